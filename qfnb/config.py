@@ -1,0 +1,241 @@
+"""Settings and credentials: where they come from, in which order, and that no key is ever shown.
+
+Order: keywords of a constructor or call > attributes set on `get_config()` > environment `QIANFAN_*` >
+the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely lies in the working
+directory is not read: a cloned repository must not be able to send your key to another host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from .errors import CredentialsError, InvalidArgumentError
+
+PREFIX = "QIANFAN_"
+
+
+class Settings(BaseModel):
+    """Every setting, typed; each is read from the environment as `QIANFAN_` + upper-case name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = "https://aip.baidubce.com"
+    console_api_base_url: str = "https://qianfan.baidubce.com"
+    iam_base_url: str = "https://iam.bj.baidubce.com"
+    bos_base_url: str = "https://bj.bcebos.com"
+    bos_bucket: str = ""
+
+    api_key: SecretStr = SecretStr("")
+    bearer_token: SecretStr = SecretStr("")
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    ak: SecretStr = SecretStr("")
+    sk: SecretStr = SecretStr("")
+    access_token: SecretStr = SecretStr("")
+    app_id: str = ""
+
+    platform: str = ""
+    """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no key."""
+
+    iam_sign_expiration_sec: int = 300
+    bearer_token_expired_interval: int = 43200
+    llm_api_retry_count: int = 3
+    llm_api_retry_timeout: float = 600
+    console_api_retry_count: int = 3
+    console_api_retry_timeout: float = 60
+    connect_timeout: float = 5
+    first_token_timeout: float = 60
+    idle_timeout: float = 60
+    train_status_polling_interval: float = 30
+    model_publish_status_polling_interval: float = 30
+    deploy_status_polling_interval: float = 30
+    import_status_polling_interval: float = 2
+    release_status_polling_interval: float = 2
+    proxy: str = ""
+    ssl_verification_enabled: bool = True
+    sandbox_idle_minutes: float = 30
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The keys of one account; any of the four kinds may be present.
+
+    Attributes:
+        api_key: `bce-v3/ALTAK-...`, for v2 inference.
+        access_key, secret_key: the IAM pair, for management, and for inference too.
+        ak, sk: an application's pair, for v1 inference.
+        access_token: a ready OAuth token, for v1 inference.
+    """
+
+    api_key: SecretStr = SecretStr("")
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    ak: SecretStr = SecretStr("")
+    sk: SecretStr = SecretStr("")
+    access_token: SecretStr = SecretStr("")
+
+    def __post_init__(self) -> None:
+        for first, second in (("access_key", "secret_key"), ("ak", "sk")):
+            if bool(self.get(first)) != bool(self.get(second)):
+                have, need = (first, second) if self.get(first) else (second, first)
+                raise CredentialsError(
+                    f"{have} is set and {need} is not: set both, e.g. {PREFIX}{need.upper()} (两者须成对设置)"
+                )
+
+    @classmethod
+    def of(cls, values: Mapping[str, str | SecretStr | None]) -> Credentials:
+        """Build credentials from plain or secret text; surrounding blanks and quotes are dropped."""
+        return cls(**{name: _clean(name, value) for name, value in values.items() if value})
+
+    def get(self, name: str) -> str:
+        """Return one key in clear; only authentication calls this."""
+        secret: SecretStr = getattr(self, name)
+        return secret.get_secret_value()
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return which kinds of key are present, never the keys."""
+        names = {
+            "api_key": "API key",
+            "access_key": "IAM pair",
+            "ak": "AK/SK",
+            "access_token": "access token",
+        }
+        return tuple(text for name, text in names.items() if self.get(name))
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds())
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the secret texts, so that they can be scrubbed from what is shown."""
+        return (value for f in fields(self) if (value := self.get(f.name)))
+
+
+KEY_NAMES = tuple(f.name for f in fields(Credentials))
+
+
+class Config:
+    """The settings as users touch them: `get_config().ak = "..."`, upper or lower case."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_overrides", {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.lower() not in Settings.model_fields:
+            raise AttributeError(f"no setting is called {name!r}")
+        return getattr(settings(), name.lower())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.lower() not in Settings.model_fields:
+            raise InvalidArgumentError(
+                f"no setting is called {name!r}; settings are {', '.join(Settings.model_fields)}"
+            )
+        self._overrides[name.lower()] = value
+
+    def __delattr__(self, name: str) -> None:
+        self._overrides.pop(name.lower(), None)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(sorted(self._overrides)) or "nothing"
+        return f"<qfnb config: {shown} set by hand, the rest from the environment>"
+
+
+_config = Config()
+
+
+def get_config() -> Config:
+    """Return the settings object; attributes set on it win over the environment."""
+    return _config
+
+
+def settings() -> Settings:
+    """Return all settings as they are now.
+
+    Raises:
+        InvalidArgumentError: a variable holds something that its setting cannot be.
+    """
+    values: dict[str, Any] = {}
+    for source in (_dotenv(), os.environ):
+        values |= {
+            name: source[PREFIX + name.upper()]
+            for name in Settings.model_fields
+            if source.get(PREFIX + name.upper(), "") != ""
+        }
+    values |= _config._overrides  # noqa: SLF001 - the object is this module's own
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidArgumentError(_explain(error)) from None
+
+
+def credentials(settings_: Settings | None = None) -> Credentials:
+    """Return the keys that the settings hold."""
+    now = settings_ or settings()
+    values = {name: getattr(now, name) for name in KEY_NAMES}
+    return Credentials.of({**values, "api_key": _secret(now.api_key) or _secret(now.bearer_token)})
+
+
+def state_dir() -> Path:
+    """Return the folder of this user's qfnb state (`QFNB_STATE_DIR` moves it); created when missing, 0700."""
+    if chosen := os.environ.get("QFNB_STATE_DIR"):
+        path = Path(chosen).expanduser()
+    else:
+        import platformdirs  # noqa: PLC0415 - only when the folder is needed
+
+        path = Path(platformdirs.user_state_dir("qfnb", appauthor=False))
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def sources() -> dict[str, str]:
+    """Return where each key comes from: {"access_key": "environment", ...}; never a key itself."""
+    found: dict[str, str] = {}
+    for name in (*KEY_NAMES, "bearer_token"):
+        variable = PREFIX + name.upper()
+        if name in _config._overrides:  # noqa: SLF001
+            found[name] = "get_config()"
+        elif os.environ.get(variable):
+            found[name] = f"environment {variable}"
+        elif _dotenv().get(variable):
+            found[name] = f"file {os.environ.get(PREFIX + 'DOT_ENV_CONFIG_FILE', '')}"
+    return found
+
+
+def _dotenv() -> dict[str, str]:
+    name = os.environ.get(PREFIX + "DOT_ENV_CONFIG_FILE", "")
+    if not name:
+        return {}
+    try:
+        lines = Path(name).expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(
+            f"{PREFIX}DOT_ENV_CONFIG_FILE={name}: cannot be read: {type(error).__name__}"
+        ) from None
+    pairs = (line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if "=" in line)
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")}
+
+
+def _clean(name: str, value: str | SecretStr) -> SecretStr:
+    text = (value if isinstance(value, str) else value.get_secret_value()).strip().strip("\"'“”‘’")
+    text = text.removeprefix("Bearer ").strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise CredentialsError(
+            f"{name} holds characters that no key has (blank, line break or non-ASCII): copy it again "
+            f"(密钥中有多余字符，请重新复制)"
+        )
+    return SecretStr(text)
+
+
+def _secret(value: SecretStr) -> str:
+    return value.get_secret_value()
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0])
+    return f"{PREFIX}{name.upper()} (or get_config().{name}): {first['msg']}"

@@ -1,0 +1,156 @@
+"""Everything qfnb raises.
+
+* QianfanError
+  + InvalidArgumentError      the call is wrong; nothing was sent
+    - DatasetError            a data file is wrong; names the file and the line
+    - CredentialsError        no key, or half of a pair, or a key of the wrong kind
+  + RequestError              nothing usable came back
+    - ConnectionFailed        the host could not be reached
+    - RequestTimeoutError     the host was reached and did not answer in time
+    - UnexpectedContent       the answer is not what the protocol promises
+    - ResponseTooLarge        the answer is larger than a reply can be
+    - StreamInterrupted       a stream ended early; `partial` holds what arrived
+  + APIError                  Qianfan answered, and the answer is a refusal
+    - AuthError               bad or expired credentials
+    - RateLimitError          too fast
+    - NotActivatedError       the service is not activated, or the account is in arrears
+    - ServerError             the platform's own trouble; trying again may help
+  + SandboxError              the local sandbox cannot start or has stopped
+  + TrainingError             a training run failed or was stopped
+  + InternalError             a step was asked for that the object's state does not allow
+"""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from types import TracebackType
+
+
+class QianfanError(Exception):
+    """Base class of every qfnb error."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the message and the user's own line, at most three lines."""
+        lines = str(self).splitlines() or [""]
+        where = _users_line(self.__traceback__)
+        return [f"{type(self).__name__}: {lines[0]}{where}", *lines[1:3]]
+
+
+class InvalidArgumentError(QianfanError, ValueError):
+    """The call is wrong; nothing was sent."""
+
+
+class DatasetError(InvalidArgumentError):
+    """A data file is wrong; `path` and `line` say where."""
+
+    def __init__(self, message: str, *, path: str = "", line: int | None = None) -> None:
+        where = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
+        super().__init__(f"{where}{message}")
+        self.path, self.line = path, line
+
+
+class CredentialsError(InvalidArgumentError):
+    """No key, or half of a pair, or a key of the wrong kind."""
+
+
+class RequestError(QianfanError):
+    """Nothing usable came back from the server."""
+
+
+class ConnectionFailed(RequestError):
+    """The host could not be reached."""
+
+    def __init__(self, message: str, *, host: str = "", sent: bool = False) -> None:
+        super().__init__(message)
+        self.host, self.sent = host, sent
+
+
+class RequestTimeoutError(RequestError):
+    """The host was reached and did not answer in time."""
+
+
+class UnexpectedContent(RequestError):
+    """The answer is not what the protocol promises."""
+
+
+class ResponseTooLarge(RequestError):
+    """The answer is larger than a reply can be."""
+
+
+class StreamInterrupted(RequestError):
+    """A stream ended before its end mark; `partial` is the text that arrived, `events` how many pieces."""
+
+    def __init__(self, message: str, *, partial: str = "", events: int = 0) -> None:
+        super().__init__(message)
+        self.partial, self.events = partial, events
+
+
+class APIError(QianfanError):
+    """Qianfan answered with an error code.
+
+    Attributes:
+        error_code: the platform's code, an int (v1, console) or a word (v2).
+        error_msg: the platform's own text.
+        request_id: what support asks for; "" when the answer had none.
+        hint: what it means and what to do, Chinese and English.
+        status: the HTTP status.
+        retry_after: seconds the server asked to wait, when it said so.
+    """
+
+    def __init__(
+        self,
+        error_code: int | str,
+        error_msg: str,
+        request_id: str = "",
+        *,
+        hint: str = "",
+        status: int = 200,
+        retry_after: float | None = None,
+    ) -> None:
+        self.error_code, self.error_msg, self.request_id = error_code, error_msg, request_id
+        self.hint, self.status, self.retry_after = hint, status, retry_after
+        super().__init__(error_code, error_msg, request_id)
+
+    def __str__(self) -> str:
+        request = f" (request {self.request_id})" if self.request_id else ""
+        first = f"[{self.error_code}] {self.error_msg}{request}"
+        return f"{first}\n{self.hint}" if self.hint else first
+
+
+class AuthError(APIError):
+    """Credentials are missing, wrong or expired."""
+
+
+class RateLimitError(APIError):
+    """Requests are coming too fast."""
+
+
+class NotActivatedError(APIError):
+    """The service is not activated for this account, or the account is in arrears."""
+
+
+class ServerError(APIError):
+    """The platform's own trouble; trying again may help."""
+
+
+class SandboxError(QianfanError):
+    """The local sandbox cannot start or has stopped."""
+
+
+class TrainingError(QianfanError):
+    """A training run failed or was stopped."""
+
+
+class InternalError(QianfanError):
+    """A step was asked for that the object's state does not allow."""
+
+
+def _users_line(trace: TracebackType | None) -> str:
+    """Return where in the user's cell the error came from, when it came from a cell."""
+    for frame in reversed(traceback.extract_tb(trace)):
+        in_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input")
+        source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""
+        if source and "run_cell_magic" not in source and "run_line_magic" not in source:
+            return f"   ← cell line {frame.lineno}: {source[:80]}"
+    return ""
