@@ -1,0 +1,24 @@
+"""Tokens: an application's OAuth token (v1), and the bearer that an IAM pair is exchanged for (v2)."""
+
+from __future__ import annotations
+
+from .base import ConsoleRecord, Endpoint, Nothing, Record
+
+
+class AccessToken(Record):
+    """What OAuth gives for AK and SK; `expires_in` counts seconds."""
+
+    access_token: str = ""
+    expires_in: int = 2592000
+
+
+class Bearer(ConsoleRecord):
+    """What an IAM pair is exchanged for; times are ISO 8601 in UTC."""
+
+    token: str = ""
+    status: str = ""
+    expire_time: str = ""
+
+
+OAUTH_TOKEN = Endpoint("auth.oauth", "/oauth/2.0/token", Nothing, AccessToken, plane="oauth")
+BCE_BEARER = Endpoint("auth.bearer", "/v1/BCE-BEARER/token", Nothing, Bearer, plane="iam", method="GET")

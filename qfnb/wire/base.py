@@ -1,0 +1,73 @@
+"""The vocabulary of the wire: a Record is a JSON object, an Endpoint is one row of the API.
+
+The client, the sandbox and the completeness tests all read the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Plane = Literal["v1", "v2", "console", "iam", "oauth"]
+"""Which part of the platform answers: it decides host, authentication and the shape of errors.
+
+v1 and v2 are inference; console is management (v1 paths and v2 actions); iam and oauth hand out tokens.
+"""
+
+
+class Record(BaseModel):
+    """A JSON object with snake_case keys on the wire; unknown keys are kept."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object to send: wire names, nothing that was left unset."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class ConsoleRecord(Record):
+    """A JSON object of the management plane: camelCase on the wire."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="allow", populate_by_name=True, protected_namespaces=()
+    )
+
+
+class Nothing(ConsoleRecord):
+    """An empty body."""
+
+
+BodyT = TypeVar("BodyT", bound=Record)
+ResultT = TypeVar("ResultT")
+
+ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[BodyT, ResultT]):
+    """One row of the endpoint table.
+
+    Attributes:
+        name: dotted, unique; the handler and the operation are found by it.
+        path: below the plane's base URL; `{model}` stands for the model's own path segment.
+        body: the record that is sent.
+        result: the type of what comes back (inside `result` on the console plane).
+        action: the `?Action=` of a console v2 route.
+        repeatable: sending it twice does no harm, so it may be sent again after a failure.
+    """
+
+    name: str
+    path: str
+    body: type[BodyT]
+    result: type[ResultT]
+    plane: Plane = field(kw_only=True)
+    method: str = field(default="POST", kw_only=True)
+    action: str | None = field(default=None, kw_only=True)
+    repeatable: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"
+        ENDPOINTS[self.name] = self

@@ -1,0 +1,119 @@
+"""Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and the text that both carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from .base import Endpoint, Record
+
+V1_PREFIX = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
+
+Role = Literal["system", "user", "assistant", "function", "tool"]
+
+
+class Message(Record):
+    """One turn of a conversation; content is text, or a list of parts for models that see images."""
+
+    role: Role
+    content: str | list[dict[str, Any]] | None = None
+
+
+class Usage(Record):
+    """Tokens that were counted; every field may be absent."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class ChatRequest(Record):
+    """What both versions take; further options travel as they are."""
+
+    messages: list[Message]
+    stream: bool = False
+
+
+class ChatRequestV2(ChatRequest):
+    """v2 names the model in the body."""
+
+    model: str
+
+
+class ChatReply(Record):
+    """A whole v1 reply, or one piece of a v1 stream (`result` is then the new text only)."""
+
+    id: str = ""
+    object: str = "chat.completion"
+    created: int = 0
+    result: str = ""
+    is_truncated: bool | None = None
+    need_clear_history: bool | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    sentence_id: int | None = None
+    is_end: bool | None = None
+
+
+class ChoiceText(Record):
+    """The text of a v2 choice: the whole message, or the delta of a stream."""
+
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class Choice(Record):
+    """One answer of a v2 reply."""
+
+    index: int = 0
+    message: ChoiceText | None = None
+    delta: ChoiceText | None = None
+    finish_reason: str | None = None
+
+
+class ChatReplyV2(Record):
+    """A whole v2 reply, or one piece of a v2 stream."""
+
+    id: str = ""
+    object: str = "chat.completion"
+    created: int = 0
+    model: str = ""
+    choices: list[Choice] = []
+    usage: Usage | None = None
+
+
+CHAT_V1 = Endpoint("chat.v1", V1_PREFIX + "/chat/{model}", ChatRequest, ChatReply, plane="v1")
+CHAT_V2 = Endpoint("chat.v2", "/v2/chat/completions", ChatRequestV2, ChatReplyV2, plane="v2")
+
+
+def text_of(body: Mapping[str, Any]) -> str:
+    """Return the answer's text from a reply or a piece of a stream, v1 or v2."""
+    if body.get("result") is not None:
+        return str(body["result"])
+    return str(_answer(body).get("content") or "")
+
+
+def reasoning_of(body: Mapping[str, Any]) -> str:
+    """Return the text of the model's thinking, "" when it shows none."""
+    return str(_answer(body).get("reasoning_content") or "")
+
+
+def is_final(body: Mapping[str, Any]) -> bool:
+    """Tell whether this piece says that the stream is complete."""
+    if body.get("is_end"):
+        return True
+    return any(choice.get("finish_reason") for choice in body.get("choices") or ())
+
+
+def finish_reason(body: Mapping[str, Any]) -> str | None:
+    """Return why the model stopped, None while it has not."""
+    for choice in body.get("choices") or ():
+        return choice.get("finish_reason") or None
+    return body.get("finish_reason") or None
+
+
+def _answer(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    for choice in body.get("choices") or ():
+        return choice.get("message") or choice.get("delta") or {}
+    return {}

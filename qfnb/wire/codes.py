@@ -1,0 +1,109 @@
+"""What the platform's error codes mean and what a user can do: one row each.
+
+Sources: the public error pages (v1 codes), the v2 error table, and the platform's rate-limit page; see
+`reliability` notes in the README for what qfnb does with each kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["auth", "token", "throttle", "activation", "server", "user"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """One error code: its kind decides the exception class and whether qfnb tries again."""
+
+    code: int | str
+    kind: Kind
+    hint: str = ""
+
+
+_LIMIT = "请求过快，qfnb 会按限额放慢 / too many requests: slow down or raise the quota in the console"
+_KEY = "密钥不对或已失效，用 %qfauth 检查 / the key is wrong or expired: check it with %qfauth"
+_BUSY = "平台繁忙，稍后再试 / the platform is busy: try again later"
+_ACTIVATE = (
+    "多半是模型未开通或账户欠费 / usually the model is not activated or the account is in arrears: "
+    "see the console's billing page"
+)
+_ARGUMENT = "参数不符合要求 / an argument is out of range: see the message above"
+
+_ROWS = (
+    Code(1, "server", _BUSY),
+    Code(2, "server", _BUSY),
+    Code(
+        3,
+        "user",
+        "此模型不在 v1 接口上，试试 version=2 / not served on v1: try version=2 or the model's new name",
+    ),
+    Code(4, "throttle", _LIMIT),
+    Code(6, "activation", _ACTIVATE),
+    Code(13, "token", _KEY),
+    Code(14, "auth", _KEY),
+    Code(15, "server", "应用不存在或创建失败 / the application does not exist yet: try again"),
+    Code(17, "activation", _ACTIVATE),
+    Code(18, "throttle", _LIMIT),
+    Code(19, "activation", _ACTIVATE),
+    Code(100, "user", _ARGUMENT),
+    Code(110, "token", _KEY),
+    Code(111, "token", _KEY),
+    Code(336000, "server", _BUSY),
+    Code(336001, "user", _ARGUMENT),
+    Code(336002, "user", "请求体不是 JSON / the body is not JSON"),
+    Code(336003, "user", _ARGUMENT),
+    Code(336004, "auth", "没有权限 / this key has no permission for it"),
+    Code(336005, "user", "没有这个接口 / there is no such endpoint: check endpoint="),
+    Code(336007, "user", "输入过长 / the input is too long: shorten the messages"),
+    Code(336100, "server", _BUSY),
+    Code(336103, "user", "输入过长 / the input is too long: shorten the messages"),
+    Code(336501, "throttle", _LIMIT),
+    Code(336502, "throttle", _LIMIT),
+    Code(500000, "server", _BUSY),
+    Code(500001, "user", _ARGUMENT),
+    Code(500002, "auth", _KEY),
+    Code("invalid_model", "user", "没有这个模型或无权使用 / no such model, or no permission: check model="),
+    Code("invalid_messages", "user", "messages 不符合要求 / the messages are not acceptable: see above"),
+    Code("invalid_argument", "user", _ARGUMENT),
+    Code("malformed_json", "user", "请求体不是 JSON / the body is not JSON"),
+    Code("characters_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
+    Code("tokens_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
+    Code("no_parameter_permission", "auth", "此密钥不能用该参数 / this key may not use that parameter"),
+    Code("invalid_iam_token", "auth", _KEY),
+    Code("invalid_client", "auth", "AK/SK 不对 / the application's AK or SK is wrong"),
+    Code(
+        "coding_plan_model_not_supported",
+        "auth",
+        "Coding Plan 密钥要用 /v2/coding 地址 / use the plan's base URL",
+    ),
+    Code("rpm_rate_limit_exceeded", "throttle", _LIMIT),
+    Code("tpm_rate_limit_exceeded", "throttle", _LIMIT),
+    Code("internal_error", "server", _BUSY),
+    Code("NotFound", "auth", "没有这个 access key / unknown access key: check QIANFAN_ACCESS_KEY"),
+    Code(
+        "SignatureDoesNotMatch",
+        "auth",
+        "签名不对，secret key 有误 / wrong signature: check QIANFAN_SECRET_KEY",
+    ),
+    Code("RequestExpired", "auth", "本机时钟不准 / the request is too old: check this computer's clock"),
+)
+
+CODES: dict[int | str, Code] = {row.code: row for row in _ROWS}
+
+_BY_STATUS: dict[int, Code] = {
+    400: Code(400, "user", _ARGUMENT),
+    401: Code(401, "auth", _KEY),
+    403: Code(403, "auth", _KEY),
+    404: Code(404, "user", "没有这个地址 / no such address: check base_url and endpoint="),
+    408: Code(408, "server", _BUSY),
+    409: Code(409, "server", _BUSY),
+    429: Code(429, "throttle", _LIMIT),
+}
+
+
+def meaning(code: int | str, status: int = 200) -> Code:
+    """Return the row for a code; an unknown code is judged by its HTTP status."""
+    if code in CODES:
+        return CODES[code]
+    return _BY_STATUS.get(status) or Code(code, "server" if status >= 500 else "user", "")

@@ -1,0 +1,103 @@
+"""The IAM signature `bce-auth-v1`: what the client computes and the sandbox verifies.
+
+Pure functions over strings. The body is not signed. Source: the platform's authentication page; the rules
+that matter are the canonical request's four lines and that the signing key is used as its hex text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+
+def timestamp(moment: float) -> str:
+    """Return a Unix time as the signature writes it, e.g. 2023-11-14T22:13:20Z."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def canonical_request(
+    method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
+) -> str:
+    """Return the text that is signed; `headers` are exactly those to be signed."""
+    pairs = sorted(f"{_encode(k)}={_encode(v)}" for k, v in query if k.lower() != "authorization")
+    lines = sorted(f"{_encode(k.lower())}:{_encode(v.strip())}" for k, v in headers.items() if v.strip())
+    return "\n".join([method.upper(), path, "&".join(pairs), "\n".join(lines)])
+
+
+def authorization(
+    access_key: str,
+    secret_key: str,
+    *,
+    method: str,
+    path: str,
+    query: Iterable[tuple[str, str]],
+    headers: Mapping[str, str],
+    date: str,
+    expires: int = 300,
+) -> str:
+    """Return the Authorization header for a request whose `headers` are all signed."""
+    prefix = f"bce-auth-v1/{access_key}/{date}/{expires}"
+    signed = ";".join(sorted(name.lower() for name in headers))
+    digest = _signature(secret_key, prefix, canonical_request(method, path, query, headers))
+    return f"{prefix}/{signed}/{digest}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An Authorization header taken apart."""
+
+    access_key: str
+    date: str
+    expires: int
+    signed: tuple[str, ...]
+    signature: str
+
+    @classmethod
+    def parse(cls, header: str) -> Claim | None:
+        """Return the parts of a `bce-auth-v1` header, or None when it is something else."""
+        parts = header.split("/")
+        if len(parts) != 6 or parts[0] != "bce-auth-v1" or not parts[3].isdigit():
+            return None
+        signed = tuple(name for name in parts[4].split(";") if name)
+        return cls(parts[1], parts[2], int(parts[3]), signed, parts[5])
+
+    def proves(
+        self,
+        secret_key: str,
+        *,
+        method: str,
+        path: str,
+        query: Iterable[tuple[str, str]],
+        headers: Mapping[str, str],
+    ) -> bool:
+        """Tell whether this claim was made with the secret; `headers` are the request's, lower-case names."""
+        signed = {name: headers[name] for name in self._signed_names(headers)}
+        prefix = f"bce-auth-v1/{self.access_key}/{self.date}/{self.expires}"
+        expected = _signature(secret_key, prefix, canonical_request(method, path, query, signed))
+        return hmac.compare_digest(expected, self.signature)
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the claim is no longer (or not yet) valid at a Unix time."""
+        try:
+            made = datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return True
+        return not made - self.expires <= now <= made + self.expires
+
+    def _signed_names(self, headers: Mapping[str, str]) -> set[str]:
+        default = {"host", "content-md5", "content-length", "content-type"}
+        chosen = {name.lower() for name in self.signed} or default
+        return {name for name in headers if name in chosen or name.startswith("x-bce-")}
+
+
+def _signature(secret_key: str, prefix: str, canonical: str) -> str:
+    signing_key = hmac.new(secret_key.encode(), prefix.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(signing_key.encode(), canonical.encode(), hashlib.sha256).hexdigest()
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="-_.~")
