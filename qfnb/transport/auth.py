@@ -1,0 +1,219 @@
+"""How each plane proves who is calling: keys meet a request here, while it is being sent, and nowhere else.
+
+Tokens are fetched once for all callers that wait for one (single flight), before the first byte of the
+request that needs them, and renewed when the platform calls them invalid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+
+from ..errors import CredentialsError
+from ..wire import auth as wire
+from ..wire import signature
+from ..wire.base import Plane
+from . import protocol
+from .platform import Platform
+
+_MARGIN = 60.0
+"""Seconds before its end at which a token counts as used up."""
+
+
+class KeyAuth(httpx.Auth):
+    """Send an API key as it is."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the key to one request."""
+        set_bearer(request, self._platform, self._platform.credentials.get("api_key"))
+        yield request
+
+
+class IamAuth(httpx.Auth):
+    """Sign each request with the IAM pair (`bce-auth-v1`)."""
+
+    def __init__(self, platform: Platform, expires: int = 300) -> None:
+        self._platform, self._expires = platform, expires
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign one request with the time of its sending."""
+        sign(request, self._platform, self._expires)
+        yield request
+
+
+class StaticTokenAuth(httpx.Auth):
+    """Send a ready OAuth token."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the token to one request."""
+        token = self._platform.credentials.get("access_token")
+        request.url = request.url.copy_merge_params({"access_token": token})
+        yield request
+
+
+@dataclass
+class _Token:
+    value: str
+    until: float
+
+
+class TokenAuth(httpx.Auth):
+    """Fetch a token, keep it until shortly before its end, and share it between all callers."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._token: _Token | None = None
+        self._lock = asyncio.Lock()
+        self.generation = 0
+
+    def expire(self, generation: int) -> None:
+        """Forget the token of that generation; a newer one stays."""
+        if generation == self.generation:
+            self._token = None
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Fetch a token when there is none, then add it to the request."""
+        async with self._lock:
+            if self._token is None or time.time() > self._token.until:
+                answer = yield self._ask()
+                body = protocol.decipher(answer.status_code, answer.headers, await answer.aread())
+                self._token, self.generation = self._read(body), self.generation + 1
+            token = self._token.value
+        self._apply(request, token)
+        yield request
+
+    def _ask(self) -> httpx.Request:
+        raise NotImplementedError
+
+    def _read(self, body: dict[str, Any]) -> _Token:
+        raise NotImplementedError
+
+    def _apply(self, request: httpx.Request, token: str) -> None:
+        raise NotImplementedError
+
+
+class OAuth(TokenAuth):
+    """Exchange an application's AK and SK for the token of v1 inference."""
+
+    def _ask(self) -> httpx.Request:
+        keys = self._platform.credentials
+        query = {
+            "grant_type": "client_credentials",
+            "client_id": keys.get("ak"),
+            "client_secret": keys.get("sk"),
+        }
+        url = self._platform.url("oauth") + wire.OAUTH_TOKEN.path
+        return httpx.Request(wire.OAUTH_TOKEN.method, url, params=query, json={})
+
+    def _read(self, body: dict[str, Any]) -> _Token:
+        token = wire.AccessToken.model_validate(body)
+        return _Token(token.access_token, time.time() + token.expires_in - _MARGIN)
+
+    def _apply(self, request: httpx.Request, token: str) -> None:
+        request.url = request.url.copy_merge_params({"access_token": token})
+
+
+class BearerExchange(TokenAuth):
+    """Exchange an IAM pair for the bearer of v2 inference."""
+
+    def __init__(self, platform: Platform, lifetime: int = 43200) -> None:
+        super().__init__(platform)
+        self._lifetime = lifetime
+
+    def _ask(self) -> httpx.Request:
+        url = self._platform.url("iam") + wire.BCE_BEARER.path
+        query = {"expireInSeconds": str(self._lifetime)}
+        request = httpx.Request(
+            wire.BCE_BEARER.method, url, params=query, headers={"content-type": "application/json"}
+        )
+        sign(request, self._platform)
+        return request
+
+    def _read(self, body: dict[str, Any]) -> _Token:
+        token = wire.Bearer.model_validate(body)
+        return _Token(token.token, time.time() + self._lifetime - _MARGIN)
+
+    def _apply(self, request: httpx.Request, token: str) -> None:
+        set_bearer(request, self._platform, token)
+
+
+class Keyring:
+    """Chooses the scheme for each plane from the keys that a platform has."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._made: dict[Plane, httpx.Auth] = {}
+
+    def for_plane(self, plane: Plane) -> httpx.Auth:
+        """Return the authentication of a plane.
+
+        Raises:
+            CredentialsError: none of the keys at hand opens it.
+        """
+        if plane not in self._made:
+            self._made[plane] = self._choose(plane)
+        return self._made[plane]
+
+    def _choose(self, plane: Plane) -> httpx.Auth:
+        keys, platform = self._platform.credentials, self._platform
+        if plane == "v2" and keys.get("api_key"):
+            return KeyAuth(platform)
+        if plane == "v2" and keys.get("access_key"):
+            return BearerExchange(platform)
+        if plane == "v1" and keys.get("ak"):
+            return OAuth(platform)
+        if plane == "v1" and keys.get("access_token"):
+            return StaticTokenAuth(platform)
+        if plane in {"v1", "console", "iam"} and keys.get("access_key"):
+            return IamAuth(platform)
+        raise CredentialsError(_missing(plane, keys.kinds()))
+
+
+def sign(request: httpx.Request, platform: Platform, expires: int = 300) -> None:
+    """Add the date and the IAM signature to a request; the headers signed are those that identify it."""
+    date = signature.timestamp(time.time())
+    request.headers["x-bce-date"] = date
+    names = ("content-type", "host", "request_id", "x-bce-date")
+    request.headers["authorization"] = signature.authorization(
+        platform.credentials.get("access_key"),
+        platform.credentials.get("secret_key"),
+        method=request.method,
+        path=request.url.raw_path.split(b"?")[0].decode("ascii"),
+        query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
+        headers={name: request.headers[name] for name in names if name in request.headers},
+        date=date,
+        expires=expires,
+    )
+
+
+def set_bearer(request: httpx.Request, platform: Platform, token: str) -> None:
+    """Add a bearer, and the application that is to be billed when one is set."""
+    request.headers["authorization"] = f"Bearer {token}"
+    if platform.app_id:
+        request.headers["appid"] = platform.app_id
+
+
+def _missing(plane: Plane, have: tuple[str, ...]) -> str:
+    need = {
+        "v1": "an application's AK/SK or an IAM pair",
+        "v2": "an API key (bce-v3/ALTAK-...) or an IAM pair",
+    }.get(plane, "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)")
+    what = {"v1": "v1 inference", "v2": "v2 inference"}.get(
+        plane, "management (datasets, training, services)"
+    )
+    return (
+        f"{what} needs {need}; what is set: {', '.join(have) or 'nothing'}\n"
+        "用 %qfauth 查看或设置密钥 / see or set keys with %qfauth"
+    )

@@ -1,0 +1,117 @@
+"""One event loop, in one daemon thread, for all network I/O.
+
+A notebook already runs a loop in its main thread, so a blocking call cannot start another there, and an
+HTTP client may not be shared between loops. Every request therefore runs on this loop: blocking callers
+wait for it, async callers await it. Interrupting either one cancels the request and closes its socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+SLICE: Final = 0.1
+"""Seconds between two looks at a waiting call: a kernel interrupt takes effect within one slice."""
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_END: Final[Any] = object()
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the I/O loop, starting its thread on first use."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="qfnb-io", daemon=True).start()
+        return _loop
+
+
+def submit(coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Start a coroutine on the I/O loop; cancelling the future cancels the coroutine."""
+    return asyncio.run_coroutine_threadsafe(coro, loop())
+
+
+def run(coro: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine from blocking code; Ctrl-C or the kernel's interrupt cancels it.
+
+    Raises:
+        RuntimeError: called on the I/O thread itself, where waiting would wait for ever.
+    """
+    if _on_io_thread():
+        coro.close()
+        raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
+    future = submit(coro)
+    try:
+        return _wait(future)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+async def hop(coro: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine from async code, whatever loop the caller is on."""
+    if _on_io_thread():
+        return await coro
+    waiting = asyncio.wrap_future(submit(coro))
+    try:
+        while not waiting.done():  # ipykernel delivers an interrupt only when its loop wakes up
+            await asyncio.wait({waiting}, timeout=SLICE)
+        return waiting.result()
+    finally:
+        waiting.cancel()
+
+
+def drain(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Iterate from blocking code over an async iterator that lives on the I/O loop."""
+    try:
+        while (item := run(_next(items))) is not _END:
+            yield item
+    finally:
+        run(items.aclose())
+
+
+async def hop_each(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Iterate from async code over an async iterator that lives on the I/O loop."""
+    try:
+        while (item := await hop(_next(items))) is not _END:
+            yield item
+    finally:
+        await hop(items.aclose())
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items, _END)
+
+
+def _wait(future: concurrent.futures.Future[T]) -> T:
+    while True:
+        try:
+            return future.result(timeout=SLICE)
+        except concurrent.futures.TimeoutError:
+            if future.done():
+                return future.result()
+
+
+def _on_io_thread() -> bool:
+    try:
+        return asyncio.get_running_loop() is _loop
+    except RuntimeError:
+        return False
+
+
+def _forget() -> None:
+    """Leave the parent's loop to the parent: a forked child starts its own."""
+    global _lock, _loop
+    _lock, _loop = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,147 @@
+"""Qianfan's answers, judged without the network: which are good, and which error a bad one is.
+
+One function decides, for all five planes and the gateway in front of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .. import errors
+from ..wire import codes
+from .redact import redact
+
+_CLASSES: dict[codes.Kind, type[errors.APIError]] = {
+    "auth": errors.AuthError,
+    "token": errors.AuthError,
+    "throttle": errors.RateLimitError,
+    "activation": errors.NotActivatedError,
+    "server": errors.ServerError,
+    "user": errors.APIError,
+}
+
+
+def decipher(status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
+    """Return the JSON object of a good answer; raise the right error for a bad one.
+
+    Raises:
+        APIError: the answer is a refusal, in any of the platform's shapes.
+        UnexpectedContent: the answer is no JSON object (a proxy's page, an empty body).
+    """
+    body = _json_object(content)
+    if body is not None:
+        refuse(body, status, headers)
+    if status >= 400:
+        raise _from_gateway(status, headers, content)
+    if body is None:
+        raise _unexpected(status, headers, content)
+    return body
+
+
+def refuse(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    """Raise the error that a JSON answer describes; return when it describes none."""
+    found = _code_and_message(body)
+    if found is None:
+        return
+    code, message = found
+    raise api_error(code, message, status=status, headers=headers or {}, request_id=_request_id(body))
+
+
+def api_error(
+    code: int | str, message: str, *, status: int, headers: Mapping[str, str], request_id: str = ""
+) -> errors.APIError:
+    """Return the exception for a code, with what it means and the wait the server asks for."""
+    row = codes.meaning(code, status)
+    return _CLASSES[row.kind](
+        code,
+        redact(message),
+        request_id or headers.get("x-baidu-request-id", "") or headers.get("x-bce-request-id", ""),
+        hint=row.hint,
+        status=status,
+        retry_after=retry_after(headers),
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds a server asks to wait (a number or a date), None when there are none."""
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "").strip()
+        if not text:
+            continue
+        try:
+            seconds = float(text) * scale
+        except ValueError:
+            seconds = _until(text, now or datetime.now(UTC))
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def stream_event(data: str) -> dict[str, Any]:
+    """Return the JSON object of one stream event; raise when it is an error or no JSON."""
+    body = _json_object(data.encode())
+    if body is None:
+        raise errors.UnexpectedContent(
+            f"the stream sent something that is not JSON: {_excerpt(data.encode())}"
+        )
+    refuse(body)
+    return body
+
+
+def _code_and_message(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
+    error = body.get("error")
+    if isinstance(error, Mapping):  # v2
+        return error.get("code") or error.get("type") or "error", str(error.get("message") or "")
+    if isinstance(error, str) and error:  # OAuth
+        return error, str(body.get("error_description") or "")
+    if body.get("error_code"):  # v1, console v1
+        return body["error_code"], str(body.get("error_msg") or "")
+    if body.get("code") and ("message" in body or "msg" in body) and "result" not in body:
+        return body["code"], str(body.get("message") or body.get("msg") or "")
+    return None
+
+
+def _from_gateway(status: int, headers: Mapping[str, str], content: bytes) -> errors.QianfanError:
+    code = headers.get("x-bce-error-code")
+    message = headers.get("x-bce-error-message") or f"HTTP {status}: {_excerpt(content)}"
+    if code is None and status < 500 and status not in {401, 403, 404, 408, 409, 429}:
+        return errors.UnexpectedContent(message)
+    return api_error(code or status, message, status=status, headers=headers)
+
+
+def _unexpected(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
+    kind = headers.get("content-type", "no content type")
+    return errors.UnexpectedContent(
+        f"HTTP {status}, {kind}: the answer is not a JSON object: {_excerpt(content)}\n"
+        "是否被代理或登录页拦截？/ is a proxy or a login page in between?"
+    )
+
+
+def _json_object(content: bytes) -> dict[str, Any] | None:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _request_id(body: Mapping[str, Any]) -> str:
+    names = ("id", "requestId", "request_id", "log_id")
+    return next((str(body[name]) for name in names if body.get(name)), "")
+
+
+def _until(text: str, now: datetime) -> float:
+    try:
+        return (parsedate_to_datetime(text) - now).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _excerpt(content: bytes) -> str:
+    text = " ".join(redact(content[:2000].decode("utf-8", "replace")).split())
+    return repr(text[:80] + ("…" if len(text) > 80 else "")) if text else "(empty)"

@@ -1,0 +1,70 @@
+"""Read answers off the network: whole ones with a size limit, streams event by event with time limits."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+import httpx
+
+from .. import errors
+from ..config import Settings
+from . import protocol, sse
+
+DONE: Final[dict[str, Any]] = {}
+"""Stands for the `[DONE]` of a stream."""
+
+MAX_REPLY = 64 * 1024 * 1024
+"""Bytes a reply may have after decompression."""
+
+
+async def read(answer: httpx.Response) -> bytes:
+    """Return the whole content.
+
+    Raises:
+        ResponseTooLarge: it has more than MAX_REPLY bytes.
+    """
+    parts, size = [], 0
+    async for part in answer.aiter_bytes():
+        size += len(part)
+        if size > MAX_REPLY:
+            raise errors.ResponseTooLarge(f"the answer is larger than {MAX_REPLY >> 20} MiB")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def refuse_non_stream(answer: httpx.Response) -> None:
+    """Raise the error that came instead of a stream."""
+    if answer.status_code < 300 and "event-stream" in answer.headers.get("content-type", ""):
+        return
+    try:
+        protocol.decipher(answer.status_code, answer.headers, await read(answer))
+    finally:
+        await answer.aclose()
+    raise errors.UnexpectedContent("a stream was asked for and a single answer came back")
+
+
+async def events(
+    answer: httpx.Response, now: Settings, until: float | None
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the JSON of each event; silence between events is bounded, comments do not count as events."""
+    splitter, chunks = sse.Splitter(), answer.aiter_bytes()
+    waiting = now.first_token_timeout
+    while True:
+        events: list[sse.Event] = []
+        left = math.inf if until is None else until - time.perf_counter()
+        async with asyncio.timeout(min(waiting, left)):  # never held across a yield: callers change tasks
+            while not events and (chunk := await anext(chunks, None)) is not None:
+                events = splitter.feed(chunk)
+        waiting = now.idle_timeout
+        for event in events or splitter.close():
+            if event.data.strip() == "[DONE]":
+                yield DONE
+                return
+            if event.stray or event.data.strip():
+                yield protocol.stream_event(event.stray or event.data)
+        if not events:
+            return

@@ -1,0 +1,76 @@
+"""What a call returns: the JSON exactly as it came, and the same thing typed.
+
+Subscripts are for users (`resp["result"]`, `resp["body"]["result"]`); our own code reads `.data`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import UnexpectedContent
+
+R = TypeVar("R")
+_OWN = ("body", "code", "headers", "statistic")
+
+
+@dataclass(repr=False)
+class Response(Mapping[str, Any], Generic[R]):
+    """A reply.
+
+    Attributes:
+        body: the JSON object as it came, unknown fields included.
+        code: HTTP status.
+        headers: of the answer, lower-case names.
+        statistic: seconds: request_latency, first_token_latency (streams), total_latency.
+        unwrap: the key of `body` that `.data` reads; None for the whole body.
+    """
+
+    body: dict[str, Any]
+    data_type: type[R]
+    code: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    statistic: dict[str, float] = field(default_factory=dict)
+    unwrap: str | None = None
+
+    @cached_property
+    def data(self) -> R:
+        """The typed record, validated when first asked for.
+
+        Raises:
+            UnexpectedContent: the answer lacks what this call promises.
+        """
+        raw = self.body if self.unwrap is None else self.body.get(self.unwrap)
+        try:
+            return TypeAdapter(self.data_type).validate_python(raw)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or self.unwrap or "body"
+            raise UnexpectedContent(f"the answer's {where!r} is not as promised: {first['msg']}") from None
+
+    @property
+    def request_id(self) -> str:
+        """What the platform's support asks for; "" when the answer had none."""
+        names = ("id", "requestId", "log_id")
+        inside = next((str(self.body[name]) for name in names if self.body.get(name)), "")
+        return inside or self.headers.get("x-baidu-request-id", "")
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self.body:
+            return self.body[key]
+        if key in _OWN:
+            return getattr(self, key)
+        return self.body[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.body)
+
+    def __len__(self) -> int:
+        return len(self.body)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.body!r})"
