@@ -1,0 +1,1 @@
+"""Names under which the official SDK keeps the constants of the management plane."""

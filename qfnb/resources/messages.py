@@ -1,0 +1,95 @@
+"""Conversations: the seeds' `Messages`, and the checks that catch a bad one before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import InvalidArgumentError
+from ..wire import chat as wire
+
+Turn = Mapping[str, Any]
+
+
+class Messages:
+    """A conversation that grows: append the user's text, then the reply, and so on.
+
+    Source: seed 003 (Chat 对话).
+    """
+
+    def __init__(self, turns: Iterable[Turn] = ()) -> None:
+        self._turns: list[dict[str, Any]] = [dict(turn) for turn in turns]
+
+    def append(self, message: str | Turn, role: str | None = None) -> None:
+        """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
+
+        Args:
+            message: what was said; a reply is added as the assistant's turn.
+            role: whose text it is; by default the user's, or the assistant's for a reply.
+        """
+        if isinstance(message, str):
+            self._turns.append({"role": role or "user", "content": message})
+        elif "role" in message:
+            self._turns.append(dict(message))
+        else:
+            body = message.get("body", message)
+            self._turns.append({"role": role or "assistant", "content": wire.text_of(body)})
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._turns)
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._turns[index]
+
+    def __repr__(self) -> str:
+        return f"Messages({self._turns!r})"
+
+
+def checked(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
+    """Return the conversation as records.
+
+    Raises:
+        InvalidArgumentError: it is empty, a turn is malformed, or the last turn is not one to answer.
+    """
+    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    if not turns:
+        raise InvalidArgumentError(
+            "messages is empty: it needs at least one {'role': 'user', 'content': ...}"
+        )
+    records = [_record(index, turn) for index, turn in enumerate(turns)]
+    if records[-1].role not in {"user", "tool", "function"}:
+        raise InvalidArgumentError(
+            f"messages[{len(turns) - 1}].role is {records[-1].role!r}: the last turn must be the user's "
+            "(or a tool's result)"
+        )
+    return records
+
+
+def _record(index: int, turn: object) -> wire.Message:
+    try:
+        message = wire.Message.model_validate(turn)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"][:1])
+        raise InvalidArgumentError(
+            f"messages[{index}].{where or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
+        ) from None
+    if message.role == "user" and not message.content:
+        raise InvalidArgumentError(f"messages[{index}].content is empty: say what is to be answered")
+    if isinstance(message.content, str) and not message.content.isprintable():
+        _refuse_surrogates(index, message.content)
+    return message
+
+
+def _refuse_surrogates(index: int, text: str) -> None:
+    for place, char in enumerate(text):
+        if "\ud800" <= char <= "\udfff":
+            raise InvalidArgumentError(
+                f"messages[{index}].content has a lone surrogate at character {place} (U+{ord(char):04X}): "
+                "it cannot be written as UTF-8; replace it"
+            )
