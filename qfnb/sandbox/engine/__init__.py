@@ -1,0 +1,17 @@
+"""The sandbox's language model: small, honest, and really learning from the pairs it is given.
+
+Two experts share one router:
+
+    p(answer | prompt) = sum_k p(k | prompt) [answer = memory_k]  +  p(compose | prompt) p_LM(answer | prompt)
+
+It is not ERNIE and knows nothing but its training pairs; outside of them it says so. Plain numpy, no
+downloads, deterministic by seed.
+"""
+
+from .base import base_model as base_model
+from .model import Model as Model
+from .model import Reply as Reply
+from .training import Hyperparameters as Hyperparameters
+from .training import Step as Step
+from .training import effective as effective
+from .training import train as train

@@ -1,0 +1,162 @@
+"""What a fine-tuning makes and a service runs: a router over memories, and a model that composes."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ...errors import SandboxError
+from .features import F, Features, Pair
+from .pointer import PointerLM
+from .router import COMPOSE, Router
+
+REFUSES_BELOW = 0.2
+"""Confidence under which a tuned model says that it does not know."""
+
+BASE_REFUSES_BELOW = 0.6
+
+DONT_KNOW = (
+    "（本地沙盒）这个问题不在我学过的数据里，我答不了。可以用自己的数据微调我，或配置千帆密钥改用真正的大模型。"
+    "I have not learned this; tune me on your data, or set a Qianfan key."
+)
+IMPOSSIBLE = 20.0
+"""Nats per character charged for a character that the model can neither write nor copy."""
+
+Kind = Literal["memory", "compose", "chat", "unknown"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: where it came from, and how sure (0-1) the model is."""
+
+    kind: Kind
+    confidence: float
+    text: str
+
+
+@dataclass
+class Model:
+    """A trained model. `base` answers small talk, and is honest for the rest."""
+
+    features: Features
+    router: Router
+    lm: PointerLM | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    refuses_below: float = REFUSES_BELOW
+    base: Model | None = None
+
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+        """Answer one prompt; with temperature 0 always the same."""
+        own = self._own(prompt, temperature, seed)
+        if self.base is None:
+            return own
+        talk = self.base.reply(prompt)
+        if talk.kind == "memory" and (own.kind == "unknown" or talk.confidence > max(own.confidence, 0.9)):
+            return Reply("chat", talk.confidence, talk.text)
+        return own
+
+    def _own(self, prompt: str, temperature: float, seed: int) -> Reply:
+        probability = self.router.probabilities(prompt)
+        choice = int(probability.argmax())
+        confidence = float(probability[choice]) * self.features.coverage(prompt) ** 0.5
+        if confidence < self.refuses_below:
+            return Reply("unknown", confidence, DONT_KNOW)
+        if choice != COMPOSE:
+            return Reply("memory", confidence, self.router.answers[choice - 1])
+        if self.lm is None:
+            return Reply("unknown", confidence, DONT_KNOW)
+        random = np.random.default_rng(seed)
+        steps = list(self.lm.stream(prompt, temperature=temperature, random=random))
+        confidence *= math.exp(sum(math.log(p + 1e-9) for _, p in steps) / len(steps))
+        if confidence < self.refuses_below:
+            return Reply("unknown", confidence, DONT_KNOW)
+        return Reply("compose", confidence, "".join(char for char, _ in steps))
+
+    def loss(self, pairs: Sequence[Pair]) -> float:
+        """Return the negative log likelihood of pairs per unit (a memory is one, else characters), nats."""
+        total = units = 0.0
+        for prompt, answer in pairs:
+            probability = self.router.probabilities(prompt)
+            known = self.router.index.get(answer)
+            likelihood = float(probability[known]) if known else 0.0
+            if self.lm is not None:
+                written = char_loss(self.lm, prompt, answer) * (len(answer) + 1)
+                likelihood += float(probability[COMPOSE]) * math.exp(-written)
+            total -= math.log(likelihood + 1e-9)
+            units += 1 if known else len(answer) + 1
+        return total / max(units, 1.0)
+
+    def perplexity(self, pairs: Sequence[Pair]) -> float:
+        """Return exp(loss)."""
+        return math.exp(min(self.loss(pairs), 50.0))
+
+    def save(self) -> bytes:
+        """Return the model as the bytes of an npz file; weights are kept in 16 bits, used rows only."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {
+            "frequency": self.features.frequency,
+            "seen": self.features.seen,
+        }
+        weight = self.router.weights["W"]
+        used = np.flatnonzero(weight.any(1))
+        arrays |= {"router_rows": used, "router_W": weight[used].astype(np.float16)}
+        arrays["router_b"] = self.router.weights["b"].astype(np.float16)
+        if self.lm is not None:
+            arrays |= {f"lm_{name}": value.astype(np.float16) for name, value in self.lm.weights.items()}
+        head = {
+            "format": 1,
+            "n": self.features.n,
+            "answers": self.router.answers,
+            "alphabet": "".join(self.lm.output) if self.lm else None,
+            "meta": self.meta,
+            "refuses_below": self.refuses_below,
+        }
+        arrays["head"] = np.frombuffer(json.dumps(head, ensure_ascii=False).encode("utf-8"), np.uint8)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def load(cls, content: bytes) -> Model:
+        """Return the model that `save` wrote.
+
+        Raises:
+            SandboxError: the bytes are something else.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                stored = {name: arrays[name] for name in arrays.files}
+            head = json.loads(stored["head"].tobytes())
+            return cls._restore(head, stored)
+        except (ValueError, KeyError, OSError) as error:
+            raise SandboxError(f"these bytes are no model of this version: {error}") from None
+
+    @classmethod
+    def _restore(cls, head: dict[str, Any], stored: dict[str, Any]) -> Model:
+        features = Features(stored["frequency"], stored["seen"], head["n"])
+        router = Router(features, head["answers"])
+        router.weights["W"][stored["router_rows"]] = stored["router_W"].astype(F)
+        router.weights["b"] = stored["router_b"].astype(F)
+        lm = None
+        if head["alphabet"] is not None:
+            lm = PointerLM(features, head["alphabet"])
+            lm.weights = {
+                name[3:]: value.astype(F) for name, value in stored.items() if name.startswith("lm_")
+            }
+        return cls(features, router, lm, head["meta"], head["refuses_below"])
+
+
+def char_loss(lm: PointerLM, prompt: str, answer: str) -> float:
+    """Return the nats per character of an answer; characters that cannot be produced cost IMPOSSIBLE."""
+    if any(char not in lm.index and char not in prompt for char in answer):
+        return IMPOSSIBLE
+    writable = "".join(char for char in answer if char in lm.index)
+    if not writable:
+        return IMPOSSIBLE
+    loss = lm.loss([lm.example(prompt, writable)], gradients=False)[0]
+    return loss if writable == answer else (loss + IMPOSSIBLE) / 2
