@@ -1,0 +1,11 @@
+"""A QIANFAN ON THIS COMPUTER: an HTTP server with real state whose small model really learns.
+
+It speaks the platform's API at the platform's paths, verifies every signature and token, and marks each
+answer as its own. Only the process functions are imported here: they need nothing but the standard library.
+"""
+
+from .process import Address as Address
+from .process import ensure as ensure
+from .process import find as find
+from .process import reset as reset
+from .process import stop as stop

@@ -1,0 +1,150 @@
+"""Object storage and datasets: what is uploaded is parsed for real, and a bad line is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..wire import data as wire
+from . import auth
+from .routing import Call, Refusal, emulates, refuse_call
+from .store import Document, random_id
+
+if TYPE_CHECKING:
+    from .world import World
+
+RELEASE_SECONDS = 0.3
+
+
+def object_routes(world: World) -> list[Route]:
+    """Return the routes of the object storage, `/bos/{bucket}/{key}`."""
+
+    async def put(request: Request) -> Response:
+        from .app import seen  # noqa: PLC0415 - the application imports this module
+
+        content = await request.body()
+        try:
+            auth.check_signature(world, request.headers.get("authorization", ""), seen(request))
+        except Refusal as refusal:
+            return Response(json.dumps(refusal.body), refusal.status, refusal.headers)
+        if request.path_params["bucket"] != world.address.bucket:
+            return Response(json.dumps({"code": "NoSuchBucket", "message": "no such bucket"}), 404)
+        world.store.write_file(_file(request.path_params["bucket"], request.path_params["key"]), content)
+        return Response(status_code=200, headers={"etag": hashlib.sha256(content).hexdigest()[:32]})
+
+    return [Route("/bos/{bucket}/{key:path}", put, methods=["PUT"])]
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
+    """Create a bare dataset."""
+    row = call.world.store.add(
+        "dataset",
+        random_id("ds-", 16),
+        name=body.name,
+        rows=[],
+        import_status=wire.NOT_STARTED,
+        released=None,
+        problem="",
+    )
+    return {
+        "id": row["number"],
+        "datasetId": row["id"],
+        "versionId": 1,
+        "displayName": body.name,
+        "importStatus": wire.NOT_STARTED,
+        "exportStatus": wire.NOT_STARTED,
+        "releaseStatus": 0,
+        "projectType": body.project_type,
+        "templateType": body.template_type,
+        "dataType": body.data_type,
+    }
+
+
+@emulates(wire.IMPORT)
+def import_files(call: Call, body: wire.ImportDataset) -> bool:
+    """Parse uploaded files into the dataset."""
+    dataset = _dataset(call, body.dataset_id)
+    try:
+        rows = [row for file in body.files for row in _read(call.world, file)]
+    except ValueError as error:
+        call.world.store.update(dataset["id"], import_status=wire.FAILED, problem=str(error))
+    else:
+        call.world.store.update(
+            dataset["id"], import_status=wire.FINISHED, rows=[*dataset["rows"], *rows], problem=""
+        )
+    return True
+
+
+@emulates(wire.INFO)
+def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
+    """Describe a dataset."""
+    dataset = _dataset(call, body.dataset_id)
+    version = {
+        "datasetId": dataset["id"],
+        "datasetPK": dataset["id"],
+        "versionId": 1,
+        "importStatus": dataset["import_status"],
+        "importErrorInfo": dataset["problem"],
+        "releaseStatus": _release_status(dataset),
+        "entityCount": len(dataset["rows"]),
+        "projectType": wire.CONVERSATION_PROJECT,
+        "templateType": wire.CONVERSATION_TEMPLATE,
+    }
+    return {"groupPK": dataset["id"], "name": dataset["name"], "dataType": 4, "versionInfo": version}
+
+
+@emulates(wire.RELEASE)
+def release(call: Call, body: wire.DatasetRef) -> bool:
+    """Release a dataset that has rows."""
+    dataset = _dataset(call, body.dataset_id)
+    if dataset["import_status"] != wire.FINISHED or not dataset["rows"]:
+        raise refuse_call(call, f"dataset {dataset['id']} has no rows to release")
+    call.world.store.update(dataset["id"], released=dataset["released"] or time.time())
+    return True
+
+
+def _release_status(dataset: Document) -> int:
+    if dataset["released"] is None:
+        return wire.INITIALISED
+    return wire.FINISHED if time.time() - dataset["released"] >= RELEASE_SECONDS else wire.RUNNING
+
+
+def _dataset(call: Call, key: int | str) -> Document:
+    dataset = call.world.store.get("dataset", key)
+    if dataset is None:
+        raise refuse_call(call, f"dataset {key} does not exist")
+    return dataset
+
+
+def _read(world: World, address: str) -> list[tuple[str, str]]:
+    bucket, _, key = address.removeprefix("bos:").strip("/").partition("/")
+    content = world.store.read_file(_file(bucket, key))
+    if content is None:
+        raise ValueError(f"{address} was not uploaded")
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    return [_pair(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _pair(line: str, number: int) -> tuple[str, str]:
+    try:
+        value = json.loads(line)
+        value = value[-1] if isinstance(value, list) else value
+        prompt, answer = value["prompt"], value["response"]
+        while isinstance(answer, list):
+            answer = answer[0]
+        if not (isinstance(prompt, str) and isinstance(answer, str) and prompt and answer):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, IndexError):
+        raise ValueError(f"line {number} is not a pair of prompt and response") from None
+    return prompt, answer
+
+
+def _file(bucket: str, key: str) -> str:
+    return f"object-{hashlib.sha256(f'{bucket}/{key}'.encode()).hexdigest()}"

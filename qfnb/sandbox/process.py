@@ -1,0 +1,174 @@
+"""The sandbox's process seen from outside: start it on demand, find it, stop it. Standard library only.
+
+Any number of kernels may ask at once: the server holds a file lock for life, so there is one; the others
+wait for the address that it publishes. It survives the kernel that started it and ends when it is idle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .. import config
+from ..errors import SandboxError
+
+VERSION = 1
+"""Of the address file and the control calls; a server of another version is replaced."""
+
+LOCKED = 3
+"""Exit code of a server that found another one running."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running sandbox is, and the keys that it takes; no key shows in its repr."""
+
+    url: str
+    pid: int
+    version: int
+    bucket: str
+    control_token: str = field(repr=False)
+    api_key: str = field(repr=False)
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    ak: str = field(repr=False)
+    sk: str = field(repr=False)
+
+
+def default_home() -> Path:
+    """Return the folder of this user's sandbox."""
+    return config.state_dir() / "sandbox"
+
+
+def ensure(home: Path | None = None, *, idle_minutes: float = 30, wait: float = 20.0) -> Address:
+    """Return the running sandbox of a folder, starting it when there is none.
+
+    Args:
+        home: its state; default: this user's.
+        idle_minutes: after so long without a request, a training or a stream it ends.
+        wait: seconds to wait for it to answer.
+
+    Raises:
+        SandboxError: it did not start; the message holds the reason from its log.
+    """
+    folder = home or default_home()
+    if (running := find(folder)) is not None:
+        return running
+    _make(folder)
+    process, end = _spawn(folder, idle_minutes), time.monotonic() + wait
+    while time.monotonic() < end:
+        if (running := find(folder)) is not None:
+            return running
+        if process.poll() not in {None, LOCKED}:
+            raise SandboxError(_why(folder, "did not start"))
+        time.sleep(0.01)
+    raise SandboxError(_why(folder, f"did not answer within {wait:g} s"))
+
+
+def find(home: Path | None = None) -> Address | None:
+    """Return the running sandbox of a folder, None when none answers."""
+    address = _published(home or default_home())
+    if address is None:
+        return None
+    health = call(address, "GET", "/_sandbox/health", timeout=1.0)
+    same = health is not None and health.get("pid") == address.pid
+    if same and address.version != VERSION:
+        stop(home)
+        return None
+    return address if same else None
+
+
+def stop(home: Path | None = None, *, wait: float = 10.0) -> bool:
+    """Stop a running sandbox and wait for its end; tell whether there was one."""
+    folder = home or default_home()
+    address = _published(folder)
+    if address is None or call(address, "POST", "/_sandbox/stop") is None:
+        return False
+    end = time.monotonic() + wait
+    while time.monotonic() < end and _published(folder) is not None:
+        time.sleep(0.02)
+    return True
+
+
+def reset(home: Path | None = None) -> None:
+    """Stop the sandbox and delete its state: datasets, models, services and keys."""
+    folder = home or default_home()
+    stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def log_path(home: Path | None = None) -> Path:
+    """Return the file that the server logs to."""
+    return (home or default_home()) / "server.log"
+
+
+def call(
+    address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
+) -> dict[str, Any] | None:
+    """Make one control call; None when nobody answers or the answer is no success."""
+    host, _, port = address.url.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
+    headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}
+    try:
+        connection.request(method, path, json.dumps(body or {}), headers)
+        answer = connection.getresponse()
+        value: dict[str, Any] = json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return value if answer.status == 200 else None
+
+
+def _published(folder: Path) -> Address | None:
+    try:
+        value = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+        return Address(**{f.name: value[f.name] for f in fields(Address)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileNotFoundError):
+            if log_path(folder).stat().st_size > 1_000_000:
+                log_path(folder).replace(folder / "server.log.old")
+        log_path(folder).touch(mode=0o600)
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox cannot write its folder {folder}: {error.strerror}\n"
+            "设置 QFNB_STATE_DIR 换一个文件夹，或设置密钥 / set QFNB_STATE_DIR to a writable folder, or a key"
+        ) from None
+
+
+def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
+    detached: dict[str, Any] = (
+        {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000008 | 0x00000200}
+    )
+    command = [sys.executable, "-m", "qfnb.sandbox.server", str(folder), str(idle_minutes * 60)]
+    with log_path(folder).open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - our own module, no shell
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detached
+        )
+
+
+def _why(folder: Path, what: str) -> str:
+    try:
+        lines = log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    reason = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+    return (
+        f"the sandbox {what}: {reason[:200]}\n"
+        "看日志：qfnb sandbox logs；或设置千帆密钥（%qfauth set）/ see `qfnb sandbox logs`, or set a key"
+    )

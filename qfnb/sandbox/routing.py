@@ -1,0 +1,93 @@
+"""How a handler is tied to a row of the endpoint table, and how it refuses: in the shape of its plane."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..wire.base import Endpoint, Plane, Record
+from .store import random_id
+
+if TYPE_CHECKING:
+    from .world import World
+
+B = TypeVar("B", bound=Record)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that passed authentication."""
+
+    world: World
+    endpoint: Endpoint[Any, Any]
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: random_id("as-", 10))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer that comes in pieces; `done` is the text of the last event, if the plane has one."""
+
+    pieces: AsyncIterator[dict[str, Any]]
+    done: str | None = None
+
+
+Handler = Callable[[Call, Any], Any]
+HANDLERS: dict[str, Handler] = {}
+
+
+def emulates(endpoint: Endpoint[B, R]) -> Callable[[Callable[[Call, B], Any]], Callable[[Call, B], Any]]:
+    """Register the handler of a row; it returns the row's result, a mapping of it, or a Stream."""
+
+    def register(handler: Callable[[Call, B], Any]) -> Callable[[Call, B], Any]:
+        assert endpoint.name not in HANDLERS, f"two handlers for {endpoint.name}"
+        HANDLERS[endpoint.name] = handler
+        return handler
+
+    return register
+
+
+class Refusal(Exception):
+    """An answer that is a no: status, JSON body, extra headers."""
+
+    def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, body)
+        self.status, self.body, self.headers = status, body, dict(headers or {})
+
+
+def refuse(
+    plane: Plane,
+    code: int,
+    message: str,
+    *,
+    word: str = "invalid_argument",
+    status: int = 400,
+    kind: str = "invalid_request_error",
+    action: bool = False,
+) -> Refusal:
+    """Return the refusal in a plane's shape: numbers in HTTP 200 on v1, words in 4xx on v2 and actions."""
+    if plane == "v2":
+        error = {"code": word, "message": message, "type": kind}
+        return Refusal(status, {"error": error, "id": random_id("as-", 10)})
+    if plane == "console" and action:
+        text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
+        return Refusal(status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text})
+    name = "log_id" if plane == "console" else "id"
+    value = str(uuid.uuid4().int % 10**10) if plane == "console" else random_id("as-", 10)
+    return Refusal(200, {"error_code": code, "error_msg": message, name: value})
+
+
+def refuse_call(call: Call, message: str, **details: Any) -> Refusal:
+    """Return a refusal of this call for a wrong argument."""
+    code = 500001 if call.endpoint.plane == "console" else 336003
+    return refuse(call.endpoint.plane, code, message, action=bool(call.endpoint.action), **details)
+
+
+def gateway(code: str, message: str) -> Refusal:
+    """Return the gateway's refusal of a signature."""
+    headers = {"X-Bce-Error-Code": code, "X-Bce-Error-Message": message}
+    return Refusal(403, {"code": code, "message": message, "requestId": str(uuid.uuid4())}, headers)

@@ -1,0 +1,144 @@
+"""The sandbox's process seen from inside: lock, port, keys, address file, idle exit.
+
+Run as `python -m qfnb.sandbox.server FOLDER IDLE_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from .process import LOCKED, VERSION, Address
+
+
+def main(folder: Path, idle_seconds: float) -> None:
+    """Serve until told to stop or idle for so long."""
+    held = _lock(folder / "server.lock")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # two threads make small matrices slower, not faster
+    try:
+        asyncio.run(_serve(folder, idle_seconds))
+    finally:
+        held.close()
+
+
+async def _serve(folder: Path, idle_seconds: float) -> None:
+    import uvicorn  # noqa: PLC0415 - after the thread limits are set
+
+    from .app import build  # noqa: PLC0415
+    from .world import World  # noqa: PLC0415
+
+    listening = _bind(folder)
+    address = _address(folder, listening.getsockname()[1])
+    world = World(folder, address)
+    options = uvicorn.Config(
+        build(world), log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(options)
+    world.stop = lambda: setattr(server, "should_exit", True)
+    watching = asyncio.create_task(_watch(server, world, folder, address, idle_seconds))
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        watching.cancel()
+        world.close()
+        with contextlib.suppress(OSError):
+            (folder / "server.json").unlink()
+
+
+async def _watch(server: Any, world: Any, folder: Path, address: Address, idle_seconds: float) -> None:
+    while not server.started:
+        await asyncio.sleep(0.005)
+    _write_private(folder / "server.json", asdict(address))
+    await asyncio.to_thread(world.warm_up)
+    while world.idle_for() < idle_seconds:
+        await asyncio.sleep(min(1.0, idle_seconds / 4))
+    server.should_exit = True
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """Take the lock for life; the system drops it however the process ends, so none can be stale."""
+    file = path.open("a+b")
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise SystemExit(LOCKED) from None
+    return file
+
+
+def _bind(folder: Path) -> socket.socket:
+    """Bind to loopback, to the port of last time when it is free: other clients then keep their address."""
+    last = _read(folder / "port.json").get("port", 0)
+    for port in (last, 0):
+        # the protocol is named because asyncio sets TCP_NODELAY only then; without it an answer takes 40 ms
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError:
+            listening.close()
+            continue
+        _write_private(folder / "port.json", {"port": listening.getsockname()[1]})
+        return listening
+    raise SystemExit("no port of 127.0.0.1 is free")
+
+
+def _address(folder: Path, port: int) -> Address:
+    """Return the address with this sandbox's keys, made once and kept."""
+    keys = _read(folder / "keys.json")
+    if not keys:
+        keys = {
+            "api_key": f"bce-v3/ALTAK-sandbox{secrets.token_hex(6)}/{secrets.token_hex(20)}",
+            "access_key": f"ALTAKsandbox{secrets.token_hex(6)}",
+            "secret_key": secrets.token_hex(16),
+            "ak": f"sandbox{secrets.token_hex(8)}",
+            "sk": secrets.token_hex(16),
+            "bucket": "sandbox",
+        }
+        _write_private(folder / "keys.json", keys)
+    return Address(
+        url=f"http://127.0.0.1:{port}",
+        pid=os.getpid(),
+        version=VERSION,
+        control_token=secrets.token_urlsafe(24),
+        **keys,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write_private(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # closing a terminal does not end it
+    main(Path(sys.argv[1]), float(sys.argv[2]))
