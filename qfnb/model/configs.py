@@ -1,0 +1,56 @@
+"""How a model is deployed, as a checked value."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import InvalidArgumentError
+from ..resources.console.consts import DeployPoolType
+from .consts import ServiceType
+
+
+class DeployConfig(BaseModel):
+    """How to deploy a model.
+
+    Attributes:
+        name: the service's name; default svc_<model>.
+        endpoint_prefix: the seeds' older name for `endpoint_suffix`.
+        endpoint_suffix: the readable part of the address, lower-case letters, digits and _.
+        replicas: 1 or more; the queries per second grow with it.
+        hours: paid in advance.
+
+    Source: seed 004 (DeployConfig), seed 000 (endpoint_suffix, hours).
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    name: str = ""
+    endpoint_prefix: str = ""
+    endpoint_suffix: str = ""
+    description: str = ""
+    replicas: int = Field(default=1, ge=1, le=100)
+    pool_type: DeployPoolType = DeployPoolType.PrivateResource
+    service_type: ServiceType = ServiceType.Chat
+    hours: int = Field(default=1, ge=1, le=720)
+    resource_type: str = "GPU-I-2"
+    extras: Any = None
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise InvalidArgumentError(f"DeployConfig.{field}={first['input']!r}: {first['msg']}") from None
+        if self.suffix and not re.fullmatch(r"[a-z0-9_]{1,30}", self.suffix):
+            raise InvalidArgumentError(
+                f"DeployConfig.endpoint_suffix={self.suffix!r}: up to 30 lower-case letters, digits and _"
+            )
+
+    @property
+    def suffix(self) -> str:
+        """The readable part of the address, under either name."""
+        return self.endpoint_suffix or self.endpoint_prefix

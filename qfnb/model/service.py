@@ -1,0 +1,120 @@
+"""A service that answers: a model of one's own behind an endpoint, or a preset model by name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InternalError, InvalidArgumentError
+from ..resources.chat import ChatCompletion
+from ..resources.service import Service as Services
+from ..wire import service as wire
+from .configs import DeployConfig
+from .consts import ServiceStatus, ServiceType
+
+if TYPE_CHECKING:
+    from .model import Model
+
+_STATUS = {
+    wire.NEW: ServiceStatus.Created,
+    wire.DEPLOYING: ServiceStatus.Deploying,
+    wire.SERVING: ServiceStatus.Deployed,
+    wire.FAILED: ServiceStatus.DeployFailed,
+    wire.STOPPED: ServiceStatus.DeployStopped,
+}
+
+
+class Service:
+    """Something that can be asked.
+
+    Args:
+        id: `svco-...` of a deployed service.
+        endpoint: what `endpoint=` takes.
+        model: the model behind it, or the name of a preset model.
+        service_type: what it can be asked; Chat by default.
+        name: how people call it; charts and tables show it.
+
+    Source: seed 000, seed 004 (Service).
+    """
+
+    def __init__(
+        self,
+        id: int | str | None = None,  # noqa: A002 - the seeds' word
+        endpoint: str | None = None,
+        model: Model | str | None = None,
+        deploy_config: DeployConfig | None = None,
+        service_type: ServiceType | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        if id is None and endpoint is None and not isinstance(model, str):
+            raise InvalidArgumentError("Service needs an id, an endpoint, or the name of a preset model")
+        self.id, self.endpoint, self.model = id, endpoint, model
+        self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
+        self.name = name
+
+    @property
+    def label(self) -> str:
+        """What tables and charts call it."""
+        return (
+            self.name or (self.model if isinstance(self.model, str) else "") or self.endpoint or str(self.id)
+        )
+
+    @property
+    def status(self) -> ServiceStatus:
+        """The service's state on the platform.
+
+        Raises:
+            InternalError: it has no id to look up.
+        """
+        if self.id is None:
+            raise InternalError("this service has no id: only deployed services have a status")
+        state = Services.V2.service_detail(str(self.id)).data.run_status
+        return _STATUS.get(state, ServiceStatus.Unknown)
+
+    def get_res(self) -> ChatCompletion:
+        """Return the object that asks this service.
+
+        Raises:
+            InternalError: its type is not supported.
+        """
+        if self.service_type is not ServiceType.Chat:
+            raise InternalError(f"a service of type {self.service_type} cannot be asked by this version")
+        if self.endpoint is None and self.id is not None:
+            self.endpoint = Services.V2.service_detail(str(self.id)).data.endpoint
+        if self.endpoint:
+            return ChatCompletion(endpoint=self.endpoint)
+        return ChatCompletion(model=str(self.model))
+
+    def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
+        """Ask it: `service.exec({"messages": [{"role": "user", "content": "你好"}]})`."""
+        return self.get_res().do(**{**(input or {}), **options})
+
+    def dumps(self) -> bytes:
+        """Return the service as UTF-8 JSON."""
+        fields = {
+            "id": self.id,
+            "endpoint": self.endpoint,
+            "service_type": self.service_type,
+            "name": self.name,
+        }
+        preset = self.model if isinstance(self.model, str) else None
+        return json.dumps({"qfnb": 1, "type": "Service", "model": preset} | fields).encode()
+
+    @classmethod
+    def loads(cls, data: bytes) -> Service:
+        """Return the service that `dumps` wrote.
+
+        Raises:
+            InvalidArgumentError: the bytes are something else; a pickle is never opened.
+        """
+        try:
+            value = json.loads(data)
+            assert value["type"] == "Service"
+            kind = ServiceType(value["service_type"])
+            return cls(value["id"], value["endpoint"], value["model"], None, kind, name=value["name"])
+        except (ValueError, KeyError, TypeError, AssertionError):
+            raise InvalidArgumentError("these bytes are not a service written by Service.dumps()") from None
+
+    def __repr__(self) -> str:
+        return f"<Service {self.label}>"

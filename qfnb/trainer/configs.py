@@ -1,0 +1,127 @@
+"""How to train, as a checked value, and the ranges that each model sets. Source: seed 004 (TrainConfig)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ..errors import InvalidArgumentError
+from ..model.configs import DeployConfig as DeployConfig
+from ..wire import finetune as wire
+
+TRAIN_TYPES = {
+    "ernie-speed": "ERNIE-Speed-8K",
+    "ernie-bot-turbo": "ERNIE-Lite-8K-0922",
+    "ernie-bot-turbo-0922": "ERNIE-Lite-8K-0922",
+    "ernie-bot-turbo-0725": "ERNIE-Lite-8K-0725",
+    "ernie-bot-turbo-0704": "ERNIE-Lite-8K-0704",
+}
+"""The seeds' train types and the names that the platform uses for them now; other names pass through."""
+
+PEFT_TYPES = {
+    "lora": "LoRA",
+    "all": "FullFineTuning",
+    "fullfinetuning": "FullFineTuning",
+    "p-tuning": "PromptTuning",
+    "prompttuning": "PromptTuning",
+}
+
+
+class TrainConfig(BaseModel):
+    """How to train; what is None is left to the model's default.
+
+    Attributes:
+        epoch: passes over the data.
+        learning_rate: e.g. 3e-4 for LoRA, 3e-5 for full tuning.
+        max_seq_len: tokens of one example.
+        peft_type: LoRA, ALL (full) or P-tuning.
+        trainset_rate: percent of the data that is held out for validation, 0-100.
+        extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_seq_len: int | None = Field(default=None, ge=1)
+    peft_type: str | None = None
+    trainset_rate: int = Field(default=20, ge=0, le=100)
+    extras: dict[str, Any] | None = None
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            known = ", ".join(type(self).model_fields)
+            hint = f"; the fields are {known}" if first["type"] == "extra_forbidden" else ""
+            raise InvalidArgumentError(
+                f"TrainConfig.{field}={first['input']!r}: {first['msg']}{hint}"
+            ) from None
+        if self.peft_type is not None and self.peft_type.lower() not in PEFT_TYPES:
+            raise InvalidArgumentError(
+                f"TrainConfig.peft_type={self.peft_type!r}: it is LoRA, ALL or P-tuning"
+            )
+
+    @property
+    def parameter_scale(self) -> str:
+        """The platform's word for `peft_type`."""
+        return PEFT_TYPES[(self.peft_type or "LoRA").lower()]
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """Return what is set, under the platform's names."""
+        fields = ("epoch", "batch_size", "learning_rate", "max_seq_len")
+        own = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
+        return {to_camel(name): value for name, value in (own | (self.extras or {})).items()}
+
+
+def platform_name(train_type: str) -> str:
+    """Return the platform's present name of a train type."""
+    return TRAIN_TYPES.get(train_type.lower(), train_type)
+
+
+def check(train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel]) -> None:
+    """Check a config against the ranges that the platform publishes; a model it does not list passes.
+
+    Raises:
+        InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
+    """
+    model = platform_name(train_type)
+    listed = next((row for row in supported if row.model.lower() == model.lower()), None)
+    if listed is None:
+        return
+    scales = [
+        scale
+        for mode in listed.support_train_mode
+        if mode.train_mode == "SFT"
+        for scale in mode.support_parameter_scale
+    ]
+    scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
+    if scale is None:
+        offered = ", ".join(row.parameter_scale for row in scales)
+        raise InvalidArgumentError(
+            f"{model} cannot be tuned with {config.parameter_scale}: it offers {offered}"
+        )
+    allowed = {row.key: row for row in scale.support_hyper_parameter_config}
+    for key, value in config.hyper_parameters().items():
+        _check_value(f"{model} {config.parameter_scale}", key, value, allowed)
+
+
+def _check_value(where: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
+    if key not in allowed:
+        raise InvalidArgumentError(f"{where} has no hyper-parameter {key}: it has {', '.join(allowed)}")
+    row = allowed[key]
+    if row.check_type == "range" and len(row.check_value) == 2:
+        low, high = row.check_value
+        if not low <= value <= high:
+            raise InvalidArgumentError(
+                f"{key}={value!r} is out of range for {where}: it is {low} to {high} (超出该模型的取值范围)"
+            )
+    elif row.check_value and value not in row.check_value:
+        choices = ", ".join(map(str, row.check_value))
+        raise InvalidArgumentError(f"{key}={value!r} is not offered by {where}: choose {choices}")

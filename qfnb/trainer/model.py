@@ -1,0 +1,13 @@
+"""Models and services under the seeds' second import path (`qfnb.trainer.model`)."""
+
+from __future__ import annotations
+
+from ..model import DeployConfig, Model, Service
+
+
+def model_deploy(model: Model, deploy_config: DeployConfig) -> Service:
+    """Deploy a model and wait until the service serves."""
+    return model.deploy(deploy_config)
+
+
+__all__ = ["Model", "Service", "model_deploy"]
