@@ -1,0 +1,1 @@
+"""DRAWING VALUES: every state is a value, and text, HTML and widgets are functions of it."""

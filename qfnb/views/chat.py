@@ -1,0 +1,117 @@
+"""An answer of a chat model, while it streams and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..resources.chat import ChatResponse
+from ..wire import chat as wire
+from .display import Bundle, Live
+from .markdown import render
+from .safety import escape, plain
+
+State = Literal["waiting", "streaming", "done", "interrupted", "failed"]
+
+SANDBOX = "本地沙盒 sandbox"
+_FOOT = 'style="margin-top:6px;font-size:85%;opacity:0.75"'
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of an answer.
+
+    Attributes:
+        seconds: from the question to now, or to the end.
+        first_token: seconds until the first text.
+        tokens: total, None where the platform does not say.
+    """
+
+    model: str
+    text: str = ""
+    state: State = "waiting"
+    seconds: float = 0.0
+    first_token: float | None = None
+    tokens: int | None = None
+    from_sandbox: bool = False
+    request_id: str = ""
+    reasoning: str = ""
+
+    @classmethod
+    def of(cls, reply: ChatResponse, model: str = "") -> Answer:
+        """Return the answer that a whole reply is."""
+        return cls(
+            model or str(reply.body.get("model") or ""),
+            reply.text,
+            "done",
+            reply.statistic.get("total_latency", 0.0),
+            reply.statistic.get("first_token_latency"),
+            reply.usage.total_tokens,
+            reply.from_sandbox,
+            reply.request_id,
+            wire.reasoning_of(reply.body),
+        )
+
+
+def footer(answer: Answer) -> str:
+    """Return one line of facts: sandbox, model, tokens, seconds, request."""
+    parts = [SANDBOX] if answer.from_sandbox else []
+    parts += [answer.model] if answer.model else []
+    parts += [f"{answer.tokens} tokens"] if answer.tokens is not None else []
+    first = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
+    parts += [f"{answer.seconds:.2f} s{first}"] if answer.seconds else []
+    parts += [answer.request_id] if answer.request_id else []
+    return " · ".join(parts)
+
+
+def note(answer: Answer) -> str:
+    """Return the line that says how an unfinished answer ended, "" for a finished one."""
+    return {
+        "waiting": "… 等待回答 / waiting",
+        "streaming": "… 正在回答 / answering",
+        "interrupted": "⏹ 已中断，以上为已收到的部分 / interrupted; this is what had arrived",
+        "failed": "⚠ 回答未完成，以上为已收到的部分 / not complete; this is what had arrived",
+    }.get(answer.state, "")
+
+
+def html(answer: Answer) -> str:
+    """Return the answer as safe static HTML."""
+    thinking = (
+        f"<details><summary>思考过程 reasoning</summary><pre>{escape(answer.reasoning)}</pre></details>"
+        if answer.reasoning
+        else ""
+    )
+    body = render(answer.text) if answer.text else ""
+    status = f"<div><em>{escape(note(answer))}</em></div>" if note(answer) else ""
+    return f"<div>{thinking}{body}{status}<div {_FOOT}>{escape(footer(answer))}</div></div>"
+
+
+def text(answer: Answer) -> str:
+    """Return the answer as text, for terminals and for other formats of a notebook."""
+    lines = [plain(answer.text), note(answer), f"[{plain(footer(answer))}]"]
+    return "\n".join(line for line in lines if line)
+
+
+def bundle(answer: Answer) -> Bundle:
+    """Return the answer in every format."""
+    return {"text/plain": text(answer), "text/html": html(answer)}
+
+
+def reply_bundle(reply: ChatResponse) -> Bundle:
+    """Return a whole reply in every format."""
+    return bundle(Answer.of(reply))
+
+
+def live(answer: Answer) -> Live:
+    """Return a live output for an answer that is about to stream."""
+    return Live(answer, widget=_widget, draw=_draw, final=bundle)
+
+
+def _widget() -> Any:
+    import ipywidgets  # noqa: PLC0415 - a widget is wanted now
+
+    return ipywidgets.HTML()
+
+
+def _draw(widget: Any, answer: Answer) -> None:
+    widget.value = html(answer)

@@ -1,0 +1,23 @@
+"""Text from models, servers and data files is data: what could act is taken out before anything is drawn."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def plain(text: object) -> str:
+    """Return text without terminal escapes, control characters, direction overrides and lone surrogates."""
+    cleaned = _ANSI.sub("", str(text).replace("\r\n", "\n"))
+    cleaned = _DIRECTION.sub("", _CONTROL.sub("", cleaned))
+    return _SURROGATE.sub("\ufffd", cleaned)
+
+
+def escape(text: object) -> str:
+    """Return text that is inert inside HTML, attributes included."""
+    return html.escape(plain(text), quote=True)
