@@ -287,6 +287,20 @@ def _chat_response(answer: Response[Any]) -> ChatResponse:
     )
 
 
+def joined(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
+    """Return the pieces of a stream as the one reply that they make up."""
+    last = pieces[-1]
+    if "choices" in last.body:
+        message = {"role": "assistant", "content": text}
+        reason = wire.finish_reason(last.body)
+        body = {**last.body, "choices": [{"index": 0, "message": message, "finish_reason": reason}]}
+    else:
+        body = {**last.body, "result": text}
+    return ChatResponse(
+        ChatBody(body), last.data_type, last.code, last.headers, {"total_latency": seconds, **last.statistic}
+    )
+
+
 def _version(asked: Version | None, platform: Platform, endpoint: str | None) -> int:
     if asked is not None:
         return int(asked)

@@ -49,10 +49,11 @@ class Retry:
         """
         if attempt >= self.attempts or not _worth_it(error, repeatable=repeatable):
             return None
-        asked = getattr(error, "retry_after", None)
+        asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
-            return asked if asked <= MAX_RETRY_AFTER else None
-        return draw() * min(self.base * 2**attempt, self.cap)
+            return float(asked) if asked <= MAX_RETRY_AFTER else None
+        ceiling: float = min(self.base * 2**attempt, self.cap)
+        return draw() * ceiling
 
 
 @dataclass

@@ -36,7 +36,12 @@ _TALK: dict[str, tuple[str, ...]] = {
 
 def pairs() -> list[Pair]:
     """Return the pairs that the base model is trained on."""
-    return [(ask + end, answer) for answer, asks in _TALK.items() for ask in asks for end in ("", "？", "！")]
+    found = []
+    for answer, asks in _TALK.items():
+        found += [(ask + end, answer) for ask in asks for end in ("", "？", "！")]
+        if answer != _HELLO:
+            found += [(hello + ask, answer) for ask in asks for hello in ("你好，", "请问")]
+    return found
 
 
 @functools.cache

@@ -1,0 +1,33 @@
+"""MAGICS: parse the line, call the library, return something that shows itself.
+
+Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is fast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import greeting, values
+from .auth import AuthMagics
+from .chat import ChatMagics
+from .image import ImageMagics
+from .train import TrainMagics
+
+_GROUPS = (ChatMagics, TrainMagics, ImageMagics, AuthMagics)
+_NAMES = ("qfauth", "qfchat", "qfimage", "qftrain")
+
+
+def load(shell: Any) -> None:
+    """Register the magics and how values show themselves; doing it again changes nothing."""
+    for group in _GROUPS:
+        shell.register_magics(group)
+    values.register(shell.display_formatter)
+    print(greeting.line())  # noqa: T201 - one line for the person who loads it
+
+
+def unload(shell: Any) -> None:
+    """Take everything away again."""
+    values.unregister(shell.display_formatter)
+    for table in shell.magics_manager.magics.values():
+        for name in _NAMES:
+            table.pop(name, None)

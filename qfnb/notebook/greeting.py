@@ -1,0 +1,26 @@
+"""The one line that `%load_ext qfnb` prints: which platform, which kernel, how to get help."""
+
+from __future__ import annotations
+
+import platform
+
+from .. import connect
+from ..errors import QianfanError
+
+
+def line() -> str:
+    """Return the greeting."""
+    kernel = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"qfnb 0.1.0 · {where()} · {kernel} · 帮助 help: %%qfchat?  %qfauth"
+
+
+def where() -> str:
+    """Return which platform calls go to now, in a few words."""
+    try:
+        now = connect.situation()
+    except QianfanError as error:
+        return f"⚠ {str(error).splitlines()[0]}"
+    if now.name == "sandbox":
+        return "本地沙盒 sandbox（未设置密钥 / no key set）"
+    host = "千帆 Qianfan" if now.name == "qianfan" else "自定义平台 custom platform"
+    return f"{host} {now.host}（{', '.join(now.kinds)}）"
