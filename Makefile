@@ -1,0 +1,40 @@
+# make demo   run the quickstart end to end on the sandbox and write it as a page
+# make lab    open JupyterLab on the notebooks
+# make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
+# make check  the part of `make test` that takes seconds
+# make bench  measure against other clients
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: demo lab test check bench clean
+
+demo: $(READY)
+	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check qfnb tests notebooks/*.py notebooks/data benchmarks
+	$(BIN)/ruff check qfnb tests notebooks/*.py notebooks/data benchmarks
+	$(BIN)/mypy -p qfnb
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,lab]'
+	touch $(READY)
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
