@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -101,16 +102,30 @@ def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[
     )
     scene = scenery.Scene(_sky(size, meant.sky), draw, meant.colour)
     painters = meant.painters or (scenery.rings,)
-    if meant.painters and not set(meant.things) & {"water", "ground"}:
-        scenery.ground(scene, snowy="snow" in meant.things)
+    if meant.painters and "ground" not in meant.things and not _by_water(meant):
+        scenery.ground(scene, snowy="snow" in meant.things, night=sum(meant.sky[0]) < 200)
+    if _by_water(meant) and "water" not in meant.things:
+        scenery.water(scene)
     for painter in painters:
         painter(scene)
+        if painter is scenery.water and set(meant.things) & scenery.ON_LAND:
+            scenery.shore(scene, snowy="snow" in meant.things)
     _footer(scene, ", ".join(meant.things) or "nothing it knows (abstract)")
     return _png(scene.image, prompt, seed), list(meant.things)
 
 
+def _by_water(meant: Understood) -> bool:
+    return bool(set(meant.things) & {"water", "fish", "boat"})
+
+
 def _named(table: Mapping[str, T], text: str) -> list[T]:
-    return [value for words, value in table.items() if any(word in text for word in words.split())]
+    return [value for words, value in table.items() if any(_says(text, word) for word in words.split())]
+
+
+def _says(text: str, word: str) -> bool:
+    if word.isascii():  # whole words and plurals: there is no cat in education
+        return re.search(rf"\b{word}(e?s|y|ny)?\b", text) is not None
+    return word in text
 
 
 def _sky(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
@@ -122,14 +137,19 @@ def _footer(scene: scenery.Scene, understood: str) -> None:
     width, height = scene.image.size
     tall = max(26, height // 24)
     scene.pen.rectangle((0, height - tall, width, height), fill=(20, 20, 24))
-    font = ImageFont.load_default(max(11, tall // 2))
     text = f"qfnb LOCAL SANDBOX drawing, not a model's image  |  understood: {understood}"
+    font = ImageFont.load_default(max(9, min(tall / 2, 1.85 * width / len(text))))
     scene.pen.text((10, height - tall + tall // 5), text, fill=(240, 240, 240), font=font)
 
 
 def _png(image: Image.Image, prompt: str, seed: int) -> bytes:
     about = PngInfo()
-    for key, value in (("prompt", prompt), ("seed", str(seed)), ("software", "qfnb sandbox drawing")):
+    for key, value in (
+        ("prompt", prompt),
+        ("seed", str(seed)),
+        ("size", "{}x{}".format(*image.size)),
+        ("software", "qfnb sandbox drawing"),
+    ):
         about.add_itxt(key, value.encode("utf-8", "replace").decode("utf-8"))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=about, compress_level=3)

@@ -33,6 +33,7 @@ class Batch:
     segment: Floats
     match: NDArray[np.int64]
     copyable: Floats
+    writable: Floats
     mask: NDArray[np.bool_]
     real: NDArray[np.bool_]
     grams: NDArray[np.int64]
@@ -63,6 +64,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         pad("segment", (places, SEGMENT), np.float32),
         pad("match", (length, places), np.int64),
         pad("copyable", (length, places), np.float32),
+        pad("writable", (length,), np.float32),
         np.arange(length) < np.array([[len(e["target"])] for e in examples]),
         np.arange(places) < np.array([[len(e["prompt"])] for e in examples]),
         grams,

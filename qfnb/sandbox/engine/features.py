@@ -14,6 +14,7 @@ Pair = tuple[str, str]
 
 F = np.float32
 BUCKETS = 8192
+RARITY_FLOOR = 0.05
 MAX_PROMPT, MAX_ANSWER = 200, 400
 """Characters of a prompt and of an answer that are looked at."""
 
@@ -45,7 +46,7 @@ def character_id(char: str) -> int:
 
 def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Return bucket ids, counts, and a weight per bucket that is small for function characters."""
-    marked = f"^{text[:MAX_PROMPT]}$"
+    marked = f"^{text[:MAX_PROMPT].lower()}$"
     grams = [marked[i : i + n] for n in sizes for i in range(len(marked) - n + 1)]
     hashed = [zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS for gram in grams]
     ids, inverse, count = np.unique(hashed, return_inverse=True, return_counts=True)
@@ -75,8 +76,7 @@ class Features:
     def __call__(self, prompt: str) -> tuple[Ints, Floats]:
         """Return a prompt's buckets and their weights (unit length)."""
         ids, count, weight = ngrams(prompt)
-        rarity = np.log((1 + self.n) / (1 + self.frequency[ids]))
-        weight = weight * (1 + np.log(count)) * rarity * (self.frequency[ids] > 0)
+        weight = weight * (1 + np.log(count)) * self._rarity(ids) * (self.frequency[ids] > 0)
         return ids, (weight / (np.linalg.norm(weight) + 1e-6)).astype(F)
 
     def matrix(self, prompts: Sequence[str]) -> Floats:
@@ -90,8 +90,13 @@ class Features:
     def coverage(self, prompt: str) -> float:
         """Return the share (0-1, by rarity) of the prompt's bigrams that training has seen."""
         ids, _, weight = ngrams(prompt, (2,))
-        weight = weight * np.log((1 + self.n) / (1 + self.frequency[ids]))
+        weight = weight * self._rarity(ids)
         return float(weight[self.frequency[ids] > 0].sum() / (weight.sum() + 1e-9))
+
+    def _rarity(self, ids: Ints) -> NDArray[np.float64]:
+        # Without the floor a data set of one question, or of one shared n-gram, could not be answered at all.
+        rarity: NDArray[np.float64] = np.log((1 + self.n) / (1 + self.frequency[ids])) + RARITY_FLOOR
+        return rarity
 
 
 def segments(text: str) -> Floats:

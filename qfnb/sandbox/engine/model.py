@@ -8,11 +8,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 
 from ...errors import SandboxError
-from .features import F, Features, Pair
+from .features import MAX_PROMPT, F, Features, Pair
 from .pointer import PointerLM
 from .router import COMPOSE, Router
 
@@ -107,7 +108,11 @@ class Model:
         arrays |= {"router_rows": used, "router_W": weight[used].astype(np.float16)}
         arrays["router_b"] = self.router.weights["b"].astype(np.float16)
         if self.lm is not None:
-            arrays |= {f"lm_{name}": value.astype(np.float16) for name, value in self.lm.weights.items()}
+            rows = self.lm.used_rows()
+            arrays |= {
+                f"lm_{name}": (value[rows[name]] if name in rows else value).astype(np.float16)
+                for name, value in self.lm.weights.items()
+            }
         head = {
             "format": 1,
             "n": self.features.n,
@@ -116,7 +121,7 @@ class Model:
             "meta": self.meta,
             "refuses_below": self.refuses_below,
         }
-        arrays["head"] = np.frombuffer(json.dumps(head, ensure_ascii=False).encode("utf-8"), np.uint8)
+        arrays["head"] = np.frombuffer(json.dumps(head).encode("ascii"), np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
@@ -133,7 +138,7 @@ class Model:
                 stored = {name: arrays[name] for name in arrays.files}
             head = json.loads(stored["head"].tobytes())
             return cls._restore(head, stored)
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, BadZipFile) as error:
             raise SandboxError(f"these bytes are no model of this version: {error}") from None
 
     @classmethod
@@ -145,18 +150,14 @@ class Model:
         lm = None
         if head["alphabet"] is not None:
             lm = PointerLM(features, head["alphabet"])
-            lm.weights = {
-                name[3:]: value.astype(F) for name, value in stored.items() if name.startswith("lm_")
-            }
+            rows = lm.used_rows()
+            for name in lm.weights:
+                lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
         return cls(features, router, lm, head["meta"], head["refuses_below"])
 
 
 def char_loss(lm: PointerLM, prompt: str, answer: str) -> float:
     """Return the nats per character of an answer; characters that cannot be produced cost IMPOSSIBLE."""
-    if any(char not in lm.index and char not in prompt for char in answer):
+    if any(char not in lm.index and char not in prompt[:MAX_PROMPT] for char in answer):
         return IMPOSSIBLE
-    writable = "".join(char for char in answer if char in lm.index)
-    if not writable:
-        return IMPOSSIBLE
-    loss = lm.loss([lm.example(prompt, writable)], gradients=False)[0]
-    return loss if writable == answer else (loss + IMPOSSIBLE) / 2
+    return lm.loss([lm.example(prompt, answer)], gradients=False)[0]

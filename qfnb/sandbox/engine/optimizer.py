@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .features import Floats
 
@@ -13,23 +14,41 @@ Weights = dict[str, Floats]
 
 
 class Adam:
-    """Updates weights in place."""
+    """Updates weights in place.
 
-    def __init__(self, weights: Weights, *, decay: float = 0.05, clip: float = 1.0) -> None:
+    Args:
+        weights: what is learned.
+        rows: of the large tables only these; the others get no gradient, and would take most of the time.
+        decay: weight decay, times the rate.
+        clip: the longest gradient.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        rows: Mapping[str, NDArray[np.int64]] | None = None,
+        *,
+        decay: float = 0.05,
+        clip: float = 1.0,
+    ) -> None:
         self._weights, self._decay, self._clip, self._steps = weights, decay, clip, 0
-        self._mean = {name: np.zeros_like(value) for name, value in weights.items()}
-        self._variance = {name: np.zeros_like(value) for name, value in weights.items()}
+        self._rows = {name: (rows or {}).get(name, slice(None)) for name in weights}
+        self._mean = {name: np.zeros_like(value[self._rows[name]]) for name, value in weights.items()}
+        self._variance = {name: np.zeros_like(value) for name, value in self._mean.items()}
 
     def step(
         self, gradients: Mapping[str, Floats], rate: float, *, b1: float = 0.9, b2: float = 0.99
     ) -> None:
         """Move every weight once against its gradient."""
         self._steps += 1
-        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in gradients.values()))
+        used = {name: gradient[self._rows[name]] for name, gradient in gradients.items()}
+        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in used.values()))
         scale = min(1.0, self._clip / (norm + 1e-9))
         first, second = 1 - b1**self._steps, 1 - b2**self._steps
-        for name, gradient in gradients.items():
-            mean, variance, weight = self._mean[name], self._variance[name], self._weights[name]
+        for name, gradient in used.items():
+            mean, variance = self._mean[name], self._variance[name]
+            weight = self._weights[name][self._rows[name]]
             mean += (1 - b1) * (gradient * scale - mean)
             variance += (1 - b2) * ((gradient * scale) ** 2 - variance)
-            weight -= rate * (mean / first / (np.sqrt(variance / second) + 1e-8) + self._decay * weight)
+            step = mean / first / (np.sqrt(variance / second) + 1e-8) + self._decay * weight
+            self._weights[name][self._rows[name]] = weight - rate * step

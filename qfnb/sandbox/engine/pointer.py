@@ -43,6 +43,11 @@ class PointerLM:
         self.index = {char: i for i, char in enumerate(self.output)}
         self.weights = _initial(np.random.default_rng(seed), len(self.output))
 
+    def used_rows(self) -> dict[str, NDArray[np.int64]]:
+        """Return the rows of the large tables that this data can reach."""
+        features = self.features
+        return {"E": np.flatnonzero(features.seen), "S": np.flatnonzero(features.frequency)}
+
     def encode(self, prompt: str) -> Example:
         """Return what the model sees of a prompt."""
         prompt = prompt[:MAX_PROMPT] or " "
@@ -58,12 +63,13 @@ class PointerLM:
         }
 
     def example(self, prompt: str, answer: str) -> Example:
-        """Return a training example; answer characters must be in the alphabet."""
+        """Return an example; answer characters outside of the alphabet can only be copied."""
         example = self.encode(prompt)
         prompt, answer = example["prompt"], answer[: MAX_ANSWER - 1]
-        ids = [BOS] * WINDOW + [character_id(c) for c in answer]
+        ids = [BOS] * WINDOW + [self._known_id(c) for c in answer]
         example["written"] = np.array([ids[t : t + WINDOW] for t in range(len(answer) + 1)])
-        example["target"] = np.array([self.index[c] for c in answer] + [0])
+        example["target"] = np.array([self.index.get(c, 0) for c in answer] + [0])
+        example["writable"] = np.array([c in self.index for c in answer] + [True])
         copyable = np.array([[c == x for x in prompt] for c in answer] + [[False] * len(prompt)])
         example["copyable"], example["match"] = copyable, matching_suffix(copyable)
         return example
@@ -86,6 +92,10 @@ class PointerLM:
         nll = float(-(np.log(passed["p"]) * batch.mask).sum() / count)
         return nll, self._backward(batch, passed, count) if gradients else {}, count
 
+    def _known_id(self, char: str) -> int:
+        number = character_id(char)
+        return number if self.features.seen[number] else UNKNOWN
+
     def _forward(self, batch: Batch, random: np.random.Generator | None, drop: float) -> dict[str, Any]:
         w, (examples, length) = self.weights, batch.target.shape
         places = batch.around.shape[1]
@@ -101,10 +111,10 @@ class PointerLM:
         scores = query @ key.transpose(0, 2, 1) + w["L"][batch.match]
         attention = softmax(np.where(batch.real[:, None], scores, F(-1e9)))
         context = attention @ value
-        gate = 1 / (1 + np.exp(-(hidden @ w["wg"] + context @ w["wc"] + w["bg"])))
+        gate = _sigmoid(hidden @ w["wg"] + context @ w["wc"] + w["bg"])
         both = np.concatenate([hidden, context], 2)
         written = softmax(both @ w["Wo"] + w["bo"])
-        p_write = np.take_along_axis(written, batch.target[..., None], 2)[..., 0]
+        p_write = np.take_along_axis(written, batch.target[..., None], 2)[..., 0] * batch.writable
         p_copy = (attention * batch.copyable).sum(2)
         p = (1 - gate) * p_write + gate * p_copy + F(1e-9)
         return dict(
@@ -190,7 +200,7 @@ class PointerLM:
             hidden = np.maximum(base + w["E"][written[-WINDOW:]].ravel() @ w["Wy"] + w["T"][t], 0)
             attention = softmax(key @ (hidden @ w["Wq"]) + w["L"][np.minimum(match, 4)])
             context = attention @ value
-            gate = 1 / (1 + np.exp(-(hidden @ w["wg"] + context @ w["wc"] + w["bg"][0])))
+            gate = _sigmoid(hidden @ w["wg"] + context @ w["wc"] + w["bg"][0])
             p = np.zeros(len(chars))
             p[: len(self.output)] = (1 - gate) * softmax(
                 np.concatenate([hidden, context]) @ w["Wo"] + w["bo"]
@@ -201,7 +211,7 @@ class PointerLM:
             if not chars[choice]:
                 return
             match = np.concatenate([[0], np.where(letters[:-1] == chars[choice], match[:-1] + 1, 0)])
-            written.append(character_id(chars[choice]))
+            written.append(self._known_id(chars[choice]))
 
 
 def _initial(random: np.random.Generator, outputs: int) -> Weights:
@@ -237,6 +247,11 @@ def _scatter(ids: NDArray[np.int64], rows: Floats, size: int) -> Floats:
     return out
 
 
+def _sigmoid(score: Any) -> Any:
+    # 1 / (1 + exp(-score)) overflows at large learning rates.
+    return 0.5 * (1 + np.tanh(0.5 * score))
+
+
 def _rows(array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1, array.shape[-1])
 
@@ -244,5 +259,5 @@ def _rows(array: NDArray[Any]) -> NDArray[Any]:
 def _choose(p: NDArray[np.float64], temperature: float, random: np.random.Generator | None) -> int:
     if temperature <= 0 or random is None:
         return int(p.argmax())
-    sharpened = p ** (1 / temperature)
+    sharpened = (p / p.max()) ** (1 / temperature)
     return int(random.choice(len(p), p=sharpened / sharpened.sum()))

@@ -10,6 +10,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Colour = tuple[int, int, int]
 
+ON_LAND = {"house", "trees", "flowers", "grass", "cat", "dog"}
+"""Things that do not stand in water."""
+
 HORIZON = 0.66
 """Where the ground begins, from the top."""
 
@@ -124,7 +127,8 @@ def city(scene: Scene) -> None:
         wide, tall = scene.draw.uniform(7, 13) * unit, scene.draw.uniform(0.16, 0.46) * scene.height
         top = scene.horizon - tall
         scene.pen.rectangle(
-            (x, top, x + wide, scene.height), fill=shade((74, 80, 102), scene.draw.uniform(0.7, 1.2))
+            (x, top, x + wide, scene.horizon + 2 * unit),
+            fill=shade((74, 80, 102), scene.draw.uniform(0.7, 1.2)),
         )
         for row in range(int(tall / (3 * unit)) - 1):
             for column in range(int(wide / (2.4 * unit)) - 1):
@@ -133,12 +137,28 @@ def city(scene: Scene) -> None:
                 fill = (250, 226, 142) if lit else (58, 64, 84)
                 scene.pen.rectangle((left, up, left + 1.1 * unit, up + 1.5 * unit), fill=fill)
         x += wide + scene.draw.uniform(0, 1.5) * unit
+    scene.pen.rectangle(
+        (0, scene.horizon + 2 * unit, scene.width, scene.horizon + 9 * unit), fill=(58, 60, 70)
+    )
+    for mark in range(0, int(scene.width), int(8 * unit)):
+        scene.pen.rectangle(
+            (mark, scene.horizon + 5 * unit, mark + 4 * unit, scene.horizon + 6 * unit), fill=(212, 204, 160)
+        )
 
 
-def ground(scene: Scene, *, snowy: bool = False) -> None:
+def ground(scene: Scene, *, snowy: bool = False, night: bool = False) -> None:
     """Paint the ground."""
     colour = (232, 238, 246) if snowy else (112, 164, 98)
+    colour = shade(colour, 0.5) if night else colour
     scene.pen.rectangle((0, scene.horizon, scene.width, scene.height), fill=colour)
+
+
+def shore(scene: Scene, *, snowy: bool = False) -> None:
+    """Paint land in front of the water, for what does not stand in it."""
+    colour = (232, 238, 246) if snowy else (196, 184, 132)
+    top, deep = scene.horizon + 0.06 * scene.height, 0.04 * scene.height
+    scene.pen.ellipse((-0.3 * scene.width, top, 1.3 * scene.width, top + 4 * deep), fill=colour)
+    scene.pen.rectangle((0, top + 2 * deep, scene.width, scene.height), fill=colour)
 
 
 def water(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...errors import InvalidArgumentError
 from .features import Features, Pair
 from .model import Model, char_loss
 from .optimizer import Adam
@@ -111,7 +112,13 @@ def train(
         validation: held-out pairs; their loss is reported after each pass.
         observer: hears of the steps, and may stop.
         remember_all: treat every answer as a memory.
+
+    Raises:
+        InvalidArgumentError: there is nothing to learn from, or a value is not positive.
     """
+    values = hyperparameters or Hyperparameters()
+    if not pairs or min(values.epochs, values.batch_size) < 1 or values.learning_rate <= 0:
+        raise InvalidArgumentError(f"cannot train on {len(pairs)} pairs with {values}")
     return _Training(list(pairs), hyperparameters or Hyperparameters(), list(validation), observer).run(
         remember_all=remember_all
     )
@@ -159,12 +166,17 @@ class _Training:
             lm = PointerLM(features, "".join(answer for _, answer in known), seed=self.values.seed)
             for loss, _, _ in self._lm_parts(lm, known, epochs, rate=_RATE):
                 self._report(epoch=0.0, loss=loss, phase="preparing")
-            nats = [char_loss(lm, prompt, answer) * (len(answer) + 1) for prompt, answer in asked]
-            hard[1 - fold :: 2] = [value > SURPRISE for value in nats]
+            hard[1 - fold :: 2] = list(self._surprises(lm, asked))
         rows = features.matrix([prompt for prompt, _ in unique])
         near = np.argsort(-(rows @ rows.T), axis=1, kind="stable")[:, :NEIGHBOURS]
         votes = hard[near].mean(1)
         return {answer for (_, answer), vote in zip(unique, votes, strict=True) if vote > 0.5}
+
+    def _surprises(self, lm: PointerLM, asked: list[Pair]) -> Iterator[bool]:
+        for number, (prompt, answer) in enumerate(asked):
+            if number % 100 == 0:  # asking thousands takes seconds, and an observer may want to stop
+                self._report(epoch=0.0, loss=self.last_loss, phase="preparing")
+            yield char_loss(lm, prompt, answer) * (len(answer) + 1) > SURPRISE
 
     def _passes(self, model: Model) -> None:
         labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
@@ -192,7 +204,7 @@ class _Training:
     ) -> Iterator[tuple[float, float, int]]:
         """Train; yield (mean loss, summed loss, characters) REPORTS_PER_PASS times per pass."""
         examples = [lm.example(*pair) for pair in pairs]
-        random, adam = np.random.default_rng(self.values.seed + 1), Adam(lm.weights)
+        random, adam = np.random.default_rng(self.values.seed + 1), Adam(lm.weights, lm.used_rows())
         steps, k = epochs * math.ceil(len(examples) / self.values.batch_size), 0
         for _ in range(epochs):
             groups = self._batches(examples, random)
