@@ -1,0 +1,40 @@
+"""The test session's surroundings: no keys from outside, a state folder and a sandbox of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_", "QFNB_STATE"))]:
+    del os.environ[_name]
+os.environ.pop("QFNB_DISPLAY", None)
+os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
+
+
+@pytest.fixture(autouse=True)
+def _clean_settings() -> Iterator[None]:
+    """Every test starts with settings as they come."""
+    from qfnb import config  # noqa: PLC0415
+
+    config.get_config()._overrides.clear()  # noqa: SLF001
+    yield
+    config.get_config()._overrides.clear()  # noqa: SLF001
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Tell nbval what not to compare: pictures depend on the fonts of a machine."""
+    if getattr(collector, "skip_compare", None) is not None:
+        collector.skip_compare += ("image/svg+xml", "text/html")  # type: ignore[attr-defined]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the session's sandbox and remove its state."""
+    from qfnb.sandbox import stop  # noqa: PLC0415
+
+    stop()
+    shutil.rmtree(Path(os.environ["QFNB_STATE_DIR"]), ignore_errors=True)

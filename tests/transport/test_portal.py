@@ -1,0 +1,84 @@
+"""One loop for everybody: blocking, async, interrupted, from any thread."""
+
+import asyncio
+import threading
+
+import pytest
+
+from qfnb.transport import portal
+
+
+async def number(value: int) -> int:
+    await asyncio.sleep(0)
+    return value
+
+
+def test_blocking_code_runs_a_coroutine():
+    assert portal.run(number(1)) == 1
+
+
+def test_blocking_code_runs_a_coroutine_inside_a_running_loop():
+    async def cell() -> int:
+        return portal.run(number(2))
+
+    assert asyncio.run(cell()) == 2
+
+
+def test_async_code_hops_to_the_same_loop():
+    async def which() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    assert asyncio.run(portal.hop(which())) is portal.loop()
+
+
+def test_waiting_on_the_io_thread_is_refused():
+    async def wrong() -> None:
+        portal.run(number(3))
+
+    with pytest.raises(RuntimeError, match="I/O thread"):
+        portal.run(wrong())
+
+
+def test_cancelling_the_caller_cancels_the_work():
+    cancelled = threading.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def cell() -> None:
+        await asyncio.wait_for(portal.hop(work()), timeout=0.05)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(cell())
+    assert cancelled.wait(2)
+
+
+async def count(closed: threading.Event):
+    try:
+        for value in range(3):
+            yield value
+    finally:
+        closed.set()
+
+
+def test_blocking_code_iterates_to_the_end():
+    assert list(portal.drain(count(threading.Event()))) == [0, 1, 2]
+
+
+def test_leaving_an_iteration_closes_it():
+    closed = threading.Event()
+    items = portal.drain(count(closed))
+    assert next(items) == 0
+    items.close()
+    assert closed.is_set()
+
+
+def test_async_code_iterates_too():
+    async def cell() -> list[int]:
+        return [value async for value in portal.hop_each(count(threading.Event()))]
+
+    assert asyncio.run(cell()) == [0, 1, 2]

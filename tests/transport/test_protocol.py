@@ -1,0 +1,89 @@
+"""Answers become JSON or the right error, in every shape that the platform and its gateways have."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from qfnb import errors
+from qfnb.transport import protocol
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (200, b'{"error_code":336003,"error_msg":"bad","id":"as-1"}', errors.APIError, 336003),
+        (200, b'{"error_code":110,"error_msg":"x"}', errors.AuthError, 110),
+        (200, b'{"error_code":17,"error_msg":"daily limit"}', errors.NotActivatedError, 17),
+        (200, b'{"error_code":18,"error_msg":"qps"}', errors.RateLimitError, 18),
+        (200, b'{"code":336501,"msg":"rpm"}', errors.RateLimitError, 336501),
+        (400, b'{"requestId":"r","code":"InappropriateJSON","message":"param[x] invalid"}', errors.APIError, "InappropriateJSON"),
+        (401, b'{"error":{"code":"invalid_iam_token","message":"x","type":"t"},"id":"as-1"}', errors.AuthError, "invalid_iam_token"),
+        (401, b'{"error":"invalid_client","error_description":"unknown client id"}', errors.AuthError, "invalid_client"),
+        (429, b'{"error":{"code":"rpm_rate_limit_exceeded","message":"x"},"id":"as-1"}', errors.RateLimitError, "rpm_rate_limit_exceeded"),
+        (503, b"<html>busy</html>", errors.ServerError, 503),
+        (200, b'{"status":400,"success":false,"code":"500001","message":"no"}', errors.APIError, "500001"),
+    ],
+)  # fmt: skip
+def test_a_refusal_is_typed(status, body, kind, code):
+    with pytest.raises(kind) as caught:
+        protocol.decipher(status, {}, body)
+    assert caught.value.error_code == code
+
+
+@pytest.mark.parametrize("body", [b"<html>login</html>", b"", b"null", b"[1]", b"[" * 100_000])
+def test_an_answer_that_is_no_object_is_unexpected(body):
+    with pytest.raises(errors.UnexpectedContent, match="not a JSON object"):
+        protocol.decipher(200, {"content-type": "text/html"}, body)
+
+
+def test_a_good_answer_passes_as_it_came():
+    assert protocol.decipher(200, {}, b'{"result":1,"new":2}') == {"result": 1, "new": 2}
+
+
+def test_a_gateway_names_its_reason_in_headers():
+    headers = {
+        "x-bce-error-code": "NotFound",
+        "x-bce-error-message": "NotFound, cause: Could not find credential.",
+    }
+    with pytest.raises(errors.AuthError, match="Could not find credential"):
+        protocol.decipher(403, headers, b"")
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "2"}, 2),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "Thu, 01 Jan 2026 00:00:20 GMT"}, 20),
+        ({"retry-after": "Wed, 31 Dec 2025 00:00:00 GMT"}, None),
+        ({"retry-after": "-10"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+    ],
+)
+def test_a_wait_is_read_where_there_is_one(headers, seconds):
+    assert protocol.retry_after(headers, NOW) == seconds
+
+
+def test_an_error_carries_request_id_and_what_to_do():
+    with pytest.raises(errors.APIError) as caught:
+        protocol.decipher(200, {}, b'{"error_code":17,"error_msg":"limit","id":"as-9"}')
+    assert "as-9" in str(caught.value)
+    assert "欠费" in str(caught.value)
+    assert len(caught.value._render_traceback_()) <= 3
+
+
+def test_a_key_in_a_servers_answer_is_not_repeated():
+    body = (
+        b'{"error_code":1,"error_msg":"no: Bearer bce-v3/ALTAK-abc/0123456789abcdef access_token=24.secret"}'
+    )
+    with pytest.raises(errors.APIError) as caught:
+        protocol.decipher(200, {}, body)
+    assert "0123456789abcdef" not in str(caught.value)
+    assert "24.secret" not in str(caught.value)

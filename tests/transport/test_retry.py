@@ -1,0 +1,57 @@
+"""When to try again: a table."""
+
+import pytest
+
+from qfnb import errors
+from qfnb.transport.retry import Budget, Retry
+
+BUSY = errors.ServerError(336100, "busy")
+LIMIT = errors.RateLimitError(18, "qps")
+
+
+@pytest.mark.parametrize(
+    ("error", "repeatable", "again"),
+    [
+        (BUSY, True, True),
+        (BUSY, False, False),
+        (LIMIT, True, True),
+        (LIMIT, False, True),
+        (errors.ConnectionFailed("x", sent=False), False, True),
+        (errors.ConnectionFailed("x", sent=True), False, False),
+        (errors.ConnectionFailed("x", sent=True), True, True),
+        (errors.RequestTimeoutError("x"), True, True),
+        (errors.RequestTimeoutError("x"), False, False),
+        (errors.AuthError(14, "x"), True, False),
+        (errors.NotActivatedError(17, "x"), True, False),
+        (errors.APIError(336003, "x"), True, False),
+        (errors.UnexpectedContent("x"), True, False),
+        (errors.StreamInterrupted("x"), True, False),
+        (ValueError("x"), True, False),
+    ],
+)
+def test_only_what_may_help_and_cannot_harm_is_tried_again(error, repeatable, again):
+    assert (Retry().wait(error, 1, repeatable=repeatable) is not None) == again
+
+
+def test_tries_end():
+    assert Retry(attempts=3).wait(BUSY, 3, repeatable=True) is None
+
+
+@pytest.mark.parametrize(("attempt", "longest"), [(1, 1.0), (2, 2.0)])
+def test_waits_grow_and_are_random(attempt, longest):
+    assert Retry().wait(BUSY, attempt, repeatable=True, draw=lambda: 0.0) == 0
+    assert Retry().wait(BUSY, attempt, repeatable=True, draw=lambda: 1.0) == longest
+
+
+def test_the_server_decides_how_long_within_reason():
+    patient = errors.RateLimitError(18, "x", retry_after=7.0)
+    endless = errors.RateLimitError(18, "x", retry_after=121.0)
+    assert Retry().wait(patient, 1, repeatable=True) == 7
+    assert Retry().wait(endless, 1, repeatable=True) is None
+
+
+def test_a_broken_platform_empties_the_budget():
+    budget = Budget(tokens=11)
+    assert [budget.spend(BUSY) for _ in range(3)] == [True, True, False]
+    budget.earn()
+    assert budget.tokens == 2

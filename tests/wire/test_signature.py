@@ -1,0 +1,103 @@
+"""The IAM signature against vectors that the official SDK produces."""
+
+import pytest
+
+from qfnb.wire.signature import Claim, authorization, canonical_request, timestamp
+
+AK, SK = "ALTAKtestaccesskey000001", "5ec2e7f0a1b24c3d9e8f7a6b5c4d3e2f"
+DATE = "2023-11-14T22:13:20Z"
+SOURCE = "qianfan_py_sdk_v0.4.12.3"
+
+CONSOLE = {
+    "method": "POST",
+    "path": "/v2/finetuning",
+    "query": [("Action", "CreateFineTuningJob")],
+    "headers": {
+        "Content-Type": "application/json",
+        "Host": "qianfan.baidubce.com",
+        "request-source": SOURCE,
+        "x-bce-date": DATE,
+    },
+}
+INFERENCE = {
+    "method": "POST",
+    "path": "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/ernie-lite-8k",
+    "query": [],
+    "headers": {
+        "Content-Type": "application/json",
+        "Host": "aip.baidubce.com",
+        "Request_id": "sdk-py-0.4.12.3-abcdEFGH12345678",
+        "x-bce-date": DATE,
+    },
+}
+BEARER = {
+    "method": "GET",
+    "path": "/v1/BCE-BEARER/token",
+    "query": [("expireInSeconds", "43200")],
+    "headers": {
+        "Content-Type": "application/json",
+        "Host": "iam.bj.baidubce.com",
+        "request-source": SOURCE,
+        "x-bce-date": DATE,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("request_", "signature"),
+    [
+        (CONSOLE, "fa130ebfe802df20f2c9fca7be8d1e94104bea848e865d4cfe057d49acd66592"),
+        (INFERENCE, "7ea7cefb9815906977447b8decf70c2df602dc4a8d52e35f4219c2585f46c194"),
+        (BEARER, "1341075afdc2e251feede87ad62729b36b2b8f29fc6c7a0c762559a1f44ea142"),
+    ],
+    ids=["console", "inference", "bearer"],
+)
+def test_signatures_equal_the_published_vectors(request_, signature):
+    header = authorization(AK, SK, **request_, date=DATE)
+    assert header.startswith(f"bce-auth-v1/{AK}/{DATE}/300/")
+    assert header.rsplit("/", 1)[1] == signature
+
+
+def test_a_time_is_written_in_utc():
+    assert timestamp(1700000000) == DATE
+
+
+def test_the_canonical_request_has_four_parts():
+    assert canonical_request(**CONSOLE).splitlines()[:3] == [
+        "POST", "/v2/finetuning", "Action=CreateFineTuningJob",
+    ]  # fmt: skip
+
+
+def lower(request_):
+    return {**request_, "headers": {name.lower(): value for name, value in request_["headers"].items()}}
+
+
+def test_a_claim_is_proved_by_the_secret_that_made_it():
+    claim = Claim.parse(authorization(AK, SK, **CONSOLE, date=DATE))
+    assert claim.proves(SK, **lower(CONSOLE))
+
+
+@pytest.mark.parametrize("change", [{"path": "/v2/other"}, {"method": "GET"}, {"query": [("Action", "x")]}])
+def test_a_claim_for_another_request_proves_nothing(change):
+    claim = Claim.parse(authorization(AK, SK, **CONSOLE, date=DATE))
+    assert not claim.proves(SK, **{**lower(CONSOLE), **change})
+
+
+def test_the_order_of_signed_headers_does_not_matter():
+    header = authorization(AK, SK, **CONSOLE, date=DATE)
+    parts = header.split("/")
+    parts[4] = ";".join(reversed(parts[4].split(";")))
+    assert Claim.parse("/".join(parts)).proves(SK, **lower(CONSOLE))
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"]
+)
+def test_other_headers_are_no_claim(header):
+    assert Claim.parse(header) is None
+
+
+def test_a_claim_expires():
+    claim = Claim.parse(authorization(AK, SK, **CONSOLE, date=DATE))
+    assert not claim.expired(1700000000 + 299)
+    assert claim.expired(1700000000 + 301)
