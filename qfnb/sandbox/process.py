@@ -28,6 +28,10 @@ LOCKED = 3
 """Exit code of a server that found another one running."""
 
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Servers started by this process; kept so that one that ends leaves no zombie for long."""
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a running sandbox is, and the keys that it takes; no key shows in its repr."""
@@ -157,9 +161,11 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
     )
     command = [sys.executable, "-m", "qfnb.sandbox.server", str(folder), str(idle_minutes * 60)]
     with log_path(folder).open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - our own module, no shell
+        process = subprocess.Popen(  # noqa: S603 - our own module, no shell
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detached
         )
+    _started[:] = [*(known for known in _started if known.poll() is None), process]
+    return process
 
 
 def _why(folder: Path, what: str) -> str:

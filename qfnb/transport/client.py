@@ -58,16 +58,14 @@ class Client:
         """
         limits, now = limits or Limits(), settings()
         started = time.perf_counter()
-        async with asyncio.timeout(limits.timeout or _default_timeout(endpoint, now)) as deadline:
-            try:
+        seconds = limits.timeout or _default_timeout(endpoint, now)
+        try:
+            async with asyncio.timeout(seconds):
                 content, answer = await self._trying(endpoint, body, path or {}, limits, now)
-            except TimeoutError:
-                if deadline.expired():
-                    seconds = limits.timeout or _default_timeout(endpoint, now)
-                    raise errors.RequestTimeoutError(
-                        f"{self._host(endpoint)} did not answer within {seconds:g} s"
-                    ) from None
-                raise
+        except TimeoutError:
+            raise errors.RequestTimeoutError(
+                f"{self._host(endpoint)} did not answer within {seconds:g} s"
+            ) from None
         unwrap = "result" if endpoint.plane == "console" else None
         latency = time.perf_counter() - started
         statistic = {"request_latency": latency, "total_latency": latency}

@@ -1,0 +1,86 @@
+"""Where settings and keys come from, and that keys stay hidden."""
+
+import pytest
+
+from qfnb import config, connect, errors
+from qfnb.config import Credentials
+
+KEY = "bce-v3/ALTAK-test/canary0123456789"
+
+
+def test_the_environment_is_read_at_each_use(monkeypatch):
+    monkeypatch.setenv("QIANFAN_API_KEY", KEY)
+    assert config.credentials().get("api_key") == KEY
+    monkeypatch.delenv("QIANFAN_API_KEY")
+    assert not config.credentials()
+
+
+def test_an_attribute_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("QIANFAN_IDLE_TIMEOUT", "7")
+    config.get_config().IDLE_TIMEOUT = 9
+    assert config.get_config().idle_timeout == 9
+
+
+def test_a_file_is_read_only_when_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"QIANFAN_API_KEY={KEY}\n", encoding="utf-8")
+    assert not config.credentials()
+    monkeypatch.setenv("QIANFAN_DOT_ENV_CONFIG_FILE", str(tmp_path / ".env"))
+    assert config.credentials().get("api_key") == KEY
+
+
+def test_a_bad_value_names_its_variable(monkeypatch):
+    monkeypatch.setenv("QIANFAN_IDLE_TIMEOUT", "soon")
+    with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_IDLE_TIMEOUT"):
+        config.settings()
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(errors.InvalidArgumentError, match="nonsense"):
+        config.get_config().nonsense = 1
+
+
+@pytest.mark.parametrize("text", [f" {KEY} ", f'"{KEY}"', f"Bearer {KEY}", f"“{KEY}”"])
+def test_a_pasted_key_is_cleaned(text):
+    assert Credentials.of({"api_key": text}).get("api_key") == KEY
+
+
+@pytest.mark.parametrize("text", ["abc\ndef", "ab cd", "ａｂｃ"])
+def test_a_key_that_cannot_be_one_is_refused_unseen(text):
+    with pytest.raises(errors.CredentialsError) as caught:
+        Credentials.of({"api_key": text})
+    assert text not in str(caught.value)
+
+
+@pytest.mark.parametrize(("have", "need"), [("ak", "sk"), ("sk", "ak"), ("access_key", "secret_key")])
+def test_half_a_pair_names_the_other_half(have, need):
+    with pytest.raises(errors.CredentialsError, match=f"QIANFAN_{need.upper()}"):
+        Credentials.of({have: "x"})
+
+
+def test_keys_show_in_no_repr():
+    keys = Credentials.of({"api_key": KEY})
+    assert "canary" not in repr(keys) + str(keys) + repr(config.get_config())
+
+
+def test_without_a_key_the_sandbox_is_used(sandbox):
+    assert connect.current_platform().name == "sandbox"
+    assert connect.situation().name == "sandbox"
+
+
+def test_with_a_key_the_cloud_is_used(monkeypatch):
+    monkeypatch.setenv("QIANFAN_API_KEY", KEY)
+    assert connect.situation().name == "qianfan"
+    assert connect.situation().sources == {"api_key": "environment QIANFAN_API_KEY"}
+
+
+def test_the_cloud_without_a_key_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("QIANFAN_PLATFORM", "qianfan")
+    with pytest.raises(errors.CredentialsError, match="%qfauth"):
+        connect.client()
+
+
+def test_a_platform_that_does_not_exist_is_refused(monkeypatch):
+    monkeypatch.setenv("QIANFAN_PLATFORM", "moon")
+    with pytest.raises(errors.InvalidArgumentError, match="moon"):
+        connect.client()

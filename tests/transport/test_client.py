@@ -1,0 +1,250 @@
+"""The client against servers that misbehave, byte for byte."""
+
+import asyncio
+import json
+import logging
+import time
+import traceback
+
+import pytest
+
+import qfnb
+from qfnb import config, errors
+from tests.conftest import http_answer, stream_head
+
+REPLY = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
+CANARY = "canary0123456789"
+
+
+def chunk(text, reason=None):
+    body = {"id": "as-1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def ask(**options):
+    return qfnb.ChatCompletion().do("你好", **options)
+
+
+def read_all(**options):
+    return "".join(piece.text for piece in ask(stream=True, **options))
+
+
+@pytest.fixture(autouse=True)
+def _no_sleeping():
+    with qfnb.testing():
+        yield
+
+
+def test_a_good_answer_arrives(scripted):
+    scripted([http_answer(REPLY)])
+    assert ask()["result"] == "ok"
+
+
+def test_chinese_travels_as_utf8(scripted):
+    script = scripted([http_answer(REPLY)])
+    ask()
+    assert "你好".encode() in script.requests[0]
+
+
+def test_a_busy_server_is_asked_three_times(scripted):
+    script = scripted([http_answer(b"<html>", status="503 Busy", kind="text/html")])
+    with pytest.raises(errors.ServerError):
+        ask()
+    assert len(script.requests) == 3
+
+
+def test_a_busy_server_that_recovers_is_forgiven(scripted):
+    script = scripted([http_answer(b"{}", status="503 Busy")], [http_answer(REPLY)])
+    assert ask().text == "ok"
+    assert len(script.requests) == 2
+
+
+def test_a_limit_with_a_wait_is_waited_for(scripted):
+    body = b'{"error":{"code":"rpm_rate_limit_exceeded","message":"RPM"},"id":"as-2"}'
+    scripted([http_answer(body, status="429 Too Many", more="retry-after: 1\r\n")], [http_answer(REPLY)])
+    assert ask().text == "ok"
+
+
+@pytest.mark.parametrize("status", ["400 Bad", "401 No", "403 No"])
+def test_a_refusal_is_not_repeated(scripted, status):
+    script = scripted([http_answer(b'{"error":{"code":"x","message":"no"}}', status=status)])
+    with pytest.raises(errors.APIError):
+        ask()
+    assert len(script.requests) == 1
+
+
+def test_a_login_page_is_no_answer(scripted):
+    scripted([http_answer(b"<html>login</html>", kind="text/html")])
+    with pytest.raises(errors.UnexpectedContent, match="代理"):
+        ask()
+
+
+def test_a_redirect_is_not_followed(scripted):
+    script = scripted([http_answer(b"", status="307 Moved", more="location: http://127.0.0.1:9/\r\n")])
+    with pytest.raises(errors.RequestError):
+        ask()
+    assert len(script.requests) == 1
+
+
+def test_an_unreachable_host_is_named():
+    now = config.get_config()
+    now.console_api_base_url = now.base_url = "http://127.0.0.1:9"
+    now.api_key = f"bce-v3/ALTAK-test/{CANARY}"
+    with pytest.raises(errors.ConnectionFailed, match=r"127\.0\.0\.1:9"):
+        ask()
+
+
+def test_keys_are_not_sent_in_the_clear_to_strangers():
+    now = config.get_config()
+    now.console_api_base_url = now.base_url = "http://example.com"
+    now.api_key = f"bce-v3/ALTAK-test/{CANARY}"
+    with pytest.raises(errors.InvalidArgumentError, match="https only"):
+        ask()
+
+
+def test_a_short_body_is_an_error(scripted):
+    scripted([b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n", REPLY])
+    with pytest.raises(errors.RequestError):
+        ask()
+
+
+def test_a_silent_server_times_out(scripted):
+    scripted([None])
+    with pytest.raises(errors.RequestTimeoutError, match=r"0\.3 s"):
+        ask(request_timeout=0.3)
+
+
+def test_a_stream_arrives_whole(scripted):
+    scripted([stream_head(), chunk("你"), chunk("好"), chunk("", "stop"), b"data: [DONE]\n\n"])
+    assert read_all() == "你好"
+
+
+def test_comments_and_odd_fields_do_no_harm(scripted):
+    scripted([stream_head(), b": ping\n\nid: 1\nretry: 5\n", chunk("好"), b"data: [DONE]\n\ndata: late\n\n"])
+    assert read_all() == "好"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"", b'data: {"id":"as-1","cho', b"data: \n\n"],
+    ids=["clean end", "cut in the middle", "empty event"],
+)
+def test_a_stream_without_its_end_mark_is_interrupted(scripted, tail):
+    scripted([stream_head(), chunk("你"), chunk("好"), tail])
+    with pytest.raises(errors.StreamInterrupted) as caught:
+        read_all()
+    assert (caught.value.partial, caught.value.events) == ("你好", 2)
+
+
+def test_a_finish_reason_is_an_end_mark(scripted):
+    scripted([stream_head(), chunk("好", "stop")])
+    assert read_all() == "好"
+
+
+def test_a_stream_that_goes_silent_is_interrupted(scripted):
+    config.get_config().idle_timeout = 0.2
+    scripted([stream_head(), chunk("你"), None])
+    with pytest.raises(errors.StreamInterrupted, match="in time") as caught:
+        read_all()
+    assert caught.value.partial == "你"
+
+
+def test_comments_are_no_sign_of_life(scripted):
+    config.get_config().idle_timeout = 0.2
+    scripted([stream_head(), chunk("你"), b": ping\n\n", None])
+    with pytest.raises(errors.StreamInterrupted):
+        read_all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b'data: {"error":{"code":"internal_error","message":"boom"},"id":"as-7"}\n\n',
+        b'{"error_code":336000,"error_msg":"boom","id":"as-7"}\n',
+        b'data: {"error_code":336000,"error_msg":"boom","id":"as-7"}\n\n',
+    ],
+    ids=["v2", "bare line", "v1"],
+)
+def test_an_error_in_mid_stream_is_typed(scripted, error):
+    scripted([stream_head(), chunk("你"), error])
+    with pytest.raises(errors.APIError, match="boom") as caught:
+        read_all()
+    assert caught.value.request_id == "as-7"
+
+
+def test_json_that_is_broken_in_mid_stream_is_named(scripted):
+    scripted([stream_head(), chunk("你"), b"data: {bad json\n\n"])
+    with pytest.raises(errors.UnexpectedContent, match="bad json"):
+        read_all()
+
+
+def test_a_single_answer_instead_of_a_stream_is_refused(scripted):
+    scripted([http_answer(REPLY)])
+    with pytest.raises(errors.UnexpectedContent, match="single answer"):
+        read_all()
+
+
+def test_leaving_a_stream_hangs_up(scripted):
+    script = scripted([stream_head(), chunk("你"), None])
+    pieces = ask(stream=True)
+    assert next(pieces).text == "你"
+    pieces.close()
+    assert script.gone.wait(2)
+
+
+def test_cancelling_an_awaited_call_hangs_up(scripted):
+    script = scripted([None])
+
+    async def cell():
+        await asyncio.wait_for(qfnb.ChatCompletion().ado("你好"), 0.2)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(cell())
+    assert script.gone.wait(2)
+
+
+def test_nulls_and_surprises_do_no_harm(scripted):
+    odd = {
+        "id": "as-1",
+        "usage": None,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "new"}],
+        "more": 1,
+    }
+    scripted([http_answer(json.dumps(odd).encode())])
+    reply = ask()
+    assert (reply.text, reply.usage.total_tokens, reply["more"]) == ("", None, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_answer(b'{"error":{"code":"x","message":"no"}}', status="401 No"),
+        http_answer(b"<html>", status="503 Busy"),
+        http_answer(b"<html>"),
+        stream_head(),
+    ],
+)
+def test_no_key_shows_in_any_error(scripted, answer, caplog):
+    caplog.set_level(logging.DEBUG)
+    scripted([answer])
+    with pytest.raises(errors.QianfanError) as caught:
+        read_all()
+    shown = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(vars(caught.value))
+    assert CANARY not in shown
+    assert CANARY not in repr(config.get_config()) + repr(config.settings()) + repr(config.credentials())
+
+
+def test_a_thousand_cancelled_calls_leave_a_working_client(scripted, sandbox):
+    async def storm():
+        chat = qfnb.ChatCompletion()
+        calls = [asyncio.create_task(chat.ado("你好")) for _ in range(300)]
+        await asyncio.sleep(0.05)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    config.get_config().platform = "sandbox"
+    asyncio.run(storm())
+    started = time.perf_counter()
+    assert qfnb.ChatCompletion().do("你好").text
+    assert time.perf_counter() - started < 5
