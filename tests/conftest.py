@@ -21,10 +21,11 @@ def sandbox() -> Address:
 
 
 @pytest.fixture
-def control(sandbox: Address) -> httpx.Client:
+def control(sandbox: Address) -> Iterator[httpx.Client]:
     """A client of the sandbox's own control."""
     headers = {"authorization": f"Bearer {sandbox.control_token}"}
-    return httpx.Client(base_url=sandbox.url, headers=headers, trust_env=False)
+    with httpx.Client(base_url=sandbox.url, headers=headers, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture

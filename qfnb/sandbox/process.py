@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -26,10 +27,6 @@ VERSION = 1
 
 LOCKED = 3
 """Exit code of a server that found another one running."""
-
-
-_started: list[subprocess.Popen[bytes]] = []
-"""Servers started by this process; kept so that one that ends leaves no zombie for long."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,8 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detached
         )
-    _started[:] = [*(known for known in _started if known.poll() is None), process]
+    # Waited for in the background, so that a server that ends leaves no zombie behind.
+    threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()
     return process
 
 

@@ -1,0 +1,210 @@
+"""The sandbox over HTTP, as any client meets it."""
+
+import json
+import time
+
+import httpx
+import pytest
+
+from qfnb.wire import signature
+
+V1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat"
+HELLO = {"messages": [{"role": "user", "content": "你好"}]}
+
+
+@pytest.fixture
+def http(sandbox):
+    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+        yield client
+
+
+def signed(sandbox, method, path, query=(), *, secret=None, access_key=None, at=None):
+    host = sandbox.url.removeprefix("http://")
+    date = signature.timestamp(at or time.time())
+    headers = {"host": host, "content-type": "application/json", "x-bce-date": date}
+    headers["authorization"] = signature.authorization(
+        access_key or sandbox.access_key,
+        secret or sandbox.secret_key,
+        method=method,
+        path=path,
+        query=query,
+        headers=headers,
+        date=date,
+    )
+    return headers
+
+
+def bearer(sandbox):
+    return {"authorization": f"Bearer {sandbox.api_key}"}
+
+
+def test_a_right_signature_is_let_in(sandbox, http):
+    answer = http.post(f"{V1}/eb-instant", json=HELLO, headers=signed(sandbox, "POST", f"{V1}/eb-instant"))
+    assert "沙盒" in answer.json()["result"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"secret": "wrong"}, "SignatureDoesNotMatch"),
+        ({"access_key": "ALTAKrealkey"}, "NotFound"),
+        ({"at": time.time() - 3600}, "RequestExpired"),
+    ],
+)
+def test_a_wrong_signature_is_refused_as_the_gateway_does(sandbox, http, change, code):
+    headers = signed(sandbox, "POST", f"{V1}/eb-instant", **change)
+    answer = http.post(f"{V1}/eb-instant", json=HELLO, headers=headers)
+    assert (answer.status_code, answer.headers["x-bce-error-code"]) == (403, code)
+
+
+def test_a_signature_for_another_path_is_refused(sandbox, http):
+    answer = http.post(f"{V1}/completions", json=HELLO, headers=signed(sandbox, "POST", f"{V1}/eb-instant"))
+    assert answer.status_code == 403
+
+
+def token(sandbox, http, **change):
+    query = {
+        "grant_type": "client_credentials",
+        "client_id": sandbox.ak,
+        "client_secret": sandbox.sk,
+        **change,
+    }
+    return http.post("/oauth/2.0/token", params=query, json={})
+
+
+def test_ak_and_sk_become_a_token_that_v1_takes(sandbox, http):
+    query = {"access_token": token(sandbox, http).json()["access_token"]}
+    assert http.post(f"{V1}/eb-instant", params=query, json=HELLO).json()["object"] == "chat.completion"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [({"client_id": "x"}, "unknown client id"), ({"client_secret": "x"}, "Client authentication failed")],
+)
+def test_wrong_ak_or_sk_get_the_platforms_words(sandbox, http, change, text):
+    assert token(sandbox, http, **change).json() == {"error": "invalid_client", "error_description": text}
+
+
+def test_a_wrong_token_is_refused_inside_http_200(http):
+    answer = http.post(f"{V1}/eb-instant", params={"access_token": "24.x"}, json=HELLO)
+    assert (answer.status_code, answer.json()["error_code"]) == (200, 110)
+
+
+def test_an_iam_pair_becomes_a_bearer_that_v2_takes(sandbox, http):
+    query = [("expireInSeconds", "600")]
+    headers = signed(sandbox, "GET", "/v1/BCE-BEARER/token", query)
+    found = http.get("/v1/BCE-BEARER/token", params=query, headers=headers).json()
+    answer = http.post(
+        "/v2/chat/completions",
+        json={"model": "ernie-lite-8k", **HELLO},
+        headers={"authorization": f"Bearer {found['token']}"},
+    )
+    assert answer.status_code == 200
+
+
+def test_a_real_looking_key_is_refused_with_the_reason(http):
+    headers = {"authorization": "Bearer bce-v3/ALTAK-test/0123456789"}
+    answer = http.post("/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO}, headers=headers)
+    assert answer.status_code == 401
+    assert "own keys" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"host": "evil.example"}, {"host": "127.0.0.1.evil:80"}, {"origin": "https://evil.example"}],
+)
+def test_other_hosts_and_web_pages_are_refused(sandbox, http, headers):
+    answer = http.post("/v2/chat/completions", json=HELLO, headers={**bearer(sandbox), **headers})
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_control_needs_its_own_token(sandbox, http):
+    assert http.get("/_sandbox/health", headers=bearer(sandbox)).status_code == 401
+
+
+def chat_v2(sandbox, http, **body):
+    return http.post(
+        "/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO, **body}, headers=bearer(sandbox)
+    )
+
+
+def test_a_v2_stream_ends_with_a_reason_and_done(sandbox, http):
+    lines = [line for line in chat_v2(sandbox, http, stream=True).text.split("\n\n") if line]
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"
+    assert json.loads(lines[-2][6:])["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_v1_stream_ends_with_is_end(sandbox, http):
+    headers = signed(sandbox, "POST", f"{V1}/eb-instant")
+    answer = http.post(f"{V1}/eb-instant", json={**HELLO, "stream": True}, headers=headers)
+    pieces = [json.loads(line[6:]) for line in answer.text.split("\n\n") if line]
+    assert [piece["is_end"] for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert "json" not in answer.headers["content-type"]
+
+
+def test_every_reply_says_that_it_is_the_sandboxs(sandbox, http):
+    answer = chat_v2(sandbox, http)
+    assert "not ERNIE" in answer.json()["sandbox"]["engine"]
+    assert answer.headers["x-qfnb-sandbox"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"model": "no-such-model"}, 401, "invalid_model"),
+        ({"messages": []}, 400, "invalid_messages"),
+        ({"messages": [{"role": "alien", "content": "x"}]}, 400, "invalid_messages"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "invalid_messages"),
+        ({"temperature": 0}, 400, "invalid_argument"),
+        ({"temperature": "hot"}, 400, "invalid_argument"),
+        ({"top_p": 2}, 400, "invalid_argument"),
+    ],
+)
+def test_bad_arguments_are_refused_in_v2s_shape(sandbox, http, body, status, code):
+    answer = chat_v2(sandbox, http, **body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert "\n" not in answer.text
+
+
+def test_a_body_that_is_no_json_is_refused(sandbox, http):
+    answer = http.post("/v2/chat/completions", content=b"{", headers=bearer(sandbox))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_json")
+
+
+def test_a_path_that_is_not_served_is_a_typed_refusal(sandbox, http):
+    assert (
+        http.post("/v2/unknown", json={}, headers=bearer(sandbox)).json()["error"]["code"] == "invalid_path"
+    )
+    assert http.post("/rpc/2.0/unknown", json={}).json()["error_code"] == 3
+
+
+def test_hanging_up_ends_the_work(control, sandbox, fault):
+    fault("chat.v2", "stall", after=1)
+    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+        request = client.build_request(
+            "POST",
+            "/v2/chat/completions",
+            headers=bearer(sandbox),
+            json={"model": "ernie-lite-8k", "stream": True, **HELLO},
+        )
+        answer = client.send(request, stream=True)
+        pieces = answer.iter_text()
+        next(pieces)
+        assert control.get("/_sandbox/health").json()["streams"] == 1
+        answer.close()
+    deadline = time.monotonic() + 2
+    while control.get("/_sandbox/health").json()["streams"] and time.monotonic() < deadline:
+        pass
+    assert control.get("/_sandbox/health").json()["streams"] == 0
+
+
+def test_the_same_seed_draws_the_same_picture(sandbox, http):
+    path = "/rpc/2.0/ai_custom/v1/wenxinworkshop/text2image/sd_xl"
+    body = {"prompt": "猫", "seed": 7, "size": "768x768"}
+    pictures = {
+        http.post(path, json=body, headers=signed(sandbox, "POST", path)).text.split('"b64_image":"')[1][:500]
+        for _ in (1, 2)
+    }
+    assert len(pictures) == 1

@@ -1,0 +1,94 @@
+"""The sandbox's process: one for all, found again, restarted with its keys, gone when idle."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from qfnb import cli, errors
+from qfnb.sandbox import ensure, find, reset, stop
+
+
+@pytest.fixture
+def home(tmp_path):
+    yield tmp_path / "sandbox"
+    stop(tmp_path / "sandbox")
+
+
+def test_many_who_ask_at_once_get_one_server(home):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ensure(home), range(8)))
+    assert len({address.pid for address in found}) == 1
+
+
+def test_it_is_found_again_and_stopped(home):
+    assert find(home) is None
+    assert ensure(home) == ensure(home)
+    assert stop(home)
+    assert find(home) is None
+
+
+def test_after_a_kill_it_comes_back_at_the_same_place_with_the_same_keys(home):
+    before = ensure(home)
+    os.kill(before.pid, signal.SIGKILL)
+    after = ensure(home)
+    assert after.pid != before.pid
+    assert (after.url, after.api_key, after.secret_key) == (before.url, before.api_key, before.secret_key)
+
+
+def test_it_ends_when_nobody_uses_it(home):
+    address = ensure(home, idle_minutes=0.005)
+    end = time.monotonic() + 10
+    while find(home) is not None and time.monotonic() < end:
+        time.sleep(1)  # asking keeps it alive
+    with pytest.raises(ProcessLookupError):
+        os.kill(address.pid, 0)
+
+
+def test_only_its_user_can_read_its_keys(home):
+    ensure(home)
+    assert [oct((home / name).stat().st_mode & 0o777) for name in ("server.json", "keys.json")] == [
+        "0o600"
+    ] * 2
+
+
+def test_its_repr_shows_no_key(home):
+    address = ensure(home)
+    assert address.api_key not in repr(address)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(errors.SandboxError, match="QFNB_STATE_DIR"):
+        ensure(blocked / "sandbox")
+
+
+def test_a_server_that_dies_at_once_tells_why(home, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(errors.SandboxError, match="did not start"):
+        ensure(home)
+
+
+def test_reset_deletes_the_state(home):
+    ensure(home)
+    reset(home)
+    assert not home.exists()
+
+
+def test_env_prints_lines_that_a_shell_can_read(sandbox, capsys):
+    assert cli.main(["sandbox", "env"]) == 0
+    script = capsys.readouterr().out + 'echo "$OPENAI_BASE_URL"'
+    run = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == f"{sandbox.url}/v2"
+
+
+def test_status_shows_no_key(sandbox, capsys):
+    assert cli.main(["sandbox", "status"]) == 0
+    shown = capsys.readouterr().out
+    assert sandbox.url in shown
+    assert not any(key in shown for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
