@@ -69,6 +69,13 @@ class Parser(argparse.ArgumentParser):
         return " ".join(self.format_usage().split())
 
 
+class Interrupted(KeyboardInterrupt):
+    """The kernel was interrupted in a magic; shown as one line, and Run All stops."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
+
+
 def name(text: str) -> str:
     """Read a Python variable's name."""
     if not text.isidentifier():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import QianfanError, StreamInterrupted
-from .arguments import Parser, document, endpoint, keep, name
+from .arguments import Interrupted, Parser, document, endpoint, keep, name
 
 if TYPE_CHECKING:
     from ..resources.chat import ChatCompletion, ChatResponse
@@ -34,13 +34,6 @@ PARSER.add_argument("--session", metavar="NAME", help="remember the conversation
 PARSER.add_argument("--reset", action="store_true", help="forget the session before asking")
 PARSER.add_argument("--no-stream", action="store_true", help="show the answer when it is whole")
 PARSER.add_argument("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
-
-
-class Interrupted(KeyboardInterrupt):
-    """The kernel was interrupted while an answer came; shown as one line, and Run All stops."""
-
-    def _render_traceback_(self) -> list[str]:
-        return ["KeyboardInterrupt: 已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"]
 
 
 @magics_class
@@ -102,7 +95,7 @@ class ChatMagics(Magics):
         except KeyboardInterrupt:
             live.finish(run.ended("interrupted"))
             self._keep(options, run.reply())
-            raise Interrupted from None
+            raise Interrupted("已中断，已收到的部分保留在上面 / interrupted; what arrived is kept") from None
         except QianfanError as error:
             if isinstance(error, StreamInterrupted) or run.answer.text:
                 live.finish(run.ended("failed"))

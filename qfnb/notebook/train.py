@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from .arguments import Parser, document, keep, name, variables
+from .arguments import Interrupted, Parser, document, keep, name, variables
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -80,6 +80,10 @@ class TrainMagics(Magics):
         panels = [panel for panel in self._panels if panel.trainer is trainer]
         try:
             trainer.wait()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `%qftrain wait` waits again"
+            ) from None
         finally:
             if not trainer.running:
                 for panel in panels:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig
@@ -113,15 +113,17 @@ def check(train_type: str, config: TrainConfig, supported: Iterable[wire.Support
 
 
 def _check_value(where: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
+    name = to_snake(key)
     if key not in allowed:
-        raise InvalidArgumentError(f"{where} has no hyper-parameter {key}: it has {', '.join(allowed)}")
+        offered = ", ".join(map(to_snake, allowed))
+        raise InvalidArgumentError(f"{where} has no hyper-parameter {name}: it has {offered}")
     row = allowed[key]
     if row.check_type == "range" and len(row.check_value) == 2:
         low, high = row.check_value
-        if not low <= value <= high:
+        if not isinstance(value, (int, float)) or not low <= value <= high:
             raise InvalidArgumentError(
-                f"{key}={value!r} is out of range for {where}: it is {low} to {high} (超出该模型的取值范围)"
+                f"{name}={value!r} is out of range for {where}: it is {low} to {high} (超出该模型的取值范围)"
             )
     elif row.check_value and value not in row.check_value:
         choices = ", ".join(map(str, row.check_value))
-        raise InvalidArgumentError(f"{key}={value!r} is not offered by {where}: choose {choices}")
+        raise InvalidArgumentError(f"{name}={value!r} is not offered by {where}: choose {choices}")

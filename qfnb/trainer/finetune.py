@@ -118,13 +118,12 @@ class LLMFinetune(Trainer):
 
         A stopped training raises nothing: look at `status`.
         """
-        if self._thread is None:
+        if self._over is None:
             raise InvalidArgumentError("the training was not started: call start() or run()")
         left = float("inf") if timeout is None else timeout
-        while self._thread.is_alive() and left > 0:  # in slices, so that an interrupt gets through
-            self._thread.join(min(0.1, left))
+        while left > 0 and not self._over.wait(min(0.1, left)):  # in slices, so that an interrupt gets through
             left -= 0.1
-        if self._thread.is_alive():
+        if self.running:
             return self
         if (
             self.result
@@ -147,7 +146,7 @@ class LLMFinetune(Trainer):
     @property
     def running(self) -> bool:
         """Whether the pipeline is at work in this process."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._over is not None and not self._over.is_set()
 
     @property
     def progress(self) -> TrainingProgress:
@@ -180,7 +179,7 @@ class LLMFinetune(Trainer):
         self.event_handler = handler
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
-        self._thread: threading.Thread | None = None
+        self._over: threading.Event | None = None  # not Thread.join: an interrupted join calls a thread dead
         stages = tuple(Stage(STAGES[type(action).__name__]) for action in actions)
         self._progress = TrainingProgress(self.train_type, stages)
         self.ppls[0].register_event_handler(_Fan(self._receive))
@@ -200,19 +199,20 @@ class LLMFinetune(Trainer):
         self.result = []
         connect.client()  # a missing key or a sandbox that cannot start shows up here, in the user's own cell
         context = contextvars.copy_context()  # what the thread prints belongs to the cell that started it
-        self._thread = threading.Thread(
-            target=context.run, args=(self._work, work), name="qfnb-training", daemon=True
-        )
-        self._thread.start()
+        self._over = over = threading.Event()
+        arguments = (self._work, work, over)
+        threading.Thread(target=context.run, args=arguments, name="qfnb-training", daemon=True).start()
         return self
 
-    def _work(self, work: Callable[[], dict[str, Any]]) -> None:
+    def _work(self, work: Callable[[], dict[str, Any]], over: threading.Event) -> None:
         try:
             self.result = [work()]
         except StoppedError:
             self.result = [dict(self.output)]
         except Exception as error:  # noqa: BLE001 - raised again by wait(), in the user's thread
             self.result = [{"error": error}]
+        finally:
+            over.set()
 
 
 class _Fan(EventHandler):

@@ -1,0 +1,180 @@
+"""`%%qfchat`, `%%qfimage` and `%qfauth` in a real kernel."""
+
+import os
+import signal
+import time
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def test_loading_prints_one_line_and_loading_again_changes_nothing(kernel):
+    again = kernel.run("%reload_ext qfnb")
+    assert len(again.text.strip().splitlines()) == 1
+    assert "sandbox" in again.text
+    assert kernel.run("%%qfchat\n你是谁").status == "ok"
+
+
+def test_unloading_takes_the_magics_away(kernel):
+    assert kernel.run("%unload_ext qfnb").status == "ok"
+    assert "not found" in kernel.run("%%qfchat\n你好").text
+    assert "sandbox" in kernel.run("%load_ext qfnb").text
+
+
+def test_a_chat_cell_ends_as_one_static_output(kernel):
+    cell = kernel.run("%%qfchat\n你是谁")
+    assert len(cell.outputs) == 1
+    assert "不是文心一言" in cell.text
+    assert "本地沙盒 sandbox" in cell.html
+    assert WIDGET not in cell.outputs[0]["data"]
+
+
+def test_a_live_cell_streams_then_turns_static_and_leaves_no_widget(kernel):
+    before = set(kernel.open_comms)
+    cell = kernel.start("%%qfchat\n你是谁", live=True)
+    kernel.until(lambda: bool(cell.outputs))
+    assert WIDGET in cell.outputs[0]["data"]
+    kernel.wait(cell)
+    kernel.listen(0.3)
+    assert len(cell.outputs) == 1
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert "不是文心一言" in cell.html
+    assert kernel.open_comms == before
+
+
+VERBATIM = "花括号 {x} {{y}} $HOME ${z} \"引号\" 'single' \\n `code` %d {"
+
+
+def test_the_prompt_goes_through_as_it_is_written(kernel):
+    kernel.run("x = y = z = 'expanded'")
+    kernel.run(f"%%qfchat --session verbatim --reset\n{VERBATIM}")
+    sent = kernel.value("get_ipython().magics_manager.registry['ChatMagics'].sessions['verbatim'][0]['content']")
+    assert sent == repr(VERBATIM)
+
+
+def test_the_line_form_can_be_assigned(kernel):
+    kernel.run("reply = %qfchat 你是谁")
+    assert "沙盒" in kernel.value("reply['result']")
+
+
+def test_out_keeps_the_reply(kernel):
+    kernel.run("%%qfchat -o answer\n你是谁")
+    assert kernel.value("answer.text == answer['result'] and len(answer.text) > 5") == "True"
+
+
+def test_a_session_remembers_and_a_reset_forgets(kernel):
+    for text in ("第一句", "第二句"):
+        assert kernel.run(f"%%qfchat --session trip\n{text}").status == "ok"
+    length = "len(get_ipython().magics_manager.registry['ChatMagics'].sessions['trip'])"
+    assert kernel.value(length) == "4"
+    kernel.run("%%qfchat --session trip --reset\n又一句")
+    assert kernel.value(length) == "2"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("%%qfchat\n   ", "请在单元格中写下问题"),
+        ("%%qfchat --modle x\n你好", "did you mean --model?"),
+        ("%%qfchat -t 2\n你好", "temperature=2.0 is out of range"),
+        ("%%qfchat -t hot\n你好", "-t/--temperature"),
+        ("%%qfchat -o 1x\n你好", "not a variable name"),
+        ("%%qfchat 你好\n吗", "the question goes below it"),
+        ('%%qfchat -s "open\n你好', "a quote is not closed"),
+        ("%%qfchat -e _kernel_list\n你好", "_kernel_list"),
+        ("%%qfchat -m no-such-model\n你好", "no-such-model"),
+        ("%%qfimage\n  ", "请描述要画的内容"),
+        ("%%qfimage -n 9\n猫", "n=9 is out of range"),
+        ("%%qfimage --size 1x1\n猫", "size='1x1'"),
+        ("%qfauth sett", "'sett' is not understood"),
+        ("%qftrain begin", "'begin' is not a verb"),
+        ("%qftrain start -d nowhere.jsonl", "nowhere.jsonl"),
+        ("%qftrain stop nobody", "'nobody' is neither"),
+    ],
+)
+def test_bad_input_is_a_short_error(kernel, code, words):
+    kernel.run("_kernel_list = [1]")
+    cell = kernel.run(code)
+    assert cell.status == "error"
+    assert words in cell.text
+    assert len(cell.text.strip().splitlines()) <= 4
+    assert len(cell.outputs) == 1
+
+
+def test_a_wrong_key_is_a_short_error_without_the_key(kernel, sandbox):
+    kernel.run(
+        f"from qfnb import config; c = config.get_config(); c.api_key = 'bce-v3/ALTAK-canary/0123456789abc';"
+        f"c.base_url = {sandbox.url!r}; c.console_api_base_url = {sandbox.url!r}"
+    )
+    cell = kernel.run("%%qfchat\n你好")
+    assert cell.status == "error"
+    assert len(cell.text.strip().splitlines()) <= 3
+    assert "0123456789abc" not in cell.text
+    assert "0123456789abc" not in kernel.run("%qfauth").text
+
+
+def test_auth_shows_the_platform_and_no_key(kernel, sandbox):
+    shown = kernel.run("%qfauth").text
+    assert "sandbox" in shown
+    assert not any(key in shown for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
+
+
+def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
+    fault("chat.v2", "stall", after=3)
+    cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)
+    kernel.until(lambda: "正在回答" in cell.html or bool(cell.outputs))
+    kernel.listen(0.8)
+    assert control.get("/_sandbox/health").json()["streams"] == 1
+    start = time.monotonic()
+    kernel.interrupt()
+    kernel.wait(cell)
+    assert time.monotonic() - start < 1
+    kernel.listen(0.3)
+    assert "已中断" in cell.html
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert len(cell.error) == 1
+    end = time.monotonic() + 2
+    while control.get("/_sandbox/health").json()["streams"] and time.monotonic() < end:
+        time.sleep(0.02)
+    assert control.get("/_sandbox/health").json()["streams"] == 0
+    assert kernel.value("len(partial.text) > 0") == "True"
+
+
+def test_a_cut_stream_keeps_what_came_and_is_an_error(kernel, fault):
+    fault("chat.v2", "cut", after=3)
+    cell = kernel.run("%%qfchat -o partial\n你是谁", live=True)
+    kernel.listen(0.3)
+    assert cell.status == "error"
+    assert "回答未完成" in cell.html
+    assert len("\n".join(cell.error).splitlines()) <= 3
+    assert kernel.value("len(partial.text) > 0") == "True"
+
+
+def test_the_sandbox_killed_in_an_answer(kernel, sandbox, fault):
+    fault("chat.v2", "stall", after=3)
+    cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)
+    kernel.until(lambda: bool(cell.outputs))
+    kernel.listen(0.8)
+    os.kill(sandbox.pid, signal.SIGKILL)
+    kernel.wait(cell)
+    kernel.listen(0.3)
+    assert cell.status == "error"
+    assert "回答未完成" in cell.html
+    assert kernel.value("len(partial.text) > 0") == "True"
+    assert "不是文心一言" in kernel.run("%%qfchat\n你是谁").text
+
+
+def test_help_is_in_both_places(kernel):
+    assert "--session" in kernel.run("%qfchat --help").text
+    payload = kernel.value("get_ipython().find_magic('qfchat', 'cell').__doc__")
+    assert "examples" in payload
+
+
+def test_an_image_cell_shows_the_picture_with_its_prompt(kernel):
+    cell = kernel.run("%%qfimage --seed 7 --size 768x768 -o picture\n山和湖")
+    assert 'alt="山和湖"' in cell.html
+    assert "data:image/png;base64," in cell.html
+    assert kernel.value("picture['data'][0]['image'][:4]") == repr(b"\x89PNG")
