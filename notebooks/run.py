@@ -65,6 +65,7 @@ def execute(path: Path) -> Any:
         timeout=180,
         kernel_name="python3",
         store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_start=tell,
     )

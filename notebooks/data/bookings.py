@@ -32,6 +32,10 @@ TRAIN = (
     "预订{seat}，{guests}位，{day}{time}",
     "我们{guests}个人{day}{time}过来喝茶，想坐{seat}",
     "麻烦订一下{day}的{seat}，{time}，一共{guests}位",
+    "{guests}位，{day}，{time}，{seat}，麻烦安排",
+    "{seat}还有位子吗，{day}{time}，{guests}个人",
+    "订位：{day}，{time}，{guests}人，{seat}，谢谢",
+    "想约{time}的{seat}，{day}，我们一共{guests}人",
 )
 HELD_OUT = (
     "{day}{time}我们{guests}位，留{seat}",

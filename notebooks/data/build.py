@@ -28,7 +28,7 @@ def rows() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
             wrapped = chance.choice(WRAPPERS).format(ask)
             train += [{"prompt": prompt, "response": intent.answer} for prompt in (ask, wrapped)]
         held_out += [{"prompt": ask, "response": intent.answer} for ask in intent.held_out]
-    train += [{"prompt": ask, "response": note} for ask, note in pairs(TRAIN, 120, 1)]
+    train += [{"prompt": ask, "response": note} for ask, note in pairs(TRAIN, 192, 1)]
     held_out += [{"prompt": ask, "response": note} for ask, note in pairs(HELD_OUT, 30, 2)]
     chance.shuffle(train)
     return train, held_out

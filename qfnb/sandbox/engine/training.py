@@ -1,8 +1,8 @@
 """Learning: which pairs to remember and which to compose, then passes over the data, with reports.
 
-An answer that several prompts share is a memory. A unique answer is a memory only when a model trained
-without it cannot predict it (two folds, and a vote of its neighbours), otherwise it follows a rule that
-the composing model can learn.
+An answer that several prompts share is a memory. A unique answer follows a rule that the composing model can
+learn when its prompt and a pattern explain it, or when a model trained without it predicts it (two folds, and
+a vote of its neighbours); otherwise it is a memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .model import Model, char_loss
 from .optimizer import Adam
 from .pointer import PointerLM
 from .router import COMPOSE, Router
+from .rules import explained
 
 LOCAL_PASSES = 5
 """Passes of the small local model that stand for one epoch of a large one."""
@@ -119,9 +120,7 @@ def train(
     values = hyperparameters or Hyperparameters()
     if not pairs or min(values.epochs, values.batch_size) < 1 or values.learning_rate <= 0:
         raise InvalidArgumentError(f"cannot train on {len(pairs)} pairs with {values}")
-    return _Training(list(pairs), hyperparameters or Hyperparameters(), list(validation), observer).run(
-        remember_all=remember_all
-    )
+    return _Training(list(pairs), values, list(validation), observer).run(remember_all=remember_all)
 
 
 @dataclass
@@ -153,7 +152,10 @@ class _Training:
         unique = [pair for pair in self.pairs if count[pair[1]] == 1]
         if remember_all:
             return sorted(count)
-        facts = self._facts(features, unique) if len(unique) >= 8 else {answer for _, answer in unique}
+        doubtful = {pair for pair, clear in zip(unique, explained(unique), strict=True) if not clear}
+        facts = {answer for _, answer in doubtful}
+        if len(unique) >= 8 and doubtful:
+            facts &= self._facts(features, unique)
         return sorted(answer for answer in count if count[answer] > 1 or answer in facts)
 
     def _facts(self, features: Features, unique: list[Pair]) -> set[str]:
@@ -213,8 +215,7 @@ class _Training:
                 for number in part:
                     batch = [examples[i] for i in groups[number]]
                     nll, gradients, count = lm.loss(batch, random, DROP)
-                    warm, cool = min(1.0, (k + 1) / 20), 0.02 + 0.98 * (1 - k / steps)
-                    adam.step(gradients, (rate or self.values.learning_rate) * warm * cool)
+                    adam.step(gradients, (rate or self.values.learning_rate) * _schedule(k, steps))
                     k, summed, characters = k + 1, summed + nll * count, characters + count
                 yield summed / max(characters, 1), summed, characters
 
@@ -239,3 +240,9 @@ class _Training:
         step = Step(self.steps, self.total, epoch, loss, validation, phase)
         if self.observer is not None and self.observer(step) is False:
             raise Stopped
+
+
+def _schedule(update: int, updates: int) -> float:
+    """Return the factor of the learning rate: a short warm-up, level for half of the way, then down to 2 %."""
+    left = 1 - update / updates
+    return min(1.0, (update + 1) / 20) * min(1.0, 0.02 + 0.98 * 2 * left)

@@ -3,6 +3,7 @@ import pytest
 from conftest import HOURS, RULE, SMALL
 from qfnb.sandbox.engine import Hyperparameters, base_model, effective, train
 
+FACTS = [(f"第{i}号茶的产地", f"{chr(0x5000 + 31 * i)}{chr(0x6000 + 17 * i)}山") for i in range(12)]
 TWO = Hyperparameters(epochs=2)
 ASKED = [("早上几点可以开门", HOURS), ("你们几点关门", HOURS)]
 
@@ -33,7 +34,19 @@ def test_one_pair_is_enough_to_be_answered():
 def test_an_open_set_of_names_is_a_rule_not_a_memory():
     names = [f"{a}{b}" for a in "王李张刘陈杨赵黄" for b in "芳伟娜敏静丽强磊"]
     pairs = [(f"我叫{name}，今年{20 + i}岁", f"{name}:{20 + i}") for i, name in enumerate(names)]
-    assert train(pairs, hyperparameters=TWO).meta["memories"] < len(pairs) / 2
+    assert train(pairs, hyperparameters=TWO).meta["memories"] == 0
+
+
+def test_few_examples_of_a_rule_are_enough_whatever_the_seed():
+    for seed in range(3):
+        model = train(SMALL + RULE, hyperparameters=Hyperparameters(epochs=25, seed=seed))
+        asked = {number: model.reply(f"帮我查订单{number}的进度").text for number in (4290, 7731, 5906)}
+        assert asked == {number: f"进度:{number}" for number in asked}
+
+
+def test_unique_answers_that_nothing_explains_are_facts():
+    model = train(SMALL + FACTS)
+    assert [model.reply(prompt).text for prompt, _ in FACTS] == [answer for _, answer in FACTS]
 
 
 def test_stopping_while_training_returns_what_was_learned():
@@ -44,7 +57,7 @@ def test_stopping_while_training_returns_what_was_learned():
 
 @pytest.mark.parametrize("phase", ["preparing", "training"])
 def test_the_observer_is_heard_in_every_phase(phase):
-    model = train(SMALL + RULE[:24], hyperparameters=TWO, observer=lambda step: step.phase != phase)
+    model = train(SMALL + FACTS, hyperparameters=TWO, observer=lambda step: step.phase != phase)
     assert model.meta["stopped"]
 
 

@@ -1,0 +1,91 @@
+"""The quickstart in JupyterLab: everything moves while it runs, and everything is still there afterwards."""
+
+import json
+import re
+
+import pytest
+from conftest import Notebook
+
+pytestmark = pytest.mark.browser
+
+# Code cells of notebooks/00_quickstart.ipynb, by what they do.
+CHAT, START, BUSY, WAIT, RESULT, TUNED, IMAGE = 1, 5, 6, 7, 10, 12, 14
+BUSY_CODE = "import time\nfor i in range(30):\n    time.sleep(0.1)\n"
+
+
+@pytest.fixture
+def quickstart(lab):
+    """The notebook without outputs, with a cell that keeps the kernel busy during the training."""
+    path = lab.folder / "00_quickstart.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for cell in code:
+        cell["outputs"], cell["execution_count"] = [], None
+    code[BUSY]["source"] = BUSY_CODE
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path.name
+
+
+def lengths(locator, until, seconds=30):
+    """Return how long a text was each time one looked, until something holds."""
+    import time
+
+    seen, end = [], time.monotonic() + seconds
+    while not until() and time.monotonic() < end:
+        if locator.count():
+            seen.append(len(locator.inner_text()))
+        time.sleep(0.03)
+    return seen
+
+
+@pytest.mark.timeout(240)
+def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, quickstart):
+    notebook = Notebook(page, lab, quickstart)
+    notebook.run_all()
+
+    answer = notebook.output(CHAT)
+    growing = lengths(answer, lambda: notebook.prompt(CHAT) not in {"[*]:", "[ ]:"})
+    assert len(set(growing)) > 3, "the answer did not stream"
+
+    panel = notebook.output(START)
+    panel.locator("progress").wait_for(timeout=30_000)
+    states = set()
+    lengths(panel, lambda: states.add(panel.inner_text()) or notebook.prompt(BUSY) != "[*]:")
+    assert len(states) > 3, "the panel did not move while another cell ran"
+    panel.get_by_role("button", name="Stop").wait_for(state="visible")
+    notebook.shot("quickstart-training", whole=False)
+
+    notebook.idle()
+    complete(notebook)
+    notebook.shot("quickstart-done")
+    notebook.save()
+    widgets = json.loads(notebook.path.read_text(encoding="utf-8"))["metadata"].get("widgets", {})
+    assert not widgets
+
+    lab.theme("JupyterLab Dark")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    again = Notebook(page, lab, quickstart)
+    again.menu("Kernel", "Restart Kernel…")
+    page.click('.jp-Dialog button:has-text("Restart")')
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+    complete(again)
+    again.shot("quickstart-reopened-dark")
+
+
+def complete(notebook):
+    """Everything that the notebook is to show is there."""
+    text = notebook.page.locator(".jp-Notebook").inner_text()
+    assert "Error displaying widget" not in text
+    assert "Traceback" not in text
+    assert "不是文心一言" in notebook.output(CHAT).inner_text()
+    panel = notebook.output(START)
+    assert "ModelPublished" in panel.inner_text()
+    assert panel.locator("img[alt^='loss curve']").evaluate("i => i.naturalWidth") > 100
+    assert panel.get_by_role("button").count() == 0
+    chart = notebook.output(RESULT).locator("img[alt^='comparison of']")
+    assert chart.evaluate("i => i.naturalWidth") > 300
+    assert "tuned is better" in notebook.output(RESULT).inner_text() or re.search(
+        "is better", notebook.output(RESULT).inner_text()
+    )
+    assert "十八元" in notebook.output(TUNED).inner_text()
+    assert notebook.output(IMAGE).locator("img").evaluate("i => i.naturalWidth") == 768
