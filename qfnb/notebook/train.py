@@ -82,7 +82,7 @@ class TrainMagics(Magics):
             trainer.wait()
         except KeyboardInterrupt:
             raise Interrupted(
-                "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `%qftrain wait` waits again"
+                "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
             ) from None
         finally:
             if not trainer.running:

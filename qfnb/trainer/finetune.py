@@ -121,7 +121,9 @@ class LLMFinetune(Trainer):
         if self._over is None:
             raise InvalidArgumentError("the training was not started: call start() or run()")
         left = float("inf") if timeout is None else timeout
-        while left > 0 and not self._over.wait(min(0.1, left)):  # in slices, so that an interrupt gets through
+        while left > 0 and not self._over.wait(
+            min(0.1, left)
+        ):  # in slices, so that an interrupt gets through
             left -= 0.1
         if self.running:
             return self

@@ -64,7 +64,9 @@ def facts(progress: TrainingProgress, *, now: float | None = None) -> list[str]:
     shown = " · ".join(f"{name} {value}" for name, value in ids if value)
     lines += [shown] if shown else []
     if progress.metrics:
-        lines.append("validation: " + " · ".join(f"{name} {value}" for name, value in progress.metrics.items()))
+        lines.append(
+            "validation: " + " · ".join(f"{name} {value}" for name, value in progress.metrics.items())
+        )
     lines += [f"endpoint {progress.service_endpoint}"] if progress.service_endpoint else []
     if progress.offline_since is not None:
         since = time.strftime("%H:%M:%S", time.localtime(progress.offline_since))

@@ -104,19 +104,18 @@ class Notebook:
             assert time.monotonic() < end, "the notebook was not saved"
             time.sleep(0.05)
 
-    def shot(self, name: str, *, whole: bool = True) -> Path:
-        """Take a picture of the whole notebook."""
+    def shot(self, name: str, at: Locator | None = None) -> None:
+        """Take a picture of the window as it is, scrolled to something, or of the whole notebook."""
         SHOTS.mkdir(parents=True, exist_ok=True)
-        path = SHOTS / f"{name}.png"
-        if whole:
-            height = self.page.evaluate(
-                "() => { const n = document.querySelector('.jp-WindowedPanel-outer') || "
-                "document.querySelector('.jp-Notebook'); return n.scrollHeight + 160 }"
-            )
-            self.page.set_viewport_size({"width": 1280, "height": min(int(height), 12_000)})
-            time.sleep(0.5)
-        self.page.screenshot(path=str(path))
-        return path
+        if at is None:
+            outer = ".jp-WindowedPanel-outer"
+            height = int(self.page.evaluate(f"() => document.querySelector('{outer}').scrollHeight"))
+            self.page.set_viewport_size({"width": 1280, "height": min(height + 160, 12_000)})
+            self.page.evaluate(f"() => document.querySelector('{outer}').scrollTo(0, 0)")
+            time.sleep(1)
+        else:
+            at.scroll_into_view_if_needed()
+        self.page.screenshot(path=str(SHOTS / f"{name}.png"))
 
 
 @pytest.fixture(scope="session")
@@ -160,10 +159,15 @@ def _serving(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
-    env = {name: value for name, value in os.environ.items() if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}}
+    env = {
+        name: value for name, value in os.environ.items() if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}
+    }
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         env[name] = str(home / name.lower())
-    env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "work")}
+    env |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "work"),
+    }
     for plugin, value in SETTINGS.items():
         _write_setting(home / "settings", plugin, value)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]

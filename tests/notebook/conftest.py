@@ -38,9 +38,7 @@ class Cell:
     @property
     def error(self) -> list[str]:
         """The lines that a person reads of an error."""
-        return next(
-            (output["traceback"] for output in self.outputs if output["output_type"] == "error"), []
-        )
+        return next((output["traceback"] for output in self.outputs if output["output_type"] == "error"), [])
 
 
 def _text(output: dict[str, Any]) -> str:

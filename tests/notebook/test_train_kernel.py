@@ -84,7 +84,9 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, small)
     assert kernel.value("trainer.running") == "True"
 
 
-def test_the_sandbox_killed_in_a_training_is_a_failed_run_and_a_usable_kernel(kernel, started, sandbox, small):
+def test_the_sandbox_killed_in_a_training_is_a_failed_run_and_a_usable_kernel(
+    kernel, started, sandbox, small
+):
     cell = started(f"-d {small} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)

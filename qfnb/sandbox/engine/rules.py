@@ -1,4 +1,4 @@
-"""Which answers follow a rule: everything in them comes from their prompt or from a pattern that answers share."""
+"""Which answers follow a rule: all of it comes from the prompt or from a pattern that answers share."""
 
 from __future__ import annotations
 

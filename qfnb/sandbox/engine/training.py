@@ -243,6 +243,6 @@ class _Training:
 
 
 def _schedule(update: int, updates: int) -> float:
-    """Return the factor of the learning rate: a short warm-up, level for half of the way, then down to 2 %."""
+    """Return the factor of the learning rate: up quickly, level for half of the way, down to 2 %."""
     left = 1 - update / updates
     return min(1.0, (update + 1) / 20) * min(1.0, 0.02 + 0.98 * 2 * left)

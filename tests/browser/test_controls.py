@@ -1,0 +1,66 @@
+"""Stop, interrupt and mistakes, as a person meets them in JupyterLab."""
+
+import pytest
+
+from conftest import Notebook
+
+pytestmark = pytest.mark.browser
+
+START = "%qftrain start -d data/teahouse_train.jsonl --epoch 40 -o trainer"
+
+
+def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
+    notebook = Notebook(page, lab, lab.write("stop.ipynb", "%load_ext qfnb", START))
+    notebook.run_all()
+    panel = notebook.output(1)
+    panel.locator("img[alt^='loss curve']").wait_for(timeout=30_000)
+    notebook.shot("stop-before", at=panel)
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_text("TrainStopped").wait_for(timeout=10_000)
+    panel.get_by_role("button").wait_for(state="detached")
+    assert panel.locator("img[alt^='loss curve']").count() == 1
+    notebook.shot("stop-after", at=panel)
+
+
+def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
+    fault("chat.v2", "stall", after=12)
+    notebook = Notebook(page, lab, lab.write("stall.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "1 + 1"))
+    notebook.run_all()
+    answer = notebook.output(1)
+    answer.get_by_text("我是 qfnb").wait_for(timeout=20_000)
+    notebook.interrupt()
+    answer.get_by_text("已中断，以上为").wait_for(timeout=3_000)
+    notebook.idle(10)
+    assert notebook.prompt(2) == "[ ]:", "Run All went on after an interrupt"
+    notebook.shot("interrupted", at=answer)
+
+
+MISTAKES = (
+    "%load_ext qfnb",
+    "%%qfchat\n ",
+    "%%qfchat --modle x\n你好",
+    "%%qfchat -t 3\n你好",
+    "%qftrain start -d nowhere.jsonl",
+    "%qftrain start -d bad.jsonl",
+    "%qftrain start -d data/teahouse_train.jsonl --epoch 999",
+    "%%qfimage --size 3x3\n猫",
+    "%%qfchat\n<script>alert(1)</script>**不**",
+    "import qfnb\nqfnb.ChatCompletion().do([])",
+)
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_mistakes_are_short_and_clear(page, lab, theme):
+    lab.theme(f"JupyterLab {theme}")
+    (lab.folder / "bad.jsonl").write_text('{"prompt": "你好", "response": "您好"}\n{"prompt": "几点"}\n')
+    notebook = Notebook(page, lab, lab.write(f"mistakes-{theme.lower()}.ipynb", *MISTAKES))
+    for number in range(len(MISTAKES)):
+        notebook.cell(number).click()
+        page.keyboard.press("Control+Enter")
+        notebook.idle(30)
+    for number, words in enumerate(
+        ("", "请在单元格中", "--model", "(0, 1]", "nowhere.jsonl", "bad.jsonl", "epoch=999")
+    ):
+        assert words in notebook.output(number).inner_text()
+    assert "messages is empty" in notebook.output(9).inner_text()
+    notebook.shot(f"mistakes-{theme.lower()}")
