@@ -47,7 +47,7 @@ def parse_line(line: str, path: str = "", number: int | None = None) -> Row:
     """Return the row of one JSONL line."""
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problem = getattr(error, "msg", "too deeply nested")
         raise DatasetError(
             f"not JSON ({problem}): {_shown(line)}; expected {EXPECTED}", path=path, line=number

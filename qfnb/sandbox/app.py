@@ -147,7 +147,10 @@ def _event(piece: Mapping[str, Any]) -> bytes:
 
 
 def _failing(plane: Plane, fault: Fault) -> Response:
-    words = {429: ("rpm_rate_limit_exceeded", "Rate limit reached for RPM", "rate_limit_exceeded")}
+    words = {
+        400: ("invalid_argument", "Invalid argument", "invalid_request_error"),
+        429: ("rpm_rate_limit_exceeded", "Rate limit reached for RPM", "rate_limit_exceeded"),
+    }
     word, message, kind = words.get(fault.status, ("internal_error", "Internal error", "server_error"))
     refusal = refuse("v2", 336000, message, word=word, kind=kind, status=fault.status)
     headers = {"retry-after": fault.retry_after} if fault.retry_after else {}

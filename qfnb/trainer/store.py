@@ -27,8 +27,9 @@ def remember(run: Run) -> None:
 
 def load(task_id: str) -> Run | None:
     """Return what is known of a run, None when nothing is."""
+    path = _path(task_id)
     try:
-        value: Run = json.loads(_path(task_id).read_text(encoding="utf-8"))
+        value: Run = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return value

@@ -69,7 +69,7 @@ def note(answer: Answer) -> str:
     return {
         "waiting": "… 等待回答 / waiting",
         "streaming": "… 正在回答 / answering",
-        "interrupted": "⏹ 已中断，以上为已收到的部分 / interrupted; this is what had arrived",
+        "interrupted": "■ 已中断，以上为已收到的部分 / interrupted; this is what had arrived",
         "failed": "⚠ 回答未完成，以上为已收到的部分 / not complete; this is what had arrived",
     }.get(answer.state, "")
 

@@ -26,7 +26,7 @@ _WORDS = {
     ActionState.Running: "▶ running",
     ActionState.Done: "✔ done",
     ActionState.Error: "✘ failed",
-    ActionState.Stopped: "⏹ stopped",
+    ActionState.Stopped: "■ stopped",
 }
 
 

@@ -1,0 +1,98 @@
+"""Datasets: what they are loaded from, and which line is wrong."""
+
+import json
+
+import pytest
+
+from qfnb import Dataset, errors
+from qfnb.resources.data import Data
+
+PAIR = {"prompt": "几点开门", "response": "九点"}
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    def write(content):
+        path = tmp_path / "pairs.jsonl"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps(PAIR),
+        json.dumps(PAIR, ensure_ascii=False),
+        json.dumps([{"prompt": "几点开门", "response": [["九点"]]}]),
+        json.dumps({"prompt": "几点开门", "response": ["九点", "十点"]}),
+        "\ufeff" + json.dumps(PAIR) + "\r\n\r\n",
+    ],
+)
+def test_both_line_formats_are_understood(jsonl, line):
+    dataset = Dataset.load(jsonl(line))
+    assert dataset.list() == [PAIR]
+    assert dataset.name == "pairs"
+
+
+GOOD = json.dumps(PAIR, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"{GOOD}\n{{oops\n", "pairs.jsonl:2: not JSON"),
+        (f"{GOOD}\n\n{{}}\n", "pairs.jsonl:3: field 'prompt' is missing"),
+        (f'{GOOD}\n{{"prompt": "x"}}\n', "pairs.jsonl:2: field 'response' is missing (found: prompt)"),
+        (f'{GOOD}\n{{"prompt": "x", "response": ""}}\n', "response must be a text that is not empty"),
+        (f'{GOOD}\n{{"prompt": 5, "response": "y"}}\n', "prompt must be a text"),
+        (f"{GOOD}\n[]\n", "pairs.jsonl:2: expected"),
+        ("", "the file is empty"),
+        ("[" * 5000, "pairs.jsonl:1: not JSON"),
+        (f"{GOOD}\n".encode() + "你好".encode("gbk"), "pairs.jsonl:2: not UTF-8"),
+    ],
+)
+def test_a_bad_line_is_named(jsonl, content, words):
+    with pytest.raises(errors.DatasetError) as caught:
+        Dataset.load(jsonl(content))
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(errors.DatasetError, match="no such file"):
+        Dataset.load(tmp_path / "nowhere.jsonl")
+    with pytest.raises(errors.DatasetError, match="folder"):
+        Dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"data_file": "x", "qianfan_dataset_id": "ds-1"}])
+def test_exactly_one_source(arguments):
+    with pytest.raises(errors.InvalidArgumentError, match="give either"):
+        Dataset.load(**arguments)
+
+
+def test_frames_there_and_back():
+    frame = Dataset([PAIR], name="x").to_pandas()
+    assert Dataset.from_pandas(frame).list() == [PAIR]
+
+
+def test_a_local_dataset_gets_onto_the_platform_once(sandbox):
+    dataset = Dataset([PAIR] * 3, name="once")
+    dataset_id = dataset.release()
+    assert dataset_id.startswith("ds-")
+    assert dataset.release() == dataset_id
+    version = Data.info(dataset_id).data.version_info
+    assert (version.import_status, version.release_status, version.entity_count) == (2, 2, 3)
+
+
+def test_an_empty_dataset_is_not_sent(sandbox):
+    with pytest.raises(errors.InvalidArgumentError, match="has no rows"):
+        Dataset(name="empty").release()
+
+
+def test_on_the_cloud_a_bucket_is_asked_for(scripted):
+    scripted([b""])
+    with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_BOS_BUCKET"):
+        Dataset([PAIR]).release()
