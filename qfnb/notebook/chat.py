@@ -14,8 +14,9 @@ from ..errors import QianfanError, StreamInterrupted
 from .arguments import Interrupted, Parser, document, endpoint, keep, name
 
 if TYPE_CHECKING:
-    from ..resources.chat import ChatCompletion, ChatResponse
+    from ..resources.chat import ChatCompletion
     from ..resources.messages import Messages
+    from ..resources.reply import ChatResponse
     from ..views.chat import Answer
 
 PARSER = Parser(
@@ -150,7 +151,7 @@ class _Run:
 
     def reply(self) -> ChatResponse | None:
         """Return the pieces as one reply, None when none arrived."""
-        from ..resources.chat import joined  # noqa: PLC0415
+        from ..resources.reply import joined  # noqa: PLC0415
 
         return joined(self._pieces, self.answer.text, self.answer.seconds) if self._pieces else None
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 
-from .. import connect
+from .. import __version__, connect
 from ..errors import QianfanError
 
 
 def line() -> str:
     """Return the greeting."""
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"qfnb 0.1.0 · {where()} · {kernel} · 帮助 help: %%qfchat?  %qfauth"
+    return f"qfnb {__version__} · {where()} · {kernel} · 帮助 help: %%qfchat?  %qfauth"
 
 
 def where() -> str:

@@ -51,7 +51,7 @@ def _trainer(value: Any) -> dict[str, Any]:
 
 
 _TYPES = (
-    ("qfnb.resources.chat", "ChatResponse", _reply),
+    ("qfnb.resources.reply", "ChatResponse", _reply),
     ("qfnb.resources.text2image", "ImageResponse", _images),
     ("qfnb.dataset.dataset", "Dataset", _dataset),
     ("qfnb.evaluation.report", "EvaluationResult", _evaluation),

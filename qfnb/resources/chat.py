@@ -12,50 +12,17 @@ from ..errors import InvalidArgumentError, StreamInterrupted
 from ..transport import portal
 from ..transport.client import Client, Limits
 from ..transport.platform import Platform
-from ..transport.response import Response
 from ..wire import catalog
 from ..wire import chat as wire
 from ..wire.base import Endpoint
 from . import batch, options
 from .messages import Messages, Turn, checked
 from .options import ChatOptions, Keys
+from .reply import ChatResponse as ChatResponse
+from .reply import chat_response
 
 Conversation = Messages | Iterable[Turn] | str
 Version = Literal[1, 2, "1", "2"]
-
-
-class ChatBody(dict[str, Any]):
-    """The JSON as it came; `["result"]` and `["choices"]` both answer, whichever version it is."""
-
-    def __missing__(self, key: str) -> Any:
-        if key == "result" and self.get("choices"):
-            return wire.text_of(self)
-        if key == "choices" and self.get("result") is not None:
-            message = {"role": "assistant", "content": self["result"]}
-            return [{"index": 0, "message": message, "finish_reason": self.get("finish_reason")}]
-        raise KeyError(key)
-
-
-class ChatResponse(Response[wire.ChatReply | wire.ChatReplyV2]):
-    """A reply, or one piece of a stream; the same subscripts work for both versions."""
-
-    @property
-    def text(self) -> str:
-        """The answer's text (of a piece: the new text only)."""
-        return wire.text_of(self.body)
-
-    @property
-    def usage(self) -> wire.Usage:
-        """Tokens counted by the platform; None where it did not say."""
-        return wire.Usage.model_validate(self.body.get("usage") or {})
-
-    @property
-    def from_sandbox(self) -> bool:
-        """Whether the local sandbox wrote this."""
-        return "sandbox" in self.body
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True)
@@ -264,7 +231,7 @@ class ChatCompletion:
     async def _whole(self, question: _Question) -> ChatResponse:
         client = await self._client()
         row, request, path = question.route(client.platform)
-        return _chat_response(await client.send(row, request, path=path, limits=question.limits))
+        return chat_response(await client.send(row, request, path=path, limits=question.limits))
 
     async def _pieces(self, question: _Question) -> AsyncGenerator[ChatResponse, None]:
         client = await self._client()
@@ -274,31 +241,11 @@ class ChatCompletion:
         try:
             async for piece in pieces:
                 text.append(wire.text_of(piece.body))
-                yield _chat_response(piece)
+                yield chat_response(piece)
         except StreamInterrupted as error:
             raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
         finally:
             await pieces.aclose()
-
-
-def _chat_response(answer: Response[Any]) -> ChatResponse:
-    return ChatResponse(
-        ChatBody(answer.body), answer.data_type, answer.code, answer.headers, answer.statistic, answer.unwrap
-    )
-
-
-def joined(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
-    """Return the pieces of a stream as the one reply that they make up."""
-    last = pieces[-1]
-    if "choices" in last.body:
-        message = {"role": "assistant", "content": text}
-        reason = wire.finish_reason(last.body)
-        body = {**last.body, "choices": [{"index": 0, "message": message, "finish_reason": reason}]}
-    else:
-        body = {**last.body, "result": text}
-    return ChatResponse(
-        ChatBody(body), last.data_type, last.code, last.headers, {"total_latency": seconds, **last.statistic}
-    )
 
 
 def _version(asked: Version | None, platform: Platform, endpoint: str | None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,7 @@ class _Token:
     until: float
 
 
-class TokenAuth(httpx.Auth):
+class TokenAuth(httpx.Auth, ABC):
     """Fetch a token, keep it until shortly before its end, and share it between all callers."""
 
     def __init__(self, platform: Platform) -> None:
@@ -94,14 +95,17 @@ class TokenAuth(httpx.Auth):
         self._apply(request, token)
         yield request
 
+    @abstractmethod
     def _ask(self) -> httpx.Request:
-        raise NotImplementedError
+        """Return the request that a token is asked for with."""
 
+    @abstractmethod
     def _read(self, body: dict[str, Any]) -> _Token:
-        raise NotImplementedError
+        """Return the token of the answer."""
 
+    @abstractmethod
     def _apply(self, request: httpx.Request, token: str) -> None:
-        raise NotImplementedError
+        """Put the token on a request."""
 
 
 class OAuth(TokenAuth):

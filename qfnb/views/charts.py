@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .safety import escape, plain
@@ -25,6 +27,8 @@ _FONTS = (
     "SimHei",
     "WenQuanYi Zen Hei",
 )
+
+FONT_HINT = "图中的汉字需要中文字体 / the labels need a Chinese font, e.g. `apt install fonts-noto-cjk`"
 
 
 def loss_svg(
@@ -66,29 +70,51 @@ def comparison_chart(result: EvaluationResult, *, metrics: Sequence[str] | None 
     summary = result.summary_df
     names = list(metrics or dict.fromkeys(summary["metric"]))
     models = list(dict.fromkeys(summary["model"]))
-    figure, axes = _figure(len(names) * len(models))
-    for number, model in enumerate(models):
-        rows = summary[summary["model"] == model].set_index("metric").loc[names]
-        _bars(axes, number, len(models), plain(model), rows)
-    axes.set_xticks(range(len(names)), [plain(name) for name in names])
-    axes.set_ylim(0, 1.18)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(len(models), 3), frameon=False)
-    samples = int(summary["n"].max())
-    axes.set_title(f"{samples} held-out questions, 95 % confidence intervals", fontsize=11)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    with _chinese():
+        figure, axes = _figure(len(names) * len(models))
+        for number, model in enumerate(models):
+            rows = summary[summary["model"] == model].set_index("metric").loc[names]
+            _bars(axes, number, len(models), plain(model), rows)
+        axes.set_xticks(range(len(names)), [plain(name) for name in names])
+        axes.set_ylim(0, 1.18)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(len(models), 3), frameon=False)
+        samples = int(summary["n"].max())
+        axes.set_title(f"{samples} held-out questions, 95 % confidence intervals", fontsize=11)
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _figure(bars: int) -> tuple[Any, Any]:
-    from matplotlib import font_manager, rc_context  # noqa: PLC0415 - 0.3 s that only charts should pay
-    from matplotlib.figure import Figure  # noqa: PLC0415
+def font_hint(texts: Iterable[str]) -> str:
+    """Return how to get a Chinese font when labels need one and there is none, else ""."""
+    needed = any(char >= "\u2e80" for text in texts for char in text)
+    return FONT_HINT if needed and not _families() else ""
+
+
+def _families() -> list[str]:
+    """Return the installed fonts that have Chinese characters."""
+    from matplotlib import font_manager  # noqa: PLC0415 - 0.3 s that only charts should pay
 
     known = {font.name for font in font_manager.fontManager.ttflist}
-    family = [name for name in _FONTS if name in known] + ["DejaVu Sans"]
-    with rc_context({"font.family": family, "axes.unicode_minus": False}):
-        figure = Figure(figsize=(max(5.5, 1.1 * bars), 4.0), layout="constrained", facecolor="white")
-        axes = figure.subplots()
+    return [name for name in _FONTS if name in known]
+
+
+@contextlib.contextmanager
+def _chinese() -> Iterator[None]:
+    """Draw with a Chinese font where there is one; a missing glyph is a box, and `font_hint` says so."""
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    style: Any = {"font.family": [*_families(), "DejaVu Sans"], "axes.unicode_minus": False}
+    with rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def _figure(bars: int) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - not pyplot: a notebook's own figures stay untouched
+
+    figure = Figure(figsize=(max(5.5, 1.1 * bars), 4.0), layout="constrained", facecolor="white")
+    axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
     axes.set_axisbelow(True)

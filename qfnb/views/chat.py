@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..resources.chat import ChatResponse
+from ..resources.reply import ChatResponse
 from ..wire import chat as wire
 from .display import Bundle, Live
 from .markdown import render

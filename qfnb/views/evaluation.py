@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation import EvaluationResult
-from .charts import comparison_chart, img
+from .charts import comparison_chart, font_hint, img
 from .display import Bundle
 from .safety import escape, plain
 
@@ -44,7 +44,8 @@ def html(result: EvaluationResult) -> str:
     """Return chart, conclusion and tables."""
     chart = img(comparison_chart(result), "image/png", f"comparison of {', '.join(result.models)}")
     conclusion = "<br>".join(escape(line) for line in result.conclusion().splitlines())
-    parts = [f"<div>{chart}</div>", f"<p><b>{conclusion}</b></p>", _table(result.summary_df, _SUMMARY)]
+    hint = escape(font_hint([*result.models, *result.names]))
+    parts = [f"<div>{chart}</div>{hint}", f"<p><b>{conclusion}</b></p>", _table(result.summary_df, _SUMMARY)]
     if len(result.models) > 1:
         parts += [_table(result.pairs_df, _PAIRS), _examples(result)]
     return f"<div>{''.join(parts)}</div>"

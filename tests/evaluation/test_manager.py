@@ -57,7 +57,7 @@ def test_models_of_one_name_are_told_apart():
 
 def test_an_evaluator_of_ones_own():
     class Length(LocalEvaluator):
-        def evaluate(self, input, reference, output):
+        def evaluate(self, input, reference, output):  # noqa: A002
             return {"length": len(output), "asked": len(input)}
 
     result = evaluate(Replies("a", ["1", "22", "333", "4444"]), evaluators=[Length()])

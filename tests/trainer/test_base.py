@@ -15,7 +15,7 @@ class Step(BaseAction):
         super().__init__(**kwargs)
         self.amount, self.fail, self.runs = amount, fail, 0
 
-    def exec(self, input=None, **kwargs):
+    def exec(self, input=None, **kwargs):  # noqa: A002
         self.runs += 1
         if self.fail:
             raise ValueError("as asked")
