@@ -32,6 +32,11 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
         collector.skip_compare += ("image/svg+xml", "text/html")  # type: ignore[attr-defined]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser tests last: the browser's driver keeps an event loop running in the main thread."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Stop the session's sandbox and remove its state."""
     from qfnb.sandbox import stop  # noqa: PLC0415

@@ -1,17 +1,17 @@
-"""Fixtures: the sandbox as a real process, and a server that says exactly what a test tells it to."""
+"""Fixtures: the sandbox as a real process, and scripted servers."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from support.servers import Script
 
 from qfnb import config
-from qfnb.sandbox import Address, ensure, process
+from qfnb.sandbox import Address, ensure
 
 
 @pytest.fixture
@@ -36,35 +36,6 @@ def fault(control: httpx.Client) -> Callable[..., None]:
     ).raise_for_status()
 
 
-@dataclass
-class Script:
-    """A server on loopback that answers each request with the next of some byte strings, then hangs up.
-
-    An answer may hold None: then it stays silent until the client goes away.
-    """
-
-    answers: list[list[bytes | None]]
-    url: str = ""
-    requests: list[bytes] = field(default_factory=list)
-    gone: threading.Event = field(default_factory=threading.Event)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        lower = head.lower()
-        length = (
-            int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
-        )
-        self.requests.append(head + await reader.readexactly(length))
-        for part in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
-            if part is None:
-                await reader.read()
-                self.gone.set()
-                break
-            writer.write(part)
-            await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
 def scripted() -> Iterator[Callable[..., Script]]:
     """Start scripted servers, and point the settings at the newest."""
@@ -84,24 +55,17 @@ def scripted() -> Iterator[Callable[..., Script]]:
         return script
 
     yield start
-    for server in servers:
-        loop.call_soon_threadsafe(server.close)
+    asyncio.run_coroutine_threadsafe(_hang_up(servers), loop).result(5)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)
     loop.close()
 
 
-def http_answer(
-    body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = ""
-) -> bytes:
-    """Return a whole HTTP answer."""
-    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
-    return head.encode() + body
-
-
-def stream_head() -> bytes:
-    """Return the head of a stream that ends when the connection does."""
-    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-
-
-__all__ = ["Script", "http_answer", "process", "stream_head"]
+async def _hang_up(servers: list[asyncio.Server]) -> None:
+    for server in servers:
+        server.close()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)  # a closed connection goes away in the next round

@@ -1,121 +1,14 @@
-"""JupyterLab in headless Chromium, as a person uses it; screenshots land in build/screenshots."""
+"""One JupyterLab and one browser for all browser tests, a page for each."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
-
-ROOT = Path(__file__).parents[2]
-SHOTS = ROOT / "build" / "screenshots"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "apputils-extension/notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-    },
-    "docmanager-extension/plugin": {"autosave": False},
-    "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
-}
-
-
-@dataclass
-class Lab:
-    """A running JupyterLab on a folder of its own."""
-
-    url: str
-    token: str
-    folder: Path
-    settings: Path
-
-    def write(self, name: str, *cells: str) -> str:
-        """Write a notebook of code cells; return its name."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(notebook, self.folder / name)
-        return name
-
-    def theme(self, name: str) -> None:
-        """Set the theme of pages that are opened from now on."""
-        _write_setting(self.settings, "apputils-extension/themes", {"theme": name})
-
-
-class Notebook:
-    """A notebook that is open in the browser."""
-
-    def __init__(self, page: Page, lab: Lab, name: str) -> None:
-        self.page, self.path = page, lab.folder / name
-        page.goto(f"{lab.url}/lab/tree/{name}?token={lab.token}&reset", wait_until="domcontentloaded")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        # The toolbar says "idle" before there is a session; the status bar does not.
-        page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
-        page.wait_for_selector(".jp-SpinnerContent", state="detached", timeout=60_000)
-
-    def menu(self, menu: str, item: str) -> None:
-        self.page.click(f'.lm-MenuBar-itemLabel:text-is("{menu}")')
-        self.page.click(f'.lm-Menu-itemLabel:text-is("{item}")')
-
-    def run_all(self) -> None:
-        self.menu("Run", "Run All Cells")
-
-    def interrupt(self) -> None:
-        self.menu("Kernel", "Interrupt Kernel")
-
-    def cell(self, number: int) -> Locator:
-        """Return a code cell."""
-        return self.page.locator(".jp-CodeCell").nth(number)
-
-    def output(self, number: int) -> Locator:
-        """Return what a code cell shows."""
-        return self.cell(number).locator(".jp-OutputArea").first
-
-    def prompt(self, number: int) -> str:
-        """Return the "[1]:" of a code cell."""
-        return self.cell(number).locator(".jp-InputPrompt").first.inner_text()
-
-    def idle(self, timeout: float = 120) -> None:
-        """Wait until no cell runs or waits to run."""
-        end = time.monotonic() + timeout
-        while "[*]" in self.page.locator(".jp-Notebook").inner_text():
-            assert time.monotonic() < end, "cells are still running"
-            time.sleep(0.05)
-
-    def save(self) -> None:
-        before, end = self.path.stat().st_mtime_ns, time.monotonic() + 20
-        self.menu("File", "Save Notebook")
-        while self.path.stat().st_mtime_ns == before:
-            assert time.monotonic() < end, "the notebook was not saved"
-            time.sleep(0.05)
-
-    def shot(self, name: str, at: Locator | None = None) -> None:
-        """Take a picture of the window as it is, scrolled to something, or of the whole notebook."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        if at is None:
-            outer = ".jp-WindowedPanel-outer"
-            height = int(self.page.evaluate(f"() => document.querySelector('{outer}').scrollHeight"))
-            self.page.set_viewport_size({"width": 1280, "height": min(height + 160, 12_000)})
-            self.page.evaluate(f"() => document.querySelector('{outer}').scrollTo(0, 0)")
-            time.sleep(1)
-        else:
-            at.scroll_into_view_if_needed()
-        self.page.screenshot(path=str(SHOTS / f"{name}.png"))
+from playwright.sync_api import Browser, Page, sync_playwright
+from support.labs import CHROMIUM, ROOT, Lab, serving
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +30,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
     home = tmp_path_factory.mktemp("home")
-    with _serving(folder, home) as (url, token):
+    with serving(folder, home) as (url, token):
         yield Lab(url, token, folder, home / "settings")
 
 
@@ -151,49 +44,3 @@ def page(browser: Browser, lab: Lab) -> Iterator[Page]:
     yield page
     context.close()
     assert not problems
-
-
-@contextlib.contextmanager
-def _serving(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    env = {
-        name: value for name, value in os.environ.items() if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}
-    }
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        env[name] = str(home / name.lower())
-    env |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "work"),
-    }
-    for plugin, value in SETTINGS.items():
-        _write_setting(home / "settings", plugin, value)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
-    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
-    command += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True"]
-    with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _until_it_answers(f"{url}/api?token={token}", server, home / "server.log")
-            yield url, token
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def _until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and server.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not start: {log.read_text()[-2000:]}")
-
-
-def _write_setting(folder: Path, plugin: str, value: dict[str, Any]) -> None:
-    path = folder / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value), encoding="utf-8")

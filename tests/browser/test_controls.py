@@ -1,8 +1,7 @@
 """Stop, interrupt and mistakes, as a person meets them in JupyterLab."""
 
 import pytest
-
-from conftest import Notebook
+from support.labs import Notebook
 
 pytestmark = pytest.mark.browser
 

@@ -4,8 +4,7 @@ import json
 import time
 
 import pytest
-
-from conftest import Notebook
+from support.labs import Notebook
 
 pytestmark = pytest.mark.browser
 

@@ -4,9 +4,9 @@ import asyncio
 import threading
 
 import pytest
+from support.servers import http_answer, stream_head
 
 import qfnb
-from conftest import http_answer, stream_head
 from qfnb import ChatCompletion, Messages, config, errors
 
 SAY = [{"role": "user", "content": "你是谁"}]

@@ -4,8 +4,8 @@ import base64
 import json
 
 import pytest
+from support.servers import http_answer
 
-from conftest import http_answer
 from qfnb import Text2Image, errors
 from qfnb.wire.image import SIZES
 

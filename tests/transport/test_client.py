@@ -7,10 +7,10 @@ import time
 import traceback
 
 import pytest
+from support.servers import http_answer, stream_head
 
 import qfnb
 from qfnb import config, errors
-from tests.conftest import http_answer, stream_head
 
 REPLY = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 CANARY = "canary0123456789"

@@ -2,8 +2,8 @@ import io
 
 import numpy as np
 import pytest
+from support.samples import RULE, SMALL
 
-from conftest import RULE, SMALL
 from qfnb.errors import SandboxError
 from qfnb.sandbox.engine import Model, base_model, train
 

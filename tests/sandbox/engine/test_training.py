@@ -1,6 +1,6 @@
 import pytest
+from support.samples import HOURS, RULE, SMALL
 
-from conftest import HOURS, RULE, SMALL
 from qfnb.sandbox.engine import Hyperparameters, base_model, effective, train
 
 FACTS = [(f"第{i}号茶的产地", f"{chr(0x5000 + 31 * i)}{chr(0x6000 + 17 * i)}山") for i in range(12)]

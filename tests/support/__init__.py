@@ -1,0 +1,1 @@
+"""What several test modules use: servers, kernels, a browser, sample data."""

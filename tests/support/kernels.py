@@ -1,0 +1,133 @@
+"""A real kernel, spoken to as a front end does: outputs are kept, updated and cleared by its messages."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+
+@dataclass
+class Cell:
+    """A cell that was sent to the kernel, and what it shows by now."""
+
+    id: str
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    status: str = ""
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of every output, streams and errors included."""
+        return [_text(output) for output in self.outputs]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.texts)
+
+    @property
+    def html(self) -> str:
+        return "\n".join(output.get("data", {}).get("text/html", "") for output in self.outputs)
+
+    @property
+    def error(self) -> list[str]:
+        """The lines that a person reads of an error."""
+        return next((output["traceback"] for output in self.outputs if output["output_type"] == "error"), [])
+
+
+def _text(output: dict[str, Any]) -> str:
+    kind = output["output_type"]
+    if kind == "stream":
+        return output["text"]
+    return "\n".join(output["traceback"]) if kind == "error" else output["data"].get("text/plain", "")
+
+
+class Kernel:
+    """One kernel and its cells."""
+
+    def __init__(self) -> None:
+        env = {name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"}
+        self.manager = KernelManager()
+        self.manager.start_kernel(env=env)
+        self.client: BlockingKernelClient = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+        self.cells: dict[str, Cell] = {}
+        self.open_comms: set[str] = set()
+        self.run("%load_ext qfnb")
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+    def start(self, code: str, *, live: bool = False) -> Cell:
+        """Send a cell, as JupyterLab does (live) or as a program does, and do not wait."""
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        content |= {"allow_stdin": False, "stop_on_error": False}
+        metadata = {"cellId": "cell-1"} if live else {}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        cell = self.cells[message["header"]["msg_id"]] = Cell(message["header"]["msg_id"])
+        return cell
+
+    def run(self, code: str, *, live: bool = False, timeout: float = 60) -> Cell:
+        """Send a cell and wait for its end."""
+        return self.wait(self.start(code, live=live), timeout)
+
+    def wait(self, cell: Cell, timeout: float = 60) -> Cell:
+        self.until(lambda: bool(cell.status), timeout)
+        return cell
+
+    def until(self, holds: Any, timeout: float = 30) -> None:
+        """Take messages until something holds."""
+        end = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < end, "nothing happened in time"
+            try:
+                self._take(self.client.get_iopub_msg(timeout=0.05))
+            except Empty:
+                continue
+
+    def listen(self, seconds: float) -> None:
+        """Take messages for some time."""
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > end, seconds + 5)
+
+    def interrupt(self) -> None:
+        self.manager.interrupt_kernel()
+
+    def value(self, expression: str) -> str:
+        """Return the repr of an expression."""
+        return self.run(f"print(repr({expression}))").text.strip()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        kind, content = message["msg_type"], message["content"]
+        cell = self.cells.get(message["parent_header"].get("msg_id", ""))
+        if kind == "comm_open":
+            self.open_comms.add(content["comm_id"])
+        elif kind == "comm_close":
+            self.open_comms.discard(content["comm_id"])
+        elif kind == "update_display_data":
+            self._update(content)
+        elif cell is None:
+            return
+        elif kind == "stream":
+            cell.outputs.append({"output_type": "stream", **content})
+        elif kind in {"display_data", "execute_result"}:
+            cell.outputs.append({"output_type": "display_data", **content})
+        elif kind == "error":
+            cell.outputs.append({"output_type": "error", **content})
+            cell.status = "error"
+        elif kind == "status" and content["execution_state"] == "idle":
+            cell.status = cell.status or "ok"
+
+    def _update(self, content: dict[str, Any]) -> None:
+        wanted = content["transient"]["display_id"]
+        for cell in self.cells.values():
+            for output in cell.outputs:
+                if output.get("transient", {}).get("display_id") == wanted:
+                    output["data"] = content["data"]

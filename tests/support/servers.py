@@ -1,0 +1,54 @@
+"""A server that says exactly what a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Script:
+    """A server on loopback that answers each request with the next of some byte strings, then hangs up.
+
+    An answer may hold None: then it stays silent until the client goes away.
+    """
+
+    answers: list[list[bytes | None]]
+    url: str = ""
+    requests: list[bytes] = field(default_factory=list)
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        lower = head.lower()
+        length = (
+            int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
+        )
+        self.requests.append(head + await reader.readexactly(length))
+        for part in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
+            if part is None:
+                await reader.read()
+                self.gone.set()
+                break
+            writer.write(part)
+            await writer.drain()
+
+
+def http_answer(
+    body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = ""
+) -> bytes:
+    """Return a whole HTTP answer."""
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
+    return head.encode() + body
+
+
+def stream_head() -> bytes:
+    """Return the head of a stream that ends when the connection does."""
+    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
