@@ -12,7 +12,25 @@ from ..resources.console.consts import DeployPoolType
 from .consts import ServiceType
 
 
-class DeployConfig(BaseModel):
+class Checked(BaseModel):
+    """A value that cannot be wrong: a mistake is an InvalidArgumentError that names the field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            known = ", ".join(type(self).model_fields)
+            hint = f"; the fields are {known}" if first["type"] == "extra_forbidden" else ""
+            raise InvalidArgumentError(
+                f"{type(self).__name__}.{field}={first['input']!r}: {first['msg']}{hint}"
+            ) from None
+
+
+class DeployConfig(Checked):
     """How to deploy a model.
 
     Attributes:
@@ -24,8 +42,6 @@ class DeployConfig(BaseModel):
 
     Source: seed 004 (DeployConfig), seed 000 (endpoint_suffix, hours).
     """
-
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
 
     name: str = ""
     endpoint_prefix: str = ""
@@ -39,12 +55,7 @@ class DeployConfig(BaseModel):
     extras: Any = None
 
     def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            raise InvalidArgumentError(f"DeployConfig.{field}={first['input']!r}: {first['msg']}") from None
+        super().__init__(**values)
         if self.suffix and not re.fullmatch(r"[a-z0-9_]{1,30}", self.suffix):
             raise InvalidArgumentError(
                 f"DeployConfig.endpoint_suffix={self.suffix!r}: up to 30 lower-case letters, digits and _"

@@ -10,7 +10,6 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -60,7 +59,7 @@ def _route(world: World, path: str, method: str, actions: Mapping[str | None, En
 
 async def _serve(world: World, endpoint: Endpoint[Any, Any], request: Request) -> Response:
     content = await request.body()
-    auth.authorize(world, endpoint.plane, seen(request))
+    auth.authorize(world, endpoint.plane, auth.seen(request))
     call = Call(world, endpoint, request.path_params, dict(request.query_params))
     fault = world.strike(endpoint.name)
     if fault is not None and fault.fault == "status":
@@ -77,14 +76,6 @@ async def _serve(world: World, endpoint: Endpoint[Any, Any], request: Request) -
     if fault is not None and fault.fault == "stall":
         await asyncio.sleep(3600)
     return _json(_envelope(endpoint, result), headers={"x-baidu-request-id": call.id})
-
-
-def seen(request: Request) -> auth.Seen:
-    """Return what authentication looks at, with the header names as they came."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
-    raw = request.scope.get("raw_path") or request.url.path.encode()
-    query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
-    return auth.Seen(request.method, raw.split(b"?")[0].decode("ascii"), query, headers)
 
 
 def _parse(endpoint: Endpoint[Any, Any], content: bytes) -> Record:

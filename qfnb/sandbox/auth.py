@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
 
 from ..wire import auth as wire
 from ..wire.base import Plane
@@ -35,6 +38,14 @@ class Seen:
     def parameter(self, name: str) -> str:
         """Return one query parameter, "" when it is absent."""
         return dict(self.query).get(name, "")
+
+
+def seen(request: Request) -> Seen:
+    """Return what authentication looks at, with the header names as they came."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
+    raw = request.scope.get("raw_path") or request.url.path.encode()
+    query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
+    return Seen(request.method, raw.split(b"?")[0].decode("ascii"), query, headers)
 
 
 def authorize(world: World, plane: Plane, seen: Seen) -> None:

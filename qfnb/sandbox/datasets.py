@@ -26,11 +26,9 @@ def object_routes(world: World) -> list[Route]:
     """Return the routes of the object storage, `/bos/{bucket}/{key}`."""
 
     async def put(request: Request) -> Response:
-        from .app import seen  # noqa: PLC0415 - the application imports this module
-
         content = await request.body()
         try:
-            auth.check_signature(world, request.headers.get("authorization", ""), seen(request))
+            auth.check_signature(world, request.headers.get("authorization", ""), auth.seen(request))
         except Refusal as refusal:
             return Response(json.dumps(refusal.body), refusal.status, refusal.headers)
         if request.path_params["bucket"] != world.address.bucket:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from pydantic.alias_generators import to_camel, to_snake
 
 from ..errors import InvalidArgumentError
+from ..model.configs import Checked
 from ..model.configs import DeployConfig as DeployConfig
 from ..wire import finetune as wire
 
@@ -30,7 +31,7 @@ PEFT_TYPES = {
 }
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Checked):
     """How to train; what is None is left to the model's default.
 
     Attributes:
@@ -42,8 +43,6 @@ class TrainConfig(BaseModel):
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     epoch: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=1)
     learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -53,16 +52,7 @@ class TrainConfig(BaseModel):
     extras: dict[str, Any] | None = None
 
     def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            known = ", ".join(type(self).model_fields)
-            hint = f"; the fields are {known}" if first["type"] == "extra_forbidden" else ""
-            raise InvalidArgumentError(
-                f"TrainConfig.{field}={first['input']!r}: {first['msg']}{hint}"
-            ) from None
+        super().__init__(**values)
         if self.peft_type is not None and self.peft_type.lower() not in PEFT_TYPES:
             raise InvalidArgumentError(
                 f"TrainConfig.peft_type={self.peft_type!r}: it is LoRA, ALL or P-tuning"

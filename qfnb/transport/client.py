@@ -6,10 +6,10 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -23,6 +23,8 @@ from .redact import redact
 from .response import R, Response
 from .retry import Budget, Retry
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -30,6 +32,18 @@ class Limits:
 
     timeout: float | None = None
     attempts: int | None = None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One record on its way."""
+
+    endpoint: Endpoint[Any, Any]
+    body: Record
+    path: Mapping[str, str]
+    limits: Limits
+    now: Settings
+    repeatable: bool
 
 
 class Client:
@@ -61,7 +75,8 @@ class Client:
         seconds = limits.timeout or _default_timeout(endpoint, now)
         try:
             async with asyncio.timeout(seconds):
-                content, answer = await self._trying(endpoint, body, path or {}, limits, now)
+                call = _Call(endpoint, body, path or {}, limits, now, endpoint.repeatable)
+                answer, content = await self._trying(call, reading.content)
         except TimeoutError:
             raise errors.RequestTimeoutError(
                 f"{self._host(endpoint)} did not answer within {seconds:g} s"
@@ -90,7 +105,9 @@ class Client:
         limits, now = limits or Limits(), settings()
         started, events = time.perf_counter(), 0
         until = started + limits.timeout if limits.timeout else None
-        async with self._opened(endpoint, body, path or {}, limits, now) as answer:
+        call = _Call(endpoint, body, path or {}, limits, now, repeatable=True)
+        answer, _ = await self._trying(call, reading.refuse_non_stream)
+        async with aclosing(answer):
             pieces, complete = reading.events(answer, now, until), False
             try:
                 async for piece in pieces:
@@ -133,74 +150,36 @@ class Client:
                 return
 
     async def _trying(
-        self,
-        endpoint: Endpoint[Any, Any],
-        body: Record,
-        path: Mapping[str, str],
-        limits: Limits,
-        now: Settings,
-    ) -> tuple[dict[str, Any], httpx.Response]:
+        self, call: _Call, take: Callable[[httpx.Response], Awaitable[T]]
+    ) -> tuple[httpx.Response, T]:
+        """Send until `take` accepts the answer; return the answer and what was taken from it."""
         attempt, renewed = 0, False
         while True:
             attempt += 1
-            generation = self._generation(endpoint)
+            generation = self._generation(call.endpoint)
             try:
-                answer = await self._post(endpoint, body, path, now)
-                try:
-                    content = protocol.decipher(
-                        answer.status_code, answer.headers, await reading.read(answer)
-                    )
-                finally:
-                    await answer.aclose()
+                answer = await self._post(call)
+                taken = await take(answer)
             except (errors.QianfanError, httpx.TransportError) as error:
-                typed = self._typed(error, self.platform.url(endpoint.plane))
-                if not renewed and self._renew(endpoint, typed, generation):
+                typed = self._typed(error, self.platform.url(call.endpoint.plane))
+                if not renewed and self._renew(call.endpoint, typed, generation):
                     renewed, attempt = True, attempt - 1
                     continue
                 await self._wait_or_raise(
-                    typed, attempt, limits, now, repeatable=endpoint.repeatable, of=endpoint
+                    typed, attempt, call.limits, call.now, repeatable=call.repeatable, of=call.endpoint
                 )
             else:
                 self._budget.earn()
-                return content, answer
+                return answer, taken
 
-    @asynccontextmanager
-    async def _opened(
-        self,
-        endpoint: Endpoint[Any, Any],
-        body: Record,
-        path: Mapping[str, str],
-        limits: Limits,
-        now: Settings,
-    ) -> AsyncIterator[httpx.Response]:
-        attempt, renewed = 0, False
-        while True:
-            attempt += 1
-            generation = self._generation(endpoint)
-            try:
-                answer = await self._post(endpoint, body, path, now)
-                await reading.refuse_non_stream(answer)
-                break
-            except (errors.QianfanError, httpx.TransportError) as error:
-                typed = self._typed(error, self.platform.url(endpoint.plane))
-                if not renewed and self._renew(endpoint, typed, generation):
-                    renewed, attempt = True, attempt - 1
-                    continue
-                await self._wait_or_raise(typed, attempt, limits, now, repeatable=True, of=endpoint)
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
-
-    async def _post(
-        self, endpoint: Endpoint[Any, Any], body: Record, path: Mapping[str, str], now: Settings
-    ) -> httpx.Response:
-        url = self.platform.url(endpoint.plane) + endpoint.path.format(**path)
+    async def _post(self, call: _Call) -> httpx.Response:
+        endpoint, now = call.endpoint, call.now
+        url = self.platform.url(endpoint.plane) + endpoint.path.format(**call.path)
         request = httpx.Request(
             endpoint.method,
             url,
             params={"Action": endpoint.action} if endpoint.action else None,
-            content=_encode(body),
+            content=_encode(call.body),
             headers={"content-type": "application/json", "request_id": f"qfnb-{uuid.uuid4().hex[:16]}"},
             extensions={"timeout": _timeouts(now, now.first_token_timeout)},
         )

@@ -36,14 +36,19 @@ async def read(answer: httpx.Response) -> bytes:
     return b"".join(parts)
 
 
+async def content(answer: httpx.Response) -> dict[str, Any]:
+    """Return the JSON of a whole answer, or raise the error that it is."""
+    try:
+        return protocol.decipher(answer.status_code, answer.headers, await read(answer))
+    finally:
+        await answer.aclose()
+
+
 async def refuse_non_stream(answer: httpx.Response) -> None:
     """Raise the error that came instead of a stream."""
     if answer.status_code < 300 and "event-stream" in answer.headers.get("content-type", ""):
         return
-    try:
-        protocol.decipher(answer.status_code, answer.headers, await read(answer))
-    finally:
-        await answer.aclose()
+    await content(answer)
     raise errors.UnexpectedContent("a stream was asked for and a single answer came back")
 
 

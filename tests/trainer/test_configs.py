@@ -54,6 +54,7 @@ def test_a_dataset_of_another_kind_is_refused(sandbox, dataset):
     [
         ({"replicas": 0}, "DeployConfig.replicas=0"),
         ({"hours": 1000}, "DeployConfig.hours=1000"),
+        ({"replica": 2}, "the fields are name"),
         ({"endpoint_suffix": "No Spaces"}, "lower-case letters"),
     ],
 )
