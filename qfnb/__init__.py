@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Service as Service
     from .resources.chat import ChatCompletion as ChatCompletion
+    from .resources.completion import Completion as Completion
+    from .resources.embedding import Embedding as Embedding
+    from .resources.image2text import Image2Text as Image2Text
+    from .resources.ledger import usage as usage
     from .resources.messages import Messages as Messages
+    from .resources.models import models as models
+    from .resources.plugin import Plugin as Plugin
+    from .resources.reranker import Reranker as Reranker
     from .resources.text2image import Text2Image as Text2Image
+    from .resources.tokenizer import Tokenizer as Tokenizer
     from .trainer import EventHandler as EventHandler
     from .trainer import LLMFinetune as LLMFinetune
     from .trainer import TrainConfig as TrainConfig
@@ -32,21 +40,29 @@ __version__ = "0.1.0"
 _HOMES = {
     "APIError": "errors",
     "ChatCompletion": "resources.chat",
+    "Completion": "resources.completion",
     "Dataset": "dataset",
     "DeployConfig": "model",
+    "Embedding": "resources.embedding",
     "EvaluationManager": "evaluation",
     "EventHandler": "trainer",
+    "Image2Text": "resources.image2text",
     "InvalidArgumentError": "errors",
     "LLMFinetune": "trainer",
     "Messages": "resources.messages",
     "Model": "model",
+    "Plugin": "resources.plugin",
     "QianfanError": "errors",
+    "Reranker": "resources.reranker",
     "Service": "model",
     "StreamInterrupted": "errors",
     "Text2Image": "resources.text2image",
+    "Tokenizer": "resources.tokenizer",
     "TrainConfig": "trainer",
     "get_config": "config",
+    "models": "resources.models",
     "testing": "transport.clock",
+    "usage": "resources.ledger",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports

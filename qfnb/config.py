@@ -19,6 +19,13 @@ from .errors import CredentialsError, InvalidArgumentError
 
 PREFIX = "QIANFAN_"
 
+PROFILES = {
+    "intl": "https://api.baiduqianfan.ai/v1",
+    "coding": "https://qianfan.baidubce.com/v2/coding",
+    "tokenplan": "https://qianfan.baidubce.com/v2/tokenplan/personal",
+}
+"""Base URLs of the international site and of the plans that have their own; they take an API key."""
+
 
 class Settings(BaseModel):
     """Every setting, typed; each is read from the environment as `QIANFAN_` + upper-case name."""
@@ -39,6 +46,12 @@ class Settings(BaseModel):
     sk: SecretStr = SecretStr("")
     access_token: SecretStr = SecretStr("")
     app_id: str = ""
+
+    openai_base_url: str = ""
+    """Any server that speaks OpenAI's API, e.g. http://127.0.0.1:11434/v1; its key is `api_key`."""
+
+    profile: str = ""
+    """A named base URL: one of PROFILES."""
 
     platform: str = ""
     """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no key."""
@@ -171,6 +184,19 @@ def settings() -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InvalidArgumentError(_explain(error)) from None
+
+
+def openai_base_url(now: Settings) -> str:
+    """Return the base URL of the OpenAI-compatible server that is chosen, "" for Qianfan itself.
+
+    Raises:
+        InvalidArgumentError: the profile is not known.
+    """
+    if now.openai_base_url or not now.profile:
+        return now.openai_base_url
+    if now.profile not in PROFILES:
+        raise InvalidArgumentError(f"{PREFIX}PROFILE={now.profile!r}: it is one of {', '.join(PROFILES)}")
+    return PROFILES[now.profile]
 
 
 def credentials(settings_: Settings | None = None) -> Credentials:

@@ -74,8 +74,12 @@ async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
 def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
     """Return the platform that the settings (and explicit keys) point to."""
     now = config.settings()
-    explicit = Credentials.of(keys or {})
-    found = explicit or config.credentials(now)
+    given = dict(keys or {})
+    if other := given.pop("base_url", None):
+        return _openai(now, other, Credentials.of(given))  # never the settings' key to a stranger's server
+    found = Credentials.of(given) or config.credentials(now)
+    if other := config.openai_base_url(now):
+        return _openai(now, other, found)
     if uses_sandbox(now, found):
         return _sandbox(now)
     if not found:
@@ -95,6 +99,9 @@ def situation() -> Situation:
     """Tell what a call would use now, without starting anything."""
     now = config.settings()
     found = config.credentials(now)
+    if other := config.openai_base_url(now):
+        platform = _openai(now, other, found)
+        return Situation("custom", platform.host, found.kinds(), config.sources())
     if uses_sandbox(now, found):
         from .sandbox import find  # noqa: PLC0415 - the sandbox is needed only without keys
 
@@ -111,6 +118,13 @@ def uses_sandbox(now: Settings, found: Credentials) -> bool:
             f"QIANFAN_PLATFORM={now.platform!r}: it is 'qianfan', 'sandbox' or not set"
         )
     return now.platform == "sandbox" or (not now.platform and not found)
+
+
+def _openai(now: Settings, base_url: str, found: Credentials) -> Platform:
+    """Return the platform of a server that speaks OpenAI's API; one without keys gets a word instead."""
+    keys = found if found.get("api_key") else Credentials.of({"api_key": "none"})
+    addresses = (now.base_url, now.console_api_base_url, now.iam_base_url, now.bos_base_url)
+    return Platform("custom", keys, *addresses, openai=base_url)
 
 
 def _configured(now: Settings, found: Credentials) -> Platform:

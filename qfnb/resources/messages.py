@@ -81,15 +81,22 @@ def _record(index: int, turn: object) -> wire.Message:
         ) from None
     if message.role == "user" and not message.content:
         raise InvalidArgumentError(f"messages[{index}].content is empty: say what is to be answered")
-    if isinstance(message.content, str) and not message.content.isprintable():
-        _refuse_surrogates(index, message.content)
+    if isinstance(message.content, str):
+        refuse_surrogates(f"messages[{index}].content", message.content)
     return message
 
 
-def _refuse_surrogates(index: int, text: str) -> None:
+def refuse_surrogates(field: str, text: str) -> None:
+    """Refuse half of a surrogate pair, which no request can carry.
+
+    Raises:
+        InvalidArgumentError: names the field and the place.
+    """
+    if text.isprintable():
+        return
     for place, char in enumerate(text):
         if "\ud800" <= char <= "\udfff":
             raise InvalidArgumentError(
-                f"messages[{index}].content has a lone surrogate at character {place} (U+{ord(char):04X}): "
+                f"{field} has a lone surrogate at character {place} (U+{ord(char):04X}): "
                 "it cannot be written as UTF-8; replace it"
             )

@@ -10,7 +10,7 @@ from ..errors import InvalidArgumentError
 
 
 class Keys(TypedDict, total=False):
-    """Keys of one account, given to a constructor instead of the settings."""
+    """Keys of one account, given to a constructor instead of the settings; `base_url` is another server's."""
 
     api_key: str | None
     access_key: str | None
@@ -18,6 +18,7 @@ class Keys(TypedDict, total=False):
     ak: str | None
     sk: str | None
     access_token: str | None
+    base_url: str | None
 
 
 class ChatOptions(TypedDict, total=False):

@@ -1,12 +1,50 @@
-"""What a chat model answers: one shape for both versions, whole or in pieces."""
+"""What a model answers: tokens, cost and origin for all kinds; text and tool calls for those that write."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ..transport.response import Response
+from ..wire import catalog
 from ..wire import chat as wire
+
+R = TypeVar("R")
+ReplyT = TypeVar("ReplyT", bound="Reply[Any]")
+
+
+class Reply(Response[R]):
+    """An answer of a model. `model` is the name that it was asked by."""
+
+    model: str = ""
+
+    @property
+    def usage(self) -> wire.Usage:
+        """Tokens counted by the platform; None where it did not say."""
+        return wire.Usage.model_validate(self.body.get("usage") or {})
+
+    @property
+    def cost(self) -> float | None:
+        """CNY by list price; None where price or tokens are not known, 0 in the sandbox."""
+        if self.from_sandbox:
+            return 0.0
+        return catalog.cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
+
+    @property
+    def from_sandbox(self) -> bool:
+        """Whether the local sandbox wrote this."""
+        return "sandbox" in self.body
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function that the model wants called; `arguments` is what it wrote, parsed."""
+
+    name: str
+    arguments: dict[str, Any]
+    id: str = ""
 
 
 class ChatBody(dict[str, Any]):
@@ -21,7 +59,7 @@ class ChatBody(dict[str, Any]):
         raise KeyError(key)
 
 
-class ChatResponse(Response[wire.ChatReply | wire.ChatReplyV2]):
+class ChatResponse(Reply[Any]):
     """A reply, or one piece of a stream; the same subscripts work for both versions."""
 
     @property
@@ -30,35 +68,60 @@ class ChatResponse(Response[wire.ChatReply | wire.ChatReplyV2]):
         return wire.text_of(self.body)
 
     @property
-    def usage(self) -> wire.Usage:
-        """Tokens counted by the platform; None where it did not say."""
-        return wire.Usage.model_validate(self.body.get("usage") or {})
+    def reasoning(self) -> str:
+        """The model's thinking, "" when it shows none."""
+        return wire.reasoning_of(self.body)
 
     @property
-    def from_sandbox(self) -> bool:
-        """Whether the local sandbox wrote this."""
-        return "sandbox" in self.body
+    def tool_calls(self) -> list[ToolCall]:
+        """The functions that the model wants called, from either version."""
+        found = wire.calls_of(self.body)
+        return [ToolCall(call["name"], _arguments(call["arguments"]), call["id"]) for call in found]
+
+    @property
+    def json(self) -> Any:
+        """The answer read as JSON, with or without a Markdown fence around it.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        text = self.text.strip()
+        if text.startswith("```"):
+            text = text.split("\n", 1)[-1].rsplit("```", 1)[0]
+        return json.loads(text)
 
     def __repr__(self) -> str:
         return self.text
 
 
-def chat_response(answer: Response[Any]) -> ChatResponse:
-    """Return an answer of a chat endpoint, or a piece of one, as a reply."""
-    return ChatResponse(
-        ChatBody(answer.body), answer.data_type, answer.code, answer.headers, answer.statistic, answer.unwrap
-    )
+def made(kind: type[ReplyT], answer: Response[Any], model: str = "") -> ReplyT:
+    """Return an answer, or a piece of one, as a kind of reply."""
+    body = ChatBody(answer.body) if issubclass(kind, ChatResponse) else answer.body
+    reply = kind(body, answer.data_type, answer.code, answer.headers, answer.statistic, answer.unwrap)
+    reply.model = model
+    return reply
 
 
 def joined(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
     """Return the pieces of a stream as the one reply that they make up."""
     last = pieces[-1]
     if "choices" in last.body:
-        message = {"role": "assistant", "content": text}
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        if reasoning := "".join(piece.reasoning for piece in pieces):
+            message["reasoning_content"] = reasoning
         reason = wire.finish_reason(last.body)
         body = {**last.body, "choices": [{"index": 0, "message": message, "finish_reason": reason}]}
     else:
         body = {**last.body, "result": text}
-    return ChatResponse(
-        ChatBody(body), last.data_type, last.code, last.headers, {"total_latency": seconds, **last.statistic}
+    whole = Response(
+        body, last.data_type, last.code, last.headers, {**last.statistic, "total_latency": seconds}
     )
+    return made(ChatResponse, whole, last.model)
+
+
+def _arguments(text: object) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return {"": text}
+    return value if isinstance(value, dict) else {"": value}

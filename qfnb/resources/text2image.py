@@ -4,54 +4,98 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Mapping
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .. import connect
+from ..config import settings
 from ..errors import InvalidArgumentError, UnexpectedContent
-from ..transport import portal
+from ..transport import pictures, portal
 from ..transport.client import Limits
-from ..transport.response import Response
+from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import image as wire
 from . import options
-from .options import ImageOptions, Keys
+from .asking import Ask, Asking, Route
+from .messages import refuse_surrogates
+from .options import ImageOptions
+from .reply import Reply, made
 
 MAX_PROMPT = 1024
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 
-class ImageResponse(Response[wire.ImageReply]):
+class ImageResponse(Reply[wire.ImageReply]):
     """Pictures; `.images` are the files' bytes, in order."""
 
     prompt: str = ""
+    fetched: tuple[bytes, ...] = ()
 
-    @property
+    @cached_property
     def images(self) -> list[bytes]:
         """The picture files.
 
         Raises:
             UnexpectedContent: a picture is not base64, or not a PNG, JPEG or WebP file.
         """
-        return [_decode(picture.b64_image) for picture in self.data.data]
+        return list(self.fetched) or [_decode(picture.b64_image) for picture in self.data.data]
+
+    def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
+        """Write the pictures as PNG files that carry prompt, model, seed and size.
+
+        Args:
+            folder: where to; it is made when it is missing.
+            name: the files' stem; default: the prompt's first words.
+
+        Returns:
+            The paths, in order; a file that is there is never overwritten.
+        """
+        target = Path(folder).expanduser()
+        target.mkdir(parents=True, exist_ok=True)
+        stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
+        return [self._write(target, stem, index) for index in range(len(self.images))]
+
+    def seeds(self) -> list[int | None]:
+        """Return each picture's seed, None where it is not known."""
+        marks = [getattr(picture, "sandbox", None) or {} for picture in self.data.data]
+        return [mark.get("seed") for mark in marks]
 
     def __repr__(self) -> str:
         return f"<{len(self.data.data)} image(s) of {self.prompt!r}>"
 
+    def _write(self, folder: Path, stem: str, index: int) -> Path:
+        import io  # noqa: PLC0415 - with Pillow, only when something is saved
 
-class Text2Image:
+        from PIL import Image, PngImagePlugin  # noqa: PLC0415
+
+        number = 1 + index
+        while (path := folder / f"{stem}_{number}.png").exists():
+            number += 1
+        with Image.open(io.BytesIO(self.images[index])) as image:
+            notes = PngImagePlugin.PngInfo()
+            known = {"prompt": self.prompt, "model": self.model, "seed": self.seeds()[index]}
+            for key, value in {**known, "size": f"{image.width}x{image.height}"}.items():
+                if value is not None:
+                    notes.add_itxt(key, str(value))
+            if self.from_sandbox or any("sandbox" in row for row in self.body.get("data", ())):
+                notes.add_itxt("source", "qfnb sandbox: a drawing program, not a model")
+            image.save(path, format="PNG", pnginfo=notes)
+        return path
+
+
+class Text2Image(Asking[ImageResponse]):
     """Draw pictures from a description.
 
     Args:
-        model: a preset model; default Stable-Diffusion-XL.
+        model: a preset model; default Stable-Diffusion-XL on v1, irag-1.0 on v2.
         endpoint: a service of your own; wins over `model`.
+        version: 1 or 2; by default v1, and v2 where only an API key is at hand.
         **keys: keys instead of the settings', as for `ChatCompletion`.
 
     Source: seed 003 (文生图).
     """
-
-    def __init__(self, model: str | None = None, endpoint: str | None = None, **keys: Unpack[Keys]) -> None:
-        self.model, self.endpoint = model, endpoint
-        self._keys: dict[str, Any] = dict(keys)
 
     def do(
         self,
@@ -76,7 +120,8 @@ class Text2Image:
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
         """
-        return portal.run(self._draw(prompt, model, endpoint, with_decode, request_timeout, options_))
+        ask = self.ask(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return portal.run(self._draw(ask, prompt, _decoding(with_decode)))
 
     async def ado(
         self,
@@ -89,44 +134,68 @@ class Text2Image:
         **options_: Unpack[ImageOptions],
     ) -> ImageResponse:
         """The awaited form of `do`."""
-        return await portal.hop(self._draw(prompt, model, endpoint, with_decode, request_timeout, options_))
+        ask = self.ask(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return await portal.hop(self._draw(ask, prompt, _decoding(with_decode)))
 
-    async def _draw(
+    def ask(
         self,
-        prompt: str,
-        model: str | None,
-        endpoint: str | None,
-        with_decode: str | None,
-        timeout: float | None,
-        given: ImageOptions,
-    ) -> ImageResponse:
-        request = _request(prompt, with_decode, given)
-        name = (
-            endpoint
-            or self.endpoint
-            or catalog.image_endpoint(model or self.model or catalog.DEFAULT_TEXT2IMAGE)
-        )
-        client = await connect.aclient(self._keys)
-        answer = await client.send(wire.TEXT2IMAGE_V1, request, path={"model": name}, limits=Limits(timeout))
-        reply = ImageResponse(answer.body, answer.data_type, answer.code, answer.headers, answer.statistic)
+        item: str,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        request_timeout: float | None = None,
+        **options_: Any,
+    ) -> Ask[ImageResponse]:
+        """Return the checked call for one prompt."""
+        given = _checked(item, options_)
+        model, endpoint = self._named(model, endpoint)
+
+        def route(platform: Platform) -> Route:
+            if self._version(platform, endpoint) == 2:
+                chosen = endpoint or model or "irag-1.0"
+                return Route(
+                    wire.TEXT2IMAGE_V2, wire.ImageRequestV2(prompt=item, model=chosen, **given), chosen
+                )
+            name = model or catalog.DEFAULTS["text2image"]
+            segment = endpoint or catalog.path_segment("text2image", name)
+            return Route(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **given), segment)
+
+        return Ask(route, partial(made, ImageResponse), Limits(request_timeout))
+
+    def _version(self, platform: Platform, endpoint: str | None) -> int:
+        keys = platform.credentials
+        only_api_key = not (keys.get("access_key") or keys.get("ak") or keys.get("access_token"))
+        return super()._version(platform, endpoint) if self.version or platform.openai else 1 + only_api_key
+
+    async def _draw(self, ask: Ask[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
+        reply = await self._whole(ask)
         reply.prompt = prompt
-        if with_decode:
+        host = (await connect.aclient(self._keys)).platform.host
+        if any(picture.url for picture in reply.data.data):
+            urls = [picture.url for picture in reply.data.data]
+            reply.fetched = tuple([await pictures.fetch(url, settings(), trusted_host=host) for url in urls])
+        if decode:
             for item, image in zip(reply.body["data"], reply.images, strict=True):
                 item["image"] = image
         return reply
 
 
-def _request(prompt: str, with_decode: str | None, given: ImageOptions) -> wire.ImageRequest:
+def _decoding(with_decode: str | None) -> bool:
+    if with_decode not in {None, "base64"}:
+        raise InvalidArgumentError(f"with_decode={with_decode!r}: it is 'base64' or None")
+    return with_decode is not None
+
+
+def _checked(prompt: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(prompt, str) or not prompt.strip():
         raise InvalidArgumentError("prompt is empty: describe the picture")
     if len(prompt) > MAX_PROMPT:
         raise InvalidArgumentError(f"prompt has {len(prompt)} characters: at most {MAX_PROMPT} are allowed")
-    if with_decode not in {None, "base64"}:
-        raise InvalidArgumentError(f"with_decode={with_decode!r}: it is 'base64' or None")
+    refuse_surrogates("prompt", prompt)
     checked = options.check(given)
     if checked.get("size") not in {None, *wire.SIZES}:
         raise InvalidArgumentError(f"size={checked['size']!r}: it is one of {', '.join(wire.SIZES)}")
-    return wire.ImageRequest(prompt=prompt, **checked)
+    return checked
 
 
 def _decode(text: str) -> bytes:
@@ -134,6 +203,5 @@ def _decode(text: str) -> bytes:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise UnexpectedContent("a picture came that is not base64") from None
-    if not content.startswith(_MAGIC):
-        raise UnexpectedContent("a picture came that is not a PNG, JPEG or WebP file")
+    pictures.check(content)
     return content

@@ -18,7 +18,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..wire.base import ENDPOINTS, Endpoint, Plane, Record
-from . import auth, datasets, finetune, images, inference, models, services  # noqa: F401 - they register handlers
+from . import (  # noqa: F401 - they register handlers
+    auth,
+    datasets,
+    finetune,
+    images,
+    inference,
+    models,
+    plugins,
+    seeing,
+    services,
+    texts,
+)
 from .guard import Guard
 from .routing import HANDLERS, Call, Refusal, Stream, refuse
 from .world import Fault, World
@@ -36,7 +47,7 @@ def build(world: World) -> Guard:
         if endpoint.name in HANDLERS:
             by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
     routes = [_route(world, path, method, actions) for (path, method), actions in by_route.items()]
-    app = Starlette(routes=[*routes, *_control(world), *datasets.object_routes(world)])
+    app = Starlette(routes=[*routes, *_control(world), *datasets.object_routes(world), *images.routes(world)])
     app.add_route("/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "DELETE"])
     return Guard(app, world)
 
@@ -71,11 +82,16 @@ async def _serve(world: World, endpoint: Endpoint[Any, Any], request: Request) -
     if isinstance(result, Stream):
         return StreamingResponse(
             _events(world, result, fault),
-            headers=MARK | {"content-type": "text/event-stream;charset=utf-8", "x-baidu-request-id": call.id},
+            headers=MARK
+            | world.limits()
+            | {"content-type": "text/event-stream;charset=utf-8", "x-baidu-request-id": call.id},
         )
     if fault is not None and fault.fault == "stall":
         await asyncio.sleep(3600)
-    return _json(_envelope(endpoint, result), headers={"x-baidu-request-id": call.id})
+    headers = {"x-baidu-request-id": call.id}
+    if endpoint.plane in {"v1", "v2"}:
+        headers |= world.limits()
+    return _json(_envelope(endpoint, result), headers=headers)
 
 
 def _parse(endpoint: Endpoint[Any, Any], content: bytes) -> Record:
@@ -134,7 +150,10 @@ async def _events(world: World, stream: Stream, fault: Fault | None) -> AsyncIte
 
 
 def _event(piece: Mapping[str, Any]) -> bytes:
-    return f"data: {json.dumps(piece, ensure_ascii=False)}\n\n".encode()
+    """Write one event; a piece may name it under `_event`."""
+    name = f"event: {piece['_event']}\n" if "_event" in piece else ""
+    data = {key: value for key, value in piece.items() if key != "_event"}
+    return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def _failing(plane: Plane, fault: Fault) -> Response:

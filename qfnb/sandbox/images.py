@@ -4,32 +4,89 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..wire import catalog
 from ..wire import image as wire
 from .inference import count_tokens
-from .routing import Call, emulates, refuse_call
+from .routing import Call, emulates, refuse, refuse_call
 
+if TYPE_CHECKING:
+    from .world import World
+
+ENGINE = "qfnb drawing program, not a model"
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 
 
 @emulates(wire.TEXT2IMAGE_V1)
 async def draw(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
+    _check(call, body)
+    drawn = await _drawn(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
+    data = [
+        {
+            "object": "image",
+            "b64_image": base64.b64encode(content).decode("ascii"),
+            "index": index,
+            "sandbox": mark,
+        }
+        for index, (content, mark) in enumerate(drawn, 1)
+    ]
+    return _reply(call, body.prompt, data)
+
+
+@emulates(wire.TEXT2IMAGE_V2)
+async def draw_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
+    """Answer `/v2/images/generations`: the pictures are fetched by their addresses."""
+    if catalog.find("text2image", body.model) is None:
+        raise refuse(
+            "v2", 0, f"No permission to use the model {body.model!r}", word="invalid_model", status=401
+        )
+    size = re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
+    if size is None or not all(512 <= int(side) <= 2048 for side in size.groups()):
+        raise refuse_call(call, "size must be WxH, each from 512 to 2048")
+    if not body.prompt.strip() or len(body.prompt) > 1024 or not 1 <= (body.n or 1) <= 4:
+        raise refuse_call(call, "prompt must have 1 to 1024 characters, n is 1 to 4")
+    seed = (body.model_extra or {}).get("seed")
+    drawn = await _drawn(body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None)
+    host = f"{call.world.address.url}/_pictures"
+    data = [{"url": f"{host}/{call.world.keep_picture(content)}", "sandbox": mark} for content, mark in drawn]
+    return _reply(call, body.prompt, data)
+
+
+def routes(world: World) -> list[Route]:
+    """Return the route that pictures of v2 are fetched from; their names cannot be guessed."""
+
+    async def fetch(request: Request) -> Response:
+        content = world.pictures.get(request.path_params["name"])
+        if content is None:
+            return Response("this picture is no longer kept", 404)
+        return Response(content, media_type="image/png")
+
+    return [Route("/_pictures/{name}", fetch, methods=["GET"])]
+
+
+async def _drawn(prompt: str, size: str, n: int, seed: int | None) -> list[tuple[bytes, dict[str, Any]]]:
+    """Draw n pictures; return each with what it says about itself."""
     from .engine.drawing import picture  # noqa: PLC0415 - Pillow
 
-    _check(call, body)
-    width, height = map(int, (body.size or "1024x1024").split("x"))
-    seed = secrets.randbelow(2**32) if body.seed is None else body.seed
-    data = []
-    for index in range(body.n or 1):
-        content, understood = await asyncio.to_thread(picture, body.prompt, (width, height), seed + index)
-        encoded = base64.b64encode(content).decode("ascii")
-        mark = {"engine": "qfnb drawing program, not a model", "understood": understood, "seed": seed + index}
-        data.append({"object": "image", "b64_image": encoded, "index": index + 1, "sandbox": mark})
-    tokens = count_tokens(body.prompt)
+    width, height = map(int, size.split("x"))
+    first, drawn = secrets.randbelow(2**32) if seed is None else seed, []
+    for number in range(first, first + n):
+        content, understood = await asyncio.to_thread(picture, prompt, (width, height), number)
+        drawn.append((content, {"engine": ENGINE, "understood": understood, "seed": number}))
+    return drawn
+
+
+def _reply(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict[str, Any]:
+    tokens = count_tokens(prompt)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"id": call.id, "object": "image", "created": int(time.time()), "data": data, "usage": usage}
 

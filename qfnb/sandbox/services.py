@@ -65,7 +65,9 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
     if body.api_typefilter and "chat" not in body.api_typefilter:
         return {"common": [], "custom": []}
     url = f"{call.world.address.url}{V1_PREFIX}/chat"
-    preset = [_row(row.name, f"{url}/{row.v1}", []) for row in catalog.CHAT_MODELS.values()]
+    preset = [
+        _row(row.name, f"{url}/{row.v1}", []) for row in catalog.models() if row.kind == "chat" and row.v1
+    ]
     own = [
         _row(
             row["name"],

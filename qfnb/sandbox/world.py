@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,13 @@ from .workshop import Workshop
 
 if TYPE_CHECKING:
     from .engine import Model
+
+
+LIMIT = 60_000
+"""Requests per minute that the headers speak of; the sandbox itself refuses none."""
+
+PICTURES = 64
+"""Pictures that can be fetched by address; the oldest go first."""
 
 
 @dataclass
@@ -48,6 +56,8 @@ class World:
         self.stop: Callable[[], None] = lambda: None
         self.streams = 0
         self.requests: dict[str, int] = {}
+        self.pictures: dict[str, bytes] = {}
+        self._minute = [0, 0]
         self._last = time.monotonic()
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
@@ -66,6 +76,21 @@ class World:
         self._last = time.monotonic()
         if endpoint:
             self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
+
+    def limits(self) -> dict[str, str]:
+        """Return the rate-limit headers of an answer: generous limits, counted by the minute."""
+        minute = int(time.time() // 60)
+        self._minute = [minute, self._minute[1] + 1 if self._minute[0] == minute else 1]
+        left = max(0, LIMIT - self._minute[1])
+        return {"x-ratelimit-limit-requests": str(LIMIT), "x-ratelimit-remaining-requests": str(left)}
+
+    def keep_picture(self, content: bytes) -> str:
+        """Keep a picture for a while; return the name that it can be fetched by."""
+        name = f"{secrets.token_hex(12)}.png"
+        while len(self.pictures) >= PICTURES:
+            self.pictures.pop(next(iter(self.pictures)))
+        self.pictures[name] = content
+        return name
 
     def idle_for(self) -> float:
         """Return the seconds since the last call; 0 while a training or a stream is under way."""

@@ -174,12 +174,12 @@ class Client:
 
     async def _post(self, call: _Call) -> httpx.Response:
         endpoint, now = call.endpoint, call.now
-        url = self.platform.url(endpoint.plane) + endpoint.path.format(**call.path)
+        url = self.platform.address(endpoint, call.path)
         request = httpx.Request(
             endpoint.method,
             url,
             params={"Action": endpoint.action} if endpoint.action else None,
-            content=_encode(call.body),
+            content=None if endpoint.method == "GET" else _encode(call.body),
             headers={"content-type": "application/json", "request_id": f"qfnb-{uuid.uuid4().hex[:16]}"},
             extensions={"timeout": _timeouts(now, now.first_token_timeout)},
         )

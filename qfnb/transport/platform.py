@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 
 from ..config import Credentials
 from ..errors import InvalidArgumentError
-from ..wire.base import Plane
+from ..wire.base import Endpoint, Plane
 
 Name = Literal["qianfan", "sandbox", "custom"]
 
@@ -24,6 +25,7 @@ class Platform:
         console_url: v2 inference and management.
         iam_url: where an IAM pair is exchanged for a bearer.
         bos_url, bucket: object storage, and the bucket that uploads go to.
+        openai: the base URL of a server that speaks OpenAI's API and nothing else; "" for Qianfan.
     """
 
     name: Name
@@ -34,20 +36,39 @@ class Platform:
     bos_url: str
     bucket: str = ""
     app_id: str = ""
+    openai: str = ""
 
     def __post_init__(self) -> None:
-        for field in ("base_url", "console_url", "iam_url", "bos_url"):
-            _check_url(field, getattr(self, field))
+        for field in ("base_url", "console_url", "iam_url", "bos_url", "openai"):
+            if getattr(self, field) or field != "openai":
+                _check_url(field, getattr(self, field))
 
     def url(self, plane: Plane) -> str:
         """Return the base address of a plane, without a slash at the end."""
         own = {"v1": self.base_url, "oauth": self.base_url, "iam": self.iam_url}
         return own.get(plane, self.console_url).rstrip("/")
 
+    def address(self, endpoint: Endpoint[Any, Any], path: Mapping[str, str]) -> str:
+        """Return the full address of a row; `path` fills its placeholders.
+
+        Raises:
+            InvalidArgumentError: the platform is an OpenAI-compatible server and the row is Qianfan's own.
+        """
+        values = {name: quote(value, safe="") for name, value in path.items()}
+        below = endpoint.path.format(**values)
+        if not self.openai:
+            return self.url(endpoint.plane) + below
+        if endpoint.plane != "v2":
+            raise InvalidArgumentError(
+                f"{self.host} speaks OpenAI's API only: {endpoint.name} is Qianfan's own call "
+                "(该服务仅兼容 OpenAI 接口)"
+            )
+        return self.openai.rstrip("/") + below.removeprefix("/v2")
+
     @property
     def host(self) -> str:
         """The host that people know the platform by."""
-        return urlsplit(self.console_url).netloc
+        return urlsplit(self.openai or self.console_url).netloc
 
 
 def is_loopback(url: str) -> bool:

@@ -70,6 +70,7 @@ async def events(
                 yield DONE
                 return
             if event.stray or event.data.strip():
-                yield protocol.stream_event(event.stray or event.data)
+                piece = protocol.stream_event(event.stray or event.data)
+                yield {**piece, "_event": event.name} if event.name else piece
         if not events:
             return

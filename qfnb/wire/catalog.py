@@ -1,70 +1,100 @@
-"""Model names as data: the seeds' old names, the v1 endpoint and the v2 id each one stands for.
+"""Models as data (`models.csv`): what they are called, where they are, what they take, what they cost.
 
-An unknown name is never refused: it is passed through and the platform decides. Source: the model pages of
-the documentation, read as facts in 2026-11; old names are kept because the seeds use them.
+An unknown name is never refused: it is passed through and the platform decides. Facts from the model pages of
+the documentation and the official SDK's tables (0.4.12), read in 2026-11. Prices are CNY per 1,000 tokens as
+listed there, and empty where no list price is known; old names are kept because the seeds use them.
 """
 
 from __future__ import annotations
 
+import csv
+import functools
 from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
 
-DEFAULT_CHAT = "ERNIE-Bot-turbo"
-DEFAULT_TEXT2IMAGE = "Stable-Diffusion-XL"
+Kind = Literal["chat", "completion", "embedding", "text2image", "image2text", "reranker", "plugin"]
+
+DEFAULTS: dict[Kind, str] = {
+    "chat": "ERNIE-Bot-turbo",
+    "completion": "ERNIE-Bot-turbo",
+    "embedding": "Embedding-V1",
+    "text2image": "Stable-Diffusion-XL",
+    "image2text": "Fuyu-8B",
+    "reranker": "bce-reranker-base_v1",
+    "plugin": "EBPlugin",
+}
+DEFAULT_CHAT = DEFAULTS["chat"]
 
 
 @dataclass(frozen=True)
-class ChatModel:
-    """One chat model: `v1` is its endpoint below /chat/, `v2` its id; `context` counts input tokens."""
+class Model:
+    """One model.
 
+    Attributes:
+        v1: its path segment on v1, "" when it is not there.
+        v2: its id on v2.
+        chars, tokens: the longest input, None where unknown.
+        input_price, output_price: CNY per 1,000 tokens, None where unknown.
+        renamed: today's name of a model under an old one.
+    """
+
+    kind: Kind
     name: str
     v1: str
     v2: str
-    context: int | None = None
+    chars: int | None = None
+    tokens: int | None = None
+    input_price: float | None = None
+    output_price: float | None = None
     renamed: str = ""
 
 
-_CHAT = (
-    ChatModel("ERNIE-Bot-4", "completions_pro", "ernie-4.0-8k", 5120, renamed="ERNIE-4.0-8K"),
-    ChatModel("ERNIE-Bot", "completions", "ernie-3.5-8k", 5120, renamed="ERNIE-3.5-8K"),
-    ChatModel("ERNIE-Bot-turbo", "eb-instant", "ernie-lite-8k", 7168, renamed="ERNIE-Lite-8K"),
-    ChatModel("ERNIE-4.0-8K", "completions_pro", "ernie-4.0-8k", 5120),
-    ChatModel("ERNIE-4.0-Turbo-8K", "ernie-4.0-turbo-8k", "ernie-4.0-turbo-8k", 5120),
-    ChatModel("ERNIE-3.5-8K", "completions", "ernie-3.5-8k", 5120),
-    ChatModel("ERNIE-3.5-128K", "ernie-3.5-128k", "ernie-3.5-128k", 126976),
-    ChatModel("ERNIE-Speed", "ernie_speed", "ernie-speed-8k", 7168, renamed="ERNIE-Speed-8K"),
-    ChatModel("ERNIE-Speed-8K", "ernie_speed", "ernie-speed-8k", 7168),
-    ChatModel("ERNIE-Speed-128K", "ernie-speed-128k", "ernie-speed-128k", 126976),
-    ChatModel("ERNIE-Speed-Pro-128K", "ernie-speed-pro-128k", "ernie-speed-pro-128k", 126976),
-    ChatModel("ERNIE-Lite-8K", "ernie-lite-8k", "ernie-lite-8k", 7168),
-    ChatModel("ERNIE-Lite-Pro-128K", "ernie-lite-pro-128k", "ernie-lite-pro-128k", 126976),
-    ChatModel("ERNIE-Tiny-8K", "ernie-tiny-8k", "ernie-tiny-8k", 6144),
-    ChatModel("ERNIE-Character-8K", "ernie-char-8k", "ernie-char-8k", 6144),
-    ChatModel("ERNIE-Functions-8K", "ernie-func-8k", "ernie-func-8k", 6144),
-    ChatModel("BLOOMZ-7B", "bloomz_7b1", "bloomz-7b"),
-    ChatModel("Llama-2-7B-Chat", "llama_2_7b", "llama-2-7b-chat"),
-    ChatModel("Llama-2-13B-Chat", "llama_2_13b", "llama-2-13b-chat"),
-    ChatModel("Llama-2-70B-Chat", "llama_2_70b", "llama-2-70b-chat"),
-    ChatModel("Qianfan-BLOOMZ-7B-compressed", "qianfan_bloomz_7b_compressed", "qianfan-bloomz-7b-compressed"),
-    ChatModel("Qianfan-Chinese-Llama-2-7B", "qianfan_chinese_llama_2_7b", "qianfan-chinese-llama-2-7b"),
-    ChatModel("ChatGLM2-6B-32K", "chatglm2_6b_32k", "chatglm2-6b-32k"),
-    ChatModel("AquilaChat-7B", "aquilachat_7b", "aquilachat-7b"),
-)
-
-CHAT_MODELS: dict[str, ChatModel] = {row.name.lower(): row for row in _CHAT}
+@functools.cache
+def models() -> tuple[Model, ...]:
+    """Return all models that are known without asking the platform."""
+    text = resources.files(__package__).joinpath("models.csv").read_text(encoding="utf-8")
+    return tuple(_model(row) for row in csv.DictReader(text.splitlines()))
 
 
-def chat_endpoint(model: str) -> str:
-    """Return the path segment below /chat/ that serves a model on v1."""
-    row = CHAT_MODELS.get(model.lower())
-    return row.v1 if row else model.lower()
+def find(kind: Kind, name: str) -> Model | None:
+    """Return a model by any of its names, None when it is not known."""
+    return _names().get((kind, name.lower()))
 
 
-def chat_id(model: str) -> str:
+def path_segment(kind: Kind, name: str) -> str:
+    """Return the path segment that serves a model on v1."""
+    row = find(kind, name)
+    return row.v1 if row and row.v1 else name.lower()
+
+
+def v2_id(kind: Kind, name: str) -> str:
     """Return the id that names a model on v2."""
-    row = CHAT_MODELS.get(model.lower())
-    return row.v2 if row else model
+    row = find(kind, name)
+    return row.v2 if row else name
 
 
-def image_endpoint(model: str) -> str:
-    """Return the path segment below /text2image/ that serves a model on v1."""
-    return "sd_xl" if model.lower() == DEFAULT_TEXT2IMAGE.lower() else model.lower()
+def cost(name: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
+    """Return what an answer costs in CNY by list price, None where price or tokens are not known."""
+    row = find("chat", name)
+    if row is None or row.input_price is None or row.output_price is None or prompt_tokens is None:
+        return None
+    return (prompt_tokens * row.input_price + (completion_tokens or 0) * row.output_price) / 1000
+
+
+@functools.cache
+def _names() -> dict[tuple[Kind, str], Model]:
+    """Index by id, path segment and name; a name wins over another model's id."""
+    index: dict[tuple[Kind, str], Model] = {}
+    for key in ("v1", "v2", "name"):
+        for row in reversed(models()):
+            if value := getattr(row, key):
+                index[row.kind, value.lower()] = row
+    return index
+
+
+def _model(row: dict[str, str]) -> Model:
+    chars, tokens = (int(row[name]) if row[name] else None for name in ("chars", "tokens"))
+    paid = [float(row[name]) if row[name] else None for name in ("input_price", "output_price")]
+    kind: Kind = row["kind"]  # type: ignore[assignment]
+    return Model(kind, row["name"], row["v1"], row["v2"], chars, tokens, paid[0], paid[1], row["renamed"])

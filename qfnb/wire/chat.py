@@ -99,6 +99,20 @@ def reasoning_of(body: Mapping[str, Any]) -> str:
     return str(_answer(body).get("reasoning_content") or "")
 
 
+def calls_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the functions that an answer wants called, each with name, arguments (as written) and id."""
+    found = [
+        {**(call.get("function") or {}), "id": call.get("id", "")}
+        for call in _answer(body).get("tool_calls") or ()
+    ]
+    if body.get("function_call"):
+        found.append({**body["function_call"], "id": ""})
+    return [
+        {"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]}
+        for call in found
+    ]
+
+
 def is_final(body: Mapping[str, Any]) -> bool:
     """Tell whether this piece says that the stream is complete."""
     if body.get("is_end"):

@@ -1,4 +1,4 @@
-"""Text to image, v1 (`/text2image/<endpoint>`)."""
+"""Text to image: v1 (`/text2image/<endpoint>`) and v2 (`/v2/images/generations`)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ class ImageRequest(Record):
     style: str | None = None
 
 
+class ImageRequestV2(Record):
+    """v2 names the model in the body; `size` is any WxH from 512 to 2048."""
+
+    prompt: str
+    model: str
+    n: int | None = None
+    size: str | None = None
+
+
 class Picture(Record):
-    """One drawn picture; `b64_image` is base64 of the file."""
+    """One drawn picture: `b64_image` is base64 of the file (v1), `url` where it is for some hours (v2)."""
 
     object: str = "image"
     b64_image: str = ""
+    url: str = ""
     index: int = 0
 
 
@@ -43,3 +53,4 @@ class ImageReply(Record):
 TEXT2IMAGE_V1 = Endpoint(
     "text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1"
 )
+TEXT2IMAGE_V2 = Endpoint("text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2")

@@ -33,12 +33,12 @@ def test_the_text_of_any_reply_is_found(body, text):
 
 
 def test_old_model_names_stand_for_present_ones():
-    assert catalog.chat_endpoint("ERNIE-Bot-turbo") == "eb-instant"
-    assert catalog.chat_id("ernie-bot-turbo") == "ernie-lite-8k"
+    assert catalog.path_segment("chat", "ERNIE-Bot-turbo") == "eb-instant"
+    assert catalog.v2_id("chat", "ernie-bot-turbo") == "ernie-lite-8k"
 
 
 def test_an_unknown_model_is_passed_through():
-    assert catalog.chat_id("ernie-9.9-future") == "ernie-9.9-future"
+    assert catalog.v2_id("chat", "ernie-9.9-future") == "ernie-9.9-future"
 
 
 def test_an_unknown_code_is_judged_by_its_status():

@@ -50,8 +50,13 @@ def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArra
     grams = [marked[i : i + n] for n in sizes for i in range(len(marked) - n + 1)]
     hashed = [zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS for gram in grams]
     ids, inverse, count = np.unique(hashed, return_inverse=True, return_counts=True)
-    share = [1 - 0.85 * sum(c in _FUNCTION_CHARACTERS for c in gram) / len(gram) for gram in grams]
+    share = [1 - 0.85 * weakness(gram) for gram in grams]
     return ids, count, np.bincount(inverse, share) / count
+
+
+def weakness(gram: str) -> float:
+    """Return the share (0-1) of characters that every question has: particles, pronouns, punctuation."""
+    return sum(char in _FUNCTION_CHARACTERS for char in gram) / len(gram)
 
 
 class Features:

@@ -36,7 +36,7 @@ Kind = Literal["memory", "compose", "chat", "unknown"]
 class Reply:
     """An answer: where it came from, and how sure (0-1) the model is."""
 
-    kind: Kind
+    kind: str
     confidence: float
     text: str
 

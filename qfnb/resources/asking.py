@@ -1,0 +1,153 @@
+"""What all models that can be asked share: a checked call, whole or in pieces, awaited or not, or many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar, Unpack
+
+from .. import connect
+from ..errors import InvalidArgumentError, StreamInterrupted
+from ..transport import portal
+from ..transport.client import Limits
+from ..transport.platform import Platform
+from ..transport.response import Response
+from ..wire import chat as wire
+from ..wire.base import Endpoint, Record
+from . import batch, ledger
+from .options import Keys
+from .reply import Reply
+
+ReplyT = TypeVar("ReplyT", bound=Reply[Any])
+
+Version = Literal[1, 2, "1", "2"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a call goes on a platform: the row, the record to send, the model's own path segment."""
+
+    endpoint: Endpoint[Any, Any]
+    record: Record
+    model: str
+
+    @property
+    def path(self) -> dict[str, str]:
+        """The values of the placeholders in the row's path."""
+        return {"model": self.model} if "{model}" in self.endpoint.path else {}
+
+
+@dataclass(frozen=True)
+class Ask(Generic[ReplyT]):
+    """A checked call that does not know its platform yet.
+
+    Attributes:
+        route: where it goes on a platform.
+        reply: makes the reply of an answer, or of a piece of one.
+        limits: seconds and tries.
+    """
+
+    route: Callable[[Platform], Route]
+    reply: Callable[[Response[Any]], ReplyT]
+    limits: Limits
+
+
+class Asking(Generic[ReplyT]):
+    """A kind of model that can be asked; each kind adds `do`, `ado` and its own arguments.
+
+    Args:
+        model: name of a preset model; unknown names are passed on to the platform.
+        endpoint: a service of your own; wins over `model`.
+        version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means 1.
+        **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`, and `base_url` for any
+            server that speaks OpenAI's API; default: the settings'.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        version: Version | None = None,
+        **keys: Unpack[Keys],
+    ) -> None:
+        if version not in {None, 1, 2, "1", "2"}:
+            raise InvalidArgumentError(f"version={version!r}: it is 1 or 2")
+        _refuse_unknown_keys(keys)
+        self.model, self.endpoint, self.version = model, endpoint, version
+        self._keys: dict[str, Any] = dict(keys)
+
+    def ask(self, item: Any, **options: Any) -> Ask[ReplyT]:
+        """Return the checked call for one input of a batch."""
+        raise InvalidArgumentError(f"{type(self).__name__} takes no batches")
+
+    def batch_do(
+        self, items: Sequence[Any], worker_num: int | None = None, **options: Any
+    ) -> batch.BatchTask[ReplyT]:
+        """Ask many inputs at once, at most `worker_num` (default 8) at a time; returns at once.
+
+        Args:
+            items: one input of `do` each.
+            worker_num: 1 to 1000.
+            **options: of `do`, the same for all.
+
+        Source: seed 003 (批量推理).
+        """
+        asks = [self.ask(item, **options) for item in items]
+        return batch.start([partial(self._whole, ask) for ask in asks], worker_num)
+
+    async def abatch_do(
+        self, items: Sequence[Any], worker_num: int | None = None, **options: Any
+    ) -> list[ReplyT | Exception]:
+        """The awaited form of `batch_do`: one reply or exception for each input, in order."""
+        return await batch.gather(self.batch_do(items, worker_num, **options))
+
+    def _named(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
+        """Return the model and the endpoint of one call: what the call names wins over the object's."""
+        return model or self.model, endpoint or (None if model else self.endpoint)
+
+    def _version(self, platform: Platform, endpoint: str | None) -> int:
+        if platform.openai or self.version is not None:
+            return 2 if platform.openai else int(self.version or 2)
+        keys = platform.credentials
+        if endpoint and (keys.get("ak") or keys.get("access_key") or keys.get("access_token")):
+            return 1  # services of one's own are addressed by path there
+        return 2 if keys.get("api_key") or keys.get("access_key") else 1
+
+    def _run(self, ask: Ask[ReplyT]) -> ReplyT:
+        return portal.run(self._whole(ask))
+
+    async def _arun(self, ask: Ask[ReplyT]) -> ReplyT:
+        return await portal.hop(self._whole(ask))
+
+    async def _whole(self, ask: Ask[ReplyT]) -> ReplyT:
+        client = await connect.aclient(self._keys)
+        route = ask.route(client.platform)
+        with ledger.entry(route.model, client.platform.host) as entry:
+            answer = await client.send(route.endpoint, route.record, path=route.path, limits=ask.limits)
+            return entry.done(ask.reply(answer))
+
+    async def _pieces(self, ask: Ask[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+        client = await connect.aclient(self._keys)
+        route = ask.route(client.platform)
+        pieces = client.stream(
+            route.endpoint, route.record, path=route.path, final=wire.is_final, limits=ask.limits
+        )
+        text: list[str] = []
+        with ledger.entry(route.model, client.platform.host) as entry:
+            try:
+                async for piece in pieces:
+                    text.append(wire.text_of(piece.body))
+                    yield entry.done(ask.reply(piece))
+            except StreamInterrupted as error:
+                raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
+            finally:
+                await pieces.aclose()
+
+
+def _refuse_unknown_keys(keys: Mapping[str, Any]) -> None:
+    unknown = sorted(set(keys) - set(Keys.__annotations__))
+    if unknown:
+        allowed = ", ".join(Keys.__annotations__)
+        raise InvalidArgumentError(f"{unknown[0]!r} is not a key of an account: those are {allowed}")

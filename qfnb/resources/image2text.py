@@ -1,0 +1,123 @@
+"""Questions about a picture. v1 only; on v2 a vision model takes pictures as parts of a chat message."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from ..transport import portal
+from ..transport.client import Limits
+from ..wire import catalog
+from ..wire import vision as wire
+from . import options
+from .asking import Ask, Asking, Route
+from .reply import ChatResponse, made
+
+KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
+
+
+class Image2Text(Asking[ChatResponse]):
+    """Ask about a picture.
+
+    Args:
+        model: a preset model; default Fuyu-8B.
+        endpoint: a service of your own; wins over `model`.
+        **keys: see `ChatCompletion`.
+    """
+
+    def do(
+        self,
+        prompt: str,
+        image: str | bytes | Path,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options_: Any,
+    ) -> ChatResponse | Iterator[ChatResponse]:
+        """Ask; with `stream=True` return an iterator over the pieces.
+
+        Args:
+            prompt: the question.
+            image: a file's path, its bytes, or base64 text; JPEG, PNG or BMP, at most 4 MB.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            stream: yield pieces as they come.
+            **options_: see `ChatOptions`.
+
+        Raises:
+            InvalidArgumentError: the prompt or the picture is wrong; nothing was sent.
+        """
+        ask = self.ask((prompt, image), model, endpoint, stream=stream, **options_)
+        return portal.drain(self._pieces(ask)) if stream else self._run(ask)
+
+    async def ado(
+        self,
+        prompt: str,
+        image: str | bytes | Path,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options_: Any,
+    ) -> Any:
+        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
+        ask = self.ask((prompt, image), model, endpoint, stream=stream, **options_)
+        return portal.hop_each(self._pieces(ask)) if stream else await self._arun(ask)
+
+    def ask(
+        self,
+        item: tuple[str, str | bytes | Path],
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        stream: bool = False,
+        request_timeout: float | None = None,
+        retry_count: int | None = None,
+        **options_: Any,
+    ) -> Ask[ChatResponse]:
+        """Return the checked call for one (prompt, image)."""
+        prompt, image = item
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise InvalidArgumentError("prompt is empty: ask something about the picture")
+        model, endpoint = self._named(model, endpoint)
+        content = base64.b64encode(read_picture(image)).decode("ascii")
+        record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **options.check(options_))
+        segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])
+        route = Route(wire.IMAGE2TEXT_V1, record, segment)
+        return Ask(lambda _platform: route, partial(made, ChatResponse), Limits(request_timeout, retry_count))
+
+
+def read_picture(image: str | bytes | Path) -> bytes:
+    """Return a picture's bytes from a path, bytes or base64 text.
+
+    Raises:
+        InvalidArgumentError: it is not there, not a picture, or larger than 4 MB.
+    """
+    content = image if isinstance(image, bytes) else _read(image)
+    if len(content) > wire.MOST_BYTES:
+        raise InvalidArgumentError(
+            f"image has {len(content):,} bytes: at most {wire.MOST_BYTES:,} are allowed"
+        )
+    if not content.startswith(tuple(KINDS)):
+        raise InvalidArgumentError("image is no picture: it is a JPEG, PNG, BMP or WebP file")
+    return content
+
+
+def data_url(content: bytes) -> str:
+    """Return a picture as a data URL, as parts of a chat message carry it."""
+    kind = next(kind for magic, kind in KINDS.items() if content.startswith(magic))
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _read(image: str | Path) -> bytes:
+    path = Path(image).expanduser() if len(str(image)) < 1024 else None
+    if path is not None and path.is_file():
+        return path.read_bytes()
+    try:
+        return base64.b64decode(str(image), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidArgumentError(f"image={str(image)[:60]!r}: there is no such file") from None

@@ -1,0 +1,89 @@
+"""What this process has asked: one line per call, for `qfnb.usage()`; nothing of what was said."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .reply import Reply
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 100_000
+"""Calls that are remembered; the oldest go first."""
+
+ReplyT = TypeVar("ReplyT", bound=Reply[Any])
+
+
+@dataclass
+class Entry:
+    """One call.
+
+    Attributes:
+        at: Unix seconds when it began.
+        seconds: how long it took.
+        cost: CNY by list price, None where it is not known.
+        error: the class of what ended it, "" when it went well.
+    """
+
+    at: float
+    model: str
+    host: str
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    request_id: str = ""
+    error: str = ""
+
+    def done(self, reply: ReplyT) -> ReplyT:
+        """Take over what a reply says about itself, and name the model on it."""
+        reply.model = self.model
+        usage = reply.usage
+        if usage.total_tokens is not None:
+            self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+            self.cost = reply.cost
+        self.request_id = reply.request_id
+        return reply
+
+
+_entries: deque[Entry] = deque(maxlen=MOST)
+_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def entry(model: str, host: str) -> Iterator[Entry]:
+    """Write down one call, however it ends."""
+    line, started = Entry(time.time(), model, host), time.perf_counter()
+    try:
+        yield line
+    except BaseException as error:
+        line.error = type(error).__name__
+        raise
+    finally:
+        line.seconds = time.perf_counter() - started
+        with _lock:
+            _entries.append(line)
+
+
+def usage() -> pd.DataFrame:
+    """Return the calls of this process as a DataFrame, the oldest first: time, model, tokens, cost, error."""
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    with _lock:
+        rows = [asdict(line) for line in _entries]
+    frame = pd.DataFrame(rows, columns=list(Entry.__dataclass_fields__))
+    frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
+    return frame
+
+
+def forget() -> None:
+    """Empty the list."""
+    with _lock:
+        _entries.clear()

@@ -1,0 +1,90 @@
+"""Pictures from the network: from public https addresses only, bounded, and checked to be pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+import httpx
+
+from .. import errors
+from ..config import Settings
+from . import http
+
+MOST_BYTES, MOST_PIXELS = 32 * 1024 * 1024, 64_000_000
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+
+
+async def fetch(url: str, now: Settings, *, trusted_host: str) -> bytes:
+    """Return the picture at an address that the platform named.
+
+    Args:
+        url: https, on a public address; the platform's own host may be anything.
+        now: the settings, for proxy and timeouts.
+        trusted_host: the platform's `host:port`.
+
+    Raises:
+        UnexpectedContent: the address or what is there is not what a picture's can be.
+        ConnectionFailed: it cannot be fetched.
+    """
+    if urlsplit(url).netloc != trusted_host:
+        await _refuse_private(url)
+    try:
+        async with asyncio.timeout(now.llm_api_retry_timeout):
+            content = await _download(url, now)
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise errors.ConnectionFailed(f"the picture cannot be fetched: {type(error).__name__}") from None
+    check(content)
+    return content
+
+
+def check(content: bytes) -> None:
+    """Refuse what is no PNG, JPEG or WebP file, or would fill the memory when it is opened.
+
+    Raises:
+        UnexpectedContent: says which.
+    """
+    if not content.startswith(MAGIC):
+        raise errors.UnexpectedContent("a picture came that is not a PNG, JPEG or WebP file")
+    from PIL import Image  # noqa: PLC0415 - only when there is a picture
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = image.width * image.height
+    except (OSError, ValueError, Image.DecompressionBombError):
+        raise errors.UnexpectedContent("a picture came that cannot be read") from None
+    if pixels > MOST_PIXELS:
+        raise errors.UnexpectedContent(
+            f"a picture came with {pixels:,} pixels: at most {MOST_PIXELS:,} are shown"
+        )
+
+
+async def _download(url: str, now: Settings) -> bytes:
+    connection = http.connection(url, proxy=now.proxy, verify=now.ssl_verification_enabled)
+    parts, size = [], 0
+    async with connection.stream("GET", url, follow_redirects=False) as answer:
+        if answer.status_code != 200:
+            raise errors.UnexpectedContent(f"a picture's address answers with HTTP {answer.status_code}")
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > MOST_BYTES:
+                raise errors.ResponseTooLarge(f"a picture is larger than {MOST_BYTES >> 20} MiB")
+            parts.append(part)
+    return b"".join(parts)
+
+
+async def _refuse_private(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise errors.UnexpectedContent("a picture's address is not https")
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
+        )
+    except OSError:
+        raise errors.ConnectionFailed(f"{parts.hostname} cannot be found", host=parts.hostname) from None
+    if not all(ipaddress.ip_address(row[4][0]).is_global for row in found):
+        raise errors.UnexpectedContent("a picture's address is on a private network: it is not fetched")

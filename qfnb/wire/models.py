@@ -1,0 +1,24 @@
+"""The list of models that a v2 server offers, as OpenAI's API has it (`GET /v2/models`)."""
+
+from __future__ import annotations
+
+from .base import Endpoint, Nothing, Record
+
+
+class Offered(Record):
+    """One model of a server."""
+
+    id: str
+    object: str = "model"
+    created: int = 0
+    owned_by: str = ""
+
+
+class OfferedList(Record):
+    """All models of a server."""
+
+    object: str = "list"
+    data: list[Offered] = []
+
+
+MODELS_V2 = Endpoint("models.v2", "/v2/models", Nothing, OfferedList, plane="v2", method="GET")
