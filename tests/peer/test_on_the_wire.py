@@ -1,0 +1,154 @@
+"""What we send beside what the official SDK sends for the same call; every difference has its reason here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.recorder import recording
+
+import qfnb
+from qfnb import config
+
+pytestmark = pytest.mark.peer
+
+SAY = '[{"role": "user", "content": "你好 {x}"}]'
+CALLS = {
+    "chat": f"{{m}}.ChatCompletion({{v1}}).do(messages={SAY}, model='ERNIE-Bot')",
+    "chat options": f"{{m}}.ChatCompletion({{v1}}).do(messages={SAY}, model='ERNIE-Speed-8K', temperature=0.5, top_p=0.9, system='猫', stop=['。'])",
+    "chat stream": f"list({{m}}.ChatCompletion({{v1}}).do(messages={SAY}, model='ERNIE-Lite-8K', stream=True))",
+    "chat endpoint": f"{{m}}.ChatCompletion({{v1}}).do(messages={SAY}, endpoint='abc_own')",
+    "chat v2": f"{{m}}.ChatCompletion(version='2').do(messages={SAY}, model='ernie-4.0-8k')",
+    "chat v2 stream": f"list({{m}}.ChatCompletion(version='2').do(messages={SAY}, model='ernie-lite-8k', stream=True))",
+    "completion": "{m}.Completion({v1}).do(prompt='你好', model='SQLCoder-7B')",
+    "completion by chat": "{m}.Completion({v1}).do(prompt='你好', model='ERNIE-Bot')",
+    "completion endpoint": "{m}.Completion({v1}).do(prompt='你好', endpoint='abc_own')",
+    "embedding": "{m}.Embedding({v1}).do(texts=['a', '世界'], model='bge-large-zh')",
+    "embedding endpoint": "{m}.Embedding({v1}).do(texts=['a'], endpoint='abc_own')",
+    "image": "{m}.Text2Image().do(prompt='猫', size='768x768', n=2)",
+    "rerank": "{m}.Reranker({v1}).do(query='q', documents=['a', 'b'], top_n=1)",
+    "plugin": "{m}.Plugin().do({query}='你好', endpoint='abc_own')",
+}
+
+REASONS = {
+    "extra_parameters": "the SDK names itself to the platform; we do not",
+    "user-agent": "each names its own HTTP library",
+    "request_id": "each makes its own ids",
+    "stream": "the SDK says stream=false where nothing can be streamed; we say nothing",
+    "discovery": "with an IAM pair the SDK first asks for the service list; we pass unknown names on instead",
+}
+"""The differences that there are; a test fails on any other."""
+
+KEYS = {
+    "ak": {"QIANFAN_AK": "ak", "QIANFAN_SK": "sk"},
+    "iam": {"QIANFAN_ACCESS_KEY": "ALTAKx", "QIANFAN_SECRET_KEY": "s"},
+}
+
+
+def spoken(call, module):
+    """Return the call in one library's dialect."""
+    ours = module == "qfnb"
+    v1 = "version=1" if ours else "version='1'" if "ChatCompletion" in call else ""
+    return call.replace("{m}", module).replace("{v1}", v1).replace("{query}", "prompt" if ours else "query")
+
+
+def sdk_sent(url, sent, calls, keys, tmp_path):
+    """Make the calls with the SDK, in a process of its own; return what each of them sent."""
+    lines = ["import urllib.request", "import qianfan"]
+    for call in calls:
+        lines += [spoken(call, "qianfan"), f"urllib.request.urlopen({url + '/MARK'!r}).read()"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")}
+    env |= {f"QIANFAN_{name}": url for name in ("BASE_URL", "CONSOLE_API_BASE_URL", "IAM_BASE_URL")}
+    env |= {
+        "QIANFAN_DISABLE_EB_SDK": "true",
+        "QIANFAN_CACHE_DIR": str(tmp_path),
+        "NO_PROXY": "127.0.0.1",
+        **keys,
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(lines)],
+        env=env, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    groups = [[]]
+    for request in sent:
+        if request.path == "/MARK":
+            groups.append([])
+        else:
+            groups[-1].append(request)
+    return groups[:-1]
+
+
+def seen(request):
+    """Return what must be the same: method, path, query, content type, how it is authenticated, the body."""
+    body = dict(request.body or {})
+    body.pop("extra_parameters", None)
+    if not any(part in request.path for part in ("/chat/", "/completions", "/plugin/")):
+        body.pop("stream", None)
+    signed = request.headers.get("authorization", "").split("/")[0]
+    return {
+        "method": request.method,
+        "path": request.path,
+        "query": dict.fromkeys(request.query, "..."),
+        "content-type": request.headers.get("content-type", "").split(";")[0],
+        "authorization": signed.split(" ")[0],
+        "body": body,
+    }
+
+
+@pytest.fixture(scope="module", params=["ak", "iam"])
+def both(request, tmp_path_factory):
+    """What both libraries sent, call by call."""
+    keys = KEYS[request.param]
+    calls = {name: call for name, call in CALLS.items() if request.param == "iam" or " v2" not in name}
+    with recording() as (url, sent):
+        theirs = sdk_sent(url, sent, calls.values(), keys, tmp_path_factory.mktemp("sdk"))
+    with recording() as (url, sent):
+        now = config.get_config()
+        now.base_url = now.console_api_base_url = now.iam_base_url = url
+        for name, value in keys.items():
+            setattr(now, name.removeprefix("QIANFAN_").lower(), value)
+        ours = []
+        try:
+            for call in calls.values():
+                before = len(sent)
+                try:
+                    eval(spoken(call, "qfnb"), {"qfnb": qfnb})
+                except qfnb.QianfanError as error:
+                    ours.append(error)
+                    continue
+                ours.append(sent[before:])
+        finally:
+            now._overrides.clear()
+    return request.param, dict(zip(calls, theirs, strict=True)), dict(zip(calls, ours, strict=True))
+
+
+def asked(requests):
+    """Leave out how tokens and model lists are got."""
+    assert not isinstance(requests, Exception), requests
+    beside = ("/oauth/2.0/token", "/v1/BCE-BEARER/token", "/wenxinworkshop/service/list")
+    return [request for request in requests if request.path not in beside]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_same_call_is_the_same_request(both, name):
+    _, theirs, ours = both
+    if name not in theirs:
+        return  # v2 takes no AK/SK, with either library
+    expected, found = asked(theirs[name]), asked(ours[name])
+    assert [seen(request) for request in found] == [seen(request) for request in expected]
+
+
+def test_what_differs_is_listed(both):
+    kind, theirs, ours = both
+    first, second = asked(theirs["chat"])[0], asked(ours["chat"])[0]
+    assert set(first.body) - set(second.body) == {"extra_parameters"}
+    assert "request_id" in {name.lower() for name in second.headers}
+    assert first.headers["user-agent"] != second.headers["user-agent"]
+    lists = [request for call in theirs.values() for request in call if request.path.endswith("service/list")]
+    assert bool(lists) == (kind == "iam")
+    plain = asked(theirs["embedding"])[0].body, asked(ours["embedding"])[0].body
+    assert set(plain[0]) - set(plain[1]) == {"extra_parameters", "stream"}
+    assert set(REASONS) == {"extra_parameters", "user-agent", "request_id", "stream", "discovery"}

@@ -1,0 +1,115 @@
+"""Every python block of seed 003, taken from its text, with `qfnb` and with the official SDK."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support import seeds
+
+import qfnb
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
+from qfnb.cli import environment
+
+NAME = "003-inference.md"
+CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, PLUGIN, IMAGE, BATCH = range(7)
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    """A service of our own to put in the place of the seed's placeholder."""
+    rows = [
+        {"prompt": f"{ask}{end}", "response": "早上九点。"}
+        for ask in ("几点开门", "何时营业")
+        for end in ("", "？", "呀")
+    ]
+    deploy = DeployConfig(endpoint_suffix="seed")
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(rows, name="seed"), TrainConfig(epoch=1), deploy)
+    return trainer.run().output["service_endpoint"]
+
+
+def changes(endpoint):
+    """What the blocks leave open, and what it is filled with."""
+    return {
+        CHAT: {
+            '(access_key="...", secret_key="...")': "()",
+            "your_custom_endpoint": endpoint,
+            "while True:": "for _ in range(2):",
+        },
+        CHAT_ASYNC: {},
+        COMPLETION: {"your_custom_endpoint": endpoint},
+        EMBEDDING: {'endpoint="your_custom_endpoint"': 'endpoint="bge_large_zh"'},
+        PLUGIN: {"your_custom_endpoint": "my_application"},
+        IMAGE: {},
+        BATCH: {},
+    }
+
+
+@pytest.fixture(scope="module")
+def namespace():
+    """What one block leaves to the next, and the imports that the document does not show."""
+    return {"qfnb": qfnb, "Image": Image, "io": io, "Completion": qfnb.Completion, "input": lambda: "你是谁"}
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_the_block_runs(sandbox, endpoint, namespace, number, capsys):
+    found = seeds.blocks(NAME)
+    assert len(found) == 7
+    code = seeds.completed(found[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
+    seeds.run(code, namespace)
+    printed = capsys.readouterr().out
+    assert printed or number == IMAGE
+    if number == IMAGE:
+        assert namespace["img"].size == (1024, 1024)
+    if number == BATCH:
+        assert [type(result).__name__ for result in namespace["results"]] == ["ChatResponse"] * 2
+    if number == EMBEDDING:
+        assert len(namespace["resp"]["data"][0]["embedding"]) == 384
+
+
+def test_a_service_of_ones_own_answers_with_what_it_learned(sandbox, endpoint):
+    assert qfnb.ChatCompletion().do("几点开门呀", endpoint=endpoint).text == "早上九点。"
+    assert qfnb.Completion().do("几点开门呀", endpoint=endpoint)["result"] == "早上九点。"
+
+
+SDK = """
+import asyncio, io, sys
+sys.path.insert(0, {tests!r})
+import qianfan
+from PIL import Image
+from qianfan import Completion
+from support import seeds
+space = {{"qianfan": qianfan, "Completion": Completion, "Image": Image, "io": io, "input": lambda: "你是谁"}}
+for number in {numbers!r}:
+    seeds.run(seeds.completed(seeds.blocks({name!r})[number], {changes!r}[number]), space)
+    print("BLOCK", number)
+"""
+
+
+@pytest.mark.peer
+def test_the_official_sdk_runs_the_same_blocks(sandbox, endpoint, tmp_path):
+    seeds.blocks(NAME)
+    numbers = [CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, IMAGE, BATCH]  # its Plugin has no `prompt=` any more
+    filled = changes(endpoint)
+    filled[BATCH]["task.total_count()"] = "task.task_count()"  # as 0.4 calls it
+    code = SDK.format(tests=str(Path(__file__).parents[1]), numbers=numbers, name=NAME, changes=filled)
+    env = {key: value for key, value in os.environ.items() if not key.startswith("QIANFAN_")}
+    env |= {
+        key: value
+        for key, value in environment(sandbox).items()
+        if key.startswith("QIANFAN_") and "BEARER" not in key
+    }
+    env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=env, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line for line in done.stdout.splitlines() if line.startswith("BLOCK")] == [
+        f"BLOCK {n}" for n in numbers
+    ]
