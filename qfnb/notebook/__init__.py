@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import greeting, values
+from . import awaiting, completing, greeting, values
 from .auth import AuthMagics
 from .chat import ChatMagics
 from .image import ImageMagics
@@ -22,12 +22,17 @@ def load(shell: Any) -> None:
     for group in _GROUPS:
         shell.register_magics(group)
     values.register(shell.display_formatter)
+    if awaiting.transform not in shell.input_transformers_post:
+        shell.input_transformers_post.append(awaiting.transform)
+    completing.register(shell)
     print(greeting.line())  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:
     """Take everything away again."""
     values.unregister(shell.display_formatter)
+    if awaiting.transform in shell.input_transformers_post:
+        shell.input_transformers_post.remove(awaiting.transform)
     for table in shell.magics_manager.magics.values():
         for name in _NAMES:
             table.pop(name, None)

@@ -69,18 +69,16 @@ class Parser(argparse.ArgumentParser):
         return " ".join(self.format_usage().split())
 
 
-class Interrupted(KeyboardInterrupt):
-    """The kernel was interrupted in a magic; shown as one line, and Run All stops."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"KeyboardInterrupt: {self}"]
-
-
 def name(text: str) -> str:
     """Read a Python variable's name."""
     if not text.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not a variable name")
     return text
+
+
+def shell_of(magics: Any) -> Any:
+    """Return the shell that magics are registered with."""
+    return magics.shell
 
 
 def variables(shell: Any) -> dict[str, Any]:

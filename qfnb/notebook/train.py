@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from .arguments import Interrupted, Parser, document, keep, name, variables
+from . import awaiting
+from .arguments import Parser, document, keep, name, variables
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -35,6 +38,9 @@ PARSER.add_argument("--batch-size", type=int, metavar="N")
 PARSER.add_argument("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
 PARSER.add_argument("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
 PARSER.add_argument("-o", "--out", type=name, metavar="VAR", help="keep the trainer in a variable")
+PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+
+GOES_ON = "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
 
 
 @magics_class
@@ -75,19 +81,18 @@ class TrainMagics(Magics):
         self._keep(options, trainer)
         self._open(trainer)
 
-    def _wait(self, options: Namespace, target: str) -> None:
+    def _wait(self, options: Namespace, target: str) -> Any:
         trainer = self._trainer(target)
         panels = [panel for panel in self._panels if panel.trainer is trainer]
-        try:
-            trainer.wait()
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
-            ) from None
-        finally:
-            if not trainer.running:
+
+        def end(interrupted: bool) -> None:
+            if not interrupted and not trainer.running:
                 for panel in panels:
                     panel.settle()
+                trainer.wait()  # raises what ended it badly
+
+        job: awaiting.Job[None] = awaiting.Job()
+        return awaiting.finish(_over(trainer), job, end, GOES_ON, awaited=options.awaited)
 
     def _stop(self, options: Namespace, target: str) -> None:
         self._trainer(target).stop()
@@ -155,6 +160,12 @@ class TrainMagics(Magics):
             if extra:
                 PARSER.error(f"unexpected {extra!r}")
         return options, target
+
+
+async def _over(trainer: LLMFinetune) -> None:
+    """Wait for a trainer's end, whatever it is."""
+    while trainer.running:
+        await asyncio.sleep(0.1)
 
 
 document(TrainMagics.qftrain, PARSER)

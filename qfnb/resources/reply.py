@@ -60,7 +60,12 @@ class ChatBody(dict[str, Any]):
 
 
 class ChatResponse(Reply[Any]):
-    """A reply, or one piece of a stream; the same subscripts work for both versions."""
+    """A reply, or one piece of a stream; the same subscripts work for both versions.
+
+    `value` is what `%%qfchat -f` made of it: a DataFrame, parsed JSON, code, a pydantic object.
+    """
+
+    value: Any = None
 
     @property
     def text(self) -> str:

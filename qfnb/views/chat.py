@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..resources.reply import ChatResponse
-from ..wire import chat as wire
+from . import stopping
 from .display import Bundle, Live
 from .markdown import render
 from .safety import escape, plain
 
+Form = Literal["markdown", "text", "code"]
 State = Literal["waiting", "streaming", "done", "interrupted", "failed"]
 
 SANDBOX = "本地沙盒 sandbox"
@@ -25,6 +27,9 @@ class Answer:
         seconds: from the question to now, or to the end.
         first_token: seconds until the first text.
         tokens: total, None where the platform does not say.
+        cost: CNY, None where the price is not known.
+        error: what ended it badly, "" otherwise.
+        form: how the text is shown.
     """
 
     model: str
@@ -36,6 +41,9 @@ class Answer:
     from_sandbox: bool = False
     request_id: str = ""
     reasoning: str = ""
+    cost: float | None = None
+    error: str = ""
+    form: Form = "markdown"
 
     @classmethod
     def of(cls, reply: ChatResponse, model: str = "") -> Answer:
@@ -49,7 +57,8 @@ class Answer:
             reply.usage.total_tokens,
             reply.from_sandbox,
             reply.request_id,
-            wire.reasoning_of(reply.body),
+            reply.reasoning,
+            reply.cost,
         )
 
 
@@ -60,8 +69,14 @@ def footer(answer: Answer) -> str:
     parts += [f"{answer.tokens} tokens"] if answer.tokens is not None else []
     first = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
     parts += [f"{answer.seconds:.2f} s{first}"] if answer.seconds else []
+    parts += [] if answer.from_sandbox or answer.tokens is None else [money(answer.cost)]
     parts += [answer.request_id] if answer.request_id else []
     return " · ".join(parts)
+
+
+def money(cost: float | None) -> str:
+    """Return a cost in CNY, "n/a" where it is not known."""
+    return "¥ n/a" if cost is None else f"¥{cost:.6f}".rstrip("0").rstrip(".")
 
 
 def note(answer: Answer) -> str:
@@ -81,14 +96,16 @@ def html(answer: Answer) -> str:
         if answer.reasoning
         else ""
     )
-    body = render(answer.text) if answer.text else ""
+    body = _body(answer) if answer.text else ""
     status = f"<div><em>{escape(note(answer))}</em></div>" if note(answer) else ""
+    status += f"<div>✘ {escape(answer.error)}</div>" if answer.error else ""
     return f"<div>{thinking}{body}{status}<div {_FOOT}>{escape(footer(answer))}</div></div>"
 
 
 def text(answer: Answer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
-    lines = [plain(answer.text), note(answer), f"[{plain(footer(answer))}]"]
+    problem = f"✘ {plain(answer.error)}" if answer.error else ""
+    lines = [plain(answer.text), note(answer), problem, f"[{plain(footer(answer))}]"]
     return "\n".join(line for line in lines if line)
 
 
@@ -102,16 +119,18 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
     return bundle(Answer.of(reply))
 
 
-def live(answer: Answer) -> Live:
+def live(answer: Answer, stop: Callable[[], None]) -> Live:
     """Return a live output for an answer that is about to stream."""
-    return Live(answer, widget=_widget, draw=_draw, final=bundle)
+    return Live(
+        answer,
+        widget=lambda: stopping.widget(stop, tooltip="Stop this answer"),
+        draw=lambda box, state: stopping.draw(box, html(state)),
+        final=bundle,
+    )
 
 
-def _widget() -> Any:
-    import ipywidgets  # noqa: PLC0415 - a widget is wanted now
-
-    return ipywidgets.HTML()
-
-
-def _draw(widget: Any, answer: Answer) -> None:
-    widget.value = html(answer)
+def _body(answer: Answer) -> str:
+    if answer.form == "markdown":
+        return render(answer.text)
+    inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
+    return f'<pre style="white-space:pre-wrap">{inner}</pre>'

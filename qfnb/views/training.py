@@ -12,6 +12,7 @@ from ..trainer import LLMFinetune
 from ..trainer.consts import ActionState
 from ..trainer.progress import Stage, TrainingProgress
 from ..transport import portal
+from . import stopping
 from .charts import img, loss_svg
 from .chat import SANDBOX
 from .display import Bundle, Live
@@ -88,7 +89,10 @@ class TrainingPanel:
     def show(self) -> None:
         """Display the panel in the current cell and follow the trainer."""
         self._live = live = Live(
-            self.trainer.progress, widget=lambda: _widget(self.trainer), draw=_draw, final=bundle
+            self.trainer.progress,
+            widget=lambda: _widget(self.trainer),
+            draw=lambda box, progress: stopping.draw(box, html(progress)),
+            final=bundle,
         )
         unfollow = self.trainer.follow(self._receive)
         if self.trainer.progress.finished:
@@ -156,22 +160,11 @@ def _word(stage: Stage) -> str:
 
 
 def _widget(trainer: LLMFinetune) -> Any:
-    import ipywidgets  # noqa: PLC0415 - a widget is wanted now
-
-    stop = ipywidgets.Button(description="停止 Stop", tooltip="Stop this training on the platform")
-    stop.on_click(lambda button: _stop(trainer, button))
-    return ipywidgets.VBox([ipywidgets.HTML(), stop])
+    return stopping.widget(lambda: _stop(trainer), tooltip="Stop this training on the platform")
 
 
-def _draw(widget: Any, progress: TrainingProgress) -> None:
-    board, stop = widget.children
-    board.value = html(progress)
-    stop.disabled = stop.disabled or progress.finished
-
-
-def _stop(trainer: LLMFinetune, button: Any) -> None:
+def _stop(trainer: LLMFinetune) -> None:
     """Stop without blocking the thread that delivers the click, whichever that is."""
-    button.disabled, button.description = True, "正在停止 stopping…"
 
     async def stop() -> None:
         await asyncio.to_thread(trainer.stop)

@@ -1,0 +1,46 @@
+"""Short names for models, kept in this user's state folder: `%qfchat alias fast ERNIE-Speed-8K`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..config import state_dir
+from ..errors import InvalidArgumentError
+
+
+def model(given: str) -> str:
+    """Return the model that an alias stands for; other names are returned as they are."""
+    return known().get(given, given)
+
+
+def known() -> dict[str, str]:
+    """Return all aliases."""
+    try:
+        value: Any = json.loads(_path().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def run(words: list[str]) -> dict[str, str]:
+    """Set an alias when two words are given; return all aliases.
+
+    Raises:
+        InvalidArgumentError: the alias has a comma, or cannot be written.
+    """
+    aliases = known()
+    if words:
+        if "," in words[0]:
+            raise InvalidArgumentError(f"alias {words[0]!r}: a name has no comma")
+        aliases[words[0]] = words[1]
+        try:
+            _path().write_text(json.dumps(aliases, ensure_ascii=False, indent=2), encoding="utf-8")
+        except OSError as error:
+            raise InvalidArgumentError(f"the alias cannot be kept: {error.strerror}") from None
+    return aliases
+
+
+def _path() -> Path:
+    return state_dir() / "aliases.json"

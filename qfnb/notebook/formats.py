@@ -1,0 +1,130 @@
+"""What becomes of an answer's text: `-f` text, markdown, code, json, df, or a pydantic model."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidArgumentError
+
+NAMES = ("markdown", "text", "code", "json", "df", "image")
+_FENCE = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
+
+ASK_JSON = "只输出 JSON，不要解释，不要用代码块。 / Answer with JSON only."
+ASK_ROWS = "只输出一个 JSON 数组，每行数据是一个对象，不要解释。 / Answer with a JSON array of objects only."
+
+
+@dataclass(frozen=True)
+class Format:
+    """How an answer is read.
+
+    Attributes:
+        name: as the option has it.
+        instruction: what is added to the persona, "" for nothing.
+        json_mode: ask the platform for JSON.
+        read: makes the value of a text; raises ValueError when it cannot.
+        again: ask once more when it cannot be read.
+    """
+
+    name: str
+    instruction: str = ""
+    json_mode: bool = False
+    read: Callable[[str], Any] = str
+    again: bool = False
+
+
+def format_of(name: str, variables: Mapping[str, Any]) -> Format:
+    """Return the format that an option names.
+
+    Raises:
+        InvalidArgumentError: there is no such format, or no such pydantic model in the notebook.
+    """
+    if name.startswith("pydantic:"):
+        return _pydantic(name, variables)
+    known = {
+        "markdown": Format("markdown"),
+        "text": Format("text"),
+        "image": Format("image"),
+        "code": Format("code", read=code),
+        "json": Format("json", ASK_JSON, json_mode=True, read=read_json, again=True),
+        "df": Format("df", ASK_ROWS, read=read_frame, again=True),
+    }
+    if name not in known:
+        raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(NAMES)} or pydantic:NAME")
+    return known[name]
+
+
+def code(text: str) -> str:
+    """Return the code of an answer: its fenced blocks, or all of it when it has none."""
+    blocks = [block.rstrip("\n") for block in _FENCE.findall(text)]
+    return "\n\n".join(blocks) if blocks else text.strip()
+
+
+def read_json(text: str) -> Any:
+    """Return the JSON of an answer, with or without a fence or words around it.
+
+    Raises:
+        ValueError: there is none.
+    """
+    candidate = code(text)
+    try:
+        return json.loads(candidate)
+    except ValueError:
+        start = min((place for place in map(candidate.find, "[{") if place >= 0), default=-1)
+        if start < 0:
+            raise
+        return json.JSONDecoder().raw_decode(candidate[start:])[0]
+
+
+def read_frame(text: str) -> Any:
+    """Return the table of an answer as a DataFrame: JSON rows, a Markdown table, or CSV.
+
+    Raises:
+        ValueError: there is none.
+    """
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    rows = [line.strip().strip("|") for line in text.splitlines() if line.strip().startswith("|")]
+    if len(rows) >= 2:
+        cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+        body = [row for row in cells[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
+        return pd.DataFrame(body, columns=cells[0])
+    try:
+        value = read_json(text)
+    except ValueError:
+        return _read_csv(code(text))
+    if isinstance(value, dict):
+        tables = [item for item in value.values() if isinstance(item, list)]
+        value = tables[0] if len(tables) == 1 else [value]
+    return pd.DataFrame(value)
+
+
+def _read_csv(text: str) -> Any:
+    import pandas as pd  # noqa: PLC0415
+
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2 or "," not in lines[0]:
+        raise ValueError("the answer holds no table")
+    try:
+        return pd.read_csv(io.StringIO(text))
+    except pd.errors.ParserError as error:
+        raise ValueError(f"the answer is no table: {error}") from None
+
+
+def _pydantic(name: str, variables: Mapping[str, Any]) -> Format:
+    import pydantic  # noqa: PLC0415 - %load_ext stays fast
+
+    wanted = name.partition(":")[2]
+    model = variables.get(wanted)
+    if not (isinstance(model, type) and issubclass(model, pydantic.BaseModel)):
+        raise InvalidArgumentError(f"-f {name}: {wanted!r} is no pydantic model of this notebook")
+    schema = json.dumps(model.model_json_schema(), ensure_ascii=False)
+
+    def read(text: str) -> Any:
+        return model.model_validate(read_json(text))
+
+    return Format(name, f"{ASK_JSON}\nJSON Schema:\n{schema}", json_mode=True, read=read, again=True)

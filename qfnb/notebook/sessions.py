@@ -1,0 +1,158 @@
+"""Conversations under a name: kept for the kernel's life, undone, forked, listed, written to a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..resources.messages import Messages
+
+VERBS = {
+    "history": "history [SESSION]",
+    "sessions": "sessions",
+    "undo": "undo SESSION",
+    "fork": "fork SESSION NEW",
+    "export": "export SESSION FILE(.json|.jsonl|.md)",
+    "forget": "forget SESSION",
+}
+
+
+class Sessions:
+    """All named conversations of a notebook."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Messages] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._turns
+
+    def __iter__(self) -> Any:
+        return iter(self._turns)
+
+    def __getitem__(self, name: str) -> Messages:
+        if name not in self._turns:
+            known = ", ".join(self._turns) or "none yet"
+            raise InvalidArgumentError(f"there is no session {name!r}; sessions are: {known} (没有这个会话)")
+        return self._turns[name]
+
+    def start(self, name: str | None) -> Messages:
+        """Return a copy of a conversation to go on with; a new one when it is not known."""
+        from ..resources.messages import Messages  # noqa: PLC0415 - %load_ext stays fast
+
+        return Messages(self._turns.get(name, ())) if name else Messages()
+
+    def keep(self, name: str | None, messages: Messages) -> None:
+        """Remember a conversation under a name."""
+        if name:
+            self._turns[name] = messages
+
+    def forget(self, name: str | None) -> None:
+        """Forget a conversation; one that is not known is no error."""
+        if name:
+            self._turns.pop(name, None)
+
+    def run(self, words: list[str]) -> Any:
+        """Do what a verb says; return what it shows.
+
+        Raises:
+            InvalidArgumentError: the session is not known, or the file cannot be written.
+        """
+        verb, arguments = words[0], words[1:]
+        return getattr(self, f"_{verb}")(*arguments)
+
+    def understands(self, words: list[str]) -> bool:
+        """Tell whether a line is a verb with its arguments, and not a question."""
+        counts = {"history": (0, 1), "sessions": (0, 0), "undo": (1, 1), "fork": (2, 2), "export": (2, 2)}
+        low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
+        return low <= len(words) - 1 <= high
+
+    def _history(self, name: str | None = None) -> pd.DataFrame:
+        import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+        chosen = [name] if name else list(self._turns)
+        rows = [
+            {"session": session, "turn": turn, "role": message["role"], "content": _plain(message["content"])}
+            for session in chosen
+            for turn, message in enumerate(self[session])
+        ]
+        return pd.DataFrame(rows, columns=["session", "turn", "role", "content"])
+
+    def _sessions(self) -> pd.DataFrame:
+        import pandas as pd  # noqa: PLC0415
+
+        rows = [{"session": name, "turns": len(turns)} for name, turns in self._turns.items()]
+        return pd.DataFrame(rows, columns=["session", "turns"])
+
+    def _undo(self, name: str) -> str:
+        """Take the last question and its answer back."""
+        turns = list(self[name])
+        while turns and turns.pop()["role"] != "user":
+            pass
+        self._turns[name] = type(self[name])(turns)
+        return f"{name}: {len(turns)} turns"
+
+    def _fork(self, name: str, new: str) -> str:
+        if new in self._turns:
+            raise InvalidArgumentError(f"there is a session {new!r} already: forget it first")
+        self._turns[new] = type(self[name])(self[name])
+        return f"{new}: {len(self[name])} turns, from {name}"
+
+    def _forget(self, name: str) -> str:
+        self[name]
+        self.forget(name)
+        return f"{name} is forgotten"
+
+    def _export(self, name: str, file: str) -> Path:
+        turns, path = list(self[name]), Path(file).expanduser()
+        writers = {".json": _as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
+        if path.suffix not in writers:
+            raise InvalidArgumentError(f"export {file!r}: the file ends in {', '.join(writers)}")
+        try:
+            path.write_text(writers[path.suffix](turns), encoding="utf-8")
+        except OSError as error:
+            raise InvalidArgumentError(f"export {file!r}: cannot be written: {error.strerror}") from None
+        return path
+
+
+def expand(text: str, variables: dict[str, Any]) -> str:
+    """Put variables into `{{name}}`; what they hold is not expanded again.
+
+    Raises:
+        InvalidArgumentError: a name is not a variable of the notebook.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in variables:
+            raise InvalidArgumentError(f"{{{{{name}}}}}: the notebook has no variable {name!r}")
+        return str(variables[name])
+
+    return re.sub(r"\{\{\s*([^\W\d]\w*)\s*\}\}", value, text)
+
+
+def _plain(content: Any) -> str:
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "[image]")) for part in content)
+    return str(content or "")
+
+
+def _as_json(turns: list[dict[str, Any]]) -> str:
+    return json.dumps(turns, ensure_ascii=False, indent=2) + "\n"
+
+
+def _as_jsonl(turns: list[dict[str, Any]]) -> str:
+    """Write question and answer pairs, as a dataset takes them."""
+    pairs = zip(turns[::2], turns[1::2], strict=False)
+    lines = ({"prompt": _plain(a["content"]), "response": _plain(b["content"])} for a, b in pairs)
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _as_markdown(turns: list[dict[str, Any]]) -> str:
+    return "\n\n".join(f"**{turn['role']}**\n\n{_plain(turn['content'])}" for turn in turns) + "\n"

@@ -1,0 +1,27 @@
+"""A live output with a Stop button below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+STOPPING = "正在停止 stopping…"
+
+
+def widget(stop: Callable[[], None], *, tooltip: str) -> Any:
+    """Return a widget of text and button; `stop` must not block, it is called wherever the click arrives."""
+    import ipywidgets  # noqa: PLC0415 - a widget is wanted now
+
+    button = ipywidgets.Button(description="停止 Stop", tooltip=tooltip)
+
+    def clicked(_: Any) -> None:
+        button.disabled, button.description = True, STOPPING
+        stop()
+
+    button.on_click(clicked)
+    return ipywidgets.VBox([ipywidgets.HTML(), button])
+
+
+def draw(box: Any, html: str) -> None:
+    """Show new text above the button."""
+    box.children[0].value = html
