@@ -96,7 +96,10 @@ class APIError(QianfanError):
         hint: what it means and what to do, Chinese and English.
         status: the HTTP status.
         retry_after: seconds the server asked to wait, when it said so.
+        partial: the text that had arrived when a stream ended with this error.
     """
+
+    partial: str = ""
 
     def __init__(
         self,

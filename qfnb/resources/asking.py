@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from .. import connect
-from ..errors import InvalidArgumentError, StreamInterrupted
+from ..errors import APIError, InvalidArgumentError, StreamInterrupted
 from ..transport import portal
 from ..transport.client import Limits
 from ..transport.platform import Platform
@@ -142,6 +142,9 @@ class Asking(Generic[ReplyT]):
                     yield entry.done(ask.reply(piece))
             except StreamInterrupted as error:
                 raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
+            except APIError as error:
+                error.partial = "".join(text)
+                raise
             finally:
                 await pieces.aclose()
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from ..transport.response import Response
 from ..wire import catalog
 from ..wire import chat as wire
@@ -23,7 +25,10 @@ class Reply(Response[R]):
     @property
     def usage(self) -> wire.Usage:
         """Tokens counted by the platform; None where it did not say."""
-        return wire.Usage.model_validate(self.body.get("usage") or {})
+        try:
+            return wire.Usage.model_validate(self.body.get("usage") or {})
+        except ValidationError:
+            return wire.Usage()
 
     @property
     def cost(self) -> float | None:

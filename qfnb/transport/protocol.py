@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import errors
 from ..wire import codes
@@ -33,6 +34,12 @@ def decipher(status: int, headers: Mapping[str, str], content: bytes) -> dict[st
         APIError: the answer is a refusal, in any of the platform's shapes.
         UnexpectedContent: the answer is no JSON object (a proxy's page, an empty body).
     """
+    if 300 <= status < 400:
+        target = urlsplit(headers.get("location", "")).netloc or "another page"
+        raise errors.UnexpectedContent(
+            f"HTTP {status} sends us to {target}: a key is not sent there\n"
+            "检查 base_url，或是否被登录页拦截 / check base_url, or a login page in between"
+        )
     body = _json_object(content)
     if body is not None:
         refuse(body, status, headers)

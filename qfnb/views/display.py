@@ -107,7 +107,7 @@ class Live:
         if self._handle is not None:
             self._context.copy().run(self._handle.update, self._final(state), raw=True)
             _close(self._widget)
-        elif self.mode == "static":
+        else:
             publish(self._final(state))
 
     def discard(self) -> None:

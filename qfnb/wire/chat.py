@@ -96,7 +96,8 @@ def text_of(body: Mapping[str, Any]) -> str:
 
 def reasoning_of(body: Mapping[str, Any]) -> str:
     """Return the text of the model's thinking, "" when it shows none."""
-    return str(_answer(body).get("reasoning_content") or "")
+    answer = _answer(body)
+    return str(answer.get("reasoning_content") or answer.get("reasoning") or "")
 
 
 def calls_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:

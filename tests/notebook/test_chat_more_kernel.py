@@ -1,0 +1,241 @@
+"""`%%qfchat` beyond one answer: comparing, formats, sessions, completion, pictures, waiting without blocking."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+BUTTON = "[w for w in __import__('ipywidgets').Widget.widgets.values() if type(w).__name__ == 'Button'][-1]"
+
+
+def test_several_models_answer_side_by_side(kernel):
+    cell = kernel.run("%%qfchat -m ernie-speed-8k,ERNIE-4.0-8K -o both\n你是谁", live=True)
+    kernel.listen(0.3)
+    assert len(cell.outputs) == 1
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert cell.html.count("不是文心一言") == 2
+    assert "ernie-speed-8k" in cell.html
+    assert "ERNIE-4.0-8K" in cell.html
+    assert kernel.value("[len(r.text) > 5 for r in both]") == "[True, True]"
+
+
+def test_a_model_that_fails_does_not_take_the_others_with_it(kernel):
+    cell = kernel.run("%%qfchat -m ernie-speed-8k,no-such-model\n你是谁")
+    assert cell.status == "ok"
+    assert "不是文心一言" in cell.html
+    assert "✘" in cell.html
+    assert "no-such-model" in cell.html
+
+
+def test_all_models_failing_is_an_error(kernel):
+    assert kernel.run("%%qfchat -m no-such-a,no-such-b\n你是谁").status == "error"
+
+
+def test_comparing_asks_at_the_same_time(kernel, control):
+    cell = kernel.start("%%qfchat -m ernie-speed-8k,ernie-4.0-8k,ernie-3.5-8k\n你是谁", live=True)
+    most = [0]
+
+    def three():
+        most[0] = max(most[0], control.get("/_sandbox/health").json()["streams"])
+        return most[0] >= 3 or cell.status
+
+    kernel.until(three)
+    kernel.wait(cell)
+    assert most[0] == 3
+
+
+def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
+    fault("chat.v2", "stall", after=3)
+    cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)
+    kernel.until(lambda: kernel.open_comms and cell.outputs)
+    kernel.listen(0.5)
+    for comm in kernel.open_comms:
+        content = {"comm_id": comm, "data": {"method": "custom", "content": {"event": "click"}}}
+        message = kernel.client.session.msg("comm_msg", content)
+        kernel.client.shell_channel.send(message)
+    kernel.wait(cell, 5)
+    kernel.listen(0.3)
+    assert cell.status == "ok"
+    assert "已中断" in cell.html
+    assert kernel.value("len(partial.text) > 0") == "True"
+
+
+@pytest.mark.parametrize("code", ["%%time\n%%qfchat\n你是谁", "%autoawait False\nNone"])
+def test_a_cell_that_cannot_be_awaited_still_answers(kernel, code):
+    cell = kernel.run(code)
+    if "autoawait" in code:
+        cell = kernel.run("%%qfchat\n你是谁")
+        kernel.run("%autoawait True")
+    assert "不是文心一言" in cell.text
+
+
+FACTS = '[{"书": "红楼梦", "作者": "曹雪芹"}, {"书": "西游记", "作者": "吴承恩"}]'
+
+
+@pytest.fixture
+def answering(kernel):
+    """Make the next answers be these texts: what a model says is not ours to choose."""
+
+    def say(*texts):
+        kernel.run(
+            "from qfnb.resources.chat import ChatCompletion\n"
+            "from qfnb.resources.reply import ChatResponse\n"
+            f"_texts = {list(texts)!r}\n"
+            "if not hasattr(ChatCompletion, '_true_ado'): ChatCompletion._true_ado = ChatCompletion.ado\n"
+            "async def _ado(self, messages, stream=False, **given):\n"
+            "    text = _texts.pop(0)\n"
+            "    async def pieces():\n"
+            "        yield ChatResponse({'result': text, 'usage': {'total_tokens': 5}, 'is_end': True}, dict)\n"
+            "    return pieces()\n"
+            "ChatCompletion.ado = _ado"
+        )
+
+    yield say
+    kernel.run("ChatCompletion.ado = getattr(ChatCompletion, '_true_ado', ChatCompletion.ado)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FACTS,
+        f"好的：\n```json\n{FACTS}\n```",
+        "| 书 | 作者 |\n|---|---|\n| 红楼梦 | 曹雪芹 |\n| 西游记 | 吴承恩 |",
+    ],
+)
+def test_an_answer_becomes_a_frame(kernel, answering, text):
+    answering(text)
+    cell = kernel.run("%%qfchat -f df -o reply\n四大名著")
+    assert cell.status == "ok"
+    assert kernel.value("list(reply.value['作者'])") == "['曹雪芹', '吴承恩']"
+    assert "<table" in cell.html
+
+
+def test_an_answer_becomes_json_after_one_more_try(kernel, answering):
+    answering("我不会", '{"a": 1}')
+    cell = kernel.run("%%qfchat -f json -o reply\n给我 JSON")
+    assert cell.status == "ok"
+    assert kernel.value("reply.value") == "{'a': 1}"
+
+
+def test_an_answer_that_stays_unreadable_is_shown_and_is_an_error(kernel, answering):
+    answering("我不会", "还是不会")
+    cell = kernel.run("%%qfchat -f json -o reply\n给我 JSON")
+    assert cell.status == "error"
+    assert "还是不会" in cell.html
+    assert "not json" in cell.text
+    assert kernel.value("reply.text") == "'还是不会'"
+
+
+def test_an_answer_is_validated_by_a_model_of_the_notebook(kernel, answering):
+    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int")
+    answering('{"title": "红楼梦", "year": "many"}', '{"title": "红楼梦", "year": 1791}')
+    assert kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦").status == "ok"
+    assert kernel.value("reply.value") == "Book(title='红楼梦', year=1791)"
+    assert "'Nobody' is no pydantic model" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
+    assert "it is one of markdown" in kernel.run("%%qfchat -f html\nx").text
+
+
+def test_code_goes_into_the_next_cell(kernel, answering):
+    answering("这样写：\n```python\nprint(1 + 1)\n```\n好了")
+    cell = kernel.start("%%qfchat -f code --next-cell -o reply\n写代码")
+    kernel.wait(cell)
+    reply = kernel.client.get_shell_msg(timeout=5)
+    while reply["parent_header"].get("msg_id") != cell.id:
+        reply = kernel.client.get_shell_msg(timeout=5)
+    assert [part["text"] for part in reply["content"]["payload"]] == ["print(1 + 1)"]
+    assert kernel.value("reply.value") == "'print(1 + 1)'"
+
+
+def test_sessions_are_listed_undone_forked_and_written(kernel, tmp_path):
+    kernel.run("%%qfchat --session trip --reset\n第一句")
+    kernel.run("%%qfchat --session trip\n第二句")
+    kernel.run("frame = %qfchat history trip")
+    assert kernel.value("list(frame['role'])") == "['user', 'assistant', 'user', 'assistant']"
+    assert "2 turns" in kernel.run("%qfchat undo trip").text
+    assert "from trip" in kernel.run("%qfchat fork trip other").text
+    assert "there is no session 'nowhere'" in kernel.run("%qfchat history nowhere").text
+    kernel.run(f"%qfchat export trip {tmp_path / 'trip.jsonl'}")
+    assert json.loads((tmp_path / "trip.jsonl").read_text(encoding="utf-8"))["prompt"] == "第一句"
+    assert ".json" in kernel.run(f"%qfchat export trip {tmp_path / 'trip.exe'}").text
+    assert "forgotten" in kernel.run("%qfchat forget other").text
+
+
+def test_an_interrupted_answer_does_not_enter_the_session(kernel, fault):
+    kernel.run("%%qfchat --session calm --reset\n第一句")
+    fault("chat.v2", "cut", after=2)
+    assert kernel.run("%%qfchat --session calm\n第二句").status == "error"
+    kernel.run("frame = %qfchat history calm")
+    assert kernel.value("len(frame)") == "2"
+
+
+def test_variables_are_put_in_only_when_asked_and_only_once(kernel):
+    kernel.run("who = '{{secret}} 王'\nsecret = 'no'")
+    kernel.run("%%qfchat --expand --session e --reset\n我是{{ who }}，{x}")
+    kernel.run("frame = %qfchat history e")
+    assert kernel.value("frame['content'][0]") == repr("我是{{secret}} 王，{x}")
+    assert "no variable 'nobody'" in kernel.run("%%qfchat --expand\n{{nobody}}").text
+
+
+def test_pictures_are_attached(kernel, tmp_path):
+    kernel.run("%%qfimage --size 768x768 --seed 1 -o picture\n夜晚的山")
+    path = tmp_path / "夜.png"
+    kernel.run(f"open({str(path)!r}, 'wb').write(picture.images[0])")
+    cell = kernel.run(f"%%qfchat --image {path}\n图里有什么")
+    assert "768×768" in cell.text
+    assert "there is no such file" in kernel.run("%%qfchat --image nowhere.png\n图").text
+
+
+def test_pictures_are_saved_with_what_made_them(kernel, tmp_path):
+    from PIL import Image
+
+    cell = kernel.run(f"%%qfimage --size 768x768 --seed 7 --save {tmp_path}\n山 <b>")
+    assert "已保存" in cell.html
+    (path,) = tmp_path.glob("*.png")
+    with Image.open(path) as image:
+        assert {key: image.text[key] for key in ("prompt", "seed", "size")} == {
+            "prompt": "山 <b>",
+            "seed": "7",
+            "size": "768x768",
+        }
+
+
+def test_the_last_exception_is_explained_without_secrets(kernel):
+    kernel.run("from qfnb import config; config.get_config().app_id = 'x'")
+    kernel.run("key = 'bce-v3/ALTAK-canary/0123456789abcdef'\n1 / 0")
+    cell = kernel.run("%qfchat --explain --session why --reset")
+    assert cell.status == "ok"
+    kernel.run("frame = %qfchat history why")
+    asked = kernel.value("frame['content'][0]")
+    assert "ZeroDivisionError" in asked
+    assert "0123456789abcdef" not in asked
+
+
+def test_an_alias_stands_for_a_model(kernel):
+    kernel.run("%qfchat alias fast ernie-speed-8k")
+    assert "ernie-speed-8k" in kernel.run("%%qfchat -m fast\n你是谁").html
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("%%qfchat -m ERNIE-4.0-T", "ERNIE-4.0-Turbo-8K"),
+        ("%%qfchat -m ernie-speed-8k,ERNIE-Sp", "ernie-speed-8k,ERNIE-Speed-8K"),
+        ("%%qfchat --ses", "--session"),
+        ("%%qfchat --session tr", "trip"),
+        ("%%qfchat -f js", "json"),
+        ("%qfchat undo tr", "trip"),
+        ("%qftrain sta", "start"),
+        ("%%qfimage --si", "--size"),
+    ],
+)
+def test_tab_completes(kernel, line, wanted):
+    kernel.run("%%qfchat --session trip\n你好")
+    message = kernel.client.complete(line, len(line))
+    reply = kernel.client.get_shell_msg(timeout=10)
+    while reply["parent_header"].get("msg_id") != message:
+        reply = kernel.client.get_shell_msg(timeout=10)
+    content = reply["content"]
+    offered = [line[: content["cursor_start"]] + match for match in content["matches"]]
+    assert any(full.endswith(wanted) for full in offered), content["matches"][:5]
