@@ -104,7 +104,11 @@ def _chinese() -> Iterator[None]:
     """Draw with a Chinese font where there is one; a missing glyph is a box, and `font_hint` says so."""
     from matplotlib import rc_context  # noqa: PLC0415
 
-    style: Any = {"font.family": [*_families(), "DejaVu Sans"], "axes.unicode_minus": False}
+    style: Any = {
+        "font.family": [*_families(), "DejaVu Sans"],
+        "axes.unicode_minus": False,
+        "text.parse_math": False,
+    }
     with rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         yield

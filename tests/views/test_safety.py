@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.attacks import ATTACKS
 
 from qfnb.views import markdown
 from qfnb.views.safety import escape, plain
@@ -15,34 +16,6 @@ ALLOWED = {
     "hr", "br", "table", "thead", "tbody", "tr", "th", "td", "s",
 }  # fmt: skip
 ATTRIBUTES = {"href", "target", "rel", "title", "class", "style", "start"}
-
-ATTACKS = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt:alert(1))",
-    "[x](&#106;avascript:alert(1))",
-    "[x](java\nscript:alert(1))",
-    "[x](data:text/html;base64,PHNjcmlwdD4=)",
-    "[x](vbscript:x)",
-    "[x](file:///etc/passwd)",
-    "![x](https://evil.example/track.png)",
-    '![x](x" onerror="alert(1))',
-    '[x](https://a.example "t" onmouseover=alert(1))',
-    "<a href='javascript:x'>y</a>",
-    "<svg/onload=alert(1)>",
-    "<iframe src=//evil.example>",
-    "<style>*{display:none}</style>",
-    "```html\n<script>alert(1)</script>\n```",
-    "`<b onclick=x>`",
-    '```"><img src=x onerror=alert(1)>\nx\n```',
-    "| a |\n|---|\n| <img src=x onerror=y> |",
-    "<!-- --><script>x</script>",
-    "&lt;script&gt;",
-    "[a]: javascript:alert(1)\n\n[a]",
-    "<https://ok.example> <javascript:alert(1)>",
-    "\x1b]8;;javascript:x\x07y",
-]
 
 
 class Strict(HTMLParser):

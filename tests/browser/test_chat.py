@@ -1,0 +1,160 @@
+"""`%%qfchat` in JupyterLab: Stop inside the cell, several models, tables, completion, and what is there afterwards."""
+
+import json
+
+import pytest
+from support.attacks import ATTACKS
+from support.labs import Notebook
+
+pytestmark = pytest.mark.browser
+
+
+def test_stop_works_inside_the_running_cell(page, lab, fault):
+    fault("chat.v2", "stall", after=12)
+    notebook = Notebook(
+        page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7")
+    )
+    notebook.run_all()
+    answer = notebook.output(1)
+    answer.get_by_text("我是 qfnb").wait_for(timeout=20_000)
+    assert notebook.prompt(1) == "[*]:"
+    notebook.shot("chat-stop-before", at=answer)
+    answer.get_by_role("button", name="Stop").click()
+    answer.get_by_text("已中断，以上为").wait_for(timeout=3_000)
+    notebook.idle(10)
+    assert notebook.output(2).inner_text().endswith("42")
+    assert answer.get_by_role("button").count() == 0
+
+
+CELLS = (
+    "%load_ext qfnb",
+    "%%qfchat -m ernie-speed-8k,ERNIE-4.0-8K,no-such-model\n你是谁",
+    "%%qfchat --session tour\n你是谁",
+    "%qfchat history tour",
+    (
+        "from qfnb import ChatCompletion\nfrom qfnb.resources.reply import ChatResponse\n"
+        "async def said(self, messages, stream=False, **given):\n"
+        "    async def pieces():\n"
+        '        yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, dict)\n'
+        "    return pieces()\n"
+        "asked, ChatCompletion.ado = ChatCompletion.ado, said"
+    ),
+    "%%qfchat -f df -o reply\n列出一本名著",
+    "ChatCompletion.ado = asked",
+    "%%qfimage -n 2 --size 768x768 --seed 3\n月亮和山",
+)
+
+
+def check(notebook):
+    compared = notebook.output(1)
+    assert compared.locator("table").first.locator("th").all_inner_texts() == [
+        "ernie-speed-8k",
+        "ERNIE-4.0-8K",
+        "no-such-model",
+    ]
+    assert compared.inner_text().count("不是文心一言") == 2
+    assert "✘" in compared.inner_text()
+    assert "assistant" in notebook.output(3).inner_text()
+    assert "曹雪芹" in notebook.output(5).inner_text()
+    assert notebook.output(7).locator("img[alt='月亮和山']").count() == 2
+    assert "Error displaying widget" not in notebook.page.locator(".jp-Notebook").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_comparing_and_tables_are_there_and_still_there_when_opened_again(page, lab, theme):
+    lab.theme(f"JupyterLab {theme}")
+    name = lab.write(f"compare-{theme.lower()}.ipynb", *CELLS)
+    notebook = Notebook(page, lab, name)
+    notebook.run_all()
+    notebook.idle(60)
+    check(notebook)
+    notebook.shot(f"compare-{theme.lower()}")
+    notebook.save()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    again = Notebook(page, lab, name)
+    again.menu("Kernel", "Restart Kernel…")
+    page.click('.jp-Dialog button:has-text("Restart")')
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+    check(again)
+
+
+def test_tab_completes_models_and_sessions(page, lab):
+    notebook = Notebook(page, lab, lab.write("complete.ipynb", "%load_ext qfnb", "%%qfchat -m ERNIE-4.0-T"))
+    notebook.cell(0).click()
+    page.keyboard.press("Control+Enter")
+    notebook.idle(20)
+    notebook.cell(1).locator(".cm-content").click()
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    page.locator(".jp-Completer-item, .jp-Completer-match").first.wait_for(timeout=10_000)
+    shown = page.locator(".jp-Completer-list").inner_text()
+    assert "ERNIE-4.0-Turbo-8K" in shown
+    notebook.shot("completion", at=notebook.cell(1))
+
+
+SINKS = """\
+import json
+from qfnb import Dataset, QianfanError
+from qfnb.evaluation.report import EvaluationResult, Sample
+from qfnb.resources.reply import ChatResponse
+from qfnb.resources.text2image import Text2Image
+from qfnb.trainer.progress import Stage, TrainingProgress
+from qfnb.views import chat, compare, evaluation, image, stopping, training
+from qfnb.views.display import publish
+from IPython.display import display
+attacks = json.loads(ATTACKS)
+"""
+
+EACH = (
+    "for a in attacks: display(ChatResponse({'result': a, 'id': a, 'model': a}, dict))",
+    ("for a in attacks:\n    x = chat.Answer(a, text=a, reasoning=a, error=a, request_id=a)\n"
+    "    publish(compare.bundle((x, chat.Answer(a + '2', text=a + ' other', state='done'))))"),
+    ("for a in attacks:\n    box = stopping.widget(lambda: None, tooltip=a)\n"
+    "    stopping.draw(box, chat.html(chat.Answer(a, text=a)))\n    display(box)"),
+    "for a in attacks: display(Dataset([{'prompt': a, 'response': a}], name=a))",
+    ("for a in attacks: publish(training.bundle(TrainingProgress(a, (Stage('train'),), task_id='t', error=a, message=a,"
+    " metrics={a: a}, model_id=a, service_endpoint=a)))"),
+    ("s = tuple(Sample(m, i, a, a, a, {'m': float(m == 'b')}) for m in 'ab' for i, a in enumerate(attacks))\n"
+    "display(EvaluationResult(s, ('a', 'b'), ('m',)))"),
+    "import pandas as pd\ndisplay(pd.DataFrame({'text': attacks}))",
+    "reply = Text2Image().do('山', size='768x768')\nfor a in attacks[:6]:\n    reply.prompt = a\n    display(reply)",
+    "for a in attacks:\n    publish(evaluation.bundle(EvaluationResult((Sample(a, 0, a, a, a, {'m': 1.0}),), (a,), ('m',))))",
+)  # fmt: skip
+
+
+@pytest.mark.timeout(180)
+def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
+    first = SINKS.replace("json.loads(ATTACKS)", f"json.loads({json.dumps(ATTACKS)!r})")
+    errors = [f"raise QianfanError(attacks[{number}])" for number in range(len(ATTACKS))]
+    notebook = Notebook(page, lab, lab.write("attacks.ipynb", "%load_ext qfnb", first, *EACH, *errors))
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for number in range(2 + len(EACH) + len(errors)):
+        notebook.cell(number).click()
+        page.keyboard.press("Control+Enter")
+        notebook.idle(60)
+    for number in range(2 + len(EACH)):
+        assert "Traceback" not in notebook.output(number).inner_text()
+    page.evaluate(
+        "() => document.querySelectorAll('.jp-OutputArea a').forEach(a => "
+        "{ if (!/^(https?|mailto):/.test(a.href)) a.click() })"
+    )
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => window.__hit") is None
+    assert page.evaluate("() => getComputedStyle(document.body).display") != "none"
+    assert not [url for url in asked if "evil.invalid" in url]
+    area = ".jp-OutputArea-output"
+    for selector in (
+        "script",
+        "iframe",
+        "form",
+        "style",
+        "[onerror]",
+        "[onload]",
+        "[data-commandlinker-command]",
+    ):
+        assert page.locator(f"{area} {selector}").count() == 0, selector
+    links = page.locator(f"{area} a").evaluate_all("all => all.map(a => a.getAttribute('href') || '')")
+    assert not [
+        link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))
+    ]
