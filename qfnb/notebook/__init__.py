@@ -31,6 +31,7 @@ def load(shell: Any) -> None:
 def unload(shell: Any) -> None:
     """Take everything away again."""
     values.unregister(shell.display_formatter)
+    completing.unregister(shell)
     if awaiting.transform in shell.input_transformers_post:
         shell.input_transformers_post.remove(awaiting.transform)
     for table in shell.magics_manager.magics.values():

@@ -81,10 +81,8 @@ class Asked:
 
     def __init__(self, question: Question, stop: Callable[[], None]) -> None:
         self.question = question
-        form = question.format.name if question.format.name in {"text", "code"} else "markdown"
-        if question.format.json_mode:
-            form = "code"
-        self.runs = [Run(Answer(label, form=form), ask) for label, ask in question.models]  # type: ignore[arg-type]
+        form = question.format.form
+        self.runs = [Run(Answer(label, form=form), ask) for label, ask in question.models]
         self.live: Live = chat.live(self._state(), stop) if self._alone else compare.live(self._state(), stop)
         self.value: Any = None
         self._unread: ValueError | None = None

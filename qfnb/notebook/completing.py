@@ -5,18 +5,36 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+
 from ..resources.models import names
 from . import aliases, formats
 from .arguments import Parser, variables
 
-MAGICS = ("qfchat", "qfimage", "qftrain")
+IDENTIFIER = "qfnb"
 
 
 def register(shell: Any) -> None:
-    """Hook into the shell's completer."""
-    for magic in MAGICS:
-        for prefix in ("%", "%%"):
-            shell.set_hook("complete_command", _complete, str_key=f"{prefix}{magic}")
+    """Add ours to the shell's matchers; where it has something, Python's own names are not offered."""
+    unregister(shell)
+
+    @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
+    def matcher(context: CompletionContext) -> Any:
+        lines = context.full_text.split("\n")
+        line = lines[context.cursor_line][: context.cursor_position]
+        ours = re.match(r"\s*%{1,2}(qfchat|qfimage|qftrain)\s", line)
+        found = candidates(shell, line) if ours else []
+        word = "" if line.endswith(" ") else line.split()[-1] if line.split() else ""
+        completions = [SimpleCompletion(text=text, type="qfnb") for text in found]
+        return {"completions": completions, "suppress": bool(found), "matched_fragment": word}
+
+    shell.Completer.custom_matchers.append(matcher)
+
+
+def unregister(shell: Any) -> None:
+    """Take it away again."""
+    known = shell.Completer.custom_matchers
+    known[:] = [matcher for matcher in known if getattr(matcher, "matcher_identifier", "") != IDENTIFIER]
 
 
 def candidates(shell: Any, line: str) -> list[str]:
@@ -29,10 +47,6 @@ def candidates(shell: Any, line: str) -> list[str]:
     found = _values(shell, option, magic.group(1) if magic else "")
     head, comma, last = word.rpartition(",")
     return [f"{head}{comma}{value}" for value in found if value.lower().startswith(last.lower())]
-
-
-def _complete(shell: Any, event: Any) -> list[str]:
-    return candidates(shell, event.text_until_cursor)
 
 
 def _flags(magic: str) -> list[str]:

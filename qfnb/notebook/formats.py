@@ -7,9 +7,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from ..views.chat import Form
 
 NAMES = ("markdown", "text", "code", "json", "df", "image")
 _FENCE = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
@@ -27,6 +30,7 @@ class Format:
         instruction: what is added to the persona, "" for nothing.
         json_mode: ask the platform for JSON.
         read: makes the value of a text; raises ValueError when it cannot.
+        form: how the text is shown.
         again: ask once more when it cannot be read.
     """
 
@@ -34,6 +38,7 @@ class Format:
     instruction: str = ""
     json_mode: bool = False
     read: Callable[[str], Any] = str
+    form: Form = "code"
     again: bool = False
 
 
@@ -46,12 +51,12 @@ def format_of(name: str, variables: Mapping[str, Any]) -> Format:
     if name.startswith("pydantic:"):
         return _pydantic(name, variables)
     known = {
-        "markdown": Format("markdown"),
-        "text": Format("text"),
+        "markdown": Format("markdown", form="markdown"),
+        "text": Format("text", form="text"),
         "image": Format("image"),
         "code": Format("code", read=code),
         "json": Format("json", ASK_JSON, json_mode=True, read=read_json, again=True),
-        "df": Format("df", ASK_ROWS, read=read_frame, again=True),
+        "df": Format("df", ASK_ROWS, read=read_frame, form="folded", again=True),
     }
     if name not in known:
         raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(NAMES)} or pydantic:NAME")

@@ -12,7 +12,7 @@ from .display import Bundle, Live
 from .markdown import render
 from .safety import escape, plain
 
-Form = Literal["markdown", "text", "code"]
+Form = Literal["markdown", "text", "code", "folded"]
 State = Literal["waiting", "streaming", "done", "interrupted", "failed"]
 
 SANDBOX = "本地沙盒 sandbox"
@@ -81,6 +81,8 @@ def money(cost: float | None) -> str:
 
 def note(answer: Answer) -> str:
     """Return the line that says how an unfinished answer ended, "" for a finished one."""
+    if answer.state == "failed" and not answer.text:
+        return ""
     return {
         "waiting": "… 等待回答 / waiting",
         "streaming": "… 正在回答 / answering",
@@ -132,5 +134,8 @@ def live(answer: Answer, stop: Callable[[], None]) -> Live:
 def _body(answer: Answer) -> str:
     if answer.form == "markdown":
         return render(answer.text)
+    if answer.form == "folded":
+        whole = f'<pre style="white-space:pre-wrap">{escape(answer.text)}</pre>'
+        return f"<details><summary>原文 the answer as it came</summary>{whole}</details>"
     inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
     return f'<pre style="white-space:pre-wrap">{inner}</pre>'
