@@ -41,7 +41,7 @@ class _Conversation:
                 messages=self._with_system(), stream=self.stream, model=model, **rest
             )
             return Route(wire.CHAT_V2, record, model)
-        record = wire.ChatRequest(messages=self.messages, stream=self.stream, **self.options)
+        record = wire.ChatRequest(messages=self.messages, stream=self.stream, **_for_v1(self.options))
         return Route(wire.CHAT_V1, record, self.endpoint or catalog.path_segment("chat", name))
 
     def _with_system(self) -> list[wire.Message]:
@@ -187,3 +187,10 @@ class ChatCompletion(Asking[ChatResponse]):
             partial(made, ChatResponse),
             limits,
         )
+
+
+def _for_v1(options_: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as v1 has them: it names a format where v2 describes it."""
+    wanted = options_.get("response_format")
+    named = {"response_format": wanted.get("type")} if isinstance(wanted, Mapping) else {}
+    return {**options_, **named}

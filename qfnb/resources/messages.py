@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from ..errors import InvalidArgumentError
 from ..wire import chat as wire
+
+if TYPE_CHECKING:
+    from .reply import ToolCall
 
 Turn = Mapping[str, Any]
 
@@ -34,8 +38,21 @@ class Messages:
         elif "role" in message:
             self._turns.append(dict(message))
         else:
-            body = message.get("body", message)
-            self._turns.append({"role": role or "assistant", "content": wire.text_of(body)})
+            turn = wire.turn_of(message.get("body", message))
+            self._turns.append({**turn, "role": role or "assistant"})
+
+    def append_result(self, call: ToolCall, result: Any) -> None:
+        """Add what a function returned, after the reply that wanted it called.
+
+        Args:
+            call: one of the reply's `tool_calls`.
+            result: text, or anything that JSON can hold.
+        """
+        content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        if call.id:
+            self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})
+        else:
+            self._turns.append({"role": "function", "name": call.name, "content": content})
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._turns)

@@ -153,15 +153,15 @@ class Client:
         self, call: _Call, take: Callable[[httpx.Response], Awaitable[T]]
     ) -> tuple[httpx.Response, T]:
         """Send until `take` accepts the answer; return the answer and what was taken from it."""
-        attempt, renewed = 0, False
+        attempt, renewed, url = 0, False, self.platform.address(call.endpoint, call.path)
         while True:
             attempt += 1
             generation = self._generation(call.endpoint)
             try:
-                answer = await self._post(call)
+                answer = await self._post(call, url)
                 taken = await take(answer)
             except (errors.QianfanError, httpx.TransportError) as error:
-                typed = self._typed(error, self.platform.url(call.endpoint.plane))
+                typed = self._typed(error, url)
                 if not renewed and self._renew(call.endpoint, typed, generation):
                     renewed, attempt = True, attempt - 1
                     continue
@@ -172,9 +172,8 @@ class Client:
                 self._budget.earn()
                 return answer, taken
 
-    async def _post(self, call: _Call) -> httpx.Response:
+    async def _post(self, call: _Call, url: str) -> httpx.Response:
         endpoint, now = call.endpoint, call.now
-        url = self.platform.address(endpoint, call.path)
         request = httpx.Request(
             endpoint.method,
             url,

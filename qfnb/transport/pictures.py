@@ -30,7 +30,7 @@ async def fetch(url: str, now: Settings, *, trusted_host: str) -> bytes:
         UnexpectedContent: the address or what is there is not what a picture's can be.
         ConnectionFailed: it cannot be fetched.
     """
-    if urlsplit(url).netloc != trusted_host:
+    if not trusted_host or urlsplit(url).netloc != trusted_host:
         await _refuse_private(url)
     try:
         async with asyncio.timeout(now.llm_api_retry_timeout):

@@ -100,6 +100,16 @@ def reasoning_of(body: Mapping[str, Any]) -> str:
     return str(answer.get("reasoning_content") or answer.get("reasoning") or "")
 
 
+def turn_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a reply as the turn of a conversation, with the functions that it wants called."""
+    turn: dict[str, Any] = {"role": "assistant", "content": text_of(body)}
+    if calls := _answer(body).get("tool_calls"):
+        turn["tool_calls"] = calls
+    if body.get("function_call"):
+        turn["function_call"] = body["function_call"]
+    return turn
+
+
 def calls_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the functions that an answer wants called, each with name, arguments (as written) and id."""
     found = [
