@@ -46,6 +46,8 @@ class Platform:
     def url(self, plane: Plane) -> str:
         """Return the base address of a plane, without a slash at the end."""
         own = {"v1": self.base_url, "oauth": self.base_url, "iam": self.iam_url}
+        if self.openai:
+            return self.openai.rstrip("/")
         return own.get(plane, self.console_url).rstrip("/")
 
     def address(self, endpoint: Endpoint[Any, Any], path: Mapping[str, str]) -> str:
