@@ -66,7 +66,8 @@ class Parser(argparse.ArgumentParser):
         return action is not None and action.nargs is None and "=" not in word
 
     def _usage(self) -> str:
-        return " ".join(self.format_usage().split())
+        whole = " ".join(self.format_usage().split())
+        return whole if len(whole) <= 100 else f"usage: {self.prog} [options]"
 
 
 def name(text: str) -> str:

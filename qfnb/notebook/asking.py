@@ -95,11 +95,7 @@ class Asked:
             await self._read(self.runs[0])
 
     def end(self, *, interrupted: bool = False) -> list[ChatResponse | None]:
-        """Show the last state and return the replies.
-
-        Raises:
-            QianfanError: the only model failed, or all did.
-        """
+        """Show the last state and return the replies; `raise_if_failed` says what went wrong."""
         for run in self.runs:
             if run.answer.state in {"waiting", "streaming"}:
                 run.end("interrupted")

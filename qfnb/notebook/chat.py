@@ -143,6 +143,8 @@ class ChatMagics(Magics):
         models = self._models(options)
         if len(models) > 1 and options.session:
             PARSER.error("--session remembers one conversation: it cannot go with several models")
+        if len(models) > 1 and wanted.again:
+            PARSER.error(f"-f {wanted.name} reads one answer: it cannot go with several models")
         persona = "\n".join(part for part in (options.system, wanted.instruction) if part)
         given: dict[str, Any] = {"system": persona or None, "temperature": options.temperature}
         given = {key: value for key, value in given.items() if value is not None}

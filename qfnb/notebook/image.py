@@ -13,6 +13,7 @@ from .arguments import Parser, document, endpoint, keep, name
 
 if TYPE_CHECKING:
     from ..resources.text2image import ImageResponse
+    from ..views.display import Live
 
 PARSER = Parser(
     "%%qfimage",
@@ -75,13 +76,19 @@ class ImageMagics(Magics):
                 live.discard()
                 raise found[0]
             else:
-                live.finish(image.Drawing(prompt, found[0], "done", self._saved(options, found[0])))
-                self._kept(options, found[0])
+                self._end(options, live, self._kept(options, found[0]))
 
         return awaiting.finish(work(), job, end, "已中断 / interrupted", awaited=options.awaited)
 
-    def _saved(self, options: argparse.Namespace, reply: ImageResponse) -> tuple[str, ...]:
-        return tuple(map(str, reply.save(options.save))) if options.save else ()
+    def _end(self, options: argparse.Namespace, live: Live, reply: ImageResponse) -> None:
+        """Show the pictures, whether or not they can be saved."""
+        from ..views import image  # noqa: PLC0415
+
+        saved: tuple[str, ...] = ()
+        try:
+            saved = tuple(map(str, reply.save(options.save))) if options.save else ()
+        finally:
+            live.finish(image.Drawing(reply.prompt, reply, "done", saved))
 
     def _kept(self, options: argparse.Namespace, reply: ImageResponse) -> ImageResponse:
         if options.out:

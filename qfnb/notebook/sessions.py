@@ -68,9 +68,15 @@ class Sessions:
         return getattr(self, f"_{verb}")(*arguments)
 
     def understands(self, words: list[str]) -> bool:
-        """Tell whether a line is a verb with its arguments, and not a question."""
+        """Tell whether a line is a verb with its arguments, and not a question.
+
+        Raises:
+            InvalidArgumentError: it is a verb that lacks its arguments.
+        """
         counts = {"history": (0, 1), "sessions": (0, 0), "undo": (1, 1), "fork": (2, 2), "export": (2, 2)}
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
+        if len(words) == 1 and words[0] in VERBS and low > 0:
+            raise InvalidArgumentError(f"usage: %qfchat {VERBS[words[0]]}")
         return low <= len(words) - 1 <= high
 
     def _history(self, name: str | None = None) -> pd.DataFrame:

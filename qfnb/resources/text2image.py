@@ -51,11 +51,19 @@ class ImageResponse(Reply[wire.ImageReply]):
 
         Returns:
             The paths, in order; a file that is there is never overwritten.
+
+        Raises:
+            InvalidArgumentError: the folder cannot be written.
         """
         target = Path(folder).expanduser()
-        target.mkdir(parents=True, exist_ok=True)
         stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
-        return [self._write(target, stem, index) for index in range(len(self.images))]
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            return [self._write(target, stem, index) for index in range(len(self.images))]
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{target}: pictures cannot be written there: {error.strerror}"
+            ) from None
 
     def seeds(self) -> list[int | None]:
         """Return each picture's seed, None where it is not known."""

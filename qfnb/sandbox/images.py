@@ -28,6 +28,8 @@ _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale":
 @emulates(wire.TEXT2IMAGE_V1)
 async def draw(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
+    if catalog.find("text2image", call.path["model"]) is None:
+        raise refuse("v1", 3, "Unsupported openapi method")
     _check(call, body)
     drawn = await _drawn(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
     data = [

@@ -29,6 +29,7 @@ def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
     """Answer `/chat/<endpoint>`."""
     check_options(call, body.model_extra or {})
     check_talk(call, body.messages)
+    _check_length(call, call.path["model"], body.messages)
     if any(message.role == "system" for message in body.messages):
         raise refuse_call(call, "invalid role in message: system is an option of its own here")
     if not len(body.messages) % 2:
@@ -49,6 +50,7 @@ def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
     extra = body.model_extra or {}
     check_options(call, extra)
     check_talk(call, body.messages)
+    _check_length(call, body.model, body.messages)
     model = model_at(call, body.model)
     offered = [
         tool.get("function") or {} for tool in extra.get("tools") or () if tool.get("type") == "function"
@@ -110,6 +112,16 @@ def check_talk(call: Call, messages: Sequence[wire.Message]) -> None:
     talk = [message for message in messages if message.role != "system"]
     if not talk or talk[-1].role not in {"user", "function", "tool"}:
         raise refuse_call(call, "the role of the last message must be user", word="invalid_messages")
+
+
+def _check_length(call: Call, name: str, messages: Sequence[wire.Message]) -> None:
+    """Refuse more characters than a model takes."""
+    row = catalog.find("chat", name)
+    most = row.chars if row else None
+    if most and sum(len(text_of(message.content)) for message in messages) > most:
+        if call.endpoint.plane == "v1":
+            raise refuse("v1", 336007, f"the max input characters is {most}")
+        raise refuse_call(call, f"the max input characters is {most}", word="characters_too_long")
 
 
 def answer_v1(

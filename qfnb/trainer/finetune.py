@@ -183,7 +183,7 @@ class LLMFinetune(Trainer):
         self._listeners: list[Listener] = []
         self._over: threading.Event | None = None  # not Thread.join: an interrupted join calls a thread dead
         stages = tuple(Stage(STAGES[type(action).__name__]) for action in actions)
-        self._progress = TrainingProgress(self.train_type, stages)
+        self._progress = TrainingProgress(self.train_type or "fine-tuning", stages)
         self.ppls[0].register_event_handler(_Fan(self._receive))
 
     def _receive(self, event: Event) -> None:

@@ -239,3 +239,29 @@ def test_tab_completes(kernel, line, wanted):
     content = reply["content"]
     offered = [line[: content["cursor_start"]] + match for match in content["matches"]]
     assert any(full.endswith(wanted) for full in offered), content["matches"][:5]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("%qfchat undo", "usage: %qfchat undo SESSION"),
+        ("%%qfchat -m a,b -f json\nx", "-f json reads one answer"),
+        ("%%qfchat -m a,b --session s\nx", "--session remembers one conversation"),
+        ("%%qfchat\n" + "很长" * 20_000, "the max input characters is 11200"),
+        ("%%qfimage -m no-such\n猫", "Unsupported openapi method"),
+        ("%qfchat alias a,b c", "a name has no comma"),
+    ],
+)
+def test_mistakes_are_said_in_a_few_words(kernel, code, words):
+    cell = kernel.run(code)
+    assert cell.status == "error"
+    assert words in cell.text
+    assert len(cell.text) < 400
+
+
+def test_pictures_that_cannot_be_saved_are_shown_all_the_same(kernel):
+    cell = kernel.run("%%qfimage --size 768x768 --save /proc/nowhere -o kept\n山")
+    assert cell.status == "error"
+    assert "cannot be written there" in cell.text
+    assert "data:image/png" in cell.html
+    assert kernel.value("len(kept.images)") == "1"
