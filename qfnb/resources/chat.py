@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Unpack, overload
 
+from ..errors import InvalidArgumentError
 from ..transport import portal
 from ..transport.client import Limits
 from ..wire import catalog
@@ -41,7 +42,8 @@ class _Conversation:
                 messages=self._with_system(), stream=self.stream, model=model, **rest
             )
             return Route(wire.CHAT_V2, record, model)
-        record = wire.ChatRequest(messages=self.messages, stream=self.stream, **_for_v1(self.options))
+        messages, given = _for_v1(self.messages, self.options)
+        record = wire.ChatRequest(messages=messages, stream=self.stream, **given)
         return Route(wire.CHAT_V1, record, self.endpoint or catalog.path_segment("chat", name))
 
     def _with_system(self) -> list[wire.Message]:
@@ -189,8 +191,25 @@ class ChatCompletion(Asking[ChatResponse]):
         )
 
 
-def _for_v1(options_: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as v1 has them: it names a format where v2 describes it."""
-    wanted = options_.get("response_format")
-    named = {"response_format": wanted.get("type")} if isinstance(wanted, Mapping) else {}
-    return {**options_, **named}
+def _for_v1(
+    messages: list[wire.Message], options_: Mapping[str, Any]
+) -> tuple[list[wire.Message], dict[str, Any]]:
+    """Return conversation and options as v1 has them: the persona is an option, roles take turns.
+
+    Raises:
+        InvalidArgumentError: a turn is in a place that v1 does not have.
+    """
+    given, first = dict(options_), messages[0]
+    if isinstance(given.get("response_format"), Mapping):
+        given["response_format"] = given["response_format"].get("type")
+    if first.role == "system":
+        given.setdefault("system", first.content)
+        messages = messages[1:]
+    for place, message in enumerate(messages):
+        if (message.role == "assistant") != bool(place % 2) or message.role in {"system", "tool"}:
+            wanted = "assistant" if place % 2 else "user (or function)"
+            raise InvalidArgumentError(
+                f"messages: turn {place + 1} is {message.role!r}, v1 wants {wanted} there: "
+                "user and assistant take turns (须交替出现)"
+            )
+    return messages, given

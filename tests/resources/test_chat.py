@@ -170,3 +170,27 @@ def test_the_persona_is_a_message_in_v2_and_an_option_in_v1(scripted):
 def test_no_key_shows_in_a_repr(sandbox):
     config.get_config().api_key = "bce-v3/ALTAK-canary/0123456789"
     assert "canary" not in repr(config.get_config()) + repr(qfnb.ChatCompletion(api_key="canary"))
+
+
+USER, ASSISTANT, SYSTEM = ({"role": role, "content": "x"} for role in ("user", "assistant", "system"))
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([USER, USER, USER], "turn 2 is 'user', v1 wants assistant there"),
+        ([ASSISTANT, USER], "turn 1 is 'assistant'"),
+        ([USER, SYSTEM, USER], "turn 2 is 'system'"),
+    ],
+)
+def test_v1_wants_user_and_assistant_in_turns(scripted, messages, words):
+    server = scripted([http_answer(b"{}")])
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        ChatCompletion(version=1, access_key="a", secret_key="b").do(messages)
+    assert words in str(caught.value)
+    assert not server.requests
+
+
+def test_a_persona_as_the_first_message_works_on_both_versions(sandbox):
+    talk = [{"role": "system", "content": "你是猫"}, *SAY]
+    assert ChatCompletion(version=1).do(talk).text == ChatCompletion(version=2).do(talk).text
