@@ -26,7 +26,6 @@ from . import (  # noqa: F401 - they register handlers
     inference,
     models,
     plugins,
-    seeing,
     services,
     texts,
 )

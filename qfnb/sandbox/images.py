@@ -1,9 +1,10 @@
-"""Text to image: a drawing program, which says on each picture what it is and what it understood."""
+"""Text to image and back: a drawing program, which says on each picture what it is and what it understood."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
 import re
 import secrets
 import time
@@ -15,8 +16,10 @@ from starlette.routing import Route
 
 from ..wire import catalog
 from ..wire import image as wire
-from .inference import count_tokens
-from .routing import Call, emulates, refuse, refuse_call
+from ..wire import vision as vision_wire
+from . import seeing
+from .inference import answer_v1, count_tokens, reply_of
+from .routing import Call, Stream, emulates, refuse, refuse_call
 
 if TYPE_CHECKING:
     from .world import World
@@ -61,6 +64,16 @@ async def draw_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
     host = f"{call.world.address.url}/_pictures"
     data = [{"url": f"{host}/{call.world.keep_picture(content)}", "sandbox": mark} for content, mark in drawn]
     return _reply(call, body.prompt, data)
+
+
+@emulates(vision_wire.IMAGE2TEXT_V1)
+def image_to_text(call: Call, body: vision_wire.VisionRequest) -> dict[str, Any] | Stream:
+    """Answer `/image2text/<endpoint>`."""
+    try:
+        said = seeing.described(base64.b64decode(body.image, validate=True))
+    except (binascii.Error, ValueError, OSError):
+        raise refuse_call(call, "image must be base64 of a picture file") from None
+    return answer_v1(call, reply_of(said, kind="picture"), [body.prompt], body.stream)
 
 
 def routes(world: World) -> list[Route]:

@@ -7,9 +7,6 @@ import binascii
 import io
 from typing import Any
 
-from ..wire import vision as wire
-from .routing import Call, Stream, emulates, refuse_call
-
 _NAMES = {
     "黑 black": (20, 20, 20),
     "白 white": (240, 240, 240),
@@ -24,18 +21,6 @@ _NAMES = {
     "棕 brown": (120, 80, 50),
     "粉 pink": (240, 170, 190),
 }
-
-
-@emulates(wire.IMAGE2TEXT_V1)
-def image_to_text(call: Call, body: wire.VisionRequest) -> dict[str, Any] | Stream:
-    """Answer `/image2text/<endpoint>`."""
-    from .inference import answer_v1, reply_of  # noqa: PLC0415 - chat describes pictures too
-
-    try:
-        said = _described(base64.b64decode(body.image, validate=True))
-    except (binascii.Error, ValueError, OSError):
-        raise refuse_call(call, "image must be base64 of a picture file") from None
-    return answer_v1(call, reply_of(said, kind="picture"), [body.prompt], body.stream)
 
 
 def describe(content: Any) -> str:
@@ -54,12 +39,17 @@ def _of_url(url: str) -> str:
             "（本地沙盒）只看得到随消息附上的图片 / the sandbox sees pictures that come with the message only"
         )
     try:
-        return _described(base64.b64decode(encoded, validate=True))
+        return described(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError, OSError):
         return "（本地沙盒）这张图片打不开 / the picture cannot be opened"
 
 
-def _described(content: bytes) -> str:
+def described(content: bytes) -> str:
+    """Return size and main colours of a picture file.
+
+    Raises:
+        OSError: it is none.
+    """
     from PIL import Image  # noqa: PLC0415 - only when there is a picture
 
     with Image.open(io.BytesIO(content)) as image:

@@ -12,7 +12,7 @@ import httpx
 
 from .. import errors
 from ..config import Settings
-from . import http
+from . import http, reading
 
 MOST_BYTES, MOST_PIXELS = 32 * 1024 * 1024, 64_000_000
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
@@ -64,16 +64,10 @@ def check(content: bytes) -> None:
 
 async def _download(url: str, now: Settings) -> bytes:
     connection = http.connection(url, proxy=now.proxy, verify=now.ssl_verification_enabled)
-    parts, size = [], 0
     async with connection.stream("GET", url, follow_redirects=False) as answer:
         if answer.status_code != 200:
             raise errors.UnexpectedContent(f"a picture's address answers with HTTP {answer.status_code}")
-        async for part in answer.aiter_bytes():
-            size += len(part)
-            if size > MOST_BYTES:
-                raise errors.ResponseTooLarge(f"a picture is larger than {MOST_BYTES >> 20} MiB")
-            parts.append(part)
-    return b"".join(parts)
+        return await reading.read(answer, MOST_BYTES)
 
 
 async def _refuse_private(url: str) -> None:

@@ -21,17 +21,17 @@ MAX_REPLY = 64 * 1024 * 1024
 """Bytes a reply may have after decompression."""
 
 
-async def read(answer: httpx.Response) -> bytes:
+async def read(answer: httpx.Response, most: int = MAX_REPLY) -> bytes:
     """Return the whole content.
 
     Raises:
-        ResponseTooLarge: it has more than MAX_REPLY bytes.
+        ResponseTooLarge: it has more than `most` bytes.
     """
     parts, size = [], 0
     async for part in answer.aiter_bytes():
         size += len(part)
-        if size > MAX_REPLY:
-            raise errors.ResponseTooLarge(f"the answer is larger than {MAX_REPLY >> 20} MiB")
+        if size > most:
+            raise errors.ResponseTooLarge(f"the answer is larger than {most >> 20} MiB")
         parts.append(part)
     return b"".join(parts)
 

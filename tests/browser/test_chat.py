@@ -72,9 +72,7 @@ def test_comparing_and_tables_are_there_and_still_there_when_opened_again(page, 
     notebook.save()
     page.set_viewport_size({"width": 1280, "height": 900})
     again = Notebook(page, lab, name)
-    again.menu("Kernel", "Restart Kernel…")
-    page.click('.jp-Dialog button:has-text("Restart")')
-    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+    again.restart()
     check(again)
 
 

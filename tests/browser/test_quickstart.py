@@ -63,9 +63,7 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     lab.theme("JupyterLab Dark")
     page.set_viewport_size({"width": 1280, "height": 900})
     again = Notebook(page, lab, quickstart)
-    again.menu("Kernel", "Restart Kernel…")
-    page.click('.jp-Dialog button:has-text("Restart")')
-    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+    again.restart()
     complete(again)
     again.shot("quickstart-reopened-dark")
 

@@ -77,6 +77,12 @@ class Notebook:
     def interrupt(self) -> None:
         self.menu("Kernel", "Interrupt Kernel")
 
+    def restart(self) -> None:
+        """Restart the kernel, and wait for the new one."""
+        self.menu("Kernel", "Restart Kernel…")
+        self.page.click('.jp-Dialog button:has-text("Restart")')
+        self.page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+
     def cell(self, number: int) -> Locator:
         """Return a code cell."""
         return self.page.locator(".jp-CodeCell").nth(number)
