@@ -45,8 +45,7 @@ class Entry:
     def done(self, reply: ReplyT) -> ReplyT:
         """Take over what a reply says about itself, and name the model on it."""
         reply.model = self.model
-        usage = reply.usage
-        if usage.total_tokens is not None:
+        if (usage := reply.usage).total_tokens is not None:
             self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
             self.cost = reply.cost
         self.request_id = reply.request_id

@@ -25,8 +25,11 @@ class Reply(Response[R]):
     @property
     def usage(self) -> wire.Usage:
         """Tokens counted by the platform; None where it did not say."""
+        raw = self.body.get("usage")
+        if not raw:
+            return wire.Usage()
         try:
-            return wire.Usage.model_validate(self.body.get("usage") or {})
+            return wire.Usage.model_validate(raw)
         except ValidationError:
             return wire.Usage()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import queue
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator
 from typing import Any, Final, TypeVar
@@ -70,12 +71,18 @@ async def hop(coro: Coroutine[Any, Any, T]) -> T:
 
 
 def drain(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-    """Iterate from blocking code over an async iterator that lives on the I/O loop."""
+    """Iterate from blocking code over an async iterator that lives on the I/O loop.
+
+    The iterator runs ahead of a slow consumer; leaving the iteration closes it.
+    """
+    arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    pumping = run(_started(_pump(items, arrived)))
     try:
-        while (item := run(_next(items))) is not _END:
+        while (item := _taken(arrived)) is not _END:
             yield item
+        run(_joined(pumping))
     finally:
-        run(items.aclose())
+        run(_ended(pumping, items))
 
 
 async def hop_each(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
@@ -85,6 +92,39 @@ async def hop_each(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
             yield item
     finally:
         await hop(items.aclose())
+
+
+async def _pump(items: AsyncGenerator[T, None], arrived: queue.SimpleQueue[Any]) -> None:
+    try:
+        async for item in items:
+            arrived.put(item)
+    finally:
+        arrived.put(_END)
+
+
+async def _started(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    return asyncio.ensure_future(work)
+
+
+async def _joined(task: asyncio.Task[T]) -> T:
+    return await task
+
+
+async def _ended(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> None:
+    """Close an iterator that a task may be in the middle of."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # it was raised already, or nobody is left to hear of it
+    await items.aclose()
+
+
+def _taken(arrived: queue.SimpleQueue[Any]) -> Any:
+    while True:
+        try:
+            return arrived.get(timeout=SLICE)
+        except queue.Empty:
+            continue
 
 
 async def _next(items: AsyncIterator[T]) -> T:

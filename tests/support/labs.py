@@ -103,11 +103,19 @@ class Notebook:
             time.sleep(0.05)
 
     def save(self) -> None:
+        """Save, and wait until the whole file is there: the server empties it before it writes."""
         before, end = self.path.stat().st_mtime_ns, time.monotonic() + 20
         self.menu("File", "Save Notebook")
-        while self.path.stat().st_mtime_ns == before:
+        while self.path.stat().st_mtime_ns == before or not self._is_whole():
             assert time.monotonic() < end, "the notebook was not saved"
             time.sleep(0.05)
+
+    def _is_whole(self) -> bool:
+        try:
+            json.loads(self.path.read_text(encoding="utf-8"))
+        except ValueError:
+            return False
+        return True
 
     def shot(self, name: str, at: Locator | None = None) -> None:
         """Take a picture of the window as it is, scrolled to something, or of the whole notebook."""
