@@ -58,6 +58,9 @@ class Settings(BaseModel):
 
     iam_sign_expiration_sec: int = 300
     bearer_token_expired_interval: int = 43200
+    qps_limit: float = 0
+    rpm_limit: float = 0
+    tpm_limit: float = 0
     llm_api_retry_count: int = 3
     llm_api_retry_timeout: float = 600
     console_api_retry_count: int = 3
@@ -68,6 +71,7 @@ class Settings(BaseModel):
     train_status_polling_interval: float = 30
     model_publish_status_polling_interval: float = 30
     deploy_status_polling_interval: float = 30
+    batch_run_status_polling_interval: float = 30
     import_status_polling_interval: float = 2
     release_status_polling_interval: float = 2
     proxy: str = ""
@@ -169,9 +173,27 @@ def get_config() -> Config:
 def settings() -> Settings:
     """Return all settings as they are now.
 
+    They are read anew only when the environment, the .env file or the settings object have changed.
+
     Raises:
         InvalidArgumentError: a variable holds something that its setting cannot be.
     """
+    global _known
+    surroundings = _environment(), dict(_config._overrides)  # noqa: SLF001 - the object is this module's own
+    if _known is None or _known[0] != surroundings or _dotenv_name():
+        _known = surroundings, _read()
+    return _known[1]
+
+
+_known: tuple[Any, Settings] | None = None
+
+
+def _environment() -> dict[Any, Any]:
+    """Return the environment as it is stored: comparing that takes microseconds, decoding it half a call."""
+    return dict(getattr(os.environ, "_data", os.environ))
+
+
+def _read() -> Settings:
     values: dict[str, Any] = {}
     for source in (_dotenv(), os.environ):
         values |= {
@@ -201,9 +223,16 @@ def openai_base_url(now: Settings) -> str:
 
 def credentials(settings_: Settings | None = None) -> Credentials:
     """Return the keys that the settings hold."""
+    global _opened
     now = settings_ or settings()
-    values = {name: getattr(now, name) for name in KEY_NAMES}
-    return Credentials.of({**values, "api_key": _secret(now.api_key) or _secret(now.bearer_token)})
+    if _opened is None or _opened[0] is not now:
+        values = {name: getattr(now, name) for name in KEY_NAMES}
+        keys = Credentials.of({**values, "api_key": _secret(now.api_key) or _secret(now.bearer_token)})
+        _opened = now, keys
+    return _opened[1]
+
+
+_opened: tuple[Settings, Credentials] | None = None
 
 
 def state_dir() -> Path:
@@ -232,8 +261,12 @@ def sources() -> dict[str, str]:
     return found
 
 
+def _dotenv_name() -> str:
+    return os.environ.get(PREFIX + "DOT_ENV_CONFIG_FILE", "")
+
+
 def _dotenv() -> dict[str, str]:
-    name = os.environ.get(PREFIX + "DOT_ENV_CONFIG_FILE", "")
+    name = _dotenv_name()
     if not name:
         return {}
     try:

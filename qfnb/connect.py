@@ -59,9 +59,32 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
         CredentialsError: half of a pair, or a key that cannot be one.
         SandboxError: no key is set and the sandbox cannot start.
     """
+    global _latest
+    now, given = config.settings(), dict(keys or {})
+    latest = _latest
+    if latest and latest.settings is now and latest.keys == given and latest.lasts():
+        return latest.client
     platform = current_platform(keys)
     with _lock:
-        return _clients.setdefault(platform, Client(platform))
+        found = _clients.get(platform) or _clients.setdefault(platform, Client(platform))
+    _latest = _Latest(now, given, found)
+    return found
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """The client of the latest call, and what it was chosen by."""
+
+    settings: Settings
+    keys: Mapping[str, str | None]
+    client: Client
+
+    def lasts(self) -> bool:
+        """Tell whether it need not be chosen anew: a sandbox may have gone meanwhile."""
+        return self.client.platform.name != "sandbox" or self.client.platform == _fresh_sandbox()
+
+
+_latest: _Latest | None = None
 
 
 async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
@@ -95,11 +118,13 @@ def polling_interval(seconds: float) -> float:
     return min(seconds, SANDBOX_POLLING) if current_platform().name == "sandbox" else seconds
 
 
-def situation() -> Situation:
-    """Tell what a call would use now, without starting anything."""
+def situation(keys: Mapping[str, str | None] | None = None) -> Situation:
+    """Tell what a call would use now, without starting anything; `keys` win over the settings."""
     now = config.settings()
-    found = config.credentials(now)
-    if other := config.openai_base_url(now):
+    given = dict(keys or {})
+    own = given.pop("base_url", None)
+    found = Credentials.of(given) or (Credentials() if own else config.credentials(now))
+    if other := own or config.openai_base_url(now):
         platform = _openai(now, other, found)
         return Situation("custom", platform.host, found.kinds(), config.sources())
     if uses_sandbox(now, found):

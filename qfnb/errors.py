@@ -28,7 +28,9 @@ from types import TracebackType
 
 
 class QianfanError(Exception):
-    """Base class of every qfnb error."""
+    """Base class of every qfnb error; `attempts` says how often the call was sent."""
+
+    attempts: int = 1
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the message and the user's own line, at most three lines."""

@@ -21,7 +21,7 @@ MOST = 100_000
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One call.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ class Reply(Response[R]):
 
     model: str = ""
 
-    @property
+    @cached_property
     def usage(self) -> wire.Usage:
         """Tokens counted by the platform; None where it did not say."""
         raw = self.body.get("usage")

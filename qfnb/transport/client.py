@@ -3,57 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import functools
 import time
-import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from .. import errors
 from ..config import Settings, settings
-from ..wire.base import Endpoint, Record
-from . import clock, http, protocol, reading
-from .auth import Keyring, TokenAuth, sign
+from ..wire.base import Endpoint, Plane, Record
+from . import clock, http, reading
+from . import limits as limiting
+from .auth import Keyring, TokenAuth
+from .calls import Body, Make, T, Take, encode, on_wire, path_of, patient, request_id, tokens_of
+from .calls import Call as Call
+from .calls import Limits as Limits
 from .platform import Platform
 from .redact import redact
 from .response import R, Response
 from .retry import Budget, Retry
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one call may cost: seconds in all (`None`: no end), and tries."""
-
-    timeout: float | None = None
-    attempts: int | None = None
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One record on its way."""
-
-    endpoint: Endpoint[Any, Any]
-    body: Record
-    path: Mapping[str, str]
-    limits: Limits
-    now: Settings
-    repeatable: bool
-
 
 class Client:
     """Sends records to the endpoints of one platform; its coroutines run on the I/O loop only."""
 
-    def __init__(self, platform: Platform, *, http_client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self._keyring = Keyring(platform)
         self._budget = Budget()
-        self._http = http_client
 
     async def send(
         self,
@@ -62,8 +41,16 @@ class Client:
         *,
         limits: Limits | None = None,
         path: Mapping[str, str] | None = None,
+        model: str = "",
     ) -> Response[R]:
         """Send one record and wait for the answer.
+
+        Args:
+            endpoint: the row that it goes to.
+            body: the record.
+            limits: what it may cost.
+            path: values of the placeholders in the row's path; default: the record's fields of these names.
+            model: whose rate limits apply; "" for calls that have none.
 
         Raises:
             APIError: the platform refused.
@@ -72,18 +59,12 @@ class Client:
         """
         limits, now = limits or Limits(), settings()
         started = time.perf_counter()
+        call = self._call(endpoint, body, path, limits, now, model)
         seconds = limits.timeout or _default_timeout(endpoint, now)
-        try:
-            async with asyncio.timeout(seconds):
-                call = _Call(endpoint, body, path or {}, limits, now, endpoint.repeatable)
-                answer, content = await self._trying(call, reading.content)
-        except TimeoutError:
-            raise errors.RequestTimeoutError(
-                f"{self._host(endpoint)} did not answer within {seconds:g} s"
-            ) from None
+        answer, content = await self._in_time(call, reading.content, seconds)
         unwrap = "result" if endpoint.plane == "console" else None
         latency = time.perf_counter() - started
-        statistic = {"request_latency": latency, "total_latency": latency}
+        statistic = {"request_latency": latency, "total_latency": latency, "attempts": call.attempts}
         return Response(content, endpoint.result, answer.status_code, answer.headers, statistic, unwrap)
 
     async def stream(
@@ -94,6 +75,7 @@ class Client:
         final: Callable[[Mapping[str, Any]], bool],
         limits: Limits | None = None,
         path: Mapping[str, str] | None = None,
+        model: str = "",
     ) -> AsyncGenerator[Response[R], None]:
         """Send one record and yield the answer piece by piece, as it comes.
 
@@ -105,7 +87,8 @@ class Client:
         limits, now = limits or Limits(), settings()
         started, events = time.perf_counter(), 0
         until = started + limits.timeout if limits.timeout else None
-        call = _Call(endpoint, body, path or {}, limits, now, repeatable=True)
+        call = self._call(endpoint, body, path, limits, now, model)
+        call.repeatable = True
         answer, _ = await self._trying(call, reading.refuse_non_stream)
         async with aclosing(answer):
             pieces, complete = reading.events(answer, now, until), False
@@ -114,6 +97,8 @@ class Client:
                     if piece is reading.DONE:
                         return
                     events, complete = events + 1, complete or final(piece)
+                    if call.limiter and call.estimate and (used := tokens_of(piece)) is not None:
+                        call.limiter.correct(call.estimate, used)
                     statistic = {"request_latency": time.perf_counter() - started}
                     yield Response(piece, endpoint.result, answer.status_code, answer.headers, statistic)
             except (httpx.TransportError, TimeoutError, errors.RequestTimeoutError) as error:
@@ -127,105 +112,151 @@ class Client:
                 f"{self._host(endpoint)} ended the answer before its end mark", events=events
             )
 
-    async def put_object(self, bucket: str, key: str, content: bytes) -> None:
-        """Upload one object to the platform's storage; sending it twice does no harm."""
-        now = settings()
-        url = f"{self.platform.bos_url.rstrip('/')}/{bucket}/{key}"
-        for attempt in range(1, now.console_api_retry_count + 1):
-            request = httpx.Request(
-                "PUT",
-                url,
-                content=content,
-                headers={"content-type": "application/octet-stream"},
-                extensions={"timeout": _timeouts(now, now.llm_api_retry_timeout)},
-            )
-            sign(request, self.platform)
-            try:
-                answer = await self._connection(url, now).send(request)
-                if answer.status_code >= 300:
-                    protocol.decipher(max(answer.status_code, 400), answer.headers, answer.content)
-            except (httpx.TransportError, errors.APIError) as error:
-                await self._wait_or_raise(self._typed(error, url), attempt, Limits(), now, repeatable=True)
-            else:
-                return
+    async def request(
+        self,
+        make: Make,
+        take: Take[T],
+        *,
+        endpoint: Endpoint[Any, Any] | None = None,
+        limits: Limits | None = None,
+    ) -> T:
+        """Send a request of one's own with the keys, the retries and the errors of all others.
 
-    async def _trying(
-        self, call: _Call, take: Callable[[httpx.Response], Awaitable[T]]
-    ) -> tuple[httpx.Response, T]:
+        Args:
+            make: builds the request, anew for every try.
+            take: reads the answer, or raises the error that it is.
+            endpoint: the row that it goes to; None is the object storage, where repeating does no harm.
+            limits: what it may cost; without a timeout it may take as long as bytes move.
+
+        Returns:
+            What `take` made of the answer.
+        """
+        limits, now = limits or Limits(), settings()
+        call = Call(endpoint, make, limits, now, endpoint is None or endpoint.repeatable)
+
+        async def taken(answer: httpx.Response) -> T:
+            async with aclosing(answer):
+                return await take(answer)
+
+        return (await self._in_time(call, taken, limits.timeout))[1]
+
+    def _call(
+        self,
+        endpoint: Endpoint[Any, Any],
+        body: Record,
+        path: Mapping[str, str] | None,
+        limits: Limits,
+        now: Settings,
+        model: str,
+    ) -> Call:
+        content = encode(body) if endpoint.method == "POST" else b""
+        query = body.to_wire() if endpoint.method == "GET" else {}
+        query |= {"Action": endpoint.action} if endpoint.action else {}
+        url = _url(self.platform.address(endpoint, path or path_of(endpoint, body)))
+        if query:
+            url = url.copy_merge_params(query)
+        fixed = {"host": url.netloc.decode("ascii"), "content-type": "application/json", **endpoint.headers}
+
+        def make() -> httpx.Request:
+            headers = {**fixed, "request_id": request_id()}
+            return httpx.Request(endpoint.method, url, headers=headers, stream=Body(content))
+
+        call = Call(endpoint, make, limits, now, endpoint.repeatable)
+        if model:
+            call.limiter = limiting.of(self.platform, model)
+            call.limiter.allow(now)
+            most = getattr(body, "max_output_tokens", None) or getattr(body, "max_completion_tokens", None)
+            call.estimate = call.limiter.estimate(len(content), most)
+        return call
+
+    async def _in_time(self, call: Call, take: Take[T], seconds: float | None) -> tuple[httpx.Response, T]:
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                call.deadline = deadline if call.limits.patience else None
+                return await self._trying(call, take)
+        except TimeoutError:
+            within = f"within {seconds:g} s" if seconds else "in time"
+            raise errors.RequestTimeoutError(f"{self._host(call.endpoint)} did not answer {within}") from None
+
+    async def _trying(self, call: Call, take: Take[T]) -> tuple[httpx.Response, T]:
         """Send until `take` accepts the answer; return the answer and what was taken from it."""
-        attempt, renewed, url = 0, False, self.platform.address(call.endpoint, call.path)
+        renewed = False
         while True:
-            attempt += 1
-            generation = self._generation(call.endpoint)
+            call.attempts += 1
+            generation = self._generation(call.plane)
             try:
-                answer = await self._post(call, url)
-                taken = await take(answer)
-            except (errors.QianfanError, httpx.TransportError) as error:
-                typed = self._typed(error, url)
-                if not renewed and self._renew(call.endpoint, typed, generation):
-                    renewed, attempt = True, attempt - 1
+                answer, taken = await self._in_turn(call, take)
+            except errors.QianfanError as error:
+                if not renewed and self._renew(call.plane, error, generation):
+                    renewed, call.attempts = True, call.attempts - 1
                     continue
-                await self._wait_or_raise(
-                    typed, attempt, call.limits, call.now, repeatable=call.repeatable, of=call.endpoint
-                )
+                error.attempts = call.attempts
+                if not patient(call, error):
+                    await self._wait_or_raise(error, call)
             else:
                 self._budget.earn()
                 return answer, taken
 
-    async def _post(self, call: _Call, url: str) -> httpx.Response:
-        endpoint, now = call.endpoint, call.now
-        request = httpx.Request(
-            endpoint.method,
-            url,
-            params={"Action": endpoint.action} if endpoint.action else None,
-            content=None if endpoint.method == "GET" else _encode(call.body),
-            headers={"content-type": "application/json", "request_id": f"qfnb-{uuid.uuid4().hex[:16]}"},
-            extensions={"timeout": _timeouts(now, now.first_token_timeout)},
-        )
-        auth = self._keyring.for_plane(endpoint.plane)
-        return await self._connection(url, now).send(request, auth=auth, stream=True)
+    async def _in_turn(self, call: Call, take: Take[T]) -> tuple[httpx.Response, T]:
+        """Send once, when the limiter lets it, and tell the limiter how it went."""
+        limiter, request = call.limiter, call.make()
+        since = await call.turn() if limiter is not None else 0.0
+        tell = on_wire.get() or _nobody
+        tell(True)
+        try:
+            answer = await self._dispatch(request, call)
+            taken = await take(answer)
+        except (errors.QianfanError, httpx.TransportError) as error:
+            tell(False)
+            typed = self._typed(error, request.url)
+            if limiter is not None and isinstance(typed, errors.RateLimitError):
+                limiter.refused(since, typed)
+            raise typed from None
+        finally:
+            if limiter is not None:
+                limiter.give_back()
+        if limiter is not None:
+            limiter.answered(since, answer.headers, call.estimate, tokens_of(taken))
+        return answer, taken
 
-    async def _wait_or_raise(
-        self,
-        error: Exception,
-        attempt: int,
-        limits: Limits,
-        now: Settings,
-        *,
-        repeatable: bool,
-        of: Endpoint[Any, Any] | None = None,
-    ) -> None:
-        console = of is None or of.plane == "console"
+    async def _dispatch(self, request: httpx.Request, call: Call) -> httpx.Response:
+        if "request_id" not in request.headers:
+            request.headers["request_id"] = request_id()
+        request.extensions["timeout"] = _timeouts(call.now)
+        return await http.exchange(request, self._keyring.for_plane(call.plane), call.now)
+
+    async def _wait_or_raise(self, error: Exception, call: Call) -> None:
+        now, console = call.now, call.plane == "console"
         default = now.console_api_retry_count if console else now.llm_api_retry_count
-        retry = Retry(attempts=limits.attempts or default)
-        seconds = retry.wait(error, attempt, repeatable=repeatable)
+        retry = Retry(attempts=call.limits.attempts or default)
+        seconds = retry.wait(error, call.attempts, repeatable=call.repeatable)
         if seconds is None or not self._budget.spend(error):
             raise error from None
         await clock.sleep(seconds)
 
-    def _renew(self, endpoint: Endpoint[Any, Any], error: Exception, generation: int) -> bool:
+    def _renew(self, plane: Plane, error: Exception, generation: int) -> bool:
         """Drop a token that the platform no longer takes; tell whether the call may be replayed for it."""
-        auth = self._keyring.for_plane(endpoint.plane)
+        auth = self._keyring.for_plane(plane)
         if not isinstance(error, errors.AuthError) or not isinstance(auth, TokenAuth) or generation == 0:
             return False
         auth.expire(generation)
         return True
 
-    def _generation(self, endpoint: Endpoint[Any, Any]) -> int:
-        auth = self._keyring.for_plane(endpoint.plane)
+    def _generation(self, plane: Plane) -> int:
+        auth = self._keyring.for_plane(plane)
         return auth.generation if isinstance(auth, TokenAuth) else 0
 
-    def _connection(self, url: str, now: Settings) -> httpx.AsyncClient:
-        return self._http or http.connection(url, proxy=now.proxy, verify=now.ssl_verification_enabled)
+    def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
+        url = self.platform.url(endpoint.plane) if endpoint else self.platform.bos_url
+        return httpx.URL(url).netloc.decode("ascii")
 
-    def _host(self, endpoint: Endpoint[Any, Any]) -> str:
-        return httpx.URL(self.platform.url(endpoint.plane)).netloc.decode("ascii")
-
-    def _typed(self, error: Exception, url: str) -> Exception:
+    def _typed(
+        self, error: errors.QianfanError | httpx.TransportError, url: httpx.URL
+    ) -> errors.QianfanError:
         """Return our own error for the network library's; ours pass through."""
-        if not isinstance(error, httpx.TransportError):
+        if isinstance(error, errors.QianfanError):
             return error
-        host = httpx.URL(url).netloc.decode("ascii")
+        host = url.netloc.decode("ascii")
         if isinstance(error, httpx.ReadTimeout):
             return errors.RequestTimeoutError(f"{host} did not answer in time")
         sent = not isinstance(error, (httpx.ConnectError, httpx.ProxyError))
@@ -237,22 +268,23 @@ class Client:
         )
 
 
+@functools.lru_cache(maxsize=1024)
+def _url(address: str) -> httpx.URL:
+    """Return an address parsed; a batch sends thousands of requests to the same one."""
+    return httpx.URL(address)
+
+
+def _nobody(sent: bool) -> None:
+    """Nobody need be told."""
+
+
 def _default_timeout(endpoint: Endpoint[Any, Any], now: Settings) -> float:
     return now.console_api_retry_timeout if endpoint.plane == "console" else now.llm_api_retry_timeout
 
 
-def _timeouts(now: Settings, read: float) -> dict[str, float | None]:
-    return {"connect": now.connect_timeout, "read": read, "write": read, "pool": None}
-
-
-def _encode(body: Record) -> bytes:
-    try:
-        return json.dumps(body.to_wire(), ensure_ascii=False, allow_nan=False).encode()
-    except (UnicodeEncodeError, ValueError) as error:
-        raise errors.InvalidArgumentError(
-            f"the request cannot be written as JSON: {type(error).__name__} "
-            "(文本含非法字符或 NaN / a lone surrogate or NaN in it)"
-        ) from None
+def _timeouts(now: Settings) -> dict[str, float | None]:
+    silence = now.first_token_timeout
+    return {"connect": now.connect_timeout, "read": silence, "write": silence, "pool": None}
 
 
 def _cause(error: BaseException) -> str:

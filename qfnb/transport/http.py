@@ -1,7 +1,9 @@
-"""The connection under httpx's interface, chosen in this one place.
+"""The connections under httpx's interface, chosen in this one place.
 
 httpx's own pool spends 10-20 ms of CPU per request above some fifty connections and leaks connections when
-requests are cancelled; aiohttp's connections behind the same interface do neither (see benchmarks/).
+requests are cancelled; aiohttp's connections behind the same interface do neither. Requests go straight to
+the transport: redirects are refused, cookies not kept, and what httpx's client does beside that costs as much
+as the network (see benchmarks/).
 """
 
 from __future__ import annotations
@@ -10,49 +12,55 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
-from typing import Any
 
 import httpx
 
+from ..config import Settings
 from . import portal
-from .platform import is_loopback
+from .platform import is_loopback_host
 from .redact import guard_logs
 
-_shared: dict[tuple[bool, str, bool], httpx.AsyncClient] = {}
+_shared: dict[tuple[bool, str, bool], httpx.AsyncBaseTransport] = {}
 
 
-def connection(url: str, *, proxy: str = "", verify: bool = True) -> httpx.AsyncClient:
-    """Return the process-wide client for an address; call it on the I/O loop only.
+async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Settings) -> httpx.Response:
+    """Send a request, and before it what its authentication asks for; the answer is not read yet.
 
-    Environment proxies are used for everything but this computer's own addresses.
+    Environment proxies are used for everything but this computer's own addresses. On the I/O loop only.
     """
-    direct = is_loopback(url)
-    key = (direct, "" if direct else proxy, verify)
+    through = _transport(request.url.host, now)
+    if auth is None:
+        return await through.handle_async_request(request)
+    async with contextlib.aclosing(auth.async_auth_flow(request)) as flow:
+        asked = await anext(flow)
+        while True:
+            answer = await through.handle_async_request(asked)
+            answer.request = asked
+            try:
+                asked = await flow.asend(answer)
+            except StopAsyncIteration:
+                return answer
+            except BaseException:
+                await answer.aclose()
+                raise
+
+
+def _transport(host: str, now: Settings) -> httpx.AsyncBaseTransport:
+    direct = is_loopback_host(host)
+    key = (direct, "" if direct else now.proxy, now.ssl_verification_enabled)
     if key not in _shared:
         if not _shared:
             guard_logs()
             atexit.register(_close_all)
-        _shared[key] = _open(direct=direct, proxy=key[1], verify=verify)
+        from .connections import opened  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
+
+        _shared[key] = opened(direct=direct, proxy=key[1], verify=key[2])
     return _shared[key]
-
-
-def _open(*, direct: bool, proxy: str, verify: bool) -> httpx.AsyncClient:
-    import aiohttp  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
-    from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415
-
-    tls: Any = httpx.create_ssl_context(verify=verify)
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=not direct and not proxy,
-    )
-    transport = AiohttpTransport(client=session, proxy=httpx.Proxy(proxy) if proxy else None)
-    return httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
 
 
 def _close_all() -> None:
     async def close() -> None:
-        await asyncio.gather(*(client.aclose() for client in _shared.values()), return_exceptions=True)
+        await asyncio.gather(*(made.aclose() for made in _shared.values()), return_exceptions=True)
         _shared.clear()
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):

@@ -6,6 +6,7 @@ import asyncio
 import io
 import ipaddress
 import socket
+from contextlib import aclosing
 from urllib.parse import urlsplit
 
 import httpx
@@ -63,8 +64,7 @@ def check(content: bytes) -> None:
 
 
 async def _download(url: str, now: Settings) -> bytes:
-    connection = http.connection(url, proxy=now.proxy, verify=now.ssl_verification_enabled)
-    async with connection.stream("GET", url, follow_redirects=False) as answer:
+    async with aclosing(await http.exchange(httpx.Request("GET", url), None, now)) as answer:
         if answer.status_code != 200:
             raise errors.UnexpectedContent(f"a picture's address answers with HTTP {answer.status_code}")
         return await reading.read(answer, MOST_BYTES)

@@ -46,7 +46,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     Raises:
         RuntimeError: called on the I/O thread itself, where waiting would wait for ever.
     """
-    if _on_io_thread():
+    if on_io_thread():
         coro.close()
         raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
     future = submit(coro)
@@ -59,7 +59,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
 
 async def hop(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine from async code, whatever loop the caller is on."""
-    if _on_io_thread():
+    if on_io_thread():
         return await coro
     waiting = asyncio.wrap_future(submit(coro))
     try:
@@ -140,7 +140,8 @@ def _wait(future: concurrent.futures.Future[T]) -> T:
                 return future.result()
 
 
-def _on_io_thread() -> bool:
+def on_io_thread() -> bool:
+    """Tell whether the caller runs on the I/O loop."""
     try:
         return asyncio.get_running_loop() is _loop
     except RuntimeError:

@@ -28,7 +28,8 @@ async def read(answer: httpx.Response, most: int = MAX_REPLY) -> bytes:
         ResponseTooLarge: it has more than `most` bytes.
     """
     parts, size = [], 0
-    async for part in answer.aiter_bytes():
+    arriving = answer.aiter_bytes() if "content-encoding" in answer.headers else answer.aiter_raw()
+    async for part in arriving:
         size += len(part)
         if size > most:
             raise errors.ResponseTooLarge(f"the answer is larger than {most >> 20} MiB")

@@ -5,6 +5,7 @@ The client, the sandbox and the completeness tests all read the same rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -53,10 +54,11 @@ class Endpoint(Generic[BodyT, ResultT]):
     Attributes:
         name: dotted, unique; the handler and the operation are found by it.
         path: below the plane's base URL; `{model}` stands for the model's own path segment.
-        body: the record that is sent.
+        body: the record that is sent, a GET's as the query.
         result: the type of what comes back (inside `result` on the console plane).
         action: the `?Action=` of a console v2 route.
         repeatable: sending it twice does no harm, so it may be sent again after a failure.
+        headers: that every request of it carries.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Endpoint(Generic[BodyT, ResultT]):
     method: str = field(default="POST", kw_only=True)
     action: str | None = field(default=None, kw_only=True)
     repeatable: bool = field(default=True, kw_only=True)
+    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
         assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"

@@ -80,6 +80,16 @@ _ROWS = (
     Code("rpm_rate_limit_exceeded", "throttle", _LIMIT),
     Code("tpm_rate_limit_exceeded", "throttle", _LIMIT),
     Code("internal_error", "server", _BUSY),
+    Code(
+        "file_not_found",
+        "user",
+        "没有这个文件或已删除，用 Files.list() 查看 / no such file, or it was deleted: see Files.list()",
+    ),
+    Code(
+        "batch_not_found",
+        "user",
+        "没有这个批量任务，用 Batches.list() 查看 / no batch of this key has that id: see Batches.list()",
+    ),
     Code("NotFound", "auth", "没有这个 access key / unknown access key: check QIANFAN_ACCESS_KEY"),
     Code(
         "SignatureDoesNotMatch",

@@ -1,0 +1,152 @@
+"""One call on its way: what it carries, what it may cost, whose turn it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import string
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from .. import errors
+from ..config import Settings
+from ..wire.base import Endpoint, Plane, Record
+from . import clock
+from .limits import Limiter
+from .retry import MAX_RETRY_AFTER
+
+T = TypeVar("T")
+Make = Callable[[], httpx.Request]
+Take = Callable[[httpx.Response], Awaitable[T]]
+"""Builds a request, anew for every try; reads its answer, or raises the error that it is."""
+
+
+on_wire: ContextVar[Callable[[bool], None] | None] = ContextVar("on_wire", default=None)
+"""Who is told in this task that a request is on the wire, or that it waits again: what was not sent may be
+dropped at once when a batch is cancelled."""
+
+
+class Body(httpx.AsyncByteStream):
+    """The content of a request as bytes, so that nothing need be taken apart to send it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may cost.
+
+    Attributes:
+        timeout: seconds in all, None for no end.
+        attempts: tries in all; default: the settings'.
+        patience: seconds to keep on trying while the platform says "too fast"; waiting for a turn then counts
+            neither as a try nor as time. None: "too fast" is an error like any other.
+    """
+
+    timeout: float | None = None
+    attempts: int | None = None
+    patience: float | None = None
+
+
+@dataclass
+class Call:
+    """One request on its way.
+
+    Attributes:
+        endpoint: the row that it goes to; None is the object storage.
+        make: what builds it.
+        repeatable: sending it twice does no harm.
+        limiter: whose turns it waits for, None for management.
+        estimate: tokens that it may take.
+        deadline: what runs out meanwhile; it stands still while a patient call waits for its turn.
+        attempts: tries so far.
+        refused_at: when the platform first said "too fast".
+    """
+
+    endpoint: Endpoint[Any, Any] | None
+    make: Make
+    limits: Limits
+    now: Settings
+    repeatable: bool
+    limiter: Limiter | None = None
+    estimate: float = 0
+    deadline: asyncio.Timeout | None = None
+    attempts: int = 0
+    refused_at: float | None = None
+
+    @property
+    def plane(self) -> Plane:
+        """Whose key it takes; the object storage takes management's signature."""
+        return self.endpoint.plane if self.endpoint else "console"
+
+    async def turn(self) -> float:
+        """Wait until the limiter lets it go; return when that was."""
+        assert self.limiter is not None, "management calls wait for no turn"
+        if self.limiter.free():
+            return self.limiter.go(self.estimate)
+        if self.deadline is None or (until := self.deadline.when()) is None:
+            return await self.limiter.take(self.estimate)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self.deadline.reschedule(None)
+        since = await self.limiter.take(self.estimate)
+        self.deadline.reschedule(until + loop.time() - began)
+        return since
+
+
+def patient(call: Call, error: errors.QianfanError) -> bool:
+    """Tell whether a call that was refused as too fast goes on waiting for its turn."""
+    if not call.limits.patience or not isinstance(error, errors.RateLimitError):
+        return False
+    if (error.retry_after or 0) > MAX_RETRY_AFTER:
+        return False
+    now = clock.now()
+    call.refused_at = now if call.refused_at is None else call.refused_at
+    call.attempts -= 1
+    return now - call.refused_at < call.limits.patience
+
+
+def request_id() -> str:
+    """Return a name for a request, by which support finds it."""
+    return f"qfnb-{random.getrandbits(64):016x}"  # a name, not a secret: no system call for it
+
+
+def tokens_of(body: Any) -> int | None:
+    """Return the tokens that an answer says it took."""
+    usage = body.get("usage") if isinstance(body, Mapping) else None
+    used = usage.get("total_tokens") if isinstance(usage, Mapping) else None
+    return used if isinstance(used, int) else None
+
+
+def path_of(endpoint: Endpoint[Any, Any], body: Record) -> dict[str, str]:
+    """Return the values of a row's placeholders, which are the record's fields of the same names.
+
+    Raises:
+        InvalidArgumentError: one is empty, or would lead to another place.
+    """
+    names = [name for _, name, _, _ in string.Formatter().parse(endpoint.path) if name]
+    values = {name: str(getattr(body, name)) for name in names}
+    for name, value in values.items():
+        if not value.strip(" .") or "/" in value:
+            raise errors.InvalidArgumentError(f"{name}={value!r} is no id")
+    return values
+
+
+def encode(body: Record) -> bytes:
+    """Return a record as the bytes to send."""
+    try:
+        return json.dumps(body.to_wire(), ensure_ascii=False, allow_nan=False).encode()
+    except (UnicodeEncodeError, ValueError) as error:
+        raise errors.InvalidArgumentError(
+            f"the request cannot be written as JSON: {type(error).__name__} "
+            "(文本含非法字符或 NaN / a lone surrogate or NaN in it)"
+        ) from None

@@ -1,0 +1,87 @@
+"""aiohttp's connections under httpx's interface, with little in between."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import httpx
+import yarl
+from httpx_aiohttp.transport import map_aiohttp_exceptions
+
+from .calls import Body
+
+
+class Connections(httpx.AsyncBaseTransport):
+    """aiohttp's connections; an address travels as it was written and signed, not quoted a second time."""
+
+    def __init__(self, session: aiohttp.ClientSession, proxy: str) -> None:
+        self._session, self._proxy = session, proxy or None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the answer's content is still to be read."""
+        content = request.stream.content if isinstance(request.stream, Body) else _content(request)
+        times = request.extensions.get("timeout", {})
+        with map_aiohttp_exceptions():
+            answer = await self._session.request(
+                request.method,
+                _address(str(request.url)),
+                headers=request.headers.multi_items(),
+                data=content or None,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=_timeout(times.get("connect"), times.get("read")),
+                proxy=self._proxy,
+            )
+        headers, stream = answer.raw_headers, _Content(answer)
+        return httpx.Response(answer.status, headers=headers, stream=stream, request=request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+
+def _content(request: httpx.Request) -> Any:
+    try:
+        return request.content
+    except httpx.RequestNotRead:
+        request.headers.pop("transfer-encoding", None)  # aiohttp says it itself
+        return request.stream
+
+
+class _Content(httpx.AsyncByteStream):
+    """The content of an answer, as it arrives."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with map_aiohttp_exceptions():
+            async for part in self._answer.content.iter_any():
+                yield part
+
+    async def aclose(self) -> None:
+        self._answer.release() if self._answer.content.at_eof() else self._answer.close()
+
+
+@functools.lru_cache(maxsize=1024)
+def _address(url: str) -> yarl.URL:
+    return yarl.URL(url, encoded=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
+
+
+def opened(*, direct: bool, proxy: str, verify: bool) -> Connections:
+    """Return connections of their own; `direct` ones heed no proxy of the environment."""
+    tls: Any = httpx.create_ssl_context(verify=verify)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=not direct and not proxy,
+    )
+    return Connections(session, proxy)

@@ -1,0 +1,298 @@
+"""Offline batches: files and batches in OpenAI's shape (v2), tasks over object storage (console v2).
+
+A batch has OpenAI's fields and the platform's own words for its status (Running, Done, ...), so a client that
+waits for "completed" waits for ever; `Batch.state` reads both.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import Field
+
+from .base import ConsoleRecord, Endpoint, Record
+from .chat import CHAT_V2
+from .image import TEXT2IMAGE_V2
+
+MOST_REQUESTS, MOST_BYTES = 5_000, 1 << 30
+"""Of one input file."""
+
+CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, "/v2/images/edits"
+"""Values of a batch's endpoint."""
+
+QUEUING, RUNNING = "Queuing", "Running"
+DONE, STOPPED, FAILED, EXPIRED = "Done", "Stopped", "Failed", "Expired"
+"""Values of a batch's status; a task's runStatus has no Queuing and no Expired."""
+
+STATES: Final = {
+    QUEUING: "validating",
+    RUNNING: "in_progress",
+    DONE: "completed",
+    STOPPED: "cancelled",
+    FAILED: "failed",
+    EXPIRED: "expired",
+}
+"""The same in OpenAI's words."""
+
+FINISHED: Final = frozenset(STATES[status] for status in (DONE, STOPPED, FAILED, EXPIRED))
+"""OpenAI's words for what is over."""
+
+
+class UploadFile(Record):
+    """The form that a file is uploaded in; the content travels as a part of it, not as JSON."""
+
+    purpose: str = "batch"
+    filename: str = Field("", exclude=True)
+    content: bytes = Field(b"", exclude=True, repr=False)
+
+
+class FileObject(Record):
+    """An uploaded or a made file; `id` is `file-...`, `created_at` in Unix seconds."""
+
+    id: str
+    object: str = "file"
+    bytes: int = 0
+    created_at: int = 0
+    filename: str = ""
+    purpose: str = ""
+
+
+class FileRef(Record):
+    """Which file; it travels in the path."""
+
+    file_id: str = Field("", exclude=True)
+
+
+class ListFiles(Record):
+    """Which files: of a purpose, after an id; `limit` 1-10000, `order` asc or desc by age."""
+
+    purpose: str | None = None
+    after: str | None = None
+    limit: int | None = None
+    order: str | None = None
+
+
+class FileList(Record):
+    """Files, the newest first unless asked otherwise."""
+
+    object: str = "list"
+    data: list[FileObject] = []
+    has_more: bool = False
+
+
+class FileDeleted(Record):
+    """What became of a file."""
+
+    id: str = ""
+    object: str = "file"
+    deleted: bool = False
+
+
+class Replacement(Record):
+    """What replaces the same field of every line: a model's name, or `amv-...` of one's own version."""
+
+    model: str | None = None
+
+
+class CreateBatch(Record):
+    """A batch over an uploaded file; `completion_window` is "1h" to "672h", `metadata` up to 16 pairs."""
+
+    input_file_id: str
+    endpoint: str = CHAT
+    completion_window: str = "24h"
+    metadata: dict[str, Any] | None = None
+    replace: Replacement | None = None
+
+
+class BatchRef(Record):
+    """Which batch; it travels in the path."""
+
+    batch_id: str = Field("", exclude=True)
+
+
+class ListBatches(Record):
+    """Which batches: those after an id, `limit` at most."""
+
+    after: str | None = None
+    limit: int | None = None
+
+
+class RequestCounts(Record):
+    """Lines of a batch: in all, answered, refused."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class BatchError(Record):
+    """What is wrong with the input file; `line` counts from 1."""
+
+    code: str | None = None
+    message: str | None = None
+    line: int | None = None
+    param: str | None = None
+
+
+class BatchErrors(Record):
+    """All that is wrong with it."""
+
+    object: str = "list"
+    data: list[BatchError] = []
+
+
+class Batch(Record):
+    """A batch; moments in Unix seconds, any field may be absent."""
+
+    id: str
+    object: str = "batch"
+    endpoint: str = ""
+    model: str | None = None
+    errors: BatchErrors | None = None
+    input_file_id: str = ""
+    completion_window: str = ""
+    status: str = ""
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    created_at: int = 0
+    in_progress_at: int | None = None
+    expires_at: int | None = None
+    finalizing_at: int | None = None
+    completed_at: int | None = None
+    failed_at: int | None = None
+    expired_at: int | None = None
+    cancelling_at: int | None = None
+    cancelled_at: int | None = None
+    request_counts: RequestCounts | None = None
+    usage: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def state(self) -> str:
+        """The status in OpenAI's words; one that is not known as it came."""
+        return STATES.get(self.status, self.status)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINISHED
+
+
+class BatchList(Record):
+    """Batches, the newest first."""
+
+    object: str = "list"
+    data: list[Batch] = []
+    first_id: str | None = None
+    last_id: str | None = None
+    has_more: bool = False
+
+
+class CreateInference(ConsoleRecord):
+    """Ask a model every query of the `*.jsonl` files under a `bos:/bucket/dir/`.
+
+    The model is `endpoint` (a full address, as a service has it) or `model_id` (`amv-...`).
+    """
+
+    name: str
+    inference_params: dict[str, Any] = {}
+    input_bos_uri: str | None = None
+    output_bos_uri: str | None = None
+    afs_config: dict[str, Any] | None = None
+    model_id: str | None = None
+    endpoint: str | None = None
+    description: str | None = None
+    completion_window: str | None = Field(None, alias="completion_window")
+
+
+class InferenceRef(ConsoleRecord):
+    """Which task; `infer-...`."""
+
+    task_id: str
+
+
+class ListInferences(ConsoleRecord):
+    """Which tasks: of these states, after a marker."""
+
+    run_status: list[str] = []
+    marker: str | None = None
+    max_keys: int | None = None
+    page_reverse: bool | None = None
+
+
+class Inference(ConsoleRecord):
+    """A task; `progress` counts records that are done, and the platform names no total."""
+
+    task_id: str = ""
+    name: str = ""
+    description: str | None = None
+    endpoint: str | None = None
+    model_id: str | None = None
+    run_status: str | None = None
+    inference_params: dict[str, Any] | None = None
+    input_bos_uri: str | None = None
+    output_bos_uri: str | None = None
+    output_dir: str | None = None
+    progress: int | None = None
+    create_time: str | None = None
+    finish_time: str | None = None
+    input_token_usage: int | None = None
+    output_token_usage: int | None = None
+    message: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return STATES.get(self.run_status or "", "") in FINISHED
+
+
+class PageInfo(ConsoleRecord):
+    """Where a list was cut; `next_marker` continues it."""
+
+    marker: str | None = None
+    max_keys: int | None = None
+    is_truncated: bool = False
+    next_marker: str | None = None
+
+
+class InferenceList(ConsoleRecord):
+    """Tasks, the newest first."""
+
+    task_list: list[Inference] = []
+    page_info: PageInfo | None = None
+
+
+UPLOAD = Endpoint("files.upload", "/v2/files", UploadFile, FileObject, plane="v2", repeatable=False)
+LIST_FILES = Endpoint("files.list", "/v2/files", ListFiles, FileList, plane="v2", method="GET")
+FILE_INFO = Endpoint("files.info", "/v2/files/{file_id}", FileRef, FileObject, plane="v2", method="GET")
+CONTENT = Endpoint("files.content", "/v2/files/{file_id}/content", FileRef, bytes, plane="v2", method="GET")
+DELETE_FILE = Endpoint(
+    "files.delete", "/v2/files/{file_id}", FileRef, FileDeleted, plane="v2", method="DELETE"
+)
+
+CREATE = Endpoint("batches.create", "/v2/batches", CreateBatch, Batch, plane="v2", repeatable=False)
+LIST = Endpoint("batches.list", "/v2/batches", ListBatches, BatchList, plane="v2", method="GET")
+INFO = Endpoint("batches.info", "/v2/batches/{batch_id}", BatchRef, Batch, plane="v2", method="GET")
+CANCEL = Endpoint("batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, Batch, plane="v2")
+
+
+def _row(name: str, action: str, body: Any, result: Any, **how: Any) -> Endpoint[Any, Any]:
+    path = "/v2/batchinference"
+    return Endpoint(f"inference.{name}", path, body, result, plane="console", action=action, **how)
+
+
+CREATE_INFERENCE: Endpoint[CreateInference, InferenceRef] = _row(
+    "create",
+    "CreateBatchInferenceTask",
+    CreateInference,
+    InferenceRef,
+    repeatable=False,
+    headers={"Referer": "infer"},
+)
+INFERENCE_INFO: Endpoint[InferenceRef, Inference] = _row(
+    "info", "DescribeBatchInferenceTask", InferenceRef, Inference
+)
+STOP_INFERENCE: Endpoint[InferenceRef, Any] = _row("stop", "StopBatchInferenceTask", InferenceRef, Any)
+LIST_INFERENCES: Endpoint[ListInferences, InferenceList] = _row(
+    "list", "DescribeBatchInferenceTasks", ListInferences, InferenceList
+)
