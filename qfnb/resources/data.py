@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import connect
-from ..transport import portal
+from ..transport.client import Client
+from ..transport.files import put_object
 from ..wire import data as wire
-from .operation import operation
+from ..wire import storage
+from .operation import operation, transfer
 
 
 class Data:
@@ -35,12 +36,8 @@ class Data:
         return wire.DatasetRef(dataset_id=dataset_id)
 
 
-def upload(bucket: str, key: str, content: bytes) -> str:
+@transfer
+async def upload(client: Client, bucket: str, key: str, content: bytes) -> str:
     """Upload one object to the platform's storage and return its `bos:/bucket/key` address."""
-
-    async def put() -> None:
-        client = await connect.aclient()
-        await client.put_object(bucket, key, content)
-
-    portal.run(put())
-    return f"bos:/{bucket}/{key}"
+    await put_object(client, bucket, key, content)
+    return storage.join(bucket, key)

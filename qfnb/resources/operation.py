@@ -8,21 +8,38 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from .. import connect
 from ..transport import portal
+from ..transport.client import Client
 from ..transport.response import Response
 from ..wire.base import Endpoint, Record
 
 P = ParamSpec("P")
 B = TypeVar("B", bound=Record)
 R = TypeVar("R")
+T = TypeVar("T")
 
 
-class Operation(Generic[P, R]):
-    """A management call: `op(...)` blocks, `await op.aio(...)` does not; `op.endpoint` is its row."""
+class Blocking(Generic[P, T]):
+    """What every call here has: `call(...)` blocks, `await call.aio(...)` does not."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it and wait for the result."""
+        return portal.run(self._start(*args, **kwargs))
+
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it without blocking."""
+        return await portal.hop(self._start(*args, **kwargs))
+
+    def _start(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        raise NotImplementedError
+
+
+class Operation(Blocking[P, Response[R]]):
+    """A call that sends one record; `op.endpoint` is its row."""
 
     def __init__(self, endpoint: Endpoint[Any, R], describe: Callable[P, Record]) -> None:
         functools.update_wrapper(self, describe)
@@ -30,19 +47,31 @@ class Operation(Generic[P, R]):
         self.endpoint = endpoint
         self._describe = describe
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Response[R]:
-        """Send the call and wait for the answer."""
-        return portal.run(self._send(self._describe(*args, **kwargs)))
-
-    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> Response[R]:
-        """Send the call without blocking."""
-        return await portal.hop(self._send(self._describe(*args, **kwargs)))
+    def _start(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
+        return self._send(self._describe(*args, **kwargs))
 
     async def _send(self, record: Record) -> Response[R]:
-        client = await connect.aclient()
-        return await client.send(self.endpoint, record)
+        return await (await connect.aclient()).send(self.endpoint, record)
+
+
+class Transfer(Blocking[P, T]):
+    """A call that moves bytes instead of records."""
+
+    def __init__(self, move: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> None:
+        functools.update_wrapper(self, move)
+        signature = inspect.signature(move)
+        self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        self._move = move
+
+    async def _start(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._move(await connect.aclient(), *args, **kwargs)
 
 
 def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B]], Operation[P, R]]:
     """Declare a call by the record it sends."""
     return lambda describe: Operation(endpoint, describe)
+
+
+def transfer(move: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
+    """Declare a call by what it does with the client; the client is not among the user's arguments."""
+    return Transfer(move)

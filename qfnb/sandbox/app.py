@@ -6,37 +6,39 @@ import asyncio
 import inspect
 import json
 import logging
-import secrets
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..wire.base import ENDPOINTS, Endpoint, Plane, Record
+from ..wire.chat import CHAT_V1, CHAT_V2
 from . import (  # noqa: F401 - they register handlers
     auth,
+    batch_inference,
+    batches,
+    control,
     datasets,
+    files,
     finetune,
     images,
     inference,
     models,
     plugins,
     services,
+    storage,
     texts,
 )
 from .guard import Guard
-from .routing import HANDLERS, Call, Refusal, Stream, refuse
-from .world import Fault, World
+from .routing import HANDLERS, MARK, Call, Refusal, Stream, received, refuse
+from .trouble import Fault
+from .world import World
 
 log = logging.getLogger("qfnb.sandbox")
-
-MARK = {"x-qfnb-sandbox": "1"}
-"""On every answer, so that no client can take it for the cloud's."""
 
 
 def build(world: World) -> Guard:
@@ -46,7 +48,14 @@ def build(world: World) -> Guard:
         if endpoint.name in HANDLERS:
             by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
     routes = [_route(world, path, method, actions) for (path, method), actions in by_route.items()]
-    app = Starlette(routes=[*routes, *_control(world), *datasets.object_routes(world), *images.routes(world)])
+    routes = [
+        *files.routes(world),
+        *routes,
+        *control.routes(world),
+        *storage.routes(world),
+        *images.routes(world),
+    ]
+    app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "DELETE"])
     return Guard(app, world)
 
@@ -71,43 +80,36 @@ async def _serve(world: World, endpoint: Endpoint[Any, Any], request: Request) -
     content = await request.body()
     auth.authorize(world, endpoint.plane, auth.seen(request))
     call = Call(world, endpoint, request.path_params, dict(request.query_params))
-    fault = world.strike(endpoint.name)
+    asking = endpoint.name in {CHAT_V1.name, CHAT_V2.name}
+    if asking:
+        world.register.note(content, answered=False)
+    if asking and (over := world.quota.take()):
+        raise _too_fast(world, endpoint.plane, over)
+    fault = world.trouble.strike(endpoint.name)
     if fault is not None and fault.fault == "status":
         return _failing(endpoint.plane, fault)
-    body = _parse(endpoint, content)
-    result = HANDLERS[endpoint.name](call, body)
+    if fault is not None and fault.fault == "slow":
+        await asyncio.sleep(fault.seconds)
+    result = HANDLERS[endpoint.name](call, received(call, content))
     if inspect.isawaitable(result):
         result = await result
     if isinstance(result, Stream):
         return StreamingResponse(
             _events(world, result, fault),
             headers=MARK
-            | world.limits()
+            | world.quota.headers()
             | {"content-type": "text/event-stream;charset=utf-8", "x-baidu-request-id": call.id},
         )
     if fault is not None and fault.fault == "stall":
         await asyncio.sleep(3600)
+    if asking:
+        world.register.note(content, answered=True)
+        world.quota.spend(result)
     headers = {"x-baidu-request-id": call.id}
     if endpoint.plane in {"v1", "v2"}:
-        headers |= world.limits()
-    return _json(_envelope(endpoint, result), headers=headers)
-
-
-def _parse(endpoint: Endpoint[Any, Any], content: bytes) -> Record:
-    action = bool(endpoint.action)
-    try:
-        value = json.loads(content or b"{}")
-    except (ValueError, RecursionError):
-        raise refuse(endpoint.plane, 336002, "Invalid JSON", word="malformed_json", action=action) from None
-    try:
-        body: Record = endpoint.body.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "body"
-        word = "invalid_messages" if where.startswith("messages") else "invalid_argument"
-        message = f"param[{where}] invalid: {first['msg']}"
-        raise refuse(endpoint.plane, 336003, message, word=word, action=action) from None
-    return body
+        headers |= world.quota.headers()
+    answer = _json(_envelope(endpoint, result), headers=headers)
+    return _broken(answer) if fault is not None and fault.fault in {"reset", "cut"} else answer
 
 
 def _envelope(endpoint: Endpoint[Any, Any], result: Any) -> Any:
@@ -155,6 +157,24 @@ def _event(piece: Mapping[str, Any]) -> bytes:
     return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
+def _broken(answer: Response) -> Response:
+    """Return an answer whose connection breaks in the middle of it."""
+
+    async def half() -> AsyncIterator[bytes]:
+        yield bytes(answer.body)[: len(answer.body) // 2]
+        raise ConnectionResetError("a fault that was asked for")
+
+    return StreamingResponse(half(), answer.status_code, dict(answer.headers))
+
+
+def _too_fast(world: World, plane: Plane, over: str) -> Refusal:
+    """Return what the platform says to a request that exceeds a limit."""
+    word, code = f"{over}_rate_limit_exceeded", 336501 if over == "rpm" else 336502
+    message = f"Rate limit reached for {over.upper()}"
+    refusal = refuse(plane, code, message, word=word, kind="rate_limit_exceeded", status=429)
+    return Refusal(refusal.status, refusal.body, world.quota.headers())
+
+
 def _failing(plane: Plane, fault: Fault) -> Response:
     words = {
         400: ("invalid_argument", "Invalid argument", "invalid_request_error"),
@@ -173,34 +193,3 @@ async def _unknown(request: Request) -> Response:
         return _json(refusal.body, refusal.status)
     refusal = refuse("v1", 3, "Unsupported openapi method")
     return _json(refusal.body, refusal.status)
-
-
-def _control(world: World) -> list[Route]:
-    """Return the routes of the sandbox's own control, which need the control token."""
-
-    def guarded(handle: Any) -> Any:
-        async def answer(request: Request) -> Response:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not secrets.compare_digest(given.encode(), world.address.control_token.encode()):
-                return _json({"error": "the control token is wrong"}, 401)
-            return _json(handle(json.loads(await request.body() or b"{}")))
-
-        return answer
-
-    def health(_: Any) -> dict[str, Any]:
-        now = {"pid": world.address.pid, "version": world.address.version, "trainings": world.workshop.busy}
-        return now | {"streams": world.streams, "requests": world.requests}
-
-    def stop(_: Any) -> dict[str, bool]:
-        world.stop()
-        return {"stopping": True}
-
-    def add_fault(body: dict[str, Any]) -> dict[str, int]:
-        world.faults.append(Fault(**body))
-        return {"faults": len(world.faults)}
-
-    return [
-        Route("/_sandbox/health", guarded(health), methods=["GET"]),
-        Route("/_sandbox/stop", guarded(stop), methods=["POST"]),
-        Route("/_sandbox/faults", guarded(add_fault), methods=["POST"]),
-    ]

@@ -1,42 +1,20 @@
-"""Object storage and datasets: what is uploaded is parsed for real, and a bad line is named."""
+"""Datasets: what was uploaded is parsed for real, and a bad line is named."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from ..wire import data as wire
-from . import auth
-from .routing import Call, Refusal, emulates, refuse_call
+from . import storage
+from .routing import Call, emulates, refuse_call
 from .store import Document, random_id
 
 if TYPE_CHECKING:
     from .world import World
 
 RELEASE_SECONDS = 0.3
-
-
-def object_routes(world: World) -> list[Route]:
-    """Return the routes of the object storage, `/bos/{bucket}/{key}`."""
-
-    async def put(request: Request) -> Response:
-        content = await request.body()
-        try:
-            auth.check_signature(world, request.headers.get("authorization", ""), auth.seen(request))
-        except Refusal as refusal:
-            return Response(json.dumps(refusal.body), refusal.status, refusal.headers)
-        if request.path_params["bucket"] != world.address.bucket:
-            return Response(json.dumps({"code": "NoSuchBucket", "message": "no such bucket"}), 404)
-        world.store.write_file(_file(request.path_params["bucket"], request.path_params["key"]), content)
-        return Response(status_code=200, headers={"etag": hashlib.sha256(content).hexdigest()[:32]})
-
-    return [Route("/bos/{bucket}/{key:path}", put, methods=["PUT"])]
 
 
 @emulates(wire.CREATE)
@@ -122,8 +100,7 @@ def _dataset(call: Call, key: int | str) -> Document:
 
 
 def _read(world: World, address: str) -> list[tuple[str, str]]:
-    bucket, _, key = address.removeprefix("bos:").strip("/").partition("/")
-    content = world.store.read_file(_file(bucket, key))
+    content = storage.read(world.store, address)
     if content is None:
         raise ValueError(f"{address} was not uploaded")
     lines = content.decode("utf-8-sig", "replace").split("\n")
@@ -142,7 +119,3 @@ def _pair(line: str, number: int) -> tuple[str, str]:
     except (ValueError, TypeError, KeyError, IndexError):
         raise ValueError(f"line {number} is not a pair of prompt and response") from None
     return prompt, answer
-
-
-def _file(bucket: str, key: str) -> str:
-    return f"object-{hashlib.sha256(f'{bucket}/{key}'.encode()).hexdigest()}"

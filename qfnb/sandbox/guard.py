@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..wire.batches import MOST_BYTES, UPLOAD
+from .routing import MARK
 
 if TYPE_CHECKING:
     from .world import World
 
 MAX_BODY = 64 * 1024 * 1024
+MAX_FORM = MOST_BYTES + 1024 * 1024
+"""A file and the form around it."""
+
+LINGER = 2.0
+"""Seconds that a refused body is still read for."""
+
 _NAMES = {"127.0.0.1", "localhost"}
 
 
@@ -21,16 +33,71 @@ class Guard:
         self._app, self._world = app, world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, or hand the request on."""
+        """Answer 403 or 413, or hand the request on."""
         if scope["type"] != "http":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        problem = _problem(headers)
-        if problem:
-            await JSONResponse({"error": problem}, 403)(scope, receive, send)
+        exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
+        if problem := _problem(headers):
+            await JSONResponse({"error": problem}, 403, MARK)(scope, exchange.receive, exchange.send)
+        elif length.isdigit() and int(length) > exchange.most:
+            await exchange.refuse()
+        else:
+            self._world.touch()
+            with contextlib.suppress(ClientDisconnect):
+                await self._app(scope, exchange.receive, exchange.send)
+
+
+class Exchange:
+    """One request and its answer: the body is counted, and read to its end even when nobody wants it.
+
+    A connection that is closed while a body still arrives is reset, and the answer may be lost with it.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        upload = (scope["method"], scope["path"]) == (UPLOAD.method, UPLOAD.path)
+        self.most = MAX_FORM if upload else MAX_BODY
+        self._size, self._ended, self._refused = 0, False, False
+
+    async def receive(self) -> Message:
+        """Return the next piece of the body; to the application one that is too long ends with its client."""
+        if not self._refused:
+            message = await self._next()
+            if self._size <= self.most:
+                return message
+            await self.refuse()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Pass a piece of the answer on; the last one waits for the end of the body."""
+        if self._refused:
             return
-        self._world.touch()
-        await self._app(scope, receive, send)
+        if message["type"] == "http.response.body" and not (message.get("more_body") or self._ended):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def refuse(self) -> None:
+        """Answer that the body is too long; what the application says afterwards is not heard."""
+        answer = JSONResponse(
+            {"error": f"a body may have {self.most >> 20} MiB at most"}, 413, {**MARK, "connection": "close"}
+        )
+        await answer(self._scope, self.receive, self.send)
+        self._refused = True
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while not self._ended:
+                    await self._next()
 
 
 def _problem(headers: dict[bytes, str]) -> str:
@@ -38,7 +105,4 @@ def _problem(headers: dict[bytes, str]) -> str:
         return "the sandbox answers to 127.0.0.1 and localhost only"
     if (origin := headers.get(b"origin")) and origin.split("//")[-1].split(":")[0] not in _NAMES:
         return "the sandbox does not answer web pages"
-    length = headers.get(b"content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY:
-        return f"a body may have {MAX_BODY >> 20} MiB at most"
     return ""

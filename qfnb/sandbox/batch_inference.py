@@ -1,0 +1,250 @@
+"""Inference tasks over object storage: queries out of `*.jsonl` objects, answers into others."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..wire import batches as wire
+from ..wire import storage as storage_wire
+from ..wire.chat import CHAT_V1, V1_PREFIX
+from . import storage
+from .backlog import is_over, journalled, shuffled, status_of, works_off
+from .inference import model_at
+from .offline import ask, lines_of
+from .routing import Call, Refusal, emulates, refuse_call
+from .store import Document, random_id
+
+if TYPE_CHECKING:
+    from .world import World
+
+NEVER = "0000-00-00T00:00:00Z"
+MOST_LISTED = 100
+
+
+@dataclass(frozen=True)
+class Query:
+    """One line of the input: whose file it is out of, and what it asks."""
+
+    key: str
+    line: dict[str, Any]
+
+
+@emulates(wire.CREATE_INFERENCE)
+def create(call: Call, body: wire.CreateInference) -> dict[str, Any]:
+    """Queue a task over the objects that are there now."""
+    if body.afs_config is not None:
+        raise refuse_call(call, "param[afsConfig] invalid: the sandbox has object storage only")
+    source, target = (
+        _folder(call, name, value or "")
+        for name, value in (("inputBosUri", body.input_bos_uri), ("outputBosUri", body.output_bos_uri))
+    )
+    if body.completion_window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", body.completion_window):
+        raise refuse_call(call, "param[completion_window] invalid: it looks like 24h")
+    bucket = call.world.address.bucket
+    keys = [row["key"] for row in storage.listed(call.world.store, bucket, source)]
+    keys = [key for key in keys if key.endswith(".jsonl")]
+    if not keys:
+        raise refuse_call(call, f"param[inputBosUri] invalid: no *.jsonl under {body.input_bos_uri}")
+    id_ = random_id("infer-")
+    task = call.world.store.add(
+        "inference",
+        id_,
+        name=body.name,
+        description=body.description or "",
+        endpoint=body.endpoint,
+        model_id=body.model_id,
+        asked=_model(call, body),
+        parameters=body.inference_params,
+        input=body.input_bos_uri,
+        output=body.output_bos_uri,
+        source=source,
+        target=f"{target}{id_}/",
+        keys=keys,
+        done=0,
+        window=body.completion_window,
+    )
+    call.world.backlog.take("inference", task)
+    return {"taskId": id_}
+
+
+@emulates(wire.INFERENCE_INFO)
+def info(call: Call, body: wire.InferenceRef) -> dict[str, Any]:
+    """Describe a task."""
+    return _shown(_task(call, body.task_id))
+
+
+@emulates(wire.STOP_INFERENCE)
+def stop(call: Call, body: wire.InferenceRef) -> bool:
+    """Stop a task; what it has answered so far is kept."""
+    task = _task(call, body.task_id)
+    if is_over(task):
+        raise refuse_call(call, f"param[taskId] invalid: the task is {_run_status(task)}")
+    call.world.store.update(task["id"], cancelling_at=task.get("cancelling_at") or time.time())
+    return True
+
+
+@emulates(wire.LIST_INFERENCES)
+def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
+    """List the tasks, the newest first."""
+    most = min(body.max_keys or 10, MOST_LISTED)
+    rows = call.world.store.all("inference")
+    rows = rows if body.page_reverse else rows[::-1]
+    rows = [row for row in rows if not body.run_status or _run_status(row) in body.run_status]
+    ids = [row["id"] for row in rows]
+    start = ids.index(body.marker) + 1 if body.marker in ids else 0
+    page, more = rows[start : start + most], start + most < len(rows)
+    shown = {"marker": body.marker or "", "maxKeys": most, "isTruncated": more}
+    shown |= {"nextMarker": page[-1]["id"]} if more else {}
+    return {"taskList": [_shown(row) | _used(row) for row in page], "pageInfo": shown}
+
+
+@works_off("inference")
+def work(world: World, task: Document) -> Iterator[None]:
+    """Work a task off: read its objects, ask query by query, write an output for each object."""
+    store, id_ = world.store, str(task["id"])
+    try:
+        queries = [query for key in task["keys"] for query in _queries(world, key)]
+    except ValueError as error:
+        store.update(id_, failed_at=time.time(), errors=[{"code": "invalid_input", "message": str(error)}])
+        return
+    store.update(id_, in_progress_at=task.get("in_progress_at") or time.time())
+    yield
+
+    def answer(number: int, query: Query) -> dict[str, Any]:
+        body = {**task["parameters"], "messages": [{"role": "user", "content": query.line["query"]}]}
+        return ask(world, CHAT_V1, body, {"model": task["asked"]}).body
+
+    def over(done: Mapping[int, Any]) -> bool:
+        store.update(id_, done=len(done))
+        return bool((store.get("inference", id_) or {}).get("cancelling_at"))
+
+    done = yield from journalled(store, id_, queries, answer, over)
+    _write(world, task, queries, done)
+    end = "cancelled_at" if (store.get("inference", id_) or {}).get("cancelling_at") else "completed_at"
+    store.update(id_, done=len(done), used=_usage(done), **{end: time.time()})
+
+
+def _queries(world: World, key: str) -> Iterator[Query]:
+    """Return the lines of an object.
+
+    Raises:
+        ValueError: naming the object and the line.
+    """
+    address = storage_wire.join(world.address.bucket, key)
+    content = storage.read(world.store, address)
+    if content is None:
+        raise ValueError(f"{address} does not exist")
+    for number, line in lines_of(content):
+        if problem := _problem(line):
+            raise ValueError(f"{address}:{number}: {problem}")
+        yield Query(key, line or {})
+
+
+def _problem(line: Mapping[str, Any] | None) -> str:
+    if line is None:
+        return "the line is not a JSON object"
+    if not isinstance(line.get("id"), str | int):
+        return 'the line has no "id"'
+    query = line.get("query")
+    return "" if isinstance(query, str) and query.strip() else 'the line has no "query"'
+
+
+def _write(world: World, task: Document, queries: Sequence[Query], done: Mapping[int, Any]) -> None:
+    """Write what was answered, one object for each object of the input that has any."""
+    for key in task["keys"]:
+        numbers = [number for number in sorted(done) if queries[number].key == key]
+        rows = [{**queries[number].line, "output": done[number]} for number in shuffled(numbers)]
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        if rows:
+            name = task["target"] + (key.removeprefix(task["source"]) or key.rpartition("/")[2])
+            storage.write(world.store, world.address.bucket, name, content.encode())
+
+
+def _folder(call: Call, name: str, address: str) -> str:
+    """Return the keys' prefix of an address; that of a single `*.jsonl` is the object's own key."""
+    try:
+        bucket, key = storage_wire.split(address)
+    except ValueError as error:
+        raise refuse_call(call, f"param[{name}] invalid: {error}") from None
+    if bucket != call.world.address.bucket:
+        raise refuse_call(call, f"param[{name}] invalid: bucket {bucket} does not exist")
+    if key and (problem := storage.problem_of(key)):
+        raise refuse_call(call, f"param[{name}] invalid: {problem}")
+    whole = not key or key.endswith("/") or (name == "inputBosUri" and key.endswith(".jsonl"))
+    return key if whole else key + "/"
+
+
+def _model(call: Call, body: wire.CreateInference) -> str:
+    """Return what is asked: a version of one's own, or the last part of a chat endpoint's address."""
+    if body.model_id:
+        if call.world.store.get("version", body.model_id) is None:
+            raise refuse_call(call, f"param[modelId] invalid: {body.model_id} does not exist")
+        return body.model_id
+    path = urlsplit(body.endpoint or "").path
+    name = path.removeprefix(f"{V1_PREFIX}/chat/")
+    try:
+        if name != path and "/" not in name:
+            model_at(Call(call.world, CHAT_V1), name)
+            return name
+    except Refusal:
+        pass
+    raise refuse_call(
+        call, f"param[endpoint] invalid: {body.endpoint!r} is not the address of a chat service"
+    )
+
+
+def _task(call: Call, id_: str) -> Document:
+    task = call.world.store.get("inference", id_)
+    if task is None:
+        raise refuse_call(call, f"param[taskId] invalid: {id_} does not exist")
+    return task
+
+
+def _run_status(task: Document) -> str:
+    return status_of(task) if is_over(task) else wire.RUNNING
+
+
+def _shown(task: Document) -> dict[str, Any]:
+    moments = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
+    finished = next((moment for moment in moments if moment), None)
+    shown = {
+        "taskId": task["id"],
+        "name": task["name"],
+        "description": task["description"],
+        "endpoint": task["endpoint"] or "",
+        "modelId": task["model_id"] or "",
+        "runStatus": _run_status(task),
+        "inferenceParams": task["parameters"],
+        "inputBosUri": task["input"],
+        "outputBosUri": task["output"],
+        "outputDir": task["target"].rstrip("/").rpartition("/")[2],
+        "progress": task["done"],
+        "createTime": _date(task["created"]),
+        "finishTime": _date(finished),
+        "completion_window": task["window"],
+        "sandbox": {"engine": "qfnb local model, not ERNIE"},
+    }
+    return shown | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})
+
+
+def _used(task: Document) -> dict[str, Any]:
+    asked, written = task.get("used") or (0, 0)
+    return {"inputTokenUsage": asked, "outputTokenUsage": written, "creator": "sandbox"}
+
+
+def _usage(done: Mapping[int, Any]) -> tuple[int, int]:
+    used = [body.get("usage") or {} for body in done.values()]
+    return sum(row["prompt_tokens"] for row in used if row), sum(
+        row["completion_tokens"] for row in used if row
+    )
+
+
+def _date(moment: float | None) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else NEVER

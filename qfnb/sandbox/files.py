@@ -1,0 +1,183 @@
+"""Files of the v2 plane, which batches read and write: a form comes in, bytes go out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..wire import batches as wire
+from ..wire.base import Endpoint
+from . import auth
+from .routing import HANDLERS, MARK, Call, Refusal, emulates, refuse, refuse_call
+from .store import Document, Store, random_id
+
+if TYPE_CHECKING:
+    from .world import World
+
+MOST_FILES = 10_000
+"""Of one page of the list."""
+
+
+@emulates(wire.UPLOAD)
+def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
+    """Keep an uploaded file."""
+    if not body.content:
+        raise refuse_call(call, "param[file] invalid: the file is missing or empty")
+    if len(body.content) > wire.MOST_BYTES:
+        raise refuse_call(call, f"param[file] invalid: a file has at most {wire.MOST_BYTES >> 30} GiB")
+    return _shown(keep(call.world.store, random_id("file-", 10), body))
+
+
+@emulates(wire.LIST_FILES)
+def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
+    """List the files that were not deleted."""
+    if body.order not in {None, "asc", "desc"}:
+        raise refuse_call(call, f"param[order] invalid: {body.order!r}; it is asc or desc")
+    rows = [row for row in call.world.store.all("file") if not row.get("deleted")]
+    rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
+    rows = rows if body.order == "asc" else rows[::-1]
+    page, more = page_of(call, rows, body.after, body.limit, default=MOST_FILES, most=MOST_FILES)
+    return {"object": "list", "data": [_shown(row) for row in page], "has_more": more, **ends_of(page)}
+
+
+@emulates(wire.FILE_INFO)
+def file_info(call: Call, body: wire.FileRef) -> dict[str, Any]:
+    """Describe a file."""
+    return _shown(_file(call))
+
+
+@emulates(wire.CONTENT)
+def content(call: Call, body: wire.FileRef) -> bytes:
+    """Return a file's bytes."""
+    return read(call.world.store, str(_file(call)["id"])) or b""
+
+
+@emulates(wire.DELETE_FILE)
+def delete(call: Call, body: wire.FileRef) -> dict[str, Any]:
+    """Delete a file."""
+    id_ = str(_file(call)["id"])
+    call.world.store.update(id_, deleted=True)
+    call.world.store.write_file(id_, b"")
+    return {"id": id_, "object": "file", "deleted": True}
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes whose bodies are not JSON; they come before those of the endpoint table."""
+
+    async def take(call: Call, request: Request) -> Response:
+        form = await _form(call, request)
+        return JSONResponse(await run_in_threadpool(HANDLERS[wire.UPLOAD.name], call, form))
+
+    async def give(call: Call, request: Request) -> Response:
+        found = await run_in_threadpool(HANDLERS[wire.CONTENT.name], call, wire.FileRef())
+        return Response(found, media_type="application/octet-stream")
+
+    def route(endpoint: Endpoint[Any, Any], handle: Callable[[Call, Request], Awaitable[Response]]) -> Route:
+        async def answer(request: Request) -> Response:
+            answered = await _answered(world, endpoint, request, handle)
+            answered.headers.update(MARK)
+            return answered
+
+        return Route(endpoint.path, answer, methods=[endpoint.method])
+
+    return [route(wire.UPLOAD, take), route(wire.CONTENT, give)]
+
+
+def keep(store: Store, id_: str, file: wire.UploadFile) -> Document:
+    """Keep a file under an id; one that is there already stays as it is."""
+    if (known := store.get("file", id_)) is not None:
+        return known
+    store.write_file(id_, file.content)
+    name = file.filename.replace("\\", "/").rpartition("/")[2]
+    return store.add("file", id_, filename=name, purpose=file.purpose, size=len(file.content))
+
+
+def read(store: Store, id_: str) -> bytes | None:
+    """Return a file's bytes, None when there is no such file or no longer."""
+    row = store.get("file", id_)
+    return None if row is None or row.get("deleted") else store.read_file(str(row["id"]))
+
+
+def page_of(
+    call: Call, rows: Sequence[Document], after: str | None, limit: int | None, *, default: int, most: int
+) -> tuple[list[Document], bool]:
+    """Return the rows behind an id, so many at most, and whether there are more.
+
+    Raises:
+        Refusal: the id is not among the rows, or the number is out of range.
+    """
+    if limit is not None and not 1 <= limit <= most:
+        raise refuse_call(call, f"param[limit] invalid: it is a whole number from 1 to {most}")
+    ids = [row["id"] for row in rows]
+    if after and after not in ids:
+        raise refuse_call(call, f"param[after] invalid: {after} is not in the list")
+    start = ids.index(after) + 1 if after else 0
+    end = start + (limit or default)
+    return list(rows[start:end]), end < len(rows)
+
+
+def ends_of(page: Sequence[Document]) -> dict[str, Any]:
+    """Return the first and the last id of a page."""
+    return {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+
+
+async def _answered(
+    world: World,
+    endpoint: Endpoint[Any, Any],
+    request: Request,
+    handle: Callable[[Call, Request], Awaitable[Response]],
+) -> Response:
+    """Do what the application does around every handler: count, authorize, strike, refuse."""
+    world.touch(endpoint.name)
+    call = Call(world, endpoint, request.path_params, dict(request.query_params))
+    try:
+        auth.authorize(world, endpoint.plane, auth.seen(request))
+        fault = world.trouble.strike(endpoint.name)
+        if fault is not None and fault.fault == "status":
+            raise refuse_call(call, "a fault that was asked for", word="internal_error", status=fault.status)
+        return await handle(call, request)
+    except Refusal as refusal:
+        return JSONResponse(refusal.body, refusal.status, refusal.headers)
+
+
+async def _form(call: Call, request: Request) -> wire.UploadFile:
+    """Return what was uploaded; it waits on disk, not in memory, until all of it has come."""
+    try:
+        form = await request.form(max_files=1, max_fields=8)
+    except HTTPException as error:
+        raise refuse_call(call, f"the form cannot be read: {error.detail}", word="malformed_form") from None
+    try:
+        file, purpose = form.get("file"), form.get("purpose")
+        if not isinstance(file, UploadFile):
+            raise refuse_call(call, "param[file] invalid: the form has no file")
+        if not isinstance(purpose, str) or not purpose.strip():
+            raise refuse_call(call, "param[purpose] invalid: it must not be empty")
+        return wire.UploadFile(purpose=purpose, filename=file.filename or "", content=await file.read())
+    finally:
+        await form.close()
+
+
+def _file(call: Call) -> Document:
+    row = call.world.store.get("file", call.path["file_id"])
+    if row is None or row.get("deleted"):
+        raise refuse("v2", 0, f"No such file: {call.path['file_id']}", word="file_not_found", status=404)
+    return row
+
+
+def _shown(row: Document) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "object": "file",
+        "bytes": row["size"],
+        "created_at": int(row["created"]),
+        "filename": row["filename"],
+        "purpose": row["purpose"],
+        "status": "processed",
+    }

@@ -1,0 +1,90 @@
+"""Requests that come out of a file instead of over HTTP: the same handlers answer them, in the same words."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ..wire.base import Endpoint, Record
+from .routing import HANDLERS, Call, Refusal, record_of, refuse, refuse_call
+from .store import Document
+
+if TYPE_CHECKING:
+    from .world import World
+
+log = logging.getLogger("qfnb.sandbox")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one request."""
+
+    status: int
+    id: str
+    body: dict[str, Any]
+
+    @property
+    def good(self) -> bool:
+        """Whether it is an answer and no refusal; v1 refuses inside of HTTP 200."""
+        return self.status < 300 and "error_code" not in self.body
+
+
+class Offline:
+    """A world in which one's own model version (`amv-...`) can be asked without being deployed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
+
+    def service_at(self, endpoint: str) -> Document | None:
+        """Return what stands behind a name: a service, or a version in its place."""
+        version = self._world.store.get("version", endpoint) if endpoint.startswith("amv-") else None
+        return version or self._world.service_at(endpoint)
+
+
+def ask(
+    world: World, endpoint: Endpoint[Any, Any], body: Any, path: Mapping[str, str] | None = None
+) -> Answer:
+    """Answer one request; whatever goes wrong with it is its answer."""
+    call = Call(cast("World", Offline(world)), endpoint, path or {})
+    try:
+        if isinstance(body, dict) and body.get("stream"):
+            raise refuse_call(call, "param[stream] invalid: a batch has no streams")
+        return Answer(200, call.id, _handled(call, body))
+    except Refusal as refusal:
+        return Answer(refusal.status, call.id, refusal.body)
+    except Exception:  # one request must not end the others
+        log.exception("a request of a batch failed")
+        details: dict[str, Any] = {"word": "internal_error", "kind": "server_error", "status": 500}
+        broken = refuse(endpoint.plane, 336000, "Internal error", **details)
+        return Answer(broken.status, call.id, broken.body)
+
+
+def lines_of(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield the number and the object of every line that is not blank, None for what is no object.
+
+    An object that cannot be written again (NaN, a lone surrogate) is none: results repeat what was asked.
+    """
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not raw.strip():
+            continue
+        try:
+            value = json.loads(raw.decode())
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            value = None
+        yield number, value if isinstance(value, dict) else None
+
+
+def _handled(call: Call, body: Any) -> dict[str, Any]:
+    result = HANDLERS[call.endpoint.name](call, record_of(call, body))
+    if inspect.iscoroutine(result):
+        result = asyncio.run(result)
+    return result.to_wire() if isinstance(result, Record) else dict(result)

@@ -1,0 +1,152 @@
+"""What may go wrong on purpose, how fast may be asked, and who was asked how often: for tests and trials.
+
+All of it is switched on by the control token only, and off when the server starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+GENEROUS = 60_000
+"""Requests per minute that the headers speak of when no limit is set."""
+
+MINUTE = 60.0
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong on purpose; the first that matches a call strikes.
+
+    Attributes:
+        endpoint: the row it strikes, e.g. chat.v2.
+        fault: `status` (answer with `status`), `stall` (go silent), `cut` (end without the end mark),
+            `reset` (break the connection), `error` (an error in mid-stream), `slow` (wait first); a stream is
+            struck after `after` pieces.
+        chance: the share of calls that it strikes.
+        times: how often it still strikes, None for ever.
+        seconds: of `slow`.
+    """
+
+    endpoint: str
+    fault: str
+    after: int = 0
+    status: int = 503
+    retry_after: str = ""
+    chance: float = 1.0
+    times: int | None = 1
+    seconds: float = 0.0
+
+
+@dataclass
+class Trouble:
+    """The faults that are switched on."""
+
+    faults: list[Fault] = field(default_factory=list)
+    dice: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - not for secrets
+
+    def strike(self, endpoint: str) -> Fault | None:
+        """Return the fault that a call is to suffer, and count it."""
+        for fault in self.faults:
+            if fault.endpoint != endpoint or fault.times == 0 or self.dice.random() >= fault.chance:
+                continue
+            fault.times = None if fault.times is None else fault.times - 1
+            return fault
+        return None
+
+
+class Quota:
+    """A limit of requests and tokens in any sixty seconds; none by default.
+
+    Attributes:
+        rpm, tpm: the limits, None for none.
+        silent: whether the headers keep quiet about them.
+        refused: how many requests were too fast.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rpm: int | None = None
+        self.tpm: int | None = None
+        self.silent, self.refused = False, 0
+        self._clock = clock
+        self._requests: deque[float] = deque()
+        self._tokens: deque[tuple[float, int]] = deque()
+
+    def limit(self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False) -> None:
+        """Set the limits, and forget what was asked before."""
+        self.rpm, self.tpm, self.silent, self.refused = rpm, tpm, silent, 0
+        self._requests.clear()
+        self._tokens.clear()
+
+    def take(self) -> str:
+        """Count a request; return the word for what it exceeds, "" when it may pass."""
+        if self.rpm is None and self.tpm is None:
+            return ""
+        self._forget()
+        over = ""
+        if self.rpm is not None and len(self._requests) >= self.rpm:
+            over = "rpm"
+        elif self.tpm is not None and sum(tokens for _, tokens in self._tokens) >= self.tpm:
+            over = "tpm"
+        if over:
+            self.refused += 1
+        else:
+            self._requests.append(self._clock())
+        return over
+
+    def spend(self, body: object) -> None:
+        """Count the tokens of an answer."""
+        usage = body.get("usage") if isinstance(body, Mapping) else None
+        if self.tpm is not None and isinstance(usage, Mapping):
+            self._tokens.append((self._clock(), int(usage.get("total_tokens") or 0)))
+
+    def headers(self) -> dict[str, str]:
+        """Return what an answer says about the limits."""
+        if self.silent:
+            return {}
+        limit, used = self.rpm or GENEROUS, len(self._requests)
+        said = {"requests": (limit, limit - used)}
+        if self.tpm is not None:
+            said["tokens"] = (self.tpm, self.tpm - sum(tokens for _, tokens in self._tokens))
+        return {
+            f"x-ratelimit-{what}-{unit}": str(max(0, value))
+            for unit, pair in said.items()
+            for what, value in zip(("limit", "remaining"), pair, strict=True)
+        }
+
+    def _forget(self) -> None:
+        start = self._clock() - MINUTE
+        while self._requests and self._requests[0] <= start:
+            self._requests.popleft()
+        while self._tokens and self._tokens[0][0] <= start:
+            self._tokens.popleft()
+
+
+@dataclass
+class Register:
+    """How often each request came, and how often it was answered; kept only when it is switched on."""
+
+    on: bool = False
+    came: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+
+    def note(self, content: bytes, *, answered: bool) -> None:
+        """Count one request by its content."""
+        if self.on:
+            name = hashlib.sha256(content).hexdigest()[:16]
+            (self.answered if answered else self.came)[name] += 1
+
+    def report(self) -> dict[str, int]:
+        """Return how many requests came and were answered, how many different ones, and the most repeated."""
+        return {
+            "came": self.came.total(),
+            "answered": self.answered.total(),
+            "distinct": len(self.came),
+            "distinct_answered": len(self.answered),
+            "most": max(self.came.values(), default=0),
+            "most_answered": max(self.answered.values(), default=0),
+        }
