@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from .. import connect
 from ..errors import APIError, InvalidArgumentError, StreamInterrupted
 from ..transport import portal
-from ..transport.client import Limits
+from ..transport.client import Client, Limits
 from ..transport.platform import Platform
 from ..transport.response import Response
 from ..wire import chat as wire
 from ..wire.base import Endpoint, Record
-from . import batch, ledger
+from . import batch, crew, ledger
 from .options import Keys
 from .reply import Reply
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 Version = Literal[1, 2, "1", "2"]
+
+PATIENCE = 600.0
+"""Seconds that a row of a batch goes on trying while the platform says "too fast"."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class Ask(Generic[ReplyT]):
     route: Callable[[Platform], Route]
     reply: Callable[[Response[Any]], ReplyT]
     limits: Limits
+
+    def patiently(self) -> Ask[ReplyT]:
+        """Return the call as a batch makes it: it waits for its turn as long as it takes."""
+        return replace(self, limits=replace(self.limits, patience=PATIENCE))
 
 
 class Asking(Generic[ReplyT]):
@@ -83,7 +90,7 @@ class Asking(Generic[ReplyT]):
         raise InvalidArgumentError(f"{type(self).__name__} takes no batches")
 
     def batch_do(
-        self, items: Sequence[Any], worker_num: int | None = None, **options: Any
+        self, items: Sequence[Any], /, worker_num: int | None = None, **options: Any
     ) -> batch.BatchTask[ReplyT]:
         """Ask many inputs at once, at most `worker_num` (default 8) at a time; returns at once.
 
@@ -92,20 +99,38 @@ class Asking(Generic[ReplyT]):
             worker_num: 1 to 1000.
             **options: of `do`, the same for all.
 
+        Raises:
+            InvalidArgumentError: an input or an option is wrong; it says which; nothing was sent.
+
         Source: seed 003 (批量推理).
         """
-        asks = [self.ask(item, **options) for item in items]
-        return batch.start([partial(self._whole, ask) for ask in asks], worker_num)
+        size = crew.checked_size("worker_num", worker_num)
+        return self._batch(
+            [checked_row("items", place, self.ask, item, options) for place, item in enumerate(items)], size
+        )
+
+    def _batch(self, asks: Sequence[Ask[ReplyT]], size: int) -> batch.BatchTask[ReplyT]:
+        return batch.BatchTask([partial(self.whole, ask.patiently()) for ask in asks], size)
 
     async def abatch_do(
-        self, items: Sequence[Any], worker_num: int | None = None, **options: Any
+        self, items: Sequence[Any], /, worker_num: int | None = None, **options: Any
     ) -> list[ReplyT | Exception]:
         """The awaited form of `batch_do`: one reply or exception for each input, in order."""
-        return await batch.gather(self.batch_do(items, worker_num, **options))
+        task = await self.batch_do(items, worker_num, **options)
+        return task.results()
 
-    def _named(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
+    def named(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
         """Return the model and the endpoint of one call: what the call names wins over the object's."""
         return model or self.model, endpoint or (None if model else self.endpoint)
+
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether it was made with keys or a base_url of its own."""
+        return bool(self._keys)
+
+    def situation(self) -> connect.Situation:
+        """Tell whom a call would ask, without starting anything."""
+        return connect.situation(self._keys)
 
     def _version(self, platform: Platform, endpoint: str | None) -> int:
         if platform.openai or self.version is not None:
@@ -116,23 +141,35 @@ class Asking(Generic[ReplyT]):
         return 2 if keys.get("api_key") or keys.get("access_key") else 1
 
     def _run(self, ask: Ask[ReplyT]) -> ReplyT:
-        return portal.run(self._whole(ask))
+        return portal.run(self.whole(ask))
 
     async def _arun(self, ask: Ask[ReplyT]) -> ReplyT:
-        return await portal.hop(self._whole(ask))
+        return await portal.hop(self.whole(ask))
 
-    async def _whole(self, ask: Ask[ReplyT]) -> ReplyT:
-        client = await connect.aclient(self._keys)
+    async def reach(self) -> Client:
+        """Return the client that a call would go through now; on the I/O loop only."""
+        return await connect.aclient(self._keys)
+
+    async def whole(self, ask: Ask[ReplyT], client: Client | None = None) -> ReplyT:
+        """Make a call and return the whole answer; on the I/O loop only."""
+        client = client or await self.reach()
         route = ask.route(client.platform)
         with ledger.entry(route.model, client.platform.host) as entry:
-            answer = await client.send(route.endpoint, route.record, path=route.path, limits=ask.limits)
+            answer = await client.send(
+                route.endpoint, route.record, path=route.path, limits=ask.limits, model=route.model
+            )
             return entry.done(ask.reply(answer))
 
     async def _pieces(self, ask: Ask[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         client = await connect.aclient(self._keys)
         route = ask.route(client.platform)
         pieces = client.stream(
-            route.endpoint, route.record, path=route.path, final=wire.is_final, limits=ask.limits
+            route.endpoint,
+            route.record,
+            path=route.path,
+            final=wire.is_final,
+            limits=ask.limits,
+            model=route.model,
         )
         text: list[str] = []
         with ledger.entry(route.model, client.platform.host) as entry:
@@ -147,6 +184,16 @@ class Asking(Generic[ReplyT]):
                 raise
             finally:
                 await pieces.aclose()
+
+
+def checked_row(
+    field: str, place: int, make: Callable[..., Ask[ReplyT]], item: Any, options: Mapping[str, Any]
+) -> Ask[ReplyT]:
+    """Return the call of one row; an error says which row it is."""
+    try:
+        return make(item, **options)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{field}[{place}]: {error}") from None
 
 
 def _refuse_unknown_keys(keys: Mapping[str, Any]) -> None:

@@ -1,132 +1,138 @@
 """Many calls at once, bounded: `batch_do` returns at once, results keep the order of the inputs.
 
-Workers on the I/O loop pull from one iterator. A failed call is an exception in its place; no call is sent
-twice, and nothing is sent merely to warm up.
+Workers on the I/O loop pull from one source. A failed call is an exception in its place; no call is sent
+twice, and nothing is sent merely to warm up. What is the matter with all rows (the key, the account) ends
+the batch early, and what is done is kept.
 """
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..errors import InvalidArgumentError
-from ..transport import portal
+from .crew import Crew
+from .outcome import Outcome, first_line, frame
+from .reply import Reply
+from .tally import BatchProgress, Failure
+from .underway import Underway
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
-DEFAULT_WORKERS = 8
-MAX_WORKERS = 1000
 
-
-class BatchTask(Generic[T]):
-    """A running batch. Source: seed 003 (批量推理)."""
+class BatchTask(Underway, Generic[T]):
+    """A batch whose results are kept in memory. Source: seed 003 (批量推理)."""
 
     def __init__(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]], workers: int) -> None:
-        self._futures: list[concurrent.futures.Future[T]] = [concurrent.futures.Future() for _ in calls]
-        self._calls = calls
-        self._finished = 0
-        self._running = portal.submit(self._run(workers))
-
-    def finished_count(self) -> int:
-        """Return how many calls have an answer or an error."""
-        return self._finished
+        super().__init__(BatchProgress(total=len(calls)))
+        self._calls: list[Callable[[], Coroutine[Any, Any, T]] | None] = list(calls)
+        self._outcomes: list[T | BaseException | None] = [None] * len(calls)
+        self._order: list[int] = []
+        self._pending = iter(range(len(calls)))
+        self._crew = Crew(self._next, self._work, workers)
+        self._start()
 
     def total_count(self) -> int:
         """Return how many calls there are."""
-        return len(self._futures)
+        return len(self._outcomes)
 
     task_count = total_count
-
-    def wait(self) -> None:
-        """Wait until every call has finished; an interrupt cancels the rest."""
-        try:
-            while not self._running.done():
-                concurrent.futures.wait([self._running], timeout=portal.SLICE)
-        except BaseException:
-            self.cancel()
-            raise
-
-    def cancel(self) -> None:
-        """Stop what has not finished; finished results stay."""
-        self._running.cancel()
 
     def results(self) -> list[T | Exception]:
         """Wait, then return one reply or one exception for each input, in order."""
         self.wait()
-        return [outcome(future) for future in self._futures]
+        return [self._outcome(index) for index in range(len(self))]
+
+    def as_completed(self) -> Iterator[BatchItem[T]]:
+        """Iterate over the calls in the order in which they finish; `.index` is the place in the input."""
+        place = 0
+        while place < len(self):
+            self._until(lambda: len(self._order) > place or self._is_over())  # noqa: B023 - used at once
+            if place >= len(self._order):
+                return
+            yield BatchItem(self, self._order[place])
+            place += 1
+
+    def to_frame(self) -> pd.DataFrame:
+        """Wait, then return a DataFrame with a row per input: text, tokens, cost, error and the reply."""
+        results = self.results()
+        outcomes = [Outcome.of(r) if isinstance(r, Reply) else Outcome.failed(_error(r)) for r in results]
+        replies: list[Any] = [r if isinstance(r, Reply) else None for r in results]
+        return frame(outcomes).assign(reply=replies)
 
     def __iter__(self) -> Iterator[BatchItem[T]]:
-        return (BatchItem(future) for future in self._futures)
+        return (BatchItem(self, index) for index in range(len(self)))
 
     def __len__(self) -> int:
-        return len(self._futures)
+        return len(self._outcomes)
 
-    def __repr__(self) -> str:
-        return f"<batch {self._finished}/{len(self)}>"
+    async def _run(self) -> None:
+        assert self._crew is not None
+        await self._crew.run()
 
-    async def _run(self, workers: int) -> None:
-        pending = iter(enumerate(self._calls))
+    async def _next(self) -> int | None:
+        return next(self._pending, None)
+
+    async def _work(self, index: int) -> None:
+        call, self._calls[index] = self._calls[index], None
+        assert call is not None, "a call is made once"
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(workers, len(self._calls))):
-                    group.create_task(self._work(pending))
-        finally:
-            for future in self._futures:
-                future.cancel()
+            value = await call()
+        except Exception as error:  # noqa: BLE001 - it is handed to the caller in its place
+            self._outcomes[index] = error
+            self._tally.missed(_failure(index, error), getattr(error, "attempts", 1))
+            self._judge(error)
+        else:
+            self._outcomes[index] = value
+            self._count(value)
+            self._judge(None)
+        self._order.append(index)
+        self._tell()
 
-    async def _work(self, pending: Iterator[tuple[int, Callable[[], Coroutine[Any, Any, T]]]]) -> None:
-        for index, call in pending:
-            try:
-                self._futures[index].set_result(await call())
-            except Exception as error:  # noqa: BLE001 - it is handed to the caller in its place
-                self._futures[index].set_exception(error)
-            self._finished += 1
+    def _count(self, value: T) -> None:
+        if isinstance(value, Reply):
+            usage, tries = value.usage, int(value.statistic.get("attempts", 1))
+            self._tally.answered(usage.prompt_tokens, usage.completion_tokens, value.cost, tries)
+            if value.from_sandbox and not self._tally.progress.from_sandbox:
+                self._note(from_sandbox=True)
+        else:
+            self._tally.answered(None, None, None, 1)
+
+    def _is_over(self) -> bool:
+        return self._running is not None and self._running.done()
+
+    def _outcome(self, index: int) -> Any:
+        """Return a call's reply or error; of a call that was not made, why."""
+        value = self._outcomes[index]
+        if value is None:
+            reason = self._tally.progress.reason
+            return concurrent.futures.CancelledError(*([reason] if reason else []))
+        return value
 
 
 class BatchItem(Generic[T]):
     """One call of a batch; `.result()` waits and returns the reply, or the exception as a value."""
 
-    def __init__(self, future: concurrent.futures.Future[T]) -> None:
-        self._future = future
+    def __init__(self, task: BatchTask[T], index: int) -> None:
+        self._task, self.index = task, index
+
+    def done(self) -> bool:
+        """Tell whether `.result()` returns at once."""
+        return self._task._outcomes[self.index] is not None or self._task._is_over()  # noqa: SLF001
 
     def result(self) -> T | Exception:
         """Wait for this one."""
-        while not self._future.done():
-            concurrent.futures.wait([self._future], timeout=portal.SLICE)
-        value: T | Exception = outcome(self._future)
+        self._task._until(self.done)  # noqa: SLF001 - an item is a view of its task
+        value: T | Exception = self._task._outcome(self.index)  # noqa: SLF001
         return value
 
 
-def start(calls: Sequence[Callable[[], Coroutine[Any, Any, T]]], worker_num: int | None) -> BatchTask[T]:
-    """Start the calls, at most `worker_num` (1-1000, default 8) at a time.
-
-    Raises:
-        InvalidArgumentError: worker_num is out of range.
-    """
-    workers = DEFAULT_WORKERS if worker_num is None else worker_num
-    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS:
-        raise InvalidArgumentError(f"worker_num={worker_num!r}: it is a whole number from 1 to {MAX_WORKERS}")
-    return BatchTask(calls, workers)
+def _failure(index: int, error: BaseException) -> Failure:
+    return Failure(index, "", type(error).__name__, first_line(error))
 
 
-async def gather(task: BatchTask[T]) -> list[T | Exception]:
-    """Wait for a batch from async code; cancelling the caller cancels the batch."""
-    try:
-        while not task._running.done():  # noqa: SLF001 - the awaited form of wait()
-            await asyncio.sleep(0.02)
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    return task.results()
-
-
-def outcome(future: concurrent.futures.Future[Any]) -> Any:
-    """Return a finished call's reply, or its error as a value."""
-    if future.cancelled():
-        return concurrent.futures.CancelledError()
-    try:
-        return future.result()
-    except Exception as error:  # noqa: BLE001 - results hold errors as values
-        return error
+def _error(value: object) -> BaseException:
+    return value if isinstance(value, BaseException) else TypeError(f"{type(value).__name__} is no reply")

@@ -119,7 +119,7 @@ class Completion(Asking[ChatResponse]):
         if not isinstance(item, str) or not item.strip():
             raise InvalidArgumentError(f"prompt={item!r}: it is a text that is not empty")
         refuse_surrogates("prompt", item)
-        model, endpoint = self._named(model, endpoint)
+        model, endpoint = self.named(model, endpoint)
         given = options.check(options_)
 
         def route(platform: Platform) -> Route:

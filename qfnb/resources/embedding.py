@@ -84,7 +84,7 @@ class Embedding(Asking[EmbeddingResponse]):
         """Return the checked call for one list of texts."""
         if options_.pop("stream", False):
             raise InvalidArgumentError("stream=True: an embedding comes as a whole, it cannot be streamed")
-        model, endpoint = self._named(model, endpoint)
+        model, endpoint = self.named(model, endpoint)
         name = model or catalog.DEFAULTS["embedding"]
         row = None if endpoint else catalog.find("embedding", name)
         texts = _checked(item, row.chars if row else None)

@@ -83,7 +83,7 @@ class Image2Text(Asking[ChatResponse]):
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError("prompt is empty: ask something about the picture")
-        model, endpoint = self._named(model, endpoint)
+        model, endpoint = self.named(model, endpoint)
         content = base64.b64encode(read_picture(image)).decode("ascii")
         record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **options.check(options_))
         segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])

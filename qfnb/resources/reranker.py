@@ -90,7 +90,7 @@ class Reranker(Asking[RerankResponse]):
         """Return the checked call for one (query, documents)."""
         query, documents = item
         _check(query, documents, top_n)
-        model, endpoint = self._named(model, endpoint)
+        model, endpoint = self.named(model, endpoint)
         name = model or catalog.DEFAULTS["reranker"]
         values = {"query": query, "documents": list(documents), "top_n": top_n, **options_}
 

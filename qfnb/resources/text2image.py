@@ -156,7 +156,7 @@ class Text2Image(Asking[ImageResponse]):
     ) -> Ask[ImageResponse]:
         """Return the checked call for one prompt."""
         given = _checked(item, options_)
-        model, endpoint = self._named(model, endpoint)
+        model, endpoint = self.named(model, endpoint)
 
         def route(platform: Platform) -> Route:
             if self._version(platform, endpoint) == 2:
@@ -176,7 +176,7 @@ class Text2Image(Asking[ImageResponse]):
         return super()._version(platform, endpoint) if self.version or platform.openai else 1 + only_api_key
 
     async def _draw(self, ask: Ask[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
-        reply = await self._whole(ask)
+        reply = await self.whole(ask)
         reply.prompt = prompt
         host = (await connect.aclient(self._keys)).platform.host
         if any(picture.url for picture in reply.data.data):

@@ -1,0 +1,128 @@
+"""What became of one row of a batch, as plain facts: the columns of result frames and of journals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from ..errors import QianfanError
+from ..transport.redact import redact
+from ..wire import chat as wire
+from .reply import ChatResponse, Reply
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row's answer or error.
+
+    Attributes:
+        text: the answer, None where there is none (a failed row, a vector, a picture).
+        finish_reason: why the model stopped: `stop`, `length` (cut off), `content_filter`, `tool_calls`...
+        cost: CNY by list price, None where it is not known.
+        seconds: how long the last try took.
+        attempts: how often the row was sent.
+        error, message: the class of what went wrong, "" when nothing did, and what it says.
+    """
+
+    text: str | None = None
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    error: str = ""
+    message: str = ""
+    request_id: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an answer."""
+        return not self.error
+
+    @classmethod
+    def of(cls, reply: Reply[Any]) -> Outcome:
+        """Return the facts of a reply."""
+        usage, chat = reply.usage, isinstance(reply, ChatResponse)
+        return cls(
+            text=writable(wire.text_of(reply.body)) if chat else None,
+            reasoning=writable(wire.reasoning_of(reply.body)) or None if chat else None,
+            finish_reason=_reason(reply.body) if chat else None,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost=reply.cost,
+            seconds=reply.statistic.get("total_latency"),
+            attempts=int(reply.statistic.get("attempts", 1)),
+            request_id=reply.request_id,
+        )
+
+    @classmethod
+    def failed(cls, error: BaseException) -> Outcome:
+        """Return the facts of an error."""
+        return cls(
+            attempts=getattr(error, "attempts", 1),
+            error=type(error).__name__,
+            message=first_line(error),
+            request_id=getattr(error, "request_id", ""),
+        )
+
+
+COLUMNS = tuple(f.name for f in fields(Outcome))
+
+
+def frame(outcomes: Iterable[Outcome], more: dict[str, Sequence[Any]] | None = None) -> pd.DataFrame:
+    """Return outcomes as a DataFrame, one row each; `more` are further columns, before them."""
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    rows = list(outcomes)
+    columns = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
+    made = pd.DataFrame({**(more or {}), **columns})
+    return made.astype({"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64"})
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without secrets, on one line."""
+    lines = str(error).splitlines()
+    return writable(redact(lines[0])) if lines else type(error).__name__
+
+
+def writable(text: str) -> str:
+    """Return a text that can be written as UTF-8: a model may send half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same row may be answered later: the platform's or the network's trouble."""
+    return isinstance(error, QianfanError) and type(error).__name__ in TRANSIENT
+
+
+TRANSIENT = frozenset(
+    {
+        "ConnectionFailed",
+        "RateLimitError",
+        "RequestTimeoutError",
+        "ServerError",
+        "StreamInterrupted",
+        "UnexpectedContent",
+    }
+)
+"""Errors that say nothing about the row itself."""
+
+
+def _reason(body: Any) -> str | None:
+    """Return why a model stopped, in v2's words; v1 says it in flags, and "normal" for "stop"."""
+    if body.get("is_truncated"):
+        return "length"
+    if body.get("need_clear_history") or body.get("flag"):
+        return "content_filter"
+    reason = wire.finish_reason(body)
+    return "stop" if reason == "normal" else reason

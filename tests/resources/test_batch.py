@@ -1,0 +1,152 @@
+"""`batch_do`: at once, bounded, in order, nothing twice."""
+
+import asyncio
+import time
+
+import pytest
+
+from qfnb import ChatCompletion, Completion, Embedding
+from qfnb.errors import InvalidArgumentError
+
+SAY = [{"role": "user", "content": "你好"}]
+
+
+@pytest.fixture
+def register(control):
+    control.post("/_sandbox/register", json={"on": True})
+    yield lambda: control.get("/_sandbox/register").json()
+    control.post("/_sandbox/register", json={"on": False})
+
+
+@pytest.fixture
+def slow(control):
+    body = {"endpoint": "chat.v2", "fault": "slow", "seconds": 0.05, "times": None}
+    control.post("/_sandbox/faults", json=body)
+    yield
+    control.request("DELETE", "/_sandbox/faults")
+
+
+def test_it_returns_at_once_and_counts(slow):
+    began = time.monotonic()
+    task = ChatCompletion().batch_do(["你好"] * 20, worker_num=4)
+    assert time.monotonic() - began < 0.2
+    assert (len(task), task.total_count(), task.task_count()) == (20, 20, 20)
+    assert task.finished_count() < 20
+    task.wait()
+    assert (task.finished_count(), task.progress.ok, task.progress.state) == (20, 20, "done")
+
+
+def test_no_call_is_sent_twice_and_results_keep_their_order(register):
+    texts = [f"第 {n} 问" for n in range(50)]
+    results = Completion().batch_do(texts, worker_num=16).results()
+    assert register()["most"] == 1
+    assert len(results) == 50
+    assert all(result["result"] for result in results)
+
+
+def test_items_are_waited_for_in_order_and_as_they_complete(sandbox):
+    task = ChatCompletion().batch_do(["你好"] * 12, worker_num=3)
+    assert all(item.result()["result"] for item in task)
+    assert sorted(item.index for item in task.as_completed()) == list(range(12))
+
+
+def test_a_failed_call_is_an_exception_in_its_place(fault):
+    fault("chat.v2", "status", status=400)
+    task = ChatCompletion(version=2).batch_do([SAY] * 3, worker_num=1)
+    results = task.results()
+    assert [isinstance(result, Exception) for result in results] == [True, False, False]
+    frame = task.to_frame()
+    assert list(frame["error"]) == ["APIError", "", ""]
+    assert frame["reply"][0] is None
+    assert frame["reply"][1] is results[1]
+    assert task.progress.latest[0].number == 0
+
+
+def test_each_row_may_have_its_own_options(scripted):
+    import json
+
+    from support.servers import http_answer
+
+    server = scripted(
+        [http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')]
+    )
+    rows = [{"messages": SAY, "temperature": 0.1}, {"messages": SAY, "model": "other"}]
+    ChatCompletion(model="mine").batch_do(body_list=rows, worker_num=1, temperature=0.9).wait()
+    bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
+    assert [(body["model"], body["temperature"]) for body in bodies] == [("mine", 0.1), ("other", 0.9)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "either messages_list or body_list"),
+        ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "either messages_list or body_list"),
+        ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
+        ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
+        (
+            {"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": 9}]},
+            r"body_list\[1\]: temperature=9",
+        ),
+        ({"messages_list": [SAY, []]}, r"items\[1\]: messages is empty"),
+        ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
+        ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),
+        ({"messages_list": [SAY], "worker_num": True}, "worker_num=True"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_row_before_anything_is_sent(given, said, register):
+    with pytest.raises(InvalidArgumentError, match=said):
+        ChatCompletion().batch_do(**given)
+    assert register()["came"] == 0
+
+
+def test_an_empty_list_is_done_at_once(sandbox):
+    assert ChatCompletion().batch_do([]).results() == []
+
+
+def test_a_wrong_key_stops_the_batch_early(sandbox, register):
+    from qfnb import config
+
+    now = config.get_config()
+    now.console_api_base_url = now.base_url = sandbox.url
+    now.api_key = "bce-v3/ALTAK-sandbox/wrong"
+    task = ChatCompletion().batch_do(["你好"] * 200)
+    results = task.results()
+    assert all(isinstance(result, Exception) for result in results)
+    assert task.progress.state == "stopped"
+    assert "AuthError" in str(results[-1])
+    assert task.finished_count() <= 10
+
+
+def test_cancel_keeps_what_is_finished(slow, register):
+    task = ChatCompletion().batch_do([f"{n}" for n in range(500)], worker_num=4)
+    while task.finished_count() < 8:
+        time.sleep(0.01)
+    began = time.monotonic()
+    task.cancel()
+    results = task.results()
+    assert time.monotonic() - began < 0.5
+    assert (
+        sum(not isinstance(result, Exception) for result in results)
+        == task.finished_count()
+        == register()["came"]
+    )
+
+
+def test_cancelled_before_it_began(sandbox):
+    task = ChatCompletion().batch_do(["你好"] * 100, worker_num=1)
+    task.cancel()
+    assert len(task.results()) == 100
+    assert task.progress.state == "cancelled"
+
+
+def test_the_awaited_form_gives_the_results(sandbox):
+    results = asyncio.run(ChatCompletion().abatch_do(["你好"] * 3, worker_num=2))
+    assert [result["result"] for result in results]
+    vectors = asyncio.run(Embedding().abatch_do([["你好"], ["再见"]]))
+    assert len(vectors[0]["data"][0]["embedding"]) > 10
+
+
+def test_other_kinds_have_frames_too(sandbox):
+    frame = Embedding().batch_do([["你好"], ["再见"]]).to_frame()
+    assert list(frame["text"]) == [None, None]
+    assert frame["reply"][1]["data"]
