@@ -9,6 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .batching.batch import Batch as Batch
+    from .batching.journals import batches as batches
+    from .batching.starting import abatch as abatch
+    from .batching.starting import batch as batch
+    from .batching.starting import estimate as estimate
+    from .batching.starting import resume as resume
     from .config import get_config as get_config
     from .dataset import Dataset as Dataset
     from .errors import APIError as APIError
@@ -39,6 +45,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "APIError": "errors",
+    "Batch": "batching.batch",
     "ChatCompletion": "resources.chat",
     "Completion": "resources.completion",
     "Dataset": "dataset",
@@ -59,8 +66,13 @@ _HOMES = {
     "Text2Image": "resources.text2image",
     "Tokenizer": "resources.tokenizer",
     "TrainConfig": "trainer",
+    "abatch": "batching.starting",
+    "batch": "batching.starting",
+    "batches": "batching.journals",
+    "estimate": "batching.starting",
     "get_config": "config",
     "models": "resources.models",
+    "resume": "batching.starting",
     "testing": "transport.clock",
     "usage": "resources.ledger",
 }

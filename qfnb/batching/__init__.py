@@ -1,0 +1,1 @@
+"""Many rows asked of one model, without losing any: journal, limits, budget, resume."""

@@ -1,0 +1,133 @@
+"""A batch with a journal, as users hold it: nothing is lost, nothing is asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..resources.crew import checked_size
+from ..resources.tally import BatchProgress
+from . import export, reading
+from .feed import Chain, FromJournal
+from .health import Health
+from .journal import Journal
+from .reading import Answer
+from .survey import Preflight
+from .work import Work
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Batch(Work):
+    """A batch under way, with its journal.
+
+    Made by `qfnb.batch` and `qfnb.resume`. Its methods may be called while it works and afterwards.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name by which `qfnb.resume` finds it."""
+        return self.order.name
+
+    @property
+    def preflight(self) -> Preflight:
+        """What it set out to do."""
+        return self.order.preflight
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far it is, as a value."""
+        now = super().progress
+        return replace(
+            now, limits=self._reach.limiter.describe() if self._reach.limiter else "", workers=self._wanted
+        )
+
+    def resume(self) -> None:
+        """Go on: after `pause` at once, after `cancel` or an early end with what is missing."""
+        if not self.progress.over:
+            super().resume()
+            return
+        self._journal = Journal(self.order.path)
+        self._health, self._hopeless, self._lost = Health(), 0, {}
+        if self.order.streamed is None or self._journal.fact("complete") == "1":
+            self._page = FromJournal(self._journal)
+        else:
+            self._page = Chain(FromJournal(self._journal), self._pages(after=self._journal.counts().rows))
+        self._begin()
+
+    def resize(self, workers: int) -> None:
+        """Ask so many rows at once from now on (1 to 1000)."""
+        self._wanted = checked_size("workers", workers)
+        if self._health.open:
+            super().resize(self._wanted)
+
+    def _interrupted(self) -> None:
+        """Cancel, unless it is the platform that works: an offline job goes on without anybody waiting."""
+        if self.order.offline is None:
+            self.cancel()
+
+    def results(self) -> list[Answer]:
+        """Wait, then return every row with what became of it, in input order."""
+        self.wait()
+        return list(self._answers())
+
+    def to_frame(self, *, wait: bool = True) -> pd.DataFrame:
+        """Return the input's columns and the result columns as a DataFrame, a row for each row of the input.
+
+        Args:
+            wait: for the end; otherwise rows that were not asked yet have the error "NotAsked".
+        """
+        if wait:
+            self.wait()
+        source = self.order.source
+        return export.frame(self._answers(), source.frame if source else None)
+
+    def save(self, path: str | Path) -> Path:
+        """Wait, then write rows and results to a .jsonl, .csv or .parquet file; return its path."""
+        self.wait()
+        return export.save(self._answers(), export.checked(path))
+
+    def as_completed(self) -> Iterator[Answer]:
+        """Iterate over the rows in the order in which they are answered; those of earlier runs come first.
+
+        Rows that failed come last, when they are not asked any more.
+        """
+        place = 0
+        while True:
+            over = self.progress.over
+            found = reading.completed(self.order.path, place)
+            for at, answer in found:
+                place = at
+                if answer.ok:
+                    yield answer
+            if not found:
+                if over:
+                    yield from (
+                        row for row in self._answers() if row.error and row.error != reading.NOT_ASKED
+                    )
+                    return
+                before = self.finished_count()
+                self._until(lambda: self.finished_count() != before or self.progress.over)  # noqa: B023
+
+    def __iter__(self) -> Iterator[Answer]:
+        """Iterate over the rows in input order, waiting for each."""
+        after = -1
+        while True:
+            over = self.progress.over
+            for answer in self._answers(after):
+                if answer.error == reading.NOT_ASKED and not over:
+                    break
+                after = answer.number
+                yield answer
+            else:
+                if over:
+                    return
+            before = self.finished_count()
+            self._until(lambda: self.finished_count() != before or self.progress.over)  # noqa: B023
+
+    def __len__(self) -> int:
+        total = self.progress.total
+        return reading.facts_of(self.order.path)[1].rows if total is None else total

@@ -1,0 +1,254 @@
+"""The journal of a batch: what is asked, and every answer, on disk before it is counted.
+
+One SQLite file (WAL). An answer is found by its key, that is by content, so a batch that is run again asks
+only for what is missing, whatever kernel it runs in. One process writes, any number may read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import operator
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..resources.outcome import COLUMNS, TRANSIENT, Outcome, writable
+from . import reading
+from .opening import connected, locked
+from .plan import repeated
+from .reading import Counts, JournalError
+from .source import Item
+
+_FILL = (
+    f"insert or replace into answer(place, key, run, {', '.join(COLUMNS)}) "  # noqa: S608 - our own names
+    f"values (?, ?, ?{', ?' * len(COLUMNS)})"
+)
+_facts = operator.attrgetter(*COLUMNS)
+_MISSING = """
+from row left join answer using(key)
+where row.number > ? and row.asked and (answer.key is null or (answer.error <> '' and answer.run < ?))
+"""
+_AGAIN = f"""
+from row join answer using(key)
+where row.number > ? and row.asked and answer.run = ? and answer.error in ({", ".join("?" * len(TRANSIENT))})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row on its way into the journal; `problem` says why it cannot be asked."""
+
+    number: int
+    key: bytes
+    item: Item
+    problem: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One row that has no answer yet."""
+
+    number: int
+    key: bytes
+    item: Item
+
+
+class Journal:
+    """An open journal; only one process at a time has it open for writing.
+
+    Raises:
+        JournalError: another process has it, it is broken, or the folder cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mutex = threading.Lock()
+        self._lock = locked(path)
+        try:
+            self._database = connected(path)
+            self.run = int(self.fact("run", "0")) + 1
+            self._place = int(
+                self._database.execute("select coalesce(max(place), 0) from answer").fetchone()[0]
+            )
+            with self.writing():
+                self._set("run", self.run)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Bring everything into the main file, and let others have the journal."""
+        with self._mutex, contextlib.suppress(sqlite3.Error):
+            self._database.close()
+        self._lock.release()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make changes together or not at all."""
+        with self._mutex:
+            try:
+                self._database.execute("begin immediate")
+                yield
+                self._database.execute("commit")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise JournalError(reading.explain(error, self.path)) from None
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def fact(self, name: str, default: str = "") -> str:
+        """Return a fact about the batch."""
+        return _fact(self._database, name, default)
+
+    def set(self, **facts: object) -> None:
+        """Note facts about the batch."""
+        with self.writing():
+            for name, value in facts.items():
+                self._set(name, value)
+
+    def start_over(self, *, keep_rows: bool) -> None:
+        """Make ready for reading the input anew (inside `writing`); answers stay."""
+        if not keep_rows:
+            self._database.execute("delete from row")
+        self._database.execute("delete from seen")
+
+    def end_at(self, rows: int) -> None:
+        """Note that the input has so many rows and no more."""
+        with self.writing():
+            self._database.execute("delete from row where number >= ?", (rows,))
+            self._set("complete", 1)
+
+    def failed_repeats(self) -> int:
+        """Return how many rows share the failure of an identical one."""
+        query = """select count(*) from row join answer using(key)
+            where not row.asked and answer.error <> '' and answer.run = ?
+            and key in (select key from row where asked)"""
+        return self._count(query, (self.run,))
+
+    def add(self, entries: Iterable[Entry], *, dedupe: bool) -> list[Pending]:
+        """Add rows (inside `writing`); return those that have no answer yet.
+
+        An identical row further down has a key of its own, unless identical rows are asked once.
+        """
+        missing = []
+        for entry in entries:
+            times = self._times(entry.key)
+            key = entry.key if dedupe else repeated(entry.key, times)
+            asked = not (dedupe and times) and entry.problem is None
+            self._database.execute(
+                "insert or replace into row values (?, ?, ?, ?)",
+                (entry.number, key, asked, _json(entry.item)),
+            )
+            if entry.problem is not None:
+                self._keep(key, entry.problem)
+            elif asked and not self._has(key):
+                missing.append(Pending(entry.number, key, entry.item))
+        return missing
+
+    def other(self, first: Sequence[Entry]) -> int:
+        """Return how many of an input's first rows are not the journal's."""
+        known = dict(self._database.execute("select number, key from row where number < ?", (len(first),)))
+        seen: dict[bytes, int] = {}
+        wrong = 0
+        for entry in first:
+            times = seen[entry.key] = seen.get(entry.key, -1) + 1
+            expected = known.get(entry.number)
+            wrong += expected is not None and expected not in {entry.key, repeated(entry.key, times)}
+        return wrong
+
+    def strangers(self) -> int:
+        """Return how many answers belong to no row of the input."""
+        query = "select count(*) from answer where error = '' and key not in (select key from row)"
+        return int(self._database.execute(query).fetchone()[0])
+
+    def drop_strangers(self) -> None:
+        """Forget the answers that belong to no row (inside `writing`)."""
+        self._database.execute("delete from answer where key not in (select key from row)")
+
+    def missing(self, after: int, most: int) -> list[Pending]:
+        """Return the next rows that have no answer, or one that failed in an earlier run."""
+        query = f"select row.number, row.key, row.input {_MISSING} order by row.number limit ?"
+        return self._pending(query, (after, self.run, most))
+
+    def up_to(self, last: int) -> list[Pending]:
+        """Return the rows up to a number that have no answer."""
+        query = f"select row.number, row.key, row.input {_MISSING} and row.number <= ?"
+        return self._pending(query, (-1, self.run, last))
+
+    def again(self, after: int, most: int) -> list[Pending]:
+        """Return the next rows that failed in this run through no fault of theirs."""
+        query = f"select row.number, row.key, row.input {_AGAIN} order by row.number limit ?"
+        return self._pending(query, (after, self.run, *TRANSIENT, most))
+
+    def count_missing(self) -> int:
+        """Return how many rows are to be asked."""
+        return self._count(f"select count(*) {_MISSING}", (-1, self.run))
+
+    def count_again(self) -> int:
+        """Return how many rows failed in this run through no fault of theirs."""
+        return self._count(f"select count(*) {_AGAIN}", (-1, self.run, *TRANSIENT))
+
+    def keep(self, key: bytes, outcome: Outcome) -> None:
+        """Write what became of a row; when this returns, a crash of the process cannot lose it.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        with self._mutex:
+            try:
+                self._keep(key, outcome)  # a statement alone is a transaction
+            except sqlite3.Error as error:
+                raise JournalError(reading.explain(error, self.path)) from None
+
+    def checkpoint(self) -> None:
+        """Bring what was written into the main file and onto the disk; called from a thread of its own."""
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as database:
+            database.execute("pragma wal_checkpoint(passive)")
+
+    def counts(self) -> Counts:
+        """Return what there is now."""
+        with self._mutex:
+            return reading.counts(self._database)
+
+    def _keep(self, key: bytes, outcome: Outcome) -> None:
+        self._place += 1
+        self._database.execute(_FILL, (self._place, key, self.run, *_facts(outcome)))
+
+    def _set(self, name: str, value: object) -> None:
+        self._database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
+
+    def _times(self, key: bytes) -> int:
+        query = "insert into seen values (?, 0) on conflict do update set times = times + 1 returning times"
+        return int(self._database.execute(query, (key,)).fetchone()[0])
+
+    def _has(self, key: bytes) -> bool:
+        query = "select 1 from answer where key = ? and (error = '' or run = ?)"
+        return self._database.execute(query, (key, self.run)).fetchone() is not None
+
+    def _pending(self, query: str, values: tuple[Any, ...]) -> list[Pending]:
+        with self._mutex:
+            found = self._database.execute(query, values).fetchall()
+        return [Pending(number, key, json.loads(item)) for number, key, item in found]
+
+    def _count(self, query: str, values: tuple[Any, ...]) -> int:
+        with self._mutex:
+            return int(self._database.execute(query, values).fetchone()[0])
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._database.execute("rollback")
+
+
+def _fact(database: sqlite3.Connection, name: str, default: str) -> str:
+    found = database.execute("select value from fact where name = ?", (name,)).fetchone()
+    return found[0] if found else default
+
+
+def _json(item: Item) -> str:
+    text = json.dumps(item, ensure_ascii=False, default=str)
+    return text if writable(text) == text else json.dumps(item, default=str)

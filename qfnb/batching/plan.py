@@ -1,0 +1,134 @@
+"""What is asked of every row: model, template, persona, options; and the key by which an answer is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..connect import Situation
+from ..errors import InvalidArgumentError
+from ..resources.messages import checked, refuse_surrogates
+from ..transport.platform import Platform
+from .source import Item, Source
+from .template import Template, text_of
+
+Conversation = str | list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of every row.
+
+    Attributes:
+        platform: `sandbox`, or the host that answers: what one says is not what the other would.
+        model, endpoint: whose answer it is.
+        prompt: the template, None when the rows are prompts or conversations themselves.
+        options: of `ChatCompletion.do`, the persona among them.
+        dedupe: whether identical rows are asked once.
+    """
+
+    platform: str
+    model: str | None = None
+    endpoint: str | None = None
+    prompt: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    dedupe: bool = False
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What distinguishes this plan from others."""
+        return _hash(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=str).encode())
+
+    @cached_property
+    def template(self) -> Template | None:
+        """The prompt, parsed."""
+        return None if self.prompt is None else Template(self.prompt)
+
+    def check(self, source: Source) -> None:
+        """Refuse what is wrong for every row, before any is read.
+
+        Raises:
+            InvalidArgumentError: the template names no column, or there is no column to ask.
+        """
+        if self.template is not None and source.columns is not None:
+            self.template.check(source.columns)
+        elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
+            raise InvalidArgumentError(
+                f"which column is asked? The columns are {', '.join(source.columns)}: "
+                f"say prompt='...{{{source.columns[0]}}}...' (用 prompt= 指定模板)"
+            )
+
+    def conversation(self, item: Item) -> Conversation:
+        """Return what is asked for one row.
+
+        Raises:
+            InvalidArgumentError: the row cannot be asked.
+        """
+        if self.template is not None:
+            text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})
+        elif isinstance(item, Mapping) and "messages" not in item:
+            text = text_of(item, "prompt")
+        elif isinstance(item, (Mapping, list)):
+            return _talk(item["messages"] if isinstance(item, Mapping) else item)
+        else:
+            text = text_of({"prompt": item}, "prompt")
+        refuse_surrogates("prompt", text)
+        return text
+
+    def shown(self, item: Item) -> str:
+        """Return what is asked for one row, for people."""
+        try:
+            talk = self.conversation(item)
+        except InvalidArgumentError:
+            return str(item)
+        return talk if isinstance(talk, str) else str(talk[-1].get("content") or "")
+
+    def key(self, conversation: Conversation) -> bytes:
+        """Return the key of what is asked: 16 bytes, the same in every process."""
+        said = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
+        return _hash(self.digest + type(conversation).__name__.encode() + said.encode("utf-8"))
+
+    def to_json(self) -> str:
+        """Return the plan as text, for the journal."""
+        return json.dumps(asdict(self), ensure_ascii=False, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Return a plan that a journal holds."""
+        return cls(**json.loads(text))
+
+    def differences(self, other: Plan) -> list[str]:
+        """Return what another plan has different, a line each."""
+        mine, theirs = asdict(self), asdict(other)
+        return [
+            f"{name}: {theirs[name]!r}, now {mine[name]!r}" for name in mine if mine[name] != theirs[name]
+        ]
+
+
+def _talk(value: Any) -> list[dict[str, Any]]:
+    """Return a conversation; a cell of a file may hold it as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise InvalidArgumentError("messages is no JSON list of {'role', 'content'}") from None
+    checked(value)
+    return [dict(turn) for turn in value]
+
+
+def name_of(platform: Platform | Situation) -> str:
+    """Return who answers, for a plan: a sandbox is a sandbox at whatever port."""
+    return "sandbox" if platform.name == "sandbox" else platform.host
+
+
+def repeated(key: bytes, times: int) -> bytes:
+    """Return the key of the so-many-th identical row: 0 for the first."""
+    return key if not times else _hash(key + times.to_bytes(8, "big"))
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()

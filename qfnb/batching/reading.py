@@ -1,0 +1,149 @@
+"""Read journals: from any process, also while a batch is writing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import QianfanError
+from ..resources.outcome import COLUMNS, Outcome
+from .source import Item
+
+_ANSWER = ", ".join(f"answer.{name}" for name in COLUMNS)
+
+NOT_ASKED = "NotAsked"
+"""The `error` of a row that was not asked yet."""
+
+
+class JournalError(QianfanError):
+    """A journal cannot be used: it is in use, broken, of another batch, or the disk is full."""
+
+
+class JournalInUse(JournalError):
+    """A batch is being worked on; `name` is its."""
+
+    def __init__(self, name: str, by: str) -> None:
+        super().__init__(
+            f"the batch {name!r} is being worked on by {by}: wait for it, cancel it there, or give this one "
+            "another name (该批次正在别处运行)"
+        )
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Outcome):
+    """One row of a batch with its answer: the facts of `Outcome`, its place in the input, and the input."""
+
+    number: int
+    input: Item
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a journal holds: rows, answers and failures among them, tokens and CNY spent."""
+
+    rows: int
+    ok: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal for reading, also while another process writes it.
+
+    Raises:
+        JournalError: it is broken.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            yield database
+    except sqlite3.Error as error:
+        raise JournalError(explain(error, path)) from None
+
+
+def answers(path: Path, *, after: int = -1, most: int = -1) -> Iterator[Answer]:
+    """Yield the rows in input order with what became of them; of rows not asked yet, `error` says so."""
+    query = f"""select row.number, row.input, answer.key is null, {_ANSWER}
+        from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
+    with opened(path) as database:
+        for number, item, unasked, *facts in database.execute(query, (after, most)):
+            yield _answer(number, item, facts, unasked=bool(unasked))
+
+
+def completed(path: Path, after: int) -> list[tuple[int, Answer]]:
+    """Return answers that were written after a place, in the order of writing, each with its place."""
+    query = f"""select answer.place, row.number, row.input, {_ANSWER}
+        from answer join row using(key) where answer.place > ? order by answer.place limit 500"""  # noqa: S608
+    with opened(path) as database:
+        found = database.execute(query, (after,)).fetchall()
+    return [(place, _answer(number, item, facts)) for place, number, item, *facts in found]
+
+
+def facts_of(path: Path) -> tuple[dict[str, str], Counts]:
+    """Return the facts of a journal, and what it holds."""
+    with opened(path) as database:
+        return dict(database.execute("select name, value from fact")), counts(database)
+
+
+def in_use(path: Path) -> bool:
+    """Tell whether a process has the journal open for writing."""
+    lock = FileLock(lock_path(path))
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def answer_of(number: int, item: Item, outcome: Outcome) -> Answer:
+    """Return a row with what became of it."""
+    return Answer(number=number, input=item, **{name: getattr(outcome, name) for name in COLUMNS})
+
+
+def _answer(number: int, item: str, facts: Sequence[Any], *, unasked: bool = False) -> Answer:
+    if unasked:
+        return Answer(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)
+    return Answer(number=number, input=json.loads(item), **dict(zip(COLUMNS, facts, strict=True)))
+
+
+def counts(database: sqlite3.Connection) -> Counts:
+    """Return what an open journal holds."""
+    rows = database.execute("select count(*) from row").fetchone()[0]
+    found = database.execute(
+        """select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
+        coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
+        sum(cost), sum(error = '' and cost is null)
+        from row join answer using(key) where row.asked or answer.error <> ''"""
+    ).fetchone()
+    repeats = database.execute(
+        "select count(*) from row join answer using(key) where not row.asked and answer.error = ''"
+    ).fetchone()[0]
+    ok, failed, prompt, completion, cost, unpriced = found
+    return Counts(rows, ok + repeats, failed, prompt, completion, None if unpriced else cost or 0.0)
+
+
+def lock_path(path: Path) -> Path:
+    """Return the lock file of a journal."""
+    return path.with_suffix(".lock")
+
+
+def explain(error: Exception, path: Path) -> str:
+    """Return what is the matter with a journal."""
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return f"the disk is full: the journal {path} cannot be written (磁盘已满)"
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        return (
+            f"the journal {path} is broken ({error}): it is left as it is; use another name= "
+            "(日志文件已损坏，请换一个 name)"
+        )
+    return f"the journal {path} cannot be used: {error}"

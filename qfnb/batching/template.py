@@ -1,0 +1,95 @@
+"""Prompt templates over columns: `"Classify: {review}"`."""
+
+from __future__ import annotations
+
+import difflib
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidArgumentError
+
+
+class Template:
+    """A text with `{column}` placeholders; `{{` and `}}` are braces.
+
+    Raises:
+        InvalidArgumentError: a brace is alone, or a placeholder is more than a column's name.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        try:
+            self._parts = [(part[0], part[1]) for part in self._parsed(text)]
+        except ValueError as error:
+            raise InvalidArgumentError(f"prompt={_short(text)}: {error}; {_BRACES}") from None
+        self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Refuse names that no column has.
+
+        Raises:
+            InvalidArgumentError: names the placeholder and the columns.
+        """
+        for name in self.names:
+            if name not in columns:
+                near = difflib.get_close_matches(name, columns, 1)
+                hint = f"; did you mean {{{near[0]}}}?" if near else ""
+                raise InvalidArgumentError(
+                    f"prompt has {{{name}}}, and there is no such column{hint} "
+                    f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
+                )
+
+    def fill(self, row: Mapping[str, Any]) -> str:
+        """Return the text for one row.
+
+        Raises:
+            InvalidArgumentError: the row lacks a column, or holds nothing there.
+        """
+        return "".join(
+            before if name is None else before + text_of(row, name) for before, name in self._parts
+        )
+
+    @staticmethod
+    def _parsed(text: str) -> list[tuple[str, str | None]]:
+        parts: list[tuple[str, str | None]] = []
+        for before, name, spec, conversion in string.Formatter().parse(text):
+            if spec or conversion or name == "":
+                raise ValueError(f"{{{name or ''}...}} is not a column's name")
+            parts.append((before, name))
+        return parts
+
+
+_BRACES = "write {{ and }} for braces that are text (花括号要写两遍)"
+
+
+def text_of(row: Mapping[str, Any], name: str) -> str:
+    """Return a cell as text.
+
+    Raises:
+        InvalidArgumentError: there is no such cell, or it is empty (None, NaN, blank).
+    """
+    if name not in row:
+        raise InvalidArgumentError(f"it has no {name!r}")
+    value = row[name]
+    if isinstance(value, str):
+        if not value.strip():
+            raise InvalidArgumentError(f"{name} is empty")
+        return value
+    if value is None or _is_missing(value):
+        raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
+    return str(value)
+
+
+def _is_missing(value: object) -> bool:
+    """Tell NaN, NaT and NA from values, without importing pandas for it."""
+    if type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124 - NaN is the value that differs from itself
+    except (TypeError, ValueError):
+        return False
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")

@@ -1,0 +1,304 @@
+"""How a batch is worked on: rows out of the journal, answers into it, rounds, outages, budget."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from ..errors import QianfanError
+from ..resources.crew import Crew
+from ..resources.outcome import Outcome, first_line
+from ..resources.tally import BatchProgress, Failure
+from ..resources.underway import Underway
+from ..transport import clock
+from . import export, reading
+from .feed import Feed, FromInput, FromJournal, Page
+from .health import Health
+from .journal import Journal, Pending
+from .offline import Host, Offline
+from .order import Order
+from .reach import Reach
+from .reading import Answer, JournalError
+from .services import Via
+
+ROUNDS: Final = 8
+"""How often rows that failed through no fault of theirs are asked again."""
+
+IN_VAIN: Final = 3
+"""So many rounds without one more answer are the last."""
+
+PATIENCE: Final = 600.0
+"""Seconds that an outage is waited for."""
+
+SYNC_EVERY: Final = 1.0
+"""Seconds between two times that the journal is brought onto the disk."""
+
+
+class Work(Underway):
+    """A batch being worked on; what users see of it is `Batch`."""
+
+    def __init__(self, order: Order, journal: Journal) -> None:
+        super().__init__(
+            BatchProgress(
+                name=order.name,
+                model=order.plan.endpoint or order.plan.model or "",
+                total=order.preflight.rows,
+                cached=order.preflight.cached,
+                budget=order.budget,
+                notes=(*order.preflight.lines(), *order.notes),
+                mode="offline" if order.offline else "online",
+                from_sandbox=order.plan.platform == "sandbox",
+            )
+        )
+        self.order, self._journal = order, journal
+        self._wanted, self._health = order.workers, Health(order.canary)
+        self._reach = Reach(order.asking, order.plan)
+        self._lost: dict[int, Outcome] = {}
+        self._sent, self._decided = 0, asyncio.Event()
+        self._page: Page = self._pages()
+        self._begin()
+
+    def _answers(self, after: int = -1) -> Iterator[Answer]:
+        """Yield the rows with what became of them, those that could not be written included."""
+        for answer in reading.answers(self.order.path, after=after):
+            lost = self._lost.get(answer.number)
+            yield answer if lost is None else reading.answer_of(answer.number, answer.input, lost)
+
+    def _begin(self) -> None:
+        self._reach.forget()
+        counts, wrong = self._journal.counts(), self.order.preflight.wrong
+        missing = 0 if self.order.streamed else self._journal.count_missing()
+        tally = self._tally
+        tally.ok, tally.failed = 0, 0 if self.order.streamed else wrong
+        tally.prompt_tokens, tally.completion_tokens = counts.prompt_tokens, counts.completion_tokens
+        tally.cost = counts.cost
+        if not self.order.streamed:
+            self._note(cached=counts.rows - missing - wrong)
+        self._journal.set(state="running", reason="", updated=time.time())
+        self._start()
+
+    def _pages(self, after: int = 0) -> Page:
+        order = self.order
+        if order.streamed is None:
+            return FromJournal(self._journal)
+        return FromInput(self._journal, order.plan, order.streamed, self._loaded, start=after)
+
+    def _loaded(self, cached: int, wrong: int, complete: int | None) -> None:
+        """Count rows of a streamed input that are not asked; called from the reading thread."""
+
+        def count() -> None:
+            self._note(cached=self._tally.progress.cached + cached)
+            self._tally.failed += wrong
+            if complete is not None:
+                self._note(total=complete)
+
+        if complete is not None:
+            self._journal.end_at(complete)
+        self._on_loop(count)
+
+    async def _run(self) -> None:
+        syncing = asyncio.create_task(self._sync())
+        try:
+            if self.order.offline is not None:
+                await self._offline(self.order.offline)
+            await self._pass(self._page, min(self._health.canary or self._wanted, self._wanted))
+            await self._rounds()
+        finally:
+            syncing.cancel()
+            shared = await asyncio.to_thread(self._close)
+            self._tally.failed += shared
+            self._note(cached=self._tally.progress.cached - shared)
+
+    async def _offline(self, via: Via) -> None:
+        """Hand the rows over, and take the answers; rows that get none are asked online afterwards."""
+        reading_on = self.order.streamed is not None
+        while reading_on:  # reading alone puts the rows into the journal
+            reading_on = bool(await asyncio.to_thread(self._page))
+        self._page, self._health = FromJournal(self._journal), Health()
+        self._note("waiting")
+        host = Host(
+            self._journal,
+            self.order.plan,
+            self._keep,
+            lambda said: self._note(reason=said),
+            self._nap,
+            lambda: self._ending,
+            self._affords,
+        )
+        try:
+            await Offline(host, via).run()
+        except QianfanError as error:
+            self._end("stopped", f"{type(error).__name__}: {first_line(error)}")
+        if not self._ending:
+            self._note("running", reason="")
+
+    def _affords(self, rows: int) -> bool:
+        """Tell whether the budget is enough for so many rows more; end when it is not."""
+        budget, plan = self.order.budget, self.order.preflight
+        each = (plan.cost or 0) / max(plan.to_ask, 1)
+        if budget is None or (self._tally.cost or 0) + each * rows <= budget:
+            return True
+        self._end("stopped", f"预算不足 / the budget of {budget:g} CNY is not enough for {rows} rows more")
+        return False
+
+    async def _pass(self, page: Page, size: int) -> None:
+        """Ask the rows of all pages."""
+        feed = Feed(page, self._broken)
+        self._crew = Crew(lambda: self._next(feed), self._work, size)
+        if self._paused:
+            self._crew.pause()
+        try:
+            if not self._ending:
+                await self._crew.run()
+        finally:
+            await feed.close()
+
+    async def _rounds(self) -> None:
+        """Ask rows again that failed through no fault of theirs, as long as that helps."""
+        before, in_vain = -1, 0
+        for number in range(ROUNDS):
+            left = await asyncio.to_thread(self._journal.count_again)
+            in_vain = in_vain + 1 if left == before else 0
+            if self._ending or not left or in_vain == IN_VAIN:
+                return
+            before = left
+            self._note(
+                "waiting", reason=f"{left} 行因平台或网络失败，稍后重问 / {left} rows are asked again soon"
+            )
+            self._tally.forgive(left)
+            await self._nap(min(2.0**number, 30))
+            if self._ending:
+                self._tally.forgive(-left)
+                return
+            self._note("running", reason="")
+            await self._pass(FromJournal(self._journal, again=True), self._wanted)
+
+    async def _next(self, feed: Feed) -> Pending | None:
+        if self._health.canary and self._sent >= self.order.canary:
+            await self._decided.wait()
+        budget, spent = self.order.budget, self._tally.cost
+        if budget is not None and spent is not None:
+            done = self._tally.ok + self._tally.progress.cached
+            each = (
+                spent / done
+                if done
+                else (self.order.preflight.cost or 0) / max(self.order.preflight.to_ask, 1)
+            )
+            under_way = self._crew.in_flight if self._crew else 0
+            if spent + each * (under_way + 1) > budget:
+                self._end("stopped", f"预算已到 / the budget of {budget:g} CNY is spent ({spent:.4f} CNY)")
+                return None
+        self._sent += 1
+        row = await feed.take()
+        if row is None:
+            self._decided.set()  # there are fewer rows than canaries
+        return row
+
+    async def _work(self, row: Pending) -> None:
+        order, error = self.order, None
+        try:
+            ask = order.asking.ask(
+                order.plan.conversation(row.item),
+                order.plan.model,
+                order.plan.endpoint,
+                request_timeout=order.request_timeout,
+                retry_count=order.retry_count,
+                **order.plan.options,
+            ).patiently()
+            reply = await order.asking.whole(ask, await self._reach.client(ask))
+        except Exception as caught:  # noqa: BLE001 - it is written down in its place
+            error, outcome = caught, Outcome.failed(caught)
+        else:
+            outcome = Outcome.of(reply)
+        self._keep(row, outcome)
+        self._judge(error)
+
+    def _keep(self, row: Pending, outcome: Outcome) -> None:
+        """Write down what became of a row, then count it.
+
+        One row at a time and at once: rows that waited for each other would also be sent together.
+        """
+        try:
+            self._journal.keep(row.key, outcome)
+        except JournalError as error:
+            self._lost[row.number] = outcome
+            self._end("stopped", first_line(error))
+        self._count(row, outcome)
+        self._tell()
+
+    def _count(self, row: Pending, outcome: Outcome) -> None:
+        if outcome.ok:
+            tokens = outcome.prompt_tokens, outcome.completion_tokens
+            self._tally.answered(*tokens, outcome.cost, outcome.attempts)
+        else:
+            shown = row.item if isinstance(row.item, str) else self.order.plan.shown(row.item)
+            failure = Failure(row.number, shown[:80], outcome.error, outcome.message)
+            self._tally.missed(failure, outcome.attempts)
+
+    def _judge(self, error: Exception | None) -> None:
+        super()._judge(error)
+        verdict = self._health.after(error, self._wanted)
+        if verdict == "open" and self._crew is not None:
+            self._crew.resize(self._wanted)
+        elif verdict == "stop" and error is not None:
+            self._end("stopped", f"前几行全部失败 / the first rows all failed: {first_line(error)}")
+        elif verdict == "outage" and error is not None:
+            self._aside(self._outage(first_line(error)))
+        if not self._health.canary:
+            self._decided.set()
+
+    async def _outage(self, said: str) -> None:
+        """Let one row try now and then until the platform answers again."""
+        began, pause, crew = clock.now(), 5.0, self._crew
+        while self._health.down and crew is self._crew and crew is not None and not crew.stopping:
+            if clock.now() - began > PATIENCE:
+                self._end("stopped", f"平台持续不可用 / no good answer for {PATIENCE:g} s: {said}")
+                return
+            crew.pause()
+            self._note("waiting", reason=f"平台暂时不可用，稍后再试 / waiting for the platform: {said}")
+            await self._nap(pause)
+            crew.resize(1)
+            if not self._paused:
+                crew.proceed()
+                self._note("running", reason="")
+            pause, tried = min(pause * 2, 60), self._health.in_a_row
+            while self._health.in_a_row == tried and crew.in_flight + crew.waiting and not crew.stopping:
+                await clock.sleep(0.05)
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep, but not through a cancel."""
+        until = clock.now() + seconds
+        while not self._ending and clock.now() < until:
+            await clock.sleep(min(0.2, seconds))
+
+    def _broken(self, error: Exception) -> None:
+        """End because the input cannot be read on."""
+        said = first_line(error) if isinstance(error, QianfanError) else f"{type(error).__name__}: {error}"
+        self._end("stopped", f"输入读到一半出错 / the input broke off: {said}")
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_EVERY)
+            await asyncio.to_thread(self._journal.checkpoint)
+
+    def _close(self) -> int:
+        """Write the last facts and the results, let others have the journal; return failed repetitions."""
+        now = self._tally.progress
+        state = "done" if now.state in {"running", "paused", "waiting"} else now.state
+        shared = 0
+        try:
+            with contextlib.suppress(JournalError):
+                self._journal.set(state=state, reason=now.reason, updated=time.time())
+                shared = self._journal.failed_repeats() if self.order.plan.dedupe else 0
+            self._journal.checkpoint()
+            if self.order.out is not None and not self._lost:
+                export.save(self._answers(), self.order.out)
+        except QianfanError as error:
+            said = f"{first_line(error)}; `.save(...)` 可另存 / `.save(path)` writes them elsewhere"
+            self._on_loop(lambda: self._note(reason=f"结果文件未写成 / no results file: {said}"))
+        finally:
+            self._journal.close()
+        return shared

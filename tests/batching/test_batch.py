@@ -1,0 +1,384 @@
+"""Batches over HTTP: every row once, nothing lost, and what stops them."""
+
+import asyncio
+import json
+import os
+import threading
+import time
+
+import pandas as pd
+import pytest
+from support.servers import http_answer
+
+import qfnb
+from qfnb.batching import reading
+from qfnb.batching.journals import forget, path_of
+from qfnb.batching.reading import JournalError
+from qfnb.errors import InvalidArgumentError
+
+
+def rows(count, say="第 {} 个问题"):
+    return [say.format(number) for number in range(count)]
+
+
+def ended(batch):
+    batch.wait()
+    return batch.progress
+
+
+def test_every_row_is_asked_exactly_once(register):
+    count = 2000 if os.environ.get("QFNB_FULL") else 400
+    batch = qfnb.batch(rows(count), workers=32, name="once")
+    assert ended(batch).ok == count
+    expected = {"came": count, "answered": count, "distinct": count, "distinct_answered": count}
+    assert register() == {**expected, "most": 1, "most_answered": 1}
+
+
+def test_the_same_cell_again_asks_nothing(register):
+    for _ in range(2):
+        batch = qfnb.batch(rows(30, "再问 {}"))
+        assert ended(batch).ok == 30
+    assert batch.progress.cached == 30
+    assert register()["came"] == 30
+
+
+def test_results_keep_the_order_of_the_input(sandbox):
+    batch = qfnb.batch(rows(40), workers=16, name="order")
+    assert [row.number for row in batch] == list(range(40))
+    assert [row.input for row in batch.results()] == rows(40)
+    assert sorted(row.number for row in batch.as_completed()) == list(range(40))
+
+
+def test_a_frame_comes_back_with_its_index_and_its_columns(sandbox):
+    frame = pd.DataFrame({"q": ["你好", "你是谁"], "text": [1, 2]}, index=["a", "b"])
+    back = qfnb.batch(frame, "{q}", name="frame").to_frame()
+    assert list(back.index) == ["a", "b"]
+    assert list(back["text"]) == [1, 2]
+    assert all(back["answer_text"].str.len() > 0)
+    assert {"finish_reason", "prompt_tokens", "cost", "seconds", "attempts", "error", "request_id"} <= set(
+        back
+    )
+
+
+def test_an_iterator_is_read_while_it_is_asked(sandbox):
+    read = []
+
+    def endless():
+        for number in range(5000):
+            read.append(number)
+            yield f"流 {number}"
+
+    batch = qfnb.batch(endless(), workers=2, name="stream")
+    while batch.finished_count() < 20:
+        time.sleep(0.01)
+    batch.cancel()
+    batch.wait()
+    assert len(read) <= 2500, "only the look-ahead and two pages were read"
+    assert batch.progress.state == "cancelled"
+
+
+def test_an_iterator_that_breaks_keeps_what_was_answered(sandbox):
+    def broken():
+        yield from rows(1200, "断 {}")
+        raise OSError("disk gone")
+
+    batch = qfnb.batch(broken(), workers=32, name="broken")
+    now = ended(batch)
+    assert now.state == "stopped"
+    assert "OSError: disk gone" in now.reason
+    assert now.ok >= 500
+
+
+def test_identical_rows_are_asked_once_when_asked_for(register):
+    batch = qfnb.batch(["甲", "乙", "甲", "甲"], dedupe=True, name="dedupe")
+    answers = batch.results()
+    assert register()["came"] == 2
+    assert answers[0].text == answers[2].text
+    assert (batch.progress.ok, batch.progress.cached) == (4, 2)
+
+
+def test_identical_rows_are_asked_each_by_default(register):
+    assert ended(qfnb.batch(["甲", "甲", "甲"], name="no-dedupe")).ok == 3
+    assert register()["came"] == 3
+
+
+def test_appended_and_reordered_rows_reuse_what_is_there(register):
+    qfnb.batch(rows(10), name="grows").wait()
+    batch = qfnb.batch([*reversed(rows(12))], name="grows")
+    assert [row.input for row in batch.results()] == [*reversed(rows(12))]
+    assert register()["came"] == 12
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"rows": ["丙"]}, "answers to 2 rows that are not in this input"),
+        ({"model": "ERNIE-Speed-8K"}, "was asked otherwise .model"),
+        ({"system": "你是诗人"}, "was asked otherwise .options"),
+        ({"prompt": "{prompt}?"}, "was asked otherwise .prompt"),
+    ],
+)
+def test_another_batch_may_not_use_the_journal(sandbox, other, said):
+    qfnb.batch(["甲", "乙"], name="mine").wait()
+    with pytest.raises(JournalError, match=said):
+        qfnb.batch(**{"rows": ["甲", "乙"], "name": "mine", **other})
+    assert ended(qfnb.batch(["甲", "乙"], name="mine")).cached == 2
+
+
+def test_an_edited_input_may_keep_what_still_fits(register):
+    qfnb.batch(["甲", "乙", "丙"], name="edited").wait()
+    batch = qfnb.batch(["甲", "乙!", "丙"], name="edited", update=True)
+    assert ended(batch).ok == 3
+    assert register()["came"] == 4
+
+
+def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(fault, register):
+    with qfnb.testing():
+        fault("chat.v2", "status", status=400)
+        first = qfnb.batch(rows(5), name="failed", workers=1, canary=0)
+        assert [answer.ok for answer in first.results()] == [False, True, True, True, True]
+        assert first.progress.latest[0].error == "APIError"
+        assert ended(qfnb.batch(rows(5), name="failed")).ok == 5
+    assert register()["came"] == 6
+
+
+@pytest.mark.parametrize("kind", ["status", "reset"])
+def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(always, register, kind):
+    always(kind, 0.3)
+    with qfnb.testing():
+        batch = qfnb.batch(rows(200, f"{kind} {{}}"), workers=16, name=f"faults-{kind}")
+        assert ended(batch).ok == 200
+    assert register()["distinct_answered"] == 200
+    assert batch.progress.retried > 20
+
+
+def test_an_outage_is_waited_for(control, fault, register):
+    body = {"endpoint": "chat.v2", "fault": "status", "status": 503, "times": 40}
+    control.post("/_sandbox/faults", json=body).raise_for_status()
+    seen = set()
+    with qfnb.testing(0.01):
+        batch = qfnb.batch(rows(60, "停 {}"), workers=8, name="outage", retry_count=1)
+        while not batch.progress.over:
+            seen.add(batch.progress.state)
+            time.sleep(0.002)
+    assert batch.progress.ok == 60
+    assert "waiting" in seen
+
+
+def test_first_rows_that_all_fail_spare_the_others(always, register):
+    always("status", status=400)
+    now = ended(qfnb.batch(rows(500), name="canary"))
+    assert now.state == "stopped"
+    assert "the first rows all failed" in now.reason
+    assert register()["came"] == 3
+
+
+def test_a_wrong_key_stops_the_batch_and_a_right_one_goes_on(sandbox, register):
+    now = qfnb.get_config()
+    now.base_url = now.console_api_base_url = sandbox.url
+    now.api_key = "bce-v3/ALTAK-sandbox/wrong"
+    batch = qfnb.batch(rows(300), name="key", canary=0)
+    assert ended(batch).state == "stopped"
+    assert "AuthError" in batch.progress.reason
+    assert batch.progress.finished <= 10
+    assert {answer.error for answer in batch.results()} == {"AuthError", "NotAsked"}
+    now.api_key = sandbox.api_key
+    batch.resume()
+    assert ended(batch).ok == 300
+
+
+def test_model_persona_and_options_go_with_every_row(scripted):
+    reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}]}
+    server = scripted([http_answer(json.dumps(reply).encode())])
+    qfnb.batch(["甲", "乙"], "{prompt}？", model="my-own", system="诗人", temperature=0.5, name="body").wait()
+    bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
+    assert [(body["model"], body["temperature"]) for body in bodies] == [("my-own", 0.5)] * 2
+    assert {body["messages"][0]["content"] for body in bodies} == {"诗人"}
+    assert {body["messages"][1]["content"] for body in bodies} == {"甲？", "乙？"}
+
+
+def test_a_budget_stops_cleanly(scripted):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
+    reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}], "usage": usage}
+    server = scripted([http_answer(json.dumps(reply).encode())])
+    price = qfnb.estimate(["x"], model="ERNIE-4.0-8K").cost
+    assert price
+    batch = qfnb.batch(rows(200), model="ERNIE-4.0-8K", budget=2.0, workers=4, name="budget")
+    now = ended(batch)
+    assert now.state == "stopped"
+    assert "budget of 2 CNY" in now.reason
+    assert 1.0 < now.cost <= 2.0
+    assert len(server.requests) == now.ok < 200
+
+
+def test_cancel_stops_asking_within_half_a_second(always, register):
+    always("slow", seconds=0.05)
+    batch = qfnb.batch(rows(2000), workers=8, name="cancel")
+    while batch.finished_count() < 20:
+        time.sleep(0.01)
+    began = time.monotonic()
+    batch.cancel()
+    batch.wait()
+    assert time.monotonic() - began < 0.5
+    done = batch.finished_count()
+    time.sleep(0.3)
+    assert (register()["came"], batch.finished_count()) == (done, done)
+    assert sum(answer.ok for answer in batch.results()) == done
+
+
+def test_pause_and_resume(always, register):
+    always("slow", seconds=0.02)
+    batch = qfnb.batch(rows(60), workers=2, name="pause")
+    batch.pause()
+    while batch.progress.in_flight or batch.progress.state != "paused":
+        time.sleep(0.01)
+    came = register()["came"]
+    time.sleep(0.2)
+    assert register()["came"] == came < 60
+    batch.resume()
+    assert ended(batch).ok == 60
+
+
+def test_more_and_fewer_at_once_while_it_works(always, sandbox):
+    always("slow", seconds=0.05)
+    batch = qfnb.batch(rows(400), workers=2, name="resize", canary=0)
+    batch.resize(20)
+    most = 0
+    while most < 20:
+        most = max(most, batch.progress.in_flight)
+    batch.resize(1)
+    while batch.progress.in_flight > 1:
+        time.sleep(0.01)
+    with pytest.raises(InvalidArgumentError, match="workers=0"):
+        batch.resize(0)
+    batch.cancel()
+
+
+def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(always, sandbox):
+    always("slow", seconds=0.05)
+    first = qfnb.batch(rows(200), name="twice")
+    with pytest.raises(JournalError, match=r"'twice' is being worked on by process \d+"):
+        qfnb.batch(rows(200), name="twice")
+    assert qfnb.batches().set_index("name").loc["twice", "state"] == "running"
+    first.cancel()
+    first.wait()
+
+
+def test_resume_by_name_needs_no_input(always, register, control):
+    always("slow", seconds=0.02)
+    first = qfnb.batch(pd.DataFrame({"q": rows(50)}), "问：{q}", name="by-name", workers=4)
+    while first.finished_count() < 10:
+        time.sleep(0.01)
+    first.cancel()
+    first.wait()
+    batch = qfnb.resume("by-name", workers=16)
+    assert ended(batch).ok == 50
+    assert list(batch.to_frame()["q"]) == rows(50)
+    assert register()["most_answered"] == 1
+
+
+def test_resume_of_what_is_not_there_names_what_there_is(sandbox):
+    qfnb.batch(["甲"], name="there").wait()
+    with pytest.raises(InvalidArgumentError, match=r"no batch 'gone'; there are: .*there"):
+        qfnb.resume("gone")
+
+
+def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
+    qfnb.batch(["甲"], name="where").wait()
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    with pytest.raises(JournalError, match="was asked of sandbox"):
+        qfnb.resume("where")
+    with pytest.raises(JournalError, match="platform: 'sandbox', now"):
+        qfnb.batch(["甲"], name="where")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path, kind):
+    out = tmp_path / f"answers.{kind}"
+    qfnb.batch([{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}], out=out, name=f"out-{kind}").wait()
+    read = {
+        "jsonl": lambda path: pd.read_json(path, lines=True),
+        "csv": pd.read_csv,
+        "parquet": pd.read_parquet,
+    }
+    back = read[kind](out)
+    assert list(back["n"].astype(int)) == [1, 2]
+    assert "本地沙盒" in back["text"][0] or back["text"][0]
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_it_can_be_awaited(sandbox):
+    async def act():
+        batch = await qfnb.abatch(rows(5), name="awaited")
+        return batch.progress.ok
+
+    assert asyncio.run(act()) == 5
+
+
+def test_interrupting_the_wait_cancels(always, sandbox):
+    always("slow", seconds=0.05)
+    batch = qfnb.batch(rows(500), name="interrupted")
+    timer = threading.Timer(0.3, lambda: __import__("_thread").interrupt_main())
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        batch.wait()
+    batch.wait()
+    assert batch.progress.state == "cancelled"
+
+
+def test_a_journal_is_private_and_can_be_deleted(sandbox):
+    batch = qfnb.batch(["甲"], name="private")
+    batch.wait()
+    path = path_of("private")
+    assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
+    assert reading.facts_of(path)[1].ok == 1
+    forget("private")
+    assert not list(path.parent.glob("private.*"))
+
+
+def test_the_journal_holds_no_key(sandbox):
+    batch = qfnb.batch(
+        ["甲"],
+        name="no-key",
+        asking=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2"),
+    )
+    batch.wait()
+    content = path_of("no-key").read_bytes()
+    assert sandbox.api_key.encode() not in content
+    assert sandbox.api_key.split("/")[-1].encode() not in content
+
+
+def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, register):
+    control.post("/_sandbox/limits", json={"rpm": 240}).raise_for_status()
+    try:
+        batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited")
+        while batch.finished_count() < 6:
+            time.sleep(0.01)
+        began = time.monotonic()
+        batch.cancel()
+        batch.wait()
+        assert time.monotonic() - began < 0.5
+        came = register()["came"]
+        time.sleep(0.8)
+        assert register()["came"] == came
+    finally:
+        control.post("/_sandbox/limits", json={}).raise_for_status()
+
+
+def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journal(sandbox, tmp_path):
+    out = tmp_path / "folder" / "x.jsonl"
+    out.parent.mkdir()
+    batch = qfnb.batch(rows(30, "文件 {}"), name="no-file", out=out)
+    out.parent.chmod(0o500)
+    out.parent.rename(tmp_path / "gone")
+    now = ended(batch)
+    assert (now.ok, now.state) == (30, "done")
+    assert "no results file" in now.reason
+    assert ended(qfnb.batch(rows(30, "文件 {}"), name="no-file")).cached == 30
+
+
+def test_two_rows_that_both_fail_end_the_batch(always, sandbox):
+    always("status", status=400)
+    now = ended(qfnb.batch(["甲", "乙"], name="two-fail"))
+    assert (now.failed, now.state) == (2, "done")

@@ -1,0 +1,175 @@
+"""What a batch survives: a killed kernel, a torn journal, a full disk, a journal that is none."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+import qfnb
+from qfnb.batching import reading
+from qfnb.batching.journal import Journal
+from qfnb.batching.journals import path_of
+from qfnb.batching.reading import JournalError
+from qfnb.resources.outcome import Outcome
+
+WORKERS = 8
+
+FULL = bool(os.environ.get("QFNB_FULL"))
+"""`make bench` runs the long forms."""
+
+SCRIPT = """
+import sys, qfnb
+with qfnb.testing():
+    batch = qfnb.batch((f"第 {n} 个" for n in range(int(sys.argv[2]))), name=sys.argv[1], workers=int(sys.argv[3]))
+    batch.wait()
+print(batch.progress.ok)
+"""
+
+
+def kernel(name, rows):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, name, str(rows), str(WORKERS)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def kill(running):
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+
+
+def answered(name):
+    try:
+        return reading.facts_of(path_of(name))[1].ok
+    except JournalError:
+        return 0
+
+
+def test_three_kills_and_thirty_percent_faults_lose_no_row(always, register):
+    rows = 2000 if FULL else 300
+    always("status", 0.3)
+    always("slow", seconds=0.02)
+    name, dice = "killed", random.Random(3)
+    for number in range(3):
+        running = kernel(name, rows)
+        wanted = (number + 1) * rows // 5 + dice.randrange(10)
+        while answered(name) < wanted:
+            assert running.poll() is None, "it ended before it was killed"
+            time.sleep(0.005)
+        kill(running)
+    out, _ = kernel(name, rows).communicate(timeout=300)
+    assert out.split() == [str(rows)]
+    counts = register()
+    assert counts["distinct_answered"] == rows
+    assert counts["answered"] <= rows + 3 * WORKERS, "one repeat per slot in flight at a kill, at most"
+    assert {row.ok for row in reading.answers(path_of(name))} == {True}
+
+
+def filled(name, count):
+    """Return the path of a journal with so many answered rows, as a killed process leaves it."""
+    batch = qfnb.batch([f"行 {n}" for n in range(count)], name=name)
+    batch.wait()
+    return path_of(name)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
+def test_a_torn_tail_costs_only_the_rows_in_it(sandbox, tmp_path, share):
+    path = tmp_path / "torn.db"
+    code = f"""
+import os, signal
+from pathlib import Path
+from qfnb.batching.journal import Entry, Journal
+from qfnb.resources.outcome import Outcome
+journal = Journal(Path({str(path)!r}))
+with journal.writing():
+    journal.add([Entry(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
+for n in range(200):
+    journal.keep(n.to_bytes(16, "big"), Outcome(text="好" * 50))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    log = path.with_name("torn.db-wal")
+    whole = log.stat().st_size
+    os.truncate(log, int(whole * share))
+    journal = Journal(path)
+    try:
+        counts = journal.counts()
+        assert counts.ok + journal.count_missing() == counts.rows
+        assert counts.ok >= 200 * share - 40
+        journal.keep((199).to_bytes(16, "big"), Outcome(text="再答"))
+    finally:
+        journal.close()
+
+
+def test_a_full_disk_stops_the_batch_and_the_rows_in_memory_are_there(monkeypatch, sandbox):
+    batch = qfnb.batch([f"满 {n}" for n in range(400)], name="full", workers=4, canary=0)
+    pages = batch._journal._database.execute("pragma page_count").fetchone()[0]
+    batch._journal._database.execute(f"pragma max_page_count = {pages + 4}")
+    batch.wait()
+    now = batch.progress
+    assert now.state == "stopped"
+    assert "the disk is full" in now.reason
+    assert str(path_of("full")) in now.reason
+    answers = batch.results()
+    assert sum(answer.ok for answer in answers) == now.ok > 0
+    assert len(answers) == 400
+    batch.resume()
+    batch.wait()
+    assert batch.progress.ok == 400
+
+
+def test_a_file_that_is_no_journal_is_left_alone_and_named(sandbox):
+    path = path_of("nonsense")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"not a database, and longer than one header " * 50)
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"nonsense\.db is broken"):
+        qfnb.batch(["甲"], name="nonsense")
+    assert path.read_bytes() == before
+    assert qfnb.batches().set_index("name").loc["nonsense", "state"] == "broken"
+    path.unlink()
+
+
+def test_a_journal_of_another_version_is_left_alone(sandbox):
+    path = filled("future", 1)
+    with sqlite3.connect(path) as database:
+        database.execute("pragma user_version = 99")
+    with pytest.raises(JournalError, match="another version"):
+        qfnb.batch(["行 0"], name="future")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, register):
+    (tmp_path / "batches").write_text("a file where the folder should be")
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    qfnb.get_config().platform = "qianfan"
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    with pytest.raises(JournalError, match="cannot be written"):
+        qfnb.batch(["甲"])
+    assert register()["came"] == 0
+
+
+def test_an_interrupted_batch_is_listed_as_such(always, sandbox):
+    always("slow", seconds=0.05)
+    running = kernel("left", 200)
+    while answered("left") < 10:
+        time.sleep(0.01)
+    kill(running)
+    row = qfnb.batches().set_index("name").loc["left"]
+    assert (row["state"], row["model"], row["platform"]) == ("interrupted", "ERNIE-Bot-turbo", "sandbox")
+
+
+def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):
+    from support.servers import http_answer
+
+    body = json.dumps(
+        {"id": "1", "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}]}
+    )
+    scripted([http_answer(body.encode())])
+    batch = qfnb.batch(["甲", "乙"], model="m", name="surrogate")
+    assert [answer.ok for answer in batch.results()] == [True, True]
+    assert "半个" in batch.results()[0].text

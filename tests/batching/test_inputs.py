@@ -1,0 +1,189 @@
+"""Where rows come from, what is asked of them, and what is said of those that cannot be asked."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+import qfnb
+from qfnb.batching.plan import Plan, repeated
+from qfnb.batching.source import source_of
+from qfnb.batching.template import Template
+from qfnb.errors import DatasetError, InvalidArgumentError
+
+SAY = [{"role": "user", "content": "你好"}]
+
+
+def items(rows):
+    return list(source_of(rows).items())
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("评价：{text}", {"text": "好"}, "评价：好"),
+        ("{列 一}-{b}", {"列 一": 1, "b": 2.5}, "1-2.5"),
+        ('{{"a": {x}}}', {"x": 1}, '{"a": 1}'),
+        ("no placeholder", {}, "no placeholder"),
+        ("{x}{x}", {"x": "{y}"}, "{y}{y}"),
+    ],
+)
+def test_templates_take_columns(text, row, said):
+    assert Template(text).fill(row) == said
+
+
+@pytest.mark.parametrize("text", ["{", "}", "{}", "{x!r}", "{x:>3}", '{"a": 1}'])
+def test_a_template_that_is_none_is_refused_with_the_way_to_write_braces(text):
+    with pytest.raises(InvalidArgumentError, match=r"write \{\{ and \}\}"):
+        Template(text).check(["x"])
+
+
+def test_an_unknown_column_is_named_with_those_there_are():
+    with pytest.raises(InvalidArgumentError, match=r"\{revew\}.*did you mean \{review\}.*review, stars"):
+        qfnb.estimate(pd.DataFrame({"review": ["x"], "stars": [1]}), "{revew}")
+
+
+@pytest.mark.parametrize("value", [None, math.nan, pd.NA, pd.NaT, "", "  "])
+def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, register):
+    frame = pd.DataFrame({"q": ["你好", value, "再见"]}, dtype=object)
+    with pytest.raises(InvalidArgumentError, match=r"1 of 3 rows cannot be asked: row 1: q is"):
+        qfnb.batch(frame, "{q}")
+    assert register()["came"] == 0
+
+
+def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
+    frame = pd.DataFrame({"q": ["你好", None]})
+    batch = qfnb.batch(frame, "{q}", wrong_rows="keep", name="wrong-kept")
+    answers = batch.results()
+    assert [answer.error for answer in answers] == ["", "InvalidArgumentError"]
+    assert "q is" in answers[1].message
+    assert (batch.progress.ok, batch.progress.failed) == (1, 1)
+
+
+def test_half_a_surrogate_pair_is_named_or_kept(sandbox):
+    with pytest.raises(InvalidArgumentError, match="lone surrogate at character 1"):
+        qfnb.batch(["\u534a\ud83d", "你好"])
+    batch = qfnb.batch(["\u534a\ud83d", "你好"], wrong_rows="keep", name="surrogates")
+    assert [answer.ok for answer in batch.results()] == [False, True]
+
+
+def test_files_are_read_by_their_ending(tmp_path):
+    rows = [{"prompt": "甲", "n": 1}, {"prompt": "乙", "n": 2}]
+    frame = pd.DataFrame(rows)
+    frame.to_csv(tmp_path / "a.csv", index=False, encoding="utf-8-sig")
+    frame.to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text(
+        "\ufeff" + "\n\n".join(json.dumps(row) for row in rows), encoding="utf-8"
+    )
+    assert items(tmp_path / "a.jsonl") == rows
+    assert items(str(tmp_path / "a.parquet")) == rows
+    assert items(tmp_path / "a.csv") == [{"prompt": "甲", "n": "1"}, {"prompt": "乙", "n": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", b'{"prompt": "x"}\n{"prompt": ', r"a\.jsonl:2: not JSON"),
+        ("a.jsonl", b"1\n", r"a\.jsonl:1: expected an object"),
+        ("a.jsonl", b'{"prompt": "x"}\n\xff\n', r"a\.jsonl:2: not UTF-8"),
+        ("a.jsonl", b"[" * 100_000, r"a\.jsonl:1: not JSON"),
+        ("a.jsonl", b"\n", r"a\.jsonl: the file has no rows"),
+        ("a.csv", b"a,b\n1,2,3\n", r"a\.csv:2: more cells"),
+        ("a.csv", "a\n\u4f60".encode("gb18030"), r"a\.csv:2: not UTF-8"),
+        ("a.parquet", b"nonsense", r"a\.parquet: not Parquet"),
+        ("a.xlsx", b"", r"ends in none of"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=said):
+        qfnb.estimate(tmp_path / name)
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(DatasetError, match=r"nowhere\.jsonl: there is no such file"):
+        qfnb.estimate("nowhere.jsonl")
+
+
+@pytest.mark.parametrize("rows", [5, None, {"a": 1}, b"x"])
+def test_what_has_no_rows_is_refused(rows):
+    with pytest.raises(InvalidArgumentError, match="rows is a"):
+        qfnb.estimate(rows)
+
+
+@pytest.mark.parametrize("rows", [[], pd.DataFrame({"prompt": []}), iter(())])
+def test_no_rows_at_all_are_refused(rows):
+    with pytest.raises(InvalidArgumentError, match="there are no rows"):
+        qfnb.estimate(rows)
+
+
+def test_a_frame_without_a_prompt_column_says_what_to_do():
+    with pytest.raises(InvalidArgumentError, match=r"which column is asked\? The columns are a, b"):
+        qfnb.estimate(pd.DataFrame({"a": ["x"], "b": ["y"]}))
+
+
+@pytest.mark.parametrize(
+    "row", [SAY, {"messages": SAY}, {"messages": json.dumps(SAY)}], ids=["list", "column", "JSON"]
+)
+def test_conversations_are_asked_as_they_are(row):
+    assert Plan("").conversation(row) == SAY
+
+
+@pytest.mark.parametrize(
+    "row", [[], {"messages": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}]
+)
+def test_a_conversation_that_cannot_be_asked_is_refused(row):
+    with pytest.raises(InvalidArgumentError):
+        Plan("").conversation(row)
+
+
+def test_keys_tell_content_model_options_and_repetition_apart():
+    plans = [Plan("h", "a"), Plan("h", "b"), Plan("h", "a", options={"temperature": 0.5}), Plan("g", "a")]
+    keys = {plan.key(talk) for plan in plans for talk in ("x", "y", SAY)}
+    assert len(keys) == 12
+    assert len({repeated(plans[0].key("x"), times) for times in range(5)}) == 5
+    assert Plan("h", "a").key("x") == plans[0].key("x")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"workers": 0}, "workers=0"),
+        ({"workers": 10**6}, "workers=1000000"),
+        ({"workers": 2.5}, "workers=2.5"),
+        ({"budget": -1}, "budget=-1"),
+        ({"budget": math.nan}, "budget=nan"),
+        ({"canary": -1}, "canary=-1"),
+        ({"name": "../x"}, "name='../x'"),
+        ({"name": ""}, "name="),
+        ({"out": "x.docx"}, "out='x.docx'"),
+        ({"out": "/nowhere/x.csv"}, "out='/nowhere/x.csv'"),
+        ({"temperature": 3}, "temperature=3"),
+        ({"stream": True}, "stream=True"),
+        ({"prompt": " "}, "prompt=' '"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_sent(given, said, register):
+    if given.get("name") == "":
+        pytest.skip("an empty name means none")
+    with pytest.raises(
+        InvalidArgumentError, match=said.replace("(", r"\(").replace("/", "/").replace(".", r"\.")
+    ):
+        qfnb.batch(["你好"], **given)
+    assert register()["came"] == 0
+
+
+def test_a_budget_needs_a_price(monkeypatch):
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    with pytest.raises(InvalidArgumentError, match="the price of my-own is not known"):
+        qfnb.batch(["你好"], model="my-own", budget=1)
+
+
+def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    found = qfnb.estimate(["你好", "你好", "天" * 500_000], model="ERNIE-Speed-8K")
+    assert (found.rows, found.to_ask, found.repeated, found.too_long, found.longest) == (3, 3, 1, 1, (2,))
+    assert found.prompt_tokens > 300_000
+    assert "longer than ERNIE-Speed-8K takes" in str(found)
+    assert qfnb.estimate(["你好", "你好"], dedupe=True).to_ask == 1

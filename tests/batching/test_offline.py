@@ -1,0 +1,116 @@
+"""Offline mode end to end on the sandbox: split, uploaded, looked at, joined by key, the rest asked online."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import qfnb
+from qfnb.batching.services import ByBucket, ByFile
+from qfnb.errors import InvalidArgumentError
+from qfnb.resources.batches import Batches
+
+
+def rows(count, say="离线 {}"):
+    return [say.format(number) for number in range(count)]
+
+
+@pytest.fixture
+def small_files(monkeypatch):
+    monkeypatch.setattr(ByFile, "most", 40)
+    monkeypatch.setattr(ByBucket, "most", 40)
+
+
+@pytest.mark.parametrize("via", ["files", "bos"])
+def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, register, via):
+    batch = qfnb.batch(rows(100, f"{via} {{}}"), mode="offline", offline_via=via, name=f"offline-{via}")
+    batch.wait()
+    now = batch.progress
+    assert (now.ok, now.failed, now.state, now.mode) == (100, 0, "done", "offline")
+    answers = batch.results()
+    assert [answer.input for answer in answers] == rows(100, f"{via} {{}}")
+    assert all(answer.text for answer in answers)
+    assert register()["came"] == 0, "no row was asked online"
+
+
+def test_the_same_answers_come_online_and_offline(sandbox):
+    online = qfnb.batch(["你是谁", "你好"], name="compare-online").results()
+    offline = qfnb.batch(["你是谁", "你好"], name="compare-offline", mode="offline").results()
+    assert [answer.text for answer in online] == [answer.text for answer in offline]
+    assert [answer.prompt_tokens for answer in online] == [answer.prompt_tokens for answer in offline]
+
+
+def test_conversations_personas_and_options_go_along(sandbox):
+    talk = [{"role": "user", "content": "你好"}]
+    batch = qfnb.batch([talk], system="你是诗人", temperature=0.5, mode="offline", name="offline-talk")
+    assert [answer.ok for answer in batch.results()] == [True]
+    refused = qfnb.batch([talk], mode="offline", offline_via="bos", name="offline-talk-bos")
+    refused.wait()
+    assert "takes single prompts" in refused.progress.reason
+
+
+def test_an_iterator_is_handed_over_too(small_files, sandbox):
+    batch = qfnb.batch(iter(rows(1100, "流 {}")), mode="offline", name="offline-stream", offline_via="files")
+    batch.wait()
+    assert (batch.progress.ok, batch.progress.total) == (1100, 1100)
+
+
+def test_rows_that_a_job_refuses_are_failed_in_their_place(sandbox):
+    long = "天" * 30_000
+    batch = qfnb.batch(["你好", long], mode="offline", model="ERNIE-4.0-8K", name="offline-long")
+    answers = batch.results()
+    assert [answer.ok for answer in answers] == [True, False]
+    assert "characters" in answers[1].message
+
+
+SCRIPT = """
+import sys, qfnb
+batch = qfnb.batch([f"死 {n}" for n in range(3000)], mode="offline", name="offline-killed")
+print("started", flush=True)
+batch.wait()
+"""
+
+
+def test_a_killed_kernel_finds_its_job_again_and_starts_none_twice(sandbox):
+    before = len(Batches.list(limit=100).data.data)
+    running = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
+    while len(Batches.list(limit=100).data.data) == before:
+        time.sleep(0.01)
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+    batch = qfnb.batch([f"死 {n}" for n in range(3000)], mode="offline", name="offline-killed")
+    batch.wait()
+    assert batch.progress.ok == 3000
+    assert len(Batches.list(limit=100).data.data) == before + 1
+
+
+def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
+    batch = qfnb.batch(rows(5000, "停 {}"), mode="offline", name="offline-cancel")
+    while "Running" not in batch.progress.reason and not batch.progress.over:
+        time.sleep(0.005)
+    batch.cancel()
+    batch.wait()
+    now = batch.progress
+    assert now.state == "cancelled"
+    assert now.ok < 5000
+    assert sum(answer.ok for answer in batch.results()) == now.ok
+    batch.resume()
+    batch.wait()
+    assert batch.progress.ok == 5000
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mode": "later"}, "mode='later'"),
+        ({"offline_via": "files"}, "offline_via='files'"),
+        ({"mode": "offline", "offline_via": "ftp"}, "offline_via='ftp'"),
+        ({"mode": "offline", "asking": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "settings' keys"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(given, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        qfnb.batch(["你好"], **given)
