@@ -9,12 +9,13 @@ from typing import Any
 
 from . import awaiting, completing, greeting, values
 from .auth import AuthMagics
+from .batch import BatchMagics
 from .chat import ChatMagics
 from .image import ImageMagics
 from .train import TrainMagics
 
-_GROUPS = (ChatMagics, TrainMagics, ImageMagics, AuthMagics)
-_NAMES = ("qfauth", "qfchat", "qfimage", "qftrain")
+_GROUPS = (ChatMagics, BatchMagics, TrainMagics, ImageMagics, AuthMagics)
+_NAMES = ("qfauth", "qfbatch", "qfchat", "qfimage", "qftrain")
 
 
 def load(shell: Any) -> None:

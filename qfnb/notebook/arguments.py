@@ -70,6 +70,35 @@ class Parser(argparse.ArgumentParser):
         return whole if len(whole) <= 100 else f"usage: {self.prog} [options]"
 
 
+class TargetParser(Parser):
+    """Options before and behind the one thing that a line is about; a value may begin with a dash."""
+
+    def parts(self, line: str) -> tuple[argparse.Namespace, str]:
+        """Return the options of a line, and its target; a path with blanks stands in quotes."""
+        text = line.strip()
+        _, rest = self._split(text)
+        if not rest:
+            return self.read(text)[0], ""
+        target, more = self._next(rest)
+        options, extra = self.read(f"{text[: len(text) - len(rest)]} {more}")
+        if extra:
+            self.error(f"unexpected {extra[:40]!r}: a text with blanks stands in quotes")
+        return options, target
+
+    def _split(self, line: str) -> tuple[list[str], str]:
+        words, rest = super()._split(line)
+        joined: list[str] = []
+        for word in words:
+            if joined and self._waits(joined[-1]) and word not in self._option_string_actions:
+                joined[-1] = f"{joined[-1]}={word}"
+            else:
+                joined.append(word)
+        return joined, rest
+
+    def _waits(self, word: str) -> bool:
+        return word.startswith("--") and self._takes_value(word)
+
+
 def name(text: str) -> str:
     """Read a Python variable's name."""
     if not text.isidentifier():

@@ -25,7 +25,7 @@ PATIENCE = 0.8
 """Seconds that interrupted work may take to put its output in order."""
 
 _CELL = re.compile(r"get_ipython\(\)\.run_cell_magic\('(qfchat|qfimage)', (['\"])")
-_WAIT = re.compile(r"get_ipython\(\)\.run_line_magic\('qftrain', (['\"])wait")
+_WAIT = re.compile(r"get_ipython\(\)\.run_line_magic\('(qftrain|qfbatch)', (['\"])wait(?=[ '\"])")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -83,15 +83,13 @@ def finish(
 
 def transform(lines: list[str]) -> list[str]:
     """Make a cell of ours an awaited one (an IPython input transformer)."""
-    if not any("run_cell_magic('qf" in line or "run_line_magic('qftrain'" in line for line in lines):
+    if not any(_CELL.match(line) or _WAIT.search(line) for line in lines):
         return lines
     if _inside_another_magic() or not _can_await():
         return lines
-    first = _CELL.sub(rf"await get_ipython().run_cell_magic('\1', \2{FLAG} ", lines[0])
-    rest = [
-        _WAIT.sub(rf"await get_ipython().run_line_magic('qftrain', \1wait {FLAG}", line) for line in lines
-    ]
-    return [first, *lines[1:]] if first != lines[0] else rest
+    if "run_cell_magic(" in lines[0]:  # the cell below it is text
+        return [_CELL.sub(rf"await get_ipython().run_cell_magic('\1', \2{FLAG} ", lines[0]), *lines[1:]]
+    return [_WAIT.sub(rf"await get_ipython().run_line_magic('\1', \2wait {FLAG}", line) for line in lines]
 
 
 def _blocking(

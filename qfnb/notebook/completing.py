@@ -22,8 +22,8 @@ def register(shell: Any) -> None:
     def matcher(context: CompletionContext) -> Any:
         lines = context.full_text.split("\n")
         line = lines[context.cursor_line][: context.cursor_position]
-        ours = re.match(r"\s*%{1,2}(qfchat|qfimage|qftrain)\s", line)
-        found = candidates(shell, line) if ours else []
+        ours = re.match(r"\s*%{1,2}(qfbatch|qfchat|qfimage|qftrain)\s", line)
+        found = columns(shell, lines[0], line) or (candidates(shell, line) if ours else [])
         word = "" if line.endswith(" ") else line.split()[-1] if line.split() else ""
         completions = [SimpleCompletion(text=text, type="qfnb") for text in found]
         return {"completions": completions, "suppress": bool(found), "matched_fragment": word}
@@ -49,6 +49,16 @@ def candidates(shell: Any, line: str) -> list[str]:
     return [f"{head}{comma}{value}" for value in found if value.lower().startswith(last.lower())]
 
 
+def columns(shell: Any, first: str, line: str) -> list[str]:
+    """Return the columns that a brace at the end of a batch's prompt may name."""
+    magic, brace = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first), re.search(r"(\S*\{)([^{}\s]*)$", line)
+    if magic is None or brace is None:
+        return []
+    values: list[Any] = [variables(shell).get(word) for word in magic.group(1).split()]
+    names = [str(name) for value in values if hasattr(value, "columns") for name in value.columns]
+    return [f"{brace.group(1)}{name}}}" for name in names if name.startswith(brace.group(2))]
+
+
 def _flags(magic: str) -> list[str]:
     parser = _parser(magic)
     if parser is None:
@@ -70,6 +80,8 @@ def _values(shell: Any, option: str, magic: str) -> list[str]:
             for key, value in variables(shell).items()
             if isinstance(getattr(value, "endpoint", None), str)
         ]
+    if magic == "qfbatch":
+        return _batches(shell, option)
     if option.endswith("qftrain"):
         from .train import VERBS  # noqa: PLC0415 - the magics are registered by then
 
@@ -77,7 +89,23 @@ def _values(shell: Any, option: str, magic: str) -> list[str]:
     return []
 
 
-def _parser(magic: str) -> Parser | None:
-    from . import chat, image, train  # noqa: PLC0415
+def _batches(shell: Any, option: str) -> list[str]:
+    """Return what may stand behind `%qfbatch` or one of its verbs."""
+    from .. import batches  # noqa: PLC0415
+    from .batch import VERBS  # noqa: PLC0415 - the magics are registered by then
 
-    return {"qfchat": chat.PARSER, "qfimage": image.PARSER, "qftrain": train.PARSER}.get(magic)
+    kinds = {"Batch", "BatchTask"} if option in VERBS[1:] else {"DataFrame", "Series", "Dataset", "list"}
+    known = [key for key, value in variables(shell).items() if type(value).__name__ in kinds]
+    own = [key for key in known if not key.startswith("_") and key not in {"In", "Out"}]
+    if option.endswith("qfbatch"):
+        return [*VERBS, *own]
+    if option == "start":
+        return own
+    return [*own, *batches()["name"]] if option in VERBS else []
+
+
+def _parser(magic: str) -> Parser | None:
+    from . import batch, chat, image, train  # noqa: PLC0415
+
+    parsers = {"qfbatch": batch.PARSER, "qfchat": chat.PARSER, "qfimage": image.PARSER}
+    return {**parsers, "qftrain": train.PARSER}.get(magic)

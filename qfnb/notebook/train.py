@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
 from . import awaiting
-from .arguments import Parser, document, keep, name, variables
+from .arguments import TargetParser, document, keep, name, variables
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VERBS = ("start", "show", "attach", "wait", "stop", "list")
 
-PARSER = Parser(
+PARSER = TargetParser(
     "%qftrain",
     "Fine-tune without blocking the notebook. Verbs: start, show, attach, wait, stop, list.",
     "  %qftrain start trainer\n"
@@ -60,7 +60,7 @@ class TrainMagics(Magics):
             return None
         if verb not in VERBS:
             PARSER.error(f"{verb!r} is not a verb of %qftrain: use {', '.join(VERBS)}")
-        options, target = self._read(rest)
+        options, target = PARSER.parts(rest)
         return getattr(self, f"_{verb}")(options, target)
 
     def _start(self, options: Namespace, target: str) -> None:
@@ -149,17 +149,6 @@ class TrainMagics(Magics):
     def _keep(self, options: Namespace, trainer: LLMFinetune) -> None:
         if options.out:
             keep(self.shell, options.out, trainer)
-
-    @staticmethod
-    def _read(rest: str) -> tuple[Namespace, str]:
-        """Read options before or after the target."""
-        options, text = PARSER.read(rest)
-        target, _, more = text.partition(" ")
-        if more:
-            options, extra = PARSER.read(more)
-            if extra:
-                PARSER.error(f"unexpected {extra!r}")
-        return options, target
 
 
 async def _over(trainer: LLMFinetune) -> None:

@@ -50,8 +50,16 @@ def _trainer(value: Any) -> dict[str, Any]:
     return training.bundle(value.progress)
 
 
+def _batch(value: Any) -> dict[str, Any]:
+    from ..views import batch  # noqa: PLC0415
+
+    return batch.bundle(value.progress)
+
+
 _TYPES = (
     ("qfnb.resources.reply", "ChatResponse", _reply),
+    ("qfnb.batching.batch", "Batch", _batch),
+    ("qfnb.resources.batch", "BatchTask", _batch),
     ("qfnb.resources.text2image", "ImageResponse", _images),
     ("qfnb.dataset.dataset", "Dataset", _dataset),
     ("qfnb.evaluation.report", "EvaluationResult", _evaluation),

@@ -25,3 +25,13 @@ def widget(stop: Callable[[], None], *, tooltip: str) -> Any:
 def draw(box: Any, html: str) -> None:
     """Show new text above the button."""
     box.children[0].value = html
+    let_in(box.children[1])
+
+
+def let_in(widget: Any) -> None:
+    """Let clicks in while a cell keeps the main thread busy.
+
+    ipykernel 7.4 delivers them to the thread that drew the widget last, for ours the main one; without its
+    note they go to the thread that the front end has for widgets.
+    """
+    getattr(widget.comm, "__dict__", {}).pop("_reply_subshell_id", None)

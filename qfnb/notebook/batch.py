@@ -1,0 +1,282 @@
+"""`%qfbatch`: ask a model about every row, watch it, find it again, stop it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import difflib
+import math
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+
+from ..errors import InvalidArgumentError, QianfanError
+from . import aliases, awaiting
+from .arguments import TargetParser, document, endpoint, keep, name, variables
+
+if TYPE_CHECKING:
+    from ..batching.reading import JournalInUse
+    from ..resources.underway import Underway
+    from ..views.batch import BatchPanel
+
+VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
+
+FILES = (".jsonl", ".csv", ".parquet")
+
+
+PARSER = TargetParser(
+    "%qfbatch",
+    "Ask a model about every row, without blocking the notebook and without losing a row.\n"
+    "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of the row.\n"
+    f"Verbs: {', '.join(VERBS)}. A variable with a verb's name: %qfbatch start list --prompt ...",
+    '  %qfbatch df --prompt "Classify: {review}" -m ERNIE-Speed-8K -o result\n'
+    "  %qfbatch wait            (wait for the newest, show its end)\n"
+    "  result.to_frame()\n\n"
+    "  %%qfbatch reviews.csv -o result --out answers.jsonl        (the cell is the prompt)\n"
+    "  判断情感，只答“正面”或“负面”：\n  {review}\n\n"
+    "  %qfbatch show|pause|cancel [VAR|NAME]        (the newest when none is named)\n"
+    "  %qfbatch list\n"
+    "  %qfbatch resume NAME -o result        (ask what is missing, in a new kernel too)\n"
+    "  %qfbatch delete NAME        (with all its answers)",
+)
+PARSER.add_argument("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
+PARSER.add_argument("-m", "--model", metavar="NAME", help="who is asked; default ERNIE-Bot-turbo")
+PARSER.add_argument("-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable")
+PARSER.add_argument("--system", metavar="TEXT", help="the model's persona")
+PARSER.add_argument("-t", "--temperature", type=float, metavar="X", help="in (0, 1]")
+PARSER.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer")
+PARSER.add_argument("-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8")
+PARSER.add_argument("--budget", type=float, metavar="CNY", help="stop before it costs more")
+PARSER.add_argument("--name", metavar="NAME", help="of the journal; default made from what is asked")
+PARSER.add_argument("--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file")
+PARSER.add_argument("--dedupe", action="store_true", help="ask identical rows once")
+PARSER.add_argument("--update", action="store_true", help="the input of a named journal has changed")
+PARSER.add_argument("--keep-wrong-rows", action="store_true", help="rows that cannot be asked just fail")
+PARSER.add_argument("--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3")
+PARSER.add_argument("--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service")
+PARSER.add_argument("--dry-run", action="store_true", help="say what it would take; nothing is sent")
+PARSER.add_argument("-o", dest="variable", type=name, metavar="VAR", help="keep the batch in a variable")
+PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+
+UNDER_WAY = "该批次正在运行 / this batch is under way already; `%qfbatch wait` shows how it ends"
+
+TAKEN = {"start": set(vars(PARSER.parse_args([]))), "resume": {"workers", "budget", "variable"}}
+"""The options that a verb knows; the others know none."""
+
+
+class StoppedEarly(QianfanError):
+    """A batch could not be finished; what was answered is kept."""
+
+
+@magics_class
+class BatchMagics(Magics):
+    """The verbs of `%qfbatch`; each takes a batch's variable or name, by default the newest."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._panels: list[BatchPanel] = []
+
+    @no_var_expand
+    @line_cell_magic
+    def qfbatch(self, line: str, cell: str | None = None) -> Any:
+        verb, rest = (*line.split(maxsplit=1), "", "")[:2]
+        if verb not in VERBS:
+            verb, rest = "start", line
+        options, target = PARSER.parts(rest)
+        if options.help:
+            print(PARSER.format_help())  # noqa: T201 - help was asked for
+            return None
+        given = {key for key, value in vars(options).items() if value not in {None, False}} - {"awaited"}
+        if unknown := given - TAKEN.get(verb, set()):
+            PARSER.error(f"%qfbatch {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
+        if cell is not None:
+            if verb != "start":
+                PARSER.error(f"a cell only starts a batch; write %qfbatch {verb} on a line")
+            options.prompt = _template(options, cell)
+        return getattr(self, f"_{verb}")(options, target)
+
+    def _start(self, options: Namespace, target: str) -> Any:
+        from .. import batch, estimate  # noqa: PLC0415 - %load_ext stays fast
+        from ..batching.reading import JournalInUse  # noqa: PLC0415
+        from ..views.batch import STARTED  # noqa: PLC0415
+
+        rows, given = self._rows(target), self._given(options)
+        if options.dry_run:
+            return estimate(rows, options.prompt, **given)
+        task: Underway
+        try:
+            task, said = batch(rows, options.prompt, **given), STARTED
+        except JournalInUse as error:
+            task, said = self._same(options, error), UNDER_WAY
+        self._open(options, task, said)
+        return None
+
+    def _wait(self, options: Namespace, target: str) -> Any:
+        from ..views import display  # noqa: PLC0415
+        from ..views.batch import BatchPanel  # noqa: PLC0415
+
+        task = self._task(target)
+        panel = next((panel for panel in reversed(self._panels) if panel.task is task), None)
+        if panel is None:
+            panel = BatchPanel(task)
+            if display.mode() == "live":
+                panel.show()
+
+        def end(interrupted: bool) -> None:
+            panel.settle()
+            if not interrupted:
+                task.wait()  # raises what no row is to blame for
+                if task.progress.state == "stopped":
+                    raise StoppedEarly(f"{task.progress.reason}{_way(task)}")
+
+        job: awaiting.Job[None] = awaiting.Job()
+        return awaiting.finish(_over(task), job, end, _left(task), awaited=options.awaited)
+
+    def _show(self, options: Namespace, target: str) -> None:
+        self._open(options, self._task(target))
+
+    def _pause(self, options: Namespace, target: str) -> None:
+        self._task(target).pause()
+
+    def _cancel(self, options: Namespace, target: str) -> None:
+        self._task(target).cancel()
+
+    def _resume(self, options: Namespace, target: str) -> None:
+        from .. import resume  # noqa: PLC0415
+
+        task = self._find(target)
+        if task is None and not target:
+            PARSER.error("resume needs a batch's name; `%qfbatch list` shows them")
+        if task is None or (task.progress.over and options.budget is not None):
+            called = task.progress.name if task else target
+            task = resume(called, workers=options.workers, budget=options.budget)
+        else:
+            task.resume()
+            if options.workers is not None:
+                task.resize(options.workers)
+        self._open(options, task)
+
+    def _list(self, options: Namespace, target: str) -> Any:
+        from .. import batches  # noqa: PLC0415
+
+        return batches()
+
+    def _delete(self, options: Namespace, target: str) -> None:
+        from ..batching.journals import forget  # noqa: PLC0415
+
+        if not target:
+            PARSER.error("delete needs a batch's name; `%qfbatch list` shows them")
+        forget(target)
+
+    def _open(self, options: Namespace, task: Underway, said: str = "") -> None:
+        """Show a panel; where nobody watches, say something instead, since its end is shown by `wait`."""
+        from ..views import display  # noqa: PLC0415
+        from ..views.batch import BatchPanel  # noqa: PLC0415
+
+        if options.variable:
+            keep(self.shell, options.variable, task)
+        panel = BatchPanel(task)
+        self._panels = [*self._panels[-20:], panel]  # a name of long ago is found in `list`
+        if said and display.mode() != "live":
+            print(said)  # noqa: T201 - the panel itself comes when somebody waits for it
+        else:
+            panel.show()
+
+    def _rows(self, target: str) -> Any:
+        from ..resources.underway import Underway  # noqa: PLC0415
+
+        if not target:
+            PARSER.error("which rows? %qfbatch DATA --prompt ...: a variable or a path (请给出数据)")
+        known = variables(self.shell)
+        if target not in known:
+            if Path(target).suffix.lower() in FILES:
+                return Path(target)
+            near = difflib.get_close_matches(target, [key for key in known if not key.startswith("_")], 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InvalidArgumentError(f"{target!r} is no variable and no file{hint} (没有此变量或文件)")
+        if isinstance(known[target], Underway):
+            PARSER.error(f"{target} is a batch: %qfbatch show {target}")
+        return known[target]
+
+    def _given(self, options: Namespace) -> dict[str, Any]:
+        """Return the options by the names that `qfnb.batch` has for them."""
+        same = ("system", "temperature", "budget", "workers", "name", "out", "canary", "mode")
+        given = {key: getattr(options, key) for key in same}
+        given["model"] = aliases.model(options.model) if options.model else None
+        given["endpoint"] = endpoint(self.shell, options.endpoint)
+        given["max_output_tokens"] = options.max_tokens
+        given["wrong_rows"] = "keep" if options.keep_wrong_rows else None
+        given |= {"dedupe": options.dedupe or None, "update": options.update or None}
+        return {key: value for key, value in given.items() if value is not None}
+
+    def _same(self, options: Namespace, error: JournalInUse) -> Underway:
+        """Return the batch of this kernel that works on the journal already: its cell was run again."""
+        same = [task for task in self._here() if not task.progress.over and task.progress.name == error.name]
+        if not same:
+            raise error
+        if options.workers is not None:
+            same[0].resize(options.workers)
+        return same[0]
+
+    def _here(self) -> list[Underway]:
+        """Return the batches of this kernel, the newest last."""
+        from ..resources.underway import Underway  # noqa: PLC0415
+
+        values = [*(panel.task for panel in self._panels), *variables(self.shell).values()]
+        found = {id(value): value for value in values if isinstance(value, Underway)}
+        return sorted(found.values(), key=lambda task: task.progress.started_at or math.inf)
+
+    def _find(self, target: str) -> Underway | None:
+        here, value = self._here(), variables(self.shell).get(target)
+        known = [task for task in here if not target or task is value or task.progress.name == target]
+        return known[-1] if known else None
+
+    def _task(self, target: str) -> Underway:
+        task = self._find(target)
+        if task is None:
+            what = f"{target!r} is no batch" if target else "there is no batch"
+            raise InvalidArgumentError(
+                f"{what} of this kernel (没有此批次): `%qfbatch list` shows all, `resume NAME` goes on"
+            )
+        return task
+
+
+def _template(options: Namespace, cell: str) -> str:
+    """Return the cell as it is written."""
+    if options.prompt is not None:
+        PARSER.error("--prompt, and a cell: the cell is the prompt (二者只能用一个)")
+    if not cell.strip():
+        PARSER.error("the cell is empty: write the prompt below the first line (请在单元格中写下模板)")
+    return cell.removesuffix("\n")
+
+
+def _way(task: Underway) -> str:
+    """Return how to go on with a batch that has a journal."""
+    name = task.progress.name
+    return f"; 继续 go on: `%qfbatch resume {name}`" if name else ""
+
+
+def _left(task: Underway) -> str:
+    """Return what is said when the wait is interrupted."""
+    now = task.progress
+    if now.mode == "offline":
+        return "平台上的任务继续 / the job on the platform goes on; `%qfbatch cancel` ends it"
+    return f"已取消，完成的行已保留 / cancelled; finished rows are kept{_way(task)}"
+
+
+async def _over(task: Underway) -> None:
+    """Wait for a batch's end, whatever it is; interrupting the wait cancels work of this kernel."""
+    try:
+        with contextlib.suppress(Exception):  # `wait` raises it when the panel is drawn
+            await task
+    except asyncio.CancelledError:
+        if task.progress.mode != "offline":
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(task, awaiting.PATIENCE - 0.1)
+        raise
+
+
+document(BatchMagics.qfbatch, PARSER)

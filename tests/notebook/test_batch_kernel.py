@@ -1,0 +1,284 @@
+"""`%qfbatch` in a real kernel: the panel moves, ■ keeps what is done, a new kernel asks only what is missing."""
+
+import json
+import re
+import time
+
+import pytest
+from support.kernels import Kernel
+
+pytestmark = pytest.mark.kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ROWS = (
+    "import time, pandas as pd\ndf = pd.DataFrame({'review': [f'第 {n} 条' for n in range(%d)], 'stars': 5})"
+)
+START = '%qfbatch df --prompt "判断 {review}" -w 4 -o result'
+
+
+@pytest.fixture
+def slow(control, fault):
+    """Every answer takes a while."""
+    fault("chat.v2", "slow", seconds=0.05, times=None)
+    yield
+    control.delete("/_sandbox/faults").raise_for_status()
+
+
+@pytest.fixture
+def started(kernel):
+    """Start batches of so many rows that no test had before; cancel what is left of them."""
+
+    def start(rows, line=START, **how):
+        kernel.run(ROWS % rows)
+        kernel.run(f"df['review'] += ' {time.time_ns()}'")
+        return kernel.run(line, **how)
+
+    yield start
+    kernel.run("result.cancel(); result.wait(); del result", timeout=20)
+
+
+def recorded(kernel, monkeypatch):
+    """Return a list that fills with the times, kinds and contents of messages."""
+    seen, take = [], kernel._take
+
+    def note(message):
+        seen.append((time.monotonic(), message["msg_type"], message["content"]))
+        take(message)
+
+    monkeypatch.setattr(kernel, "_take", note)
+    return seen
+
+
+def most_in_a_second(times):
+    return max((sum(t <= other < t + 1 for other in times) for t in times), default=0)
+
+
+def requests(control):
+    return control.get("/_sandbox/health").json()["requests"]
+
+
+def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, started, slow, monkeypatch):
+    before, seen = set(kernel.open_comms), recorded(kernel, monkeypatch)
+    cell = started(300, live=True)
+    assert WIDGET in cell.outputs[0]["data"]
+    assert len(kernel.open_comms - before) <= 12
+    busy = kernel.start("time.sleep(2)", live=True)
+    begun = len(seen)
+    kernel.wait(busy)
+    texts = {json.dumps(content["data"]) for _, kind, content in seen[begun:] if kind == "comm_msg"}
+    assert len(texts) >= 5, "the panel did not move"
+    assert kernel.run("%qfbatch wait", live=True).outputs == []
+    kernel.listen(0.5)
+    assert len(cell.outputs) == 1
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert "300 / 300" in cell.text
+    assert "完成 done" in cell.html
+    assert kernel.open_comms == before
+    drawn = [at for at, kind, _ in seen if kind in {"comm_msg", "update_display_data"}]
+    assert most_in_a_second(drawn) <= 10
+
+
+def test_a_paused_panel_is_silent(kernel, started, slow, monkeypatch):
+    started(500, live=True)
+    kernel.run("%qfbatch pause")
+    kernel.listen(1)
+    seen = recorded(kernel, monkeypatch)
+    kernel.listen(1.5)
+    assert [kind for _, kind, _ in seen if kind == "comm_msg"] == []
+    kernel.run("%qfbatch resume result", live=True)
+    assert kernel.value("result.progress.state") == "'running'"
+
+
+@pytest.mark.parametrize("line", ["%qfbatch wait", "result.wait()"])
+@pytest.mark.parametrize("live", [True, False])
+def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(
+    kernel, started, slow, control, line, live
+):
+    started(3000, live=live)
+    cell = kernel.start(line, live=live)
+    kernel.listen(0.7)
+    kernel.interrupt()
+    began = time.monotonic()
+    kernel.listen(0.5)
+    asked = requests(control)
+    kernel.wait(cell, 5)
+    assert time.monotonic() - began < 1.5
+    assert cell.status == "error"
+    if line == "%qfbatch wait":
+        assert len(cell.error) == 1
+        assert "%qfbatch resume batch-" in cell.error[0]
+    kernel.run("result.wait()", timeout=20)
+    assert requests(control) == asked
+    done = int(kernel.value("result.progress.ok"))
+    assert 10 < done < 3000
+    assert kernel.value("int((result.to_frame()['error'] == '').sum())") == str(done)
+    assert kernel.value("result.progress.state") == "'cancelled'"
+
+
+def test_a_static_notebook_gets_one_line_and_then_the_panel_from_the_cell_that_waits(kernel, started):
+    first = started(30)
+    assert len(first.text.strip().splitlines()) == 1
+    assert "%qfbatch wait" in first.text
+    second = kernel.run("%qfbatch wait")
+    assert len(second.outputs) == 1
+    assert set(second.outputs[0]["data"]) == {"text/plain", "text/html"}
+    assert "30 / 30" in second.text
+    assert kernel.run("%qfbatch wait result").text == second.text
+
+
+def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, control):
+    control.post("/_sandbox/register", json={"on": True})
+    data, kernels = ROWS % 120 + f"\ndf['review'] += ' {time.time_ns()}'", [Kernel()]
+    try:
+        kernels[0].run(data)
+        kernels[0].run(START, live=True)
+        kernels[0].run("while result.progress.finished < 40: time.sleep(0.01)")
+        kernels[0].close()
+        kernels.append(Kernel())
+        kernels[1].run(data)
+        cell = kernels[1].run(START, live=True)
+        assert kernels[1].run("result.wait()").status == "ok"
+        kernels[1].listen(0.5)
+    finally:
+        kernels[-1].close()
+    counts = control.get("/_sandbox/register").json()
+    control.post("/_sandbox/register", json={"on": False})
+    assert counts["distinct_answered"] == 120
+    assert counts["came"] <= 120 + 4, "more was repeated than what was in flight"
+    assert "120 / 120" in cell.text
+    assert int(re.search(r"cached (\d+)", cell.text)[1]) >= 40
+
+
+def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, started, slow):
+    started(400, live=True)
+    kernel.run("first = result")
+    again = kernel.run(START.replace("-w 4", "-w 6"), live=True)
+    assert WIDGET in again.outputs[0]["data"]
+    assert kernel.value("(result is first, result.progress.workers)") == "(True, 6)"
+
+
+def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, started, slow):
+    started(200, START + " --name older")
+    kernel.run("older = result")
+    kernel.run('%qfbatch df --prompt "另一个 {review}" --name newer -o result')
+    assert "newer" in kernel.run("%qfbatch show").text
+    assert "older" in kernel.run("%qfbatch show older").text
+    kernel.run("%qfbatch cancel\nresult.wait()")
+    assert kernel.value("(result.progress.state, older.progress.over)") == "('cancelled', False)"
+    kernel.run("%qfbatch cancel older\nolder.wait()")
+    assert kernel.value("older.progress.state") == "'cancelled'"
+    assert {"older", "newer"} <= set(kernel.run("%qfbatch list").text.split())
+
+
+def test_a_batch_goes_on_by_its_name_and_is_deleted_by_its_name(kernel, started, slow):
+    started(60, START + " --name going")
+    kernel.run("%qfbatch cancel\nresult.wait()\ndel result")
+    assert kernel.run("%qfbatch resume going -w 9 -o result").status == "ok"
+    assert "60 / 60" in kernel.run("%qfbatch wait going").text
+    assert kernel.run("%qfbatch delete going").status == "ok"
+    assert "there is no batch 'gone'" in kernel.run("%qfbatch resume gone").text
+
+
+def test_a_variable_with_the_name_of_a_verb_is_reachable(kernel, started):
+    kernel.run("wait = ['你好', '再见']")
+    started(1, "%qfbatch start wait -o result")
+    assert "2 / 2" in kernel.run("%qfbatch wait").text
+    kernel.run("%qfbatch -m ERNIE-4.0-8K wait -o result")
+    kernel.run("del wait")
+    assert "ERNIE-4.0-8K: ✔ 完成 done" in kernel.run("%qfbatch wait").text
+
+
+TEXT = "判断 {{\"json\": [1]}} 'single' $HOME \\n %d：\n\n  {stars}"
+FILLED = "判断 {\"json\": [1]} 'single' $HOME \\n %d：\n\n  5"
+
+
+@pytest.mark.parametrize("form", ["cell", "line"])
+def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, fault, form):
+    fault("chat.v2", "status", status=400, times=None)
+    text, filled = (
+        one if form == "cell" else one.replace("\n", " ").replace("'", "‘") for one in (TEXT, FILLED)
+    )
+    line = f"%%qfbatch df -o result\n{text}" if form == "cell" else f"%qfbatch df --prompt '{text}' -o result"
+    started(2, line)
+    kernel.run("result.wait()", timeout=20)
+    control.delete("/_sandbox/faults").raise_for_status()
+    assert kernel.value("result.progress.latest[0].input") == repr(filled)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%qfbatch", "which rows"),
+        ("%qfbatch df", "prompt='...{review}...'"),
+        ("%qfbatch dff --prompt x", "did you mean df?"),
+        ("%qfbatch nowhere.csv", "there is no such file"),
+        ('%qfbatch df --prompt "{reviw}"', "did you mean {review}?"),
+        ('%qfbatch df --prompt "{review} {"', "braces that are text"),
+        ("%qfbatch df --prompt {review} twice", "stands in quotes"),
+        ("%qfbatch df --prompt {review} -w 0", "workers=0: it is a whole number from 1 to 1000"),
+        ("%qfbatch df --prompt {review} -w 1000000", "workers=1000000"),
+        ("%qfbatch df --prompt {review} -w many", "invalid int value: 'many'"),
+        ("%qfbatch df --prompt {review} --wrokers 3", "did you mean --workers?"),
+        ("%qfbatch df --prompt {review} -t 3", "temperature=3.0"),
+        ("%qfbatch df --prompt {review} --budget -1", "budget=-1.0"),
+        ("%qfbatch df --prompt {review} --canary -1", "canary=-1"),
+        ("%qfbatch df --prompt {review} --mode sideways", "mode='sideways': it is 'online' or 'offline'"),
+        ("%qfbatch df --prompt {review} --name a/b", "name='a/b'"),
+        ("%qfbatch df --prompt {review} --out result", "out='result'"),
+        ("%qfbatch df --prompt {review} --out no/x.csv", "out='no/x.csv'"),
+        ("%qfbatch df --prompt {review} -o 1x", "'1x' is not a variable name"),
+        ("%qfbatch holes --prompt {review}", "row 1: review is NaN"),
+        ("%qfbatch number --prompt x", "rows is a int"),
+        ("%qfbatch wait nobody", "'nobody' is no batch of this kernel"),
+        ("%qfbatch delete", "delete needs a batch's name"),
+        ("%qfbatch delete nobody", "there is no batch 'nobody'"),
+        ("%qfbatch resume nobody", "there is no batch 'nobody'"),
+        ("%qfbatch wait --budget 3", "%qfbatch wait takes no budget"),
+        ("%qfbatch resume x -m other", "%qfbatch resume takes no model"),
+        ("%%qfbatch df\n ", "the cell is empty"),
+        ("%%qfbatch wait\nx", "write %qfbatch wait on a line"),
+        ("%%qfbatch df --prompt x\n{review}", "the cell is the prompt"),
+    ],
+)
+def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, control, line, words):
+    kernel.run(ROWS % 3 + "\nholes = df.copy(); holes.loc[1, 'review'] = float('nan'); number = 3")
+    before = requests(control)
+    cell = kernel.run(line)
+    assert cell.status == "error"
+    assert words in cell.text
+    assert len(cell.text.strip().splitlines()) <= 3
+    assert requests(control) == before
+
+
+def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, started, control):
+    kernel.run("holes = pd.DataFrame({'review': ['好', None]})")
+    before = requests(control)
+    assert "1 cannot be asked" in kernel.run("%qfbatch holes --prompt {review} --dry-run").text
+    assert requests(control) == before
+    started(1, "%qfbatch holes --prompt {review} --keep-wrong-rows -o result")
+    assert "ok 1 · 失败 failed 1" in kernel.run("%qfbatch wait").text
+
+
+def test_help_shows_how_it_is_used(kernel):
+    for line in ("%qfbatch --help", "%qfbatch start -h"):
+        assert '%qfbatch df --prompt "Classify: {review}"' in kernel.run(line).text
+
+
+@pytest.mark.parametrize(
+    ("before", "offered"),
+    [
+        ("%qfbatch ", {"wait", "resume", "df", "talks"}),
+        ("%qfbatch d", {"df", "delete"}),
+        ("%qfbatch df -m ERNIE-4.0-T", {"ERNIE-4.0-Turbo-8K"}),
+        ("%qfbatch df --bud", {"--budget"}),
+        ("%qfbatch wait res", {"result"}),
+        ("%qfbatch resume kept-", {"kept-by-name"}),
+        ('%qfbatch df --prompt "判断 {sta', {"{stars}"}),
+        ("%%qfbatch df\n判断：{rev", {"判断：{review}"}),
+    ],
+)
+def test_tab_completes_verbs_data_columns_models_and_batches(kernel, started, before, offered):
+    kernel.run("talks = ['你好']")
+    started(1, START + " --name kept-by-name --update")
+    reply = kernel.client.complete(before, len(before), reply=True, timeout=10)
+    assert offered <= set(reply["content"]["matches"])
