@@ -2,7 +2,7 @@
 # make lab    open JupyterLab on the notebooks
 # make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
 # make check  the part of `make test` that takes seconds
-# make bench  measure against other clients
+# make bench  measure against other clients, and run the long forms of the batch tests
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +30,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/batch.py
+	QFNB_FULL=1 $(BIN)/python -m pytest --timeout 900 --durations 3 tests/batching/test_crash.py tests/batching/test_memory.py \
+	  tests/batching/test_batch.py::test_every_row_is_asked_exactly_once
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

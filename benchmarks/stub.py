@@ -1,0 +1,156 @@
+"""A server that answers chats as fast as asyncio can, so that a measurement is of the client.
+
+`python benchmarks/stub.py 0.05` prints its address; each answer comes 0.05 s after its question. It reads
+no more of a request than where it ends, and ends itself when its standard input does: none is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+TEXT = "你好！我是一个语言模型，可以回答问题、写作和编程。" * 4
+USAGE = {"prompt_tokens": 12, "completion_tokens": 60, "total_tokens": 72}
+MESSAGE = {"role": "assistant", "content": TEXT}
+
+CHAT_V1 = {"id": "as-1", "object": "chat.completion", "created": 1, "result": TEXT, "usage": USAGE}
+CHAT_V2 = {
+    "id": "as-2",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "stub",
+    "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}],
+    "usage": USAGE,
+}
+TOKENS = {"access_token": "fake", "expires_in": 2592000, "token": "fake"}
+"""What OAuth and the bearer exchange ask for, in one."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+def reply(body: Any) -> bytes:
+    """Return an HTTP answer with this JSON."""
+    content = json.dumps(body, ensure_ascii=False).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+REPLIES = (
+    (b"/v2/chat/completions", reply(CHAT_V2)),
+    (b"/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/", reply(CHAT_V1)),
+)
+OTHERS = reply(TOKENS)
+
+
+class Stub(asyncio.Protocol):
+    """One connection: any number of requests, in order, also sent ahead of their answers."""
+
+    chats = 0
+    """Questions that have come in, over all connections."""
+
+    def __init__(self, delay: float) -> None:
+        self._delay, self._unread = delay, b""
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        while (size := _size(self._unread)) is not None and size <= len(self._unread):
+            request, self._unread = self._unread[:size], self._unread[size:]
+            self._take(request)
+
+    def _take(self, request: bytes) -> None:
+        path = request[: request.index(b"\r\n")].split(b" ")[1]
+        for prefix, answer in REPLIES:
+            if path.startswith(prefix):
+                Stub.chats += 1
+                self._answer(answer)
+                return
+        self._transport.write(reply(_work()) if path == b"/_work" else OTHERS)
+
+    def _answer(self, answer: bytes) -> None:
+        if self._delay:
+            self._loop.call_later(self._delay, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
+
+
+def _size(unread: bytes) -> int | None:
+    """Return where the first request ends; None while its head is incomplete."""
+    head = unread.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    length = _LENGTH.search(unread, 0, head)
+    return head + 4 + (int(length[1]) if length else 0)
+
+
+def _work() -> dict[str, float]:
+    """Return what the server has done: questions answered, and the CPU seconds of its process."""
+    return {"chats": Stub.chats, "cpu": time.process_time()}
+
+
+async def serve(delay: float) -> None:
+    """Serve until standard input ends."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(partial(Stub, delay), "127.0.0.1", 0, backlog=2048)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+@contextmanager
+def running(delay: float) -> Iterator[str]:
+    """Run a server in a process of its own for the time of the block; the value is its address."""
+    command = [sys.executable, __file__, str(delay)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+
+
+def work(url: str) -> dict[str, float]:
+    """Return what a running server has done so far, see `_work`."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    connection.request("GET", "/_work")
+    done: dict[str, float] = json.loads(connection.getresponse().read())
+    connection.close()
+    return done
+
+
+def flood(url: str, workers: int) -> Callable[[list[str]], None]:
+    """Return a client that hardly looks at what it sends and gets: it shows how much the server can give."""
+    host, port = url.removeprefix("http://").split(":")
+    body = json.dumps({"messages": [{"role": "user", "content": "你好"}]}).encode()
+    head = f"POST /v2/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    request = head.encode() + body
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, texts: Iterator[str]) -> None:
+        for _ in texts:
+            writer.write(request)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(answer.rpartition(b": ")[2]))
+
+    async def many(texts: list[str]) -> None:
+        pending = iter(texts)
+        await asyncio.gather(*[ask(*connection, pending) for connection in connections])
+
+    async def opened() -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        return [await asyncio.open_connection(host, int(port)) for _ in range(workers)]
+
+    runner = asyncio.Runner()
+    connections = runner.run(opened())
+    return lambda texts: runner.run(many(texts))
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(float(sys.argv[1])))
