@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..resources.crew import checked_size
+from ..resources.outcome import TRANSIENT
 from ..resources.tally import BatchProgress
+from ..transport import portal
 from . import export, reading
 from .feed import Chain, FromJournal
 from .health import Health
 from .journal import Journal
+from .order import Order
 from .reading import Answer
 from .survey import Preflight
 from .work import Work
@@ -26,6 +31,10 @@ class Batch(Work):
 
     Made by `qfnb.batch` and `qfnb.resume`. Its methods may be called while it works and afterwards.
     """
+
+    def __init__(self, order: Order, journal: Journal) -> None:
+        self._resuming = threading.Lock()
+        super().__init__(order, journal)
 
     @property
     def name(self) -> str:
@@ -47,16 +56,21 @@ class Batch(Work):
 
     def resume(self) -> None:
         """Go on: after `pause` at once, after `cancel` or an early end with what is missing."""
-        if not self.progress.over:
-            super().resume()
-            return
-        self._journal = Journal(self.order.path)
-        self._health, self._hopeless, self._lost = Health(), 0, {}
-        if self.order.streamed is None or self._journal.fact("complete") == "1":
+        with self._resuming:
+            portal.run(asyncio.sleep(0))  # whatever was asked for before, from this thread, has happened then
+            if self._ending and not self.progress.over:
+                self._until(lambda: self.progress.over)
+            if not self.progress.over:
+                super().resume()
+                return
+            self.wait()
+            self._journal = Journal(self.order.path)
+            self._health, self._hopeless, self._lost = Health(), 0, {}
             self._page = FromJournal(self._journal)
-        else:
-            self._page = Chain(FromJournal(self._journal), self._pages(after=self._journal.counts().rows))
-        self._begin()
+            if self._input is not None and self._journal.fact("complete") != "1":
+                self._input.journal, self._input.abandoned = self._journal, False
+                self._page = Chain(self._page, self._input)
+            self._begin(fresh=False)
 
     def resize(self, workers: int) -> None:
         """Ask so many rows at once from now on (1 to 1000)."""
@@ -118,7 +132,7 @@ class Batch(Work):
         while True:
             over = self.progress.over
             for answer in self._answers(after):
-                if answer.error == reading.NOT_ASKED and not over:
+                if not over and (answer.error == reading.NOT_ASKED or answer.error in TRANSIENT):
                     break
                 after = answer.number
                 yield answer

@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import TypeVar
 
-from .journal import Journal, Pending
+from .journal import Entry, Journal, Pending
 from .plan import Plan
 from .source import Item
 from .survey import numbered
 
+T = TypeVar("T")
+
 PAGE = 500
 """Rows that are read at once; two pages are in memory."""
 
+CLOSING = 1.0
+"""Seconds that the end of a batch waits for an input that blocks."""
+
 Page = Callable[[], list[Pending]]
+
+
+def in_thread(act: Callable[[], T]) -> asyncio.Future[T]:
+    """Do something that may block for ever in a thread that does not keep Python from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def tell(value: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(value)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        try:
+            value, error = act(), None
+        except BaseException as caught:  # noqa: BLE001 - it is told where it is waited for
+            value, error = None, caught
+        loop.call_soon_threadsafe(tell, value, error)
+
+    threading.Thread(target=run, name="qfnb-rows", daemon=True).start()
+    return future
 
 
 class Feed:
@@ -29,7 +60,7 @@ class Feed:
     def __init__(self, page: Page, broken: Callable[[Exception], None]) -> None:
         self._page, self._broken = page, broken
         self._rows: deque[Pending] = deque()
-        self._ahead: asyncio.Task[list[Pending]] | None = None
+        self._ahead: asyncio.Future[list[Pending]] | None = None
         self._turn, self._ended = asyncio.Lock(), False
 
     async def take(self) -> Pending | None:
@@ -42,10 +73,21 @@ class Feed:
                     await self._refill()
         return self._rows.popleft()
 
-    async def close(self) -> None:
-        """Wait for a page that is being read."""
-        if self._ahead is not None:
-            await asyncio.gather(self._ahead, return_exceptions=True)
+    @property
+    def drained(self) -> bool:
+        """Whether it is known that there are no more rows."""
+        ahead = self._ahead
+        nothing = ahead is not None and ahead.done() and not ahead.exception() and not ahead.result()
+        return not self._rows and (self._ended or nothing)
+
+    async def close(self) -> bool:
+        """Wait for a page that is being read, but not for ever; tell whether none is left behind."""
+        if self._ahead is None:
+            return True
+        await asyncio.wait({self._ahead}, timeout=CLOSING)
+        if self._ahead.done():
+            self._ahead.exception()  # it was told already, or nobody is left to be told
+        return self._ahead.done()
 
     async def _refill(self) -> None:
         self._ahead = self._ahead or self._read()
@@ -59,8 +101,8 @@ class Feed:
         self._ended = not rows
         self._ahead = self._read() if rows else None
 
-    def _read(self) -> asyncio.Task[list[Pending]]:
-        return asyncio.get_running_loop().create_task(asyncio.to_thread(self._page))
+    def _read(self) -> asyncio.Future[list[Pending]]:
+        return in_thread(self._page)
 
 
 class FromJournal:
@@ -78,7 +120,10 @@ class FromJournal:
 
 
 class FromInput:
-    """Pages of an input that is read while it is asked, and noted in the journal as it is read."""
+    """Pages of an input that is read while it is asked, and noted in the journal as it is read.
+
+    An input that raises is not read on: nobody knows what it left out.
+    """
 
     def __init__(
         self,
@@ -86,23 +131,49 @@ class FromInput:
         plan: Plan,
         items: Iterator[Item],
         loaded: Callable[[int, int, int | None], None],
-        *,
-        start: int = 0,
     ) -> None:
-        self._journal, self._plan, self._items = journal, plan, items
-        self._number, self._loaded = start, loaded
+        self.journal, self.abandoned = journal, False
+        self._plan, self._items, self._loaded = plan, items, loaded
+        self._number = 0
+        self._unsaved: list[Entry] = []
+        self._problem: Exception | None = None
+        self._turn = threading.Lock()
 
     def __call__(self) -> list[Pending]:
         """Return the next rows that have no answer yet; pages of answered rows are skipped."""
-        while True:
-            entries = [entry for entry, _ in numbered(self._plan, islice(self._items, PAGE), self._number)]
-            with self._journal.writing():
-                rows = self._journal.add(entries, dedupe=self._plan.dedupe)
-            self._number += len(entries)
-            wrong = sum(entry.problem is not None for entry in entries)
-            self._loaded(len(entries) - wrong - len(rows), wrong, None if entries else self._number)
-            if rows or not entries:
-                return rows
+        with self._turn:  # a page that nobody waited for may still be coming
+            while True:
+                entries = self._unsaved or self._read()
+                if self.abandoned:
+                    self._unsaved = entries
+                    return []
+                rows = self._saved(entries)
+                if rows or (not entries and self._problem is None):
+                    return rows
+                if not entries and self._problem is not None:
+                    raise self._problem
+
+    def _read(self) -> list[Entry]:
+        """Return the next page; what was read before an input broke off is part of it."""
+        entries: list[Entry] = []
+        if self._problem is not None:
+            return entries
+        try:
+            for entry, _ in numbered(self._plan, islice(self._items, PAGE), self._number):
+                entries.append(entry)
+        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
+            self._problem = error
+        self._number += len(entries)
+        return entries
+
+    def _saved(self, entries: list[Entry]) -> list[Pending]:
+        with self.journal.writing():
+            rows = self.journal.add(entries, dedupe=self._plan.dedupe)
+        self._unsaved = []
+        wrong = sum(entry.problem is not None for entry in entries)
+        ended = not entries and self._problem is None
+        self._loaded(len(entries) - wrong - len(rows), wrong, self._number if ended else None)
+        return rows
 
 
 class Chain:

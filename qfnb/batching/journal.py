@@ -175,10 +175,36 @@ class Journal:
         query = f"select row.number, row.key, row.input {_MISSING} order by row.number limit ?"
         return self._pending(query, (after, self.run, most))
 
-    def up_to(self, last: int) -> list[Pending]:
-        """Return the rows up to a number that have no answer."""
-        query = f"select row.number, row.key, row.input {_MISSING} and row.number <= ?"
-        return self._pending(query, (-1, self.run, last))
+    def drop_failures(self) -> None:
+        """Forget the failures of earlier runs whose rows are asked again."""
+        with self.writing():
+            self._database.execute(
+                "delete from answer where error <> '' and key in (select key from row where asked)"
+            )
+
+    def unhanded(self, most: int) -> list[Pending]:
+        """Return rows that have no answer and are with no offline job."""
+        query = f"""select row.number, row.key, row.input {_MISSING}
+            and row.key not in (select key from handed) order by row.number limit ?"""  # noqa: S608 - a constant
+        return self._pending(query, (-1, self.run, most))
+
+    def hand(self, job: int, rows: Sequence[Pending]) -> None:
+        """Note that rows are with an offline job."""
+        with self.writing():
+            self._database.executemany(
+                "insert or replace into handed values (?, ?)", [(row.key, job) for row in rows]
+            )
+
+    def handed(self, job: int) -> list[Pending]:
+        """Return the rows of an offline job that have no answer."""
+        query = f"""select row.number, row.key, row.input {_MISSING}
+            and row.key in (select key from handed where job = ?)"""  # noqa: S608
+        return self._pending(query, (-1, self.run, job))
+
+    def take_back(self, job: int) -> None:
+        """Note that a job was stopped: rows that it did not answer may be handed over again."""
+        with self.writing():
+            self._database.execute("delete from handed where job = ?", (job,))
 
     def again(self, after: int, most: int) -> list[Pending]:
         """Return the next rows that failed in this run through no fault of theirs."""
@@ -207,7 +233,11 @@ class Journal:
 
     def checkpoint(self) -> None:
         """Bring what was written into the main file and onto the disk; called from a thread of its own."""
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as database:
+        address = f"{self.path.as_uri()}?mode=rw"  # a file that somebody deleted is not made anew
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(address, uri=True)) as database,
+        ):
             database.execute("pragma wal_checkpoint(passive)")
 
     def counts(self) -> Counts:

@@ -29,10 +29,16 @@ STOPPING: Final = 20
 
 @dataclass(frozen=True)
 class Job:
-    """Rows that were handed over: up to which row, where to, and the platform's id, "" before it has one."""
+    """Rows that were handed over.
+
+    Attributes:
+        via: to which service.
+        uploaded: where they were uploaded to; "" when the job is over and its answers are taken.
+        id: the platform's, "" before it has one.
+    """
 
     number: int
-    last: int
+    via: Via
     uploaded: str
     id: str = ""
 
@@ -54,19 +60,17 @@ class Offline:
     """One offline run: hand over what is missing, look until all jobs are over, join their answers."""
 
     def __init__(self, host: Host, via: Via) -> None:
-        self._host, self._journal = host, host.journal
+        self._host, self._journal, self._via = host, host.journal, via
         self._service: Service = SERVICES[via](host.plan)
 
-    async def run(self) -> None:
-        """Do it; rows that have no answer then are the caller's to ask online."""
-        jobs = self._known()
-        last = max((job.last for job in jobs), default=-1)
+    async def run(self, *, more: bool) -> None:
+        """Follow the jobs of earlier runs, and hand `more` over; what has no answer then is the caller's."""
+        jobs = known(self._journal)
         open_ = [job for job in jobs if job.uploaded]
-        while not self._host.ending():
-            rows = self._journal.missing(last, self._service.most)
+        while more and not self._host.ending():
+            rows = self._journal.unhanded(self._service.most)
             if not rows or not self._host.afford(len(rows)):
                 break
-            last = rows[-1].number
             open_.append(await self._handed_over(len(jobs), rows))
             jobs.append(open_[-1])
         for job in open_:
@@ -78,7 +82,8 @@ class Offline:
         plan = self._host.plan
         named = [(row.key.hex(), plan.conversation(row.item)) for row in rows]
         uploaded = await self._service.hand_over(f"{self._journal.path.stem}-{number}", named)
-        return await self._started(self._noted(Job(number, rows[-1].number, uploaded)))
+        self._journal.hand(number, rows)
+        return await self._started(self._noted(Job(number, self._via, uploaded)))
 
     async def _started(self, job: Job) -> Job:
         name = f"{self._journal.path.stem}-{job.number}"
@@ -97,14 +102,16 @@ class Offline:
                     await self._service.stop(job.id)
                 stopped += 1
                 if stopped > STOPPING:
-                    return
+                    break
             if now is not None:
                 self._host.tell(_words(job, jobs, now))
             await self._host.nap(interval)
-        if now.message:
+        if now is not None and now.message:
             self._host.tell(f"{job.id}: {now.message}")
         await self._joined(job)
-        self._noted(replace(job, uploaded="", id=""))
+        self._noted(replace(job, uploaded=""))
+        if stopped:
+            self._journal.take_back(job.number)
 
     async def _seen(self, job: Job) -> Look | None:
         """Return how far a job is, None while the platform cannot be asked."""
@@ -117,7 +124,7 @@ class Offline:
             return None
 
     async def _joined(self, job: Job) -> None:
-        rows = {row.key.hex(): row for row in self._journal.up_to(job.last)}
+        rows = {row.key.hex(): row for row in self._journal.handed(job.number)}
         async for name, body, problem in self._service.answers(job.id, job.uploaded):
             if (row := rows.pop(name, None)) is not None:
                 self._host.keep(row, self._outcome(body, problem))
@@ -130,14 +137,20 @@ class Offline:
         outcome = Outcome.of(reply)
         return outcome if outcome.cost is None else replace(outcome, cost=outcome.cost * PRICE)
 
-    def _known(self) -> list[Job]:
-        found = json.loads(self._journal.fact("jobs", "[]"))
-        return [Job(**job) for job in found]
-
     def _noted(self, job: Job) -> Job:
-        jobs = {known.number: known for known in self._known()} | {job.number: job}
-        self._journal.set(jobs=json.dumps([vars(known) for _, known in sorted(jobs.items())]))
+        jobs = {other.number: other for other in known(self._journal)} | {job.number: job}
+        self._journal.set(jobs=json.dumps([vars(other) for _, other in sorted(jobs.items())]))
         return job
+
+
+def known(journal: Journal) -> list[Job]:
+    """Return the jobs that a journal knows, over or not."""
+    return [Job(**job) for job in json.loads(journal.fact("jobs", "[]"))]
+
+
+def open_via(journal: Journal) -> Via | None:
+    """Return the service that a job of an earlier run is with, None when there is no such job."""
+    return next((job.via for job in known(journal) if job.uploaded), None)
 
 
 def _words(job: Job, jobs: int, now: Look) -> str:

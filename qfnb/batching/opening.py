@@ -14,6 +14,9 @@ from ..resources.outcome import COLUMNS
 from .reading import JournalError, JournalInUse, explain, lock_path
 
 SCHEMA = 1
+
+PATIENCE = 0.5
+"""Seconds that a lock is waited for: who only looks whether a journal is in use has it for an instant."""
 _TABLES = f"""
 create table if not exists fact(name text primary key, value text) without rowid;
 create table if not exists row(
@@ -21,6 +24,7 @@ create table if not exists row(
 create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
     {", ".join(COLUMNS)});
+create table if not exists handed(key blob primary key, job integer not null) without rowid;
 create table if not exists seen(key blob primary key, times integer not null) without rowid;
 """
 
@@ -34,7 +38,7 @@ def locked(path: Path) -> FileLock:
     lock, owner = FileLock(lock_path(path), thread_local=False), path.with_suffix(".owner")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE)
         owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
     except Timeout:
         by = "another process"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..resources.chat import ChatCompletion
+from ..resources.tally import BatchProgress
 from .plan import Plan
 from .services import Via
 from .source import Item, Source
@@ -49,3 +50,16 @@ class Order:
     def name(self) -> str:
         """The batch's name."""
         return self.path.stem
+
+    def progress(self) -> BatchProgress:
+        """Return how far a batch is before it begins."""
+        return BatchProgress(
+            name=self.name,
+            model=self.plan.endpoint or self.plan.model or "",
+            total=self.preflight.rows,
+            cached=self.preflight.cached,
+            budget=self.budget,
+            notes=(*self.preflight.lines(), *self.notes),
+            mode="offline" if self.offline else "online",
+            from_sandbox=self.plan.platform == "sandbox",
+        )

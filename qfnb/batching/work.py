@@ -11,14 +11,15 @@ from typing import Final
 from ..errors import QianfanError
 from ..resources.crew import Crew
 from ..resources.outcome import Outcome, first_line
-from ..resources.tally import BatchProgress, Failure
+from ..resources.tally import Failure
 from ..resources.underway import Underway
 from ..transport import clock
 from . import export, reading
-from .feed import Feed, FromInput, FromJournal, Page
+from .budget import Budget
+from .feed import Feed, FromInput, FromJournal, Page, in_thread
 from .health import Health
 from .journal import Journal, Pending
-from .offline import Host, Offline
+from .offline import Host, Offline, open_via
 from .order import Order
 from .reach import Reach
 from .reading import Answer, JournalError
@@ -41,25 +42,21 @@ class Work(Underway):
     """A batch being worked on; what users see of it is `Batch`."""
 
     def __init__(self, order: Order, journal: Journal) -> None:
-        super().__init__(
-            BatchProgress(
-                name=order.name,
-                model=order.plan.endpoint or order.plan.model or "",
-                total=order.preflight.rows,
-                cached=order.preflight.cached,
-                budget=order.budget,
-                notes=(*order.preflight.lines(), *order.notes),
-                mode="offline" if order.offline else "online",
-                from_sandbox=order.plan.platform == "sandbox",
-            )
-        )
+        super().__init__(order.progress())
         self.order, self._journal = order, journal
         self._wanted, self._health = order.workers, Health(order.canary)
         self._reach = Reach(order.asking, order.plan)
+        self._budget = Budget(order.budget, order.preflight, self._tally)
         self._lost: dict[int, Outcome] = {}
         self._sent, self._decided = 0, asyncio.Event()
-        self._page: Page = self._pages()
-        self._begin()
+        self._feed: Feed | None = None
+        self._input = (
+            FromInput(journal, order.plan, order.streamed, self._loaded)
+            if order.streamed is not None
+            else None
+        )
+        self._page: Page = self._input or FromJournal(journal)
+        self._begin(fresh=True)
 
     def _answers(self, after: int = -1) -> Iterator[Answer]:
         """Yield the rows with what became of them, those that could not be written included."""
@@ -67,24 +64,21 @@ class Work(Underway):
             lost = self._lost.get(answer.number)
             yield answer if lost is None else reading.answer_of(answer.number, answer.input, lost)
 
-    def _begin(self) -> None:
+    def _begin(self, *, fresh: bool) -> None:
+        """Count what is there, and start; a `fresh` streamed input has not been compared with it yet."""
         self._reach.forget()
-        counts, wrong = self._journal.counts(), self.order.preflight.wrong
-        missing = 0 if self.order.streamed else self._journal.count_missing()
-        tally = self._tally
-        tally.ok, tally.failed = 0, 0 if self.order.streamed else wrong
+        self._broke = ""
+        self._journal.drop_failures()
+        counts, tally = self._journal.counts(), self._tally
         tally.prompt_tokens, tally.completion_tokens = counts.prompt_tokens, counts.completion_tokens
-        tally.cost = counts.cost
-        if not self.order.streamed:
-            self._note(cached=counts.rows - missing - wrong)
+        tally.cost, tally.ok, tally.failed = counts.cost, 0, 0
+        cached = 0
+        if self._input is None or not fresh:
+            tally.failed = counts.failed
+            cached = counts.rows - self._journal.count_missing() - counts.failed
+        self._note(cached=cached)
         self._journal.set(state="running", reason="", updated=time.time())
         self._start()
-
-    def _pages(self, after: int = 0) -> Page:
-        order = self.order
-        if order.streamed is None:
-            return FromJournal(self._journal)
-        return FromInput(self._journal, order.plan, order.streamed, self._loaded, start=after)
 
     def _loaded(self, cached: int, wrong: int, complete: int | None) -> None:
         """Count rows of a streamed input that are not asked; called from the reading thread."""
@@ -102,10 +96,13 @@ class Work(Underway):
     async def _run(self) -> None:
         syncing = asyncio.create_task(self._sync())
         try:
-            if self.order.offline is not None:
-                await self._offline(self.order.offline)
+            via = self.order.offline or open_via(self._journal)
+            if via is not None:
+                await self._offline(via)
             await self._pass(self._page, min(self._health.canary or self._wanted, self._wanted))
             await self._rounds()
+            if self._broke and not self._ending:
+                self._note("stopped", reason=self._broke)
         finally:
             syncing.cancel()
             shared = await asyncio.to_thread(self._close)
@@ -114,10 +111,14 @@ class Work(Underway):
 
     async def _offline(self, via: Via) -> None:
         """Hand the rows over, and take the answers; rows that get none are asked online afterwards."""
-        reading_on = self.order.streamed is not None
-        while reading_on:  # reading alone puts the rows into the journal
-            reading_on = bool(await asyncio.to_thread(self._page))
-        self._page, self._health = FromJournal(self._journal), Health()
+        reading_on = self.order.offline is not None and self._input is not None
+        try:
+            while reading_on and not self._ending:  # reading alone puts the rows into the journal
+                reading_on = bool(await in_thread(self._page))
+        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
+            self._broken(error)
+        if self.order.offline is not None:
+            self._page, self._health = FromJournal(self._journal), Health()
         self._note("waiting")
         host = Host(
             self._journal,
@@ -129,24 +130,21 @@ class Work(Underway):
             self._affords,
         )
         try:
-            await Offline(host, via).run()
+            await Offline(host, via).run(more=self.order.offline is not None)
         except QianfanError as error:
             self._end("stopped", f"{type(error).__name__}: {first_line(error)}")
         if not self._ending:
-            self._note("running", reason="")
+            self._go_on()
 
     def _affords(self, rows: int) -> bool:
-        """Tell whether the budget is enough for so many rows more; end when it is not."""
-        budget, plan = self.order.budget, self.order.preflight
-        each = (plan.cost or 0) / max(plan.to_ask, 1)
-        if budget is None or (self._tally.cost or 0) + each * rows <= budget:
-            return True
-        self._end("stopped", f"预算不足 / the budget of {budget:g} CNY is not enough for {rows} rows more")
-        return False
+        """Tell whether so many rows more can be paid; end when they cannot."""
+        if refusal := self._budget.refuses(rows):
+            self._end("stopped", refusal)
+        return not refusal
 
     async def _pass(self, page: Page, size: int) -> None:
         """Ask the rows of all pages."""
-        feed = Feed(page, self._broken)
+        feed = self._feed = Feed(page, self._broken)
         self._crew = Crew(lambda: self._next(feed), self._work, size)
         if self._paused:
             self._crew.pause()
@@ -154,7 +152,8 @@ class Work(Underway):
             if not self._ending:
                 await self._crew.run()
         finally:
-            await feed.close()
+            if not await feed.close() and self._input is not None:
+                self._input.abandoned = True
 
     async def _rounds(self) -> None:
         """Ask rows again that failed through no fault of theirs, as long as that helps."""
@@ -173,24 +172,15 @@ class Work(Underway):
             if self._ending:
                 self._tally.forgive(-left)
                 return
-            self._note("running", reason="")
+            self._go_on()
+            self._tally.retried += left
             await self._pass(FromJournal(self._journal, again=True), self._wanted)
 
     async def _next(self, feed: Feed) -> Pending | None:
         if self._health.canary and self._sent >= self.order.canary:
             await self._decided.wait()
-        budget, spent = self.order.budget, self._tally.cost
-        if budget is not None and spent is not None:
-            done = self._tally.ok + self._tally.progress.cached
-            each = (
-                spent / done
-                if done
-                else (self.order.preflight.cost or 0) / max(self.order.preflight.to_ask, 1)
-            )
-            under_way = self._crew.in_flight if self._crew else 0
-            if spent + each * (under_way + 1) > budget:
-                self._end("stopped", f"预算已到 / the budget of {budget:g} CNY is spent ({spent:.4f} CNY)")
-                return None
+        if not self._affords(1 + (self._crew.in_flight if self._crew else 0)):
+            return None
         self._sent += 1
         row = await feed.take()
         if row is None:
@@ -228,6 +218,8 @@ class Work(Underway):
             self._end("stopped", first_line(error))
         self._count(row, outcome)
         self._tell()
+        if self._paused and self._feed is not None and self._feed.drained:
+            self._proceed()  # there is nothing left that could wait
 
     def _count(self, row: Pending, outcome: Outcome) -> None:
         if outcome.ok:
@@ -263,7 +255,7 @@ class Work(Underway):
             crew.resize(1)
             if not self._paused:
                 crew.proceed()
-                self._note("running", reason="")
+            self._go_on()
             pause, tried = min(pause * 2, 60), self._health.in_a_row
             while self._health.in_a_row == tried and crew.in_flight + crew.waiting and not crew.stopping:
                 await clock.sleep(0.05)
@@ -275,13 +267,16 @@ class Work(Underway):
             await clock.sleep(min(0.2, seconds))
 
     def _broken(self, error: Exception) -> None:
-        """End because the input cannot be read on."""
+        """Note that the input cannot be read on; what was read of it is still asked."""
         said = first_line(error) if isinstance(error, QianfanError) else f"{type(error).__name__}: {error}"
-        self._end("stopped", f"输入读到一半出错 / the input broke off: {said}")
+        self._broke = f"输入读到一半出错 / the input broke off: {said}"
 
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(SYNC_EVERY)
+            if not self.order.path.exists():
+                self._end("stopped", f"日志被删除 / the journal was deleted: {self.order.path}")
+                return
             await asyncio.to_thread(self._journal.checkpoint)
 
     def _close(self) -> int:

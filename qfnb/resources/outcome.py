@@ -53,12 +53,12 @@ class Outcome:
             text=writable(wire.text_of(reply.body)) if chat else None,
             reasoning=writable(wire.reasoning_of(reply.body)) or None if chat else None,
             finish_reason=_reason(reply.body) if chat else None,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cost=reply.cost,
+            prompt_tokens=_counted(usage.prompt_tokens),
+            completion_tokens=_counted(usage.completion_tokens),
+            cost=reply.cost if _counted(usage.total_tokens) is not None or reply.from_sandbox else None,
             seconds=reply.statistic.get("total_latency"),
             attempts=int(reply.statistic.get("attempts", 1)),
-            request_id=reply.request_id,
+            request_id=writable(str(reply.request_id)),
         )
 
     @classmethod
@@ -68,9 +68,12 @@ class Outcome:
             attempts=getattr(error, "attempts", 1),
             error=type(error).__name__,
             message=first_line(error),
-            request_id=getattr(error, "request_id", ""),
+            request_id=writable(str(getattr(error, "request_id", ""))),
         )
 
+
+MOST_TOKENS = 1 << 53
+"""What a column can hold, and more than anybody counts."""
 
 COLUMNS = tuple(f.name for f in fields(Outcome))
 
@@ -118,6 +121,11 @@ TRANSIENT = frozenset(
 """Errors that say nothing about the row itself."""
 
 
+def _counted(tokens: int | None) -> int | None:
+    """Return a count that can be one; a server may send any number."""
+    return tokens if tokens is not None and 0 <= tokens < MOST_TOKENS else None
+
+
 def _reason(body: Any) -> str | None:
     """Return why a model stopped, in v2's words; v1 says it in flags, and "normal" for "stop"."""
     if body.get("is_truncated"):
@@ -125,4 +133,4 @@ def _reason(body: Any) -> str | None:
     if body.get("need_clear_history") or body.get("flag"):
         return "content_filter"
     reason = wire.finish_reason(body)
-    return "stop" if reason == "normal" else reason
+    return "stop" if reason == "normal" else None if reason is None else writable(str(reason))

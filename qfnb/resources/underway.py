@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError
 from ..transport import portal
-from .crew import Crew
+from .crew import Crew, checked_size
 from .outcome import first_line
 from .tally import BatchProgress, State, Tally
 
@@ -83,6 +83,7 @@ class Underway(ABC):
 
     def resize(self, workers: int) -> None:
         """Ask so many rows at once from now on (1 to 1000)."""
+        workers = checked_size("workers", workers)
         self._on_loop(lambda: self._crew.resize(workers) if self._crew else None)
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -100,6 +101,7 @@ class Underway(ABC):
 
     def _start(self) -> None:
         self._ending = False
+        self._note("paused" if self._paused else "preparing", ended_at=None, reason="")
         self._running = portal.submit(self._guarded())
 
     async def _guarded(self) -> None:
@@ -108,6 +110,9 @@ class Underway(ABC):
         self._note(state, started_at=began, ended_at=None)
         try:
             await self._run()
+        except Exception as error:
+            self._note("stopped", reason=f"{type(error).__name__}: {first_line(error)}")
+            raise
         finally:
             state = self._tally.progress.state
             self._note("done" if state in {"running", "paused", "waiting"} else state, ended_at=time.time())
@@ -117,6 +122,10 @@ class Underway(ABC):
         """Raise what no row is to blame for: a mistake of ours, or a cancelled loop."""
         if self._running is not None and self._running.done() and not self._running.cancelled():
             self._running.result()
+
+    def _go_on(self) -> None:
+        """Say that it works again, or that it is paused still."""
+        self._note("paused" if self._paused else "running", reason="")
 
     def _note(self, state: State | None = None, **facts: Any) -> None:
         """Change the progress; on the I/O loop only."""
@@ -149,7 +158,7 @@ class Underway(ABC):
         def end() -> None:
             if self._ending or self._tally.progress.over:
                 return
-            self._ending = True
+            self._ending, self._paused = True, False
             self._note(state, reason=reason)
             if self._crew is not None:
                 self._crew.stop()
@@ -184,9 +193,13 @@ class Underway(ABC):
             self._moved.notify_all()
 
     def _until(self, holds: Callable[[], bool]) -> None:
-        with self._moved:
-            while not holds():
-                self._moved.wait(timeout=portal.SLICE)
+        try:
+            with self._moved:
+                while not holds():
+                    self._moved.wait(timeout=portal.SLICE)
+        except BaseException:
+            self._interrupted()
+            raise
 
     def __repr__(self) -> str:
         now = self.progress

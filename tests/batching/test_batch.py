@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+import uuid
 
 import pandas as pd
 import pytest
@@ -206,7 +207,7 @@ def test_a_budget_stops_cleanly(scripted):
     batch = qfnb.batch(rows(200), model="ERNIE-4.0-8K", budget=2.0, workers=4, name="budget")
     now = ended(batch)
     assert now.state == "stopped"
-    assert "budget of 2 CNY" in now.reason
+    assert "the budget of 2 CNY" in now.reason
     assert 1.0 < now.cost <= 2.0
     assert len(server.requests) == now.ok < 200
 
@@ -382,3 +383,130 @@ def test_two_rows_that_both_fail_end_the_batch(always, sandbox):
     always("status", status=400)
     now = ended(qfnb.batch(["甲", "乙"], name="two-fail"))
     assert (now.failed, now.state) == (2, "done")
+
+
+def test_a_broken_input_keeps_the_rows_that_were_read_and_is_not_taken_for_its_end(sandbox):
+    def broken():
+        yield from rows(1300, "破 {}")
+        raise OSError("gone")
+
+    batch = qfnb.batch(broken(), workers=32, name="broken-resumed")
+    ended(batch)
+    batch.resume()
+    now = ended(batch)
+    assert (now.state, now.ok, now.total) == ("stopped", 1300, None)
+
+
+def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
+    free = threading.Event()
+
+    def blocking():
+        yield from rows(1001, "堵 {}")
+        free.wait(20)
+        yield from rows(40, "通 {}")
+
+    batch = qfnb.batch(blocking(), workers=50, name="blocking")
+    while batch.finished_count() < 1001:
+        time.sleep(0.01)
+    began = time.monotonic()
+    batch.cancel()
+    batch.wait()
+    assert time.monotonic() - began < 3.5
+    free.set()
+    batch.resume()
+    assert (ended(batch).ok, batch.progress.total) == (1041, 1041)
+
+
+def test_numbers_add_up_after_a_streamed_batch_went_on(always, sandbox):
+    always("slow", seconds=0.01)
+    batch = qfnb.batch(iter(rows(1700, "加 {}")), workers=16, name="adds-up")
+    while batch.finished_count() < 300:
+        time.sleep(0.01)
+    batch.cancel()
+    batch.wait()
+    batch.resume()
+    now = ended(batch)
+    assert (now.ok, now.failed, now.total, now.state, now.reason) == (1700, 0, 1700, "done", "")
+
+
+def test_wrong_rows_stay_failed_when_resumed_by_name(sandbox):
+    qfnb.batch(["甲", None, "乙"], wrong_rows="keep", name="kept-wrong").wait()
+    now = ended(qfnb.resume("kept-wrong"))
+    assert (now.ok, now.failed) == (2, 1)
+
+
+def test_iteration_yields_what_is_final(control, sandbox):
+    control.post(
+        "/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "status": 400, "times": 5}
+    )
+    qfnb.batch(rows(5, "终 {}"), name="final", canary=0).wait()
+    assert all(row.ok for row in qfnb.batch(rows(5, "终 {}"), name="final"))
+    control.post("/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "times": 9})
+    with qfnb.testing(0.02):
+        assert all(row.ok for row in qfnb.batch(rows(5, "末 {}"), name="final-2", retry_count=1, canary=0))
+
+
+def test_pause_cancel_and_resume_in_any_order(always, sandbox):
+    always("slow", seconds=0.02)
+    batch = qfnb.batch(rows(60, "序 {}"), workers=4, name="orders")
+    batch.pause()
+    batch.cancel()
+    batch.wait()
+    batch.resume()
+    batch.resume()
+    batch.cancel()
+    batch.wait()
+    assert batch.progress.state == "cancelled"
+    batch.resume()
+    batch.cancel()
+    batch.resume()
+    assert (ended(batch).ok, batch.progress.state) == (60, "done")
+
+
+def test_a_pause_after_the_last_row_ends_the_batch(always, sandbox):
+    always("slow", seconds=0.1)
+    batch = qfnb.batch(rows(4, "尾 {}"), workers=4, name="late-pause", canary=0)
+    while batch.progress.in_flight < 4:
+        time.sleep(0.005)
+    batch.pause()
+    assert (ended(batch).ok, batch.progress.state) == (4, "done")
+
+
+def test_an_interrupt_while_iterating_cancels(always, sandbox):
+    always("slow", seconds=0.05)
+    batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)
+    timer = threading.Timer(0.4, lambda: __import__("_thread").interrupt_main())
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in batch:
+            pass
+    batch.wait()
+    assert batch.progress.state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"finish_reason": "\ud800"},
+        {"finish_reason": {"a": 1}},
+        {"id": "\ud800"},
+        {"usage": {"prompt_tokens": 10**30, "completion_tokens": 1, "total_tokens": 1}},
+    ],
+    ids=["surrogate", "object", "id", "huge"],
+)
+def test_odd_replies_are_written_down(scripted, odd):
+    choice = {"message": {"content": "好"}, "finish_reason": odd.pop("finish_reason", "stop")}
+    body = {"id": "1", "choices": [choice], **odd}
+    scripted([http_answer(json.dumps(body).encode())])
+    batch = qfnb.batch(["甲", "乙"], model="m", name=f"odd-{uuid.uuid4().hex}")
+    assert [answer.text for answer in batch.results()] == ["好", "好"]
+
+
+def test_a_deleted_journal_stops_the_batch(always, sandbox, monkeypatch):
+    always("slow", seconds=0.05)
+    monkeypatch.setattr("qfnb.batching.work.SYNC_EVERY", 0.05)
+    batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
+    path_of("deleted").unlink()
+    now = ended(batch)
+    assert now.state == "stopped"
+    assert "the journal was deleted" in now.reason

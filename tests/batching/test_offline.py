@@ -114,3 +114,40 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
 def test_what_cannot_be_is_said_before_anything_is_sent(given, said):
     with pytest.raises(InvalidArgumentError, match=said):
         qfnb.batch(["你好"], **given)
+
+
+def test_an_online_run_follows_the_open_job_first(sandbox, register):
+    running = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE
+    )
+    before = len(Batches.list(limit=100).data.data)
+    while len(Batches.list(limit=100).data.data) == before:
+        time.sleep(0.01)
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+    batch = qfnb.batch([f"死 {n}" for n in range(3000)], name="offline-then-online")
+    batch.wait()
+    assert batch.progress.ok == 3000
+    assert register()["came"] == 0, "the job was paid for already"
+
+
+def test_rows_of_a_cancelled_job_are_handed_over_again(sandbox, register):
+    batch = qfnb.batch(rows(5000, "再 {}"), mode="offline", name="offline-again")
+    while "Running" not in batch.progress.reason and not batch.progress.over:
+        time.sleep(0.005)
+    batch.cancel()
+    batch.wait()
+    batch.resume()
+    batch.wait()
+    assert batch.progress.ok == 5000
+    assert register()["came"] == 0
+
+
+def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, register):
+    qfnb.batch(rows(60, "移 {}"), mode="offline", name="offline-moved").wait()
+    before = len(Batches.list(limit=100).data.data)
+    batch = qfnb.batch([*rows(30, "新 {}"), *rows(60, "移 {}")], mode="offline", name="offline-moved")
+    batch.wait()
+    assert batch.progress.ok == 90
+    assert len(Batches.list(limit=100).data.data) == before + 1
+    assert register()["came"] == 0
