@@ -238,11 +238,11 @@ _opened: tuple[Settings, Credentials] | None = None
 def state_dir() -> Path:
     """Return the folder of this user's qfnb state (`QFNB_STATE_DIR` moves it); created when missing, 0700."""
     if chosen := os.environ.get("QFNB_STATE_DIR"):
-        path = Path(chosen).expanduser()
+        path = Path(chosen).expanduser().absolute()
     else:
         import platformdirs  # noqa: PLC0415 - only when the folder is needed
 
-        path = Path(platformdirs.user_state_dir("qfnb", appauthor=False))
+        path = Path(platformdirs.user_state_dir("qfnb", appauthor=False)).absolute()
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 

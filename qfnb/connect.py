@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from . import config
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
+from .transport import portal
 from .transport.client import Client
 from .transport.platform import Platform, is_loopback
 
@@ -190,3 +191,14 @@ def sandbox_platform(address: Address) -> Platform:
     return Platform(
         "sandbox", found, address.url, address.url, address.url, f"{address.url}/bos", address.bucket
     )
+
+
+def _forget() -> object:
+    """Leave the clients to the parent, with the tokens that somebody may just be fetching there."""
+    global _clients, _latest, _lock
+    inherited = _clients, _latest
+    _lock, _clients, _latest = threading.Lock(), {}, None
+    return inherited
+
+
+portal.in_child(_forget)

@@ -119,8 +119,11 @@ class APIError(QianfanError):
 
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
-        first = f"[{self.error_code}] {self.error_msg}{request}"
+        first = f"[{self.error_code}] {self.error_msg}{self._asked()}{request}"
         return f"{first}\n{self.hint}" if self.hint else first
+
+    def _asked(self) -> str:
+        return f" (retry after {self.retry_after:.0f} s)" if self.retry_after else ""
 
 
 class AuthError(APIError):

@@ -109,19 +109,24 @@ class Batch(Work):
 
         Rows that failed come last, when they are not asked any more.
         """
-        place = 0
+        place, seen = 0, set[int]()  # identical rows that share an answer may be read after it was given
         while True:
             over = self.progress.over
             found = reading.completed(self.order.path, place)
             for at, answer in found:
                 place = at
-                if answer.ok:
+                if answer.ok and answer.number not in seen:
+                    if self.order.plan.dedupe:
+                        seen.add(answer.number)
                     yield answer
             if not found:
                 if over:
-                    yield from (
-                        row for row in self._answers() if row.error and row.error != reading.NOT_ASKED
-                    )
+                    late = self.order.plan.dedupe
+                    for row in self._answers():
+                        if (row.error and row.error != reading.NOT_ASKED) or (
+                            late and row.ok and row.number not in seen
+                        ):
+                            yield row
                     return
                 before = self.finished_count()
                 self._until(lambda: self.finished_count() != before or self.progress.over)  # noqa: B023

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import config
 from ..errors import InvalidArgumentError
 from . import reading
-from .journal import Journal
+from .opening import locked
 from .plan import Plan
 from .reading import JournalError
 
@@ -25,7 +26,7 @@ def batches() -> pd.DataFrame:
     """Return the journals of this user as a DataFrame, the newest first: name, state, rows, model, cost."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    found = sorted(_folder().glob("*.db"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted(_folder().glob("*.db"), key=_changed, reverse=True)
     return pd.DataFrame([_listed(path) for path in found], columns=list(_COLUMNS))
 
 
@@ -37,9 +38,38 @@ def forget(name: str) -> None:
         JournalError: it is under way.
     """
     path = known(name)
-    Journal(path).close()
-    for file in (path, *path.parent.glob(f"{path.stem}.*")):
-        file.unlink(missing_ok=True)
+    lock = locked(path)
+    try:
+        for ending in (".db", ".db-wal", ".db-shm", ".owner"):
+            path.with_suffix(ending).unlink(missing_ok=True)
+        with contextlib.suppress(
+            PermissionError
+        ):  # Windows deletes no open file; there it goes with the lock
+            reading.lock_path(path).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def plan_of(path: Path, fact: str) -> Plan:
+    """Return the plan that a journal holds.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    try:
+        return Plan.from_json(fact)
+    except (ValueError, TypeError) as error:
+        raise JournalError(
+            f"the journal {path} is broken: what it asked cannot be read ({error}); use another name= "
+            "(日志内容无法读取)"
+        ) from None
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted a moment ago
+        return 0.0
 
 
 def _folder() -> Path:
@@ -75,10 +105,14 @@ def known(name: str) -> Path:
 
 def _listed(path: Path) -> dict[str, Any]:
     try:
-        facts, counts = reading.facts_of(path)
-    except JournalError as error:
+        return _facts(path)
+    except (JournalError, ValueError, OverflowError, OSError) as error:
         return {"name": path.stem, "state": "broken", "input": str(error)}
-    plan = Plan.from_json(facts["plan"]) if "plan" in facts else Plan("")
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    facts, counts = reading.facts_of(path)
+    plan = plan_of(path, facts["plan"]) if "plan" in facts else Plan("")
     state = facts.get("state", "")
     if state == "running" and not reading.in_use(path):
         state = "interrupted"

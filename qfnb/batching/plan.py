@@ -56,6 +56,8 @@ class Plan:
         """
         if self.template is not None and source.columns is not None:
             self.template.check(source.columns)
+        elif source.columns == ():
+            raise InvalidArgumentError(f"there are no columns in it ({source.description})")
         elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
             raise InvalidArgumentError(
                 f"which column is asked? The columns are {', '.join(source.columns)}: "
@@ -68,6 +70,8 @@ class Plan:
         Raises:
             InvalidArgumentError: the row cannot be asked.
         """
+        if isinstance(item, Mapping):
+            _refuse_odd_keys(item)
         if self.template is not None:
             text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})
         elif isinstance(item, Mapping) and "messages" not in item:
@@ -107,6 +111,14 @@ class Plan:
         return [
             f"{name}: {theirs[name]!r}, now {mine[name]!r}" for name in mine if mine[name] != theirs[name]
         ]
+
+
+def _refuse_odd_keys(row: Mapping[Any, Any]) -> None:
+    for name in row:
+        if not isinstance(name, str):
+            raise InvalidArgumentError(
+                f"it has the column {name!r}, a {type(name).__name__}: names are texts"
+            )
 
 
 def _talk(value: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from ..resources.outcome import COLUMNS, Outcome
 from .source import Item
 
 _ANSWER = ", ".join(f"answer.{name}" for name in COLUMNS)
+
+PAGE = 500
+"""Rows that are read at once: nobody's pause between two rows keeps a journal open."""
 
 NOT_ASKED = "NotAsked"
 """The `error` of a row that was not asked yet."""
@@ -62,7 +66,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading, also while another process writes it.
 
     Raises:
-        JournalError: it is broken.
+        JournalError: it is broken, or gone.
     """
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
@@ -75,18 +79,40 @@ def answers(path: Path, *, after: int = -1, most: int = -1) -> Iterator[Answer]:
     """Yield the rows in input order with what became of them; of rows not asked yet, `error` says so."""
     query = f"""select row.number, row.input, answer.key is null, {_ANSWER}
         from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
-    with opened(path) as database:
-        for number, item, unasked, *facts in database.execute(query, (after, most)):
+    left = sys.maxsize if most < 0 else most
+    while left > 0:
+        with opened(path) as database:
+            page = database.execute(query, (after, min(left, PAGE))).fetchall()
+        for number, item, unasked, *facts in page:
             yield _answer(number, item, facts, unasked=bool(unasked))
+        if len(page) < PAGE:
+            return
+        after, left = page[-1][0], left - PAGE
 
 
 def completed(path: Path, after: int) -> list[tuple[int, Answer]]:
-    """Return answers that were written after a place, in the order of writing, each with its place."""
-    query = f"""select answer.place, row.number, row.input, {_ANSWER}
-        from answer join row using(key) where answer.place > ? order by answer.place limit 500"""  # noqa: S608
+    """Return answers that were written after a place, in the order of writing, each with its place.
+
+    Identical rows that are asked once share a place; a place comes with all of its rows.
+    """
+    query = f"""select answer.place, row.number, row.input, {_ANSWER} from answer join row using(key)
+        where answer.place between ? and ? order by answer.place, row.number limit ?"""  # noqa: S608
     with opened(path) as database:
-        found = database.execute(query, (after,)).fetchall()
+        found = database.execute(query, (after + 1, sys.maxsize, PAGE)).fetchall()
+        if len(found) == PAGE:  # the last place may have more rows: it is the next page's, or all of this
+            last = found[-1][0]
+            whole = [row for row in found if row[0] < last]
+            found = whole or database.execute(query, (last, last, -1)).fetchall()
     return [(place, _answer(number, item, facts)) for place, number, item, *facts in found]
+
+
+def wrong_rows(path: Path) -> int:
+    """Return how many rows cannot be asked, and were kept as failed ones."""
+    query = """select count(*) from row join answer using(key)
+        where not row.asked and answer.error = 'InvalidArgumentError'
+        and row.key not in (select key from row where asked)"""  # those repeat a row that was asked
+    with opened(path) as database:
+        return int(database.execute(query).fetchone()[0])
 
 
 def facts_of(path: Path) -> tuple[dict[str, str], Counts]:
@@ -139,6 +165,11 @@ def lock_path(path: Path) -> Path:
 
 def explain(error: Exception, path: Path) -> str:
     """Return what is the matter with a journal."""
+    if isinstance(error, sqlite3.Error) and not path.exists():
+        return (
+            f"the journal {path} is gone: it was deleted or moved; run the batch again, or put it back "
+            "(日志文件已被删除)"
+        )
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
         return f"the disk is full: the journal {path} cannot be written (磁盘已满)"
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):

@@ -17,6 +17,9 @@ Item = str | Mapping[str, Any] | list[Any]
 STREAMED = 64 * 1024 * 1024
 """Bytes above which a file is read while it is asked, not before."""
 
+LONGEST_CELL = 2**31 - 1
+"""Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,7 +31,8 @@ class Source:
         columns: the names of the cells, None when they may differ from row to row.
         total: how many there are, None when that is not known.
         again: whether it can be read to its end before anything is asked.
-        frame: the DataFrame that it is, None when it is something else.
+        frame: a copy of the DataFrame or Series that it is, None when it is something else.
+        path: the file that it is, None when it is something else.
     """
 
     description: str
@@ -37,6 +41,7 @@ class Source:
     total: int | None = None
     again: bool = True
     frame: Any = None
+    path: Path | None = None
 
 
 def source_of(rows: Any) -> Source:
@@ -52,7 +57,8 @@ def source_of(rows: Any) -> Source:
         if isinstance(rows, pandas.DataFrame):
             return _frame(rows)
         if isinstance(rows, pandas.Series):
-            return Source(f"Series of {len(rows)}", lambda: iter(rows.tolist()), total=len(rows))
+            kept = _copy(rows)
+            return Source(f"Series of {len(rows)}", lambda: iter(kept.tolist()), total=len(kept), frame=kept)
     if isinstance(rows, (Mapping, bytes)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             f"rows is a {type(rows).__name__}: it is a DataFrame, a .jsonl, .csv or .parquet path, "
@@ -68,10 +74,21 @@ def _frame(frame: Any) -> Source:
     if len(set(columns)) < len(columns):
         raise InvalidArgumentError(f"two columns have the same name: {', '.join(columns)}")
 
-    def items() -> Iterator[Item]:
-        return (dict(zip(columns, row, strict=True)) for row in frame.itertuples(index=False, name=None))
+    kept = _copy(frame)
 
-    return Source(f"DataFrame {len(frame)} × {len(columns)}", items, columns, total=len(frame), frame=frame)
+    def items() -> Iterator[Item]:
+        if not columns:  # itertuples then has no rows either
+            return ({} for _ in range(len(kept)))
+        return (dict(zip(columns, row, strict=True)) for row in kept.itertuples(index=False, name=None))
+
+    return Source(f"DataFrame {len(kept)} × {len(columns)}", items, columns, total=len(kept), frame=kept)
+
+
+def _copy(frame: Any) -> Any:
+    """Return a frame as it is now: answers belong to places, and the user may sort theirs meanwhile."""
+    pandas = sys.modules["pandas"]
+    shared = int(pandas.__version__.split(".")[0]) >= 3 or pandas.options.mode.copy_on_write is True
+    return frame.copy(deep=not shared)
 
 
 def _file(name: str | Path) -> Source:
@@ -92,7 +109,7 @@ def _file(name: str | Path) -> Source:
         raise DatasetError("the file has no rows", path=str(name))
     fixed = path.suffix.lower() != ".jsonl" and isinstance(first, Mapping)
     columns = tuple(first) if fixed and isinstance(first, Mapping) else None
-    return Source(str(name), lambda: read(path), columns, again=size <= STREAMED)
+    return Source(str(name), lambda: read(path), columns, again=size <= STREAMED, path=path.absolute())
 
 
 def _jsonl(path: Path) -> Iterator[Item]:
@@ -106,25 +123,42 @@ def _line(line: str, path: str, number: int) -> Item:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        problem = getattr(error, "msg", "too deeply nested")
-        raise DatasetError(f"not JSON ({problem}): {line.strip()[:60]!r}", path=path, line=number) from None
+        raise DatasetError(
+            f"not JSON ({_problem(error)}): {line.strip()[:60]!r}", path=path, line=number
+        ) from None
     if not isinstance(value, (str, dict, list)):
         raise DatasetError(f"expected an object, found {value!r:.60}", path=path, line=number)
     return value
 
 
+def _problem(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    if isinstance(error, RecursionError):
+        return "too deeply nested"
+    return f"a number has more than {sys.get_int_max_str_digits()} digits"  # all else that Python refuses
+
+
 def _csv(path: Path) -> Iterator[Item]:
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(_text(file, path), restkey="_more")
+        reader = csv.DictReader(_text(file, path))
         try:
+            _refuse_repeated(reader.fieldnames or (), path)
             for row in reader:
-                if "_more" in row:
+                if None in row:
                     raise DatasetError(
                         "more cells than the heading has", path=str(path), line=reader.line_num
                     )
                 yield row
         except csv.Error as error:
             raise DatasetError(f"not CSV: {error}", path=str(path), line=reader.line_num) from None
+
+
+def _refuse_repeated(headings: Sequence[str], path: Path) -> None:
+    for place, name in enumerate(headings):
+        if name in headings[:place]:
+            raise DatasetError(f"two columns are called {name!r}", path=str(path), line=1)
 
 
 def _parquet(path: Path) -> Iterator[Item]:

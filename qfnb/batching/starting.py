@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,18 +9,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from .. import config
 from ..errors import InvalidArgumentError
 from ..resources import options as checks
 from ..resources.chat import ChatCompletion
 from ..resources.crew import checked_size
 from ..resources.options import ChatOptions
 from ..wire import catalog
-from . import export, reading
+from . import arguments, export, reading
+from .arguments import Others
 from .batch import Batch
 from .feed import PAGE
 from .journal import Journal
-from .journals import known, path_of
+from .journals import known, path_of, plan_of
 from .order import Order
 from .plan import Plan, name_of
 from .reading import JournalError
@@ -88,14 +87,24 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    asking = asking or ChatCompletion()
+    arguments.check(
+        name=name,
+        canary=canary,
+        wrong_rows=wrong_rows,
+        update=update,
+        mode=mode,
+        offline_via=offline_via,
+        request_timeout=request_timeout,
+        retry_count=retry_count,
+    )
     plan = _plan(asking, prompt, model, endpoint, dedupe, options)
-    size, budget = checked_size("workers", workers), _budget(budget, plan)
-    target = None if out is None else export.checked(out)
-    if not isinstance(canary, int) or canary < 0:
-        raise InvalidArgumentError(f"canary={canary!r}: it is a number of rows, 0 for none")
-    via = _via(mode, offline_via, asking)
+    asking = asking or ChatCompletion()
+    size, budget = checked_size("workers", workers), arguments.checked_budget(budget, plan)
+    if out is not None:
+        export.checked(out)  # before a long input is looked at
+    via = arguments.via_of(mode, offline_via, asking)
     source, found, streamed = _surveyed(rows, plan)
+    target = arguments.target_of(out, source)
     if wrong_rows == "refuse":
         found.refuse_wrong_rows()
     path = path_of(name or f"batch-{found.digest}")
@@ -117,18 +126,29 @@ async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch
     return await batch(rows, prompt, **options)
 
 
-def estimate(rows: Rows, prompt: str | None = None, *, model: str | None = None, **options: Any) -> Preflight:
+def estimate(
+    rows: Rows,
+    prompt: str | None = None,
+    *,
+    model: str | None = None,
+    endpoint: str | None = None,
+    budget: float | None = None,
+    dedupe: bool = False,
+    asking: ChatCompletion | None = None,
+    **others: Unpack[Others],
+) -> Preflight:
     """Return what `batch` would do with the same arguments: rows, repetitions, tokens, cost; nothing is sent.
 
     Raises:
-        InvalidArgumentError: the template or a row is wrong.
+        InvalidArgumentError: an argument, the template or a row is wrong.
     """
-    asking = options.pop("asking", None) or ChatCompletion()
-    plan = _plan(asking, prompt, model, options.pop("endpoint", None), options.pop("dedupe", False), {})
+    options = arguments.check_others(others)
+    plan = _plan(asking, prompt, model, endpoint, dedupe, options)
+    budget = arguments.checked_budget(budget, plan)
     source, found, _ = _surveyed(rows, plan)
     to_ask = found.rows - found.wrong - (found.repeated if plan.dedupe else 0)
     whole = source.total if source.total is not None else found.rows if found.complete else None
-    return priced(plan, found, whole, to_ask, cached=0, each=None, budget=options.get("budget"))
+    return priced(plan, found, whole, to_ask, cached=0, each=None, budget=budget)
 
 
 def resume(name: str, *, workers: int | None = None, budget: float | None = None) -> Batch:
@@ -139,18 +159,21 @@ def resume(name: str, *, workers: int | None = None, budget: float | None = None
         JournalError: it is under way elsewhere, or belongs to another platform.
     """
     path = known(name)
-    plan = Plan.from_json(reading.facts_of(path)[0].get("plan", "{}"))
+    plan = plan_of(path, reading.facts_of(path)[0].get("plan", "{}"))
     now = name_of(ChatCompletion().situation())
     if plan.platform != now:
         raise JournalError(
             f"the batch {name!r} was asked of {plan.platform}, and calls go to {now} now "
             "(平台不同，不能混用答案)"
         )
+    size, spend = checked_size("workers", workers), arguments.checked_budget(budget, plan)
     journal = Journal(path)
-    counts, missing = journal.counts(), journal.count_missing()
-    preflight = Preflight(counts.rows, missing, counts.rows - missing, model=plan.model or "", budget=budget)
+    counts, missing, wrong = journal.counts(), journal.count_missing(), reading.wrong_rows(path)
+    cached = counts.rows - missing - wrong
+    preflight = Preflight(
+        counts.rows, missing, cached, wrong=wrong, model=plan.endpoint or plan.model or "", budget=budget
+    )
     notes = () if journal.fact("complete") == "1" else (UNREAD,)
-    size, spend = checked_size("workers", workers), _budget(budget, plan)
     order = Order(path, plan, ChatCompletion(), None, preflight, None, size, spend, notes=notes)
     via: Any = journal.fact("offline") or None
     order = replace(order, offline=via)
@@ -161,13 +184,15 @@ UNREAD = "输入尚未读完，重新运行原单元格 / the input was not read
 
 
 def _plan(
-    asking: ChatCompletion,
+    asking: ChatCompletion | None,
     prompt: str | None,
     model: str | None,
     endpoint: str | None,
     dedupe: bool,
     options: Mapping[str, Any],
 ) -> Plan:
+    arguments.check(asking=asking, model=model, endpoint=endpoint, dedupe=dedupe)
+    asking = asking or ChatCompletion()
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise InvalidArgumentError(f"prompt={prompt!r}: it is a template with {{column}} in it, or left out")
     if options.get("stream"):
@@ -179,39 +204,6 @@ def _plan(
     assert plan.template is None or plan.template.text == prompt
     asking.ask("?", model, endpoint, **given)  # what is wrong with the options is wrong with every row
     return plan
-
-
-def _via(mode: str, given: Via | None, asking: ChatCompletion) -> Via | None:
-    """Return the offline service that the keys allow, None for online."""
-    if mode not in {"online", "offline"}:
-        raise InvalidArgumentError(f"mode={mode!r}: it is 'online' or 'offline'")
-    if given not in {None, "files", "bos"} or (given and mode == "online"):
-        raise InvalidArgumentError(f"offline_via={given!r}: it is 'files' or 'bos', and for mode='offline'")
-    if mode == "online":
-        return None
-    if asking.has_own_keys:
-        raise InvalidArgumentError("mode='offline' works with the settings' keys, not with asking='s own")
-    keys = config.credentials()
-    only_iam = keys.get("access_key") and not keys.get("api_key")
-    return given or ("bos" if only_iam else "files")
-
-
-def _budget(budget: float | None, plan: Plan) -> float | None:
-    if budget is None:
-        return None
-    if (
-        isinstance(budget, bool)
-        or not isinstance(budget, (int, float))
-        or not math.isfinite(budget)
-        or budget <= 0
-    ):
-        raise InvalidArgumentError(f"budget={budget!r}: it is a number of CNY above 0")
-    if plan.platform != "sandbox" and catalog.cost(plan.model or "", 1, 1) is None:
-        raise InvalidArgumentError(
-            f"budget={budget:g}: the price of {plan.endpoint or plan.model} is not known, so a budget cannot "
-            "be kept (价格未知，无法控制预算)"
-        )
-    return float(budget)
 
 
 def _surveyed(rows: Rows, plan: Plan) -> tuple[Source, Survey, Iterator[Item] | None]:
@@ -238,7 +230,7 @@ def _load(journal: Journal, plan: Plan, source: Source, found: Survey, streamed:
         JournalError: the journal has other inputs or was asked otherwise.
     """
     if (before := journal.fact("plan")) and not update:
-        _refuse_other_plan(journal, plan, Plan.from_json(before))
+        _refuse_other_plan(journal, plan, plan_of(journal.path, before))
     wrong = journal.other(found.first) if before and streamed and not update else 0
     with journal.writing():
         journal.start_over(keep_rows=streamed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -24,6 +24,8 @@ NAMED = 5
 
 ASSUMED = 150
 """Tokens of an answer before any was seen."""
+
+SAME = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Preflight:
         prompt_tokens, completion_tokens: estimates for what is to be asked.
         cost: CNY by list price, None where it is not known.
         seconds: what the present limits ask for at least, None when no limit is known.
+        notes: what else deserves a look.
     """
 
     rows: int | None
@@ -95,6 +98,7 @@ class Preflight:
     seconds: float | None = None
     model: str = ""
     budget: float | None = None
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return it as a few lines for people."""
@@ -113,7 +117,7 @@ class Preflight:
         if self.budget is not None and self.cost is not None and self.cost > self.budget:
             share = self.budget / self.cost
             lines.append(f"⚠ the budget of {self.budget:g} CNY is enough for about {share:.0%} of it")
-        return lines
+        return lines + [f"⚠ {note}" for note in self.notes]
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -126,9 +130,14 @@ def numbered(plan: Plan, items: Iterable[Item], start: int = 0) -> Iterator[tupl
             conversation = plan.conversation(item)
         except InvalidArgumentError as error:
             problem = Outcome.failed(error)
-            yield Entry(number, plan.key(f"\0{number}"), item, problem), ""
+            yield Entry(number, plan.key(f"\0{number}"), _writable(item), problem), ""
         else:
             yield Entry(number, plan.key(conversation), item), conversation
+
+
+def _writable(item: Item) -> Item:
+    """Return a row that a journal can hold, though its keys may be anything."""
+    return {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else item
 
 
 def survey(plan: Plan, items: Iterator[Item], *, whole: bool) -> Survey:
@@ -196,6 +205,7 @@ def priced(
         _seconds(to_ask, prompt + completion),
         plan.endpoint or plan.model or "",
         budget,
+        () if plan.template is None or plan.template.names else (SAME,),
     )
 
 

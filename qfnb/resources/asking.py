@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, Unpack
+
+from pydantic import SecretStr
 
 from .. import connect
 from ..errors import APIError, InvalidArgumentError, StreamInterrupted
@@ -83,14 +85,14 @@ class Asking(Generic[ReplyT]):
             raise InvalidArgumentError(f"version={version!r}: it is 1 or 2")
         _refuse_unknown_keys(keys)
         self.model, self.endpoint, self.version = model, endpoint, version
-        self._keys: dict[str, Any] = dict(keys)
+        self._keys: dict[str, Any] = {name: _sealed(name, value) for name, value in keys.items()}
 
     def ask(self, item: Any, **options: Any) -> Ask[ReplyT]:
         """Return the checked call for one input of a batch."""
         raise InvalidArgumentError(f"{type(self).__name__} takes no batches")
 
     def batch_do(
-        self, items: Sequence[Any], /, worker_num: int | None = None, **options: Any
+        self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
     ) -> batch.BatchTask[ReplyT]:
         """Ask many inputs at once, at most `worker_num` (default 8) at a time; returns at once.
 
@@ -104,16 +106,17 @@ class Asking(Generic[ReplyT]):
 
         Source: seed 003 (批量推理).
         """
-        size = crew.checked_size("worker_num", worker_num)
+        size, rows = crew.checked_size("worker_num", worker_num), checked_rows("items", items, "inputs")
+        refuse_stream(options)
         return self._batch(
-            [checked_row("items", place, self.ask, item, options) for place, item in enumerate(items)], size
+            [checked_row("items", place, self.ask, row, options) for place, row in enumerate(rows)], size
         )
 
     def _batch(self, asks: Sequence[Ask[ReplyT]], size: int) -> batch.BatchTask[ReplyT]:
         return batch.BatchTask([partial(self.whole, ask.patiently()) for ask in asks], size)
 
     async def abatch_do(
-        self, items: Sequence[Any], /, worker_num: int | None = None, **options: Any
+        self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
     ) -> list[ReplyT | Exception]:
         """The awaited form of `batch_do`: one reply or exception for each input, in order."""
         task = await self.batch_do(items, worker_num, **options)
@@ -186,6 +189,29 @@ class Asking(Generic[ReplyT]):
                 await pieces.aclose()
 
 
+def checked_rows(field: str, rows: object, what: str) -> Iterable[Any]:
+    """Return the rows of a batch; a text or a mapping would be taken apart, and is none.
+
+    Raises:
+        InvalidArgumentError: it is something else than a list or another iterable.
+    """
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise InvalidArgumentError(
+            f"{field}={rows!r:.60}: it is a list of {what}, one for each row (须为列表)"
+        )
+    return rows
+
+
+def refuse_stream(options: Mapping[str, Any], where: str = "") -> None:
+    """Refuse to make a batch of streams.
+
+    Raises:
+        InvalidArgumentError: the options ask for one.
+    """
+    if options.get("stream"):
+        raise InvalidArgumentError(f"{where}stream={options['stream']!r}: a row of a batch comes as a whole")
+
+
 def checked_row(
     field: str, place: int, make: Callable[..., Ask[ReplyT]], item: Any, options: Mapping[str, Any]
 ) -> Ask[ReplyT]:
@@ -194,6 +220,11 @@ def checked_row(
         return make(item, **options)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"{field}[{place}]: {error}") from None
+
+
+def _sealed(name: str, value: Any) -> Any:
+    """Return a key as it may be held: it is not seen where the object is shown."""
+    return SecretStr(value) if isinstance(value, str) and name != "base_url" else value
 
 
 def _refuse_unknown_keys(keys: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from ..transport.client import Limits
 from ..wire import catalog
 from ..wire import chat as wire
 from . import options
-from .asking import Ask, Asking, Route, checked_row
+from .asking import Ask, Asking, Route, checked_row, checked_rows, refuse_stream
 from .batch import BatchTask
 from .crew import checked_size
 from .messages import Messages, Turn, checked
@@ -187,8 +187,10 @@ class ChatCompletion(Asking[ChatResponse]):
         if (messages_list is None) == (body_list is None):
             raise InvalidArgumentError("give either messages_list or body_list (二者选一)")
         if body_list is None:
-            return super().batch_do(messages_list or (), size, **options_)
-        return self._batch([self._row_of(place, row, options_) for place, row in enumerate(body_list)], size)
+            rows = checked_rows("messages_list", messages_list, "conversations")
+            return super().batch_do(rows, size, **options_)
+        rows = checked_rows("body_list", body_list, "mappings with 'messages'")
+        return self._batch([self._row_of(place, row, options_) for place, row in enumerate(rows)], size)
 
     async def abatch_do(  # type: ignore[override]
         self,
@@ -205,8 +207,7 @@ class ChatCompletion(Asking[ChatResponse]):
     def _row_of(self, place: int, row: Mapping[str, Any], options_: Mapping[str, Any]) -> Ask[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
             raise InvalidArgumentError(f"body_list[{place}] is {row!r:.60}: it needs at least 'messages'")
-        if row.get("stream"):
-            raise InvalidArgumentError(f"body_list[{place}]: stream=True: a row of a batch comes as a whole")
+        refuse_stream(row, f"body_list[{place}]: ")
         given = {
             **options_,
             **{name: value for name, value in row.items() if name not in {"messages", "stream"}},
@@ -223,7 +224,9 @@ class ChatCompletion(Asking[ChatResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> Ask[ChatResponse]:
-        """Return the checked call for one conversation."""
+        """Return the checked call for one conversation, which comes as a whole."""
+        refuse_stream(options_)
+        options_.pop("stream", None)
         return self._ask(item, model, endpoint, Limits(request_timeout, retry_count), options_, stream=False)
 
     def _ask(
@@ -236,12 +239,21 @@ class ChatCompletion(Asking[ChatResponse]):
         *,
         stream: bool,
     ) -> Ask[ChatResponse]:
+        _refuse_others(messages)
         model, endpoint = self.named(model, endpoint)
         talk = _Conversation(checked(messages), model, endpoint, options.check(given), stream)
         return Ask(
             lambda platform: talk.route(self._version(platform, endpoint), aliases=not platform.openai),
             partial(made, ChatResponse),
             limits,
+        )
+
+
+def _refuse_others(messages: object) -> None:
+    if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise InvalidArgumentError(
+            f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "
+            "[{'role': 'user', 'content': ...}]"
         )
 
 

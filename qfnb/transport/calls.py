@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import httpx
@@ -55,6 +57,26 @@ class Limits:
     timeout: float | None = None
     attempts: int | None = None
     patience: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the user gave, in the user's words.
+
+        Raises:
+            InvalidArgumentError: names the argument, its value and what is allowed.
+        """
+        if self.timeout is not None and not _is_positive(self.timeout, Real):
+            raise errors.InvalidArgumentError(
+                f"request_timeout={self.timeout!r}: it is a number of seconds above 0 (须为正数)"
+            )
+        if self.attempts is not None and not _is_positive(self.attempts, Integral):
+            raise errors.InvalidArgumentError(
+                f"retry_count={self.attempts!r}: it is a whole number from 1, the tries in all (须为正整数)"
+            )
+
+
+def _is_positive(value: Any, kind: type) -> bool:
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    return is_number and 0 < value < math.inf
 
 
 @dataclass

@@ -21,7 +21,7 @@ from .calls import Body, Make, T, Take, encode, on_wire, path_of, patient, reque
 from .calls import Call as Call
 from .calls import Limits as Limits
 from .platform import Platform
-from .redact import redact
+from .redact import hide_in, redact, remember
 from .response import R, Response
 from .retry import Budget, Retry
 
@@ -33,6 +33,8 @@ class Client:
         self.platform = platform
         self._keyring = Keyring(platform)
         self._budget = Budget()
+        for secret in platform.credentials:
+            remember(secret)
 
     async def send(
         self,
@@ -105,6 +107,8 @@ class Client:
                 raise errors.StreamInterrupted(
                     f"{self._host(endpoint)} stopped in mid-answer: {_cause(error)}", events=events
                 ) from None
+            except errors.APIError as error:
+                raise hide_in(error) from None
             finally:
                 await pieces.aclose()
         if not complete:
@@ -253,9 +257,9 @@ class Client:
     def _typed(
         self, error: errors.QianfanError | httpx.TransportError, url: httpx.URL
     ) -> errors.QianfanError:
-        """Return our own error for the network library's; ours pass through."""
+        """Return our own error for the network library's; ours pass through, without the keys in them."""
         if isinstance(error, errors.QianfanError):
-            return error
+            return hide_in(error)
         host = url.netloc.decode("ascii")
         if isinstance(error, httpx.ReadTimeout):
             return errors.RequestTimeoutError(f"{host} did not answer in time")

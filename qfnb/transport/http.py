@@ -58,10 +58,23 @@ def _transport(host: str, now: Settings) -> httpx.AsyncBaseTransport:
     return _shared[key]
 
 
+def _forget() -> object:
+    """Leave the parent's connections to the parent."""
+    global _shared
+    inherited, _shared = _shared, {}
+    return inherited
+
+
 def _close_all() -> None:
+    if not _shared:
+        return
+
     async def close() -> None:
         await asyncio.gather(*(made.aclose() for made in _shared.values()), return_exceptions=True)
         _shared.clear()
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):
         portal.submit(close()).result(timeout=1)
+
+
+portal.in_child(_forget)

@@ -11,24 +11,15 @@ import asyncio
 import math
 import random
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from ..config import Settings
 from ..errors import InvalidArgumentError, RateLimitError
-from . import clock
+from . import clock, portal
+from .pace import LEAST_REQUESTS, LEAST_TOKENS, Pace, Recent
 from .platform import Platform
-
-MARGIN: Final = 1.02
-"""Requests are spaced so much wider than allowed: what leaves evenly does not arrive evenly."""
-
-CATCH_UP: Final = 0.05
-"""Seconds of lateness that may be made up for; timers are late by milliseconds."""
-
-SLOWER, FASTER, CAREFUL, CALM = 0.8, 1.1, 1.02, 10.0
-"""What a refusal does to a rate, what a calm time does, what it does near the rate that was refused last, and
-how many seconds of calm it takes."""
+from .retry import MAX_RETRY_AFTER
 
 LONGEST_HOLD: Final = 60.0
 """Seconds: the platform counts by the minute, so nothing is gained by waiting longer."""
@@ -36,90 +27,6 @@ LONGEST_HOLD: Final = 60.0
 _SECOND_LIMITS = {4, 18, "4", "18"}
 _TOKEN_LIMITS = {336502, "336502", "tpm_rate_limit_exceeded"}
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?$")
-
-Source = Literal["", "settings", "headers", "refusals"]
-
-
-class Pace:
-    """So many units a minute, spread evenly.
-
-    Attributes:
-        ceiling: the most that is allowed, None when nobody said.
-        rate: what is used now; below the ceiling after a refusal, None for as fast as possible.
-        source: who decided the rate.
-    """
-
-    def __init__(self) -> None:
-        self._ceilings: dict[Source, float] = {}
-        self.rate: float | None = None
-        self.source: Source = ""
-        self._due, self._changed, self._refused = -math.inf, -math.inf, math.inf
-
-    @property
-    def ceiling(self) -> float | None:
-        """The lowest of what the settings and the platform allow."""
-        return min(self._ceilings.values(), default=None)
-
-    def allow(self, source: Source, rate: float | None) -> None:
-        """Take over a limit, or drop it."""
-        if self._ceilings.get(source) == rate:
-            return
-        if rate is None:
-            self._ceilings.pop(source, None)
-        else:
-            self._ceilings[source] = rate
-        self.rate = self.ceiling
-        self.source = min(self._ceilings, key=self._ceilings.__getitem__) if self._ceilings else ""
-
-    def wait(self, now: float) -> float:
-        """Return the seconds until the next unit may go."""
-        return 0.0 if self.rate is None else self._due - now
-
-    def spend(self, units: float, now: float) -> None:
-        """Count units that go now, or correct an estimate."""
-        if self.rate is not None:
-            self._due = max(self._due, now - CATCH_UP) + units * 60 * MARGIN / self.rate
-
-    def slow_down(self, measured: float, now: float) -> None:
-        """Go slower after a refusal: to what was possible in the last minute when no rate was known."""
-        self._refused = self.rate or measured
-        self.rate = max(1.0, measured if self.rate is None else self.rate * SLOWER)
-        self.source, self._changed = "refusals", now
-        self._due = max(self._due, now)
-
-    def recover(self, now: float) -> None:
-        """Go faster after a calm time, up to the ceiling."""
-        if self.source == "refusals" and self.rate is not None and now - self._changed > CALM:
-            near = self.rate * FASTER > self._refused
-            self.rate, self._changed = self.rate * (CAREFUL if near else FASTER), now
-            if self.ceiling is not None and self.rate >= self.ceiling:
-                self.rate = self.ceiling
-                self.source = min(self._ceilings, key=self._ceilings.__getitem__)
-
-
-class Recent:
-    """What was answered in the last minute, by the second."""
-
-    def __init__(self) -> None:
-        self._seconds: deque[list[float]] = deque()
-
-    def add(self, tokens: float, now: float) -> None:
-        """Count one answer."""
-        second = math.floor(now)
-        if not self._seconds or self._seconds[-1][0] != second:
-            self._seconds.append([second, 0, 0])
-            while self._seconds[0][0] <= second - 60:
-                self._seconds.popleft()
-        self._seconds[-1][1] += 1
-        self._seconds[-1][2] += tokens
-
-    def requests(self, now: float, seconds: float = 60) -> float:
-        """Return the answers of so many seconds."""
-        return sum(row[1] for row in self._seconds if row[0] > now - seconds - 1)
-
-    def tokens(self, now: float) -> float:
-        """Return the tokens of a minute."""
-        return sum(row[2] for row in self._seconds if row[0] > now - 61)
 
 
 class Limiter:
@@ -133,7 +40,7 @@ class Limiter:
     """
 
     def __init__(self, *, draw: Callable[[], float] = random.random) -> None:
-        self.requests, self.tokens = Pace(), Pace()
+        self.requests, self.tokens = Pace(LEAST_REQUESTS), Pace(LEAST_TOKENS)
         self.window, self.in_flight, self.refusals = math.inf, 0, 0
         self._held_until, self._cut_at, self._in_a_row = -math.inf, -math.inf, 0
         self._recent, self._draw = Recent(), draw
@@ -195,15 +102,19 @@ class Limiter:
         self.tokens.spend(used - estimate, clock.now())
 
     def refused(self, since: float, error: RateLimitError) -> None:
-        """Slow down after a "too fast": once for all calls that were under way then."""
+        """Slow down after a "too fast": once for all calls that were under way then.
+
+        Who is told to come back much later fails at once; that alone does not hold up the others.
+        """
         now = clock.now()
         if since > self._cut_at:
             self._cut_at, self.refusals, self._in_a_row = now, self.refusals + 1, self._in_a_row + 1
             self.window = max(1.0, min(self.window, self.in_flight) / 2)
             self._slow_down(error, now)
         asked = error.retry_after
-        hold = min(2.0**self._in_a_row, LONGEST_HOLD) * (0.5 + self._draw() / 2) if asked is None else asked
-        self._held_until = max(self._held_until, now + hold)
+        if asked is None or asked > MAX_RETRY_AFTER:
+            asked = min(2.0**self._in_a_row, LONGEST_HOLD) * (0.5 + self._draw() / 2)
+        self._held_until = max(self._held_until, now + asked)
 
     def estimate(self, size: int, most: int | None) -> float:
         """Return the tokens that a call may take, 0 when nobody counts them.
@@ -215,7 +126,7 @@ class Limiter:
         return 0 if self.tokens.rate is None else size / 3 + (most or 200)
 
     def describe(self) -> str:
-        """Return the present limits and where they come from, "" when there are none."""
+        """Return the present limits, where they come from, and what is waited for; "" when there are none."""
         words = {"settings": "设置 set", "headers": "平台 platform", "refusals": "限流后 after refusals"}
         parts = [
             f"{pace.rate:,.0f} {unit}/min ({words.get(pace.source, '')})"
@@ -224,8 +135,16 @@ class Limiter:
         ]
         if self.window < math.inf:
             parts.append(f"{int(self.window)} at once")
-        held = self._held_until - clock.now()
-        return " · ".join(parts + ([f"waiting {held:.0f} s"] if held > 0.5 else []))
+        return " · ".join(parts + self._waiting())
+
+    def _waiting(self) -> list[str]:
+        """Return what to tell while nothing is answered: a batch that waits looks like one that hangs."""
+        seconds, times = self._held_until - clock.now(), self._in_a_row
+        if seconds <= 0.5:
+            return [f"平台限流 / refused {_times(times)}"] if times else []
+        if not times:
+            return [f"waiting {seconds:.0f} s"]
+        return [f"平台限流，等待 {seconds:.0f} s / refused {_times(times)}, waiting {seconds:.0f} s"]
 
     async def _until_it_may_go(self) -> None:
         while True:
@@ -277,6 +196,10 @@ def _check(now: Settings) -> None:
         )
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _number(text: str) -> float | None:
     try:
         value = float(text)
@@ -294,3 +217,13 @@ def _seconds(text: str) -> float | None:
         return None
     hours, minutes, seconds, thousandths = (float(part or 0) for part in found.groups())
     return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
+
+
+def _forget() -> object:
+    """Leave the limiters to the parent: calls that are not this process's wait in them."""
+    global _limiters
+    inherited, _limiters = _limiters, {}
+    return inherited
+
+
+portal.in_child(_forget)

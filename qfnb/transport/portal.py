@@ -12,7 +12,7 @@ import concurrent.futures
 import os
 import queue
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -148,11 +148,29 @@ def on_io_thread() -> bool:
         return False
 
 
-def _forget() -> None:
+def in_child(forget: Callable[[], object]) -> None:
+    """Call `forget` in each forked child; what it returns is kept there for ever, untouched."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _immortalise(forget()))
+
+
+def _immortalise(inherited: object) -> None:
+    """Keep an object until the process is gone, even while the interpreter ends.
+
+    Connections and loops clean up after themselves, and the child's copies share sockets and the list of
+    watched sockets with the parent: the parent would wait for ever for what is not watched any more.
+    """
+    import ctypes  # noqa: PLC0415 - only a forked child needs it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+
+
+def _forget() -> object:
     """Leave the parent's loop to the parent: a forked child starts its own."""
     global _lock, _loop
+    inherited = _loop
     _lock, _loop = threading.Lock(), None
+    return inherited
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+in_child(_forget)

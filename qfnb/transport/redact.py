@@ -2,16 +2,28 @@
 
 Keys are kept in SecretStr and added to a request only while it is being sent; this is the second line of
 defence, for texts that come from elsewhere: a server's answer, an exception of the network library, a URL.
+The keys in use are known by value, since another server's may look like anything; others by their form.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+E = TypeVar("E", bound=Exception)
+
+LEAST: Final = 6
+"""Characters of a secret that is hidden by value: shorter ones, like "none", are words of every text."""
+
+_in_use: frozenset[str] = frozenset()
+_by_value: re.Pattern[str] | None = None
 
 _SECRETS = (
     (re.compile(r"bce-v3/[\w.\-]+/[\w.\-]+"), "bce-v3/***"),
     (re.compile(r"bce-auth-v1/[^\s'\"]+"), "bce-auth-v1/***"),
+    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{8,}"), "sk-***"),
     (re.compile(r"\bALTAK[\w\-]{4,}"), "ALTAK***"),
     (re.compile(r"(?i)\b(bearer|accesscode)\s+[\w.\-/+=]+"), r"\1 ***"),
     (
@@ -25,8 +37,32 @@ _SECRETS = (
 )
 
 
+def remember(secret: str) -> None:
+    """Hide this text, also as part of a URL, from now on wherever it comes up."""
+    global _by_value, _in_use
+    if len(secret) < LEAST or secret in _in_use:
+        return
+    _in_use |= {secret, quote(secret, safe="")}
+    _by_value = re.compile("|".join(re.escape(known) for known in sorted(_in_use, key=len, reverse=True)))
+
+
+def hide(text: str) -> str:
+    """Return the text with the secrets in use replaced by ***."""
+    return _by_value.sub("***", text) if _by_value else text
+
+
+def hide_in(error: E) -> E:
+    """Hide the secrets in use in all texts that an error holds, and return it."""
+    error.args = tuple(hide(value) if isinstance(value, str) else value for value in error.args)
+    for name, value in vars(error).items():
+        if isinstance(value, str):
+            setattr(error, name, hide(value))
+    return error
+
+
 def redact(text: str) -> str:
-    """Return the text with everything that looks like a credential replaced by ***."""
+    """Return the text with the secrets in use, and all that looks like a credential, replaced by ***."""
+    text = hide(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

@@ -57,7 +57,8 @@ class Response(Mapping[str, Any], Generic[R]):
         """What the platform's support asks for; "" when the answer had none."""
         names = ("id", "requestId", "log_id")
         inside = next((str(self.body[name]) for name in names if self.body.get(name)), "")
-        return inside or self.headers.get("x-baidu-request-id", "")
+        found = inside or self.headers.get("x-baidu-request-id", "")
+        return found.encode("utf-8", "replace").decode()  # a server may send half of a surrogate pair
 
     def __getitem__(self, key: str) -> Any:
         if key in self.body:

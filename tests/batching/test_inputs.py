@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -89,7 +90,9 @@ def test_files_are_read_by_their_ending(tmp_path):
         ("a.jsonl", b'{"prompt": "x"}\n\xff\n', r"a\.jsonl:2: not UTF-8"),
         ("a.jsonl", b"[" * 100_000, r"a\.jsonl:1: not JSON"),
         ("a.jsonl", b"\n", r"a\.jsonl: the file has no rows"),
+        ("a.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", r"a\.jsonl:1: not JSON \(a number has more than"),
         ("a.csv", b"a,b\n1,2,3\n", r"a\.csv:2: more cells"),
+        ("a.csv", b"prompt,b,prompt\n1,2,3\n", r"a\.csv:1: two columns are called 'prompt'"),
         ("a.csv", "a\n\u4f60".encode("gb18030"), r"a\.csv:2: not UTF-8"),
         ("a.parquet", b"nonsense", r"a\.parquet: not Parquet"),
         ("a.xlsx", b"", r"ends in none of"),
@@ -162,14 +165,30 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         ({"temperature": 3}, "temperature=3"),
         ({"stream": True}, "stream=True"),
         ({"prompt": " "}, "prompt=' '"),
+        ({"wrong_rows": "foo"}, "wrong_rows='foo'"),
+        ({"wrong_rows": ["keep"]}, "wrong_rows=['keep']"),
+        ({"asking": 5}, "asking=5"),
+        ({"model": 5}, "model=5"),
+        ({"endpoint": 5}, "endpoint=5"),
+        ({"out": 5}, "out=5"),
+        ({"name": 5}, "name=5"),
+        ({"name": 0}, "name=0"),
+        ({"retry_count": -5}, "retry_count=-5"),
+        ({"retry_count": 0}, "retry_count=0"),
+        ({"retry_count": 1.5}, "retry_count=1.5"),
+        ({"request_timeout": -1}, "request_timeout=-1"),
+        ({"request_timeout": math.nan}, "request_timeout=nan"),
+        ({"request_timeout": "9"}, "request_timeout='9'"),
+        ({"dedupe": "no"}, "dedupe='no'"),
+        ({"update": 1}, "update=1"),
+        ({"canary": True}, "canary=True"),
+        ({"mode": ["offline"]}, "mode=['offline']"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_is_sent(given, said, register):
     if given.get("name") == "":
         pytest.skip("an empty name means none")
-    with pytest.raises(
-        InvalidArgumentError, match=said.replace("(", r"\(").replace("/", "/").replace(".", r"\.")
-    ):
+    with pytest.raises(InvalidArgumentError, match=re.escape(said)):
         qfnb.batch(["你好"], **given)
     assert register()["came"] == 0
 
@@ -187,3 +206,61 @@ def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():
     assert found.prompt_tokens > 300_000
     assert "longer than ERNIE-Speed-8K takes" in str(found)
     assert qfnb.estimate(["你好", "你好"], dedupe=True).to_ask == 1
+
+
+def test_an_estimate_refuses_names_that_batch_does_not_have():
+    with pytest.raises(InvalidArgumentError, match=r"buget=3.*did you mean budget\?"):
+        qfnb.estimate(["a"], buget=3)
+
+
+def test_an_estimate_takes_what_batch_takes(sandbox):
+    plain = qfnb.estimate(["你好"])
+    found = qfnb.estimate(
+        ["你好"], system="你是诗人" * 50, budget=5, workers=4, wrong_rows="keep", mode="online"
+    )
+    assert found.prompt_tokens > plain.prompt_tokens
+    assert found.budget == 5
+
+
+def test_an_estimate_checks_what_batch_checks():
+    with pytest.raises(InvalidArgumentError, match="workers=0"):
+        qfnb.estimate(["a"], workers=0)
+    with pytest.raises(InvalidArgumentError, match="wrong_rows='foo'"):
+        qfnb.estimate(["a"], wrong_rows="foo")
+
+
+@pytest.mark.parametrize("rows", [pd.DataFrame({"q": ["x"]}), [{"q": "x"}]])
+def test_a_prompt_that_names_no_column_deserves_a_note(rows):
+    assert "the prompt names no column: every row asks the same" in str(qfnb.estimate(rows, "翻译"))
+    assert "names no column" not in str(qfnb.estimate(rows, "翻译 {q}"))
+
+
+def test_a_frame_without_columns_is_refused():
+    with pytest.raises(InvalidArgumentError, match="there are no columns in it"):
+        qfnb.batch(pd.DataFrame(index=[0, 1]))
+
+
+def test_a_row_whose_keys_are_no_texts_is_a_wrong_row(sandbox):
+    rows = [{"prompt": "你好"}, {"prompt": "x", 5: 1}, {"prompt": "x", (1, 2): 1}]
+    with pytest.raises(InvalidArgumentError, match=r"2 of 3 rows cannot be asked: row 1: .*5"):
+        qfnb.batch(rows)
+    batch = qfnb.batch(rows, wrong_rows="keep", name="odd-keys")
+    assert [answer.error for answer in batch.results()] == ["", *["InvalidArgumentError"] * 2]
+
+
+def test_long_cells_are_read(tmp_path):
+    (tmp_path / "a.csv").write_text(f"prompt\n{'天' * 200_000}\n", encoding="utf-8")
+    assert len(items(tmp_path / "a.csv")[0]["prompt"]) == 200_000
+
+
+def test_a_column_may_be_called_anything(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,_more\nx,y\n", encoding="utf-8")
+    assert items(tmp_path / "a.csv") == [{"prompt": "x", "_more": "y"}]
+
+
+def test_the_input_itself_is_not_written_over(tmp_path, register, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"prompt": "你好"}\n', encoding="utf-8")
+    with pytest.raises(InvalidArgumentError, match=r"out='a\.jsonl': this is the input"):
+        qfnb.batch(tmp_path / "a.jsonl", out="a.jsonl")
+    assert register()["came"] == 0

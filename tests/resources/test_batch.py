@@ -150,3 +150,82 @@ def test_other_kinds_have_frames_too(sandbox):
     frame = Embedding().batch_do([["你好"], ["再见"]]).to_frame()
     assert list(frame["text"]) == [None, None]
     assert frame["reply"][1]["data"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("abc", r"messages_list='abc': it is a list of conversations"),
+        (b"abc", r"messages_list=b'abc': it is a list"),
+        ({"a": 1}, r"messages_list=\{'a': 1\}: it is a list"),
+        (5, r"messages_list=5: it is a list"),
+        ([5], r"items\[0\]: messages=5: it is a text, a Messages or a list of turns"),
+        (["x", None], r"items\[1\]: messages=None: it is"),
+        ([b"x"], r"items\[0\]: messages=b'x': it is"),
+        ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*a list of turns"),
+    ],
+)
+def test_rows_of_a_wrong_type_are_named(rows, said, register):
+    with pytest.raises(InvalidArgumentError, match=said):
+        ChatCompletion().batch_do(rows)
+    assert register()["came"] == 0
+
+
+@pytest.mark.parametrize("rows", ["abc", {"a": 1}, 5])
+def test_so_are_those_of_bodies_and_of_other_kinds(rows, register):
+    with pytest.raises(InvalidArgumentError, match="body_list="):
+        ChatCompletion().batch_do(body_list=rows)
+    with pytest.raises(InvalidArgumentError, match="items="):
+        Completion().batch_do(rows)
+    assert register()["came"] == 0
+
+
+def test_any_other_iterable_is_rows():
+    asked = ChatCompletion().batch_do(text for text in ("a", "b"))
+    assert all(result["result"] for result in asked.results())
+
+
+WRONG = [
+    ({"request_timeout": "x"}, r"request_timeout='x': it is a number of seconds above 0"),
+    ({"request_timeout": -1}, r"request_timeout=-1: it is"),
+    ({"request_timeout": 0}, r"request_timeout=0: it is"),
+    ({"request_timeout": True}, r"request_timeout=True: it is"),
+    ({"request_timeout": float("nan")}, r"request_timeout=nan: it is"),
+    ({"retry_count": "z"}, r"retry_count='z': it is a whole number from 1"),
+    ({"retry_count": -5}, r"retry_count=-5: it is"),
+    ({"retry_count": 0}, r"retry_count=0: it is"),
+    ({"retry_count": 1.5}, r"retry_count=1.5: it is"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG)
+@pytest.mark.parametrize("kind", [ChatCompletion, Completion])
+def test_wrong_times_and_tries_are_named_before_anything_is_sent(given, said, kind, register):
+    for call in (kind().do, lambda text, **more: asyncio.run(kind().ado(text, **more))):
+        with pytest.raises(InvalidArgumentError, match=said):
+            call("x", **given)
+    with pytest.raises(InvalidArgumentError, match=rf"items\[0\]: {said}"):
+        kind().batch_do(["x"], **given)
+    assert register()["came"] == 0
+
+
+def test_numbers_of_other_libraries_are_numbers(sandbox):
+    import numpy as np
+
+    assert ChatCompletion().do("x", request_timeout=np.float32(30), retry_count=np.int64(2)).text
+
+
+@pytest.mark.parametrize("kind", [ChatCompletion, Completion])
+def test_a_batch_cannot_be_streamed(kind, register):
+    with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
+        kind().batch_do(["x"], stream=True)
+    with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
+        ChatCompletion().ask("x", stream=True)
+    assert register()["came"] == 0
+    assert kind().batch_do(["x"], stream=False).results()[0]["result"]
+
+
+@pytest.mark.parametrize("given", [5, None, b"x", {"role": "user", "content": "x"}])
+def test_one_call_names_a_wrong_conversation_too(given):
+    with pytest.raises(InvalidArgumentError, match="messages="):
+        ChatCompletion().do(given)

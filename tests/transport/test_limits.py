@@ -6,11 +6,13 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.worlds import world_of
 
 from qfnb import config
 from qfnb.errors import InvalidArgumentError, RateLimitError
 from qfnb.transport import clock, portal
-from qfnb.transport.limits import CALM, Limiter, Pace
+from qfnb.transport.limits import Limiter
+from qfnb.transport.pace import CALM, Pace
 
 
 def granted(rpm: float, arrivals: list[float]) -> list[float]:
@@ -196,3 +198,153 @@ def test_turns_come_in_the_order_of_asking():
         return order
 
     assert on_loop(act) == list(range(20))
+
+
+def later(seconds):
+    """Let time pass on the clock of the library."""
+    return clock.sleep(seconds)
+
+
+def test_one_refusal_at_a_start_holds_and_halves_but_invents_no_rate():
+    async def act():
+        limiter = Limiter(draw=lambda: 1.0)
+        since = [await limiter.take() for _ in range(8)]
+        limiter.refused(since[0], refusal())
+        return limiter, limiter.wait(clock.now())
+
+    limiter, held = on_loop(act)
+    assert (limiter.requests.rate, limiter.window) == (None, 4)
+    assert held == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_second_refusal_within_a_minute_makes_a_rate_with_a_floor():
+    pace = Pace(floor=60)
+    pace.slow_down(3, 0.0)
+    pace.slow_down(3, 30.0)
+    assert (pace.rate, pace.source) == (60, "refusals")
+
+
+def test_two_refusals_far_apart_are_two_first_ones():
+    pace = Pace(floor=60)
+    pace.slow_down(3, 0.0)
+    pace.slow_down(3, 61.0)
+    assert pace.rate is None
+
+
+def answered(pace, now):
+    """Let a few good answers come."""
+    for _ in range(5):
+        pace.recover(now)
+
+
+def test_a_rate_that_was_only_seen_at_a_start_doubles_until_it_is_refused():
+    pace = Pace(floor=60)
+    pace.slow_down(100, 0.0)
+    for second in range(1, 17):
+        pace.recover(float(second))
+    assert pace.rate == 800
+    pace.slow_down(0, 17.0)
+    answered(pace, 21.0)
+    assert pace.rate == 640, "near what was refused it takes care"
+    pace.recover(28.0)
+    assert pace.rate == pytest.approx(704)
+
+
+def test_refusals_in_a_row_do_not_hide_the_rate_that_was_refused():
+    pace = Pace()
+    pace.allow("headers", 1000)
+    for second in range(6):
+        pace.slow_down(0, float(second))
+    assert pace.rate == pytest.approx(1000 * 0.8**6)
+    answered(pace, 10.0)
+    assert pace.rate == pytest.approx(2000 * 0.8**6)
+
+
+def test_a_rate_that_is_as_good_as_none_is_forgotten():
+    pace = Pace(floor=60)
+    pace.slow_down(100, 0.0)
+    for second in range(1, 100):
+        answered(pace, float(second))
+    assert (pace.rate, pace.source) == (None, "")
+
+
+def test_a_retry_after_of_a_day_does_not_stop_everybody():
+    limiter = Limiter()
+    limiter.refused(clock.now(), refusal(after=99999.0))
+    assert limiter.wait(clock.now()) <= 60
+
+
+def test_it_tells_how_often_it_was_refused_and_how_long_it_waits():
+    async def act():
+        limiter = Limiter(draw=lambda: 1.0)
+        for after in (0.0, 0.0, 42.0):
+            limiter.refused(await limiter.take(), refusal(after=after))
+            limiter.give_back()
+        told = limiter.describe()
+        await later(42)
+        return told, limiter.describe()
+
+    told, at_its_end = on_loop(act)
+    assert "平台限流，等待 42 s / refused 3 times, waiting 42 s" in told
+    assert "平台限流 / refused 3 times" in at_its_end
+
+
+def test_one_refusal_at_the_start_costs_a_batch_seconds_not_minutes(control, fault):
+    import time
+
+    import qfnb
+
+    control.post("/_sandbox/limits", json={"silent": True})
+    fault("chat.v2", "status", status=429, times=1)
+    began = time.monotonic()
+    try:
+        batch = qfnb.batch([f"问 {n}" for n in range(30)], canary=0, name="one-refusal")
+        batch.wait()
+    finally:
+        control.post("/_sandbox/limits", json={})
+    assert batch.progress.ok == 30
+    assert time.monotonic() - began < 10
+
+
+def test_a_call_that_is_told_to_come_back_tomorrow_fails_at_once_and_says_so(scripted):
+    from support.servers import http_answer
+
+    import qfnb
+
+    scripted(
+        [
+            http_answer(
+                b'{"error":{"code":"rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 99999\r\n"
+            )
+        ]
+    )
+    with pytest.raises(RateLimitError, match="retry after 99999 s"):
+        qfnb.ChatCompletion(model="told-tomorrow").do("x")
+
+
+def test_refusals_before_anything_was_seen_do_not_make_the_floor_a_limit():
+    pace = Pace(floor=60)
+    for second in range(4):
+        pace.slow_down(0, float(second))
+    answered(pace, 7.0)
+    answered(pace, 11.0)
+    assert pace.rate == pytest.approx(60 * 0.8**2 * 4)
+
+
+def test_refusals_that_go_on_lead_to_what_was_answered():
+    pace = Pace(floor=60)
+    for second in (0.0, 2.0, 6.0, 14.0):
+        pace.slow_down(10, second)
+    assert pace.rate == 10
+
+
+@pytest.mark.parametrize("rpm", [10, 60])
+def test_a_low_limit_that_nobody_tells_makes_no_storm(tmp_path, rpm):
+    import qfnb
+
+    with qfnb.testing(1 / 200), world_of(tmp_path, clock.now) as world:
+        world.quota.limit(rpm, silent=True)
+        batch = qfnb.batch([f"问 {n}" for n in range(rpm * 8)], workers=16, canary=0, name=f"low-{rpm}")
+        batch.wait()
+    assert batch.progress.ok == rpm * 8
+    assert world.quota.refused <= 45

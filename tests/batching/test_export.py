@@ -1,0 +1,143 @@
+"""Result frames and result files: every row once, every column of the user's as it was."""
+
+import csv
+import json
+import math
+
+import pandas as pd
+import pytest
+
+import qfnb
+from qfnb.batching import export
+from qfnb.batching.reading import Answer
+from qfnb.errors import InvalidArgumentError
+
+
+def answers(*inputs):
+    return [Answer(number=number, input=item, text=f"答 {number}") for number, item in enumerate(inputs)]
+
+
+def asked(frame):
+    return answers(*frame.to_dict("records"))
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_jsonl(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [[7, 7, 7], pd.MultiIndex.from_tuples([("a", 1), ("a", 1), ("b", 2)]), [None, None, 1.5]],
+    ids=["repeated", "levels", "missing"],
+)
+def test_any_index_is_kept_row_by_row(index):
+    frame = pd.DataFrame({"q": ["x", "y", "z"]}, index=index)
+    back = export.frame(answers("x", "y", "z"), frame)
+    assert back.index.equals(frame.index)
+    assert list(back["q"]) == ["x", "y", "z"]
+    assert list(back["text"]) == ["答 0", "答 1", "答 2"]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pd.MultiIndex.from_tuples([("q", "a"), ("q", "b")]),
+        pd.Index([0, 1]),
+        pd.CategoricalIndex(["q", "n"]),
+        pd.to_datetime(["2024-01-01", "2024-01-02"]),
+    ],
+    ids=["levels", "numbers", "categories", "days"],
+)
+def test_columns_of_any_kind_are_kept_beside_the_results(columns):
+    frame = pd.DataFrame([["x", 1], ["y", 2]], columns=columns)
+    back = export.frame(answers({"a": "x"}, {"a": "y"}), frame)
+    assert list(back.columns[:2]) == list(frame.columns)
+    assert list(back["text"]) == ["答 0", "答 1"]
+    assert str(back["prompt_tokens"].dtype) == "Int64"
+
+
+def test_a_result_column_takes_a_name_that_is_free():
+    frame = pd.DataFrame({"text": [1], "answer_text": [2], "answer_text_2": [3]})
+    back = export.frame(asked(frame), frame)
+    assert back.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
+        1,
+        2,
+        3,
+        "答 0",
+    ]
+
+
+def test_levels_of_columns_do_not_hide_a_result():
+    frame = pd.DataFrame([["x"]], columns=pd.MultiIndex.from_tuples([("text", "a")]))
+    assert list(export.frame(answers({"a": "x"}), frame)["answer_text"]) == ["答 0"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_file_has_every_column_of_rows_that_differ(tmp_path, name):
+    rows = answers({"q": "x"}, {"q": "y", "text": "mine", "late": 1}, "z")
+    path = export.save(iter(rows), tmp_path / name)
+    back = read_csv(path) if name.endswith("csv") else read_jsonl(path)
+    assert [row["answer_text"] for row in back] == ["答 0", "答 1", "答 2"]
+    assert (back[1]["text"], str(back[1]["late"]), back[2]["prompt"]) == ("mine", "1", "z")
+    assert back[0].get("text", "") == ""
+    assert sorted(file.name for file in tmp_path.iterdir()) == [name]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_no_column_of_the_user_is_overwritten_in_a_file(tmp_path, name):
+    path = export.save(answers({"text": "甲", "answer_text": "乙"}), tmp_path / name)
+    read = {"a.csv": read_csv, "a.jsonl": read_jsonl}.get(name)
+    row = read(path)[0] if read else pd.read_parquet(path).loc[0]
+    assert (row["text"], row["answer_text"], row["answer_text_2"]) == ("甲", "乙", "答 0")
+
+
+def test_what_is_no_number_is_null_in_json(tmp_path):
+    path = export.save(
+        answers({"q": "x", "n": math.nan, "more": [math.inf, {"a": math.nan}]}), tmp_path / "a.jsonl"
+    )
+    line = path.read_text(encoding="utf-8")
+    row = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (row["n"], row["more"]) == (None, [None, {"a": None}])
+
+
+def test_half_a_surrogate_pair_does_not_cost_the_file(tmp_path):
+    rows = answers({"q": "\ud83d"})
+    assert read_jsonl(export.save(rows, tmp_path / "a.jsonl"))[0]["q"] == "\ud83d"
+    assert read_csv(export.save(rows, tmp_path / "a.csv"))[0]["q"] == "\\ud83d"
+
+
+def test_no_rows_make_a_file_with_a_heading(tmp_path):
+    assert read_csv(export.save([], tmp_path / "a.csv")) == []
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8-sig").startswith("text,")
+
+
+@pytest.mark.parametrize("path", [5, None, b"a.csv"])
+def test_a_path_that_is_none_is_named(path):
+    with pytest.raises(InvalidArgumentError, match="out="):
+        export.checked(path)
+
+
+def test_a_series_keeps_its_index(sandbox):
+    series = pd.Series(["甲", "乙"], index=["x", "x"], name="q")
+    back = qfnb.batch(series, name="series").to_frame()
+    assert list(back.index) == ["x", "x"]
+    assert list(back["prompt"]) == ["甲", "乙"]
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pd.Series])
+def test_rows_changed_after_the_start_are_answered_as_they_were(kind, sandbox):
+    rows = kind({"q": ["丙", "甲", "乙"]}) if kind is pd.DataFrame else kind(["丙", "甲", "乙"])
+    batch = qfnb.batch(rows, "{q}" if kind is pd.DataFrame else None, name=f"changed-{kind.__name__}")
+    rows.iloc[:] = rows.iloc[[1, 2, 0]].to_numpy()
+    rows.index = [1, 2, 0]
+    back = batch.to_frame()
+    assert list(back.index) == [0, 1, 2]
+    assert list(back.iloc[:, 0]) == [
+        answer.input if kind is pd.Series else answer.input["q"] for answer in batch
+    ]
+    assert list(back.iloc[:, 0]) == ["丙", "甲", "乙"]

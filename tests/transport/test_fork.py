@@ -1,0 +1,57 @@
+"""A forked child asks on connections of its own, and the parent's go on working."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import multiprocessing, os, sys
+import qfnb
+
+def ask():
+    assert qfnb.ChatCompletion().do("hi").text
+    {end}
+
+qfnb.ChatCompletion().batch_do(["w"]).wait()
+for _ in range(2):
+    child = multiprocessing.get_context("fork").Process(target=ask)
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0, child.exitcode
+    assert qfnb.ChatCompletion().do("x").text
+print("both asked")
+"""
+
+
+def outcome(script: str) -> tuple[str, str]:
+    """Return what a process of its own said: a fork under pytest would copy all its threads."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    return ran.stdout.strip(), ran.stderr.strip()
+
+
+@pytest.mark.parametrize("end", ["pass", "import gc; gc.collect()"], ids=["at once", "after a collection"])
+def test_a_forked_child_asks_and_so_does_its_parent(sandbox, end):
+    assert outcome(SCRIPT.format(end=end)) == ("both asked", "")
+
+
+def test_a_child_that_ends_as_a_whole_program_takes_nothing_with_it(sandbox):
+    script = """
+import os, sys
+import qfnb
+
+qfnb.ChatCompletion().do("w")
+if not (child := os.fork()):
+    qfnb.ChatCompletion().do("hi")
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+assert qfnb.ChatCompletion().do("x").text
+print("both asked")
+"""
+    assert outcome(script) == ("both asked", "")

@@ -1,0 +1,86 @@
+"""No key is shown, not even one that a server says back."""
+
+import pytest
+from support.servers import http_answer
+
+import qfnb
+from qfnb import config, errors
+from qfnb.transport import redact
+
+SECRET = "my-own.KEY/with+odd=signs"
+
+
+def shown(error):
+    """Return all texts that an error holds."""
+    return f"{error} {error.args!r} {vars(error)!r}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"code": "invalid_api_key", "message": "key KEY is wrong"}}',
+        '{"error": {"code": "KEY", "message": "wrong"}, "id": "KEY"}',
+        '{"error": "KEY", "error_description": "KEY"}',
+        "<p>who is KEY?</p>",
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_key_that_the_server_echoes_is_not_in_the_error(scripted, body, stream):
+    server = scripted([http_answer(body.replace("KEY", SECRET).encode(), status="401 Unauthorized")])
+    chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
+    with pytest.raises(errors.QianfanError) as caught:
+        list(chat.do("x", stream=True)) if stream else chat.do("x")
+    assert SECRET in server.requests[0].decode()
+    assert SECRET not in shown(caught.value)
+    assert "***" in shown(caught.value)
+
+
+def test_nor_in_the_error_that_ends_a_stream(scripted):
+    event = f'data: {{"error": {{"code": "{SECRET}", "message": "{SECRET}"}}}}\n\n'.encode()
+    server = scripted([http_answer(event, kind="text/event-stream")])
+    chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
+    with pytest.raises(errors.APIError) as caught:
+        list(chat.do("x", stream=True))
+    assert SECRET not in shown(caught.value)
+
+
+def test_the_settings_key_is_known_too(scripted):
+    body = b'{"error_code": 110, "error_msg": "plainsettingskey is no token"}'
+    scripted([http_answer(body)])
+    config.get_config().api_key = "plainsettingskey"
+    with pytest.raises(errors.APIError) as caught:
+        qfnb.ChatCompletion(model="m").do("x")
+    assert "plainsettingskey" not in shown(caught.value)
+
+
+def test_a_quoted_key_is_known_too():
+    redact.remember(SECRET)
+    assert redact.redact("at /x?k=my-own.KEY%2Fwith%2Bodd%3Dsigns!") == "at /x?k=***!"
+
+
+def test_the_longest_key_goes_first():
+    redact.remember("abcdef-1")
+    redact.remember("abcdef-1-and-more")
+    assert redact.redact("abcdef-1-and-more abcdef-1") == "*** ***"
+
+
+def test_short_texts_are_no_secrets():
+    redact.remember("none")
+    assert redact.redact("none of it") == "none of it"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("key sk-proj_AB12-cdef3456 错误", "key sk-*** 错误"),
+        ("密钥sk-AB12cdef3456无效", "密钥sk-***无效"),
+        ("risk-management and a task-specific", "risk-management and a task-specific"),
+    ],
+)
+def test_keys_of_the_common_form_are_recognised(text, clean):
+    assert redact.redact(text) == clean
+
+
+def test_an_object_shows_no_key_that_it_was_made_with():
+    chat = qfnb.ChatCompletion(base_url="https://example.com/v1", api_key=SECRET, ak=SECRET, sk=SECRET)
+    assert SECRET not in repr(vars(chat))
