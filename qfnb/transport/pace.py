@@ -17,7 +17,7 @@ SLOWER, FASTER, CAREFUL, CALM = 0.8, 1.1, 1.02, 10.0
 how many seconds of calm it takes."""
 
 DOUBLE, SHORT_CALM, ENOUGH = 2.0, 3.0, 5
-"""What a calm time does far below the rate that was refused, and how many seconds and answers it takes there."""
+"""What a calm time does far below the rate that was refused, and how many seconds and answers it takes."""
 
 LEAST_REQUESTS, LEAST_TOKENS = 60.0, 5000.0
 """A minute; what was answered at a start is less than what is possible: no rate is derived from fewer."""
