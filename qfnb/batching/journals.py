@@ -27,7 +27,8 @@ def batches() -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     found = sorted(_folder().glob("*.db"), key=_changed, reverse=True)
-    return pd.DataFrame([_listed(path) for path in found], columns=list(_COLUMNS))
+    listed = pd.DataFrame([_listed(path) for path in found], columns=list(_COLUMNS))
+    return listed.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
 
 
 def forget(name: str) -> None:
