@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..resources.crew import checked_size
 from ..resources.outcome import TRANSIENT
@@ -24,6 +24,13 @@ from .work import Work
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Moment(NamedTuple):
+    """How many rows are finished, and whether that is all; when neither has changed there is nothing new."""
+
+    finished: int
+    over: bool
 
 
 class Batch(Work):
@@ -68,7 +75,7 @@ class Batch(Work):
             self._health, self._hopeless, self._lost = Health(), 0, {}
             self._page = FromJournal(self._journal)
             if self._input is not None and self._journal.fact("complete") != "1":
-                self._input.journal, self._input.abandoned = self._journal, False
+                self._input.journal = self._journal
                 self._page = Chain(self._page, self._input)
             self._begin(fresh=False)
 
@@ -109,44 +116,53 @@ class Batch(Work):
 
         Rows that failed come last, when they are not asked any more.
         """
-        place, seen = 0, set[int]()  # identical rows that share an answer may be read after it was given
-        while True:
-            over = self.progress.over
-            found = reading.completed(self.order.path, place)
-            for at, answer in found:
-                place = at
-                if answer.ok and answer.number not in seen:
-                    if self.order.plan.dedupe:
-                        seen.add(answer.number)
-                    yield answer
-            if not found:
-                if over:
-                    late = self.order.plan.dedupe
-                    for row in self._answers():
-                        if (row.error and row.error != reading.NOT_ASKED) or (
-                            late and row.ok and row.number not in seen
-                        ):
-                            yield row
-                    return
-                before = self.finished_count()
-                self._until(lambda: self.finished_count() != before or self.progress.over)  # noqa: B023
+        with self._interruptible():
+            yield from self._as_they_come()
 
     def __iter__(self) -> Iterator[Answer]:
-        """Iterate over the rows in input order, waiting for each."""
-        after = -1
-        while True:
-            over = self.progress.over
-            for answer in self._answers(after):
-                if not over and (answer.error == reading.NOT_ASKED or answer.error in TRANSIENT):
-                    break
-                after = answer.number
-                yield answer
-            else:
-                if over:
-                    return
-            before = self.finished_count()
-            self._until(lambda: self.finished_count() != before or self.progress.over)  # noqa: B023
+        """Iterate over the rows in input order, waiting for each; an interrupt meanwhile cancels the rest."""
+        with self._interruptible():
+            yield from self._in_order()
 
     def __len__(self) -> int:
         total = self.progress.total
         return reading.facts_of(self.order.path)[1].rows if total is None else total
+
+    def _moment(self) -> Moment:
+        """Return what there is to iterate over by now."""
+        now = self.progress
+        return Moment(now.finished, now.over)
+
+    def _in_order(self) -> Iterator[Answer]:
+        after = -1
+        while True:
+            before = self._moment()
+            for answer in self._answers(after):
+                if not before.over and (answer.error == reading.NOT_ASKED or answer.error in TRANSIENT):
+                    break
+                after = answer.number
+                yield answer
+            else:
+                if before.over:
+                    return
+            self._until(lambda: self._moment() != before)  # noqa: B023 - used at once
+
+    def _as_they_come(self) -> Iterator[Answer]:
+        place, given = 0, set[int]()
+        shared = self.order.plan.dedupe  # a row may be read after an identical one was answered
+        while True:
+            before = self._moment()
+            found = reading.completed(self.order.path, place)
+            for at, answer in found:
+                place = at
+                if answer.ok and answer.number not in given:
+                    given |= {answer.number} if shared else set()
+                    yield answer
+            if before.over and not found:
+                break
+            if not found:
+                self._until(lambda: self._moment() != before)  # noqa: B023 - used at once
+        for answer in self._answers():
+            late = shared and answer.ok and answer.number not in given
+            if late or not (answer.ok or answer.error == reading.NOT_ASKED):
+                yield answer

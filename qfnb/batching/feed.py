@@ -132,7 +132,7 @@ class FromInput:
         items: Iterator[Item],
         loaded: Callable[[int, int, int | None], None],
     ) -> None:
-        self.journal, self.abandoned = journal, False
+        self.journal, self._reader = journal, 0
         self._plan, self._items, self._loaded = plan, items, loaded
         self._number = 0
         self._unsaved: list[Entry] = []
@@ -141,17 +141,22 @@ class FromInput:
 
     def __call__(self) -> list[Pending]:
         """Return the next rows that have no answer yet; pages of answered rows are skipped."""
-        with self._turn:  # a page that nobody waited for may still be coming
+        with self._turn:  # a page that nobody waits for any more may still be coming
+            reader = self._reader
             while True:
                 entries = self._unsaved or self._read()
-                if self.abandoned:
-                    self._unsaved = entries
+                if reader != self._reader:
+                    self._unsaved = entries  # for whoever reads on
                     return []
                 rows = self._saved(entries)
                 if rows or (not entries and self._problem is None):
                     return rows
                 if not entries and self._problem is not None:
                     raise self._problem
+
+    def abandon(self) -> None:
+        """Leave the page that is being read to the next who asks for one."""
+        self._reader += 1
 
     def _read(self) -> list[Entry]:
         """Return the next page; what was read before an input broke off is part of it."""

@@ -153,7 +153,7 @@ class Work(Underway):
                 await self._crew.run()
         finally:
             if not await feed.close() and self._input is not None:
-                self._input.abandoned = True
+                self._input.abandon()
 
     async def _rounds(self) -> None:
         """Ask rows again that failed through no fault of theirs, as long as that helps."""

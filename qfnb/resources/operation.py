@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Blocking(Generic[P, T]):
+class Blocking(ABC, Generic[P, T]):
     """What every call here has: `call(...)` blocks, `await call.aio(...)` does not."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -34,8 +35,9 @@ class Blocking(Generic[P, T]):
         """Do it without blocking."""
         return await portal.hop(self._start(*args, **kwargs))
 
+    @abstractmethod
     def _start(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        raise NotImplementedError
+        """Return the work itself, for the I/O loop."""
 
 
 class Operation(Blocking[P, Response[R]]):

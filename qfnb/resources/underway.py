@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -61,12 +62,9 @@ class Underway(ABC):
 
     def wait(self) -> None:
         """Wait until every row has finished or the batch was stopped; an interrupt cancels the rest."""
-        try:
+        with self._interruptible():
             while not (self._running is None or self._running.done()):
                 concurrent.futures.wait([self._running], timeout=portal.SLICE)
-        except BaseException:
-            self._interrupted()
-            raise
         self._raise_if_broken()
 
     def cancel(self) -> None:
@@ -90,12 +88,9 @@ class Underway(ABC):
         return self._awaited().__await__()
 
     async def _awaited(self) -> Self:
-        try:
+        with self._interruptible():
             while not (self._running is None or self._running.done()):
                 await asyncio.sleep(0.02)
-        except asyncio.CancelledError:
-            self._interrupted()
-            raise
         self._raise_if_broken()
         return self
 
@@ -131,6 +126,15 @@ class Underway(ABC):
         """Change the progress; on the I/O loop only."""
         now = self._tally.progress
         self._tally.progress = replace(now, state=state or now.state, **facts)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Whoever waits here may be interrupted: by ■, Ctrl+C, or because a task was cancelled."""
+        try:
+            yield
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._interrupted()
+            raise
 
     def _interrupted(self) -> None:
         """Do what an interrupt of the wait means."""
@@ -193,13 +197,9 @@ class Underway(ABC):
             self._moved.notify_all()
 
     def _until(self, holds: Callable[[], bool]) -> None:
-        try:
-            with self._moved:
-                while not holds():
-                    self._moved.wait(timeout=portal.SLICE)
-        except BaseException:
-            self._interrupted()
-            raise
+        with self._interruptible(), self._moved:
+            while not holds():
+                self._moved.wait(timeout=portal.SLICE)
 
     def __repr__(self) -> str:
         now = self.progress

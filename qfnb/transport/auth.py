@@ -22,6 +22,7 @@ from ..wire import signature
 from ..wire.base import Plane
 from . import protocol
 from .platform import Platform
+from .redact import remember
 
 _MARGIN = 60.0
 """Seconds before its end at which a token counts as used up."""
@@ -123,6 +124,7 @@ class OAuth(TokenAuth):
 
     def _read(self, body: dict[str, Any]) -> _Token:
         token = wire.AccessToken.model_validate(body)
+        remember(token.access_token)
         return _Token(token.access_token, time.time() + token.expires_in - _MARGIN)
 
     def _apply(self, request: httpx.Request, token: str) -> None:
@@ -147,6 +149,7 @@ class BearerExchange(TokenAuth):
 
     def _read(self, body: dict[str, Any]) -> _Token:
         token = wire.Bearer.model_validate(body)
+        remember(token.token)
         return _Token(token.token, time.time() + self._lifetime - _MARGIN)
 
     def _apply(self, request: httpx.Request, token: str) -> None:

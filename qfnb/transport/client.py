@@ -103,7 +103,7 @@ class Client:
                         call.limiter.correct(call.estimate, used)
                     statistic = {"request_latency": time.perf_counter() - started}
                     yield Response(piece, endpoint.result, answer.status_code, answer.headers, statistic)
-            except (httpx.TransportError, TimeoutError, errors.RequestTimeoutError) as error:
+            except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 raise errors.StreamInterrupted(
                     f"{self._host(endpoint)} stopped in mid-answer: {_cause(error)}", events=events
                 ) from None
@@ -210,7 +210,7 @@ class Client:
         try:
             answer = await self._dispatch(request, call)
             taken = await take(answer)
-        except (errors.QianfanError, httpx.TransportError) as error:
+        except (errors.QianfanError, httpx.RequestError) as error:
             tell(False)
             typed = self._typed(error, request.url)
             if limiter is not None and isinstance(typed, errors.RateLimitError):
@@ -254,16 +254,18 @@ class Client:
         url = self.platform.url(endpoint.plane) if endpoint else self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")
 
-    def _typed(
-        self, error: errors.QianfanError | httpx.TransportError, url: httpx.URL
-    ) -> errors.QianfanError:
+    def _typed(self, error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:
         """Return our own error for the network library's; ours pass through, without the keys in them."""
         if isinstance(error, errors.QianfanError):
             return hide_in(error)
         host = url.netloc.decode("ascii")
         if isinstance(error, httpx.ReadTimeout):
             return errors.RequestTimeoutError(f"{host} did not answer in time")
-        sent = not isinstance(error, (httpx.ConnectError, httpx.ProxyError))
+        if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
+            return errors.UnexpectedContent(
+                f"{host} answers with what is no HTTP: {_cause(error)} (返回的不是合法的 HTTP 响应)"
+            )
+        sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
         return errors.ConnectionFailed(
             f"{host} cannot be reached: {_cause(error)}\n"
             "检查网络、代理和 base_url / check the network, the proxy and base_url",
@@ -294,4 +296,4 @@ def _timeouts(now: Settings) -> dict[str, float | None]:
 def _cause(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "nothing arrived in time"
-    return redact(str(error)) or type(error).__name__
+    return redact(" ".join(str(error).split())) or type(error).__name__

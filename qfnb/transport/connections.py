@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
 import httpx
 import yarl
-from httpx_aiohttp.transport import map_aiohttp_exceptions
 
 from .calls import Body
+
+_ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
+    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
+    (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
+    (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
+    (aiohttp.ClientHttpProxyError, httpx.ProxyError),
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ClientConnectionError, httpx.ReadError),
+    (aiohttp.ClientPayloadError, httpx.ReadError),
+    (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
+    (aiohttp.ClientError, httpx.RemoteProtocolError),
+)
+"""aiohttp's errors in httpx's words; the first that fits counts."""
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ClientError as error:
+        said = str(getattr(error, "message", "") or error)  # not the address, which may carry a token
+        raise next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(said) from None
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -24,7 +46,7 @@ class Connections(httpx.AsyncBaseTransport):
         """Send a request; the answer's content is still to be read."""
         content = request.stream.content if isinstance(request.stream, Body) else _content(request)
         times = request.extensions.get("timeout", {})
-        with map_aiohttp_exceptions():
+        with _translated():
             answer = await self._session.request(
                 request.method,
                 _address(str(request.url)),
@@ -58,12 +80,15 @@ class _Content(httpx.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with map_aiohttp_exceptions():
+        with _translated():
             async for part in self._answer.content.iter_any():
                 yield part
 
     async def aclose(self) -> None:
-        self._answer.release() if self._answer.content.at_eof() else self._answer.close()
+        if self._answer.content.at_eof():
+            self._answer.release()
+        else:
+            self._answer.close()
 
 
 @functools.lru_cache(maxsize=1024)

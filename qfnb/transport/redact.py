@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 E = TypeVar("E", bound=Exception)
 
-LEAST: Final = 6
-"""Characters of a secret that is hidden by value: shorter ones, like "none", are words of every text."""
+LEAST: Final = 8
+"""Characters of a secret that is hidden by value: shorter ones, like "ollama", are words."""
 
 _in_use: frozenset[str] = frozenset()
 _by_value: re.Pattern[str] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,3 +29,15 @@ def always(control: httpx.Client) -> Iterator[Callable[..., Any]]:
 
     yield add
     control.request("DELETE", "/_sandbox/faults").raise_for_status()
+
+
+@pytest.fixture
+def interrupt() -> Callable[[float], None]:
+    """Press Ctrl+C after some seconds, as the terminal and ■ do."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def later(after: float) -> None:
+        threading.Timer(after, signal.pthread_kill, (main, signal.SIGINT)).start()
+
+    return later

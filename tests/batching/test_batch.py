@@ -316,11 +316,10 @@ def test_it_can_be_awaited(sandbox):
     assert asyncio.run(act()) == 5
 
 
-def test_interrupting_the_wait_cancels(always, sandbox):
+def test_interrupting_the_wait_cancels(always, interrupt, sandbox):
     always("slow", seconds=0.05)
     batch = qfnb.batch(rows(500), name="interrupted")
-    timer = threading.Timer(0.3, lambda: __import__("_thread").interrupt_main())
-    timer.start()
+    interrupt(after=0.3)
     with pytest.raises(KeyboardInterrupt):
         batch.wait()
     batch.wait()
@@ -472,14 +471,12 @@ def test_a_pause_after_the_last_row_ends_the_batch(always, sandbox):
     assert (ended(batch).ok, batch.progress.state) == (4, "done")
 
 
-def test_an_interrupt_while_iterating_cancels(always, sandbox):
+def test_an_interrupt_while_iterating_cancels(always, interrupt, sandbox):
     always("slow", seconds=0.05)
     batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)
-    timer = threading.Timer(0.4, lambda: __import__("_thread").interrupt_main())
-    timer.start()
+    interrupt(after=0.4)
     with pytest.raises(KeyboardInterrupt):
-        for _ in batch:
-            pass
+        list(batch)
     batch.wait()
     assert batch.progress.state == "cancelled"
 

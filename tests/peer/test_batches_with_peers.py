@@ -2,14 +2,10 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 
 import openai
 import pytest
 
-from qfnb.cli import environment
 from qfnb.resources.storage import Storage
 
 pytestmark = pytest.mark.peer
@@ -94,25 +90,6 @@ def test_openai_reads_page_after_page(client):
     assert [file.id for file in client.files.list(purpose="evals", limit=1, order="asc")] == made
 
 
-def qianfan(code, sandbox, tmp_path):
-    names = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")}
-    env |= {
-        name: value for name, value in environment(sandbox).items() if name.endswith("_URL") or name in names
-    }
-    env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-2000:]
-    return [json.loads(row) for row in run.stdout.splitlines()]
-
-
 def script(sandbox, folder, count):
     rows = "".join(json.dumps({"id": str(i), "query": "你是谁"}) + "\n" for i in range(count))
     Storage.upload(f"bos:/sandbox/{folder}/in/a.jsonl", rows.encode())
@@ -120,8 +97,9 @@ def script(sandbox, folder, count):
     return QIANFAN.format(endpoint=endpoint, folder=folder)
 
 
-def test_qianfan_runs_a_task_whose_answers_are_in_storage(sandbox, tmp_path):
-    ((task, first_in_list),) = qianfan(script(sandbox, "peer", 5) + FINISH, sandbox, tmp_path)
+def test_qianfan_runs_a_task_whose_answers_are_in_storage(sdk, sandbox):
+    (printed,) = sdk(script(sandbox, "peer", 5) + FINISH)
+    task, first_in_list = json.loads(printed)
     assert (task["runStatus"], task["progress"], first_in_list) == ("Done", 5, True)
     (output,) = Storage.list(f"bos:/sandbox/peer/out/{task['outputDir']}/")
     rows = [json.loads(row) for row in Storage.read(output).splitlines()]
@@ -129,5 +107,5 @@ def test_qianfan_runs_a_task_whose_answers_are_in_storage(sandbox, tmp_path):
     assert all("不是文心一言" in row["output"]["result"] for row in rows)
 
 
-def test_qianfan_stops_a_task(sandbox, tmp_path):
-    assert qianfan(script(sandbox, "peer-stop", 3000) + STOP, sandbox, tmp_path) == [True, "Stopped"]
+def test_qianfan_stops_a_task(sdk, sandbox):
+    assert [json.loads(line) for line in sdk(script(sandbox, "peer-stop", 3000) + STOP)] == [True, "Stopped"]

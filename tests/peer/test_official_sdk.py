@@ -1,12 +1,6 @@
 """The official `qianfan` SDK uses the sandbox unchanged: v1 and v2, streaming and not, both kinds of key."""
 
-import os
-import subprocess
-import sys
-
 import pytest
-
-from qfnb.cli import environment
 
 pytestmark = pytest.mark.peer
 
@@ -24,24 +18,6 @@ print(*asyncio.run(later()), sep="\\n")
 """
 
 
-def run(code, sandbox, tmp_path, *names):
-    env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")}
-    env |= {
-        name: value for name, value in environment(sandbox).items() if name.endswith("_URL") or name in names
-    }
-    env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.splitlines()
-
-
 @pytest.mark.parametrize(
     ("version", "model", "keys"),
     [
@@ -52,27 +28,27 @@ def run(code, sandbox, tmp_path, *names):
     ],
     ids=["v1 AK/SK", "v1 IAM", "v2 IAM", "v2 API key"],
 )
-def test_it_chats(sandbox, tmp_path, version, model, keys):
-    answers = run(ASK.format(version=version, model=model), sandbox, tmp_path, *keys)
+def test_it_chats(sdk, version, model, keys):
+    answers = sdk(ASK.format(version=version, model=model), *keys)
     assert len(answers) == 4
     assert len(set(answers)) == 1
     assert "不是文心一言" in answers[0]
 
 
-def test_a_wrong_secret_is_refused(sandbox, tmp_path):
+def test_a_wrong_secret_is_refused(sdk):
     code = "import qianfan\ntry:\n    qianfan.ChatCompletion(secret_key='wrong').do(messages=[{'role': 'user', 'content': 'x'}])\nexcept Exception as e:\n    print(type(e).__name__)"
-    assert run(code, sandbox, tmp_path, "QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")[-1] in {
+    assert sdk(code, "QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")[-1] in {
         "RequestError",
         "APIError",
     }
 
 
-def test_it_draws(sandbox, tmp_path):
+def test_it_draws(sdk):
     code = "import qianfan\nr = qianfan.Text2Image().do(prompt='Rag doll cat', with_decode='base64')\nprint(r['body']['data'][0]['image'][:4])"
-    assert run(code, sandbox, tmp_path, "QIANFAN_AK", "QIANFAN_SK") == ["b'\\x89PNG'"]
+    assert sdk(code, "QIANFAN_AK", "QIANFAN_SK") == ["b'\\x89PNG'"]
 
 
-def test_it_sees_the_services(sandbox, tmp_path):
+def test_it_sees_the_services(sdk):
     code = "import qianfan\nfrom qianfan.resources import Service\nprint(len(Service.list()['result']['common']) > 10)"
     keys = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
-    assert run(code, sandbox, tmp_path, *keys)[-1] == "True"
+    assert sdk(code, *keys)[-1] == "True"

@@ -1,0 +1,42 @@
+"""The official `qianfan` SDK in a process of its own, pointed at the sandbox."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qfnb.cli import environment
+from qfnb.sandbox import Address
+
+IAM = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
+
+
+@pytest.fixture
+def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
+    """Run code that imports `qianfan`, with the named keys (the IAM pair by default); returns what it prints."""
+
+    def run(code: str, *keys: str, seconds: float = 60) -> list[str]:
+        given = {
+            name: value
+            for name, value in environment(sandbox).items()
+            if name.endswith("_URL") or name in (keys or IAM)
+        }
+        env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")} | given
+        env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout.splitlines()
+
+    return run

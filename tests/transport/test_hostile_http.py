@@ -1,0 +1,57 @@
+"""Answers that are no HTTP end in an error of our own, whole or streamed, and no key is in it."""
+
+import pytest
+from support.servers import http_answer
+
+import qfnb
+from qfnb import errors
+
+OK = b"HTTP/1.1 200 OK\r\n"
+SECRET = "a-key-of-my-own-0123456789"
+
+NO_HTTP = [
+    pytest.param(b"HTTP/1.1 garbage\r\n\r\n", id="status line"),
+    pytest.param(b"\x00\x01\x02\r\n\r\n", id="binary"),
+    pytest.param(OK + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc", id="gzip"),
+    pytest.param(OK + b"transfer-encoding: chunked\r\n\r\nZZ\r\n", id="chunk"),
+    pytest.param(OK + b"x: " + b"a" * 100_000 + b"\r\n\r\n", id="header"),
+]
+CUT = [
+    pytest.param(OK + b"content-length: 100\r\n\r\nabc", id="short"),
+    pytest.param(b"", id="nothing"),
+]
+
+
+def asked(scripted, answer, *, stream=False):
+    """Return the error of a question that is answered so."""
+    server = scripted([answer])
+    chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
+    with pytest.raises(errors.QianfanError) as caught:
+        list(chat.do("x", stream=True, retry_count=1)) if stream else chat.do("x", retry_count=1)
+    assert SECRET not in f"{caught.value} {caught.value.args!r}"
+    return caught.value
+
+
+@pytest.mark.parametrize("answer", NO_HTTP)
+def test_what_is_no_http_is_named_so(scripted, answer):
+    assert "what is no HTTP" in str(asked(scripted, answer))
+
+
+@pytest.mark.parametrize("answer", CUT)
+def test_a_connection_that_breaks_off_is_named_so(scripted, answer):
+    assert isinstance(asked(scripted, answer), errors.ConnectionFailed)
+
+
+@pytest.mark.parametrize("answer", NO_HTTP + CUT)
+def test_a_stream_of_it_ends_in_an_error_too(scripted, answer):
+    asked(scripted, answer, stream=True)
+
+
+def test_a_token_in_the_address_is_not_told(scripted):
+    token = b'{"access_token": "24.token-of-oauth.2592000", "expires_in": 2592000}'
+    server = scripted([http_answer(token)], [b"HTTP/1.1 garbage\r\n\r\n"])
+    chat = qfnb.ChatCompletion(version="1", ak="ak-of-mine-0123", sk="sk-of-mine-0123", model="ERNIE-Lite-8K")
+    with pytest.raises(errors.QianfanError) as caught:
+        chat.do("x", retry_count=1)
+    assert b"24.token-of-oauth.2592000" in server.requests[-1]
+    assert "token-of-oauth" not in f"{caught.value} {caught.value.args!r} {vars(caught.value)!r}"
