@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 import logging
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ..wire.base import ENDPOINTS, Endpoint, Plane, Record
+from ..wire.base import ENDPOINTS, Endpoint, Plane
 from ..wire.chat import CHAT_V1, CHAT_V2
 from . import (  # noqa: F401 - they register handlers
     auth,
@@ -34,7 +33,7 @@ from . import (  # noqa: F401 - they register handlers
     texts,
 )
 from .guard import Guard
-from .routing import HANDLERS, MARK, Call, Refusal, Stream, received, refuse
+from .routing import HANDLERS, MARK, Call, Refusal, Stream, envelope, received, refuse
 from .trouble import Fault
 from .world import World
 
@@ -65,7 +64,7 @@ def _route(world: World, path: str, method: str, actions: Mapping[str | None, En
         action = request.query_params.get("Action")
         endpoint = actions.get(action)
         if endpoint is None:
-            raised = refuse("console", 0, f"unknown Action {action!r}", action=True)
+            raised = refuse("console", 0, f"unknown Action {action!r}", shape="action")
             return JSONResponse(raised.body, raised.status, MARK)
         world.touch(endpoint.name)
         try:
@@ -108,21 +107,8 @@ async def _serve(world: World, endpoint: Endpoint[Any, Any], request: Request) -
     headers = {"x-baidu-request-id": call.id}
     if endpoint.plane in {"v1", "v2"}:
         headers |= world.quota.headers()
-    answer = _json(_envelope(endpoint, result), headers=headers)
+    answer = _json(envelope(endpoint, result), headers=headers)
     return _broken(answer) if fault is not None and fault.fault in {"reset", "cut"} else answer
-
-
-def _envelope(endpoint: Endpoint[Any, Any], result: Any) -> Any:
-    value = [_plain(item) for item in result] if isinstance(result, list) else _plain(result)
-    if endpoint.plane != "console":
-        return value
-    if endpoint.action:
-        return {"requestId": str(uuid.uuid4()), "result": value}
-    return {"log_id": str(uuid.uuid4().int % 10**10), "result": value, "status": 200, "success": True}
-
-
-def _plain(value: Any) -> Any:
-    return value.to_wire() if isinstance(value, Record) else value
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -16,6 +16,9 @@ from .trouble import Fault
 if TYPE_CHECKING:
     from .world import World
 
+FASTEST = 1e6
+"""Seconds in a second."""
+
 Act = Callable[["World", dict[str, Any]], dict[str, Any]]
 
 
@@ -29,7 +32,10 @@ def _guarded(world: World, act: Act) -> Callable[[Request], Any]:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not secrets.compare_digest(given.encode(), world.address.control_token.encode()):
             return JSONResponse({"error": "the control token is wrong"}, 401)
-        return JSONResponse(act(world, json.loads(await request.body() or b"{}")))
+        try:
+            return JSONResponse(act(world, json.loads(await request.body() or b"{}")))
+        except (ValueError, TypeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
 
     return answer
 
@@ -74,6 +80,20 @@ def _register(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {"on": world.register.on}
 
 
+def _clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Tell the time; with {"speed"} or {"advance"} change how it goes."""
+    speed, advance = body.get("speed"), body.get("advance", 0)
+    numbers = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
+    if not numbers or (speed is not None and speed > FASTEST):
+        raise ValueError(f"speed is 0 to {FASTEST:g} seconds a second, advance is seconds; given: {body}")
+    return world.clock.set(speed, advance)
+
+
+def _durations(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Tell how many seconds each stage of an object's life takes; with {stage: seconds} change them."""
+    return dict(world.lifecycle.set(body))
+
+
 def _report(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return dict(world.register.report())
 
@@ -84,6 +104,8 @@ _ACTS: tuple[tuple[str, str, Act], ...] = (
     ("faults", "POST", _add_fault),
     ("faults", "DELETE", _clear_faults),
     ("limits", "POST", _limit),
+    ("clock", "POST", _clock),
+    ("durations", "POST", _durations),
     ("register", "POST", _register),
     ("register", "GET", _report),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from ..wire import data as wire
@@ -13,8 +12,6 @@ from .store import Document, random_id
 
 if TYPE_CHECKING:
     from .world import World
-
-RELEASE_SECONDS = 0.3
 
 
 @emulates(wire.CREATE)
@@ -68,7 +65,7 @@ def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
         "versionId": 1,
         "importStatus": dataset["import_status"],
         "importErrorInfo": dataset["problem"],
-        "releaseStatus": _release_status(dataset),
+        "releaseStatus": _release_status(call.world, dataset),
         "entityCount": len(dataset["rows"]),
         "projectType": wire.CONVERSATION_PROJECT,
         "templateType": wire.CONVERSATION_TEMPLATE,
@@ -82,14 +79,14 @@ def release(call: Call, body: wire.DatasetRef) -> bool:
     dataset = _dataset(call, body.dataset_id)
     if dataset["import_status"] != wire.FINISHED or not dataset["rows"]:
         raise refuse_call(call, f"dataset {dataset['id']} has no rows to release")
-    call.world.store.update(dataset["id"], released=dataset["released"] or time.time())
+    if dataset["released"] is None:
+        released = call.world.lifecycle.plan((wire.RUNNING, "release"), then=wire.FINISHED)
+        call.world.store.update(dataset["id"], released=released)
     return True
 
 
-def _release_status(dataset: Document) -> int:
-    if dataset["released"] is None:
-        return wire.INITIALISED
-    return wire.FINISHED if time.time() - dataset["released"] >= RELEASE_SECONDS else wire.RUNNING
+def _release_status(world: World, dataset: Document) -> int:
+    return int(world.lifecycle.state(dataset["released"])) if dataset["released"] else wire.INITIALISED
 
 
 def _dataset(call: Call, key: int | str) -> Document:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ..wire import model as wire
 from .routing import Call, emulates, refuse_call
 from .store import random_id
 from .workshop import DONE, STOPPED
-
-CREATING_SECONDS = 0.3
 
 
 @emulates(wire.PUBLISH)
@@ -27,7 +24,12 @@ def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
     model = known or store.add("model", random_id("am-"), name=name)
     earlier = [row for row in store.all("version") if row["model"] == model["id"]]
     version = store.add(
-        "version", random_id("amv-"), model=model["id"], task=task["id"], version=str(len(earlier) + 1)
+        "version",
+        random_id("amv-"),
+        model=model["id"],
+        task=task["id"],
+        version=str(len(earlier) + 1),
+        plan=call.world.lifecycle.plan((wire.CREATING, "publish"), then=wire.READY),
     )
     return {
         "modelId": model["number"],
@@ -61,7 +63,7 @@ def detail(call: Call, body: wire.VersionRef) -> dict[str, Any]:
         "modelVersionId": version["number"],
         "modelVersionIdStr": version["id"],
         "version": version["version"],
-        "state": wire.READY if time.time() - version["created"] >= CREATING_SECONDS else wire.CREATING,
+        "state": call.world.lifecycle.state(version["plan"]),
         "trainType": job.get("model"),
         "ioMode": "chat",
         "sourceType": "Train",

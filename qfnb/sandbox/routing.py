@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..wire.base import Endpoint, Plane, Record
+from ..wire.base import Endpoint, Plane, Record, Shape
 from .store import random_id
 
 if TYPE_CHECKING:
@@ -68,10 +68,7 @@ def received(call: Call, content: bytes) -> Record:
     try:
         value = json.loads(content or b"{}")
     except (ValueError, RecursionError):
-        action = bool(call.endpoint.action)
-        raise refuse(
-            call.endpoint.plane, 336002, "Invalid JSON", word="malformed_json", action=action
-        ) from None
+        raise refuse_call(call, "Invalid JSON", word="malformed_json", code=336002) from None
     return record_of(call, value)
 
 
@@ -107,27 +104,49 @@ def refuse(
     word: str = "invalid_argument",
     status: int = 400,
     kind: str = "invalid_request_error",
-    action: bool = False,
+    shape: Shape = "code",
 ) -> Refusal:
     """Return the refusal in a plane's shape: numbers in HTTP 200 on v1, words in 4xx on v2 and actions."""
     if plane == "v2":
         error = {"code": word, "message": message, "type": kind}
         return Refusal(status, {"error": error, "id": random_id("as-", 10)})
-    if plane == "console" and action:
+    if plane == "console" and shape == "action":
         text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
         return Refusal(status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text})
-    name = "log_id" if plane == "console" else "id"
-    value = str(uuid.uuid4().int % 10**10) if plane == "console" else random_id("as-", 10)
+    if plane == "console" and shape == "status":
+        said = {"status": status, "success": False, "code": str(code), "message": message}
+        return Refusal(200, {"log_id": _log_id(), **said})
+    name, value = ("log_id", _log_id()) if plane == "console" else ("id", random_id("as-", 10))
     return Refusal(200, {"error_code": code, "error_msg": message, name: value})
 
 
-def refuse_call(call: Call, message: str, **details: Any) -> Refusal:
+def refuse_call(call: Call, message: str, *, code: int | None = None, **details: Any) -> Refusal:
     """Return a refusal of this call for a wrong argument."""
-    code = 500001 if call.endpoint.plane == "console" else 336003
-    return refuse(call.endpoint.plane, code, message, action=bool(call.endpoint.action), **details)
+    if code is None:
+        code = 500001 if call.endpoint.plane == "console" else 336003
+    return refuse(call.endpoint.plane, code, message, shape=call.endpoint.shape, **details)
+
+
+def envelope(endpoint: Endpoint[Any, Any], result: Any) -> Any:
+    """Return what is sent for a result: as it is on the inference planes, wrapped on the management plane."""
+    value = [_plain(item) for item in result] if isinstance(result, list) else _plain(result)
+    if endpoint.plane != "console":
+        return value
+    if endpoint.shape == "action":
+        return {"requestId": str(uuid.uuid4()), "result": value}
+    found = {"log_id": _log_id(), "result": value}
+    return found | {"status": 200, "success": True} if endpoint.shape == "status" else found
 
 
 def gateway(code: str, message: str) -> Refusal:
     """Return the gateway's refusal of a signature."""
     headers = {"X-Bce-Error-Code": code, "X-Bce-Error-Message": message}
     return Refusal(403, {"code": code, "message": message, "requestId": str(uuid.uuid4())}, headers)
+
+
+def _plain(value: Any) -> Any:
+    return value.to_wire() if isinstance(value, Record) else value
+
+
+def _log_id() -> str:
+    return str(uuid.uuid4().int % 10**10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +10,7 @@ from ..wire import catalog
 from ..wire import service as wire
 from ..wire.chat import V1_PREFIX
 from .routing import Call, emulates, refuse_call
-from .store import Document, random_id
-
-NEW_SECONDS, DEPLOYING_SECONDS = 0.2, 0.6
-"""Seconds after which a new service is deploying, and serving."""
+from .store import random_id
 
 
 @emulates(wire.CREATE)
@@ -35,6 +31,7 @@ def create(call: Call, body: wire.CreateService) -> dict[str, Any]:
         task=version["task"],
         endpoint=f"{random_id('', 8)}_{body.url_suffix}",
         resource=body.resource_config.to_wire(),
+        plan=call.world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), then=wire.SERVING),
     )
     return {"serviceId": service["id"], "instanceId": random_id("", 32)}
 
@@ -52,7 +49,7 @@ def describe(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
         "name": service["name"],
         "url": f"{call.world.address.url}{V1_PREFIX}/chat/{service['endpoint']}",
         "serviceType": "chat",
-        "runStatus": _status(service),
+        "runStatus": call.world.lifecycle.state(service["plan"]),
         "chargeStatus": "Free",
         "resourceConfig": service["resource"],
         "createTime": datetime.fromtimestamp(service["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -81,10 +78,3 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
 
 def _row(name: str, url: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": name, "url": url, "apiType": "chat", "chargeStatus": "FREE", "versionList": versions}
-
-
-def _status(service: Document) -> str:
-    age = time.time() - service["created"]
-    if age < NEW_SECONDS:
-        return wire.NEW
-    return wire.DEPLOYING if age < DEPLOYING_SECONDS else wire.SERVING

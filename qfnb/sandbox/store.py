@@ -9,11 +9,11 @@ import sqlite3
 import string
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 _TABLES = """
 create table if not exists document(
     number integer primary key autoincrement,
@@ -35,10 +35,15 @@ def random_id(prefix: str, length: int = 12) -> str:
 
 
 class Store:
-    """Documents by kind and id; every document also has a number, the platform's integer id."""
+    """Documents by kind and id; every document also has a number, the platform's integer id.
+
+    Attributes:
+        now: the clock that documents are dated by.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock = folder, threading.Lock()
+        self.now: Callable[[], float] = time.time
         self._database = _open(folder / "state.db")
 
     def close(self) -> None:
@@ -48,7 +53,7 @@ class Store:
 
     def add(self, kind: str, id_: str, **body: Any) -> Document:
         """Add a document and return it with its id and number."""
-        stored = json.dumps(body | {"created": time.time()}, ensure_ascii=False)
+        stored = json.dumps(body | {"created": self.now()}, ensure_ascii=False)
         with self._lock:
             cursor = self._database.execute(
                 "insert into document(kind, id, body) values (?, ?, ?)", (kind, id_, stored)
@@ -71,6 +76,16 @@ class Store:
             row = self._database.execute("select body from document where id = ?", (id_,)).fetchone()
             body = json.dumps(json.loads(row[0]) | changes, ensure_ascii=False)
             self._database.execute("update document set body = ? where id = ?", (body, id_))
+
+    def remove(self, kind: str, id_: str) -> None:
+        """Remove a document; its number is not given out again."""
+        with self._lock:
+            self._database.execute("delete from document where kind = ? and id = ?", (kind, id_))
+
+    def drop_points(self, task: str) -> None:
+        """Forget a run's loss curve."""
+        with self._lock:
+            self._database.execute("delete from point where task = ?", (task,))
 
     def add_point(self, task: str, body: Document) -> None:
         """Add a point, which has a "step", to a run's loss curve."""

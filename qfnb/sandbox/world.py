@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backlog import Backlog
+from .clock import Clock
+from .lifecycle import Lifecycle
 from .process import Address
 from .store import Store
 from .trouble import Quota, Register, Trouble
@@ -30,6 +32,9 @@ class World:
     def __init__(self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic) -> None:
         self.address = address
         self.store = Store(folder)
+        self.clock = Clock(self.store)
+        self.store.now = self.clock.now
+        self.lifecycle = Lifecycle(self.store, self.clock)
         self.workshop = Workshop(self.store)
         self.trouble, self.quota, self.register = Trouble(), Quota(clock), Register()
         self.stop: Callable[[], None] = lambda: None

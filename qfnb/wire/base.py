@@ -5,6 +5,7 @@ The client, the sandbox and the completeness tests all read the same rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -41,6 +42,33 @@ class Nothing(ConsoleRecord):
     """An empty body."""
 
 
+class Paged(ConsoleRecord):
+    """Which page of a v2 list: what follows the id `marker`, or with `page_reverse` what precedes it."""
+
+    marker: str | None = None
+    max_keys: int | None = None
+    page_reverse: bool | None = None
+
+
+class PageInfo(ConsoleRecord):
+    """Where a page ends: `next_marker` asks for the next one, as long as `is_truncated`."""
+
+    marker: str | None = None
+    max_keys: int | None = None
+    is_truncated: bool = False
+    next_marker: str | None = None
+
+
+Shape = Literal["code", "status", "action"]
+"""How the management plane wraps its answers.
+
+code: v1 finetuning, models, services: {"log_id", "result"}, errors {"error_code", "error_msg"} in HTTP 200.
+status: v1 datasets and prompts: "status" and "success" too, errors {"code", "message"} in HTTP 200.
+action: v2: {"requestId", "result"}, errors {"code", "message"} in HTTP 4xx.
+"""
+
+_WITH_STATUS = re.compile(r"/wenxinworkshop/(dataset|etl|enhance|entity|prompt)/")
+
 BodyT = TypeVar("BodyT", bound=Record)
 ResultT = TypeVar("ResultT")
 
@@ -70,6 +98,13 @@ class Endpoint(Generic[BodyT, ResultT]):
     action: str | None = field(default=None, kw_only=True)
     repeatable: bool = field(default=True, kw_only=True)
     headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+
+    @property
+    def shape(self) -> Shape:
+        """How an answer is wrapped, on the management plane."""
+        if self.action:
+            return "action"
+        return "status" if _WITH_STATUS.match(self.path) else "code"
 
     def __post_init__(self) -> None:
         assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"

@@ -1,0 +1,81 @@
+"""How long the states of an object last: a plan is written down when it begins, and read by the clock.
+
+A plan is a list of [state, until]; the last state has no end. It is JSON, and lives in the object's document,
+so a change of the durations concerns what begins afterwards, and a server that was started again goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .clock import Clock
+from .store import Store
+
+ID = "durations"
+
+SECONDS = {
+    "queue": 0.1,
+    "import": 0.2,
+    "release": 0.3,
+    "export": 0.2,
+    "clean": 0.3,
+    "publish": 0.3,
+    "compress": 0.5,
+    "new": 0.2,
+    "deploy": 0.4,
+    "evaluate": 0.3,
+    "stop": 0.2,
+}
+"""How long each stage takes, in seconds; the platform needs minutes, and so does the sandbox when told to."""
+
+Plan = list[list[Any]]
+
+
+class Lifecycle:
+    """Makes plans of states, and tells where they are."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._changed: dict[str, float] = (store.get("setting", ID) or store.add("setting", ID, seconds={}))[
+            "seconds"
+        ]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each stage takes."""
+        return SECONDS | self._changed
+
+    def set(self, changes: Mapping[str, float]) -> dict[str, float]:
+        """Change how long stages take from now on; return all.
+
+        Raises:
+            ValueError: there is no such stage, or the time is negative.
+        """
+        for stage, seconds in changes.items():
+            if stage not in SECONDS or not (isinstance(seconds, (int, float)) and seconds >= 0):
+                raise ValueError(f"{stage}={seconds!r}: the stages are {', '.join(SECONDS)}, in seconds")
+        self._changed |= changes
+        self._store.update(ID, seconds=self._changed)
+        return self.seconds
+
+    def plan(self, *stages: tuple[Any, str], then: Any) -> Plan:
+        """Return a plan: each state for as long as its stage takes, and then the last state.
+
+        `plan(("New", "new"), ("Deploying", "deploy"), then="Serving")`
+        """
+        moment, made = self._clock.now(), []
+        for state, stage in stages:
+            moment += self.seconds[stage]
+            made.append([state, moment])
+        return [*made, [then, None]]
+
+    def state(self, plan: Plan) -> Any:
+        """Return the state by now."""
+        now = self._clock.now()
+        return next(state for state, until in plan if until is None or now < until)
+
+    def since(self, plan: Plan) -> float | None:
+        """Return when the last state began, None when it has not."""
+        begun: float = plan[-2][1] if len(plan) > 1 else 0.0
+        return begun if self._clock.now() >= begun else None
