@@ -23,10 +23,11 @@ from .plan import repeated
 from .reading import Counts, JournalError
 from .source import Item
 
-_FILL = (
-    f"insert or replace into answer(place, key, run, {', '.join(COLUMNS)}) "  # noqa: S608 - our own names
-    f"values (?, ?, ?{', ?' * len(COLUMNS)})"
-)
+_FILL = f"insert or replace into answer(place, key, run, {', '.join(COLUMNS)}) values "  # noqa: S608 - our own
+_ROW = f"(?, ?, ?{', ?' * len(COLUMNS)})"
+AT_ONCE = (64, 16, 4, 1)
+"""Answers that one statement writes: few sizes, so that the statements stay prepared."""
+
 _facts = operator.attrgetter(*COLUMNS)
 _MISSING = """
 from row left join answer using(key)
@@ -145,7 +146,7 @@ class Journal:
                 (entry.number, key, asked, _json(entry.item)),
             )
             if entry.problem is not None:
-                self._keep(key, entry.problem)
+                self._keep([(key, entry.problem)])
             elif asked and not self._has(key):
                 missing.append(Pending(entry.number, key, entry.item))
         return missing
@@ -225,9 +226,20 @@ class Journal:
         Raises:
             JournalError: it could not be written.
         """
+        self.keep_all([(key, outcome)])
+
+    def keep_all(self, rows: Sequence[tuple[bytes, Outcome]]) -> None:
+        """Write what became of some rows; they are all safe when this returns.
+
+        Raises:
+            JournalError: they could not be written.
+        """
         with self._mutex:
             try:
-                self._keep(key, outcome)  # a statement alone is a transaction
+                for size in AT_ONCE:
+                    while len(rows) >= size:
+                        self._keep(rows[:size])  # a statement alone is a transaction
+                        rows = rows[size:]
             except sqlite3.Error as error:
                 raise JournalError(reading.explain(error, self.path)) from None
 
@@ -245,9 +257,12 @@ class Journal:
         with self._mutex:
             return reading.counts(self._database)
 
-    def _keep(self, key: bytes, outcome: Outcome) -> None:
-        self._place += 1
-        self._database.execute(_FILL, (self._place, key, self.run, *_facts(outcome)))
+    def _keep(self, rows: Sequence[tuple[bytes, Outcome]]) -> None:
+        values: list[Any] = []
+        for key, outcome in rows:
+            self._place += 1
+            values += (self._place, key, self.run, *_facts(outcome))
+        self._database.execute(_FILL + ", ".join([_ROW] * len(rows)), values)
 
     def _set(self, name: str, value: object) -> None:
         self._database.execute("insert or replace into fact values (?, ?)", (name, str(value)))

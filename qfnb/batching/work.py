@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..errors import QianfanError
+from ..resources.asking import PATIENCE
 from ..resources.crew import Crew
 from ..resources.outcome import Outcome, first_line
 from ..resources.tally import Failure
 from ..resources.underway import Underway
 from ..transport import clock
+from ..transport.calls import Limits
 from . import export, reading
 from .budget import Budget
 from .feed import Feed, FromInput, FromJournal, Page, in_thread
 from .health import Health
 from .journal import Journal, Pending
+from .memory import many_in_flight
 from .offline import Host, Offline, open_via
 from .order import Order
 from .reach import Reach
 from .reading import Answer, JournalError
 from .services import Via
+from .writer import Kept, Writer
 
 ROUNDS: Final = 8
 """How often rows that failed through no fault of theirs are asked again."""
@@ -31,7 +35,7 @@ ROUNDS: Final = 8
 IN_VAIN: Final = 3
 """So many rounds without one more answer are the last."""
 
-PATIENCE: Final = 600.0
+OUTAGE: Final = 600.0
 """Seconds that an outage is waited for."""
 
 SYNC_EVERY: Final = 1.0
@@ -44,12 +48,15 @@ class Work(Underway):
     def __init__(self, order: Order, journal: Journal) -> None:
         super().__init__(order.progress())
         self.order, self._journal = order, journal
+        limits = Limits(order.request_timeout, order.retry_count, PATIENCE)
+        self._ask = order.asking.asks(order.plan.model, order.plan.endpoint, limits, **order.plan.options)
         self._wanted, self._health = order.workers, Health(order.canary)
         self._reach = Reach(order.asking, order.plan)
         self._budget = Budget(order.budget, order.preflight, self._tally)
         self._lost: dict[int, Outcome] = {}
         self._sent, self._decided = 0, asyncio.Event()
         self._feed: Feed | None = None
+        self._writer: Writer | None = None
         self._input = (
             FromInput(journal, order.plan, order.streamed, self._loaded)
             if order.streamed is not None
@@ -145,13 +152,16 @@ class Work(Underway):
     async def _pass(self, page: Page, size: int) -> None:
         """Ask the rows of all pages."""
         feed = self._feed = Feed(page, self._broken)
+        writer = self._writer = Writer(self._journal, self._kept)
         self._crew = Crew(lambda: self._next(feed), self._work, size)
         if self._paused:
             self._crew.pause()
         try:
             if not self._ending:
-                await self._crew.run()
+                with many_in_flight():
+                    await self._crew.run()
         finally:
+            await writer.close()
             if not await feed.close() and self._input is not None:
                 self._input.abandon()
 
@@ -190,33 +200,32 @@ class Work(Underway):
     async def _work(self, row: Pending) -> None:
         order, error = self.order, None
         try:
-            ask = order.asking.ask(
-                order.plan.conversation(row.item),
-                order.plan.model,
-                order.plan.endpoint,
-                request_timeout=order.request_timeout,
-                retry_count=order.retry_count,
-                **order.plan.options,
-            ).patiently()
+            ask = self._ask(order.plan.conversation(row.item))
             reply = await order.asking.whole(ask, await self._reach.client(ask))
         except Exception as caught:  # noqa: BLE001 - it is written down in its place
             error, outcome = caught, Outcome.failed(caught)
         else:
             outcome = Outcome.of(reply)
-        self._keep(row, outcome)
+        assert self._writer is not None
+        await self._writer.keep(row, outcome)
         self._judge(error)
 
     def _keep(self, row: Pending, outcome: Outcome) -> None:
-        """Write down what became of a row, then count it.
-
-        One row at a time and at once: rows that waited for each other would also be sent together.
-        """
+        """Write down what became of a row, then count it."""
         try:
             self._journal.keep(row.key, outcome)
         except JournalError as error:
-            self._lost[row.number] = outcome
+            self._kept([(row, outcome)], error)
+        else:
+            self._kept([(row, outcome)], None)
+
+    def _kept(self, rows: Sequence[Kept], error: JournalError | None) -> None:
+        """Count rows that were written down, or could not be."""
+        if error is not None:
+            self._lost |= {row.number: outcome for row, outcome in rows}
             self._end("stopped", first_line(error))
-        self._count(row, outcome)
+        for row, outcome in rows:
+            self._count(row, outcome)
         self._tell()
         if self._paused and self._feed is not None and self._feed.drained:
             self._proceed()  # there is nothing left that could wait
@@ -246,8 +255,8 @@ class Work(Underway):
         """Let one row try now and then until the platform answers again."""
         began, pause, crew = clock.now(), 5.0, self._crew
         while self._health.down and crew is self._crew and crew is not None and not crew.stopping:
-            if clock.now() - began > PATIENCE:
-                self._end("stopped", f"平台持续不可用 / no good answer for {PATIENCE:g} s: {said}")
+            if clock.now() - began > OUTAGE:
+                self._end("stopped", f"平台持续不可用 / no good answer for {OUTAGE:g} s: {said}")
                 return
             crew.pause()
             self._note("waiting", reason=f"平台暂时不可用，稍后再试 / waiting for the platform: {said}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Unpack, overload
@@ -225,9 +225,20 @@ class ChatCompletion(Asking[ChatResponse]):
         **options_: Any,
     ) -> Ask[ChatResponse]:
         """Return the checked call for one conversation, which comes as a whole."""
+        limits = Limits(request_timeout, retry_count)
+        return self.asks(model, endpoint, limits, **options_)(item)
+
+    def asks(
+        self,
+        model: str | None = None,
+        endpoint: str | None = None,
+        limits: Limits | None = None,
+        **options_: Any,
+    ) -> Callable[[Conversation], Ask[ChatResponse]]:
+        """Return what makes the checked call of each conversation; the options are checked once."""
         refuse_stream(options_)
         options_.pop("stream", None)
-        return self._ask(item, model, endpoint, Limits(request_timeout, retry_count), options_, stream=False)
+        return self._asks(model, endpoint, limits or Limits(), options_, stream=False)
 
     def _ask(
         self,
@@ -239,14 +250,30 @@ class ChatCompletion(Asking[ChatResponse]):
         *,
         stream: bool,
     ) -> Ask[ChatResponse]:
-        _refuse_others(messages)
+        return self._asks(model, endpoint, limits, given, stream=stream)(messages)
+
+    def _asks(
+        self,
+        model: str | None,
+        endpoint: str | None,
+        limits: Limits,
+        given: Mapping[str, Any],
+        *,
+        stream: bool,
+    ) -> Callable[[Conversation], Ask[ChatResponse]]:
         model, endpoint = self.named(model, endpoint)
-        talk = _Conversation(checked(messages), model, endpoint, options.check(given), stream)
-        return Ask(
-            lambda platform: talk.route(self._version(platform, endpoint), aliases=not platform.openai),
-            partial(made, ChatResponse),
-            limits,
-        )
+        options_, reply = options.check(given), partial(made, ChatResponse)
+
+        def ask(messages: Conversation) -> Ask[ChatResponse]:
+            _refuse_others(messages)
+            talk = _Conversation(checked(messages), model, endpoint, options_, stream)
+            return Ask(
+                lambda platform: talk.route(self._version(platform, endpoint), aliases=not platform.openai),
+                reply,
+                limits,
+            )
+
+        return ask
 
 
 def _refuse_others(messages: object) -> None:

@@ -28,41 +28,51 @@ _MARGIN = 60.0
 """Seconds before its end at which a token counts as used up."""
 
 
-class KeyAuth(httpx.Auth):
+class Ready(httpx.Auth, ABC):
+    """Authentication that needs no answer first."""
+
+    @abstractmethod
+    def apply(self, request: httpx.Request) -> None:
+        """Add what opens the door to one request."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add it to one request."""
+        self.apply(request)
+        yield request
+
+
+class KeyAuth(Ready):
     """Send an API key as it is."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def apply(self, request: httpx.Request) -> None:
         """Add the key to one request."""
         set_bearer(request, self._platform, self._platform.credentials.get("api_key"))
-        yield request
 
 
-class IamAuth(httpx.Auth):
+class IamAuth(Ready):
     """Sign each request with the IAM pair (`bce-auth-v1`)."""
 
     def __init__(self, platform: Platform, expires: int = 300) -> None:
         self._platform, self._expires = platform, expires
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def apply(self, request: httpx.Request) -> None:
         """Sign one request with the time of its sending."""
         sign(request, self._platform, self._expires)
-        yield request
 
 
-class StaticTokenAuth(httpx.Auth):
+class StaticTokenAuth(Ready):
     """Send a ready OAuth token."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def apply(self, request: httpx.Request) -> None:
         """Add the token to one request."""
         token = self._platform.credentials.get("access_token")
         request.url = request.url.copy_merge_params({"access_token": token})
-        yield request
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import random
@@ -155,20 +156,31 @@ def path_of(endpoint: Endpoint[Any, Any], body: Record) -> dict[str, str]:
     Raises:
         InvalidArgumentError: one is empty, or would lead to another place.
     """
-    names = [name for _, name, _, _ in string.Formatter().parse(endpoint.path) if name]
-    values = {name: str(getattr(body, name)) for name in names}
+    values = {name: str(getattr(body, name)) for name in _placeholders(endpoint.path)}
     for name, value in values.items():
         if not value.strip(" .") or "/" in value:
             raise errors.InvalidArgumentError(f"{name}={value!r} is no id")
     return values
 
 
+@functools.lru_cache(maxsize=256)
+def _placeholders(path: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in string.Formatter().parse(path) if name)
+
+
 def encode(body: Record) -> bytes:
-    """Return a record as the bytes to send."""
+    """Return a record as the bytes to send.
+
+    Raises:
+        InvalidArgumentError: it holds what JSON cannot.
+    """
     try:
-        return json.dumps(body.to_wire(), ensure_ascii=False, allow_nan=False).encode()
+        content = body.to_json()
+        if b"NaN" in content or b"Infinity" in content:  # as a number, or merely in a text
+            json.dumps(body.to_wire(), allow_nan=False)
     except (UnicodeEncodeError, ValueError) as error:
         raise errors.InvalidArgumentError(
             f"the request cannot be written as JSON: {type(error).__name__} "
             "(文本含非法字符或 NaN / a lone surrogate or NaN in it)"
         ) from None
+    return content

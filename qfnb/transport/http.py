@@ -17,6 +17,7 @@ import httpx
 
 from ..config import Settings
 from . import portal
+from .auth import Ready
 from .platform import is_loopback_host
 from .redact import guard_logs
 
@@ -29,7 +30,9 @@ async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Setting
     Environment proxies are used for everything but this computer's own addresses. On the I/O loop only.
     """
     through = _transport(request.url.host, now)
-    if auth is None:
+    if isinstance(auth, Ready):
+        auth.apply(request)
+    if auth is None or isinstance(auth, Ready):
         return await through.handle_async_request(request)
     async with contextlib.aclosing(auth.async_auth_flow(request)) as flow:
         asked = await anext(flow)

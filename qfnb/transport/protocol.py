@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
+
 from .. import errors
 from ..wire import codes
 from .redact import redact
@@ -109,7 +111,9 @@ def _code_and_message(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
     if body.get("error_code"):  # v1, console v1
         return body["error_code"], str(body.get("error_msg") or "")
     if body.get("code") and ("message" in body or "msg" in body) and "result" not in body:
-        return body["code"], str(body.get("message") or body.get("msg") or "")
+        message = body.get("message") or body.get("msg") or ""
+        whole = message.get("global", message) if isinstance(message, Mapping) else message  # v1 prompts
+        return body["code"], str(whole)
     return None
 
 
@@ -131,10 +135,18 @@ def _unexpected(status: int, headers: Mapping[str, str], content: bytes) -> erro
 
 def _json_object(content: bytes) -> dict[str, Any] | None:
     try:
-        body = json.loads(content)
+        body = from_json(content)
+    except ValueError:
+        body = _read_slowly(content)
+    return body if isinstance(body, dict) else None
+
+
+def _read_slowly(content: bytes) -> Any:
+    """Return what a stricter reader refuses, half of a surrogate pair for one; None when it is no JSON."""
+    try:
+        return json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) else None
 
 
 def _request_id(body: Mapping[str, Any]) -> str:

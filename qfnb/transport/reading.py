@@ -28,7 +28,8 @@ async def read(answer: httpx.Response, most: int = MAX_REPLY) -> bytes:
         ResponseTooLarge: it has more than `most` bytes.
     """
     parts, size = [], 0
-    arriving = answer.aiter_bytes() if "content-encoding" in answer.headers else answer.aiter_raw()
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    arriving = answer.aiter_bytes() if "content-encoding" in answer.headers else aiter(answer.stream)
     async for part in arriving:
         size += len(part)
         if size > most:
@@ -42,7 +43,8 @@ async def content(answer: httpx.Response) -> dict[str, Any]:
     try:
         return protocol.decipher(answer.status_code, answer.headers, await read(answer))
     finally:
-        await answer.aclose()
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        await answer.stream.aclose()
 
 
 async def refuse_non_stream(answer: httpx.Response) -> None:

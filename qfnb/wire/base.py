@@ -23,18 +23,28 @@ v1 and v2 are inference; console is management (v1 paths and v2 actions); iam an
 class Record(BaseModel):
     """A JSON object with snake_case keys on the wire; unknown keys are kept."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow", populate_by_name=True, protected_namespaces=(), ser_json_inf_nan="constants"
+    )
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object to send: wire names, nothing that was left unset."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def to_json(self) -> bytes:
+        """Return the JSON text to send: what `to_wire` returns, several times as fast."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 class ConsoleRecord(Record):
     """A JSON object of the management plane: camelCase on the wire."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="allow", populate_by_name=True, protected_namespaces=()
+        alias_generator=to_camel,
+        extra="allow",
+        populate_by_name=True,
+        protected_namespaces=(),
+        ser_json_inf_nan="constants",
     )
 
 

@@ -1,4 +1,4 @@
-"""A batch against a sandbox that limits requests, on a clock that runs two hundred times as fast."""
+"""A batch against a sandbox that limits requests, on a clock that runs a hundred times as fast."""
 
 import pytest
 from support.worlds import world_of
@@ -6,7 +6,7 @@ from support.worlds import world_of
 import qfnb
 from qfnb.transport import clock
 
-FASTER = 200
+FASTER = 100
 
 
 @pytest.fixture

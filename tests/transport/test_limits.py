@@ -342,7 +342,7 @@ def test_refusals_that_go_on_lead_to_what_was_answered():
 def test_a_low_limit_that_nobody_tells_makes_no_storm(tmp_path, rpm):
     import qfnb
 
-    with qfnb.testing(1 / 200), world_of(tmp_path, clock.now) as world:
+    with qfnb.testing(1 / 100), world_of(tmp_path, clock.now) as world:
         world.quota.limit(rpm, silent=True)
         batch = qfnb.batch([f"问 {n}" for n in range(rpm * 8)], workers=16, canary=0, name=f"low-{rpm}")
         batch.wait()
