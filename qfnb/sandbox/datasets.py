@@ -1,118 +1,287 @@
-"""Datasets: what was uploaded is parsed for real, and a bad line is named."""
+"""Datasets: created, described, released and deleted as v1 has it; v2 sees the same ones as versions."""
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..wire import cleaning
 from ..wire import data as wire
-from . import storage
+from ..wire.data_v2 import FORMATS
+from . import contents, rows
 from .routing import Call, emulates, refuse_call
-from .store import Document, random_id
+from .store import Document, Store, random_id
 
 if TYPE_CHECKING:
     from .world import World
 
+CREATOR = "sandbox"
+REGION = "bj"
+PLATFORM_BUCKET = "sandbox-platform"
+OVER = {"Done", "Failed", "Stopped"}
+"""States of a run that needs its datasets no more."""
+
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
-    """Create a bare dataset."""
-    row = call.world.store.add(
-        "dataset",
-        random_id("ds-", 16),
-        name=body.name,
-        rows=[],
-        import_status=wire.NOT_STARTED,
-        released=None,
-        problem="",
-    )
-    return {
-        "id": row["number"],
-        "datasetId": row["id"],
-        "versionId": 1,
-        "displayName": body.name,
-        "importStatus": wire.NOT_STARTED,
-        "exportStatus": wire.NOT_STARTED,
-        "releaseStatus": 0,
-        "projectType": body.project_type,
-        "templateType": body.template_type,
-        "dataType": body.data_type,
-    }
-
-
-@emulates(wire.IMPORT)
-def import_files(call: Call, body: wire.ImportDataset) -> bool:
-    """Parse uploaded files into the dataset."""
-    dataset = _dataset(call, body.dataset_id)
-    try:
-        rows = [row for file in body.files for row in _read(call.world, file)]
-    except ValueError as error:
-        call.world.store.update(dataset["id"], import_status=wire.FAILED, problem=str(error))
-    else:
-        call.world.store.update(
-            dataset["id"], import_status=wire.FINISHED, rows=[*dataset["rows"], *rows], problem=""
+    """Create a bare dataset, the first version of its group."""
+    if body.template_type not in wire.TEMPLATES:
+        raise refuse_call(call, f"param[templateType] invalid: {body.template_type}; {wire.TEMPLATES}")
+    if body.template_type // 100 != body.project_type:
+        raise refuse_call(
+            call, f"param[projectType] invalid: {body.project_type}; it is {body.template_type // 100}"
         )
-    return True
+    wanted = wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
+    if body.data_type != wanted:
+        raise refuse_call(call, f"param[dataType] invalid: {body.data_type}; it is {wanted}")
+    if body.storage_type not in {wire.PLATFORM_STORAGE, wire.OWN_STORAGE}:
+        raise refuse_call(call, f"param[storageType] invalid: {body.storage_type!r}; sysBos or usrBos")
+    own = body.storage_type == wire.OWN_STORAGE
+    bucket, path = (body.storage_id or "", body.raw_storage_path or "") if own else ("", "")
+    if own:
+        check_bucket(call, "storageId", bucket)
+    dataset = make(call, name=body.name, form=rows.format_of(body.template_type), bucket=bucket, path=path)
+    return _created(call, dataset)
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
     """Describe a dataset."""
-    dataset = _dataset(call, body.dataset_id)
+    dataset = known(call, body.dataset_id)
+    store, form = call.world.store, _form(dataset)
     version = {
-        "datasetId": dataset["id"],
+        "datasetId": dataset["number"],
         "datasetPK": dataset["id"],
-        "versionId": 1,
-        "importStatus": dataset["import_status"],
-        "importErrorInfo": dataset["problem"],
-        "releaseStatus": _release_status(call.world, dataset),
-        "entityCount": len(dataset["rows"]),
-        "projectType": wire.CONVERSATION_PROJECT,
-        "templateType": wire.CONVERSATION_TEMPLATE,
+        "versionId": dataset["version"],
+        **form,
+        "storageType": wire.OWN_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
+        "storage": storage_of(dataset),
+        **_states(call.world, dataset),
+        "releaseErrCode": 0,
+        "exportRecordCount": sum(row["dataset"] == dataset["id"] for row in store.all("export")),
+        "createTime": moment(dataset["created"]),
     }
-    return {"groupPK": dataset["id"], "name": dataset["name"], "dataType": 4, "versionInfo": version}
+    return {
+        "groupPK": dataset["group"],
+        "name": dataset["name"],
+        "dataType": form["dataType"],
+        "versionInfo": version,
+    }
+
+
+@emulates(wire.STATUSES)
+def statuses(call: Call, body: wire.DatasetRefs) -> dict[str, Any]:
+    """Describe the states of several datasets."""
+    return {str(key): _states(call.world, known(call, key)) for key in body.dataset_ids}
 
 
 @emulates(wire.RELEASE)
 def release(call: Call, body: wire.DatasetRef) -> bool:
     """Release a dataset that has rows."""
-    dataset = _dataset(call, body.dataset_id)
-    if dataset["import_status"] != wire.FINISHED or not dataset["rows"]:
-        raise refuse_call(call, f"dataset {dataset['id']} has no rows to release")
-    if dataset["released"] is None:
-        released = call.world.lifecycle.plan((wire.RUNNING, "release"), then=wire.FINISHED)
-        call.world.store.update(dataset["id"], released=released)
+    begin_release(call, known(call, body.dataset_id))
     return True
 
 
-def _release_status(world: World, dataset: Document) -> int:
-    return int(world.lifecycle.state(dataset["released"])) if dataset["released"] else wire.INITIALISED
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
+    """Delete a dataset."""
+    return {"versionCount": remove_version(call, known(call, body.dataset_id))}
 
 
-def _dataset(call: Call, key: int | str) -> Document:
+def make(
+    call: Call,
+    *,
+    name: str,
+    form: str,
+    bucket: str = "",
+    path: str = "",
+    group: Document | None = None,
+    description: str = "",
+) -> Document:
+    """Add a dataset to a group, to a new one when none is given."""
+    store = call.world.store
+    if not (name.strip() and name.isprintable() and path.isprintable()):
+        raise refuse_call(call, "param[name] invalid: a name has one line, and is not empty")
+    if group is None:
+        group = store.add("dataset_group", random_id("dg-", 16), name=name, form=form, made=0)
+    store.update(group["id"], made=group["made"] + 1)
+    return store.add(
+        "dataset",
+        random_id("ds-", 16),
+        name=name,
+        group=group["id"],
+        version=group["made"] + 1,
+        description=description,
+        form=form,
+        bucket=bucket,
+        path=path if not path or path.endswith("/") else f"{path}/",
+        parts=[],
+        released=None,
+        modified=store.now(),
+        **dict.fromkeys(("import", "export", "etl", "enhance")),
+    )
+
+
+def known(call: Call, key: int | str, name: str = "datasetId") -> Document:
+    """Return a dataset by its id or number.
+
+    Raises:
+        Refusal: there is none.
+    """
     dataset = call.world.store.get("dataset", key)
     if dataset is None:
-        raise refuse_call(call, f"dataset {key} does not exist")
+        raise refuse_call(call, f"param[{name}] invalid: dataset {key} does not exist")
     return dataset
 
 
-def _read(world: World, address: str) -> list[tuple[str, str]]:
-    content = storage.read(world.store, address)
-    if content is None:
-        raise ValueError(f"{address} was not uploaded")
-    lines = content.decode("utf-8-sig", "replace").split("\n")
-    return [_pair(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+def check_bucket(call: Call, name: str, bucket: str) -> None:
+    """Refuse a bucket that is not the sandbox's."""
+    if bucket != call.world.address.bucket:
+        raise refuse_call(
+            call, f"param[{name}] invalid: there is no bucket {bucket!r}; it is {call.world.address.bucket!r}"
+        )
 
 
-def _pair(line: str, number: int) -> tuple[str, str]:
-    try:
-        value = json.loads(line)
-        value = value[-1] if isinstance(value, list) else value
-        prompt, answer = value["prompt"], value["response"]
-        while isinstance(answer, list):
-            answer = answer[0]
-        if not (isinstance(prompt, str) and isinstance(answer, str) and prompt and answer):
-            raise TypeError
-    except (ValueError, TypeError, KeyError, IndexError):
-        raise ValueError(f"line {number} is not a pair of prompt and response") from None
-    return prompt, answer
+def begin_release(call: Call, dataset: Document) -> None:
+    """Begin to release a dataset, unless it is released."""
+    world = call.world
+    if status(world, dataset, "import") == wire.RUNNING:
+        raise refuse_call(call, f"dataset {dataset['id']} is still being imported")
+    if not contents.count(world.store, dataset):
+        raise refuse_call(call, f"dataset {dataset['id']} has no rows to release")
+    if dataset["released"] is None:
+        plan = world.lifecycle.plan((wire.RUNNING, "release"), then=wire.FINISHED)
+        world.store.update(dataset["id"], released=plan)
+
+
+def remove(call: Call, gone: list[Document]) -> None:
+    """Delete datasets that no run needs any more."""
+    store, ids = call.world.store, {dataset["id"] for dataset in gone}
+    for task in store.all("task"):
+        if task["status"] not in OVER and ids & set(task["datasets"]):
+            raise refuse_call(call, f"{', '.join(ids)} cannot be deleted: run {task['id']} needs it")
+    for dataset in gone:
+        store.remove("dataset", dataset["id"])
+        contents.forget(store, dataset)
+
+
+def remove_version(call: Call, dataset: Document) -> int:
+    """Delete a dataset, its group with the last one; return how many the group still has."""
+    remove(call, [dataset])
+    left = len(versions(call.world.store, dataset["group"]))
+    if not left:
+        call.world.store.remove("dataset_group", dataset["group"])
+    return left
+
+
+def versions(store: Store, group: str) -> list[Document]:
+    """Return the datasets of a group, the newest first."""
+    return [dataset for dataset in store.all("dataset")[::-1] if dataset["group"] == group]
+
+
+def pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
+    """Return a dataset's rows as question and answer; a text has no question, a prompt no answer."""
+    return [rows.pair(entity.row) for _, entity in contents.entities(store, dataset)]
+
+
+def released(world: World, dataset: Document) -> bool:
+    """Tell whether a dataset is released by now."""
+    return release_status(world, dataset) == wire.FINISHED
+
+
+def release_status(world: World, dataset: Document) -> int:
+    """Return v1's number for how far the release is; right after the call it is 1, never 0."""
+    return int(world.lifecycle.state(dataset["released"])) if dataset["released"] else wire.INITIALISED
+
+
+def status(world: World, dataset: Document, what: str) -> int:
+    """Return v1's number for how far the last import or export, "etl" or "enhance" task of a dataset is."""
+    task = world.store.get(what, dataset[what]) if dataset[what] else None
+    if task is None and what == "import" and dataset["parts"]:
+        return wire.FINISHED  # the sandbox wrote them itself
+    if task is None:
+        return wire.NOT_STARTED if what in {"import", "export"} else cleaning.NO_TASK
+    return int(world.lifecycle.state(task["plan"]))
+
+
+def moment(seconds: float | None) -> str:
+    """Return a moment as v1 writes it, in UTC; "" when it has not come."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S") if seconds else ""
+
+
+def storage_of(dataset: Document) -> dict[str, Any]:
+    """Return where a dataset lies."""
+    bucket = dataset["bucket"] or PLATFORM_BUCKET
+    return {
+        "storageId": bucket,
+        "storageName": bucket,
+        "storagePath": f"{dataset['path'] or '/'}_system_/dataset/{dataset['id']}/texts",
+        "rawStoragePath": dataset["path"],
+        "region": REGION,
+    }
+
+
+def _form(dataset: Document) -> dict[str, int]:
+    template = FORMATS[dataset["form"]]
+    pictures = template // 100 == wire.PICTURE_PROJECT
+    return {
+        "dataType": wire.PICTURE_DATA if pictures else wire.TEXT_DATA,
+        "projectType": template // 100,
+        "templateType": template,
+    }
+
+
+def _created(call: Call, dataset: Document) -> dict[str, Any]:
+    return {
+        "id": dataset["number"],
+        "groupId": (call.world.store.get("dataset_group", dataset["group"]) or {}).get("number"),
+        "groupPK": dataset["group"],
+        "datasetId": dataset["id"],
+        "versionId": dataset["version"],
+        "groupName": dataset["name"],
+        "displayName": "",
+        "createFrom": 0,
+        "bmlDatasetId": "",
+        "userId": 0,
+        **_form(dataset),
+        "remark": "",
+        "storageInfo": storage_of(dataset),
+        "importStatus": wire.NOT_STARTED,
+        "importProgress": 0,
+        "exportStatus": wire.NOT_STARTED,
+        "releaseStatus": wire.INITIALISED,
+        "ShouldHide": False,
+        "status": 0,
+        "isUnique": 0,
+        "errCode": None,
+        "createTime": moment(dataset["created"]),
+        "modifyTime": moment(dataset["modified"]),
+    }
+
+
+def _states(world: World, dataset: Document) -> dict[str, Any]:
+    store = world.store
+    importing, exporting = status(world, dataset, "import"), status(world, dataset, "export")
+    releasing = release_status(world, dataset)
+    failed = store.get("import", dataset["import"]) if importing == wire.FAILED else None
+    return {
+        "importStatus": importing,
+        "importProgress": _progress(importing),
+        "releaseStatus": releasing,
+        "releaseProgress": _progress(releasing),
+        "exportStatus": exporting,
+        "exportProgress": _progress(exporting),
+        "enhanceStatus": status(world, dataset, "enhance"),
+        "etlStatus": status(world, dataset, "etl"),
+        "importErrorInfo": failed["problem"] if failed else "",
+        "errCode": failed["code"] if failed else 0,
+        "entityCount": contents.count(store, dataset),
+        "annotatedEntityCount": contents.count(store, dataset, "annotated"),
+        "labelCount": 0,
+        "characterCount": contents.count(store, dataset, "characters"),
+        "modifyTime": moment(min(dataset["modified"], store.now())),
+    }
+
+
+def _progress(status: int) -> int:
+    return {wire.RUNNING: 50, wire.FINISHED: 100}.get(status, 0)

@@ -1,26 +1,40 @@
-"""Datasets on the platform: create, import what was uploaded to BOS, release for training (console v1)."""
+"""Datasets on the platform: create, import, release, export, look at (console v1).
+
+What v1 calls a dataset (`ds-...`) is what v2 calls a version of one; `group_pk` (`dg-...`) is v2's dataset.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from .base import ConsoleRecord, Endpoint
 
-CONVERSATION_PROJECT, CONVERSATION_TEMPLATE, TEXT_DATA = 20, 2000, 4
+CONVERSATION_PROJECT, CONVERSATION_TEMPLATE, TEXT_DATA, PICTURE_DATA = 20, 2000, 4, 7
+PICTURE_PROJECT = 705
+TEMPLATES = (2000, 2001, 2002, 40100, 40200, 70500)
+"""Answers, sorted answers, chosen and rejected, plain text, prompts, pictures; // 100 is the project."""
+
+PATH = "/wenxinworkshop/dataset"
+
+PLATFORM_STORAGE, OWN_STORAGE = "sysBos", "usrBos"
+OWN_BOS, SHARED_ZIP = 1, 2
+"""Values of importFrom."""
 
 NOT_STARTED, INITIALISED, RUNNING, FINISHED, FAILED, TERMINATED = -1, 0, 1, 2, 3, 4
-"""Values of importStatus and releaseStatus."""
+"""Values of importStatus and exportStatus; of releaseStatus, where INITIALISED is "not released"."""
 
 
 class CreateDataset(ConsoleRecord):
-    """A bare dataset of prompt/response pairs."""
+    """A bare dataset; a path in the user's own bucket ends in a slash."""
 
     name: str
     version_id: int = 1
     project_type: int = CONVERSATION_PROJECT
     template_type: int = CONVERSATION_TEMPLATE
     data_type: int = TEXT_DATA
-    storage_type: str = "usrBos"
+    storage_type: str = OWN_STORAGE
     storage_id: str | None = None
     raw_storage_path: str | None = None
 
@@ -30,50 +44,162 @@ class DatasetCreated(ConsoleRecord):
 
     dataset_id: str
     id: int | None = None
+    group_pk: str | None = Field(default=None, alias="groupPK")
+    version_id: int = 1
 
 
 class ImportDataset(ConsoleRecord):
-    """Import files; `import_from` 1 is the user's own BOS, and a file is `bos:/bucket/path`."""
+    """Import files: `import_from` 1 is one's own BOS, a file `bos:/bucket/path`; 2 is a shared zip."""
 
-    dataset_id: str
+    dataset_id: int | str
     annotated: bool = True
-    import_from: int = 1
+    import_from: int = OWN_BOS
     files: list[str]
 
 
 class DatasetRef(ConsoleRecord):
     """Which dataset."""
 
-    dataset_id: str
+    dataset_id: int | str
 
 
 class DatasetVersion(ConsoleRecord):
-    """How far import and release are; `entity_count` counts rows."""
+    """How far import, release and export are; `entity_count` counts rows."""
 
     dataset_id: Any = None
+    dataset_pk: str | None = Field(default=None, alias="datasetPK")
+    version_id: int | None = None
+    project_type: int | None = None
+    template_type: int | None = None
     import_status: int = NOT_STARTED
+    import_error_info: Any = None
+    err_code: int | None = None
     release_status: int = INITIALISED
     release_err_code: int | None = None
+    export_status: int = NOT_STARTED
+    export_record_count: int = 0
     entity_count: int | None = None
+    modify_time: str | None = None
 
 
 class DatasetInfo(ConsoleRecord):
     """A dataset and its current version."""
 
     name: str = ""
+    group_pk: str | None = Field(default=None, alias="groupPK")
     version_info: DatasetVersion
 
 
+class DatasetRefs(ConsoleRecord):
+    """Which datasets."""
+
+    dataset_ids: list[int | str]
+
+
+class DatasetStatus(ConsoleRecord):
+    """How far everything is that a dataset goes through."""
+
+    import_status: int = NOT_STARTED
+    import_progress: int = 0
+    import_error_info: Any = None
+    release_status: int = INITIALISED
+    release_progress: int = 0
+    export_status: int = NOT_STARTED
+    export_progress: int = 0
+    enhance_status: int = 0
+    etl_status: int = 0
+    entity_count: int = 0
+    annotated_entity_count: int = 0
+    label_count: int = 0
+    character_count: int = 0
+    modify_time: str | None = None
+
+
+class ExportDataset(ConsoleRecord):
+    """`export_type` 2 leaves the annotations out; `export_to` 0 is the platform, 1 one's own BOS."""
+
+    dataset_id: int | str
+    export_format: int = 0
+    export_type: int = 1
+    export_to: int = 0
+    storage_id: str | None = None
+
+
+class ExportRecord(ConsoleRecord):
+    """One export; `size` in MB, `download_url` is a zip."""
+
+    creator_name: str = ""
+    storage_id: str = ""
+    storage_path: str = ""
+    size: float = 0
+    export_format: int = 0
+    export_type: int = 1
+    export_to: int = 0
+    status: int = NOT_STARTED
+    record_num: int = 0
+    download_url: str = ""
+    start_time: str = ""
+    finish_time: str = ""
+
+
+class DatasetDeleted(ConsoleRecord):
+    """How many versions the group still has."""
+
+    version_count: int = 0
+
+
+class ErrorQuery(ConsoleRecord):
+    """Which error of an import; its number stands in `errCode` of the dataset."""
+
+    dataset_id: int | str
+    err_code: int
+
+
+class BadSample(ConsoleRecord):
+    """A line that could not be imported; `text_location` is its number in the file."""
+
+    sequence: int = 0
+    sample_file_name: str = ""
+    sample_name: str = ""
+    text_location: int = 0
+    text_content: str = ""
+
+
+class ImportErrors(ConsoleRecord):
+    """What an import failed on; `download_url` tells all of it when `content` is only the beginning."""
+
+    data_type: Any = None
+    download_url: str = ""
+    is_zip: int = 0
+    project_type: int | None = None
+    content: list[BadSample] = []
+
+
+SIZE_EXCEEDED, BAD_FORMAT, BAD_CHARACTERS, BAD_TEXT, BAD_ZIP, NO_ANNOTATION, EMPTY_TEXT = (
+    1,
+    3,
+    6,
+    9,
+    10,
+    12,
+    13,
+)
+"""Values of errCode. Source: API page of importErrorDetail."""
+
 CREATE = Endpoint(
-    "data.create",
-    "/wenxinworkshop/dataset/create",
-    CreateDataset,
-    DatasetCreated,
-    plane="console",
-    repeatable=False,
+    "data.create", f"{PATH}/create", CreateDataset, DatasetCreated, plane="console", repeatable=False
 )
-IMPORT = Endpoint(
-    "data.import", "/wenxinworkshop/dataset/import", ImportDataset, bool, plane="console", repeatable=False
+IMPORT = Endpoint("data.import", f"{PATH}/import", ImportDataset, bool, plane="console", repeatable=False)
+INFO = Endpoint("data.info", f"{PATH}/info", DatasetRef, DatasetInfo, plane="console")
+STATUSES = Endpoint(
+    "data.statuses", f"{PATH}/statusList", DatasetRefs, dict[str, DatasetStatus], plane="console"
 )
-INFO = Endpoint("data.info", "/wenxinworkshop/dataset/info", DatasetRef, DatasetInfo, plane="console")
-RELEASE = Endpoint("data.release", "/wenxinworkshop/dataset/release", DatasetRef, bool, plane="console")
+RELEASE = Endpoint("data.release", f"{PATH}/release", DatasetRef, bool, plane="console")
+EXPORT = Endpoint("data.export", f"{PATH}/export", ExportDataset, bool, plane="console", repeatable=False)
+EXPORT_RECORDS = Endpoint(
+    "data.export_records", f"{PATH}/exportRecord", DatasetRef, list[ExportRecord], plane="console"
+)
+IMPORT_ERRORS = Endpoint(
+    "data.import_errors", f"{PATH}/importErrorDetail", ErrorQuery, ImportErrors, plane="console"
+)
+DELETE = Endpoint("data.delete", f"{PATH}/delete", DatasetRef, DatasetDeleted, plane="console")

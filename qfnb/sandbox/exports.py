@@ -1,0 +1,132 @@
+"""Exports: a dataset as a zip, to be fetched from an address that cannot be guessed, or in the bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..wire import data as wire
+from ..wire import storage as wire_storage
+from . import contents, datasets, rows, storage
+from .routing import Call, emulates, refuse_call
+from .store import Document, random_id
+
+if TYPE_CHECKING:
+    from .world import World
+
+MEGABYTE = 1024 * 1024
+
+
+@emulates(wire.EXPORT)
+async def export(call: Call, body: wire.ExportDataset) -> bool:
+    """Begin to export a dataset."""
+    for name, value, allowed in (
+        ("exportTo", body.export_to, (0, 1)),
+        ("exportType", body.export_type, (1, 2)),
+        ("exportFormat", body.export_format, (0,)),
+    ):
+        if value not in allowed:
+            raise refuse_call(call, f"param[{name}] invalid: {value}; it is one of {allowed}")
+    dataset = datasets.known(call, body.dataset_id)
+    if body.export_to:
+        datasets.check_bucket(call, "storageId", body.storage_id or "")
+    place = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
+    await begin(call, dataset, place, annotated=body.export_type == 1)
+    return True
+
+
+@emulates(wire.EXPORT_RECORDS)
+def export_records(call: Call, body: wire.DatasetRef) -> list[dict[str, Any]]:
+    """List a dataset's exports, the newest first."""
+    dataset, world = datasets.known(call, body.dataset_id), call.world
+    tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
+    return [_record(world, task) for task in tasks]
+
+
+async def begin(call: Call, dataset: Document, place: str, *, annotated: bool = True) -> Document:
+    """Pack a dataset, and begin the time that an export takes; return the export.
+
+    Args:
+        call: who asks.
+        dataset: what to pack.
+        place: `bucket/folder/` to keep the zip in, "" for the platform's storage.
+        annotated: with answers.
+
+    Raises:
+        Refusal: the dataset has no rows.
+    """
+    world = call.world
+    if not contents.count(world.store, dataset):
+        raise refuse_call(call, f"dataset {dataset['id']} has no rows to export")
+    content = await asyncio.to_thread(_packed, world, dataset, annotated)
+    dataset = datasets.known(call, dataset["id"])  # it may be gone by now
+    secret, id_ = random_id("", 32), random_id("task-")
+    bucket, _, folder = place.partition("/")
+    key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
+    if bucket:
+        storage.write(world.store, bucket, key, content)
+    world.store.write_file(f"export-{secret}", content)
+    task = world.store.add(
+        "export",
+        id_,
+        dataset=dataset["id"],
+        plan=world.lifecycle.plan((wire.RUNNING, "export"), then=wire.FINISHED),
+        secret=secret,
+        bucket=bucket,
+        path=wire_storage.join(bucket, key) if bucket else "",
+        annotated=annotated,
+        size=len(content),
+        count=contents.count(world.store, dataset),
+    )
+    world.store.update(dataset["id"], export=task["id"])
+    return task
+
+
+def fetched_at(world: World, task: Document) -> str:
+    """Return the address that an export is fetched from, "" as long as it is under way."""
+    over = world.lifecycle.since(task["plan"]) is not None
+    return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if over else ""
+
+
+def routes(world: World) -> list[Route]:
+    """Return the route that exports are fetched from; it holds a secret instead of needing a key."""
+
+    async def fetch(request: Request) -> Response:
+        content = world.store.read_file(f"export-{request.path_params['secret']}")
+        return Response(content or b"", 200 if content else 404, media_type="application/zip")
+
+    return [Route("/_exports/{secret}/{name}", fetch, methods=["GET"])]
+
+
+def _packed(world: World, dataset: Document, annotated: bool) -> bytes:
+    found = [entity.row for _, entity in contents.entities(world.store, dataset)]
+    lines = [rows.raw(row if annotated else rows.bare(row)) for row in found]
+    text = dataset["form"] == rows.TEXT
+    between = "\n\n" if text and any("\n" in line for line in lines) else "\n"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{dataset['id']}.{'txt' if text else 'jsonl'}", between.join(lines) + "\n")
+    return packed.getvalue()
+
+
+def _record(world: World, task: Document) -> dict[str, Any]:
+    return {
+        "creatorName": datasets.CREATOR,
+        "storageId": task["bucket"],
+        "storagePath": task["path"],
+        "size": round(task["size"] / MEGABYTE, 2),
+        "exportFormat": 0,
+        "exportType": 1 if task["annotated"] else 2,
+        "exportTo": int(bool(task["bucket"])),
+        "status": world.lifecycle.state(task["plan"]),
+        "recordNum": task["count"],
+        "downloadUrl": fetched_at(world, task),
+        "startTime": datasets.moment(task["created"]),
+        "finishTime": datasets.moment(world.lifecycle.since(task["plan"])),
+    }

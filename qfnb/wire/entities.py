@@ -1,0 +1,76 @@
+"""The rows of a dataset one by one, console v1 (`/wenxinworkshop/entity/...`): here a row is an entity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import ConsoleRecord, Endpoint
+
+ALL, ANNOTATED, NOT_ANNOTATED = 0, 1, 2
+"""Values of tabType."""
+
+MOST_ENTITIES = 30
+"""Of a page."""
+
+
+class AnnotateEntity(ConsoleRecord):
+    """A row's new `content` (turns), or the `labels` of a picture."""
+
+    id: str
+    dataset_id: int | str
+    content: list[dict[str, Any]] | None = None
+    labels: list[dict[str, Any]] | None = None
+
+
+class DeleteEntities(ConsoleRecord):
+    """Rows to delete; the platform calls their ids `id`."""
+
+    id: list[str]
+    dataset_id: int | str
+
+
+class EntitiesDeleted(ConsoleRecord):
+    """The ids that could not be deleted; None when all were."""
+
+    failed_ones: list[str] | None = None
+
+
+class ListEntities(ConsoleRecord):
+    """A page of rows; the times are from and to, in seconds since the epoch."""
+
+    dataset_id: int | str
+    offset: int = 0
+    page_size: int = 20
+    tab_type: int = ALL
+    import_time: list[float] | None = None
+    anno_time: list[float] | None = None
+    label_id: str | None = None
+
+
+class Entity(ConsoleRecord):
+    """One row; its content is fetched from `url`, which needs no key."""
+
+    id: str
+    name: str = ""
+    labels: list[dict[str, Any]] = []
+    url: str = ""
+    memory_size: int = 0
+    is_encrypted: bool = False
+    text_extra: dict[str, Any] = {}
+
+
+class EntityPage(ConsoleRecord):
+    """`total` counts what the filters let through, `total_all` everything."""
+
+    total_all: int = 0
+    total: int = 0
+    items: list[Entity] = []
+
+
+ANNOTATE = Endpoint(
+    "entity.annotate", "/wenxinworkshop/entity/annotate", AnnotateEntity, bool, plane="console"
+)
+DELETE = Endpoint(
+    "entity.delete", "/wenxinworkshop/entity/delete", DeleteEntities, EntitiesDeleted, plane="console"
+)
+LIST = Endpoint("entity.list", "/wenxinworkshop/entity/list", ListEntities, EntityPage, plane="console")
