@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from ..wire import finetune as wire
 from ..wire.base import Nothing
-from .offer import MODELS, offered
+from . import runs
+from .offer import MODELS, fits
+from .paging import by_marker
 from .routing import Call, emulates, refuse_call
 from .store import Document, random_id
-from .workshop import DONE, FAILED, RUNNING, STOPPED, WAITING
+from .workshop import DONE, FAILED, RUNNING, STOPPED
 
-NEVER = "0000-00-00T00:00:00Z"
+KEPT = ("corpusConfig", "resourceConfig", "modelConfig")
+"""What a run is told and the local model does not use."""
 
 
 @emulates(wire.SUPPORT_MODELS)
@@ -25,13 +26,17 @@ def support_models(call: Call, body: Nothing) -> list[dict[str, Any]]:
 @emulates(wire.CREATE_JOB)
 def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
     """Create the folder of runs."""
-    if offered(body.model) is None:
-        known = ", ".join(row["model"] for row in MODELS)
-        raise refuse_call(call, f"param[model] invalid: {body.model!r}; the sandbox tunes {known}")
-    if body.train_mode != "SFT":
-        raise refuse_call(call, f"param[trainMode] invalid: {body.train_mode!r}; the sandbox does SFT")
+    if not body.name:
+        raise refuse_call(call, "param[name] invalid: it is empty")
+    model = runs.check_model(call, "model", body.model, body.train_mode)
     job = call.world.store.add(
-        "job", random_id("job-"), name=body.name, model=body.model, description=body.description or ""
+        "job",
+        random_id("job-"),
+        name=body.name,
+        model=model,
+        mode=body.train_mode,
+        train_type="",
+        description=body.description or "",
     )
     return {"jobId": job["id"]}
 
@@ -39,69 +44,45 @@ def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
 @emulates(wire.CREATE_TASK)
 def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Queue a run."""
-    from .engine.training import LOCAL_PASSES, effective  # noqa: PLC0415 - numpy
-
-    store = call.world.store
-    job = store.get("job", body.job_id)
-    if job is None:
-        raise refuse_call(call, f"param[jobId] invalid: {body.job_id} does not exist")
-    values = _hyper_parameters(call, job["model"], body)
-    datasets = [version.version_id for version in body.dataset_config.versions]
-    for dataset_id in datasets:
-        dataset = store.get("dataset", dataset_id)
-        if dataset is None or dataset["released"] is None:
-            raise refuse_call(call, f"param[versionId] invalid: {dataset_id} is not a released dataset")
-    local = effective(
-        int(values["epoch"]),
-        float(values["learningRate"]),
-        int(values["batchSize"]) if "batchSize" in values else None,
-        float(_default(job["model"], body.parameter_scale, "learningRate")),
-    )
-    task = store.add(
-        "task",
-        random_id("task-"),
-        job=job["id"],
-        datasets=datasets,
-        split_ratio=body.dataset_config.split_ratio,
-        scale=body.parameter_scale,
-        hyper_parameters=values,
-        effective=asdict(local),
-        passes_per_epoch=LOCAL_PASSES,
-        status=WAITING,
-        phase="",
-        percent=0,
-        message="",
-        metrics=None,
-        started=None,
-        finished=None,
-    )
-    call.world.workshop.take(task["id"])
+    job, data = runs.job_of(call, body.job_id), body.dataset_config
+    if not job["model"]:
+        raise refuse_call(call, f"param[jobId] invalid: {job['id']} has no model yet; v1's createJob sets it")
+    values = _hyper_parameters(call, job, body)
+    earlier = _earlier(call, job, body)
+    sources = [(_source(call, job, data.source_type, row), row.sampling_rate) for row in data.versions]
+    sent = body.to_wire()
+    notes = {name: sent[name] for name in KEPT if sent.get(name)}
+    order = runs.Order(body.parameter_scale, values, sources, data.split_ratio, notes)
+    task = runs.begin(call, job, order, earlier)
     return {"jobId": job["id"], "taskId": task["id"]}
+
+
+@emulates(wire.LIST_JOBS)
+def list_jobs(call: Call, body: wire.ListJobs) -> dict[str, Any]:
+    """List the jobs, the newest first."""
+    rows = [_job_row(job) for job in reversed(call.world.store.all("job"))]
+    wanted = {"trainMode": body.train_model, "model": body.model}
+    rows = [row for row in rows if all(not value or row[key] == value for key, value in wanted.items())]
+    page, info = by_marker(call, rows, "jobId", body)
+    return {"jobList": page, "pageInfo": info}
+
+
+@emulates(wire.LIST_TASKS)
+def list_tasks(call: Call, body: wire.ListTasks) -> dict[str, Any]:
+    """List the runs of a job, the newest first."""
+    job = runs.job_of(call, body.job_id)
+    rows = [_task_row(call, job, task) for task in reversed(_runs_of(call, job))]
+    page, info = by_marker(call, rows, "taskId", body)
+    return {"taskList": page, "pageInfo": info}
 
 
 @emulates(wire.DESCRIBE_TASK)
 def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a run; the checkpoints of a run under way are the sandbox's extension."""
-    task = _task(call, body.task_id)
+    task = runs.task_of(call, body.task_id)
     job = call.world.store.get("job", task["job"]) or {}
-    state = {
-        "taskId": task["id"],
-        "jobId": task["job"],
-        "jobName": job.get("name", ""),
-        "jobDescription": job.get("description", ""),
-        "model": job.get("model", ""),
-        "trainMode": "SFT",
-        "parameterScale": task["scale"],
-        "runStatus": task["status"],
-        "createDate": _date(task["created"]),
-        "finishDate": _date(task["finished"]),
-        "hyperParameterConfig": task["hyper_parameters"],
-        "sandbox": {
-            "engine": "qfnb local model, not ERNIE",
-            "effective": task["effective"],
-            "phase": task["phase"],
-        },
-    }
+    state = _task_row(call, job, task) | runs.board(task)
+    state |= {"hyperParameterConfig": task["hyper_parameters"], "sandbox": _told(call, task)}
     if task["status"] in {RUNNING, DONE, STOPPED}:
         state["checkpointList"] = call.world.store.points(task["id"])
     if task["status"] == RUNNING:
@@ -116,49 +97,108 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.workshop.stop(str(_task(call, body.task_id)["id"]))
+    return call.world.workshop.stop(str(runs.task_of(call, body.task_id)["id"]))
 
 
-def _hyper_parameters(call: Call, model: str, body: wire.CreateTask) -> dict[str, Any]:
+@emulates(wire.DELETE_TASK)
+def delete_task(call: Call, body: wire.TaskRef) -> bool:
+    """Delete a run that is over."""
+    task = runs.task_of(call, body.task_id)
+    runs.refuse_running(call, "taskId", [task])
+    runs.delete(call, task)
+    return True
+
+
+@emulates(wire.DELETE_JOB)
+def delete_job(call: Call, body: wire.JobRef) -> bool:
+    """Delete a job with its runs, which are over."""
+    job = runs.job_of(call, body.job_id)
+    tasks = _runs_of(call, job)
+    runs.refuse_running(call, "jobId", tasks)
+    for task in tasks:
+        runs.delete(call, task)
+    call.world.store.remove("job", job["id"])
+    return True
+
+
+def _hyper_parameters(call: Call, job: Document, body: wire.CreateTask) -> dict[str, Any]:
     """Return the values with the model's defaults filled in, each checked against its range."""
-    rows = _rows(model, body.parameter_scale)
-    if rows is None:
-        raise refuse_call(call, f"param[parameterScale] invalid: {model} has no {body.parameter_scale}")
-    values = {row["key"]: row["default"] for row in rows}
+    rows = runs.ways_of(call, "parameterScale", job, body.parameter_scale)
+    allowed = {row["key"]: row for row in rows}
     for key, value in body.hyper_parameter_config.items():
-        row = next((row for row in rows if row["key"] == key), None)
-        if row is None or not _fits(row, value):
-            allowed = f"; allowed: {row['checkValue']}" if row else ""
-            raise refuse_call(call, f"param[{key}] invalid: {value!r}{allowed}")
-        values[key] = value
-    return values
+        if key not in allowed:
+            raise refuse_call(call, f"param[{key}] invalid: {job['model']} has {', '.join(allowed)}")
+        if not fits(allowed[key], value):
+            raise refuse_call(call, f"param[{key}] invalid: {value!r}; allowed: {allowed[key]['checkValue']}")
+    return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
 
 
-def _fits(row: dict[str, Any], value: Any) -> bool:
-    if row["checkType"] == "choice":
-        return value in row["checkValue"]
-    low, high = row["checkValue"]
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+def _source(call: Call, job: Document, kind: str, row: wire.DatasetVersionRef) -> str:
+    if kind == wire.PLATFORM and row.version_id is not None:
+        return runs.dataset_of(call, row.version_id, job["mode"])
+    if kind == wire.BOS and row.version_bos_uri:
+        return runs.file_of(call, row.version_bos_uri, job["mode"])
+    needed = {wire.PLATFORM: "versionId", wire.BOS: "versionBosUri"}.get(kind)
+    if needed is None:
+        raise refuse_call(
+            call, f"param[sourceType] invalid: {kind!r}; the sandbox has {wire.PLATFORM} and {wire.BOS}"
+        )
+    raise refuse_call(call, f"param[{needed}] invalid: it is missing, and sourceType is {kind}")
 
 
-def _rows(model: str, scale: str) -> list[dict[str, Any]] | None:
-    modes = (offered(model) or {}).get("supportTrainMode", [])
-    scales = [row for mode in modes for row in mode["supportParameterScale"]]
-    return next(
-        (row["supportHyperParameterConfig"] for row in scales if row["parameterScale"] == scale), None
-    )
+def _earlier(call: Call, job: Document, body: wire.CreateTask) -> Document | None:
+    """Return the run that is to be gone on from, None when there is none."""
+    if body.increment_task_id is None:
+        return None
+    earlier = runs.task_of(call, body.increment_task_id, "incrementTaskId")
+    if earlier["status"] != DONE:
+        raise refuse_call(call, f"param[incrementTaskId] invalid: {earlier['id']} is not {DONE}")
+    if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
+        raise refuse_call(call, f"param[incrementTaskId] invalid: {earlier['id']} did {earlier['mode']}")
+    step = body.increment_checkpoint_step
+    if step is not None and step not in {point["step"] for point in call.world.store.points(earlier["id"])}:
+        raise refuse_call(call, f"param[incrementCheckpointStep] invalid: {earlier['id']} has no step {step}")
+    return earlier
 
 
-def _default(model: str, scale: str, key: str) -> Any:
-    return next(row["default"] for row in _rows(model, scale) or () if row["key"] == key)
+def _runs_of(call: Call, job: Document) -> list[Document]:
+    return [task for task in call.world.store.all("task") if task["job"] == job["id"]]
 
 
-def _task(call: Call, key: int | str) -> Document:
-    task = call.world.store.get("task", key)
-    if task is None:
-        raise refuse_call(call, f"param[taskId] invalid: {key} does not exist")
-    return task
+def _job_row(job: Document) -> dict[str, Any]:
+    return {
+        "jobId": job["id"],
+        "name": job["name"],
+        "description": job["description"],
+        "model": job["model"],
+        "trainMode": job["mode"],
+        "createDate": runs.date(job["created"]),
+    }
 
 
-def _date(moment: float | None) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else NEVER
+def _task_row(call: Call, job: Document, task: Document) -> dict[str, Any]:
+    return {
+        "taskId": task["id"],
+        "jobId": task["job"],
+        "jobName": job.get("name", ""),
+        "jobDescription": job.get("description", ""),
+        "model": job.get("model", ""),
+        "trainMode": task["mode"],
+        "parameterScale": task["scale"],
+        "runStatus": runs.status_of(call, task),
+        "createDate": runs.date(task["created"]),
+        "finishDate": runs.date(task["finished"]),
+    }
+
+
+def _told(call: Call, task: Document) -> dict[str, Any]:
+    """Return what only the sandbox knows of a run."""
+    told = {
+        "engine": call.world.engines.label_of(task["engine"]),
+        "effective": task["effective"],
+        "phase": task["phase"],
+        "starts": task["starts"],
+    }
+    if task["increment"]:
+        told["increment"] = {"taskId": task["increment"], "how": runs.WENT_ON if task["base"] else runs.BOTH}
+    return told | ({"notUsed": sorted(task["notes"])} if task["notes"] else {})

@@ -64,6 +64,6 @@ def by_offset(
 def _size(call: Call, name: str, size: int | None, *, usual: int = USUAL, most: int = MOST) -> int:
     if size is None:
         return min(usual, most)
-    if not 1 <= size <= most:
+    if size < 1:
         raise refuse_call(call, f"param[{name}] invalid: {size}; a page has 1 to {most} rows")
-    return size
+    return min(size, most)  # as the platform's pages say

@@ -1,21 +1,31 @@
-"""Where runs are trained: one at a time, on a worker thread, every report of the optimiser kept."""
+"""Where runs are trained: one at a time, on a worker thread, every report of the optimiser kept.
+
+A server that was killed trains its unfinished runs again from the start, which makes the same model; a run
+that was under way at the end of too many servers fails.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
+import sqlite3
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
-from .store import Store
+from . import material
+from .clock import Clock
+from .store import Document, Store, fail_if_doomed
 
 if TYPE_CHECKING:
-    from .engine import Step
+    from .engines import Engines, Step
 
-FAILED_BY_END = "沙盒在训练中被关闭 / the sandbox ended while training"
 WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
+OVER = {DONE, FAILED, STOPPED}
+
+MOST_STARTS = 3
+KILLED = f"沙盒在训练中被关闭 {MOST_STARTS} 次 / the sandbox ended {MOST_STARTS} times while training this"
 
 PREPARING = 10
 """Percent of a run that telling facts from rules counts for, when it is needed."""
@@ -26,21 +36,23 @@ log = logging.getLogger("qfnb.sandbox")
 class Workshop:
     """Takes runs, trains them in order, and writes what happens into the store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Clock, engines: Engines) -> None:
+        self._store, self._clock, self._engines = store, clock, engines
         self._waiting: queue.Queue[str | None] = queue.Queue()
         self._stops: dict[str, threading.Event] = {}
         self._closing = threading.Event()
+        self._changing = threading.Lock()
         self._thread: threading.Thread | None = None
         self.busy = 0
         for task in store.all("task"):
-            if task["status"] in {WAITING, RUNNING}:
-                store.update(task["id"], status=FAILED, message=FAILED_BY_END, finished=time.time())
+            if task["status"] not in OVER:
+                self._take_up(task)
 
     def take(self, task_id: str) -> None:
         """Queue a run."""
         self._stops[task_id] = threading.Event()
-        self.busy += 1
+        with self._changing:
+            self.busy += 1
         self._waiting.put(task_id)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="workshop", daemon=True)
@@ -48,54 +60,87 @@ class Workshop:
 
     def stop(self, task_id: str) -> bool:
         """Stop a run; tell whether it was still to be stopped."""
-        task = self._store.get("task", task_id)
-        if task is None or task["status"] not in {WAITING, RUNNING}:
-            return False
-        self._stops[task_id].set()
-        if task["status"] == WAITING:
-            self._store.update(task_id, status=STOPPED, finished=time.time())
+        with self._changing:
+            task = self._store.get("task", task_id)
+            if task is None or task["status"] in OVER:
+                return False
+            self._stops[task_id].set()
+            if task["status"] == WAITING:
+                self._end(task_id, STOPPED)
+            else:
+                self._store.update(task_id, stopping=True)
         return True
 
     def close(self) -> None:
-        """End at once; a run that is under way is marked as failed at the next start."""
+        """End at once; a run that is under way begins anew with the next server."""
         self._closing.set()
         self._waiting.put(None)
         if self._thread is not None:
             self._thread.join(timeout=2)
 
+    def _take_up(self, task: Document) -> None:
+        """Go on with a run of an earlier server."""
+        if task["stopping"]:
+            self._end(task["id"], STOPPED)
+        elif task["starts"] >= MOST_STARTS:
+            self._end(task["id"], FAILED, message=KILLED)
+        else:
+            self._store.drop_points(task["id"])
+            self._store.update(task["id"], status=WAITING, phase="", percent=0)
+            self.take(task["id"])
+
     def _work(self) -> None:
         while (task_id := self._waiting.get()) is not None and not self._closing.is_set():
             try:
-                if not self._stops[task_id].is_set():
+                if self._begin(task_id):
                     self._train(task_id)
             except Exception as error:
                 log.exception("run %s failed", task_id)
-                self._store.update(
-                    task_id, status=FAILED, message=f"{type(error).__name__}: {error}", finished=time.time()
-                )
+                with contextlib.suppress(sqlite3.Error):  # the store may be what failed
+                    self._end(task_id, FAILED, message=f"{type(error).__name__}: {error}")
             finally:
-                self.busy -= 1
+                with self._changing:
+                    self.busy -= 1
+
+    def _begin(self, task_id: str) -> bool:
+        """Wait for a run's turn; tell whether it is to be trained."""
+        task, stop = self._store.get("task", task_id), self._stops[task_id]
+        if task is None or stop.is_set():  # it may have been stopped, and deleted, before its turn
+            return False
+        if not self._clock.wait(task["plan"][-2][1], stop, self._closing):
+            return False
+        with self._changing:
+            if stop.is_set():
+                return False
+            began = {"status": RUNNING, "started": self._clock.now(), "starts": task["starts"] + 1}
+            self._store.update(task_id, **began)
+        return True
 
     def _train(self, task_id: str) -> None:
-        from .engine import Hyperparameters, train  # noqa: PLC0415 - numpy
-
         task = self._store.get("task", task_id)
         assert task is not None
-        pairs, held_out = split(rows(self._store, task["datasets"]), task["split_ratio"])
-        self._store.update(task_id, status=RUNNING, percent=0, started=time.time())
+        fail_if_doomed(task)
+        pairs, held_out = material.of_run(self._store, task)
         watch = _Watch(self._store, task_id, task, self._stops[task_id], self._closing)
-        values = Hyperparameters(**task["effective"])
-        model = train(pairs, hyperparameters=values, validation=held_out, observer=watch)
-        if self._closing.is_set():
+        engine, base = self._engines.trainer_of(task["engine"]), self._engines.kept_of(task["base"])
+        model = engine.train(pairs, task["effective"], validation=held_out, observer=watch, base=base)
+        if self._closing.is_set():  # an orderly end is not held against the run
+            self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
             return
-        self._store.write_file(f"{task_id}.npz", model.save())
-        if model.meta["stopped"]:
-            self._store.update(task_id, status=STOPPED, finished=time.time())
-            return
-        from .scores import platform_metrics  # noqa: PLC0415
+        self._store.write_file(f"{task_id}.npz", model.save(task_id))
+        metrics = None
+        if not model.stopped and not task["texts"]:
+            from .scores import platform_metrics  # noqa: PLC0415
 
-        metrics = platform_metrics(model, held_out)
-        self._store.update(task_id, status=DONE, percent=100, metrics=metrics, finished=time.time())
+            metrics = platform_metrics(model, held_out)
+        with self._changing:
+            if self._stops[task_id].is_set():
+                self._end(task_id, STOPPED)
+            else:
+                self._end(task_id, DONE, percent=100, metrics=metrics or {})
+
+    def _end(self, task_id: str, status: str, **more: Any) -> None:
+        self._store.update(task_id, status=status, finished=self._clock.now(), **more)
 
 
 class _Watch:
@@ -114,6 +159,8 @@ class _Watch:
         self._prepared = 0
 
     def __call__(self, step: Step) -> bool:
+        if step.quiet:
+            return not (self._stop.is_set() or self._closing.is_set())
         if step.phase == "preparing":
             self._prepared = round(PREPARING * _share(step))
             self._store.update(self._task_id, phase="preparing", percent=self._prepared)
@@ -135,22 +182,3 @@ class _Watch:
 
 def _share(step: Step) -> float:
     return min(1.0, step.step / max(step.total_steps, 1))
-
-
-def rows(store: Store, dataset_ids: list[str]) -> list[tuple[str, str]]:
-    """Return the pairs of released datasets."""
-    found: list[tuple[str, str]] = []
-    for dataset_id in dataset_ids:
-        dataset = store.get("dataset", dataset_id)
-        assert dataset is not None
-        found += [(prompt, answer) for prompt, answer in dataset["rows"]]
-    return found
-
-
-def split(pairs: list[tuple[str, str]], percent: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return pairs for training and, every so many, pairs held out for validation; always the same ones."""
-    if percent <= 0 or len(pairs) < 10:
-        return pairs, []
-    every = max(2, round(100 / min(percent, 50)))
-    held_out = pairs[every - 1 :: every]
-    return [pair for index, pair in enumerate(pairs) if (index + 1) % every], held_out

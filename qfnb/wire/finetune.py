@@ -1,20 +1,26 @@
 """Fine-tuning, console v2 (`/v2/finetuning?Action=`): a job is the folder, a task is one run in it.
 
-v1 used the two words the other way round; the resources translate.
+v1 used the two words the other way round: see `finetune_v1`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from .base import ConsoleRecord, Endpoint, Nothing
+from .base import ConsoleRecord, Endpoint, Nothing, Paged, PageInfo
 
 _PATH = "/v2/finetuning"
 
-PENDING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
+ACCEPTED, PENDING, RUNNING, DONE, FAILED, STOPPED = "", "Waiting", "Running", "Done", "Failed", "Stopped"
 """Values of runStatus; an accepted run that is not scheduled yet has ""."""
+
+SFT, POST_PRETRAIN, DPO, KTO = "SFT", "PostPretrain", "DPO", "KTO"
+"""Values of trainMode."""
+
+PLATFORM, BOS = "Platform", "Bos"
+"""Values of sourceType: a released dataset, or objects in one's own bucket."""
 
 
 class CreateJob(ConsoleRecord):
@@ -22,8 +28,10 @@ class CreateJob(ConsoleRecord):
 
     name: str
     model: str
-    train_mode: str = "SFT"
+    train_mode: str = SFT
     description: str | None = None
+    parameter_scale: str | None = None
+    hyper_parameter_config: dict[str, Any] | None = None
 
 
 class JobCreated(ConsoleRecord):
@@ -33,27 +41,36 @@ class JobCreated(ConsoleRecord):
 
 
 class DatasetVersionRef(ConsoleRecord):
-    """One training set; `sampling_rate` 1.0 takes every row once."""
+    """One training set, by id or by the address of its file; `sampling_rate` 1.0 takes every row once."""
 
-    version_id: str
-    sampling_rate: float = 1.0
+    version_id: int | str | None = None
+    version_bos_uri: str | None = None
+    sampling_rate: float = Field(default=1.0, gt=0, le=10, allow_inf_nan=False)
 
 
 class DatasetConfig(ConsoleRecord):
     """Where the data is; `split_ratio` percent of it is held out for validation."""
 
-    source_type: str = "Platform"
-    versions: list[DatasetVersionRef]
-    split_ratio: int = 20
+    source_type: str = PLATFORM
+    versions: list[DatasetVersionRef] = Field(min_length=1)
+    split_ratio: int = Field(ge=0, le=100)
 
 
 class CreateTask(ConsoleRecord):
-    """One run; hyper-parameters are camelCase keys (epoch, learningRate, batchSize, maxSeqLen, ...)."""
+    """One run; hyper-parameters are camelCase keys (epoch, learningRate, batchSize, maxSeqLen, ...).
 
-    job_id: str
+    The increment fields make it go on from an earlier run, the corpus is mixed into the data.
+    """
+
+    job_id: int | str
     parameter_scale: str = "LoRA"
     hyper_parameter_config: dict[str, Any] = {}
     dataset_config: DatasetConfig
+    increment_task_id: int | str | None = None
+    increment_checkpoint_step: int | None = None
+    corpus_config: dict[str, Any] | None = None
+    resource_config: dict[str, Any] | None = None
+    custom_config: dict[str, Any] | None = Field(default=None, alias="modelConfig")
 
 
 class TaskCreated(ConsoleRecord):
@@ -64,9 +81,46 @@ class TaskCreated(ConsoleRecord):
 
 
 class TaskRef(ConsoleRecord):
-    """Which run."""
+    """Which run, as `task-...` or an int."""
 
-    task_id: str
+    task_id: int | str
+
+
+class JobRef(ConsoleRecord):
+    """Which job, as `job-...` or an int."""
+
+    job_id: int | str
+
+
+class ListJobs(Paged):
+    """Which jobs: of a train mode (the platform spells it `trainModel`), of a model."""
+
+    train_model: str | None = None
+    model: str | None = None
+
+
+class Job(ConsoleRecord):
+    """A folder of runs."""
+
+    job_id: str = ""
+    name: str = ""
+    description: str | None = None
+    model: str | None = None
+    train_mode: str | None = None
+    create_date: str | None = None
+
+
+class JobList(ConsoleRecord):
+    """A page of jobs, the newest first."""
+
+    job_list: list[Job] = []
+    page_info: PageInfo = PageInfo()
+
+
+class ListTasks(Paged):
+    """Whose runs."""
+
+    job_id: int | str
 
 
 class Checkpoint(ConsoleRecord):
@@ -102,8 +156,15 @@ class Task(ConsoleRecord):
         """Read "37%", "37", 37 and 37.2 alike; anything else is unknown."""
         try:
             return round(float(str(value).rstrip("% ")))
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
+
+
+class TaskList(ConsoleRecord):
+    """A page of runs, the newest first."""
+
+    task_list: list[Task] = []
+    page_info: PageInfo = PageInfo()
 
 
 class SupportedParameter(ConsoleRecord):
@@ -141,7 +202,7 @@ class SupportedModel(ConsoleRecord):
 
 def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
     return Endpoint(
-        f"finetune.{name}", _PATH, body, result, plane="console", action=action, repeatable=repeatable
+        f"finetune.v2.{name}", _PATH, body, result, plane="console", action=action, repeatable=repeatable
     )
 
 
@@ -151,8 +212,12 @@ CREATE_JOB: Endpoint[CreateJob, JobCreated] = _row(
 CREATE_TASK: Endpoint[CreateTask, TaskCreated] = _row(
     "create_task", "CreateFineTuningTask", CreateTask, TaskCreated, repeatable=False
 )
+LIST_JOBS: Endpoint[ListJobs, JobList] = _row("list_jobs", "DescribeFineTuningJobs", ListJobs, JobList)
+LIST_TASKS: Endpoint[ListTasks, TaskList] = _row("list_tasks", "DescribeFineTuningTasks", ListTasks, TaskList)
 DESCRIBE_TASK: Endpoint[TaskRef, Task] = _row("describe_task", "DescribeFineTuningTask", TaskRef, Task)
 STOP_TASK: Endpoint[TaskRef, bool] = _row("stop_task", "StopFineTuningTask", TaskRef, bool)
+DELETE_TASK: Endpoint[TaskRef, bool] = _row("delete_task", "DeleteFineTuningTask", TaskRef, bool)
+DELETE_JOB: Endpoint[JobRef, bool] = _row("delete_job", "DeleteFineTuningJob", JobRef, bool)
 SUPPORT_MODELS: Endpoint[Nothing, list[SupportedModel]] = _row(
     "support_models", "DescribeFineTuningSupportModels", Nothing, list[SupportedModel]
 )

@@ -1,4 +1,7 @@
-"""Models in the repository: publish a training run, look at one version (console v1)."""
+"""The model repository, console v1 (`/wenxinworkshop/modelrepo/...`): models and their versions.
+
+A model is a set (`am-...`) of versions (`amv-...`); both have an integer id too, and either is taken.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,18 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint
+from .base import ConsoleRecord, Endpoint, Nothing
+
+_PATH = "/wenxinworkshop/modelrepo/"
 
 CREATING, READY, FAILED = "Creating", "Ready", "Fail"
 """Values of a version's state."""
+
+TRAINED, IMPORTED, COMPRESSED, PRESET = "Train", "Import", "Acceleration", "PlatformPreset"
+"""Values of a version's sourceType."""
+
+OWN = "UserCreate"
+"""The source of a user's model; a preset one has PlatformPreset."""
 
 
 class VersionMeta(ConsoleRecord):
@@ -18,6 +29,7 @@ class VersionMeta(ConsoleRecord):
     task_id: int | str
     iteration_id: int | str
     step: int | None = None
+    description: str | None = None
 
 
 class PublishModel(ConsoleRecord):
@@ -40,6 +52,12 @@ class Published(ConsoleRecord):
     version_id_str: str
 
 
+class ModelRef(ConsoleRecord):
+    """Which model, as an int or `am-...`."""
+
+    model_id: int | str
+
+
 class VersionRef(ConsoleRecord):
     """Which version, as an int or `amv-...`."""
 
@@ -56,18 +74,95 @@ class ModelVersion(ConsoleRecord):
     model_version_id_str: str = ""
     version: str = "1"
     state: str = ""
+    source_type: str = ""
     train_type: str | None = None
     source_extra: dict[str, Any] | None = None
 
 
-PUBLISH = Endpoint(
-    "model.publish",
-    "/wenxinworkshop/modelrepo/publishTrainModel",
-    PublishModel,
-    Published,
-    plane="console",
-    repeatable=False,
+class ModelDetail(ConsoleRecord):
+    """A model with its versions, the newest first."""
+
+    model_id: int | None = None
+    model_id_str: str = ""
+    model_name: str = ""
+    source: str = ""
+    model_type: int | None = None
+    model_version_list: list[ModelVersion] = []
+
+
+class ListPresets(ConsoleRecord):
+    """Which preset models; `model_type` 0 text, 1 image, 4 vector, 5 image understanding, 6 industry."""
+
+    page_no: int = 1
+    page_size: int = 20
+    name_filter: str | None = None
+    model_type: list[int] | None = None
+    model_version_vendor: list[str] | None = None
+    ctx_length: list[str] | None = None
+    language_support: list[str] | None = None
+    expansion: list[str] | None = None
+    order_by: str | None = None
+
+
+class ListModels(ConsoleRecord):
+    """Which of one's own models; `order` is asc or desc."""
+
+    page_no: int = 1
+    page_size: int = 20
+    name_filter: str | None = None
+    model_type: list[int] | None = None
+    order_by: str | None = None
+    order: str | None = None
+
+
+class ListedModel(ConsoleRecord):
+    """A model in a list, with its newest version."""
+
+    model_id: int | None = None
+    model_id_str: str = ""
+    model_name: str = ""
+    model_type: int | None = None
+    version_count: int | None = None
+    create_time: str | None = None
+    latest_version_info: dict[str, Any] | None = None
+
+
+class ModelPage(ConsoleRecord):
+    """A page of models, and how many there are in all."""
+
+    total: int = 0
+    items: list[ListedModel] = []
+
+
+class DeleteModels(ConsoleRecord):
+    """Which models to delete, with all their versions."""
+
+    model_ids: list[int | str] = Field(alias="modelIDs", min_length=1)
+
+
+class DeleteVersions(ConsoleRecord):
+    """Which versions to delete."""
+
+    model_version_ids: list[int | str] = Field(min_length=1)
+
+
+def _row(name: str, path: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
+    return Endpoint(f"model.{name}", _PATH + path, body, result, plane="console", repeatable=repeatable)
+
+
+PUBLISH: Endpoint[PublishModel, Published] = _row(
+    "publish", "publishTrainModel", PublishModel, Published, repeatable=False
 )
-DETAIL = Endpoint(
-    "model.detail", "/wenxinworkshop/modelrepo/modelVersionDetail", VersionRef, ModelVersion, plane="console"
+LIST: Endpoint[ModelRef, ModelDetail] = _row("list", "modelDetail", ModelRef, ModelDetail)
+DETAIL: Endpoint[VersionRef, ModelVersion] = _row("detail", "modelVersionDetail", VersionRef, ModelVersion)
+PRESET_LIST: Endpoint[ListPresets, ModelPage] = _row(
+    "preset_list", "model/preset/list", ListPresets, ModelPage
+)
+USER_LIST: Endpoint[ListModels, ModelPage] = _row("user_list", "model/user/list", ListModels, ModelPage)
+DELETE: Endpoint[DeleteModels, bool] = _row("batch_delete", "model/batchDelete", DeleteModels, bool)
+DELETE_VERSIONS: Endpoint[DeleteVersions, bool] = _row(
+    "batch_delete_version", "model/version/batchDelete", DeleteVersions, bool
+)
+EVALUABLE: Endpoint[Nothing, list[ModelDetail]] = _row(
+    "evaluable_list", "eval/model/list", Nothing, list[ModelDetail]
 )

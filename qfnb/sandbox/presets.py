@@ -1,0 +1,85 @@
+"""The platform's own models as the repository shows them: each of the catalogue with one version."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import string
+
+from ..wire import catalog
+from ..wire import model as wire
+from .store import Document
+
+KINDS = {
+    "chat": "Text2Text",
+    "completion": "Text2Text",
+    "text2image": "Text2Image",
+    "embedding": "TextRepresentation",
+    "image2text": "ImageUnderstanding",
+}
+"""The catalogue's kinds that the repository has, in its words."""
+
+SINCE = 1_672_531_200.0
+"""The date that presets carry, 2023-01-01; the real ones are not known."""
+
+_FIRST = 10**9
+_DIGITS = string.digits + string.ascii_lowercase
+
+
+def find(kind: str, key: int | str) -> Document | None:
+    """Return a preset "model" or "version" by its id or number, None when there is none."""
+    return _index().get((kind, str(key)))
+
+
+@functools.cache
+def models() -> tuple[Document, ...]:
+    """Return the preset models in the catalogue's order."""
+    names: dict[str, catalog.Model] = {}
+    for row in catalog.models():
+        if row.kind in KINDS and not row.renamed:
+            names.setdefault(row.name, row)
+    return tuple(_model(row) for row in names.values())
+
+
+def version_of(model: Document) -> Document:
+    """Return the one version of a preset model."""
+    return {
+        **_ids("amv-", model["name"]),
+        "model": model["id"],
+        "version": model["name"],
+        "source": wire.PRESET,
+        "origin": {},
+        "base": model["name"],
+        "description": "",
+        "created": SINCE,
+        "plan": [[wire.READY, None]],
+    }
+
+
+def _model(row: catalog.Model) -> Document:
+    return {
+        **_ids("am-", row.name),
+        "name": row.name,
+        "type": KINDS[row.kind],
+        "source": wire.PRESET,
+        "description": "",
+        "labels": [],
+        "tags": None,
+        "created": SINCE,
+    }
+
+
+def _ids(prefix: str, name: str) -> Document:
+    """Return an id and a number that are always the same, the number above those of the user's objects."""
+    number = int.from_bytes(hashlib.sha256(f"{prefix}{name}".encode()).digest()[:8], "big")
+    letters = "".join(_DIGITS[number // 36**place % 36] for place in range(12))
+    return {"id": prefix + letters, "number": _FIRST + number % _FIRST}
+
+
+@functools.cache
+def _index() -> dict[tuple[str, str], Document]:
+    found: dict[tuple[str, str], Document] = {}
+    for model in models():
+        for kind, row in (("model", model), ("version", version_of(model))):
+            found[kind, row["id"]] = found[kind, str(row["number"])] = row
+    return found

@@ -1,0 +1,185 @@
+"""The models of a world: sets of versions, what they look like, and what may be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ..wire import model as wire
+from . import presets
+from .routing import Call, refuse_call
+from .store import Document, random_id
+from .workshop import DONE, STOPPED
+
+BEIJING = timezone(timedelta(hours=8))
+
+NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5, "Industry": 6}
+"""v1's numbers of the kinds of model."""
+
+LAST_WEIGHTS = "the local engine keeps the last weights only; the step was noted, not gone back to"
+
+
+def model_of(call: Call, key: int | str, name: str) -> Document:
+    """Return a model, one's own or a preset one.
+
+    Raises:
+        Refusal: there is none.
+    """
+    return _known(call, "model", key, name)
+
+
+def version_of(call: Call, key: int | str, name: str) -> Document:
+    """Return a version, one's own or a preset one.
+
+    Raises:
+        Refusal: there is none.
+    """
+    return _known(call, "version", key, name)
+
+
+def own(call: Call, document: Document, name: str) -> Document:
+    """Return a model or version that the user may change.
+
+    Raises:
+        Refusal: it is the platform's.
+    """
+    if document["source"] == wire.PRESET:
+        raise refuse_call(call, f"param[{name}] invalid: {document['id']} belongs to the platform")
+    return document
+
+
+def _known(call: Call, kind: str, key: int | str, name: str) -> Document:
+    document = call.world.store.get(kind, key) or presets.find(kind, key)
+    if document is None:
+        raise refuse_call(call, f"param[{name}] invalid: {key} does not exist")
+    return document
+
+
+def versions_of(call: Call, model: Document) -> list[Document]:
+    """Return the versions of a model, the newest first; what a compression still works on is left out."""
+    if model["source"] == wire.PRESET:
+        return [presets.version_of(model)]
+    rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
+    return [
+        row for row in reversed(rows) if row["source"] != wire.COMPRESSED or state(call, row) == wire.READY
+    ]
+
+
+def state(call: Call, version: Document) -> str:
+    """Return Creating, Ready or Fail."""
+    return str(call.world.lifecycle.state(version["plan"]))
+
+
+def weights(call: Call, version: Document) -> bytes | None:
+    """Return the file of a version, None when there is none."""
+    task = version.get("task")
+    return call.world.store.read_file(f"{task}.npz") if task else None
+
+
+def number_of(model: Document) -> int:
+    """Return v1's number of a model's kind; a preset vector model has another than one's own."""
+    if model["source"] == wire.PRESET and model["type"] == "TextRepresentation":
+        return 4
+    return NUMBERS[model["type"]]
+
+
+def add_model(call: Call, name: str, kind: str = "Text2Text", *, tags: list[str] | None = None) -> Document:
+    """Make a model without versions."""
+    return call.world.store.add(
+        "model",
+        random_id("am-"),
+        name=name,
+        type=kind,
+        source=wire.OWN,
+        description="",
+        labels=tags or [],
+        tags=tags,
+    )
+
+
+def add_version(call: Call, model: Document, source: str, task: str, **more: Any) -> Document:
+    """Put a version into a model; `task` names the file of its weights."""
+    earlier = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
+    number = 1 + max((int(row["version"]) for row in earlier), default=0)
+    ready = call.world.lifecycle.plan((wire.CREATING, "publish"), then=wire.READY)
+    usual: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
+    return call.world.store.add(
+        "version",
+        random_id("amv-"),
+        model=model["id"],
+        source=source,
+        task=task,
+        version=str(number),
+        **(usual | more),
+    )
+
+
+def from_run(call: Call, model: Document, task: Document, *, step: int | None, description: str) -> Document:
+    """Publish a run that is done (or stopped, with what it had learned) as a version of a model."""
+    job = call.world.store.get("job", task["job"]) or {}
+    rows = [row for row in call.world.store.all("task") if row["job"] == task["job"]]
+    origin = {
+        "taskId": job.get("number"),
+        "taskIdStr": task["job"],
+        "taskName": job.get("name", ""),
+        "iterationVersion": 1 + sum(row["number"] < task["number"] for row in rows),
+        "runId": task["number"],
+        "runIdStr": task["id"],
+    }
+    return add_version(
+        call,
+        model,
+        wire.TRAINED,
+        task["id"],
+        step=step,
+        description=description,
+        base=job.get("model", ""),
+        origin=origin,
+    )
+
+
+def finished(call: Call, key: int | str, name: str, step: int | None) -> Document:
+    """Return a run that can be published, with that checkpoint.
+
+    Raises:
+        Refusal: it is unknown, has made no model, or has no such step.
+    """
+    store = call.world.store
+    task = store.get("task", key)
+    if task is None or task["status"] not in {DONE, STOPPED} or store.read_file(f"{task['id']}.npz") is None:
+        raise refuse_call(call, f"param[{name}] invalid: run {key} has no finished model to publish")
+    if step is not None and step not in {point["step"] for point in store.points(task["id"])}:
+        raise refuse_call(call, f"param[step] invalid: run {key} has no checkpoint {step}")
+    return task
+
+
+def delete(call: Call, versions: Sequence[Document], name: str) -> None:
+    """Delete versions, and the weights that nothing else needs.
+
+    Raises:
+        Refusal: a service runs one of them; then all stay.
+    """
+    store = call.world.store
+    served = {row["version"]: row["id"] for row in store.all("service")}
+    for version in versions:
+        if version["id"] in served:
+            where = served[version["id"]]
+            raise refuse_call(call, f"param[{name}] invalid: {version['id']} runs in service {where}")
+    for version in versions:
+        store.remove("version", version["id"])
+    needed = {row["task"] for row in store.all("version")} | {row["id"] for row in store.all("task")}
+    for task in {version["task"] for version in versions} - needed:
+        store.remove_file(f"{task}.npz")
+
+
+def told(call: Call, version: Document) -> dict[str, Any]:
+    """Return what only the sandbox knows of a version."""
+    more = {"step": version["step"], "checkpoint": LAST_WEIGHTS} if version.get("step") is not None else {}
+    run = version.get("task")
+    return {"engine": call.world.engines.maker_of(run) if run else call.world.base().label} | more
+
+
+def date(moment: float) -> str:
+    """Return a moment as the repository writes it, in Beijing's time."""
+    return datetime.fromtimestamp(moment, BEIJING).isoformat(timespec="seconds")

@@ -1,0 +1,90 @@
+"""Compressing a model version, console v2 (`/v2/model?Action=...ModelComp...`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .model_v2 import PATH
+
+CREATING, RUNNING, SUCCEEDED, FAILED = "creating", "running", "succeeded", "failed"
+STOPPING, STOPPED = "stopping", "stopped"
+"""Values of status."""
+
+STRATEGIES = ("Quantization", "Sparsity")
+WEIGHTS = ("INT8-PTQ", "W8A16C16", "W4A16C16")
+"""Values of weight, which quantization takes."""
+
+
+class CompressionConfig(ConsoleRecord):
+    """How to compress."""
+
+    strategy: str
+    weight: str | None = None
+
+
+class CreateCompression(ConsoleRecord):
+    """Compress the version `source_model_id` into a new one of the set `model_set_id`."""
+
+    name: str = Field(min_length=1)
+    source_model_id: int | str
+    model_set_id: int | str
+    config: CompressionConfig
+    description: str | None = None
+
+
+class CompressionRef(ConsoleRecord):
+    """Which compression, as `amva-...`."""
+
+    model_comp_task_id: int | str
+
+
+class ListCompressions(Paged):
+    """Which compressions: of one version, or all."""
+
+    source_model_id: int | str | None = None
+
+
+class Compression(ConsoleRecord):
+    """A compression; `model_id` is the version that it made, once it has succeeded."""
+
+    id: str = ""
+    name: str = ""
+    status: str = ""
+    source_model_id: str = ""
+    model_id: str | None = None
+    failed_reason: str | None = None
+    create_time: str | None = None
+    finish_time: str | None = None
+
+
+class CompressionList(ConsoleRecord):
+    """A page of compressions, the newest first."""
+
+    model_comp_task_list: list[Compression] = []
+    page_info: PageInfo = PageInfo()
+
+
+def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
+    return Endpoint(
+        f"model.v2.{name}", PATH, body, result, plane="console", action=action, repeatable=repeatable
+    )
+
+
+CREATE: Endpoint[CreateCompression, str] = _row(
+    "create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False
+)
+LIST: Endpoint[ListCompressions, CompressionList] = _row(
+    "list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList
+)
+DESCRIBE: Endpoint[CompressionRef, Compression] = _row(
+    "describe_compression", "DescribeModelCompTask", CompressionRef, Compression
+)
+CANCEL: Endpoint[CompressionRef, bool] = _row(
+    "cancel_compression", "CancelModelCompTask", CompressionRef, bool
+)
+DELETE: Endpoint[CompressionRef, bool] = _row(
+    "delete_compression", "DeleteModelCompTask", CompressionRef, bool
+)

@@ -1,0 +1,112 @@
+"""Fine-tuning, console v1 (`/wenxinworkshop/finetune/...`), as the seeds use it.
+
+The words are the other way round than in v2: a v1 task is a v2 job (the folder), a v1 job a v2 task (a run).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import ConsoleRecord, Endpoint
+
+_PATH = "/wenxinworkshop/finetune/"
+
+RUNNING, FINISH, FAIL, STOP = "RUNNING", "FINISH", "FAIL", "STOP"
+"""Values of trainStatus."""
+
+PLATFORM, BOS = 1, 2
+"""Values of a training set's type: a dataset of the platform, or a file in one's own bucket."""
+
+
+class CreateTask(ConsoleRecord):
+    """The folder that runs live in; the train types may wait for the first run."""
+
+    name: str
+    base_train_type: str | None = None
+    train_type: str | None = None
+    description: str | None = None
+
+
+class TaskCreated(ConsoleRecord):
+    """Both kinds of id: an integer, and `job-...` as v2 calls it."""
+
+    id: int
+    uuid: str = ""
+    name: str = ""
+    description: str = ""
+    create_time: str | None = None
+
+
+class TrainingSet(ConsoleRecord):
+    """One training set: `type` 1 with the `id` of a dataset, or 2 with a `bos_path`."""
+
+    type: int = PLATFORM
+    id: int | str | None = None
+    bos_path: str | None = None
+
+
+class CreateJob(ConsoleRecord):
+    """One run; `trainset_rate` percent of the data is held out for validation.
+
+    `train_config` holds epoch, learningRate, batchSize, maxSeqLen and what else a model has; `peft_type` is
+    LoRA, ALL or P-tuning.
+    """
+
+    task_id: int | str
+    base_train_type: str | None = None
+    train_type: str | None = None
+    train_mode: str = "SFT"
+    peft_type: str = "LoRA"
+    train_config: dict[str, Any] = {}
+    trainset: list[TrainingSet] = Field(min_length=1)
+    trainset_rate: int = Field(default=20, ge=0, le=100)
+    description: str | None = None
+
+
+class JobCreated(ConsoleRecord):
+    """Both kinds of id: an integer, and `task-...` as v2 calls it."""
+
+    id: int
+    uuid: str = ""
+
+
+class JobRef(ConsoleRecord):
+    """Which run of which task."""
+
+    task_id: int | str
+    job_id: int | str
+
+
+class Job(ConsoleRecord):
+    """A run's state; times in seconds, `progress` in percent."""
+
+    id: int | None = None
+    task_id: int | None = None
+    task_name: str = ""
+    version: int | None = None
+    train_type: str | None = None
+    train_mode: str | None = None
+    peft_type: str | None = None
+    train_status: str = ""
+    progress: int | None = None
+    run_time: int | None = None
+    train_time: int | None = None
+    start_time: str | None = None
+    finish_time: str | None = None
+    vdl_link: str | None = None
+
+
+def _row(name: str, path: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
+    return Endpoint(f"finetune.{name}", _PATH + path, body, result, plane="console", repeatable=repeatable)
+
+
+CREATE_TASK: Endpoint[CreateTask, TaskCreated] = _row(
+    "create_task", "createTask", CreateTask, TaskCreated, repeatable=False
+)
+CREATE_JOB: Endpoint[CreateJob, JobCreated] = _row(
+    "create_job", "createJob", CreateJob, JobCreated, repeatable=False
+)
+GET_JOB: Endpoint[JobRef, Job] = _row("get_job", "jobDetail", JobRef, Job)
+STOP_JOB: Endpoint[JobRef, bool] = _row("stop_job", "stopJob", JobRef, bool)

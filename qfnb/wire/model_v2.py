@@ -1,0 +1,193 @@
+"""The model repository, console v2 (`/v2/model?Action=`): here a model set is `am-...`, a model `amv-...`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+
+PATH = "/v2/model"
+
+TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", "Industry")
+"""Values of modelType."""
+
+DOING, DONE, FAILED = "Doing", "Done", "Fail"
+"""Values of an export's status."""
+
+MOST_DESCRIPTION = 300
+
+
+class CreateModelSet(ConsoleRecord):
+    """A set that versions are put into."""
+
+    model_set_name: str = Field(min_length=1)
+    model_type: str
+    labels: list[str] | None = None
+
+
+class ModelSetRef(ConsoleRecord):
+    """Which set, by id or by name."""
+
+    model_set_id: int | str | None = None
+    model_set_name: str | None = None
+
+
+class ModelSetId(ConsoleRecord):
+    """`model_set_id` is `am-...`."""
+
+    model_set_id: int | str
+
+
+class ModelSet(ConsoleRecord):
+    """A set; `model_ids[0]` is the newest version."""
+
+    model_set_id: str = ""
+    model_set_name: str = ""
+    source: str = ""
+    model_type: str = ""
+    create_time: str | None = None
+    modify_time: str | None = None
+    model_count: int | None = None
+    model_ids: list[str] = []
+
+
+class SystemModelSets(ConsoleRecord):
+    """A page of the platform's own sets."""
+
+    system_model_set_list: list[ModelSet] = []
+    page_info: PageInfo = PageInfo()
+
+
+class CustomModelSets(ConsoleRecord):
+    """A page of the user's sets, the newest first."""
+
+    custom_model_set_list: list[ModelSet] = []
+    page_info: PageInfo = PageInfo()
+
+
+class TrainMeta(ConsoleRecord):
+    """Which run a version comes from; the platform's page calls the step by both names."""
+
+    task_id: int | str
+    checkpoint_step: int | None = None
+    step: int | None = None
+
+
+class ImportMeta(ConsoleRecord):
+    """Which object of one's own bucket a version comes from."""
+
+    bucket: str
+    object_path: str
+    model_format: str = "HuggingFace.Transformers"
+    model_application_type: str | None = None
+
+
+class CreateModel(ConsoleRecord):
+    """A new version: `source_type` Train with `train_meta`, or Import with `import_meta`."""
+
+    model_set_id: int | str
+    source_type: str
+    train_meta: TrainMeta | None = None
+    import_meta: ImportMeta | None = None
+    description: str | None = Field(default=None, max_length=MOST_DESCRIPTION)
+
+
+class ModelId(ConsoleRecord):
+    """`model_id` is `amv-...`."""
+
+    model_id: int | str
+
+
+class Model(ConsoleRecord):
+    """One version; `source_info` tells where it comes from."""
+
+    model_set_id: str = ""
+    model_id: str = ""
+    model_name: str = ""
+    model: str | None = None
+    status: str = ""
+    source_info: dict[str, Any] = {}
+    is_support_model_comp: bool | None = None
+    create_time: str | None = None
+    modify_time: str | None = None
+
+
+class CreateConf(ConsoleRecord):
+    """The text of a chat template in Python, for an imported model."""
+
+    custom_spec_file: str | None = None
+
+
+class ConfCreated(ConsoleRecord):
+    """The kept template's id."""
+
+    custom_spec_id: str = ""
+
+
+class SystemConf(ConsoleRecord):
+    """Whose settings: chat or completion models of a format."""
+
+    model_application_type: str
+    model_format: str = "HuggingFace.Transformers"
+
+
+class AdvancedConf(ConsoleRecord):
+    """How a model is run."""
+
+    model_application_type: str = ""
+    model_format: str = ""
+
+
+class Export(ConsoleRecord):
+    """A version packed as a file: its name, size in bytes and address are there once it is Done."""
+
+    export_id: str | None = None
+    has_record: bool = False
+    status: str = ""
+    file_name: str | None = None
+    file_size: int | None = None
+    md5: str | None = None
+    download_url: str | None = None
+
+
+def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
+    return Endpoint(
+        f"model.v2.{name}", PATH, body, result, plane="console", action=action, repeatable=repeatable
+    )
+
+
+CREATE_SET: Endpoint[CreateModelSet, ModelSetId] = _row(
+    "create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False
+)
+SYSTEM_SETS: Endpoint[Paged, SystemModelSets] = _row(
+    "system_sets", "DescribeSystemModelSets", Paged, SystemModelSets
+)
+CUSTOM_SETS: Endpoint[Paged, CustomModelSets] = _row(
+    "custom_sets", "DescribeCustomModelSets", Paged, CustomModelSets
+)
+DESCRIBE_SET: Endpoint[ModelSetRef, ModelSet] = _row(
+    "describe_set", "DescribeModelSet", ModelSetRef, ModelSet
+)
+DELETE_SET: Endpoint[ModelSetId, bool] = _row("delete_set", "DeleteModelSet", ModelSetId, bool)
+CREATE: Endpoint[CreateModel, ModelId] = _row(
+    "create", "CreateCustomModel", CreateModel, ModelId, repeatable=False
+)
+DESCRIBE: Endpoint[ModelId, Model] = _row("describe", "DescribeModel", ModelId, Model)
+DELETE: Endpoint[ModelId, bool] = _row("delete", "DeleteModel", ModelId, bool)
+CREATE_CONF: Endpoint[CreateConf, ConfCreated] = _row(
+    "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False
+)
+SYSTEM_CONF: Endpoint[SystemConf, AdvancedConf] = _row(
+    "system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf
+)
+CUSTOM_CONF: Endpoint[ModelId, AdvancedConf] = _row(
+    "custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf
+)
+CREATE_EXPORT: Endpoint[ModelId, Export] = _row(
+    "create_export", "CreateModelExportTask", ModelId, Export, repeatable=False
+)
+DESCRIBE_EXPORT: Endpoint[ModelId, Export] = _row(
+    "describe_export", "DescribeModelExportTask", ModelId, Export
+)
