@@ -1,13 +1,18 @@
-"""Deployed services, console v2 (`/v2/service?Action=`), and the list of what can be called (console v1)."""
+"""Deployed services, console v2 (`/v2/service?Action=`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, Endpoint
+from pydantic import model_validator
+
+from .base import ConsoleRecord, Endpoint, Paged, PageInfo
 
 NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"
 """Values of runStatus."""
+
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+"""How a moment is written, in UTC."""
 
 
 class ResourceConfig(ConsoleRecord):
@@ -35,8 +40,8 @@ class Billing(ConsoleRecord):
 class CreateService(ConsoleRecord):
     """Deploy a model version; the callable endpoint ends in `url_suffix`."""
 
-    model_set_id: str
-    model_id: str
+    model_set_id: int | str
+    model_id: int | str
     name: str
     url_suffix: str
     resource_config: ResourceConfig
@@ -45,29 +50,43 @@ class CreateService(ConsoleRecord):
 
 
 class ServiceCreated(ConsoleRecord):
-    """`service_id` is `svco-...`."""
+    """`service_id` is `svco-...`; `instance_id` is the compute unit that it runs on."""
 
     service_id: str
     instance_id: str | None = None
 
 
 class ServiceRef(ConsoleRecord):
-    """Which service."""
+    """Which service, as an int or `svco-...`."""
 
-    service_id: str
+    service_id: int | str
 
 
 class ServiceDetail(ConsoleRecord):
-    """A service; the last segment of `url` is what `endpoint=` takes."""
+    """A service of a model version (`amv-...`) of a model (`am-...`).
+
+    The last segment of `url` is what `endpoint=` takes.
+    """
 
     service_id: str = ""
     model_id: str = ""
     model_version_id: str = ""
     name: str = ""
+    description: str | None = None
     url: str = ""
     service_type: str = "chat"
     run_status: str = ""
+    charge_status: str | None = None
+    resource_config: ResourceConfig | None = None
     create_time: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_older_names(cls, value: Any) -> Any:
+        """Take modelSetId and modelId (documentation, 2025) as modelId and modelVersionId (official SDK)."""
+        if not isinstance(value, dict) or "modelSetId" not in value or "modelVersionId" in value:
+            return value
+        return {**value, "modelId": value["modelSetId"], "modelVersionId": value.get("modelId", "")}
 
     @property
     def endpoint(self) -> str:
@@ -75,29 +94,119 @@ class ServiceDetail(ConsoleRecord):
         return self.url.rstrip("/").rsplit("/", 1)[-1]
 
 
-class ListServices(ConsoleRecord):
-    """Which kinds of service to list; all when absent."""
+class FindServices(Paged):
+    """Which services to list: every filter that is given must fit.
 
-    api_typefilter: list[str] | None = None
+    `charge_type` is ComputingUnit or Tokens, `pay_type` Prepay or Postpay.
+    """
+
+    name: str | None = None
+    service_type: list[str] | None = None
+    run_status: list[str] | None = None
+    creator: list[str] | None = None
+    charge_type: str | None = None
+    pay_type: str | None = None
 
 
-class ServiceList(ConsoleRecord):
-    """Preset services and the user's own."""
+class ServicePage(ConsoleRecord):
+    """One page of one's own services, the newest first."""
 
-    common: list[dict[str, Any]] = []
-    custom: list[dict[str, Any]] = []
+    service_list: list[ServiceDetail] = []
+    page_info: PageInfo | None = None
 
+
+class AskMetric(ConsoleRecord):
+    """Whose calls to count, from the minute of one moment to the minute of another (UTC)."""
+
+    start_time: str
+    end_time: str
+    service_id: list[str] | str | None = None
+    app_id: list[str] | str | None = None
+
+
+class Metric(ConsoleRecord):
+    """Calls and tokens of one application."""
+
+    input_tokens_total: int = 0
+    output_tokens_total: int = 0
+    tokens_total: int = 0
+    succeed_call_total: int = 0
+    failure_call_total: int = 0
+    call_total: int = 0
+
+
+class AppMetric(ConsoleRecord):
+    """What one application asked a service."""
+
+    app_id: str = ""
+    metric: Metric = Metric()
+
+
+class ServiceMetric(ConsoleRecord):
+    """What a service was asked, by application."""
+
+    service_id: str = ""
+    service_name: str = ""
+    app_list: list[AppMetric] = []
+
+
+class Metrics(ConsoleRecord):
+    """The calls of some services between two moments."""
+
+    start_time: str = ""
+    end_time: str = ""
+    service_list: list[ServiceMetric] = []
+
+
+class ModifyService(ConsoleRecord):
+    """Which model version a service is to run from now on."""
+
+    service_id: int | str
+    model_set_id: int | str
+    model_id: int | str
+
+
+class FindPresets(ConsoleRecord):
+    """Which preset services to list.
+
+    `charge_type` is TPM, Tokens, Calls or Free; `charge_status` NotOpen, Opened, Stopped or Free.
+    """
+
+    service_ids: list[str] | None = None
+    service_type: list[str] | None = None
+    charge_type: list[str] | str | None = None
+    charge_status: list[str] | str | None = None
+
+
+class Presets(ConsoleRecord):
+    """Preset services; their fields are passed on as they come."""
+
+    service_list: list[dict[str, Any]] = []
+
+
+PATH = "/v2/service"
 
 CREATE = Endpoint(
-    "service.create",
-    "/v2/service",
+    "service.v2.create",
+    PATH,
     CreateService,
     ServiceCreated,
     plane="console",
     action="CreateService",
     repeatable=False,
 )
-DESCRIBE = Endpoint(
-    "service.describe", "/v2/service", ServiceRef, ServiceDetail, plane="console", action="DescribeService"
+FIND = Endpoint(
+    "service.v2.list", PATH, FindServices, ServicePage, plane="console", action="DescribeServices"
 )
-LIST = Endpoint("service.list", "/wenxinworkshop/service/list", ListServices, ServiceList, plane="console")
+DESCRIBE = Endpoint(
+    "service.v2.describe", PATH, ServiceRef, ServiceDetail, plane="console", action="DescribeService"
+)
+METRIC = Endpoint(
+    "service.v2.metric", PATH, AskMetric, Metrics, plane="console", action="DescribeServiceMetric"
+)
+MODIFY = Endpoint(
+    "service.v2.modify", PATH, ModifyService, dict[str, Any], plane="console", action="ModifyService"
+)
+PRESETS = Endpoint(
+    "service.v2.presets", PATH, FindPresets, Presets, plane="console", action="DescribePresetServices"
+)

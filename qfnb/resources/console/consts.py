@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum, StrEnum
+from enum import IntEnum, StrEnum
 
 
-class DeployPoolType(Enum):
+class DeployPoolType(IntEnum):
     """Which pool a service runs in."""
 
     PublicResource = 1
@@ -23,10 +23,290 @@ class TrainStatus(StrEnum):
 
 
 class ServiceStatus(StrEnum):
-    """A service's state on the platform (v2)."""
+    """A service's state on the platform: it ends as Serving in v2, as Done in v1."""
 
     New = "New"
     Deploying = "Deploying"
     Serving = "Serving"
+    Done = "Done"
     Failed = "Failed"
     Stopped = "Stopped"
+
+
+class ServiceType(StrEnum):
+    """What a service can be asked, by the path that it is called at."""
+
+    Chat = "chat"
+    Completions = "completions"
+    Embeddings = "embeddings"
+    Text2image = "text2image"
+    Image2text = "image2text"
+
+
+class PromptSceneType(IntEnum):
+    """What a prompt is for."""
+
+    Text2Text = 1
+    Text2Image = 2
+
+
+class PromptFrameworkType(IntEnum):
+    """How a prompt is laid out."""
+
+    NotUse = 0
+    Basic = 1
+    CRISPE = 2
+    Fewshot = 3
+
+
+class PromptType(IntEnum):
+    """Who wrote a template."""
+
+    Preset = 1
+    User = 2
+
+
+class PromptScoreStandard(IntEnum):
+    """What a score of a prompt's answers measures."""
+
+    Semantic = 1
+    Regex = 2
+    Exact = 3
+
+
+class DataProjectType(IntEnum):
+    """What a dataset is for; its templates begin with the same digits."""
+
+    Conversation = 20
+    GenericText = 401
+    QuerySet = 402
+    Text2Image = 705
+
+
+class DataTemplateType(IntEnum):
+    """What a row of a dataset is."""
+
+    NonSortedConversation = 2000
+    SortedConversation = 2001
+    PromptChosenRejected = 2002
+    GenericText = 40100
+    QuerySet = 40200
+    Text2Image = 70500
+
+
+class DataSetType(IntEnum):
+    """Text or pictures."""
+
+    TextOnly = 4
+    MultiModel = 7
+
+
+class DataStorageType(StrEnum):
+    """Where a dataset lies."""
+
+    PublicBos = "sysBos"
+    PrivateBos = "usrBos"
+
+
+class DataSourceType(IntEnum):
+    """Where an import reads from."""
+
+    PrivateBos = 1
+    SharedZipUrl = 2
+
+
+class DataExportDestinationType(IntEnum):
+    """Where an export goes."""
+
+    PlatformBos = 0
+    PrivateBos = 1
+
+
+class DataImportStatus(IntEnum):
+    """How far an import is."""
+
+    NotStarted = -1
+    Initialized = 0
+    Running = 1
+    Finished = 2
+    Failed = 3
+    Terminated = 4
+
+
+class DataExportStatus(IntEnum):
+    """How far an export is."""
+
+    NotStarted = -1
+    Initialized = 0
+    Running = 1
+    Finished = 2
+    Failed = 3
+
+
+class DataReleaseStatus(IntEnum):
+    """How far a release is."""
+
+    NotStarted = 0
+    Running = 1
+    Finished = 2
+    Failed = 3
+
+
+class EntityListingType(IntEnum):
+    """Which rows are listed."""
+
+    All = 0
+    AnnotatedOnly = 1
+    NotAnnotatedOnly = 2
+
+
+class ETLTaskStatus(IntEnum):
+    """How far a cleaning is."""
+
+    NoTask = 0
+    Running = 1
+    Finished = 2
+    Interrupted = 3
+    Failed = 4
+    Paused = 5
+
+
+class EvaluationTaskStatus(StrEnum):
+    """A v1 evaluation task's state; in DoingWithManualBegin the answers wait for people."""
+
+    Pending = "Pending"
+    Doing = "Doing"
+    DoingWithManualBegin = "DoingWithManualBegin"
+    Stopping = "Stopping"
+    Done = "Done"
+    PartlyDone = "PartlyDone"
+    Failed = "Failed"
+    Stopped = "Stopped"
+
+
+class EvaluationResultExportDestinationType(StrEnum):
+    """Where an evaluation's rows are exported to: an address, or one's own bucket."""
+
+    PublicBos = "local"
+    PrivateBos = "storage"
+
+
+class EvaluationResultExportRange(StrEnum):
+    """Which of an evaluation's rows are exported."""
+
+    Total = "total"
+    Part = "part"
+
+
+class EvaluationResultExportField(StrEnum):
+    """What an export of an evaluation holds: question, answer, expected answer, scores."""
+
+    Prompt = "prompt"
+    Prediction = "prediction"
+    Completion = "completion"
+    Metrics = "metrics"
+
+
+class EvaluationResultExportTaskStatus(StrEnum):
+    """How far an export of an evaluation is."""
+
+    Pending = "Pending"
+    Uploading = "Uploading"
+    Fail = "Fail"
+    Done = "Done"
+
+
+class TrainMode(StrEnum):
+    """How a run learns."""
+
+    SFT = "SFT"
+    PostPretrain = "PostPretrain"
+    DPO = "DPO"
+    KTO = "KTO"
+
+
+class TrainParameterScale(StrEnum):
+    """Which parameters a run changes."""
+
+    FullFineTuning = "FullFineTuning"
+    PromptTuning = "PromptTuning"
+    LoRA = "LoRA"
+
+
+class TrainDatasetType(IntEnum):
+    """Where v1's training sets are."""
+
+    Platform = 1
+    PrivateBos = 2
+
+
+class ModelState(StrEnum):
+    """A version's state."""
+
+    Ready = "Ready"
+    Creating = "Creating"
+    Fail = "Fail"
+
+
+class ModelTypePreset(IntEnum):
+    """Kinds of the platform's models."""
+
+    TextGC = 0
+    ImageGC = 1
+    VectorModel = 4
+    Image2Text = 5
+    IndustryModel = 6
+
+
+class ModelTypeUser(IntEnum):
+    """Kinds of a user's models."""
+
+    LargeLanguageModel = 0
+    Text2Image = 1
+    IndustrySearchModel = 2
+    TextRepresentationModel = 3
+    VectorModel = 4
+    Image2Text = 5
+
+
+class CustomModelSetModelType(StrEnum):
+    """Kinds of a set of one's own."""
+
+    Text2Text = "Text2Text"
+    Text2Image = "Text2Image"
+    TextRepresentation = "TextRepresentation"
+    ImageUnderstanding = "ImageUnderstanding"
+    Industry = "Industry"
+
+
+class CreateCustomModelSourceType(StrEnum):
+    """Where a version comes from."""
+
+    Train = "Train"
+    Import = "Import"
+
+
+class ModelCompStrategy(StrEnum):
+    """How a version is compressed."""
+
+    Quantization = "Quantization"
+    Sparsity = "Sparsity"
+
+
+class ModelQuantizationWeight(StrEnum):
+    """What quantization makes of the weights."""
+
+    INT8PTQ = "INT8-PTQ"
+    W8A16C16 = "W8A16C16"
+    W4A16C16 = "W4A16C16"
+
+
+class ModelCompTaskStatus(StrEnum):
+    """A compression's state."""
+
+    Creating = "creating"
+    Running = "running"
+    Succeeded = "succeeded"
+    Failed = "failed"
+    Stopping = "stopping"
+    Stopped = "stopped"

@@ -1,0 +1,70 @@
+"""System memories: what a model is to remember about an application (`/v2/memory?Action=`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+
+
+class CreateMemory(ConsoleRecord):
+    """A memory of an application, empty at first."""
+
+    app_id: int | str
+    description: str
+
+
+class MemoryRef(ConsoleRecord):
+    """Which memory, as an int or `sm-...`."""
+
+    system_memory_id: int | str
+
+
+class Memory(ConsoleRecord):
+    """A memory; `memories` are its entries, as they were written."""
+
+    system_memory_id: str = ""
+    app_id: str = ""
+    description: str = ""
+    memories: list[Any] = []
+
+
+class FindMemories(Paged):
+    """Whose memories to list; everybody's when absent. A page has 100 unless told."""
+
+    app_id: int | str | None = None
+
+
+class MemoryPage(ConsoleRecord):
+    """One page of memories, the newest first, without their entries."""
+
+    items: list[Memory] = []
+    page_info: PageInfo | None = None
+
+
+class ModifyMemory(ConsoleRecord):
+    """All entries of a memory, in place of those it has."""
+
+    system_memory_id: int | str
+    memories: list[Any]
+
+
+PATH = "/v2/memory"
+
+CREATE = Endpoint(
+    "memory.create",
+    PATH,
+    CreateMemory,
+    Memory,
+    plane="console",
+    action="CreateSystemMemory",
+    repeatable=False,
+)
+LIST = Endpoint(
+    "memory.list", PATH, FindMemories, MemoryPage, plane="console", action="DescribeSystemMemories"
+)
+DESCRIBE = Endpoint(
+    "memory.describe", PATH, MemoryRef, Memory, plane="console", action="DescribeSystemMemory"
+)
+MODIFY = Endpoint("memory.modify", PATH, ModifyMemory, bool, plane="console", action="ModifySystemMemory")
+DELETE = Endpoint("memory.delete", PATH, MemoryRef, bool, plane="console", action="DeleteSystemMemory")

@@ -1,0 +1,131 @@
+"""Prompt templates and their labels, console v2 (`/v2/promptTemplates` and `/v2/promptLabels`)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from .base import ConsoleRecord, Endpoint, Paged, PageInfo, Record
+
+TEXT, IMAGE = "TextToText", "TextToImage"
+"""Values of sceneType."""
+
+PRESET, OWN = "System", "Custom"
+"""Values of type."""
+
+B = TypeVar("B", bound=Record)
+R = TypeVar("R")
+
+
+class CreateTemplate(ConsoleRecord):
+    """A template; `template_variables` are names with commas between them, `labels` ids `pl-...`."""
+
+    template_name: str
+    template_content: str
+    variable_identifier: str = "{}"
+    template_variables: str = ""
+    scene_type: str = TEXT
+    labels: list[int | str] | None = None
+    negative_template_content: str | None = None
+    negative_template_variables: str | None = None
+    hyper_parameters: dict[str, Any] | None = None
+
+
+class TemplateKey(ConsoleRecord):
+    """`pt-...`."""
+
+    template_id: str
+
+
+class TemplateRef(ConsoleRecord):
+    """Which template, as an int or `pt-...`; to render it, the values are further fields."""
+
+    template_id: int | str
+
+
+class Template(ConsoleRecord):
+    """A template; `content` is what it is with the values that were given."""
+
+    template_id: str = ""
+    template_name: str = ""
+    template_content: str = ""
+    template_variables: str = ""
+    variable_identifier: str = "{}"
+    content: str | None = None
+    labels: list[dict[str, Any]] = []
+    type: str = OWN
+    scene_type: str = TEXT
+    hyper_parameters: dict[str, Any] | None = None
+
+
+class ModifyTemplate(ConsoleRecord):
+    """What is to change of a template; what is absent stays."""
+
+    template_id: int | str
+    template_name: str | None = None
+    labels: list[int | str] | None = None
+    template_content: str | None = None
+    variable_identifier: str | None = None
+    negative_template_content: str | None = None
+    hyper_parameters: dict[str, Any] | None = None
+
+
+class FindTemplates(Paged):
+    """Which templates to list: those whose name or text has `name` in it and that have one of the labels."""
+
+    name: str | None = None
+    label_ids: list[int | str] | None = None
+    type: str | None = None
+
+
+class TemplatePage(ConsoleRecord):
+    """One page of templates, the newest first."""
+
+    items: list[Template] = []
+    page_info: PageInfo | None = None
+
+
+class CreateLabels(ConsoleRecord):
+    """The names of new labels."""
+
+    name: list[str]
+
+
+class LabelRef(ConsoleRecord):
+    """Which label, as an int or `pl-...`."""
+
+    label_id: int | str
+
+
+class Label(ConsoleRecord):
+    """A label."""
+
+    label_id: str = ""
+    label_name: str = ""
+
+
+class LabelPage(ConsoleRecord):
+    """One page of labels, the newest first."""
+
+    items: list[Label] = []
+    page_info: PageInfo | None = None
+
+
+def _row(
+    name: str, noun: str, action: str, body: type[B], result: type[R], *, repeatable: bool = True
+) -> Endpoint[B, R]:
+    path = f"/v2/prompt{noun}"
+    return Endpoint(
+        f"prompt.v2.{name}", path, body, result, plane="console", action=action, repeatable=repeatable
+    )
+
+
+CREATE = _row("create", "Templates", "CreatePromptTemplate", CreateTemplate, TemplateKey, repeatable=False)
+INFO = _row("info", "Templates", "DescribePromptTemplate", TemplateRef, Template)
+UPDATE = _row("update", "Templates", "ModifyPromptTemplate", ModifyTemplate, TemplateKey)
+DELETE = _row("delete", "Templates", "DeletePromptTemplate", TemplateRef, bool)
+LIST = _row("list", "Templates", "DescribePromptTemplates", FindTemplates, TemplatePage)
+CREATE_LABELS = _row(
+    "create_labels", "Labels", "CreatePromptLabel", CreateLabels, LabelPage, repeatable=False
+)
+LABELS = _row("labels", "Labels", "DescribePromptLabels", Paged, LabelPage)
+DELETE_LABEL = _row("delete_label", "Labels", "DeletePromptLabel", LabelRef, bool)

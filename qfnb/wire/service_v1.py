@@ -1,0 +1,100 @@
+"""Deployed services and applications, console v1 (`/wenxinworkshop/service/...`); see seed 002."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SecretStr
+
+from .base import ConsoleRecord, Endpoint, Nothing
+
+NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "Stopped"
+"""Values of serviceStatus; New waits for payment and resources."""
+
+PUBLIC, PRIVATE = 1, 2
+"""Values of poolType; the first releases of the official SDK had them the other way round."""
+
+TYPES = ("chat", "completions", "embeddings", "text2image", "image2text")
+"""Values of apiType."""
+
+
+class ApplyService(ConsoleRecord):
+    """Deploy a model version; the platform puts a prefix of its own before `uri`."""
+
+    model_id: int | str
+    model_version_id: int | str
+    name: str
+    uri: str
+    replicas: int = 1
+    pool_type: int = PRIVATE
+    description: str | None = None
+
+
+class ServiceApplied(ConsoleRecord):
+    """`service_id` is an int here."""
+
+    result: bool = True
+    service_id: int
+
+
+class ServiceRef(ConsoleRecord):
+    """Which service, as an int or `svco-...`."""
+
+    service_id: int | str
+
+
+class ServiceDetail(ConsoleRecord):
+    """A service; `uri` is what `endpoint=` takes."""
+
+    id: int
+    name: str = ""
+    model_id: int | None = None
+    model_name: str = ""
+    uri: str = ""
+    full_uri: str = ""
+    service_status: str = ""
+    description: str | None = None
+
+
+class ListServices(ConsoleRecord):
+    """Which kinds of service to list (`apiTypefilter`, with a small f); all when absent."""
+
+    api_typefilter: list[str] | None = None
+
+
+class ServiceList(ConsoleRecord):
+    """Preset services and the user's own."""
+
+    common: list[dict[str, Any]] = []
+    custom: list[dict[str, Any]] = []
+
+
+class App(ConsoleRecord):
+    """An application; `ak` and `sk` open v1 inference and are secrets."""
+
+    id: int
+    name: str = ""
+    ak: SecretStr | None = None
+    sk: SecretStr | None = None
+    api_ids: str = ""
+
+
+class Apps(ConsoleRecord):
+    """The user's applications."""
+
+    app_list: list[App] = []
+
+
+CREATE = Endpoint(
+    "service.create",
+    "/wenxinworkshop/service/apply",
+    ApplyService,
+    ServiceApplied,
+    plane="console",
+    repeatable=False,
+)
+GET = Endpoint("service.get", "/wenxinworkshop/service/detail", ServiceRef, ServiceDetail, plane="console")
+LIST = Endpoint("service.list", "/wenxinworkshop/service/list", ListServices, ServiceList, plane="console")
+APPS = Endpoint(
+    "service.apps", "/wenxinworkshop/service/appList", Nothing, Apps, plane="console", method="GET"
+)

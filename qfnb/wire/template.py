@@ -1,0 +1,94 @@
+"""Prompt templates as text: which variables they have, and what comes out when these have values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..errors import InvalidArgumentError
+
+IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")
+"""The pairs that can mark a variable."""
+
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A prompt with variables in it: `PromptTemplate("写一首关于{theme}的诗").render(theme="秋天")`.
+
+    Args:
+        template: the text.
+        identifier: the pair that marks a variable, one of `IDENTIFIERS`.
+        variables: their names; those that are found in the text when absent. Given, everything else in the
+            text is left alone: JSON in braces, say.
+
+    Raises:
+        InvalidArgumentError: the pair is unknown, or a name is not 2 to 30 letters, digits and _.
+    """
+
+    template: str
+    identifier: str = "{}"
+    variables: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_identifier(self.identifier)
+        check_names(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the variables, each once, in order."""
+        found = self.variables
+        if found is None:
+            left, right = map(re.escape, _halves(self.identifier))
+            found = tuple(re.findall(f"{left}(.*?){right}", self.template))
+        return tuple(dict.fromkeys(found))
+
+    def render(self, **values: object) -> str:
+        """Return the text with every variable replaced by its value.
+
+        Raises:
+            InvalidArgumentError: names the variables that have no value.
+        """
+        if missing := [name for name in self.names if name not in values]:
+            raise InvalidArgumentError(f"the template needs a value for {', '.join(missing)} (缺少变量的值)")
+        return self.fill(values)
+
+    def fill(self, values: Mapping[str, object]) -> str:
+        """Return the text with those variables replaced that have a value."""
+        known = [name for name in self.names if name in values]
+        if not known:
+            return self.template
+        left, right = map(re.escape, _halves(self.identifier))
+        marked = re.compile(f"{left}({'|'.join(map(re.escape, known))}){right}")
+        return marked.sub(lambda found: str(values[found[1]]), self.template)
+
+
+def check_identifier(identifier: str) -> None:
+    """Return when the pair can mark a variable.
+
+    Raises:
+        InvalidArgumentError: it cannot; says which can.
+    """
+    if identifier not in IDENTIFIERS:
+        raise InvalidArgumentError(f"identifier={identifier!r}: it is one of {' '.join(IDENTIFIERS)}")
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Return when all these can be names of variables.
+
+    Raises:
+        InvalidArgumentError: one cannot; says what a name is.
+    """
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InvalidArgumentError(
+                f"variable {name!r}: 2 to 30 letters, digits and _, not a digit first "
+                "(变量名须为 2–30 个字母、数字或下划线，不能以数字开头)"
+            )
+
+
+def _halves(identifier: str) -> tuple[str, str]:
+    middle = len(identifier) // 2
+    return identifier[:middle], identifier[middle:]

@@ -1,0 +1,93 @@
+"""Services as the library's users call them: both forms of ids and arguments, and mistakes before the network."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from qfnb.errors import InvalidArgumentError
+from qfnb.resources import Service
+from qfnb.resources.console.consts import DeployPoolType, ServiceType
+from qfnb.wire.service import ServiceDetail
+
+NOON = "2025-03-30T12:00:00Z"
+
+
+def sent(operation, *args, **kwargs):
+    return operation._describe(*args, **kwargs).to_wire()
+
+
+@pytest.mark.parametrize("pool", [2, DeployPoolType.PrivateResource])
+def test_the_pool_is_an_int_or_a_name(pool):
+    body = sent(
+        Service.create,
+        model_id=123,
+        model_version_id="amv-1",
+        name="sdk_test",
+        uri="svc_uri",
+        replicas=1,
+        pool_type=pool,
+    )
+    assert (body["poolType"], body["modelId"], body["modelVersionId"]) == (2, 123, "amv-1")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: Service.create(1, 2, "name", "uri", pool_type=3), "pool_type=3"),
+        (lambda: Service.create(1, 2, "name", "uri", replicas=0), "replicas=0"),
+        (lambda: Service.list(["Chat"]), "api_type_filter='Chat'"),
+        (lambda: Service.V2.create_service("am-1", "amv-1", "name", "uri", hours=0), "hours=0"),
+        (lambda: Service.V2.create_service("am-1", "amv-1", "n", "u", {"qps": "many"}), "resource_config"),
+        (lambda: Service.V2.create_service("am-1", "amv-1", "n", "u", billing={"reservation": 1}), "billing"),
+        (lambda: Service.V2.service_metric("yesterday", NOON), "start_time='yesterday'"),
+        (lambda: Service.V2.service_metric(NOON, "2024-01-01T00:00:00Z"), "before start_time"),
+    ],
+    ids=range(8),
+)
+def test_what_is_wrong_is_named_before_anything_is_sent(call, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        call()
+
+
+def test_resources_are_made_of_options_or_given_whole():
+    own = sent(Service.V2.create_service, "am-1", "amv-1", "n", "u", replicas=2, qps=1.5)
+    assert own["resourceConfig"] == {"type": "GPU-I-2", "replicasCount": 2, "qps": 1.5}
+    assert own["billing"]["reservation"] == {"reservationTimeUnit": "Hour", "reservationLength": 1}
+    given = sent(
+        Service.V2.create_service,
+        "am-1",
+        "amv-1",
+        "n",
+        "u",
+        {"type": "CPU-I-2"},
+        {"paymentTiming": "Postpaid"},
+    )
+    assert (given["resourceConfig"]["type"], given["billing"]) == ("CPU-I-2", {"paymentTiming": "Postpaid"})
+
+
+def test_moments_are_sent_in_utc():
+    china = timezone(timedelta(hours=8))
+    body = sent(Service.V2.service_metric, datetime(2025, 3, 30, 20, tzinfo=china), NOON, "svco-1", [7])
+    assert body == {"startTime": NOON, "endTime": NOON, "serviceId": ["svco-1"], "appId": ["7"]}
+
+
+def test_types_are_words_or_names():
+    assert sent(Service.list, [ServiceType.Chat, "embeddings"]) == {"apiTypefilter": ["chat", "embeddings"]}
+    assert sent(Service.list) == {}
+
+
+def test_the_version_is_found_under_the_documentations_names_too():
+    now = ServiceDetail.model_validate({"modelSetId": "am-1", "modelId": "amv-1"})
+    sdk = ServiceDetail.model_validate({"modelId": "am-1", "modelVersionId": "amv-1"})
+    assert (now.model_id, now.model_version_id) == (sdk.model_id, sdk.model_version_id) == ("am-1", "amv-1")
+
+
+def test_a_services_endpoint_is_the_end_of_its_address():
+    assert ServiceDetail(url="https://host/rpc/chat/abc_shop").endpoint == "abc_shop"
+
+
+def test_applications_do_not_show_their_secrets(sandbox):
+    reply = Service.app_list()
+    assert reply["result"]["appList"][0]["sk"] == sandbox.sk
+    assert sandbox.sk not in repr(reply.data) + repr(reply)
+    assert reply.data.app_list[0].sk.get_secret_value() == sandbox.sk
