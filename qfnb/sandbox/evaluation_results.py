@@ -1,0 +1,209 @@
+"""The rows of an evaluation task: listed page by page, and exported as a zip or into the bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import secrets
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..wire import evaluation as wire
+from . import scores, storage
+from .evaluation_judging import UNSCORED
+from .evaluation_work import ENDED, results_of, state_of
+from .evaluations import task_of
+from .paging import by_number
+from .routing import Call, emulates, refuse_call
+from .store import Document, random_id
+
+if TYPE_CHECKING:
+    from .world import World
+
+EXPORT = "evaluation_export"
+JUDGED = "judgeScore"
+SHOWN = {
+    wire.PROMPT: (("Prompt问题", "prompt"),),
+    wire.PREDICTION: (("模型结果", "prediction"),),
+    wire.COMPLETION: (("预期回答", "reference"),),
+}
+"""What an export calls the texts of a row."""
+
+Row = Mapping[str, Any]
+
+
+@emulates(wire.LIST_RESULTS)
+def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
+    """List rows; those without a score come last when they are ordered by it."""
+    task = task_of(call, "id", body.id)
+    rows: list[Row] = [row for row in results_of(call.world, task) if _wanted(row, body)]
+    if body.order_by is not None:
+        rows = _ordered(call, rows, body.order_by, body.order)
+    page = by_number(call, rows, body.page_no, body.page_size)
+    return {
+        "total": len(rows),
+        "pageNo": body.page_no or 1,
+        "pageSize": len(page),
+        "items": [_item(task, row) for row in page],
+    }
+
+
+@emulates(wire.EXPORT)
+async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
+    """Write the rows that are there now into a zip."""
+    world, task = call.world, task_of(call, "id", body.id)
+    _check(call, task, body)
+    id_ = random_id("amemt-")
+    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    export = world.store.add(
+        EXPORT,
+        id_,
+        task=task["id"],
+        type=body.export_type,
+        volume=body.volume_id or "",
+        path=path,
+        name=secrets.token_hex(16),
+        plan=world.lifecycle.plan(
+            (wire.PENDING, "queue"),
+            (wire.UPLOADING, "export"),
+            then=wire.DONE,
+            failed=wire.EXPORT_FAILED,
+        ),
+    )
+    content = await asyncio.to_thread(_zipped, world, task, body)
+    if path:
+        storage.write(world.store, world.address.bucket, path, content)
+    else:
+        world.store.write_file(f"{export['name']}.zip", content)
+    return {"exportID": export["number"], "exportIDStr": id_}
+
+
+@emulates(wire.EXPORT_INFO)
+def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
+    """Describe an export; its address is told when it is done."""
+    export = call.world.store.get(EXPORT, body.export_id)
+    if export is None:
+        raise refuse_call(call, f"param[exportID] invalid: export {body.export_id} does not exist")
+    state = call.world.lifecycle.state(export["plan"])
+    local = state == wire.DONE and export["type"] == wire.LOCAL
+    return {
+        "id": export["number"],
+        "exportID": export["number"],
+        "exportIDStr": export["id"],
+        "evaluationIdStr": export["task"],
+        "state": state,
+        "exportType": export["type"],
+        "volumeId": export["volume"],
+        "exportPath": export["path"],
+        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip" if local else "",
+    }
+
+
+def routes(world: World) -> list[Route]:
+    """Return the route that exports are fetched from; their names cannot be guessed."""
+
+    async def fetch(request: Request) -> Response:
+        name = request.path_params["name"]
+        known = any(row["name"] == name for row in world.store.all(EXPORT))
+        content = world.store.read_file(f"{name}.zip") if known else None
+        if content is None:
+            return Response("there is no such export", 404)
+        return Response(content, media_type="application/zip")
+
+    return [Route("/_evaluations/{name}.zip", fetch, methods=["GET"])]
+
+
+def _check(call: Call, task: Document, body: wire.CreateExport) -> None:
+    if (state := state_of(call.world, task)) not in ENDED | {wire.MANUAL_BEGUN}:
+        raise refuse_call(call, f"param[id] invalid: task {body.id} is {state}")
+    if body.export_type not in {wire.LOCAL, wire.STORAGE}:
+        raise refuse_call(call, f"param[exportType] invalid: {body.export_type!r}")
+    if body.export_type == wire.STORAGE and body.volume_id != call.world.address.bucket:
+        raise refuse_call(call, f"param[volumeId] invalid: bucket {body.volume_id} does not exist")
+    if not body.export_content or set(body.export_content) - set(wire.EXPORT_CONTENT):
+        allowed = ", ".join(wire.EXPORT_CONTENT)
+        raise refuse_call(call, f"param[exportContent] invalid: {body.export_content!r}; it lists {allowed}")
+    if body.export_opt not in {wire.TOTAL, wire.PART}:
+        raise refuse_call(call, f"param[exportOpt] invalid: {body.export_opt!r}")
+    if body.export_opt == wire.PART:
+        known = {row["id"] for row in results_of(call.world, task)}
+        if not body.result_ids or set(body.result_ids) - known:
+            raise refuse_call(call, f"param[resultIds] invalid: {body.result_ids!r}; not rows of the task")
+
+
+def _zipped(world: World, task: Document, body: wire.CreateExport) -> bytes:
+    """Return a zip with a `data.jsonl`: a list of one object in each line, as the platform writes it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.jsonl", "\n".join(_lines(world, task, body)))
+    return content.getvalue()
+
+
+def _lines(world: World, task: Document, body: wire.CreateExport) -> Iterator[str]:
+    for row in results_of(world, task):
+        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ()):
+            yield json.dumps([_exported(row, body.export_content)], ensure_ascii=False)
+
+
+def _exported(row: Row, content: Sequence[str]) -> dict[str, str]:
+    unit = row["unit"]
+    shown = {"模型名称": unit["model_name"], "模型版本": unit["version_name"]}
+    for part in content:
+        shown |= {name: row[key] for name, key in SHOWN.get(part, ())}
+    if wire.METRICS in content:
+        shown |= {name: scores.percent(row[key]) for key, name in scores.NAMES.items() if key in row}
+        if JUDGED in row:
+            shown |= {"裁判员模型打分": str(row[JUDGED]), "裁判员模型打分理由": row["judgeReason"]}
+    return shown
+
+
+def _item(task: Document, row: Row) -> dict[str, Any]:
+    unit = row["unit"]
+    same = ("prompt", "prediction", *scores.NAMES, "accuracy", "f1Score", JUDGED, "judgeReason", "error")
+    return {
+        "id": row["id"],
+        "evaluationId": task["number"],
+        "evaluationIdStr": task["id"],
+        "evalUnitId": unit["id"],
+        "modelId": unit["model_number"],
+        "modelVersionId": unit["version_number"],
+        "modelVersionIdStr": unit["version"],
+        "modelName": unit["model_name"],
+        "modelVersion": unit["version_name"],
+        "completion": row["reference"],
+        **{name: row[name] for name in same if name in row},
+    }
+
+
+def _wanted(row: Row, body: wire.ListResults) -> bool:
+    unit = row["unit"]
+    if body.eval_unit_id and unit["id"] not in body.eval_unit_id:
+        return False
+    if body.model_version_ids and not {unit["version"], unit["version_number"]} & {*body.model_version_ids}:
+        return False
+    ranges = {name: getattr(body, name) for name in scores.NAMES} | {JUDGED: body.judge_score}
+    return all(_inside(row, name, limits) for name, limits in ranges.items() if limits is not None)
+
+
+def _inside(row: Row, name: str, limits: wire.Range) -> bool:
+    value = row.get(name, UNSCORED if name == JUDGED else None)
+    if value is None:
+        return False
+    return bool(
+        (limits.start is None or value >= limits.start) and (limits.end is None or value <= limits.end)
+    )
+
+
+def _ordered(call: Call, rows: Sequence[Row], name: str, order: str | None) -> list[Row]:
+    if name not in wire.ORDERS:
+        raise refuse_call(call, f"param[orderBy] invalid: {name!r}; rows have {', '.join(wire.ORDERS)}")
+    if order not in {None, "asc", "desc"}:
+        raise refuse_call(call, f"param[order] invalid: {order!r}; it is asc or desc")
+    scored = sorted((row for row in rows if name in row), key=lambda row: row[name], reverse=order != "asc")
+    return [*scored, *(row for row in rows if name not in row)]

@@ -1,0 +1,277 @@
+"""The platform's evaluation tasks, console v1 (`/wenxinworkshop/modelrepo/eval/...`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import ConsoleRecord, Endpoint
+
+PENDING, DOING, MANUAL_BEGUN = "Pending", "Doing", "DoingWithManualBegin"
+STOPPING, STOPPED = "Stopping", "Stopped"
+DONE, PARTLY_DONE, FAILED = "Done", "PartlyDone", "Failed"
+"""Values of a task's state; in DoingWithManualBegin the answers are there and wait for people."""
+
+RULE, MODEL, MANUAL = "rule", "model", "manual"
+MODES = (MANUAL, RULE, MODEL)
+"""Parts of evalMode, joined by commas."""
+
+SIMILARITY, ACCURACY = "similarity", "accuracy"
+SCORE_MODES = (SIMILARITY, ACCURACY)
+
+SATISFACTION = "满意度"
+MOST_DIMENSIONS = 4
+"""People judge so many dimensions at most; the first is satisfaction."""
+
+MOST_VERSIONS = 5
+"""Versions that one task compares."""
+
+UPLOADING, EXPORT_FAILED = "Uploading", "Fail"
+"""Values of an export's state, besides Pending and Done."""
+
+LOCAL, STORAGE = "local", "storage"
+TOTAL, PART = "total", "part"
+PROMPT, PREDICTION, COMPLETION, METRICS = "prompt", "prediction", "completion", "metrics"
+EXPORT_CONTENT = (PROMPT, PREDICTION, COMPLETION, METRICS)
+"""What an export holds: the question, the model's answer, the expected answer, the scores."""
+
+ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")
+"""What rows can be ordered by."""
+
+
+class AskedPrompt(ConsoleRecord):
+    """What a question is put into before the model sees it; `{input}` stands for the question."""
+
+    enable: bool = True
+    content: str = ""
+
+
+class EvaluatedVersion(ConsoleRecord):
+    """One of the versions that are compared, ids as int or `am-...` / `amv-...`."""
+
+    model_id: int | str | None = None
+    model_version_id: int | str
+    params: dict[str, Any] | None = None
+    prompt: AskedPrompt | None = None
+
+
+class Dimension(ConsoleRecord):
+    """What people judge."""
+
+    dimension: str
+    description: str | None = None
+    min_score: int | None = None
+    max_score: int | None = None
+
+
+class RefereePrompt(ConsoleRecord):
+    """What the referee model is told; {src}, {tgt} and {prediction} stand for question, reference, answer."""
+
+    template_name: str | None = None
+    template_content: str = ""
+    metric: str = ""
+    steps: str = ""
+    min_score: int = 0
+    max_score: int = 5
+
+
+class Standard(ConsoleRecord):
+    """How answers are judged: by rules, by a referee model, by people, or by several of them."""
+
+    eval_mode: str
+    score_modes: list[str] | None = None
+    stop_words_path: str | None = None
+    evaluation_dimension: list[Dimension] | None = None
+    app_id: int | None = None
+    prompt: RefereePrompt | None = None
+
+
+class ComputeResource(ConsoleRecord):
+    """What the task runs on; the SDK sends these numbers."""
+
+    vm_type: int = 1
+    vm_number: int = 8
+
+
+class CreateTask(ConsoleRecord):
+    """Compare versions on a dataset; `id` replaces a task that has not begun."""
+
+    name: str
+    version_eval_info: list[EvaluatedVersion]
+    dataset_id: int | str
+    eval_standard_conf: Standard
+    compute_resource_conf: ComputeResource = ComputeResource()
+    id: int | str | None = None
+    description: str | None = None
+    dataset_name: str | None = None
+
+
+class TaskCreated(ConsoleRecord):
+    """Both ids: an integer, and `ame-...`."""
+
+    eval_id: int
+    eval_id_str: str
+
+
+class TaskRef(ConsoleRecord):
+    """Which task, as an int or `ame-...`."""
+
+    id: int | str
+
+
+class Unit(ConsoleRecord):
+    """What became of one version in a task."""
+
+    eval_unit_id: str = ""
+    model_id: int | None = None
+    model_id_str: str = ""
+    model_name: str = ""
+    model_version: str = ""
+    model_version_id: int | None = None
+    model_version_id_str: str = ""
+    state: str = ""
+    message: str = ""
+
+
+class TaskDetail(ConsoleRecord):
+    """A task; `eval_standard_conf` names the dataset of the answers once people are to judge them."""
+
+    evaluation_id: int | None = None
+    evaluation_id_str: str = ""
+    name: str = ""
+    description: str = ""
+    state: str = ""
+    eval_units: list[Unit] = []
+    dataset_name: str = ""
+    eval_standard_conf: dict[str, Any] = {}
+
+
+class EffectMetric(ConsoleRecord):
+    """The scores of a version: rules give fractions 0-1, the referee points; what was not asked for is 0."""
+
+    accuracy: float | None = None
+    f1_score: float | None = Field(default=None, alias="f1Score")
+    rouge_1: float | None = Field(default=None, alias="rouge_1")
+    rouge_2: float | None = Field(default=None, alias="rouge_2")
+    rouge_l: float | None = Field(default=None, alias="rouge_l")
+    bleu4: float | None = Field(default=None, alias="bleu4")
+    avg_judge_score: float | None = None
+    std_judge_score: float | None = None
+    median_judge_score: float | None = None
+    score_distribution: dict[str, int] | None = None
+
+
+class ReportItem(ConsoleRecord):
+    """The report on one version."""
+
+    model_name: str = ""
+    model_version: str = ""
+    model_version_id: int | None = None
+    eval_mode: str = ""
+    evaluation_name: str = ""
+    effect_metric: EffectMetric = EffectMetric()
+
+
+class Stopped(ConsoleRecord):
+    """Whether the task is being stopped, and why not."""
+
+    result: bool = True
+    error_message: str = ""
+
+
+class CreateExport(ConsoleRecord):
+    """Export the rows of a task: to an address they are fetched from, or into one's own bucket."""
+
+    id: int | str
+    export_type: str = LOCAL
+    export_opt: str = TOTAL
+    export_content: list[str] = list(EXPORT_CONTENT)
+    volume_id: str | None = None
+    result_ids: list[str] | None = None
+
+
+class ExportCreated(ConsoleRecord):
+    """Both ids: an integer, and `amemt-...`."""
+
+    export_id: int = Field(alias="exportID")
+    export_id_str: str = Field(alias="exportIDStr")
+
+
+class ExportRef(ConsoleRecord):
+    """Which export, as an int or `amemt-...`."""
+
+    export_id: int | str = Field(alias="exportID")
+
+
+class ExportDetail(ConsoleRecord):
+    """An export; `download_url` is a zip with `data.jsonl` in it."""
+
+    export_id: int | None = Field(default=None, alias="exportID")
+    export_id_str: str = Field(default="", alias="exportIDStr")
+    state: str = ""
+    export_type: str = ""
+    export_path: str = ""
+    download_url: str = ""
+
+
+class Range(ConsoleRecord):
+    """Scores from `start` to `end`, both included; fractions 0-1, or the referee's points from -1."""
+
+    start: float | None = None
+    end: float | None = None
+
+
+class ListResults(ConsoleRecord):
+    """Which rows of a task, page by page."""
+
+    id: int | str
+    page_no: int | None = None
+    page_size: int | None = None
+    bleu4: Range | None = Field(default=None, alias="bleu4")
+    rouge_1: Range | None = Field(default=None, alias="rouge_1")
+    rouge_2: Range | None = Field(default=None, alias="rouge_2")
+    rouge_l: Range | None = Field(default=None, alias="rouge_l")
+    judge_score: Range | None = None
+    model_version_ids: list[int | str] | None = None
+    eval_unit_id: list[str] | None = None
+    order_by: str | None = None
+    order: str | None = None
+
+
+class ResultPage(ConsoleRecord):
+    """How many rows there are, and one page of them. The platform's shape is not published."""
+
+    total: int = 0
+    items: list[dict[str, Any]] = []
+
+
+class DeleteTasks(ConsoleRecord):
+    """Which tasks to delete, all of them ints or `ame-...`."""
+
+    eval_ids: list[int | str]
+
+
+_PATH = "/wenxinworkshop/modelrepo/eval"
+
+CREATE = Endpoint(
+    "evaluation.create", f"{_PATH}/create", CreateTask, TaskCreated, plane="console", repeatable=False
+)
+INFO = Endpoint("evaluation.info", f"{_PATH}/detail", TaskRef, TaskDetail, plane="console")
+REPORT = Endpoint("evaluation.report", f"{_PATH}/report", TaskRef, list[ReportItem], plane="console")
+STOP = Endpoint("evaluation.stop", f"{_PATH}/cancel", TaskRef, Stopped, plane="console")
+EXPORT = Endpoint(
+    "evaluation.export",
+    f"{_PATH}/result/export",
+    CreateExport,
+    ExportCreated,
+    plane="console",
+    repeatable=False,
+)
+EXPORT_INFO = Endpoint(
+    "evaluation.export_info", f"{_PATH}/result/export/info", ExportRef, ExportDetail, plane="console"
+)
+LIST_RESULTS = Endpoint(
+    "evaluation.list_results", f"{_PATH}/result/list", ListResults, ResultPage, plane="console"
+)
+DELETE = Endpoint("evaluation.delete", f"{_PATH}/delete", DeleteTasks, bool, plane="console")

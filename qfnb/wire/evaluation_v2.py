@@ -1,0 +1,159 @@
+"""The platform's evaluation tasks, console v2 (`/v2/eval?Action=`). Source: API pages of /v2/eval.
+
+The pages name what a task, its states and its report hold; the key of the list, and the options of the rule
+and the manual modes, are not published.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .evaluation import DOING, DONE, FAILED, MANUAL_BEGUN, PARTLY_DONE, PENDING, STOPPED, STOPPING, Dimension
+
+STATES = {
+    PENDING: "Queued",
+    DOING: "Running",
+    MANUAL_BEGUN: "RunningWithManualBegin",
+    STOPPING: "Stopping",
+    STOPPED: "Stopped",
+    DONE: "Successed",
+    PARTLY_DONE: "Failed",
+    FAILED: "Failed",
+}
+"""The names of v1's states; Failed is said of a task that failed partly, too."""
+
+EVALUATE_MODELS = "model"
+"""The evalObjectType of tasks in which models answer; the other, inferDataset, has the answers already."""
+
+BY_PEOPLE, BY_ITSELF = "manual", "auto"
+EVAL_TYPES = (BY_PEOPLE, BY_ITSELF)
+
+
+class EvaluatedModel(ConsoleRecord):
+    """A version (`amv-...`), and what a question is put into: `{input}` stands for the question."""
+
+    model_id: int | str
+    prompt_template: str | None = None
+
+
+class EvaluatedModels(ConsoleRecord):
+    """The released dataset (`ds-...`) and the versions that answer it."""
+
+    version_id: int | str
+    storage_type: str = "sysStorage"
+    eval_model_config_list: list[EvaluatedModel]
+
+
+class EvaluatedObjects(ConsoleRecord):
+    """What is evaluated."""
+
+    eval_model_config: EvaluatedModels | None = None
+
+
+class ByRule(ConsoleRecord):
+    """Which rules; both kinds when nothing is said."""
+
+    score_modes: list[str] | None = None
+    stop_words_path: str | None = None
+
+
+class ByReferee(ConsoleRecord):
+    """Which model is the referee, and how many points it gives at most."""
+
+    api_name: str | None = None
+    max_score: int = 5
+
+
+class ByHand(ConsoleRecord):
+    """What people judge."""
+
+    evaluation_dimension: list[Dimension] | None = None
+
+
+class EvalConfig(ConsoleRecord):
+    """How answers are judged."""
+
+    eval_mode: str
+    auto_rule_eval_config: ByRule | None = None
+    auto_model_eval_config: ByReferee | None = None
+    manual_eval_config: ByHand | None = None
+
+
+class CreateEvalTask(ConsoleRecord):
+    """Compare versions on a dataset."""
+
+    task_name: str
+    description: str | None = None
+    eval_object_type: str
+    eval_object_config: EvaluatedObjects
+    eval_config: EvalConfig
+
+
+class EvalTaskRef(ConsoleRecord):
+    """Which task, `ame-...`."""
+
+    task_id: int | str
+
+
+class ListEvalTasks(Paged):
+    """Tasks judged by people or by the platform; `key_filter` is part of a name or id, or a version's id."""
+
+    eval_type: str
+    key_filter: str | None = None
+
+
+class EvalTask(ConsoleRecord):
+    """A task."""
+
+    task_id: str = ""
+    task_name: str = ""
+    description: str = ""
+    eval_type: str = ""
+    state: str = ""
+
+
+class EvalTasks(ConsoleRecord):
+    """A page of tasks, the newest first."""
+
+    task_list: list[EvalTask] = []
+    page_info: PageInfo = PageInfo()
+
+
+class EvalReport(ConsoleRecord):
+    """The report on one version, `model_id` is `amv-...`."""
+
+    task_id: str = ""
+    task_name: str = ""
+    model_id: str = ""
+    eval_object_type: str = EVALUATE_MODELS
+    eval_mode: str = ""
+    effect_metric: dict[str, Any] = {}
+
+
+CREATE = Endpoint(
+    "evaluation.v2.create",
+    "/v2/eval",
+    CreateEvalTask,
+    str,
+    plane="console",
+    action="CreateEvalTask",
+    repeatable=False,
+)
+LIST = Endpoint(
+    "evaluation.v2.list", "/v2/eval", ListEvalTasks, EvalTasks, plane="console", action="DescribeEvalTasks"
+)
+INFO = Endpoint(
+    "evaluation.v2.info", "/v2/eval", EvalTaskRef, EvalTask, plane="console", action="DescribeEvalTask"
+)
+REPORT = Endpoint(
+    "evaluation.v2.report",
+    "/v2/eval",
+    EvalTaskRef,
+    list[EvalReport],
+    plane="console",
+    action="DescribeEvalTaskReport",
+)
+DELETE = Endpoint(
+    "evaluation.v2.delete", "/v2/eval", EvalTaskRef, bool, plane="console", action="DeleteEvalTask"
+)

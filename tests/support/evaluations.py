@@ -1,0 +1,148 @@
+"""A world in which two versions can be compared at once: one that knows the answers, and one that does not."""
+
+import contextlib
+import json
+import time
+
+from qfnb import config
+from qfnb.resources import Model
+from qfnb.resources.data import Data
+from qfnb.sandbox import storage
+from qfnb.sandbox.engine import Hyperparameters, train
+from qfnb.sandbox.lifecycle import SECONDS
+from support.offline import connected, stored
+from support.worlds import world_of
+
+ANSWERS = {
+    "几点开门": "早上九点开门，晚上十点关门。",
+    "在哪里": "在河边路三号，石桥的旁边。",
+    "多少钱": "每人二十元，小孩半价。",
+    "有什么茶": "有龙井、铁观音和茉莉花茶。",
+}
+UNDER_WAY = {"Pending", "Doing", "Stopping"}
+RULES = {"evalMode": "rule", "scoreModes": ["similarity", "accuracy"]}
+PEOPLE = {"evalMode": "manual", "evaluationDimension": [{"dimension": "满意度"}]}
+TEMPLATE = "问题 {src} 标准答案 {tgt} 回答 {prediction}"
+REFEREE = {
+    "evalMode": "model",
+    "appId": 7,
+    "prompt": {"templateContent": TEMPLATE, "metric": "综合得分", "steps": "1.", "maxScore": 5},
+}
+
+
+class Lab:
+    """A served world, two versions (`amv-`) and a released dataset (`ds-`)."""
+
+    def __init__(self, world):
+        self.world = world
+        world.lifecycle.set(dict.fromkeys(SECONDS, 0.0))
+        self.knows = add_version(world.store, "knows", list(ANSWERS.items()))
+        self.ignorant = add_version(world.store, "ignorant", [("天气", "晴天。")])
+        self.connect()
+        self.dataset = released(world, ANSWERS)
+
+    def connect(self):
+        """Point the settings here; every test begins without any."""
+        point_at(self.world.address)
+
+    def create(self, conf, *versions, dataset=None, name="比较", **more):
+        asked = [{"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.knows,)]
+        task = Model.create_evaluation_task(name, asked, dataset or self.dataset, conf, **more)
+        return task["result"]["evalIdStr"]
+
+    def run(self, conf, *versions, **more):
+        id_ = self.create(conf, *versions, **more)
+        return id_, ended(id_)
+
+
+@contextlib.contextmanager
+def lab_of(folder):
+    with world_of(folder, time.monotonic) as world:
+        yield Lab(world)
+
+
+def point_at(address):
+    now = config.get_config()
+    now.base_url = now.console_api_base_url = now.iam_base_url = address.url
+    now.api_key, now.access_key, now.secret_key = address.api_key, address.access_key, address.secret_key
+
+
+def add_version(store, name, pairs):
+    """Publish a model that has learned pairs, without a run of the platform's."""
+    model = train(pairs, hyperparameters=Hyperparameters(epochs=5), remember_all=True)
+    store.write_file(f"task-{name}.npz", model.save())
+    usual = {"description": "", "labels": [], "tags": None}
+    store.add("model", f"am-{name}", name=name, source="UserCreate", type="Text2Text", **usual)
+    fields = {"task": f"task-{name}", "version": "1", "source": "Train", "plan": [["Ready", None]]}
+    usual = {"description": "", "step": None, "base": "", "origin": {}}
+    return store.add("version", f"amv-{name}", model=f"am-{name}", **fields, **usual)
+
+
+def released(world, answers, name="eval"):
+    """Make questions and answers a released dataset; return its id."""
+    storage.write(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
+    return imported(f"bos:/sandbox/{name}/a.jsonl")
+
+
+def uploaded(address, answers, name="eval"):
+    """Do the same in a sandbox that is another process."""
+    with connected(address) as http:
+        stored(address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()).raise_for_status()
+    return imported(f"bos:/sandbox/{name}.jsonl")
+
+
+def prompts(world, questions):
+    """Make questions without answers a released dataset; return its id."""
+    rows = "".join(json.dumps([{"prompt": question}]) + "\n" for question in questions)
+    storage.write(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
+    return imported("bos:/sandbox/prompts/a.jsonl", project_type=402, template_type=40200)
+
+
+def imported(file, **kind):
+    dataset = Data.create_bare_dataset("eval", **kind).data.dataset_id
+    Data.import_files(dataset, [file])
+    until(lambda: Data.info(dataset).data.version_info.import_status == 2)
+    Data.release(dataset)
+    until(lambda: Data.info(dataset).data.version_info.release_status == 2)
+    return dataset
+
+
+def jsonl(answers):
+    rows = [[{"prompt": question, "response": [[answer]]}] for question, answer in answers.items()]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def preset():
+    """Return one of the platform's own text models, as the list of what can be evaluated has it."""
+    listed = Model.evaluable_model_list()["result"]
+    model = next(row for row in listed if row["source"] == "PlatformPreset")
+    return {key: model["modelVersionList"][0][key] for key in ("modelVersionId", "modelVersionIdStr")} | {
+        "modelIdStr": model["modelIdStr"],
+        "name": model["modelName"],
+    }
+
+
+def until(holds, seconds=20):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def ended(id_, seconds=20):
+    """Wait for a task's end; return it."""
+    until(lambda: info(id_)["state"] not in UNDER_WAY, seconds)
+    return info(id_)
+
+
+def info(id_):
+    return Model.get_evaluation_info(id_)["result"]
+
+
+def scores(id_):
+    """Return the report by the name of the model."""
+    return {row["modelName"]: row["effectMetric"] for row in Model.get_evaluation_result(id_)["result"]}
+
+
+def rows(id_, **asked):
+    return Model.get_evaluation_result_list(id_, **asked)["result"]["items"]
