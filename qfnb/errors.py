@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
 
 
@@ -44,12 +45,24 @@ class InvalidArgumentError(QianfanError, ValueError):
 
 
 class DatasetError(InvalidArgumentError):
-    """A data file is wrong; `path` and `line` say where."""
+    """A data file is wrong; `path` and `line` say where.
 
-    def __init__(self, message: str, *, path: str = "", line: int | None = None) -> None:
+    When many of its rows are, `count` says how many problems they have, and `problems` are the first ten.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        line: int | None = None,
+        problems: Sequence[object] = (),
+        count: int = 1,
+    ) -> None:
         where = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
         super().__init__(f"{where}{message}")
         self.path, self.line = path, line
+        self.problems, self.count = tuple(problems), count
 
 
 class CredentialsError(InvalidArgumentError):

@@ -1,3 +1,8 @@
-"""Training and evaluation data: rows of prompt and response, from files, frames or the platform."""
+"""Training and evaluation data: rows of one schema, from files, frames, storage or the platform."""
 
+from .checking import Findings as Findings
 from .dataset import Dataset as Dataset
+from .platform import Step as Step
+from .problems import Problem as Problem
+from .schema import SCHEMAS as SCHEMAS
+from .schema import Schema as Schema

@@ -1,110 +1,276 @@
-"""A dataset: rows in memory, or an id on the platform, or both."""
+"""A dataset: rows in memory, or a dataset on the platform whose rows are fetched when they are looked at."""
 
 from __future__ import annotations
 
+import builtins
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
 from ..errors import InvalidArgumentError
-from . import files, platform
+from . import formats, platform, reading, tokens, writing
+from .archive import MOST_BYTES
+from .checking import Findings, check
+from .platform import Progress
+from .rows import Read, collect, numbered
+from .schema import PAIRS, Row, Schema, named
+from .table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Dataset:
-    """Rows of prompt and response for training and evaluation.
+class Dataset(Table):
+    """Rows for training and evaluation.
 
     Args:
-        rows: the pairs; each has at least "prompt" and "response".
+        rows: dictionaries with the columns of one schema (most often "prompt" and "response"), the platform's
+            lists of turns, texts, or a DataFrame.
         name: how the dataset is called on the platform.
-        id: `ds-...` of a dataset that is on the platform.
+        id: `ds-...` (or the number) of a dataset that is on the platform.
+        schema: what the rows are, where they should not tell themselves: a name of `schema.SCHEMAS`.
 
-    Source: seed 000 (Dataset in Model and Evaluation).
+    Raises:
+        DatasetError: rows are wrong; all are counted, the first ten told.
+
+    Source: seed 000 (Dataset in Model and Evaluation); the official SDK's Dataset for the names.
     """
-
-    input_columns = ("prompt",)
-    reference_column = "response"
 
     def __init__(
         self,
-        rows: Iterable[Mapping[str, Any]] = (),
+        rows: Iterable[Mapping[str, Any] | Sequence[Any] | str] | pd.DataFrame = (),
         *,
         name: str = "dataset",
-        id: str | None = None,  # noqa: A002 - the seeds' word
+        id: int | str | None = None,  # noqa: A002 - the seeds' word
+        schema: Schema | str | None = None,
     ) -> None:
-        self._rows = [files.checked_row(row, number=number) for number, row in enumerate(rows, 1)]
+        frame = hasattr(rows, "itertuples")
+        values = reading.from_frame(rows) if frame else [*numbered(rows)]  # type: ignore[arg-type]
+        self._rows, self._schema = collect(values, named(schema)) if values else ([], named(schema) or PAIRS)
         self.name, self.id = name, id
+        self.source = "memory"
+        self._fetched = id is None or bool(values)
         self._uploaded: dict[str, str] = {}
 
     @classmethod
     def load(
         cls,
-        data_file: str | Path | None = None,
+        data_file: str | Path | pd.DataFrame | None = None,
         *,
-        qianfan_dataset_id: str | None = None,
+        qianfan_dataset_id: int | str | None = None,
+        frame: pd.DataFrame | None = None,
+        schema: Schema | str | None = None,
+        format: str | None = None,  # noqa: A002 - the word for it
+        columns: Mapping[str, str] | None = None,
         name: str | None = None,
-    ) -> Dataset:
-        """Load a JSONL file, or name a dataset that is on the platform.
+        most_bytes: int = MOST_BYTES,
+    ) -> Self:
+        """Load a file, a folder, a zip, an object in storage or a DataFrame; or name one that is online.
+
+        A dataset on the platform costs no call yet: its rows are fetched when they are first looked at.
+
+        Args:
+            data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these, `bos:/bucket/key`,
+                or a DataFrame.
+            qianfan_dataset_id: `ds-...`, or the number.
+            frame: a DataFrame.
+            schema: what the rows are, where they should not tell themselves.
+            format: what the file is, where its name does not tell it.
+            columns: other names for its columns: `{"question": "prompt"}`.
+            name: how the dataset is called, by default as the file.
+            most_bytes: what a download, or a zip when unpacked, may have at most.
 
         Raises:
-            DatasetError: a line of the file is wrong; it says which and why.
+            DatasetError: lines are wrong; it says which and why.
             InvalidArgumentError: not exactly one source was given.
         """
-        if (data_file is None) == (qianfan_dataset_id is None):
-            raise InvalidArgumentError("give either data_file='x.jsonl' or qianfan_dataset_id='ds-...'")
-        if data_file is None:
-            return cls(name=name or str(qianfan_dataset_id), id=qianfan_dataset_id)
-        return cls(files.read_jsonl(data_file), name=name or Path(data_file).stem)
+        if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
+            raise InvalidArgumentError(
+                "give either data_file='x.jsonl', or qianfan_dataset_id='ds-...', or a DataFrame"
+            )
+        if qianfan_dataset_id is not None:
+            return cls._remote(qianfan_dataset_id, name, named(schema), most_bytes)
+        given = frame if data_file is None else data_file
+        if isinstance(given, (str, Path)):
+            values, source = _read(given, format, most_bytes), str(given)
+            called = PurePath(source).stem
+        else:
+            assert given is not None, "one of the three was given"
+            values, source, called = reading.from_frame(given), "DataFrame", "dataset"
+        rows, found = collect(reading.renamed(values, columns) if columns else values, named(schema))
+        return cls._of(rows, found, name or called, source)
 
     @classmethod
-    def create_from_pyobj(cls, rows: Iterable[Mapping[str, Any]], *, name: str = "dataset") -> Dataset:
-        """Build a dataset from dictionaries (the official SDK's name for it)."""
+    def create_from_pyobj(
+        cls, rows: Iterable[Any] | Mapping[str, Sequence[Any]], *, name: str = "dataset"
+    ) -> Self:
+        """Build a dataset from dictionaries, lists of turns, texts, or columns (the official SDK's name)."""
+        if isinstance(rows, Mapping):
+            rows = [dict(zip(rows, cells, strict=True)) for cells in zip(*rows.values(), strict=True)]
         return cls(rows, name=name)
 
     @classmethod
-    def from_pandas(cls, frame: pd.DataFrame, *, name: str = "dataset") -> Dataset:
-        """Build a dataset from a DataFrame with columns prompt and response."""
-        return cls(frame.to_dict("records"), name=name)  # type: ignore[arg-type]
+    def from_pandas(cls, frame: pd.DataFrame, *, name: str = "dataset") -> Self:
+        """Build a dataset from a DataFrame with columns prompt and response, or those of another schema."""
+        return cls.load(frame, name=name)
 
-    def list(self) -> list[dict[str, Any]]:
-        """Return the rows."""
-        return [dict(row) for row in self._rows]
+    def save(
+        self,
+        data_file: str | Path | None = None,
+        *,
+        qianfan: str | bool | None = None,
+        format: str | None = None,  # noqa: A002 - the word for it
+        bucket: str = "",
+        progress: Progress | None = None,
+    ) -> str:
+        """Write the rows to a file or an object, or bring them onto the platform; return where they are.
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a DataFrame."""
-        import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+        Args:
+            data_file: a path, which appears when all is written; or `bos:/bucket/key`.
+            qianfan: True, or the name that the dataset shall have on the platform.
+            format: one of `formats.FORMATS`, by default as the name ends; "qianfan" is the platform's lines.
+            bucket: where uploads to the platform go, by default QIANFAN_BOS_BUCKET.
+            progress: told of each step with a `platform.Step`, on another thread.
 
-        return pd.DataFrame(self._rows)
+        Returns:
+            The path, the address, or the `ds-...` id.
 
-    def release(self, *, bucket: str = "", stopped: threading.Event | None = None) -> str:
+        Raises:
+            InvalidArgumentError: not exactly one place was given, or it cannot be written there.
+            DatasetError: the format cannot hold such rows, or the platform refused them.
+        """
+        if (data_file is None) == (not qianfan):
+            raise InvalidArgumentError("give either data_file='x.jsonl' (or 'bos:/...'), or qianfan=True")
+        if data_file is None:
+            return self._released(qianfan if isinstance(qianfan, str) else self.name, bucket, progress)
+        kind = formats.format_of(Path(str(data_file)).name, format)
+        if str(data_file).startswith("bos:"):
+            return platform.store(str(data_file), self.rows, self.schema, kind, progress=progress)
+        writing.write(Path(data_file).expanduser(), self.rows, self.schema, kind)
+        return str(data_file)
+
+    def release(
+        self, *, bucket: str = "", stopped: threading.Event | None = None, progress: Progress | None = None
+    ) -> str:
         """Make sure the dataset is on the platform and released for training; return its `ds-...` id.
 
         A local dataset is uploaded once per platform; see `platform.release` for what can go wrong.
         """
-        if self.id:
-            platform.ensure_released(self.id, stopped=stopped)
-            return self.id
-        if not self._rows:
+        if self.id is not None:
+            return platform.ensure_released(self.id, stopped=stopped)
+        return self._released(self.name, bucket, progress, stopped)
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows as they are kept, fetched from the platform first where that was not done yet."""
+        if not self._fetched and self.id is not None:
+            values = platform.fetch(self.id, most=self._most)
+            self._rows, self._schema = collect(values, self._given)
+            self._fetched = True
+        return self._rows
+
+    @property
+    def schema(self) -> Schema:
+        """What the rows are; of a dataset on the platform it is asked, without fetching the rows."""
+        if not self._fetched and self.id is not None:
+            return self._given or platform.known(self.id).schema
+        return self._schema
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether the rows are in memory."""
+        return self._fetched
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """The columns that a model is asked with."""
+        return self.schema.inputs
+
+    @property
+    def reference_column(self) -> str:
+        """The column with the right answer, "" when there is none."""
+        return self.schema.reference
+
+    def preview(self, n: int = 5) -> pd.DataFrame:
+        """Return the first rows as a DataFrame."""
+        return self.head(n).to_pandas()
+
+    def describe(self) -> pd.DataFrame:
+        """Return how long the texts are: n, min, median, p95, max and total tokens of each column.
+
+        Tokens as `Tokenizer` estimates them.
+        """
+        import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+        found = [asdict(row) for row in tokens.lengths(self.rows, self.schema)]
+        names = ["column", "n", "min", "median", "p95", "max", "total"]
+        return pd.DataFrame(found, columns=names).set_index("column")
+
+    def check(self, model: str | None = None, *, most_tokens: int | None = None) -> Findings:
+        """Return what is not wrong but worth knowing: duplicates, rows too long for a model.
+
+        Args:
+            model: whose limit counts, e.g. "ERNIE-Speed-8K".
+            most_tokens: a limit of one's own.
+        """
+        return check(self.rows, self.schema, model, most_tokens)
+
+    def row_number(self) -> int:
+        """Return how many rows there are."""
+        return len(self)
+
+    def __len__(self) -> int:
+        if not self._fetched and self.id is not None:
+            return platform.known(self.id).count
+        return len(self._rows)
+
+    def __bool__(self) -> bool:
+        return not self._fetched or bool(self._rows)
+
+    def __delitem__(self, index: int) -> None:
+        self._rows = [*self.delete(index).rows]
+        self.id, self._uploaded, self.source = None, {}, "memory"
+
+    def __repr__(self) -> str:
+        where = f", on the platform as {self.id}" if self.id is not None else ""
+        size = f"{len(self._rows):,} rows" if self._fetched else "rows not fetched yet"
+        return f"<Dataset {self.name!r}: {size}{where}>"
+
+    def _released(
+        self, name: str, bucket: str, progress: Progress | None, stopped: threading.Event | None = None
+    ) -> str:
+        if not self.rows:
             raise InvalidArgumentError(f"dataset {self.name!r} has no rows: load some before training")
         host = connect.current_platform(None).host
         if host not in self._uploaded:
-            content = files.to_platform_jsonl(self._rows)
-            self._uploaded[host] = platform.release(self.name, content, bucket=bucket, stopped=stopped)
+            self._uploaded[host] = platform.release(
+                name, self.rows, self.schema, bucket=bucket, stopped=stopped, progress=progress
+            )
         return self._uploaded[host]
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    def _with(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
+        return self._of([*rows], schema or self._schema, self.name, self.source)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self._rows)
+    @classmethod
+    def _of(cls, rows: builtins.list[Row], schema: Schema, name: str, source: str) -> Self:
+        made = cls(name=name, schema=schema)
+        made._rows, made.source = rows, source
+        return made
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self._rows[index]
+    @classmethod
+    def _remote(cls, id_: int | str, name: str | None, schema: Schema | None, most: int) -> Self:
+        made = cls(name=name or str(id_), id=id_, schema=schema)
+        made._given, made._most, made.source = schema, most, "platform"
+        return made
 
-    def __repr__(self) -> str:
-        where = f", on the platform as {self.id}" if self.id else ""
-        return f"<Dataset {self.name!r}: {len(self)} rows{where}>"
+    _given: Schema | None = None
+    _most: int = MOST_BYTES
+
+
+def _read(given: str | Path, kind: str | None, most: int) -> builtins.list[Read]:
+    if str(given).startswith("bos:"):
+        return platform.stored(str(given), kind, most=most)
+    return reading.read(Path(given).expanduser(), kind, most=most, name=str(given))

@@ -6,8 +6,9 @@ import builtins
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
-from ..transport import files
+from ..transport import downloads, objects
 from ..transport.client import Client
+from ..transport.objects import Told
 from ..wire import storage as wire
 from .operation import transfer
 
@@ -16,28 +17,60 @@ class Storage:
     """Objects by address, `bos:/bucket/key`; needs an IAM pair."""
 
     @transfer
-    async def upload(client: Client, address: str, content: bytes) -> str:
-        """Put one object there, in the place of what there is; return its address."""
+    async def upload(client: Client, address: str, content: bytes | Path, told: Told | None = None) -> str:
+        """Put one object there, in the place of what there is; return its address.
+
+        Args:
+            address: where to.
+            content: bytes, or the path of a file. More than 16 MiB go up in parts, four at a time, each tried
+                again by itself.
+            told: is told the bytes that have gone up, and all bytes; on another thread.
+
+        Raises:
+            InvalidArgumentError: the file cannot be read.
+            APIError: the storage refused; nothing of it is left there.
+        """
         bucket, key = _split(address)
-        await files.put_object(client, bucket, key, content)
+        await objects.put_object(client, bucket, key, content, told)
         return wire.join(bucket, key)
 
     @transfer
     async def list(client: Client, address: str) -> builtins.list[str]:
         """Return the addresses of all objects that start so, in alphabetical order."""
         bucket, prefix = _split(address)
-        return [wire.join(bucket, row.key) for row in await files.objects(client, bucket, prefix)]
+        return [wire.join(bucket, row.key) for row in await objects.objects(client, bucket, prefix)]
+
+    @transfer
+    async def info(client: Client, address: str) -> wire.StoredObject | None:
+        """Return an object's size, tag and date, None when there is none."""
+        return await objects.stat_object(client, *_split(address))
 
     @transfer
     async def read(client: Client, address: str) -> bytes:
         """Return an object's bytes, 64 MiB at most; `download` has no such limit."""
-        return await files.get_object(client, *_split(address))
+        return await objects.get_object(client, *_split(address))
 
     @transfer
-    async def download(client: Client, address: str, path: str | Path) -> Path:
-        """Write an object to a path, which appears when all of it has arrived; return the path."""
-        await files.get_object(client, *_split(address), Path(path))
+    async def download(client: Client, address: str, path: str | Path, most: int | None = None) -> Path:
+        """Write an object to a path, which appears when all of it has arrived; return the path.
+
+        Raises:
+            ResponseTooLarge: it has more than `most` bytes.
+        """
+        await objects.get_object(client, *_split(address), Path(path), most)
         return Path(path)
+
+    @transfer
+    async def delete(client: Client, address: str) -> None:
+        """Delete one object."""
+        await objects.delete_object(client, *_split(address))
+
+
+@transfer
+async def download(client: Client, url: str, path: Path, most: int) -> Path:
+    """Write what is at an address that the platform named to a path; `downloads` says what is refused."""
+    await downloads.fetch(client, url, path, most)
+    return path
 
 
 def _split(address: str) -> tuple[str, str]:

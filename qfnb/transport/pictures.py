@@ -32,7 +32,7 @@ async def fetch(url: str, now: Settings, *, trusted_host: str) -> bytes:
         ConnectionFailed: it cannot be fetched.
     """
     if not trusted_host or urlsplit(url).netloc != trusted_host:
-        await _refuse_private(url)
+        await refuse_private(url)
     try:
         async with asyncio.timeout(now.llm_api_retry_timeout):
             content = await _download(url, now)
@@ -70,10 +70,16 @@ async def _download(url: str, now: Settings) -> bytes:
         return await reading.read(answer, MOST_BYTES)
 
 
-async def _refuse_private(url: str) -> None:
+async def refuse_private(url: str, what: str = "a picture") -> None:
+    """Refuse an address that is not https, or leads into a private network.
+
+    Raises:
+        UnexpectedContent: says which, of what.
+        ConnectionFailed: the host is not known.
+    """
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
-        raise errors.UnexpectedContent("a picture's address is not https")
+        raise errors.UnexpectedContent(f"{what}'s address is not https")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
@@ -81,4 +87,4 @@ async def _refuse_private(url: str) -> None:
     except OSError:
         raise errors.ConnectionFailed(f"{parts.hostname} cannot be found", host=parts.hostname) from None
     if not all(ipaddress.ip_address(row[4][0]).is_global for row in found):
-        raise errors.UnexpectedContent("a picture's address is on a private network: it is not fetched")
+        raise errors.UnexpectedContent(f"{what}'s address is on a private network: it is not fetched")

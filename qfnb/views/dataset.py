@@ -1,44 +1,179 @@
-"""A dataset's first rows."""
+"""A dataset: what it is, and its first rows; and how far its upload is."""
 
 from __future__ import annotations
 
-from ..dataset import Dataset
-from .display import Bundle
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Self
+
+from ..dataset import Dataset, Step, tokens
+from ..errors import UnexpectedContent
+from ..transport import pictures
+from .charts import img
+from .display import Bundle, Live
 from .safety import escape, plain
 
 ROWS = 5
-_CELL = 'style="text-align:left;padding:2px 8px;border-bottom:1px solid #8884"'
+COLUMNS = 6
+"""Columns beside each other; the others are named."""
+
+CHARACTERS = 96
+"""Of a text in a table."""
+
+CHECKED = 5_000
+"""Rows up to which a display looks for duplicates."""
+
+DRAWN = 256 * 1024
+"""Bytes of a picture that is drawn."""
+
+_BODY = 'style="line-height:1.5"'
+_DIM = 'style="font-size:90%;opacity:0.75"'
+_BADGE = 'style="border:1px solid #8888;border-radius:8px;padding:0 6px;margin-left:6px;font-size:85%"'
+_TABLE = 'style="border-collapse:collapse;margin-top:4px;font-size:90%"'
+_CELL = (
+    'style="text-align:left;vertical-align:top;padding:3px 8px;border-bottom:1px solid #8884;'
+    'white-space:pre-wrap;overflow-wrap:anywhere;min-width:4em;max-width:34em"'
+)
+_ASKED = 'style="opacity:0.75"'
+_BAR = 'style="width:40%;height:14px;vertical-align:middle"'
+_STEPS = {"upload": "上传 upload", "import": "导入 import", "release": "发布 release"}
 
 
 def bundle(dataset: Dataset) -> Bundle:
-    """Return the dataset's head in every format."""
+    """Return what a dataset is and its head in every format, without fetching anything."""
     return {"text/plain": text(dataset), "text/html": html(dataset)}
 
 
 def html(dataset: Dataset) -> str:
-    """Return the first rows as a table."""
-    cells = ([escape(_short(row[name])) for name in ("prompt", "response")] for row in dataset.list()[:ROWS])
-    rows = "".join(f"<tr><td {_CELL}>{asked}</td><td {_CELL}>{answer}</td></tr>" for asked, answer in cells)
-    head = f"<tr><th {_CELL}>prompt</th><th {_CELL}>response</th></tr>"
-    return f"<div><b>{escape(_title(dataset))}</b><table>{head}{rows}</table>{escape(_more(dataset))}</div>"
+    """Return what it is, and the first rows as a table."""
+    head = f"<b>{escape(_short(dataset.name))}</b>"
+    if not dataset.is_fetched:
+        return f"<div {_BODY}>{head}<div {_DIM}>{escape(_remote(dataset))}</div></div>"
+    head += f"<span {_BADGE}>{escape(dataset.schema.title)}</span>"
+    facts = f"<div {_DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
+    notes = "".join(f"<div {_DIM}>⚠ {escape(line)}</div>" for line in _notes(dataset))
+    more = f"<div {_DIM}>{escape(_more(dataset))}</div>" if _more(dataset) else ""
+    return f"<div {_BODY}><div>{head}</div>{facts}{_table(dataset)}{more}{notes}</div>"
 
 
 def text(dataset: Dataset) -> str:
-    """Return the first rows as lines."""
-    rows = [
-        f"  {plain(_short(r['prompt']))}  →  {plain(_short(r['response']))}" for r in dataset.list()[:ROWS]
-    ]
-    return "\n".join(line for line in (plain(_title(dataset)), *rows, _more(dataset)) if line)
+    """Return what it is, and the first rows as lines."""
+    if not dataset.is_fetched:
+        return plain(f"Dataset {_remote(dataset)}")
+    title = " · ".join([f"Dataset {_short(dataset.name)}", dataset.schema.title, *_facts(dataset)])
+    rows = [f"  {_line(row, dataset.schema.columns)}" for row in dataset.rows[:ROWS]]
+    return "\n".join(plain(line) for line in (title, *rows, _more(dataset)) if line)
 
 
-def _title(dataset: Dataset) -> str:
-    where = f" · {dataset.id}" if dataset.id else ""
-    return f"Dataset {dataset.name} · {len(dataset)} rows{where}"
+def _facts(dataset: Dataset) -> list[str]:
+    n, exact = tokens.about(dataset.rows, dataset.schema)
+    facts = [f"{len(dataset):,} rows", ", ".join(map(_short, dataset.columns))]
+    facts.append(f"{'' if exact else '≈ '}{n:,} tokens")
+    facts.append(_short(dataset.source, 80))
+    return [fact for fact in facts if fact] + ([str(dataset.id)] if dataset.id is not None else [])
+
+
+def _remote(dataset: Dataset) -> str:
+    return f"{dataset.id} · 平台上的数据集，查看时下载 / on the platform, fetched when looked at: ds.head()"
+
+
+def _notes(dataset: Dataset) -> list[str]:
+    return dataset.check().lines() if len(dataset) <= CHECKED else []
 
 
 def _more(dataset: Dataset) -> str:
-    return f"… {len(dataset) - ROWS} more" if len(dataset) > ROWS else ""
+    return f"… {len(dataset) - ROWS:,} more" if len(dataset) > ROWS else ""
 
 
-def _short(text: str, most: int = 80) -> str:
+def _table(dataset: Dataset) -> str:
+    rows = dataset.rows[:ROWS]
+    if not rows:
+        return ""
+    columns = [name for name in dataset.columns if name != "history"]
+    shown = columns[:COLUMNS]
+    heads = "".join(f"<th {_CELL}>{escape(_short(name))}</th>" for name in shown)
+    if len(columns) > COLUMNS:
+        heads += f"<th {_CELL}>… {len(columns) - COLUMNS}</th>"
+    body = "".join(f"<tr>{''.join(_cell(row, name) for name in shown)}</tr>" for row in rows)
+    return f"<table {_TABLE}><tr>{heads}</tr>{body}</table>"
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    before = row.get("history", ()) if name == "prompt" else ()
+    turns = "".join(
+        f"<div {_ASKED}>问 {escape(_short(turn['prompt']))}</div>"
+        f"<div {_ASKED}>答 {escape(_short(turn['response']))}</div>"
+        for turn in before
+    )
+    return f"<td {_CELL}>{turns}{_drawn(row.get(name))}</td>"
+
+
+def _drawn(value: Any) -> str:
+    if isinstance(value, bytes):
+        return _picture(value)
+    if isinstance(value, list):
+        return "".join(f"<div>{n}. {escape(_short(item))}</div>" for n, item in enumerate(value[:ROWS], 1))
+    return escape(_short(value)) if value is not None else ""
+
+
+def _picture(content: bytes) -> str:
+    kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+    try:
+        pictures.check(content)
+    except UnexpectedContent as error:
+        return escape(error)
+    return img(content, kind, "picture") if len(content) <= DRAWN else f"{len(content) >> 10:,} KiB"
+
+
+def _line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    turns = len(row.get("history", ()))
+    shown = [row[name] for name in columns if name in row and name != "history"]
+    parts = [_short(" ".join(_short(value, 400).split()), 80) for value in shown]
+    return (f"({turns} 轮 turns) " if turns else "") + "  →  ".join(parts)
+
+
+def _short(value: object, most: int = CHARACTERS) -> str:
+    if isinstance(value, list):
+        value = " ".join(f"{number}. {item}" for number, item in enumerate(value, 1))
+    text = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+class Uploading(AbstractContextManager["Uploading"]):
+    """Shows how far an upload is: `with Uploading() as bar: ds.save(qianfan=True, progress=bar)`."""
+
+    def __enter__(self) -> Self:
+        self._live = Live(Step("upload", 0, 1), widget=_widget, draw=_draw, final=step_bundle)
+        return self
+
+    def __call__(self, step: Step) -> None:
+        """Show a step."""
+        self._live.update(step)
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Leave the last step behind, or nothing when it went wrong."""
+        if kind is None:
+            self._live.finish(self._live.state)
+        else:
+            self._live.discard()
+
+
+def step_bundle(step: Step) -> Bundle:
+    """Return a step in every format."""
+    share = step.done / max(step.total, 1)
+    size = f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB" if step.what == "upload" else ""
+    words = f"{'✔' if share >= 1 else '…'} {_STEPS[step.what]}{size}"
+    return {
+        "text/plain": words,
+        "text/html": f'<div {_BODY}><progress {_BAR} max="1" value="{share:.3f}"></progress> {words}</div>',
+    }
+
+
+def _widget() -> Any:
+    import ipywidgets  # noqa: PLC0415 - only where a person watches
+
+    return ipywidgets.HTML()
+
+
+def _draw(widget: Any, step: Step) -> None:
+    widget.value = step_bundle(step)["text/html"]

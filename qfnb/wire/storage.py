@@ -1,4 +1,4 @@
-"""Object storage (BOS): addresses, and the list of what a bucket holds."""
+"""Object storage (BOS): addresses, the list of what a bucket holds, and uploads in parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ MOST_KEYS = 1000
 """Keys of one page of a list."""
 
 MOST_KEY_BYTES = 1024
+
+MOST_PARTS = 10_000
+LEAST_PART_BYTES = 100 * 1024
+"""What a part has at least, unless it is the last. Source: API pages of UploadPart."""
 
 
 class StoredObject(ConsoleRecord):
@@ -29,6 +33,36 @@ class ObjectList(ConsoleRecord):
     is_truncated: bool = False
     next_marker: str | None = None
     contents: list[StoredObject] = []
+
+
+class Begun(ConsoleRecord):
+    """An upload in parts, which `upload_id` names from now on."""
+
+    bucket: str = ""
+    key: str = ""
+    upload_id: str
+
+
+class Part(ConsoleRecord):
+    """One part; `part_number` from 1."""
+
+    part_number: int
+    e_tag: str
+
+
+class Parts(ConsoleRecord):
+    """What an object is put together from, in the order of the numbers."""
+
+    parts: list[Part]
+
+
+class Completed(ConsoleRecord):
+    """The object that came of it."""
+
+    location: str = ""
+    bucket: str = ""
+    key: str = ""
+    e_tag: str = ""
 
 
 def split(address: str) -> tuple[str, str]:

@@ -258,12 +258,6 @@ def test_a_datasets_file_may_have_any_name(sandbox, key):
     assert Storage.read(address) == key.encode()
 
 
-def test_an_object_that_is_too_long_for_the_sandbox_is_refused(sandbox):
-    with pytest.raises(errors.APIError, match="64 MiB at most") as caught:
-        Storage.upload("bos:/sandbox/long", bytes((64 << 20) + 1))
-    assert caught.value.status == 413
-
-
 def test_storage_needs_an_iam_pair(scripted):
     server = scripted([http_answer(b"")])
     with pytest.raises(errors.CredentialsError, match="IAM pair"):

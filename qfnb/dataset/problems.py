@@ -1,0 +1,113 @@
+"""What is wrong with rows: every problem counted, the first ten told, each with its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..errors import DatasetError
+
+TOLD = 10
+"""Problems that an error tells; all are counted."""
+
+_SHORT = 70
+
+
+class Flaw(ValueError):
+    """What is wrong with one row, before it is known where the row is."""
+
+    def __init__(self, reason: str, column: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.column = reason, column
+
+
+class Place(NamedTuple):
+    """Where a row came from; a tuple, since there is one for every row that is read.
+
+    Attributes:
+        path: the file; within an archive `data.zip!rows.jsonl`; "" when it is no file.
+        line: the line of the file, from 1; None where rows have no lines.
+        row: which row it is, from 1.
+    """
+
+    path: str = ""
+    line: int | None = None
+    row: int | None = None
+
+    def __str__(self) -> str:
+        number = (
+            str(self.line) if self.line is not None else f"row {self.row}" if self.row is not None else ""
+        )
+        return ":".join(part for part in (self.path, number) if part)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        place: file, line or row.
+        column: in which column, "" when it is the row as a whole.
+        reason: what was found and what is expected.
+    """
+
+    place: Place
+    column: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = str(self.place)
+        return f"{where}: {self.reason}" if where else self.reason
+
+
+@dataclass
+class Problems:
+    """The problems of one reading."""
+
+    count: int = 0
+    first: list[Problem] = field(default_factory=list)
+
+    def add(self, place: Place, flaw: Flaw) -> None:
+        """Count a problem, and keep it when it is among the first."""
+        self.count += 1
+        if len(self.first) < TOLD:
+            self.first.append(Problem(place, flaw.column, flaw.reason))
+
+    def refuse(self) -> None:
+        """Return when there is none.
+
+        Raises:
+            DatasetError: the first in full, the next nine in short, and how many there are.
+        """
+        if not self.count:
+            return
+        one, *more = self.first
+        lines = [one.reason if one.place.line is not None or not str(one.place) else str(one)]
+        if more:
+            lines.append("; ".join(f"{_number(problem.place)}: {_cut(problem.reason)}" for problem in more))
+            lines.append(
+                f"共 {self.count:,} 处 / {self.count:,} problems in all; the first {len(self.first)} are in "
+                "the error's .problems"
+            )
+        place = one.place if one.place.line is not None else Place()
+        raise DatasetError(
+            "\n".join(lines), path=place.path, line=place.line, problems=self.first, count=self.count
+        )
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: short, on one line."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError, TypeError):
+        text = f"a {type(value).__name__}"
+    return repr(text[:60] + ("…" if len(text) > 60 else ""))
+
+
+def _number(place: Place) -> str:
+    return str(place.line) if place.line is not None else f"row {place.row}"
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= _SHORT else reason[: _SHORT - 1] + "…"

@@ -1,0 +1,179 @@
+"""From what a line or a cell holds to a row, and back to the platform's own lines.
+
+A row is flat: `prompt` and `response` are those of the last turn, `history` the turns before it. Four ways of
+writing it are understood: our own; the platform's list of turns, `[{"prompt": ..., "response": [["..."]]}]`,
+whose answers are lists of equally good ones in lists from best to worst; OpenAI's `{"messages": [...]}`; a
+bare text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .problems import Flaw, Place, Problems, shown
+from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect
+
+Read = tuple[Place, object]
+"""A value and where it stood; a Flaw in its place when nothing could be read there."""
+
+
+def collect(values: Iterable[Read], schema: Schema | None = None) -> tuple[list[Row], Schema]:
+    """Return the rows that values stand for, and what they are.
+
+    Raises:
+        DatasetError: some are wrong.
+    """
+    places: list[Place] = []
+    rows: list[Row] = []
+    problems = Problems()
+    wrong: list[tuple[Place, Flaw]] = []
+    for place, value in values:
+        try:
+            rows.append(row_of(value, schema))
+            places.append(place)
+        except Flaw as error:
+            wrong.append((place, error))
+    schema = schema or detect(rows)
+    for place, row in zip(places, rows, strict=True):
+        try:
+            settle(row, schema)
+            schema.check(row)
+        except Flaw as error:
+            wrong.append((place, error))
+    for place, flaw in sorted(wrong, key=lambda each: each[0].row or 0):
+        problems.add(place, flaw)
+    problems.refuse()
+    return rows, schema
+
+
+def numbered(values: Iterable[object]) -> Iterator[Read]:
+    """Yield values with their numbers as places."""
+    return ((Place(row=number), value) for number, value in enumerate(values, 1))
+
+
+def row_of(value: object, schema: Schema | None = None) -> Row:
+    """Return the row of a value, not yet checked.
+
+    Raises:
+        Flaw: it is none.
+    """
+    if isinstance(value, Flaw):
+        raise value
+    if isinstance(value, str):
+        return {"prompt": value} if schema is PROMPTS else {"text": value}
+    if isinstance(value, Sequence) and value and all(isinstance(turn, Mapping) for turn in value):
+        return _from_roles(value, {}) if "role" in value[0] else _from_turns(value)
+    if isinstance(value, Mapping):
+        row = {str(key): item for key, item in value.items()}
+        if isinstance(row.get("messages"), list):
+            return _from_roles(row.pop("messages"), row)
+        return _with_answers(row)
+    raise Flaw(f"expected {(schema or PAIRS).expected}, found {shown(value)}")
+
+
+def settle(row: Row, schema: Schema) -> None:
+    """Drop what stands for nothing, and give a conversation's row its history."""
+    for column, kind in schema.columns.items():
+        if kind in {"optional", "turns"} and column in row and _is_missing(row[column]):
+            del row[column]
+    if schema is CONVERSATION:
+        row.setdefault("history", [])
+
+
+def to_platform(row: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]] | dict[str, Any]:
+    """Return a row as the platform has it in a line: a list of turns, or a text."""
+    if schema is TEXT:
+        return {"text": row["text"]}
+    last: dict[str, Any] = {"prompt": row["prompt"]}
+    if schema.name == "sorted":
+        last["response"] = [[text] for text in row["responses"]]
+    elif schema.name == "preference":
+        last |= {"chosen": row["chosen"], "rejected": row["rejected"]}
+    elif schema is not PROMPTS:
+        last["response"] = [[row["response"]]]
+    turns = [{"prompt": turn["prompt"], "response": [[turn["response"]]]} for turn in row.get("history", ())]
+    turns.append(last)
+    if row.get("system"):
+        turns[0] = {"system": row["system"], **turns[0]}
+    return turns
+
+
+def to_json(value: object) -> str:
+    """Return a value as one line of JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def key_of(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable:
+    """Return what is the same for rows that are the same, as wholes or in some columns."""
+    cells = row.items() if by is None else [(column, row.get(column)) for column in by]
+    try:
+        return frozenset(cells)
+    except TypeError:  # a list within
+        return to_json(sorted(cells, key=lambda cell: cell[0]))
+
+
+def copied(value: Any) -> Any:
+    """Return a value whose lists and dictionaries are the caller's own."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
+    *before, last = turns
+    row = _with_answers({str(key): item for key, item in last.items()})
+    if before:
+        row["history"] = [
+            {"prompt": turn.get("prompt"), "response": _first(turn.get("response"))} for turn in before
+        ]
+        if "system" in before[0]:
+            row["system"] = before[0]["system"]
+    return row
+
+
+def _with_answers(row: Row) -> Row:
+    """Take the answers out of the platform's lists of lists."""
+    answers = row.get("response")
+    if isinstance(answers, list):
+        ranked = [_first(part) for part in answers]
+        if len(ranked) > 1 and all(isinstance(part, list) for part in answers):
+            del row["response"]
+            return row | {"responses": ranked}
+        row["response"] = _first(answers)
+    for column in ("chosen", "rejected"):
+        if isinstance(row.get(column), list):
+            row[column] = _first(row[column])
+    return row
+
+
+def _from_roles(messages: Sequence[Any], row: Row) -> Row:
+    """Return the row of messages with roles: user and assistant in turn, after a system message or none."""
+    for message in messages:
+        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
+            raise Flaw(f'a message must be {{"role": "...", "content": "..."}}, found {shown(message)}')
+    said = list(messages)
+    if said and said[0].get("role") == "system":
+        row["system"] = said.pop(0)["content"]
+    roles = [message.get("role") for message in said]
+    if not said or roles != [("user", "assistant")[place % 2] for place in range(len(said))]:
+        raise Flaw(f"the roles must be user and assistant in turn, found {shown(', '.join(map(str, roles)))}")
+    texts = [message["content"] for message in said]
+    if len(texts) % 2 == 0:
+        row["response"] = texts.pop()
+    row["prompt"] = texts.pop()
+    if texts:
+        pairs = zip(texts[::2], texts[1::2], strict=True)
+        row["history"] = [{"prompt": asked, "response": answer} for asked, answer in pairs]
+    return row
+
+
+def _first(value: object) -> object:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is not itself

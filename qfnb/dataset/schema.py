@@ -1,0 +1,221 @@
+"""What the rows of a dataset are: their columns, and what the platform calls such a dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from ..errors import InvalidArgumentError
+from ..wire import data as wire
+from .problems import Flaw, shown
+
+Row = dict[str, Any]
+
+Kind = Literal["text", "optional", "turns", "texts", "picture"]
+"""A text that is not empty, one that may be missing, turns, several answers, a picture's path or bytes."""
+
+LOOKED_AT = 1000
+"""Rows from which the schema is told; the most frequent one is it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """One kind of dataset.
+
+    Attributes:
+        name: what `schema=` takes.
+        title: how it is called, Chinese and English.
+        columns: name and kind of each; others may stand beside them.
+        expected: a row, as an example.
+        template_type: the platform's number for it; without its last two digits that of the project.
+        v2_format: the platform's word for it (dataFormat).
+        inputs: the columns that a model is asked with.
+        reference: the column with the right answer, "" when there is none.
+    """
+
+    name: str
+    title: str
+    columns: Mapping[str, Kind]
+    expected: str
+    template_type: int
+    v2_format: str
+    inputs: tuple[str, ...] = ("prompt",)
+    reference: str = ""
+
+    @property
+    def project_type(self) -> int:
+        """The platform's number for the project."""
+        return self.template_type // 100
+
+    @property
+    def data_type(self) -> int:
+        """The platform's number for texts, or for pictures."""
+        return wire.PICTURE_DATA if self is PICTURES else wire.TEXT_DATA
+
+    def check(self, row: Row) -> None:
+        """Return when a row has what the schema asks for.
+
+        Raises:
+            Flaw: names the column, what was found and what is expected.
+        """
+        for column, kind in self.columns.items():
+            if column in row:
+                _CHECKS[kind](column, row[column])
+            elif kind not in {"optional", "turns"}:
+                found = ", ".join(map(str, row)) or "nothing"
+                raise Flaw(
+                    f"field {column!r} is missing (found: {found[:80]}); expected {self.expected}", column
+                )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_NOTES: dict[str, Kind] = {"system": "optional"}
+
+PAIRS = Schema(
+    "pairs",
+    "单轮问答 prompt and response",
+    {"prompt": "text", "response": "text", **_NOTES},
+    '{"prompt": "...", "response": "..."}',
+    2000,
+    "PromptResponse",
+    reference="response",
+)
+CONVERSATION = Schema(
+    "conversation",
+    "多轮对话 conversation",
+    {"history": "turns", "prompt": "text", "response": "text", **_NOTES},
+    '[{"prompt": "...", "response": [["..."]]}, ...]',
+    2000,
+    "PromptResponse",
+    reference="response",
+)
+SORTED = Schema(
+    "sorted",
+    "回答排序 sorted responses, the best first",
+    {"history": "turns", "prompt": "text", "responses": "texts", **_NOTES},
+    '{"prompt": "...", "responses": ["best", "second", ...]}',
+    2001,
+    "PromptSortedresponses",
+)
+PREFERENCE = Schema(
+    "preference",
+    "偏好对 chosen and rejected",
+    {"history": "turns", "prompt": "text", "chosen": "text", "rejected": "text", **_NOTES},
+    '{"prompt": "...", "chosen": "...", "rejected": "..."}',
+    2002,
+    "DPO_PromptChosenRejected",
+    reference="chosen",
+)
+TEXT = Schema("text", "泛文本 text", {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",))
+PROMPTS = Schema(
+    "prompts",
+    "问题集 prompts",
+    {"history": "turns", "prompt": "text", **_NOTES},
+    '{"prompt": "..."}',
+    40200,
+    "Prompt",
+)
+PICTURES = Schema(
+    "pictures",
+    "文生图 picture and prompt",
+    {"image": "picture", "prompt": "optional"},
+    '{"image": "1.png", "prompt": "..."}',
+    70500,
+    "PromptImage",
+)
+
+SCHEMAS = {
+    schema.name: schema for schema in (PAIRS, CONVERSATION, SORTED, PREFERENCE, TEXT, PROMPTS, PICTURES)
+}
+
+
+def named(given: Schema | str | None) -> Schema | None:
+    """Return a schema by itself or by name.
+
+    Raises:
+        InvalidArgumentError: there is none of that name.
+    """
+    if given is None or isinstance(given, Schema):
+        return given
+    if given not in SCHEMAS:
+        raise InvalidArgumentError(f"schema={given!r}: it is one of {', '.join(SCHEMAS)}")
+    return SCHEMAS[given]
+
+
+def of_template(template_type: int | None) -> Schema:
+    """Return what the platform's number stands for; several turns and one have the same."""
+    return next((schema for schema in SCHEMAS.values() if schema.template_type == template_type), PAIRS)
+
+
+def detect(rows: Iterable[Row]) -> Schema:
+    """Return what most of the first rows are; pairs when nothing can be told."""
+    kinds = Counter(kind for row in islice(rows, LOOKED_AT) if (kind := _kind(row)))
+    if kinds.keys() == {"pairs", "conversation"}:
+        return CONVERSATION
+    return SCHEMAS[kinds.most_common(1)[0][0]] if kinds else PAIRS
+
+
+def _kind(row: Row) -> str:
+    """Return a row's schema by its columns, those that say most first."""
+    if "chosen" in row and "rejected" in row:
+        return "preference"
+    if "prompt" in row and "responses" in row:
+        return "sorted"
+    if "prompt" in row and "response" in row:
+        return "conversation" if row.get("history") else "pairs"
+    if "image" in row:
+        return "pictures"
+    return "prompts" if "prompt" in row else "text" if "text" in row else ""
+
+
+def _text(column: str, value: Any) -> None:
+    if not isinstance(value, str) or not value or value.isspace():
+        what = "NaN" if isinstance(value, float) and value != value else shown(value)  # noqa: PLR0124
+        raise Flaw(f"{column} must be a text that is not empty, found {what}", column)
+    _encodable(column, value)
+
+
+def _encodable(column: str, value: str) -> None:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Flaw(
+            f"{column} holds half a character (U+{ord(value[error.start]):04X}) at place {error.start + 1}",
+            column,
+        ) from None
+
+
+def _optional(column: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise Flaw(f"{column} must be a text, found {shown(value)}", column)
+    _encodable(column, value)
+
+
+def _turns(column: str, value: Any) -> None:
+    if not isinstance(value, list):
+        raise Flaw(f"{column} must be a list of turns, found {shown(value)}", column)
+    for number, turn in enumerate(value, 1):
+        if not isinstance(turn, Mapping):
+            raise Flaw(f"turn {number} must be {PAIRS.expected}, found {shown(turn)}", column)
+        for part in ("prompt", "response"):
+            _text(f"{part} of turn {number}", turn.get(part))
+
+
+def _texts(column: str, value: Any) -> None:
+    if not isinstance(value, list) or len(value) < 2:
+        raise Flaw(f"{column} must be a list of two or more texts, found {shown(value)}", column)
+    for number, text in enumerate(value, 1):
+        _text(f"{column}[{number}]", text)
+
+
+def _picture(column: str, value: Any) -> None:
+    if not (isinstance(value, (str, bytes)) and value):
+        raise Flaw(f"{column} must be a path or the bytes of a picture, found {shown(value)}", column)
+
+
+_CHECKS = {"text": _text, "optional": _optional, "turns": _turns, "texts": _texts, "picture": _picture}

@@ -1,0 +1,289 @@
+"""What can be done with rows; each gives a new dataset, so that a cell may be run twice."""
+
+from __future__ import annotations
+
+import builtins
+import random
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, overload
+
+from ..errors import InvalidArgumentError
+from .rows import collect, copied, key_of, numbered, to_json
+from .schema import Row, Schema, named
+from .writing import columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Table:
+    """Rows of one schema.
+
+    The rows themselves are never changed: every operation gives a new dataset (the official SDK's change the
+    one they are called on), which shares its rows with the old one; what is handed out are copies. Only
+    `del ds[3]` changes a dataset.
+    """
+
+    name: str
+    _rows: list[Row]
+    _schema: Schema
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows as they are kept; they are not to be changed."""
+        return self._rows
+
+    @property
+    def schema(self) -> Schema:
+        """What the rows are."""
+        return self._schema
+
+    def list(self, by: int | slice | str | Sequence[int] | None = None) -> Any:
+        """Return the rows; one of them by its number, some by a slice or numbers, or a column by its name."""
+        if by is None or isinstance(by, slice):
+            return [copied(row) for row in (self.rows if by is None else self.rows[by])]
+        if isinstance(by, str):
+            return self.col_list(by)
+        if isinstance(by, int):
+            return copied(self.rows[by])
+        return [copied(self.rows[place]) for place in by]
+
+    def head(self, n: int = 5) -> Self:
+        """Return the first rows as a dataset."""
+        return self._with(self.rows[:n])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame."""
+        import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+        return pd.DataFrame(self.list(), columns=self.columns)
+
+    @property
+    def columns(self) -> builtins.list[str]:
+        """The names of the columns."""
+        return columns_of(self.rows)
+
+    def col_names(self) -> builtins.list[str]:
+        """Return the names of the columns."""
+        return self.columns
+
+    def col_list(self, column: str) -> builtins.list[Any]:
+        """Return what is in one column, None where a row has nothing there."""
+        self._check_column(column)
+        return [copied(row.get(column)) for row in self.rows]
+
+    def col_renames(self, names: Mapping[str, str]) -> Self:
+        """Give columns other names: `{"question": "prompt"}`."""
+        for column in names:
+            self._check_column(column)
+        return self._anew({names.get(key, key): value for key, value in row.items()} for row in self.rows)
+
+    def col_delete(self, *columns: str) -> Self:
+        """Leave columns out."""
+        return self.select_columns([name for name in self.columns if name not in columns])
+
+    def col_append(self, columns: Mapping[str, Sequence[Any]]) -> Self:
+        """Add columns, or put others in the place of those of the same name.
+
+        Raises:
+            InvalidArgumentError: a column has not as many values as there are rows.
+        """
+        for name, values in columns.items():
+            if len(values) != len(self.rows):
+                raise InvalidArgumentError(
+                    f"column {name!r} has {len(values)} values where the dataset has {len(self.rows)} rows"
+                )
+        added = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return self._anew({**row, **more} for row, more in zip(self.rows, added, strict=True))
+
+    def col_map(self, op: Callable[[dict[str, builtins.list[Any]]], Mapping[str, Sequence[Any]]]) -> Self:
+        """Add or replace the columns that a function makes of all columns."""
+        return self.col_append(op({name: self.col_list(name) for name in self.columns}))
+
+    def select_columns(self, columns: Sequence[str]) -> Self:
+        """Leave only these columns."""
+        for column in columns:
+            self._check_column(column)
+        return self._anew({name: row[name] for name in columns if name in row} for row in self.rows)
+
+    def map(self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None) -> Self:
+        """Return what a function makes of each row; it gets a copy.
+
+        Raises:
+            DatasetError: it makes rows that are none; the first ten are told.
+        """
+        return self._anew((op(copied(row)) for row in self.rows), schema)
+
+    def filter(self, op: Callable[[Row], object]) -> Self:
+        """Return the rows for which a function says yes."""
+        return self._with([row for row in self.rows if op(copied(row))])
+
+    def append(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Self:
+        """Return the dataset with one or more rows at its end; `ds = ds.append(row)`."""
+        return self.insert(rows, len(self.rows))
+
+    def insert(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]], index: int) -> Self:
+        """Return the dataset with one or more rows before another."""
+        more = self._anew([rows] if isinstance(rows, Mapping) else rows, self._fitting())
+        kept = self.rows
+        return self._with([*kept[:index], *more.rows, *kept[index:]], _wider(self.schema, more.schema))
+
+    def delete(self, index: int) -> Self:
+        """Return the dataset without one row."""
+        rows = [*self.rows]
+        del rows[index]
+        return self._with(rows)
+
+    def concat(self, *others: Table) -> Self:
+        """Return this dataset and others after it, as `a + b` does.
+
+        Raises:
+            InvalidArgumentError: they are not of the same kind.
+        """
+        schema = self.schema
+        for other in others:
+            schema = _wider(schema, other.schema)
+        more = [row for other in others for row in other.rows]
+        return self._with([*self.rows, *more], schema)
+
+    def __add__(self, other: object) -> Self:
+        return self.concat(other) if isinstance(other, Table) else NotImplemented
+
+    def sample(self, n: int, *, seed: int | None = 0) -> Self:
+        """Return some rows, each once, in their order; `seed=None` takes others each time.
+
+        Raises:
+            InvalidArgumentError: there are not so many.
+        """
+        if not 0 <= n <= len(self.rows):
+            raise InvalidArgumentError(f"n={n}: it is a number from 0 to the {len(self.rows)} rows there are")
+        places = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
+        return self._with([self.rows[place] for place in places])
+
+    def shuffle(self, *, seed: int | None = 0) -> Self:
+        """Return the rows in another order; the same one for the same seed."""
+        rows = [*self.rows]
+        random.Random(seed).shuffle(rows)  # noqa: S311 - no secret
+        return self._with(rows)
+
+    def deduplicate(self, by: Sequence[str] | None = None) -> Self:
+        """Return the first of all rows that are the same, as wholes or in some columns."""
+        first: dict[Hashable, Row] = {}
+        for row in self.rows:
+            first.setdefault(key_of(row, by), row)
+        return self._with([*first.values()])
+
+    def duplicates(self, by: Sequence[str] | None = None) -> int:
+        """Return how many rows `deduplicate` would leave out."""
+        return len(self.rows) - len({key_of(row, by) for row in self.rows})
+
+    def split(self, part: float = 0.2, *, seed: int = 0, by: str | None = None) -> tuple[Self, Self]:
+        """Split into two datasets, the second of which has a share or a number of the rows.
+
+        Rows with the same input always go to the same side, so a model is never tested on a question it was
+        trained on; the second part may be smaller than asked for it. Both keep the order of the rows.
+
+        Args:
+            part: a share between 0 and 1, or a number of rows.
+            seed: the same seed splits in the same way.
+            by: a column whose values shall be as frequent in one part as in the other.
+
+        Raises:
+            InvalidArgumentError: the part is none, or the rows do not allow two.
+        """
+        wanted = self._wanted(part)
+        if by is not None:
+            self._check_column(by)
+        taken = _drawn(_groups(self.rows, self.schema.inputs, by), wanted / len(self.rows), wanted, seed)
+        first = [row for place, row in enumerate(self.rows) if place not in taken]
+        second = [row for place, row in enumerate(self.rows) if place in taken]
+        if not first or not second:
+            raise InvalidArgumentError(
+                f"part={part!r}: {len(self.rows)} rows whose inputs repeat cannot be split so (无法这样划分)"
+            )
+        return self._with(first), self._with(second)
+
+    def _wanted(self, part: float) -> int:
+        n = len(self.rows)
+        is_share = isinstance(part, float) and 0 < part < 1
+        wanted = max(1, round(part * n)) if is_share else part
+        if not is_share and (not isinstance(part, int) or isinstance(part, bool)):
+            raise InvalidArgumentError(f"part={part!r}: it is a share between 0 and 1, or a number of rows")
+        if not 0 < wanted < n:
+            raise InvalidArgumentError(f"part={part!r}: it leaves one side of {n} rows empty (一侧为空)")
+        return int(wanted)
+
+    @overload
+    def __getitem__(self, key: int) -> Row: ...
+    @overload
+    def __getitem__(self, key: str) -> builtins.list[Any]: ...
+    @overload
+    def __getitem__(self, key: slice | builtins.list[str]) -> Self: ...
+    def __getitem__(self, key: int | str | slice | builtins.list[str]) -> Any:
+        """Return a row by its number, a column by its name, a dataset by a slice or several names."""
+        if isinstance(key, slice):
+            return self._with(self.rows[key])
+        if isinstance(key, builtins.list):
+            return self.select_columns(key)
+        return self.list(key)
+
+    def __delitem__(self, index: int) -> None:
+        self._rows = [*self.delete(index).rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (copied(row) for row in self.rows)
+
+    def _fitting(self) -> Schema | None:
+        """Return what new rows must be; any when there is none yet, and turns may join single questions."""
+        return None if not self.rows or self.schema.name in {"pairs", "conversation"} else self.schema
+
+    def _check_column(self, column: str) -> None:
+        if column not in self.columns:
+            raise InvalidArgumentError(f"there is no column {column!r}: there are {', '.join(self.columns)}")
+
+    def _anew(self, rows: Iterable[object], schema: Schema | str | None = None) -> Self:
+        return self._with(*collect(numbered(rows), named(schema)))
+
+    def _with(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
+        """Return a dataset like this one with other rows, which are known to be right."""
+        raise NotImplementedError
+
+
+def _wider(one: Schema, other: Schema) -> Schema:
+    names = {one.name, other.name}
+    if names == {"pairs", "conversation"}:
+        return one if one.name == "conversation" else other
+    if len(names) > 1:
+        raise InvalidArgumentError(f"{one.title} and {other.title} do not go together (数据类型不同)")
+    return one
+
+
+Groups = dict[str, builtins.list[builtins.list[int]]]
+"""For each value of a column, the places of rows with the same input."""
+
+
+def _groups(rows: Sequence[Row], inputs: Sequence[str], by: str | None) -> Groups:
+    same: dict[str, builtins.list[int]] = defaultdict(builtins.list)
+    for place, row in enumerate(rows):
+        same[" ".join(str(row.get(column)) for column in inputs).strip()].append(place)
+    found: Groups = defaultdict(builtins.list)
+    for places in same.values():
+        found[to_json(rows[places[0]].get(by)) if by else ""].append(places)
+    return found
+
+
+def _drawn(groups: Groups, share: float, wanted: int, seed: int) -> set[int]:
+    """Draw groups by lot, from each kind its share, until there are enough rows."""
+    lot, taken = random.Random(seed), set[int]()  # noqa: S311 - no secret
+    due = 0.0
+    for key in sorted(groups):
+        lot.shuffle(groups[key])
+        due += share * sum(map(len, groups[key]))
+        for group in groups[key]:
+            if len(taken) + len(group) <= min(round(due), wanted):
+                taken.update(group)
+    return taken

@@ -1,0 +1,94 @@
+"""Datasets on the platform: brought there, and back."""
+
+import pytest
+
+from qfnb import Dataset, errors
+from qfnb.dataset import Step, platform
+from qfnb.resources.data import Data
+from qfnb.resources.storage import Storage
+
+PAIR = {"prompt": "几点开门", "response": "九点"}
+TURNS = {"history": [PAIR], "prompt": "几点关门", "response": "十点"}
+KINDS = {
+    "pairs": [PAIR] * 3,
+    "conversation": [TURNS, TURNS],
+    "sorted": [{"prompt": "p", "responses": ["好", "坏"]}],
+    "preference": [{"prompt": "p", "chosen": "好", "rejected": "坏"}],
+    "text": [{"text": "第一篇\n两行"}, {"text": "第二篇"}],
+    "prompts": [{"prompt": "1"}, {"prompt": "2"}],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dataset_of_every_kind_goes_up_and_comes_back(sandbox, kind):
+    there = Dataset(KINDS[kind], name=f"往返 {kind}").save(qianfan=True)
+    again = Dataset.load(qianfan_dataset_id=there)
+    assert (len(again), again.schema.name) == (
+        len(KINDS[kind]),
+        "pairs" if kind == "conversation" else kind,
+    )
+    assert not again.is_fetched
+    assert again.list() == KINDS[kind]
+    assert (again.schema.name, again.is_fetched) == (kind, True)
+
+
+def test_nothing_is_asked_before_the_rows_are_looked_at(scripted):
+    server = scripted([b""])
+    dataset = Dataset.load(qianfan_dataset_id="ds-1", name="far")
+    assert repr(dataset) == "<Dataset 'far': rows not fetched yet, on the platform as ds-1>"
+    assert dataset
+    assert not server.requests
+
+
+def test_a_number_is_an_id_too(sandbox):
+    there = Dataset([PAIR], name="numbered").save(qianfan="按号")
+    number = Data.info(there).data.version_info.dataset_id
+    dataset = Dataset.load(qianfan_dataset_id=number)
+    assert (dataset.list(), dataset.release()) == ([PAIR], there)
+
+
+def test_the_same_rows_are_not_brought_there_twice(sandbox):
+    first = Dataset([PAIR, TURNS], name="一次").save(qianfan=True)
+    assert Dataset([PAIR, TURNS], name="一次").release() == first
+    assert Dataset([PAIR, TURNS], name="另名").release() != first
+    Data.delete(first)
+    assert Dataset([PAIR, TURNS], name="一次").release() != first
+
+
+def test_each_step_is_told(sandbox):
+    steps = []
+    Dataset([{**PAIR, "response": "仅此一次"}], name="步骤").save(qianfan=True, progress=steps.append)
+    assert [step.what for step in steps] == ["upload"] * 2 + ["import"] * 2 + ["release"] * 2
+    assert steps[0].done == steps[0].total > 50
+    assert steps[-1] == Step("release", 1, 1)
+
+
+def test_what_the_platform_says_of_a_line_is_told(sandbox):
+    address = Storage.upload("bos:/sandbox/bad/bad.jsonl", b'[{"prompt": "p", "response": [["r"]]}]\n{oops\n')
+    made = Data.create("坏", "sandbox", "/bad/").data.dataset_id
+    Data.import_files(made, [address])
+    with pytest.raises(errors.DatasetError, match="import status is 3") as caught:
+        platform._until(made, "import_status", 1, None)
+    assert "line 2" in str(caught.value)
+    assert "oops" in str(caught.value)
+
+
+def test_rows_go_to_an_object_and_come_back(sandbox):
+    for name in ("x.jsonl", "x.csv", "x.parquet", "x.zip"):
+        assert Dataset([PAIR]).save(f"bos:/sandbox/rows/{name}") == f"bos:/sandbox/rows/{name}"
+        again = Dataset.load(f"bos:/sandbox/rows/{name}")
+        assert (again.list(), again.name, again.source) == ([PAIR], "x", f"bos:/sandbox/rows/{name}")
+    with pytest.raises(errors.APIError, match="NoSuchKey"):
+        Dataset.load("bos:/sandbox/rows/nowhere.jsonl")
+
+
+def test_a_download_may_have_no_more_than_is_allowed(sandbox):
+    there = Dataset([PAIR] * 50, name="大").save(qianfan=True)
+    with pytest.raises(errors.ResponseTooLarge, match="more than 64 bytes"):
+        Dataset.load(qianfan_dataset_id=there, most_bytes=64).list()
+
+
+@pytest.mark.parametrize("arguments", [{}, {"data_file": "x.jsonl", "qianfan": True}])
+def test_a_dataset_is_saved_to_exactly_one_place(arguments):
+    with pytest.raises(errors.InvalidArgumentError, match="give either"):
+        Dataset([PAIR]).save(**arguments)
