@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..wire import batches as wire
-from .store import Document, Store
+from .store import Document, Store, fail_if_doomed
 
 if TYPE_CHECKING:
     from .world import World
@@ -83,10 +83,14 @@ class Backlog:
 
     def take(self, kind: str, document: Document) -> None:
         """Queue the job of a document."""
-        self._waiting.put((document["id"], JOBS[kind](self._world, document)))
+        self._waiting.put((document["id"], self._job(kind, document)))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="backlog", daemon=True)
             self._thread.start()
+
+    def _job(self, kind: str, document: Document) -> Iterator[None]:
+        fail_if_doomed(document)
+        yield from JOBS[kind](self._world, document)
 
     def close(self) -> None:
         """End after the slice that is under way; the next server goes on from there."""

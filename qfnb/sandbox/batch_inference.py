@@ -16,6 +16,7 @@ from ..wire import storage as storage_wire
 from ..wire.chat import CHAT_V1, V1_PREFIX
 from . import storage
 from .backlog import is_over, journalled, shuffled, status_of, works_off
+from .engines import BUILT_IN
 from .inference import model_at
 from .offline import ask, lines_of
 from .routing import Call, Refusal, emulates, refuse_call
@@ -56,6 +57,7 @@ def create(call: Call, body: wire.CreateInference) -> dict[str, Any]:
     task = call.world.store.add(
         "inference",
         id_,
+        engine=call.world.engines.chosen.label,
         name=body.name,
         description=body.description or "",
         endpoint=body.endpoint,
@@ -93,6 +95,10 @@ def stop(call: Call, body: wire.InferenceRef) -> bool:
 @emulates(wire.LIST_INFERENCES)
 def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
     """List the tasks, the newest first."""
+    if body.max_keys is not None and body.max_keys < 1:
+        raise refuse_call(
+            call, f"param[maxKeys] invalid: {body.max_keys}; a page has 1 to {MOST_LISTED} rows"
+        )
     most = min(body.max_keys or 10, MOST_LISTED)
     rows = call.world.store.all("inference")
     rows = rows if body.page_reverse else rows[::-1]
@@ -229,7 +235,7 @@ def _shown(task: Document) -> dict[str, Any]:
         "createTime": _date(task["created"]),
         "finishTime": _date(finished),
         "completion_window": task["window"],
-        "sandbox": {"engine": "qfnb local model, not ERNIE"},
+        "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }
     return shown | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})
 

@@ -18,6 +18,7 @@ from ..wire.chat import CHAT_V2
 from ..wire.image import TEXT2IMAGE_V2
 from . import files
 from .backlog import MOMENTS, is_over, journalled, shuffled, status_of, works_off
+from .engines import BUILT_IN
 from .offline import ask, lines_of
 from .routing import Call, emulates, refuse, refuse_call
 from .store import Document, random_id
@@ -48,6 +49,7 @@ def create(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
     batch = call.world.store.add(
         "batch",
         random_id("infer-"),
+        engine=call.world.engines.chosen.label,
         endpoint=body.endpoint,
         model=body.replace.model if body.replace else None,
         replaced=bool(body.replace and body.replace.model),
@@ -239,5 +241,5 @@ def _shown(batch: Document) -> dict[str, Any]:
         "created_at": int(batch["created"]),
         **moments,
         "request_counts": batch["counts"],
-        "sandbox": {"engine": "qfnb local model, not ERNIE"},
+        "sandbox": {"engine": batch.get("engine", BUILT_IN)},
     }

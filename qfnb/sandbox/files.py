@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from ..wire import batches as wire
 from ..wire.base import Endpoint
-from . import auth
-from .routing import HANDLERS, MARK, Call, Refusal, emulates, refuse, refuse_call
+from .answering import Handle, serve
+from .routing import HANDLERS, MARK, Call, emulates, refuse, refuse_call
 from .store import Document, Store, random_id
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def routes(world: World) -> list[Route]:
         found = await run_in_threadpool(HANDLERS[wire.CONTENT.name], call, wire.FileRef())
         return Response(found, media_type="application/octet-stream")
 
-    def route(endpoint: Endpoint[Any, Any], handle: Callable[[Call, Request], Awaitable[Response]]) -> Route:
+    def route(endpoint: Endpoint[Any, Any], handle: Handle) -> Route:
         async def answer(request: Request) -> Response:
-            answered = await _answered(world, endpoint, request, handle)
+            answered = await serve(world, endpoint, request, handle)
             answered.headers.update(MARK)
             return answered
 
@@ -126,25 +126,6 @@ def page_of(
 def ends_of(page: Sequence[Document]) -> dict[str, Any]:
     """Return the first and the last id of a page."""
     return {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
-
-
-async def _answered(
-    world: World,
-    endpoint: Endpoint[Any, Any],
-    request: Request,
-    handle: Callable[[Call, Request], Awaitable[Response]],
-) -> Response:
-    """Do what the application does around every handler: count, authorize, strike, refuse."""
-    world.touch(endpoint.name)
-    call = Call(world, endpoint, request.path_params, dict(request.query_params))
-    try:
-        auth.authorize(world, endpoint.plane, auth.seen(request))
-        fault = world.trouble.strike(endpoint.name)
-        if fault is not None and fault.fault == "status":
-            raise refuse_call(call, "a fault that was asked for", word="internal_error", status=fault.status)
-        return await handle(call, request)
-    except Refusal as refusal:
-        return JSONResponse(refusal.body, refusal.status, refusal.headers)
 
 
 async def _form(call: Call, request: Request) -> wire.UploadFile:

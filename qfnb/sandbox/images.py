@@ -18,7 +18,8 @@ from ..wire import catalog
 from ..wire import image as wire
 from ..wire import vision as vision_wire
 from . import seeing
-from .inference import answer_v1, count_tokens, reply_of
+from .answers import count_tokens
+from .inference import answer_v1, reply_of
 from .routing import Call, Stream, emulates, refuse, refuse_call
 
 if TYPE_CHECKING:

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from ..wire import catalog
 from ..wire import chat as wire
 from . import seeing, tools
+from .answers import (
+    REASONS_V1,
+    function_call_of,
+    live_v1,
+    live_v2,
+    mark_of,
+    refused,
+    said,
+    usage_in,
+    usage_of,
+)
+from .engines import EngineError, Reply, Speaker, Streaming, text_of
+from .metering import metered
 from .routing import Call, Stream, emulates, refuse, refuse_call
-
-if TYPE_CHECKING:
-    from .engine import Model, Reply
+from .serving import answering
+from .talks import functions_of, talk_v1, talk_v2
 
 PIECE, PACE = 4, 0.025
 """Characters of a piece of a stream, and seconds between two pieces."""
 
 _RANGES = {"temperature": (0.0, 1.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0)}
-_WORDS = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
 
 
 @emulates(wire.CHAT_V1)
-def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
+@metered
+async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
     """Answer `/chat/<endpoint>`."""
     check_options(call, body.model_extra or {})
     check_talk(call, body.messages)
@@ -34,64 +46,62 @@ def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
         raise refuse_call(call, "invalid role in message: system is an option of its own here")
     if not len(body.messages) % 2:
         raise refuse_call(call, "the length of messages must be an odd number")
-    model = model_at(call, call.path["model"])
+    model, talk = model_at(call, call.path["model"]), talk_v1(body)
+    own = _own_answer(model, body)
+    if own is None and body.stream and isinstance(model, Streaming):
+        return await live_v1(call, model, talk)
+    reply = own or _formed(model, body, await said(call, model, talk))
     asked = [text_of(message.content) for message in body.messages]
-    if found := _wanted((body.model_extra or {}).get("functions"), body.messages):
-        name, arguments = found
-        reply = reply_of("", kind=f"function {name}")
-        more = {"function_call": {"name": name, "arguments": arguments}, "finish_reason": "function_call"}
-        return answer_v1(call, reply, asked, body.stream, more=more)
-    return answer_v1(call, _answer(model, body), asked, body.stream)
+    return answer_v1(call, reply, asked, body.stream)
 
 
 @emulates(wire.CHAT_V2)
-def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
+@metered
+async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
     """Answer `/v2/chat/completions`."""
-    extra = body.model_extra or {}
-    check_options(call, extra)
+    check_options(call, body.model_extra or {})
     check_talk(call, body.messages)
     _check_length(call, body.model, body.messages)
-    model = model_at(call, body.model)
-    offered = [
-        tool.get("function") or {} for tool in extra.get("tools") or () if tool.get("type") == "function"
-    ]
-    message: dict[str, Any] = {"role": "assistant"}
-    if found := _wanted(offered, body.messages):
-        function = {"name": found[0], "arguments": found[1]}
-        calls = [{"id": f"call_{call.id[3:]}", "type": "function", "function": function}]
-        reply, reason = reply_of("", kind=f"function {found[0]}"), "tool_calls"
-        message |= {"content": "", "tool_calls": calls}
-    else:
-        reply, reason = _answer(model, body), "stop"
-        message["content"] = reply.text
-    usage = usage_of([text_of(m.content) for m in body.messages], reply.text)
+    model, talk = model_at(call, body.model), talk_v2(body)
+    own = _own_answer(model, body)
+    if own is None and body.stream and isinstance(model, Streaming):
+        return await live_v2(call, model, talk, body.model)
+    reply = own or _formed(model, body, await said(call, model, talk))
+    message = {"role": "assistant", "content": reply.text, **reply.more}
+    if "tool_calls" in message:
+        named = {"id": f"call_{call.id[3:]}", "type": "function"}
+        message["tool_calls"] = [named | one for one in message["tool_calls"]]
+    usage = usage_in(talk, reply)
     head = {"id": call.id, "created": int(time.time()), "model": body.model, "sandbox": mark_of(reply)}
     if not body.stream:
-        choice = {"index": 0, "message": message, "finish_reason": reason, "flag": 0}
+        choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
         return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
     chunk = {**head, "object": "chat.completion.chunk"}
-    return Stream(_pieces_v2(message, chunk, usage, reason), done="[DONE]")
+    return Stream(_pieces_v2(message, chunk, usage, reply.reason), done="[DONE]")
 
 
-def count_tokens(text: str) -> int:
-    """Count tokens the sandbox's way: a word or number is one, any other visible character is one."""
-    return len(_WORDS.findall(text))
-
-
-def model_at(call: Call, name: str) -> Model:
+def model_at(call: Call, name: str) -> Speaker:
     """Return the model behind an endpoint or a preset model's name, or refuse."""
     service = call.world.service_at(name)
     if service is not None:
-        return call.world.tuned(service["task"])
+        return tuned(call, answering(call, service)["task"])
     v1, row = call.endpoint.plane == "v1", catalog.find("chat", name)
-    if row is not None and (row.v1 or not v1):
-        return call.world.base()
+    if (row is not None and (row.v1 or not v1)) or (not v1 and name in call.world.engines.chosen.names):
+        return call.world.base(name)
     if v1:
         raise refuse("v1", 3, "Unsupported openapi method")
     raise refuse(
         "v2", 0, f"No permission to use the model {name!r}: the sandbox has no such model or service",
         word="invalid_model", status=401,
     )  # fmt: skip
+
+
+def tuned(call: Call, run: str) -> Speaker:
+    """Return the model that a run made, or refuse."""
+    try:
+        return call.world.tuned(run)
+    except EngineError as error:
+        raise refused(call, error) from None
 
 
 def check_options(call: Call, extra: Mapping[str, Any]) -> None:
@@ -134,79 +144,51 @@ def answer_v1(
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | Stream:
     """Return a reply in v1's shape, whole or in pieces; `more` goes into the whole and into every piece."""
-    usage = usage_of(asked, reply.text)
+    usage = dict(reply.usage or usage_of(asked, reply.text))
     head = {"id": call.id, "object": kind, "created": int(time.time())}
-    tail = {"need_clear_history": False, "finish_reason": "normal", "usage": usage, "sandbox": mark_of(reply)}
-    tail |= more or {}
+    reason = REASONS_V1.get(reply.reason, reply.reason)
+    tail = {"need_clear_history": False, "finish_reason": reason, "usage": usage, "sandbox": mark_of(reply)}
+    tail |= function_call_of(reply) | dict(more or {})
     if not stream:
-        return {**head, "result": reply.text, "is_truncated": False, **tail}
+        return {**head, "result": reply.text, "is_truncated": reason == "length", **tail}
     return Stream(_pieces_v1(reply.text, head, tail))
 
 
 def reply_of(text: str, kind: str) -> Reply:
     """Return a reply that a tool made, not a model."""
-    from .engine import Reply  # noqa: PLC0415 - numpy
-
     return Reply(kind, 1.0, text)
 
 
-def text_of(content: str | list[dict[str, Any]] | None) -> str:
-    """Return the text of a turn."""
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
-    return (content or "").strip()
-
-
-def mark_of(reply: Reply) -> dict[str, Any]:
-    """Return what every reply says about who wrote it."""
-    return {
-        "engine": "qfnb local model, not ERNIE",
-        "kind": reply.kind,
-        "confidence": round(reply.confidence, 3),
-    }
-
-
-def usage_of(asked: Sequence[str], answer: str) -> dict[str, int]:
-    """Return the tokens of a call."""
-    prompt, completion = sum(map(count_tokens, asked)), count_tokens(answer)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-
-
-def _answer(model: Model, body: wire.ChatRequest) -> Reply:
-    extra, last = body.model_extra or {}, body.messages[-1]
+def _own_answer(model: Speaker, body: wire.ChatRequest) -> Reply | None:
+    """Return what the sandbox says itself where a model has no tools and eyes: calls, results, pictures."""
+    if "tools" in model.can:
+        return None
+    last = body.messages[-1]
     if last.role in {"function", "tool"}:
         return reply_of(f"工具的结果是：{text_of(last.content)}", kind="tool result")
-    if seen := seeing.describe(last.content):
-        return reply_of(seen, kind="picture")
-    temperature = float(extra.get("temperature") or 0.0) if "seed" in extra else 0.0
-    reply = model.reply(text_of(last.content), temperature=temperature, seed=int(extra.get("seed") or 0))
-    return _as_json(reply) if _wants_json(extra.get("response_format")) else reply
+    if functions := functions_of(body):
+        found = tools.wanted(functions, text_of(last.content))
+        if found:
+            call = {"function": {"name": found[0], "arguments": found[1]}}
+            return replace(
+                reply_of("", kind=f"function {found[0]}"), reason="tool_calls", more={"tool_calls": [call]}
+            )
+    seen = seeing.describe(last.content)
+    return reply_of(seen, kind="picture") if seen else None
 
 
-def _wanted(functions: Any, messages: Sequence[wire.Message]) -> tuple[str, str] | None:
-    last = messages[-1]
-    if not functions or last.role != "user":
-        return None
-    return tools.wanted(functions, text_of(last.content))
-
-
-def _wants_json(wanted: Any) -> bool:
+def _formed(model: Speaker, body: wire.ChatRequest, reply: Reply) -> Reply:
+    """Wrap an answer that is no JSON object into one, where that was asked for and the model cannot."""
+    wanted = (body.model_extra or {}).get("response_format")
     name = wanted.get("type") if isinstance(wanted, Mapping) else wanted
-    return name in {"json_object", "json_schema"}
-
-
-def _as_json(reply: Reply) -> Reply:
-    """Wrap an answer that is no JSON object into one."""
+    if "tools" in model.can or name not in {"json_object", "json_schema"}:
+        return reply
     try:
         if isinstance(json.loads(reply.text), dict):
             return reply
     except ValueError:
         pass
-    return reply_of(json.dumps({"answer": reply.text}, ensure_ascii=False), kind=reply.kind)
+    return replace(reply, text=json.dumps({"answer": reply.text}, ensure_ascii=False), confidence=1.0)
 
 
 async def _pieces_v1(text: str, head: dict[str, Any], tail: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:

@@ -9,18 +9,21 @@ from typing import Any
 
 from ..wire import plugin as wire
 from . import tools
-from .inference import answer_v1, check_talk, mark_of, reply_of, text_of, usage_of
+from .answers import mark_of, said, usage_of
+from .engines import text_of
+from .inference import answer_v1, check_talk, reply_of
 from .routing import Call, Stream, emulates, refuse_call
+from .talks import talk_of
 
 
 @emulates(wire.PLUGIN_V1)
-def application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
+async def application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
     if not body.query.strip() or len(body.query) > wire.MOST_CHARS:
         raise refuse_call(call, f"query must have 1 to {wire.MOST_CHARS} characters")
     used = tools.run(body.query)
     if used is None:
-        reply = call.world.base().reply(body.query)
+        reply = await said(call, call.world.base(), talk_of(body.query, body.model_extra))
     else:
         reply = reply_of(
             f"{used[1]} = {used[2]}" if used[0] == "calculator" else used[2], kind=f"tool {used[0]}"

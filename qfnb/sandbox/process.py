@@ -15,12 +15,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .. import config
 from ..errors import SandboxError
+from .engines import choice
 
 VERSION = 1
 """Of the address file and the control calls; a server of another version is replaced."""
@@ -50,21 +52,37 @@ def default_home() -> Path:
     return config.state_dir() / "sandbox"
 
 
-def ensure(home: Path | None = None, *, idle_minutes: float = 30, wait: float = 20.0) -> Address:
+def ensure(
+    home: Path | None = None,
+    *,
+    engine: Mapping[str, Any] | None = None,
+    idle_minutes: float = 30,
+    wait: float = 20.0,
+) -> Address:
     """Return the running sandbox of a folder, starting it when there is none.
 
     Args:
         home: its state; default: this user's.
+        engine: options of `Choice` that differ from the environment's and the kept ones.
         idle_minutes: after so long without a request, a training or a stream it ends.
         wait: seconds to wait for it to answer.
 
     Raises:
-        SandboxError: it did not start; the message holds the reason from its log.
+        InvalidArgumentError: an option of the engine is wrong; nothing was started.
+        SandboxError: it runs with another engine than the given one, or it did not start; the message holds
+            the reason from its log.
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
+        if engine and choice.chosen(folder, engine) != choice.kept(folder):
+            raise SandboxError(
+                f"the sandbox runs with engine {choice.kept(folder).engine} already\n"
+                "先停止它再换引擎 / stop it before you change its engine: qfnb sandbox stop"
+            )
         return running
+    wanted = choice.chosen(folder, engine)
     _make(folder)
+    choice.keep(folder, wanted)
     process, end = _spawn(folder, idle_minutes), time.monotonic() + wait
     while time.monotonic() < end:
         if (running := find(folder)) is not None:
@@ -116,6 +134,14 @@ def call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:
     """Make one control call; None when nobody answers or the answer is no success."""
+    answered = ask(address, method, path, body, timeout=timeout)
+    return answered[1] if answered is not None and answered[0] == 200 else None
+
+
+def ask(
+    address: Address, method: str, path: str, body: Any = None, *, timeout: float = 30.0
+) -> tuple[int, dict[str, Any]] | None:
+    """Make one control call; return the HTTP status and what was said, None when nobody answers."""
     host, _, port = address.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
     headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}
@@ -127,7 +153,7 @@ def call(
         return None
     finally:
         connection.close()
-    return value if answer.status == 200 else None
+    return answer.status, value
 
 
 def _published(folder: Path) -> Address | None:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .backlog import Backlog
 from .clock import Clock
+from .engines import Engines, Speaker, kept
+from .evidence import Evidence
+from .faults import Trouble
 from .lifecycle import Lifecycle
 from .process import Address
 from .store import Store
-from .trouble import Quota, Register, Trouble
+from .trouble import Quota, Register
 from .workshop import Workshop
-
-if TYPE_CHECKING:
-    from .engine import Model
-
 
 PICTURES = 64
 """Pictures that can be fetched by address; the oldest go first."""
@@ -31,26 +29,33 @@ class World:
 
     def __init__(self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic) -> None:
         self.address = address
-        self.store = Store(folder)
-        self.clock = Clock(self.store)
-        self.store.now = self.clock.now
-        self.lifecycle = Lifecycle(self.store, self.clock)
-        self.workshop = Workshop(self.store)
         self.trouble, self.quota, self.register = Trouble(), Quota(clock), Register()
+        self.evidence = Evidence()
         self.stop: Callable[[], None] = lambda: None
         self.streams = 0
         self.requests: dict[str, int] = {}
         self.pictures: dict[str, bytes] = {}
         self._last = time.monotonic()
-        self._models: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self.open(folder)
+
+    def open(self, folder: Path) -> None:
+        """Begin with the state that a folder holds: at the start, and after it was exchanged."""
+        self.folder = folder
+        self.store = Store(folder)
+        self.clock = Clock(self.store)
+        self.store.now = self.clock.now
+        self.lifecycle = Lifecycle(self.store, self.clock)
+        self.engines = Engines(folder, self.store, kept(folder))
+        self.workshop = Workshop(self.store, self.clock, self.engines)
         self.backlog = Backlog(self)
 
     def close(self) -> None:
         """Stop a training and batches that are under way, and close the store."""
         self.backlog.close()
         self.workshop.close()
+        self.engines.close()
         self.store.close()
+        self.evidence.write()
 
     def warm_up(self) -> None:
         """Load what the first answer needs."""
@@ -85,24 +90,13 @@ class World:
             self.streams -= 1
             self.touch()
 
-    def base(self) -> Model:
-        """Return the base model."""
-        from .engine import base_model  # noqa: PLC0415 - numpy, half of the start-up time
+    def base(self, name: str = "") -> Speaker:
+        """Return what answers for a preset model."""
+        return self.engines.base(name)
 
-        return base_model()
-
-    def tuned(self, task_id: str) -> Model:
+    def tuned(self, task_id: str) -> Speaker:
         """Return the model that a run made."""
-        from .engine import Model  # noqa: PLC0415
-
-        with self._lock:
-            if task_id not in self._models:
-                content = self.store.read_file(f"{task_id}.npz")
-                assert content is not None, f"{task_id} has no model"
-                model = Model.load(content)
-                model.base = self.base()
-                self._models[task_id] = model
-            return self._models[task_id]
+        return self.engines.tuned(task_id)
 
     def service_at(self, endpoint: str) -> dict[str, Any] | None:
         """Return the deployed service with this endpoint, None when there is none."""

@@ -8,10 +8,10 @@ It is not ERNIE and knows nothing but its training pairs; outside of them it say
 downloads, deterministic by seed.
 """
 
+from ..engines.protocol import Reply as Reply
+from ..engines.protocol import Step as Step
 from .base import base_model as base_model
 from .model import Model as Model
-from .model import Reply as Reply
 from .training import Hyperparameters as Hyperparameters
-from .training import Step as Step
 from .training import effective as effective
 from .training import train as train

@@ -30,5 +30,11 @@ def embed(texts: Sequence[str], dimensions: int = DIMENSIONS) -> Floats:
 
 def relevance(query: str, documents: Sequence[str]) -> list[float]:
     """Return each document's similarity to the query, 0 to 1."""
-    vectors = embed([query, *documents], 2048)
-    return [max(0.0, float(score)) for score in vectors[1:] @ vectors[0]]
+    return cosines(embed([query, *documents], 2048))
+
+
+def cosines(rows: Sequence[Sequence[float]] | Floats) -> list[float]:
+    """Return the similarity of the first vector to each of the others, 0 to 1."""
+    vectors = np.asarray(rows, np.float32)
+    unit = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
+    return [max(0.0, float(score)) for score in unit[1:] @ unit[0]]

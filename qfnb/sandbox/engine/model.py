@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ...errors import SandboxError
+from ..engines.protocol import Reply
 from .features import MAX_PROMPT, F, Features, Pair
 from .pointer import PointerLM
 from .router import COMPOSE, Router
@@ -30,15 +31,6 @@ IMPOSSIBLE = 20.0
 """Nats per character charged for a character that the model can neither write nor copy."""
 
 Kind = Literal["memory", "compose", "chat", "unknown"]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer: where it came from, and how sure (0-1) the model is."""
-
-    kind: str
-    confidence: float
-    text: str
 
 
 @dataclass

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
 
 from ...errors import InvalidArgumentError
+from ..engines.protocol import Observer, Step
 from .features import Features, Pair
 from .model import Model, char_loss
 from .optimizer import Adam
@@ -55,30 +56,6 @@ class Hyperparameters:
     learning_rate: float = _RATE
     batch_size: int = 8
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Step:
-    """A report of the optimiser.
-
-    Attributes:
-        step, total_steps: reports so far and in all.
-        epoch: passes over the data, with a fraction.
-        training_loss: nats per unit (a remembered answer is one unit, a written one its characters).
-        validation_loss: the same on held-out pairs, None between passes or without them.
-        phase: preparing (facts or rules?) or training.
-    """
-
-    step: int
-    total_steps: int
-    epoch: float
-    training_loss: float
-    validation_loss: float | None = None
-    phase: Literal["preparing", "training"] = "training"
-
-
-Observer = Callable[[Step], bool | None]
-"""Hears of each step; returning False stops the training."""
 
 
 class Stopped(Exception):

@@ -1,0 +1,49 @@
+"""How a model directory is trained: the platform's hyper-parameters under the optimiser's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        full: all weights instead of an adapter.
+        warmup: share of the steps in which the rate rises.
+        every: steps between two reports.
+    """
+
+    full: bool = False
+    epochs: int = 1
+    learning_rate: float = 3e-4
+    batch_size: int = 4
+    max_length: int = 4096
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.05
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    every: int = 1
+    seed: int = 0
+
+
+def recipe_of(values: Mapping[str, Any], *, full: bool) -> Recipe:
+    """Return the recipe of a platform's hyper-parameters; what they do not say stays as usual."""
+    names: dict[str, tuple[str, type]] = {
+        "epoch": ("epochs", int),
+        "learningRate": ("learning_rate", float),
+        "batchSize": ("batch_size", int),
+        "maxSeqLen": ("max_length", int),
+        "loraRank": ("rank", int),
+        "loraAlpha": ("alpha", int),
+        "loraDropout": ("dropout", float),
+        "warmupRatio": ("warmup", float),
+        "weightDecay": ("weight_decay", float),
+        "loggingSteps": ("every", int),
+    }
+    given = {name: kind(values[key]) for key, (name, kind) in names.items() if values.get(key) is not None}
+    return Recipe(full=full, **({"alpha": 2 * given.get("rank", Recipe.rank)} | given))

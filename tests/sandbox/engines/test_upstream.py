@@ -1,0 +1,244 @@
+"""The upstream engine: another server answers, its errors are the platform's, its key is seen nowhere."""
+
+import json
+import threading
+
+import httpx
+import pytest
+from support.upstreams import TALK, USAGE
+
+from qfnb import (
+    ChatCompletion,
+    Completion,
+    Dataset,
+    DeployConfig,
+    Embedding,
+    LLMFinetune,
+    Reranker,
+    errors,
+)
+from qfnb.sandbox import ensure, stop
+
+KEY = "sk-canary-0123456789"
+SAID = "".join(TALK)
+
+
+def v2(http, world, **body):
+    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你好"}], **body}
+    return http(world).post("/v2/chat/completions", json=asked)
+
+
+def events(answer):
+    return [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+
+
+def test_it_answers_on_both_versions_and_says_who_did(world, upstream):
+    world(upstream_model="qwen")
+    for version in ("1", "2"):
+        reply = ChatCompletion(version=version).do(
+            [{"role": "user", "content": "hi"}], model="ERNIE-Speed-8K"
+        )
+        assert reply.text == SAID
+        assert reply["sandbox"]["engine"] == "upstream qwen, not ERNIE"
+        assert reply["usage"]["total_tokens"] == USAGE["total_tokens"]
+    assert [asked["model"] for asked in upstream.asked] == ["qwen", "qwen"]
+    assert upstream.keys == [f"Bearer {KEY}"] * 2
+
+
+def test_names_are_mapped_kept_or_the_upstreams_own(world, upstream, http):
+    running = world(upstream_map="ernie-4.0-8k=big")
+    for name in ("ernie-4.0-8k", "ernie-speed-8k", "big"):
+        assert v2(http, running, model=name).status_code == 200
+    assert [asked["model"] for asked in upstream.asked] == ["big", "ernie-speed-8k", "big"]
+    assert "big" in [row["id"] for row in http(running).get("/v2/models").json()["data"]]
+
+
+def test_v1s_words_become_openais(world, upstream):
+    world()
+    ChatCompletion(version="1").do(
+        [{"role": "user", "content": "hi"}],
+        model="ERNIE-Speed-8K",
+        system="be short",
+        max_output_tokens=9,
+        temperature=0.5,
+    )
+    asked = upstream.asked[0]
+    assert asked["messages"][0] == {"role": "system", "content": "be short"}
+    assert (asked["max_tokens"], asked["temperature"]) == (9, 0.5)
+    assert "penalty_score" not in asked
+
+
+def test_pieces_arrive_before_the_upstream_has_finished(world, upstream, http):
+    upstream.held = threading.Event()
+    running = world()
+    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    with http(running).stream("POST", "/v2/chat/completions", json=asked) as answer:
+        lines = answer.iter_lines()
+        assert TALK[0] in next(lines)
+        upstream.held.set()
+        rest = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert "".join(row["choices"][0]["delta"]["content"] for row in rest) == SAID[1:]
+    assert (rest[-1]["choices"][0]["finish_reason"], rest[-1]["usage"]) == ("stop", USAGE)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_stream_keeps_its_order_and_ends(world, version):
+    world()
+    messages = [{"role": "user", "content": "x"}]
+    pieces = list(ChatCompletion(version=version).do(messages, model="ERNIE-Speed-8K", stream=True))
+    assert [piece.text for piece in pieces if piece.text] == list(TALK)
+
+
+def test_hanging_up_ends_the_upstreams_work(world, upstream, http):
+    upstream.held = threading.Event()
+    running = world()
+    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    with http(running).stream("POST", "/v2/chat/completions", json=asked) as answer:
+        next(answer.iter_lines())
+    assert upstream.left.wait(5)
+
+
+def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
+    upstream.breaks_after = 2
+    last = events(v2(http, world(), stream=True))
+    assert "ended early" in json.loads(last[-1])["error"]["message"]
+    with pytest.raises(errors.APIError, match="ended early") as caught:
+        list(ChatCompletion(version="1").do("x", model="ERNIE-Speed-8K", stream=True, retry_count=1))
+    assert caught.value.error_code == 336000
+
+
+@pytest.mark.parametrize(
+    ("status", "v2_status", "word", "number"),
+    [
+        (401, 400, "invalid_argument", 336003),
+        (404, 404, "invalid_model", 336005),
+        (429, 429, "rpm_rate_limit_exceeded", 336501),
+        (500, 500, "internal_error", 336000),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_its_errors_are_the_platforms_with_the_reason(
+    world, upstream, http, status, v2_status, word, number, stream
+):
+    upstream.status, upstream.repeats = status, KEY
+    running = world()
+    answer = v2(http, running, stream=stream)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (v2_status, word)
+    assert f"that is a {status} ***" in answer.json()["error"]["message"]
+    with pytest.raises(errors.APIError) as caught:
+        ChatCompletion(version="1").do("x", model="ERNIE-Speed-8K", retry_count=1)
+    assert caught.value.error_code == number
+    assert KEY not in answer.text + str(caught.value)
+
+
+def test_its_wish_to_wait_is_passed_on(world, upstream, http):
+    upstream.status = 429
+    assert v2(http, world()).headers["retry-after"] == "7"
+
+
+def test_an_upstream_that_is_down_is_named(world, http):
+    running = world(upstream_url="http://127.0.0.1:9/v1")
+    answer = v2(http, running)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "cannot be reached" in answer.json()["error"]["message"]
+
+
+def test_an_upstream_that_is_silent_is_given_up(world, upstream, http):
+    upstream.held = threading.Event()
+    answer = v2(http, world(upstream_timeout=0.2), stream=True)
+    assert "said nothing for 0.2 s" in events(answer)[-1]
+
+
+def test_tools_are_the_upstreams_own_business(world, upstream, http):
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "北京"}'}}
+    upstream.calls = [call]
+    running = world()
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    choice = v2(http, running, tools=tools).json()["choices"][0]
+    assert (choice["finish_reason"], choice["message"]["tool_calls"]) == ("tool_calls", [call])
+    reply = ChatCompletion(version="1").do(
+        "x", model="ERNIE-Speed-8K", functions=[{"name": "weather", "description": "", "parameters": {}}]
+    )
+    assert reply["function_call"] == call["function"]
+    assert upstream.asked[1]["tools"][0]["function"]["name"] == "weather"
+
+
+def test_a_prompt_is_continued_by_it(world):
+    world()
+    assert Completion(version="1").do("从前", model="SQLCoder-7B").text == SAID
+
+
+def test_it_embeds_with_the_model_that_was_named(world, upstream):
+    world(upstream_embedding_model="bge")
+    reply = Embedding().do(["a", "bbb"])
+    assert [vector[0] for vector in reply.vectors] == [1.0, 3.0]
+    assert reply["sandbox"]["engine"] == "upstream bge, not ERNIE"
+    assert upstream.asked[0] == {"model": "bge", "input": ["a", "bbb"]}
+    assert Reranker().do("a", ["bbb", "c"])["results"][0]["index"] == 1
+
+
+def test_without_a_model_for_them_embeddings_are_the_built_in_ones(world, upstream):
+    world()
+    assert "n-grams" in Embedding().do(["a"])["sandbox"]["engine"]
+    assert not upstream.asked
+
+
+def test_it_does_not_train_and_the_built_in_engine_does(world):
+    running = world()
+    assert running.engines.trainer.name == "builtin"
+    assert running.engines.told()["can"] == ["chat", "streaming", "tools"]
+
+
+def test_an_answer_that_is_none_is_refused(world, upstream, http):
+    upstream.calls = None
+    running = world(upstream_url=upstream.url.removesuffix("/v1") + "/nothing")
+    assert v2(http, running).json()["error"]["code"] == "invalid_model"
+
+
+def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
+    upstream.status, upstream.repeats = 401, KEY
+    options = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
+    address = ensure(tmp_path, engine=options)
+    try:
+        bearer = {"authorization": f"Bearer {address.api_key}"}
+        control = {"authorization": f"Bearer {address.control_token}"}
+        asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}]}
+        with httpx.Client(base_url=address.url, trust_env=False) as client:
+            said = client.post("/v2/chat/completions", json=asked, headers=bearer).text
+            said += client.get("/_sandbox/health", headers=control).text
+    finally:
+        stop(tmp_path)
+    assert KEY not in said + repr(address) + (tmp_path / "server.log").read_text()
+    assert "upstream" in said
+    holding = [
+        path.name for path in tmp_path.rglob("*") if path.is_file() and KEY in path.read_text("latin-1")
+    ]
+    assert holding == ["engine.json"]
+    assert (tmp_path / "engine.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world, http):
+    running = world(
+        upstream_url=f"{sandbox.url}/v2",
+        upstream_key=sandbox.api_key,
+        upstream_embedding_model="bge-large-zh",
+    )
+    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你是谁"}]}
+    whole = http(running).post("/v2/chat/completions", json=asked).json()
+    assert "不是文心一言" in whole["choices"][0]["message"]["content"]
+    assert whole["sandbox"]["engine"].startswith("upstream")
+    rows = [json.loads(row) for row in events(v2(http, running, stream=True))[:-1]]
+    assert "沙盒" in "".join(row["choices"][0]["delta"].get("content", "") for row in rows)
+    assert len(Embedding().do(["a"]).vectors[0]) == 384
+
+
+def test_what_was_tuned_beside_it_answers_by_itself(world, upstream):
+    running = world()
+    rows = [
+        {"prompt": f"{word}几点开门", "response": "九点"} for word in ("", "请问", "你好", "周末", "店里")
+    ] * 2
+    LLMFinetune("ERNIE-Speed-8K", Dataset(rows), deploy_config=DeployConfig(endpoint_suffix="shop")).run()
+    service = running.store.all("service")[-1]
+    reply = ChatCompletion().do("请问几点开门", endpoint=service["endpoint"])
+    assert (reply.text, reply["sandbox"]["engine"]) == ("九点", "qfnb local model, not ERNIE")
+    assert not upstream.asked

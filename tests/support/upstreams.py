@@ -1,0 +1,118 @@
+"""A small server that speaks OpenAI's API, and says what a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+TALK = ("上", "游", "说", "：", "你", "好")
+USAGE = {"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}
+
+
+@dataclass
+class Upstream:
+    """What it is to say, and what it was asked.
+
+    Attributes:
+        status: of every answer; other than 200 the body is an error.
+        repeats: what an error's message holds besides its reason.
+        pause: seconds between two pieces.
+        breaks_after: pieces after which a stream ends without an end mark.
+        held: pieces wait for it after the first.
+    """
+
+    status: int = 200
+    repeats: str = ""
+    pause: float = 0.0
+    breaks_after: int | None = None
+    calls: list[dict[str, Any]] | None = None
+    held: threading.Event | None = None
+    url: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    left: threading.Event = field(default_factory=threading.Event)
+
+    async def chat(self, request: Request) -> Response:
+        body = await self._noted(request)
+        if self.status != 200:
+            return self._error()
+        if body.get("stream"):
+            return StreamingResponse(self._pieces(), media_type="text/event-stream")
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(TALK)}
+        reason = "stop"
+        if self.calls:
+            message, reason = {"role": "assistant", "content": None, "tool_calls": self.calls}, "tool_calls"
+        choice = {"index": 0, "message": message, "finish_reason": reason}
+        return JSONResponse({"choices": [choice], "usage": USAGE})
+
+    async def embed(self, request: Request) -> Response:
+        body = await self._noted(request)
+        if self.status != 200:
+            return self._error()
+        rows = [{"index": i, "embedding": [float(len(text)), 1.0]} for i, text in enumerate(body["input"])]
+        return JSONResponse({"data": rows[::-1], "usage": {"prompt_tokens": 5, "total_tokens": 5}})
+
+    async def _noted(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = await request.json()
+        self.asked.append(body)
+        self.keys.append(request.headers.get("authorization", ""))
+        return body
+
+    def _error(self) -> Response:
+        message = f"that is a {self.status} {self.repeats}"
+        return JSONResponse({"error": {"message": message}}, self.status, {"retry-after": "7"})
+
+    async def _pieces(self) -> Any:
+        try:
+            for number, text in enumerate(TALK):
+                if number == self.breaks_after:
+                    return
+                yield _event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+                await asyncio.sleep(self.pause)
+                while self.held and not self.held.is_set():
+                    await asyncio.sleep(0.005)
+            yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            yield _event({"choices": [], "usage": USAGE})
+            yield b"data: [DONE]\n\n"
+        finally:
+            self.left.set()
+
+
+@contextlib.contextmanager
+def serving(upstream: Upstream) -> Iterator[Upstream]:
+    """Serve an upstream in a thread."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    routes = [
+        Route("/v1/chat/completions", upstream.chat, methods=["POST"]),
+        Route("/v1/embeddings", upstream.embed, methods=["POST"]),
+    ]
+    options = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off", access_log=False)
+    server = uvicorn.Server(options)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    upstream.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    try:
+        yield upstream
+    finally:
+        if upstream.held:
+            upstream.held.set()
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
