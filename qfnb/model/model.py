@@ -7,12 +7,12 @@ import threading
 from typing import Any
 
 from ..config import settings
-from ..errors import InternalError, InvalidArgumentError
+from ..errors import APIError, InternalError, InvalidArgumentError, ServerError
 from ..resources.model import Model as Repository
 from ..resources.service import Service as Services
 from ..wire import model as wire
-from ..wire import service as service_wire
 from .configs import DeployConfig
+from .creating import once
 from .service import Service
 from .watch import until
 
@@ -60,14 +60,55 @@ class Model:
         Raises:
             InvalidArgumentError: there is no finished run to publish.
         """
-        if self.id is not None:
-            return self
+        if self.id is None:
+            self.name = name or self.name
+            self.submit()
+            self.wait_until_ready(stopped=stopped)
+        return self
+
+    def submit(self) -> Model:
+        """Publish the training run without waiting until the model is ready.
+
+        Raises:
+            InvalidArgumentError: there is no finished run to publish.
+        """
         if not self.task_id or not self.job_id:
             raise InvalidArgumentError("nothing to publish: Model needs task_id and job_id of a finished run")
-        self.name = name or self.name or f"m_{self.task_id}".replace("-", "_")
+        self.name = self.name or f"m_{self.task_id}".replace("-", "_")
         origin = {"taskId": self.job_id, "iterationId": self.task_id}
-        published = Repository.publish(True, origin, self.name).data
-        self.set_id, self.id = published.model_id_str, published.version_id_str
+
+        def publish() -> bool:
+            made = Repository.publish(True, origin, self.name).data
+            self.set_id, self.id = made.model_id_str, made.version_id_str
+            return True
+
+        once(publish, lambda: self.find_published() or None, what=f"model {self.name}")
+        return self
+
+    def find_published(self) -> bool:
+        """Look for the version that this run was published as; take over its ids when there is one."""
+        self.name = self.name or f"m_{self.task_id}".replace("-", "_")
+        try:
+            versions = Repository.V2.describe_model_set(model_set_name=self.name).data.model_ids
+        except APIError as error:
+            if isinstance(error, ServerError):
+                raise
+            return False  # there is no model of this name
+        for version in versions:
+            found = Repository.detail(version).data
+            origin = (found.source_extra or {}).get("trainSourceExtra") or {}
+            if str(self.task_id) in {str(origin.get("runIdStr")), str(origin.get("runId"))}:
+                self.set_id, self.id = found.model_id_str, found.model_version_id_str
+                return True
+        return False
+
+    def wait_until_ready(self, *, stopped: threading.Event | None = None) -> Model:
+        """Wait until the published version can be deployed.
+
+        Raises:
+            QianfanError: publishing failed, or `stopped` was set.
+        """
+        assert self.id is not None
         version = self.id
         until(
             lambda: Repository.detail(version),
@@ -75,16 +116,34 @@ class Model:
             done={wire.READY},
             failed={wire.FAILED, "Failed"},
             interval=settings().model_publish_status_polling_interval,
-            what=f"publishing {self.name}",
+            what=f"publishing {self.name or version}",
             stopped=stopped,
         )
         return self
 
     def deploy(self, deploy_config: DeployConfig, *, stopped: threading.Event | None = None) -> Service:
         """Deploy the published version as a service and wait until it serves."""
+        service_id = once(
+            lambda: str(self.request(deploy_config).id),
+            lambda: self.requested(deploy_config),
+            what=f"service {self.service_name(deploy_config)}",
+        )
+        return self.serving(service_id, deploy_config, stopped=stopped)
+
+    def serving(
+        self, service_id: str, deploy_config: DeployConfig, *, stopped: threading.Event | None = None
+    ) -> Service:
+        """Wait until a service of this model can be asked; it is the model's service from then on."""
+        name = self.service_name(deploy_config)
+        service = Service(service_id, None, self, deploy_config, deploy_config.service_type, name=name)
+        self.service = service.wait_until_serving(stopped=stopped)
+        return self.service
+
+    def request(self, deploy_config: DeployConfig) -> Service:
+        """Ask for a service without waiting until it serves."""
         self.auto_complete_info()
-        name = deploy_config.name or f"svc_{self.name}"
-        created = Services.V2.create_service(
+        name = self.service_name(deploy_config)
+        made = Services.V2.create_service(
             str(self.set_id),
             str(self.id),
             name,
@@ -94,24 +153,27 @@ class Model:
             hours=deploy_config.hours,
             description=deploy_config.description or None,
         ).data
-        detail = until(
-            lambda: Services.V2.service_detail(created.service_id),
-            lambda answer: answer.data.run_status,
-            done={service_wire.SERVING},
-            failed={service_wire.FAILED, service_wire.STOPPED},
-            interval=settings().deploy_status_polling_interval,
-            what=f"deploying {name}",
-            stopped=stopped,
-        ).data
-        self.service = Service(
-            created.service_id,
-            detail.endpoint,
-            self,
-            deploy_config,
-            deploy_config.service_type,
-            name=name,
-        )
-        return self.service
+        return Service(made.service_id, None, self, deploy_config, deploy_config.service_type, name=name)
+
+    def requested(self, deploy_config: DeployConfig) -> str | None:
+        """Return the id of the newest service of this version under this name, None when there is none."""
+        self.auto_complete_info()
+        name = self.service_name(deploy_config)
+        rows = Services.V2.service_list(name=name, max_keys=100).data.service_list
+        own = [row for row in rows if row.name == name and row.model_version_id == str(self.id)]
+        newest = max(own, key=lambda row: row.create_time or "", default=None)
+        return newest.service_id if newest is not None else None
+
+    def service_name(self, deploy_config: DeployConfig) -> str:
+        """Return what a service of this model is called."""
+        return deploy_config.name or f"svc_{self.name or str(self.id).replace('-', '_')}"
+
+    def origin(self) -> str | None:
+        """Return the run on the platform that this version was made by, None when it was not trained."""
+        if self.task_id is None and self.id is not None:
+            extra = (Repository.detail(self.id).data.source_extra or {}).get("trainSourceExtra") or {}
+            self.task_id, self.job_id = extra.get("runIdStr"), extra.get("taskIdStr")
+        return str(self.task_id) if self.task_id else None
 
     def auto_complete_info(self) -> None:
         """Look up the model's id and name by its version."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
+from ..config import settings
 from ..errors import InternalError, InvalidArgumentError
 from ..resources.chat import ChatCompletion
 from ..resources.service import Service as Services
 from ..wire import service as wire
 from .configs import DeployConfig
 from .consts import ServiceStatus, ServiceType
+from .watch import until
 
 if TYPE_CHECKING:
     from .model import Model
@@ -52,6 +55,24 @@ class Service:
         self.id, self.endpoint, self.model = id, endpoint, model
         self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
         self.name = name
+
+    def wait_until_serving(self, *, stopped: threading.Event | None = None) -> Service:
+        """Wait until it can be asked, and learn its endpoint.
+
+        Raises:
+            QianfanError: the deployment failed, or `stopped` was set.
+        """
+        detail = until(
+            lambda: Services.V2.service_detail(str(self.id)),
+            lambda answer: answer.data.run_status,
+            done={wire.SERVING},
+            failed={wire.FAILED, wire.STOPPED},
+            interval=settings().deploy_status_polling_interval,
+            what=f"deploying {self.label}",
+            stopped=stopped,
+        ).data
+        self.endpoint = detail.endpoint
+        return self
 
     @property
     def label(self) -> str:

@@ -10,12 +10,13 @@ import logging
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
 from .consts import ActionState
 from .event import Event, EventHandler, dispatch_event
+from .runs import Run, plain
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -58,10 +59,14 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
     """A reusable step of a pipeline: takes facts, returns facts, dispatches events on the way.
 
     Subclasses override `exec`; `run` is what a pipeline calls, and adds the events around it.
+
+    Attributes:
+        record: where the platform's ids are written down; None when nobody keeps them.
+        owner: the pipeline that it is part of.
     """
 
     remembered: ClassVar[tuple[str, ...]] = ()
-    """Attributes that `dumps` keeps."""
+    """Attributes that `dumps` keeps; each is what JSON can hold."""
 
     def __init__(
         self,
@@ -77,14 +82,17 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.event_handler = event_handler
         self.state: ActionState | None = None
         self.stopping = threading.Event()
+        self.record: Run | None = None
+        self.owner: Pipeline | None = None
 
-    def run(self, facts: Facts) -> Facts:
+    def run(self, facts: Facts | None = None) -> Facts:
         """Execute with events: Preceding, then Done, Error or Stopped."""
-        return self._told(lambda: self.exec(facts))
+        return self._told(lambda: self.exec(facts or {}))
 
-    def resume(self, facts: Facts) -> Facts:
+    def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
         """Take up again after a stop or a failure; by default executes anew."""
-        return self.run(facts)
+        self.stopping.clear()
+        return self.run({**(facts or {}), **kwargs})
 
     def stop(self) -> None:
         """Ask the action to end soon."""
@@ -103,26 +111,46 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         """Tell the handler of an error."""
         self.action_event(ActionState.Error, f"{type(e).__name__}: {e}", {"error": str(e)})
 
+    def note(self, **facts: Any) -> None:
+        """Write facts into the record of the training, when there is one."""
+        if self.record is not None:
+            self.record.note(**facts)
+
+    def kept(self) -> dict[str, Any]:
+        """Return what `dumps` writes, as JSON can hold it."""
+        own = {name: getattr(self, name) for name in self.remembered}
+        return {"qfnb": 1, "type": type(self).__name__, "id": self.id, "name": self.name, **own}
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Take over what `kept` returned.
+
+        Raises:
+            InvalidArgumentError: it is another action's.
+        """
+        if not isinstance(value, Mapping) or value.get("type") != type(self).__name__:
+            raise InvalidArgumentError(f"these bytes are no {type(self).__name__}")
+        for name in ("id", "name", *self.remembered):
+            setattr(self, name, value.get(name))
+
     def dumps(self) -> bytes:
         """Return the action's settings as UTF-8 JSON."""
-        kept = {name: getattr(self, name) for name in self.remembered}
-        return json.dumps({"qfnb": 1, "type": type(self).__name__} | kept, default=str).encode()
+        return json.dumps(self.kept(), ensure_ascii=False).encode()
 
     def loads(self, data: bytes) -> Self:
-        """Take over the settings that `dumps` wrote."""
-        value = json.loads(data)
-        if value.get("type") != type(self).__name__:
-            raise InvalidArgumentError(f"these bytes are no {type(self).__name__}")
-        for name in self.remembered:
-            setattr(self, name, value[name])
+        """Take over the settings that `dumps` wrote.
+
+        Raises:
+            InvalidArgumentError: the bytes are something else; a pickle is never opened.
+        """
+        self.restore(_json(data, type(self).__name__))
         return self
 
-    def _told(self, work: Any) -> Facts:
-        if self.stopping.is_set():
+    def _told(self, work: Callable[[], Facts]) -> Facts:
+        if self.stopping.is_set() or (self.owner is not None and self.owner.stopping.is_set()):
             raise StoppedError
         self.action_event(ActionState.Preceding, f"{self.name} starts")
         try:
-            facts: Facts = work()
+            facts = work()
         except StoppedError:
             self.action_event(ActionState.Stopped, f"{self.name} stopped")
             raise
@@ -137,7 +165,13 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
 
 class Pipeline(BaseAction):
-    """Actions executed one after another; each takes what the one before it returned."""
+    """Actions executed one after another; each takes what those before it returned.
+
+    Attributes:
+        facts: what the actions have found out so far.
+        position: the number of the action that is at work, or would be next.
+        moved: is called after each change of the two.
+    """
 
     def __init__(
         self,
@@ -149,8 +183,17 @@ class Pipeline(BaseAction):
         super().__init__(event_handler=event_handler, **kwargs)
         self.actions = [*actions, *post_actions]
         self.facts: Facts = {}
-        self.current: BaseAction | None = None
-        self._inputs: dict[str, Facts] = {}
+        self.position = 0
+        self.moved: Callable[[], None] = lambda: None
+        for action in self.actions:
+            action.owner = self
+        if event_handler is not None:
+            self.register_event_handler(event_handler)
+
+    @property
+    def current(self) -> BaseAction | None:
+        """The action that is at work, or would be next; None after the last."""
+        return self.actions[self.position] if self.position < len(self.actions) else None
 
     def register_event_handler(self, handler: EventHandler | None) -> None:
         """Let one handler hear of the pipeline and of all its actions."""
@@ -159,34 +202,59 @@ class Pipeline(BaseAction):
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Run all actions from the start."""
-        self.facts = dict(input or {})
-        return self._from(0, again=False)
+        self.facts, self.position = {**(input or {}), **kwargs}, 0
+        return self._told(lambda: self._go_on(again=False))
 
-    def resume(self, facts: Facts) -> Facts:
-        """Go on with the action that was stopped or failed, then the rest."""
-        for action in (self, *self.actions):
-            action.stopping.clear()
-        start = self.actions.index(self.current) if self.current else 0
-        self.facts = {**self._inputs.get(self.current.id if self.current else "", {}), **facts}
-        return self._told(lambda: self._from(start, again=True))
+    def run(self, facts: Facts | None = None) -> Facts:
+        """Run all actions from the start; a pipeline tells of itself in any case."""
+        return self.exec(facts)
+
+    def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
+        """Take up the action that was stopped or failed again, then the rest."""
+        return self._once_more({**(facts or {}), **kwargs}, again=True)
+
+    def proceed(self, facts: Facts | None = None) -> Facts:
+        """Go on at the position, without taking up again what has ended there."""
+        return self._once_more(facts or {}, again=False)
 
     def stop(self) -> None:
         """Stop the current action and skip the rest."""
         super().stop()
-        for action in self.actions:
+        for action in self.actions[self.position :]:
             action.stop()
 
-    def _from(self, start: int, *, again: bool) -> Facts:
-        for index, action in enumerate(self.actions[start:]):
-            self.current = action
-            self._inputs[action.id] = dict(self.facts)
-            self.action_event(ActionState.Running, f"{action.name} is next", {"action": action.id})
-            step = action.resume if again and index == 0 else action.run
-            self.facts = {**self.facts, **step(self.facts)}
+    def kept(self) -> dict[str, Any]:
+        """Return what `dumps` writes: where it is, what it knows, and its actions."""
+        actions = [action.kept() for action in self.actions]
+        return {**super().kept(), "position": self.position, "facts": plain(self.facts), "actions": actions}
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Take over what `kept` returned; the actions are of the same classes, in the same order."""
+        super().restore(value)
+        for action, kept in zip(self.actions, value["actions"], strict=True):
+            action.restore(kept)
+        self.position, self.facts = int(value["position"]), dict(value["facts"])
+
+    def _once_more(self, facts: Facts, *, again: bool) -> Facts:
+        for action in (self, *self.actions):
+            action.stopping.clear()
+        self.facts = {**self.facts, **facts}
+        return self._told(lambda: self._go_on(again=again))
+
+    def _go_on(self, *, again: bool) -> Facts:
+        while (action := self.current) is not None:
+            self.moved()
+            self.action_event(
+                ActionState.Running, f"{action.name} is next", {"action": action.id, "ppl_id": self.id}
+            )
+            facts = (action.resume if again else action.run)(self.facts)
+            self.facts, again = {**self.facts, **facts}, False
+            self.position += 1
+        self.moved()
         return self.facts
 
 
-class Trainer(ABC):
+class Trainer(Serializable):
     """One call for a whole training: run, resume, stop. `result` holds the pipelines' results or errors."""
 
     def __init__(self) -> None:
@@ -214,3 +282,10 @@ class Trainer(ABC):
     @abstractmethod
     def status(self) -> str:
         """Where the training stands."""
+
+
+def _json(data: bytes, kind: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidArgumentError(f"these bytes are no {kind} written by dumps()") from None

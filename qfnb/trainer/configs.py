@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,12 @@ PEFT_TYPES = {
     "p-tuning": "PromptTuning",
     "prompttuning": "PromptTuning",
 }
+
+
+OWN = ("epoch", "batch_size", "learning_rate", "max_seq_len")
+"""Hyper-parameters that have a field of their own."""
+
+log = logging.getLogger("qfnb.trainer")
 
 
 class TrainConfig(Checked):
@@ -65,9 +72,13 @@ class TrainConfig(Checked):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Return what is set, under the platform's names."""
-        fields = ("epoch", "batch_size", "learning_rate", "max_seq_len")
-        own = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
-        return {to_camel(name): value for name, value in (own | (self.extras or {})).items()}
+        own = {name: getattr(self, name) for name in OWN if getattr(self, name) is not None}
+        return {_key(name): value for name, value in (own | (self.extras or {})).items()}
+
+
+def _key(name: str) -> str:
+    """Return the platform's name of a hyper-parameter; one that is written like that already stays."""
+    return to_camel(name) if name == name.lower() else name
 
 
 def platform_name(train_type: str) -> str:
@@ -75,31 +86,62 @@ def platform_name(train_type: str) -> str:
     return TRAIN_TYPES.get(train_type.lower(), train_type)
 
 
-def check(train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel]) -> None:
+def check(
+    train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str = wire.SFT
+) -> None:
     """Check a config against the ranges that the platform publishes; a model it does not list passes.
 
     Raises:
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
     """
-    model = platform_name(train_type)
-    listed = next((row for row in supported if row.model.lower() == model.lower()), None)
+    model, rows = platform_name(train_type), list(supported)
+    listed = _listed(model, rows)
     if listed is None:
+        known = ", ".join(row.model for row in rows)
+        log.warning(
+            "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, known
+        )
         return
-    scales = [
-        scale
-        for mode in listed.support_train_mode
-        if mode.train_mode == "SFT"
-        for scale in mode.support_parameter_scale
-    ]
+    scales = _scales(listed, mode)
     scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
         offered = ", ".join(row.parameter_scale for row in scales)
+        modes = ", ".join(row.train_mode for row in listed.support_train_mode)
         raise InvalidArgumentError(
-            f"{model} cannot be tuned with {config.parameter_scale}: it offers {offered}"
+            f"{model} cannot be tuned with {config.parameter_scale}: {mode} offers {offered}"
+            if scales
+            else f"{model} has no train mode {mode}: it has {modes} (该模型不支持此训练方式)"
         )
     allowed = {row.key: row for row in scale.support_hyper_parameter_config}
     for key, value in config.hyper_parameters().items():
         _check_value(f"{model} {config.parameter_scale}", key, value, allowed)
+
+
+def default_config(train_type: str, mode: str, supported: Iterable[wire.SupportedModel]) -> TrainConfig:
+    """Return the platform's defaults for a model and a train mode, LoRA where it is offered.
+
+    Raises:
+        InvalidArgumentError: the platform does not list the model, or not with this mode.
+    """
+    model, rows = platform_name(train_type), list(supported)
+    listed = _listed(model, rows)
+    scales = _scales(listed, mode) if listed else []
+    if not scales:
+        known = ", ".join(row.model for row in rows)
+        raise InvalidArgumentError(f"{train_type!r} has no defaults for {mode}: the platform lists {known}")
+    scale = next((row for row in scales if row.parameter_scale == "LoRA"), scales[0])
+    values = {row.key: row.default for row in scale.support_hyper_parameter_config if row.default is not None}
+    own = {name: values.pop(to_camel(name)) for name in OWN if to_camel(name) in values}
+    return TrainConfig(**own, peft_type=scale.parameter_scale, extras=values or None)
+
+
+def _listed(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
+    return next((row for row in supported if row.model.lower() == model.lower()), None)
+
+
+def _scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
+    modes = (row for row in model.support_train_mode if row.train_mode == mode)
+    return [scale for row in modes for scale in row.support_parameter_scale]
 
 
 def _check_value(where: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:

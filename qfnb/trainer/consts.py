@@ -22,6 +22,10 @@ class FinetuneStatus(StrEnum):
     """Where a fine-tuning stands, from the current action and its state."""
 
     Unknown = "Unknown"
+    DatasetLoading = "DatasetLoading"
+    DatasetLoaded = "DatasetLoaded"
+    DatasetLoadFailed = "DatasetLoadFailed"
+    DatasetLoadStopped = "DatasetLoadStopped"
     Created = "Created"
     Training = "Training"
     TrainFinished = "TrainFinished"
@@ -30,3 +34,59 @@ class FinetuneStatus(StrEnum):
     ModelPublishing = "ModelPublishing"
     ModelPublished = "ModelPublished"
     ModelPublishFailed = "ModelPublishFailed"
+    EvaluationCreated = "EvaluationCreated"
+    EvaluationRunning = "EvaluationRunning"
+    EvaluationFinished = "EvaluationFinished"
+    EvaluationFailed = "EvaluationFailed"
+    EvaluationStopped = "EvaluationStopped"
+
+
+_AFTER = (
+    ActionState.Preceding,
+    ActionState.Running,
+    ActionState.Done,
+    ActionState.Error,
+    ActionState.Stopped,
+)
+_WORDS: dict[str, tuple[FinetuneStatus | ServiceStatus, ...]] = {
+    "dataset": (
+        FinetuneStatus.DatasetLoading,
+        FinetuneStatus.DatasetLoading,
+        FinetuneStatus.DatasetLoaded,
+        FinetuneStatus.DatasetLoadFailed,
+        FinetuneStatus.DatasetLoadStopped,
+    ),
+    "train": (
+        FinetuneStatus.Created,
+        FinetuneStatus.Training,
+        FinetuneStatus.TrainFinished,
+        FinetuneStatus.TrainFailed,
+        FinetuneStatus.TrainStopped,
+    ),
+    "publish": (
+        FinetuneStatus.ModelPublishing,
+        FinetuneStatus.ModelPublishing,
+        FinetuneStatus.ModelPublished,
+        FinetuneStatus.ModelPublishFailed,
+        FinetuneStatus.ModelPublishFailed,
+    ),
+    "deploy": (
+        ServiceStatus.Created,
+        ServiceStatus.Deploying,
+        ServiceStatus.Deployed,
+        ServiceStatus.DeployFailed,
+        ServiceStatus.DeployStopped,
+    ),
+    "evaluate": (
+        FinetuneStatus.EvaluationCreated,
+        FinetuneStatus.EvaluationRunning,
+        FinetuneStatus.EvaluationFinished,
+        FinetuneStatus.EvaluationFailed,
+        FinetuneStatus.EvaluationStopped,
+    ),
+}
+
+STATUS = {
+    (stage, state): word for stage, words in _WORDS.items() for state, word in zip(_AFTER, words, strict=True)
+}
+"""A stage of the pipeline and the state of its action to what users are told."""

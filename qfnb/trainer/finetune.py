@@ -1,39 +1,48 @@
-"""Fine-tuning in one object: start it, go on working, follow it, stop it, find it again. Source: seed 004."""
+"""Training in one object: start it, go on working, follow it, stop it, find it again. Source: seed 004."""
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from .. import connect
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError, RequestError
+from ..model import Model, Service
 from ..resources.finetune import FineTune
-from . import configs, store
+from ..wire import finetune as wire
+from . import configs, runs
 from .actions import DeployAction, LoadDataSetAction, ModelPublishAction, TrainAction
-from .base import BaseAction, Pipeline, StoppedError, Trainer
+from .base import BaseAction
 from .configs import DeployConfig, TrainConfig
-from .event import Event, EventHandler
-from .progress import STAGES, Stage, TrainingProgress
+from .evaluate import EvaluateAction
+from .event import EventHandler
+from .follow import Followed
+from .runs import Run
 
-Listener = Callable[[TrainingProgress], None]
+DataSource = Dataset | str | Path | None
+"""A `Dataset`, a `ds-...` id, or the path of a data file."""
 
 
-class LLMFinetune(Trainer):
+class LLMFinetune(Followed):
     """Fine-tune a language model.
 
     Args:
-        train_type: the model to tune, e.g. ERNIE-Speed-8K; the seeds' old names work.
-        dataset: a `Dataset`, a `ds-...` id, or the path of a JSONL file.
+        train_type: the model to tune, e.g. ERNIE-Speed-8K; the seeds' old names work, and one that the
+            platform does not list is tried all the same.
+        dataset: a `Dataset`, a `ds-...` id, or the path of a data file.
         train_config: how to train; default: the model's own defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
         event_handler: is told of every event.
         base_model: kept for the seeds' signature; the platform derives it from `train_type`.
         name: of the job on the platform.
+        eval_dataset, evaluators: score the result afterwards, see `EvaluateAction`.
+        dataset_bos_path: `bos:/bucket/key` to train on, in the place of a dataset.
+        previous_task_id: a finished run to go on from; or
+        previous_trainer: the trainer of one, or
+        previous_model: the model that one was published as.
+        model_not_publish: stop after the training.
 
     Raises:
         InvalidArgumentError: the dataset or a hyper-parameter is wrong; nothing was started.
@@ -41,193 +50,163 @@ class LLMFinetune(Trainer):
     Source: seed 004 (LLMFinetune).
     """
 
+    train_mode: ClassVar[str] = wire.SFT
+
     def __init__(
         self,
         train_type: str,
-        dataset: Dataset | str | Path | None,
+        dataset: DataSource = None,
         train_config: TrainConfig | None = None,
         deploy_config: DeployConfig | None = None,
         event_handler: EventHandler | None = None,
         base_model: str | None = None,
         *,
         name: str | None = None,
+        eval_dataset: Dataset | None = None,
+        evaluators: Sequence[Any] = (),
+        dataset_bos_path: str | None = None,
+        previous_task_id: str | None = None,
+        previous_trainer: LLMFinetune | None = None,
+        previous_model: Model | None = None,
+        model_not_publish: bool = False,
     ) -> None:
-        super().__init__()
-        self.train_type, self.train_config = train_type, train_config or TrainConfig()
+        config = train_config or TrainConfig()
         with contextlib.suppress(RequestError):  # out of reach now: the platform checks again at the start
-            configs.check(train_type, self.train_config, FineTune.V2.supported_models().data)
-        self.dataset: Dataset | None = _dataset(dataset)
-        train = TrainAction(train_type, self.train_config, base_model, job_name=name)
-        actions: list[BaseAction] = [LoadDataSetAction(self.dataset), train, ModelPublishAction()]
-        self._assemble(actions + ([DeployAction(deploy_config)] if deploy_config else []), event_handler)
+            configs.check(train_type, config, FineTune.V2.supported_models().data, self.train_mode)
+        data = None if dataset_bos_path else _dataset(dataset)
+        previous = _previous(previous_task_id, previous_trainer, previous_model)
+        train = TrainAction(
+            train_type,
+            config,
+            base_model,
+            train_mode=self.train_mode,
+            job_name=name,
+            increment_task_id=previous,
+        )
+        actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
+        if model_not_publish and (deploy_config or evaluators):
+            raise InvalidArgumentError(
+                "model_not_publish=True: what is not published is neither deployed nor scored"
+            )
+        actions += [] if model_not_publish else [ModelPublishAction()]
+        actions += [DeployAction(deploy_config)] if deploy_config else []
+        actions += [EvaluateAction(eval_dataset, evaluators)] if evaluators else []
+        super().__init__(Run.begin(), actions, event_handler)
 
     @classmethod
     def attach(
         cls,
-        task_id: str,
+        key: str,
         *,
         event_handler: EventHandler | None = None,
         deploy_config: DeployConfig | None = None,
+        dataset: DataSource = None,
     ) -> Self:
-        """Return a trainer that watches a run started elsewhere (another kernel, the console).
+        """Return the trainer of a training begun elsewhere: in another kernel, or in the console.
 
-        `start()` then only polls; when the run is done the model is published, unless it was before.
+        `start()` then goes on where it is: it watches a run, and publishes and deploys what is not yet.
+
+        Args:
+            key: `run-...` of this computer's list, or `task-...` of the platform.
+            event_handler: is told of every event.
+            deploy_config: deploy it afterwards.
+            dataset: the rows, when the kernel that began it ended before they were on the platform.
         """
-        run = store.load(task_id) or {}
-        self = cls.__new__(cls)
-        Trainer.__init__(self)
-        self.train_type, self.train_config = str(run.get("train_type", "")), TrainConfig()
-        self.dataset = None
-        job = run.get("job_id")
-        train = TrainAction(self.train_type, task_id=task_id, job_id=job, job_name=run.get("name"))
-        actions: list[BaseAction] = [train]
-        if not run.get("model_version_id"):
-            actions.append(ModelPublishAction())
-        self._assemble(actions + ([DeployAction(deploy_config)] if deploy_config else []), event_handler)
+        run = runs.find(key)
+        if run is None:
+            run = Run.begin(task_id=key)
+        self = cls._of(run, event_handler, deploy_config)
+        load = self.ppls[0].actions[0]
+        if dataset is not None and isinstance(load, LoadDataSetAction):
+            load.dataset = _dataset(dataset)
         return self
+
+    load = attach
 
     @staticmethod
     def known() -> list[dict[str, Any]]:
-        """Return the runs that this user started, the newest first."""
-        return store.known()
+        """Return the trainings that this user began, the newest first."""
+        return [run.facts for run in runs.known()]
 
-    def start(self) -> Self:
-        """Start the pipeline on a worker thread and return at once; the kernel stays free.
+    def dumps(self) -> bytes:
+        """Return the training as UTF-8 JSON: ids, steps and progress, no rows and no keys."""
+        self.save(lasting=False)
+        return self.record_json()
 
-        Raises:
-            InvalidArgumentError: it is running already.
-        """
-        return self._launch(lambda: self.ppls[0].run({}))
-
-    def run(self, **kwargs: Any) -> Self:
-        """Run the pipeline and wait for its end; an interrupt ends the waiting, not the training.
+    @classmethod
+    def loads(cls, data: bytes) -> Self:
+        """Return the trainer that `dumps` wrote, on this or another computer.
 
         Raises:
-            TrainingError: the run failed; other errors of its steps are raised as they are.
+            InvalidArgumentError: the bytes are something else; a pickle is never opened.
         """
-        facts = dict(kwargs.get("input") or {})
-        return self._launch(lambda: self.ppls[0].run(facts)).wait()
+        facts = cls.read_json(data)
+        kept = runs.find(facts["id"])
+        return cls._of(kept or Run(facts["id"], facts), None, None)
 
-    def resume(self, **kwargs: Any) -> Self:
-        """Go on with the step that was stopped or failed, and wait for the end."""
-        facts = dict(kwargs.get("input") or {})
-        return self._launch(lambda: self.ppls[0].resume(facts)).wait()
-
-    def wait(self, timeout: float | None = None) -> Self:
-        """Wait for the end (at most `timeout` seconds); raises what ended the pipeline badly.
-
-        A stopped training raises nothing: look at `status`.
-        """
-        if self._over is None:
-            raise InvalidArgumentError("the training was not started: call start() or run()")
-        left = float("inf") if timeout is None else timeout
-        while left > 0 and not self._over.wait(
-            min(0.1, left)
-        ):  # in slices, so that an interrupt gets through
-            left -= 0.1
-        if self.running:
-            return self
-        if (
-            self.result
-            and isinstance(self.result[0], dict)
-            and isinstance(self.result[0].get("error"), Exception)
-        ):
-            raise self.result[0]["error"]
+    @classmethod
+    def _of(cls, run: Run, handler: EventHandler | None, deploy_config: DeployConfig | None) -> Self:
+        self = cls.__new__(cls)
+        actions = _actions(run.facts, deploy_config)
+        Followed.__init__(self, run, actions, handler)
+        self.ppls[0].position = min(int(run.facts.get("position", 0)), len(actions))
+        self.ppls[0].facts = _revived(run.facts.get("facts") or {})
         return self
 
-    def stop(self) -> Self:
-        """Stop the run on the platform, and the pipeline; what was learned so far stays on the platform."""
-        self.ppls[0].stop()
-        return self
 
-    @property
-    def status(self) -> str:
-        """Where it stands: a FinetuneStatus."""
-        return str(self.progress.status)
+class PostPretrain(LLMFinetune):
+    """Go on with the pre-training of a model on plain texts; arguments as of `LLMFinetune`."""
 
-    @property
-    def running(self) -> bool:
-        """Whether the pipeline is at work in this process."""
-        return self._over is not None and not self._over.is_set()
-
-    @property
-    def progress(self) -> TrainingProgress:
-        """Where it stands, as a value."""
-        with self._lock:
-            return self._progress
-
-    def follow(self, listener: Listener) -> Callable[[], None]:
-        """Have a listener called with the progress after each event, on the worker thread.
-
-        Returns:
-            A function that ends it.
-        """
-        with self._lock:
-            self._listeners.append(listener)
-
-        def unfollow() -> None:
-            with self._lock, contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return unfollow
-
-    def __repr__(self) -> str:
-        now = self.progress
-        percent = f", {now.percent}%" if now.percent is not None else ""
-        return f"<LLMFinetune {self.train_type}: {now.status}{percent}>"
-
-    def _assemble(self, actions: list[BaseAction], handler: EventHandler | None) -> None:
-        self.ppls = [Pipeline(actions)]
-        self.event_handler = handler
-        self._lock = threading.RLock()
-        self._listeners: list[Listener] = []
-        self._over: threading.Event | None = None  # not Thread.join: an interrupted join calls a thread dead
-        stages = tuple(Stage(STAGES[type(action).__name__]) for action in actions)
-        self._progress = TrainingProgress(self.train_type or "fine-tuning", stages)
-        self.ppls[0].register_event_handler(_Fan(self._receive))
-
-    def _receive(self, event: Event) -> None:
-        with self._lock:
-            self._progress = progress = self._progress.after(event)
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener(progress)
-        if self.event_handler is not None:
-            self.event_handler.dispatch(event)
-
-    def _launch(self, work: Callable[[], dict[str, Any]]) -> Self:
-        if self.running:
-            raise InvalidArgumentError("this training is running already: wait() for it or stop() it")
-        self.result = []
-        connect.client()  # a missing key or a sandbox that cannot start shows up here, in the user's own cell
-        context = contextvars.copy_context()  # what the thread prints belongs to the cell that started it
-        self._over = over = threading.Event()
-        arguments = (self._work, work, over)
-        threading.Thread(target=context.run, args=arguments, name="qfnb-training", daemon=True).start()
-        return self
-
-    def _work(self, work: Callable[[], dict[str, Any]], over: threading.Event) -> None:
-        try:
-            self.result = [work()]
-        except StoppedError:
-            self.result = [dict(self.output)]
-        except Exception as error:  # noqa: BLE001 - raised again by wait(), in the user's thread
-            self.result = [{"error": error}]
-        finally:
-            over.set()
+    train_mode: ClassVar[str] = wire.POST_PRETRAIN
 
 
-class _Fan(EventHandler):
-    """Hands events to a function."""
+class DPO(LLMFinetune):
+    """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as of `LLMFinetune`."""
 
-    def __init__(self, receive: Callable[[Event], None]) -> None:
-        self._receive = receive
-
-    def dispatch(self, event: Event) -> None:
-        self._receive(event)
+    train_mode: ClassVar[str] = wire.DPO
 
 
-def _dataset(given: Dataset | str | Path | None) -> Dataset:
+def _actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
+    """Return the actions of a remembered training; of one begun elsewhere, to watch and to publish it."""
+    kept = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
+    actions: list[BaseAction] = []
+    for row in kept:
+        kind = _KINDS.get(str(row.get("type")))
+        if kind is None:
+            raise InvalidArgumentError(f"this version of qfnb has no action {row.get('type')!r}")
+        action = kind()
+        if "id" in row:
+            action.restore(row)
+        actions.append(action)
+    for action in actions:
+        if isinstance(action, TrainAction):
+            for name in ("task_id", "job_id"):  # what was written down last is newer than the step
+                setattr(action, name, facts.get(name) or getattr(action, name))
+    if deploy_config is not None:
+        actions = [row for row in actions if not isinstance(row, DeployAction)] + [
+            DeployAction(deploy_config)
+        ]
+    return actions
+
+
+_KINDS: dict[str, type[BaseAction]] = {
+    kind.__name__: kind
+    for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
+}
+
+
+def _revived(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts with the objects that JSON does not hold."""
+    found = dict(facts)
+    if version := found.get("model_version_id"):
+        run = found.get("task_id"), found.get("job_id")
+        found["model"] = Model(version, None, *run, set_id=found.get("model_set_id"))
+    if endpoint := found.get("service_endpoint"):
+        found["service"] = Service(found.get("service_id"), endpoint, found.get("model"))
+    return found
+
+
+def _dataset(given: DataSource) -> Dataset:
     if isinstance(given, Dataset):
         dataset = given
     elif isinstance(given, str) and given.startswith("ds-"):
@@ -236,8 +215,22 @@ def _dataset(given: Dataset | str | Path | None) -> Dataset:
         dataset = Dataset.load(given)
     else:
         raise InvalidArgumentError(
-            f"dataset is a {type(given).__name__}: give a Dataset, a 'ds-...' id, or a .jsonl file's path"
+            f"dataset is a {type(given).__name__}: give a Dataset, a 'ds-...' id, or a data file's path"
         )
     if dataset.id is None and not len(dataset):
         raise InvalidArgumentError("the dataset has no rows: load some before training")
     return dataset
+
+
+def _previous(task_id: str | None, trainer: LLMFinetune | None, model: Model | None) -> str | None:
+    """Return the run to go on from, named in one of three ways."""
+    given = [item for item in (task_id, trainer, model) if item is not None]
+    if len(given) > 1:
+        raise InvalidArgumentError("give one of previous_task_id, previous_trainer and previous_model")
+    if trainer is not None:
+        task_id = trainer.progress.task_id
+    if model is not None:
+        task_id = str(model.task_id or model.origin() or "")
+    if given and not task_id:
+        raise InvalidArgumentError("the earlier training has no finished run to go on from")
+    return task_id

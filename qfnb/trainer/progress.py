@@ -3,51 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Final
 
 from ..wire import finetune as wire
-from .consts import ActionState, FinetuneStatus
+from .consts import STATUS, ActionState, FinetuneStatus
+from .eta import Mark, Remaining, remaining
 from .event import Event
+from .hints import LossPoint as LossPoint
+from .hints import hints
 
 STAGES = {
     "LoadDataSetAction": "dataset",
     "TrainAction": "train",
     "ModelPublishAction": "publish",
     "DeployAction": "deploy",
+    "EvaluateAction": "evaluate",
 }
 
-_STATUS = {
-    ("train", ActionState.Preceding): FinetuneStatus.Created,
-    ("train", ActionState.Running): FinetuneStatus.Training,
-    ("train", ActionState.Done): FinetuneStatus.TrainFinished,
-    ("train", ActionState.Error): FinetuneStatus.TrainFailed,
-    ("train", ActionState.Stopped): FinetuneStatus.TrainStopped,
-    ("publish", ActionState.Preceding): FinetuneStatus.ModelPublishing,
-    ("publish", ActionState.Running): FinetuneStatus.ModelPublishing,
-    ("publish", ActionState.Done): FinetuneStatus.ModelPublished,
-    ("publish", ActionState.Error): FinetuneStatus.ModelPublishFailed,
-    ("publish", ActionState.Stopped): FinetuneStatus.ModelPublishFailed,
-}
+QUEUED = {"", wire.PENDING}
+"""Words of the platform for a run that has not begun."""
 
-
-@dataclass(frozen=True)
-class LossPoint:
-    """A point of the loss curve; losses in nats."""
-
-    step: int
-    epoch: float | None
-    training_loss: float
-    validation_loss: float | None = None
+MOST_LINES: Final = 300
+MOST_MARKS: Final = 100
+CONSOLE = "https://console.bce.baidu.com/qianfan"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One action of the pipeline: dataset, train, publish or deploy."""
+    """One action of the pipeline: dataset, train, publish, deploy or evaluate; times in Unix seconds."""
 
     name: str
     state: ActionState | None = None
     detail: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the log; a poll that says what the one before it said makes none."""
+
+    at: float
+    stage: str
+    state: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,13 @@ class TrainingProgress:
     """Where a training stands.
 
     Attributes:
-        status: a FinetuneStatus.
-        percent: of the training itself, None while unknown.
+        status: a FinetuneStatus, or a ServiceStatus while it is deployed.
+        percent: of the training itself, None while unknown; it does not go back.
         started_at, ended_at: Unix seconds.
+        queued_at, training_at: when the platform accepted the run, and when it began to train.
         points: the loss curve so far.
+        marks: when which percent was seen.
+        run_state: the platform's own word for the run's state.
         offline_since: since when the platform has not answered, None while it does.
         error: what ended it badly, "" otherwise.
     """
@@ -69,13 +72,22 @@ class TrainingProgress:
     percent: int | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    queued_at: float | None = None
+    training_at: float | None = None
     points: tuple[LossPoint, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    log: tuple[Line, ...] = ()
+    run_id: str = ""
+    run_state: str = ""
     task_id: str = ""
     job_id: str = ""
+    model_set_id: str = ""
     model_id: str = ""
     model_version_id: str = ""
+    service_id: str = ""
     service_endpoint: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    hyper_parameters: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
     error: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
@@ -97,11 +109,27 @@ class TrainingProgress:
         """Whether nothing more will happen."""
         return self.ended_at is not None
 
+    @property
+    def hints(self) -> list[str]:
+        """What the loss curve says, nothing when all is well."""
+        return hints(self.points)
+
     def elapsed(self, now: float) -> float:
         """Return the seconds since the start, up to the end when there is one."""
         if self.started_at is None:
             return 0.0
         return (self.ended_at or now) - self.started_at
+
+    def queued(self, now: float) -> float:
+        """Return the seconds that the run has waited for its turn on the platform."""
+        if self.queued_at is None:
+            return 0.0
+        return (self.training_at or self.ended_at or now) - self.queued_at
+
+    def remaining(self, now: float) -> Remaining | None:
+        """Return the seconds that the training itself will still take, None while nobody can know."""
+        training = self.training_at is not None and self.status == FinetuneStatus.Training
+        return remaining(self.marks, now) if training and not self.finished else None
 
     def after(self, event: Event) -> TrainingProgress:
         """Return the progress after one more event."""
@@ -109,46 +137,119 @@ class TrainingProgress:
         if event.action_class == "Pipeline":
             ended = event.action_state in {ActionState.Done, ActionState.Error, ActionState.Stopped}
             return replace(began, ended_at=event.time if ended else None)
-        stage = STAGES.get(event.action_class)
-        if stage is None:
-            return began
-        moved = _with_facts(_moved(began, stage, event), event.data)
+        stage = STAGES.get(event.action_class, event.action_class)
+        moved = _with_facts(_logged(_moved(began, stage, event), stage, event), event.data)
         answer = event.data.get("result") if isinstance(event.data, Mapping) else None
-        return _polled(moved, answer) if stage == "train" and isinstance(answer, Mapping) else moved
+        return (
+            _polled(moved, answer, event.time) if stage == "train" and isinstance(answer, Mapping) else moved
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TrainingProgress:
+        """Return the progress that `to_json` wrote; fields of another version are left out."""
+        known = {field.name for field in fields(cls)}
+        kept = {name: item for name, item in value.items() if name in known}
+        for name, kind in (("stages", Stage), ("points", LossPoint), ("log", Line)):
+            kept[name] = tuple(_of(kind, row) for row in kept.get(name) or ())
+        kept["marks"] = tuple((at, percent) for at, percent in kept.get("marks") or ())
+        return cls(**kept)
+
+
+def _of(kind: Any, row: Mapping[str, Any]) -> Any:
+    if kind is Stage and row.get("state"):
+        return Stage(**{**row, "state": ActionState(row["state"])})
+    return kind(**row)
 
 
 def _moved(now: TrainingProgress, name: str, event: Event) -> TrainingProgress:
-    state = event.action_state
-    stages = tuple(Stage(name, state, event.description or "") if s.name == name else s for s in now.stages)
-    status = _STATUS.get((name, state), now.status)
-    error = event.description or "" if state is ActionState.Error else now.error
+    state, over = event.action_state, event.action_state not in {ActionState.Preceding, ActionState.Running}
+    stages = tuple(
+        Stage(name, state, event.description or "", stage.since or event.time, event.time if over else None)
+        if stage.name == name
+        else stage
+        for stage in now.stages
+    )
+    ended = state in {ActionState.Error, ActionState.Stopped}
     percent = 100 if (name, state) == ("train", ActionState.Done) else now.percent
-    return replace(now, stages=stages, status=status, error=error, percent=percent)
+    status: str = STATUS.get((name, state), now.status)
+    if (name, state) == (
+        "train",
+        ActionState.Running,
+    ):  # a poll tells whether it trains or waits for its turn
+        status = now.status if now.status in {status, FinetuneStatus.Created} else FinetuneStatus.Created
+    return replace(
+        now,
+        stages=stages,
+        status=status,
+        error=event.description or "" if state is ActionState.Error else now.error if ended else "",
+        percent=percent,
+    )
+
+
+def _logged(now: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
+    line = Line(event.time, stage, str(event.action_state), event.description or "")
+    if now.log and (now.log[-1].stage, now.log[-1].text) == (line.stage, line.text):
+        return now
+    return replace(now, log=(*now.log, line)[-MOST_LINES:])
 
 
 def _with_facts(now: TrainingProgress, data: object) -> TrainingProgress:
     """Take over the ids that an action hands on, and whether the platform is out of reach."""
     if not isinstance(data, Mapping):
         return now
-    names = ("task_id", "job_id", "model_id", "model_version_id", "service_endpoint")
-    found = {name: str(data[name]) for name in names if data.get(name)}
-    metrics = data.get("metrics") or now.metrics
-    return replace(now, **found, metrics=metrics, offline_since=data.get("offline_since"))  # type: ignore[arg-type]
+    names = (
+        "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id", "service_endpoint",
+    )  # fmt: skip
+    found: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
+    metrics, values = data.get("metrics") or now.metrics, data.get("hyper_parameters") or now.hyper_parameters
+    offline = data.get("offline_since")
+    return replace(now, **found, metrics=metrics, hyper_parameters=values, offline_since=offline)
 
 
-def _polled(now: TrainingProgress, result: Mapping[str, Any]) -> TrainingProgress:
-    task = wire.Task.model_validate(result)
+def _polled(now: TrainingProgress, result: Mapping[str, Any], at: float) -> TrainingProgress:
+    try:
+        task = wire.Task.model_validate(result)
+    except ValueError:
+        return now  # a field is of a kind that nobody has seen yet; the next poll may be better
     points = tuple(
-        LossPoint(c.step, getattr(c, "epoch", None), c.training_loss, c.validation_loss)
+        LossPoint(c.step, getattr(c, "epoch", None), c.training_loss, c.validation_loss, c.perplexity)
         for c in task.checkpoint_list or ()
         if c.training_loss is not None
     )
-    links = {**now.links, "VisualDL": task.vdl_link} if task.vdl_link else now.links
+    state = now.run_state if task.run_status is None else task.run_status
+    waiting, sandbox = state in QUEUED, now.from_sandbox or "sandbox" in result
+    percent = now.percent if task.run_progress is None else max(now.percent or 0, task.run_progress)
+    marked = now.marks[-1][1] if now.marks else None
+    fresh = percent is not None and percent != marked and state == wire.RUNNING
+    values = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
         now,
-        percent=now.percent if task.run_progress is None else task.run_progress,
+        status=FinetuneStatus.Created if waiting else FinetuneStatus.Training,
+        run_state=state,
+        percent=percent,
+        queued_at=now.queued_at or (at if waiting else None),
+        training_at=now.training_at or (None if waiting else at),
+        marks=(*now.marks, (at, float(percent or 0)))[-MOST_MARKS:] if fresh else now.marks,
         points=points or now.points,
         metrics=task.metrics or now.metrics,
-        links=links,
-        from_sandbox=now.from_sandbox or "sandbox" in result,
+        hyper_parameters=values if isinstance(values, Mapping) else now.hyper_parameters,
+        links=_links(now, task, sandbox=sandbox),
+        from_sandbox=sandbox,
     )
+
+
+def _links(now: TrainingProgress, task: wire.Task, *, sandbox: bool) -> Mapping[str, str]:
+    """Return the pages of the console; the sandbox has none."""
+    if sandbox:
+        return now.links
+    links = {**now.links, "VisualDL": task.vdl_link} if task.vdl_link else dict(now.links)
+    if task.job_id and task.task_id:
+        mode = {"SFT": "sft", "PostPretrain": "postPretrain", "DPO": "dpo"}.get(
+            task.train_mode or "SFT", "sft"
+        )
+        links["log"] = f"{CONSOLE}/train/{mode}/{task.job_id}/{task.task_id}/detail/traininglog"
+    return links

@@ -36,11 +36,11 @@ def test_a_value_of_the_wrong_kind_is_named(values, words):
     ],
 )
 def test_what_the_model_does_not_allow_is_refused_before_anything_starts(sandbox, control, values, words):
-    before = control.get("/_sandbox/health").json()["requests"].get("finetune.create_task", 0)
+    before = control.get("/_sandbox/health").json()["requests"].get("finetune.v2.create_task", 0)
     with pytest.raises(errors.InvalidArgumentError) as caught:
         LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(**values))
     assert words in str(caught.value)
-    assert control.get("/_sandbox/health").json()["requests"].get("finetune.create_task", 0) == before
+    assert control.get("/_sandbox/health").json()["requests"].get("finetune.v2.create_task", 0) == before
 
 
 @pytest.mark.parametrize("dataset", [None, 7, [], {"a": 1}])

@@ -10,7 +10,9 @@ import pytest
 
 from qfnb import Dataset, DeployConfig, EventHandler, LLMFinetune, Model, Service, TrainConfig, errors
 from qfnb.model import Model as PlatformModel
-from qfnb.trainer.consts import ActionState, FinetuneStatus
+from qfnb.resources import FineTune
+from qfnb.sandbox import ensure
+from qfnb.trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
 
@@ -68,7 +70,7 @@ def test_the_whole_life(sandbox, dataset):
     )
     assert trainer.status == FinetuneStatus.Unknown
     trainer.run()
-    assert trainer.status == FinetuneStatus.ModelPublished
+    assert trainer.status == ServiceStatus.Deployed
     assert {"task_id", "job_id", "datasets", "model_id", "model_version_id", "service_endpoint"} <= set(
         trainer.output
     )
@@ -113,18 +115,28 @@ def test_attach_watches_a_run_that_another_kernel_started(long_run):
 def test_a_server_that_is_away_for_a_while_is_waited_for(long_run, fault):
     seen = []
     long_run.follow(lambda progress: seen.append(progress.offline_since))
-    fault("finetune.describe_task", "status", status=503, times=8)
+    fault("finetune.v2.describe_task", "status", status=503, times=8)
     until(lambda: any(since is not None for since in seen))
     until(lambda: seen[-1] is None)
     assert long_run.running
 
 
-def test_killing_the_server_fails_the_run_with_the_reason(long_run, sandbox):
+def test_a_run_goes_on_when_its_server_was_killed(long_run, sandbox):
     os.kill(sandbox.pid, signal.SIGKILL)
-    with pytest.raises(errors.TrainingError, match="沙盒在训练中被关闭"):
-        long_run.wait(40)
-    assert long_run.status == FinetuneStatus.TrainFailed
-    assert long_run.progress.points
+    until(lambda: long_run.progress.offline_since is None and ensure().pid != sandbox.pid)
+    task = long_run.progress.task_id
+    until(lambda: FineTune.V2.task_detail(task)["result"]["sandbox"]["starts"] == 2)
+    assert long_run.running
+
+
+def test_resuming_a_stopped_run_begins_a_new_one_in_the_same_job(long_run):
+    job, first = long_run.progress.job_id, long_run.progress.task_id
+    long_run.stop().wait(10)
+    assert long_run.status == FinetuneStatus.TrainStopped
+    long_run.start(again=True)
+    until(lambda: long_run.progress.task_id not in {"", first})
+    assert long_run.progress.job_id == job
+    until(lambda: long_run.status == FinetuneStatus.Training)
 
 
 def test_it_cannot_be_started_twice(long_run):

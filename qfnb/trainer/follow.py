@@ -1,0 +1,239 @@
+"""A training at work on its own thread: followed by listeners, written down, waited for, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Self
+
+from .. import connect
+from ..errors import InvalidArgumentError
+from .base import BaseAction, Pipeline, StoppedError, Trainer
+from .event import Event, EventHandler
+from .progress import STAGES, Stage, TrainingProgress
+from .runs import Run, plain
+
+Listener = Callable[[TrainingProgress], None]
+
+SAVE_EVERY: Final = 2.0
+"""Seconds between two times that a progress is written down which only moved on."""
+
+log = logging.getLogger("qfnb.trainer")
+
+
+class Followed(Trainer):
+    """A pipeline of actions that works on a thread of its own; see `LLMFinetune` for what users call."""
+
+    def __init__(self, run: Run, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
+        super().__init__()
+        self.event_handler, self._run = handler, run
+        self._lock = threading.RLock()
+        self._listeners: list[Listener] = []
+        self._over: threading.Event | None = None  # not Thread.join: an interrupted join calls a thread dead
+        self._saved_at = 0.0
+        pipeline = Pipeline(actions)
+        pipeline.register_event_handler(_Fan(self._receive))
+        pipeline.moved = self.save
+        for action in pipeline.actions:
+            action.record = run
+        self.ppls = [pipeline]
+        self._progress = self._shown_before() or TrainingProgress(
+            self.train_type or "fine-tuning", _stages(pipeline.actions), run_id=run.id
+        )
+
+    @property
+    def id(self) -> str:
+        """What this computer knows the training by, `run-...`."""
+        return self._run.id
+
+    @property
+    def train_type(self) -> str:
+        """The model that is tuned."""
+        kinds = (str(getattr(action, "train_type", "")) for action in self.ppls[0].actions)
+        return next((kind for kind in kinds if kind), "")
+
+    def start(self, *, again: bool = False) -> Self:
+        """Start on a worker thread and return at once; one that was begun before goes on where it is.
+
+        Args:
+            again: take up a step that was stopped or failed, as `resume` does.
+
+        Raises:
+            InvalidArgumentError: it is running already.
+        """
+        return self._launch({}, again=again)
+
+    def run(self, **kwargs: Any) -> Self:
+        """Run and wait for the end; an interrupt ends the waiting, not the training.
+
+        Args:
+            **kwargs: `input`, a dictionary of facts that the first action is given.
+
+        Raises:
+            TrainingError: the run failed; other errors of its steps are raised as they are.
+        """
+        return self._launch(dict(kwargs.get("input") or {})).wait()
+
+    def resume(self, **kwargs: Any) -> Self:
+        """Go on with the step that was stopped or failed, and wait for the end."""
+        return self._launch(dict(kwargs.get("input") or {}), again=True).wait()
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait for the end (at most `timeout` seconds); raises what ended the pipeline badly.
+
+        A stopped training raises nothing: look at `status`.
+        """
+        if self._over is None:
+            raise InvalidArgumentError("the training was not started: call start() or run()")
+        left = float("inf") if timeout is None else timeout
+        while left > 0 and not self._over.wait(min(0.1, left)):  # slices let an interrupt through
+            left -= 0.1
+        if not self.running and self.result and isinstance(error := self.result[0].get("error"), Exception):
+            raise error
+        return self
+
+    def stop(self) -> Self:
+        """Stop the run on the platform, and the pipeline; what was learned so far stays on the platform."""
+        self.ppls[0].stop()
+        return self
+
+    @property
+    def status(self) -> str:
+        """Where it stands: a FinetuneStatus, or a ServiceStatus once it is deployed."""
+        return str(self.progress.status)
+
+    @property
+    def running(self) -> bool:
+        """Whether the pipeline is at work in this process."""
+        return self._over is not None and not self._over.is_set()
+
+    @property
+    def progress(self) -> TrainingProgress:
+        """Where it stands, as a value."""
+        with self._lock:
+            return self._progress
+
+    def follow(self, listener: Listener) -> Callable[[], None]:
+        """Have a listener called with the progress after each event, on the worker thread.
+
+        Returns:
+            A function that ends it.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+
+        def unfollow() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return unfollow
+
+    def save(self, *, lasting: bool = True) -> None:
+        """Write down where it is, so that another kernel can go on."""
+        pipeline, now = self.ppls[0], self.progress
+        self._saved_at = time.monotonic()
+        platform = connect.current_platform()
+        self._run.note(
+            lasting=lasting,
+            kind=type(self).__name__,
+            name=next(
+                (getattr(a, "job_name", None) for a in pipeline.actions if hasattr(a, "job_name")), None
+            ),
+            train_type=self.train_type,
+            platform=platform.name,
+            host=platform.host,
+            status=str(now.status),
+            position=pipeline.position,
+            facts=plain(pipeline.facts),
+            actions=[action.kept() for action in pipeline.actions],
+            progress=now.to_json(),
+        )
+
+    def record_json(self) -> bytes:
+        """Return what is written down, as UTF-8 JSON."""
+        return json.dumps({"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False).encode()
+
+    @staticmethod
+    def read_json(data: bytes) -> dict[str, Any]:
+        """Return what `record_json` wrote.
+
+        Raises:
+            InvalidArgumentError: the bytes are something else.
+        """
+        try:
+            value = json.loads(data)
+            assert value["type"] == "Trainer"
+            assert isinstance(value["id"], str)
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+            raise InvalidArgumentError("these bytes are no training written by dumps()") from None
+        return dict(value)
+
+    def __repr__(self) -> str:
+        now = self.progress
+        percent = f", {now.percent}%" if now.percent is not None else ""
+        return f"<{type(self).__name__} {self.train_type}: {now.status}{percent}>"
+
+    def _shown_before(self) -> TrainingProgress | None:
+        """Return the progress that was written down, when there is one and it can be read."""
+        kept = self._run.facts.get("progress")
+        try:
+            return TrainingProgress.from_json(kept) if kept else None
+        except (TypeError, ValueError, KeyError):
+            return None
+
+    def _receive(self, event: Event) -> None:
+        with self._lock:
+            before, self._progress = self._progress, self._progress.after(event)
+            progress, listeners = self._progress, list(self._listeners)
+        if progress.status != before.status or time.monotonic() - self._saved_at > SAVE_EVERY:
+            self.save(lasting=False)
+        for listener in listeners:
+            listener(progress)
+        if self.event_handler is not None:
+            self.event_handler.dispatch(event)
+
+    def _launch(self, facts: dict[str, Any], *, again: bool = False) -> Self:
+        if self.running:
+            raise InvalidArgumentError("this training is running already: wait() for it or stop() it")
+        pipeline, self.result = self.ppls[0], []
+        begun = pipeline.position > 0 or bool(self._run.facts.get("task_id"))
+        act = pipeline.resume if again else pipeline.proceed if begun else pipeline.run
+        connect.client()  # a missing key or a sandbox that cannot start shows up here, in the user's own cell
+        self.save()
+        context = contextvars.copy_context()  # what the thread prints belongs to the cell that started it
+        self._over = over = threading.Event()
+        arguments = (self._work, partial(act, facts), over)
+        threading.Thread(target=context.run, args=arguments, name="qfnb-training", daemon=True).start()
+        return self
+
+    def _work(self, work: Callable[[], dict[str, Any]], over: threading.Event) -> None:
+        try:
+            self.result = [work()]
+        except StoppedError:
+            self.result = [dict(self.output)]
+        except Exception as error:  # noqa: BLE001 - raised again by wait(), in the user's thread
+            self.result = [{"error": error}]
+        finally:
+            self.save()
+            over.set()
+
+
+class _Fan(EventHandler):
+    """Hands events to a function."""
+
+    def __init__(self, receive: Callable[[Event], None]) -> None:
+        self._receive = receive
+
+    def dispatch(self, event: Event) -> None:
+        self._receive(event)
+
+
+def _stages(actions: Sequence[BaseAction]) -> tuple[Stage, ...]:
+    names = [type(action).__name__ for action in actions]
+    return tuple(Stage(STAGES.get(name, name)) for name in names)

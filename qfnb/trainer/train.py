@@ -1,0 +1,215 @@
+"""The step that trains: start a run exactly once, and watch it to its end. Source: seed 004 (TrainAction)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..config import settings
+from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
+from ..model.watch import Watch
+from ..resources.finetune import FineTune
+from ..transport.response import Response
+from ..wire import finetune as wire
+from . import lookup
+from .base import BaseAction, Facts, StoppedError
+from .configs import TrainConfig, default_config, platform_name
+from .consts import ActionState
+from .runs import Run
+
+PLATFORM, BOS = 1, 2
+"""Where a training set is: a dataset on the platform, or objects in the user's own bucket."""
+
+log = logging.getLogger("qfnb.trainer")
+
+
+class TrainAction(BaseAction):
+    """Start a run and watch it to its end; returns task_id, job_id, metrics and checkpoints.
+
+    With `task_id` given it starts nothing and only watches. After a run that failed or was stopped, `resume`
+    starts a new one in the same job.
+
+    Args:
+        train_type: the model to tune.
+        train_config: how to train.
+        base_model: kept for the seed's signature; the platform derives it from `train_type`.
+        task_id, job_id: a run that there is already.
+        train_mode: SFT (default), PostPretrain or DPO.
+        job_name: of the job on the platform.
+        increment_task_id: a finished run to go on from.
+
+    Attributes:
+        past: runs of the same job that failed or were stopped before.
+    """
+
+    remembered: ClassVar = (
+        "train_type", "task_id", "job_id", "job_name", "train_mode", "increment_task_id", "past",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        train_type: str | None = None,
+        train_config: TrainConfig | None = None,
+        base_model: str | None = None,
+        task_id: int | str | None = None,
+        job_id: int | str | None = None,
+        train_mode: str | None = None,
+        job_name: str | None = None,
+        increment_task_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.train_type = train_type or ""
+        self.train_config = train_config or TrainConfig()
+        self.base_model, self.train_mode = base_model, train_mode or "SFT"
+        self.task_id, self.job_id = task_id, job_id
+        self.job_name, self.increment_task_id = job_name, increment_task_id
+        self.result: Facts | None = None
+        self.past: list[str] = []
+        self._ended = ""
+
+    @property
+    def is_incr(self) -> bool:
+        """Whether it goes on from a finished run."""
+        return self.increment_task_id is not None
+
+    def get_default_train_config(self, model_type: str) -> TrainConfig:
+        """Return the platform's defaults for a model.
+
+        Raises:
+            InvalidArgumentError: the platform does not list it.
+        """
+        return default_config(model_type, self.train_mode, FineTune.V2.supported_models().data)
+
+    def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
+        """Start the run, unless there is one, and watch it."""
+        if self.result is None:
+            if self.task_id is None:
+                self._start({**(input or {}), **kwargs})
+            self.result = self._watch()
+        return self.result
+
+    def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
+        """Watch on; a run that failed or was stopped is followed by a new one in the same job."""
+        if self._ended:
+            self.past = [*self.past, str(self.task_id)]
+            self.note(task_id=None, past=self.past)
+            self.task_id, self._ended = None, ""
+        return super().resume(facts, **kwargs)
+
+    def stop(self) -> None:
+        """Stop watching, and stop the run on the platform."""
+        super().stop()
+        if self.task_id and self.result is None:
+            try:
+                FineTune.V2.stop_task(str(self.task_id))
+                self._ended = wire.STOPPED
+            except (RequestError, APIError) as error:
+                log.warning("run %s could not be stopped: %s", self.task_id, error)
+
+    def kept(self) -> dict[str, Any]:
+        """Return what `dumps` writes."""
+        config = self.train_config.model_dump(mode="json")
+        return {**super().kept(), "train_config": config, "result": self.result, "ended": self._ended}
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Take over what `kept` returned."""
+        super().restore(value)
+        self.train_config = TrainConfig(**value["train_config"])
+        self.result, self._ended = value.get("result"), value.get("ended", "")
+
+    def _start(self, facts: Facts) -> None:
+        datasets = list(facts.get("datasets", ()))
+        if not datasets:
+            raise InvalidArgumentError("TrainAction needs datasets: run LoadDataSetAction before it")
+        run = self.record = self.record or Run.begin()
+        self.job_name = self.job_name or f"qfnb_{run.id.removeprefix('run-')}"
+        self.job_id = self.job_id or run.made(
+            "job_id", self._create_job, lambda: lookup.job(run.id), "the job"
+        )
+        job = str(self.job_id)
+        self.task_id = run.made(
+            "task_id",
+            lambda: self._create_task(job, datasets),
+            lambda: lookup.task(job, but=self.past),
+            "the run",
+        )
+
+    def _create_job(self) -> str:
+        assert self.record is not None
+        assert self.job_name is not None
+        description = f"qfnb {self.record.id}"
+        made = FineTune.V2.create_job(
+            self.job_name, platform_name(self.train_type), self.train_mode, description=description
+        )
+        return str(made.data.job_id)
+
+    def _create_task(self, job_id: str, datasets: list[Facts]) -> str:
+        config = self.train_config
+        made = FineTune.V2.create_task(
+            job_id,
+            config.parameter_scale,
+            config.hyper_parameters(),
+            _source(datasets, config.trainset_rate),
+            self.increment_task_id,
+        )
+        return str(made.data.task_id)
+
+    def _watch(self) -> Facts:
+        facts = {"task_id": self.task_id, "job_id": self.job_id}
+        values = self.train_config.hyper_parameters()
+        self.action_event(
+            ActionState.Running,
+            f"run {self.task_id} is on the platform",
+            {**facts, "hyper_parameters": values},
+        )
+        look: Any = lambda: FineTune.V2.task_detail(str(self.task_id))  # noqa: E731 - one expression
+        watch, last = Watch(look, settings().train_status_polling_interval, self.stopping), ""
+        for seen in watch:
+            if seen.answer is None:
+                said = str(seen.error).split("\n")[0]
+                self.action_event(
+                    ActionState.Running,
+                    f"the platform does not answer: {said}",
+                    {"offline_since": seen.since},
+                )
+                continue
+            if (done := self._judge(seen.answer)) is not None:
+                return {**facts, **done}
+            if (state := seen.answer.data.run_status or "") != last:
+                watch.moved()
+            last = state
+        raise StoppedError
+
+    def _judge(self, answer: Response[wire.Task]) -> Facts | None:
+        """Return the facts of a finished run, None while it goes on; unknown states go on."""
+        task = answer.data
+        self.job_id = self.job_id or task.job_id
+        state = task.run_status or "accepted"
+        self.action_event(ActionState.Running, f"run {self.task_id}: {state}", answer)
+        if task.run_status == wire.DONE:
+            checkpoints = [row.to_wire() for row in task.checkpoint_list or ()]
+            return {"job_id": self.job_id, "metrics": task.metrics or {}, "checkpoints": checkpoints}
+        if task.run_status in {wire.STOPPED, wire.FAILED}:
+            self._ended = str(task.run_status)
+        if task.run_status == wire.STOPPED:
+            raise StoppedError
+        if task.run_status == wire.FAILED:
+            reason = task.message or "the platform gives no reason"
+            raise TrainingError(f"run {self.task_id} failed: {reason}")
+        return None
+
+
+def _source(datasets: list[Facts], split_ratio: int) -> Facts:
+    """Return the platform's description of where the training sets are.
+
+    Raises:
+        InvalidArgumentError: some are on the platform and some are not.
+    """
+    kinds = {row.get("type", PLATFORM) for row in datasets}
+    if len(kinds) > 1:
+        raise InvalidArgumentError("the datasets are in two places: all on the platform, or all in a bucket")
+    own = kinds == {BOS}
+    versions = [{"versionBosUri": row["bosPath"]} if own else {"versionId": row["id"]} for row in datasets]
+    return {"sourceType": "Bos" if own else "Platform", "versions": versions, "splitRatio": split_ratio}

@@ -1,0 +1,131 @@
+"""Every python block of seeds 001 and 002, taken from their text; the ids are of objects that the test made."""
+
+import time
+
+import pytest
+from support import seeds
+
+from qfnb import Dataset
+from qfnb.resources import Data, FineTune, Model
+
+MODELS, TRAINING = "001-model-management.md", "002-train-and-service.md"
+ROWS = [
+    {"prompt": f"{before}{ask}", "response": answer}
+    for ask, answer in {"几点开门": "早上九点。", "在哪里": "河边路三号。"}.items()
+    for before in ("", "请问", "你好，", "想知道", "麻烦问下")
+]
+
+
+def job(task_id, dataset):
+    """Return a run's description as seed 002 writes it."""
+    return {
+        "taskId": task_id,
+        "baseTrainType": "ERNIE-Bot-turbo",
+        "trainType": "ERNIE-Bot-turbo-0725",
+        "trainMode": "SFT",
+        "peftType": "LoRA",
+        "trainConfig": {"epoch": 1, "learningRate": 0.0003, "batchSize": 4, "maxSeqLen": 4096},
+        "trainset": [{"type": 1, "id": dataset}],
+        "trainsetRate": 20,
+    }
+
+
+def reached(look, *states):
+    end = time.monotonic() + 30
+    while (state := look()) not in states:
+        assert time.monotonic() < end, state
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A dataset, a finished run, two versions of a model and an evaluation, by their whole numbers."""
+    released = Dataset(ROWS, name="seed").release()
+    dataset = Data.info(released).body["result"]["versionInfo"]["datasetId"]
+    task = FineTune.create_task("seed")["result"]["id"]
+    run = FineTune.create_job(job(task, dataset))["result"]["id"]
+    reached(lambda: FineTune.get_job(task, run)["result"]["trainStatus"], "FINISH")
+    origin = {"taskId": task, "iterationId": run}
+    models = [Model.publish(True, origin, f"seed_{n}_{time.time_ns()}")["result"] for n in range(2)]
+    for model in models:
+        reached(lambda: Model.detail(model["versionId"])["result"]["state"], "Ready")  # noqa: B023
+    versions = [{"modelId": model["modelId"], "modelVersionId": model["versionId"]} for model in models]
+    conf = {"evalMode": "rule", "scoreModes": ["accuracy"]}
+    evaluation = Model.create_evaluation_task("seed", versions, dataset, conf)["result"]["evalId"]
+    return {"dataset": dataset, "task": task, "run": run, "models": models, "evaluation": evaluation}
+
+
+def models_changes(made):
+    """What the blocks of seed 001 leave open, and what it is filled with."""
+    first, second = made["models"]
+    return [
+        {},
+        {"5862": str(first["modelId"])},
+        {"5659": str(first["versionId"])},
+        {"9220": str(made["task"]), "5234": str(made["run"]), "sdk_test_1": f"sdk_{time.time_ns()}"},
+        {
+            "2259": str(first["modelId"]),
+            "2744": str(first["versionId"]),
+            "2258": str(second["modelId"]),
+            "2743": str(second["versionId"]),
+            "14666": str(made["dataset"]),
+            "test_name_only_rule": f"rule_{time.time_ns()}",
+        },
+        *[{"14670": str(made["evaluation"])}] * 3,
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_block_of_model_management_runs(sandbox, made, number, capsys):
+    found = seeds.blocks(MODELS)
+    assert len(found) == 8
+    space = {}
+    for block in {0, number}:
+        code = found[block].replace("from qianfan", "from qfnb")
+        seeds.run(seeds.completed(code, models_changes(made)[block]), space)
+    assert number == 0 or capsys.readouterr().out.strip()
+
+
+@pytest.fixture(scope="module")
+def space():
+    """What one block of seed 002 leaves to the next."""
+    return {}
+
+
+def training_changes(made, space):
+    """What the blocks of seed 002 leave open, and what it is filled with."""
+    first = made["models"][0]
+    stamp = time.time_ns()
+    run = {"task_id, job_id": "task_id, create_job_resp['result']['id']"}
+    return [
+        {},
+        {"task_name": f"task_{stamp}"},
+        {"1234": str(made["dataset"])},
+        run,
+        run,
+        {},
+        {"5862": str(first["modelId"])},
+        {"5659": str(first["versionId"])},
+        {"9220": str(made["task"]), "5234": str(made["run"]), "sdk_test_1": f"sdk_{stamp}"},
+        {},
+        {"123": str(first["modelId"]), "456": str(first["versionId"])},
+        {
+            "2047": str(space["g"]["result"]["serviceId"])
+            if "serviceId" in space.get("g", {}).get("result", {})
+            else "0"
+        },
+    ]
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_block_of_training_and_services_runs(sandbox, made, space, number, capsys):
+    found = seeds.blocks(TRAINING)
+    assert len(found) == 12
+    code = found[number].replace("from qianfan", "from qfnb")
+    seeds.run(seeds.completed(code, training_changes(made, space)[number]), space)
+    printed = capsys.readouterr().out.strip()
+    assert printed or number in {0, 5, 9}
+    if number == 4:
+        assert printed == "True"
+    if number == 11:
+        assert printed == str(space["g"]["result"]["serviceId"])

@@ -1,0 +1,121 @@
+"""A kernel that dies at any step, and answers that get lost: nothing paid is made twice, nothing is forgotten."""
+
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
+from qfnb.resources.finetune import FineTune
+from qfnb.resources.model import Model
+from qfnb.resources.service import Service
+from qfnb.trainer import runs
+
+ROWS = [
+    {"prompt": f"{before}{ask}", "response": answer}
+    for ask, answer in {"几点开门": "早上九点。", "在哪里": "河边路三号。"}.items()
+    for before in ("", "请问", "你好，", "想知道", "麻烦问下")
+]
+
+DYING = """
+import os, sys
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
+from qfnb.trainer import runs
+
+moment, key, name = sys.argv[1:]
+note = runs.Run.note
+
+def noting(self, **facts):
+    here = facts.get("making") == key if moment == "before" else bool(facts.get(key))
+    if here and moment == "unheard":
+        os._exit(9)
+    note(self, **facts)
+    if here:
+        os._exit(9)
+
+runs.Run.note = noting
+rows = {rows!r}
+config = DeployConfig(endpoint_suffix="crash", name=name)
+trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(rows), TrainConfig(epoch=1), config, name=name)
+print(trainer.id, flush=True)
+trainer.run()
+"""
+
+
+def die(moment, key, name):
+    """Run a training in another process until it dies; return the id that this computer knows it by."""
+    done = subprocess.run(
+        [sys.executable, "-c", DYING.replace("{rows!r}", repr(ROWS)), moment, key, name],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 9, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def made(name):
+    """Return what there is on the platform under a name: jobs, runs, versions, services."""
+    jobs = [row.job_id for row in FineTune.V2.job_list(max_keys=100).data.job_list if row.name == name]
+    tasks = [row.task_id for job in jobs for row in FineTune.V2.task_list(job).data.task_list]
+    names = {f"m_{task}".replace("-", "_") for task in tasks}
+    versions = [v for n in names for v in Model.V2.describe_model_set(model_set_name=n).data.model_ids]
+    services = Service.V2.service_list(name=name).data.service_list
+    return len(jobs), len(tasks), len(versions), len(services)
+
+
+@pytest.mark.parametrize("key", ["job_id", "task_id", "published", "service_id"])
+@pytest.mark.parametrize("moment", ["before", "unheard", "after"])
+def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, moment, key):
+    name = f"crash_{uuid.uuid4().hex[:8]}"
+    run = die(moment, key, name)
+    trainer = LLMFinetune.attach(run, dataset=Dataset(ROWS)).start().wait(60)
+    assert trainer.status == "Deployed"
+    assert made(name) == (1, 1, 1, 1)
+    assert trainer.output["service"].exec({"messages": "请问几点开门"}).text == "早上九点。"
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["finetune.v2.create_job", "finetune.v2.create_task", "model.publish", "service.create"]
+)
+def test_an_answer_that_gets_lost_is_not_asked_for_again(sandbox, fault, endpoint):
+    name = f"lost_{uuid.uuid4().hex[:8]}"
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K",
+        Dataset(ROWS),
+        TrainConfig(epoch=1),
+        DeployConfig(endpoint_suffix="lost", name=name),
+        name=name,
+    )
+    fault(endpoint, "reset")
+    assert trainer.run().status == "Deployed"
+    assert made(name) == (1, 1, 1, 1)
+
+
+def test_what_never_reached_the_platform_is_made_then(sandbox, fault):
+    name = f"unheard_{uuid.uuid4().hex[:8]}"
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS), TrainConfig(epoch=1), name=name)
+    fault("finetune.v2.create_job", "status", status=503, times=2)
+    assert trainer.run().status == "ModelPublished"
+    assert made(name)[:3] == (1, 1, 1)
+
+
+def test_the_rows_of_a_dead_kernel_are_asked_for(sandbox):
+    run = runs.Run.begin()
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS))
+    trainer._run = run
+    trainer.save()
+    with pytest.raises(Exception, match="load the dataset again"):
+        LLMFinetune.attach(run.id).start().wait(20)
+
+
+def test_a_training_goes_through_bytes(sandbox):
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS), TrainConfig(epoch=1)).run()
+    again = LLMFinetune.loads(trainer.dumps())
+    assert (again.status, again.id) == ("ModelPublished", trainer.id)
+    assert again.output["model"].id == trainer.output["model_version_id"]
+    assert again.progress.points == trainer.progress.points
