@@ -5,8 +5,9 @@ Names are loaded when they are first used, so that `import qfnb` and `%load_ext 
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from . import lazily
 
 if TYPE_CHECKING:
     from .batching.batch import Batch as Batch
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from .resources.ledger import usage as usage
     from .resources.messages import Messages as Messages
     from .resources.models import models as models
+    from .resources.overview import datasets as datasets
+    from .resources.overview import jobs as jobs
+    from .resources.overview import services as services
     from .resources.plugin import Plugin as Plugin
     from .resources.reranker import Reranker as Reranker
     from .resources.text2image import Text2Image as Text2Image
@@ -69,27 +73,19 @@ _HOMES = {
     "abatch": "batching.starting",
     "batch": "batching.starting",
     "batches": "batching.journals",
+    "datasets": "resources.overview",
     "estimate": "batching.starting",
     "get_config": "config",
+    "jobs": "resources.overview",
     "models": "resources.models",
     "resume": "batching.starting",
+    "services": "resources.overview",
     "testing": "transport.clock",
     "usage": "resources.ledger",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'qfnb' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"qfnb.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily.names(__name__, _HOMES)
 
 
 def load_ipython_extension(ipython: Any) -> None:

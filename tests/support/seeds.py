@@ -15,12 +15,17 @@ import pytest
 FOLDER = Path(os.environ.get("QFNB_SEEDS", Path(__file__).parents[3] / "shared" / "seeds"))
 
 
-def blocks(name: str) -> list[str]:
-    """Return the python blocks of a seed; the test is skipped where the seeds are not at hand."""
+def text(name: str) -> str:
+    """Return the text of a seed; the test is skipped where the seeds are not at hand."""
     path = FOLDER / name
     if not path.is_file():
         pytest.skip(f"the seeds are not beside the project (QFNB_SEEDS names their folder): {name}")
-    return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    return path.read_text(encoding="utf-8")
+
+
+def blocks(name: str) -> list[str]:
+    """Return the python blocks of a seed."""
+    return re.findall(r"```python\n(.*?)```", text(name), re.DOTALL)
 
 
 def completed(block: str, changes: dict[str, str]) -> str:

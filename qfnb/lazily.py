@@ -1,0 +1,26 @@
+"""Names of a package that are loaded when they are first used, so that importing the package stays fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package.
+
+    Args:
+        package: its name.
+        homes: each public name, and the module below the package that it lives in.
+    """
+    space = vars(sys.modules[package])
+
+    def load(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        space[name] = value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        return value
+
+    return load, lambda: sorted({*space, *homes})
