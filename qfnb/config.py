@@ -72,6 +72,7 @@ class Settings(BaseModel):
     model_publish_status_polling_interval: float = 30
     deploy_status_polling_interval: float = 30
     batch_run_status_polling_interval: float = 30
+    evaluation_online_polling_interval: float = 30
     import_status_polling_interval: float = 2
     release_status_polling_interval: float = 2
     proxy: str = ""

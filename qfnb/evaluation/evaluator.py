@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ..errors import InvalidArgumentError
 from . import scoring
 
 
@@ -46,36 +47,120 @@ class RougeLEvaluator(LocalEvaluator):
 
 
 @dataclass(frozen=True)
-class QianfanEvaluator:
+class QianfanEvaluator(ABC):
     """An evaluator that runs on the platform."""
 
-    local_twin: ClassVar[str] = ""
+    mode: ClassVar[str] = ""
+
+    @abstractmethod
+    def conf(self) -> dict[str, Any]:
+        """Return what the platform is told of it."""
 
 
 @dataclass(frozen=True)
 class QianfanRuleEvaluator(QianfanEvaluator):
-    """Rules: accuracy and similarity. Source: seed 000."""
+    """Rules: ROUGE and BLEU (similarity), the answer being the reference (accuracy). Source: seed 000.
+
+    `stop_words` is the `bos:/bucket/key` of a list of words that do not count.
+    """
 
     using_similarity: bool = False
     using_accuracy: bool = False
     stop_words: str | None = None
-    local_twin: ClassVar[str] = "ExactMatchEvaluator() and RougeLEvaluator()"
+    mode: ClassVar[str] = "rule"
+
+    def __post_init__(self) -> None:
+        if not (self.using_similarity or self.using_accuracy):
+            raise InvalidArgumentError(
+                "QianfanRuleEvaluator needs using_similarity=True or using_accuracy=True (至少选一项)"
+            )
+
+    def conf(self) -> dict[str, Any]:  # noqa: D102
+        modes = {"similarity": self.using_similarity, "accuracy": self.using_accuracy}
+        stop_words = {"stopWordsPath": self.stop_words} if self.stop_words else {}
+        return {"scoreModes": [name for name, used in modes.items() if used], **stop_words}
+
+
+STEPS = """1. 仔细阅读问题和参考答案。
+2. 比较模型的回答与参考答案在事实、完整性和表达上的差别。
+3. 按评分标准给出一个整数分，回答与问题无关时给最低分。
+4. 用一句话说明理由。"""
+
+TEMPLATE = """你是评分员。请按步骤为模型的回答打分。
+指标：{metric}
+步骤：
+{steps}
+最高分：{max_score}
+问题：{{prompt}}
+参考答案：{{response}}
+模型的回答：{{completion}}
+只输出分数和理由。"""
 
 
 @dataclass(frozen=True)
 class QianfanRefereeEvaluator(QianfanEvaluator):
-    """A large model as referee."""
+    """A large model as referee; `app_id` is the application that is charged."""
 
     app_id: int = 0
     prompt_metrics: str = "综合得分"
-    prompt_steps: str = ""
+    prompt_steps: str = STEPS
     prompt_max_score: int = 5
-    local_twin: ClassVar[str] = "a LocalEvaluator of your own that asks a model"
+    mode: ClassVar[str] = "model"
+
+    def __post_init__(self) -> None:
+        if self.app_id <= 0 or self.prompt_max_score < 1:
+            raise InvalidArgumentError(
+                f"QianfanRefereeEvaluator(app_id={self.app_id!r}, prompt_max_score="
+                f"{self.prompt_max_score!r}): "
+                "an application's number, and a score from 1 (应用 ID 在控制台的应用接入页)"
+            )
+
+    def conf(self) -> dict[str, Any]:  # noqa: D102
+        content = TEMPLATE.format(
+            metric=self.prompt_metrics, steps=self.prompt_steps, max_score=self.prompt_max_score
+        )
+        prompt = {
+            "templateName": "裁判员模型打分模板",
+            "templateContent": content,
+            "metric": self.prompt_metrics,
+            "steps": self.prompt_steps,
+            "maxScore": self.prompt_max_score,
+        }
+        return {"appId": self.app_id, "prompt": prompt}
+
+
+@dataclass(frozen=True)
+class ManualEvaluatorDimension:
+    """What people are to judge."""
+
+    dimension: str
+    description: str | None = None
 
 
 @dataclass(frozen=True)
 class QianfanManualEvaluator(QianfanEvaluator):
-    """People."""
+    """People, on the platform's page; 满意度 is always the first dimension, and there are four at most."""
 
-    evaluation_dimensions: Sequence[str] = field(default_factory=tuple)
-    local_twin: ClassVar[str] = "result.samples_df, read by eye"
+    evaluation_dimensions: Sequence[ManualEvaluatorDimension | str] = field(default_factory=tuple)
+    mode: ClassVar[str] = "manual"
+
+    def conf(self) -> dict[str, Any]:  # noqa: D102
+        given = [
+            d if isinstance(d, ManualEvaluatorDimension) else ManualEvaluatorDimension(d)
+            for d in self.evaluation_dimensions
+        ]
+        rows = [d for d in given if d.dimension != FIRST]
+        if len(rows) > MOST_DIMENSIONS - 1:
+            raise InvalidArgumentError(
+                f"{len(rows) + 1} dimensions: {MOST_DIMENSIONS} at most, {FIRST} included"
+            )
+        named = [ManualEvaluatorDimension(FIRST), *rows]
+        return {
+            "evaluationDimension": [
+                {"dimension": d.dimension} | ({"description": d.description} if d.description else {})
+                for d in named
+            ]
+        }
+
+
+FIRST, MOST_DIMENSIONS = "满意度", 4

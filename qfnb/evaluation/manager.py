@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import InvalidArgumentError
+from . import online
 from .evaluator import LocalEvaluator, QianfanEvaluator
 from .report import EvaluationResult, Sample
 
@@ -68,7 +69,9 @@ class EvaluationManager:
         self.local_evaluators = list(local_evaluators or ())
         self.qianfan_evaluators = list(qianfan_evaluators or ())
 
-    def eval(self, llms: Iterable[Model], dataset: Questions, *, worker_num: int = 8) -> EvaluationResult:
+    def eval(
+        self, llms: Iterable[Model], dataset: Questions, *, worker_num: int = 8
+    ) -> EvaluationResult | None:
         """Ask every model every question of the dataset, and score the answers.
 
         A question that fails is reported as failed, never scored as a wrong answer.
@@ -81,13 +84,12 @@ class EvaluationManager:
         Raises:
             InvalidArgumentError: no model, no question, or evaluators that this version cannot run.
         """
+        models = list(llms)
         if self.qianfan_evaluators:
-            first = self.qianfan_evaluators[0]
-            raise InvalidArgumentError(
-                f"{type(first).__name__} runs on the platform, which this version does not do yet; "
-                f"here: local_evaluators with {first.local_twin} (此版本请用本地评估器)"
-            )
-        models, rows = list(llms), dataset.list()
+            if not models:
+                raise InvalidArgumentError("nothing to evaluate: no model was given")
+            return online.evaluate(self.qianfan_evaluators, models, dataset)  # type: ignore[arg-type]
+        rows = dataset.list()
         if not models or not rows:
             raise InvalidArgumentError(f"nothing to evaluate: {len(models)} models, {len(rows)} questions")
         labels = _unique([_label(model) for model in models])

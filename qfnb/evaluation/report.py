@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -94,11 +94,13 @@ class EvaluationResult:
         samples: every question of every model.
         models: labels, the baseline first.
         names: metric names, in the evaluators' order.
+        platform: the platform's own numbers by model, when it did the evaluation.
     """
 
     samples: tuple[Sample, ...]
     models: tuple[str, ...]
     names: tuple[str, ...]
+    platform: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def samples_df(self) -> pd.DataFrame:
@@ -129,8 +131,10 @@ class EvaluationResult:
         )
 
     @property
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """{model: {metric: mean}}, as the official SDK gives it."""
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """{model: {metric: mean}}, as the official SDK gives it; the platform's own numbers come first."""
+        if self.platform:
+            return {model: dict(told) for model, told in self.platform.items()}
         return {m: {n: self._summary(m, n)["mean"] for n in self.names} for m in self.models}
 
     def to_json(self) -> str:

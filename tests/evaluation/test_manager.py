@@ -6,7 +6,9 @@ import pytest
 
 from qfnb import Dataset, EvaluationManager, Service, errors
 from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, RougeLEvaluator
-from qfnb.evaluation.evaluator import QianfanRuleEvaluator
+from qfnb.evaluation.evaluator import QianfanManualEvaluator, QianfanRefereeEvaluator, QianfanRuleEvaluator
+
+RULES = QianfanRuleEvaluator(using_accuracy=True)
 
 
 class Replies:
@@ -76,17 +78,36 @@ def test_all_rows_failed_is_said_not_hidden():
 
 
 @pytest.mark.parametrize(
-    "kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [QianfanRuleEvaluator()]}]
+    "kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [RULES]}]
 )
 def test_exactly_one_kind_of_evaluator(kinds):
     with pytest.raises(errors.InvalidArgumentError, match="one of the two"):
         EvaluationManager(**kinds)
 
 
-def test_evaluators_of_the_platform_say_what_to_use_instead():
-    manager = EvaluationManager(qianfan_evaluators=[QianfanRuleEvaluator(using_accuracy=True)])
-    with pytest.raises(errors.InvalidArgumentError, match="ExactMatchEvaluator"):
-        manager.eval([Replies("a", [])], ROWS)
+def test_the_platform_takes_models_not_services():
+    with pytest.raises(errors.InvalidArgumentError, match="local_evaluators"):
+        EvaluationManager(qianfan_evaluators=[RULES]).eval([Replies("a", [])], ROWS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (QianfanRuleEvaluator, {}, "using_similarity"),
+        (QianfanRefereeEvaluator, {}, "app_id=0"),
+        (QianfanRefereeEvaluator, {"app_id": 1, "prompt_max_score": 0}, "prompt_max_score=0"),
+    ],
+)
+def test_an_evaluator_of_the_platform_is_checked(kind, values, words):
+    with pytest.raises(errors.InvalidArgumentError, match=words):
+        kind(**values)
+
+
+def test_people_judge_four_dimensions_at_most():
+    named = [d["dimension"] for d in QianfanManualEvaluator(["准确", "满意度"]).conf()["evaluationDimension"]]
+    assert named == ["满意度", "准确"]
+    with pytest.raises(errors.InvalidArgumentError, match="4 at most"):
+        QianfanManualEvaluator(["a", "b", "c", "d"]).conf()
 
 
 def test_nothing_to_evaluate_is_refused():
