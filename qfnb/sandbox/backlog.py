@@ -119,7 +119,7 @@ class Backlog:
             log.exception("batch %s failed", id_)
             problem = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
             with contextlib.suppress(sqlite3.Error):  # the store may be what failed
-                self._world.store.update(id_, failed_at=time.time(), errors=[problem])
+                self._world.store.update(id_, failed_at=self._world.clock.now(), errors=[problem])
             return False
         return True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from .backlog import is_over, journalled, shuffled, status_of, works_off
 from .engines import BUILT_IN
 from .inference import model_at
 from .offline import ask, lines_of
+from .paging import by_marker
 from .routing import Call, Refusal, emulates, refuse_call
 from .store import Document, random_id
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .world import World
 
 NEVER = "0000-00-00T00:00:00Z"
-MOST_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -88,27 +87,21 @@ def stop(call: Call, body: wire.InferenceRef) -> bool:
     task = _task(call, body.task_id)
     if is_over(task):
         raise refuse_call(call, f"param[taskId] invalid: the task is {_run_status(task)}")
-    call.world.store.update(task["id"], cancelling_at=task.get("cancelling_at") or time.time())
+    store = call.world.store
+    store.update(task["id"], cancelling_at=task.get("cancelling_at") or store.now())
     return True
 
 
 @emulates(wire.LIST_INFERENCES)
 def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
     """List the tasks, the newest first."""
-    if body.max_keys is not None and body.max_keys < 1:
-        raise refuse_call(
-            call, f"param[maxKeys] invalid: {body.max_keys}; a page has 1 to {MOST_LISTED} rows"
-        )
-    most = min(body.max_keys or 10, MOST_LISTED)
-    rows = call.world.store.all("inference")
-    rows = rows if body.page_reverse else rows[::-1]
-    rows = [row for row in rows if not body.run_status or _run_status(row) in body.run_status]
-    ids = [row["id"] for row in rows]
-    start = ids.index(body.marker) + 1 if body.marker in ids else 0
-    page, more = rows[start : start + most], start + most < len(rows)
-    shown = {"marker": body.marker or "", "maxKeys": most, "isTruncated": more}
-    shown |= {"nextMarker": page[-1]["id"]} if more else {}
-    return {"taskList": [_shown(row) | _used(row) for row in page], "pageInfo": shown}
+    rows = [
+        row
+        for row in reversed(call.world.store.all("inference"))
+        if not body.run_status or _run_status(row) in body.run_status
+    ]
+    page, info = by_marker(call, [_shown(row) | _used(row) for row in rows], "taskId", body)
+    return {"taskList": page, "pageInfo": info}
 
 
 @works_off("inference")
@@ -118,9 +111,9 @@ def work(world: World, task: Document) -> Iterator[None]:
     try:
         queries = [query for key in task["keys"] for query in _queries(world, key)]
     except ValueError as error:
-        store.update(id_, failed_at=time.time(), errors=[{"code": "invalid_input", "message": str(error)}])
+        store.update(id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}])
         return
-    store.update(id_, in_progress_at=task.get("in_progress_at") or time.time())
+    store.update(id_, in_progress_at=task.get("in_progress_at") or store.now())
     yield
 
     def answer(number: int, query: Query) -> dict[str, Any]:
@@ -134,7 +127,7 @@ def work(world: World, task: Document) -> Iterator[None]:
     done = yield from journalled(store, id_, queries, answer, over)
     _write(world, task, queries, done)
     end = "cancelled_at" if (store.get("inference", id_) or {}).get("cancelling_at") else "completed_at"
-    store.update(id_, done=len(done), used=_usage(done), **{end: time.time()})
+    store.update(id_, done=len(done), used=_usage(done), **{end: store.now()})
 
 
 def _queries(world: World, key: str) -> Iterator[Query]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +54,7 @@ def create(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
         replaced=bool(body.replace and body.replace.model),
         input_file_id=body.input_file_id,
         completion_window=body.completion_window,
-        expires_at=time.time() + int(hours[1]) * 3600,
+        expires_at=call.world.clock.now() + int(hours[1]) * 3600,
         metadata=body.metadata,
         counts={"total": 0, "completed": 0, "failed": 0},
     )
@@ -84,7 +83,8 @@ def cancel(call: Call, body: wire.BatchRef) -> dict[str, Any]:
     if is_over(batch):
         text = f"Cannot cancel a batch with status {status_of(batch)!r}."
         raise refuse_call(call, text, word="invalid_batch_status")
-    call.world.store.update(batch["id"], cancelling_at=batch.get("cancelling_at") or time.time())
+    store = call.world.store
+    store.update(batch["id"], cancelling_at=batch.get("cancelling_at") or store.now())
     return _shown(_batch(call))
 
 
@@ -94,11 +94,11 @@ def work(world: World, batch: Document) -> Iterator[None]:
     store, id_ = world.store, str(batch["id"])
     lines, errors = read_lines(files.read(store, batch["input_file_id"]), batch["endpoint"])
     if errors:
-        store.update(id_, failed_at=time.time(), errors=errors)
+        store.update(id_, failed_at=store.now(), errors=errors)
         return
     counts = {"total": len(lines), "completed": 0, "failed": 0}
     model = batch["model"] or next((line["body"].get("model") for line in lines), None)
-    store.update(id_, in_progress_at=batch.get("in_progress_at") or time.time(), counts=counts, model=model)
+    store.update(id_, in_progress_at=batch.get("in_progress_at") or store.now(), counts=counts, model=model)
     yield
 
     def answer(number: int, line: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def work(world: World, batch: Document) -> Iterator[None]:
     def over(done: Mapping[int, Any]) -> bool:
         store.update(id_, counts=_counted(len(lines), done))
         now = store.get("batch", id_) or batch
-        return bool(now.get("cancelling_at")) or time.time() >= now["expires_at"]
+        return bool(now.get("cancelling_at")) or store.now() >= now["expires_at"]
 
     done = yield from journalled(store, id_, lines, answer, over)
     yield from _finish(world, id_, lines, done)
@@ -157,7 +157,7 @@ def _problem(
 def _finish(world: World, id_: str, lines: Sequence[dict[str, Any]], done: dict[int, Any]) -> Iterator[None]:
     """Write the files and note how the batch ended."""
     store = world.store
-    store.update(id_, finalizing_at=time.time(), counts=_counted(len(lines), done))
+    store.update(id_, finalizing_at=store.now(), counts=_counted(len(lines), done))
     yield
     batch = store.get("batch", id_) or {}
     end = "cancelled_at" if batch.get("cancelling_at") else "completed_at"
@@ -174,7 +174,7 @@ def _finish(world: World, id_: str, lines: Sequence[dict[str, Any]], done: dict[
         "output_file_id": _written(world, id_, "output", good),
         "error_file_id": _written(world, id_, "error", bad),
     }
-    store.update(id_, **names, usage=_usage(good), counts=_counted(len(lines), done), **{end: time.time()})
+    store.update(id_, **names, usage=_usage(good), counts=_counted(len(lines), done), **{end: store.now()})
 
 
 def _result(batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any) -> dict[str, Any]:

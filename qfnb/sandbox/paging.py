@@ -64,6 +64,6 @@ def by_offset(
 def _size(call: Call, name: str, size: int | None, *, usual: int = USUAL, most: int = MOST) -> int:
     if size is None:
         return min(usual, most)
-    if size < 1:
+    if size < 1 or (size > most and name != "maxKeys"):
         raise refuse_call(call, f"param[{name}] invalid: {size}; a page has 1 to {most} rows")
-    return min(size, most)  # as the platform's pages say
+    return min(size, most)  # more maxKeys count as a hundred, the API pages say

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import time
 import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,8 +53,8 @@ def write(store: Store, bucket: str, key: str, content: bytes, tag: str = "") ->
     id_, known = f"{bucket}/{key}", {"size": len(content), "etag": tag or tag_of(content)}
     store.write_file(_file(id_), content)
     if store.get("object", id_) is None:
-        return store.add("object", id_, **known, modified=time.time())
-    store.update(id_, **known, modified=time.time())
+        return store.add("object", id_, **known, modified=store.now())
+    store.update(id_, **known, modified=store.now())
     return known
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Record
+from .base import ConsoleRecord, Endpoint, Paged, Record
 from .chat import CHAT_V2
 from .image import TEXT2IMAGE_V2
 
@@ -211,13 +211,10 @@ class InferenceRef(ConsoleRecord):
     task_id: str
 
 
-class ListInferences(ConsoleRecord):
-    """Which tasks: of these states, after a marker."""
+class ListInferences(Paged):
+    """Which page of the tasks, of these states or all."""
 
     run_status: list[str] = []
-    marker: str | None = None
-    max_keys: int | None = None
-    page_reverse: bool | None = None
 
 
 class Inference(ConsoleRecord):

@@ -55,14 +55,16 @@ print(len(V2.describe_preset_services(service_type=["embeddings"])["result"]["se
 """
 
 DEPLOY = """
+import qianfan
 from qianfan.model import Model, DeployConfig
 from qianfan.model.consts import ServiceType
 
+qianfan.get_config().DEPLOY_STATUS_POLLING_INTERVAL = 0.1
 service = Model(set_id={set_id!r}, id={version_id!r}).deploy(DeployConfig(service_type=ServiceType.Chat))
 print(service.exec({{"messages": [{{"role": "user", "content": "几点开门"}}]}})["result"])
 from datetime import datetime, timedelta
 now = datetime.utcnow()
-print(service.metrics(now - timedelta(hours=1), now)["appList"][0]["metric"]["succeedCallTotal"])
+print(service.metrics(now - timedelta(hours=1), now + timedelta(hours=1))["appList"][0]["metric"]["succeedCallTotal"])
 """
 
 PROMPTS = """
