@@ -2,6 +2,7 @@
 # make lab    open JupyterLab on the notebooks
 # make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
 # make check  the part of `make test` that takes seconds
+# make fidelity  run the tests and write FIDELITY.md from what they saw
 # make bench  measure against other clients, and run the long forms of the batch tests
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo lab test check bench clean
+.PHONY: demo lab test check fidelity bench clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -27,6 +28,11 @@ check: $(READY)
 	$(BIN)/ruff check qfnb tests notebooks/*.py notebooks/data benchmarks
 	$(BIN)/mypy -p qfnb
 	$(BIN)/lint-imports --no-logo
+
+fidelity: $(READY)
+	mkdir -p build
+	QFNB_EVIDENCE=build/evidence.json $(BIN)/python -m pytest --quiet tests
+	$(BIN)/python tests/support/fidelity.py build/evidence.json
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

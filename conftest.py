@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENA
     del os.environ[_name]
 os.environ.pop("QFNB_DISPLAY", None)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
+os.environ["QFNB_SANDBOX_EVIDENCE"] = str(Path(os.environ["QFNB_STATE_DIR"]) / "evidence")
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stop the session's sandbox and remove its state."""
+    """Stop the sandbox, keep what was seen when QFNB_EVIDENCE names a file, remove the state."""
+    from support.fidelity import merged  # noqa: PLC0415
+
     from qfnb.sandbox import stop  # noqa: PLC0415
 
     stop()
+    if kept := os.environ.get("QFNB_EVIDENCE"):
+        seen = merged(Path(os.environ["QFNB_SANDBOX_EVIDENCE"]))
+        Path(kept).write_text(json.dumps(seen, ensure_ascii=False, indent=1), encoding="utf-8")
     shutil.rmtree(Path(os.environ["QFNB_STATE_DIR"]), ignore_errors=True)

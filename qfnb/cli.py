@@ -1,14 +1,17 @@
-"""The command line: `qfnb sandbox start|stop|status|env|reset|logs`."""
+"""The command line: `qfnb sandbox start|stop|status|env|reset|logs`, and what `steering` adds."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 
-from . import __version__
+from . import __version__, steering
 from .errors import QianfanError
 from .sandbox import process
+from .sandbox.engines.choice import ENGINES, Choice
 from .sandbox.process import Address
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
@@ -48,9 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     groups = parser.add_subparsers(dest="group", required=True)
     sandbox = groups.add_parser("sandbox", help="the local sandbox: a Qianfan on this computer")
     commands = sandbox.add_subparsers(dest="command", required=True)
-    commands.add_parser("start", help="start it, or say where it is").add_argument(
+    start = commands.add_parser("start", help="start it, or say where it is")
+    start.add_argument(
         "--idle-minutes", type=float, default=30, help="stop after so long without use (default 30)"
     )
+    _engine_options(start)
     commands.add_parser("stop", help="stop it; its state stays")
     commands.add_parser("status", help="say whether it runs, and what it is doing")
     commands.add_parser("env", help="print export lines for other clients (starts it)")
@@ -58,11 +63,29 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("reset", help="stop it and delete its state").add_argument(
         "--yes", action="store_true"
     )
+    steering.add_to(commands)
     return parser
 
 
+def _engine_options(start: argparse.ArgumentParser) -> None:
+    """Declare an option for each field of `Choice`; a key is asked for, so that no process list shows it."""
+    start.add_argument("--engine", help=f"{', '.join(ENGINES)}; kept until another is chosen")
+    start.add_argument("--upstream-url", metavar="URL", help="e.g. http://localhost:11434/v1")
+    start.add_argument("--upstream-model", metavar="MODEL", help="what answers there for every model")
+    start.add_argument("--upstream-map", metavar="NAME=MODEL,...", help="exceptions from it")
+    start.add_argument("--upstream-embedding-model", metavar="MODEL", help="what embeds there")
+    start.add_argument("--upstream-timeout", metavar="SECONDS", help="of silence (default 120)")
+    start.add_argument("--ask-key", action="store_true", help="type the upstream's key, hidden")
+    start.add_argument("--model-dir", metavar="FOLDER", help="a model of your own, for engine transformers")
+    start.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps")
+
+
 def _start(options: argparse.Namespace) -> int:
-    address = process.ensure(idle_minutes=options.idle_minutes)
+    given = {f.name: getattr(options, f.name, None) for f in fields(Choice)}
+    if options.ask_key:
+        given["upstream_key"] = getpass.getpass("key of the upstream: ")
+    given = {name: value for name, value in given.items() if value is not None}
+    address = process.ensure(engine=given, idle_minutes=options.idle_minutes)
     print(f"the sandbox runs at {address.url} (pid {address.pid})")
     return 0
 
@@ -80,6 +103,8 @@ def _status(options: argparse.Namespace) -> int:
     now = process.call(address, "GET", "/_sandbox/health") or {}
     print(f"the sandbox runs at {address.url} (pid {address.pid})")
     print(f"trainings: {now.get('trainings')}, open streams: {now.get('streams')}")
+    engine = now.get("engine") or {}
+    print(f"engine: {engine.get('label')}; training: {engine.get('training')}")
     print(f"state: {process.default_home()}")
     return 0
 
@@ -113,4 +138,12 @@ def _reset(options: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"start": _start, "stop": _stop, "status": _status, "env": _env, "logs": _logs, "reset": _reset}
+_COMMANDS = {
+    "start": _start,
+    "stop": _stop,
+    "status": _status,
+    "env": _env,
+    "logs": _logs,
+    "reset": _reset,
+    **steering.COMMANDS,
+}

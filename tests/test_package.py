@@ -8,9 +8,6 @@ import sys
 import pytest
 
 import qfnb
-from qfnb.sandbox import app  # noqa: F401 - registers the handlers
-from qfnb.sandbox.routing import HANDLERS
-from qfnb.wire.base import ENDPOINTS
 
 HEAVY = ("pandas", "matplotlib", "ipywidgets", "IPython", "httpx", "pydantic", "numpy", "scipy", "aiohttp")
 
@@ -55,7 +52,3 @@ def test_an_unknown_name_is_an_attribute_error():
 )  # fmt: skip
 def test_the_seeds_import_paths_exist(path):
     assert importlib.import_module(f"qfnb.{path}")
-
-
-def test_the_sandbox_answers_every_row_of_the_endpoint_table():
-    assert set(ENDPOINTS) == set(HANDLERS)

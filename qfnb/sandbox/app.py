@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
-import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ..wire.base import ENDPOINTS, Endpoint, Plane
-from ..wire.chat import CHAT_V1, CHAT_V2
+from ..wire.base import ENDPOINTS, Endpoint
 from . import (  # noqa: F401 - they register handlers
     auth,
     batch_inference,
     batches,
+    charges,
+    cleaning,
+    compressions,
     control,
+    dataset_versions,
     datasets,
+    entities,
+    evaluation_results,
+    evaluation_v2,
+    evaluations,
+    exports,
     files,
     finetune,
+    finetune_v1,
     images,
+    imports,
+    improving,
     inference,
+    memories,
     models,
+    models_v2,
     plugins,
+    prompts,
+    prompts_v2,
     services,
+    services_v1,
     storage,
     texts,
 )
+from .answering import LIMITED, as_json, serve
 from .guard import Guard
 from .routing import HANDLERS, MARK, Call, Refusal, Stream, envelope, received, refuse
-from .trouble import Fault
 from .world import World
-
-log = logging.getLogger("qfnb.sandbox")
 
 
 def build(world: World) -> Guard:
@@ -53,6 +65,10 @@ def build(world: World) -> Guard:
         *control.routes(world),
         *storage.routes(world),
         *images.routes(world),
+        *entities.routes(world),
+        *exports.routes(world),
+        *imports.routes(world),
+        *evaluation_results.routes(world),
     ]
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _unknown, methods=["GET", "POST", "PUT", "DELETE"])
@@ -65,73 +81,38 @@ def _route(world: World, path: str, method: str, actions: Mapping[str | None, En
         endpoint = actions.get(action)
         if endpoint is None:
             raised = refuse("console", 0, f"unknown Action {action!r}", shape="action")
-            return JSONResponse(raised.body, raised.status, MARK)
-        world.touch(endpoint.name)
-        try:
-            return await _serve(world, endpoint, request)
-        except Refusal as refusal:
-            return _json(refusal.body, refusal.status, refusal.headers)
+            return as_json(raised.body, raised.status)
+        return await serve(world, endpoint, request, _handle)
 
     return Route(path, answer, methods=[method])
 
 
-async def _serve(world: World, endpoint: Endpoint[Any, Any], request: Request) -> Response:
-    content = await request.body()
-    auth.authorize(world, endpoint.plane, auth.seen(request))
-    call = Call(world, endpoint, request.path_params, dict(request.query_params))
-    asking = endpoint.name in {CHAT_V1.name, CHAT_V2.name}
-    if asking:
-        world.register.note(content, answered=False)
-    if asking and (over := world.quota.take()):
-        raise _too_fast(world, endpoint.plane, over)
-    fault = world.trouble.strike(endpoint.name)
-    if fault is not None and fault.fault == "status":
-        return _failing(endpoint.plane, fault)
-    if fault is not None and fault.fault == "slow":
-        await asyncio.sleep(fault.seconds)
+async def _handle(call: Call, request: Request) -> Response:
+    """Return what the handler of a row says to a JSON body."""
+    world, endpoint, content = call.world, call.endpoint, await request.body()
     result = HANDLERS[endpoint.name](call, received(call, content))
     if inspect.isawaitable(result):
         result = await result
+    headers = {"x-baidu-request-id": call.id}
     if isinstance(result, Stream):
-        return StreamingResponse(
-            _events(world, result, fault),
-            headers=MARK
-            | world.quota.headers()
-            | {"content-type": "text/event-stream;charset=utf-8", "x-baidu-request-id": call.id},
-        )
-    if fault is not None and fault.fault == "stall":
-        await asyncio.sleep(3600)
-    if asking:
+        headers |= world.quota.headers() | {"content-type": "text/event-stream;charset=utf-8"}
+        return StreamingResponse(_events(world, result), headers=MARK | headers)
+    if endpoint.name in LIMITED:
         world.register.note(content, answered=True)
         world.quota.spend(result)
-    headers = {"x-baidu-request-id": call.id}
     if endpoint.plane in {"v1", "v2"}:
         headers |= world.quota.headers()
-    answer = _json(envelope(endpoint, result), headers=headers)
-    return _broken(answer) if fault is not None and fault.fault in {"reset", "cut"} else answer
+    return as_json(envelope(endpoint, result), headers=headers)
 
 
-def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    content = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(content, status, MARK | dict(headers or {}), media_type="application/json; charset=utf-8")
-
-
-async def _events(world: World, stream: Stream, fault: Fault | None) -> AsyncIterator[bytes]:
+async def _events(world: World, stream: Stream) -> AsyncIterator[bytes]:
     with world.streaming():
-        count = 0
-        async for piece in stream.pieces:
-            if fault is not None and count >= fault.after:
-                if fault.fault == "stall":
-                    await asyncio.sleep(3600)
-                if fault.fault == "reset":
-                    raise ConnectionResetError("a fault that was asked for")
-                if fault.fault == "error":
-                    yield _event(
-                        {"error_code": 336000, "error_msg": "Internal error", "id": piece.get("id", "")}
-                    )
-                return
-            yield _event(piece)
-            count += 1
+        try:
+            async for piece in stream.pieces:
+                yield _event(piece)
+        except Refusal as refusal:  # in the middle: the last event is what went wrong, and no end mark comes
+            yield _event(refusal.body)
+            return
         if stream.done is not None:
             yield f"data: {stream.done}\n\n".encode()
 
@@ -143,39 +124,12 @@ def _event(piece: Mapping[str, Any]) -> bytes:
     return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-def _broken(answer: Response) -> Response:
-    """Return an answer whose connection breaks in the middle of it."""
-
-    async def half() -> AsyncIterator[bytes]:
-        yield bytes(answer.body)[: len(answer.body) // 2]
-        raise ConnectionResetError("a fault that was asked for")
-
-    return StreamingResponse(half(), answer.status_code, dict(answer.headers))
-
-
-def _too_fast(world: World, plane: Plane, over: str) -> Refusal:
-    """Return what the platform says to a request that exceeds a limit."""
-    word, code = f"{over}_rate_limit_exceeded", 336501 if over == "rpm" else 336502
-    message = f"Rate limit reached for {over.upper()}"
-    refusal = refuse(plane, code, message, word=word, kind="rate_limit_exceeded", status=429)
-    return Refusal(refusal.status, refusal.body, world.quota.headers())
-
-
-def _failing(plane: Plane, fault: Fault) -> Response:
-    words = {
-        400: ("invalid_argument", "Invalid argument", "invalid_request_error"),
-        429: ("rpm_rate_limit_exceeded", "Rate limit reached for RPM", "rate_limit_exceeded"),
-    }
-    word, message, kind = words.get(fault.status, ("internal_error", "Internal error", "server_error"))
-    refusal = refuse("v2", 336000, message, word=word, kind=kind, status=fault.status)
-    headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
-    return _json(refusal.body, fault.status, headers)
-
-
 async def _unknown(request: Request) -> Response:
     """Answer a path that is not served, in the shape of the plane that the path belongs to."""
+    if request.url.path.startswith("/_sandbox/"):
+        return as_json({"error": "there is no such control"}, 404)
     if request.url.path.startswith("/v2/"):
         refusal = refuse("v2", 0, "the sandbox does not serve this path", word="invalid_path", status=404)
-        return _json(refusal.body, refusal.status)
+        return as_json(refusal.body, refusal.status)
     refusal = refuse("v1", 3, "Unsupported openapi method")
-    return _json(refusal.body, refusal.status)
+    return as_json(refusal.body, refusal.status)

@@ -75,7 +75,7 @@ def check_signature(world: World, header: str, seen: Seen) -> None:
     if claim is None:
         raise gateway("AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given")
     if claim.access_key != world.address.access_key:
-        raise gateway("NotFound", "NotFound, cause: Could not find credential.")
+        raise gateway("NotFound", f"NotFound, cause: Could not find credential. {_ONLY_OWN}")
     if claim.expired(time.time()):
         raise gateway("RequestExpired", "RequestExpired, cause: the signature is too old; check the clock")
     right = claim.proves(
@@ -112,7 +112,9 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
     given = {**(body.model_extra or {}), **call.query}
     address = call.world.address
     if not secrets.compare_digest(str(given.get("client_id", "")).encode(), address.ak.encode()):
-        raise Refusal(401, {"error": "invalid_client", "error_description": "unknown client id"})
+        raise Refusal(
+            401, {"error": "invalid_client", "error_description": f"unknown client id; {_ONLY_OWN}"}
+        )
     if not secrets.compare_digest(str(given.get("client_secret", "")).encode(), address.sk.encode()):
         raise Refusal(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
     token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
@@ -20,10 +21,14 @@ MAX_BODY = 64 * 1024 * 1024
 MAX_FORM = MOST_BYTES + 1024 * 1024
 """A file and the form around it."""
 
+STORAGE = ("/bos/", "/sandbox/")
+"""Where objects of any kind are put; nothing there is done without a signature."""
+
 LINGER = 2.0
 """Seconds that a refused body is still read for."""
 
 _NAMES = {"127.0.0.1", "localhost"}
+_FORM = "a body is JSON (content-type: application/json)"
 
 
 class Guard:
@@ -33,15 +38,17 @@ class Guard:
         self._app, self._world = app, world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 or 413, or hand the request on."""
+        """Answer 403, 413 or 415, or hand the request on."""
         if scope["type"] != "http":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
-        if problem := _problem(headers):
+        if problem := _problem(scope["headers"]):
             await JSONResponse({"error": problem}, 403, MARK)(scope, exchange.receive, exchange.send)
         elif length.isdigit() and int(length) > exchange.most:
             await exchange.refuse()
+        elif _is_form(scope, headers):
+            await JSONResponse({"error": _FORM}, 415, MARK)(scope, exchange.receive, exchange.send)
         else:
             self._world.touch()
             with contextlib.suppress(ClientDisconnect):
@@ -100,9 +107,21 @@ class Exchange:
                     await self._next()
 
 
-def _problem(headers: dict[bytes, str]) -> str:
-    if headers.get(b"host", "").rpartition(":")[0] not in _NAMES:
+def _problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """Return what is wrong with the hosts and origins of a request; each of them counts."""
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    if not hosts or any(host.rpartition(":")[0] not in _NAMES for host in hosts):
         return "the sandbox answers to 127.0.0.1 and localhost only"
-    if (origin := headers.get(b"origin")) and origin.split("//")[-1].split(":")[0] not in _NAMES:
+    origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+    if any(origin.split("//")[-1].split(":")[0] not in _NAMES for origin in origins):
         return "the sandbox does not answer web pages"
     return ""
+
+
+def _is_form(scope: Scope, headers: dict[bytes, str]) -> bool:
+    """Tell whether a web page could have sent this body without asking first: anything but JSON."""
+    if scope["method"] != "POST" or scope["path"] == UPLOAD.path or scope["path"].startswith(STORAGE):
+        return False
+    kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
+    return kind != "application/json" and not (empty and not kind)

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .clock import Clock
-from .store import Store
+from .store import DOOMED, Store
 
 ID = "durations"
 
 SECONDS = {
+    "accept": 0.05,
     "queue": 0.1,
     "import": 0.2,
     "release": 0.3,
@@ -25,9 +26,13 @@ SECONDS = {
     "new": 0.2,
     "deploy": 0.4,
     "evaluate": 0.3,
+    "optimize": 0.2,
     "stop": 0.2,
 }
 """How long each stage takes, in seconds; the platform needs minutes, and so does the sandbox when told to."""
+
+FAILS_AS = {"Serving": "Failed", "Ready": "Fail", "Done": "Failed", "succeeded": "failed", 2: 3}
+"""What the last state of a plan becomes when it is doomed."""
 
 Plan = list[list[Any]]
 
@@ -59,11 +64,14 @@ class Lifecycle:
         self._store.update(ID, seconds=self._changed)
         return self.seconds
 
-    def plan(self, *stages: tuple[Any, str], then: Any) -> Plan:
+    def plan(self, *stages: tuple[Any, str], then: Any, failed: Any = None) -> Plan:
         """Return a plan: each state for as long as its stage takes, and then the last state.
 
-        `plan(("New", "new"), ("Deploying", "deploy"), then="Serving")`
+        `plan(("New", "new"), ("Deploying", "deploy"), then="Serving")`; while a call suffers the fault `fail`
+        the last state is `failed`, by default what `FAILS_AS` says.
         """
+        if DOOMED.get():
+            then = FAILS_AS.get(then, then) if failed is None else failed
         moment, made = self._clock.now(), []
         for state, stage in stages:
             moment += self.seconds[stage]

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,12 +25,13 @@ MARK = {"x-qfnb-sandbox": "1"}
 
 @dataclass(frozen=True)
 class Call:
-    """One request that passed authentication."""
+    """One request that passed authentication; `app` is the application that it says it is from."""
 
     world: World
     endpoint: Endpoint[Any, Any]
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    app: str = ""
     id: str = field(default_factory=lambda: random_id("as-", 10))
 
 
@@ -66,10 +67,16 @@ def received(call: Call, content: bytes) -> Record:
     if call.endpoint.method == "GET":
         return record_of(call, dict(call.query))
     try:
-        value = json.loads(content or b"{}")
+        value = json.loads(content or b"{}", parse_constant=_no_number)
+        if b"\\u" in content:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except (ValueError, RecursionError):
         raise refuse_call(call, "Invalid JSON", word="malformed_json", code=336002) from None
     return record_of(call, value)
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
 
 
 def record_of(call: Call, value: Any) -> Record:
@@ -124,7 +131,10 @@ def refuse_call(call: Call, message: str, *, code: int | None = None, **details:
     """Return a refusal of this call for a wrong argument."""
     if code is None:
         code = 500001 if call.endpoint.plane == "console" else 336003
-    return refuse(call.endpoint.plane, code, message, shape=call.endpoint.shape, **details)
+    refusal = refuse(call.endpoint.plane, code, message, shape=call.endpoint.shape, **details)
+    if call.endpoint.path.startswith("/wenxinworkshop/prompt/"):
+        refusal.body["message"] = {"global": message}
+    return refusal
 
 
 def envelope(endpoint: Endpoint[Any, Any], result: Any) -> Any:

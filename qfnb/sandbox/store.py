@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import secrets
+import shutil
 import sqlite3
 import string
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 2
+SCHEMA = 3
 _TABLES = """
 create table if not exists document(
     number integer primary key autoincrement,
@@ -26,12 +30,38 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 Document = dict[str, Any]
 
+DOOMED: ContextVar[bool] = ContextVar("doomed", default=False)
+"""Whether what is created now is to fail: set while a call suffers the fault `fail`."""
+
+DATABASE, FILES = "state.db", "files"
+MOST_NUMBER = 2**63 - 1
+LONGEST_NUMBER = 20
+
 log = logging.getLogger("qfnb.sandbox")
 
 
 def random_id(prefix: str, length: int = 12) -> str:
     """Return an id in the platform's style: a prefix and lower-case letters and digits."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def make_private(folder: Path) -> None:
+    """Take everybody else's rights to a folder and all that is in it."""
+    for path in (folder, *folder.rglob("*")):
+        wanted = 0o700 if path.is_dir() else 0o600
+        with contextlib.suppress(OSError):  # it went away meanwhile, or is not ours
+            if path.stat().st_mode & 0o777 != wanted:
+                path.chmod(wanted)
+
+
+def fail_if_doomed(document: Document) -> None:
+    """Return when work on a document may begin.
+
+    Raises:
+        RuntimeError: it was created by a call that suffered the fault `fail`.
+    """
+    if document.get("doomed"):
+        raise RuntimeError("a fault that was asked for")
 
 
 class Store:
@@ -44,15 +74,44 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock = folder, threading.Lock()
         self.now: Callable[[], float] = time.time
-        self._database = _open(folder / "state.db")
+        self._closed = False
+        self._database = _open(folder / DATABASE)
+        make_private(folder)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; nothing is written any more."""
         with self._lock:
+            self._closed = True
             self._database.close()
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy everything as it is at this moment into an empty folder; a file is linked where that works.
+
+        Files are never changed, only put in the place of others, so that a link keeps what it was made of.
+        """
+        files = folder / FILES
+        with self._lock:
+            target = sqlite3.connect(folder / DATABASE)
+            self._database.backup(target)
+            target.close()
+            files.mkdir(mode=0o700)
+            for path in (self._folder / FILES).rglob("*"):
+                if path.is_file():
+                    _link(path, files / path.relative_to(self._folder / FILES))
+
+    @staticmethod
+    def exchange(folder: Path, copy: Path) -> None:
+        """Put a copy in the place of a closed store."""
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / FILES, ignore_errors=True)
+        for name in (FILES, DATABASE):
+            (copy / name).replace(folder / name)
+        shutil.rmtree(copy)
 
     def add(self, kind: str, id_: str, **body: Any) -> Document:
         """Add a document and return it with its id and number."""
+        body |= {"doomed": True} if DOOMED.get() else {}
         stored = json.dumps(body | {"created": self.now()}, ensure_ascii=False)
         with self._lock:
             cursor = self._database.execute(
@@ -60,11 +119,22 @@ class Store:
             )
         return {**json.loads(stored), "id": id_, "number": cursor.lastrowid}
 
+    def keep(self, kind: str, row: Document) -> None:
+        """Add a document of another store, unless it is here already."""
+        body = {key: value for key, value in row.items() if key not in {"id", "number"}}
+        with self._lock:
+            self._database.execute(
+                "insert or ignore into document(kind, id, body) values (?, ?, ?)",
+                (kind, row["id"], json.dumps(body, ensure_ascii=False)),
+            )
+
     def get(self, kind: str, key: int | str) -> Document | None:
         """Return a document by its id or its number, None when there is none."""
-        column = "number" if isinstance(key, int) or str(key).isdigit() else "id"
-        rows = self._rows(f"select number, id, body from document where kind = ? and {column} = ?", kind, key)  # noqa: S608 - a constant
-        return next(rows, None)
+        column = "number" if isinstance(key, int) or str(key).isdecimal() else "id"
+        if column == "number" and (len(str(key)) > LONGEST_NUMBER or int(key) > MOST_NUMBER):
+            return None
+        query = f"select number, id, body from document where kind = ? and {column} = ?"  # noqa: S608 - a constant
+        return next(self._rows(query, kind, str(key)), None)
 
     def all(self, kind: str) -> list[Document]:
         """Return all documents of a kind, the oldest first."""
@@ -104,18 +174,25 @@ class Store:
 
     def write_file(self, name: str, content: bytes) -> None:
         """Keep a file under a name of its own making."""
-        path = self._folder / "files" / name
+        path = self._folder / FILES / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_suffix(path.suffix + ".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+        with self._lock:
+            assert not self._closed, "the store was closed"
+            temporary.replace(path)
 
     def read_file(self, name: str) -> bytes | None:
         """Return a kept file, None when there is none."""
         try:
-            return (self._folder / "files" / name).read_bytes()
+            return (self._folder / FILES / name).read_bytes()
         except FileNotFoundError:
             return None
+
+    def remove_file(self, name: str) -> None:
+        """Remove a kept file, if there is one."""
+        (self._folder / FILES / name).unlink(missing_ok=True)
 
     def _rows(self, query: str, *values: Any) -> Iterator[Document]:
         with self._lock:
@@ -142,6 +219,16 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)  # what SQLite puts beside it gets the same rights
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     database.execute("pragma journal_mode = wal")
+    database.execute("pragma synchronous = normal")  # a killed server loses nothing; a power cut may
     return database
+
+
+def _link(path: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        os.link(path, place)
+    except OSError:
+        shutil.copy2(path, place)

@@ -1,12 +1,11 @@
-"""What may go wrong on purpose, how fast may be asked, and who was asked how often: for tests and trials.
+"""How fast may be asked, and who was asked how often: for tests and trials.
 
-All of it is switched on by the control token only, and off when the server starts.
+It is switched on by the control token only, and off when the server starts.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -16,47 +15,6 @@ GENEROUS = 60_000
 """Requests per minute that the headers speak of when no limit is set."""
 
 MINUTE = 60.0
-
-
-@dataclass
-class Fault:
-    """Something that goes wrong on purpose; the first that matches a call strikes.
-
-    Attributes:
-        endpoint: the row it strikes, e.g. chat.v2.
-        fault: `status` (answer with `status`), `stall` (go silent), `cut` (end without the end mark),
-            `reset` (break the connection), `error` (an error in mid-stream), `slow` (wait first); a stream is
-            struck after `after` pieces.
-        chance: the share of calls that it strikes.
-        times: how often it still strikes, None for ever.
-        seconds: of `slow`.
-    """
-
-    endpoint: str
-    fault: str
-    after: int = 0
-    status: int = 503
-    retry_after: str = ""
-    chance: float = 1.0
-    times: int | None = 1
-    seconds: float = 0.0
-
-
-@dataclass
-class Trouble:
-    """The faults that are switched on."""
-
-    faults: list[Fault] = field(default_factory=list)
-    dice: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - not for secrets
-
-    def strike(self, endpoint: str) -> Fault | None:
-        """Return the fault that a call is to suffer, and count it."""
-        for fault in self.faults:
-            if fault.endpoint != endpoint or fault.times == 0 or self.dice.random() >= fault.chance:
-                continue
-            fault.times = None if fault.times is None else fault.times - 1
-            return fault
-        return None
 
 
 class Quota:

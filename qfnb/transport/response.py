@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import UnexpectedContent
+from .redact import redact
 
 R = TypeVar("R")
 _OWN = ("body", "code", "headers", "statistic")
@@ -74,4 +75,4 @@ class Response(Mapping[str, Any], Generic[R]):
         return len(self.body)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.body!r})"
+        return redact(f"{type(self).__name__}({self.body!r})")

@@ -45,7 +45,7 @@ until(lambda: Service.get(two["serviceId"])["result"]["serviceStatus"], "Done")
 print(ask(Service.get(two["serviceId"])["result"]["uri"], "1"))
 
 now = datetime.utcnow()
-counted = V2.service_metric(now - timedelta(hours=1), now + timedelta(hours=1), service_id=[one["serviceId"]])["result"]
+counted = V2.service_metric(now - timedelta(hours=1), now + timedelta(days=1), service_id=[one["serviceId"]])["result"]
 print(counted["serviceList"][0]["appList"][0]["metric"]["callTotal"])
 listed = V2.service_list(max_keys=100, name="by the", run_status=["Serving"])["result"]["serviceList"]
 print([row["serviceId"] for row in listed] == [one["serviceId"]])
@@ -64,7 +64,7 @@ service = Model(set_id={set_id!r}, id={version_id!r}).deploy(DeployConfig(servic
 print(service.exec({{"messages": [{{"role": "user", "content": "几点开门"}}]}})["result"])
 from datetime import datetime, timedelta
 now = datetime.utcnow()
-print(service.metrics(now - timedelta(hours=1), now + timedelta(hours=1))["appList"][0]["metric"]["succeedCallTotal"])
+print(service.metrics(now - timedelta(hours=1), now + timedelta(days=1))["appList"][0]["metric"]["succeedCallTotal"])
 """
 
 PROMPTS = """

@@ -61,7 +61,7 @@ def test_what_is_late_is_in_the_error_file(world):
 def test_an_own_version_is_asked_without_a_service(world):
     model = train([("首都？", "北京")], hyperparameters=Hyperparameters(epochs=5), remember_all=True)
     world.store.write_file("task-x.npz", model.save())
-    world.store.add("version", "amv-x", task="task-x")
+    world.store.add("version", "amv-x", task="task-x", plan=[["Ready", None]])
     queued(world, 1, model="amv-x", replaced=True)
     row = results(world, ended(world)["output_file_id"])[0]
     assert row["response"]["body"]["choices"][0]["message"]["content"] == "北京"

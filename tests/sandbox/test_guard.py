@@ -14,6 +14,7 @@ from support.offline import CHAT, connected, error, line, uploaded
 from qfnb.sandbox import guard
 
 PIECE = bytes(1 << 20)
+JSON = {"content-type": "application/json"}
 TOO_LONG = [PIECE] * 65
 """Without a length, because httpx is given an iterator of it."""
 
@@ -64,7 +65,7 @@ def guarded(path, pieces):
 
 
 def test_a_body_without_a_length_is_measured_as_it_comes(http):
-    answer = http.post(CHAT, content=iter(TOO_LONG))
+    answer = http.post(CHAT, content=iter(TOO_LONG), headers=JSON)
     assert (answer.status_code, answer.json()["error"]) == (413, "a body may have 64 MiB at most")
     assert (answer.headers["connection"], answer.headers["x-qfnb-sandbox"]) == ("close", "1")
     assert http.post(CHAT, json=line(1)["body"]).status_code == 200
@@ -72,7 +73,7 @@ def test_a_body_without_a_length_is_measured_as_it_comes(http):
 
 def test_a_body_without_a_length_that_is_short_is_read(http):
     content = iter([b'{"model": "ernie-lite-8k", "messages": [{"role"', b': "user", "content": "x"}]}'])
-    assert http.post(CHAT, content=content).json()["object"] == "chat.completion"
+    assert http.post(CHAT, content=content, headers=JSON).json()["object"] == "chat.completion"
 
 
 @pytest.mark.parametrize(("path", "most"), [(CHAT, guard.MAX_BODY), ("/v2/files", guard.MAX_FORM)])
@@ -108,7 +109,7 @@ def test_a_strangers_file_is_refused_for_its_key(http):
     ("method", "path", "headers", "status"),
     [
         ("POST", CHAT, {"host": "evil.example"}, 403),
-        ("POST", "/v2/unknown", {}, 404),
+        ("POST", "/v2/unknown", JSON, 404),
         ("PUT", "/bos/sandbox/x", {}, 403),
         ("POST", "/v2/files", {"content-type": "application/json"}, 400),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def world_of(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
+    while not server.started:
+        time.sleep(0.002)
     now = config.get_config()
     now.base_url = now.console_api_base_url = now.iam_base_url = url
     now.api_key = key

@@ -1,0 +1,160 @@
+"""The sandbox's own description, and what it answers to everything that the description allows and forbids."""
+
+import json
+import os
+import re
+import time
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from support.lives import STEPS, Life
+from support.worlds import world_of
+
+from qfnb.sandbox import app, openapi  # noqa: F401 - loads every row of the endpoint table
+from qfnb.wire import signature
+from qfnb.wire.base import ENDPOINTS
+
+FULL = bool(os.environ.get("QFNB_FULL"))
+EXAMPLES = 100 if FULL else 4
+MODES = {"allowed": schemathesis.GenerationMode.POSITIVE, "forbidden": schemathesis.GenerationMode.NEGATIVE}
+
+bounded = settings(
+    max_examples=EXAMPLES,
+    derandomize=not FULL,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A sandbox in which something of each kind exists."""
+    with world_of(tmp_path_factory.mktemp("world"), time.monotonic) as made:
+        life = Life(made.address)
+        for step in STEPS:
+            step(life)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def http(world):
+    with httpx.Client(base_url=world.address.url, trust_env=False, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def described():
+    return json.loads(json.dumps(openapi.document("http://127.0.0.1:1")))
+
+
+@pytest.fixture(scope="module")
+def operations(world):
+    schema = schemathesis.openapi.from_dict(openapi.document(world.address.url))
+    found = (row.ok() for row in schema.get_all_operations())
+    return {operation.definition.raw["operationId"]: operation for operation in found}
+
+
+def sent(world, http, endpoint, case):
+    """Return the answer to a generated request, which is given the credentials of its plane."""
+    made = case.as_transport_kwargs(base_url=world.address.url)
+    kept = {name: made[name] for name in ("method", "url", "params", "json") if name in made}
+    if isinstance(made.get("data"), bytes):
+        kept["content"] = made["data"]
+    if endpoint.method == "POST":
+        kept["headers"] = {"content-type": "application/json"}
+    if files := made.get("files"):
+        kept |= {"files": [(field, sendable(value)) for field, value in files], "headers": {}}
+    request = http.build_request(**kept)
+    path, query = request.url.raw_path.split(b"?")[0].decode(), request.url.params.multi_items()
+    if endpoint.plane == "v2":
+        request.headers["authorization"] = f"Bearer {world.address.api_key}"
+    else:
+        request.headers.update(signature_of(world.address, endpoint.method, path, query))
+    return http.send(request)
+
+
+def sendable(value):
+    """Return a part of a form as httpx takes it."""
+    content = value[1] if isinstance(value, tuple) else value
+    return content if isinstance(content, bytes) else str(content)
+
+
+def signature_of(address, method, path, query):
+    headers = {"host": address.url.removeprefix("http://"), "x-bce-date": signature.timestamp(time.time())}
+    parts = {
+        "method": method,
+        "path": path,
+        "query": query,
+        "headers": headers,
+        "date": headers["x-bce-date"],
+    }
+    return headers | {
+        "authorization": signature.authorization(address.access_key, address.secret_key, **parts)
+    }
+
+
+def rows_of(world):
+    """Return the newest objects of each kind."""
+    kinds = {kind for (kind,) in world.store._database.execute("select distinct kind from document")}
+    return {kind: world.store.all(kind)[-5:] for kind in sorted(kinds)}
+
+
+def known(world, value, number, field=""):
+    """Put the ids of objects that exist in the place of most generated ids."""
+    if isinstance(value, dict):
+        return {key: known(world, item, number, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [known(world, item, number, field) for item in value]
+    if not re.search(r"(id|ids|idstr|pk)$", field, re.IGNORECASE) or number % 4 == 0:
+        return value
+    rows = rows_of(world)
+    named = [kind for kind in rows if kind in field.lower()] or list(rows)
+    kind = named[number % len(named)]
+    row = rows[kind][number % len(rows[kind])]
+    return row["number"] if number % 2 else row["id"]
+
+
+def test_every_operation_is_described_once(described):
+    found = [row["operationId"] for path in described["paths"].values() for row in path.values()]
+    assert sorted(found) == sorted(ENDPOINTS)
+
+
+def test_every_schema_is_a_schema(described):
+    for schema in described["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_an_action_is_a_path_of_its_own_with_a_query_of_one_value(described):
+    (post,) = described["paths"]["/v2/service#CreateService"].values()
+    action = next(row for row in post["parameters"] if row["name"] == "Action")
+    assert (action["in"], action["required"], action["schema"]) == ("query", True, {"const": "CreateService"})
+
+
+def test_the_description_is_served(control, described):
+    served = control.get("/_sandbox/openapi.json").json()
+    assert served["paths"] == described["paths"]
+
+
+@pytest.mark.parametrize("name", sorted(ENDPOINTS))
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_that_can_be_sent_is_the_sandboxs_own_failure(world, http, operations, name, mode):
+    operation, endpoint, failures = operations[name], ENDPOINTS[name], []
+    if mode == "forbidden" and not (operation.definition.raw["parameters"] or operation.body):
+        pytest.skip("nothing can be sent wrongly")
+
+    @bounded
+    @given(case=operation.as_strategy(generation_mode=MODES[mode]), number=st.integers(0, 1000))
+    def ask(case, number):
+        case.body = known(world, case.body, number)
+        answer = sent(world, http, endpoint, case)
+        if answer.status_code >= 500:
+            failures.append((case.query, case.body, answer.text[:200]))
+
+    ask()
+    assert not failures, failures[0]

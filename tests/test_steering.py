@@ -1,0 +1,91 @@
+"""The commands that steer a running sandbox."""
+
+import json
+
+import pytest
+
+from qfnb import cli
+from qfnb.sandbox import ensure, stop
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A state folder whose sandbox nobody else uses: its clock is moved."""
+    folder = tmp_path_factory.mktemp("steered")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QFNB_STATE_DIR", str(folder))
+        ensure()
+        yield folder
+        stop()
+
+
+@pytest.fixture
+def run(home, capsys):
+    """Run a command; return its exit code, what it printed and what it complained of."""
+
+    def command(*words):
+        code = cli.main(["sandbox", *words])
+        said = capsys.readouterr()
+        return code, said.out.splitlines(), said.err
+
+    yield command
+    cli.main(["sandbox", "faults", "clear"])
+
+
+def test_a_fault_is_added_listed_and_cleared(run):
+    code, (id_,), _ = run("faults", "add", "finetune.*", "slow", "--seconds", "0.1-0.2", "--chance", "0.5")
+    (rule,) = map(json.loads, run("faults")[1])
+    assert (code, rule["id"], rule["endpoint"], rule["seconds"]) == (0, id_, "finetune.*", [0.1, 0.2])
+    assert run("faults", "clear", id_)[0] == 0
+    assert run("faults", "list")[1] == []
+
+
+def test_a_code_of_the_platform_is_given_as_it_is_written(run):
+    run("faults", "add", "*", "--code", "336100")
+    run("faults", "add", "*", "--code", "InappropriateJSON")
+    assert [json.loads(row)["code"] for row in run("faults")[1]] == [336100, "InappropriateJSON"]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("faults", "add", "chat.v9"), "matches no operation"),
+        (("faults", "clear", "fault-none"), "fault-none"),
+        (("durations", "deploy"), "STAGE=SECONDS"),
+        (("durations", "sleep=3"), "sleep"),
+        (("clock", "--speed", "-1"), "speed"),
+        (("restore", "../x"), "snapshot"),
+        (("restore", "none"), "none"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(run, words, named):
+    code, _, complaint = run(*words)
+    assert (code, named in complaint, complaint.count("\n")) == (1, True, 1)
+
+
+def test_the_clock_is_shown_and_moved(run):
+    first, second = run("clock")[1][0], run("clock", "--advance", "60")[1][0]
+    assert first.endswith("UTC, speed 1")
+    assert second > first
+
+
+def test_durations_are_shown_and_changed(run):
+    before = dict(row.split("=") for row in run("durations")[1])
+    changed = dict(row.split("=") for row in run("durations", "deploy=60")[1])
+    assert changed == before | {"deploy": "60"}
+
+
+def test_a_snapshot_is_made_listed_and_put_back(run):
+    assert run("snapshot", "before")[0] == 0
+    assert run("snapshots")[1][0].startswith("before  ")
+    assert run("restore", "before")[1] == ["restored"]
+
+
+def test_the_description_is_printed(run):
+    assert json.loads("\n".join(run("openapi")[1]))["openapi"] == "3.1.0"
+
+
+def test_nothing_is_steered_when_none_runs(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    code, _, complaint = run("clock")
+    assert (code, "qfnb sandbox start" in complaint) == (1, True)
