@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .model import DeployConfig as DeployConfig
     from .model import Model as Model
     from .model import Service as Service
+    from .notebook.launch import launcher as launcher
     from .resources.chat import ChatCompletion as ChatCompletion
     from .resources.completion import Completion as Completion
     from .resources.embedding import Embedding as Embedding
@@ -77,6 +78,7 @@ _HOMES = {
     "estimate": "batching.starting",
     "get_config": "config",
     "jobs": "resources.overview",
+    "launcher": "notebook.launch",
     "models": "resources.models",
     "resume": "batching.starting",
     "services": "resources.overview",

@@ -1,4 +1,4 @@
-"""`%qftrain`: start a fine-tuning, watch it, find it again, stop it."""
+"""`%qftrain`: start a fine-tuning, watch it, find it again, stop it, and use what came out of it."""
 
 from __future__ import annotations
 
@@ -12,33 +12,62 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import awaiting
+from . import awaiting, trainers
 from .arguments import TargetParser, document, keep, name, variables
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
-    from ..views.training import TrainingPanel
 
-VERBS = ("start", "show", "attach", "wait", "stop", "list")
+VERBS = (
+    "new", "start", "list", "status", "attach", "show", "wait", "stop", "resume", "publish", "deploy", "chat",
+    "evaluate", "compare", "alert",
+)  # fmt: skip
 
 PARSER = TargetParser(
     "%qftrain",
-    "Fine-tune without blocking the notebook. Verbs: start, show, attach, wait, stop, list.",
+    "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
+    "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
+    f"Verbs: {', '.join(VERBS)}.",
+    "  %qftrain                 (a form: choose, check, launch)\n"
+    "  %qftrain new pairs.jsonl -o trainer\n"
     "  %qftrain start trainer\n"
     "  %qftrain start -d pairs.jsonl -m ERNIE-Speed-8K --epoch 3 --deploy demo -o trainer\n"
     "  %qftrain wait            (wait for the newest, show its end)\n"
-    "  %qftrain attach task-ab12cd34ef56 -o trainer\n"
-    "  %qftrain stop trainer",
+    "  %qftrain list\n"
+    "  %qftrain attach task-ab12cd34ef56 -o trainer        (after a kernel restart)\n"
+    "  %qftrain show|status|stop|resume [TRAINING]\n"
+    "  %qftrain publish [TRAINING] --name teahouse\n"
+    "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"
+    "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
+    "  %qftrain compare TRAINING TRAINING ...\n"
+    "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30",
 )
 PARSER.add_argument("-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...")
-PARSER.add_argument("-m", "--model", metavar="NAME", default="ERNIE-Speed-8K", help="the model to tune")
+PARSER.add_argument("-m", "--model", metavar="NAME", help="the model to tune; default ERNIE-Speed-8K")
 PARSER.add_argument("--epoch", type=int, metavar="N")
 PARSER.add_argument("--learning-rate", type=float, metavar="X")
 PARSER.add_argument("--batch-size", type=int, metavar="N")
 PARSER.add_argument("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
 PARSER.add_argument("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
+PARSER.add_argument("--name", metavar="NAME", help="of the job, the published model, or the service")
+PARSER.add_argument("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in")
+PARSER.add_argument("--replicas", type=int, metavar="N", help="deploy: default 1")
+PARSER.add_argument("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1")
+PARSER.add_argument("--to", metavar="WHOM", help="alert: a function's variable, or an https address")
+PARSER.add_argument("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30")
 PARSER.add_argument("-o", "--out", type=name, metavar="VAR", help="keep the trainer in a variable")
 PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+
+TAKEN = {
+    "new": {"dataset", "out"},
+    "start": {"dataset", "model", "epoch", "learning_rate", "batch_size", "peft", "deploy", "name", "out"},
+    "attach": {"out"},
+    "resume": {"out"},
+    "publish": {"name"},
+    "deploy": {"name", "suffix", "replicas", "hours"},
+    "alert": {"to", "stalled_after"},
+}
+"""The options that a verb knows; the others know none."""
 
 GOES_ON = "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
 
@@ -47,73 +76,161 @@ GOES_ON = "训练继续在后台进行 / the training goes on; `%qftrain stop` e
 class TrainMagics(Magics):
     """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest."""
 
-    def __init__(self, shell: Any) -> None:
-        super().__init__(shell)
-        self._panels: list[TrainingPanel] = []
-
     @no_var_expand
     @line_magic
     def qftrain(self, line: str) -> Any:
-        verb, _, rest = line.strip().partition(" ")
+        verb, rest = (*line.split(maxsplit=1), "", "")[:2]
         if verb in {"-h", "--help"}:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
+        verb = verb or "new"
         if verb not in VERBS:
             PARSER.error(f"{verb!r} is not a verb of %qftrain: use {', '.join(VERBS)}")
+        if verb == "compare":
+            return self._compare(rest.split())
         options, target = PARSER.parts(rest)
+        given = {key for key, value in vars(options).items() if value not in {None, False}} - {"awaited"}
+        if unknown := given - TAKEN.get(verb, set()):
+            PARSER.error(f"%qftrain {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
         return getattr(self, f"_{verb}")(options, target)
 
+    def _new(self, options: Namespace, target: str) -> None:
+        from .launch import launcher  # noqa: PLC0415 - %load_ext stays fast
+
+        def launched(trainer: LLMFinetune) -> None:
+            self._open(options, trainer)
+
+        launcher(target or options.dataset, launched=launched).show()
+
     def _start(self, options: Namespace, target: str) -> None:
-        trainer = self._trainer(target) if target else self._made(options)
+        trainer = trainers.find(self.shell, target) if target else self._made(options)
         trainer.start()
-        self._keep(options, trainer)
-        self._open(trainer)
+        self._open(options, trainer)
 
     def _show(self, options: Namespace, target: str) -> None:
-        self._open(self._trainer(target))
+        self._open(options, trainers.find(self.shell, target))
 
     def _attach(self, options: Namespace, target: str) -> None:
-        from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
-
         if not target:
             PARSER.error("attach needs a run's id; `%qftrain list` shows them")
-        trainer = LLMFinetune.attach(target).start()
-        self._keep(options, trainer)
-        self._open(trainer)
+        trainer = trainers.find(self.shell, target, of_record=True)
+        if not trainer.running and not trainer.progress.finished:
+            trainer.start()
+        self._open(options, trainer)
 
     def _wait(self, options: Namespace, target: str) -> Any:
-        trainer = self._trainer(target)
-        panels = [panel for panel in self._panels if panel.trainer is trainer]
+        from ..views import display  # noqa: PLC0415 - %load_ext stays fast
+        from ..views.training import PANELS, TrainingPanel  # noqa: PLC0415
+
+        trainer = trainers.find(self.shell, target)
+        panel = next((panel for panel in reversed(PANELS) if panel.trainer is trainer), None)
+        if panel is None:
+            panel = TrainingPanel(trainer)
+            if display.mode() == "live":
+                panel.show()
 
         def end(interrupted: bool) -> None:
             if not interrupted and not trainer.running:
-                for panel in panels:
-                    panel.settle()
+                panel.settle()
                 trainer.wait()  # raises what ended it badly
 
         job: awaiting.Job[None] = awaiting.Job()
         return awaiting.finish(_over(trainer), job, end, GOES_ON, awaited=options.awaited)
 
+    def _status(self, options: Namespace, target: str) -> None:
+        from ..views.training import text  # noqa: PLC0415
+
+        print(text(trainers.find(self.shell, target).progress))  # noqa: T201 - it was asked for
+
     def _stop(self, options: Namespace, target: str) -> None:
-        self._trainer(target).stop()
+        from ..trainer import TrainAction  # noqa: PLC0415
+
+        trainer = trainers.find(self.shell, target, of_record=True)
+        if not trainer.running:
+            action = trainer.ppls[0].current
+            if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
+                raise InvalidArgumentError(f"nothing of {trainer.id} is at work (没有在运行的步骤)")
+            trainer.start()  # so that its end is seen and written down
+        trainer.stop()
+
+    def _resume(self, options: Namespace, target: str) -> None:
+        trainer = trainers.find(self.shell, target, of_record=True)
+        if trainer.ppls[0].current is None:
+            raise InvalidArgumentError(f"all steps of {trainer.id} are done (所有步骤均已完成)")
+        trainer.start(again=True)
+        self._open(options, trainer)
+
+    def _publish(self, options: Namespace, target: str) -> None:
+        trainer = trainers.find(self.shell, target, of_record=True)
+        seen = trainer.running
+        trainer.publish(options.name or "")
+        if not seen:
+            self._open(options, trainer)
+
+    def _deploy(self, options: Namespace, target: str) -> None:
+        from ..model import DeployConfig  # noqa: PLC0415
+
+        named = {"name": options.name, "endpoint_suffix": options.suffix}
+        given = {**named, "replicas": options.replicas, "hours": options.hours}
+        config = DeployConfig(**{key: value for key, value in given.items() if value is not None})
+        trainer = trainers.find(self.shell, target, of_record=True)
+        seen = trainer.running
+        trainer.deploy(config)
+        if not seen:
+            self._open(options, trainer)
+
+    def _chat(self, options: Namespace, target: str) -> None:
+        from ..views.training_orders import chat_cell  # noqa: PLC0415
+
+        self._below(chat_cell(trainers.find(self.shell, target).progress))
+
+    def _evaluate(self, options: Namespace, target: str) -> None:
+        from ..views.training_orders import evaluation_cell  # noqa: PLC0415
+
+        self._below(evaluation_cell(trainers.find(self.shell, target).progress))
+
+    def _compare(self, targets: list[str]) -> None:
+        from ..views import training_comparison  # noqa: PLC0415
+        from ..views.display import publish  # noqa: PLC0415
+
+        if len(targets) < 2:
+            PARSER.error("compare needs two trainings or more: variables, run-... or task-... (至少两个训练)")
+        found = {target: trainers.find(self.shell, target).progress for target in targets}
+        publish(training_comparison.bundle(found))
+
+    def _alert(self, options: Namespace, target: str) -> None:
+        from ..trainer.alerts import STALLED, alert  # noqa: PLC0415
+
+        if not options.to:
+            PARSER.error("alert needs --to: a function's variable, or an https address (请给出接收者)")
+        minutes = options.stalled_after
+        alert(
+            trainers.find(self.shell, target),
+            variables(self.shell).get(options.to, options.to),
+            stalled_after=STALLED if minutes is None else 60 * minutes,
+        )
 
     def _list(self, options: Namespace, target: str) -> Any:
         import pandas as pd  # noqa: PLC0415
 
-        from ..trainer import LLMFinetune  # noqa: PLC0415
+        from ..trainer import runs  # noqa: PLC0415
 
-        columns = ("task_id", "status", "train_type", "name", "platform", "created")
-        rows = [{name: run.get(name, "") for name in columns} for run in LLMFinetune.known()]
-        for row in rows:
-            row["created"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created"] or 0))
+        columns = ("id", "task_id", "status", "percent", "model", "name", "platform", "created")
+        rows = [_row(run.facts) for run in runs.known()]
         return pd.DataFrame(rows, columns=list(columns))
 
-    def _open(self, trainer: LLMFinetune) -> None:
+    def _open(self, options: Namespace, trainer: LLMFinetune) -> None:
         from ..views.training import TrainingPanel  # noqa: PLC0415
 
-        panel = TrainingPanel(trainer)
-        self._panels = [*self._panels, panel]
-        panel.show()
+        if options.out:
+            keep(self.shell, options.out, trainer)
+        TrainingPanel(trainer).show()
+
+    def _below(self, cell: str) -> None:
+        """Put a cell below this one."""
+        if not cell:
+            raise InvalidArgumentError("there is no service yet (尚未部署): `%qftrain deploy` makes one")
+        self.shell.set_next_input(cell, replace=False)  # type: ignore[union-attr]
 
     def _made(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
@@ -131,24 +248,15 @@ class TrainMagics(Magics):
             peft_type=options.peft,
         )
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
-        return LLMFinetune(options.model, data, config, deploy)
+        return LLMFinetune(options.model or "ERNIE-Speed-8K", data, config, deploy, name=options.name)
 
-    def _trainer(self, target: str) -> LLMFinetune:
-        from ..trainer import LLMFinetune  # noqa: PLC0415
 
-        if not target:
-            if not self._panels:
-                raise InvalidArgumentError("no training was started here: %qftrain list shows known runs")
-            return self._panels[-1].trainer
-        known = [panel.trainer for panel in self._panels if panel.trainer.progress.task_id == target]
-        value = known[-1] if known else variables(self.shell).get(target)
-        if not isinstance(value, LLMFinetune):
-            raise InvalidArgumentError(f"{target!r} is neither a trainer's variable nor a run watched here")
-        return value
-
-    def _keep(self, options: Namespace, trainer: LLMFinetune) -> None:
-        if options.out:
-            keep(self.shell, options.out, trainer)
+def _row(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what the list says about a training."""
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts.get("created") or 0))
+    known = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
+    percent = (facts.get("progress") or {}).get("percent")
+    return {**known, "percent": percent, "model": facts.get("train_type") or "", "created": created}
 
 
 async def _over(trainer: LLMFinetune) -> None:

@@ -200,6 +200,12 @@ class Pipeline(BaseAction):
         for action in (self, *self.actions):
             action.event_handler = handler
 
+    def append(self, actions: Sequence[BaseAction]) -> None:
+        """Put more actions behind the last one, which may be at work."""
+        for action in actions:
+            action.owner, action.event_handler = self, self.event_handler
+        self.actions.extend(actions)
+
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Run all actions from the start."""
         self.facts, self.position = {**(input or {}), **kwargs}, 0

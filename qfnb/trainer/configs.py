@@ -73,10 +73,10 @@ class TrainConfig(Checked):
     def hyper_parameters(self) -> dict[str, Any]:
         """Return what is set, under the platform's names."""
         own = {name: getattr(self, name) for name in OWN if getattr(self, name) is not None}
-        return {_key(name): value for name, value in (own | (self.extras or {})).items()}
+        return {key_of(name): value for name, value in (own | (self.extras or {})).items()}
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """Return the platform's name of a hyper-parameter; one that is written like that already stays."""
     return to_camel(name) if name == name.lower() else name
 
@@ -95,21 +95,21 @@ def check(
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
     """
     model, rows = platform_name(train_type), list(supported)
-    listed = _listed(model, rows)
-    if listed is None:
+    found = listed(model, rows)
+    if found is None:
         known = ", ".join(row.model for row in rows)
         log.warning(
             "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, known
         )
         return
-    scales = _scales(listed, mode)
-    scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
+    offers = scales(found, mode)
+    scale = next((row for row in offers if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
-        offered = ", ".join(row.parameter_scale for row in scales)
-        modes = ", ".join(row.train_mode for row in listed.support_train_mode)
+        offered = ", ".join(row.parameter_scale for row in offers)
+        modes = ", ".join(row.train_mode for row in found.support_train_mode)
         raise InvalidArgumentError(
             f"{model} cannot be tuned with {config.parameter_scale}: {mode} offers {offered}"
-            if scales
+            if offers
             else f"{model} has no train mode {mode}: it has {modes} (该模型不支持此训练方式)"
         )
     allowed = {row.key: row for row in scale.support_hyper_parameter_config}
@@ -124,22 +124,24 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
         InvalidArgumentError: the platform does not list the model, or not with this mode.
     """
     model, rows = platform_name(train_type), list(supported)
-    listed = _listed(model, rows)
-    scales = _scales(listed, mode) if listed else []
-    if not scales:
+    found = listed(model, rows)
+    offers = scales(found, mode) if found else []
+    if not offers:
         known = ", ".join(row.model for row in rows)
         raise InvalidArgumentError(f"{train_type!r} has no defaults for {mode}: the platform lists {known}")
-    scale = next((row for row in scales if row.parameter_scale == "LoRA"), scales[0])
+    scale = next((row for row in offers if row.parameter_scale == "LoRA"), offers[0])
     values = {row.key: row.default for row in scale.support_hyper_parameter_config if row.default is not None}
     own = {name: values.pop(to_camel(name)) for name in OWN if to_camel(name) in values}
     return TrainConfig(**own, peft_type=scale.parameter_scale, extras=values or None)
 
 
-def _listed(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
+def listed(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
+    """Return what the platform says of a model, by its present name; None when it is not listed."""
     return next((row for row in supported if row.model.lower() == model.lower()), None)
 
 
-def _scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
+def scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
+    """Return the ways of tuning that a model has in a train mode."""
     modes = (row for row in model.support_train_mode if row.train_mode == mode)
     return [scale for row in modes for scale in row.support_parameter_scale]
 
@@ -156,6 +158,12 @@ def _check_value(where: str, key: str, value: Any, allowed: dict[str, wire.Suppo
             raise InvalidArgumentError(
                 f"{name}={value!r} is out of range for {where}: it is {low} to {high} (超出该模型的取值范围)"
             )
-    elif row.check_value and value not in row.check_value:
+    elif row.check_value and not _chosen(row, value):
         choices = ", ".join(map(str, row.check_value))
         raise InvalidArgumentError(f"{name}={value!r} is not offered by {where}: choose {choices}")
+
+
+def _chosen(row: wire.SupportedParameter, value: Any) -> bool:
+    if row.check_type != "mult_choice":
+        return value in row.check_value
+    return isinstance(value, list) and bool(value) and all(item in row.check_value for item in value)

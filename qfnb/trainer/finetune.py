@@ -43,6 +43,7 @@ class LLMFinetune(Followed):
         previous_trainer: the trainer of one, or
         previous_model: the model that one was published as.
         model_not_publish: stop after the training.
+        model_name: what it is published as; default m_<task_id>.
 
     Raises:
         InvalidArgumentError: the dataset or a hyper-parameter is wrong; nothing was started.
@@ -69,6 +70,7 @@ class LLMFinetune(Followed):
         previous_trainer: LLMFinetune | None = None,
         previous_model: Model | None = None,
         model_not_publish: bool = False,
+        model_name: str = "",
     ) -> None:
         config = train_config or TrainConfig()
         with contextlib.suppress(RequestError):  # out of reach now: the platform checks again at the start
@@ -88,7 +90,7 @@ class LLMFinetune(Followed):
             raise InvalidArgumentError(
                 "model_not_publish=True: what is not published is neither deployed nor scored"
             )
-        actions += [] if model_not_publish else [ModelPublishAction()]
+        actions += [] if model_not_publish else [ModelPublishAction(model_name=model_name)]
         actions += [DeployAction(deploy_config)] if deploy_config else []
         actions += [EvaluateAction(eval_dataset, evaluators)] if evaluators else []
         super().__init__(Run.begin(), actions, event_handler)
@@ -122,6 +124,27 @@ class LLMFinetune(Followed):
         return self
 
     load = attach
+
+    def publish(self, model_name: str = "") -> Self:
+        """Publish the run as a model: now when it is over, after it while it trains.
+
+        Args:
+            model_name: default m_<task_id>.
+
+        Raises:
+            InvalidArgumentError: that is one of its steps already, or one before it has not ended well.
+        """
+        return self._then([ModelPublishAction(model_name=model_name)])
+
+    def deploy(self, deploy_config: DeployConfig | None = None) -> Self:
+        """Deploy the model, and publish it first when nobody has: now, or after the steps that are at work.
+
+        Raises:
+            InvalidArgumentError: that is one of its steps already, or one before it has not ended well.
+        """
+        published = any(isinstance(action, ModelPublishAction) for action in self.ppls[0].actions)
+        before: list[BaseAction] = [] if published else [ModelPublishAction()]
+        return self._then([*before, DeployAction(deploy_config or DeployConfig())])
 
     @staticmethod
     def known() -> list[dict[str, Any]]:

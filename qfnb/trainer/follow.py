@@ -9,11 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Self
 
 from .. import connect
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, TrainingError
 from .base import BaseAction, Pipeline, StoppedError, Trainer
 from .event import Event, EventHandler
 from .progress import STAGES, Stage, TrainingProgress
@@ -90,7 +91,7 @@ class Followed(Trainer):
         A stopped training raises nothing: look at `status`.
         """
         if self._over is None:
-            raise InvalidArgumentError("the training was not started: call start() or run()")
+            return self._ended_before()
         left = float("inf") if timeout is None else timeout
         while left > 0 and not self._over.wait(min(0.1, left)):  # slices let an interrupt through
             left -= 0.1
@@ -133,6 +134,26 @@ class Followed(Trainer):
                 self._listeners.remove(listener)
 
         return unfollow
+
+    def _then(self, more: Sequence[BaseAction]) -> Self:
+        """Add steps at the end; go on with them unless those before them are at work."""
+        pipeline = self.ppls[0]
+        for action in more:
+            if any(type(known) is type(action) for known in pipeline.actions):
+                raise InvalidArgumentError(
+                    f"{type(action).__name__} is a step of this training already (该步骤已存在)"
+                )
+        if not self.running and pipeline.current is not None and self.progress.finished:
+            raise InvalidArgumentError(
+                f"{self.id} has not ended well: resume it first (先继续该训练) `%qftrain resume {self.id}`"
+            )
+        for action in more:
+            action.record = self._run
+        with self._lock:
+            pipeline.append(more)
+            self._progress = replace(self._progress, stages=(*self._progress.stages, *_stages(more)))
+        self.save()
+        return self if self.running else self.start()
 
     def save(self, *, lasting: bool = True) -> None:
         """Write down where it is, so that another kernel can go on."""
@@ -179,6 +200,14 @@ class Followed(Trainer):
         percent = f", {now.percent}%" if now.percent is not None else ""
         return f"<{type(self).__name__} {self.train_type}: {now.status}{percent}>"
 
+    def _ended_before(self) -> Self:
+        """Return a training that came to its end in another kernel."""
+        if not self.progress.finished:
+            raise InvalidArgumentError("the training was not started: call start() or run()")
+        if self.progress.error:
+            raise TrainingError(self.progress.error)
+        return self
+
     def _shown_before(self) -> TrainingProgress | None:
         """Return the progress that was written down, when there is one and it can be read."""
         kept = self._run.facts.get("progress")
@@ -214,7 +243,10 @@ class Followed(Trainer):
 
     def _work(self, work: Callable[[], dict[str, Any]], over: threading.Event) -> None:
         try:
-            self.result = [work()]
+            facts = work()
+            while self.ppls[0].current is not None:  # a step was added while the last one ended
+                facts = self.ppls[0].proceed()
+            self.result = [facts]
         except StoppedError:
             self.result = [dict(self.output)]
         except Exception as error:  # noqa: BLE001 - raised again by wait(), in the user's thread

@@ -21,6 +21,8 @@ from .runs import Run
 PLATFORM, BOS = 1, 2
 """Where a training set is: a dataset on the platform, or objects in the user's own bucket."""
 
+UNSTOPPED = "could not be stopped"
+
 log = logging.getLogger("qfnb.trainer")
 
 
@@ -99,14 +101,16 @@ class TrainAction(BaseAction):
         return super().resume(facts, **kwargs)
 
     def stop(self) -> None:
-        """Stop watching, and stop the run on the platform."""
-        super().stop()
+        """Stop the run on the platform, and stop watching; a run that could not be stopped is told of."""
         if self.task_id and self.result is None:
             try:
                 FineTune.V2.stop_task(str(self.task_id))
                 self._ended = wire.STOPPED
             except (RequestError, APIError) as error:
-                log.warning("run %s could not be stopped: %s", self.task_id, error)
+                said = str(error).split("\n")[0]
+                self.action_event(ActionState.Stopped, f"run {self.task_id} {UNSTOPPED}: {said}")
+                log.warning("run %s %s: %s", self.task_id, UNSTOPPED, error)
+        super().stop()
 
     def kept(self) -> dict[str, Any]:
         """Return what `dumps` writes."""

@@ -13,7 +13,8 @@ from ..transport import portal
 from . import stopping
 from .chat import SANDBOX, money
 from .display import Bundle, Live, publish
-from .safety import escape, plain
+from .safety import escape
+from .wording import clipped, span
 
 STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` shows how it ends"
 CANCELLING = "正在取消 cancelling…"
@@ -53,11 +54,11 @@ def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
     head = f"{_title(progress)}: {_state(progress)}"
     failures = [
-        f"✘ row {f.number}: {f.error}: {_line(f.message, 160)} ← {_line(f.input, 40)}"
+        f"✘ row {f.number}: {f.error}: {clipped(f.message, 160)} ← {clipped(f.input, 40)}"
         for f in reversed(progress.latest)
     ]
     lines = [head, _done(progress), *facts(progress), *_notes(progress), *failures]
-    return "\n".join(_line(line, 300) for line in [*lines, *_how_to_go_on(progress)])
+    return "\n".join(clipped(line, 300) for line in [*lines, *_how_to_go_on(progress)])
 
 
 def html(progress: BatchProgress, *, now: float | None = None, moving: bool = False) -> str:
@@ -225,15 +226,15 @@ def _pace(progress: BatchProgress, now: float) -> list[str]:
     asked = progress.finished - progress.cached
     if progress.over:
         speed = [f"{asked / seconds:.1f} rows/s"] if asked > 0 and seconds > 0 else []
-        return [*speed, f"用时 elapsed {f'{seconds:.1f} s' if seconds < 10 else _span(seconds)}"]
+        return [*speed, f"用时 elapsed {f'{seconds:.1f} s' if seconds < 10 else span(seconds)}"]
     asking = progress.workers and (progress.in_flight or progress.mode != "offline")
     busy = [f"进行中 in flight {progress.in_flight} / {progress.workers} workers"] if asking else []
     if progress.state == "paused" or progress.started_at is None:
         return busy
     speed = [] if progress.rate is None else [f"{progress.rate:.1f} rows/s"]
     ending = progress.eta is None or progress.state != "running"
-    left = [] if ending else [f"剩余 left ≈ {_span(progress.eta or 0)}"]
-    return [*speed, f"用时 elapsed {_span(seconds)}", *left, *busy]
+    left = [] if ending else [f"剩余 left ≈ {span(progress.eta or 0)}"]
+    return [*speed, f"用时 elapsed {span(seconds)}", *left, *busy]
 
 
 def _notes(progress: BatchProgress) -> list[str]:
@@ -261,7 +262,7 @@ def _failures(progress: BatchProgress) -> str:
 
 
 def _failure(failure: Failure) -> str:
-    cells = (failure.number, _line(failure.input, 40), failure.error, _line(failure.message, 160))
+    cells = (failure.number, clipped(failure.input, 40), failure.error, clipped(failure.message, 160))
     return "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in cells)
 
 
@@ -275,18 +276,3 @@ def _how_to_go_on(progress: BatchProgress) -> list[str]:
         return []
     what = "重问失败的行 to ask failed rows again" if progress.state == "done" else "续跑 to go on"
     return [f"{what}: {way}"]
-
-
-def _line(value: object, most: int) -> str:
-    """Return text on one line, cut when it is long."""
-    line = " ".join(plain(value).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
-def _span(seconds: float) -> str:
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

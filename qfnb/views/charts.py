@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..trainer.hints import WEIGHT, smoothed
 from .safety import escape, plain
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 GREY = "#808080"
 """Readable on a white and on a dark page."""
 
-BLUE, ORANGE = "#3b82f6", "#f59e0b"
+BLUE, ORANGE, PURPLE = "#3b82f6", "#f59e0b", "#a855f7"
 _PALETTE = ("#94a3b8", "#3b82f6", "#10b981", "#f59e0b", "#a855f7", "#ef4444")
 _FONTS = (
     "Noto Sans CJK SC",
@@ -31,32 +34,74 @@ _FONTS = (
 FONT_HINT = "图中的汉字需要中文字体 / the labels need a Chinese font, e.g. `apt install fonts-noto-cjk`"
 
 
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart; points that are no finite numbers are left out."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    colour: str = BLUE
+    dash: str = ""
+    strength: float = 1.0
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """What can be drawn."""
+        pairs = ((x, y) for x, y in zip(self.x, self.y, strict=False) if y is not None)
+        return [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
+
+
 def loss_svg(
     epochs: Sequence[float],
     training: Sequence[float],
     validation: Sequence[float | None] = (),
     *,
+    smooth: Sequence[float] = (),
     width: int = 640,
     height: int = 220,
+    axis: str = "epoch",
 ) -> str:
-    """Return a loss curve (nats over epochs) as an SVG picture; empty before the first point."""
-    if not training:
+    """Return a loss curve (nats over epochs) as an SVG picture; empty before the first point.
+
+    Args:
+        epochs: where each loss was measured; `axis` says what they count.
+        training: as it was measured; pale when it is drawn smoothed too.
+        validation: None where it was not measured.
+        smooth: the training loss smoothed.
+        width: in pixels.
+        height: in pixels.
+        axis: what is below.
+    """
+    curves = [Curve("training loss", epochs, training, strength=0.4 if smooth else 1.0)]
+    curves += [Curve("smoothed", epochs, smooth)] if smooth else []
+    curves += [Curve("validation loss", epochs, validation, ORANGE, "5 3")]
+    return curves_svg(curves, width=width, height=height, axis=axis)
+
+
+def curves_svg(curves: Sequence[Curve], *, width: int = 640, height: int = 220, axis: str = "epoch") -> str:
+    """Return curves over one axis as an SVG picture; empty when none of them has a point."""
+    drawn = [(curve, points) for curve in curves if (points := curve.points)]
+    if not drawn:
         return ""
-    held_out = [(x, y) for x, y in zip(epochs, validation, strict=False) if y is not None]
-    right = max(epochs[-1], 1e-9)
-    top = max([*training, *(y for _, y in held_out)]) * 1.08 or 1.0
+    right = max(1e-9, *(x for _, points in drawn for x, _ in points))
+    top = max(y for _, points in drawn for _, y in points) * 1.08
+    top = top if top > 0 else 1.0
     box = (52, 14, width - 14, height - 34)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * y / top
+        return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * max(y, 0.0) / top
 
-    lines = _line([place(x, y) for x, y in zip(epochs, training, strict=True)], BLUE)
-    lines += _line([place(x, y) for x, y in held_out], ORANGE, dash="5 3") if held_out else ""
-    marks = _axes(box, right, top)
-    legend = _text(box[2] - 4, box[1] + 10, "— training loss", BLUE, "end")
-    legend += _text(box[2] - 4, box[1] + 26, "- - validation loss", ORANGE, "end") if held_out else ""
+    lines = "".join(_line([place(*point) for point in points], curve) for curve, points in drawn)
+    legend = "".join(_legend(curve, box[2] - 4, box[1] + 10 + 16 * n) for n, (curve, _) in enumerate(drawn))
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    marks = _axes(box, right, top, axis)
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{marks}{lines}{legend}</svg>'
+
+
+def smooth(losses: Sequence[float]) -> list[float]:
+    """Return losses smoothed for the eye: the more points there are, the more."""
+    return smoothed(losses, WEIGHT * len(losses) / (len(losses) + 20))
 
 
 def img(content: bytes, kind: str, alt: str) -> str:
@@ -139,30 +184,41 @@ def _bars(axes: Any, number: int, models: int, label: str, rows: Any) -> None:
         axes.text(place, mean + up + 0.02, f"{mean:.2f}", ha="center", va="bottom", fontsize=9)
 
 
-def _axes(box: tuple[int, int, int, int], right: float, top: float) -> str:
+def _axes(box: tuple[int, int, int, int], right: float, top: float, axis: str) -> str:
     left, up, far, low = box
     parts = [f'<path d="M{left} {up}V{low}H{far}" stroke="{GREY}" fill="none"/>']
     for share in (0.0, 0.5, 1.0):
         y = low - (low - up) * share
         parts += [
             f'<path d="M{left} {y:.1f}H{far}" stroke="{GREY}" stroke-opacity="0.25"/>',
-            _text(left - 6, y + 4, f"{top * share:.2g}", GREY, "end"),
+            _text(left - 6, y + 4, _tick(top * share), GREY, "end"),
+            _text(left + (far - left) * share, low + 16, _tick(right * share), GREY, "middle"),
         ]
-    parts += [
-        _text(left + (far - left) * share, low + 16, f"{right * share:.2g}", GREY, "middle")
-        for share in (0, 0.5, 1)
-    ]
-    return "".join([*parts, _text((left + far) / 2, low + 30, "epoch", GREY, "middle")])
+    return "".join([*parts, _text((left + far) / 2, low + 30, axis, GREY, "middle")])
 
 
-def _line(points: Sequence[tuple[float, float]], colour: str, dash: str = "") -> str:
+def _tick(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < 100 or abs(value) >= 1e7 else f"{value:,.0f}"
+
+
+def _line(points: Sequence[tuple[float, float]], curve: Curve) -> str:
+    if len(points) == 1:
+        x, y = points[0]
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{curve.colour}"/>'
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
+    dashes = f' stroke-dasharray="{curve.dash}"' if curve.dash else ""
+    pale = f' stroke-opacity="{curve.strength}"' if curve.strength < 1 else ""
+    return f'<polyline points="{path}" fill="none" stroke="{curve.colour}" stroke-width="2"{dashes}{pale}/>'
 
 
-def _text(x: float, y: float, text: str, colour: str, anchor: str) -> str:
+def _legend(curve: Curve, x: float, y: float) -> str:
+    sign = "- - " if curve.dash else "— "
+    return _text(x, y, sign + curve.label, curve.colour, "end", curve.strength)
+
+
+def _text(x: float, y: float, text: str, colour: str, anchor: str, strength: float = 1.0) -> str:
+    pale = f' fill-opacity="{max(strength, 0.7)}"' if strength < 1 else ""
     return (
-        f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}" text-anchor="{anchor}" font-family="sans-serif" '
-        f'font-size="12">{escape(text)}</text>'
+        f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}"{pale} text-anchor="{anchor}" '
+        f'font-family="sans-serif" font-size="12">{escape(text)}</text>'
     )

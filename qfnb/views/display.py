@@ -23,6 +23,9 @@ from ..transport import portal
 Bundle = dict[str, Any]
 Mode = Literal["live", "static", "text"]
 
+_place: contextvars.ContextVar[Live | None] = contextvars.ContextVar("qfnb_place", default=None)
+"""The output that the next one takes the place of."""
+
 INTERVAL = 0.1
 """Seconds between two updates: nobody reads faster."""
 
@@ -81,6 +84,8 @@ class Live:
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
+        self._outer: Any = None
+        self._front_end: Any = None
         if self.mode == "live":
             self._open(widget())
 
@@ -105,8 +110,12 @@ class Live:
                 return
             self.state, self._done = state, True
         if self._handle is not None:
-            self._context.copy().run(self._handle.update, self._final(state), raw=True)
-            _close(self._widget)
+            bundle = self._final(state)
+            self._context.copy().run(self._handle.update, bundle, raw=True)
+            if _front_end() is self._front_end:
+                close(self._outer)
+            else:
+                _leave(self._outer, bundle)
         else:
             publish(self._final(state))
 
@@ -118,7 +127,22 @@ class Live:
             self._done = True
         if self._handle is not None:
             self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
-            _close(self._widget)
+            close(self._outer)
+
+    def give_way(self, show: Callable[[], object]) -> None:
+        """End, and have the live output that `show` opens take the place of this one.
+
+        The place is the widget itself, which a browser that was reloaded still has; its output it has lost.
+        """
+        with self._lock:
+            if self._done:
+                return
+            self._done = True
+        token = _place.set(self)
+        try:
+            show()
+        finally:
+            _place.reset(token)
 
     def settle(self) -> None:
         """Publish the present state once more, from the cell that waits.
@@ -128,13 +152,27 @@ class Live:
         if self._handle is not None and self._done:
             self._handle.update(self._final(self.state), raw=True)
 
+    def taken(self, widget: Any) -> tuple[Any, Any]:
+        """Put another widget into this one, in the place of all that was in it; return this one's output."""
+        before, self._outer.children = self._outer.children, (widget,)
+        for child in before:
+            close(child)
+        return self._outer, self._handle
+
     def _open(self, widget: Any) -> None:
         from IPython.display import display  # noqa: PLC0415 - only under IPython
 
-        self._widget = widget
+        self._widget = self._outer = widget
+        self._front_end = _front_end()
         self._draw(widget, self.state)
-        bundle = {**widget._repr_mimebundle_(), **self._final(self.state)}
-        self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        if (place := _place.get()) is not None:
+            self._outer, self._handle = place.taken(widget)
+            _place.set(None)
+        bundle = {**self._outer._repr_mimebundle_(), **self._final(self.state)}
+        if place is not None:
+            self._handle.update(bundle, raw=True)
+        else:
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def _flush(self) -> None:
         with self._lock:
@@ -152,11 +190,28 @@ def _shell() -> Any:
     return get_ipython()
 
 
-def _close(widget: Any) -> None:
+def close(widget: Any) -> None:
     """Close a widget with everything that belongs to it, so that no model is left in the kernel."""
     for child in getattr(widget, "children", ()):
-        _close(child)
+        close(child)
     for part in ("layout", "style"):
         if (own := getattr(widget, part, None)) is not None and hasattr(own, "close"):
             own.close()
     widget.close()
+
+
+def _front_end() -> Any:
+    """Return what stands for the page that asked for the widgets last; a reloaded one is another."""
+    from ipywidgets import Widget  # noqa: PLC0415 - there is a widget
+
+    return getattr(Widget, "_control_comm", None)
+
+
+def _leave(widget: Any, bundle: Bundle) -> None:
+    """Leave the final state in a widget whose page was reloaded: its output cannot be reached any more."""
+    from ipywidgets import HTML, Layout  # noqa: PLC0415 - there is a widget
+
+    before, widget.layout = widget.children, Layout()
+    widget.children = (HTML(bundle["text/html"], layout=widget.layout),)
+    for child in before:
+        close(child)

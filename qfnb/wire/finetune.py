@@ -171,6 +171,8 @@ class SupportedParameter(ConsoleRecord):
     """One hyper-parameter: `check_type` range (two numbers, inclusive), choice or mult_choice."""
 
     key: str
+    name: str | None = None
+    description: str | None = None
     type: str = "string"
     check_type: str = "range"
     check_value: list[Any] = []

@@ -1,4 +1,4 @@
-"""One JupyterLab and one browser for all browser tests, a page for each."""
+"""One JupyterLab and one browser for the tests of a file, a page for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.labs import CHROMIUM, ROOT, Lab, serving
 OF_JUPYTERLAB = {"Cannot read properties of null (reading 'widgets')"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: the driver keeps an event loop running in the main thread
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         if os.environ.get("QFNB_REQUIRE_BROWSER"):
@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)

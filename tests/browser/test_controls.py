@@ -15,7 +15,8 @@ def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
     panel.locator("img[alt^='loss curve']").wait_for(timeout=30_000)
     notebook.shot("stop-before", at=panel)
     panel.get_by_role("button", name="Stop").click()
-    panel.get_by_text("TrainStopped").wait_for(timeout=10_000)
+    panel.get_by_role("button", name="click again to stop").click()
+    panel.get_by_text("— TrainStopped").wait_for(timeout=10_000)
     panel.get_by_role("button").wait_for(state="detached")
     assert panel.locator("img[alt^='loss curve']").count() == 1
     notebook.shot("stop-after", at=panel)

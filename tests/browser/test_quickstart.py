@@ -75,7 +75,7 @@ def complete(notebook):
     assert "Traceback" not in text
     assert "不是文心一言" in notebook.output(CHAT).inner_text()
     panel = notebook.output(START)
-    assert "ModelPublished" in panel.inner_text()
+    assert "Deployed" in panel.inner_text()
     assert panel.locator("img[alt^='loss curve']").evaluate("i => i.naturalWidth") > 100
     assert panel.get_by_role("button").count() == 0
     chart = notebook.output(RESULT).locator("img[alt^='comparison of']")

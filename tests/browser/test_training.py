@@ -1,0 +1,132 @@
+"""`%qftrain` in JupyterLab: the panel moves and obeys while another cell is busy, and no reload loses it."""
+
+import contextlib
+import re
+import time
+
+import pytest
+from support.labs import Notebook
+
+from qfnb import errors
+from qfnb.resources import FineTune
+from qfnb.trainer import runs
+
+pytestmark = pytest.mark.browser
+
+LOAD = "%load_ext qfnb\nimport time"
+START = "%qftrain start -d data/teahouse_train.jsonl --epoch EPOCHS -o trainer"
+BUSY = "began = time.time()\nwhile time.time() - began < 25: time.sleep(0.2)"
+NARROW = {"width": 560, "height": 900}
+
+
+@pytest.fixture(autouse=True)
+def _stopped():
+    """Nothing trains on after a test."""
+    yield
+    for run in runs.known():
+        with contextlib.suppress(errors.QianfanError):
+            FineTune.V2.stop_task(run.facts.get("task_id") or "")
+
+
+def written(lab, name, epochs, *cells):
+    return lab.write(name, LOAD, START.replace("EPOCHS", str(epochs)), *cells)
+
+
+def until(holds, seconds):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.03)
+
+
+def percent(panel):
+    found = re.search(r"(\d+)%", panel.inner_text())
+    return int(found.group(1)) if found else 0
+
+
+def run_one(notebook, page, number):
+    notebook.cell(number).click()
+    page.keyboard.press("Control+Enter")
+
+
+def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
+    notebook = Notebook(page, lab, written(lab, "training.ipynb", 50, BUSY))
+    notebook.run_all()
+    panel = notebook.output(1)
+    panel.get_by_alt_text("loss curve").wait_for(timeout=20_000)
+    seen = set()
+    until(lambda: seen.add(percent(panel)) or len(seen) > 2, 15)
+    assert notebook.prompt(2) == "[*]:"
+    notebook.shot("training-running-light", at=panel)
+
+    panel.get_by_role("combobox").select_option(label="检查点 checkpoints")
+    panel.get_by_text("困惑度 perplexity").last.wait_for(timeout=1_500)
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_role("button", name="click again to stop").wait_for(timeout=1_500)
+    notebook.shot("training-stopping-light", at=panel)
+    panel.get_by_role("button", name="click again to stop").click()
+    panel.get_by_text("— TrainStopped").wait_for(timeout=5_000)
+    assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
+    until(lambda: panel.get_by_role("button").count() == 0, 3)
+    page.set_viewport_size(NARROW)
+    notebook.shot("training-stopped-narrow", at=panel)
+
+
+def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab):
+    lab.theme("JupyterLab Dark")
+    attach = "%load_ext qfnb\nfrom qfnb import LLMFinetune\nrun = LLMFinetune.known()[0]['id']"
+    show = "get_ipython().run_line_magic('qftrain', f'attach {run} -o again')"
+    notebook = Notebook(page, lab, written(lab, "reload.ipynb", 50, attach, show))
+    for number in (0, 1):
+        run_one(notebook, page, number)
+    panel = notebook.output(1)
+    panel.get_by_alt_text("loss curve").wait_for(timeout=20_000)
+    notebook.save()
+    page.reload()
+    panel.get_by_alt_text("loss curve").wait_for(timeout=30_000)
+    before = percent(panel)
+    until(lambda: percent(panel) > before, 15)
+    notebook.shot("training-running-dark", at=panel)
+
+    notebook.restart()
+    for number in (2, 3):
+        run_one(notebook, page, number)
+    panel = notebook.output(3)
+    panel.get_by_alt_text("loss curve").wait_for(timeout=20_000)
+    assert percent(panel) >= before
+    assert "onto the platform" in panel.inner_text()
+    notebook.shot("training-attached-dark", at=panel)
+
+
+def test_a_page_that_was_reloaded_sees_the_end(page, lab):
+    notebook = Notebook(page, lab, written(lab, "seen.ipynb", 3))
+    for number in (0, 1):
+        run_one(notebook, page, number)
+    panel = notebook.output(1)
+    panel.get_by_alt_text("loss curve").wait_for(timeout=20_000)
+    notebook.save()
+    page.reload()
+    panel.get_by_text("— ModelPublished").wait_for(timeout=60_000)
+    until(lambda: panel.get_by_role("button").count() == 0, 5)
+    assert panel.get_by_alt_text("loss curve").count() == 1
+
+
+def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
+    notebook = Notebook(page, lab, written(lab, "end.ipynb", 5, "%qftrain wait", "%qftrain show trainer"))
+    notebook.run_all()
+    panel = notebook.output(3)
+    panel.get_by_role("button", name="Deploy").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Deploy").press("Enter")
+    panel.get_by_role("button", name="it is billed").press("Enter")
+    panel.get_by_text("endpoint ").wait_for(timeout=30_000)
+    until(lambda: panel.get_by_role("button").count() == 0, 5)
+    notebook.save()
+    again = Notebook(page, lab, "end.ipynb")
+    again.restart()
+    shown = page.locator(".jp-Notebook").inner_text()
+    assert "Error displaying widget" not in shown
+    assert "ModelPublished" in again.output(1).inner_text()
+    assert again.output(3).get_by_alt_text("loss curve").count() == 1
+    again.output(3).locator("summary").last.click()
+    assert "onto the platform" in again.output(3).inner_text()
+    again.shot("training-end-light", at=again.output(3))

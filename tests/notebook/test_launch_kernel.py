@@ -1,0 +1,93 @@
+"""The form of `%qftrain` in a real kernel: it opens, launches, gives way to the panel, and leaves nothing."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+TRAIN = Path(__file__).parents[2] / "notebooks" / "data" / "teahouse_train.jsonl"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+READY = "form.sheet.stage == 'editing' and not form.sheet.form.issues"
+
+
+@pytest.fixture
+def data(kernel):
+    """A small dataset in the variable `ds`."""
+    kernel.run(f"import qfnb; ds = qfnb.Dataset.load({str(TRAIN)!r}).head(48)")
+
+
+def wait_for(kernel, expression):
+    kernel.until(lambda: kernel.value(expression) == "True", 30)
+
+
+def test_the_form_launches_and_its_place_is_taken_by_the_panel(kernel, data):
+    before = set(kernel.open_comms)
+    cell = kernel.run("form = qfnb.launcher(ds); form", live=True)
+    assert WIDGET in cell.outputs[0]["data"]
+    wait_for(kernel, READY)
+    assert 20 < len(kernel.open_comms - before) <= 40
+    kernel.run("form.choose('epoch', '2'); form.press('launch')")
+    kernel.run("import time; time.sleep(0.45); form.press('launch')")
+    wait_for(kernel, "form.trainer is not None and form.trainer.progress.finished")
+    kernel.until(lambda: "ModelPublished" in cell.text)
+    kernel.until(lambda: kernel.open_comms == before)
+    assert len(cell.outputs) == 1
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert kernel.run("%qftrain wait").status == "ok"
+
+
+def test_a_closed_form_is_what_it_says_and_no_widget(kernel, data):
+    before = set(kernel.open_comms)
+    cell = kernel.run("form = qfnb.launcher(ds); form.show()", live=True)
+    wait_for(kernel, READY)
+    kernel.run("form.press('close')")
+    kernel.until(lambda: kernel.open_comms == before)
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert "TrainConfig(" in cell.text
+
+
+def test_a_form_that_is_shown_again_has_one_place(kernel, data):
+    before = set(kernel.open_comms)
+    first = kernel.run("form = qfnb.launcher(ds); form", live=True)
+    wait_for(kernel, READY)
+    kernel.run("form", live=True)
+    wait_for(kernel, READY)
+    kernel.listen(0.3)
+    assert WIDGET not in first.outputs[0]["data"]
+    assert len(kernel.open_comms - before) <= 40
+    kernel.run("form.close()")
+    kernel.until(lambda: kernel.open_comms == before)
+
+
+@pytest.mark.parametrize("line", ["%qftrain", "%qftrain new ds", f"%qftrain new {TRAIN}"])
+def test_where_nobody_can_fill_it_in_the_form_is_read(kernel, data, line):
+    cell = kernel.run(line)
+    assert cell.status == "ok"
+    assert len(cell.outputs) == 1
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert "epoch" in cell.text
+    assert ("LLMFinetune(" in cell.text) is (line != "%qftrain")
+
+
+def test_the_variables_of_the_notebook_are_offered(kernel, data):
+    kernel.run("other = ds.head(3); form = qfnb.launcher(); form.show()")
+    assert kernel.value("{'ds', 'other'} <= form.sheet.variables") == "True"
+
+
+def test_a_dataset_without_a_name_is_used_all_the_same(kernel, data):
+    kernel.run("form = qfnb.launcher(ds.head(5)); form.show()")
+    assert kernel.value("(form.sheet.form.draft.dataset, form.sheet.form.issues)") == "('dataset', {})"
+
+
+def test_what_is_no_dataset_is_refused(kernel):
+    cell = kernel.run("import qfnb; qfnb.launcher(7)")
+    assert "int is no dataset" in cell.text
+
+
+def test_the_cell_is_offered_below_the_next_one(kernel, data):
+    kernel.run("form = qfnb.launcher(ds); form", live=True)
+    wait_for(kernel, READY)
+    assert kernel.run("form.press('insert')").status == "ok"
+    assert kernel.value("form.sheet.message").count("next cell") == 1
+    kernel.run("form.close()")

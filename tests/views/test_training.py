@@ -1,0 +1,222 @@
+"""A training's progress, drawn; its buttons; and several beside each other."""
+
+import base64
+import re
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from support.attacks import ATTACKS
+from support.trainings import CURVE, FAILED, LOG, OVER, RUNNING, STAGES, Trainer
+
+from qfnb.trainer.consts import ActionState
+from qfnb.trainer.progress import Line, Stage
+from qfnb.views import training, training_comparison, training_details, training_orders
+
+TAGS = {
+    "div",
+    "span",
+    "b",
+    "progress",
+    "table",
+    "caption",
+    "tr",
+    "th",
+    "td",
+    "details",
+    "summary",
+    "img",
+    "a",
+}
+ATTRIBUTES = {"style", "scope", "max", "value", "aria-label", "alt", "src", "href", "target", "rel"}
+
+
+class Strict(HTMLParser):
+    """Fails on anything but the panel's own structure."""
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in TAGS, tag
+        assert {name for name, _ in attrs} <= ATTRIBUTES, attrs
+        facts = dict(attrs)
+        assert facts.get("src", "data:image/svg+xml;base64,").startswith("data:image/svg+xml;base64,")
+        assert facts.get("href", "https://").startswith("https://")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "ERNIE-Speed-8K",
+        "数据 data: <b>✔ 完成 done</b> 2 s",
+        "训练 train: <b>▶ 进行中 running</b> 18 s",
+        "发布 publish: <b>· 等待 waiting</b>",
+        "<b>40%</b>",
+        "本地沙盒 sandbox",
+        "排队 queued 5 s",
+        "用时 elapsed 20 s",
+        "剩余 left ≈ 12 s（",
+        "loss 0.3333, validation 0.4091, 平滑 smoothed 0.",
+        "perplexity 0.418",
+        'alt="loss curve, 12 points',
+        'alt="perplexity, 6 points"',
+        "task-1",
+        "learningRate",
+        "bringing 800 rows",
+        "★ 验证最低 lowest",
+        "problems in the log（1）",
+        "`%qftrain attach run-ab12cd34ef`",
+    ],
+)
+def test_a_running_training_shows_what_is_known_of_it(part):
+    assert part in training.html(RUNNING, now=120.0)
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (OVER, ("Deployed", "94.56%", "endpoint ab12cd34_demo", "%qftrain chat run-ab12cd34ef")),
+        (FAILED, ("[336003] bad data (request as-1)", "the data is wrong", "%qftrain resume")),
+        (replace(OVER, service_endpoint=""), ("%qftrain deploy run-ab12cd34ef",)),
+        (RUNNING, ("40%", "排队 queued 5 s")),
+        (replace(RUNNING, offline_since=100.0, message="refused"), ("no answer since", "refused")),
+        (replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)), ("does not fall",)),
+    ],
+)
+def test_both_forms_say_how_it_stands_and_what_to_do(progress, words):
+    for word in words:
+        assert word in training.html(progress)
+        assert word in training.text(progress)
+
+
+def test_the_first_line_of_the_text_has_all_steps():
+    assert training.text(RUNNING).startswith(
+        "ERNIE-Speed-8K: Training   40%   dataset ✔  train ▶  publish ·\n"
+    )
+
+
+def test_a_platform_that_gives_no_curve_while_it_trains_is_said_to_be_one():
+    cloud = replace(RUNNING, points=(), from_sandbox=False)
+    assert "at the end of the run only" in training.html(cloud)
+    assert "<img" not in training.html(cloud)
+    for other in (
+        replace(cloud, from_sandbox=True),
+        replace(cloud, training_at=None),
+        replace(OVER, points=()),
+    ):
+        assert "at the end of the run only" not in training.html(other)
+
+
+def test_a_run_that_could_not_be_stopped_is_not_said_to_be_over():
+    line = Line(130.0, "train", "Stopped", "run task-1 could not be stopped: refused")
+    stages = (replace(STAGES[1], state=ActionState.Stopped),)
+    assert "it may still run" in training.html(replace(OVER, stages=stages, log=(*LOG, line)))
+
+
+def test_the_time_between_the_end_and_a_later_step_is_not_work():
+    later = (*OVER.stages[:1], Stage("deploy", ActionState.Running, "", 90_000.0))
+    assert "elapsed 20 s" in training.facts(replace(OVER, stages=later, ended_at=None), now=90_010.0)[0]
+
+
+@pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
+def test_hostile_text_is_inert_in_every_field(attack):
+    names = (
+        "title",
+        "status",
+        "run_id",
+        "task_id",
+        "job_id",
+        "model_version_id",
+        "service_endpoint",
+        "error",
+    )
+    texts = dict.fromkeys((*names, "message", "run_state"), attack)
+    more = {"metrics": {attack: attack}, "hyper_parameters": {attack: attack}, "links": {attack: attack}}
+    lines = (Line(1.0, attack, attack, attack),)
+    for progress in (RUNNING, OVER, FAILED, replace(RUNNING, offline_since=1.0)):
+        hostile = replace(progress, log=lines, **texts, **more)
+        Strict().feed(training.html(hostile))
+        Strict().feed(training_comparison.html({attack: hostile, "b": RUNNING}))
+        assert not set(training.text(hostile)) & set("\x1b\x00\u202e")
+        assert training_orders.chat_cell(hostile) == training_orders.evaluation_cell(hostile) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://console.bce.baidu.com/qianfan/train/sft/job-1", True),
+        ("http://console.bce.baidu.com/", False),
+        ("javascript:alert(1)", False),
+        ("https://", False),
+        ("https://good.example@evil.example/", False),
+        ("https://a.example/\njavascript:alert(1)", False),
+        ("https://[", False),
+        (None, False),
+    ],
+)
+def test_only_plain_https_addresses_become_links(url, safe):
+    shown = training_details.links({"VisualDL": url})
+    assert ("href" in shown) == safe
+
+
+def test_points_that_are_no_numbers_do_not_break_the_curve():
+    odd = (replace(CURVE[0], training_loss=float("nan")), *CURVE[1:], replace(CURVE[0], step=130, epoch=7.0,
+           training_loss=float("inf")))  # fmt: skip
+    shown = training.html(replace(RUNNING, points=odd))
+    for picture in re.findall(r"base64,([^\"]+)", shown):
+        svg = base64.b64decode(picture).decode()
+        assert not re.search(r"\b(nan|inf)\b", svg)
+
+
+def test_a_curve_of_thousands_of_points_stays_small_and_quick():
+    points = tuple(replace(CURVE[0], step=n, epoch=n / 10, perplexity=1.5) for n in range(50_000))
+    began = time.perf_counter()
+    assert len(training.html(replace(RUNNING, points=points))) < 120_000
+    assert time.perf_counter() - began < 1.0
+
+
+def test_an_error_of_a_hundred_thousand_characters_is_a_line():
+    shown = training.html(replace(FAILED, points=(), error="x" * 100_000))
+    assert len(shown) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "other"),
+    [
+        ("all", "bringing 800 rows", "learningRate"),
+        ("train", "run task-1: Running", "bringing 800 rows"),
+        ("problems", "does not answer", "bringing 800 rows"),
+        ("checkpoints", "困惑度 perplexity", "bringing 800 rows"),
+        ("values", "learningRate", "bringing 800 rows"),
+        ("publish", "no such line", "bringing 800 rows"),
+    ],
+)
+def test_the_log_is_filtered_and_the_rest_is_beside_it(key, part, other):
+    shown = training_details.view(RUNNING, key)
+    assert key in [key for _, key in training_details.views(RUNNING)]
+    assert part in shown
+    assert other not in shown
+
+
+def test_a_comparison_overlays_curves_and_shows_only_what_differs():
+    other = replace(RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"})
+    runs = {"first": OVER, "second": other}
+    shown = training_comparison.html(runs)
+    assert 'alt="loss curves of 2 runs: first, second"' in shown
+    assert training_comparison.chart(runs).count("<polyline") == 2
+    assert "learningRate" not in shown
+    text = training_comparison.text(runs).splitlines()
+    assert text[0].split() == ["first", "second"]
+    assert ["epoch", "3", "5"] in [line.split() for line in text]
+    assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
+
+
+def test_equal_hyper_parameters_are_said_to_be_equal():
+    assert "the same hyper-parameters" in training_comparison.text({"a": OVER, "b": OVER})
+
+
+def test_where_nobody_watches_the_panel_is_its_state(monkeypatch, capsys):
+    monkeypatch.setenv("QFNB_DISPLAY", "text")
+    panel = training.TrainingPanel(Trainer(OVER, running=False))
+    panel.show()
+    panel.settle()
+    assert capsys.readouterr().out.count("Deployed") == 2
