@@ -22,7 +22,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
 test: check
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff format --check qfnb tests notebooks/*.py notebooks/data benchmarks
