@@ -69,7 +69,7 @@ def _facts(dataset: Dataset) -> list[str]:
     n, exact = tokens.about(dataset.rows, dataset.schema)
     facts = [f"{len(dataset):,} rows", ", ".join(map(_short, dataset.columns))]
     facts.append(f"{'' if exact else '≈ '}{n:,} tokens")
-    facts.append(_short(dataset.source, 80))
+    facts.append(_place(dataset.source))
     return [fact for fact in facts if fact] + ([str(dataset.id)] if dataset.id is not None else [])
 
 
@@ -130,6 +130,11 @@ def _line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     shown = [row[name] for name in columns if name in row and name != "history"]
     parts = [_short(" ".join(_short(value, 400).split()), 80) for value in shown]
     return (f"({turns} 轮 turns) " if turns else "") + "  →  ".join(parts)
+
+
+def _place(source: str, most: int = 80) -> str:
+    """Return where rows are from, cut at the front: a path says most at its end."""
+    return source if len(source) <= most else "…" + source[1 - most :]
 
 
 def _short(value: object, most: int = CHARACTERS) -> str:
