@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import QianfanError as QianfanError
     from .errors import StreamInterrupted as StreamInterrupted
     from .evaluation import EvaluationManager as EvaluationManager
+    from .evaluation.compare import compare as compare
     from .model import DeployConfig as DeployConfig
     from .model import Model as Model
     from .model import Service as Service
@@ -74,6 +75,7 @@ _HOMES = {
     "abatch": "batching.starting",
     "batch": "batching.starting",
     "batches": "batching.journals",
+    "compare": "evaluation.compare",
     "datasets": "resources.overview",
     "estimate": "batching.starting",
     "get_config": "config",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import InvalidArgumentError
-from . import scoring
+from . import recipes
 
 
 class LocalEvaluator(ABC):
-    """Subclass it: `evaluate` returns the metrics of one answer, each a number, by name."""
+    """Subclass it: `evaluate` returns the metrics of one answer, each a number, by name; NaN for "n/a"."""
 
     @abstractmethod
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002
@@ -24,26 +24,65 @@ class LocalEvaluator(ABC):
             output: the model's answer.
         """
 
+    def evaluate_all(
+        self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
+    ) -> list[dict[str, float]]:
+        """Return the metrics of many answers; evaluators that ask somebody ask for all at once."""
+        return [self.evaluate(*row) for row in zip(inputs, references, outputs, strict=True)]
 
-class ExactMatchEvaluator(LocalEvaluator):
+    def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
+        """Return what is to be said of one model's metrics as a whole, None for nothing.
+
+        Args:
+            metric_dataset: a `qfnb.Dataset` with a row per answer: its texts and its metrics.
+        """
+        return None
+
+    def describe(self) -> Mapping[str, str]:
+        """Return what each metric is, by name, with its recipe."""
+        return {}
+
+
+@dataclass(frozen=True)
+class MetricEvaluator(LocalEvaluator):
+    """A metric of `qfnb.evaluation.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
+
+    Raises:
+        InvalidArgumentError: there is no such metric or recipe.
+    """
+
+    metric: str
+    recipe: str = recipes.DEFAULT
+
+    def __post_init__(self) -> None:
+        recipes.describe(self.metric, self.recipe)
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        return {self.metric: recipes.score(self.metric, output, reference, self.recipe)}
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        return {self.metric: recipes.describe(self.metric, self.recipe)}
+
+
+class ExactMatchEvaluator(MetricEvaluator):
     """1 when the answer is the reference after normalisation, else 0."""
 
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {"exact_match": scoring.exact_match(output, reference)}
+    def __init__(self) -> None:
+        super().__init__("exact_match")
 
 
-class F1Evaluator(LocalEvaluator):
-    """F1 of the characters that answer and reference share."""
+class F1Evaluator(MetricEvaluator):
+    """F1 of the units that answer and reference share: characters, or with `recipe="qianfan"` words."""
 
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {"f1": scoring.char_f1(output, reference)}
+    def __init__(self, recipe: str = recipes.DEFAULT) -> None:
+        super().__init__("f1", recipe)
 
 
-class RougeLEvaluator(LocalEvaluator):
-    """ROUGE-L by character."""
+class RougeLEvaluator(MetricEvaluator):
+    """ROUGE-L by the characters of the `strict` recipe, or by another recipe."""
 
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {"rouge_l": scoring.rouge_l(output, reference)}
+    def __init__(self, recipe: str = recipes.DEFAULT) -> None:
+        super().__init__("rouge_l", recipe)
 
 
 @dataclass(frozen=True)

@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Unpack
 
 from ..errors import InvalidArgumentError
-from . import online
+from ..resources.options import ChatOptions
+from . import measuring, online
+from .asking import Terms
 from .evaluator import LocalEvaluator, QianfanEvaluator
-from .report import EvaluationResult, Sample
-
-Row = Mapping[str, Any]
-
-
-class Task(Protocol):
-    """A running batch."""
-
-    def results(self) -> Sequence[Any]:
-        """Return replies and exceptions, in the order of the questions."""
-        ...
-
-
-class Chat(Protocol):
-    """What asks."""
-
-    def batch_do(self, messages_list: Sequence[Any], worker_num: int | None = None) -> Task:
-        """Ask many conversations."""
-        ...
-
-
-class Model(Protocol):
-    """What is evaluated, e.g. a `qfnb.model.Service`."""
-
-    def get_res(self) -> Chat:
-        """Return what asks it."""
-        ...
-
-
-class Questions(Protocol):
-    """What is asked, e.g. a `qfnb.dataset.Dataset`."""
-
-    def list(self) -> Sequence[Row]:
-        """Return rows with prompt and response."""
-        ...
+from .questions import PROMPT, Questions, is_missing, questions_of, rows_of, source_of, text_in
+from .report import EvaluationResult
+from .underway import Evaluation, report_of, unique
 
 
 class EvaluationManager:
@@ -50,16 +20,19 @@ class EvaluationManager:
 
     Args:
         local_evaluators: what measures each answer, here.
-        qianfan_evaluators: evaluators of the platform; see the errors.
+        qianfan_evaluators: evaluators of the platform, one of each kind at most.
+        pre_processors: what every answer goes through before local evaluators see it: functions of the
+            answer, with `input=` and `reference=`.
 
     Raises:
-        InvalidArgumentError: not exactly one kind of evaluator was given.
+        InvalidArgumentError: not exactly one kind of evaluator was given, or one of them twice.
     """
 
     def __init__(
         self,
         local_evaluators: Sequence[LocalEvaluator] | None = None,
         qianfan_evaluators: Sequence[QianfanEvaluator] | None = None,
+        pre_processors: Sequence[measuring.PreProcessor] | None = None,
     ) -> None:
         if bool(local_evaluators) == bool(qianfan_evaluators):
             raise InvalidArgumentError(
@@ -68,67 +41,136 @@ class EvaluationManager:
             )
         self.local_evaluators = list(local_evaluators or ())
         self.qianfan_evaluators = list(qianfan_evaluators or ())
+        self.pre_processors = list(pre_processors or ())
+        kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
+        if twice := next((kind for kind in kinds if kinds.count(kind) > 1), None):
+            raise InvalidArgumentError(f"two {twice.__name__}: the platform takes one of each kind (重复)")
 
     def eval(
-        self, llms: Iterable[Model], dataset: Questions, *, worker_num: int = 8
+        self,
+        llms: Iterable[Any],
+        dataset: Questions,
+        *,
+        worker_num: int = 8,
+        budget: float | None = None,
+        cluster: str = "",
+        **options: Unpack[ChatOptions],
     ) -> EvaluationResult | None:
         """Ask every model every question of the dataset, and score the answers.
 
-        A question that fails is reported as failed, never scored as a wrong answer.
+        A question that fails is reported as failed, never scored as a wrong answer. Answers are journalled:
+        the same call again asks only for what is missing.
 
         Args:
-            llms: the models, the baseline first.
-            dataset: rows with prompt and response.
-            worker_num: questions asked at a time.
+            llms: services, published models or `ChatCompletion`s, the baseline first.
+            dataset: rows with prompt and response: a Dataset, a DataFrame or a list of dictionaries.
+            worker_num: questions asked at a time of each model.
+            budget: CNY that each model may cost; rows that were not asked are failed ones.
+            cluster: a column whose rows belong together; intervals and tests then know it.
+            **options: of `ChatCompletion.do`, for all questions.
+
+        Returns:
+            The report; None when people are to judge on the platform first.
 
         Raises:
-            InvalidArgumentError: no model, no question, or evaluators that this version cannot run.
+            InvalidArgumentError: no model, no question, or evaluators that cannot judge such models.
         """
-        models = list(llms)
-        if self.qianfan_evaluators:
-            if not models:
-                raise InvalidArgumentError("nothing to evaluate: no model was given")
-            return online.evaluate(self.qianfan_evaluators, models, dataset)  # type: ignore[arg-type]
-        rows = dataset.list()
+        if not self.qianfan_evaluators:
+            begun = self.start(
+                llms, dataset, worker_num=worker_num, budget=budget, cluster=cluster, **options
+            )
+            return begun.report()
+        if not (models := list(llms)):
+            raise InvalidArgumentError("nothing to evaluate: no model was given")
+        return online.evaluate(self.qianfan_evaluators, models, source_of(dataset))
+
+    def start(
+        self,
+        llms: Iterable[Any],
+        dataset: Questions,
+        *,
+        worker_num: int = 8,
+        budget: float | None = None,
+        cluster: str = "",
+        **options: Unpack[ChatOptions],
+    ) -> Evaluation:
+        """Begin what `eval` does, and return at once; `.batches` can be followed, `.report()` waits.
+
+        Raises:
+            InvalidArgumentError: no model, no question, or evaluators that do not run here.
+        """
+        self._refuse_qianfan("start")
+        models, rows = list(llms), rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(f"nothing to evaluate: {len(models)} models, {len(rows)} questions")
-        labels = _unique([_label(model) for model in models])
+        questions = questions_of(rows, cluster=cluster)
+        begun = Evaluation(questions, self.local_evaluators, self.pre_processors, cluster=cluster)
+        begun.ask(models, dataset, Terms(worker_num, budget, options))
+        return begun
+
+    def eval_only(
+        self,
+        dataset: Questions,
+        *,
+        output_column: str | Sequence[str] = "llm_output",
+        reference_column: str | None = None,
+        input_column: str = PROMPT,
+        model: str | Sequence[str] | None = None,
+        cluster: str = "",
+    ) -> EvaluationResult:
+        """Score outputs that exist already; nobody is asked.
+
+        A cell without anything in it (None, NaN) is a failed row; its reason is the row's `error`, if any.
+
+        Args:
+            dataset: a Dataset, a DataFrame (that of a batch, for instance) or a list of dictionaries.
+            output_column: where the outputs are; several columns are several models.
+            reference_column: where the expected answers are, by default `response`, `expected_output`, ...
+            input_column: where the questions are.
+            model: what tables call who answered, a label for each column; by default the columns' names.
+            cluster: a column whose rows belong together.
+
+        Raises:
+            InvalidArgumentError: a column is not there, or there are no rows.
+        """
+        self._refuse_qianfan("eval_only")
+        rows = rows_of(dataset)
+        outputs = [output_column] if isinstance(output_column, str) else list(output_column)
+        labels = [model] if isinstance(model, str) else list(model or outputs)
+        if not rows or not outputs or len(labels) != len(outputs):
+            raise InvalidArgumentError(
+                f"{len(rows)} rows, {len(outputs)} output columns, {len(labels)} labels: there must be rows, "
+                "and a label for each column (行数或列数不符)"
+            )
+        questions = questions_of(rows, input_column, reference_column, outputs, cluster)
         samples = [
-            sample
-            for label, model in zip(labels, models, strict=True)
-            for sample in self._ask(label, model, rows, worker_num)
+            question.answered(label, text_in(row.get(column)), error=_missing(row, column))
+            for label, column in zip(unique(labels), outputs, strict=True)
+            for question, row in zip(questions, rows, strict=True)
         ]
-        names = dict.fromkeys(name for sample in samples for name in sample.scores)
-        return EvaluationResult(tuple(samples), tuple(labels), tuple(names))
+        return report_of(samples, self.local_evaluators, self.pre_processors, cluster=cluster)
 
-    def _ask(self, label: str, model: Model, rows: Sequence[Row], worker_num: int) -> list[Sample]:
-        conversations = [[{"role": "user", "content": row["prompt"]}] for row in rows]
-        replies = model.get_res().batch_do(conversations, worker_num=worker_num).results()
-        return [
-            self._score(label, index, row, reply)
-            for index, (row, reply) in enumerate(zip(rows, replies, strict=True))
-        ]
+    @staticmethod
+    def fetch(task: str) -> EvaluationResult | None:
+        """Return the report of an evaluation on the platform by its id, `ame-...`, waiting for its end.
 
-    def _score(self, label: str, index: int, row: Row, reply: Any) -> Sample:
-        prompt, reference = str(row["prompt"]), str(row["response"])
-        if isinstance(reply, BaseException):
-            error = f"{type(reply).__name__}: {reply}"
-            return Sample(label, index, prompt, reference, "", {}, None, error)
-        output = str(reply["result"])
-        scores: dict[str, float] = {}
-        for evaluator in self.local_evaluators:
-            scores |= evaluator.evaluate(prompt, reference, output)
-        seconds = getattr(reply, "statistic", {}).get("total_latency")
-        return Sample(label, index, prompt, reference, output, scores, seconds)
+        None when people are to judge there first.
+
+        Raises:
+            QianfanError: nothing of it could be evaluated.
+        """
+        return online.fetched(task)
+
+    def _refuse_qianfan(self, name: str) -> None:
+        if self.qianfan_evaluators:
+            raise InvalidArgumentError(
+                f"{name}() is for local_evaluators: those of the platform run there (仅限本地评估)"
+            )
 
 
-def _label(model: object) -> str:
-    return str(getattr(model, "label", "") or model)
-
-
-def _unique(labels: Sequence[str]) -> list[str]:
-    """Number labels that occur more than once."""
-    return [
-        label if labels.count(label) == 1 else f"{label} ({labels[: place + 1].count(label)})"
-        for place, label in enumerate(labels)
-    ]
+def _missing(row: Mapping[str, Any], column: str) -> str:
+    """Return why a row has no output, "" when it has one."""
+    if not is_missing(row.get(column)):
+        return ""
+    said = [text_in(row.get(name)) for name in ("error", "message")]
+    return ": ".join(part for part in said if part) or "NoOutput: the cell is empty (没有输出)"

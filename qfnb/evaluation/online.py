@@ -9,7 +9,9 @@ import json
 import secrets
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -20,7 +22,7 @@ from ..model.watch import until
 from ..resources.model import Model as Repository
 from ..resources.storage import download
 from ..wire import evaluation as wire
-from .evaluator import QianfanEvaluator
+from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult, Sample
 
 MOST_BYTES: Final = 512 * 1024 * 1024
@@ -39,6 +41,7 @@ SCORES: Final = {
     "裁判员模型打分": "judge_score",
 }
 EXPORT_INTERVAL: Final = 2.0
+ENDED_BADLY: Final = frozenset({wire.FAILED, "Fail", wire.STOPPED})
 
 
 class Released(Protocol):
@@ -71,14 +74,36 @@ def evaluate(
     versions = [{"modelId": model.set_id, "modelVersionId": model.id} for model in models]
     name = f"sdk_eval_{secrets.token_hex(5)}"
     task = Repository.create_evaluation_task(name, versions, dataset.release(), conf).data.eval_id_str
-    state = _ended(task)
-    if state == wire.MANUAL_BEGUN:
+    points = max(
+        (e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)), default=0
+    )
+    return fetched(task, points)
+
+
+def fetched(task: str, most_points: int = 0) -> EvaluationResult | None:
+    """Return what the platform found in a task, waiting for its end; None when people are to judge first.
+
+    Of a task that is done in part the finished versions have scores; the rows of the others are failed ones.
+
+    Args:
+        task: `ame-...`.
+        most_points: the referee's scale, 0 when it is not known.
+
+    Raises:
+        QianfanError: nothing of it could be evaluated.
+    """
+    info = _ended(task)
+    if info.state == wire.MANUAL_BEGUN:
         return None
-    items = Repository.get_evaluation_result(task).data
-    return _result(list(_rows(task)), {_label(item): item.effect_metric for item in items}, task, state)
+    told = {
+        _label(item): item.effect_metric.to_wire() for item in Repository.get_evaluation_result(task).data
+    }
+    report = _report([*_rows(task)], told, info)
+    scales = {"judge_score": (0.0, float(most_points))} if most_points else {}
+    return replace(report, scales=scales)
 
 
-def _ended(task: str) -> str:
+def _ended(task: str) -> wire.TaskDetail:
     return until(
         lambda: Repository.get_evaluation_info(task),
         lambda answer: answer.data.state,
@@ -86,7 +111,7 @@ def _ended(task: str) -> str:
         failed={wire.FAILED, "Fail", wire.STOPPED},
         interval=settings().evaluation_online_polling_interval,
         what=f"evaluation {task}",
-    ).data.state
+    ).data
 
 
 def _rows(task: str) -> Iterator[Mapping[str, Any]]:
@@ -117,25 +142,51 @@ def _flat(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
             yield value
 
 
-def _result(
-    rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any], task: str, state: str
+def _report(
+    rows: Sequence[Mapping[str, Any]], told: Mapping[str, Mapping[str, Any]], info: wire.TaskDetail
 ) -> EvaluationResult:
     if not rows:
-        raise QianfanError(f"evaluation {task} ended as {state!r} without any result")
-    samples, seen = [], dict[str, int]()
+        raise QianfanError(
+            f"evaluation {info.evaluation_id_str} ended as {info.state!r} without any result (评估没有结果)"
+        )
+    failed = {_label(unit): unit.message for unit in info.eval_units if unit.state in ENDED_BADLY}
+    samples = [*_samples(rows, failed)]
+    questions = {sample.index: sample for sample in samples}
+    samples += [
+        replace(question, model=model, output="", scores={}, error=_failure(message))
+        for model, message in failed.items()
+        if model not in {sample.model for sample in samples}
+        for question in questions.values()
+    ]
+    names = dict.fromkeys(name for sample in samples for name in sample.scores)
+    models = dict.fromkeys(sample.model for sample in samples)
+    notes = (f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",)
+    return EvaluationResult(tuple(samples), tuple(models), tuple(names), platform=told, notes=notes)
+
+
+def _samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
+    """Yield the rows as samples; a question has one place for all models, also when one missed another.
+
+    A row without an answer and without scores is one that failed: what was answered, the platform scores.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    places: dict[tuple[str, int], int] = {}
     for row in rows:
         model = f"{row.get('模型名称', '')}_{row.get('模型版本', '')}".strip("_")
-        seen[model] = seen.get(model, -1) + 1
-        samples.append(_sample(model, seen[model], row))
-    names = dict.fromkeys(name for sample in samples for name in sample.scores)
-    told = {model: metric.to_wire() for model, metric in metrics.items()}
-    return EvaluationResult(tuple(samples), tuple(seen), tuple(names), platform=told)
+        prompt, output, reference = (_cell(row, COLUMNS[name]) for name in ("prompt", "output", "reference"))
+        place = places.setdefault((prompt, seen[model, prompt]), len(places))
+        seen[model, prompt] += 1
+        scores = {name: value for key, name in SCORES.items() if (value := _number(row.get(key))) is not None}
+        error = "" if output or scores else _failure(failed.get(model, ""))
+        yield Sample(model, place, prompt, reference, output, scores, error=error)
 
 
-def _sample(model: str, index: int, row: Mapping[str, Any]) -> Sample:
-    found = {name: next((str(row[key]) for key in keys if key in row), "") for name, keys in COLUMNS.items()}
-    scores = {name: value for key, name in SCORES.items() if (value := _number(row.get(key))) is not None}
-    return Sample(model, index, found["prompt"], found["reference"], found["output"], scores)
+def _cell(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    return next((str(row[name]) for name in names if name in row), "")
+
+
+def _failure(message: str) -> str:
+    return f"NotAnswered: {message or 'the platform gave no answer to this row (平台未作答)'}"
 
 
 def _number(value: object) -> float | None:
@@ -147,5 +198,5 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _label(item: wire.ReportItem) -> str:
+def _label(item: wire.ReportItem | wire.Unit) -> str:
     return f"{item.model_name}_{item.model_version}"

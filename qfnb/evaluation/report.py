@@ -1,197 +1,297 @@
-"""The result of an evaluation: rows as they were measured, and the tables that are computed from them."""
+"""The report of an evaluation: rows as they were measured, and the tables that are computed from them."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from . import statistics
+from ..dataset import Dataset
+from ..errors import InvalidArgumentError
+from . import archive, changes, counting, export, lessons, measuring, reconciling, tables
+from .card import Card, card_of
+from .counting import Comparison as Comparison
+from .evaluator import LocalEvaluator
+from .samples import Sample as Sample
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One question asked of one model; a failed one has an error and no scores."""
-
-    model: str
-    index: int
-    prompt: str
-    reference: str
-    output: str
-    scores: dict[str, float]
-    seconds: float | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its name, and how a row gives it."""
-
-    name: str
-    of: Callable[[Any], Any]
-
-
-SAMPLE_COLUMNS = (
-    Column("model", lambda s: s.model),
-    Column("index", lambda s: s.index),
-    Column("prompt", lambda s: s.prompt),
-    Column("reference", lambda s: s.reference),
-    Column("output", lambda s: s.output),
-    Column("latency_s", lambda s: s.seconds),
-    Column("error", lambda s: s.error),
-)
-
-PAIR_COLUMNS = (
-    Column("metric", lambda p: p.metric),
-    Column("baseline", lambda p: p.baseline),
-    Column("candidate", lambda p: p.candidate),
-    Column("difference", lambda p: p.test.difference),
-    Column("ci_low", lambda p: p.test.interval.low),
-    Column("ci_high", lambda p: p.test.interval.high),
-    Column("p_value", lambda p: p.test.p_value),
-    Column("p_holm", lambda p: p.p_holm),
-    Column("wins", lambda p: p.test.wins),
-    Column("losses", lambda p: p.test.losses),
-    Column("ties", lambda p: p.test.ties),
-    Column("n", lambda p: p.test.n),
-    Column("method", lambda p: p.test.method),
-    Column("verdict", lambda p: p.verdict),
-)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two models on one metric."""
-
-    metric: str
-    baseline: str
-    candidate: str
-    test: statistics.PairedTest
-    p_holm: float
-
-    @property
-    def verdict(self) -> str:
-        """What the test shows, in words."""
-        if self.p_holm < 1 - statistics.LEVEL:
-            better = self.candidate if self.test.difference > 0 else self.baseline
-            return f"{better} is better"
-        return f"no difference shown (smallest detectable: {self.test.detectable:.2f})"
-
-
 @dataclass(frozen=True, repr=False)
 class EvaluationResult:
-    """Which model answered how well, on the same questions.
+    """Which model answered how well, on the same questions; `Report` is another name for it.
+
+    A question that failed has no score; tables say how many there are.
 
     Attributes:
-        samples: every question of every model.
+        records: every question of every model.
         models: labels, the baseline first.
         names: metric names, in the evaluators' order.
         platform: the platform's own numbers by model, when it did the evaluation.
+        cluster: the column whose rows belong together, "" when all stand for themselves.
+        scales: lowest and highest score of a metric, where it is not 0-1.
+        lower: metrics of which less is better.
+        recipes: what each metric is, in words.
+        summaries: what evaluators say of a model as a whole.
+        notes: lines on where the answers are from.
     """
 
-    samples: tuple[Sample, ...]
+    records: tuple[Sample, ...]
     models: tuple[str, ...]
     names: tuple[str, ...]
     platform: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cluster: str = ""
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lower: frozenset[str] = frozenset()
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    summaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row per model and question, with the answer, each metric, latency_s, cost and error."""
+        notes = dict.fromkeys(name for sample in self.records for name in sample.notes)
+        more = dict.fromkeys(name for sample in self.records for name in sample.row)
+        return tables.frame(tables.sample_columns(self.names, [*notes], [*more]), self.records)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per model and metric: n scored of total, mean, 95 % interval, worst and best case."""
+        return tables.frame(tables.SUMMARY_COLUMNS, self.scored)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """One row per pair of models and metric, with interval, p-values, effect and verdict."""
+        return tables.frame(tables.PAIR_COLUMNS, self.comparisons)
+
+    @cached_property
+    def usage(self) -> pd.DataFrame:
+        """One row per model: answered, failed and truncated rows, cost in CNY, tokens, seconds."""
+        return tables.frame(tables.USAGE_COLUMNS, self.used)
+
+    @property
     def samples_df(self) -> pd.DataFrame:
-        """One row per model and question, with the answer, each metric, latency_s and error."""
-        columns = [*SAMPLE_COLUMNS, *(Column(name, _score(name)) for name in self.names)]
-        return _frame(columns, self.samples)
+        """`samples` under its older name."""
+        return self.samples
 
-    @cached_property
+    @property
     def summary_df(self) -> pd.DataFrame:
-        """One row per model and metric: n answered, failed, mean, 95 % interval and its method."""
-        rows = [self._summary(model, name) for model in self.models for name in self.names]
-        columns = ("model", "metric", "n", "failed", "mean", "ci_low", "ci_high", "method")
-        return _frame([Column(name, itemgetter(name)) for name in columns], rows)
+        """`summary` under its older name."""
+        return self.summary
+
+    @property
+    def pairs_df(self) -> pd.DataFrame:
+        """`pairs` under its older name."""
+        return self.pairs
 
     @cached_property
-    def pairs_df(self) -> pd.DataFrame:
-        """One row per pair of models and metric, with interval, p-values and verdict."""
-        return _frame(PAIR_COLUMNS, self.comparisons)
+    def scored(self) -> tuple[counting.Score, ...]:
+        """Every model on every metric."""
+        return tuple(
+            counting.score(model, name, [*self.of(model).values()], self.scales.get(name), self.cluster)
+            for model in self.models
+            for name in self.names
+        )
+
+    @cached_property
+    def used(self) -> tuple[counting.Usage, ...]:
+        """What asking each model took."""
+        return tuple(counting.usage(model, [*self.of(model).values()]) for model in self.models)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-        pairs = [(n, a, b) for n in self.names for a, b in itertools.combinations(self.models, 2)]
-        tests = [statistics.paired(*self._both(n, a, b)) for n, a, b in pairs]
-        corrected = statistics.holm([test.p_value for test in tests])
-        return tuple(
-            Comparison(*pair, test, p) for pair, test, p in zip(pairs, tests, corrected, strict=True)
-        )
+        return counting.comparisons(self.names, self._by_model, self.cluster, self.lower)
+
+    def versus(self, base: str, tuned: str) -> list[Comparison]:
+        """Return the comparisons of two models, `base` first, a metric each.
+
+        Raises:
+            InvalidArgumentError: there are no such two models.
+        """
+        if base == tuned or self.of(base) is self.of(tuned):
+            raise InvalidArgumentError(
+                f"{base!r} and {tuned!r} are one model: a comparison takes two (需两个模型)"
+            )
+        found = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
+        return [pair if pair.baseline == base else pair.turned() for pair in found]
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """{model: {metric: mean}}, as the official SDK gives it; the platform's own numbers come first."""
         if self.platform:
             return {model: dict(told) for model, told in self.platform.items()}
-        return {m: {n: self._summary(m, n)["mean"] for n in self.names} for m in self.models}
+        found = {model: dict[str, Any](self.summaries.get(model, {})) for model in self.models}
+        for line in self.scored:
+            found[line.model][line.metric] = line.mean
+        return found
 
-    def to_json(self) -> str:
-        """Return everything as JSON: samples, summary, pairs."""
-        tables = {"samples": self.samples_df, "summary": self.summary_df, "pairs": self.pairs_df}
-        return json.dumps(
-            {k: json.loads(v.to_json(orient="records")) for k, v in tables.items()}, ensure_ascii=False
-        )
+    @property
+    def result_dataset(self) -> Dataset:
+        """The answered rows as the official SDK names them: llm_tag, input_prompt, llm_output, metrics."""
+        return lessons.measured(self.records)
+
+    def of(self, model: str) -> Mapping[int, Sample]:
+        """Return a model's samples by the question's place.
+
+        Raises:
+            InvalidArgumentError: there is no such model.
+        """
+        if model not in self._by_model:
+            raise InvalidArgumentError(f"model={model!r}: the report has {', '.join(self.models)}")
+        return self._by_model[model]
 
     def scores(self, model: str, name: str) -> list[float]:
-        """Return a model's scores on the questions that it answered."""
-        found = (s.scores[name] for s in self.samples if s.model == model and not s.error)
+        """Return a model's scores on the questions that have one."""
+        found = (sample.score(name) for sample in self.of(model).values())
         return [value for value in found if not math.isnan(value)]
+
+    def changes(
+        self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
+    ) -> tuple[changes.Change, ...]:
+        """Return the questions on which two models score differently, the worst regression first.
+
+        Args:
+            metric: by which, default the first.
+            base: a model, default the first.
+            tuned: a model, default the last.
+        """
+        first, last = self.of(base or self.models[0]), self.of(tuned or self.models[-1])
+        name = self.metric(metric)
+        return changes.between(first, last, name, less=name in self.lower)
+
+    def worse(
+        self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
+    ) -> list[int]:
+        """Return the places of the questions on which `tuned` scores lower than `base`, the worst first."""
+        return [change.index for change in self.changes(metric, base=base, tuned=tuned) if change.gain < 0]
+
+    def card(self, base: str | None = None, tuned: str | None = None, metric: str | None = None) -> Card:
+        """Return whether `tuned` is better than `base`, by default the last model and the first.
+
+        Raises:
+            InvalidArgumentError: there is only one model, or none of that name.
+        """
+        return card_of(self, base, tuned, metric)
+
+    def to_dpo(
+        self, rows: Iterable[int] | None = None, *, rejected: str | None = None, chosen: str = "reference"
+    ) -> Dataset:
+        """Return rows as preferences: what should have been said, and what was.
+
+        Args:
+            rows: places of questions, e.g. `report.worse()`; default all that were answered.
+            rejected: the model whose answers are not wanted, default the last.
+            chosen: `reference`, or the model whose answers are wanted.
+
+        Raises:
+            InvalidArgumentError: no row has two different texts.
+        """
+        return lessons.preferences(self, rows, rejected or self.models[-1], chosen)
+
+    def to_sft(self, rows: Iterable[int] | None = None, *, response: str = "reference") -> Dataset:
+        """Return rows as pairs of prompt and response, to be trained on; they are no test from then on.
+
+        Args:
+            rows: places of questions, default all.
+            response: `reference`, or the model whose answers are taught.
+
+        Raises:
+            InvalidArgumentError: no row has a response.
+        """
+        return lessons.examples(self, rows, response)
+
+    def rescore(
+        self,
+        evaluators: Sequence[LocalEvaluator],
+        pre_processors: Sequence[measuring.PreProcessor] = (),
+    ) -> Self:
+        """Return a report on the same answers by other evaluators; no model is asked."""
+        found = measuring.measure(self.records, evaluators, pre_processors)
+        return replace(self, platform={}, **found.facts)
+
+    def clustered(self, column: str) -> Self:
+        """Return the report with intervals and tests that know which rows belong together.
+
+        Raises:
+            InvalidArgumentError: no row has such a column.
+        """
+        if all(sample.cell(column) is None for sample in self.records):
+            raise InvalidArgumentError(f"cluster={column!r}: no row has such a column (没有此列)")
+        return replace(self, cluster=column)
+
+    def reconcile(self, platform: EvaluationResult, names: Mapping[str, str] | None = None) -> pd.DataFrame:
+        """Return the platform's scores beside ours: a row for each answer and metric, with the difference.
+
+        Args:
+            platform: its report on the same answers, from `EvaluationManager.fetch` or `eval`.
+            names: its name of a metric, and ours, where they differ.
+        """
+        return tables.frame(reconciling.COLUMNS, reconciling.reconciled(self, platform, names or {}))
+
+    def to_json(self) -> str:
+        """Return everything as JSON, without secrets: samples, tables, and where they are from."""
+        return archive.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the report that `to_json` wrote.
+
+        Raises:
+            InvalidArgumentError: the text is something else.
+        """
+        return cls(**archive.from_json(text))
+
+    def save(self, path: str | Path, *, pictures: Sequence[export.Picture] = ()) -> Path:
+        """Write the report to a .html, .md, .csv, .xlsx or .json file; return its path.
+
+        HTML is one file that needs no network; CSV has the samples; JSON is what `load` reads.
+
+        Args:
+            path: where to.
+            pictures: charts for the HTML file.
+
+        Raises:
+            InvalidArgumentError: the name ends otherwise, or it cannot be written there.
+        """
+        return export.save(self, Path(path).expanduser(), pictures)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Return the report that `save` wrote as JSON.
+
+        Raises:
+            InvalidArgumentError: it cannot be read, or is something else.
+        """
+        return cls.from_json(archive.read(Path(path).expanduser()))
 
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
-        lines = []
-        for pair in self.comparisons:
-            if pair.metric == self.names[0]:
-                test = pair.test
-                lines.append(
-                    f"{pair.candidate} vs {pair.baseline}, {pair.metric}: {test.difference:+.3f} "
-                    f"[{test.interval.low:+.3f}, {test.interval.high:+.3f}], p = {pair.p_holm:.2g} "
-                    f"({test.method}, n = {test.n}) — {pair.verdict}"
-                )
-        return "\n".join(lines)
+        return "\n".join(export.sentence(pair) for pair in self.comparisons if pair.metric == self.names[0])
 
     def __repr__(self) -> str:
-        return f"{self.summary_df.to_string(index=False, float_format='%.3f')}\n{self.conclusion()}".rstrip()
+        return f"{self.summary.to_string(index=False, float_format='%.3f')}\n{self.conclusion()}".rstrip()
 
-    def _summary(self, model: str, name: str) -> dict[str, Any]:
-        values = self.scores(model, name)
-        interval = statistics.mean_interval(values)
-        return {
-            "model": model,
-            "metric": name,
-            "n": len(values),
-            "failed": sum(s.model == model and bool(s.error) for s in self.samples),
-            "mean": sum(values) / len(values) if values else math.nan,
-            "ci_low": interval.low,
-            "ci_high": interval.high,
-            "method": interval.method,
-        }
+    @cached_property
+    def _by_model(self) -> dict[str, dict[int, Sample]]:
+        found: dict[str, dict[int, Sample]] = {model: {} for model in self.models}
+        for sample in self.records:
+            found[sample.model][sample.index] = sample
+        return found
 
-    def _both(self, name: str, a: str, b: str) -> tuple[list[float], list[float]]:
-        """Return the scores on the questions that both models answered."""
-        first = {s.index: s.scores[name] for s in self.samples if s.model == a and not s.error}
-        second = {s.index: s.scores[name] for s in self.samples if s.model == b and not s.error}
-        shared = [index for index in first if index in second]
-        return [first[i] for i in shared], [second[i] for i in shared]
+    def metric(self, name: str | None = None) -> str:
+        """Return the name of a metric, by default the first one's.
+
+        Raises:
+            InvalidArgumentError: the report has none of that name.
+        """
+        if not self.names or (name is not None and name not in self.names):
+            raise InvalidArgumentError(f"metric={name!r}: the report has {', '.join(self.names) or 'none'}")
+        return name or self.names[0]
 
 
-def _score(name: str) -> Callable[[Sample], float]:
-    return lambda sample: sample.scores.get(name, math.nan)
-
-
-def _frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
-
-    return pd.DataFrame({column.name: [column.of(row) for row in rows] for column in columns})
+Report = EvaluationResult

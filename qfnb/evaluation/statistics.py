@@ -1,18 +1,36 @@
 """How sure a number is, and whether a difference is real: intervals and paired tests, as values.
 
-Rates (all scores 0 or 1) have Wilson intervals and the exact McNemar test; other means have BCa bootstrap
-intervals and a paired sign-flip permutation test. Everything random is seeded.
+| scores | interval of the mean | interval of a difference | test |
+|---|---|---|---|
+| rates, all 0 or 1 | Wilson | Agresti-Min | exact McNemar |
+| other means | BCa bootstrap | BCa bootstrap | paired sign-flip permutation |
+| either, with clusters | cluster-robust (Wilson or t) | cluster-robust t | sign-flip of whole clusters |
+
+Rows that belong together (the questions on one document, the turns of one talk) are a cluster: they are less
+evidence than as many rows of their own. Everything random is seeded. Sources: Miller 2024 (arXiv 2411.00640),
+Agresti and Min 2005, Holm 1979.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Final
 
-LEVEL = 0.95
-RESAMPLES = 9999
-SEED = 20240601
+from . import resampling
+
+LEVEL: Final = 0.95
+LEAST: Final = 6
+"""Rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625."""
+
+_Z: Final = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+_POWER: Final = _Z + NormalDist().inv_cdf(0.8)
+"""Standard errors of a difference that 80 % of trials show."""
+
+Clusters = Sequence[Hashable] | None
+"""For each score, what it belongs to; None when all rows stand for themselves."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,10 @@ class PairedTest:
         p_value: two-sided.
         n: questions that both answered.
         wins, losses, ties: questions on which b is better, worse, the same.
-        detectable: the smallest difference that so many questions would show in 80 % of trials.
+        detectable: the smallest difference that so many questions would show in 80 % of trials; NaN when
+            they are too few to show any.
+        effect: the mean of the differences over their spread (Cohen's d of pairs); NaN without spread.
+        needed: questions that would show the difference seen here in 80 % of trials; None when it is 0.
     """
 
     difference: float
@@ -47,37 +68,68 @@ class PairedTest:
     losses: int
     ties: int
     detectable: float
+    effect: float = math.nan
+    needed: int | None = None
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the interval of a mean; NaN bounds without values."""
+NONE: Final = Interval(math.nan, math.nan, "none")
+
+
+def mean_interval(values: Sequence[float], clusters: Clusters = None) -> Interval:
+    """Return the interval of a mean; NaN bounds where there is too little to say."""
     if not values:
-        return Interval(math.nan, math.nan, "none")
-    if _is_rate(values):
-        return wilson(sum(values), len(values))
-    return _bootstrap(values)
+        return NONE
+    rate = _is_rate(values)
+    if clusters is not None:
+        return _clustered(values, clusters, rate=rate)
+    return wilson(sum(values), len(values)) if rate else _bootstrap(values)
 
 
-def wilson(successes: float, n: int) -> Interval:
-    """Return the Wilson score interval of a rate."""
-    from scipy.stats import binomtest  # noqa: PLC0415 - 0.3 s that only reports should pay
+def wilson(successes: float, n: float, quantile: float = _Z, method: str = "Wilson") -> Interval:
+    """Return the Wilson score interval of a rate; `n` may be an effective number of rows."""
+    rate, square = successes / n, quantile**2
+    centre = (rate + square / (2 * n)) / (1 + square / n)
+    half = quantile / (1 + square / n) * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Interval(0.0 if rate == 0 else low, 1.0 if rate == 1 else high, method)
 
-    found = binomtest(round(successes), n).proportion_ci(LEVEL, method="wilson")
-    return Interval(float(found.low), float(found.high), "Wilson")
 
-
-def paired(a: Sequence[float], b: Sequence[float]) -> PairedTest:
+def paired(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
     """Compare two models' scores, question by question."""
     differences = [y - x for x, y in zip(a, b, strict=True)]
     n = len(differences)
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     mean = sum(differences) / n if n else math.nan
-    interval = _bootstrap(differences) if n else Interval(math.nan, math.nan, "none")
     rate = _is_rate(a) and _is_rate(b)
-    p_value = 1.0 if not wins + losses else _mcnemar(wins, losses) if rate else _sign_flip(differences)
-    method = "exact McNemar" if rate else "paired permutation"
-    detectable = _detectable(differences)
-    return PairedTest(mean, interval, p_value, method, n, wins, losses, n - wins - losses, detectable)
+    interval, error, units = _of_difference(differences, clusters, wins, losses, rate=rate)
+    p_value, method = _tested(differences, clusters, wins, losses, rate=rate)
+    spread = resampling.spread(differences)
+    return PairedTest(
+        difference=mean,
+        interval=interval,
+        p_value=p_value,
+        method=method,
+        n=n,
+        wins=wins,
+        losses=losses,
+        ties=n - wins - losses,
+        detectable=_detectable(error, units, rate=rate),
+        effect=mean / spread if spread else math.nan,
+        needed=math.ceil(n * (_POWER * error / mean) ** 2) if mean and error > 0 else None,
+    )
+
+
+def turned(test: PairedTest) -> PairedTest:
+    """Return the comparison of a with b as that of b with a."""
+    span = test.interval
+    return replace(
+        test,
+        difference=-test.difference,
+        interval=replace(span, low=-span.high, high=-span.low),
+        wins=test.losses,
+        losses=test.wins,
+        effect=-test.effect,
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -94,40 +146,63 @@ def _is_rate(values: Sequence[float]) -> bool:
     return set(values) <= {0.0, 1.0}
 
 
-def _mcnemar(wins: int, losses: int) -> float:
-    from scipy.stats import binomtest  # noqa: PLC0415
+def _clustered(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
+    """Return an interval that knows that rows of one cluster resemble each other."""
+    error, units = resampling.clustered_error(values, clusters)
+    mean = sum(values) / len(values)
+    if units < 2:
+        return Interval(math.nan, math.nan, "one cluster")
+    quantile = resampling.t_quantile(0.5 + LEVEL / 2, units - 1)
+    if rate:
+        worth = mean * (1 - mean) / error**2 if error else units
+        return wilson(mean * (n := min(worth, len(values))), n, quantile, "Wilson, clustered")
+    return Interval(mean - quantile * error, mean + quantile * error, "t, clustered")
 
-    return float(binomtest(wins, wins + losses).pvalue)
+
+def _of_difference(
+    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
+) -> tuple[Interval, float, int]:
+    """Return the interval of the mean difference, its standard error, and how many units there are."""
+    n = len(differences)
+    if not n:
+        return NONE, math.nan, 0
+    if clusters is not None:
+        error, units = resampling.clustered_error(differences, clusters)
+        return _clustered(differences, clusters, rate=False), error, units
+    error = resampling.spread(differences) / math.sqrt(n)
+    return _agresti_min(wins, losses, n) if rate else _bootstrap(differences), error, n
 
 
-def _sign_flip(differences: Sequence[float]) -> float:
-    import numpy as np  # noqa: PLC0415
-    from scipy.stats import permutation_test  # noqa: PLC0415
+def _tested(
+    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
+) -> tuple[float, str]:
+    """Return the p-value and the name of the test; without any difference it is 1."""
+    changed = wins + losses > 0
+    if clusters is not None:
+        return resampling.clustered_flips(differences, clusters) if changed else 1.0, "clustered permutation"
+    if rate:
+        return resampling.mcnemar(wins, losses) if changed else 1.0, "exact McNemar"
+    return resampling.sign_flips(differences) if changed else 1.0, "paired permutation"
 
-    found = permutation_test(
-        (np.asarray(differences),), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=SEED
-    )
-    return float(found.pvalue)
+
+def _agresti_min(wins: int, losses: int, n: int) -> Interval:
+    """Return the interval of the difference of two paired rates: it has a width even when all rows tie."""
+    b, c, whole = wins + 0.5, losses + 0.5, n + 2
+    centre = (b - c) / whole
+    half = _Z * math.sqrt(b + c - (b - c) ** 2 / whole) / whole
+    return Interval(max(-1.0, centre - half), min(1.0, centre + half), "Agresti-Min")
 
 
 def _bootstrap(values: Sequence[float]) -> Interval:
-    import numpy as np  # noqa: PLC0415
-    from scipy.stats import bootstrap  # noqa: PLC0415
-
-    data = np.asarray(values, dtype=float)
-    if len(data) < 2 or np.ptp(data) == 0:
-        value = float(data.mean())
-        return Interval(value, value, "constant")
-    found = bootstrap((data,), np.mean, confidence_level=LEVEL, n_resamples=RESAMPLES, method="BCa", rng=SEED)
-    low, high = found.confidence_interval
-    return Interval(float(low), float(high), "BCa bootstrap")
+    if len(values) < 2:
+        return Interval(math.nan, math.nan, "one row")
+    if min(values) == max(values):
+        return Interval(values[0], values[0], "constant")
+    return Interval(*resampling.bca(values, LEVEL), "BCa bootstrap")
 
 
-def _detectable(differences: Sequence[float]) -> float:
-    """Return the difference with 80 % power at 5 %, from the spread that was seen: 2.8 standard errors."""
-    n = len(differences)
-    if n < 2:
+def _detectable(error: float, units: int, *, rate: bool) -> float:
+    """Return the difference with 80 % power at 5 %, from the spread that was seen."""
+    if units < LEAST or not (error or rate):
         return math.nan
-    mean = sum(differences) / n
-    spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1))
-    return 2.8 * spread / math.sqrt(n)
+    return max(_POWER * error, LEAST / units if rate else 0.0)

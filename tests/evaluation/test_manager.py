@@ -1,11 +1,11 @@
 """Evaluation: failures are not answers, and the tables say what was measured."""
 
-import json
+import math
 
 import pytest
 
-from qfnb import Dataset, EvaluationManager, Service, errors
-from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, RougeLEvaluator
+from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
+from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, LocalJudgeEvaluator, RougeLEvaluator
 from qfnb.evaluation.evaluator import QianfanManualEvaluator, QianfanRefereeEvaluator, QianfanRuleEvaluator
 
 RULES = QianfanRuleEvaluator(using_accuracy=True)
@@ -66,11 +66,6 @@ def test_an_evaluator_of_ones_own():
     assert result.metrics["a"] == {"length": 2.5, "asked": 2}
 
 
-def test_everything_goes_into_json():
-    result = evaluate(Replies("a", ["yes", ValueError("x"), "no", "no"]), Replies("b", ["yes"] * 4))
-    assert set(json.loads(result.to_json())) == {"samples", "summary", "pairs"}
-
-
 def test_all_rows_failed_is_said_not_hidden():
     result = evaluate(Replies("a", [ValueError("x")] * 4), Replies("b", ["yes"] * 4))
     assert result.summary_df.iloc[0][["n", "failed"]].tolist() == [0, 4]
@@ -115,9 +110,229 @@ def test_nothing_to_evaluate_is_refused():
         evaluate()
 
 
-def test_the_base_model_over_the_sandbox(sandbox):
-    result = EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval(
-        [Service(model="ERNIE-Speed-8K")], ROWS
+def test_one_kind_of_the_platforms_evaluators_once():
+    with pytest.raises(errors.InvalidArgumentError, match="two QianfanRuleEvaluator"):
+        EvaluationManager(qianfan_evaluators=[RULES, RULES])
+
+
+class Says(LocalEvaluator):
+    """Gives each answer what it is made with."""
+
+    def __init__(self, **given):
+        self.given = given
+
+    def evaluate(self, input, reference, output):  # noqa: A002
+        return self.given
+
+    def describe(self):
+        return {"less": "errors; less is better"} if "less" in self.given else {}
+
+
+def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
+    result = evaluate(
+        Replies("a", ["x"] * 4), evaluators=[Says(m="n/a", k=None, ok=True, why="好", inf=math.inf)]
     )
+    assert result.names == ("m", "k", "ok", "inf")
+    assert result.summary["missing"].tolist() == [4, 4, 0, 4]
+    assert result.samples["why"].tolist() == ["好"] * 4
+    assert math.isnan(result.metrics["a"]["m"])
+
+
+def test_two_evaluators_may_not_give_one_metric():
+    with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'm'"):
+        evaluate(Replies("a", ["x"] * 4), evaluators=[Says(m=1), Says(m=2)])
+
+
+def test_an_evaluator_that_loses_rows_is_refused():
+    class Lazy(Says):
+        def evaluate_all(self, inputs, references, outputs):
+            return [{"m": 1}]
+
+    with pytest.raises(errors.InvalidArgumentError, match="1 rows for 4 answers"):
+        evaluate(Replies("a", ["x"] * 4), evaluators=[Lazy()])
+
+
+def test_answers_are_pre_processed_for_the_evaluators_only():
+    def last_word(output, *, input, reference):  # noqa: A002
+        return output.split()[-1]
+
+    manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()], pre_processors=[last_word])
+    result = manager.eval([Replies("a", ["I say yes"] * 4)], ROWS)
+    assert result.samples["exact_match"].tolist() == [1] * 4
+    assert result.samples["output"].tolist() == ["I say yes"] * 4
+
+
+def test_evaluators_say_something_of_a_model_as_a_whole():
+    class Summing(Says):
+        def summarize(self, metric_dataset):
+            return {"sum": sum(metric_dataset["m"])}
+
+    result = evaluate(Replies("a", ["x", "y", "z", ValueError("no")]), evaluators=[Summing(m=2)])
+    assert result.metrics["a"] == {"sum": 6, "m": 2}
+
+
+def test_less_can_be_better():
+    class Length(Says):
+        def evaluate(self, input, reference, output):  # noqa: A002
+            return {"less": len(output)}
+
+    rows = [{"prompt": f"q{n}", "response": "y"} for n in range(8)]
+    manager = EvaluationManager(local_evaluators=[Length(less=0)])
+    pair = manager.eval([Replies("a", ["long"] * 8), Replies("b", ["s"] * 8)], rows).comparisons[0]
+    assert (pair.verdict, pair.test.wins, pair.test.difference) == ("b is better", 8, -3)
+
+
+def test_a_judges_scale_makes_the_worst_case():
+    judge = LocalJudgeEvaluator(Replies("judge", ["评分: 4", "评分: 5", "评分: 3"]))
+    score = evaluate(Replies("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]).scored[0]
+    assert (score.n, score.mean, score.worst, score.best) == (3, 4, 3, 4.25)
+
+
+def only(rows, **named):
+    return EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval_only(rows, **named)
+
+
+def test_outputs_that_exist_are_scored_without_asking():
+    rows = [
+        {"prompt": "1+1", "expected_output": "2", "a": "2", "b": "3"},
+        {"prompt": "1+2", "expected_output": "3", "a": None, "b": "3"},
+    ]
+    result = only(rows, output_column=["a", "b"], model=["first", "second"])
+    assert result.summary[["model", "n", "failed", "mean"]].values.tolist() == [
+        ["first", 1, 1, 1.0],
+        ["second", 2, 0, 0.5],
+    ]
+    assert "NoOutput" in result.samples["error"][1]
+
+
+def test_a_batchs_frame_is_scored_with_its_errors():
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "prompt": ["a", "b"],
+            "response": ["x", "y"],
+            "text": ["x", None],
+            "error": ["", "ServerError"],
+            "message": ["", "away"],
+        }
+    )
+    result = only(frame, output_column="text", model="m")
+    assert result.samples["error"].tolist() == ["", "ServerError: away"]
+    assert result.scored[0].coverage == 0.5
+
+
+@pytest.mark.parametrize(
+    ("rows", "named", "words"),
+    [
+        ([], {}, "0 rows"),
+        ([{"prompt": "a", "response": "b"}], {}, "no column 'llm_output'"),
+        ([{"prompt": "a", "llm_output": "b"}], {"reference_column": "gold"}, "no column 'gold'"),
+        ([{"prompt": "a", "llm_output": "b"}], {"cluster": "doc"}, "no column 'doc'"),
+        ([{"prompt": "a", "llm_output": "b"}], {"model": ["a", "b"]}, "2 labels"),
+        ("text", {}, "has no rows"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(rows, named, words):
+    with pytest.raises(errors.InvalidArgumentError, match=words):
+        only(rows, **named)
+
+
+def test_rows_of_one_document_belong_together():
+    rows = [
+        {"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4}
+        for n in range(16)
+    ]
+    naive, robust = only(rows).scored[0], only(rows, cluster="doc").scored[0]
+    assert robust.interval.method == "Wilson, clustered"
+    assert robust.interval.high - robust.interval.low > naive.interval.high - naive.interval.low
+
+
+LOCAL = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
+
+
+def test_the_base_model_over_the_sandbox(sandbox):
+    result = LOCAL.eval([Service(model="ERNIE-Speed-8K")], ROWS)
     assert result.summary_df.iloc[0]["mean"] == 0
     assert result.samples_df["latency_s"].gt(0).all()
+    assert result.usage["tokens"].gt(0).all()
+    assert "sandbox" in result.notes[0]
+
+
+def test_the_same_evaluation_again_asks_nobody(sandbox):
+    rows = [{"prompt": f"again {n}", "response": "x"} for n in range(5)]
+    first = LOCAL.start(["ERNIE-Speed-8K"], rows)
+    before = first.report()
+    second = LOCAL.start(["ERNIE-Speed-8K"], rows)
+    assert second.report().samples.equals(before.samples)
+    assert (first.batches[0].progress.cached, second.batches[0].progress.cached) == (0, 5)
+
+
+def test_a_failed_row_is_asked_again_and_the_others_are_not(sandbox, fault):
+    rows = [{"prompt": f"some fail {n}", "response": "x"} for n in range(6)]
+    fault("chat.v2", "status", status=400, times=1)
+    first = LOCAL.eval(["ERNIE-Speed-8K"], rows)
+    begun = LOCAL.start(["ERNIE-Speed-8K"], rows)
+    assert (first.used[0].answered, begun.report().used[0].answered) == (5, 6)
+    assert begun.batches[0].progress.cached == 5
+
+
+def test_one_model_twice_is_asked_twice(sandbox):
+    rows = [{"prompt": f"twice {n}", "response": "x"} for n in range(3)]
+    begun = LOCAL.start([ChatCompletion(model="ERNIE-Speed-8K"), Service(model="ERNIE-Speed-8K")], rows)
+    assert begun.report().comparisons[0].test.ties == 3
+    first, second = (each.name for each in begun.batches)
+    assert (begun.models, second) == (("ERNIE-Speed-8K (1)", "ERNIE-Speed-8K (2)"), f"{first}-2")
+
+
+def test_conversations_and_personas_are_asked_as_such(sandbox):
+    rows = [
+        {
+            "history": [{"prompt": "你好", "response": "你好！"}],
+            "prompt": "再说一次",
+            "response": "你好！",
+            "system": "简短",
+        }
+    ]
+    begun = LOCAL.start(["ERNIE-Speed-8K"], rows)
+    assert begun.report().records[0].row["system"] == "简短"
+    asked = begun.batches[0].results()[0].input
+    assert [turn["role"] for turn in asked] == ["system", "user", "assistant", "user"]
+
+
+def test_a_question_that_cannot_be_asked_is_a_failed_row(sandbox):
+    result = LOCAL.eval(
+        ["ERNIE-Speed-8K"], [{"prompt": "  ", "response": "x"}, {"prompt": "好", "response": "x"}]
+    )
+    assert result.samples["error"].str.startswith("InvalidArgumentError").tolist() == [True, False]
+
+
+def test_an_evaluation_is_followed_and_cancelled(sandbox, control):
+    begun = LOCAL.start(
+        ["ERNIE-Speed-8K"], [{"prompt": f"cancel {n}", "response": "x"} for n in range(200)], worker_num=1
+    )
+    begun.cancel()
+    result = begun.report()
+    assert result.used[0].answered < 200
+    assert begun.batches[0].progress.state == "cancelled"
+    assert (result.samples["error"] == "NotAsked").any()
+
+
+def test_what_cannot_be_asked_is_refused(sandbox):
+    with pytest.raises(errors.InvalidArgumentError, match="int cannot be asked"):
+        LOCAL.eval(["ERNIE-Speed-8K", 7], ROWS)
+
+
+def test_a_model_without_a_service_answers_on_the_platform(monkeypatch):
+    answers = [{"prompt": f"q{n}", "llm_output": "yes" if n else ""} for n in reversed(range(4))]
+    monkeypatch.setattr(Model, "batch_inference", lambda self, dataset: Dataset(answers, schema="prompts"))
+    result = LOCAL.eval([Model(id="amv-1", name="tuned")], ROWS)
+    assert (result.models, result.scored[0].mean, result.scored[0].failed) == (("tuned",), 1, 1)
+
+
+def test_a_model_with_a_service_is_asked_through_it(sandbox):
+    model = Model(id="amv-1", name="tuned")
+    model.service = Service(model="ERNIE-Speed-8K")
+    begun = LOCAL.start([model], ROWS)
+    assert begun.report().used[0].answered == 4
+    assert begun.batches[0].progress.model == "ERNIE-Speed-8K"

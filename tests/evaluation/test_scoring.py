@@ -1,10 +1,18 @@
-"""Scores of single answers: golden values, computed by hand."""
+"""Scores of single answers: values computed by hand, and the traps of Chinese."""
+
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.servers import http_answer
 
+from qfnb import errors
 from qfnb.evaluation import scoring
+from qfnb.evaluation.scoring.meaning import cosine, embedding_similarity
+from qfnb.resources import Embedding
+
+cut = scoring.characters
 
 
 @pytest.mark.parametrize(
@@ -15,7 +23,6 @@ from qfnb.evaluation import scoring
         ("  九点 开门！ ", "九点 开门", 1),
         ("“你好”", '"你好"', 1),
         ("九点开门", "十点开门", 0),
-        ("", "", 1),
         ("", "x", 0),
     ],
 )
@@ -24,26 +31,177 @@ def test_exact_match_ignores_form_not_content(output, reference, score):
 
 
 @pytest.mark.parametrize(
-    ("output", "reference", "f1", "rouge"),
+    ("text", "units"),
     [
-        ("abcd", "abcd", 1, 1),
-        ("abcd", "dcba", 1, 0.25),
-        ("ab", "abcd", 2 * 2 / 6, 2 * 2 / 6),
-        ("九点开门", "早上九点开门", 2 * 4 / 10, 2 * 4 / 10),
-        ("xy", "ab", 0, 0),
-        ("", "ab", 0, 0),
-        ("", "", 1, 1),
+        ("北京。", ["北", "京"]),
+        ("GPT-4 涨了3.5％，对吗？", ["gpt", "-", "4", "涨", "了", "3.5", "%", "对", "吗"]),
+        ("１２３（国家）", ["123", "国", "家"]),
+        ("don't", ["don", "t"]),
+        ("，。！", []),
     ],
 )
-def test_character_scores(output, reference, f1, rouge):
-    assert scoring.char_f1(output, reference) == pytest.approx(f1)
-    assert scoring.rouge_l(output, reference) == pytest.approx(rouge)
+def test_units_are_characters_words_and_numbers_without_punctuation(text, units):
+    assert list(cut(text)) == units
 
 
-@given(st.text(max_size=40), st.text(max_size=40))
-def test_scores_are_symmetric_and_bounded(a, b):
-    for score in (scoring.char_f1, scoring.rouge_l, scoring.exact_match):
-        assert 0 <= score(a, b) <= 1
-        assert score(a, b) == pytest.approx(score(b, a))
-        assert score(a, a) == 1
-    assert scoring.rouge_l(a, b) <= scoring.char_f1(a, b) + 1e-9
+@pytest.mark.parametrize(
+    ("output", "reference", "f1", "rouge_1", "rouge_2", "rouge_l"),
+    [
+        ("九点开门", "九点开门", 1, 1, 1, 1),
+        ("门开点九", "九点开门", 1, 1, 0, 1 / 4),
+        ("九点开门", "早上九点开门", 8 / 10, 8 / 10, 6 / 8, 8 / 10),
+        ("甲乙", "丙丁", 0, 0, 0, 0),
+        ("", "丙丁", 0, 0, 0, 0),
+    ],
+)
+def test_overlap_by_hand(output, reference, f1, rouge_1, rouge_2, rouge_l):
+    a, b = cut(output), cut(reference)
+    found = scoring.f1(a, b), scoring.rouge_n(a, b, 1), scoring.rouge_n(a, b, 2), scoring.rouge_l(a, b)
+    assert found == pytest.approx((f1, rouge_1, rouge_2, rouge_l))
+
+
+def test_saying_it_eight_times_pays_by_sets_only():
+    repeated, once = cut("北京" * 8), cut("北京")
+    assert scoring.rouge_n(repeated, once, 1, repeats=False) == 1
+    assert scoring.rouge_n(repeated, once, 1) == pytest.approx(2 * 2 / 18)
+    assert scoring.rouge_l(repeated, once) == pytest.approx(2 * 2 / 18)
+
+
+def test_bleu_by_hand():
+    # Of "九点开门了" 4 of 5, 3 of 4, 2 of 3 and 1 of 2 n-grams are in the reference; it is not shorter.
+    assert scoring.bleu4(cut("九点开门了"), cut("九点开门")) == pytest.approx((1 / 5) ** 0.25)
+    shorter = scoring.bleu4(cut("九点开门"), cut("早上九点开门"))
+    assert shorter == pytest.approx(math.exp(1 - 6 / 4))
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda: scoring.bleu4(cut("北京"), cut("北京")),
+        lambda: scoring.rouge_n(("北京",), ("北京",), 2),
+        lambda: scoring.rouge_l(cut("北京"), ()),
+        lambda: scoring.f1(cut("北京"), ()),
+        lambda: scoring.chrf("北京", " "),
+        lambda: scoring.exact_match("北京", ""),
+        lambda: scoring.edit_similarity("北京", ""),
+        lambda: scoring.choice("A", "不知道"),
+        lambda: scoring.json_fields("{}", "没有"),
+    ],
+)
+def test_what_has_no_meaning_is_missing_not_zero(score):
+    assert math.isnan(score())
+
+
+def test_a_short_answer_to_a_long_question_is_wrong_not_missing():
+    assert scoring.bleu4(cut("是"), cut("九点开门")) == 0
+    assert 0 < scoring.bleu4(cut("九"), cut("九点开门")) < 0.02
+
+
+def test_chrf_by_hand():
+    # "ab" in "abc": precision 1, recall (2/3 + 1/2) / 2; recall counts twice.
+    recall = (2 / 3 + 1 / 2) / 2
+    assert scoring.chrf("a b", "abc") == pytest.approx(5 * recall / (4 + recall))
+
+
+def test_edit_similarity_by_hand():
+    assert scoring.edit_similarity("九点开门", "十点开门。") == pytest.approx(3 / 4)
+    assert scoring.edit_similarity("１２３", "123") == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "score"),
+    [
+        ('```json\n{"城市": "北京。", "人口": 2189}\n```', 1),
+        ('结果如下：{"城市": "北京", "人口": 2000}，请看。', 0.5),
+        ('{"城市": "上海"}', 0),
+        ("北京", 0),
+        ("", 0),
+    ],
+)
+def test_json_fields_are_counted(output, score):
+    assert scoring.json_fields(output, '{"城市": "北京", "人口": 2189}') == score
+
+
+def test_only_the_named_fields_count():
+    reference = '{"a": true, "b": [1, "Ｘ"], "c": 3}'
+    assert scoring.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["b"]) == 1
+    assert scoring.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("B", "B"),
+        ("答案是 B。", "B"),
+        ("正确答案：（ＢＤ）", "BD"),
+        ("我选(B)，因为 A 不对", "B"),
+        ("A错误，B正确，所以选B", "B"),
+        ("不选A，选C", "C"),
+        ("排除选项A，选B", "B"),
+        ("应选 A、C", "AC"),
+        ("**B**. 北京", "B"),
+        ("The answer is (c).", "C"),
+        ("最终答案：$\\boxed{D}$", "D"),
+        ("This is a dog", ""),
+        ("A and B are both right", ""),
+        ("答案不是A，而是B", ""),
+        ("不知道", ""),
+    ],
+)
+def test_a_choice_is_read_out_of_free_text(text, letters):
+    assert scoring.chosen(text) == letters
+
+
+def test_no_choice_is_a_wrong_answer():
+    assert [scoring.choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
+
+
+def test_patterns():
+    assert [scoring.matches(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
+    assert scoring.matches(" 2024-05\n", r"\d{4}-\d\d", whole=True) == 1
+    assert scoring.matches("于 2024-05", r"\d{4}-\d\d", whole=True) == 0
+
+
+@given(st.text(max_size=40), st.text(min_size=1, max_size=40))
+def test_scores_are_bounded_and_the_same_text_is_right(a, b):
+    units, expected = cut(a), cut(b)
+    for score in (scoring.f1, scoring.rouge_l, scoring.bleu4):
+        assert math.isnan(score(units, expected)) or 0 <= score(units, expected) <= 1 + 1e-12
+        assert math.isnan(score(expected, expected)) or score(expected, expected) == pytest.approx(1)
+    if b.strip():
+        assert scoring.chrf(b, b) == pytest.approx(1)
+    if expected:
+        assert scoring.rouge_l(units, expected) <= scoring.f1(units, expected) + 1e-9
+
+
+def test_without_jieba_words_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "jieba", None)
+    scoring.text._cutter.cache_clear()
+    with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
+        scoring.words("没有人切过这一句")
+    scoring.text._cutter.cache_clear()
+
+
+def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        Embedding, "ask", lambda self, item, ask=Embedding.ask: (sent.append(item), ask(self, item))[1]
+    )
+    found = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
+    assert [len(texts) for texts in sent] == [16, 6]
+    assert math.isnan(found[20])
+    assert found[21] == pytest.approx(1)
+    assert all(-1 <= value <= 1 for value in found[:20])
+
+
+def test_a_vector_that_could_not_be_had_is_missing(scripted):
+    scripted(
+        [http_answer(b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request")]
+    )
+    assert [math.isnan(value) for value in embedding_similarity(["答案"], ["参考"])] == [True]
+
+
+def test_the_cosine_of_nothing_is_missing():
+    assert math.isnan(cosine((), (1.0, 0.0)))
+    assert math.isnan(cosine((0.0, 0.0), (1.0, 0.0)))
+    assert cosine((1.0, 1.0), (1.0, 0.0)) == pytest.approx(0.5**0.5)

@@ -1,0 +1,127 @@
+"""A report as one HTML file: it needs no network, runs no script, and is legible in light and dark."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from . import export
+from .changes import Change, Edit
+from .inert import in_html
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .export import Picture
+    from .report import EvaluationResult
+
+MOST_CHANGES: Final = 10
+MOST_SAMPLES: Final = 500
+"""Samples that are shown; a file with more of them takes long to open."""
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_STYLE: Final = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --gone: #d5520022; --new: #0072b233 }
+body { font: 15px/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif;
+  max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block; overflow-x: auto }
+th, td { border-bottom: 1px solid var(--line); padding: 3px 9px; text-align: left; vertical-align: top }
+td { white-space: pre-wrap; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
+th { background: var(--soft) }
+del { background: var(--gone) } ins { background: var(--new); text-decoration: underline }
+.lead { font-weight: 600 } .note { opacity: .75; font-size: 13px } img { max-width: 100% }
+"""
+
+
+def html(report: EvaluationResult, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> str:
+    """Return a page with conclusion, tables, charts, what changed most, and samples.
+
+    Args:
+        report: what is shown.
+        pictures: charts.
+        lead: the first lines, instead of the report's conclusion.
+    """
+    parts = [f'<p class="lead">{in_html(line)}</p>' for line in lead or export.opening(report)]
+    parts += [_picture(picture) for picture in pictures]
+    parts += [_heading("汇总 / summary"), _table(report.summary, export.SUMMARY)]
+    if len(report.pairs):
+        parts += [_heading("两两比较 / pairs"), _table(report.pairs, export.PAIRS)]
+    parts += [_heading("用量 / usage"), _table(report.usage, [*report.usage.columns])]
+    parts += [_changes(report), _samples(report)]
+    parts += [f'<p class="note">{in_html(line)}</p>' for line in export.footnotes(report)]
+    body = "\n".join(part for part in parts if part)
+    return (
+        '<!doctype html>\n<html lang="zh">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>评估报告 / evaluation report</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n<h1>评估报告 / evaluation report</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def marked(edits: Sequence[Edit]) -> tuple[str, str]:
+    """Return the two texts of a difference as HTML, with what is gone and what is new marked."""
+    before = "".join(
+        f"<del>{in_html(text)}</del>" if op == "delete" else in_html(text)
+        for op, text in edits
+        if op != "insert"
+    )
+    after = "".join(
+        f"<ins>{in_html(text)}</ins>" if op == "insert" else in_html(text)
+        for op, text in edits
+        if op != "delete"
+    )
+    return before, after
+
+
+def _heading(text: str) -> str:
+    return f"<h2>{in_html(text)}</h2>"
+
+
+def _picture(picture: Picture) -> str:
+    encoded = base64.b64encode(picture.png).decode("ascii")
+    return f'<p><img alt="{in_html(picture.alt)}" src="data:image/png;base64,{encoded}"></p>'
+
+
+def _table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
+    rows = [[in_html(export.shown(row[name])) for name in columns] for row in frame.to_dict("records")]
+    return _rows([in_html(name) for name in columns], rows)
+
+
+def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are HTML already."""
+    head = "".join(f"<th>{name}</th>" for name in columns)
+    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _changes(report: EvaluationResult) -> str:
+    """Return the worst regressions and the best improvements from the first model to the last."""
+    if len(report.models) < 2 or not report.names:
+        return ""
+    found = report.changes()
+    worse = [change for change in found if change.gain < 0][:MOST_CHANGES]
+    better = [change for change in reversed(found) if change.gain > 0][:MOST_CHANGES]
+    return _listed("退步最多 / worst regressions", worse) + _listed("进步最多 / best improvements", better)
+
+
+def _listed(title: str, changes: Sequence[Change]) -> str:
+    if not changes:
+        return ""
+    columns = ["#", "问题 / prompt", "参考 / reference", "之前 / before", "之后 / after", "±"]
+    return _heading(title) + _rows(columns, [_cells(change) for change in changes])
+
+
+def _cells(change: Change) -> list[str]:
+    before, after = marked(change.edits)
+    texts = [in_html(change.index), in_html(change.prompt), in_html(change.reference)]
+    return [*texts, before, after, f"{change.gain:+.3f}"]
+
+
+def _samples(report: EvaluationResult) -> str:
+    """Return the first samples, folded."""
+    wanted = ("model", "index", "prompt", "reference", "output", *report.names, "error")
+    rows: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MOST_SAMPLES)
+    title = f"样本 / samples: {len(rows):,} of {len(report.records):,}"
+    return f"<details><summary>{in_html(title)}</summary>{_table(rows, wanted)}</details>"

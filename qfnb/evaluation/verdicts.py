@@ -1,0 +1,103 @@
+"""What a judge wrote, read: a score with its reason, or which of two answers is better."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .scoring.matching import found_object
+
+_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*[-~到至]\s*\d)\s*(?:/\s*(\d+))?"
+_NAMES = r"(?:评分|得分|分数|打分|score|rating)[\"'*\s]*[:=是为][\"'*\s\[(]*"
+_SCORE = re.compile(_NAMES + _NUMBER, re.IGNORECASE)
+_BARE = re.compile(rf"[*\s]*{_NUMBER}\s*分?[.。*\s]*")
+_REASON = re.compile(r"(?:原因|理由|reason|rationale)[\"'*\s]*[::][\"'*\s]*(.+)", re.IGNORECASE | re.DOTALL)
+_SCORE_NAMES: Final = ("score", "评分", "得分", "分数", "打分", "rating")
+_REASON_NAMES: Final = ("reason", "原因", "理由", "rationale")
+
+_BETTER = re.compile(
+    r"(?:结论|更好的?(?:回答|是)?|胜者|获胜者|verdict|winner|better)[\"'*\s]*[:=是为][\"'*\s\[(]*"
+    r"(?:回答|答案|助手|answer|assistant)?\s*(a|b|平局|平手|相当|tie|c)(?![a-z])",
+    re.IGNORECASE,
+)
+_BETTER_NAMES: Final = ("结论", "verdict", "winner", "better")
+_MARK = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
+_LONE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
+
+_PREFERENCES: Final = {"a": "A", "b": "B", **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie")}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judge's score of one answer.
+
+    Attributes:
+        score: None where there is none that can be read, or none in the range.
+        reason: in the judge's words, "" when it gave none.
+        text: all that the judge wrote.
+        error: why there is no score, "" when there is one.
+        cost: CNY by list price, None where it is not known.
+    """
+
+    score: float | None
+    reason: str = ""
+    text: str = ""
+    error: str = ""
+    cost: float | None = 0.0
+
+    @property
+    def value(self) -> float:
+        """The score as a metric: NaN when it is missing."""
+        return math.nan if self.score is None else self.score
+
+
+def read_verdict(text: str, most: float, least: float = 0, cost: float | None = 0.0) -> Verdict:
+    """Return the score and the reason in a judge's words.
+
+    Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
+    Two scores that differ, or one outside of `least` to `most`, are no score: the answer counts as missing.
+    """
+    plain = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    given = found_object(plain) or {}
+    numbers = _in_json(given) or _in_lines(plain)
+    scores = {float(number[1]) for number in numbers if number[2] in {None, f"{most:g}"}}
+    reason = next((str(given[name]) for name in _REASON_NAMES if name in given), "")
+    if not reason and (said := _REASON.search(plain)):
+        reason = said[1].strip()
+    if len(scores) == 1 and least <= min(scores) <= most:
+        return Verdict(scores.pop(), reason, text, "", cost)
+    told = f"no score of {least:g}-{most:g}, or more than one, in {plain[:60]!r}"
+    return Verdict(None, reason, text, told, cost)
+
+
+def read_preference(text: str) -> str | None:
+    """Return which of two answers a judge prefers: "A", "B" or "tie"; None when that cannot be read."""
+    plain = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    given = found_object(plain) or {}
+    named = [str(given[name]) for name in _BETTER_NAMES if name in given]
+    said = named or _MARK.findall(plain) or _BETTER.findall(plain)
+    if not said and (lone := _LONE.fullmatch(plain)):
+        said = [lone[1]]
+    kinds = {_preference(one) for one in said}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _preference(word: str) -> str | None:
+    return _PREFERENCES.get(re.sub(r"^(回答|答案|助手|answer|assistant)\s*", "", word.strip().casefold()))
+
+
+def _in_json(given: Mapping[str, Any]) -> list[re.Match[str]]:
+    values = [given[name] for name in _SCORE_NAMES if name in given]
+    found = [_BARE.fullmatch(value if isinstance(value, str) else json.dumps(value)) for value in values]
+    return [number for number in found if number]
+
+
+def _in_lines(plain: str) -> list[re.Match[str]]:
+    lone = _BARE.fullmatch(plain)
+    return list(_SCORE.finditer(plain)) or ([lone] if lone else [])

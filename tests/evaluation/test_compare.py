@@ -1,0 +1,113 @@
+"""One call, one card: better, worse or cannot tell, and the evidence."""
+
+import pytest
+
+import qfnb
+from qfnb.errors import InvalidArgumentError
+from qfnb.evaluation import ExactMatchEvaluator
+from qfnb.evaluation.report import Report, Sample
+
+
+class Answers:
+    """A model that gives these answers."""
+
+    def __init__(self, label, answers):
+        self.label, self.answers = label, answers
+
+    def get_res(self):
+        return self
+
+    def batch_do(self, messages_list, worker_num=None):
+        return self
+
+    def results(self):
+        return [answer if isinstance(answer, Exception) else {"result": answer} for answer in self.answers]
+
+
+ROWS = [{"prompt": f"q{n}", "response": "早上九点开门"} for n in range(12)]
+RIGHT, WRONG = "早上九点开门", "晚上十点关门"
+
+
+def card(before, after, **named):
+    return qfnb.compare(
+        Answers("base", before), Answers("tuned", after), ROWS, metrics=["exact_match"], **named
+    )
+
+
+def test_better():
+    found = card([WRONG] * 12, [RIGHT] * 11 + [WRONG])
+    assert (found.verdict, round(found.difference, 3)) == ("better", 0.917)
+    assert found.comparison.p_holm < 0.01
+    assert (len(found.improvements), found.regressions) == (10, ())
+
+
+def test_worse_has_its_regressions_with_what_differs():
+    found = card([RIGHT] * 12, [WRONG] * 12)
+    assert (found.verdict, len(found.regressions)) == ("worse", 10)
+    assert ("delete", "早") in found.regressions[0].edits
+
+
+def test_cannot_tell_says_how_many_questions_would():
+    found = card([WRONG] * 12, [RIGHT] * 2 + [WRONG] * 10)
+    assert found.verdict == "cannot tell"
+    assert f"约需 {found.comparison.test.needed} 题" in repr(found)
+
+
+def test_failed_rows_are_told_with_the_worst_case():
+    found = card([WRONG] * 12, [RIGHT] * 6 + [ValueError("x")] * 6)
+    assert found.scores[1].mean == 1
+    assert (
+        "tuned: 6/12 有分 / scored, 6 失败 / failed, 极端情况 / if all others: 0.500–1.000" in found.lines()
+    )
+
+
+def test_evaluators_and_names_go_together():
+    found = qfnb.compare(
+        Answers("a", [RIGHT] * 12),
+        Answers("b", [RIGHT] * 12),
+        ROWS,
+        metrics=[ExactMatchEvaluator(), "rouge_l"],
+    )
+    assert (found.metric, [pair.metric for pair in found.others]) == ("exact_match", ["rouge_l"])
+
+
+@pytest.mark.parametrize("metrics", ["rouge_l", [], ["nonsense"]])
+def test_wrong_metrics_are_refused_before_anybody_is_asked(metrics):
+    with pytest.raises(InvalidArgumentError):
+        qfnb.compare("ERNIE-Speed-8K", "ERNIE-Lite-8K", ROWS, metrics=metrics)
+
+
+def test_less_of_a_metric_may_be_better():
+    samples = tuple(
+        Sample(m, n, "q", "r", "o", {"len": v}) for m, v in (("a", 9.0), ("b", 3.0)) for n in range(8)
+    )
+    found = Report(samples, ("a", "b"), ("len",), lower=frozenset({"len"})).card()
+    assert (found.verdict, found.difference, len(found.improvements)) == ("better", -6, 8)
+
+
+def test_cost_and_latency_before_and_after():
+    def sample(model, n, seconds, cost):
+        return Sample(model, n, "q", "r", "four", {"m": 1.0}, seconds=seconds, cost=cost)
+
+    samples = [sample("a", n, 1.0 + n, 0.01) for n in range(3)] + [
+        sample("b", n, 0.5, 0.02) for n in range(3)
+    ]
+    shifts = {shift.name: shift for shift in Report(tuple(samples), ("a", "b"), ("m",)).card().shifts}
+    assert (shifts["median latency"].change, shifts["cost of 1,000 answers"].ratio) == (
+        -1.5,
+        pytest.approx(2),
+    )
+    assert shifts["95th percentile of latency"].before == 3
+
+
+def test_two_models_of_the_sandbox_by_their_names(sandbox):
+    found = qfnb.compare("ERNIE-Speed-8K", "ERNIE-Lite-8K", ROWS[:6])
+    assert (found.base, found.tuned, found.metric) == ("ERNIE-Speed-8K", "ERNIE-Lite-8K", "rouge_l")
+    assert found.comparison.test.n == 6
+    assert any("latency" in line for line in found.lines())
+
+
+def test_a_card_needs_two_models():
+    report = Report((Sample("a", 0, "q", "r", "o", {"m": 1.0}),), ("a",), ("m",))
+    with pytest.raises(InvalidArgumentError, match="takes two"):
+        report.card()
