@@ -1,9 +1,9 @@
 """Measure batches of chats: requests per second, CPU and memory of qfnb beside other clients.
 
 Each client runs in its own process against the same server (`stub.py`), warms up uncounted with one request
-per worker, and then asks as many as take about two seconds. Rounds are interleaved and medians shown; a
-client that needed ten seconds for a round is not asked again, one that fails is left out with a note. What
-is worth keeping are the ratios.
+per worker, and then asks as many as all others: a batch's start and end count, in the proportion that they
+have in a batch. A client that would need more than ten seconds asks fewer, and is not asked again; rounds are
+interleaved and medians shown; one that fails is left out with a note. What is worth keeping are the ratios.
 
     python benchmarks/batch.py --rounds 1 --loads 0x100 --clients 'qfnb batch_do' aiohttp
 """
@@ -36,7 +36,8 @@ Found = dict[str, float]
 MODEL = "ernie-lite-8k"
 KEY = "bce-v3/ALTAK-x/y"
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
-SECONDS, PATIENCE = 2.0, 10.0
+PATIENCE, ROWS = 10.0, {100: 5_000, 1000: 15_000}
+"""Seconds that a round may take, and its requests by the number of workers."""
 
 LOADS = {"0x100": (0.0, 100), "50x100": (0.05, 100), "50x1000": (0.05, 1000)}
 """Server's delay in seconds, and workers."""
@@ -164,7 +165,7 @@ def measure(client: str, workers: int) -> Found:
     start = time.perf_counter()
     run(texts)
     rate = workers / (time.perf_counter() - start)
-    amount = max(workers, round(rate * SECONDS))
+    amount = max(workers, min(ROWS[workers], round(rate * PATIENCE)))
     texts = [f"第{i}个问题：今天做什么？请用一句话回答。" for i in range(amount)]
     gc.collect()
     return counted(run, texts)

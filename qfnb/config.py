@@ -181,7 +181,9 @@ def settings() -> Settings:
     """
     global _known
     surroundings = _environment(), dict(_config._overrides)  # noqa: SLF001 - the object is this module's own
-    if _known is None or _known[0] != surroundings or _dotenv_name():
+    if _known is None or _known[0] != surroundings:
+        if _dotenv_name():
+            return _read()  # a file changes without a word
         _known = surroundings, _read()
     return _known[1]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -16,7 +15,7 @@ from ..resources.tally import Failure
 from ..resources.underway import Underway
 from ..transport import clock
 from ..transport.calls import Limits
-from . import export, reading
+from . import closing, reading
 from .budget import Budget
 from .feed import Feed, FromInput, FromJournal, Page, in_thread
 from .health import Health
@@ -57,11 +56,9 @@ class Work(Underway):
         self._sent, self._decided = 0, asyncio.Event()
         self._feed: Feed | None = None
         self._writer: Writer | None = None
-        self._input = (
-            FromInput(journal, order.plan, order.streamed, self._loaded)
-            if order.streamed is not None
-            else None
-        )
+        streamed, self._input = order.streamed, None
+        if streamed is not None:
+            self._input = FromInput(journal, order.plan, streamed, self._loaded)
         self._page: Page = self._input or FromJournal(journal)
         self._begin(fresh=True)
 
@@ -161,7 +158,7 @@ class Work(Underway):
                 with many_in_flight():
                     await self._crew.run()
         finally:
-            await writer.close()
+            writer.flush()
             if not await feed.close() and self._input is not None:
                 self._input.abandon()
 
@@ -189,7 +186,10 @@ class Work(Underway):
     async def _next(self, feed: Feed) -> Pending | None:
         if self._health.canary and self._sent >= self.order.canary:
             await self._decided.wait()
-        if not self._affords(1 + (self._crew.in_flight if self._crew else 0)):
+        unpaid = (self._crew.in_flight if self._crew else 0) + len(
+            self._writer.waiting if self._writer else ()
+        )
+        if not self._affords(1 + unpaid):
             return None
         self._sent += 1
         row = await feed.take()
@@ -290,19 +290,10 @@ class Work(Underway):
 
     def _close(self) -> int:
         """Write the last facts and the results, let others have the journal; return failed repetitions."""
-        now = self._tally.progress
-        state = "done" if now.state in {"running", "paused", "waiting"} else now.state
-        shared = 0
-        try:
-            with contextlib.suppress(JournalError):
-                self._journal.set(state=state, reason=now.reason, updated=time.time())
-                shared = self._journal.failed_repeats() if self.order.plan.dedupe else 0
-            self._journal.checkpoint()
-            if self.order.out is not None and not self._lost:
-                export.save(self._answers(), self.order.out)
-        except QianfanError as error:
-            said = f"{first_line(error)}; `.save(...)` 可另存 / `.save(path)` writes them elsewhere"
-            self._on_loop(lambda: self._note(reason=f"结果文件未写成 / no results file: {said}"))
-        finally:
-            self._journal.close()
+        out = None if self._lost else self.order.out
+        shared, said = closing.close(
+            self._journal, self._tally.progress, self._answers(), dedupe=self.order.plan.dedupe, out=out
+        )
+        if said:
+            self._on_loop(lambda: self._note(reason=said))
         return shared

@@ -1,14 +1,13 @@
-"""Answers on their way into the journal: written on a thread, all that have come meanwhile in one statement.
+"""Answers on their way into the journal: all that have come in one turn of the I/O loop, in one statement.
 
-A worker waits until its answer is on disk, so that a crash repeats one row per worker at most; the I/O loop
-goes on meanwhile, and SQLite's work is done beside it.
+A worker waits until its answer is on disk, so that a crash repeats one row per worker at most. It does not
+wait for a clock or a thread: workers that did would send together, and idle together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from ..resources.outcome import Outcome
 from .journal import Journal, Pending
@@ -24,40 +23,36 @@ class Writer:
     Args:
         journal: where to.
         told: is called with outcomes that were written, or that could not be, and why.
+
+    Attributes:
+        waiting: outcomes that are written in the next turn.
     """
 
     def __init__(self, journal: Journal, told: Told) -> None:
         self._journal, self._told = journal, told
-        self._thread = ThreadPoolExecutor(1, "qfnb-journal")
-        self._group: list[tuple[Kept, asyncio.Future[None]]] = []
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.waiting: list[Kept] = []
+        self._written: asyncio.Future[None] | None = None
 
     async def keep(self, row: Pending, outcome: Outcome) -> None:
         """Return when the outcome was written, or could not be; it is written also when nobody waits."""
-        written = asyncio.get_running_loop().create_future()
-        self._group.append(((row, outcome), written))
-        self._go_on()
-        await written
+        loop = asyncio.get_running_loop()
+        if self._written is None:
+            self._written = loop.create_future()
+            loop.call_soon(self.flush)
+        self.waiting.append((row, outcome))
+        await asyncio.shield(self._written)
 
-    async def close(self) -> None:
-        """Wait for what is on its way."""
-        await self._idle.wait()
-        self._thread.shutdown(wait=False)
-
-    def _go_on(self) -> None:
-        if not self._idle.is_set() or not self._group:
+    def flush(self) -> None:
+        """Write what is waiting."""
+        rows, self.waiting = self.waiting, []
+        written, self._written = self._written, None
+        if not rows:
             return
-        self._idle.clear()
-        group, self._group = self._group, []
-        rows = [(row.key, outcome) for (row, outcome), _ in group]
-        writing = asyncio.get_running_loop().run_in_executor(self._thread, self._journal.keep_all, rows)
-        writing.add_done_callback(lambda done: self._written(group, done.exception()))
-
-    def _written(self, group: list[tuple[Kept, asyncio.Future[None]]], error: BaseException | None) -> None:
-        self._idle.set()
-        self._told([kept for kept, _ in group], JournalError(str(error)) if error is not None else None)
-        for _, waiting in group:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._go_on()
+        error: JournalError | None = None
+        try:
+            self._journal.keep_all([(row.key, outcome) for row, outcome in rows])
+        except JournalError as caught:
+            error = caught
+        self._told(rows, error)
+        if written is not None:
+            written.set_result(None)

@@ -136,7 +136,13 @@ class Client:
             What `take` made of the answer.
         """
         limits, now = limits or Limits(), settings()
-        call = Call(endpoint, make, limits, now, endpoint is None or endpoint.repeatable)
+
+        def named() -> httpx.Request:
+            made = make()
+            made.headers["request_id"] = request_id()
+            return made
+
+        call = Call(endpoint, named, limits, now, endpoint is None or endpoint.repeatable)
 
         async def taken(answer: httpx.Response) -> T:
             async with aclosing(answer):
@@ -169,8 +175,7 @@ class Client:
         if model:
             call.limiter = limiting.of(self.platform, model)
             call.limiter.allow(now)
-            most = getattr(body, "max_output_tokens", None) or getattr(body, "max_completion_tokens", None)
-            call.estimate = call.limiter.estimate(len(content), most)
+            call.estimate = call.limiter.estimate(len(content), body)
         return call
 
     async def _in_time(self, call: Call, take: Take[T], seconds: float | None) -> tuple[httpx.Response, T]:
@@ -224,8 +229,6 @@ class Client:
         return answer, taken
 
     async def _dispatch(self, request: httpx.Request, call: Call) -> httpx.Response:
-        if "request_id" not in request.headers:
-            request.headers["request_id"] = request_id()
         request.extensions["timeout"] = _timeouts(call.now)
         return await http.exchange(request, self._keyring.for_plane(call.plane), call.now)
 

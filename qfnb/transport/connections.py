@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -27,13 +26,10 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
 """aiohttp's errors in httpx's words; the first that fits counts."""
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.ClientError as error:
-        said = str(getattr(error, "message", "") or error)  # not the address, which may carry a token
-        raise next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(said) from None
+def _translated(error: aiohttp.ClientError) -> httpx.RequestError:
+    """Return aiohttp's error in httpx's words."""
+    said = str(getattr(error, "message", "") or error)  # not the address, which may carry a token
+    return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(said)
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -46,7 +42,7 @@ class Connections(httpx.AsyncBaseTransport):
         """Send a request; the answer's content is still to be read."""
         content = request.stream.content if isinstance(request.stream, Body) else _content(request)
         times = request.extensions.get("timeout", {})
-        with _translated():
+        try:
             answer = await self._session.request(
                 request.method,
                 _address(str(request.url)),
@@ -57,6 +53,8 @@ class Connections(httpx.AsyncBaseTransport):
                 timeout=_timeout(times.get("connect"), times.get("read")),
                 proxy=self._proxy,
             )
+        except aiohttp.ClientError as error:
+            raise _translated(error) from None
         headers, stream = answer.raw_headers, _Content(answer)
         return httpx.Response(answer.status, headers=headers, stream=stream, request=request)
 
@@ -74,15 +72,22 @@ def _content(request: httpx.Request) -> Any:
 
 
 class _Content(httpx.AsyncByteStream):
-    """The content of an answer, as it arrives."""
+    """The content of an answer, as it arrives; no generator, which would be closed once more per answer."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
-            async for part in self._answer.content.iter_any():
-                yield part
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            part = await self._answer.content.readany()
+        except aiohttp.ClientError as error:
+            raise _translated(error) from None
+        if not part:
+            raise StopAsyncIteration
+        return part
 
     async def aclose(self) -> None:
         if self._answer.content.at_eof():

@@ -116,14 +116,17 @@ class Limiter:
             asked = min(2.0**self._in_a_row, LONGEST_HOLD) * (0.5 + self._draw() / 2)
         self._held_until = max(self._held_until, now + asked)
 
-    def estimate(self, size: int, most: int | None) -> float:
+    def estimate(self, size: int, body: object) -> float:
         """Return the tokens that a call may take, 0 when nobody counts them.
 
         Args:
             size: bytes of the request.
-            most: tokens that the answer may have.
+            body: the record that is sent; it may say how many tokens the answer may have.
         """
-        return 0 if self.tokens.rate is None else size / 3 + (most or 200)
+        if self.tokens.rate is None:
+            return 0
+        most = getattr(body, "max_output_tokens", None) or getattr(body, "max_completion_tokens", None)
+        return size / 3 + (most or 200)
 
     def describe(self) -> str:
         """Return the present limits, where they come from, and what is waited for; "" when there are none."""

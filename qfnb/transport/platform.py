@@ -6,6 +6,7 @@ import functools
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -68,7 +69,7 @@ class Platform:
             )
         return self.openai.rstrip("/") + below.removeprefix("/v2")
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The host that people know the platform by."""
         return urlsplit(self.openai or self.console_url).netloc
