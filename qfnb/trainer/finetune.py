@@ -12,7 +12,7 @@ from ..errors import InvalidArgumentError, RequestError
 from ..model import Model, Service
 from ..resources.finetune import FineTune
 from ..wire import finetune as wire
-from . import configs, runs
+from . import configs, launch_data, runs
 from .actions import DeployAction, LoadDataSetAction, ModelPublishAction, TrainAction
 from .base import BaseAction
 from .configs import DeployConfig, TrainConfig
@@ -73,9 +73,11 @@ class LLMFinetune(Followed):
         model_name: str = "",
     ) -> None:
         config = train_config or TrainConfig()
+        data = None if dataset_bos_path else _dataset(dataset)
+        if data is not None and data.is_fetched:  # of others the platform knows, and says so at the start
+            launch_data.fits(data, self.train_mode)
         with contextlib.suppress(RequestError):  # out of reach now: the platform checks again at the start
             configs.check(train_type, config, FineTune.V2.supported_models().data, self.train_mode)
-        data = None if dataset_bos_path else _dataset(dataset)
         previous = _previous(previous_task_id, previous_trainer, previous_model)
         train = TrainAction(
             train_type,

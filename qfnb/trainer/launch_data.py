@@ -77,8 +77,17 @@ def suits(data: Data, mode: str) -> None:
         raise InvalidArgumentError(data.problem or "没有数据集 there is no dataset")
     if not data.rows:
         raise InvalidArgumentError("没有数据 the dataset has no rows")
+    fits(data.dataset, mode)
+
+
+def fits(dataset: Dataset, mode: str) -> None:
+    """Return when the rows of a dataset are of a kind that a train mode learns from.
+
+    Raises:
+        InvalidArgumentError: they are not; says what they are and what is needed.
+    """
     wanted = SUITABLE.get(mode)
-    if wanted and (found := data.dataset.schema) not in wanted:
+    if wanted and (found := dataset.schema) not in wanted:
         titles = " / ".join(schema.title for schema in wanted)
         raise InvalidArgumentError(f"数据类型不符 {mode} needs {titles}: this is {found.title}")
 
