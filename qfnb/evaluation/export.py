@@ -57,6 +57,10 @@ class Picture:
     png: bytes
     alt: str
 
+    def captions(self) -> list[str]:
+        """Return what is to be read below it."""
+        return []
+
 
 def save(
     report: EvaluationResult, path: Path, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()

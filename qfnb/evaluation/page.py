@@ -27,7 +27,7 @@ body { font: 15px/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft Y
   max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block; overflow-x: auto }
 th, td { border-bottom: 1px solid var(--line); padding: 3px 9px; text-align: left; vertical-align: top }
-td { white-space: pre-wrap; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
+td { white-space: pre-wrap; overflow-wrap: break-word; max-width: 34em; font-variant-numeric: tabular-nums }
 th { background: var(--soft) }
 del { background: var(--gone) } ins { background: var(--new); text-decoration: underline }
 .lead { font-weight: 600 } .note { opacity: .75; font-size: 13px } img { max-width: 100% }
@@ -81,7 +81,8 @@ def _heading(text: str) -> str:
 
 def _picture(picture: Picture) -> str:
     encoded = base64.b64encode(picture.png).decode("ascii")
-    return f'<p><img alt="{in_html(picture.alt)}" src="data:image/png;base64,{encoded}"></p>'
+    below = "".join(f'<br><span class="note">{in_html(line)}</span>' for line in picture.captions())
+    return f'<p><img alt="{in_html(picture.alt)}" src="data:image/png;base64,{encoded}">{below}</p>'
 
 
 def _table(frame: pd.DataFrame, columns: Sequence[str]) -> str:

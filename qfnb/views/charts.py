@@ -1,37 +1,19 @@
-"""Charts: the loss curve as SVG written by hand (fast enough to move), comparisons with matplotlib."""
+"""Charts that move: the loss curve as SVG written by hand. An evaluation has `evaluation_charts`."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import io
 import math
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ..trainer.hints import WEIGHT, smoothed
-from .safety import escape, plain
-
-if TYPE_CHECKING:
-    from ..evaluation import EvaluationResult
+from .safety import escape
 
 GREY = "#808080"
 """Readable on a white and on a dark page."""
 
 BLUE, ORANGE, PURPLE = "#3b82f6", "#f59e0b", "#a855f7"
-_PALETTE = ("#94a3b8", "#3b82f6", "#10b981", "#f59e0b", "#a855f7", "#ef4444")
-_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "SimHei",
-    "WenQuanYi Zen Hei",
-)
-
-FONT_HINT = "图中的汉字需要中文字体 / the labels need a Chinese font, e.g. `apt install fonts-noto-cjk`"
 
 
 @dataclass(frozen=True)
@@ -108,80 +90,6 @@ def img(content: bytes, kind: str, alt: str) -> str:
     """Return a picture as an <img> that carries its own data."""
     encoded = base64.b64encode(content).decode("ascii")
     return f'<img alt="{escape(alt)}" src="data:{kind};base64,{encoded}" style="max-width:100%">'
-
-
-def comparison_chart(result: EvaluationResult, *, metrics: Sequence[str] | None = None) -> bytes:
-    """Return a PNG with one group of bars per metric, one bar per model, and 95 % intervals."""
-    summary = result.summary_df
-    names = list(metrics or dict.fromkeys(summary["metric"]))
-    models = list(dict.fromkeys(summary["model"]))
-    buffer = io.BytesIO()
-    with _chinese():
-        figure, axes = _figure(len(names) * len(models))
-        for number, model in enumerate(models):
-            rows = summary[summary["model"] == model].set_index("metric").loc[names]
-            _bars(axes, number, len(models), plain(model), rows)
-        axes.set_xticks(range(len(names)), [plain(name) for name in names])
-        axes.set_ylim(0, 1.18)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(len(models), 3), frameon=False)
-        samples = int(summary["n"].max())
-        axes.set_title(f"{samples} held-out questions, 95 % confidence intervals", fontsize=11)
-        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def font_hint(texts: Iterable[str]) -> str:
-    """Return how to get a Chinese font when labels need one and there is none, else ""."""
-    needed = any(char >= "\u2e80" for text in texts for char in text)
-    return FONT_HINT if needed and not _families() else ""
-
-
-def _families() -> list[str]:
-    """Return the installed fonts that have Chinese characters."""
-    from matplotlib import font_manager  # noqa: PLC0415 - 0.3 s that only charts should pay
-
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    return [name for name in _FONTS if name in known]
-
-
-@contextlib.contextmanager
-def _chinese() -> Iterator[None]:
-    """Draw with a Chinese font where there is one; a missing glyph is a box, and `font_hint` says so."""
-    from matplotlib import rc_context  # noqa: PLC0415
-
-    style: Any = {
-        "font.family": [*_families(), "DejaVu Sans"],
-        "axes.unicode_minus": False,
-        "text.parse_math": False,
-    }
-    with rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        yield
-
-
-def _figure(bars: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - not pyplot: a notebook's own figures stay untouched
-
-    figure = Figure(figsize=(max(5.5, 1.1 * bars), 4.0), layout="constrained", facecolor="white")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _bars(axes: Any, number: int, models: int, label: str, rows: Any) -> None:
-    width = 0.8 / models
-    places = [index + (number - (models - 1) / 2) * width for index in range(len(rows))]
-    means = rows["mean"].fillna(0).to_numpy()
-    low = (rows["mean"] - rows["ci_low"]).fillna(0).clip(lower=0).to_numpy()
-    high = (rows["ci_high"] - rows["mean"]).fillna(0).clip(lower=0).to_numpy()
-    colour = _PALETTE[number % len(_PALETTE)]
-    axes.bar(
-        places, means, width * 0.92, yerr=[low, high], label=label, color=colour, capsize=4, ecolor="#444444"
-    )
-    for place, mean, up in zip(places, means, high, strict=True):
-        axes.text(place, mean + up + 0.02, f"{mean:.2f}", ha="center", va="bottom", fontsize=9)
 
 
 def _axes(box: tuple[int, int, int, int], right: float, top: float, axis: str) -> str:

@@ -1,14 +1,10 @@
 """What is drawn: answers, pictures, curves, panels, tables."""
 
-import io
-
 import pytest
-from PIL import Image
 
 from qfnb import Dataset, errors
-from qfnb.evaluation.report import EvaluationResult, Sample
-from qfnb.views import charts, chat, dataset, display, evaluation
-from qfnb.views.charts import comparison_chart, loss_svg
+from qfnb.views import chat, dataset, display
+from qfnb.views.charts import loss_svg
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 
@@ -47,40 +43,6 @@ def test_a_curve_of_any_length_draws(losses):
     svg = loss_svg(list(range(len(losses))), losses)
     assert svg.count("polyline") + svg.count("circle") == bool(losses)
     assert "nan" not in svg
-
-
-def result(*means, n=6):
-    samples = tuple(
-        Sample(f"模型{m}", i, "问<b>", "答", EVIL if i else "答", {"准确率": float(i < mean * n)})
-        for m, mean in enumerate(means)
-        for i in range(n)
-    )
-    return EvaluationResult(samples, tuple(f"模型{m}" for m in range(len(means))), ("准确率",))
-
-
-def test_a_comparison_is_a_picture_with_bars():
-    image = Image.open(io.BytesIO(comparison_chart(result(0.5, 1.0))))
-    assert image.width > 400
-    assert len(image.convert("RGB").getcolors(maxcolors=100_000)) > 20
-
-
-def test_without_a_chinese_font_the_reader_is_told(monkeypatch):
-    monkeypatch.setattr(charts, "_families", list)
-    assert "fonts-noto-cjk" in evaluation.html(result(0, 1))
-    assert not charts.font_hint(["base", "tuned"])
-
-
-def test_an_evaluation_shows_chart_conclusion_and_changed_answers_safely():
-    shown = evaluation.html(result(0, 1))
-    assert "模型1 is better" in shown
-    assert "answers that changed" in shown
-    assert "<img src=x" not in shown
-    assert "问&lt;b&gt;" in shown
-
-
-@pytest.mark.parametrize("means", [(1,), (0, 0.5, 1)])
-def test_one_model_and_three_models_draw(means):
-    assert "<table>" in evaluation.html(result(*means))
 
 
 def test_a_dataset_shows_its_head_safely():

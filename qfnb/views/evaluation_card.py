@@ -1,0 +1,150 @@
+"""A card as it is read: better, worse or cannot tell; by how much; what got worse; what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from ..evaluation import export, guards
+from ..evaluation.card import Card
+from ..evaluation.inert import in_html
+from ..evaluation.samples import Sample
+from .display import Bundle
+from .evaluation_canvas import number
+from .evaluation_tables import changed, folded, signed, span, table
+from .safety import plain
+
+SIGNS: Final = {"better": "▲", "worse": "▼", "cannot tell": "？"}
+WORDS: Final = {
+    "better": "更好 better",
+    "worse": "更差 worse",
+    "cannot tell": "无法判断 cannot tell",
+}
+CHINESE: Final = {
+    "cost of 1,000 answers": "千次成本",
+    "median latency": "中位时延",
+    "95th percentile of latency": "95 分位时延",
+    "mean answer": "平均长度",
+    "cut off": "截断",
+    "empty": "空回答",
+}
+FLAGS: Final[dict[guards.Flag, str]] = {
+    "empty": "空 empty",
+    "repetition": "重复 repetition",
+    "truncated": "截断 truncated",
+    "refusal": "拒答 refusal",
+    "wrong_language": "语言不符 wrong language",
+}
+GUARDED: Final = 2000
+"""Answers of a model that are looked at; each takes a fraction of a millisecond."""
+
+
+def bundle(card: Card) -> Bundle:
+    """Return the card in every format."""
+    return {"text/plain": plain(repr(card)), "text/html": html(card)}
+
+
+def html(card: Card) -> str:
+    """Return verdict, difference, what beside the scores changed, and the worst regressions, folded."""
+    verdict = f"<b>{SIGNS[card.verdict]} {in_html(card.tuned)} {WORDS[card.verdict]}</b>"
+    parts = [
+        f'<div style="font-size:120%">{verdict} : {in_html(card.base)}</div>',
+        *(f"<div>{line}</div>" for line in _evidence(card)),
+        table(("", *map(str, (card.base, card.tuned)), "±"), _rows(card), texts=1),
+        *_changes(card),
+        folded(
+            "其它指标 other metrics",
+            "".join(f"<div>{in_html(export.sentence(p))}</div>" for p in card.others),
+        ),
+    ]
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _evidence(card: Card) -> list[str]:
+    """Return as HTML the difference, how the questions fell, and how many would be needed."""
+    test = card.comparison.test
+    interval = span(test.interval.low, test.interval.high, plus=True)
+    tested = f"p = {card.comparison.p_holm:.2g}, {test.method}, 共同的题 shared questions n = {test.n:,}"
+    lines = [
+        f"<b>{in_html(card.metric)} {signed(test.difference)}</b> {interval} (95 %), {tested}",
+        f"胜 wins {test.wins:,} · 负 losses {test.losses:,} · 平 ties {test.ties:,}",
+    ]
+    if not card.comparison.is_shown:
+        lines += _needed(card)
+    lines += [
+        f"⚠ {in_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
+        f"；其余全错或全对 if the rest were all wrong or all right: {span(score.worst, score.best)}"
+        for score in card.scores
+        if score.n < score.total
+    ]
+    return lines
+
+
+def _needed(card: Card) -> list[str]:
+    """Return what it would take to tell."""
+    test = card.comparison.test
+    found = []
+    if not math.isnan(test.detectable):
+        found += [
+            f"{test.n:,} 题能看出的最小差 / smallest difference that so many show: {test.detectable:.3f}"
+        ]
+    if test.needed is not None and test.needed > test.n:
+        found += [
+            f"约需 {test.needed:,} 题才能确认 / about {test.needed:,} questions would show this difference"
+        ]
+    return found
+
+
+def _rows(card: Card) -> list[tuple[str, ...]]:
+    """Return scores, cost, latency and flags, before and after."""
+    first, last = card.scores
+    rows: list[tuple[str, ...]] = [
+        (card.metric, number(first.mean), number(last.mean), signed(last.mean - first.mean))
+    ]
+    rows += [
+        (
+            f"{CHINESE.get(shift.name, '')} {shift.name} ({shift.unit})".strip(),
+            f"{shift.before:.4g}",
+            f"{shift.after:.4g}",
+            f"{shift.change:+.4g}{_times(shift.ratio)}",
+        )
+        for shift in card.shifts
+        if not math.isnan(shift.change) and (shift.before or shift.after)
+    ]
+    some = f" (前 first {GUARDED:,})" if max(score.total for score in card.scores) > GUARDED else ""
+    before, after = (_flags(card.report.of(model)) for model in (card.base, card.tuned))
+    rows += [
+        (f"⚠ {words}{some}", f"{before[flag]:,}", f"{after[flag]:,}", f"{after[flag] - before[flag]:+,}")
+        for flag, words in FLAGS.items()
+        if before[flag] or after[flag]
+    ]
+    return rows
+
+
+def _times(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f" (× {ratio:.2f})"
+
+
+def _flags(samples: Mapping[int, Sample]) -> Counter[str]:
+    """Return how many of the first answers are degenerate, by kind."""
+    answered = [sample for sample in samples.values() if not sample.error][:GUARDED]
+    return Counter(
+        flag
+        for sample in answered
+        for flag in guards.flags(
+            sample.output,
+            finish_reason=sample.finish_reason,
+            prompt=sample.prompt,
+            reference=sample.reference,
+        )
+    )
+
+
+def _changes(card: Card) -> list[str]:
+    kinds = (
+        ("退步最多 worst regressions", card.regressions),
+        ("进步最多 best improvements", card.improvements),
+    )
+    return [folded(f"{kind} ({len(some)})", changed(some)) for kind, some in kinds if some]

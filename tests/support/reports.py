@@ -1,0 +1,36 @@
+"""Reports on answers that nobody had to give."""
+
+import io
+
+from PIL import Image
+
+from qfnb.evaluation.report import EvaluationResult, Sample
+
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
+
+
+def made(scores, *, metrics=("m",), texts="", cost=None, seconds=None, **fields):
+    """A report: for each model its scores, on every metric the same; None for a row that failed.
+
+    `cost` and `seconds` are of one answer by model.
+    """
+    samples = tuple(
+        Sample(
+            model,
+            n,
+            f"q{n}{texts}",
+            "right",
+            "" if value is None else f"{model} {n}{texts}",
+            {} if value is None else dict.fromkeys(metrics, value),
+            error="gone" if value is None else "",
+            cost=(cost or {}).get(model),
+            seconds=(seconds or {}).get(model),
+        )
+        for model, values in scores.items()
+        for n, value in enumerate(values)
+    )
+    return EvaluationResult(samples, tuple(scores), tuple(metrics), **fields)
+
+
+def picture(chart):
+    return Image.open(io.BytesIO(chart.png)).convert("RGBA")
