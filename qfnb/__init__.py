@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .trainer import LLMFinetune as LLMFinetune
     from .trainer import TrainConfig as TrainConfig
     from .transport.clock import testing as testing
+    from .views.evaluation_samples import browse as browse
 
 __version__ = "0.1.0"
 
@@ -75,6 +76,7 @@ _HOMES = {
     "abatch": "batching.starting",
     "batch": "batching.starting",
     "batches": "batching.journals",
+    "browse": "views.evaluation_samples",
     "compare": "evaluation.compare",
     "datasets": "resources.overview",
     "estimate": "batching.starting",

@@ -11,11 +11,12 @@ from . import awaiting, completing, greeting, values
 from .auth import AuthMagics
 from .batch import BatchMagics
 from .chat import ChatMagics
+from .evaluate import EvalMagics
 from .image import ImageMagics
 from .train import TrainMagics
 
-_GROUPS = (ChatMagics, BatchMagics, TrainMagics, ImageMagics, AuthMagics)
-_NAMES = ("qfauth", "qfbatch", "qfchat", "qfimage", "qftrain")
+_GROUPS = (ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics)
+_NAMES = ("qfauth", "qfbatch", "qfchat", "qfeval", "qfimage", "qftrain")
 
 
 def load(shell: Any) -> None:

@@ -99,6 +99,20 @@ class TargetParser(Parser):
         return word.startswith("--") and self._takes_value(word)
 
 
+class WordsParser(TargetParser):
+    """Options before, between and behind any number of words."""
+
+    def words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
+        """Return the options of a line, and its words; one with blanks stands in quotes."""
+        text, found, left = line.strip(), [], []
+        while text:
+            _, rest = self._split(text)
+            left.append(text[: len(text) - len(rest)])
+            word, text = self._next(rest) if rest else ("", "")
+            found += [word] if rest else []
+        return self.read(" ".join(left))[0], found
+
+
 def name(text: str) -> str:
     """Read a Python variable's name."""
     if not text.isidentifier():

@@ -25,7 +25,10 @@ PATIENCE = 0.8
 """Seconds that interrupted work may take to put its output in order."""
 
 _CELL = re.compile(r"get_ipython\(\)\.run_cell_magic\('(qfchat|qfimage)', (['\"])")
-_WAIT = re.compile(r"get_ipython\(\)\.run_line_magic\('(qftrain|qfbatch)', (['\"])wait(?=[ '\"])")
+_WAIT = re.compile(
+    r"get_ipython\(\)\.run_line_magic\("
+    r"('(?:qftrain|qfbatch)', ['\"]wait|'qfeval', ['\"](?:wait|only|rescore))(?=[ '\"])"
+)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -89,7 +92,7 @@ def transform(lines: list[str]) -> list[str]:
         return lines
     if "run_cell_magic(" in lines[0]:  # the cell below it is text
         return [_CELL.sub(rf"await get_ipython().run_cell_magic('\1', \2{FLAG} ", lines[0]), *lines[1:]]
-    return [_WAIT.sub(rf"await get_ipython().run_line_magic('\1', \2wait {FLAG}", line) for line in lines]
+    return [_WAIT.sub(rf"await get_ipython().run_line_magic(\1 {FLAG}", line) for line in lines]
 
 
 def _blocking(

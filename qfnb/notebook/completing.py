@@ -22,7 +22,7 @@ def register(shell: Any) -> None:
     def matcher(context: CompletionContext) -> Any:
         lines = context.full_text.split("\n")
         line = lines[context.cursor_line][: context.cursor_position]
-        ours = re.match(r"\s*%{1,2}(qfbatch|qfchat|qfimage|qftrain)\s", line)
+        ours = re.match(r"\s*%{1,2}(qfbatch|qfchat|qfeval|qfimage|qftrain)\s", line)
         found = columns(shell, lines[0], line) or (candidates(shell, line) if ours else [])
         word = "" if line.endswith(" ") else line.split()[-1] if line.split() else ""
         completions = [SimpleCompletion(text=text, type="qfnb") for text in found]
@@ -68,6 +68,8 @@ def _flags(magic: str) -> list[str]:
 
 
 def _values(shell: Any, option: str, magic: str) -> list[str]:
+    if magic == "qfeval" and option not in {"-m", "--model", "-e", "--endpoint"}:
+        return _evaluations(shell, option)
     if option in {"-m", "--model"}:
         return [*aliases.known(), *names("text2image" if magic == "qfimage" else "chat")]
     if option == "--session" or option in {"history", "undo", "fork", "export", "forget"}:
@@ -104,8 +106,46 @@ def _batches(shell: Any, option: str) -> list[str]:
     return [*own, *batches()["name"]] if option in VERBS else []
 
 
-def _parser(magic: str) -> Parser | None:
-    from . import batch, chat, image, train  # noqa: PLC0415
+def _evaluations(shell: Any, option: str) -> list[str]:
+    """Return what may stand behind `%qfeval`, one of its verbs, or one of its options."""
+    from ..evaluation import recipes  # noqa: PLC0415
+    from ..evaluation.local import OTHERS  # noqa: PLC0415
+    from .evaluate_options import VERBS  # noqa: PLC0415
 
-    parsers = {"qfbatch": batch.PARSER, "qfchat": chat.PARSER, "qfimage": image.PARSER}
+    models = [*_own(shell, ASKED), *aliases.known(), *names("chat")]
+    behind = {
+        "--metrics": [*recipes.METRICS, *OTHERS, *_own(shell, MEASURING)],
+        "--recipe": [*recipes.RECIPES],
+        "--judge": models,
+        "--data": _own(shell, ROWS),
+        "-d": _own(shell, ROWS),
+        "only": _own(shell, ROWS),
+        **dict.fromkeys(
+            ("show", "wait", "cancel", "browse", "rescore", "compare", "save"), _own(shell, REPORTS)
+        ),
+    }
+    if option.endswith("qfeval"):
+        return [*VERBS, *models]
+    return behind.get(option, [] if option.startswith("-") or option == "load" else models)
+
+
+ASKED = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
+ROWS = frozenset({"DataFrame", "Dataset", "list"})
+REPORTS = frozenset({"EvaluationResult", "Running", "Card"})
+MEASURING = frozenset(
+    {"MetricEvaluator", "RegexEvaluator", "LocalJudgeEvaluator", "JudgePanel", "ChoiceEvaluator"}
+)
+
+
+def _own(shell: Any, kinds: frozenset[str]) -> list[str]:
+    """Return the notebook's variables that hold such values."""
+    found = [key for key, value in list(variables(shell).items()) if type(value).__name__ in kinds]
+    return [key for key in found if not key.startswith("_") and key not in {"In", "Out"}]
+
+
+def _parser(magic: str) -> Parser | None:
+    from . import batch, chat, evaluate_options, image, train  # noqa: PLC0415
+
+    parsers: dict[str, Parser] = {"qfbatch": batch.PARSER, "qfchat": chat.PARSER, "qfimage": image.PARSER}
+    parsers["qfeval"] = evaluate_options.PARSER
     return {**parsers, "qftrain": train.PARSER}.get(magic)

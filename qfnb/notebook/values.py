@@ -44,6 +44,24 @@ def _evaluation(value: Any) -> dict[str, Any]:
     return evaluation.bundle(value)
 
 
+def _card(value: Any) -> dict[str, Any]:
+    from ..views import evaluation_card  # noqa: PLC0415
+
+    return evaluation_card.bundle(value)
+
+
+def _chart(value: Any) -> dict[str, Any]:
+    from ..views import evaluation_gallery  # noqa: PLC0415
+
+    return evaluation_gallery.chart_bundle(value)
+
+
+def _charts(value: Any) -> dict[str, Any]:
+    from ..views import evaluation_gallery  # noqa: PLC0415
+
+    return evaluation_gallery.charts_bundle(value)
+
+
 def _trainer(value: Any) -> dict[str, Any]:
     from ..views import training  # noqa: PLC0415
 
@@ -63,5 +81,8 @@ _TYPES = (
     ("qfnb.resources.text2image", "ImageResponse", _images),
     ("qfnb.dataset.dataset", "Dataset", _dataset),
     ("qfnb.evaluation.report", "EvaluationResult", _evaluation),
+    ("qfnb.evaluation.card", "Card", _card),
+    ("qfnb.views.evaluation_canvas", "Chart", _chart),
+    ("qfnb.views.evaluation_gallery", "Charts", _charts),
     ("qfnb.trainer.finetune", "LLMFinetune", _trainer),
 )

@@ -1,0 +1,117 @@
+"""`%qfeval` in JupyterLab: the panel moves while another cell is busy, then the report; samples by keyboard."""
+
+import time
+
+import pytest
+from support.labs import Notebook
+
+pytestmark = pytest.mark.browser
+
+MODELS = """\
+%load_ext qfnb
+import qfnb, time, pandas as pd
+from qfnb import Service
+base, other = Service(model="ERNIE-Speed-8K", name="基座 base"), Service(model="ERNIE-4.0-8K", name="other")
+talks = pd.DataFrame({"prompt": [f"第 {n} 问：几点开门" for n in range(120)], "response": "早上九点开门"})
+"""
+START = "%qfeval base other --data talks -w 4 -o report"
+BUSY = "began = time.time()\nwhile time.time() - began < 3: time.sleep(0.1)"
+ANSWERS = """\
+%load_ext qfnb
+import qfnb
+from qfnb import EvaluationManager
+from qfnb.evaluation import RougeLEvaluator
+hostile = "<img src=x onerror=window.__hit=1><script>window.__hit=1</script>"
+rows = [
+    {"prompt": f"第 {n} 问：几点开门？", "response": "早上九点开门，晚上十点关门。", "基座": "早上九点开门，晚上十点关门。",
+     "微调": "早上九点开门，晚上十点关门。" if n % 3 else f"早上八点开门，晚上{n}点关门。{hostile}"}
+    for n in range(60)
+]
+rows[4]["微调"] = None
+report = EvaluationManager(local_evaluators=[RougeLEvaluator()]).eval_only(rows, output_column=["基座", "微调"])
+view = qfnb.browse(report)
+"""
+SHOWN = "[style*='border-top']"
+
+
+@pytest.fixture
+def slow(control, fault):
+    """Every answer takes a while."""
+    fault("chat.v2", "slow", seconds=0.08, times=None)
+    yield
+    control.delete("/_sandbox/faults").raise_for_status()
+
+
+def until(holds, seconds):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.03)
+
+
+def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page, lab, slow):
+    name = lab.write("evaluation.ipynb", MODELS, START, BUSY, "%qfeval wait")
+    notebook = Notebook(page, lab, name)
+    notebook.run_all()
+    panel = notebook.output(1)
+    panel.locator("progress").first.wait_for(timeout=30_000)
+    seen = set()
+    until(lambda: seen.add(panel.inner_text()) or len(seen) > 4, 6)
+    assert notebook.prompt(2) == "[*]:"
+    notebook.shot("evaluation-running-light", at=panel)
+    panel.locator("summary").first.wait_for(timeout=30_000)
+    notebook.idle(20)
+    assert panel.get_by_role("button", name="Cancel").count() == 0
+    notebook.shot("evaluation-report-light", at=panel)
+    notebook.save()
+    page.reload()
+    notebook.output(1).locator("summary").first.wait_for(timeout=30_000)
+    assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
+
+
+def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_page(page, lab):
+    lab.theme("JupyterLab Dark")
+    name = lab.write("samples.ipynb", ANSWERS, "view", "print(view.rows)")
+    notebook = Notebook(page, lab, name)
+    notebook.run_all()
+    view = notebook.output(1)
+    view.get_by_label("show").wait_for(timeout=30_000)
+    view.get_by_text("1–10 / 60").wait_for(timeout=5_000)
+    notebook.shot("samples-all-dark", at=view)
+
+    view.get_by_label("show").select_option("退步 regressed")
+    view.get_by_text("1–10 / 20").wait_for(timeout=3_000)
+    view.get_by_label("page").press("ArrowUp")
+    view.get_by_text("11–20 / 20").wait_for(timeout=3_000)
+    search = view.get_by_label("search")
+    search.fill("第 9 问")
+    search.press("Enter")
+    view.get_by_text("1–1 / 1").wait_for(timeout=3_000)
+    view.get_by_label("pick").press("Home")
+    view.get_by_text("picked 1: #9").wait_for(timeout=3_000)
+    assert view.locator("ins").count() > 0
+    notebook.shot("samples-picked-dark", at=view)
+    assert page.evaluate("window.__hit") is None
+
+    notebook.cell(2).click()
+    page.keyboard.press("Control+Enter")
+    notebook.output(2).get_by_text("[9]").wait_for(timeout=5_000)
+    view.get_by_label("view").select_option("■ 关闭，留下静态页 close, leave it static")
+    view.get_by_label("show").wait_for(state="detached", timeout=5_000)
+    assert "picked 1: #9" in view.inner_text()
+    notebook.save()
+    notebook.restart()
+    page.reload()
+    notebook.output(1).get_by_text("picked 1: #9").wait_for(timeout=30_000)
+    assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
+    notebook.shot("samples-closed-dark", at=notebook.output(1))
+
+
+def test_samples_in_a_narrow_window_and_in_the_light(page, lab):
+    notebook = Notebook(page, lab, lab.write("narrow.ipynb", ANSWERS, "view"))
+    notebook.run_all()
+    notebook.output(1).get_by_text("1–10 / 60").wait_for(timeout=30_000)
+    notebook.shot("samples-light", at=notebook.output(1))
+    page.set_viewport_size({"width": 620, "height": 1200})
+    time.sleep(0.5)
+    notebook.shot("samples-narrow-light", at=notebook.output(1))

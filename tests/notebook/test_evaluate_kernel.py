@@ -1,0 +1,273 @@
+"""`%qfeval` in a real kernel: the panel moves, the report takes its place, ■ keeps what was answered."""
+
+import json
+import time
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+SETUP = """\
+import qfnb, time, pandas as pd
+from qfnb import Service
+base, other = Service(model="ERNIE-Speed-8K", name="base"), Service(model="ERNIE-4.0-8K", name="other")
+talks = pd.DataFrame({"prompt": [f"第 {n} 问 %s" for n in range(%d)], "response": "九点开门"})
+"""
+START = "%qfeval base other --data talks -w 4 -o report"
+
+
+@pytest.fixture
+def slow(control, fault):
+    """Every answer takes a while."""
+    fault("chat.v2", "slow", seconds=0.05, times=None)
+    yield
+    control.delete("/_sandbox/faults").raise_for_status()
+
+
+@pytest.fixture
+def started(kernel):
+    """Start evaluations of so many questions that no test had before; cancel what is left of them."""
+
+    def start(rows, line=START, **how):
+        kernel.run(SETUP % (time.time_ns(), rows))
+        return kernel.run(line, **how)
+
+    yield start
+    kernel.run("%qfeval cancel", timeout=20)
+    kernel.run("%qfeval wait", timeout=20)
+
+
+def recorded(kernel, monkeypatch):
+    """Return a list that fills with the times, kinds and contents of messages."""
+    seen, take = [], kernel._take
+
+    def note(message):
+        seen.append((time.monotonic(), message["msg_type"], message["content"]))
+        take(message)
+
+    monkeypatch.setattr(kernel, "_take", note)
+    return seen
+
+
+def most_in_a_second(times):
+    return max((sum(t <= other < t + 1 for other in times) for t in times), default=0)
+
+
+def requests(control):
+    return control.get("/_sandbox/health").json()["requests"]
+
+
+def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
+    kernel, started, slow, monkeypatch
+):
+    kernel.listen(0.3)
+    before, seen = set(kernel.open_comms), recorded(kernel, monkeypatch)
+    cell = started(150, live=True)
+    assert WIDGET in cell.outputs[0]["data"]
+    assert len(kernel.open_comms - before) <= 12
+    busy = kernel.start("time.sleep(1.5)", live=True)
+    begun = len(seen)
+    kernel.wait(busy)
+    texts = {json.dumps(content["data"]) for _, kind, content in seen[begun:] if kind == "comm_msg"}
+    assert len(texts) >= 4, "the panel did not move"
+    waited = kernel.run("%qfeval wait", live=True)
+    assert (waited.status, waited.outputs) == ("ok", [])
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"], 10)
+    kernel.listen(0.3)
+    assert len(cell.outputs) == 1
+    assert "other vs base, rouge_l" in cell.text
+    assert kernel.open_comms == before
+    assert most_in_a_second([at for at, kind, _ in seen if kind in {"comm_msg", "update_display_data"}]) <= 10
+    assert kernel.value("(type(report).__name__, len(report.records))") == "('EvaluationResult', 300)"
+
+
+def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_waits(kernel, started):
+    first = started(12)
+    assert len(first.text.strip().splitlines()) == 1
+    second = kernel.run("%qfeval wait")
+    assert [set(output["data"]) for output in second.outputs] == [{"text/plain", "text/html"}]
+    assert "other vs base" in second.text
+    assert kernel.run("%qfeval wait report").text == second.text
+    assert "other vs base" in kernel.run("%qfeval show").text
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow, control, live):
+    started(2000, live=live)
+    cell = kernel.start("%qfeval wait", live=live)
+    kernel.listen(0.7)
+    kernel.interrupt()
+    kernel.wait(cell, 5)
+    assert cell.status == "error"
+    assert len(cell.error) == 1
+    assert kernel.run("%qfeval wait", timeout=20).status == "ok"
+    asked = requests(control)
+    answered = int(kernel.value("sum(not sample.error for sample in report.records)"))
+    assert 10 < answered < 4000
+    assert "cancelled" in kernel.run("%qfeval wait").text or live
+    kernel.listen(0.3)
+    assert requests(control) == asked
+
+
+def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_asks_nobody(
+    kernel, started, slow, control
+):
+    started(60, live=True)
+    kernel.run("first = report")
+    again = kernel.run(START, live=True)
+    assert WIDGET in again.outputs[0]["data"]
+    assert kernel.value("report is first") == "True"
+    kernel.run("%qfeval wait")
+    asked = requests(control)
+    kernel.run(START)
+    kernel.run("%qfeval wait")
+    assert requests(control) == asked
+
+
+def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, started, slow):
+    started(300)
+    assert "%qfeval wait" in kernel.run("report.summary").text
+    assert "under way" in kernel.run("%qfeval browse report").text
+    kernel.run("%qfeval cancel report")
+    assert kernel.run("report.report()", timeout=20).status == "ok"
+
+
+def test_one_model_a_judge_and_a_metric_of_your_own(kernel, started):
+    kernel.run("from qfnb.evaluation import RegexEvaluator; polite = RegexEvaluator('我', name='polite')")
+    started(6, "%qfeval ERNIE-Speed-8K --data talks --metrics polite,chrf --judge other -o report")
+    assert kernel.run("%qfeval wait").status == "ok"
+    assert kernel.value("report.names") == "('polite', 'chrf', 'judge_score')"
+    assert kernel.value("report.summaries['ERNIE-Speed-8K']['judge_score_unread']") == "6"
+
+
+def test_answers_that_there_are_are_scored_without_asking(kernel, started, control):
+    started(2)
+    kernel.run("%qfeval wait")
+    kernel.run(
+        "df = pd.DataFrame({'q': ['一', '二'], 'a': ['甲', '乙'], 'b': ['甲', None], 'label': ['甲', '乙']})"
+    )
+    asked = requests(control)
+    line = "%qfeval only df --outputs a,b --input q --reference label --metrics exact_match -o mine"
+    assert "b vs a" in kernel.run(line).text
+    assert kernel.value("[score.n for score in mine.scored]") == "[2, 1]"
+    assert "bleu4" in kernel.run("%qfeval rescore report --metrics bleu4 -o scored_again").text
+    assert kernel.value("scored_again.names") == "('bleu4',)"
+    assert requests(control) == asked
+
+
+def test_a_report_is_saved_loaded_compared_and_browsed(kernel, started, tmp_path):
+    started(8)
+    kernel.run("%qfeval wait")
+    for name in ("r.html", "r.json"):
+        assert name in kernel.run(f"%qfeval save report {tmp_path / name}").text
+    assert kernel.run(f"%qfeval load {tmp_path / 'r.json'} -o again").status == "ok"
+    assert kernel.value("again.records == report.records") == "True"
+    assert "other vs base" in kernel.run("%qfeval compare again base other").text
+    assert "1–8 / 8" in kernel.run("%qfeval browse again -o view").text
+    assert kernel.value("view.choose(search='第 3 问').rows") == "[3]"
+
+
+def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, started):
+    started(25)
+    kernel.run("%qfeval wait")
+    before = set(kernel.open_comms)
+    cell = kernel.run("view = qfnb.browse(report); view", live=True)
+    assert WIDGET in cell.outputs[0]["data"]
+    assert len(kernel.open_comms - before) <= 12
+    kernel.run("view.choose(page=2); view.close()", live=True)
+    kernel.listen(0.3)
+    assert WIDGET not in cell.outputs[0]["data"]
+    assert "21–25 / 25" in cell.text
+    assert kernel.open_comms == before
+    assert WIDGET not in kernel.run("view").outputs[0]["data"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%qfeval", "which models"),
+        ("%qfeval bse --data talks", "did you mean base?"),
+        ("%qfeval base base --data talks", "each model once"),
+        ("%qfeval ERNIE-Speed-8K -m ERNIE-Speed-8K --data talks", "each model once"),
+        ("%qfeval talks --data talks", "talks is a DataFrame"),
+        ("%qfeval base", "--data DATA"),
+        ("%qfeval base --data tlks", "did you mean talks?"),
+        ("%qfeval base --data nowhere.jsonl", "nowhere.jsonl"),
+        ("%qfeval base --data empty", "no rows"),
+        ("%qfeval base --data holes", "response is empty or NaN in 1 of 2 rows: 1"),
+        ("%qfeval base --data holes --input respnse", "did you mean response?"),
+        ("%qfeval base --data bare", "no column 'response'"),
+        ("%qfeval base --data talks --cluster shop", "no column 'shop'"),
+        ("%qfeval base --data talks --metrics rouge-l", "did you mean rouge_l?"),
+        ("%qfeval base --data talks --metrics f1,f1", "f1 is there twice"),
+        ("%qfeval base --data talks --recipe qainfan", "did you mean qianfan?"),
+        ("%qfeval base --data talks --judge nobody", "'nobody' is no variable"),
+        ("%qfeval base --data talks -w 0", "workers=0"),
+        ("%qfeval base --data talks -t 3", "temperature=3.0"),
+        ("%qfeval base --data talks --budget -1", "budget=-1"),
+        ("%qfeval base --data talks -o 1x", "not a variable name"),
+        ("%qfeval base --dta talks", "did you mean --data?"),
+        ("%qfeval browse nobody", "'nobody' is no report"),
+        ("%qfeval browse talks base", "unexpected 'base'"),
+        ("%qfeval wait --metrics f1", "%qfeval wait takes no metrics"),
+        ("%qfeval only talks --outputs answer", "no column 'answer'"),
+        ("%qfeval save", "save needs a file"),
+        ("%qfeval load nowhere.json", "nowhere.json"),
+    ],
+)
+def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, control, line, words):
+    kernel.run(SETUP % ("x", 3))
+    kernel.run("holes = pd.DataFrame({'prompt': ['a', 'b'], 'response': ['c', float('nan')]})")
+    kernel.run("empty, bare = pd.DataFrame({'prompt': []}), pd.DataFrame({'prompt': ['a']})")
+    before = requests(control)
+    cell = kernel.run(line)
+    assert cell.status == "error"
+    assert words in cell.text
+    assert len(cell.text.strip().splitlines()) <= 3
+    assert requests(control) == before
+
+
+def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, started, control):
+    before = requests(control)
+    dry = started(5, "%qfeval base other --data talks --judge base --dry-run")
+    assert "144" not in dry.text
+    assert "10" in dry.text
+    assert requests(control) == before
+    kernel.run("talks.loc[1, 'response'] = None")
+    kernel.run(f"{START} --keep-wrong-rows")
+    kernel.run("%qfeval wait")
+    assert kernel.value("[score.n for score in report.scored]") == "[4, 4, 4, 4]"
+
+
+def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(kernel, started, fault, control):
+    fault("chat.v2", "status", status=401, times=None)
+    started(20)
+    cell = kernel.run("%qfeval wait", timeout=60)
+    control.delete("/_sandbox/faults").raise_for_status()
+    assert cell.outputs[0]["output_type"] == "display_data"
+    assert cell.status == "error"
+    assert len(cell.error) <= 3
+
+
+def test_help_shows_how_it_is_used(kernel):
+    assert "%qfeval base tuned --data heldout" in kernel.run("%qfeval --help").text
+
+
+@pytest.mark.parametrize(
+    ("before", "offered"),
+    [
+        ("%qfeval ", {"wait", "browse", "base", "ERNIE-Speed-8K"}),
+        ("%qfeval base ot", {"other"}),
+        ("%qfeval base --data ta", {"talks"}),
+        ("%qfeval base --metrics rouge_l,exa", {"rouge_l,exact_match"}),
+        ("%qfeval base --recipe q", {"qianfan"}),
+        ("%qfeval base --judge ERNIE-4.0-T", {"ERNIE-4.0-Turbo-8K"}),
+        ("%qfeval base --clu", {"--cluster"}),
+        ("%qfeval browse rep", {"report"}),
+    ],
+)
+def test_tab_completes_verbs_models_data_metrics_and_reports(kernel, started, before, offered):
+    started(1)
+    reply = kernel.client.complete(before, len(before), reply=True, timeout=10)
+    assert offered <= set(reply["content"]["matches"])
