@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import lazily
 
 if TYPE_CHECKING:
+    from . import charts as charts
     from .batching.batch import Batch as Batch
     from .batching.journals import batches as batches
     from .batching.starting import abatch as abatch
@@ -77,6 +78,7 @@ _HOMES = {
     "batch": "batching.starting",
     "batches": "batching.journals",
     "browse": "views.evaluation_samples",
+    "charts": "charts",
     "compare": "evaluation.compare",
     "datasets": "resources.overview",
     "estimate": "batching.starting",

@@ -230,7 +230,8 @@ def credentials(settings_: Settings | None = None) -> Credentials:
     now = settings_ or settings()
     if _opened is None or _opened[0] is not now:
         values = {name: getattr(now, name) for name in KEY_NAMES}
-        keys = Credentials.of({**values, "api_key": _secret(now.api_key) or _secret(now.bearer_token)})
+        api_key = now.api_key.get_secret_value() or now.bearer_token.get_secret_value()
+        keys = Credentials.of({**values, "api_key": api_key})
         _opened = now, keys
     return _opened[1]
 
@@ -291,10 +292,6 @@ def _clean(name: str, value: str | SecretStr) -> SecretStr:
             f"(密钥中有多余字符，请重新复制)"
         )
     return SecretStr(text)
-
-
-def _secret(value: SecretStr) -> str:
-    return value.get_secret_value()
 
 
 def _explain(error: ValidationError) -> str:

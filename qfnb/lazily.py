@@ -13,14 +13,15 @@ def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any],
 
     Args:
         package: its name.
-        homes: each public name, and the module below the package that it lives in.
+        homes: each public name, and the module below the package that it lives in, or is.
     """
     space = vars(sys.modules[package])
 
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        space[name] = value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        module = importlib.import_module(f"{package}.{homes[name]}")
+        space[name] = value = module if homes[name] == name else getattr(module, name)
         return value
 
     return load, lambda: sorted({*space, *homes})

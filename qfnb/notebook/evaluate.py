@@ -6,7 +6,7 @@ import asyncio
 from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..evaluation.report import EvaluationResult
     from ..views.evaluation_panel import EvaluationPanel
     from .evaluating import Judge, Running
+
+T = TypeVar("T")
 
 CANCELLED = "已取消，已有的回答保留 / cancelled; answers are kept, and the same cell again asks for the rest"
 UNDER_WAY = "该评估正在运行 / this evaluation is under way already; `%qfeval wait` shows the report"
@@ -92,9 +94,7 @@ class EvalMagics(Magics):
         begun = manager.start(asked, rows, cluster=options.cluster or "", **more, **given)
         by_batch = [evaluations.is_asked_by_batch(each) for each in asked]
         running = Running(begun, by_batch, len(rows_of(rows)), judges, done=self._keeper(options))
-        if options.variable:
-            keep(self.shell, options.variable, running)
-        return running
+        return self._put(options, running)
 
     def _keeper(self, options: Namespace) -> Callable[[Running, EvaluationResult], None]:
         """Return what puts the report where its evaluation stands, unless something else stands there now."""
@@ -161,21 +161,18 @@ class EvalMagics(Magics):
     def _browse(self, options: Namespace, words: list[str]) -> Any:
         from ..views.evaluation_samples import browse  # noqa: PLC0415
 
-        view = browse(self._report(words))
-        if options.variable:
-            keep(self.shell, options.variable, view)
-        view.show()
+        self._put(options, browse(self._report(words))).show()
 
     def _compare(self, options: Namespace, words: list[str]) -> Any:
-        card = self._report(words[:1]).card(*words[1:3])
-        if options.variable:
-            keep(self.shell, options.variable, card)
-        return card
+        return self._put(options, self._report(words[:1]).card(*words[1:3]))
 
     def _save(self, options: Namespace, words: list[str]) -> None:
         if not words:
             PARSER.error("save needs a file: %qfeval save REPORT report.html (请给出文件名)")
-        path = self._report(words[:-1]).save(words[-1])
+        from ..views.evaluation_gallery import all_of  # noqa: PLC0415
+
+        report = self._report(words[:-1])
+        path = report.save(words[-1], pictures=[*all_of(report)])
         print(f"已保存 saved: {path}")  # noqa: T201 - where it is
 
     def _load(self, options: Namespace, words: list[str]) -> Any:
@@ -248,10 +245,14 @@ class EvalMagics(Magics):
         return awaiting.finish(work(), job, end, CANCELLED, awaited=options.awaited)
 
     def _kept(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
-        if options.variable:
-            keep(self.shell, options.variable, report)
-        self._newest = report
+        self._newest = self._put(options, report)
         return report
+
+    def _put(self, options: Namespace, value: T) -> T:
+        """Keep a value in the variable that was asked for, if one was."""
+        if options.variable:
+            keep(self.shell, options.variable, value)
+        return value
 
     def _find(self, words: Sequence[str]) -> Any:
         found = evaluations.find(self.shell, words[0]) if words else self._newest

@@ -16,7 +16,7 @@ from . import options
 from .asking import Ask, Asking, Route, checked_row, checked_rows, refuse_stream
 from .batch import BatchTask
 from .crew import checked_size
-from .messages import Messages, Turn, checked
+from .messages import Messages, Turn, checked, for_v1
 from .options import ChatOptions
 from .reply import ChatResponse as ChatResponse
 from .reply import made
@@ -44,7 +44,7 @@ class _Conversation:
                 messages=self._with_system(), stream=self.stream, model=model, **rest
             )
             return Route(wire.CHAT_V2, record, model)
-        messages, given = _for_v1(self.messages, self.options)
+        messages, given = for_v1(self.messages, self.options)
         record = wire.ChatRequest(messages=messages, stream=self.stream, **given)
         return Route(wire.CHAT_V1, record, self.endpoint or catalog.path_segment("chat", name))
 
@@ -282,27 +282,3 @@ def _refuse_others(messages: object) -> None:
             f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "
             "[{'role': 'user', 'content': ...}]"
         )
-
-
-def _for_v1(
-    messages: list[wire.Message], options_: Mapping[str, Any]
-) -> tuple[list[wire.Message], dict[str, Any]]:
-    """Return conversation and options as v1 has them: the persona is an option, roles take turns.
-
-    Raises:
-        InvalidArgumentError: a turn is in a place that v1 does not have.
-    """
-    given, first = dict(options_), messages[0]
-    if isinstance(given.get("response_format"), Mapping):
-        given["response_format"] = given["response_format"].get("type")
-    if first.role == "system":
-        given.setdefault("system", first.content)
-        messages = messages[1:]
-    for place, message in enumerate(messages):
-        if (message.role == "assistant") != bool(place % 2) or message.role in {"system", "tool"}:
-            wanted = "assistant" if place % 2 else "user (or function)"
-            raise InvalidArgumentError(
-                f"messages: turn {place + 1} is {message.role!r}, v1 wants {wanted} there: "
-                "user and assistant take turns (须交替出现)"
-            )
-    return messages, given

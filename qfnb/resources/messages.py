@@ -117,3 +117,27 @@ def refuse_surrogates(field: str, text: str) -> None:
                 f"{field} has a lone surrogate at character {place} (U+{ord(char):04X}): "
                 "it cannot be written as UTF-8; replace it"
             )
+
+
+def for_v1(
+    messages: list[wire.Message], options_: Mapping[str, Any]
+) -> tuple[list[wire.Message], dict[str, Any]]:
+    """Return conversation and options as v1 has them: the persona is an option, roles take turns.
+
+    Raises:
+        InvalidArgumentError: a turn is in a place that v1 does not have.
+    """
+    given, first = dict(options_), messages[0]
+    if isinstance(given.get("response_format"), Mapping):
+        given["response_format"] = given["response_format"].get("type")
+    if first.role == "system":
+        given.setdefault("system", first.content)
+        messages = messages[1:]
+    for place, message in enumerate(messages):
+        if (message.role == "assistant") != bool(place % 2) or message.role in {"system", "tool"}:
+            wanted = "assistant" if place % 2 else "user (or function)"
+            raise InvalidArgumentError(
+                f"messages: turn {place + 1} is {message.role!r}, v1 wants {wanted} there: "
+                "user and assistant take turns (须交替出现)"
+            )
+    return messages, given

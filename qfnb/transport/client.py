@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -17,7 +16,7 @@ from ..wire.base import Endpoint, Plane, Record
 from . import clock, http, reading
 from . import limits as limiting
 from .auth import Keyring, TokenAuth
-from .calls import Body, Make, T, Take, encode, on_wire, path_of, patient, request_id, tokens_of
+from .calls import Body, Make, T, Take, encode, on_wire, parsed, path_of, patient, request_id, tokens_of
 from .calls import Call as Call
 from .calls import Limits as Limits
 from .platform import Platform
@@ -162,7 +161,7 @@ class Client:
         content = encode(body) if endpoint.method == "POST" else b""
         query = body.to_wire() if endpoint.method == "GET" else {}
         query |= {"Action": endpoint.action} if endpoint.action else {}
-        url = _url(self.platform.address(endpoint, path or path_of(endpoint, body)))
+        url = parsed(self.platform.address(endpoint, path or path_of(endpoint, body)))
         if query:
             url = url.copy_merge_params(query)
         fixed = {"host": url.netloc.decode("ascii"), "content-type": "application/json", **endpoint.headers}
@@ -275,12 +274,6 @@ class Client:
             host=host,
             sent=sent,
         )
-
-
-@functools.lru_cache(maxsize=1024)
-def _url(address: str) -> httpx.URL:
-    """Return an address parsed; a batch sends thousands of requests to the same one."""
-    return httpx.URL(address)
 
 
 def _nobody(sent: bool) -> None:

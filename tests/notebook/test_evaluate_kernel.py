@@ -161,6 +161,7 @@ def test_a_report_is_saved_loaded_compared_and_browsed(kernel, started, tmp_path
     kernel.run("%qfeval wait")
     for name in ("r.html", "r.json"):
         assert name in kernel.run(f"%qfeval save report {tmp_path / name}").text
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").count("<img alt=") == 4
     assert kernel.run(f"%qfeval load {tmp_path / 'r.json'} -o again").status == "ok"
     assert kernel.value("again.records == report.records") == "True"
     assert "other vs base" in kernel.run("%qfeval compare again base other").text
