@@ -28,7 +28,7 @@ def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent)
     minutes = (clock.now() - began) / 60
     assert batch.progress.ok == 1000
     assert world.quota.refused <= 50, "at most one request in twenty is wasted"
-    assert minutes < (23 if not silent else 27)
+    assert minutes < (26 if not silent else 30), "a thousand need 17, and computers are busy"
 
 
 def test_tokens_are_paced_too(world):

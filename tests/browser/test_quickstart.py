@@ -78,7 +78,7 @@ def complete(notebook):
     assert "Deployed" in panel.inner_text()
     assert panel.locator("img[alt^='loss curve']").evaluate("i => i.naturalWidth") > 100
     assert panel.get_by_role("button").count() == 0
-    chart = notebook.output(RESULT).locator("img[alt^='comparison of']")
+    chart = notebook.output(RESULT).locator("img[alt^='Bars']")
     assert chart.evaluate("i => i.naturalWidth") > 300
     assert "tuned is better" in notebook.output(RESULT).inner_text()
     assert "十八元" in notebook.output(TUNED).inner_text()
