@@ -80,6 +80,6 @@ def complete(notebook):
     assert panel.get_by_role("button").count() == 0
     chart = notebook.output(RESULT).locator("img[alt^='Bars']")
     assert chart.evaluate("i => i.naturalWidth") > 300
-    assert "tuned is better" in notebook.output(RESULT).inner_text()
+    assert "tuned ▲ 更好 better" in notebook.output(RESULT).inner_text()
     assert "十八元" in notebook.output(TUNED).inner_text()
     assert notebook.output(IMAGE).locator("img").evaluate("i => i.naturalWidth") == 768
