@@ -6,18 +6,18 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import TypeVar
 
 from .journal import Entry, Journal, Pending
 from .plan import Plan
 from .source import Item
 from .survey import numbered
+from .trickle import Trickle
 
 T = TypeVar("T")
 
 PAGE = 500
-"""Rows that are read at once; two pages are in memory."""
+"""Rows that are taken at once; three pages are in memory."""
 
 CLOSING = 1.0
 """Seconds that the end of a batch waits for an input that blocks."""
@@ -133,7 +133,7 @@ class FromInput:
         loaded: Callable[[int, int, int | None], None],
     ) -> None:
         self.journal, self._reader = journal, 0
-        self._plan, self._items, self._loaded = plan, items, loaded
+        self._plan, self._items, self._loaded = plan, Trickle(items, PAGE), loaded
         self._number = 0
         self._unsaved: list[Entry] = []
         self._problem: Exception | None = None
@@ -164,7 +164,7 @@ class FromInput:
         if self._problem is not None:
             return entries
         try:
-            for entry, _ in numbered(self._plan, islice(self._items, PAGE), self._number):
+            for entry, _ in numbered(self._plan, self._items.take(), self._number):
                 entries.append(entry)
         except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
             self._problem = error

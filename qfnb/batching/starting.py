@@ -26,7 +26,7 @@ from .plan import Plan, name_of
 from .reading import JournalError
 from .services import Via
 from .source import Item, Source, source_of
-from .survey import LOOK_AHEAD, Preflight, Survey, numbered, priced, survey
+from .survey import Preflight, Survey, look_ahead, numbered, priced, survey
 
 Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
@@ -215,8 +215,8 @@ def _surveyed(rows: Rows, plan: Plan) -> tuple[Source, Survey, Iterator[Item] | 
         streamed = None
     else:
         items = source.items()
-        first = [item for _, item in zip(range(LOOK_AHEAD), items, strict=False)]
-        found = survey(plan, iter(first), whole=False)
+        first, ended = look_ahead(items)
+        found = survey(plan, first, whole=ended)
         streamed = chain(first, items)
     if not found.rows:
         raise InvalidArgumentError(f"there are no rows in it ({source.description})")

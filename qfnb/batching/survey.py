@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from .. import config
 from ..errors import InvalidArgumentError
@@ -18,6 +18,9 @@ from .source import Item
 
 LOOK_AHEAD = 1000
 """Rows of an input that can be read only once, which are checked before the first is asked."""
+
+PATIENCE = 2.0
+"""Seconds that a slow input gets for it."""
 
 NAMED = 5
 """Wrong rows that a message names."""
@@ -140,14 +143,24 @@ def _writable(item: Item) -> Item:
     return {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else item
 
 
-def survey(plan: Plan, items: Iterator[Item], *, whole: bool) -> Survey:
-    """Look at rows without asking anything: at all of them, or at the first thousand."""
+def look_ahead(items: Iterator[Item]) -> tuple[list[Item], bool]:
+    """Return the first rows of an input that can be read only once, and whether these are all."""
+    first, until = list[Item](), time.monotonic() + PATIENCE
+    for item in items:
+        first.append(item)
+        if len(first) == LOOK_AHEAD or time.monotonic() > until:
+            return first, False
+    return first, True
+
+
+def survey(plan: Plan, items: Iterable[Item], *, whole: bool) -> Survey:
+    """Look at rows without asking anything; `whole` says that these are all."""
     found, digest, seen = Survey(complete=whole), hashlib.blake2b(plan.digest, digest_size=8), set[bytes]()
     row = catalog.find("chat", plan.model or catalog.DEFAULT_CHAT)
     most = row.chars if row else None
     count = Tokenizer().count_tokens
     persona = count(str(plan.options.get("system") or ""))
-    for entry, conversation in numbered(plan, items if whole else islice(items, LOOK_AHEAD)):
+    for entry, conversation in numbered(plan, items):
         found.rows += 1
         digest.update(entry.key)
         if len(found.first) < LOOK_AHEAD:
@@ -164,7 +177,6 @@ def survey(plan: Plan, items: Iterator[Item], *, whole: bool) -> Survey:
             found.too_long += 1
             found.longest += [entry.number] if len(found.longest) < NAMED else []
     found.digest = digest.hexdigest()
-    found.complete = whole or found.rows < LOOK_AHEAD
     return found
 
 
