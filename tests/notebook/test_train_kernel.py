@@ -1,7 +1,9 @@
 """`%qftrain` in a real kernel: the panel moves, ends static, and nothing is lost when the platform is."""
 
+import json
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,23 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
+def long(tmp_path):
+    """A training of some seconds, or of many with many epochs."""
+    return written(tmp_path / "long.jsonl", TRAIN.read_text(encoding="utf-8").splitlines()[:96])
+
+
+@pytest.fixture
 def small(tmp_path):
-    """A training of a few seconds."""
-    path = tmp_path / "small.jsonl"
-    path.write_text("".join(TRAIN.read_text(encoding="utf-8").splitlines(True)[:96]), encoding="utf-8")
+    """A training of a second: answers that several prompts share need only be remembered."""
+    rows = TRAIN.read_text(encoding="utf-8").splitlines()
+    shared = Counter(json.loads(row)["response"] for row in rows)
+    return written(
+        tmp_path / "small.jsonl", [row for row in rows if shared[json.loads(row)["response"]] > 1][:96]
+    )
+
+
+def written(path, rows):
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
 
 
@@ -28,9 +43,9 @@ def started(kernel):
     kernel.run("trainer.stop(); trainer.wait(20)")
 
 
-def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, started, small):
+def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, started, long):
     before = set(kernel.open_comms)
-    cell = started(f"-d {small} --epoch 10", live=True)
+    cell = started(f"-d {long} --epoch 10", live=True)
     assert cell.status == "ok"
     assert WIDGET in cell.outputs[0]["data"]
     assert kernel.value("trainer.running") == "True"
@@ -52,8 +67,8 @@ def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start
     assert WIDGET not in second.outputs[0]["data"]
 
 
-def test_stop_ends_the_run_and_the_panel_says_so(kernel, started, small):
-    cell = started(f"-d {small} --epoch 50", live=True)
+def test_stop_ends_the_run_and_the_panel_says_so(kernel, started, long):
+    cell = started(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     assert kernel.run("%qftrain stop").status == "ok"
     assert kernel.run("trainer.wait(20)").status == "ok"
@@ -73,8 +88,8 @@ def test_a_run_is_found_again(kernel, started, small):
     assert kernel.value("again.progress == trainer.progress") == "True"
 
 
-def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, started, small):
-    started(f"-d {small} --epoch 50")
+def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, started, long):
+    started(f"-d {long} --epoch 50")
     kernel.run("import time\nwhile len(trainer.progress.points) < 5: time.sleep(0.05)\ntrainer.save()")
     run = kernel.value("trainer.id").strip("'")
     other = Kernel()
@@ -102,8 +117,8 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, started
     assert WIDGET not in cell.outputs[0]["data"]
 
 
-def test_a_panel_sends_ten_messages_a_second_at_most(kernel, started, small):
-    started(f"-d {small} --epoch 50", live=True)
+def test_a_panel_sends_ten_messages_a_second_at_most(kernel, started, long):
+    started(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)", live=True)
     seen, take = [], kernel._take
     kernel._take = lambda message: (seen.append(message["msg_type"]), take(message))
@@ -126,8 +141,8 @@ def test_a_finished_run_is_deployed_and_talked_to(kernel, started, small):
     assert "already" in again.text
 
 
-def test_a_stopped_run_is_resumed(kernel, started, small):
-    started(f"-d {small} --epoch 30")
+def test_a_stopped_run_is_resumed(kernel, started, long):
+    started(f"-d {long} --epoch 30")
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     kernel.run("%qftrain stop trainer")
     kernel.run("trainer.wait(20)")
@@ -176,8 +191,8 @@ def test_a_line_that_cannot_be_obeyed_says_why(kernel, small, line, words):
     assert len(cell.text.strip().splitlines()) <= 4
 
 
-def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, small):
-    started(f"-d {small} --epoch 50")
+def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, long):
+    started(f"-d {long} --epoch 50")
     cell = kernel.start("%qftrain wait")
     kernel.listen(0.5)
     kernel.interrupt()
@@ -186,8 +201,8 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, small)
     assert kernel.value("trainer.running") == "True"
 
 
-def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, started, sandbox, small):
-    cell = started(f"-d {small} --epoch 30", live=True)
+def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, started, sandbox, long):
+    cell = started(f"-d {long} --epoch 30", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
     assert kernel.run("trainer.wait(60)").status == "ok"

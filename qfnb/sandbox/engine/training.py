@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,9 @@ SURPRISE = 2.0
 
 FOLD_UPDATES = 200
 """Updates that are enough to tell a fact from a rule."""
+
+LEARNED = 0.01
+"""Nats per character, with which a model that is asked what it was not shown has learned all that it will."""
 
 NEIGHBOURS = 9
 DROP = 0.2
@@ -143,13 +147,22 @@ class _Training:
         for fold in (0, 1):
             known, asked = unique[fold::2], unique[1 - fold :: 2]
             lm = PointerLM(features, "".join(answer for _, answer in known), seed=self.values.seed)
-            for loss, _, _ in self._lm_parts(lm, known, epochs, rate=_RATE):
+            for loss in self._until_learned(self._lm_parts(lm, known, epochs, rate=_RATE)):
                 self._report(epoch=0.0, loss=loss, phase="preparing")
             hard[1 - fold :: 2] = list(self._surprises(lm, asked))
         rows = features.matrix([prompt for prompt, _ in unique])
         near = np.argsort(-(rows @ rows.T), axis=1, kind="stable")[:, :NEIGHBOURS]
         votes = hard[near].mean(1)
         return {answer for (_, answer), vote in zip(unique, votes, strict=True) if vote > 0.5}
+
+    @staticmethod
+    def _until_learned(parts: Iterator[tuple[float, float, int]]) -> Iterator[float]:
+        """Yield the losses of parts, and stop after a pass that had nothing more to learn."""
+        for first in parts:
+            whole = [first, *islice(parts, REPORTS_PER_PASS - 1)]
+            yield from (loss for loss, _, _ in whole)
+            if sum(nll for _, nll, _ in whole) < LEARNED * sum(characters for _, _, characters in whole):
+                return
 
     def _surprises(self, lm: PointerLM, asked: list[Pair]) -> Iterator[bool]:
         for number, (prompt, answer) in enumerate(asked):
