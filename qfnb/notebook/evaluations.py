@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FILES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
 _ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
+_ASKABLE: Final = ("get_res", "batch_inference")
 _FEW: Final = 5
 """Rows that a message names."""
 
@@ -62,11 +64,7 @@ def model(shell: Any, word: str) -> Any:
     if isinstance(value, LLMFinetune):
         return _outcome(word, value)
     if value is not None and not isinstance(value, str):
-        if (
-            isinstance(value, ChatCompletion)
-            or hasattr(value, "get_res")
-            or hasattr(value, "batch_inference")
-        ):
+        if isinstance(value, ChatCompletion) or any(map(partial(hasattr, value), _ASKABLE)):
             return value
         raise InvalidArgumentError(
             f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
@@ -120,6 +118,8 @@ def data(shell: Any, name: str | None) -> Any:
     known = variables(shell)
     if name in known:
         return known[name]
+    if name.startswith("ds-"):
+        return Dataset.load(qianfan_dataset_id=name)
     if Path(name).suffix.lower() in FILES:
         return Dataset.load(name)
     near = difflib.get_close_matches(name, [key for key in known if not key.startswith("_")], 1)

@@ -60,20 +60,20 @@ def check(notebook):
     assert "Error displaying widget" not in notebook.page.locator(".jp-Notebook").inner_text()
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_comparing_and_tables_are_there_and_still_there_when_opened_again(page, lab, theme):
-    lab.theme(f"JupyterLab {theme}")
-    name = lab.write(f"compare-{theme.lower()}.ipynb", *CELLS)
+def test_comparing_and_tables_are_there_and_still_there_when_opened_again_in_the_dark(page, lab):
+    name = lab.write("compare.ipynb", *CELLS)
     notebook = Notebook(page, lab, name)
     notebook.run_all()
     notebook.idle(60)
     check(notebook)
-    notebook.shot(f"compare-{theme.lower()}")
+    notebook.shot("compare-light")
     notebook.save()
     page.set_viewport_size({"width": 1280, "height": 900})
+    lab.theme("JupyterLab Dark")
     again = Notebook(page, lab, name)
     again.restart()
     check(again)
+    again.shot("compare-dark")
 
 
 def test_tab_completes_models_and_sessions(page, lab):
@@ -116,7 +116,9 @@ EACH = (
     "display(EvaluationResult(s, ('a', 'b'), ('m',)))"),
     "import pandas as pd\ndisplay(pd.DataFrame({'text': attacks}))",
     "reply = Text2Image().do('山', size='768x768')\nfor a in attacks[:6]:\n    reply.prompt = a\n    display(reply)",
-    "for a in attacks:\n    publish(evaluation.bundle(EvaluationResult((Sample(a, 0, a, a, a, {'m': 1.0}),), (a,), ('m',))))",
+    ("for n in range(0, len(attacks), 6):\n    some = tuple(attacks[n : n + 6])\n"
+    "    s = tuple(Sample(a, 0, a, a, a, {'m': 1.0}) for a in some)\n"
+    "    publish(evaluation.bundle(EvaluationResult(s, some, ('m',))))"),
 )  # fmt: skip
 
 

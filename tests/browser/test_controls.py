@@ -49,11 +49,9 @@ MISTAKES = (
 )
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_mistakes_are_short_and_clear(page, lab, theme):
-    lab.theme(f"JupyterLab {theme}")
+def test_mistakes_are_short_and_clear(page, lab):
     (lab.folder / "bad.jsonl").write_text('{"prompt": "你好", "response": "您好"}\n{"prompt": "几点"}\n')
-    notebook = Notebook(page, lab, lab.write(f"mistakes-{theme.lower()}.ipynb", *MISTAKES))
+    notebook = Notebook(page, lab, lab.write("mistakes.ipynb", *MISTAKES))
     for number in range(len(MISTAKES)):
         notebook.cell(number).click()
         page.keyboard.press("Control+Enter")
@@ -63,4 +61,7 @@ def test_mistakes_are_short_and_clear(page, lab, theme):
     ):
         assert words in notebook.output(number).inner_text()
     assert "messages is empty" in notebook.output(9).inner_text()
-    notebook.shot(f"mistakes-{theme.lower()}")
+    notebook.shot("mistakes-light")
+    notebook.save()
+    lab.theme("JupyterLab Dark")
+    Notebook(page, lab, "mistakes.ipynb").shot("mistakes-dark")

@@ -202,7 +202,7 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, long):
 
 
 def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, started, sandbox, long):
-    cell = started(f"-d {long} --epoch 30", live=True)
+    cell = started(f"-d {long} --epoch 10", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
     assert kernel.run("trainer.wait(60)").status == "ok"

@@ -19,7 +19,7 @@ from qfnb.wire import signature
 from qfnb.wire.base import ENDPOINTS
 
 FULL = bool(os.environ.get("QFNB_FULL"))
-EXAMPLES = 100 if FULL else 4
+EXAMPLES = 100 if FULL else 3
 MODES = {"allowed": schemathesis.GenerationMode.POSITIVE, "forbidden": schemathesis.GenerationMode.NEGATIVE}
 
 bounded = settings(
