@@ -31,7 +31,7 @@ PARSER = WordsParser(
     "  %qfeval load report.json -o report",
 )
 PARSER.add_argument(
-    "-d", "--data", metavar="DATA", help="rows with prompt and response: a variable or a path"
+    "-d", "--data", metavar="DATA", help="rows with prompt and response: a variable, a path or ds-..."
 )
 PARSER.add_argument(
     "--metrics", metavar="NAMES", help="a,b,...: the first decides; default rouge_l,exact_match"
