@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ LESS: Final = "less is better"
 """How the description of a metric ends whose lower scores are the better ones."""
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
+
+PART: Final = 1000
+"""Answers that are scored by one evaluator before the next looks at them."""
 
 Counted = Callable[[int, int], None]
 """Told of how many steps are done, and of how many there are."""
@@ -83,12 +87,14 @@ def measure(
         raise InvalidArgumentError(
             "there is no evaluator: e.g. by_name(['exact_match', 'rouge_l']) (缺少评估器)"
         )
-    groups = _by_model(samples)
     found: dict[int, Sample] = {}
-    for done, places in enumerate(groups.values()):
-        answered = [place for place in places if not samples[place].error]
+    groups = [
+        [place for place in places if not samples[place].error] for places in _by_model(samples).values()
+    ]
+    steps = _Steps(counted, sum(len(_parts(len(answered))) for answered in groups) * len(evaluators))
+    for answered in groups:
         texts = _texts([samples[place] for place in answered], pre_processors)
-        rows = _rows(evaluators, texts, lambda step, d=done: _tell(counted, d, step, len(groups), evaluators))  # type: ignore[misc]
+        rows = _rows(evaluators, texts, steps.done)
         for place, row in zip(answered, rows, strict=True):
             found[place] = _scored(samples[place], row)
     result = tuple(found.get(place, _unscored(sample)) for place, sample in enumerate(samples))
@@ -104,11 +110,17 @@ def _by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
     return found
 
 
-def _tell(
-    counted: Counted | None, done: int, step: int, groups: int, evaluators: Sequence[LocalEvaluator]
-) -> None:
-    if counted is not None:
-        counted(done * len(evaluators) + step, groups * len(evaluators))
+class _Steps:
+    """Counts the parts that are scored, and tells."""
+
+    def __init__(self, counted: Counted | None, total: int) -> None:
+        self._counted, self._total, self._sum = counted, total, 0
+
+    def done(self, parts: int) -> None:
+        """Count parts."""
+        self._sum += parts
+        if self._counted is not None:
+            self._counted(self._sum, self._total)
 
 
 def _texts(samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]) -> list[tuple[str, str, str]]:
@@ -127,19 +139,40 @@ def _rows(
     texts: Sequence[tuple[str, str, str]],
     step: Callable[[int], None],
 ) -> list[dict[str, Any]]:
+    """Return what all evaluators give for each answer.
+
+    Those that look at one answer after the other do so part by part: words that one has cut, the next knows.
+    """
     rows: list[dict[str, Any]] = [{} for _ in texts]
-    columns = [list(column) for column in zip(*texts, strict=True)] or [[], [], []]
-    for number, evaluator in enumerate(evaluators, 1):
-        given = evaluator.evaluate_all(*columns) if texts else []
-        if len(given) != len(rows):
-            raise InvalidArgumentError(
-                f"{type(evaluator).__name__} gave {len(given)} rows for {len(rows)} answers (行数不符)"
-            )
-        for row, more in zip(rows, given, strict=True):
-            _refuse_twice(row, more, evaluator)
-            row.update(more)
-        step(number)
+    parts = _parts(len(texts))
+    for alone, group in itertools.groupby(evaluators, _wants_all):
+        some = list(group)
+        for part in [slice(None)] if alone else parts:
+            for evaluator in some:
+                _fill(rows[part], texts[part], evaluator)
+                step(len(parts) if alone else 1)
     return rows
+
+
+def _parts(rows: int) -> list[slice]:
+    return [slice(start, start + PART) for start in range(0, rows, PART)] or [slice(0)]
+
+
+def _wants_all(evaluator: LocalEvaluator) -> bool:
+    return type(evaluator).evaluate_all is not LocalEvaluator.evaluate_all
+
+
+def _fill(
+    rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator
+) -> None:
+    given = evaluator.evaluate_all(*map(list, zip(*texts, strict=True))) if texts else []
+    if len(given) != len(rows):
+        raise InvalidArgumentError(
+            f"{type(evaluator).__name__} gave {len(given)} rows for {len(rows)} answers (行数不符)"
+        )
+    for row, more in zip(rows, given, strict=True):
+        _refuse_twice(row, more, evaluator)
+        row.update(more)
 
 
 def _refuse_twice(row: Mapping[str, Any], more: Mapping[str, Any], evaluator: LocalEvaluator) -> None:
