@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from support.kernels import Kernel
+from support.kernels import Kernel, most_in_a_second, recorded, requests
 
 pytestmark = pytest.mark.kernel
 
@@ -14,14 +14,6 @@ ROWS = (
     "import time, pandas as pd\ndf = pd.DataFrame({'review': [f'第 {n} 条' for n in range(%d)], 'stars': 5})"
 )
 START = '%qfbatch df --prompt "判断 {review}" -w 4 -o result'
-
-
-@pytest.fixture
-def slow(control, fault):
-    """Every answer takes a while."""
-    fault("chat.v2", "slow", seconds=0.05, times=None)
-    yield
-    control.delete("/_sandbox/faults").raise_for_status()
 
 
 @pytest.fixture
@@ -35,26 +27,6 @@ def started(kernel):
 
     yield start
     kernel.run("result.cancel(); result.wait(); del result", timeout=20)
-
-
-def recorded(kernel, monkeypatch):
-    """Return a list that fills with the times, kinds and contents of messages."""
-    seen, take = [], kernel._take
-
-    def note(message):
-        seen.append((time.monotonic(), message["msg_type"], message["content"]))
-        take(message)
-
-    monkeypatch.setattr(kernel, "_take", note)
-    return seen
-
-
-def most_in_a_second(times):
-    return max((sum(t <= other < t + 1 for other in times) for t in times), default=0)
-
-
-def requests(control):
-    return control.get("/_sandbox/health").json()["requests"]
 
 
 def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, started, slow, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from support.kernels import most_in_a_second, recorded, requests
 
 pytestmark = pytest.mark.kernel
 
@@ -18,14 +19,6 @@ START = "%qfeval base other --data talks -w 4 -o report"
 
 
 @pytest.fixture
-def slow(control, fault):
-    """Every answer takes a while."""
-    fault("chat.v2", "slow", seconds=0.05, times=None)
-    yield
-    control.delete("/_sandbox/faults").raise_for_status()
-
-
-@pytest.fixture
 def started(kernel):
     """Start evaluations of so many questions that no test had before; cancel what is left of them."""
 
@@ -36,26 +29,6 @@ def started(kernel):
     yield start
     kernel.run("%qfeval cancel", timeout=20)
     kernel.run("%qfeval wait", timeout=20)
-
-
-def recorded(kernel, monkeypatch):
-    """Return a list that fills with the times, kinds and contents of messages."""
-    seen, take = [], kernel._take
-
-    def note(message):
-        seen.append((time.monotonic(), message["msg_type"], message["content"]))
-        take(message)
-
-    monkeypatch.setattr(kernel, "_take", note)
-    return seen
-
-
-def most_in_a_second(times):
-    return max((sum(t <= other < t + 1 for other in times) for t in times), default=0)
-
-
-def requests(control):
-    return control.get("/_sandbox/health").json()["requests"]
 
 
 def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(

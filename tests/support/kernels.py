@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from queue import Empty
 from typing import Any
 
+import httpx
+import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -131,3 +133,27 @@ class Kernel:
             for output in cell.outputs:
                 if output.get("transient", {}).get("display_id") == wanted:
                     output["data"] = content["data"]
+
+
+def recorded(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, dict[str, Any]]]:
+    """Return a list that fills with the times, kinds and contents of messages."""
+    seen: list[tuple[float, str, dict[str, Any]]] = []
+    take = kernel._take
+
+    def note(message: dict[str, Any]) -> None:
+        seen.append((time.monotonic(), message["msg_type"], message["content"]))
+        take(message)
+
+    monkeypatch.setattr(kernel, "_take", note)
+    return seen
+
+
+def most_in_a_second(times: list[float]) -> int:
+    """Return how many of these moments lie in one second at most."""
+    return max((sum(t <= other < t + 1 for other in times) for t in times), default=0)
+
+
+def requests(control: httpx.Client) -> dict[str, int]:
+    """Return how many requests the sandbox has had, by endpoint."""
+    counts: dict[str, int] = control.get("/_sandbox/health").json()["requests"]
+    return counts
