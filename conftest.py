@@ -37,8 +37,11 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the browser tests first: they take longest."""
+    """Run the browser tests first, they take longest; a browser or kernel that was late gets a second try."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    for item in items:
+        if item.get_closest_marker("browser") or item.get_closest_marker("kernel"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 class ByFile(LoadFileScheduling):

@@ -43,7 +43,7 @@ def test_a_training_is_launched_without_a_mouse_and_gets_to_its_end(page, lab):
     notebook, form = opened(page, lab, "launch.ipynb", "%qftrain new ds -o trainer")
     typed(page, "epoch", "99")
     form.get_by_text("it is 1 to 50").first.wait_for(timeout=3_000)
-    assert form.get_by_role("button", name="Launch").is_disabled()
+    form.locator("button:disabled", has_text="Launch").wait_for(timeout=3_000)
     notebook.shot("launcher-wrong-light", at=form)
     typed(page, "epoch", "4")
     form.get_by_text("steps: 77").wait_for(timeout=3_000)

@@ -112,7 +112,11 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
 
 
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
-    notebook = Notebook(page, lab, written(lab, "end.ipynb", 5, "%qftrain wait", "%qftrain show trainer"))
+    few = (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
+    (lab.folder / "few.jsonl").write_text("".join(few), encoding="utf-8")
+    start = "%qftrain start -d few.jsonl --epoch 5 -o trainer"
+    cells = (LOAD, start, "%qftrain wait", "%qftrain show trainer")
+    notebook = Notebook(page, lab, lab.write("end.ipynb", *cells))
     notebook.run_all()
     panel = notebook.output(3)
     panel.get_by_role("button", name="Deploy").wait_for(timeout=60_000)

@@ -43,7 +43,7 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     begun = len(seen)
     kernel.wait(busy)
     texts = {json.dumps(content["data"]) for _, kind, content in seen[begun:] if kind == "comm_msg"}
-    assert len(texts) >= 4, "the panel did not move"
+    assert len(texts) >= 3, "the panel did not move"
     waited = kernel.run("%qfeval wait", live=True)
     assert (waited.status, waited.outputs) == ("ok", [])
     kernel.until(lambda: WIDGET not in cell.outputs[0]["data"], 10)
