@@ -135,7 +135,7 @@ def remove(call: Call, task: Document) -> None:
 
 def mark_of(task: Document) -> dict[str, Any]:
     """Return what a report says about how it came to be."""
-    mark = {"engine": ENGINE, "words": scores.cutter()[0]}
+    mark = {"engine": ENGINE, "words": scores.unit()}
     return mark | ({"referee": REFEREE} if wire.MODEL in task["modes"] else {})
 
 

@@ -8,15 +8,12 @@ sample has an f1Score above zero where no answer is right, so it counts parts of
 
 from __future__ import annotations
 
-import functools
-import importlib
-import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .. import config
+from ..words import cutter
 
 if TYPE_CHECKING:
     from .engines import Speaker
@@ -63,23 +60,13 @@ def percent(value: float) -> str:
 
 def words(text: str, stop_words: frozenset[str] = NONE) -> list[str]:
     """Return the words of a text without blanks and stop words."""
-    _, cut = cutter()
+    cut = cutter() or list
     return [word for word in cut(text) if word.strip() and word not in stop_words]
 
 
-@functools.cache
-def cutter() -> tuple[str, Callable[[str], Sequence[str]]]:
-    """Return what words are, "jieba" or "characters", and how a text is cut into them."""
-    try:
-        jieba = importlib.import_module("jieba")
-    except ImportError:
-        return "characters", list
-    jieba.setLogLevel(logging.WARNING)
-    cache = config.state_dir() / "words"  # its own choice is a name in /tmp that anybody may have written
-    cache.mkdir(mode=0o700, exist_ok=True)
-    tokenizer = jieba.Tokenizer()
-    tokenizer.tmp_dir = str(cache)
-    return "jieba", tokenizer.lcut
+def unit() -> str:
+    """Return what words are here: "jieba" or "characters"."""
+    return "jieba" if cutter() else "characters"
 
 
 def rouge_n(output: Words, reference: Words, n: int) -> float:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.servers import http_answer
 
-from qfnb import errors
+from qfnb import errors, words
 from qfnb.evaluation import scoring
 from qfnb.evaluation.scoring.meaning import cosine, embedding_similarity
 from qfnb.resources import Embedding
@@ -176,10 +176,10 @@ def test_scores_are_bounded_and_the_same_text_is_right(a, b):
 
 def test_without_jieba_words_say_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
-    scoring.text._cutter.cache_clear()
+    words.cutter.cache_clear()
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
         scoring.words("没有人切过这一句")
-    scoring.text._cutter.cache_clear()
+    words.cutter.cache_clear()
 
 
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import logging
 import re
 import unicodedata
-import warnings
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
-from ... import config
 from ...errors import InvalidArgumentError
+from ...words import cutter
 
 Units = tuple[str, ...]
 
@@ -67,13 +63,13 @@ def words(text: str) -> Units:
     Raises:
         InvalidArgumentError: jieba is not installed.
     """
-    return tuple(word for word in _cutter()(text) if word.strip())
+    return tuple(word for word in _cut(text) if word.strip())
 
 
 @functools.lru_cache(MOST_REMEMBERED)
 def spaced_words(text: str) -> Units:
     """Return jieba's words as rouge-chinese reads them: a blank line is a word of its own, the empty one."""
-    lines = re.sub("([。！？?]) ", "\\1\n ", " ".join(_cutter()(text))).rstrip().split("\n")
+    lines = re.sub("([。！？?]) ", "\\1\n ", " ".join(_cut(text))).rstrip().split("\n")
     return tuple(word for line in lines if line for word in line.split() or [""])
 
 
@@ -91,20 +87,10 @@ def zh(text: str) -> Units:
     return tuple(line.split())
 
 
-@functools.cache
-def _cutter() -> Callable[[str], Iterable[str]]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own, at import, on newer Pythons
-        try:
-            jieba: Any = importlib.import_module("jieba")
-        except ImportError:
-            raise InvalidArgumentError(
-                "this recipe counts words: pip install 'qfnb[zh]', or recipe='strict' (需要安装 jieba)"
-            ) from None
-    jieba.setLogLevel(logging.WARNING)
-    cache = config.state_dir() / "words"  # its own choice is a name in /tmp that anybody may have written
-    cache.mkdir(mode=0o700, exist_ok=True)
-    tokenizer = jieba.Tokenizer()
-    tokenizer.tmp_dir = str(cache)
-    cut: Callable[[str], Iterable[str]] = tokenizer.lcut
-    return cut
+def _cut(text: str) -> list[str]:
+    cut = cutter()
+    if cut is None:
+        raise InvalidArgumentError(
+            "this recipe counts words: pip install 'qfnb[zh]', or recipe='strict' (需要安装 jieba)"
+        )
+    return cut(text)
