@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from support.labs import Notebook
+from support.labs import Notebook, until
 
 pytestmark = pytest.mark.browser
 
@@ -31,13 +31,6 @@ def written(lab, name, rows, *cells):
 def number(panel, pattern):
     found = re.search(pattern, panel.inner_text())
     return int(found.group(1).replace(",", "")) if found else 0
-
-
-def until(holds, seconds):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.03)
 
 
 def finished(panel):

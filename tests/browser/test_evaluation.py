@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support.labs import Notebook
+from support.labs import Notebook, until
 
 pytestmark = pytest.mark.browser
 
@@ -40,13 +40,6 @@ def slow(control, fault):
     fault("chat.v2", "slow", seconds=0.08, times=None)
     yield
     control.delete("/_sandbox/faults").raise_for_status()
-
-
-def until(holds, seconds):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.03)
 
 
 def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page, lab, slow):

@@ -2,10 +2,9 @@
 
 import contextlib
 import re
-import time
 
 import pytest
-from support.labs import Notebook
+from support.labs import Notebook, until
 
 from qfnb import errors
 from qfnb.resources import FineTune
@@ -30,13 +29,6 @@ def _stopped():
 
 def written(lab, name, epochs, *cells):
     return lab.write(name, LOAD, START.replace("EPOCHS", str(epochs)), *cells)
-
-
-def until(holds, seconds):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.03)
 
 
 def percent(panel):

@@ -1,28 +1,12 @@
 """One call, one card: better, worse or cannot tell, and the evidence."""
 
 import pytest
+from support.reports import Replies
 
 import qfnb
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import ExactMatchEvaluator
 from qfnb.evaluation.report import Report, Sample
-
-
-class Answers:
-    """A model that gives these answers."""
-
-    def __init__(self, label, answers):
-        self.label, self.answers = label, answers
-
-    def get_res(self):
-        return self
-
-    def batch_do(self, messages_list, worker_num=None):
-        return self
-
-    def results(self):
-        return [answer if isinstance(answer, Exception) else {"result": answer} for answer in self.answers]
-
 
 ROWS = [{"prompt": f"q{n}", "response": "早上九点开门"} for n in range(12)]
 RIGHT, WRONG = "早上九点开门", "晚上十点关门"
@@ -30,7 +14,7 @@ RIGHT, WRONG = "早上九点开门", "晚上十点关门"
 
 def card(before, after, **named):
     return qfnb.compare(
-        Answers("base", before), Answers("tuned", after), ROWS, metrics=["exact_match"], **named
+        Replies("base", before), Replies("tuned", after), ROWS, metrics=["exact_match"], **named
     )
 
 
@@ -63,8 +47,8 @@ def test_failed_rows_are_told_with_the_worst_case():
 
 def test_evaluators_and_names_go_together():
     found = qfnb.compare(
-        Answers("a", [RIGHT] * 12),
-        Answers("b", [RIGHT] * 12),
+        Replies("a", [RIGHT] * 12),
+        Replies("b", [RIGHT] * 12),
         ROWS,
         metrics=[ExactMatchEvaluator(), "rouge_l"],
     )

@@ -3,28 +3,13 @@
 import math
 
 import pytest
+from support.reports import Replies
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
 from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, LocalJudgeEvaluator, RougeLEvaluator
 from qfnb.evaluation.evaluator import QianfanManualEvaluator, QianfanRefereeEvaluator, QianfanRuleEvaluator
 
 RULES = QianfanRuleEvaluator(using_accuracy=True)
-
-
-class Replies:
-    """A model that gives these answers."""
-
-    def __init__(self, label, answers):
-        self.label, self.answers = label, answers
-
-    def get_res(self):
-        return self
-
-    def batch_do(self, messages_list, worker_num=None):
-        return self
-
-    def results(self):
-        return [answer if isinstance(answer, Exception) else {"result": answer} for answer in self.answers]
 
 
 ROWS = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(4)])

@@ -34,3 +34,19 @@ def made(scores, *, metrics=("m",), texts="", cost=None, seconds=None, **fields)
 
 def picture(chart):
     return Image.open(io.BytesIO(chart.png)).convert("RGBA")
+
+
+class Replies:
+    """A model that gives these answers; an exception is a question that failed."""
+
+    def __init__(self, label, answers):
+        self.label, self.answers = label, answers
+
+    def get_res(self):
+        return self
+
+    def batch_do(self, messages_list, worker_num=None):
+        return self
+
+    def results(self):
+        return [answer if isinstance(answer, Exception) else {"result": answer} for answer in self.answers]
