@@ -47,7 +47,7 @@ class Shift:
 
 
 SHIFTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
-    ("cost of 1,000 answers", "CNY", lambda u: 1000 * u.cost / u.answered if u.answered else math.nan),
+    ("cost of 1,000 answers", "CNY", lambda u: u.price),
     ("median latency", "s", lambda u: u.latency_p50),
     ("95th percentile of latency", "s", lambda u: u.latency_p95),
     ("mean answer", "characters", lambda u: u.characters),

@@ -70,6 +70,11 @@ class Usage:
     latency_p95: float
     characters: float
 
+    @property
+    def price(self) -> float:
+        """CNY of 1,000 answers, NaN where it is not known."""
+        return 1000 * self.cost / self.answered if self.answered else math.nan
+
 
 @dataclass(frozen=True)
 class Comparison:

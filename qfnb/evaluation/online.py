@@ -22,6 +22,7 @@ from ..model.watch import until
 from ..resources.model import Model as Repository
 from ..resources.storage import download
 from ..wire import evaluation as wire
+from .asking import UNANSWERED
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult, Sample
 
@@ -108,7 +109,7 @@ def _ended(task: str) -> wire.TaskDetail:
         lambda: Repository.get_evaluation_info(task),
         lambda answer: answer.data.state,
         done={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_BEGUN},
-        failed={wire.FAILED, "Fail", wire.STOPPED},
+        failed=ENDED_BADLY,
         interval=settings().evaluation_online_polling_interval,
         what=f"evaluation {task}",
     ).data
@@ -186,7 +187,7 @@ def _cell(row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _failure(message: str) -> str:
-    return f"NotAnswered: {message or 'the platform gave no answer to this row (平台未作答)'}"
+    return f"NotAnswered: {message}" if message else UNANSWERED
 
 
 def _number(value: object) -> float | None:

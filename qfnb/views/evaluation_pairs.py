@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import evaluation_canvas as canvas
@@ -91,8 +91,8 @@ def cost_quality(report: EvaluationResult, metric: str | None = None) -> Chart:
         InvalidArgumentError: there are no two models of which both are known.
     """
     name = report.metric(metric)
-    kinds = (
-        ("成本 cost", said("元 / 千次回答,", "CNY per 1,000 answers"), _price),
+    kinds: tuple[tuple[str, str, Callable[[Usage], float]], ...] = (
+        ("成本 cost", said("元 / 千次回答,", "CNY per 1,000 answers"), lambda used: used.price),
         ("时延 latency", said("中位时延 (秒),", "median latency in seconds"), lambda used: used.latency_p50),
     )
     lines = {line.model: line for line in report.scored if line.metric == name and line.n}
@@ -197,10 +197,6 @@ def _spun(axes: Any, angles: Sequence[float], labels: Sequence[str], low: float,
     ticks = [low + (high - low) * part for part in (0.25, 0.5, 0.75, 1)]
     axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
     axes.set_rlabel_position(180 / len(angles))
-
-
-def _price(used: Usage) -> float:
-    return 1000 * used.cost / used.answered if used.answered else math.nan
 
 
 def _scatter(

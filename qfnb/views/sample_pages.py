@@ -97,14 +97,18 @@ class Pages:
     def __init__(self, report: EvaluationResult) -> None:
         self.report = report
         self._paired: dict[tuple[str, str, str], list[Pair]] = {}
+        self._latest: tuple[Choice, list[Pair]] | None = None
 
     def pairs(self, choice: Choice) -> list[Pair]:
-        """Return what a choice shows, all pages of it."""
-        wanted = choice.search.strip().casefold()
-        found = [
-            pair for pair in self._pairs(choice) if _SHOWN[choice.show](pair, choice) and _has(pair, wanted)
-        ]
-        return sorted(found, key=lambda pair: self._rank(pair, choice))
+        """Return what a choice shows, all pages of it; turning a page sorts nothing again."""
+        key = replace(choice, page=0)
+        if self._latest is None or self._latest[0] != key:
+            wanted, rank = choice.search.strip().casefold(), _ranks(self.report, choice)[choice.order]
+            shown = _SHOWN[choice.show]
+            found = [pair for pair in self._pairs(choice) if shown(pair, choice) and _has(pair, wanted)]
+            found.sort(key=lambda pair: (_last(rank(pair)), pair.before.index))
+            self._latest = key, found
+        return self._latest[1]
 
     def checked(self, choice: Choice) -> Choice:
         """Return a choice with a page that there is.
@@ -141,9 +145,6 @@ class Pages:
                 if place in second
             ]
         return self._paired[key]
-
-    def _rank(self, pair: Pair, choice: Choice) -> tuple[float, int]:
-        return _last(_ranks(self.report, choice)[choice.order](pair)), pair.before.index
 
 
 def pages_of(count: int) -> int:
