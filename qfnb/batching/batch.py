@@ -14,7 +14,7 @@ from ..resources.outcome import TRANSIENT
 from ..resources.tally import BatchProgress
 from ..transport import portal
 from . import export, reading
-from .feed import Chain, FromJournal
+from .feed import Chain, FromJournal, Page
 from .health import Health
 from .journal import Journal
 from .order import Order
@@ -39,9 +39,9 @@ class Batch(Work):
     Made by `qfnb.batch` and `qfnb.resume`. Its methods may be called while it works and afterwards.
     """
 
-    def __init__(self, order: Order, journal: Journal) -> None:
+    def __init__(self, order: Order, journal: Journal, page: Page | None = None) -> None:
         self._resuming = threading.Lock()
-        super().__init__(order, journal)
+        super().__init__(order, journal, page)
 
     @property
     def name(self) -> str:

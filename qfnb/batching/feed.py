@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from .journal import Entry, Journal, Pending
+from .journal import Journal
 from .plan import Plan
+from .row import Entry, Pending
 from .source import Item
 from .survey import numbered
 from .trickle import Trickle
@@ -106,10 +107,15 @@ class Feed:
 
 
 class FromJournal:
-    """Pages of rows that the journal holds already; `again` for those that failed in this run."""
+    """Pages of rows that the journal holds already.
 
-    def __init__(self, journal: Journal, *, again: bool = False) -> None:
-        self._ask, self._after = (journal.again if again else journal.missing), -1
+    Args:
+        again: those that failed in this run, instead of those that have no answer.
+        after: the number of the row after which it begins.
+    """
+
+    def __init__(self, journal: Journal, *, again: bool = False, after: int = -1) -> None:
+        self._ask, self._after = (journal.again if again else journal.missing), after
 
     def __call__(self) -> list[Pending]:
         """Return the next page."""
@@ -178,6 +184,18 @@ class FromInput:
         wrong = sum(entry.problem is not None for entry in entries)
         ended = not entries and self._problem is None
         self._loaded(len(entries) - wrong - len(rows), wrong, self._number if ended else None)
+        return rows
+
+
+class FromMemory:
+    """The rows that were put into the journal a moment ago, as one page."""
+
+    def __init__(self, rows: list[Pending]) -> None:
+        self._rows = rows
+
+    def __call__(self) -> list[Pending]:
+        """Return the rows, and nothing after that."""
+        rows, self._rows = self._rows, []
         return rows
 
 

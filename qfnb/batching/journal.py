@@ -11,17 +11,16 @@ import json
 import operator
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..resources.outcome import COLUMNS, TRANSIENT, Outcome, writable
+from ..resources.outcome import COLUMNS, TRANSIENT, Outcome
 from . import reading
 from .opening import connected, locked
 from .plan import repeated
 from .reading import Counts, JournalError
-from .source import Item
+from .row import Entry, Pending
 
 _FILL = f"insert or replace into answer(place, key, run, {', '.join(COLUMNS)}) values "  # noqa: S608 - our own
 _ROW = f"(?, ?, ?{', ?' * len(COLUMNS)})"
@@ -37,25 +36,6 @@ _AGAIN = f"""
 from row join answer using(key)
 where row.number > ? and row.asked and answer.run = ? and answer.error in ({", ".join("?" * len(TRANSIENT))})
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row on its way into the journal; `problem` says why it cannot be asked."""
-
-    number: int
-    key: bytes
-    item: Item
-    problem: Outcome | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """One row that has no answer yet."""
-
-    number: int
-    key: bytes
-    item: Item
 
 
 class Journal:
@@ -131,25 +111,28 @@ class Journal:
             and key in (select key from row where asked)"""
         return self._count(query, (self.run,))
 
-    def add(self, entries: Iterable[Entry], *, dedupe: bool) -> list[Pending]:
-        """Add rows (inside `writing`); return those that have no answer yet.
+    def add(self, entries: Sequence[Entry], *, dedupe: bool) -> list[Pending]:
+        """Add a page of rows (inside `writing`); return those that have no answer yet.
 
         An identical row further down has a key of its own, unless identical rows are asked once.
         """
-        missing = []
-        for entry in entries:
-            times = self._times(entry.key)
-            key = entry.key if dedupe else repeated(entry.key, times)
-            asked = not (dedupe and times) and entry.problem is None
-            self._database.execute(
-                "insert or replace into row values (?, ?, ?, ?)",
-                (entry.number, key, asked, _json(entry.item)),
-            )
+        rows = [
+            (entry, entry.key if dedupe else repeated(entry.key, times), not (dedupe and times))
+            for entry, times in zip(entries, self._times(entries), strict=True)
+        ]
+        self._database.executemany(
+            "insert or replace into row values (?, ?, ?, ?)",
+            [(e.number, key, first and e.problem is None, e.to_json()) for e, key, first in rows],
+        )
+        for entry, key, _ in rows:
             if entry.problem is not None:
                 self._keep([(key, entry.problem)])
-            elif asked and not self._has(key):
-                missing.append(Pending(entry.number, key, entry.item))
-        return missing
+        answered = self._answered([key for _, key, _ in rows])
+        return [
+            Pending(entry.number, key, entry.item)
+            for entry, key, first in rows
+            if first and entry.problem is None and key not in answered
+        ]
 
     def other(self, first: Sequence[Entry]) -> int:
         """Return how many of an input's first rows are not the journal's."""
@@ -267,13 +250,21 @@ class Journal:
     def _set(self, name: str, value: object) -> None:
         self._database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
 
-    def _times(self, key: bytes) -> int:
-        query = "insert into seen values (?, 0) on conflict do update set times = times + 1 returning times"
-        return int(self._database.execute(query, (key,)).fetchone()[0])
+    def _times(self, entries: Sequence[Entry]) -> list[int]:
+        """Count rows as seen; return for each how many identical ones came before it."""
+        keys = [entry.key for entry in entries]
+        query = f"select key, times from seen where key in ({_marks(keys)})"  # noqa: S608 - marks only
+        seen: dict[bytes, int] = dict(self._database.execute(query, keys))
+        times = []
+        for key in keys:
+            seen[key] = seen.get(key, -1) + 1
+            times.append(seen[key])
+        self._database.executemany("insert or replace into seen values (?, ?)", seen.items())
+        return times
 
-    def _has(self, key: bytes) -> bool:
-        query = "select 1 from answer where key = ? and (error = '' or run = ?)"
-        return self._database.execute(query, (key, self.run)).fetchone() is not None
+    def _answered(self, keys: Sequence[bytes]) -> frozenset[bytes]:
+        query = f"select key from answer where key in ({_marks(keys)}) and (error = '' or run = ?)"  # noqa: S608
+        return frozenset(key for (key,) in self._database.execute(query, (*keys, self.run)))
 
     def _pending(self, query: str, values: tuple[Any, ...]) -> list[Pending]:
         with self._mutex:
@@ -294,6 +285,5 @@ def _fact(database: sqlite3.Connection, name: str, default: str) -> str:
     return found[0] if found else default
 
 
-def _json(item: Item) -> str:
-    text = json.dumps(item, ensure_ascii=False, default=str)
-    return text if writable(text) == text else json.dumps(item, default=str)
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

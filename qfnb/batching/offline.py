@@ -16,8 +16,9 @@ from ..config import settings
 from ..resources.outcome import Outcome, first_line, is_transient
 from ..resources.reply import ChatResponse, made
 from ..transport.response import Response
-from .journal import Journal, Pending
+from .journal import Journal
 from .plan import Plan
+from .row import Pending
 from .services import SERVICES, Look, Service, Via
 
 PRICE: Final = 0.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -18,12 +18,13 @@ from ..wire import catalog
 from . import arguments, export, reading
 from .arguments import Others
 from .batch import Batch
-from .feed import PAGE
+from .feed import PAGE, Chain, FromJournal, FromMemory, Page
 from .journal import Journal
 from .journals import known, path_of, plan_of
 from .order import Order
 from .plan import Plan, name_of
 from .reading import JournalError
+from .row import Entry, Pending
 from .services import Via
 from .source import Item, Source, source_of
 from .survey import Preflight, Survey, look_ahead, numbered, priced, survey
@@ -110,7 +111,7 @@ def batch(
     path = path_of(name or f"batch-{found.digest}")
     journal = Journal(path)
     try:
-        _load(journal, plan, source, found, streamed is not None, update)
+        page = _load(journal, plan, source, found, streamed is not None, update)
         journal.set(offline=via or "")
         preflight = _preflight(journal, plan, source, found, size, budget, streamed is not None)
     except BaseException:
@@ -118,7 +119,7 @@ def batch(
         raise
     order = Order(path, plan, asking, source, preflight, streamed, size, budget, canary, target, update)
     order = replace(order, request_timeout=request_timeout, retry_count=retry_count, offline=via)
-    return Batch(order, journal)
+    return Batch(order, journal, page)
 
 
 async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:
@@ -223,8 +224,10 @@ def _surveyed(rows: Rows, plan: Plan) -> tuple[Source, Survey, Iterator[Item] | 
     return source, found, streamed
 
 
-def _load(journal: Journal, plan: Plan, source: Source, found: Survey, streamed: bool, update: bool) -> None:
-    """Put the rows into the journal, unless it is another batch's.
+def _load(
+    journal: Journal, plan: Plan, source: Source, found: Survey, streamed: bool, update: bool
+) -> Page | None:
+    """Put the rows into the journal, unless it is another batch's; return how they are asked from there.
 
     Raises:
         JournalError: the journal has other inputs or was asked otherwise.
@@ -232,10 +235,11 @@ def _load(journal: Journal, plan: Plan, source: Source, found: Survey, streamed:
     if (before := journal.fact("plan")) and not update:
         _refuse_other_plan(journal, plan, plan_of(journal.path, before))
     wrong = journal.other(found.first) if before and streamed and not update else 0
+    page = None
     with journal.writing():
         journal.start_over(keep_rows=streamed)
         if not streamed:
-            _add_all(journal, plan, source)
+            page = _add_all(journal, plan, source, found.first)
             wrong = 0 if update else journal.strangers()
             if update:
                 journal.drop_strangers()
@@ -246,12 +250,18 @@ def _load(journal: Journal, plan: Plan, source: Source, found: Survey, streamed:
             )
     facts = {"plan": plan.to_json(), "input": source.description, "complete": int(not streamed)}
     journal.set(**facts, created=journal.fact("created") or time.time())
+    return page
 
 
-def _add_all(journal: Journal, plan: Plan, source: Source) -> None:
-    entries = (entry for entry, _ in numbered(plan, source.items()))
-    while page := [entry for _, entry in zip(range(PAGE), entries, strict=False)]:
-        journal.add(page, dedupe=plan.dedupe)
+def _add_all(journal: Journal, plan: Plan, source: Source, first: list[Entry]) -> Page:
+    """Add all rows; the `first` were read already, and need not be read from the journal again either."""
+    further = numbered(plan, islice(source.items(), len(first), None), len(first))
+    entries, missing = chain(first, (entry for entry, _ in further)), list[Pending]()
+    while rows := list(islice(entries, PAGE)):
+        found = journal.add(rows, dedupe=plan.dedupe)
+        missing += found if rows[0].number < len(first) else ()
+    last = missing[-1].number if missing else -1
+    return Chain(FromMemory(missing), FromJournal(journal, after=max(last, len(first) - 1)))
 
 
 def _refuse_other_plan(journal: Journal, plan: Plan, known: Plan) -> None:

@@ -12,12 +12,15 @@ from ..errors import InvalidArgumentError
 from ..resources.outcome import Outcome
 from ..resources.tokenizer import Tokenizer
 from ..wire import catalog
-from .journal import Entry
 from .plan import Conversation, Plan
+from .row import Entry
 from .source import Item
 
 LOOK_AHEAD = 1000
 """Rows of an input that can be read only once, which are checked before the first is asked."""
+
+KEPT = 20_000
+"""Rows that are kept from the first look at them, so that they need not be read a second time."""
 
 PATIENCE = 2.0
 """Seconds that a slow input gets for it."""
@@ -41,6 +44,7 @@ class Survey:
         repeated: how many are identical to an earlier one.
         too_long: how many are longer than the model takes; `longest` names the first of them.
         prompt_tokens: an estimate.
+        first: the first rows, with their keys.
         digest: what distinguishes these rows from others.
     """
 
@@ -163,7 +167,7 @@ def survey(plan: Plan, items: Iterable[Item], *, whole: bool) -> Survey:
     for entry, conversation in numbered(plan, items):
         found.rows += 1
         digest.update(entry.key)
-        if len(found.first) < LOOK_AHEAD:
+        if len(found.first) < KEPT:
             found.first.append(entry)
         if entry.problem is not None:
             found.wrong += 1

@@ -19,14 +19,15 @@ from . import closing, reading
 from .budget import Budget
 from .feed import Feed, FromInput, FromJournal, Page, in_thread
 from .health import Health
-from .journal import Journal, Pending
+from .journal import Journal
 from .memory import many_in_flight
 from .offline import Host, Offline, open_via
 from .order import Order
 from .reach import Reach
 from .reading import Answer, JournalError
+from .row import Pending
 from .services import Via
-from .writer import Kept, Writer
+from .writer import Kept, Writer, synced
 
 ROUNDS: Final = 8
 """How often rows that failed through no fault of theirs are asked again."""
@@ -37,14 +38,15 @@ IN_VAIN: Final = 3
 OUTAGE: Final = 600.0
 """Seconds that an outage is waited for."""
 
-SYNC_EVERY: Final = 1.0
-"""Seconds between two times that the journal is brought onto the disk."""
-
 
 class Work(Underway):
-    """A batch being worked on; what users see of it is `Batch`."""
+    """A batch being worked on; what users see of it is `Batch`.
 
-    def __init__(self, order: Order, journal: Journal) -> None:
+    Args:
+        page: rows that are to be asked, None for what the journal or the streamed input has.
+    """
+
+    def __init__(self, order: Order, journal: Journal, page: Page | None = None) -> None:
         super().__init__(order.progress())
         self.order, self._journal = order, journal
         limits = Limits(order.request_timeout, order.retry_count, PATIENCE)
@@ -59,7 +61,7 @@ class Work(Underway):
         streamed, self._input = order.streamed, None
         if streamed is not None:
             self._input = FromInput(journal, order.plan, streamed, self._loaded)
-        self._page: Page = self._input or FromJournal(journal)
+        self._page: Page = self._input or page or FromJournal(journal)
         self._begin(fresh=True)
 
     def _answers(self, after: int = -1) -> Iterator[Answer]:
@@ -98,7 +100,7 @@ class Work(Underway):
         self._on_loop(count)
 
     async def _run(self) -> None:
-        syncing = asyncio.create_task(self._sync())
+        syncing = asyncio.create_task(synced(self._journal, lambda said: self._end("stopped", said)))
         try:
             via = self.order.offline or open_via(self._journal)
             if via is not None:
@@ -121,8 +123,10 @@ class Work(Underway):
                 reading_on = bool(await in_thread(self._page))
         except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
             self._broken(error)
+        if self.order.offline is not None or self._input is None:
+            self._page = FromJournal(self._journal)  # what the job leaves unanswered, not what was before it
         if self.order.offline is not None:
-            self._page, self._health = FromJournal(self._journal), Health()
+            self._health = Health()
         self._note("waiting")
         host = Host(
             self._journal,
@@ -279,14 +283,6 @@ class Work(Underway):
         """Note that the input cannot be read on; what was read of it is still asked."""
         said = first_line(error) if isinstance(error, QianfanError) else f"{type(error).__name__}: {error}"
         self._broke = f"输入读到一半出错 / the input broke off: {said}"
-
-    async def _sync(self) -> None:
-        while True:
-            await asyncio.sleep(SYNC_EVERY)
-            if not self.order.path.exists():
-                self._end("stopped", f"日志被删除 / the journal was deleted: {self.order.path}")
-                return
-            await asyncio.to_thread(self._journal.checkpoint)
 
     def _close(self) -> int:
         """Write the last facts and the results, let others have the journal; return failed repetitions."""

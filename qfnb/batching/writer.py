@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ..resources.outcome import Outcome
-from .journal import Journal, Pending
+from .journal import Journal
 from .reading import JournalError
+from .row import Pending
+
+SYNC_EVERY: Final = 1.0
+"""Seconds between two times that the journal is brought onto the disk."""
 
 Kept = tuple[Pending, Outcome]
 Told = Callable[[Sequence[Kept], JournalError | None], None]
@@ -56,3 +61,13 @@ class Writer:
         self._told(rows, error)
         if written is not None:
             written.set_result(None)
+
+
+async def synced(journal: Journal, gone: Callable[[str], None]) -> None:
+    """Bring the journal onto the disk now and then, until cancelled; say when somebody has deleted it."""
+    while True:
+        await asyncio.sleep(SYNC_EVERY)
+        if not journal.path.exists():
+            gone(f"日志被删除 / the journal was deleted: {journal.path}")
+            return
+        await asyncio.to_thread(journal.checkpoint)

@@ -501,7 +501,7 @@ def test_odd_replies_are_written_down(scripted, odd):
 
 def test_a_deleted_journal_stops_the_batch(always, sandbox, monkeypatch):
     always("slow", seconds=0.05)
-    monkeypatch.setattr("qfnb.batching.work.SYNC_EVERY", 0.05)
+    monkeypatch.setattr("qfnb.batching.writer.SYNC_EVERY", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     path_of("deleted").unlink()
     now = ended(batch)

@@ -83,7 +83,8 @@ def test_a_torn_tail_costs_only_the_rows_in_it(sandbox, tmp_path, share):
     code = f"""
 import os, signal
 from pathlib import Path
-from qfnb.batching.journal import Entry, Journal
+from qfnb.batching.journal import Journal
+from qfnb.batching.row import Entry
 from qfnb.resources.outcome import Outcome
 journal = Journal(Path({str(path)!r}))
 with journal.writing():

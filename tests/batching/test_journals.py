@@ -11,11 +11,12 @@ from filelock import FileLock
 
 import qfnb
 from qfnb.batching import reading
-from qfnb.batching.journal import Entry, Journal
+from qfnb.batching.journal import Journal
 from qfnb.batching.journals import batches, forget, path_of
 from qfnb.batching.opening import locked
 from qfnb.batching.plan import Plan
 from qfnb.batching.reading import JournalError, JournalInUse
+from qfnb.batching.row import Entry
 from qfnb.resources.outcome import Outcome
 
 
