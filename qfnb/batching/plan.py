@@ -70,7 +70,7 @@ class Plan:
         Raises:
             InvalidArgumentError: the row cannot be asked.
         """
-        if isinstance(item, Mapping):
+        if not isinstance(item, str) and isinstance(item, Mapping):
             _refuse_odd_keys(item)
         if self.template is not None:
             text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})

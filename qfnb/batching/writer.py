@@ -36,21 +36,21 @@ class Writer:
     def __init__(self, journal: Journal, told: Told) -> None:
         self._journal, self._told = journal, told
         self.waiting: list[Kept] = []
-        self._written: asyncio.Future[None] | None = None
+        self._flushed = 0
 
     async def keep(self, row: Pending, outcome: Outcome) -> None:
         """Return when the outcome was written, or could not be; it is written also when nobody waits."""
-        loop = asyncio.get_running_loop()
-        if self._written is None:
-            self._written = loop.create_future()
-            loop.call_soon(self.flush)
+        if not self.waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
         self.waiting.append((row, outcome))
-        await asyncio.shield(self._written)
+        before = self._flushed
+        while self._flushed == before:
+            await asyncio.sleep(0)  # the flush is first in the queue: a future for each would cost more
 
     def flush(self) -> None:
         """Write what is waiting."""
         rows, self.waiting = self.waiting, []
-        written, self._written = self._written, None
+        self._flushed += 1
         if not rows:
             return
         error: JournalError | None = None
@@ -59,8 +59,6 @@ class Writer:
         except JournalError as caught:
             error = caught
         self._told(rows, error)
-        if written is not None:
-            written.set_result(None)
 
 
 async def synced(journal: Journal, gone: Callable[[str], None]) -> None:

@@ -277,6 +277,8 @@ class ChatCompletion(Asking[ChatResponse]):
 
 
 def _refuse_others(messages: object) -> None:
+    if isinstance(messages, str):
+        return
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
             f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "

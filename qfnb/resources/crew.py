@@ -119,12 +119,14 @@ class Crew(Generic[T]):
 
     async def _item(self) -> T | None:
         """Return the next item for one worker, None when this worker is to go."""
-        await self._go.wait()
+        if not self._go.is_set():
+            await self._go.wait()
         if self.stopping or self._exhausted or self._alive > self.size:
             return None
         item = await self._pull()
         self._exhausted = self._exhausted or item is None
-        await self._go.wait()
+        if not self._go.is_set():
+            await self._go.wait()
         return None if self.stopping else item
 
     def _left(self, task: asyncio.Task[Any]) -> None:

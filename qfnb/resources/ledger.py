@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -56,19 +54,22 @@ _entries: deque[Entry] = deque(maxlen=MOST)
 _lock = threading.Lock()
 
 
-@contextlib.contextmanager
-def entry(model: str, host: str) -> Iterator[Entry]:
+class entry:  # noqa: N801 - it is used like a function
     """Write down one call, however it ends."""
-    line, started = Entry(time.time(), model, host), time.perf_counter()
-    try:
-        yield line
-    except BaseException as error:
-        line.error = type(error).__name__
-        raise
-    finally:
-        line.seconds = time.perf_counter() - started
+
+    __slots__ = ("_line", "_started")
+
+    def __init__(self, model: str, host: str) -> None:
+        self._line, self._started = Entry(time.time(), model, host), time.perf_counter()
+
+    def __enter__(self) -> Entry:
+        return self._line
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._line.error = kind.__name__ if kind else ""
+        self._line.seconds = time.perf_counter() - self._started
         with _lock:
-            _entries.append(line)
+            _entries.append(self._line)
 
 
 def usage() -> pd.DataFrame:

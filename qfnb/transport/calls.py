@@ -184,9 +184,3 @@ def encode(body: Record) -> bytes:
             "(文本含非法字符或 NaN / a lone surrogate or NaN in it)"
         ) from None
     return content
-
-
-@functools.lru_cache(maxsize=1024)
-def parsed(address: str) -> httpx.URL:
-    """Return an address parsed; a batch sends thousands of requests to the same one."""
-    return httpx.URL(address)

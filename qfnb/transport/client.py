@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,11 +15,11 @@ from .. import errors
 from ..config import Settings, settings
 from ..wire.base import Endpoint, Plane, Record
 from . import clock, http, reading
-from . import limits as limiting
 from .auth import Keyring, TokenAuth
-from .calls import Body, Make, T, Take, encode, on_wire, parsed, path_of, patient, request_id, tokens_of
 from .calls import Call as Call
 from .calls import Limits as Limits
+from .calls import Make, T, Take, encode, on_wire, patient, request_id, tokens_of
+from .lane import Lanes
 from .platform import Platform
 from .redact import hide_in, redact, remember
 from .response import R, Response
@@ -30,7 +31,7 @@ class Client:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self._keyring = Keyring(platform)
+        self._keyring, self._lanes = Keyring(platform), Lanes(platform)
         self._budget = Budget()
         for secret in platform.credentials:
             remember(secret)
@@ -159,22 +160,11 @@ class Client:
         model: str,
     ) -> Call:
         content = encode(body) if endpoint.method == "POST" else b""
-        query = body.to_wire() if endpoint.method == "GET" else {}
-        query |= {"Action": endpoint.action} if endpoint.action else {}
-        url = parsed(self.platform.address(endpoint, path or path_of(endpoint, body)))
-        if query:
-            url = url.copy_merge_params(query)
-        fixed = {"host": url.netloc.decode("ascii"), "content-type": "application/json", **endpoint.headers}
-
-        def make() -> httpx.Request:
-            headers = {**fixed, "request_id": request_id()}
-            return httpx.Request(endpoint.method, url, headers=headers, stream=Body(content))
-
-        call = Call(endpoint, make, limits, now, endpoint.repeatable)
-        if model:
-            call.limiter = limiting.of(self.platform, model)
-            call.limiter.allow(now)
-            call.estimate = call.limiter.estimate(len(content), body)
+        lane = self._lanes.of(endpoint, body, path, model)
+        call = Call(endpoint, partial(lane.request, content), limits, now, endpoint.repeatable, lane.limiter)
+        if lane.limiter is not None:
+            lane.limiter.allow(now)
+            call.estimate = lane.limiter.estimate(len(content), body)
         return call
 
     async def _in_time(self, call: Call, take: Take[T], seconds: float | None) -> tuple[httpx.Response, T]:

@@ -46,7 +46,9 @@ class Connections(httpx.AsyncBaseTransport):
             answer = await self._session.request(
                 request.method,
                 _address(str(request.url)),
-                headers=request.headers.multi_items(),
+                headers=[
+                    (name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw
+                ],
                 data=content or None,
                 allow_redirects=False,
                 auto_decompress=False,
@@ -81,6 +83,8 @@ class _Content(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
+        if self._answer.content.at_eof():
+            raise StopAsyncIteration
         try:
             part = await self._answer.content.readany()
         except aiohttp.ClientError as error:

@@ -44,11 +44,15 @@ class Limiter:
         self.window, self.in_flight, self.refusals = math.inf, 0, 0
         self._held_until, self._cut_at, self._in_a_row = -math.inf, -math.inf, 0
         self._recent, self._draw = Recent(), draw
+        self._allowed: Settings | None = None
         self._turn, self._freed = asyncio.Lock(), asyncio.Event()
 
     def allow(self, now: Settings) -> None:
         """Take over the limits of the settings."""
+        if now is self._allowed:
+            return
         _check(now)
+        self._allowed = now
         self.requests.allow("settings", now.qps_limit * 60 or now.rpm_limit or None)
         self.tokens.allow("settings", now.tpm_limit or None)
 

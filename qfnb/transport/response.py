@@ -56,9 +56,9 @@ class Response(Mapping[str, Any], Generic[R]):
     @property
     def request_id(self) -> str:
         """What the platform's support asks for; "" when the answer had none."""
-        names = ("id", "requestId", "log_id")
-        inside = next((str(self.body[name]) for name in names if self.body.get(name)), "")
-        found = inside or self.headers.get("x-baidu-request-id", "")
+        body = self.body
+        inside = body.get("id") or body.get("requestId") or body.get("log_id")
+        found = str(inside) if inside else self.headers.get("x-baidu-request-id", "")
         return found.encode("utf-8", "replace").decode()  # a server may send half of a surrogate pair
 
     def __getitem__(self, key: str) -> Any:
