@@ -20,7 +20,6 @@ from .budget import Budget
 from .feed import Feed, FromInput, FromJournal, Page, in_thread
 from .health import Health
 from .journal import Journal
-from .memory import many_in_flight
 from .offline import Host, Offline, open_via
 from .order import Order
 from .reach import Reach
@@ -159,8 +158,7 @@ class Work(Underway):
             self._crew.pause()
         try:
             if not self._ending:
-                with many_in_flight():
-                    await self._crew.run()
+                await self._crew.run()
         finally:
             writer.flush()
             if not await feed.close() and self._input is not None:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import InvalidArgumentError
 from ..transport.calls import on_wire
+from .collector import InFlight
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class Crew(Generic[T]):
         self, pull: Callable[[], Awaitable[T | None]], work: Callable[[T], Awaitable[None]], size: int
     ) -> None:
         self._pull, self._work, self.size = pull, work, size
+        self._collecting = InFlight(size)
         self.in_flight = self._alive = 0
         self.stopping = False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -54,19 +56,21 @@ class Crew(Generic[T]):
         Raises:
             BaseException: what an item raised.
         """
-        self._hire()
-        try:
-            await self._over.wait()
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        with self._collecting:
+            self._hire()
+            try:
+                await self._over.wait()
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
 
     def resize(self, size: int) -> None:
         """Work on so many items at once from now on; items under way are finished."""
         self.size = size
+        self._collecting.resize(size)
         self._hire()
 
     def pause(self) -> None:
