@@ -14,7 +14,7 @@ from ..errors import InvalidArgumentError
 from ..resources.messages import checked, refuse_surrogates
 from ..transport.platform import Platform
 from .source import Item, Source
-from .template import Template, text_of
+from .template import Template, checked_text, text_of
 
 Conversation = str | list[dict[str, Any]]
 
@@ -70,7 +70,9 @@ class Plan:
         Raises:
             InvalidArgumentError: the row cannot be asked.
         """
-        if not isinstance(item, str) and isinstance(item, Mapping):
+        if isinstance(item, str) and self.template is None:
+            return _asked(checked_text("prompt", item))
+        if isinstance(item, Mapping):
             _refuse_odd_keys(item)
         if self.template is not None:
             text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})
@@ -80,8 +82,7 @@ class Plan:
             return _talk(item["messages"] if isinstance(item, Mapping) else item)
         else:
             text = text_of({"prompt": item}, "prompt")
-        refuse_surrogates("prompt", text)
-        return text
+        return _asked(text)
 
     def shown(self, item: Item) -> str:
         """Return what is asked for one row, for people."""
@@ -111,6 +112,11 @@ class Plan:
         return [
             f"{name}: {theirs[name]!r}, now {mine[name]!r}" for name in mine if mine[name] != theirs[name]
         ]
+
+
+def _asked(text: str) -> str:
+    refuse_surrogates("prompt", text)
+    return text
 
 
 def _refuse_odd_keys(row: Mapping[Any, Any]) -> None:

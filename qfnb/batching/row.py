@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from ..resources.outcome import Outcome, writable
 from .source import Item
 
+_UTF8: Final = json.JSONEncoder(ensure_ascii=False, default=str)
+_ASCII: Final = json.JSONEncoder(default=str)
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+
+class Entry(NamedTuple):
     """One row on its way into the journal; `problem` says why it cannot be asked."""
 
     number: int
@@ -20,12 +22,11 @@ class Entry:
 
     def to_json(self) -> str:
         """Return the row as text that a journal can hold."""
-        text = json.dumps(self.item, ensure_ascii=False, default=str)
-        return text if writable(text) == text else json.dumps(self.item, default=str)
+        text = _UTF8.encode(self.item)
+        return text if writable(text) == text else _ASCII.encode(self.item)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """One row that has no answer yet."""
 
     number: int

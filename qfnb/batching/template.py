@@ -73,12 +73,21 @@ def text_of(row: Mapping[str, Any], name: str) -> str:
         raise InvalidArgumentError(f"it has no {name!r}")
     value = row[name]
     if isinstance(value, str):
-        if not value.strip():
-            raise InvalidArgumentError(f"{name} is empty")
-        return value
+        return checked_text(name, value)
     if value is None or _is_missing(value):
         raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
     return str(value)
+
+
+def checked_text(name: str, text: str) -> str:
+    """Return a text that says something.
+
+    Raises:
+        InvalidArgumentError: it is blank.
+    """
+    if not text.strip():
+        raise InvalidArgumentError(f"{name} is empty")
+    return text
 
 
 def _is_missing(value: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import math
@@ -20,6 +19,7 @@ from .. import errors
 from ..config import Settings
 from ..wire.base import Endpoint, Plane, Record
 from . import clock
+from .deadline import Deadline
 from .limits import Limiter
 from .retry import MAX_RETRY_AFTER
 
@@ -102,7 +102,7 @@ class Call:
     repeatable: bool
     limiter: Limiter | None = None
     estimate: float = 0
-    deadline: asyncio.Timeout | None = None
+    deadline: Deadline | None = None
     attempts: int = 0
     refused_at: float | None = None
 
@@ -116,13 +116,11 @@ class Call:
         assert self.limiter is not None, "management calls wait for no turn"
         if self.limiter.free():
             return self.limiter.go(self.estimate)
-        if self.deadline is None or (until := self.deadline.when()) is None:
+        if self.deadline is None:
             return await self.limiter.take(self.estimate)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        self.deadline.reschedule(None)
+        left = self.deadline.stop()
         since = await self.limiter.take(self.estimate)
-        self.deadline.reschedule(until + loop.time() - began)
+        self.deadline.go(left)
         return since
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -19,6 +18,7 @@ from .auth import Keyring, TokenAuth
 from .calls import Call as Call
 from .calls import Limits as Limits
 from .calls import Make, T, Take, encode, on_wire, patient, request_id, tokens_of
+from .deadline import Deadline
 from .lane import Lanes
 from .platform import Platform
 from .redact import hide_in, redact, remember
@@ -169,7 +169,7 @@ class Client:
 
     async def _in_time(self, call: Call, take: Take[T], seconds: float | None) -> tuple[httpx.Response, T]:
         try:
-            async with asyncio.timeout(seconds) as deadline:
+            async with Deadline(seconds) as deadline:
                 call.deadline = deadline if call.limits.patience else None
                 return await self._trying(call, take)
         except TimeoutError:

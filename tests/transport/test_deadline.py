@@ -1,0 +1,100 @@
+"""Deadlines behave as asyncio's own timeouts do, though one alarm rings for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+
+import pytest
+
+from qfnb.transport.deadline import Deadline
+
+
+def on_a_loop(test):
+    """Run a test that is a coroutine."""
+
+    @functools.wraps(test)
+    def run():
+        asyncio.run(test())
+
+    return run
+
+
+async def took(seconds, work):
+    """Return how long some work lasted under a deadline, and whether that cut it off."""
+    began = time.perf_counter()
+    try:
+        async with Deadline(seconds):
+            await asyncio.sleep(work)
+    except TimeoutError:
+        return "cut", time.perf_counter() - began
+    return "done", time.perf_counter() - began
+
+
+@on_a_loop
+async def test_what_takes_too_long_is_cut_off_and_what_does_not_is_not():
+    assert (await took(5, 0.01))[0] == "done"
+    assert (await took(None, 0.01))[0] == "done"
+    state, seconds = await took(0.05, 5)
+    assert state == "cut"
+    assert 0.04 < seconds < 1
+
+
+@on_a_loop
+async def test_each_of_many_ends_at_its_own_time():
+    ends = [0.3, 0.05, 600, 0.1, 0.2]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(took(end, 0.4)) for end in ends]
+    found = [task.result() for task in tasks]
+    assert [state for state, _ in found] == ["cut", "cut", "done", "cut", "cut"]
+    for end, (_, seconds) in zip(ends, found, strict=True):
+        assert seconds >= min(end, 0.4) - 0.01
+        assert seconds < min(end, 0.4) + 0.3
+
+
+@on_a_loop
+async def test_a_time_that_is_over_already_is_over():
+    assert (await took(0, 5))[0] == "cut"
+
+
+@on_a_loop
+async def test_cancelling_from_outside_is_no_timeout():
+    task = asyncio.create_task(took(10, 10))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@on_a_loop
+async def test_an_error_inside_passes_and_leaves_no_alarm_for_the_task():
+    with pytest.raises(ValueError, match="ours"):
+        async with Deadline(0.02):
+            raise ValueError("ours")
+    await asyncio.sleep(0.05)  # nothing cancels it
+
+
+@on_a_loop
+async def test_the_outer_of_two_that_end_says_so():
+    with pytest.raises(TimeoutError):
+        async with Deadline(0.03), Deadline(10):
+            await asyncio.sleep(10)
+
+
+@on_a_loop
+async def test_no_time_passes_while_it_stands_still():
+    async with Deadline(0.1) as deadline:
+        left = deadline.stop()
+        await asyncio.sleep(0.2)
+        deadline.go(left)
+        await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        async with Deadline(0.1) as deadline:
+            deadline.go(deadline.stop())
+            await asyncio.sleep(5)
+
+
+def test_each_loop_has_an_alarm_of_its_own():
+    assert asyncio.run(took(0.02, 5))[0] == "cut"
+    assert asyncio.run(took(0.02, 5))[0] == "cut"
