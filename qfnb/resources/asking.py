@@ -16,7 +16,7 @@ from ..transport.client import Client, Limits
 from ..transport.platform import Platform
 from ..transport.response import Response
 from ..wire import chat as wire
-from ..wire.base import Endpoint, Record
+from ..wire.base import Endpoint, Sendable
 from . import batch, crew, ledger
 from .options import Keys
 from .reply import Reply
@@ -31,10 +31,10 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Route:
-    """Where a call goes on a platform: the row, the record to send, the model's own path segment."""
+    """Where a call goes on a platform: the row, what is sent, the model's own path segment."""
 
     endpoint: Endpoint[Any, Any]
-    record: Record
+    record: Sendable
     model: str
 
     @property

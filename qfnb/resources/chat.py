@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ..errors import InvalidArgumentError
 from ..transport import portal
 from ..transport.client import Limits
-from ..wire import catalog
-from ..wire import chat as wire
 from . import options
 from .asking import Ask, Asking, Route, checked_row, checked_rows, refuse_stream
 from .batch import BatchTask
 from .crew import checked_size
-from .messages import Messages, Turn, checked, for_v1
+from .messages import Messages, Turn, checked, checked_prompt
 from .options import ChatOptions
 from .reply import ChatResponse as ChatResponse
 from .reply import made
+from .series import Series
 
 Conversation = Messages | Iterable[Turn] | str
-
-
-@dataclass(frozen=True)
-class _Conversation:
-    """A checked conversation, and where it is to go."""
-
-    messages: list[wire.Message]
-    model: str | None
-    endpoint: str | None
-    options: Mapping[str, Any]
-    stream: bool
-
-    def route(self, version: int, *, aliases: bool) -> Route:
-        """Return the call in one of the two versions; `aliases` translates the names that Qianfan has."""
-        name = self.model or catalog.DEFAULT_CHAT
-        if version == 2:
-            model = self.endpoint or (catalog.v2_id("chat", name) if aliases else name)
-            rest = {key: value for key, value in self.options.items() if key != "system"}
-            record: wire.ChatRequest = wire.ChatRequestV2(
-                messages=self._with_system(), stream=self.stream, model=model, **rest
-            )
-            return Route(wire.CHAT_V2, record, model)
-        messages, given = for_v1(self.messages, self.options)
-        record = wire.ChatRequest(messages=messages, stream=self.stream, **given)
-        return Route(wire.CHAT_V1, record, self.endpoint or catalog.path_segment("chat", name))
-
-    def _with_system(self) -> list[wire.Message]:
-        """v2 takes the persona as the first message, v1 as an option of its own."""
-        system = self.options.get("system")
-        return [wire.Message(role="system", content=system), *self.messages] if system else self.messages
 
 
 class ChatCompletion(Asking[ChatResponse]):
@@ -238,7 +206,14 @@ class ChatCompletion(Asking[ChatResponse]):
         """Return what makes the checked call of each conversation; the options are checked once."""
         refuse_stream(options_)
         options_.pop("stream", None)
-        return self._asks(model, endpoint, limits or Limits(), options_, stream=False)
+        limits, series = limits or Limits(), self._series(model, endpoint, options_, stream=False)
+
+        def ask(messages: Conversation) -> Ask[ChatResponse]:
+            if isinstance(messages, str):
+                return self._call(partial(series.prompt, checked_prompt(messages)), series, limits)
+            return self._conversation(messages, series, limits)
+
+        return ask
 
     def _ask(
         self,
@@ -250,35 +225,29 @@ class ChatCompletion(Asking[ChatResponse]):
         *,
         stream: bool,
     ) -> Ask[ChatResponse]:
-        return self._asks(model, endpoint, limits, given, stream=stream)(messages)
+        return self._conversation(messages, self._series(model, endpoint, given, stream=stream), limits)
 
-    def _asks(
-        self,
-        model: str | None,
-        endpoint: str | None,
-        limits: Limits,
-        given: Mapping[str, Any],
-        *,
-        stream: bool,
-    ) -> Callable[[Conversation], Ask[ChatResponse]]:
-        model, endpoint = self.named(model, endpoint)
-        options_, reply = options.check(given), partial(made, ChatResponse)
+    def _series(
+        self, model: str | None, endpoint: str | None, given: Mapping[str, Any], *, stream: bool
+    ) -> Series:
+        return Series(*self.named(model, endpoint), options.check(given), stream)
 
-        def ask(messages: Conversation) -> Ask[ChatResponse]:
-            _refuse_others(messages)
-            talk = _Conversation(checked(messages), model, endpoint, options_, stream)
-            return Ask(
-                lambda platform: talk.route(self._version(platform, endpoint), aliases=not platform.openai),
-                reply,
-                limits,
-            )
+    def _conversation(self, messages: Conversation, series: Series, limits: Limits) -> Ask[ChatResponse]:
+        _refuse_others(messages)
+        return self._call(partial(series.route, checked(messages)), series, limits)
 
-        return ask
+    def _call(self, route: Callable[..., Route], series: Series, limits: Limits) -> Ask[ChatResponse]:
+        return Ask(
+            lambda platform: route(self._version(platform, series.endpoint), aliases=not platform.openai),
+            _reply,
+            limits,
+        )
+
+
+_reply = partial(made, ChatResponse)
 
 
 def _refuse_others(messages: object) -> None:
-    if isinstance(messages, str):
-        return
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
             f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "

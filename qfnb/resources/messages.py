@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Turn = Mapping[str, Any]
 
+_EMPTY = "messages[{}].content is empty: say what is to be answered"
+
 
 class Messages:
     """A conversation that grows: append the user's text, then the reply, and so on.
@@ -87,6 +89,18 @@ def checked(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
     return records
 
 
+def checked_prompt(text: str) -> str:
+    """Return a text that can be a whole conversation; what `checked` refuses of it, it refuses.
+
+    Raises:
+        InvalidArgumentError: it is empty, or no request can carry it.
+    """
+    if not text:
+        raise InvalidArgumentError(_EMPTY.format(0))
+    refuse_surrogates("messages[0].content", text)
+    return text
+
+
 def _record(index: int, turn: object) -> wire.Message:
     try:
         message = wire.Message.model_validate(turn)
@@ -97,7 +111,7 @@ def _record(index: int, turn: object) -> wire.Message:
             f"messages[{index}].{where or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
         ) from None
     if message.role == "user" and not message.content:
-        raise InvalidArgumentError(f"messages[{index}].content is empty: say what is to be answered")
+        raise InvalidArgumentError(_EMPTY.format(index))
     if isinstance(message.content, str):
         refuse_surrogates(f"messages[{index}].content", message.content)
     return message

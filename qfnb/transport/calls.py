@@ -17,7 +17,7 @@ import httpx
 
 from .. import errors
 from ..config import Settings
-from ..wire.base import Endpoint, Plane, Record
+from ..wire.base import Endpoint, Plane, Sendable
 from . import clock
 from .deadline import Deadline
 from .limits import Limiter
@@ -148,7 +148,7 @@ def tokens_of(body: Any) -> int | None:
     return used if isinstance(used, int) else None
 
 
-def path_of(endpoint: Endpoint[Any, Any], body: Record) -> dict[str, str]:
+def path_of(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:
     """Return the values of a row's placeholders, which are the record's fields of the same names.
 
     Raises:
@@ -166,7 +166,7 @@ def _placeholders(path: str) -> tuple[str, ...]:
     return tuple(name for _, name, _, _ in string.Formatter().parse(path) if name)
 
 
-def encode(body: Record) -> bytes:
+def encode(body: Sendable) -> bytes:
     """Return a record as the bytes to send.
 
     Raises:

@@ -12,7 +12,7 @@ import httpx
 
 from .. import errors
 from ..config import Settings, settings
-from ..wire.base import Endpoint, Plane, Record
+from ..wire.base import Endpoint, Plane, Sendable
 from . import clock, http, reading
 from .auth import Keyring, TokenAuth
 from .calls import Call as Call
@@ -39,7 +39,7 @@ class Client:
     async def send(
         self,
         endpoint: Endpoint[Any, R],
-        body: Record,
+        body: Sendable,
         *,
         limits: Limits | None = None,
         path: Mapping[str, str] | None = None,
@@ -72,7 +72,7 @@ class Client:
     async def stream(
         self,
         endpoint: Endpoint[Any, R],
-        body: Record,
+        body: Sendable,
         *,
         final: Callable[[Mapping[str, Any]], bool],
         limits: Limits | None = None,
@@ -153,7 +153,7 @@ class Client:
     def _call(
         self,
         endpoint: Endpoint[Any, Any],
-        body: Record,
+        body: Sendable,
         path: Mapping[str, str] | None,
         limits: Limits,
         now: Settings,

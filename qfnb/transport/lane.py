@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from ..wire.base import Endpoint, Record
+from ..wire.base import Endpoint, Sendable
 from . import limits
 from .calls import Body, path_of, request_id
 from .limits import Limiter
@@ -46,7 +46,7 @@ class Lanes:
         self._known: dict[tuple[str, ...], Lane] = {}
 
     def of(
-        self, endpoint: Endpoint[Any, Any], body: Record, path: Mapping[str, str] | None, model: str
+        self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str] | None, model: str
     ) -> Lane:
         """Return the lane of a call.
 
@@ -70,7 +70,7 @@ class Lanes:
     def _made(
         self,
         endpoint: Endpoint[Any, Any],
-        body: Record,
+        body: Sendable,
         path: Mapping[str, str],
         limiter: Limiter | None = None,
     ) -> Lane:
