@@ -13,7 +13,7 @@ import httpx
 from .. import errors
 from ..config import Settings, settings
 from ..wire.base import Endpoint, Plane, Sendable
-from . import clock, http, reading
+from . import clock, http, proxies, reading
 from .auth import Keyring, TokenAuth
 from .calls import Call as Call
 from .calls import Limits as Limits
@@ -250,7 +250,7 @@ class Client:
         """Return our own error for the network library's; ours pass through, without the keys in them."""
         if isinstance(error, errors.QianfanError):
             return hide_in(error)
-        host = url.netloc.decode("ascii")
+        host, proxy = url.netloc.decode("ascii"), proxies.through(url, settings().proxy)
         if isinstance(error, httpx.ReadTimeout):
             return errors.RequestTimeoutError(f"{host} did not answer in time")
         if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
@@ -259,8 +259,8 @@ class Client:
             )
         sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
         return errors.ConnectionFailed(
-            f"{host} cannot be reached: {_cause(error)}\n"
-            "检查网络、代理和 base_url / check the network, the proxy and base_url",
+            f"{host} cannot be reached{f' through the proxy {proxies.shown(proxy)}' if proxy else ''}: "
+            f"{_cause(error)}\n检查网络、代理和 base_url / check the network, the proxy and base_url",
             host=host,
             sent=sent,
         )

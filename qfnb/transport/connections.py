@@ -110,12 +110,11 @@ def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
-def opened(*, direct: bool, proxy: str, verify: bool) -> Connections:
-    """Return connections of their own; `direct` ones heed no proxy of the environment."""
+def opened(proxy: str, verify: bool) -> Connections:
+    """Return connections of their own, through a proxy or "" for none."""
     tls: Any = httpx.create_ssl_context(verify=verify)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=not direct and not proxy,
     )
     return Connections(session, proxy)

@@ -16,20 +16,19 @@ import contextlib
 import httpx
 
 from ..config import Settings
-from . import portal
+from . import portal, proxies
 from .auth import Ready
-from .platform import is_loopback_host
 from .redact import guard_logs
 
-_shared: dict[tuple[bool, str, bool], httpx.AsyncBaseTransport] = {}
+_shared: dict[tuple[str, bool], httpx.AsyncBaseTransport] = {}
 
 
 async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Settings) -> httpx.Response:
     """Send a request, and before it what its authentication asks for; the answer is not read yet.
 
-    Environment proxies are used for everything but this computer's own addresses. On the I/O loop only.
+    On the I/O loop only.
     """
-    through = _transport(request.url.host, now)
+    through = _transport(request.url, now)
     if isinstance(auth, Ready):
         auth.apply(request)
     if auth is None or isinstance(auth, Ready):
@@ -48,16 +47,15 @@ async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Setting
                 raise
 
 
-def _transport(host: str, now: Settings) -> httpx.AsyncBaseTransport:
-    direct = is_loopback_host(host)
-    key = (direct, "" if direct else now.proxy, now.ssl_verification_enabled)
+def _transport(url: httpx.URL, now: Settings) -> httpx.AsyncBaseTransport:
+    key = proxies.through(url, now.proxy), now.ssl_verification_enabled
     if key not in _shared:
         if not _shared:
             guard_logs()
             atexit.register(_close_all)
         from .connections import opened  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
 
-        _shared[key] = opened(direct=direct, proxy=key[1], verify=key[2])
+        _shared[key] = opened(*key)
     return _shared[key]
 
 

@@ -56,15 +56,16 @@ class Lanes:
             path: values of the placeholders in the row's path; default: the record's fields of these names.
             model: whose rate limits apply; "" for calls that have none.
         """
-        path = path or path_of(endpoint, body)
+        if "{" in endpoint.path and not path:
+            path = path_of(endpoint, body)
         if not model:
-            return self._made(endpoint, body, path)
-        key = (endpoint.name, model, *path.values())
+            return self._made(endpoint, body, path or {})
+        key = (endpoint.name, model, *path.values()) if path else (endpoint.name, model)
         lane = self._known.get(key)
         if lane is None:
             if len(self._known) >= MOST:
                 self._known.clear()
-            lane = self._known[key] = self._made(endpoint, body, path, limits.of(self._platform, model))
+            lane = self._known[key] = self._made(endpoint, body, path or {}, limits.of(self._platform, model))
         return lane
 
     def _made(

@@ -1,0 +1,71 @@
+"""Which proxy a request goes through: the one that is set, the environment's, or none.
+
+It is worked out here, and not by the network library: that would ask a thread for every single request, read
+~/.netrc on the way, and speak HTTP to a SOCKS proxy.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Final
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from ..errors import InvalidArgumentError
+from .platform import is_loopback_host
+from .redact import redact
+
+AGAIN: Final = 1.0
+"""Seconds after which the environment is looked at anew."""
+
+
+def through(url: httpx.URL, chosen: str) -> str:
+    """Return the address of the proxy for a request, "" for none; this computer's own addresses need none.
+
+    Args:
+        url: where the request goes.
+        chosen: the setting `proxy`, which wins over the environment.
+
+    Raises:
+        InvalidArgumentError: it is no proxy that can be used.
+    """
+    if is_loopback_host(url.host):
+        return ""
+    if chosen:
+        return _checked("QIANFAN_PROXY", chosen)
+    return _of_environment(url.scheme, url.host, time.monotonic() // AGAIN)
+
+
+def shown(proxy: str) -> str:
+    """Return a proxy's address as it may be shown, without the password in it."""
+    url = httpx.URL(proxy)
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+@functools.lru_cache(maxsize=64)
+def _of_environment(scheme: str, host: str, _moment: float) -> str:
+    """Return what HTTPS_PROXY or ALL_PROXY says, unless NO_PROXY names the host."""
+    if proxy_bypass(host):
+        return ""
+    found = getproxies()
+    if scheme in found:
+        return _checked(f"{scheme.upper()}_PROXY", found[scheme])
+    every = found.get("all", "")
+    return "" if every.lower().startswith("socks") else every and _checked("ALL_PROXY", every)
+
+
+def _checked(name: str, address: str) -> str:
+    """Return an address with a scheme, as curl takes it too."""
+    whole = address if "://" in address else f"http://{address}"
+    try:
+        url = httpx.URL(whole)
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise InvalidArgumentError(
+            f"{name}={redact(whole)!r}: a proxy is http://host:port; SOCKS is not supported, and such a "
+            "proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
+        )
+    return whole
