@@ -21,21 +21,12 @@ from .opening import connected, locked
 from .plan import repeated
 from .reading import Counts, JournalError
 from .row import Entry, Pending
+from .statements import AGAIN, MISSING, filling, marks
 
-_FILL = f"insert or replace into answer(place, key, run, {', '.join(COLUMNS)}) values "  # noqa: S608 - our own
-_ROW = f"(?, ?, ?{', ?' * len(COLUMNS)})"
-AT_ONCE = (64, 16, 4, 1)
-"""Answers that one statement writes: few sizes, so that the statements stay prepared."""
+AT_ONCE = 64
+"""Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
 
 _facts = operator.attrgetter(*COLUMNS)
-_MISSING = """
-from row left join answer using(key)
-where row.number > ? and row.asked and (answer.key is null or (answer.error <> '' and answer.run < ?))
-"""
-_AGAIN = f"""
-from row join answer using(key)
-where row.number > ? and row.asked and answer.run = ? and answer.error in ({", ".join("?" * len(TRANSIENT))})
-"""
 
 
 class Journal:
@@ -111,14 +102,22 @@ class Journal:
             and key in (select key from row where asked)"""
         return self._count(query, (self.run,))
 
-    def add(self, entries: Sequence[Entry], *, dedupe: bool) -> list[Pending]:
+    def add(
+        self, entries: Sequence[Entry], *, dedupe: bool, seen: dict[bytes, int] | None = None
+    ) -> list[Pending]:
         """Add a page of rows (inside `writing`); return those that have no answer yet.
 
         An identical row further down has a key of its own, unless identical rows are asked once.
+
+        Args:
+            entries: the rows.
+            dedupe: whether identical rows are asked once.
+            seen: how often each row was repeated in earlier pages; by default the journal remembers it.
         """
+        found = self._times(entries) if seen is None else _counted(entries, seen)
         rows = [
             (entry, entry.key if dedupe else repeated(entry.key, times), not (dedupe and times))
-            for entry, times in zip(entries, self._times(entries), strict=True)
+            for entry, times in zip(entries, found, strict=True)
         ]
         self._database.executemany(
             "insert or replace into row values (?, ?, ?, ?)",
@@ -156,7 +155,7 @@ class Journal:
 
     def missing(self, after: int, most: int) -> list[Pending]:
         """Return the next rows that have no answer, or one that failed in an earlier run."""
-        query = f"select row.number, row.key, row.input {_MISSING} order by row.number limit ?"
+        query = f"select row.number, row.key, row.input {MISSING} order by row.number limit ?"
         return self._pending(query, (after, self.run, most))
 
     def drop_failures(self) -> None:
@@ -168,7 +167,7 @@ class Journal:
 
     def unhanded(self, most: int) -> list[Pending]:
         """Return rows that have no answer and are with no offline job."""
-        query = f"""select row.number, row.key, row.input {_MISSING}
+        query = f"""select row.number, row.key, row.input {MISSING}
             and row.key not in (select key from handed) order by row.number limit ?"""  # noqa: S608 - a constant
         return self._pending(query, (-1, self.run, most))
 
@@ -181,7 +180,7 @@ class Journal:
 
     def handed(self, job: int) -> list[Pending]:
         """Return the rows of an offline job that have no answer."""
-        query = f"""select row.number, row.key, row.input {_MISSING}
+        query = f"""select row.number, row.key, row.input {MISSING}
             and row.key in (select key from handed where job = ?)"""  # noqa: S608
         return self._pending(query, (-1, self.run, job))
 
@@ -192,16 +191,16 @@ class Journal:
 
     def again(self, after: int, most: int) -> list[Pending]:
         """Return the next rows that failed in this run through no fault of theirs."""
-        query = f"select row.number, row.key, row.input {_AGAIN} order by row.number limit ?"
+        query = f"select row.number, row.key, row.input {AGAIN} order by row.number limit ?"
         return self._pending(query, (after, self.run, *TRANSIENT, most))
 
     def count_missing(self) -> int:
         """Return how many rows are to be asked."""
-        return self._count(f"select count(*) {_MISSING}", (-1, self.run))
+        return self._count(f"select count(*) {MISSING}", (-1, self.run))
 
     def count_again(self) -> int:
         """Return how many rows failed in this run through no fault of theirs."""
-        return self._count(f"select count(*) {_AGAIN}", (-1, self.run, *TRANSIENT))
+        return self._count(f"select count(*) {AGAIN}", (-1, self.run, *TRANSIENT))
 
     def keep(self, key: bytes, outcome: Outcome) -> None:
         """Write what became of a row; when this returns, a crash of the process cannot lose it.
@@ -219,10 +218,8 @@ class Journal:
         """
         with self._mutex:
             try:
-                for size in AT_ONCE:
-                    while len(rows) >= size:
-                        self._keep(rows[:size])  # a statement alone is a transaction
-                        rows = rows[size:]
+                for start in range(0, len(rows), AT_ONCE):
+                    self._keep(rows[start : start + AT_ONCE])
             except sqlite3.Error as error:
                 raise JournalError(reading.explain(error, self.path)) from None
 
@@ -245,25 +242,23 @@ class Journal:
         for key, outcome in rows:
             self._place += 1
             values += (self._place, key, self.run, *_facts(outcome))
-        self._database.execute(_FILL + ", ".join([_ROW] * len(rows)), values)
+        self._database.execute(filling(len(rows)), values)
 
     def _set(self, name: str, value: object) -> None:
         self._database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
 
     def _times(self, entries: Sequence[Entry]) -> list[int]:
-        """Count rows as seen; return for each how many identical ones came before it."""
         keys = [entry.key for entry in entries]
-        query = f"select key, times from seen where key in ({_marks(keys)})"  # noqa: S608 - marks only
+        query = f"select key, times from seen where key in ({marks(keys)})"  # noqa: S608 - marks only
         seen: dict[bytes, int] = dict(self._database.execute(query, keys))
-        times = []
-        for key in keys:
-            seen[key] = seen.get(key, -1) + 1
-            times.append(seen[key])
+        times = _counted(entries, seen)
         self._database.executemany("insert or replace into seen values (?, ?)", seen.items())
         return times
 
     def _answered(self, keys: Sequence[bytes]) -> frozenset[bytes]:
-        query = f"select key from answer where key in ({_marks(keys)}) and (error = '' or run = ?)"  # noqa: S608
+        if not self._place:
+            return frozenset()
+        query = f"select key from answer where key in ({marks(keys)}) and (error = '' or run = ?)"  # noqa: S608
         return frozenset(key for (key,) in self._database.execute(query, (*keys, self.run)))
 
     def _pending(self, query: str, values: tuple[Any, ...]) -> list[Pending]:
@@ -285,5 +280,10 @@ def _fact(database: sqlite3.Connection, name: str, default: str) -> str:
     return found[0] if found else default
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+def _counted(entries: Sequence[Entry], seen: dict[bytes, int]) -> list[int]:
+    """Count rows as seen; return for each how many identical ones came before it."""
+    times = []
+    for entry in entries:
+        seen[entry.key] = seen.get(entry.key, -1) + 1
+        times.append(seen[entry.key])
+    return times
