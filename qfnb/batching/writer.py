@@ -58,6 +58,8 @@ class Writer:
             self._journal.keep_all([(row.key, outcome) for row, outcome in rows])
         except JournalError as caught:
             error = caught
+        except Exception as caught:  # noqa: BLE001 - the rows are counted in any case, and the batch ends
+            error = JournalError(f"an answer cannot be written down: {type(caught).__name__}: {caught}")
         self._told(rows, error)
 
 

@@ -58,8 +58,8 @@ class Lanes:
         """
         if "{" in endpoint.path and not path:
             path = path_of(endpoint, body)
-        if not model:
-            return self._made(endpoint, body, path or {})
+        if not model or endpoint.method == "GET":  # whose record is part of the address
+            return self._made(endpoint, body, path or {}, limits.of(self._platform, model) if model else None)
         key = (endpoint.name, model, *path.values()) if path else (endpoint.name, model)
         lane = self._known.get(key)
         if lane is None:
