@@ -1,25 +1,29 @@
-"""Measure qfnb beside the official SDK and the openai client, in the same run, against the same sandbox.
+"""Measure single and streamed answers of qfnb beside the official SDK and the openai client, in the same run.
 
-Absolute times belong to the machine; what is worth keeping is the ratio. Each client runs in its own
-process, so that none pays for another's imports or threads. Rounds alternate; the median round counts.
-A stream comes at the sandbox's pace, so what is measured there is the client's own work.
+Absolute times belong to the machine; what is worth keeping is the ratio. Each client runs in its own process,
+so that none pays for another's imports or threads, against a server that hardly costs anything (`stub.py`).
+Rounds alternate; the median round counts. A stream is measured twice: pieces as fast as they come, which
+shows what a piece costs, and 2 ms apart, where each of them also wakes up the client.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from typing import Any
 
-from qfnb.cli import environment
-from qfnb.sandbox import ensure
+import stub
+from batch import environment
 
-ROUNDS = 3
-CALLS = 100
+ROUNDS = 5
+CALLS = 300
 AT_ONCE = 32
+APART = 0.002
+"""Seconds between two pieces of the slow stream."""
 
 CLIENTS = {
     "qfnb": """
@@ -27,6 +31,8 @@ import qfnb
 chat = qfnb.ChatCompletion(version="2", model="ernie-lite-8k")
 ask = lambda: chat.do(messages=SAY)
 stream = lambda: list(chat.do(messages=SAY, stream=True))
+async def astream():
+    return [piece async for piece in await chat.ado(messages=SAY, stream=True)]
 later = lambda: chat.ado(messages=SAY)
 """,
     "qianfan": """
@@ -34,6 +40,8 @@ import qianfan
 chat = qianfan.ChatCompletion(version="2", model="ernie-lite-8k")
 ask = lambda: chat.do(messages=SAY)
 stream = lambda: list(chat.do(messages=SAY, stream=True))
+async def astream():
+    return [piece async for piece in await chat.ado(messages=SAY, stream=True)]
 later = lambda: chat.ado(messages=SAY)
 """,
     "openai": """
@@ -42,23 +50,23 @@ once, often = openai.OpenAI(max_retries=0), openai.AsyncOpenAI(max_retries=0)
 say = dict(model="ernie-lite-8k", messages=SAY)
 ask = lambda: once.chat.completions.create(**say)
 stream = lambda: list(once.chat.completions.create(**say, stream=True))
+async def astream():
+    return [piece async for piece in await often.chat.completions.create(**say, stream=True)]
 later = lambda: often.chat.completions.create(**say)
 """,
 }
 
-MEASURE = f"""
-import asyncio, json, time
+ANSWERS = f"""
+import asyncio, json, statistics, time
 SAY = [{{"role": "user", "content": "你好"}}]
 start = time.perf_counter()
 exec(CODE)
-result = {{"import, ms": (time.perf_counter() - start) * 1e3}}
+result = {{"import and first client, ms": (time.perf_counter() - start) * 1e3}}
 
-def each(act, calls, clock):
+def took(act):
+    start = time.perf_counter()
     act()
-    start = clock()
-    for _ in range(calls):
-        act()
-    return (clock() - start) / calls * 1e3
+    return (time.perf_counter() - start) * 1e3
 
 async def together(calls={CALLS}):
     gate = asyncio.Semaphore({AT_ONCE})
@@ -70,16 +78,35 @@ async def together(calls={CALLS}):
     await asyncio.gather(*[one() for _ in range(calls)])
     return (time.perf_counter() - start) / calls * 1e3
 
-result["one answer, ms"] = each(ask, {CALLS}, time.perf_counter)
-result["one streamed answer, CPU ms"] = each(stream, 5, time.process_time)
+ask()
+result["one answer, ms (median)"] = statistics.median(took(ask) for _ in range({CALLS}))
 result["one of {AT_ONCE} at once, ms"] = asyncio.run(together())
 print("RESULT" + json.dumps(result))
 """
 
+STREAMS = """
+import asyncio, json, time
+SAY = [{"role": "user", "content": "你好"}]
+exec(CODE)
 
-def measure(client: str, env: dict[str, str]) -> dict[str, float]:
+async def awaited():
+    await astream()
+    start = time.process_time()
+    return len(await astream()), time.process_time() - start
+
+stream()
+start = time.process_time()
+pieces = len(stream())
+result = {"a piece": (time.process_time() - start) / pieces * 1e6}
+pieces, spent = asyncio.run(awaited())
+result["a piece, awaited"] = spent / pieces * 1e6
+print("RESULT" + json.dumps(result))
+"""
+
+
+def measure(client: str, what: str, env: dict[str, str]) -> dict[str, float]:
     """Return what one client took, in a process of its own."""
-    code = f"CODE = {CLIENTS[client]!r}\n{MEASURE}"
+    code = f"CODE = {CLIENTS[client]!r}\n{what}"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, check=False
     )
@@ -90,19 +117,30 @@ def measure(client: str, env: dict[str, str]) -> dict[str, float]:
     return found
 
 
+def once(client: str, fast: dict[str, str], slow: dict[str, str]) -> dict[str, float]:
+    """Return one round of a client: answers and fast streams at one server, slow streams at the other."""
+    found = measure(client, ANSWERS, fast)
+    for env, said in ((fast, "CPU us"), (slow, f"CPU us, {APART * 1e3:g} ms apart")):
+        found |= {f"{what}, {said}": value for what, value in measure(client, STREAMS, env).items()}
+    return found
+
+
 def main() -> None:
-    """Print one table: milliseconds of qfnb, and how many times as long the others take."""
-    quiet = {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_LOG_LEVEL": "ERROR", "NO_PROXY": "127.0.0.1"}
-    env: dict[str, str] = {**os.environ, **environment(ensure()), **quiet}
+    """Print one table: what qfnb takes, and how many times as much the others take."""
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in CLIENTS}
-    for _ in range(ROUNDS):
-        for name in CLIENTS:
-            rounds[name].append(measure(name, env))
-    print(f"{'':32}{'qfnb':>10}{'qianfan':>12}{'openai':>12}")
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory())
+        fast, slow = (
+            environment(stack.enter_context(stub.running(0.0, pace)), home) for pace in (0.0, APART)
+        )
+        for _ in range(ROUNDS):
+            for name in CLIENTS:
+                rounds[name].append(once(name, fast, slow))
+    print(f"{'':44}{'qfnb':>10}{'qianfan':>12}{'openai':>12}")
     for what in rounds["qfnb"][0]:
         taken = {name: statistics.median(found[what] for found in rounds[name]) for name in CLIENTS}
         ratios = "".join(f"{taken[name] / taken['qfnb']:>11.1f}x" for name in ("qianfan", "openai"))
-        print(f"{what:32}{taken['qfnb']:>10.2f}{ratios}")
+        print(f"{what:44}{taken['qfnb']:>10.2f}{ratios}")
 
 
 if __name__ == "__main__":

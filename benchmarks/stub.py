@@ -1,7 +1,8 @@
 """A server that answers chats as fast as asyncio can, so that a measurement is of the client.
 
-`python benchmarks/stub.py 0.05` prints its address; each answer comes 0.05 s after its question. It reads
-no more of a request than where it ends, and ends itself when its standard input does: none is left behind.
+`python benchmarks/stub.py 0.05` prints its address; each answer comes 0.05 s after its question, or at once
+in pieces when a stream is asked for. It reads no more of a request than where it ends, and ends itself when
+its standard input does: none is left behind.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ CHAT_V2 = {
 TOKENS = {"access_token": "fake", "expires_in": 2592000, "token": "fake"}
 """What OAuth and the bearer exchange ask for, in one."""
 
+_STREAM = re.compile(rb'"stream": ?true')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -42,6 +44,24 @@ def reply(body: Any) -> bytes:
     content = json.dumps(body, ensure_ascii=False).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     return head.encode() + content
+
+
+PIECES = 1000
+"""Of a streamed answer; each is sent by itself."""
+
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+def piece(number: int) -> bytes:
+    """Return a piece of a streamed answer; the last one says that it is."""
+    last = number == PIECES - 1
+    delta = {"content": "" if last else "你好，"}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if last else None}
+    body = {**CHAT_V2, "object": "chat.completion.chunk", "choices": [choice]}
+    if not last:
+        del body["usage"]
+    text = f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+    return (text + "data: [DONE]\n\n" if last else text).encode()
 
 
 REPLIES = (
@@ -57,8 +77,8 @@ class Stub(asyncio.Protocol):
     chats = 0
     """Questions that have come in, over all connections."""
 
-    def __init__(self, delay: float) -> None:
-        self._delay, self._unread = delay, b""
+    def __init__(self, delay: float, pace: float) -> None:
+        self._delay, self._pace, self._unread = delay, pace, b""
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,7 +96,10 @@ class Stub(asyncio.Protocol):
         for prefix, answer in REPLIES:
             if path.startswith(prefix):
                 Stub.chats += 1
-                self._answer(answer)
+                if _STREAM.search(request):
+                    self._loop.create_task(self._stream())
+                else:
+                    self._answer(answer)
                 return
         self._transport.write(reply(_work()) if path == b"/_work" else OTHERS)
 
@@ -85,6 +108,16 @@ class Stub(asyncio.Protocol):
             self._loop.call_later(self._delay, self._transport.write, answer)
         else:
             self._transport.write(answer)
+
+    async def _stream(self) -> None:
+        self._transport.write(STREAM_HEAD)
+        for number in range(PIECES):
+            if self._pace:
+                await asyncio.sleep(self._pace)
+            if self._transport.is_closing():
+                return
+            self._transport.write(piece(number))
+        self._transport.close()
 
 
 def _size(unread: bytes) -> int | None:
@@ -101,18 +134,23 @@ def _work() -> dict[str, float]:
     return {"chats": Stub.chats, "cpu": time.process_time()}
 
 
-async def serve(delay: float) -> None:
+async def serve(delay: float, pace: float = 0.0) -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(partial(Stub, delay), "127.0.0.1", 0, backlog=2048)
+    server = await loop.create_server(partial(Stub, delay, pace), "127.0.0.1", 0, backlog=2048)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 @contextmanager
-def running(delay: float) -> Iterator[str]:
-    """Run a server in a process of its own for the time of the block; the value is its address."""
-    command = [sys.executable, __file__, str(delay)]
+def running(delay: float, pace: float = 0.0) -> Iterator[str]:
+    """Run a server in a process of its own for the time of the block; the value is its address.
+
+    Args:
+        delay: seconds before an answer.
+        pace: seconds before each piece of a streamed one.
+    """
+    command = [sys.executable, __file__, str(delay), str(pace)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         yield server.stdout.readline().strip()
@@ -153,4 +191,4 @@ def flood(url: str, workers: int) -> Callable[[list[str]], None]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1])))
+    asyncio.run(serve(*map(float, sys.argv[1:])))

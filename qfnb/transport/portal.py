@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import queue
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
-T = TypeVar("T")
+from .mailbox import SLICE as SLICE
+from .mailbox import Awake, Mailbox
 
-SLICE: Final = 0.1
-"""Seconds between two looks at a waiting call: a kernel interrupt takes effect within one slice."""
+T = TypeVar("T")
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -63,9 +64,8 @@ async def hop(coro: Coroutine[Any, Any, T]) -> T:
         return await coro
     waiting = asyncio.wrap_future(submit(coro))
     try:
-        while not waiting.done():  # ipykernel delivers an interrupt only when its loop wakes up
-            await asyncio.wait({waiting}, timeout=SLICE)
-        return waiting.result()
+        with Awake.here():
+            return await waiting
     finally:
         waiting.cancel()
 
@@ -86,15 +86,27 @@ def drain(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
 
 
 async def hop_each(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """Iterate from async code over an async iterator that lives on the I/O loop."""
+    """Iterate from async code over an async iterator that lives on the I/O loop.
+
+    The iterator runs ahead of a slow consumer; leaving the iteration closes it.
+    """
+    if on_io_thread():
+        async with contextlib.aclosing(items):
+            async for item in items:
+                yield item
+        return
+    arrived = Mailbox()
+    pumping = await hop(_started(_pump(items, arrived)))
     try:
-        while (item := await hop(_next(items))) is not _END:
-            yield item
+        with Awake.here():
+            while (item := await arrived.get()) is not _END:
+                yield item
+        await hop(_joined(pumping))
     finally:
-        await hop(items.aclose())
+        await hop(_ended(pumping, items))
 
 
-async def _pump(items: AsyncGenerator[T, None], arrived: queue.SimpleQueue[Any]) -> None:
+async def _pump(items: AsyncGenerator[T, None], arrived: queue.SimpleQueue[Any] | Mailbox) -> None:
     try:
         async for item in items:
             arrived.put(item)
@@ -125,10 +137,6 @@ def _taken(arrived: queue.SimpleQueue[Any]) -> Any:
             return arrived.get(timeout=SLICE)
         except queue.Empty:
             continue
-
-
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items, _END)
 
 
 def _wait(future: concurrent.futures.Future[T]) -> T:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 import httpx
@@ -13,6 +12,7 @@ import httpx
 from .. import errors
 from ..config import Settings
 from . import protocol, sse
+from .deadline import Deadline
 
 DONE: Final[dict[str, Any]] = {}
 """Stands for the `[DONE]` of a stream."""
@@ -28,14 +28,18 @@ async def read(answer: httpx.Response, most: int = MAX_REPLY) -> bytes:
         ResponseTooLarge: it has more than `most` bytes.
     """
     parts, size = [], 0
-    assert isinstance(answer.stream, httpx.AsyncByteStream)
-    arriving = answer.aiter_bytes() if "content-encoding" in answer.headers else aiter(answer.stream)
-    async for part in arriving:
+    async for part in _arriving(answer):
         size += len(part)
         if size > most:
             raise errors.ResponseTooLarge(f"the answer is larger than {most >> 20} MiB")
         parts.append(part)
     return b"".join(parts)
+
+
+def _arriving(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Return the content as it arrives; httpx is asked only for what needs decompression."""
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    return answer.aiter_bytes() if "content-encoding" in answer.headers else aiter(answer.stream)
 
 
 async def content(answer: httpx.Response) -> dict[str, Any]:
@@ -59,12 +63,12 @@ async def events(
     answer: httpx.Response, now: Settings, until: float | None
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the JSON of each event; silence between events is bounded, comments do not count as events."""
-    splitter, chunks = sse.Splitter(), answer.aiter_bytes()
+    splitter, chunks = sse.Splitter(), _arriving(answer)
     waiting = now.first_token_timeout
     while True:
         events: list[sse.Event] = []
         left = math.inf if until is None else until - time.perf_counter()
-        async with asyncio.timeout(min(waiting, left)):  # never held across a yield: callers change tasks
+        async with Deadline(min(waiting, left)):  # never held across a yield: callers change tasks
             while not events and (chunk := await anext(chunks, None)) is not None:
                 events = splitter.feed(chunk)
         waiting = now.idle_timeout

@@ -82,3 +82,51 @@ def test_async_code_iterates_too():
         return [value async for value in portal.hop_each(count(threading.Event()))]
 
     assert asyncio.run(cell()) == [0, 1, 2]
+
+
+def test_a_slow_consumer_gets_all_and_a_fast_one_waits_for_each():
+    async def numbers():
+        for number in range(200):
+            if number % 50 == 0:
+                await asyncio.sleep(0.01)
+            yield number
+
+    async def taken(pause):
+        found = []
+        async for number in portal.hop_each(numbers()):
+            if number % 20 == 0:
+                await asyncio.sleep(pause)
+            found.append(number)
+        return found
+
+    assert asyncio.run(taken(0)) == asyncio.run(taken(0.005)) == list(range(200))
+
+
+def test_an_error_in_an_iterator_comes_after_what_came_before_it():
+    async def broken():
+        yield 1
+        yield 2
+        raise ValueError("in the middle")
+
+    async def taken():
+        found = []
+        with pytest.raises(ValueError, match="in the middle"):
+            async for number in portal.hop_each(broken()):
+                found.append(number)  # noqa: PERF401 - what came before the error is wanted
+        return found
+
+    assert asyncio.run(taken()) == [1, 2]
+
+
+def test_a_loop_that_waits_wakes_up_now_and_then_and_sleeps_again():
+    async def waited():
+        loop = asyncio.get_running_loop()
+        waiting = [asyncio.ensure_future(portal.hop(asyncio.sleep(0.05))) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        during = len(loop._scheduled)
+        await asyncio.gather(*waiting)
+        return during, [handle for handle in loop._scheduled if not handle.cancelled()]
+
+    during, after = asyncio.run(waited())
+    assert during == 1
+    assert after == []
