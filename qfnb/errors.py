@@ -6,6 +6,7 @@
     - CredentialsError        no key, or half of a pair, or a key of the wrong kind
   + RequestError              nothing usable came back
     - ConnectionFailed        the host could not be reached
+        - TLSError            it has no certificate that is trusted
     - RequestTimeoutError     the host was reached and did not answer in time
     - UnexpectedContent       the answer is not what the protocol promises
     - ResponseTooLarge        the answer is larger than a reply can be
@@ -79,6 +80,10 @@ class ConnectionFailed(RequestError):
     def __init__(self, message: str, *, host: str = "", sent: bool = False) -> None:
         super().__init__(message)
         self.host, self.sent = host, sent
+
+
+class TLSError(ConnectionFailed):
+    """The host has no certificate that is trusted, or speaks no TLS; it is not tried again."""
 
 
 class RequestTimeoutError(RequestError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
-from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError
+from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import portal
 from .crew import Crew, checked_size
 from .outcome import first_line
@@ -21,7 +21,7 @@ from .tally import BatchProgress, State, Tally
 GRACE = 2.0
 """Seconds that rows under way have to finish after a cancel."""
 
-HOPELESS = (AuthError, CredentialsError, NotActivatedError, SandboxError)
+HOPELESS = (AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError)
 """Errors that all rows would meet."""
 
 IN_A_ROW = 3

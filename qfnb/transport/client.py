@@ -251,6 +251,13 @@ class Client:
         if isinstance(error, errors.QianfanError):
             return hide_in(error)
         host, proxy = url.netloc.decode("ascii"), proxies.through(url, settings().proxy)
+        through = f" through the proxy {proxies.shown(proxy)}" if proxy else ""
+        if isinstance(error, http.Untrusted):
+            return errors.TLSError(
+                f"{host} cannot be reached securely{through}: {_cause(error)}\n若公司代理替换了证书，"
+                "请把其 CA 文件设为 SSL_CERT_FILE / set SSL_CERT_FILE to the CA of a proxy that has its own",
+                host=host,
+            )
         if isinstance(error, httpx.ReadTimeout):
             return errors.RequestTimeoutError(f"{host} did not answer in time")
         if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
@@ -259,8 +266,8 @@ class Client:
             )
         sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
         return errors.ConnectionFailed(
-            f"{host} cannot be reached{f' through the proxy {proxies.shown(proxy)}' if proxy else ''}: "
-            f"{_cause(error)}\n检查网络、代理和 base_url / check the network, the proxy and base_url",
+            f"{host} cannot be reached{through}: {_cause(error)}\n"
+            "检查网络、代理和 base_url / check the network, the proxy and base_url",
             host=host,
             sent=sent,
         )

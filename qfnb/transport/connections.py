@@ -11,12 +11,14 @@ import httpx
 import yarl
 
 from .calls import Body
+from .http import Untrusted
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
     (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
     (aiohttp.ClientHttpProxyError, httpx.ProxyError),
+    (aiohttp.ClientSSLError, Untrusted),
     (aiohttp.ClientConnectorError, httpx.ConnectError),
     (aiohttp.ClientConnectionError, httpx.ReadError),
     (aiohttp.ClientPayloadError, httpx.ReadError),
@@ -28,7 +30,9 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
 
 def _translated(error: aiohttp.ClientError) -> httpx.RequestError:
     """Return aiohttp's error in httpx's words."""
-    said = str(getattr(error, "message", "") or error)  # not the address, which may carry a token
+    certificate = getattr(error, "certificate_error", None)
+    wrong = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
+    said = str(wrong or getattr(error, "message", "") or error)  # not the address, which may carry a token
     return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(said)
 
 
@@ -110,7 +114,7 @@ def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
-def opened(proxy: str, verify: bool) -> Connections:
+def opened(*, proxy: str, verify: bool) -> Connections:
     """Return connections of their own, through a proxy or "" for none."""
     tls: Any = httpx.create_ssl_context(verify=verify)
     session = aiohttp.ClientSession(

@@ -12,15 +12,25 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import os
+from typing import Final
 
 import httpx
 
 from ..config import Settings
+from ..errors import InvalidArgumentError
 from . import portal, proxies
 from .auth import Ready
 from .redact import guard_logs
 
-_shared: dict[tuple[str, bool], httpx.AsyncBaseTransport] = {}
+AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that say which certificates are trusted; a change counts at once."""
+
+_shared: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
+
+
+class Untrusted(httpx.ConnectError):
+    """No secure connection could be made."""
 
 
 async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Settings) -> httpx.Response:
@@ -48,14 +58,22 @@ async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Setting
 
 
 def _transport(url: httpx.URL, now: Settings) -> httpx.AsyncBaseTransport:
-    key = proxies.through(url, now.proxy), now.ssl_verification_enabled
+    authorities = [os.environ.get(name, "") for name in AUTHORITIES if url.scheme == "https"]
+    key = proxies.through(url, now.proxy), now.ssl_verification_enabled, *(authorities or ("", ""))
     if key not in _shared:
         if not _shared:
             guard_logs()
             atexit.register(_close_all)
         from .connections import opened  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
 
-        _shared[key] = opened(*key)
+        try:
+            _shared[key] = opened(proxy=key[0], verify=key[1])
+        except OSError as error:  # SSL's own among them
+            named = " or ".join(f"{name}={os.environ[name]!r}" for name in AUTHORITIES if name in os.environ)
+            raise InvalidArgumentError(
+                f"the certificates of {named or 'certifi'} cannot be read: {error.strerror or error} "
+                "(证书文件无法读取)"
+            ) from None
     return _shared[key]
 
 

@@ -82,6 +82,8 @@ def _worth_it(error: Exception, *, repeatable: bool) -> bool:
             return True  # refused before anything was done
         case errors.APIError():
             return repeatable and codes.meaning(error.error_code, error.status).kind == "server"
+        case errors.TLSError():
+            return False  # the certificate will be the same
         case errors.ConnectionFailed():
             return repeatable or not error.sent
         case errors.RequestTimeoutError():

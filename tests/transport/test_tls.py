@@ -1,0 +1,125 @@
+"""A server whose certificate is not trusted: said so, with the way out, and not tried again."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+import trustme
+
+import qfnb
+from qfnb import errors
+
+ANSWER = b'{"choices": [{"message": {"role": "assistant", "content": "hello"}}]}'
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers a chat, and says nothing on the terminal."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.asked += 1
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(ANSWER)))
+        self.end_headers()
+        self.wfile.write(ANSWER)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority):
+    """Start a server with a certificate for `localhost` or another name."""
+    servers = []
+
+    def start(name="localhost"):
+        server, context = HTTPServer(("127.0.0.1", 0), Handler), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(name).configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.asked, server.url = 0, f"https://localhost:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def trusted(authority, tmp_path, monkeypatch):
+    """Trust the authority, as a company's computer would."""
+    path = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+
+
+def ask(url):
+    return qfnb.ChatCompletion(base_url=f"{url}/v1", api_key="a-key-of-my-own-0123456789", model="m").do("x")
+
+
+def test_a_certificate_of_nobody_is_refused_once_with_the_way_out(secure, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    server = secure()
+    with pytest.raises(errors.TLSError, match="cannot be reached securely: ") as caught:
+        ask(server.url)
+    assert "SSL_CERT_FILE" in str(caught.value)
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value, errors.ConnectionFailed)
+    assert server.asked == 0
+
+
+def test_the_companys_authority_is_trusted_from_the_next_call_on(secure, monkeypatch, request):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    server = secure()
+    with pytest.raises(errors.TLSError):
+        ask(server.url)
+    request.getfixturevalue("trusted")
+    assert ask(server.url).text == "hello"
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_certificate_for_another_host_is_named(secure):
+    with pytest.raises(errors.TLSError, match=r"(?i)hostname mismatch"):
+        ask(secure("elsewhere.example").url)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_server_that_speaks_no_tls_is_named():
+    def answer():
+        connection, _ = server.accept()
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.recv(10_000)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(errors.TLSError, match=r"(?i)ssl|record layer|wrong version"):
+            ask(f"https://localhost:{server.getsockname()[1]}")
+
+
+def test_a_file_of_certificates_that_is_not_there_is_named(secure, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    with pytest.raises(errors.InvalidArgumentError, match="SSL_CERT_FILE="):
+        ask(secure().url)
+
+
+def test_a_batch_ends_at_once(secure, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    chat = qfnb.ChatCompletion(base_url=f"{secure().url}/v1", api_key="a-key-of-my-own-0123456789", model="m")
+    task = chat.batch_do([f"row {n}" for n in range(50)], worker_num=2)
+    results = task.results()
+    assert task.progress.state == "stopped"
+    assert "TLSError" in task.progress.reason
+    assert isinstance(results[0], errors.TLSError)
