@@ -18,7 +18,7 @@ from .trickle import Trickle
 T = TypeVar("T")
 
 PAGE = 500
-"""Rows that are taken at once; three pages are in memory."""
+"""Rows that are taken at once from a journal or an input; three pages are in memory."""
 
 CLOSING = 1.0
 """Seconds that the end of a batch waits for an input that blocks."""

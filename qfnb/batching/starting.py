@@ -257,12 +257,13 @@ def _add_all(journal: Journal, plan: Plan, source: Source, first: list[Entry]) -
     """Add all rows; the `first` were read already, and need not be read from the journal again either."""
     further = numbered(plan, islice(source.items(), len(first), None), len(first))
     entries, missing = chain(first, (entry for entry, _ in further)), list[Pending]()
-    seen: dict[bytes, int] = {}
+    seen, after = dict[bytes, int](), -1
     while rows := list(islice(entries, PAGE)):
         found = journal.add(rows, dedupe=plan.dedupe, seen=seen)
-        missing += found if rows[0].number < len(first) else ()
-    last = missing[-1].number if missing else -1
-    return Chain(FromMemory(missing), FromJournal(journal, after=max(last, len(first) - 1)))
+        if rows[0].number < len(first):
+            missing += found
+            after = rows[-1].number
+    return Chain(FromMemory(missing), FromJournal(journal, after=after))
 
 
 def _refuse_other_plan(journal: Journal, plan: Plan, known: Plan) -> None:

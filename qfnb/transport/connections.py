@@ -50,9 +50,7 @@ class Connections(httpx.AsyncBaseTransport):
             answer = await self._session.request(
                 request.method,
                 _address(str(request.url)),
-                headers=[
-                    (name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw
-                ],
+                headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                 data=content or None,
                 allow_redirects=False,
                 auto_decompress=False,

@@ -35,6 +35,19 @@ def test_every_row_is_asked_exactly_once(register):
     assert register() == {**expected, "most": 1, "most_answered": 1}
 
 
+@pytest.mark.parametrize("kept", [1, 70, 100, 1000])
+def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
+    monkeypatch.setattr("qfnb.batching.survey.KEPT", kept)
+    monkeypatch.setattr("qfnb.batching.starting.PAGE", 50)
+    asked = rows(120, "记得 {}")
+    first = qfnb.batch([*asked[:60], asked[0]], workers=16, name=f"kept-{kept}")
+    assert ended(first).ok == 61
+    batch = qfnb.batch([*asked, asked[0], asked[119]], workers=16, name=f"kept-{kept}")
+    assert (ended(batch).ok, batch.progress.cached) == (122, 61)
+    assert [row.input for row in batch.results()] == [*asked, asked[0], asked[119]]
+    assert register()["came"] == 122
+
+
 def test_the_same_cell_again_asks_nothing(register):
     for _ in range(2):
         batch = qfnb.batch(rows(30, "再问 {}"))
