@@ -28,6 +28,8 @@ import traceback
 from collections.abc import Sequence
 from types import TracebackType
 
+from .redact import redact
+
 
 class QianfanError(Exception):
     """Base class of every qfnb error; `attempts` says how often the call was sent."""
@@ -178,5 +180,6 @@ def _users_line(trace: TracebackType | None) -> str:
         in_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input")
         source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""
         if source and "run_cell_magic" not in source and "run_line_magic" not in source:
-            return f"   ← cell line {frame.lineno}: {source[:80]}"
+            shown = redact(source)[:80]  # before it is cut: half a key is not known by value
+            return f"   ← cell line {frame.lineno}: {shown}"
     return ""

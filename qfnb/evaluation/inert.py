@@ -6,8 +6,8 @@ import html
 import re
 from typing import Final
 
+from ..redact import redact
 from ..resources.outcome import writable
-from ..transport.redact import redact
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import config
 from ..errors import InvalidArgumentError
-from ..transport.redact import redact
+from ..redact import redact
 
 LONGEST = 6000
 """Characters of the traceback; its end says most."""

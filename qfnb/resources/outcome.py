@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QianfanError
-from ..transport.redact import redact
+from ..redact import redact
 from ..wire import chat as wire
 from .reply import ChatResponse, Reply
 

@@ -17,12 +17,12 @@ from urllib.parse import parse_qsl
 import httpx
 
 from ..errors import CredentialsError
+from ..redact import remember
 from ..wire import auth as wire
 from ..wire import signature
 from ..wire.base import Plane
 from . import protocol
 from .platform import Platform
-from .redact import remember
 
 _MARGIN = 60.0
 """Seconds before its end at which a token counts as used up."""

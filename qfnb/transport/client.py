@@ -12,6 +12,7 @@ import httpx
 
 from .. import errors
 from ..config import Settings, settings
+from ..redact import hide_in, redact, remember
 from ..wire.base import Endpoint, Plane, Sendable
 from . import clock, http, proxies, reading
 from .auth import Keyring, TokenAuth
@@ -21,7 +22,6 @@ from .calls import Make, T, Take, encode, on_wire, patient, request_id, tokens_o
 from .deadline import Deadline
 from .lane import Lanes
 from .platform import Platform
-from .redact import hide_in, redact, remember
 from .response import R, Response
 from .retry import Budget, Retry
 

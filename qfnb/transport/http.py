@@ -19,9 +19,9 @@ import httpx
 
 from ..config import Settings
 from ..errors import InvalidArgumentError
+from ..redact import guard_logs
 from . import portal, proxies
 from .auth import Ready
-from .redact import guard_logs
 
 AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that say which certificates are trusted; a change counts at once."""

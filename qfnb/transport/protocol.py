@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from .. import errors
+from ..redact import redact
 from ..wire import codes
-from .redact import redact
 
 _CLASSES: dict[codes.Kind, type[errors.APIError]] = {
     "auth": errors.AuthError,

@@ -14,8 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from ..errors import InvalidArgumentError
+from ..redact import redact
 from .platform import is_loopback_host
-from .redact import redact
 
 AGAIN: Final = 1.0
 """Seconds after which the environment is looked at anew."""

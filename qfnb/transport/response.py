@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import UnexpectedContent
-from .redact import redact
+from ..redact import redact
 
 R = TypeVar("R")
 _OWN = ("body", "code", "headers", "statistic")

@@ -1,11 +1,12 @@
 """No key is shown, not even one that a server says back."""
 
+import linecache
+
 import pytest
 from support.servers import http_answer
 
 import qfnb
-from qfnb import config, errors
-from qfnb.transport import redact
+from qfnb import config, errors, redact
 
 SECRET = "my-own.KEY/with+odd=signs"
 
@@ -85,3 +86,19 @@ def test_keys_of_the_common_form_are_recognised(text, clean):
 def test_an_object_shows_no_key_that_it_was_made_with():
     chat = qfnb.ChatCompletion(base_url="https://example.com/v1", api_key=SECRET, ak=SECRET, sk=SECRET)
     assert SECRET not in repr(vars(chat))
+
+
+@pytest.mark.parametrize("name", ["api_key", "ak", "secret_key", "access_token"])
+def test_the_line_of_the_cell_is_told_without_the_key_in_it(name):
+    source, file = f'ask({name}="key-of-nobody-0123", say="你好")\n', "<ipython-input-1-test>"
+    linecache.cache[file] = (len(source), None, [source], file)
+
+    def ask(**_):
+        raise errors.InvalidArgumentError("wrong")
+
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        exec(compile(source, file, "exec"), {"ask": ask})
+    told = "\n".join(caught.value._render_traceback_())
+    assert f"cell line 1: ask({name}=" in told
+    assert "你好" in told
+    assert "nobody" not in told
