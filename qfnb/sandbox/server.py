@@ -19,6 +19,10 @@ from typing import IO, Any
 
 from .process import LOCKED, VERSION, Address
 
+IDLE_SECONDS = 75
+"""How long an idle connection is kept: longer than clients keep theirs (30 s), so that none is closed just
+as a request goes out on it."""
+
 
 def main(folder: Path, idle_seconds: float) -> None:
     """Serve until told to stop or idle for so long."""
@@ -41,7 +45,12 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     address = _address(folder, listening.getsockname()[1])
     world = World(folder, address)
     options = uvicorn.Config(
-        build(world), log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=2
+        build(world),
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(options)
     world.stop = lambda: setattr(server, "should_exit", True)

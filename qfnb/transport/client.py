@@ -218,7 +218,7 @@ class Client:
         return answer, taken
 
     async def _dispatch(self, request: httpx.Request, call: Call) -> httpx.Response:
-        request.extensions["timeout"] = _timeouts(call.now)
+        request.extensions |= {"timeout": _timeouts(call.now), "repeatable": call.repeatable}
         return await http.exchange(request, self._keyring.for_plane(call.plane), call.now)
 
     async def _wait_or_raise(self, error: Exception, call: Call) -> None:
@@ -264,7 +264,9 @@ class Client:
             return errors.UnexpectedContent(
                 f"{host} answers with what is no HTTP: {_cause(error)} (返回的不是合法的 HTTP 响应)"
             )
-        sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
+        sent = not isinstance(
+            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
+        )
         return errors.ConnectionFailed(
             f"{host} cannot be reached{through}: {_cause(error)}\n"
             "检查网络、代理和 base_url / check the network, the proxy and base_url",

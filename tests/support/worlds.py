@@ -14,6 +14,7 @@ import uvicorn
 from qfnb import config
 from qfnb.sandbox.app import build
 from qfnb.sandbox.process import VERSION, Address
+from qfnb.sandbox.server import IDLE_SECONDS
 from qfnb.sandbox.world import World
 
 
@@ -27,7 +28,13 @@ def world_of(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     address = Address(url, 1, VERSION, "sandbox", "control", key, "ak", "sk", "app", "secret")
     world = World(folder, address, clock)
     world.warm_up()
-    options = uvicorn.Config(build(world), log_level="error", lifespan="off", access_log=False)
+    options = uvicorn.Config(
+        build(world),
+        log_level="error",
+        lifespan="off",
+        access_log=False,
+        timeout_keep_alive=IDLE_SECONDS,
+    )
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

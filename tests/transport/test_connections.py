@@ -1,0 +1,193 @@
+"""Connections that a server closes while a request goes out on them: what is sent again, and what is not."""
+
+import contextlib
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from support.servers import http_answer
+
+import qfnb
+from qfnb import config, errors
+from qfnb.resources.batches import Batches, Files
+from qfnb.sandbox import server as sandbox_server
+from qfnb.transport import connections
+
+CHAT = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
+FILE = b'{"id":"file-1","object":"file","bytes":3,"filename":"a.jsonl","purpose":"batch","created_at":1}'
+BATCH = b'{"id":"batch-1","object":"batch","status":"validating","endpoint":"/v2/chat/completions"}'
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER of 0 s: `close` sends RST at once."""
+
+
+@dataclass
+class Closing:
+    """A server that keeps its connections alive, and closes one while a request arrives.
+
+    Attributes:
+        close_at: requests, counted from 1 over all connections, whose connection is closed.
+        close_reused: whether the second request on any connection closes it.
+        read: how much of such a request is read before: "nothing", its "head", or "all" of it.
+        reset: whether it is closed with RST, as for unread data, or with FIN.
+        heads: first lines of all requests that arrived whole.
+        ports: the client's port of each of them, which tells connections apart.
+    """
+
+    close_at: set[int] = field(default_factory=set)
+    close_reused: bool = False
+    read: str = "nothing"
+    reset: bool = True
+    heads: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+    begun: int = 0
+    listening: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed by the test's end
+            while True:
+                connection, (_, port) = self.listening.accept()
+                threading.Thread(target=self._keep_alive, args=(connection, port), daemon=True).start()
+
+    def _keep_alive(self, connection: socket.socket, port: int) -> None:
+        with connection, contextlib.suppress(OSError):
+            while connection.recv(1, socket.MSG_PEEK):  # a request begins
+                with self.lock:
+                    self.begun += 1
+                    closes = self.begun in self.close_at or (self.close_reused and port in self.ports)
+                if closes and self.read == "nothing":
+                    return self._close(connection)
+                with connection.makefile("rb") as file:
+                    line, length = self._head(file)
+                    if closes and self.read == "head":
+                        return self._close(connection)
+                    file.read(length)
+                self.heads.append(line)
+                self.ports.append(port)
+                if closes:
+                    return self._close(connection)
+                connection.sendall(_answer(line))
+        return None
+
+    @staticmethod
+    def _head(file) -> tuple[str, int]:
+        line, *headers = [text.decode().strip() for text in iter(file.readline, b"\r\n")]
+        lengths = [text.split(":")[1] for text in headers if text.lower().startswith("content-length:")]
+        return line, int(lengths[0]) if lengths else 0
+
+    def _close(self, connection: socket.socket) -> None:
+        if self.reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def _answer(line: str) -> bytes:
+    body = FILE if "/files" in line else BATCH if "/batches" in line else CHAT
+    return http_answer(body).replace(b"connection: close\r\n", b"")
+
+
+@pytest.fixture
+def closing():
+    """Start a server that closes connections, and point the settings at it."""
+    server = Closing()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    now = config.get_config()
+    url = f"http://127.0.0.1:{server.listening.getsockname()[1]}"
+    now.base_url = now.console_api_base_url = now.iam_base_url = url
+    now.api_key = "bce-v3/ALTAK-test/canary0123456789"
+    with qfnb.testing():  # no waiting between tries
+        yield server
+    server.listening.shutdown(socket.SHUT_RDWR)
+    server.listening.close()
+    thread.join(5)
+
+
+def ask():
+    return qfnb.ChatCompletion().do("你好").text
+
+
+def test_calls_in_a_row_share_one_connection(closing):
+    assert [ask() for _ in range(20)] == ["ok"] * 20
+    assert len(set(closing.ports)) == 1
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("read", ["nothing", "all"])
+def test_what_may_be_repeated_is_sent_again(closing, read, reset):
+    closing.close_at, closing.read, closing.reset = {2}, read, reset
+    assert [ask(), ask()] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_creation_does_not_go_out_on_a_connection_that_may_be_closing(closing, reset):
+    """The server closes the idle connection at the very moment when the next request arrives on it."""
+    closing.close_reused, closing.reset = True, reset
+    ask()
+    Batches.create("file-1")
+    assert closing.heads == ["POST /v2/chat/completions HTTP/1.1", "POST /v2/batches HTTP/1.1"]
+    assert closing.begun == 2
+
+
+def test_a_creation_uses_a_connection_that_was_idle_for_a_moment_only(closing, monkeypatch):
+    monkeypatch.setattr(connections, "FRESH_SECONDS", -1.0)
+    with _new_connections(monkeypatch):
+        Batches.create("file-1")
+        Batches.create("file-2")
+    assert len(set(closing.ports)) == 2
+
+
+@contextlib.contextmanager
+def _new_connections(monkeypatch):
+    """Let calls open connections of their own, with the limits of this moment."""
+    opened = {}
+    monkeypatch.setattr(qfnb.transport.http, "_shared", opened)
+    yield
+    for transport in opened.values():
+        qfnb.transport.portal.run(transport.aclose())
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("read", ["nothing", "head"])
+def test_an_upload_that_breaks_off_is_sent_again(closing, read, reset):
+    """A request whose end was never sent cannot have been carried out."""
+    closing.close_at, closing.read, closing.reset = {2}, read, reset
+    Files.upload(b"{}\n")
+    Files.upload(b"{}\n" * 8_000_000)  # more than a socket's buffers hold
+    assert closing.heads == ["POST /v2/files HTTP/1.1"] * 2
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_creation_that_may_have_been_carried_out_is_not_sent_again(closing, reset):
+    closing.close_at, closing.read, closing.reset = {2}, "all", reset
+    Batches.create("file-1")
+    with pytest.raises(errors.ConnectionFailed) as caught:
+        Batches.create("file-2")
+    assert caught.value.sent
+    assert closing.heads == ["POST /v2/batches HTTP/1.1"] * 2
+
+
+def test_an_upload_that_breaks_off_shows_no_address(closing):
+    closing.close_at, closing.read = set(range(1, 9)), "head"
+    with pytest.raises(errors.ConnectionFailed) as caught:
+        Files.upload(b"{}\n" * 8_000_000)
+    assert not caught.value.sent
+    assert "/v2/files" not in str(caught.value)
+
+
+def test_the_client_forgets_idle_connections_before_the_sandbox_closes_them():
+    assert connections.FRESH_SECONDS < connections.IDLE_SECONDS < sandbox_server.IDLE_SECONDS
+
+
+def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing():
+    reset = connections.aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+    wrapped = connections.aiohttp.ClientOSError(
+        None, "Can not write request body for https://x/?access_token=1"
+    )
+    wrapped.__cause__ = reset
+    for error in (reset, wrapped):
+        translated = connections._translated(error)
+        assert isinstance(translated, httpx.WriteError)
+        assert "access_token" not in str(translated)
