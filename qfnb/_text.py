@@ -1,0 +1,57 @@
+"""Rules about text and values that every layer shares: suggestions, clipping, durations, missing values."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def closest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate most like a name, None where none is alike."""
+    return next(iter(difflib.get_close_matches(name, list(candidates), 1)), None)
+
+
+def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> str:
+    """Return the end of an error message, `; did you mean x?`, or "" where no candidate is alike.
+
+    Args:
+        name: what the user wrote.
+        candidates: what would have been right.
+        template: how a candidate is written in the message: `{{{}}}` puts it into braces.
+    """
+    match = closest(name, candidates)
+    return f"; did you mean {template.format(match)}?" if match else ""
+
+
+def clip(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters; one that is cut ends in an ellipsis."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def clip_start(text: str, limit: int) -> str:
+    """Return the last `limit` characters of a text: a path says most at its end."""
+    return text if len(text) <= limit else f"…{text[1 - limit :]}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in at most two units: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def approximate_duration(seconds: float) -> str:
+    """Return an estimated duration in one unit: `42 s`, `3 min`, `2.2 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a value is None, NaN, NaT or pandas' NA, without importing pandas; "" is not missing."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN differs from itself
