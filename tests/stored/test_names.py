@@ -1,0 +1,240 @@
+"""Names that stand in files on somebody's disk, or that people type: a rename in the code may not touch them.
+
+`names.json` has what 0.1.0 wrote and took. A name may be added there; one that is gone or changed needs a
+migration of the files that have it, and a test that opens such a file (see `test_opens.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+import pytest
+
+from qfnb import ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
+from qfnb.batching import journals, reading
+from qfnb.evaluation import recipes, tables
+from qfnb.evaluation.card import Card
+from qfnb.evaluation.samples import Sample
+from qfnb.model.configs import DeployConfig
+from qfnb.notebook import batch, chat, completing, evaluate_options, formats, image, sessions, train, values
+from qfnb.notebook.evaluating import Running
+from qfnb.resources import outcome
+from qfnb.resources.ledger import Entry
+from qfnb.sandbox import faults, lifecycle, process
+from qfnb.sandbox.engines import choice
+from qfnb.trainer import actions, configs, consts, evaluate, finetune, launch, progress
+from qfnb.trainer import train as training
+
+HERE = Path(__file__).parent
+STORED, SANDBOX = HERE / "v0.1.0", Path(inspect.getfile(process)).parent
+NAMES: dict[str, Any] = json.loads((HERE / "names.json").read_text(encoding="utf-8"))
+
+
+def flags(parser):
+    return sorted(flag for action in parser._actions for flag in action.option_strings)
+
+
+def columns(table):
+    return [column.name for column in table]
+
+
+def now():
+    """Return the names that the present code has."""
+    return {
+        "journal: columns of an answer": list(outcome.COLUMNS),
+        "journal: error of a row without an answer": [reading.NOT_ASKED],
+        "batches(): columns": list(journals._COLUMNS),
+        "usage(): columns": list(Entry.__dataclass_fields__),
+        "report: columns of samples": columns(tables.SAMPLE_COLUMNS),
+        "report: columns of the summary": columns(tables.SUMMARY_COLUMNS),
+        "report: columns of pairs": columns(tables.PAIR_COLUMNS),
+        "report: columns of usage": columns(tables.USAGE_COLUMNS),
+        "report: fields of a sample": [field.name for field in fields(Sample)],
+        "run store: states of an action": list(consts.ActionState),
+        "run store: states of a run": list(consts.FinetuneStatus),
+        "run store: states of a service": list(consts.ServiceStatus),
+        "run store: stages by action": sorted(progress.STAGES.items()),
+        "run store: actions": sorted(finetune._KINDS),
+        "run store: fields of a TrainConfig": list(configs.TrainConfig.model_fields),
+        "run store: fields of a DeployConfig": list(DeployConfig.model_fields),
+        "run store: fields of a progress": [field.name for field in fields(progress.TrainingProgress)],
+        "run store: attributes of a TrainAction": list(training.TrainAction.remembered),
+        "launches: fields of a draft": list(launch.Draft.model_fields),
+        "sandbox: fields of server.json": [field.name for field in fields(process.Address)],
+        "sandbox: fields of engine.json": [field.name for field in fields(choice.Choice)],
+        "sandbox: stages": list(lifecycle.SECONDS),
+        "sandbox: faults": sorted(get_args(faults.Kind)),
+        "sandbox: fields of a fault": list(faults.Fault.model_fields),
+        "settings": sorted(config.Settings.model_fields),
+        "%qfchat: options": flags(chat.PARSER),
+        "%qfchat: verbs": sorted(sessions.VERBS),
+        "%qfchat: formats": sorted(formats.NAMES),
+        "%qfbatch: options": flags(batch.PARSER),
+        "%qfbatch: verbs": list(batch.VERBS),
+        "%qftrain: options": flags(train.PARSER),
+        "%qftrain: verbs": list(train.VERBS),
+        "%qfeval: options": flags(evaluate_options.PARSER),
+        "%qfeval: verbs": list(evaluate_options.VERBS),
+        "%qfimage: options": flags(image.PARSER),
+        "metrics": sorted(recipes.METRICS),
+        "recipes": sorted(recipes.RECIPES),
+    }
+
+
+@pytest.mark.parametrize("what", NAMES["names"])
+def test_every_pinned_name_is_there(what):
+    have = [tuple(name) if isinstance(name, list) else name for name in NAMES["names"][what]]
+    assert set(have) <= set(now()[what])
+
+
+def test_every_name_that_is_pinned_is_looked_at_and_the_other_way_round():
+    assert list(NAMES["names"]) == list(now())
+
+
+@pytest.mark.parametrize("name", sorted(outcome.TRANSIENT))
+def test_errors_that_say_nothing_about_a_row_are_errors(name):
+    assert issubclass(getattr(errors, name), errors.QianfanError)
+
+
+def test_journals_hold_the_names_of_errors_that_there_are():
+    for name in ("InvalidArgumentError", *NAMES["errors"]):
+        assert issubclass(getattr(errors, name), errors.QianfanError)
+
+
+@pytest.mark.parametrize(("module", "name"), [row[:2] for row in values._TYPES])
+def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name):
+    kind = getattr(importlib.import_module(module), name)
+    assert (kind.__module__, kind.__name__) == (module, name)  # IPython looks a class up by both
+
+
+def test_completion_offers_variables_of_classes_that_there_are():
+    assert set(completing.ASKED) == names(Service, Model, ChatCompletion, LLMFinetune)
+    assert set(completing.ROWS) == names(pd.DataFrame, Dataset, list)
+    assert set(completing.REPORTS) == names(evaluation.EvaluationResult, Running, Card)
+    for name in completing.MEASURING:
+        assert isinstance(getattr(evaluation, name), type)
+
+
+def names(*kinds):
+    return {kind.__name__ for kind in kinds}
+
+
+def test_actions_are_stored_by_the_names_of_their_classes():
+    kinds = (
+        actions.LoadDataSetAction, training.TrainAction, actions.ModelPublishAction, actions.DeployAction,
+        evaluate.EvaluateAction,
+    )  # fmt: skip
+    assert set(progress.STAGES) == set(finetune._KINDS) == names(*kinds)
+
+
+def test_every_key_of_a_stored_document_still_stands_in_the_code_of_the_sandbox():
+    pinned = {key for keys in NAMES["documents"].values() for key in keys} | set(NAMES["documents"])
+    assert pinned - words(SANDBOX) == set()
+
+
+def words(folder):
+    """Return the texts and the keywords of calls that stand in a folder's code."""
+    nodes = [
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    attributes = {
+        node.target.id
+        for node in nodes
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    return texts | attributes | {node.arg for node in nodes if isinstance(node, ast.keyword)}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """What the present code writes when it does what the code of 0.1.0 did."""
+    target = tmp_path_factory.mktemp("written")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(HERE / "write.py"), str(target)]
+    subprocess.run(command, env=environment, check=True, timeout=100)
+    return target
+
+
+def test_databases_have_the_tables_and_columns_that_they_had(written):
+    assert databases(written) == databases(STORED)
+
+
+def test_documents_of_the_sandbox_have_the_keys_that_they_had(written):
+    assert documents(written / "sandbox" / "state.db") == documents(STORED / "sandbox" / "state.db")
+
+
+def test_facts_and_plans_of_journals_have_the_names_that_they_had(written):
+    for path in (STORED / "batches").glob("*.db"):
+        assert journal_facts(written / "batches" / path.name) == journal_facts(path)
+
+
+@pytest.mark.parametrize("path", sorted(path.relative_to(STORED) for path in STORED.glob("*/*.json")))
+def test_json_files_have_the_keys_that_they_had(written, path):
+    facts = [json.loads((folder / "facts.json").read_text()) for folder in (STORED, written)]
+    same = {str(old): str(new) for old, new in zip(*(fact.values() for fact in facts), strict=True)}
+    twin = path.with_stem(same.get(path.stem, path.stem))
+    assert paths(read(STORED / path)) <= paths(read(written / twin))
+
+
+def test_a_report_has_the_keys_that_it_had(written):
+    assert paths(read(written / "report.json")) == paths(read(STORED / "report.json"))
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def paths(value, at=""):
+    """Return where keys are in a JSON value; the items of a list share a place."""
+    if isinstance(value, dict):
+        return {at} | {place for key, item in value.items() for place in paths(item, f"{at}.{key}")}
+    return {at} | {place for item in value for place in paths(item, at)} if isinstance(value, list) else {at}
+
+
+def rows(path, query):
+    with sqlite3.connect(path) as database:
+        found = database.execute(query).fetchall()
+    database.close()
+    return found
+
+
+def databases(folder):
+    """Return the tables, columns and version of each database, by its place in a folder."""
+    return {
+        str(path.relative_to(folder)): [
+            rows(path, "pragma user_version"),
+            {name: rows(path, f"pragma table_info({name})") for (name,) in tables_of(path)},
+        ]
+        for path in folder.rglob("*.db")
+    }
+
+
+def tables_of(path):
+    return rows(path, "select name from sqlite_master where type = 'table' order by name")
+
+
+def documents(path):
+    """Return the keys of all documents, by their kind."""
+    found: dict[str, set[str]] = {}
+    for kind, body in rows(path, "select kind, body from document"):
+        found.setdefault(kind, set()).update(json.loads(body))
+    return found
+
+
+def journal_facts(path):
+    facts = dict(rows(path, "select name, value from fact"))
+    return {name: sorted(json.loads(value)) if name == "plan" else "" for name, value in facts.items()}
