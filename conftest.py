@@ -60,12 +60,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Stop the sandbox, keep what was seen when QFNB_EVIDENCE names a file, remove the state."""
-    from support.fidelity import merged  # noqa: PLC0415
+    from support.fidelity import merge_evidence  # noqa: PLC0415
 
     from qfnb.sandbox import stop  # noqa: PLC0415
 
     stop()
     if kept := os.environ.get("QFNB_EVIDENCE"):
-        seen = merged(Path(os.environ["QFNB_SANDBOX_EVIDENCE"]))
+        seen = merge_evidence(Path(os.environ["QFNB_SANDBOX_EVIDENCE"]))
         Path(kept).write_text(json.dumps(seen, ensure_ascii=False, indent=1), encoding="utf-8")
     shutil.rmtree(Path(os.environ["QFNB_STATE_DIR"]), ignore_errors=True)

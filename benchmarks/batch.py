@@ -28,15 +28,15 @@ from typing import Any
 
 import stub
 
-Run = Callable[[list[str]], None]
+Client = Callable[[list[str]], None]
 """Asks all of these questions, so many at once as it was made for."""
 
-Found = dict[str, float]
+Measurement = dict[str, float]
 
 MODEL = "ernie-lite-8k"
 KEY = "bce-v3/ALTAK-x/y"
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
-PATIENCE, ROWS = 10.0, {100: 5_000, 1000: 15_000}
+MAX_SECONDS, ROWS = 10.0, {100: 5_000, 1000: 15_000}
 """Seconds that a round may take, and its requests by the number of workers."""
 
 LOADS = {"0x100": (0.0, 100), "50x100": (0.05, 100), "50x1000": (0.05, 1000)}
@@ -45,15 +45,15 @@ LOADS = {"0x100": (0.0, 100), "50x100": (0.05, 100), "50x1000": (0.05, 1000)}
 MEASURES = {"rate": "requests/s", "cpu": "CPU ms/request", "memory": "peak MB"}
 
 
-def qfnb_batch_do(workers: int) -> Run:
+def qfnb_batch_do(workers: int) -> Client:
     """The call of the official SDK's shape: results in memory."""
     import qfnb
 
     chat = qfnb.ChatCompletion(version="2", model=MODEL)
-    return lambda texts: whole(chat.batch_do(texts, worker_num=workers).results())
+    return lambda texts: raise_if_failed(chat.batch_do(texts, worker_num=workers).results())
 
 
-def qfnb_batch(workers: int) -> Run:
+def qfnb_batch(workers: int) -> Client:
     """The one that keeps a journal; each run has a name of its own, so that none resumes another."""
     import qfnb
 
@@ -63,56 +63,58 @@ def qfnb_batch(workers: int) -> Run:
     return lambda texts: batch(texts, model=MODEL, workers=workers, name=f"bench-{time.time_ns()}").wait()
 
 
-def official(version: Any, workers: int) -> Run:
+def official(version: Any, workers: int) -> Client:
     """The official SDK: with an API key (v2), or with an IAM pair that signs each request (v1)."""
     import qianfan
 
     chat = qianfan.ChatCompletion(version=version, model=MODEL)
-    return lambda texts: whole(chat.batch_do([conversation(t) for t in texts], worker_num=workers).results())
+    return lambda texts: raise_if_failed(
+        chat.batch_do([conversation(t) for t in texts], worker_num=workers).results()
+    )
 
 
-def openai(over: str, workers: int) -> Run:
+def openai(transport: str, workers: int) -> Client:
     """OpenAI's client as it comes, or over aiohttp, as its README recommends for concurrency."""
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
-    async def ask(text: str) -> None:
+    async def send(text: str) -> None:
         await client.chat.completions.create(model=MODEL, messages=conversation(text))
 
-    http_client: Any = DefaultAioHttpClient() if over == "aiohttp" else None
+    http_client: Any = DefaultAioHttpClient() if transport == "aiohttp" else None
     client: Any = AsyncOpenAI(max_retries=0, http_client=http_client)
-    return pulled(ask, workers, asyncio.Runner())
+    return with_workers(send, workers, asyncio.Runner())
 
 
-def aiohttp(workers: int) -> Run:
+def aiohttp(workers: int) -> Client:
     """What a person would write who needs nothing but speed."""
     from aiohttp import ClientSession, TCPConnector
 
-    async def opened() -> ClientSession:
+    async def open_session() -> ClientSession:
         return ClientSession(connector=TCPConnector(limit=0), headers=HEADERS)
 
-    async def ask(text: str) -> None:
+    async def send(text: str) -> None:
         async with session.post(url, data=content(text)) as answer:
             json.loads(await answer.read())
 
     runner, url = asyncio.Runner(), f"{os.environ['STUB']}/v2/chat/completions"
-    session = runner.run(opened())
-    return pulled(ask, workers, runner)
+    session = runner.run(open_session())
+    return with_workers(send, workers, runner)
 
 
-def httpx(workers: int) -> Run:
+def httpx(workers: int) -> Client:
     """One shared client with a pool as large as the number of workers."""
     from httpx import AsyncClient, Limits
 
-    async def ask(text: str) -> None:
+    async def send(text: str) -> None:
         json.loads((await client.post(url, content=content(text))).content)
 
     url = f"{os.environ['STUB']}/v2/chat/completions"
     limits = Limits(max_connections=workers, max_keepalive_connections=workers)
     client = AsyncClient(limits=limits, headers=HEADERS, timeout=600, trust_env=False)
-    return pulled(ask, workers, asyncio.Runner())
+    return with_workers(send, workers, asyncio.Runner())
 
 
-CLIENTS: dict[str, Callable[[int], Run]] = {
+CLIENTS: dict[str, Callable[[int], Client]] = {
     "qfnb batch_do": qfnb_batch_do,
     "qfnb.batch": qfnb_batch,
     "qianfan v2": partial(official, "2"),
@@ -121,9 +123,9 @@ CLIENTS: dict[str, Callable[[int], Run]] = {
     "openai/aiohttp": partial(openai, "aiohttp"),
     "aiohttp": aiohttp,
     "httpx": httpx,
-    "sockets": lambda workers: stub.flood(os.environ["STUB"], workers),
+    "sockets": lambda workers: stub.raw_client(os.environ["STUB"], workers),
 }
-OWN = ("qfnb.batch", "qfnb batch_do")
+OWN_CLIENTS = ("qfnb.batch", "qfnb batch_do")
 """Shown as they are; the others as ratios to the first of these that is there."""
 
 
@@ -137,73 +139,75 @@ def content(text: str) -> bytes:
     return json.dumps({"model": MODEL, "messages": conversation(text)}, ensure_ascii=False).encode()
 
 
-def pulled(ask: Callable[[str], Awaitable[object]], workers: int, runner: asyncio.Runner) -> Run:
+def with_workers(send: Callable[[str], Awaitable[object]], workers: int, runner: asyncio.Runner) -> Client:
     """Return how a client without a batch call does one: workers that pull from an iterator."""
 
-    async def work(pending: Iterator[str]) -> None:
+    async def run_worker(pending: Iterator[str]) -> None:
         for text in pending:
-            await ask(text)
+            await send(text)
 
     async def many(texts: list[str]) -> None:
         pending = iter(texts)
-        await asyncio.gather(*[work(pending) for _ in range(workers)])
+        await asyncio.gather(*[run_worker(pending) for _ in range(workers)])
 
     return lambda texts: runner.run(many(texts))
 
 
-def whole(results: list[Any]) -> None:
+def raise_if_failed(results: list[Any]) -> None:
     """Refuse a batch with a failed request in it."""
     failed = [result for result in results if isinstance(result, Exception)]
     if failed:
         raise failed[0]
 
 
-def measure(client: str, workers: int) -> Found:
+def measure(client: str, workers: int) -> Measurement:
     """Return what one client does, in this process, which is its own."""
     run = CLIENTS[client](workers)
     texts = [f"第{i}个问题：你是谁？请用一句话回答。" for i in range(workers)]
     start = time.perf_counter()
     run(texts)
     rate = workers / (time.perf_counter() - start)
-    amount = max(workers, min(ROWS[workers], round(rate * PATIENCE)))
+    amount = max(workers, min(ROWS[workers], round(rate * MAX_SECONDS)))
     texts = [f"第{i}个问题：今天做什么？请用一句话回答。" for i in range(amount)]
     gc.collect()
-    return counted(run, texts)
+    return measure_run(run, texts)
 
 
-def counted(run: Run, texts: list[str]) -> Found:
+def measure_run(run: Client, texts: list[str]) -> Measurement:
     """Return one run in numbers; the server's count of requests must agree with the client's."""
-    before = stub.work(os.environ["STUB"])
-    start, spent = time.perf_counter(), time.process_time()
+    counters_before = stub.read_counters(os.environ["STUB"])
+    start, cpu_seconds = time.perf_counter(), time.process_time()
     run(texts)
-    seconds, spent = time.perf_counter() - start, time.process_time() - spent
-    after, rows = stub.work(os.environ["STUB"]), len(texts)
-    more = after["chats"] - before["chats"] - rows
-    assert more in {0, 1}, f"{more:+g} requests for {rows} rows"  # the official SDK sends one of them twice
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_seconds
+    counters_after, rows = stub.read_counters(os.environ["STUB"]), len(texts)
+    extra_requests = counters_after["chats"] - counters_before["chats"] - rows
+    assert extra_requests in {0, 1}, (
+        f"{extra_requests:+g} requests for {rows} rows"
+    )  # the official SDK sends one of them twice
     return {
         "rate": rows / seconds,
-        "cpu": spent / rows * 1e3,
+        "cpu": cpu_seconds / rows * 1e3,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "seconds": seconds,
-        "busy": (after["cpu"] - before["cpu"]) / seconds,
+        "busy": (counters_after["cpu"] - counters_before["cpu"]) / seconds,
     }
 
 
-def apart(client: str, workers: int, env: dict[str, str]) -> Found | str:
+def measure_in_process(client: str, workers: int, env: dict[str, str]) -> Measurement | str:
     """Return what one client does in a process of its own, or why it does nothing."""
     command = [sys.executable, "-W", "ignore", __file__, "--one", client, str(workers)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    process = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    lines = [line for line in process.stdout.splitlines() if line.startswith("RESULT")]
     if lines:
         return dict(json.loads(lines[-1].removeprefix("RESULT")))
-    return (done.stderr.splitlines() or ["it said nothing"])[-1]
+    return (process.stderr.splitlines() or ["it said nothing"])[-1]
 
 
 def environment(url: str, home: str) -> dict[str, str]:
     """Return the variables that point every client at a server, with keys that open nothing."""
-    own = ("QIANFAN_", "QFNB_", "OPENAI_")
+    prefixes = ("QIANFAN_", "QFNB_", "OPENAI_")
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(own)},
+        **{name: value for name, value in os.environ.items() if not name.startswith(prefixes)},
         "STUB": url,
         "QIANFAN_BASE_URL": url,
         "QIANFAN_CONSOLE_API_BASE_URL": url,
@@ -222,63 +226,73 @@ def environment(url: str, home: str) -> dict[str, str]:
     }
 
 
-def rounds(clients: list[str], loads: list[str], times: int) -> dict[str, dict[str, list[Found]]]:
+def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, dict[str, list[Measurement]]]:
     """Return what was found by load and client, the clients taking turns."""
-    found: dict[str, dict[str, list[Found]]] = {load: {client: [] for client in clients} for load in loads}
+    measurements: dict[str, dict[str, list[Measurement]]] = {
+        load: {client: [] for client in clients} for load in loads
+    }
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         urls = {load: stack.enter_context(stub.running(LOADS[load][0])) for load in loads}
-        for load, client in [(load, client) for _ in range(times) for load in loads for client in clients]:
-            before = found[load][client]
-            if not before or before[-1]["seconds"] < PATIENCE:
-                one = apart(client, LOADS[load][1], environment(urls[load], home))
-                before += [] if isinstance(one, str) else [one]
-                note(load, client, one)
-    return found
+        for load, client in [(load, client) for _ in range(count) for load in loads for client in clients]:
+            previous = measurements[load][client]
+            if not previous or previous[-1]["seconds"] < MAX_SECONDS:
+                measurement = measure_in_process(client, LOADS[load][1], environment(urls[load], home))
+                previous += [] if isinstance(measurement, str) else [measurement]
+                report(load, client, measurement)
+    return measurements
 
 
-def note(load: str, client: str, one: Found | str) -> None:
+def report(load: str, client: str, measurement: Measurement | str) -> None:
     """Say what came out, while the rest is being measured."""
-    if isinstance(one, dict):
-        one = f"{one['rate']:.0f}/s, {one['cpu']:.2f} ms, server {one['busy']:.0%}"
-    print(f"  {load:8} {client:16} {one}", file=sys.stderr)
+    if isinstance(measurement, dict):
+        measurement = (
+            f"{measurement['rate']:.0f}/s, {measurement['cpu']:.2f} ms, server {measurement['busy']:.0%}"
+        )
+    print(f"  {load:8} {client:16} {measurement}", file=sys.stderr)
 
 
-def table(found: dict[str, dict[str, list[Found]]]) -> Iterator[str]:
+def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Iterator[str]:
     """Yield the lines: what qfnb does as it is, what the others do as ratios."""
-    clients = [name for name in CLIENTS if any(found[load].get(name) for load in found)]
-    base = next((own for own in OWN if own in clients), "")
+    clients = [name for name in CLIENTS if any(measurements[load].get(name) for load in measurements)]
+    base = next((own_client for own_client in OWN_CLIENTS if own_client in clients), "")
     yield f"{'':26}" + "".join(f"{name:>15}" for name in clients)
     for measured, title in MEASURES.items():
-        for load, by_client in found.items():
+        for load, by_client in measurements.items():
             values = {
-                name: statistics.median(one[measured] for one in by_client[name])
+                name: statistics.median(measurement[measured] for measurement in by_client[name])
                 for name in clients
                 if by_client[name]
             }
-            cells = [cell(name, values, base, faster=measured == "rate") for name in clients]
+            cells = [format_cell(name, values, base, faster=measured == "rate") for name in clients]
             yield f"{title + ', ' + load:26}" + "".join(f"{text:>15}" for text in cells)
     if base:
         yield f"x: {base} is so many times as fast, and the other needs so many times the CPU and memory"
-    yield from headroom(
-        [one for by in found.values() for name in by if name != "sockets" for one in by[name]]
+    yield from format_headroom(
+        [
+            measurement
+            for by in measurements.values()
+            for name in by
+            if name != "sockets"
+            for measurement in by[name]
+        ]
     )
 
 
-def cell(name: str, values: Found, base: str, *, faster: bool) -> str:
+def format_cell(name: str, values: Measurement, base: str, *, faster: bool) -> str:
     """Return one value; a ratio above 1 speaks for qfnb."""
     if name not in values:
         return "-"
-    if name in OWN or base not in values:
+    if name in OWN_CLIENTS or base not in values:
         return f"{values[name]:.0f}" if values[name] >= 10 else f"{values[name]:.2f}"
     ratio = values[base] / values[name] if faster else values[name] / values[base]
     return f"{ratio:.2f}x"
 
 
-def headroom(ones: list[Found]) -> Iterator[str]:
+def format_headroom(measurements: list[Measurement]) -> Iterator[str]:
     """Yield how far the server was from being what was measured."""
-    if ones:
-        busiest = max(ones, key=lambda one: one["busy"])
+    if measurements:
+        busiest = max(measurements, key=lambda measurement: measurement["busy"])
         yield f"server: at most {busiest['busy']:.0%} of a core, at {busiest['rate']:.0f} requests/s"
 
 
@@ -293,8 +307,8 @@ def main() -> None:
     if options.one:
         print("RESULT" + json.dumps(measure(options.one[0], int(options.one[1]))))
         return
-    found = rounds(options.clients, options.loads, options.rounds)
-    print("\n".join(table(found)))
+    measurements = run_rounds(options.clients, options.loads, options.rounds)
+    print("\n".join(format_table(measurements)))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from batch import environment
 
 ROUNDS = 5
 CALLS = 300
-AT_ONCE = 32
-APART = 0.002
+CONCURRENCY = 32
+PIECE_INTERVAL = 0.002
 """Seconds between two pieces of the slow stream."""
 
 CLIENTS = {
@@ -69,7 +69,7 @@ def took(act):
     return (time.perf_counter() - start) * 1e3
 
 async def together(calls={CALLS}):
-    gate = asyncio.Semaphore({AT_ONCE})
+    gate = asyncio.Semaphore({CONCURRENCY})
     async def one():
         async with gate:
             await later()
@@ -80,7 +80,7 @@ async def together(calls={CALLS}):
 
 ask()
 result["one answer, ms (median)"] = statistics.median(took(ask) for _ in range({CALLS}))
-result["one of {AT_ONCE} at once, ms"] = asyncio.run(together())
+result["one of {CONCURRENCY} at once, ms"] = asyncio.run(together())
 print("RESULT" + json.dumps(result))
 """
 
@@ -104,25 +104,25 @@ print("RESULT" + json.dumps(result))
 """
 
 
-def measure(client: str, what: str, env: dict[str, str]) -> dict[str, float]:
+def measure(client: str, script: str, env: dict[str, str]) -> dict[str, float]:
     """Return what one client took, in a process of its own."""
-    code = f"CODE = {CLIENTS[client]!r}\n{what}"
-    done = subprocess.run(
+    code = f"CODE = {CLIENTS[client]!r}\n{script}"
+    process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, check=False
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    lines = [line for line in process.stdout.splitlines() if line.startswith("RESULT")]
     if not lines:
-        raise SystemExit(f"{client} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(lines[-1].removeprefix("RESULT"))
-    return found
+        raise SystemExit(f"{client} failed:\n{process.stderr[-2000:]}")
+    result: dict[str, float] = json.loads(lines[-1].removeprefix("RESULT"))
+    return result
 
 
-def once(client: str, fast: dict[str, str], slow: dict[str, str]) -> dict[str, float]:
+def measure_round(client: str, fast: dict[str, str], slow: dict[str, str]) -> dict[str, float]:
     """Return one round of a client: answers and fast streams at one server, slow streams at the other."""
-    found = measure(client, ANSWERS, fast)
-    for env, said in ((fast, "CPU us"), (slow, f"CPU us, {APART * 1e3:g} ms apart")):
-        found |= {f"{what}, {said}": value for what, value in measure(client, STREAMS, env).items()}
-    return found
+    result = measure(client, ANSWERS, fast)
+    for env, unit in ((fast, "CPU us"), (slow, f"CPU us, {PIECE_INTERVAL * 1e3:g} ms apart")):
+        result |= {f"{metric}, {unit}": value for metric, value in measure(client, STREAMS, env).items()}
+    return result
 
 
 def main() -> None:
@@ -131,16 +131,16 @@ def main() -> None:
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         fast, slow = (
-            environment(stack.enter_context(stub.running(0.0, pace)), home) for pace in (0.0, APART)
+            environment(stack.enter_context(stub.running(0.0, pace)), home) for pace in (0.0, PIECE_INTERVAL)
         )
         for _ in range(ROUNDS):
             for name in CLIENTS:
-                rounds[name].append(once(name, fast, slow))
+                rounds[name].append(measure_round(name, fast, slow))
     print(f"{'':44}{'qfnb':>10}{'qianfan':>12}{'openai':>12}")
-    for what in rounds["qfnb"][0]:
-        taken = {name: statistics.median(found[what] for found in rounds[name]) for name in CLIENTS}
-        ratios = "".join(f"{taken[name] / taken['qfnb']:>11.1f}x" for name in ("qianfan", "openai"))
-        print(f"{what:44}{taken['qfnb']:>10.2f}{ratios}")
+    for metric in rounds["qfnb"][0]:
+        medians = {name: statistics.median(result[metric] for result in rounds[name]) for name in CLIENTS}
+        ratios = "".join(f"{medians[name] / medians['qfnb']:>11.1f}x" for name in ("qianfan", "openai"))
+        print(f"{metric:44}{medians['qfnb']:>10.2f}{ratios}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ CHARACTERS = 100
 PAIRS = 200
 ROUNDS = 5
 ROUGE = ("rouge_1", "rouge_2", "rouge_l")
-ENOUGH = 20.0
+MIN_ROUGE_RATIO = 20.0
 """ROUGE is to be so many times as fast as rouge-score's."""
 
 Score = Callable[[str, str], object]
@@ -31,10 +31,10 @@ Score = Callable[[str, str], object]
 def texts() -> Iterator[tuple[str, str]]:
     """Yield pairs of texts that share about two thirds of their characters, never the same twice."""
     rng = random.Random(20240601)
-    common = [chr(0x4E00 + place) for place in range(800)] + list("，。" * 20)
+    common = [chr(0x4E00 + offset) for offset in range(800)] + list("，。" * 20)
     while True:
         reference = rng.choices(common, k=CHARACTERS)
-        output = [rng.choice(common) if rng.random() < 0.33 else one for one in reference]
+        output = [rng.choice(common) if rng.random() < 0.33 else character for character in reference]
         yield "".join(output), "".join(reference)
 
 
@@ -50,7 +50,7 @@ def microseconds(score_of: Score, source: Iterator[tuple[str, str]], pairs: int 
     return best
 
 
-def found(name: str) -> ModuleType | None:
+def import_peer(name: str) -> ModuleType | None:
     """Return a peer, None when it is not installed."""
     try:
         return importlib.import_module(name)
@@ -66,17 +66,18 @@ class Characters:
         return list(text)
 
 
-def rows() -> Iterator[tuple[str, Score, str, Score | None]]:
+def measurements() -> Iterator[tuple[str, Score, str, Score | None]]:
     """Yield what is measured: its name, ours, the peer's name, and the peer's."""
     rouge, nltk, sacre = (
-        found(name) for name in ("rouge_score.rouge_scorer", "nltk.translate.bleu_score", "sacrebleu.metrics")
+        import_peer(name)
+        for name in ("rouge_score.rouge_scorer", "nltk.translate.bleu_score", "sacrebleu.metrics")
     )
-    theirs = rouge and rouge.RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=Characters())
+    rouge_scorer = rouge and rouge.RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=Characters())
     yield (
         "ROUGE-1/2/L [strict]",
         lambda a, b: [score(name, a, b) for name in ROUGE],
         "rouge-score",
-        theirs and (lambda a, b: theirs.score(b, a)),
+        rouge_scorer and (lambda a, b: rouge_scorer.score(b, a)),
     )
     smooth = nltk and nltk.SmoothingFunction().method3
     yield (
@@ -99,7 +100,7 @@ def rows() -> Iterator[tuple[str, Score, str, Score | None]]:
         "sacrebleu",
         chrf and (lambda a, b: chrf.sentence_score(a, [b])),
     )
-    if found("jieba"):
+    if import_peer("jieba"):
         yield "ROUGE-1/2/L [qianfan]", lambda a, b: [score(name, a, b, "qianfan") for name in ROUGE], "", None
 
 
@@ -108,14 +109,18 @@ def main() -> None:
     warnings.simplefilter("ignore")
     source, ratios = texts(), {}
     print(f"{'of one pair':28}{'qfnb, µs':>10}")
-    for what, ours, peer, theirs in rows():
-        own = microseconds(ours, source)
-        ratios[what] = microseconds(theirs, source) / own if theirs else None
-        told = f"{ratios[what]:>8.1f}x {peer}" if theirs else (f"{'':>9}{peer} not installed" if peer else "")
-        print(f"{what:28}{own:>10.1f}{told}")
+    for metric, ours, peer, peer_score in measurements():
+        own_us = microseconds(ours, source)
+        ratios[metric] = microseconds(peer_score, source) / own_us if peer_score else None
+        peer_text = (
+            f"{ratios[metric]:>8.1f}x {peer}"
+            if peer_score
+            else (f"{'':>9}{peer} not installed" if peer else "")
+        )
+        print(f"{metric:28}{own_us:>10.1f}{peer_text}")
     rouge = ratios["ROUGE-1/2/L [strict]"]
-    if rouge is not None and rouge < ENOUGH:
-        sys.exit(f"ROUGE is {rouge:.1f} times as fast as rouge-score, not {ENOUGH:g}")
+    if rouge is not None and rouge < MIN_ROUGE_RATIO:
+        sys.exit(f"ROUGE is {rouge:.1f} times as fast as rouge-score, not {MIN_ROUGE_RATIO:g}")
 
 
 if __name__ == "__main__":

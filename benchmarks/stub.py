@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-TEXT = "你好！我是一个语言模型，可以回答问题、写作和编程。" * 4
+ANSWER_TEXT = "你好！我是一个语言模型，可以回答问题、写作和编程。" * 4
 USAGE = {"prompt_tokens": 12, "completion_tokens": 60, "total_tokens": 72}
-MESSAGE = {"role": "assistant", "content": TEXT}
+MESSAGE = {"role": "assistant", "content": ANSWER_TEXT}
 
-CHAT_V1 = {"id": "as-1", "object": "chat.completion", "created": 1, "result": TEXT, "usage": USAGE}
+CHAT_V1 = {"id": "as-1", "object": "chat.completion", "created": 1, "result": ANSWER_TEXT, "usage": USAGE}
 CHAT_V2 = {
     "id": "as-2",
     "object": "chat.completion",
@@ -39,7 +39,7 @@ _STREAM = re.compile(rb'"stream": ?true')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-def reply(body: Any) -> bytes:
+def http_reply(body: Any) -> bytes:
     """Return an HTTP answer with this JSON."""
     content = json.dumps(body, ensure_ascii=False).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -52,23 +52,23 @@ PIECES = 1000
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 
-def piece(number: int) -> bytes:
+def stream_piece(number: int) -> bytes:
     """Return a piece of a streamed answer; the last one says that it is."""
-    last = number == PIECES - 1
-    delta = {"content": "" if last else "你好，"}
-    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if last else None}
+    is_last = number == PIECES - 1
+    delta = {"content": "" if is_last else "你好，"}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if is_last else None}
     body = {**CHAT_V2, "object": "chat.completion.chunk", "choices": [choice]}
-    if not last:
+    if not is_last:
         del body["usage"]
     text = f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
-    return (text + "data: [DONE]\n\n" if last else text).encode()
+    return (text + "data: [DONE]\n\n" if is_last else text).encode()
 
 
 REPLIES = (
-    (b"/v2/chat/completions", reply(CHAT_V2)),
-    (b"/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/", reply(CHAT_V1)),
+    (b"/v2/chat/completions", http_reply(CHAT_V2)),
+    (b"/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/", http_reply(CHAT_V1)),
 )
-OTHERS = reply(TOKENS)
+OTHER_REPLY = http_reply(TOKENS)
 
 
 class Stub(asyncio.Protocol):
@@ -87,11 +87,11 @@ class Stub(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
-        while (size := _size(self._unread)) is not None and size <= len(self._unread):
+        while (size := _request_size(self._unread)) is not None and size <= len(self._unread):
             request, self._unread = self._unread[:size], self._unread[size:]
-            self._take(request)
+            self._handle(request)
 
-    def _take(self, request: bytes) -> None:
+    def _handle(self, request: bytes) -> None:
         path = request[: request.index(b"\r\n")].split(b" ")[1]
         for prefix, answer in REPLIES:
             if path.startswith(prefix):
@@ -99,11 +99,11 @@ class Stub(asyncio.Protocol):
                 if _STREAM.search(request):
                     self._loop.create_task(self._stream())
                 else:
-                    self._answer(answer)
+                    self._send(answer)
                 return
-        self._transport.write(reply(_work()) if path == b"/_work" else OTHERS)
+        self._transport.write(http_reply(_counters()) if path == b"/_work" else OTHER_REPLY)
 
-    def _answer(self, answer: bytes) -> None:
+    def _send(self, answer: bytes) -> None:
         if self._delay:
             self._loop.call_later(self._delay, self._transport.write, answer)
         else:
@@ -116,11 +116,11 @@ class Stub(asyncio.Protocol):
                 await asyncio.sleep(self._pace)
             if self._transport.is_closing():
                 return
-            self._transport.write(piece(number))
+            self._transport.write(stream_piece(number))
         self._transport.close()
 
 
-def _size(unread: bytes) -> int | None:
+def _request_size(unread: bytes) -> int | None:
     """Return where the first request ends; None while its head is incomplete."""
     head = unread.find(b"\r\n\r\n")
     if head < 0:
@@ -129,7 +129,7 @@ def _size(unread: bytes) -> int | None:
     return head + 4 + (int(length[1]) if length else 0)
 
 
-def _work() -> dict[str, float]:
+def _counters() -> dict[str, float]:
     """Return what the server has done: questions answered, and the CPU seconds of its process."""
     return {"chats": Stub.chats, "cpu": time.process_time()}
 
@@ -156,23 +156,23 @@ def running(delay: float, pace: float = 0.0) -> Iterator[str]:
         yield server.stdout.readline().strip()
 
 
-def work(url: str) -> dict[str, float]:
-    """Return what a running server has done so far, see `_work`."""
+def read_counters(url: str) -> dict[str, float]:
+    """Return what a running server has done so far, see `_counters`."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
     connection.request("GET", "/_work")
-    done: dict[str, float] = json.loads(connection.getresponse().read())
+    counters: dict[str, float] = json.loads(connection.getresponse().read())
     connection.close()
-    return done
+    return counters
 
 
-def flood(url: str, workers: int) -> Callable[[list[str]], None]:
+def raw_client(url: str, workers: int) -> Callable[[list[str]], None]:
     """Return a client that hardly looks at what it sends and gets: it shows how much the server can give."""
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps({"messages": [{"role": "user", "content": "你好"}]}).encode()
     head = f"POST /v2/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
     request = head.encode() + body
 
-    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, texts: Iterator[str]) -> None:
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, texts: Iterator[str]) -> None:
         for _ in texts:
             writer.write(request)
             answer = await reader.readuntil(b"\r\n\r\n")
@@ -180,13 +180,13 @@ def flood(url: str, workers: int) -> Callable[[list[str]], None]:
 
     async def many(texts: list[str]) -> None:
         pending = iter(texts)
-        await asyncio.gather(*[ask(*connection, pending) for connection in connections])
+        await asyncio.gather(*[send(*connection, pending) for connection in connections])
 
-    async def opened() -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def open_connections() -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         return [await asyncio.open_connection(host, int(port)) for _ in range(workers)]
 
     runner = asyncio.Runner()
-    connections = runner.run(opened())
+    connections = runner.run(open_connections())
     return lambda texts: runner.run(many(texts))
 
 

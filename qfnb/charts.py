@@ -5,13 +5,13 @@ Each shows itself in a notebook, has `alt` text with its numbers, and is written
 """
 
 from .views.evaluation_canvas import Chart as Chart
-from .views.evaluation_canvas import NotDrawn as NotDrawn
+from .views.evaluation_canvas import ChartNotDrawn as ChartNotDrawn
 from .views.evaluation_charts import bars as bars
 from .views.evaluation_charts import distributions as distributions
 from .views.evaluation_gallery import Charts as Charts
-from .views.evaluation_gallery import all_of
+from .views.evaluation_gallery import all_charts
 from .views.evaluation_pairs import cost_quality as cost_quality
 from .views.evaluation_pairs import radar as radar
 from .views.evaluation_pairs import win_rates as win_rates
 
-all = all_of  # noqa: A001 - charts.all(report) reads as it should
+all = all_charts  # noqa: A001 - charts.all(report) reads as it should

@@ -11,7 +11,7 @@ from dataclasses import fields
 from . import __version__, steering
 from .errors import QianfanError
 from .sandbox import process
-from .sandbox.engines.choice import ENGINES, Choice
+from .sandbox.engines.choice import ENGINES, EngineConfig
 from .sandbox.process import Address
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
@@ -81,7 +81,7 @@ def _engine_options(start: argparse.ArgumentParser) -> None:
 
 
 def _start(options: argparse.Namespace) -> int:
-    given = {f.name: getattr(options, f.name, None) for f in fields(Choice)}
+    given = {f.name: getattr(options, f.name, None) for f in fields(EngineConfig)}
     if options.ask_key:
         given["upstream_key"] = getpass.getpass("key of the upstream: ")
     given = {name: value for name, value in given.items() if value is not None}
@@ -100,7 +100,7 @@ def _status(options: argparse.Namespace) -> int:
     if address is None:
         print("no sandbox is running")
         return 3
-    now = process.call(address, "GET", "/_sandbox/health") or {}
+    now = process.control_call(address, "GET", "/_sandbox/health") or {}
     print(f"the sandbox runs at {address.url} (pid {address.pid})")
     print(f"trainings: {now.get('trainings')}, open streams: {now.get('streams')}")
     engine = now.get("engine") or {}

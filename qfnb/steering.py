@@ -131,7 +131,7 @@ def _asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> dic
     address = process.find()
     if address is None:
         raise SandboxError("no sandbox is running: `qfnb sandbox start` / 沙盒没有运行")
-    answered = process.ask(address, method, f"/_sandbox/{path}", body)
+    answered = process.control_request(address, method, f"/_sandbox/{path}", body)
     if answered is None:
         raise SandboxError("the sandbox does not answer: see `qfnb sandbox logs` / 沙盒没有回答，看日志")
     status, value = answered

@@ -11,32 +11,32 @@ from typing import Any, Literal
 from .. import config
 from ..errors import InvalidArgumentError
 from ..resources.chat import ChatCompletion
-from ..resources.crew import checked_size
+from ..resources.crew import validate_worker_count
 from ..resources.options import ChatOptions
 from ..wire import catalog
 from . import export
-from .journals import path_of
-from .plan import Plan
-from .services import Via
-from .source import Source
+from .journals import journal_path
+from .plan import RequestSpec
+from .services import OfflineVia
+from .source import RowSource
 
 
-class Others(ChatOptions, total=False):
+class EstimateOptions(ChatOptions, total=False):
     """What an estimate takes because `batch` does, though it changes no number."""
 
     out: str | Path | None
     name: str | None
     workers: int | None
     canary: int
-    wrong_rows: Literal["refuse", "keep"]
-    update: bool
+    invalid_rows: Literal["refuse", "keep"]
+    allow_changed_input: bool
     mode: Literal["online", "offline"]
-    offline_via: Via | None
+    offline_via: OfflineVia | None
     request_timeout: float | None
     retry_count: int | None
 
 
-NAMES = (
+BATCH_ARGUMENTS = (
     "rows",
     "prompt",
     "model",
@@ -44,16 +44,16 @@ NAMES = (
     "budget",
     "dedupe",
     "asking",
-    *sorted(Others.__optional_keys__),
+    *sorted(EstimateOptions.__optional_keys__),
 )
 
 
-def is_count(value: object, least: int) -> bool:
+def is_count(value: object, minimum: int) -> bool:
     """Tell whether a value is a whole number that is large enough."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
-def is_positive(value: object) -> bool:
+def is_positive_number(value: object) -> bool:
     """Tell whether a value is a finite number above 0."""
     return (
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
@@ -64,7 +64,7 @@ def _is_one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value in values
 
 
-_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "model": (lambda value: isinstance(value, str), "it is a model's name"),
     "endpoint": (lambda value: isinstance(value, str), "it is the name of a service of yours"),
     "name": (lambda value: isinstance(value, str), "it is a text, the name of the journal"),
@@ -75,79 +75,83 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "wrong_rows": (_is_one_of("refuse", "keep"), "it is 'refuse' or 'keep'"),
     "mode": (_is_one_of("online", "offline"), "it is 'online' or 'offline'"),
     "offline_via": (_is_one_of("files", "bos"), "it is 'files' or 'bos', and for mode='offline'"),
-    "request_timeout": (is_positive, "it is a number of seconds above 0"),
+    "request_timeout": (is_positive_number, "it is a number of seconds above 0"),
     "retry_count": (lambda value: is_count(value, 1), "it is a number of tries, 1 for no second one"),
 }
 
 
-def check(**given: object) -> None:
+def validate_arguments(**arguments: object) -> None:
     """Refuse arguments that are of a wrong type or out of range.
 
     Raises:
         InvalidArgumentError: names the argument, its value and what is allowed.
     """
-    for name, value in given.items():
-        fits, allowed = _CHECKS[name]
-        if not fits(value) and (value is not None or name not in _OPTIONAL):
+    for name, value in arguments.items():
+        is_valid, allowed = _RULES[name]
+        if not is_valid(value) and (value is not None or name not in _MAY_BE_NONE):
             raise InvalidArgumentError(f"{name}={value!r}: {allowed}")
 
 
-_OPTIONAL = {"model", "endpoint", "name", "asking", "offline_via", "request_timeout", "retry_count"}
+_MAY_BE_NONE = {"model", "endpoint", "name", "asking", "offline_via", "request_timeout", "retry_count"}
 
 
-def check_others(given: Mapping[str, Any]) -> dict[str, Any]:
+def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a chat call among what an estimate is given, after checking the rest.
 
     Raises:
         InvalidArgumentError: `batch` has no such argument, or it is wrong.
     """
-    _refuse_unknown(given)
-    rest = {name: value for name, value in given.items() if name not in ChatOptions.__optional_keys__}
-    checked_size("workers", rest.pop("workers", None))
-    if (out := rest.pop("out", None)) is not None:
-        export.checked(out)
-    check(**rest)
-    if name := rest.get("name"):
-        path_of(name)
-    return {name: value for name, value in given.items() if name in ChatOptions.__optional_keys__}
+    _raise_if_unknown(arguments)
+    remaining = {
+        name: value for name, value in arguments.items() if name not in ChatOptions.__optional_keys__
+    }
+    validate_worker_count("workers", remaining.pop("workers", None))
+    if (out := remaining.pop("out", None)) is not None:
+        export.validate_output_path(out)
+    validate_arguments(**remaining)
+    if name := remaining.get("name"):
+        journal_path(name)
+    return {name: value for name, value in arguments.items() if name in ChatOptions.__optional_keys__}
 
 
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+def _raise_if_unknown(arguments: Mapping[str, Any]) -> None:
+    for name, value in arguments.items():
+        if name not in BATCH_ARGUMENTS:
+            matches = difflib.get_close_matches(name, BATCH_ARGUMENTS, 1)
+            hint = f"; did you mean {matches[0]}?" if matches else ""
             raise InvalidArgumentError(f"{name}={value!r}: `batch` has no such argument{hint} (没有此参数)")
 
 
-def target_of(out: str | Path | None, source: Source) -> Path | None:
+def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
     """Return the file that results are written to.
 
     Raises:
         InvalidArgumentError: it cannot be written, or it is the input.
     """
-    target = None if out is None else export.checked(out)
-    if target is not None and source.path is not None and target.exists() and target.samefile(source.path):
+    path = None if out is None else export.validate_output_path(out)
+    if path is not None and source.path is not None and path.exists() and path.samefile(source.path):
         raise InvalidArgumentError(
             f"out={str(out)!r}: this is the input: name another file (不能覆盖输入文件)"
         )
-    return target
+    return path
 
 
-def via_of(mode: str, given: Via | None, asking: ChatCompletion) -> Via | None:
+def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatCompletion) -> OfflineVia | None:
     """Return the offline service that the keys allow, None for online."""
-    if given and mode == "online":
-        raise InvalidArgumentError(f"offline_via={given!r}: it is 'files' or 'bos', and for mode='offline'")
+    if requested and mode == "online":
+        raise InvalidArgumentError(
+            f"offline_via={requested!r}: it is 'files' or 'bos', and for mode='offline'"
+        )
     if mode == "online":
         return None
-    if asking.has_own_keys:
+    if client.has_own_keys:
         raise InvalidArgumentError("mode='offline' works with the settings' keys, not with asking='s own")
     keys = config.credentials()
-    only_iam = keys.get("access_key") and not keys.get("api_key")
-    return given or ("bos" if only_iam else "files")
+    has_only_iam = keys.get("access_key") and not keys.get("api_key")
+    return requested or ("bos" if has_only_iam else "files")
 
 
-def checked_budget(budget: float | None, plan: Plan) -> float | None:
+def validate_budget(budget: float | None, plan: RequestSpec) -> float | None:
     """Return a budget that can be kept.
 
     Raises:
@@ -155,7 +159,7 @@ def checked_budget(budget: float | None, plan: Plan) -> float | None:
     """
     if budget is None:
         return None
-    if not is_positive(budget):
+    if not is_positive_number(budget):
         raise InvalidArgumentError(f"budget={budget!r}: it is a number of CNY above 0")
     if plan.platform != "sandbox" and catalog.cost(plan.model or "", 1, 1) is None:
         raise InvalidArgumentError(

@@ -9,91 +9,93 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..resources.crew import checked_size
-from ..resources.outcome import TRANSIENT
+from ..resources.crew import validate_worker_count
+from ..resources.outcome import TRANSIENT_ERRORS
 from ..resources.tally import BatchProgress
 from ..transport import portal
 from . import export, reading
-from .feed import Chain, FromJournal, Page
-from .health import Health
+from .feed import ChainedPages, JournalPages, PageReader
+from .health import CircuitBreaker
 from .journal import Journal
-from .order import Order
-from .reading import Answer
+from .order import JobSpec
+from .reading import BatchRow
 from .survey import Preflight
-from .work import Work
+from .work import BatchRunner
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Moment(NamedTuple):
+class ProgressMark(NamedTuple):
     """How many rows are finished, and whether that is all; when neither has changed there is nothing new."""
 
     finished: int
-    over: bool
+    is_finished: bool
 
 
-class Batch(Work):
+class Batch(BatchRunner):
     """A batch under way, with its journal.
 
     Made by `qfnb.batch` and `qfnb.resume`. Its methods may be called while it works and afterwards.
     """
 
-    def __init__(self, order: Order, journal: Journal, page: Page | None = None) -> None:
-        self._resuming = threading.Lock()
+    def __init__(self, order: JobSpec, journal: Journal, page: PageReader | None = None) -> None:
+        self._resume_lock = threading.Lock()
         super().__init__(order, journal, page)
 
     @property
     def name(self) -> str:
         """The name by which `qfnb.resume` finds it."""
-        return self.order.name
+        return self.job_spec.name
 
     @property
     def preflight(self) -> Preflight:
         """What it set out to do."""
-        return self.order.preflight
+        return self.job_spec.preflight
 
     @property
     def progress(self) -> BatchProgress:
         """How far it is, as a value."""
-        now = super().progress
+        progress = super().progress
         return replace(
-            now, limits=self._reach.limiter.describe() if self._reach.limiter else "", workers=self._wanted
+            progress,
+            rate_limits=self._resolver.limiter.describe() if self._resolver.limiter else "",
+            workers=self._worker_count,
         )
 
     def resume(self) -> None:
         """Go on: after `pause` at once, after `cancel` or an early end with what is missing."""
-        with self._resuming:
+        with self._resume_lock:
             portal.run(asyncio.sleep(0))  # whatever was asked for before, from this thread, has happened then
-            if self._ending and not self.progress.over:
-                self._until(lambda: self.progress.over)
-            if not self.progress.over:
+            if self._is_ending and not self.progress.is_finished:
+                self._wait_until(lambda: self.progress.is_finished)
+            if not self.progress.is_finished:
                 super().resume()
                 return
             self.wait()
-            self._journal = Journal(self.order.path)
-            self._health, self._hopeless, self._lost = Health(), 0, {}
-            self._page = FromJournal(self._journal)
-            if self._input is not None and self._journal.fact("complete") != "1":
-                self._input.journal = self._journal
-                self._page = Chain(self._page, self._input)
-            self._begin(fresh=False)
+            self._journal = Journal(self.job_spec.path)
+            self._breaker, self._fatal_streak, self._unwritten = CircuitBreaker(), 0, {}
+            self._next_page = JournalPages(self._journal)
+            if self._input_pages is not None and self._journal.get_fact("complete") != "1":
+                self._input_pages.journal = self._journal
+                self._next_page = ChainedPages(self._next_page, self._input_pages)
+            self._begin_run(is_first_run=False)
 
     def resize(self, workers: int) -> None:
         """Ask so many rows at once from now on (1 to 1000)."""
-        self._wanted = checked_size("workers", workers)
-        if self._health.open:
-            super().resize(self._wanted)
+        self._worker_count = validate_worker_count("workers", workers)
+        if self._breaker.allows_all_workers:
+            super().resize(self._worker_count)
 
-    def _interrupted(self) -> None:
+    def _on_interrupt(self) -> None:
         """Cancel, unless it is the platform that works: an offline job goes on without anybody waiting."""
-        if self.order.offline is None:
+        if self.job_spec.offline_via is None:
             self.cancel()
 
-    def results(self) -> list[Answer]:
+    def results(self) -> list[BatchRow]:
         """Wait, then return every row with what became of it, in input order."""
         self.wait()
-        return list(self._answers())
+        return list(self._iter_rows())
 
     def to_frame(self, *, wait: bool = True) -> pd.DataFrame:
         """Return the input's columns and the result columns as a DataFrame, a row for each row of the input.
@@ -103,66 +105,68 @@ class Batch(Work):
         """
         if wait:
             self.wait()
-        source = self.order.source
-        return export.frame(self._answers(), source.frame if source else None)
+        source = self.job_spec.source
+        return export.to_frame(self._iter_rows(), source.frame if source else None)
 
     def save(self, path: str | Path) -> Path:
         """Wait, then write rows and results to a .jsonl, .csv or .parquet file; return its path."""
         self.wait()
-        return export.save(self._answers(), export.checked(path))
+        return export.save(self._iter_rows(), export.validate_output_path(path))
 
-    def as_completed(self) -> Iterator[Answer]:
+    def as_completed(self) -> Iterator[BatchRow]:
         """Iterate over the rows in the order in which they are answered; those of earlier runs come first.
 
         Rows that failed come last, when they are not asked any more.
         """
-        with self._interruptible():
-            yield from self._as_they_come()
+        with self._cancel_on_interrupt():
+            yield from self._iter_as_completed()
 
-    def __iter__(self) -> Iterator[Answer]:
+    def __iter__(self) -> Iterator[BatchRow]:
         """Iterate over the rows in input order, waiting for each; an interrupt meanwhile cancels the rest."""
-        with self._interruptible():
-            yield from self._in_order()
+        with self._cancel_on_interrupt():
+            yield from self._iter_in_order()
 
     def __len__(self) -> int:
         total = self.progress.total
-        return reading.facts_of(self.order.path)[1].rows if total is None else total
+        return reading.read_facts(self.job_spec.path)[1].rows if total is None else total
 
-    def _moment(self) -> Moment:
+    def _progress_mark(self) -> ProgressMark:
         """Return what there is to iterate over by now."""
-        now = self.progress
-        return Moment(now.finished, now.over)
+        progress = self.progress
+        return ProgressMark(progress.finished_rows, progress.is_finished)
 
-    def _in_order(self) -> Iterator[Answer]:
-        after = -1
+    def _iter_in_order(self) -> Iterator[BatchRow]:
+        last_number = -1
         while True:
-            before = self._moment()
-            for answer in self._answers(after):
-                if not before.over and (answer.error == reading.NOT_ASKED or answer.error in TRANSIENT):
+            mark = self._progress_mark()
+            for answer in self._iter_rows(last_number):
+                if not mark.is_finished and (
+                    answer.error == reading.NOT_ASKED or answer.error in TRANSIENT_ERRORS
+                ):
                     break
-                after = answer.number
+                last_number = answer.number
                 yield answer
             else:
-                if before.over:
+                if mark.is_finished:
                     return
-            self._until(lambda: self._moment() != before)  # noqa: B023 - used at once
+            self._wait_until(lambda: self._progress_mark() != mark)  # noqa: B023 - used at once
 
-    def _as_they_come(self) -> Iterator[Answer]:
-        place, given = 0, set[int]()
-        shared = self.order.plan.dedupe  # a row may be read after an identical one was answered
+    def _iter_as_completed(self) -> Iterator[BatchRow]:
+        position, yielded = 0, set[int]()
+        dedupes = self.job_spec.request_spec.dedupe  # a row may be read after an identical one was answered
         while True:
-            before = self._moment()
-            found = reading.completed(self.order.path, place)
-            for at, answer in found:
-                place = at
-                if answer.ok and answer.number not in given:
-                    given |= {answer.number} if shared else set()
+            mark = self._progress_mark()
+            page = reading.read_completed(self.job_spec.path, position)
+            for answer_position, answer in page:
+                position = answer_position
+                if answer.ok and answer.number not in yielded:
+                    yielded |= {answer.number} if dedupes else set()
                     yield answer
-            if before.over and not found:
+            if mark.is_finished and not page:
                 break
-            if not found:
-                self._until(lambda: self._moment() != before)  # noqa: B023 - used at once
-        for answer in self._answers():
-            late = shared and answer.ok and answer.number not in given
-            if late or not (answer.ok or answer.error == reading.NOT_ASKED):
+            if not page:
+                self._wait_until(lambda: self._progress_mark() != mark)  # noqa: B023 - used at once
+        for answer in self._iter_rows():
+            is_late = dedupes and answer.ok and answer.number not in yielded
+            if is_late or not (answer.ok or answer.error == reading.NOT_ASKED):
                 yield answer

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..resources.tally import Tally
+from ..resources.tally import ProgressCounter
 from .survey import Preflight
 
 
 @dataclass(frozen=True)
-class Budget:
+class CostBudget:
     """A sum in CNY that is not exceeded.
 
     Attributes:
-        most: the sum, None for no limit.
+        limit: the sum, None for no limit.
         preflight: what the rows were expected to cost.
-        tally: what was spent, and on how many rows.
+        counter: what was spent, and on how many rows.
     """
 
-    most: float | None
+    limit: float | None
     preflight: Preflight
-    tally: Tally
+    counter: ProgressCounter
 
-    def refuses(self, rows: int) -> str:
+    def refusal(self, rows: int) -> str:
         """Return why so many rows more, those under way included, cannot be paid; "" when they can."""
-        spent = self.tally.cost
-        if self.most is None or spent is None or spent + self._each() * rows <= self.most:
+        cost = self.counter.cost
+        if self.limit is None or cost is None or cost + self._cost_per_row() * rows <= self.limit:
             return ""
-        return f"预算已到 / the budget of {self.most:g} CNY allows no more: {spent:.4f} CNY are spent"
+        return f"预算已到 / the budget of {self.limit:g} CNY allows no more: {cost:.4f} CNY are spent"
 
-    def _each(self) -> float:
+    def _cost_per_row(self) -> float:
         """What a row costs: as seen, or as expected before any was seen."""
-        answered = self.tally.ok + self.tally.progress.cached
-        if answered and self.tally.cost is not None:
-            return self.tally.cost / answered
-        return (self.preflight.cost or 0) / max(self.preflight.to_ask, 1)
+        answered = self.counter.ok + self.counter.progress.cached
+        if answered and self.counter.cost is not None:
+            return self.counter.cost / answered
+        return (self.preflight.cost or 0) / max(self.preflight.requests, 1)

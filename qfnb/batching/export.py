@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
 from ..resources import outcome
-from ..resources.outcome import COLUMNS
-from .reading import Answer
+from ..resources.outcome import RESULT_COLUMNS
+from .reading import BatchRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame(answers: Iterable[Answer], original: Any = None) -> pd.DataFrame:
+def to_frame(answers: Iterable[BatchRow], original: Any = None) -> pd.DataFrame:
     """Return inputs and results as a DataFrame.
 
     Args:
@@ -32,48 +32,50 @@ def frame(answers: Iterable[Answer], original: Any = None) -> pd.DataFrame:
     """
     rows = list(answers)
     if original is None or len(original) != len(rows):
-        return _beside(_asked(rows), rows)
-    return _beside(original if original.ndim == 2 else _asked(rows).set_axis(original.index), rows)
+        return _join_results(_input_frame(rows), rows)
+    return _join_results(
+        original if original.ndim == 2 else _input_frame(rows).set_axis(original.index), rows
+    )
 
 
-def _asked(rows: Sequence[Answer]) -> pd.DataFrame:
+def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    cells = [cells_of(row) for row in rows]
+    cells = [input_cells(row) for row in rows]
     names = dict.fromkeys(name for cell in cells for name in cell)
     return pd.DataFrame({name: [cell.get(name) for cell in cells] for name in names}, range(len(rows)))
 
 
-def _beside(asked: pd.DataFrame, rows: Sequence[Answer]) -> pd.DataFrame:
+def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow]) -> pd.DataFrame:
     """Put results beside their rows by position: an index may call several rows the same."""
     import pandas as pd  # noqa: PLC0415
 
-    below = [""] * (asked.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
-    names = columns(map(str, asked.columns.get_level_values(0))).values()
-    made = outcome.frame(rows).set_axis(asked.index)
-    made.columns = pd.Index([(name, *below) for name in names] if below else list(names))
-    return pd.concat([asked, made], axis=1)
+    empty_levels = [""] * (inputs.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
+    names = result_columns(map(str, inputs.columns.get_level_values(0))).values()
+    results = outcome.results_to_frame(rows).set_axis(inputs.index)
+    results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else list(names))
+    return pd.concat([inputs, results], axis=1)
 
 
-def columns(inputs: Iterable[str]) -> dict[str, str]:
+def result_columns(inputs: Iterable[str]) -> dict[str, str]:
     """Return the names of the result columns: their own, or `answer_...` where the input has that name."""
-    taken = set(inputs)
-    return {name: _free(name, taken) for name in COLUMNS}
+    used_names = set(inputs)
+    return {name: _unused_name(name, used_names) for name in RESULT_COLUMNS}
 
 
-def _free(name: str, taken: set[str]) -> str:
-    wished = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
-    return next(free for free in wished if free not in taken)
+def _unused_name(name: str, used_names: set[str]) -> str:
+    candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
+    return next(candidate for candidate in candidates if candidate not in used_names)
 
 
-def cells_of(answer: Answer) -> Mapping[str, Any]:
+def input_cells(answer: BatchRow) -> Mapping[str, Any]:
     """Return a row of the input as named cells."""
     if isinstance(answer.input, Mapping):
         return answer.input
     return {"prompt" if isinstance(answer.input, str) else "messages": answer.input}
 
 
-def checked(path: str | Path) -> Path:
+def validate_output_path(path: str | Path) -> Path:
     """Return the path of a results file.
 
     Raises:
@@ -83,16 +85,16 @@ def checked(path: str | Path) -> Path:
         raise InvalidArgumentError(
             f"out={path!r}: it is the path of a file that ends in {', '.join(_WRITERS)}"
         )
-    target = Path(path).expanduser()
-    if target.suffix.lower() not in _WRITERS:
+    output_path = Path(path).expanduser()
+    if output_path.suffix.lower() not in _WRITERS:
         raise InvalidArgumentError(f"out={str(path)!r}: the file ends in {', '.join(_WRITERS)}")
-    folder = target.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or target.is_dir():
+    folder = output_path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
         raise InvalidArgumentError(f"out={str(path)!r}: it cannot be written there (无法写入)")
-    return target
+    return output_path
 
 
-def save(answers: Iterable[Answer], path: Path) -> Path:
+def save(answers: Iterable[BatchRow], path: Path) -> Path:
     """Write the rows to a .jsonl, .csv or .parquet file; the file appears when it is whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -106,88 +108,90 @@ def save(answers: Iterable[Answer], path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _flat(answers: Iterable[Answer], folder: Path) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
+def _flat_rows(
+    answers: Iterable[BatchRow], folder: Path
+) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
     """Give the names of all columns, then the rows.
 
     Rows may differ in their columns, so the names are known after the last row: until then the rows wait in
     a file without a name, since they may be too many for the memory.
     """
     names: dict[str, None] = {}
-    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as waiting:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as buffer:
         for answer in answers:
-            cells = cells_of(answer)
+            cells = input_cells(answer)
             names |= dict.fromkeys(cells)
-            facts = [getattr(answer, name) for name in COLUMNS]
-            waiting.write(json.dumps([cells, facts], default=str) + "\n")
-        waiting.seek(0)
-        results = list(columns(names).values())
-        both = (json.loads(line) for line in waiting)
-        yield [*names, *results], (cells | dict(zip(results, facts, strict=True)) for cells, facts in both)
+            facts = [getattr(answer, name) for name in RESULT_COLUMNS]
+            buffer.write(json.dumps([cells, facts], default=str) + "\n")
+        buffer.seek(0)
+        results = list(result_columns(names).values())
+        records = (json.loads(line) for line in buffer)
+        yield [*names, *results], (cells | dict(zip(results, facts, strict=True)) for cells, facts in records)
 
 
-def _jsonl(answers: Iterable[Answer], path: Path) -> None:
+def _write_jsonl(answers: Iterable[BatchRow], path: Path) -> None:
     with (
-        _flat(answers, path.parent) as (_, rows),
+        _flat_rows(answers, path.parent) as (_, rows),
         path.open("w", encoding="utf-8", errors="backslashreplace") as file,
     ):
-        file.writelines(f"{_json(row)}\n" for row in rows)
+        file.writelines(f"{_to_json(row)}\n" for row in rows)
 
 
-def _csv(answers: Iterable[Answer], path: Path) -> None:
+def _write_csv(answers: Iterable[BatchRow], path: Path) -> None:
     with (
-        _flat(answers, path.parent) as (names, rows),
+        _flat_rows(answers, path.parent) as (names, rows),
         # the mark tells Excel that it is UTF-8
         path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
 
 
-def _cell(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
     if isinstance(value, (list, dict)):
-        return _json(value)
+        return _to_json(value)
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:  # most rows have no NaN, and need no look at every value
-        return json.dumps(_finite(value), ensure_ascii=False)
+        return json.dumps(_without_nan(value), ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     """Return a value as JSON can say it: NaN and infinities are null."""
     if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
+        return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_finite(inner) for inner in value]
+        return [_without_nan(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _parquet(answers: Iterable[Answer], path: Path) -> None:
-    made = frame(answers)
-    mixed: Sequence[str] = [name for name in made.columns if _is_mixed(made[name])]
-    for name in mixed:
-        made[name] = [None if value is None else str(value) for value in made[name]]
+def _write_parquet(answers: Iterable[BatchRow], path: Path) -> None:
+    table = to_frame(answers)
+    mixed_columns: Sequence[str] = [name for name in table.columns if _is_mixed(table[name])]
+    for name in mixed_columns:
+        table[name] = [None if value is None else str(value) for value in table[name]]
     try:
-        made.to_parquet(path)
+        table.to_parquet(path)
     except ImportError:
         raise InvalidArgumentError(
             "Parquet files need pyarrow: pip install 'qfnb[parquet]' (需要安装 pyarrow)"
         ) from None
     except (ValueError, TypeError) as error:  # pyarrow's own are these
-        said = str(error).splitlines()[0]
-        raise InvalidArgumentError(f"{path.name}: Parquet cannot hold this: {said}; use .jsonl") from None
+        reason = str(error).splitlines()[0]
+        raise InvalidArgumentError(f"{path.name}: Parquet cannot hold this: {reason}; use .jsonl") from None
 
 
 def _is_mixed(column: Any) -> bool:
     return column.dtype == object and len({type(value) for value in column if value is not None}) > 1
 
 
-_WRITERS: dict[str, Callable[[Iterable[Answer], Path], None]] = {
-    ".jsonl": _jsonl,
-    ".csv": _csv,
-    ".parquet": _parquet,
+_WRITERS: dict[str, Callable[[Iterable[BatchRow], Path], None]] = {
+    ".jsonl": _write_jsonl,
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
 }

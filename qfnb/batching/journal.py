@@ -15,18 +15,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..resources.outcome import COLUMNS, TRANSIENT, Outcome
+from ..resources.outcome import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
 from . import reading
-from .opening import connected, locked
-from .plan import repeated
-from .reading import Counts, JournalError
-from .row import Entry, Pending
-from .statements import AGAIN, MISSING, filling, marks
+from .opening import acquire_lock, connect
+from .plan import repeat_key
+from .reading import JournalCounts, JournalError
+from .row import PendingRow, RowEntry
+from .statements import MISSING_ROWS, RETRYABLE_ROWS, insert_answers, placeholders
 
-AT_ONCE = 64
+MAX_ROWS_PER_STATEMENT = 64
 """Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
 
-_facts = operator.attrgetter(*COLUMNS)
+_result_values = operator.attrgetter(*RESULT_COLUMNS)
 
 
 class Journal:
@@ -39,15 +39,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mutex = threading.Lock()
-        self._lock = locked(path)
+        self._lock = acquire_lock(path)
         try:
-            self._database = connected(path)
-            self.run = int(self.fact("run", "0")) + 1
-            self._place = int(
+            self._database = connect(path)
+            self.run_number = int(self.get_fact("run", "0")) + 1
+            self._last_position = int(
                 self._database.execute("select coalesce(max(place), 0) from answer").fetchone()[0]
             )
-            with self.writing():
-                self._set("run", self.run)
+            with self.transaction():
+                self._set_fact("run", self.run_number)
         except BaseException:
             self._lock.release()
             raise
@@ -59,7 +59,7 @@ class Journal:
         self._lock.release()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Make changes together or not at all."""
         with self._mutex:
             try:
@@ -67,150 +67,159 @@ class Journal:
                 yield
                 self._database.execute("commit")
             except sqlite3.Error as error:
-                self._roll_back()
-                raise JournalError(reading.explain(error, self.path)) from None
+                self._rollback()
+                raise JournalError(reading.explain_error(error, self.path)) from None
             except BaseException:
-                self._roll_back()
+                self._rollback()
                 raise
 
-    def fact(self, name: str, default: str = "") -> str:
+    def get_fact(self, name: str, default: str = "") -> str:
         """Return a fact about the batch."""
-        return _fact(self._database, name, default)
+        return _read_fact(self._database, name, default)
 
-    def set(self, **facts: object) -> None:
+    def set_facts(self, **facts: object) -> None:
         """Note facts about the batch."""
-        with self.writing():
+        with self.transaction():
             for name, value in facts.items():
-                self._set(name, value)
+                self._set_fact(name, value)
 
-    def start_over(self, *, keep_rows: bool) -> None:
-        """Make ready for reading the input anew (inside `writing`); answers stay."""
+    def reset_input(self, *, keep_rows: bool) -> None:
+        """Make ready for reading the input anew (inside `transaction`); answers stay."""
         if not keep_rows:
             self._database.execute("delete from row")
         self._database.execute("delete from seen")
 
-    def end_at(self, rows: int) -> None:
+    def mark_complete(self, rows: int) -> None:
         """Note that the input has so many rows and no more."""
-        with self.writing():
+        with self.transaction():
             self._database.execute("delete from row where number >= ?", (rows,))
-            self._set("complete", 1)
+            self._set_fact("complete", 1)
 
-    def failed_repeats(self) -> int:
+    def count_failed_repeats(self) -> int:
         """Return how many rows share the failure of an identical one."""
         query = """select count(*) from row join answer using(key)
             where not row.asked and answer.error <> '' and answer.run = ?
             and key in (select key from row where asked)"""
-        return self._count(query, (self.run,))
+        return self._query_count(query, (self.run_number,))
 
-    def add(
-        self, entries: Sequence[Entry], *, dedupe: bool, seen: dict[bytes, int] | None = None
-    ) -> list[Pending]:
-        """Add a page of rows (inside `writing`); return those that have no answer yet.
+    def add_rows(
+        self, entries: Sequence[RowEntry], *, dedupe: bool, repeat_counts: dict[bytes, int] | None = None
+    ) -> list[PendingRow]:
+        """Add a page of rows (inside `transaction`); return those that have no answer yet.
 
         An identical row further down has a key of its own, unless identical rows are asked once.
 
         Args:
             entries: the rows.
             dedupe: whether identical rows are asked once.
-            seen: how often each row was repeated in earlier pages; by default the journal remembers it.
+            repeat_counts: how often each row was repeated in earlier pages; by default the journal remembers it.
         """
-        found = self._times(entries) if seen is None else _counted(entries, seen)
+        repeats = (
+            self._count_repeats(entries) if repeat_counts is None else _repeats_before(entries, repeat_counts)
+        )
         rows = [
-            (entry, entry.key if dedupe else repeated(entry.key, times), not (dedupe and times))
-            for entry, times in zip(entries, found, strict=True)
+            (entry, entry.key if dedupe else repeat_key(entry.key, repeat), not (dedupe and repeat))
+            for entry, repeat in zip(entries, repeats, strict=True)
         ]
         self._database.executemany(
             "insert or replace into row values (?, ?, ?, ?)",
-            [(e.number, key, first and e.problem is None, e.to_json()) for e, key, first in rows],
+            [(e.number, key, is_first and e.problem is None, e.to_json()) for e, key, is_first in rows],
         )
         for entry, key, _ in rows:
             if entry.problem is not None:
-                self._keep([(key, entry.problem)])
-        answered = self._answered([key for _, key, _ in rows])
+                self._insert_answers([(key, entry.problem)])
+        answered = self._answered_keys([key for _, key, _ in rows])
         return [
-            Pending(entry.number, key, entry.item)
-            for entry, key, first in rows
-            if first and entry.problem is None and key not in answered
+            PendingRow(entry.number, key, entry.item)
+            for entry, key, is_first in rows
+            if is_first and entry.problem is None and key not in answered
         ]
 
-    def other(self, first: Sequence[Entry]) -> int:
+    def count_foreign_rows(self, entries: Sequence[RowEntry]) -> int:
         """Return how many of an input's first rows are not the journal's."""
-        known = dict(self._database.execute("select number, key from row where number < ?", (len(first),)))
-        seen: dict[bytes, int] = {}
-        wrong = 0
-        for entry in first:
-            times = seen[entry.key] = seen.get(entry.key, -1) + 1
-            expected = known.get(entry.number)
-            wrong += expected is not None and expected not in {entry.key, repeated(entry.key, times)}
-        return wrong
+        stored_keys = dict(
+            self._database.execute("select number, key from row where number < ?", (len(entries),))
+        )
+        repeat_counts: dict[bytes, int] = {}
+        foreign_rows = 0
+        for entry in entries:
+            repeat = repeat_counts[entry.key] = repeat_counts.get(entry.key, -1) + 1
+            expected = stored_keys.get(entry.number)
+            foreign_rows += expected is not None and expected not in {
+                entry.key,
+                repeat_key(entry.key, repeat),
+            }
+        return foreign_rows
 
-    def strangers(self) -> int:
+    def count_orphaned_answers(self) -> int:
         """Return how many answers belong to no row of the input."""
         query = "select count(*) from answer where error = '' and key not in (select key from row)"
         return int(self._database.execute(query).fetchone()[0])
 
-    def drop_strangers(self) -> None:
-        """Forget the answers that belong to no row (inside `writing`)."""
+    def drop_orphaned_answers(self) -> None:
+        """Forget the answers that belong to no row (inside `transaction`)."""
         self._database.execute("delete from answer where key not in (select key from row)")
 
-    def missing(self, after: int, most: int) -> list[Pending]:
+    def missing_rows(self, after: int, limit: int) -> list[PendingRow]:
         """Return the next rows that have no answer, or one that failed in an earlier run."""
-        query = f"select row.number, row.key, row.input {MISSING} order by row.number limit ?"
-        return self._pending(query, (after, self.run, most))
+        query = f"select row.number, row.key, row.input {MISSING_ROWS} order by row.number limit ?"
+        return self._query_rows(query, (after, self.run_number, limit))
 
     def drop_failures(self) -> None:
         """Forget the failures of earlier runs whose rows are asked again."""
-        with self.writing():
+        with self.transaction():
             self._database.execute(
                 "delete from answer where error <> '' and key in (select key from row where asked)"
             )
 
-    def unhanded(self, most: int) -> list[Pending]:
+    def rows_without_job(self, limit: int) -> list[PendingRow]:
         """Return rows that have no answer and are with no offline job."""
-        query = f"""select row.number, row.key, row.input {MISSING}
+        query = f"""select row.number, row.key, row.input {MISSING_ROWS}
             and row.key not in (select key from handed) order by row.number limit ?"""  # noqa: S608 - a constant
-        return self._pending(query, (-1, self.run, most))
+        return self._query_rows(query, (-1, self.run_number, limit))
 
-    def hand(self, job: int, rows: Sequence[Pending]) -> None:
+    def assign_to_job(self, job: int, rows: Sequence[PendingRow]) -> None:
         """Note that rows are with an offline job."""
-        with self.writing():
+        with self.transaction():
             self._database.executemany(
                 "insert or replace into handed values (?, ?)", [(row.key, job) for row in rows]
             )
 
-    def handed(self, job: int) -> list[Pending]:
+    def rows_of_job(self, job: int) -> list[PendingRow]:
         """Return the rows of an offline job that have no answer."""
-        query = f"""select row.number, row.key, row.input {MISSING}
+        query = f"""select row.number, row.key, row.input {MISSING_ROWS}
             and row.key in (select key from handed where job = ?)"""  # noqa: S608
-        return self._pending(query, (-1, self.run, job))
+        return self._query_rows(query, (-1, self.run_number, job))
 
-    def take_back(self, job: int) -> None:
+    def release_from_job(self, job: int) -> None:
         """Note that a job was stopped: rows that it did not answer may be handed over again."""
-        with self.writing():
+        with self.transaction():
             self._database.execute("delete from handed where job = ?", (job,))
 
-    def again(self, after: int, most: int) -> list[Pending]:
+    def retryable_rows(self, after: int, limit: int) -> list[PendingRow]:
         """Return the next rows that failed in this run through no fault of theirs."""
-        query = f"select row.number, row.key, row.input {AGAIN} order by row.number limit ?"
-        return self._pending(query, (after, self.run, *TRANSIENT, most))
+        query = f"select row.number, row.key, row.input {RETRYABLE_ROWS} order by row.number limit ?"
+        return self._query_rows(query, (after, self.run_number, *TRANSIENT_ERRORS, limit))
 
     def count_missing(self) -> int:
         """Return how many rows are to be asked."""
-        return self._count(f"select count(*) {MISSING}", (-1, self.run))
+        return self._query_count(f"select count(*) {MISSING_ROWS}", (-1, self.run_number))
 
-    def count_again(self) -> int:
+    def count_retryable(self) -> int:
         """Return how many rows failed in this run through no fault of theirs."""
-        return self._count(f"select count(*) {AGAIN}", (-1, self.run, *TRANSIENT))
+        return self._query_count(
+            f"select count(*) {RETRYABLE_ROWS}", (-1, self.run_number, *TRANSIENT_ERRORS)
+        )
 
-    def keep(self, key: bytes, outcome: Outcome) -> None:
+    def write(self, key: bytes, outcome: RowResult) -> None:
         """Write what became of a row; when this returns, a crash of the process cannot lose it.
 
         Raises:
             JournalError: it could not be written.
         """
-        self.keep_all([(key, outcome)])
+        self.write_all([(key, outcome)])
 
-    def keep_all(self, rows: Sequence[tuple[bytes, Outcome]]) -> None:
+    def write_all(self, rows: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write what became of some rows; they are all safe when this returns.
 
         Raises:
@@ -218,10 +227,10 @@ class Journal:
         """
         with self._mutex:
             try:
-                for start in range(0, len(rows), AT_ONCE):
-                    self._keep(rows[start : start + AT_ONCE])
+                for start in range(0, len(rows), MAX_ROWS_PER_STATEMENT):
+                    self._insert_answers(rows[start : start + MAX_ROWS_PER_STATEMENT])
             except sqlite3.Error as error:
-                raise JournalError(reading.explain(error, self.path)) from None
+                raise JournalError(reading.explain_error(error, self.path)) from None
 
     def checkpoint(self) -> None:
         """Bring what was written into the main file and onto the disk; called from a thread of its own."""
@@ -232,58 +241,58 @@ class Journal:
         ):
             database.execute("pragma wal_checkpoint(passive)")
 
-    def counts(self) -> Counts:
+    def counts(self) -> JournalCounts:
         """Return what there is now."""
         with self._mutex:
-            return reading.counts(self._database)
+            return reading.count_rows(self._database)
 
-    def _keep(self, rows: Sequence[tuple[bytes, Outcome]]) -> None:
+    def _insert_answers(self, rows: Sequence[tuple[bytes, RowResult]]) -> None:
         values: list[Any] = []
         for key, outcome in rows:
-            self._place += 1
-            values += (self._place, key, self.run, *_facts(outcome))
-        self._database.execute(filling(len(rows)), values)
+            self._last_position += 1
+            values += (self._last_position, key, self.run_number, *_result_values(outcome))
+        self._database.execute(insert_answers(len(rows)), values)
 
-    def _set(self, name: str, value: object) -> None:
+    def _set_fact(self, name: str, value: object) -> None:
         self._database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
 
-    def _times(self, entries: Sequence[Entry]) -> list[int]:
+    def _count_repeats(self, entries: Sequence[RowEntry]) -> list[int]:
         keys = [entry.key for entry in entries]
-        query = f"select key, times from seen where key in ({marks(keys)})"  # noqa: S608 - marks only
-        seen: dict[bytes, int] = dict(self._database.execute(query, keys))
-        times = _counted(entries, seen)
-        self._database.executemany("insert or replace into seen values (?, ?)", seen.items())
-        return times
+        query = f"select key, times from seen where key in ({placeholders(keys)})"  # noqa: S608 - marks only
+        repeat_counts: dict[bytes, int] = dict(self._database.execute(query, keys))
+        repeats = _repeats_before(entries, repeat_counts)
+        self._database.executemany("insert or replace into seen values (?, ?)", repeat_counts.items())
+        return repeats
 
-    def _answered(self, keys: Sequence[bytes]) -> frozenset[bytes]:
-        if not self._place:
+    def _answered_keys(self, keys: Sequence[bytes]) -> frozenset[bytes]:
+        if not self._last_position:
             return frozenset()
-        query = f"select key from answer where key in ({marks(keys)}) and (error = '' or run = ?)"  # noqa: S608
-        return frozenset(key for (key,) in self._database.execute(query, (*keys, self.run)))
+        query = f"select key from answer where key in ({placeholders(keys)}) and (error = '' or run = ?)"  # noqa: S608
+        return frozenset(key for (key,) in self._database.execute(query, (*keys, self.run_number)))
 
-    def _pending(self, query: str, values: tuple[Any, ...]) -> list[Pending]:
+    def _query_rows(self, query: str, values: tuple[Any, ...]) -> list[PendingRow]:
         with self._mutex:
-            found = self._database.execute(query, values).fetchall()
-        return [Pending(number, key, json.loads(item)) for number, key, item in found]
+            records = self._database.execute(query, values).fetchall()
+        return [PendingRow(number, key, json.loads(item)) for number, key, item in records]
 
-    def _count(self, query: str, values: tuple[Any, ...]) -> int:
+    def _query_count(self, query: str, values: tuple[Any, ...]) -> int:
         with self._mutex:
             return int(self._database.execute(query, values).fetchone()[0])
 
-    def _roll_back(self) -> None:
+    def _rollback(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("rollback")
 
 
-def _fact(database: sqlite3.Connection, name: str, default: str) -> str:
-    found = database.execute("select value from fact where name = ?", (name,)).fetchone()
-    return found[0] if found else default
+def _read_fact(database: sqlite3.Connection, name: str, default: str) -> str:
+    record = database.execute("select value from fact where name = ?", (name,)).fetchone()
+    return record[0] if record else default
 
 
-def _counted(entries: Sequence[Entry], seen: dict[bytes, int]) -> list[int]:
+def _repeats_before(entries: Sequence[RowEntry], repeat_counts: dict[bytes, int]) -> list[int]:
     """Count rows as seen; return for each how many identical ones came before it."""
-    times = []
+    repeats = []
     for entry in entries:
-        seen[entry.key] = seen.get(entry.key, -1) + 1
-        times.append(seen[entry.key])
-    return times
+        repeat_counts[entry.key] = repeat_counts.get(entry.key, -1) + 1
+        repeats.append(repeat_counts[entry.key])
+    return repeats

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from .. import config
 from ..errors import InvalidArgumentError
 from . import reading
-from .opening import locked
-from .plan import Plan
+from .opening import acquire_lock
+from .plan import RequestSpec
 from .reading import JournalError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAME = re.compile(r"[\w.\-]{1,100}")
+_NAME_PATTERN = re.compile(r"[\w.\-]{1,100}")
 _COLUMNS = ("name", "state", "rows", "ok", "failed", "model", "platform", "cost", "updated", "input")
 
 
@@ -26,20 +26,20 @@ def batches() -> pd.DataFrame:
     """Return the journals of this user as a DataFrame, the newest first: name, state, rows, model, cost."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    found = sorted(_folder().glob("*.db"), key=_changed, reverse=True)
-    listed = pd.DataFrame([_listed(path) for path in found], columns=list(_COLUMNS))
-    return listed.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
+    paths = sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)
+    table = pd.DataFrame([_summary_or_error(path) for path in paths], columns=list(_COLUMNS))
+    return table.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
 
 
-def forget(name: str) -> None:
+def delete_journal(name: str) -> None:
     """Delete a batch's journal, with all its answers.
 
     Raises:
         InvalidArgumentError: there is no such batch.
         JournalError: it is under way.
     """
-    path = known(name)
-    lock = locked(path)
+    path = existing_journal_path(name)
+    lock = acquire_lock(path)
     try:
         for ending in (".db", ".db-wal", ".db-shm", ".owner"):
             path.with_suffix(ending).unlink(missing_ok=True)
@@ -51,14 +51,14 @@ def forget(name: str) -> None:
         lock.release()
 
 
-def plan_of(path: Path, fact: str) -> Plan:
+def load_request_spec(path: Path, text: str) -> RequestSpec:
     """Return the plan that a journal holds.
 
     Raises:
         JournalError: it cannot be read.
     """
     try:
-        return Plan.from_json(fact)
+        return RequestSpec.from_json(text)
     except (ValueError, TypeError) as error:
         raise JournalError(
             f"the journal {path} is broken: what it asked cannot be read ({error}); use another name= "
@@ -66,56 +66,56 @@ def plan_of(path: Path, fact: str) -> Plan:
         ) from None
 
 
-def _changed(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:  # deleted a moment ago
         return 0.0
 
 
-def _folder() -> Path:
+def _journals_dir() -> Path:
     return config.state_dir() / "batches"
 
 
-def path_of(name: str) -> Path:
+def journal_path(name: str) -> Path:
     """Return where a batch's journal is.
 
     Raises:
         InvalidArgumentError: the name is none for a file.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("."):
+    if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name) or name.startswith("."):
         raise InvalidArgumentError(f"name={name!r}: letters, digits, '.', '_' and '-', at most 100")
     try:
-        return _folder() / f"{name}.db"
+        return _journals_dir() / f"{name}.db"
     except OSError as error:
         raise JournalError(f"journals cannot be written: {error.strerror}: {error.filename}") from None
 
 
-def known(name: str) -> Path:
+def existing_journal_path(name: str) -> Path:
     """Return the journal of a batch that there is.
 
     Raises:
         InvalidArgumentError: there is no such batch.
     """
-    path = path_of(name)
+    path = journal_path(name)
     if not path.is_file():
-        names = sorted(other.stem for other in _folder().glob("*.db"))
+        names = sorted(journal.stem for journal in _journals_dir().glob("*.db"))
         raise InvalidArgumentError(f"there is no batch {name!r}; there are: {', '.join(names) or 'none'}")
     return path
 
 
-def _listed(path: Path) -> dict[str, Any]:
+def _summary_or_error(path: Path) -> dict[str, Any]:
     try:
-        return _facts(path)
+        return _summary(path)
     except (JournalError, ValueError, OverflowError, OSError) as error:
         return {"name": path.stem, "state": "broken", "input": str(error)}
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    facts, counts = reading.facts_of(path)
-    plan = plan_of(path, facts["plan"]) if "plan" in facts else Plan("")
+def _summary(path: Path) -> dict[str, Any]:
+    facts, counts = reading.read_facts(path)
+    spec = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
     state = facts.get("state", "")
-    if state == "running" and not reading.in_use(path):
+    if state == "running" and not reading.is_in_use(path):
         state = "interrupted"
     updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
     return {
@@ -124,8 +124,8 @@ def _facts(path: Path) -> dict[str, Any]:
         "rows": counts.rows,
         "ok": counts.ok,
         "failed": counts.failed,
-        "model": plan.endpoint or plan.model,
-        "platform": plan.platform,
+        "model": spec.endpoint or spec.model,
+        "platform": spec.platform,
         "cost": counts.cost,
         "updated": updated,
         "input": facts.get("input", ""),

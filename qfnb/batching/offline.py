@@ -13,23 +13,23 @@ from typing import Any, Final
 
 from .. import connect, errors
 from ..config import settings
-from ..resources.outcome import Outcome, first_line, is_transient
-from ..resources.reply import ChatResponse, made
+from ..resources.outcome import RowResult, is_transient, summarize_error
+from ..resources.reply import ChatResponse, create_reply
 from ..transport.response import Response
 from .journal import Journal
-from .plan import Plan
-from .row import Pending
-from .services import SERVICES, Look, Service, Via
+from .plan import RequestSpec
+from .row import PendingRow
+from .services import BACKENDS, JobStatus, OfflineBackend, OfflineVia
 
-PRICE: Final = 0.4
+PRICE_SHARE: Final = 0.4
 """What an offline answer costs of the list price (the platform's page on batch prices)."""
 
-STOPPING: Final = 20
+MAX_POLLS_AFTER_STOP: Final = 20
 """Looks at a job that was stopped, for the answers that it has."""
 
 
 @dataclass(frozen=True)
-class Job:
+class OfflineJob:
     """Rows that were handed over.
 
     Attributes:
@@ -39,121 +39,121 @@ class Job:
     """
 
     number: int
-    via: Via
+    via: OfflineVia
     uploaded: str
     id: str = ""
 
 
 @dataclass(frozen=True)
-class Host:
+class OfflineContext:
     """What an offline run needs of the batch that it belongs to."""
 
     journal: Journal
-    plan: Plan
-    keep: Callable[[Pending, Outcome], None]
-    tell: Callable[[str], None]
-    nap: Callable[[float], Coroutine[Any, Any, None]]
-    ending: Callable[[], bool]
-    afford: Callable[[int], bool]
+    spec: RequestSpec
+    write_result: Callable[[PendingRow, RowResult], None]
+    report: Callable[[str], None]
+    sleep: Callable[[float], Coroutine[Any, Any, None]]
+    is_ending: Callable[[], bool]
+    can_afford: Callable[[int], bool]
 
 
-class Offline:
+class OfflineRun:
     """One offline run: hand over what is missing, look until all jobs are over, join their answers."""
 
-    def __init__(self, host: Host, via: Via) -> None:
-        self._host, self._journal, self._via = host, host.journal, via
-        self._service: Service = SERVICES[via](host.plan)
+    def __init__(self, context: OfflineContext, via: OfflineVia) -> None:
+        self._context, self._journal, self._via = context, context.journal, via
+        self._backend: OfflineBackend = BACKENDS[via](context.spec)
 
-    async def run(self, *, more: bool) -> None:
-        """Follow the jobs of earlier runs, and hand `more` over; what has no answer then is the caller's."""
-        jobs = known(self._journal)
-        open_ = [job for job in jobs if job.uploaded]
-        while more and not self._host.ending():
-            rows = self._journal.unhanded(self._service.most)
-            if not rows or not self._host.afford(len(rows)):
+    async def run(self, *, submits: bool) -> None:
+        """Follow the jobs of earlier runs, and hand `submits` over; what has no answer then is the caller's."""
+        jobs = saved_jobs(self._journal)
+        open_jobs = [job for job in jobs if job.uploaded]
+        while submits and not self._context.is_ending():
+            rows = self._journal.rows_without_job(self._backend.max_rows)
+            if not rows or not self._context.can_afford(len(rows)):
                 break
-            open_.append(await self._handed_over(len(jobs), rows))
-            jobs.append(open_[-1])
-        for job in open_:
-            started = job if job.id else await self._started(job)
-            await self._followed(started, len(open_))
+            open_jobs.append(await self._submit(len(jobs), rows))
+            jobs.append(open_jobs[-1])
+        for job in open_jobs:
+            started = job if job.id else await self._start(job)
+            await self._follow(started, len(open_jobs))
 
-    async def _handed_over(self, number: int, rows: list[Pending]) -> Job:
-        self._host.tell(f"正在上传 {len(rows)} 行 / uploading {len(rows)} rows")
-        plan = self._host.plan
-        named = [(row.key.hex(), plan.conversation(row.item)) for row in rows]
-        uploaded = await self._service.hand_over(f"{self._journal.path.stem}-{number}", named)
-        self._journal.hand(number, rows)
-        return await self._started(self._noted(Job(number, self._via, uploaded)))
+    async def _submit(self, number: int, rows: list[PendingRow]) -> OfflineJob:
+        self._context.report(f"正在上传 {len(rows)} 行 / uploading {len(rows)} rows")
+        spec = self._context.spec
+        named_rows = [(row.key.hex(), spec.build_conversation(row.item)) for row in rows]
+        uploaded = await self._backend.upload(f"{self._journal.path.stem}-{number}", named_rows)
+        self._journal.assign_to_job(number, rows)
+        return await self._start(self._save_job(OfflineJob(number, self._via, uploaded)))
 
-    async def _started(self, job: Job) -> Job:
+    async def _start(self, job: OfflineJob) -> OfflineJob:
         name = f"{self._journal.path.stem}-{job.number}"
-        return self._noted(replace(job, id=await self._service.start(name, job.uploaded)))
+        return self._save_job(replace(job, id=await self._backend.start(name, job.uploaded)))
 
-    async def _followed(self, job: Job, jobs: int) -> None:
+    async def _follow(self, job: OfflineJob, jobs: int) -> None:
         """Look at a job until it is over, then take its answers."""
         interval = connect.polling_interval(settings().batch_run_status_polling_interval)
-        stopped = 0
+        polls_after_stop = 0
         while True:
-            now = await self._seen(job)
-            if now is not None and now.over:
+            status = await self._poll(job)
+            if status is not None and status.is_over:
                 break
-            if self._host.ending():
-                if not stopped:
-                    await self._service.stop(job.id)
-                stopped += 1
-                if stopped > STOPPING:
+            if self._context.is_ending():
+                if not polls_after_stop:
+                    await self._backend.stop(job.id)
+                polls_after_stop += 1
+                if polls_after_stop > MAX_POLLS_AFTER_STOP:
                     break
-            if now is not None:
-                self._host.tell(_words(job, jobs, now))
-            await self._host.nap(interval)
-        if now is not None and now.message:
-            self._host.tell(f"{job.id}: {now.message}")
-        await self._joined(job)
-        self._noted(replace(job, uploaded=""))
-        if stopped:
-            self._journal.take_back(job.number)
+            if status is not None:
+                self._context.report(_status_text(job, jobs, status))
+            await self._context.sleep(interval)
+        if status is not None and status.message:
+            self._context.report(f"{job.id}: {status.message}")
+        await self._join_answers(job)
+        self._save_job(replace(job, uploaded=""))
+        if polls_after_stop:
+            self._journal.release_from_job(job.number)
 
-    async def _seen(self, job: Job) -> Look | None:
+    async def _poll(self, job: OfflineJob) -> JobStatus | None:
         """Return how far a job is, None while the platform cannot be asked."""
         try:
-            return await self._service.look(job.id)
+            return await self._backend.get_status(job.id)
         except errors.QianfanError as error:
             if not is_transient(error):
                 raise
-            self._host.tell(f"{job.id}: {first_line(error)}; 稍后再试 / trying again")
+            self._context.report(f"{job.id}: {summarize_error(error)}; 稍后再试 / trying again")
             return None
 
-    async def _joined(self, job: Job) -> None:
-        rows = {row.key.hex(): row for row in self._journal.handed(job.number)}
-        async for name, body, problem in self._service.answers(job.id, job.uploaded):
+    async def _join_answers(self, job: OfflineJob) -> None:
+        rows = {row.key.hex(): row for row in self._journal.rows_of_job(job.number)}
+        async for name, body, problem in self._backend.answers(job.id, job.uploaded):
             if (row := rows.pop(name, None)) is not None:
-                self._host.keep(row, self._outcome(body, problem))
+                self._context.write_result(row, self._build_result(body, problem))
 
-    def _outcome(self, body: Any, problem: str) -> Outcome:
+    def _build_result(self, body: Any, problem: str) -> RowResult:
         if body is None:
-            return Outcome(error="APIError", message=problem)
-        plan = self._host.plan
-        reply = made(ChatResponse, Response(dict(body), dict), plan.endpoint or plan.model or "")
-        outcome = Outcome.of(reply)
-        return outcome if outcome.cost is None else replace(outcome, cost=outcome.cost * PRICE)
+            return RowResult(error="APIError", message=problem)
+        spec = self._context.spec
+        reply = create_reply(ChatResponse, Response(dict(body), dict), spec.endpoint or spec.model or "")
+        result = RowResult.of(reply)
+        return result if result.cost is None else replace(result, cost=result.cost * PRICE_SHARE)
 
-    def _noted(self, job: Job) -> Job:
-        jobs = {other.number: other for other in known(self._journal)} | {job.number: job}
-        self._journal.set(jobs=json.dumps([vars(other) for _, other in sorted(jobs.items())]))
+    def _save_job(self, job: OfflineJob) -> OfflineJob:
+        jobs = {saved.number: saved for saved in saved_jobs(self._journal)} | {job.number: job}
+        self._journal.set_facts(jobs=json.dumps([vars(saved) for _, saved in sorted(jobs.items())]))
         return job
 
 
-def known(journal: Journal) -> list[Job]:
+def saved_jobs(journal: Journal) -> list[OfflineJob]:
     """Return the jobs that a journal knows, over or not."""
-    return [Job(**job) for job in json.loads(journal.fact("jobs", "[]"))]
+    return [OfflineJob(**job) for job in json.loads(journal.get_fact("jobs", "[]"))]
 
 
-def open_via(journal: Journal) -> Via | None:
+def open_job_via(journal: Journal) -> OfflineVia | None:
     """Return the service that a job of an earlier run is with, None when there is no such job."""
-    return next((job.via for job in known(journal) if job.uploaded), None)
+    return next((job.via for job in saved_jobs(journal) if job.uploaded), None)
 
 
-def _words(job: Job, jobs: int, now: Look) -> str:
-    part = f"（第 {job.number + 1}/{jobs} 个文件）" if jobs > 1 else ""
-    return f"离线任务{part} {job.id}: {now.state}, {now.done} 行 / offline job: {now.done} rows done"
+def _status_text(job: OfflineJob, jobs: int, status: JobStatus) -> str:
+    part_text = f"（第 {job.number + 1}/{jobs} 个文件）" if jobs > 1 else ""
+    return f"离线任务{part_text} {job.id}: {status.state}, {status.rows_done} 行 / offline job: {status.rows_done} rows done"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..resources.outcome import COLUMNS
-from .reading import JournalError, JournalInUse, explain, lock_path
+from ..resources.outcome import RESULT_COLUMNS
+from .reading import JournalError, JournalInUse, explain_error, lock_path
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 
-PATIENCE = 0.5
+LOCK_TIMEOUT_S = 0.5
 """Seconds that a lock is waited for: who only looks whether a journal is in use has it for an instant."""
 _TABLES = f"""
 create table if not exists fact(name text primary key, value text) without rowid;
@@ -23,13 +23,13 @@ create table if not exists row(
     number integer primary key, key blob not null, asked integer not null, input text not null);
 create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
-    {", ".join(COLUMNS)});
+    {", ".join(RESULT_COLUMNS)});
 create table if not exists handed(key blob primary key, job integer not null) without rowid;
 create table if not exists seen(key blob primary key, times integer not null) without rowid;
 """
 
 
-def locked(path: Path) -> FileLock:
+def acquire_lock(path: Path) -> FileLock:
     """Return the lock of a journal, taken.
 
     Raises:
@@ -38,13 +38,13 @@ def locked(path: Path) -> FileLock:
     lock, owner = FileLock(lock_path(path), thread_local=False), path.with_suffix(".owner")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire(timeout=PATIENCE)
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
         owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
     except Timeout:
-        by = "another process"
+        owner_text = "another process"
         with contextlib.suppress(OSError):
-            by = owner.read_text(encoding="utf-8")
-        raise JournalInUse(path.stem, by) from None
+            owner_text = owner.read_text(encoding="utf-8")
+        raise JournalInUse(path.stem, owner_text) from None
     except OSError as error:
         raise JournalError(
             f"the journal {path} cannot be written: {error.strerror}\n"
@@ -53,7 +53,7 @@ def locked(path: Path) -> FileLock:
     return lock
 
 
-def connected(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
     """Return the database of a journal, made when there is none.
 
     Raises:
@@ -67,12 +67,12 @@ def connected(path: Path) -> sqlite3.Connection:
         database.execute("pragma synchronous = normal")
         database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
         version = database.execute("pragma user_version").fetchone()[0]
-        if version not in {0, SCHEMA}:
+        if version not in {0, SCHEMA_VERSION}:
             raise JournalError(
                 f"{path} was written by another version of qfnb ({version}): use another name="
             )
         database.executescript(_TABLES)
-        database.execute(f"pragma user_version = {SCHEMA}")
+        database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     except (sqlite3.Error, OSError) as error:
-        raise JournalError(explain(error, path)) from None
+        raise JournalError(explain_error(error, path)) from None
     return database

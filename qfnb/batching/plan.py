@@ -11,16 +11,16 @@ from typing import Any
 
 from ..connect import Situation
 from ..errors import InvalidArgumentError
-from ..resources.messages import checked, refuse_surrogates
+from ..resources.messages import validate_encodable, validate_messages
 from ..transport.platform import Platform
-from .source import Item, Source
-from .template import Template, checked_text, text_of
+from .source import Item, RowSource
+from .template import PromptTemplate, cell_text, validate_text
 
 Conversation = str | list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RequestSpec:
     """What is asked of every row.
 
     Attributes:
@@ -44,18 +44,18 @@ class Plan:
         return _hash(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=str).encode())
 
     @cached_property
-    def template(self) -> Template | None:
+    def template(self) -> PromptTemplate | None:
         """The prompt, parsed."""
-        return None if self.prompt is None else Template(self.prompt)
+        return None if self.prompt is None else PromptTemplate(self.prompt)
 
-    def check(self, source: Source) -> None:
+    def validate_columns(self, source: RowSource) -> None:
         """Refuse what is wrong for every row, before any is read.
 
         Raises:
             InvalidArgumentError: the template names no column, or there is no column to ask.
         """
         if self.template is not None and source.columns is not None:
-            self.template.check(source.columns)
+            self.template.validate_columns(source.columns)
         elif source.columns == ():
             raise InvalidArgumentError(f"there are no columns in it ({source.description})")
         elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
@@ -64,62 +64,64 @@ class Plan:
                 f"say prompt='...{{{source.columns[0]}}}...' (用 prompt= 指定模板)"
             )
 
-    def conversation(self, item: Item) -> Conversation:
+    def build_conversation(self, item: Item) -> Conversation:
         """Return what is asked for one row.
 
         Raises:
             InvalidArgumentError: the row cannot be asked.
         """
         if isinstance(item, str) and self.template is None:
-            return _asked(checked_text("prompt", item))
+            return _validated_text(validate_text("prompt", item))
         if isinstance(item, Mapping):
-            _refuse_odd_keys(item)
+            _validate_keys(item)
         if self.template is not None:
             text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})
         elif isinstance(item, Mapping) and "messages" not in item:
-            text = text_of(item, "prompt")
+            text = cell_text(item, "prompt")
         elif isinstance(item, (Mapping, list)):
-            return _talk(item["messages"] if isinstance(item, Mapping) else item)
+            return _parse_messages(item["messages"] if isinstance(item, Mapping) else item)
         else:
-            text = text_of({"prompt": item}, "prompt")
-        return _asked(text)
+            text = cell_text({"prompt": item}, "prompt")
+        return _validated_text(text)
 
-    def shown(self, item: Item) -> str:
+    def display_text(self, item: Item) -> str:
         """Return what is asked for one row, for people."""
         try:
-            talk = self.conversation(item)
+            conversation = self.build_conversation(item)
         except InvalidArgumentError:
             return str(item)
-        return talk if isinstance(talk, str) else str(talk[-1].get("content") or "")
+        return conversation if isinstance(conversation, str) else str(conversation[-1].get("content") or "")
 
-    def key(self, conversation: Conversation) -> bytes:
+    def row_key(self, conversation: Conversation) -> bytes:
         """Return the key of what is asked: 16 bytes, the same in every process."""
-        said = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
-        return _hash(self.digest + type(conversation).__name__.encode() + said.encode("utf-8"))
+        text = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
+        return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
     def to_json(self) -> str:
         """Return the plan as text, for the journal."""
         return json.dumps(asdict(self), ensure_ascii=False, default=str)
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
+    def from_json(cls, text: str) -> RequestSpec:
         """Return a plan that a journal holds."""
         return cls(**json.loads(text))
 
-    def differences(self, other: Plan) -> list[str]:
+    def differences(self, stored: RequestSpec) -> list[str]:
         """Return what another plan has different, a line each."""
-        mine, theirs = asdict(self), asdict(other)
+        new_fields, stored_fields = asdict(self), asdict(stored)
         return [
-            f"{name}: {theirs[name]!r}, now {mine[name]!r}" for name in mine if mine[name] != theirs[name]
+            f"{name}: {stored_fields[name]!r}, now {new_fields[name]!r}"
+            for name in new_fields
+            if new_fields[name] != stored_fields[name]
         ]
 
 
-def _asked(text: str) -> str:
-    refuse_surrogates("prompt", text)
+def _validated_text(text: str) -> str:
+    validate_encodable("prompt", text)
     return text
 
 
-def _refuse_odd_keys(row: Mapping[Any, Any]) -> None:
+def _validate_keys(row: Mapping[Any, Any]) -> None:
     for name in row:
         if not isinstance(name, str):
             raise InvalidArgumentError(
@@ -127,25 +129,25 @@ def _refuse_odd_keys(row: Mapping[Any, Any]) -> None:
             )
 
 
-def _talk(value: Any) -> list[dict[str, Any]]:
+def _parse_messages(value: Any) -> list[dict[str, Any]]:
     """Return a conversation; a cell of a file may hold it as JSON."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
             raise InvalidArgumentError("messages is no JSON list of {'role', 'content'}") from None
-    checked(value)
-    return [dict(turn) for turn in value]
+    validate_messages(value)
+    return [dict(message) for message in value]
 
 
-def name_of(platform: Platform | Situation) -> str:
+def platform_name(platform: Platform | Situation) -> str:
     """Return who answers, for a plan: a sandbox is a sandbox at whatever port."""
     return "sandbox" if platform.name == "sandbox" else platform.host
 
 
-def repeated(key: bytes, times: int) -> bytes:
+def repeat_key(key: bytes, repeat: int) -> bytes:
     """Return the key of the so-many-th identical row: 0 for the first."""
-    return key if not times else _hash(key + times.to_bytes(8, "big"))
+    return key if not repeat else _hash(key + repeat.to_bytes(8, "big"))
 
 
 def _hash(content: bytes) -> bytes:

@@ -6,47 +6,47 @@ import time
 from typing import Any, Final
 
 from ..errors import CredentialsError
-from ..resources.asking import Ask
+from ..resources.asking import PreparedCall
 from ..resources.chat import ChatCompletion
 from ..transport import limits
 from ..transport.client import Client
 from ..transport.limits import Limiter
-from .plan import Plan, name_of
+from .plan import RequestSpec, platform_name
 
-AGAIN: Final = 1.0
+REFRESH_AFTER_S: Final = 1.0
 """Seconds after which it is looked up anew: a sandbox may have moved, a key may have been changed."""
 
 
-class Reach:
+class PlatformResolver:
     """The way to the platform of a batch.
 
     Attributes:
         limiter: whose turns the rows wait for; None before the first.
     """
 
-    def __init__(self, asking: ChatCompletion, plan: Plan) -> None:
-        self._asking, self._plan = asking, plan
+    def __init__(self, chat: ChatCompletion, spec: RequestSpec) -> None:
+        self._chat, self._spec = chat, spec
         self._client: Client | None = None
-        self._until = 0.0
+        self._valid_until = 0.0
         self.limiter: Limiter | None = None
 
-    async def client(self, ask: Ask[Any]) -> Client:
+    async def resolve(self, call: PreparedCall[Any]) -> Client:
         """Return the client for a row.
 
         Raises:
             CredentialsError: calls go to another platform by now.
         """
-        if self._client is not None and time.monotonic() < self._until:
+        if self._client is not None and time.monotonic() < self._valid_until:
             return self._client
-        client = await self._asking.reach()
-        if (now := name_of(client.platform)) != self._plan.platform:
+        client = await self._chat.resolve_client()
+        if (platform := platform_name(client.platform)) != self._spec.platform:
             raise CredentialsError(
-                f"calls go to {now} now, and this batch was asked of {self._plan.platform} (平台已改变)"
+                f"calls go to {platform} now, and this batch was asked of {self._spec.platform} (平台已改变)"
             )
-        self.limiter = limits.of(client.platform, ask.route(client.platform).model)
-        self._client, self._until = client, time.monotonic() + AGAIN
+        self.limiter = limits.of(client.platform, call.for_platform(client.platform).model)
+        self._client, self._valid_until = client, time.monotonic() + REFRESH_AFTER_S
         return client
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Look it up anew for the next row."""
-        self._until = 0.0
+        self._valid_until = 0.0

@@ -14,12 +14,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import QianfanError
-from ..resources.outcome import COLUMNS, Outcome
+from ..resources.outcome import RESULT_COLUMNS, RowResult
 from .source import Item
 
-_ANSWER = ", ".join(f"answer.{name}" for name in COLUMNS)
+_RESULT_COLUMNS = ", ".join(f"answer.{name}" for name in RESULT_COLUMNS)
 
-PAGE = 500
+PAGE_SIZE = 500
 """Rows that are read at once: nobody's pause between two rows keeps a journal open."""
 
 NOT_ASKED = "NotAsked"
@@ -33,16 +33,16 @@ class JournalError(QianfanError):
 class JournalInUse(JournalError):
     """A batch is being worked on; `name` is its."""
 
-    def __init__(self, name: str, by: str) -> None:
+    def __init__(self, name: str, owner: str) -> None:
         super().__init__(
-            f"the batch {name!r} is being worked on by {by}: wait for it, cancel it there, or give this one "
+            f"the batch {name!r} is being worked on by {owner}: wait for it, cancel it there, or give this one "
             "another name (该批次正在别处运行)"
         )
         self.name = name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(Outcome):
+class BatchRow(RowResult):
     """One row of a batch with its answer: the facts of `Outcome`, its place in the input, and the input."""
 
     number: int
@@ -50,7 +50,7 @@ class Answer(Outcome):
 
 
 @dataclass(frozen=True)
-class Counts:
+class JournalCounts:
     """What a journal holds: rows, answers and failures among them, tokens and CNY spent."""
 
     rows: int
@@ -62,7 +62,7 @@ class Counts:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading, also while another process writes it.
 
     Raises:
@@ -72,56 +72,56 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             yield database
     except sqlite3.Error as error:
-        raise JournalError(explain(error, path)) from None
+        raise JournalError(explain_error(error, path)) from None
 
 
-def answers(path: Path, *, after: int = -1, most: int = -1) -> Iterator[Answer]:
+def read_rows(path: Path, *, after: int = -1, limit: int = -1) -> Iterator[BatchRow]:
     """Yield the rows in input order with what became of them; of rows not asked yet, `error` says so."""
-    query = f"""select row.number, row.input, answer.key is null, {_ANSWER}
+    query = f"""select row.number, row.input, answer.key is null, {_RESULT_COLUMNS}
         from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
-    left = sys.maxsize if most < 0 else most
-    while left > 0:
-        with opened(path) as database:
-            page = database.execute(query, (after, min(left, PAGE))).fetchall()
-        for number, item, unasked, *facts in page:
-            yield _answer(number, item, facts, unasked=bool(unasked))
-        if len(page) < PAGE:
+    remaining = sys.maxsize if limit < 0 else limit
+    while remaining > 0:
+        with open_readonly(path) as database:
+            page = database.execute(query, (after, min(remaining, PAGE_SIZE))).fetchall()
+        for number, item, is_unasked, *facts in page:
+            yield _parse_row(number, item, facts, is_unasked=bool(is_unasked))
+        if len(page) < PAGE_SIZE:
             return
-        after, left = page[-1][0], left - PAGE
+        after, remaining = page[-1][0], remaining - PAGE_SIZE
 
 
-def completed(path: Path, after: int) -> list[tuple[int, Answer]]:
+def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:
     """Return answers that were written after a place, in the order of writing, each with its place.
 
     Identical rows that are asked once share a place; a place comes with all of its rows.
     """
-    query = f"""select answer.place, row.number, row.input, {_ANSWER} from answer join row using(key)
+    query = f"""select answer.place, row.number, row.input, {_RESULT_COLUMNS} from answer join row using(key)
         where answer.place between ? and ? order by answer.place, row.number limit ?"""  # noqa: S608
-    with opened(path) as database:
-        found = database.execute(query, (after + 1, sys.maxsize, PAGE)).fetchall()
-        if len(found) == PAGE:  # the last place may have more rows: it is the next page's, or all of this
-            last = found[-1][0]
-            whole = [row for row in found if row[0] < last]
-            found = whole or database.execute(query, (last, last, -1)).fetchall()
-    return [(place, _answer(number, item, facts)) for place, number, item, *facts in found]
+    with open_readonly(path) as database:
+        page = database.execute(query, (after + 1, sys.maxsize, PAGE_SIZE)).fetchall()
+        if len(page) == PAGE_SIZE:  # the last place may have more rows: it is the next page's, or all of this
+            last_position = page[-1][0]
+            complete_rows = [row for row in page if row[0] < last_position]
+            page = complete_rows or database.execute(query, (last_position, last_position, -1)).fetchall()
+    return [(position, _parse_row(number, item, facts)) for position, number, item, *facts in page]
 
 
-def wrong_rows(path: Path) -> int:
+def count_invalid_rows(path: Path) -> int:
     """Return how many rows cannot be asked, and were kept as failed ones."""
     query = """select count(*) from row join answer using(key)
         where not row.asked and answer.error = 'InvalidArgumentError'
         and row.key not in (select key from row where asked)"""  # those repeat a row that was asked
-    with opened(path) as database:
+    with open_readonly(path) as database:
         return int(database.execute(query).fetchone()[0])
 
 
-def facts_of(path: Path) -> tuple[dict[str, str], Counts]:
+def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
     """Return the facts of a journal, and what it holds."""
-    with opened(path) as database:
-        return dict(database.execute("select name, value from fact")), counts(database)
+    with open_readonly(path) as database:
+        return dict(database.execute("select name, value from fact")), count_rows(database)
 
 
-def in_use(path: Path) -> bool:
+def is_in_use(path: Path) -> bool:
     """Tell whether a process has the journal open for writing."""
     lock = FileLock(lock_path(path))
     try:
@@ -131,21 +131,21 @@ def in_use(path: Path) -> bool:
         return True
 
 
-def answer_of(number: int, item: Item, outcome: Outcome) -> Answer:
+def batch_row(number: int, item: Item, outcome: RowResult) -> BatchRow:
     """Return a row with what became of it."""
-    return Answer(number=number, input=item, **{name: getattr(outcome, name) for name in COLUMNS})
+    return BatchRow(number=number, input=item, **{name: getattr(outcome, name) for name in RESULT_COLUMNS})
 
 
-def _answer(number: int, item: str, facts: Sequence[Any], *, unasked: bool = False) -> Answer:
-    if unasked:
-        return Answer(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)
-    return Answer(number=number, input=json.loads(item), **dict(zip(COLUMNS, facts, strict=True)))
+def _parse_row(number: int, item: str, facts: Sequence[Any], *, is_unasked: bool = False) -> BatchRow:
+    if is_unasked:
+        return BatchRow(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)
+    return BatchRow(number=number, input=json.loads(item), **dict(zip(RESULT_COLUMNS, facts, strict=True)))
 
 
-def counts(database: sqlite3.Connection) -> Counts:
+def count_rows(database: sqlite3.Connection) -> JournalCounts:
     """Return what an open journal holds."""
     rows = database.execute("select count(*) from row").fetchone()[0]
-    found = database.execute(
+    totals = database.execute(
         """select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
         coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
         sum(cost), sum(error = '' and cost is null)
@@ -154,8 +154,8 @@ def counts(database: sqlite3.Connection) -> Counts:
     repeats = database.execute(
         "select count(*) from row join answer using(key) where not row.asked and answer.error = ''"
     ).fetchone()[0]
-    ok, failed, prompt, completion, cost, unpriced = found
-    return Counts(rows, ok + repeats, failed, prompt, completion, None if unpriced else cost or 0.0)
+    ok, failed, prompt, completion, cost, unpriced = totals
+    return JournalCounts(rows, ok + repeats, failed, prompt, completion, None if unpriced else cost or 0.0)
 
 
 def lock_path(path: Path) -> Path:
@@ -163,7 +163,7 @@ def lock_path(path: Path) -> Path:
     return path.with_suffix(".lock")
 
 
-def explain(error: Exception, path: Path) -> str:
+def explain_error(error: Exception, path: Path) -> str:
     """Return what is the matter with a journal."""
     if isinstance(error, sqlite3.Error) and not path.exists():
         return (

@@ -16,37 +16,37 @@ from ..resources.batches import Batches, BatchInference, Files
 from ..resources.chat import ChatCompletion
 from ..resources.storage import Storage
 from ..wire import batches as wire
-from .plan import Conversation, Plan
+from .plan import Conversation, RequestSpec
 
-Via = Literal["files", "bos"]
+OfflineVia = Literal["files", "bos"]
 
-Row = tuple[str, Conversation]
+UploadRow = tuple[str, Conversation]
 """What an answer is found again by, and what is asked."""
 
-Said = tuple[str, Mapping[str, Any] | None, str]
+JobAnswer = tuple[str, Mapping[str, Any] | None, str]
 """The same name, the reply's body, and what went wrong when there is none."""
 
 
 @dataclass(frozen=True)
-class Look:
+class JobStatus:
     """How far a job is: whether it is over, rows done, the platform's own word, what it says went wrong."""
 
-    over: bool
-    done: int
+    is_over: bool
+    rows_done: int
     state: str
     message: str = ""
 
 
-class Service(ABC):
+class OfflineBackend(ABC):
     """One of the two; its coroutines run on the I/O loop."""
 
-    most: ClassVar[int] = wire.MOST_REQUESTS
+    max_rows: ClassVar[int] = wire.MOST_REQUESTS
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, spec: RequestSpec) -> None:
+        self.spec = spec
 
     @abstractmethod
-    async def hand_over(self, name: str, rows: Sequence[Row]) -> str:
+    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
 
     @abstractmethod
@@ -54,11 +54,11 @@ class Service(ABC):
         """Start a job over uploaded rows, unless there is one already; return its id."""
 
     @abstractmethod
-    async def look(self, job: str) -> Look:
+    async def get_status(self, job: str) -> JobStatus:
         """Return how far a job is."""
 
     @abstractmethod
-    def answers(self, job: str, uploaded: str) -> AsyncIterator[Said]:
+    def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
         """Yield what there is of a job's answers, in any order."""
 
     @abstractmethod
@@ -66,57 +66,57 @@ class Service(ABC):
         """Stop a job; what it has answered stays."""
 
 
-class ByFile(Service):
+class FilesBackend(OfflineBackend):
     """`/v2/files` and `/v2/batches`: an API key, any conversation."""
 
-    async def hand_over(self, name: str, rows: Sequence[Row]) -> str:
+    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
-        asking = ChatCompletion(version=2)
+        chat = ChatCompletion(version=2)
         platform = (await connect.aclient()).platform
 
-        def line(row: Row) -> str:
-            ask = asking.ask(row[1], self.plan.model, self.plan.endpoint, **self.plan.options)
-            body = {k: v for k, v in ask.route(platform).record.to_wire().items() if k != "stream"}
-            return _line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
+        def line(row: UploadRow) -> str:
+            call = chat.prepare(row[1], self.spec.model, self.spec.endpoint, **self.spec.options)
+            body = {k: v for k, v in call.for_platform(platform).record.to_wire().items() if k != "stream"}
+            return _json_line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
 
         with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
-            path = _written(Path(folder) / f"{name}.jsonl", map(line, rows))
+            path = _write_lines(Path(folder) / f"{name}.jsonl", map(line, rows))
             return (await Files.upload.aio(path)).data.id
 
     async def start(self, name: str, uploaded: str) -> str:
         """Start a job over uploaded rows; return its id."""
-        known = (await Batches.list.aio(limit=100)).data.data
-        found = next((batch.id for batch in known if batch.input_file_id == uploaded), "")
-        return found or (await Batches.create.aio(uploaded, metadata={"qfnb": name})).data.id
+        batches = (await Batches.list.aio(limit=100)).data.data
+        batch_id = next((batch.id for batch in batches if batch.input_file_id == uploaded), "")
+        return batch_id or (await Batches.create.aio(uploaded, metadata={"qfnb": name})).data.id
 
-    async def look(self, job: str) -> Look:
+    async def get_status(self, job: str) -> JobStatus:
         """Return how far a job is."""
-        now = (await Batches.info.aio(job)).data
-        counts = now.request_counts or wire.RequestCounts()
-        wrong = now.errors.data if now.errors else []
-        said = "; ".join(f"line {error.line}: {error.message}" for error in wrong[:3])
-        return Look(now.finished, counts.completed + counts.failed, now.status, said)
+        info = (await Batches.info.aio(job)).data
+        counts = info.request_counts or wire.RequestCounts()
+        errors = info.errors.data if info.errors else []
+        message = "; ".join(f"line {error.line}: {error.message}" for error in errors[:3])
+        return JobStatus(info.finished, counts.completed + counts.failed, info.status, message)
 
-    async def answers(self, job: str, uploaded: str) -> AsyncIterator[Said]:
+    async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
         """Yield what there is of a job's answers."""
-        now = (await Batches.info.aio(job)).data
-        for file in filter(None, (now.output_file_id, now.error_file_id)):
+        info = (await Batches.info.aio(job)).data
+        for file in filter(None, (info.output_file_id, info.error_file_id)):
             with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
                 path = await Files.download.aio(file, Path(folder) / "answers.jsonl")
-                for row in _lines(path):
-                    yield _said(row)
+                for row in _read_json_lines(path):
+                    yield _parse_answer(row)
 
     async def stop(self, job: str) -> None:
         """Stop a job."""
         await Batches.cancel.aio(job)
 
 
-class ByBucket(Service):
+class BosBackend(OfflineBackend):
     """`CreateBatchInferenceTask` over one's own BOS bucket: an IAM pair, single prompts."""
 
-    async def hand_over(self, name: str, rows: Sequence[Row]) -> str:
+    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
-        if any(not isinstance(asked, str) for _, asked in rows):
+        if any(not isinstance(prompt, str) for _, prompt in rows):
             raise InvalidArgumentError(
                 "offline_via='bos' takes single prompts, and a row is a conversation: use offline_via='files'"
             )
@@ -127,7 +127,7 @@ class ByBucket(Service):
                 "(请设置 QIANFAN_BOS_BUCKET)"
             )
         folder = f"bos:/{bucket}/qfnb/{name}/"
-        lines = "".join(_line({"id": key, "query": asked}) for key, asked in rows)
+        lines = "".join(_json_line({"id": key, "query": prompt}) for key, prompt in rows)
         await Storage.upload.aio(f"{folder}in/rows.jsonl", lines.encode())
         return folder
 
@@ -136,74 +136,78 @@ class ByBucket(Service):
         for task in (await BatchInference.list.aio(max_keys=100)).data.task_list:
             if task.input_bos_uri == f"{uploaded}in/":
                 return task.task_id
-        own = (self.plan.endpoint or self.plan.model or "").startswith("amv-")
+        is_own_model = (self.spec.endpoint or self.spec.model or "").startswith("amv-")
         answer = await BatchInference.create.aio(
             name,
             f"{uploaded}in/",
             f"{uploaded}out/",
-            model_id=self.plan.endpoint or self.plan.model if own else None,
-            endpoint=None if own else await self._address(),
-            parameters=self.plan.options,
+            model_id=self.spec.endpoint or self.spec.model if is_own_model else None,
+            endpoint=None if is_own_model else await self._endpoint_url(),
+            parameters=self.spec.options,
         )
         return answer.data.task_id
 
-    async def look(self, job: str) -> Look:
+    async def get_status(self, job: str) -> JobStatus:
         """Return how far a job is."""
-        now = (await BatchInference.info.aio(job)).data
-        return Look(now.finished, now.progress or 0, now.run_status or "", now.message or "")
+        info = (await BatchInference.info.aio(job)).data
+        return JobStatus(info.finished, info.progress or 0, info.run_status or "", info.message or "")
 
-    async def answers(self, job: str, uploaded: str) -> AsyncIterator[Said]:
+    async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
         """Yield what there is of a job's answers."""
-        now = (await BatchInference.info.aio(job)).data
-        for address in await Storage.list.aio(f"{uploaded}out/{now.output_dir or ''}"):
+        info = (await BatchInference.info.aio(job)).data
+        for address in await Storage.list.aio(f"{uploaded}out/{info.output_dir or ''}"):
             with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
                 path = await Storage.download.aio(address, Path(folder) / "answers.jsonl")
-                for row in _lines(path):
+                for row in _read_json_lines(path):
                     output = row.get("output")
-                    wrong = output is None or "error_code" in output
-                    yield str(row.get("id")), None if wrong else output, _reason(output) if wrong else ""
+                    is_error = output is None or "error_code" in output
+                    yield (
+                        str(row.get("id")),
+                        None if is_error else output,
+                        _reason(output) if is_error else "",
+                    )
 
     async def stop(self, job: str) -> None:
         """Stop a job."""
         await BatchInference.stop.aio(job)
 
-    async def _address(self) -> str:
+    async def _endpoint_url(self) -> str:
         platform = (await connect.aclient()).platform
-        ask = ChatCompletion(version=1).ask("?", self.plan.model, self.plan.endpoint)
-        route = ask.route(platform)
+        call = ChatCompletion(version=1).prepare("?", self.spec.model, self.spec.endpoint)
+        route = call.for_platform(platform)
         return platform.address(route.endpoint, route.path)
 
 
-SERVICES: dict[Via, type[Service]] = {"files": ByFile, "bos": ByBucket}
+BACKENDS: dict[OfflineVia, type[OfflineBackend]] = {"files": FilesBackend, "bos": BosBackend}
 
 
-def _said(row: Mapping[str, Any]) -> Said:
+def _parse_answer(row: Mapping[str, Any]) -> JobAnswer:
     name, response = str(row.get("custom_id")), row.get("response") or {}
     body = response.get("body") or {}
-    wrong = row.get("error") or body.get("error") or (body if "error_code" in body else None)
-    if wrong or response.get("status_code", 200) >= 400:
-        return name, None, _reason(wrong)
+    error = row.get("error") or body.get("error") or (body if "error_code" in body else None)
+    if error or response.get("status_code", 200) >= 400:
+        return name, None, _reason(error)
     return name, body, ""
 
 
-def _reason(wrong: Any) -> str:
-    if not isinstance(wrong, Mapping):
+def _reason(error: Any) -> str:
+    if not isinstance(error, Mapping):
         return "the platform gives no reason"
-    code = wrong.get("code", wrong.get("error_code", ""))
-    return f"[{code}] {wrong.get('message', wrong.get('error_msg', ''))}"
+    code = error.get("code", error.get("error_code", ""))
+    return f"[{code}] {error.get('message', error.get('error_msg', ''))}"
 
 
-def _line(value: Mapping[str, Any]) -> str:
+def _json_line(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _written(path: Path, lines: Iterator[str]) -> Path:
+def _write_lines(path: Path, lines: Iterator[str]) -> Path:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(lines)
     return path
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+def _read_json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             if not line.strip():

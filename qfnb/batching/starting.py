@@ -12,22 +12,22 @@ from typing import Any, Literal, Unpack
 from ..errors import InvalidArgumentError
 from ..resources import options as checks
 from ..resources.chat import ChatCompletion
-from ..resources.crew import checked_size
+from ..resources.crew import validate_worker_count
 from ..resources.options import ChatOptions
 from ..wire import catalog
 from . import arguments, export, reading
-from .arguments import Others
+from .arguments import EstimateOptions
 from .batch import Batch
-from .feed import PAGE, Chain, FromJournal, FromMemory, Page
+from .feed import PAGE_SIZE, ChainedPages, JournalPages, MemoryPages, PageReader
 from .journal import Journal
-from .journals import known, path_of, plan_of
-from .order import Order
-from .plan import Plan, name_of
+from .journals import existing_journal_path, journal_path, load_request_spec
+from .order import JobSpec
+from .plan import RequestSpec, platform_name
 from .reading import JournalError
-from .row import Entry, Pending
-from .services import Via
-from .source import Item, Source, source_of
-from .survey import Preflight, Survey, look_ahead, numbered, priced, survey
+from .row import PendingRow, RowEntry
+from .services import OfflineVia
+from .source import Item, RowSource, open_source
+from .survey import InputScan, Preflight, build_entries, build_preflight, peek_rows, scan_rows
 
 Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
@@ -46,11 +46,11 @@ def batch(
     budget: float | None = None,
     dedupe: bool = False,
     canary: int = 3,
-    wrong_rows: Literal["refuse", "keep"] = "refuse",
-    update: bool = False,
-    asking: ChatCompletion | None = None,
+    invalid_rows: Literal["refuse", "keep"] = "refuse",
+    allow_changed_input: bool = False,
+    client: ChatCompletion | None = None,
     mode: Literal["online", "offline"] = "online",
-    offline_via: Via | None = None,
+    offline_via: OfflineVia | None = None,
     request_timeout: float | None = None,
     retry_count: int | None = None,
     **options: Unpack[ChatOptions],
@@ -73,9 +73,9 @@ def batch(
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.
         dedupe: ask identical rows once.
         canary: rows that are asked first; when all of them fail the others are not asked. 0 for none.
-        wrong_rows: `refuse` the batch when a row cannot be asked (NaN, empty), or `keep` it as a failed row.
-        update: the input of a named journal has changed: keep what still fits, drop the rest.
-        asking: a `ChatCompletion` with keys or a base_url of its own.
+        invalid_rows: `refuse` the batch when a row cannot be asked (NaN, empty), or `keep` it as a failed row.
+        allow_changed_input: the input of a named journal has changed: keep what still fits, drop the rest.
+        client: a `ChatCompletion` with keys or a base_url of its own.
         mode: `offline` hands the rows to the platform's batch service, at 40 % of the price and without
             waiting for each; answers come when a job is over, and rows without one are asked online.
         offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by default
@@ -88,38 +88,50 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    arguments.check(
+    arguments.validate_arguments(
         name=name,
         canary=canary,
-        wrong_rows=wrong_rows,
-        update=update,
+        wrong_rows=invalid_rows,
+        update=allow_changed_input,
         mode=mode,
         offline_via=offline_via,
         request_timeout=request_timeout,
         retry_count=retry_count,
     )
-    plan = _plan(asking, prompt, model, endpoint, dedupe, options)
-    asking = asking or ChatCompletion()
-    size, budget = checked_size("workers", workers), arguments.checked_budget(budget, plan)
+    spec = _build_request_spec(client, prompt, model, endpoint, dedupe, options)
+    client = client or ChatCompletion()
+    worker_count, budget = validate_worker_count("workers", workers), arguments.validate_budget(budget, spec)
     if out is not None:
-        export.checked(out)  # before a long input is looked at
-    via = arguments.via_of(mode, offline_via, asking)
-    source, found, streamed = _surveyed(rows, plan)
-    target = arguments.target_of(out, source)
-    if wrong_rows == "refuse":
-        found.refuse_wrong_rows()
-    path = path_of(name or f"batch-{found.digest}")
+        export.validate_output_path(out)  # before a long input is looked at
+    via = arguments.choose_offline_via(mode, offline_via, client)
+    source, scan, stream = _scan_input(rows, spec)
+    output_path = arguments.validate_output(out, source)
+    if invalid_rows == "refuse":
+        scan.raise_if_invalid()
+    path = journal_path(name or f"batch-{scan.digest}")
     journal = Journal(path)
     try:
-        page = _load(journal, plan, source, found, streamed is not None, update)
-        journal.set(offline=via or "")
-        preflight = _preflight(journal, plan, source, found, size, budget, streamed is not None)
+        first_page = _load_rows(journal, spec, source, scan, stream is not None, allow_changed_input)
+        journal.set_facts(offline_via=via or "")
+        preflight = _journal_preflight(journal, spec, source, scan, worker_count, budget, stream is not None)
     except BaseException:
         journal.close()
         raise
-    order = Order(path, plan, asking, source, preflight, streamed, size, budget, canary, target, update)
-    order = replace(order, request_timeout=request_timeout, retry_count=retry_count, offline=via)
-    return Batch(order, journal, page)
+    job_spec = JobSpec(
+        path,
+        spec,
+        client,
+        source,
+        preflight,
+        stream,
+        worker_count,
+        budget,
+        canary,
+        output_path,
+        allow_changed_input,
+    )
+    job_spec = replace(job_spec, request_timeout=request_timeout, retry_count=retry_count, offline_via=via)
+    return Batch(job_spec, journal, first_page)
 
 
 async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:
@@ -135,21 +147,21 @@ def estimate(
     endpoint: str | None = None,
     budget: float | None = None,
     dedupe: bool = False,
-    asking: ChatCompletion | None = None,
-    **others: Unpack[Others],
+    client: ChatCompletion | None = None,
+    **other_options: Unpack[EstimateOptions],
 ) -> Preflight:
     """Return what `batch` would do with the same arguments: rows, repetitions, tokens, cost; nothing is sent.
 
     Raises:
         InvalidArgumentError: an argument, the template or a row is wrong.
     """
-    options = arguments.check_others(others)
-    plan = _plan(asking, prompt, model, endpoint, dedupe, options)
-    budget = arguments.checked_budget(budget, plan)
-    source, found, _ = _surveyed(rows, plan)
-    to_ask = found.rows - found.wrong - (found.repeated if plan.dedupe else 0)
-    whole = source.total if source.total is not None else found.rows if found.complete else None
-    return priced(plan, found, whole, to_ask, cached=0, each=None, budget=budget)
+    options = arguments.validate_estimate_options(other_options)
+    spec = _build_request_spec(client, prompt, model, endpoint, dedupe, options)
+    budget = arguments.validate_budget(budget, spec)
+    source, scan, _ = _scan_input(rows, spec)
+    requests = scan.rows - scan.invalid - (scan.duplicates if spec.dedupe else 0)
+    total = source.total if source.total is not None else scan.rows if scan.is_complete else None
+    return build_preflight(spec, scan, total, requests, cached=0, answer_tokens=None, budget=budget)
 
 
 def resume(name: str, *, workers: int | None = None, budget: float | None = None) -> Batch:
@@ -159,133 +171,157 @@ def resume(name: str, *, workers: int | None = None, budget: float | None = None
         InvalidArgumentError: there is no such batch.
         JournalError: it is under way elsewhere, or belongs to another platform.
     """
-    path = known(name)
-    plan = plan_of(path, reading.facts_of(path)[0].get("plan", "{}"))
-    now = name_of(ChatCompletion().situation())
-    if plan.platform != now:
+    path = existing_journal_path(name)
+    spec = load_request_spec(path, reading.read_facts(path)[0].get("plan", "{}"))
+    platform = platform_name(ChatCompletion().situation())
+    if spec.platform != platform:
         raise JournalError(
-            f"the batch {name!r} was asked of {plan.platform}, and calls go to {now} now "
+            f"the batch {name!r} was asked of {spec.platform}, and calls go to {platform} now "
             "(平台不同，不能混用答案)"
         )
-    size, spend = checked_size("workers", workers), arguments.checked_budget(budget, plan)
-    journal = Journal(path)
-    counts, missing, wrong = journal.counts(), journal.count_missing(), reading.wrong_rows(path)
-    cached = counts.rows - missing - wrong
-    preflight = Preflight(
-        counts.rows, missing, cached, wrong=wrong, model=plan.endpoint or plan.model or "", budget=budget
+    worker_count, cost_limit = (
+        validate_worker_count("workers", workers),
+        arguments.validate_budget(budget, spec),
     )
-    notes = () if journal.fact("complete") == "1" else (UNREAD,)
-    order = Order(path, plan, ChatCompletion(), None, preflight, None, size, spend, notes=notes)
-    via: Any = journal.fact("offline") or None
-    order = replace(order, offline=via)
-    return Batch(order, journal)
+    journal = Journal(path)
+    counts, missing, invalid = journal.counts(), journal.count_missing(), reading.count_invalid_rows(path)
+    cached = counts.rows - missing - invalid
+    preflight = Preflight(
+        counts.rows, missing, cached, invalid=invalid, model=spec.endpoint or spec.model or "", budget=budget
+    )
+    notes = () if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,)
+    job_spec = JobSpec(
+        path, spec, ChatCompletion(), None, preflight, None, worker_count, cost_limit, notes=notes
+    )
+    via: Any = journal.get_fact("offline") or None
+    job_spec = replace(job_spec, offline_via=via)
+    return Batch(job_spec, journal)
 
 
-UNREAD = "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
+INPUT_NOT_READ = (
+    "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
+)
 
 
-def _plan(
-    asking: ChatCompletion | None,
+def _build_request_spec(
+    client: ChatCompletion | None,
     prompt: str | None,
     model: str | None,
     endpoint: str | None,
     dedupe: bool,
     options: Mapping[str, Any],
-) -> Plan:
-    arguments.check(asking=asking, model=model, endpoint=endpoint, dedupe=dedupe)
-    asking = asking or ChatCompletion()
+) -> RequestSpec:
+    arguments.validate_arguments(asking=client, model=model, endpoint=endpoint, dedupe=dedupe)
+    client = client or ChatCompletion()
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise InvalidArgumentError(f"prompt={prompt!r}: it is a template with {{column}} in it, or left out")
     if options.get("stream"):
         raise InvalidArgumentError("stream=True: the rows of a batch come as wholes")
-    model, endpoint = asking.named(model, endpoint)
-    given = checks.check(options)
-    chosen = model or (None if endpoint else catalog.DEFAULT_CHAT)
-    plan = Plan(name_of(asking.situation()), chosen, endpoint, prompt, given, dedupe)
-    assert plan.template is None or plan.template.text == prompt
-    asking.ask("?", model, endpoint, **given)  # what is wrong with the options is wrong with every row
-    return plan
+    model, endpoint = client.resolve_target(model, endpoint)
+    chat_options = checks.validate_options(options)
+    model_name = model or (None if endpoint else catalog.DEFAULT_CHAT)
+    spec = RequestSpec(platform_name(client.situation()), model_name, endpoint, prompt, chat_options, dedupe)
+    assert spec.template is None or spec.template.text == prompt
+    client.prepare(
+        "?", model, endpoint, **chat_options
+    )  # what is wrong with the options is wrong with every row
+    return spec
 
 
-def _surveyed(rows: Rows, plan: Plan) -> tuple[Source, Survey, Iterator[Item] | None]:
+def _scan_input(rows: Rows, spec: RequestSpec) -> tuple[RowSource, InputScan, Iterator[Item] | None]:
     """Look at the input; return it with what was found, and what is left to read of one that is streamed."""
-    source = source_of(rows)
-    plan.check(source)
-    if source.again:
-        found = survey(plan, source.items(), whole=True)
-        streamed = None
+    source = open_source(rows)
+    spec.validate_columns(source)
+    if source.is_rereadable:
+        scan = scan_rows(spec, source.items(), is_complete=True)
+        stream = None
     else:
         items = source.items()
-        first, ended = look_ahead(items)
-        found = survey(plan, first, whole=ended)
-        streamed = chain(first, items)
-    if not found.rows:
+        first_items, is_complete = peek_rows(items)
+        scan = scan_rows(spec, first_items, is_complete=is_complete)
+        stream = chain(first_items, items)
+    if not scan.rows:
         raise InvalidArgumentError(f"there are no rows in it ({source.description})")
-    return source, found, streamed
+    return source, scan, stream
 
 
-def _load(
-    journal: Journal, plan: Plan, source: Source, found: Survey, streamed: bool, update: bool
-) -> Page | None:
+def _load_rows(
+    journal: Journal,
+    spec: RequestSpec,
+    source: RowSource,
+    scan: InputScan,
+    is_streamed: bool,
+    allow_changed_input: bool,
+) -> PageReader | None:
     """Put the rows into the journal, unless it is another batch's; return how they are asked from there.
 
     Raises:
         JournalError: the journal has other inputs or was asked otherwise.
     """
-    if (before := journal.fact("plan")) and not update:
-        _refuse_other_plan(journal, plan, plan_of(journal.path, before))
-    wrong = journal.other(found.first) if before and streamed and not update else 0
-    page = None
-    with journal.writing():
-        journal.start_over(keep_rows=streamed)
-        if not streamed:
-            page = _add_all(journal, plan, source, found.first)
-            wrong = 0 if update else journal.strangers()
-            if update:
-                journal.drop_strangers()
-        if wrong:
+    if (stored := journal.get_fact("plan")) and not allow_changed_input:
+        _validate_same_request(journal, spec, load_request_spec(journal.path, stored))
+    foreign_rows = (
+        journal.count_foreign_rows(scan.first_entries)
+        if stored and is_streamed and not allow_changed_input
+        else 0
+    )
+    first_page = None
+    with journal.transaction():
+        journal.reset_input(keep_rows=is_streamed)
+        if not is_streamed:
+            first_page = _add_all_rows(journal, spec, source, scan.first_entries)
+            foreign_rows = 0 if allow_changed_input else journal.count_orphaned_answers()
+            if allow_changed_input:
+                journal.drop_orphaned_answers()
+        if foreign_rows:
             raise JournalError(
-                f"the journal {journal.path.stem!r} has answers to {wrong} rows that are not in this input: "
+                f"the journal {journal.path.stem!r} has answers to {foreign_rows} rows that are not in this input: "
                 "give this one another name (--name), or drop them (update=True, --update) (输入与日志不符)"
             )
-    facts = {"plan": plan.to_json(), "input": source.description, "complete": int(not streamed)}
-    journal.set(**facts, created=journal.fact("created") or time.time())
-    return page
+    facts = {"plan": spec.to_json(), "input": source.description, "complete": int(not is_streamed)}
+    journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
+    return first_page
 
 
-def _add_all(journal: Journal, plan: Plan, source: Source, first: list[Entry]) -> Page:
-    """Add all rows; the `first` were read already, and need not be read from the journal again either."""
-    further = numbered(plan, islice(source.items(), len(first), None), len(first))
-    entries, missing = chain(first, (entry for entry, _ in further)), list[Pending]()
-    seen, after = dict[bytes, int](), -1
-    while rows := list(islice(entries, PAGE)):
-        found = journal.add(rows, dedupe=plan.dedupe, seen=seen)
-        if rows[0].number < len(first):
-            missing += found
-            after = rows[-1].number
-    return Chain(FromMemory(missing), FromJournal(journal, after=after))
+def _add_all_rows(
+    journal: Journal, spec: RequestSpec, source: RowSource, first_entries: list[RowEntry]
+) -> PageReader:
+    """Add all rows; the `first_entries` were read already, and need not be read from the journal again either."""
+    later_rows = build_entries(spec, islice(source.items(), len(first_entries), None), len(first_entries))
+    entries, missing = chain(first_entries, (entry for entry, _ in later_rows)), list[PendingRow]()
+    repeat_counts, last_number = dict[bytes, int](), -1
+    while rows := list(islice(entries, PAGE_SIZE)):
+        pending = journal.add_rows(rows, dedupe=spec.dedupe, repeat_counts=repeat_counts)
+        if rows[0].number < len(first_entries):
+            missing += pending
+            last_number = rows[-1].number
+    return ChainedPages(MemoryPages(missing), JournalPages(journal, after_number=last_number))
 
 
-def _refuse_other_plan(journal: Journal, plan: Plan, known: Plan) -> None:
-    if different := plan.differences(known):
+def _validate_same_request(journal: Journal, spec: RequestSpec, stored: RequestSpec) -> None:
+    if differences := spec.differences(stored):
         raise JournalError(
-            f"the journal {journal.path.stem!r} was asked otherwise ({'; '.join(different)[:200]}): "
+            f"the journal {journal.path.stem!r} was asked otherwise ({'; '.join(differences)[:200]}): "
             "give this one another name= (该日志属于另一批次)"
         )
 
 
-def _preflight(
+def _journal_preflight(
     journal: Journal,
-    plan: Plan,
-    source: Source,
-    found: Survey,
+    spec: RequestSpec,
+    source: RowSource,
+    scan: InputScan,
     workers: int,
     budget: float | None,
-    streamed: bool,
+    is_streamed: bool,
 ) -> Preflight:
     counts = journal.counts()
-    if streamed:
-        return priced(plan, found, source.total, found.rows, cached=0, each=None, budget=budget)
+    if is_streamed:
+        return build_preflight(
+            spec, scan, source.total, scan.rows, cached=0, answer_tokens=None, budget=budget
+        )
     missing = journal.count_missing()
-    each = counts.completion_tokens / counts.ok if counts.ok else None
-    return priced(plan, found, counts.rows, missing, counts.rows - missing - found.wrong, each, budget)
+    answer_tokens = counts.completion_tokens / counts.ok if counts.ok else None
+    return build_preflight(
+        spec, scan, counts.rows, missing, counts.rows - missing - scan.invalid, answer_tokens, budget
+    )

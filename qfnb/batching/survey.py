@@ -9,68 +9,68 @@ from dataclasses import dataclass, field
 
 from .. import config
 from ..errors import InvalidArgumentError
-from ..resources.outcome import Outcome
+from ..resources.outcome import RowResult
 from ..resources.tokenizer import Tokenizer
 from ..wire import catalog
-from .plan import Conversation, Plan
-from .row import Entry
+from .plan import Conversation, RequestSpec
+from .row import RowEntry
 from .source import Item
 
-LOOK_AHEAD = 1000
+MAX_PEEKED_ROWS = 1000
 """Rows of an input that can be read only once, which are checked before the first is asked."""
 
-KEPT = 20_000
+MAX_KEPT_ROWS = 20_000
 """Rows that are kept from the first look at them, so that they need not be read a second time."""
 
-PATIENCE = 2.0
+PEEK_TIMEOUT_S = 2.0
 """Seconds that a slow input gets for it."""
 
-NAMED = 5
+MAX_NAMED_ROWS = 5
 """Wrong rows that a message names."""
 
-ASSUMED = 150
+ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer before any was seen."""
 
-SAME = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
+NO_COLUMN_NOTE = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
 
 
 @dataclass
-class Survey:
+class InputScan:
     """What the rows of an input are like.
 
     Attributes:
-        rows: how many were looked at; `complete` says whether that is all.
-        wrong: how many cannot be asked; `problems` names the first of them.
-        repeated: how many are identical to an earlier one.
-        too_long: how many are longer than the model takes; `longest` names the first of them.
+        rows: how many were looked at; `is_complete` says whether that is all.
+        invalid: how many cannot be asked; `problems` names the first of them.
+        duplicates: how many are identical to an earlier one.
+        too_long: how many are longer than the model takes; `too_long_rows` names the first of them.
         prompt_tokens: an estimate.
-        first: the first rows, with their keys.
+        first_entries: the first rows, with their keys.
         digest: what distinguishes these rows from others.
     """
 
     rows: int = 0
-    complete: bool = True
-    wrong: int = 0
-    repeated: int = 0
+    is_complete: bool = True
+    invalid: int = 0
+    duplicates: int = 0
     too_long: int = 0
     prompt_tokens: int = 0
     problems: list[tuple[int, str]] = field(default_factory=list)
-    longest: list[int] = field(default_factory=list)
-    first: list[Entry] = field(default_factory=list)
+    too_long_rows: list[int] = field(default_factory=list)
+    first_entries: list[RowEntry] = field(default_factory=list)
     digest: str = ""
 
-    def refuse_wrong_rows(self) -> None:
+    def raise_if_invalid(self) -> None:
         """Raise when a row cannot be asked.
 
         Raises:
             InvalidArgumentError: names the rows and what is wrong with them.
         """
-        if not self.wrong:
+        if not self.invalid:
             return
         named = "; ".join(f"row {number}: {problem}" for number, problem in self.problems)
-        more = f" and {self.wrong - len(self.problems)} more" if self.wrong > len(self.problems) else ""
+        suffix = f" and {self.invalid - len(self.problems)} more" if self.invalid > len(self.problems) else ""
         raise InvalidArgumentError(
-            f"{self.wrong} of {self.rows} rows cannot be asked: {named}{more}\n"
+            f"{self.invalid} of {self.rows} rows cannot be asked: {named}{suffix}\n"
             "补全或删去这些行，或记为失败 / mend or drop them, or keep them as failed rows: "
             "wrong_rows='keep' (--keep-wrong-rows)"
         )
@@ -82,10 +82,10 @@ class Preflight:
 
     Attributes:
         rows: in the input, None when it has not been read to its end.
-        to_ask: requests that will be sent.
+        requests: requests that will be sent.
         cached: rows whose answer is in the journal already.
-        repeated: rows identical to an earlier one.
-        too_long: rows longer than the model takes, the first of them named in `longest`.
+        duplicates: rows identical to an earlier one.
+        too_long: rows longer than the model takes, the first of them named in `too_long_rows`.
         prompt_tokens, completion_tokens: estimates for what is to be asked.
         cost: CNY by list price, None where it is not known.
         seconds: what the present limits ask for at least, None when no limit is known.
@@ -93,12 +93,12 @@ class Preflight:
     """
 
     rows: int | None
-    to_ask: int
+    requests: int
     cached: int = 0
-    repeated: int = 0
-    wrong: int = 0
+    duplicates: int = 0
+    invalid: int = 0
     too_long: int = 0
-    longest: tuple[int, ...] = ()
+    too_long_rows: tuple[int, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None
@@ -110,16 +110,18 @@ class Preflight:
     def lines(self) -> list[str]:
         """Return it as a few lines for people."""
         rows = "?" if self.rows is None else f"{self.rows:,}"
-        parts = [f"{rows} rows, {self.to_ask:,} to ask"]
+        parts = [f"{rows} rows, {self.requests:,} to ask"]
         parts += [f"{self.cached:,} answered before"] if self.cached else []
-        parts += [f"{self.repeated:,} repeated"] if self.repeated else []
-        parts += [f"{self.wrong:,} cannot be asked"] if self.wrong else []
+        parts += [f"{self.duplicates:,} repeated"] if self.duplicates else []
+        parts += [f"{self.invalid:,} cannot be asked"] if self.invalid else []
         tokens = f"≈ {self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
         cost = "price not known" if self.cost is None else f"≈ {self.cost:.4g} CNY"
-        time = "" if self.seconds is None else f" · at least {_span(self.seconds)} at the present limits"
+        time = (
+            "" if self.seconds is None else f" · at least {_format_span(self.seconds)} at the present limits"
+        )
         lines = [" · ".join(parts), f"{tokens} · {cost}{time}"]
         if self.too_long:
-            named = ", ".join(map(str, self.longest))
+            named = ", ".join(map(str, self.too_long_rows))
             lines.append(f"⚠ {self.too_long:,} rows are longer than {self.model} takes: {named}…")
         if self.budget is not None and self.cost is not None and self.cost > self.budget:
             share = self.budget / self.cost
@@ -130,114 +132,127 @@ class Preflight:
         return "\n".join(self.lines())
 
 
-def numbered(plan: Plan, items: Iterable[Item], start: int = 0) -> Iterator[tuple[Entry, Conversation]]:
+def build_entries(
+    spec: RequestSpec, items: Iterable[Item], start: int = 0
+) -> Iterator[tuple[RowEntry, Conversation]]:
     """Yield rows with their keys; a row that cannot be asked has a problem instead of a conversation."""
     for number, item in enumerate(items, start):
         try:
-            conversation = plan.conversation(item)
+            conversation = spec.build_conversation(item)
         except InvalidArgumentError as error:
-            problem = Outcome.failed(error)
-            yield Entry(number, plan.key(f"\0{number}"), _writable(item), problem), ""
+            problem = RowResult.from_error(error)
+            yield RowEntry(number, spec.row_key(f"\0{number}"), _with_text_keys(item), problem), ""
         else:
-            yield Entry(number, plan.key(conversation), item), conversation
+            yield RowEntry(number, spec.row_key(conversation), item), conversation
 
 
-def _writable(item: Item) -> Item:
+def _with_text_keys(item: Item) -> Item:
     """Return a row that a journal can hold, though its keys may be anything."""
     return {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else item
 
 
-def look_ahead(items: Iterator[Item]) -> tuple[list[Item], bool]:
+def peek_rows(items: Iterator[Item]) -> tuple[list[Item], bool]:
     """Return the first rows of an input that can be read only once, and whether these are all."""
-    first, until = list[Item](), time.monotonic() + PATIENCE
+    rows, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
     for item in items:
-        first.append(item)
-        if len(first) == LOOK_AHEAD or time.monotonic() > until:
-            return first, False
-    return first, True
+        rows.append(item)
+        if len(rows) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
+            return rows, False
+    return rows, True
 
 
-def survey(plan: Plan, items: Iterable[Item], *, whole: bool) -> Survey:
-    """Look at rows without asking anything; `whole` says that these are all."""
-    found, digest, seen = Survey(complete=whole), hashlib.blake2b(plan.digest, digest_size=8), set[bytes]()
-    row = catalog.find("chat", plan.model or catalog.DEFAULT_CHAT)
-    most = row.chars if row else None
-    count = Tokenizer().count_tokens
-    persona = count(str(plan.options.get("system") or ""))
-    for entry, conversation in numbered(plan, items):
-        found.rows += 1
+def scan_rows(spec: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
+    """Look at rows without asking anything; `is_complete` says that these are all."""
+    scan, digest, seen_keys = (
+        InputScan(is_complete=is_complete),
+        hashlib.blake2b(spec.digest, digest_size=8),
+        set[bytes](),
+    )
+    model_row = catalog.find("chat", spec.model or catalog.DEFAULT_CHAT)
+    max_characters = model_row.chars if model_row else None
+    count_tokens = Tokenizer().count_tokens
+    persona_tokens = count_tokens(str(spec.options.get("system") or ""))
+    for entry, conversation in build_entries(spec, items):
+        scan.rows += 1
         digest.update(entry.key)
-        if len(found.first) < KEPT:
-            found.first.append(entry)
+        if len(scan.first_entries) < MAX_KEPT_ROWS:
+            scan.first_entries.append(entry)
         if entry.problem is not None:
-            found.wrong += 1
-            found.problems += [(entry.number, entry.problem.message)] if len(found.problems) < NAMED else []
+            scan.invalid += 1
+            scan.problems += (
+                [(entry.number, entry.problem.message)] if len(scan.problems) < MAX_NAMED_ROWS else []
+            )
             continue
-        found.repeated += entry.key in seen
-        seen.add(entry.key)
-        text = conversation if isinstance(conversation, str) else " ".join(_texts(conversation))
-        found.prompt_tokens += count(text) + persona
-        if most is not None and len(text) > most:
-            found.too_long += 1
-            found.longest += [entry.number] if len(found.longest) < NAMED else []
-    found.digest = digest.hexdigest()
-    return found
+        scan.duplicates += entry.key in seen_keys
+        seen_keys.add(entry.key)
+        text = conversation if isinstance(conversation, str) else " ".join(_message_texts(conversation))
+        scan.prompt_tokens += count_tokens(text) + persona_tokens
+        if max_characters is not None and len(text) > max_characters:
+            scan.too_long += 1
+            scan.too_long_rows += [entry.number] if len(scan.too_long_rows) < MAX_NAMED_ROWS else []
+    scan.digest = digest.hexdigest()
+    return scan
 
 
-def priced(
-    plan: Plan,
-    found: Survey,
+def build_preflight(
+    spec: RequestSpec,
+    scan: InputScan,
     rows: int | None,
-    to_ask: int,
+    requests: int,
     cached: int,
-    each: float | None,
+    answer_tokens: float | None,
     budget: float | None,
 ) -> Preflight:
     """Return what it takes to ask so many of the rows.
 
     Args:
-        plan: who is asked.
-        found: what the rows are like.
+        spec: who is asked.
+        scan: what the rows are like.
         rows: how many there are, None when that is not known.
-        to_ask: how many of them are asked.
+        requests: how many of them are asked.
         cached: how many have an answer.
-        each: tokens of an answer, None when none was seen.
+        answer_tokens: tokens of an answer, None when none was seen.
         budget: CNY that it may cost.
     """
-    share = to_ask / max(found.rows, 1)
-    prompt, completion = int(found.prompt_tokens * share), int(to_ask * (ASSUMED if each is None else each))
-    cost = 0.0 if plan.platform == "sandbox" else catalog.cost(plan.model or "", prompt, completion)
+    share = requests / max(scan.rows, 1)
+    prompt, completion = (
+        int(scan.prompt_tokens * share),
+        int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens)),
+    )
+    cost = 0.0 if spec.platform == "sandbox" else catalog.cost(spec.model or "", prompt, completion)
     return Preflight(
         rows,
-        to_ask,
+        requests,
         cached,
-        found.repeated,
-        found.wrong,
-        found.too_long,
-        tuple(found.longest),
+        scan.duplicates,
+        scan.invalid,
+        scan.too_long,
+        tuple(scan.too_long_rows),
         prompt,
         completion,
         cost,
-        _seconds(to_ask, prompt + completion),
-        plan.endpoint or plan.model or "",
+        _min_seconds(requests, prompt + completion),
+        spec.endpoint or spec.model or "",
         budget,
-        () if plan.template is None or plan.template.names else (SAME,),
+        () if spec.template is None or spec.template.names else (NO_COLUMN_NOTE,),
     )
 
 
-def _seconds(requests: int, tokens: int) -> float | None:
+def _min_seconds(requests: int, tokens: int) -> float | None:
     """Return what the limits of the settings ask for at least."""
-    now = config.settings()
-    rpm = now.qps_limit * 60 or now.rpm_limit
-    spans = [amount * 60 / limit for amount, limit in ((requests, rpm), (tokens, now.tpm_limit)) if limit]
+    settings = config.settings()
+    rpm = settings.qps_limit * 60 or settings.rpm_limit
+    spans = [
+        amount * 60 / limit for amount, limit in ((requests, rpm), (tokens, settings.tpm_limit)) if limit
+    ]
     return max(spans, default=None)
 
 
-def _texts(conversation: list[dict[str, object]]) -> Iterator[str]:
-    return (str(turn.get("content") or "") for turn in conversation)
+def _message_texts(conversation: list[dict[str, object]]) -> Iterator[str]:
+    return (str(message.get("content") or "") for message in conversation)
 
 
-def _span(seconds: float) -> str:
+def _format_span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

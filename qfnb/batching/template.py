@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 
 
-class Template:
+class PromptTemplate:
     """A text with `{column}` placeholders; `{{` and `}}` are braces.
 
     Raises:
@@ -20,12 +20,12 @@ class Template:
     def __init__(self, text: str) -> None:
         self.text = text
         try:
-            self._parts = [(part[0], part[1]) for part in self._parsed(text)]
+            self._parts = [(part[0], part[1]) for part in self._parse(text)]
         except ValueError as error:
-            raise InvalidArgumentError(f"prompt={_short(text)}: {error}; {_BRACES}") from None
+            raise InvalidArgumentError(f"prompt={_clip(text)}: {error}; {_BRACES}") from None
         self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
 
-    def check(self, columns: Sequence[str]) -> None:
+    def validate_columns(self, columns: Sequence[str]) -> None:
         """Refuse names that no column has.
 
         Raises:
@@ -33,8 +33,8 @@ class Template:
         """
         for name in self.names:
             if name not in columns:
-                near = difflib.get_close_matches(name, columns, 1)
-                hint = f"; did you mean {{{near[0]}}}?" if near else ""
+                matches = difflib.get_close_matches(name, columns, 1)
+                hint = f"; did you mean {{{matches[0]}}}?" if matches else ""
                 raise InvalidArgumentError(
                     f"prompt has {{{name}}}, and there is no such column{hint} "
                     f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
@@ -47,23 +47,23 @@ class Template:
             InvalidArgumentError: the row lacks a column, or holds nothing there.
         """
         return "".join(
-            before if name is None else before + text_of(row, name) for before, name in self._parts
+            literal if name is None else literal + cell_text(row, name) for literal, name in self._parts
         )
 
     @staticmethod
-    def _parsed(text: str) -> list[tuple[str, str | None]]:
+    def _parse(text: str) -> list[tuple[str, str | None]]:
         parts: list[tuple[str, str | None]] = []
-        for before, name, spec, conversion in string.Formatter().parse(text):
+        for literal, name, spec, conversion in string.Formatter().parse(text):
             if spec or conversion or name == "":
                 raise ValueError(f"{{{name or ''}...}} is not a column's name")
-            parts.append((before, name))
+            parts.append((literal, name))
         return parts
 
 
 _BRACES = "write {{ and }} for braces that are text (花括号要写两遍)"
 
 
-def text_of(row: Mapping[str, Any], name: str) -> str:
+def cell_text(row: Mapping[str, Any], name: str) -> str:
     """Return a cell as text.
 
     Raises:
@@ -73,13 +73,13 @@ def text_of(row: Mapping[str, Any], name: str) -> str:
         raise InvalidArgumentError(f"it has no {name!r}")
     value = row[name]
     if isinstance(value, str):
-        return checked_text(name, value)
+        return validate_text(name, value)
     if value is None or _is_missing(value):
         raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
     return str(value)
 
 
-def checked_text(name: str, text: str) -> str:
+def validate_text(name: str, text: str) -> str:
     """Return a text that says something.
 
     Raises:
@@ -100,5 +100,5 @@ def _is_missing(value: object) -> bool:
         return False
 
 
-def _short(text: str) -> str:
+def _clip(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "…")

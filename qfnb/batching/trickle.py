@@ -9,11 +9,11 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-GRACE: Final = 0.02
+FILL_TIMEOUT_S: Final = 0.02
 """Seconds that a fast iterator gets to fill what is taken at once."""
 
 
-class Trickle(Generic[T]):
+class Prefetcher(Generic[T]):
     """Reads an iterator ahead, in a thread that ends when enough is there.
 
     Args:
@@ -21,52 +21,52 @@ class Trickle(Generic[T]):
         most: items that are taken at once, and read ahead.
     """
 
-    def __init__(self, items: Iterator[T], most: int) -> None:
-        self._items, self._most = items, most
-        self._there: deque[T] = deque()
-        self._news = threading.Condition()
-        self._reading = self._ended = False
-        self._problem: Exception | None = None
+    def __init__(self, items: Iterator[T], max_items: int) -> None:
+        self._items, self._max_items = items, max_items
+        self._buffer: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._is_reading = self._is_finished = False
+        self._error: Exception | None = None
 
-    def take(self) -> list[T]:
+    def next_page(self) -> list[T]:
         """Return what is there, waiting for the first item; nothing at the end.
 
         Raises:
             Exception: what the iterator raised, when all before it was taken.
         """
-        with self._news:
-            if not (self._reading or self._ended or self._full()):
-                self._reading = True
+        with self._changed:
+            if not (self._is_reading or self._is_finished or self._is_full()):
+                self._is_reading = True
                 threading.Thread(target=self._read, name="qfnb-input", daemon=True).start()
-            self._news.wait_for(lambda: self._there or self._ended)
-            self._news.wait_for(lambda: self._full() or self._ended, GRACE)
-            taken = [self._there.popleft() for _ in range(min(self._most, len(self._there)))]
-            if not taken and self._problem is not None:
-                raise self._problem
-            return taken
+            self._changed.wait_for(lambda: self._buffer or self._is_finished)
+            self._changed.wait_for(lambda: self._is_full() or self._is_finished, FILL_TIMEOUT_S)
+            page = [self._buffer.popleft() for _ in range(min(self._max_items, len(self._buffer)))]
+            if not page and self._error is not None:
+                raise self._error
+            return page
 
-    def _full(self) -> bool:
-        return len(self._there) >= self._most
+    def _is_full(self) -> bool:
+        return len(self._buffer) >= self._max_items
 
     def _read(self) -> None:
         while True:
             try:
                 item = next(self._items)
             except StopIteration:
-                self._end(None)
+                self._finish(None)
                 return
             except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-                self._end(error)
+                self._finish(error)
                 return
-            with self._news:
-                self._there.append(item)
-                self._reading = not self._full()
-                if len(self._there) == 1 or not self._reading:
-                    self._news.notify_all()
-                if not self._reading:
+            with self._changed:
+                self._buffer.append(item)
+                self._is_reading = not self._is_full()
+                if len(self._buffer) == 1 or not self._is_reading:
+                    self._changed.notify_all()
+                if not self._is_reading:
                     return
 
-    def _end(self, problem: Exception | None) -> None:
-        with self._news:
-            self._ended, self._reading, self._problem = True, False, problem
-            self._news.notify_all()
+    def _finish(self, error: Exception | None) -> None:
+        with self._changed:
+            self._is_finished, self._is_reading, self._error = True, False, error
+            self._changed.notify_all()

@@ -2,7 +2,7 @@
 
 from .checking import Findings as Findings
 from .dataset import Dataset as Dataset
-from .platform import Step as Step
+from .platform import TransferStep as TransferStep
 from .problems import Problem as Problem
 from .schema import SCHEMAS as SCHEMAS
 from .schema import Schema as Schema

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..wire import catalog
 from . import tokens
-from .rows import key_of
+from .rows import row_key
 from .schema import Row, Schema
 
 
@@ -39,28 +39,35 @@ class Findings:
 
     def lines(self) -> list[str]:
         """Return the warnings, a line each."""
-        found = []
+        warnings = []
         if self.duplicates:
-            found.append(f"重复 {self.duplicates:,} rows are the same as an earlier one: ds.deduplicate()")
+            warnings.append(f"重复 {self.duplicates:,} rows are the same as an earlier one: ds.deduplicate()")
         if self.conflicts:
-            found.append(f"冲突 {self.conflicts:,} rows have an earlier row's input and another answer")
+            warnings.append(f"冲突 {self.conflicts:,} rows have an earlier row's input and another answer")
         if self.too_long_count:
             numbers = ", ".join(map(str, self.too_long))
-            found.append(
+            warnings.append(
                 f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens: row {numbers}"
             )
-        return found
+        return warnings
 
 
-def check(
-    rows: Sequence[Row], schema: Schema, model: str | None = None, most_tokens: int | None = None
+def check_rows(
+    rows: Sequence[Row], schema: Schema, model: str | None = None, max_tokens: int | None = None
 ) -> Findings:
     """Return what is worth knowing of rows; a model's limit is used where it is known."""
-    known = catalog.find("chat", model) if model else None
-    limit = most_tokens or (known.tokens if known else None)
-    whole = {key_of(row) for row in rows}
-    asked = {key_of(row, ("system", "history", *schema.inputs)) for row in rows}
-    long = [number for number, row in enumerate(rows, 1) if limit and tokens.of_row(row, schema) > limit]
+    model_row = catalog.find("chat", model) if model else None
+    limit = max_tokens or (model_row.tokens if model_row else None)
+    distinct_rows = {row_key(row) for row in rows}
+    distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
+    long_rows = [
+        number for number, row in enumerate(rows, 1) if limit and tokens.row_tokens(row, schema) > limit
+    ]
     return Findings(
-        len(rows), len(rows) - len(whole), len(whole) - len(asked), limit, tuple(long[:10]), len(long)
+        len(rows),
+        len(rows) - len(distinct_rows),
+        len(distinct_rows) - len(distinct_inputs),
+        limit,
+        tuple(long_rows[:10]),
+        len(long_rows),
     )

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 from .. import connect
 from ..errors import InvalidArgumentError
 from . import formats, platform, reading, tokens, writing
-from .archive import MOST_BYTES
-from .checking import Findings, check
-from .platform import Progress
-from .rows import Read, collect, numbered
-from .schema import PAIRS, Row, Schema, named
+from .archive import MAX_BYTES
+from .checking import Findings, check_rows
+from .platform import ProgressCallback
+from .rows import LocatedValue, parse_rows, with_locations
+from .schema import PAIRS, Row, Schema, find_schema
 from .table import Table
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ class Dataset(Table):
         schema: Schema | str | None = None,
     ) -> None:
         frame = hasattr(rows, "itertuples")
-        values = reading.from_frame(rows) if frame else [*numbered(rows)]  # type: ignore[arg-type]
-        self._rows, self._schema = collect(values, named(schema)) if values else ([], named(schema) or PAIRS)
+        values = reading.read_frame(rows) if frame else [*with_locations(rows)]  # type: ignore[arg-type]
+        self._rows, self._schema = (
+            parse_rows(values, find_schema(schema)) if values else ([], find_schema(schema) or PAIRS)
+        )
         self.name, self.id = name, id
         self.source = "memory"
-        self._fetched = id is None or bool(values)
+        self._is_fetched = id is None or bool(values)
         self._uploaded: dict[str, str] = {}
 
     @classmethod
@@ -66,7 +68,7 @@ class Dataset(Table):
         format: str | None = None,  # noqa: A002 - the word for it
         columns: Mapping[str, str] | None = None,
         name: str | None = None,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
     ) -> Self:
         """Load a file, a folder, a zip, an object in storage or a DataFrame; or name one that is online.
 
@@ -81,7 +83,7 @@ class Dataset(Table):
             format: what the file is, where its name does not tell it.
             columns: other names for its columns: `{"question": "prompt"}`.
             name: how the dataset is called, by default as the file.
-            most_bytes: what a download, or a zip when unpacked, may have at most.
+            max_bytes: what a download, or a zip when unpacked, may have at most.
 
         Raises:
             DatasetError: lines are wrong; it says which and why.
@@ -92,16 +94,18 @@ class Dataset(Table):
                 "give either data_file='x.jsonl', or qianfan_dataset_id='ds-...', or a DataFrame"
             )
         if qianfan_dataset_id is not None:
-            return cls._remote(qianfan_dataset_id, name, named(schema), most_bytes)
-        given = frame if data_file is None else data_file
-        if isinstance(given, (str, Path)):
-            values, source = _read(given, format, most_bytes), str(given)
-            called = PurePath(source).stem
+            return cls._remote(qianfan_dataset_id, name, find_schema(schema), max_bytes)
+        data = frame if data_file is None else data_file
+        if isinstance(data, (str, Path)):
+            values, source = _read_location(data, format, max_bytes), str(data)
+            default_name = PurePath(source).stem
         else:
-            assert given is not None, "one of the three was given"
-            values, source, called = reading.from_frame(given), "DataFrame", "dataset"
-        rows, found = collect(reading.renamed(values, columns) if columns else values, named(schema))
-        return cls._of(rows, found, name or called, source)
+            assert data is not None, "one of the three was given"
+            values, source, default_name = reading.read_frame(data), "DataFrame", "dataset"
+        rows, detected_schema = parse_rows(
+            reading.rename_columns(values, columns) if columns else values, find_schema(schema)
+        )
+        return cls._from_rows(rows, detected_schema, name or default_name, source)
 
     @classmethod
     def create_from_pyobj(
@@ -124,7 +128,7 @@ class Dataset(Table):
         qianfan: str | bool | None = None,
         format: str | None = None,  # noqa: A002 - the word for it
         bucket: str = "",
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> str:
         """Write the rows to a file or an object, or bring them onto the platform; return where they are.
 
@@ -145,44 +149,48 @@ class Dataset(Table):
         if (data_file is None) == (not qianfan):
             raise InvalidArgumentError("give either data_file='x.jsonl' (or 'bos:/...'), or qianfan=True")
         if data_file is None:
-            return self._released(qianfan if isinstance(qianfan, str) else self.name, bucket, progress)
+            return self._release_rows(qianfan if isinstance(qianfan, str) else self.name, bucket, progress)
         kind = formats.format_of(Path(str(data_file)).name, format)
         if str(data_file).startswith("bos:"):
-            return platform.store(str(data_file), self.rows, self.schema, kind, progress=progress)
-        writing.write(Path(data_file).expanduser(), self.rows, self.schema, kind)
+            return platform.store_object(str(data_file), self.rows, self.schema, kind, progress=progress)
+        writing.write_file(Path(data_file).expanduser(), self.rows, self.schema, kind)
         return str(data_file)
 
     def release(
-        self, *, bucket: str = "", stopped: threading.Event | None = None, progress: Progress | None = None
+        self,
+        *,
+        bucket: str = "",
+        stop_event: threading.Event | None = None,
+        progress: ProgressCallback | None = None,
     ) -> str:
         """Make sure the dataset is on the platform and released for training; return its `ds-...` id.
 
         A local dataset is uploaded once per platform; see `platform.release` for what can go wrong.
         """
         if self.id is not None:
-            return platform.ensure_released(self.id, stopped=stopped)
-        return self._released(self.name, bucket, progress, stopped)
+            return platform.ensure_released(self.id, stop_event=stop_event)
+        return self._release_rows(self.name, bucket, progress, stop_event)
 
     @property
     def rows(self) -> Sequence[Row]:
         """The rows as they are kept, fetched from the platform first where that was not done yet."""
-        if not self._fetched and self.id is not None:
-            values = platform.fetch(self.id, most=self._most)
-            self._rows, self._schema = collect(values, self._given)
-            self._fetched = True
+        if not self._is_fetched and self.id is not None:
+            values = platform.fetch(self.id, max_bytes=self._max_bytes)
+            self._rows, self._schema = parse_rows(values, self._declared_schema)
+            self._is_fetched = True
         return self._rows
 
     @property
     def schema(self) -> Schema:
         """What the rows are; of a dataset on the platform it is asked, without fetching the rows."""
-        if not self._fetched and self.id is not None:
-            return self._given or platform.known(self.id).schema
+        if not self._is_fetched and self.id is not None:
+            return self._declared_schema or platform.remote_info(self.id).schema
         return self._schema
 
     @property
     def is_fetched(self) -> bool:
         """Whether the rows are in memory."""
-        return self._fetched
+        return self._is_fetched
 
     @property
     def input_columns(self) -> tuple[str, ...]:
@@ -205,30 +213,30 @@ class Dataset(Table):
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        found = [asdict(row) for row in tokens.lengths(self.rows, self.schema)]
+        records = [asdict(row) for row in tokens.token_lengths(self.rows, self.schema)]
         names = ["column", "n", "min", "median", "p95", "max", "total"]
-        return pd.DataFrame(found, columns=names).set_index("column")
+        return pd.DataFrame(records, columns=names).set_index("column")
 
-    def check(self, model: str | None = None, *, most_tokens: int | None = None) -> Findings:
+    def check(self, model: str | None = None, *, max_tokens: int | None = None) -> Findings:
         """Return what is not wrong but worth knowing: duplicates, rows too long for a model.
 
         Args:
             model: whose limit counts, e.g. "ERNIE-Speed-8K".
-            most_tokens: a limit of one's own.
+            max_tokens: a limit of one's own.
         """
-        return check(self.rows, self.schema, model, most_tokens)
+        return check_rows(self.rows, self.schema, model, max_tokens)
 
     def row_number(self) -> int:
         """Return how many rows there are."""
         return len(self)
 
     def __len__(self) -> int:
-        if not self._fetched and self.id is not None:
-            return platform.known(self.id).count
+        if not self._is_fetched and self.id is not None:
+            return platform.remote_info(self.id).count
         return len(self._rows)
 
     def __bool__(self) -> bool:
-        return not self._fetched or bool(self._rows)
+        return not self._is_fetched or bool(self._rows)
 
     def __delitem__(self, index: int) -> None:
         self._rows = [*self.delete(index).rows]
@@ -236,41 +244,45 @@ class Dataset(Table):
 
     def __repr__(self) -> str:
         where = f", on the platform as {self.id}" if self.id is not None else ""
-        size = f"{len(self._rows):,} rows" if self._fetched else "rows not fetched yet"
+        size = f"{len(self._rows):,} rows" if self._is_fetched else "rows not fetched yet"
         return f"<Dataset {self.name!r}: {size}{where}>"
 
-    def _released(
-        self, name: str, bucket: str, progress: Progress | None, stopped: threading.Event | None = None
+    def _release_rows(
+        self,
+        name: str,
+        bucket: str,
+        progress: ProgressCallback | None,
+        stop_event: threading.Event | None = None,
     ) -> str:
         if not self.rows:
             raise InvalidArgumentError(f"dataset {self.name!r} has no rows: load some before training")
         host = connect.current_platform(None).host
         if host not in self._uploaded:
             self._uploaded[host] = platform.release(
-                name, self.rows, self.schema, bucket=bucket, stopped=stopped, progress=progress
+                name, self.rows, self.schema, bucket=bucket, stop_event=stop_event, progress=progress
             )
         return self._uploaded[host]
 
-    def _with(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
-        return self._of([*rows], schema or self._schema, self.name, self.source)
+    def _with_rows(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
+        return self._from_rows([*rows], schema or self._schema, self.name, self.source)
 
     @classmethod
-    def _of(cls, rows: builtins.list[Row], schema: Schema, name: str, source: str) -> Self:
-        made = cls(name=name, schema=schema)
-        made._rows, made.source = rows, source
-        return made
+    def _from_rows(cls, rows: builtins.list[Row], schema: Schema, name: str, source: str) -> Self:
+        dataset = cls(name=name, schema=schema)
+        dataset._rows, dataset.source = rows, source
+        return dataset
 
     @classmethod
-    def _remote(cls, id_: int | str, name: str | None, schema: Schema | None, most: int) -> Self:
-        made = cls(name=name or str(id_), id=id_, schema=schema)
-        made._given, made._most, made.source = schema, most, "platform"
-        return made
+    def _remote(cls, id_: int | str, name: str | None, schema: Schema | None, max_bytes: int) -> Self:
+        dataset = cls(name=name or str(id_), id=id_, schema=schema)
+        dataset._declared_schema, dataset._max_bytes, dataset.source = schema, max_bytes, "platform"
+        return dataset
 
-    _given: Schema | None = None
-    _most: int = MOST_BYTES
+    _declared_schema: Schema | None = None
+    _max_bytes: int = MAX_BYTES
 
 
-def _read(given: str | Path, kind: str | None, most: int) -> builtins.list[Read]:
-    if str(given).startswith("bos:"):
-        return platform.stored(str(given), kind, most=most)
-    return reading.read(Path(given).expanduser(), kind, most=most, name=str(given))
+def _read_location(location: str | Path, kind: str | None, max_bytes: int) -> builtins.list[LocatedValue]:
+    if str(location).startswith("bos:"):
+        return platform.fetch_object(str(location), kind, max_bytes=max_bytes)
+    return reading.read_path(Path(location).expanduser(), kind, max_bytes=max_bytes, name=str(location))

@@ -26,32 +26,32 @@ from ..wire import data as wire
 from ..wire import storage
 from . import reading, writing
 from .formats import Format
-from .rows import Read
-from .schema import Row, Schema, of_template
+from .rows import LocatedValue
+from .schema import Row, Schema, schema_of_template
 
-PATIENCE = 600.0
+STEP_TIMEOUT_S = 600.0
 """Seconds that an import, a release or an export may take."""
 
 
 @dataclass(frozen=True)
-class Step:
+class TransferStep:
     """How far a transfer is.
 
     Attributes:
-        what: the step.
+        kind: the step.
         done, total: bytes of an upload; 0 and 1, then 1 and 1, for what has no measure.
     """
 
-    what: Literal["upload", "import", "release"]
+    kind: Literal["upload", "import", "release"]
     done: int
     total: int
 
 
-Progress = Callable[[Step], object]
+ProgressCallback = Callable[[TransferStep], object]
 
 
 @dataclass(frozen=True)
-class Known:
+class RemoteInfo:
     """What the platform tells of a dataset without its rows."""
 
     name: str
@@ -59,7 +59,7 @@ class Known:
     count: int
 
 
-_released: dict[tuple[str, str, str, str], str] = {}
+_released_ids: dict[tuple[str, str, str, str], str] = {}
 """The ids of what this process brought where: host, bucket, name and a digest of the content."""
 
 
@@ -69,8 +69,8 @@ def release(
     schema: Schema,
     *,
     bucket: str = "",
-    stopped: threading.Event | None = None,
-    progress: Progress | None = None,
+    stop_event: threading.Event | None = None,
+    progress: ProgressCallback | None = None,
 ) -> str:
     """Upload rows, make them a released dataset, and return its `ds-...` id.
 
@@ -80,35 +80,35 @@ def release(
         InvalidArgumentError: no bucket is known for the upload.
         DatasetError: the platform could not import or release it.
     """
-    at = connect.current_platform()
-    bucket = bucket or at.bucket
+    current = connect.current_platform()
+    bucket = bucket or current.bucket
     if not bucket:
         raise InvalidArgumentError(
             "a local dataset is uploaded to your own BOS bucket first, and none is set\n"
             "设置 QIANFAN_BOS_BUCKET，或加载平台上已有的数据集 / set QIANFAN_BOS_BUCKET, or use "
             "Dataset.load(qianfan_dataset_id='ds-...')"
         )
-    tell = progress or _nobody
-    suffix, content = writing.platform_bytes(rows, schema)
+    report = progress or _ignore_step
+    suffix, content = writing.to_platform_bytes(rows, schema)
     digest = hashlib.sha256(content).hexdigest()[:16]
-    known = (at.host, bucket, name, digest)
-    if (dataset_id := _released.get(known)) is None or not _is_there(dataset_id):
+    cache_key = (current.host, bucket, name, digest)
+    if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
         folder = f"qfnb/{digest}"
-        address = storage.join(bucket, f"{folder}/{_safe(name)}{suffix}")
-        _upload(address, content, tell)
-        dataset_id = _created(name, schema, bucket, f"/{folder}/")
-        tell(Step("import", 0, 1))
+        address = storage.join(bucket, f"{folder}/{_safe_name(name)}{suffix}")
+        _upload(address, content, report)
+        dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
+        report(TransferStep("import", 0, 1))
         Data.create_data_import_task(dataset_id, bool(schema.reference), wire.OWN_BOS, [address])
-        _until(dataset_id, "import_status", settings().import_status_polling_interval, stopped)
-        tell(Step("import", 1, 1))
-    tell(Step("release", 0, 1))
-    dataset_id = ensure_released(dataset_id, stopped=stopped)
-    tell(Step("release", 1, 1))
-    _released[known] = dataset_id
+        _wait_for_status(dataset_id, "import_status", settings().import_status_polling_interval, stop_event)
+        report(TransferStep("import", 1, 1))
+    report(TransferStep("release", 0, 1))
+    dataset_id = ensure_released(dataset_id, stop_event=stop_event)
+    report(TransferStep("release", 1, 1))
+    _released_ids[cache_key] = dataset_id
     return dataset_id
 
 
-def ensure_released(dataset_id: int | str, *, stopped: threading.Event | None = None) -> str:
+def ensure_released(dataset_id: int | str, *, stop_event: threading.Event | None = None) -> str:
     """Release a dataset unless it is released already; return its `ds-...` id.
 
     Raises:
@@ -117,72 +117,79 @@ def ensure_released(dataset_id: int | str, *, stopped: threading.Event | None = 
     version = Data.info(dataset_id).data.version_info
     if version.release_status != wire.FINISHED:
         Data.release(dataset_id)
-        _until(dataset_id, "release_status", settings().release_status_polling_interval, stopped)
+        _wait_for_status(dataset_id, "release_status", settings().release_status_polling_interval, stop_event)
     return str(version.dataset_pk or dataset_id)
 
 
-def known(dataset_id: int | str) -> Known:
+def remote_info(dataset_id: int | str) -> RemoteInfo:
     """Return what a dataset on the platform is and how many rows it has, without its rows."""
-    found = Data.info(dataset_id).data
-    version = found.version_info
-    return Known(found.name, of_template(version.template_type), version.entity_count or 0)
+    info = Data.info(dataset_id).data
+    version = info.version_info
+    return RemoteInfo(info.name, schema_of_template(version.template_type), version.entity_count or 0)
 
 
-def fetch(dataset_id: int | str, *, most: int) -> list[Read]:
+def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
     """Return the rows of a dataset on the platform: exported, downloaded, and the file removed again.
 
     Args:
         dataset_id: `ds-...`, or the number.
-        most: bytes that the download may have, and again when unpacked.
+        max_bytes: bytes that the download may have, and again when unpacked.
 
     Raises:
         DatasetError: it has no rows, or the platform could not export it.
         UnexpectedContent: the download is not what it should be.
     """
     Data.export(dataset_id)
-    _until(dataset_id, "export_status", settings().import_status_polling_interval, None)
-    done = [
+    _wait_for_status(dataset_id, "export_status", settings().import_status_polling_interval, None)
+    finished = [
         row
         for row in Data.export_records(dataset_id).data
         if row.status == wire.FINISHED and row.download_url
     ]
-    if not done:
+    if not finished:
         raise DatasetError(f"{dataset_id}: the platform names no address to download its export from")
-    url = max(done, key=lambda row: row.finish_time).download_url
+    url = max(finished, key=lambda row: row.finish_time).download_url
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:  # 0700, as mkdtemp makes it
-        path = download(url, Path(folder) / "export.zip", most=most)
-        return reading.read(path, "zip", most=most, name=str(dataset_id), exported=True)
+        path = download(url, Path(folder) / "export.zip", max_bytes=max_bytes)
+        return reading.read_path(path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True)
 
 
-def stored(address: str, kind: str | None, *, most: int) -> list[Read]:
+def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
     """Return the rows of an object in storage, `bos:/bucket/key`."""
     name = PurePosixPath(address).name
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = Path(folder) / f"object{PurePosixPath(name).suffix}"
-        Storage.download(address, path, most=most)
-        return reading.read(path, kind, most=most, name=address)
+        Storage.download(address, path, max_bytes=max_bytes)
+        return reading.read_path(path, kind, max_bytes=max_bytes, name=address)
 
 
-def store(
-    address: str, rows: Sequence[Row], schema: Schema, kind: Format, *, progress: Progress | None = None
+def store_object(
+    address: str,
+    rows: Sequence[Row],
+    schema: Schema,
+    kind: Format,
+    *,
+    progress: ProgressCallback | None = None,
 ) -> str:
     """Write rows to an object in storage; return its address."""
-    made = io.BytesIO()
-    writing.to(made, rows, schema, kind)
-    tell = progress or _nobody
-    return Storage.upload(address, made.getvalue(), lambda done, total: tell(Step("upload", done, total)))
+    buffer = io.BytesIO()
+    writing.write_to(buffer, rows, schema, kind)
+    report = progress or _ignore_step
+    return Storage.upload(
+        address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total))
+    )
 
 
-def _upload(address: str, content: bytes, tell: Progress) -> None:
+def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
     """Upload what is not there already; the address holds a digest of the content."""
-    there = Storage.info(address)
-    if there is None or there.size != len(content):
-        Storage.upload(address, content, lambda done, total: tell(Step("upload", done, total)))
-    tell(Step("upload", len(content), len(content)))
+    existing = Storage.info(address)
+    if existing is None or existing.size != len(content):
+        Storage.upload(address, content, lambda done, total: report(TransferStep("upload", done, total)))
+    report(TransferStep("upload", len(content), len(content)))
 
 
-def _created(name: str, schema: Schema, bucket: str, folder: str) -> str:
-    made = Data.create_bare_dataset(
+def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
+    response = Data.create_bare_dataset(
         name,
         schema.data_type,
         schema.project_type,
@@ -190,10 +197,10 @@ def _created(name: str, schema: Schema, bucket: str, folder: str) -> str:
         storage_id=bucket,
         storage_path=folder,
     )
-    return made.data.dataset_id
+    return response.data.dataset_id
 
 
-def _is_there(dataset_id: str) -> bool:
+def _is_imported(dataset_id: str) -> bool:
     """Tell whether a dataset still is what it was made: it may have been deleted, or the sandbox be new."""
     try:
         return Data.info(dataset_id).data.version_info.import_status == wire.FINISHED
@@ -201,34 +208,36 @@ def _is_there(dataset_id: str) -> bool:
         return False
 
 
-def _until(dataset_id: int | str, status: str, interval: float, stopped: threading.Event | None) -> None:
-    seconds = connect.polling_interval(interval)
-    waiting, end = stopped or threading.Event(), time.monotonic() + PATIENCE
-    what = status.replace("_", " ")
+def _wait_for_status(
+    dataset_id: int | str, status: str, interval: float, stop_event: threading.Event | None
+) -> None:
+    interval_s = connect.polling_interval(interval)
+    stop_event, deadline = stop_event or threading.Event(), time.monotonic() + STEP_TIMEOUT_S
+    step_name = status.replace("_", " ")
     while (state := getattr((answer := Data.info(dataset_id)).data.version_info, status)) != wire.FINISHED:
         if state in {wire.FAILED, wire.TERMINATED}:
-            raise DatasetError(f"{dataset_id}: {what} is {state}: {_reason(dataset_id, answer.body)}")
-        if time.monotonic() > end:
-            raise DatasetError(f"{dataset_id}: {what} did not finish in {PATIENCE:g} s")
-        if clock.pause(seconds, waiting):
-            raise DatasetError(f"{dataset_id}: stopped while waiting for its {what}")
+            raise DatasetError(f"{dataset_id}: {step_name} is {state}: {_reason(dataset_id, answer.body)}")
+        if time.monotonic() > deadline:
+            raise DatasetError(f"{dataset_id}: {step_name} did not finish in {STEP_TIMEOUT_S:g} s")
+        if clock.pause(interval_s, stop_event):
+            raise DatasetError(f"{dataset_id}: stopped while waiting for its {step_name}")
 
 
 def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
     """Return why something failed, with the lines of the file where the platform names them."""
     version = (body.get("result") or {}).get("versionInfo") or {}
-    said = str(version.get("importErrorInfo") or version.get("errMsg") or "the platform gives no reason")
+    message = str(version.get("importErrorInfo") or version.get("errMsg") or "the platform gives no reason")
     try:
         samples = Data.import_errors(dataset_id, int(version.get("errCode") or 0)).data.content[:3]
     except APIError:
-        return said
+        return message
     lines = [f"line {row.text_location}: {row.text_content[:60]!r}" for row in samples]
-    return "\n".join([said, *(["; ".join(lines)] if lines else [])])
+    return "\n".join([message, *(["; ".join(lines)] if lines else [])])
 
 
-def _safe(name: str) -> str:
+def _safe_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip(".")[:80] or "dataset"
 
 
-def _nobody(step: Step) -> None:
+def _ignore_step(step: TransferStep) -> None:
     """Nobody wants to know."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from ..errors import DatasetError
 
-TOLD = 10
+MAX_REPORTED = 10
 """Problems that an error tells; all are counted."""
 
-_SHORT = 70
+_MAX_REASON_LENGTH = 70
 
 
-class Flaw(ValueError):
+class RowError(ValueError):
     """What is wrong with one row, before it is known where the row is."""
 
     def __init__(self, reason: str, column: str = "") -> None:
@@ -22,7 +22,7 @@ class Flaw(ValueError):
         self.reason, self.column = reason, column
 
 
-class Place(NamedTuple):
+class RowLocation(NamedTuple):
     """Where a row came from; a tuple, since there is one for every row that is read.
 
     Attributes:
@@ -47,17 +47,17 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        place: file, line or row.
+        location: file, line or row.
         column: in which column, "" when it is the row as a whole.
         reason: what was found and what is expected.
     """
 
-    place: Place
+    location: RowLocation
     column: str
     reason: str
 
     def __str__(self) -> str:
-        where = str(self.place)
+        where = str(self.location)
         return f"{where}: {self.reason}" if where else self.reason
 
 
@@ -68,13 +68,13 @@ class Problems:
     count: int = 0
     first: list[Problem] = field(default_factory=list)
 
-    def add(self, place: Place, flaw: Flaw) -> None:
+    def add(self, location: RowLocation, error: RowError) -> None:
         """Count a problem, and keep it when it is among the first."""
         self.count += 1
-        if len(self.first) < TOLD:
-            self.first.append(Problem(place, flaw.column, flaw.reason))
+        if len(self.first) < MAX_REPORTED:
+            self.first.append(Problem(location, error.column, error.reason))
 
-    def refuse(self) -> None:
+    def raise_if_any(self) -> None:
         """Return when there is none.
 
         Raises:
@@ -82,21 +82,23 @@ class Problems:
         """
         if not self.count:
             return
-        one, *more = self.first
-        lines = [one.reason if one.place.line is not None or not str(one.place) else str(one)]
-        if more:
-            lines.append("; ".join(f"{_number(problem.place)}: {_cut(problem.reason)}" for problem in more))
+        first, *others = self.first
+        lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
+        if others:
+            lines.append(
+                "; ".join(f"{_row_label(problem.location)}: {_clip(problem.reason)}" for problem in others)
+            )
             lines.append(
                 f"共 {self.count:,} 处 / {self.count:,} problems in all; the first {len(self.first)} are in "
                 "the error's .problems"
             )
-        place = one.place if one.place.line is not None else Place()
+        location = first.location if first.location.line is not None else RowLocation()
         raise DatasetError(
-            "\n".join(lines), path=place.path, line=place.line, problems=self.first, count=self.count
+            "\n".join(lines), path=location.path, line=location.line, problems=self.first, count=self.count
         )
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as an error shows it: short, on one line."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -105,9 +107,9 @@ def shown(value: object) -> str:
     return repr(text[:60] + ("…" if len(text) > 60 else ""))
 
 
-def _number(place: Place) -> str:
-    return str(place.line) if place.line is not None else f"row {place.row}"
+def _row_label(location: RowLocation) -> str:
+    return str(location.line) if location.line is not None else f"row {location.row}"
 
 
-def _cut(reason: str) -> str:
-    return reason if len(reason) <= _SHORT else reason[: _SHORT - 1] + "…"
+def _clip(reason: str) -> str:
+    return reason if len(reason) <= _MAX_REASON_LENGTH else reason[: _MAX_REASON_LENGTH - 1] + "…"

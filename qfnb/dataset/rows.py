@@ -12,54 +12,54 @@ import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .problems import Flaw, Place, Problems, shown
-from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect
+from .problems import Problems, RowError, RowLocation, format_value
+from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
-Read = tuple[Place, object]
+LocatedValue = tuple[RowLocation, object]
 """A value and where it stood; a Flaw in its place when nothing could be read there."""
 
 
-def collect(values: Iterable[Read], schema: Schema | None = None) -> tuple[list[Row], Schema]:
+def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> tuple[list[Row], Schema]:
     """Return the rows that values stand for, and what they are.
 
     Raises:
         DatasetError: some are wrong.
     """
-    places: list[Place] = []
+    locations: list[RowLocation] = []
     rows: list[Row] = []
     problems = Problems()
-    wrong: list[tuple[Place, Flaw]] = []
-    for place, value in values:
+    errors: list[tuple[RowLocation, RowError]] = []
+    for location, value in values:
         try:
-            rows.append(row_of(value, schema))
-            places.append(place)
-        except Flaw as error:
-            wrong.append((place, error))
-    schema = schema or detect(rows)
-    for place, row in zip(places, rows, strict=True):
+            rows.append(to_row(value, schema))
+            locations.append(location)
+        except RowError as error:
+            errors.append((location, error))
+    schema = schema or detect_schema(rows)
+    for location, row in zip(locations, rows, strict=True):
         try:
-            settle(row, schema)
-            schema.check(row)
-        except Flaw as error:
-            wrong.append((place, error))
-    for place, flaw in sorted(wrong, key=lambda each: each[0].row or 0):
-        problems.add(place, flaw)
-    problems.refuse()
+            drop_missing_fields(row, schema)
+            schema.validate(row)
+        except RowError as error:
+            errors.append((location, error))
+    for location, row_error in sorted(errors, key=lambda each: each[0].row or 0):
+        problems.add(location, row_error)
+    problems.raise_if_any()
     return rows, schema
 
 
-def numbered(values: Iterable[object]) -> Iterator[Read]:
+def with_locations(values: Iterable[object]) -> Iterator[LocatedValue]:
     """Yield values with their numbers as places."""
-    return ((Place(row=number), value) for number, value in enumerate(values, 1))
+    return ((RowLocation(row=number), value) for number, value in enumerate(values, 1))
 
 
-def row_of(value: object, schema: Schema | None = None) -> Row:
+def to_row(value: object, schema: Schema | None = None) -> Row:
     """Return the row of a value, not yet checked.
 
     Raises:
         Flaw: it is none.
     """
-    if isinstance(value, Flaw):
+    if isinstance(value, RowError):
         raise value
     if isinstance(value, str):
         return {"prompt": value} if schema is PROMPTS else {"text": value}
@@ -69,11 +69,11 @@ def row_of(value: object, schema: Schema | None = None) -> Row:
         row = {str(key): item for key, item in value.items()}
         if isinstance(row.get("messages"), list):
             return _from_roles(row.pop("messages"), row)
-        return _with_answers(row)
-    raise Flaw(f"expected {(schema or PAIRS).expected}, found {shown(value)}")
+        return _flatten_answers(row)
+    raise RowError(f"expected {(schema or PAIRS).expected}, found {format_value(value)}")
 
 
-def settle(row: Row, schema: Schema) -> None:
+def drop_missing_fields(row: Row, schema: Schema) -> None:
     """Drop what stands for nothing, and give a conversation's row its history."""
     for column, kind in schema.columns.items():
         if kind in {"optional", "turns"} and column in row and _is_missing(row[column]):
@@ -82,19 +82,19 @@ def settle(row: Row, schema: Schema) -> None:
         row.setdefault("history", [])
 
 
-def to_platform(row: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]] | dict[str, Any]:
+def to_platform_line(row: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]] | dict[str, Any]:
     """Return a row as the platform has it in a line: a list of turns, or a text."""
     if schema is TEXT:
         return {"text": row["text"]}
-    last: dict[str, Any] = {"prompt": row["prompt"]}
+    last_turn: dict[str, Any] = {"prompt": row["prompt"]}
     if schema.name == "sorted":
-        last["response"] = [[text] for text in row["responses"]]
+        last_turn["response"] = [[text] for text in row["responses"]]
     elif schema.name == "preference":
-        last |= {"chosen": row["chosen"], "rejected": row["rejected"]}
+        last_turn |= {"chosen": row["chosen"], "rejected": row["rejected"]}
     elif schema is not PROMPTS:
-        last["response"] = [[row["response"]]]
+        last_turn["response"] = [[row["response"]]]
     turns = [{"prompt": turn["prompt"], "response": [[turn["response"]]]} for turn in row.get("history", ())]
-    turns.append(last)
+    turns.append(last_turn)
     if row.get("system"):
         turns[0] = {"system": row["system"], **turns[0]}
     return turns
@@ -105,7 +105,7 @@ def to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def key_of(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable:
+def row_key(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable:
     """Return what is the same for rows that are the same, as wholes or in some columns."""
     cells = row.items() if by is None else [(column, row.get(column)) for column in by]
     try:
@@ -114,37 +114,38 @@ def key_of(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable:
         return to_json(sorted(cells, key=lambda cell: cell[0]))
 
 
-def copied(value: Any) -> Any:
+def deep_copy(value: Any) -> Any:
     """Return a value whose lists and dictionaries are the caller's own."""
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list) else value
+        return {key: deep_copy(item) for key, item in value.items()}
+    return [deep_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
-    *before, last = turns
-    row = _with_answers({str(key): item for key, item in last.items()})
-    if before:
+    *earlier_turns, last_turn = turns
+    row = _flatten_answers({str(key): item for key, item in last_turn.items()})
+    if earlier_turns:
         row["history"] = [
-            {"prompt": turn.get("prompt"), "response": _first(turn.get("response"))} for turn in before
+            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))}
+            for turn in earlier_turns
         ]
-        if "system" in before[0]:
-            row["system"] = before[0]["system"]
+        if "system" in earlier_turns[0]:
+            row["system"] = earlier_turns[0]["system"]
     return row
 
 
-def _with_answers(row: Row) -> Row:
+def _flatten_answers(row: Row) -> Row:
     """Take the answers out of the platform's lists of lists."""
     answers = row.get("response")
     if isinstance(answers, list):
-        ranked = [_first(part) for part in answers]
+        ranked = [_innermost(part) for part in answers]
         if len(ranked) > 1 and all(isinstance(part, list) for part in answers):
             del row["response"]
             return row | {"responses": ranked}
-        row["response"] = _first(answers)
+        row["response"] = _innermost(answers)
     for column in ("chosen", "rejected"):
         if isinstance(row.get(column), list):
-            row[column] = _first(row[column])
+            row[column] = _innermost(row[column])
     return row
 
 
@@ -152,24 +153,28 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
     """Return the row of messages with roles: user and assistant in turn, after a system message or none."""
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise Flaw(f'a message must be {{"role": "...", "content": "..."}}, found {shown(message)}')
-    said = list(messages)
-    if said and said[0].get("role") == "system":
-        row["system"] = said.pop(0)["content"]
-    roles = [message.get("role") for message in said]
-    if not said or roles != [("user", "assistant")[place % 2] for place in range(len(said))]:
-        raise Flaw(f"the roles must be user and assistant in turn, found {shown(', '.join(map(str, roles)))}")
-    texts = [message["content"] for message in said]
+            raise RowError(
+                f'a message must be {{"role": "...", "content": "..."}}, found {format_value(message)}'
+            )
+    turns = list(messages)
+    if turns and turns[0].get("role") == "system":
+        row["system"] = turns.pop(0)["content"]
+    roles = [message.get("role") for message in turns]
+    if not turns or roles != [("user", "assistant")[index % 2] for index in range(len(turns))]:
+        raise RowError(
+            f"the roles must be user and assistant in turn, found {format_value(', '.join(map(str, roles)))}"
+        )
+    texts = [message["content"] for message in turns]
     if len(texts) % 2 == 0:
         row["response"] = texts.pop()
     row["prompt"] = texts.pop()
     if texts:
         pairs = zip(texts[::2], texts[1::2], strict=True)
-        row["history"] = [{"prompt": asked, "response": answer} for asked, answer in pairs]
+        row["history"] = [{"prompt": question, "response": answer} for question, answer in pairs]
     return row
 
 
-def _first(value: object) -> object:
+def _innermost(value: object) -> object:
     while isinstance(value, list) and value:
         value = value[0]
     return value

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
 from ..wire import data as wire
-from .problems import Flaw, shown
+from .problems import RowError, format_value
 
 Row = dict[str, Any]
 
-Kind = Literal["text", "optional", "turns", "texts", "picture"]
+ColumnKind = Literal["text", "optional", "turns", "texts", "picture"]
 """A text that is not empty, one that may be missing, turns, several answers, a picture's path or bytes."""
 
-LOOKED_AT = 1000
+DETECTION_ROWS = 1000
 """Rows from which the schema is told; the most frequent one is it."""
 
 
@@ -38,7 +38,7 @@ class Schema:
 
     name: str
     title: str
-    columns: Mapping[str, Kind]
+    columns: Mapping[str, ColumnKind]
     expected: str
     template_type: int
     v2_format: str
@@ -55,7 +55,7 @@ class Schema:
         """The platform's number for texts, or for pictures."""
         return wire.PICTURE_DATA if self is PICTURES else wire.TEXT_DATA
 
-    def check(self, row: Row) -> None:
+    def validate(self, row: Row) -> None:
         """Return when a row has what the schema asks for.
 
         Raises:
@@ -63,23 +63,23 @@ class Schema:
         """
         for column, kind in self.columns.items():
             if column in row:
-                _CHECKS[kind](column, row[column])
+                _VALIDATORS[kind](column, row[column])
             elif kind not in {"optional", "turns"}:
-                found = ", ".join(map(str, row)) or "nothing"
-                raise Flaw(
-                    f"field {column!r} is missing (found: {found[:80]}); expected {self.expected}", column
+                columns = ", ".join(map(str, row)) or "nothing"
+                raise RowError(
+                    f"field {column!r} is missing (found: {columns[:80]}); expected {self.expected}", column
                 )
 
     def __str__(self) -> str:
         return self.name
 
 
-_NOTES: dict[str, Kind] = {"system": "optional"}
+_SYSTEM_COLUMN: dict[str, ColumnKind] = {"system": "optional"}
 
 PAIRS = Schema(
     "pairs",
     "单轮问答 prompt and response",
-    {"prompt": "text", "response": "text", **_NOTES},
+    {"prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "response": "..."}',
     2000,
     "PromptResponse",
@@ -88,7 +88,7 @@ PAIRS = Schema(
 CONVERSATION = Schema(
     "conversation",
     "多轮对话 conversation",
-    {"history": "turns", "prompt": "text", "response": "text", **_NOTES},
+    {"history": "turns", "prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '[{"prompt": "...", "response": [["..."]]}, ...]',
     2000,
     "PromptResponse",
@@ -97,7 +97,7 @@ CONVERSATION = Schema(
 SORTED = Schema(
     "sorted",
     "回答排序 sorted responses, the best first",
-    {"history": "turns", "prompt": "text", "responses": "texts", **_NOTES},
+    {"history": "turns", "prompt": "text", "responses": "texts", **_SYSTEM_COLUMN},
     '{"prompt": "...", "responses": ["best", "second", ...]}',
     2001,
     "PromptSortedresponses",
@@ -105,7 +105,7 @@ SORTED = Schema(
 PREFERENCE = Schema(
     "preference",
     "偏好对 chosen and rejected",
-    {"history": "turns", "prompt": "text", "chosen": "text", "rejected": "text", **_NOTES},
+    {"history": "turns", "prompt": "text", "chosen": "text", "rejected": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "chosen": "...", "rejected": "..."}',
     2002,
     "DPO_PromptChosenRejected",
@@ -115,7 +115,7 @@ TEXT = Schema("text", "泛文本 text", {"text": "text"}, '{"text": "..."}', 401
 PROMPTS = Schema(
     "prompts",
     "问题集 prompts",
-    {"history": "turns", "prompt": "text", **_NOTES},
+    {"history": "turns", "prompt": "text", **_SYSTEM_COLUMN},
     '{"prompt": "..."}',
     40200,
     "Prompt",
@@ -134,33 +134,33 @@ SCHEMAS = {
 }
 
 
-def named(given: Schema | str | None) -> Schema | None:
+def find_schema(schema: Schema | str | None) -> Schema | None:
     """Return a schema by itself or by name.
 
     Raises:
         InvalidArgumentError: there is none of that name.
     """
-    if given is None or isinstance(given, Schema):
-        return given
-    if given not in SCHEMAS:
-        raise InvalidArgumentError(f"schema={given!r}: it is one of {', '.join(SCHEMAS)}")
-    return SCHEMAS[given]
+    if schema is None or isinstance(schema, Schema):
+        return schema
+    if schema not in SCHEMAS:
+        raise InvalidArgumentError(f"schema={schema!r}: it is one of {', '.join(SCHEMAS)}")
+    return SCHEMAS[schema]
 
 
-def of_template(template_type: int | None) -> Schema:
+def schema_of_template(template_type: int | None) -> Schema:
     """Return what the platform's number stands for; several turns and one have the same."""
     return next((schema for schema in SCHEMAS.values() if schema.template_type == template_type), PAIRS)
 
 
-def detect(rows: Iterable[Row]) -> Schema:
+def detect_schema(rows: Iterable[Row]) -> Schema:
     """Return what most of the first rows are; pairs when nothing can be told."""
-    kinds = Counter(kind for row in islice(rows, LOOKED_AT) if (kind := _kind(row)))
+    kinds = Counter(kind for row in islice(rows, DETECTION_ROWS) if (kind := _schema_name(row)))
     if kinds.keys() == {"pairs", "conversation"}:
         return CONVERSATION
     return SCHEMAS[kinds.most_common(1)[0][0]] if kinds else PAIRS
 
 
-def _kind(row: Row) -> str:
+def _schema_name(row: Row) -> str:
     """Return a row's schema by its columns, those that say most first."""
     if "chosen" in row and "rejected" in row:
         return "preference"
@@ -173,49 +173,57 @@ def _kind(row: Row) -> str:
     return "prompts" if "prompt" in row else "text" if "text" in row else ""
 
 
-def _text(column: str, value: Any) -> None:
+def _validate_text(column: str, value: Any) -> None:
     if not isinstance(value, str) or not value or value.isspace():
-        what = "NaN" if isinstance(value, float) and value != value else shown(value)  # noqa: PLR0124
-        raise Flaw(f"{column} must be a text that is not empty, found {what}", column)
-    _encodable(column, value)
+        description = "NaN" if isinstance(value, float) and value != value else format_value(value)  # noqa: PLR0124
+        raise RowError(f"{column} must be a text that is not empty, found {description}", column)
+    _validate_encodable(column, value)
 
 
-def _encodable(column: str, value: str) -> None:
+def _validate_encodable(column: str, value: str) -> None:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise Flaw(
+        raise RowError(
             f"{column} holds half a character (U+{ord(value[error.start]):04X}) at place {error.start + 1}",
             column,
         ) from None
 
 
-def _optional(column: str, value: Any) -> None:
+def _validate_optional(column: str, value: Any) -> None:
     if not isinstance(value, str):
-        raise Flaw(f"{column} must be a text, found {shown(value)}", column)
-    _encodable(column, value)
+        raise RowError(f"{column} must be a text, found {format_value(value)}", column)
+    _validate_encodable(column, value)
 
 
-def _turns(column: str, value: Any) -> None:
+def _validate_turns(column: str, value: Any) -> None:
     if not isinstance(value, list):
-        raise Flaw(f"{column} must be a list of turns, found {shown(value)}", column)
+        raise RowError(f"{column} must be a list of turns, found {format_value(value)}", column)
     for number, turn in enumerate(value, 1):
         if not isinstance(turn, Mapping):
-            raise Flaw(f"turn {number} must be {PAIRS.expected}, found {shown(turn)}", column)
+            raise RowError(f"turn {number} must be {PAIRS.expected}, found {format_value(turn)}", column)
         for part in ("prompt", "response"):
-            _text(f"{part} of turn {number}", turn.get(part))
+            _validate_text(f"{part} of turn {number}", turn.get(part))
 
 
-def _texts(column: str, value: Any) -> None:
+def _validate_texts(column: str, value: Any) -> None:
     if not isinstance(value, list) or len(value) < 2:
-        raise Flaw(f"{column} must be a list of two or more texts, found {shown(value)}", column)
+        raise RowError(f"{column} must be a list of two or more texts, found {format_value(value)}", column)
     for number, text in enumerate(value, 1):
-        _text(f"{column}[{number}]", text)
+        _validate_text(f"{column}[{number}]", text)
 
 
-def _picture(column: str, value: Any) -> None:
+def _validate_picture(column: str, value: Any) -> None:
     if not (isinstance(value, (str, bytes)) and value):
-        raise Flaw(f"{column} must be a path or the bytes of a picture, found {shown(value)}", column)
+        raise RowError(
+            f"{column} must be a path or the bytes of a picture, found {format_value(value)}", column
+        )
 
 
-_CHECKS = {"text": _text, "optional": _optional, "turns": _turns, "texts": _texts, "picture": _picture}
+_VALIDATORS = {
+    "text": _validate_text,
+    "optional": _validate_optional,
+    "turns": _validate_turns,
+    "texts": _validate_texts,
+    "picture": _validate_picture,
+}

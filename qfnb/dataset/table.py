@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from ..errors import InvalidArgumentError
-from .rows import collect, copied, key_of, numbered, to_json
-from .schema import Row, Schema, named
-from .writing import columns_of
+from .rows import deep_copy, parse_rows, row_key, to_json, with_locations
+from .schema import Row, Schema, find_schema
+from .writing import column_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,16 +42,16 @@ class Table:
     def list(self, by: int | slice | str | Sequence[int] | None = None) -> Any:
         """Return the rows; one of them by its number, some by a slice or numbers, or a column by its name."""
         if by is None or isinstance(by, slice):
-            return [copied(row) for row in (self.rows if by is None else self.rows[by])]
+            return [deep_copy(row) for row in (self.rows if by is None else self.rows[by])]
         if isinstance(by, str):
             return self.col_list(by)
         if isinstance(by, int):
-            return copied(self.rows[by])
-        return [copied(self.rows[place]) for place in by]
+            return deep_copy(self.rows[by])
+        return [deep_copy(self.rows[position]) for position in by]
 
     def head(self, n: int = 5) -> Self:
         """Return the first rows as a dataset."""
-        return self._with(self.rows[:n])
+        return self._with_rows(self.rows[:n])
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a DataFrame."""
@@ -62,7 +62,7 @@ class Table:
     @property
     def columns(self) -> builtins.list[str]:
         """The names of the columns."""
-        return columns_of(self.rows)
+        return column_names(self.rows)
 
     def col_names(self) -> builtins.list[str]:
         """Return the names of the columns."""
@@ -70,14 +70,16 @@ class Table:
 
     def col_list(self, column: str) -> builtins.list[Any]:
         """Return what is in one column, None where a row has nothing there."""
-        self._check_column(column)
-        return [copied(row.get(column)) for row in self.rows]
+        self._validate_column(column)
+        return [deep_copy(row.get(column)) for row in self.rows]
 
     def col_renames(self, names: Mapping[str, str]) -> Self:
         """Give columns other names: `{"question": "prompt"}`."""
         for column in names:
-            self._check_column(column)
-        return self._anew({names.get(key, key): value for key, value in row.items()} for row in self.rows)
+            self._validate_column(column)
+        return self._from_values(
+            {names.get(key, key): value for key, value in row.items()} for row in self.rows
+        )
 
     def col_delete(self, *columns: str) -> Self:
         """Leave columns out."""
@@ -95,7 +97,9 @@ class Table:
                     f"column {name!r} has {len(values)} values where the dataset has {len(self.rows)} rows"
                 )
         added = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return self._anew({**row, **more} for row, more in zip(self.rows, added, strict=True))
+        return self._from_values(
+            {**row, **new_cells} for row, new_cells in zip(self.rows, added, strict=True)
+        )
 
     def col_map(self, op: Callable[[dict[str, builtins.list[Any]]], Mapping[str, Sequence[Any]]]) -> Self:
         """Add or replace the columns that a function makes of all columns."""
@@ -104,8 +108,8 @@ class Table:
     def select_columns(self, columns: Sequence[str]) -> Self:
         """Leave only these columns."""
         for column in columns:
-            self._check_column(column)
-        return self._anew({name: row[name] for name in columns if name in row} for row in self.rows)
+            self._validate_column(column)
+        return self._from_values({name: row[name] for name in columns if name in row} for row in self.rows)
 
     def map(self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None) -> Self:
         """Return what a function makes of each row; it gets a copy.
@@ -113,11 +117,11 @@ class Table:
         Raises:
             DatasetError: it makes rows that are none; the first ten are told.
         """
-        return self._anew((op(copied(row)) for row in self.rows), schema)
+        return self._from_values((op(deep_copy(row)) for row in self.rows), schema)
 
     def filter(self, op: Callable[[Row], object]) -> Self:
         """Return the rows for which a function says yes."""
-        return self._with([row for row in self.rows if op(copied(row))])
+        return self._with_rows([row for row in self.rows if op(deep_copy(row))])
 
     def append(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Self:
         """Return the dataset with one or more rows at its end; `ds = ds.append(row)`."""
@@ -125,15 +129,18 @@ class Table:
 
     def insert(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]], index: int) -> Self:
         """Return the dataset with one or more rows before another."""
-        more = self._anew([rows] if isinstance(rows, Mapping) else rows, self._fitting())
-        kept = self.rows
-        return self._with([*kept[:index], *more.rows, *kept[index:]], _wider(self.schema, more.schema))
+        inserted = self._from_values([rows] if isinstance(rows, Mapping) else rows, self._required_schema())
+        existing = self.rows
+        return self._with_rows(
+            [*existing[:index], *inserted.rows, *existing[index:]],
+            _common_schema(self.schema, inserted.schema),
+        )
 
     def delete(self, index: int) -> Self:
         """Return the dataset without one row."""
         rows = [*self.rows]
         del rows[index]
-        return self._with(rows)
+        return self._with_rows(rows)
 
     def concat(self, *others: Table) -> Self:
         """Return this dataset and others after it, as `a + b` does.
@@ -143,9 +150,9 @@ class Table:
         """
         schema = self.schema
         for other in others:
-            schema = _wider(schema, other.schema)
-        more = [row for other in others for row in other.rows]
-        return self._with([*self.rows, *more], schema)
+            schema = _common_schema(schema, other.schema)
+        appended = [row for other in others for row in other.rows]
+        return self._with_rows([*self.rows, *appended], schema)
 
     def __add__(self, other: object) -> Self:
         return self.concat(other) if isinstance(other, Table) else NotImplemented
@@ -158,25 +165,25 @@ class Table:
         """
         if not 0 <= n <= len(self.rows):
             raise InvalidArgumentError(f"n={n}: it is a number from 0 to the {len(self.rows)} rows there are")
-        places = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
-        return self._with([self.rows[place] for place in places])
+        positions = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
+        return self._with_rows([self.rows[position] for position in positions])
 
     def shuffle(self, *, seed: int | None = 0) -> Self:
         """Return the rows in another order; the same one for the same seed."""
         rows = [*self.rows]
         random.Random(seed).shuffle(rows)  # noqa: S311 - no secret
-        return self._with(rows)
+        return self._with_rows(rows)
 
     def deduplicate(self, by: Sequence[str] | None = None) -> Self:
         """Return the first of all rows that are the same, as wholes or in some columns."""
-        first: dict[Hashable, Row] = {}
+        first_rows: dict[Hashable, Row] = {}
         for row in self.rows:
-            first.setdefault(key_of(row, by), row)
-        return self._with([*first.values()])
+            first_rows.setdefault(row_key(row, by), row)
+        return self._with_rows([*first_rows.values()])
 
     def duplicates(self, by: Sequence[str] | None = None) -> int:
         """Return how many rows `deduplicate` would leave out."""
-        return len(self.rows) - len({key_of(row, by) for row in self.rows})
+        return len(self.rows) - len({row_key(row, by) for row in self.rows})
 
     def split(self, part: float = 0.2, *, seed: int = 0, by: str | None = None) -> tuple[Self, Self]:
         """Split into two datasets, the second of which has a share or a number of the rows.
@@ -192,27 +199,29 @@ class Table:
         Raises:
             InvalidArgumentError: the part is none, or the rows do not allow two.
         """
-        wanted = self._wanted(part)
+        size = self._part_size(part)
         if by is not None:
-            self._check_column(by)
-        taken = _drawn(_groups(self.rows, self.schema.inputs, by), wanted / len(self.rows), wanted, seed)
-        first = [row for place, row in enumerate(self.rows) if place not in taken]
-        second = [row for place, row in enumerate(self.rows) if place in taken]
+            self._validate_column(by)
+        positions = _draw_positions(
+            _group_positions(self.rows, self.schema.inputs, by), size / len(self.rows), size, seed
+        )
+        first = [row for position, row in enumerate(self.rows) if position not in positions]
+        second = [row for position, row in enumerate(self.rows) if position in positions]
         if not first or not second:
             raise InvalidArgumentError(
                 f"part={part!r}: {len(self.rows)} rows whose inputs repeat cannot be split so (无法这样划分)"
             )
-        return self._with(first), self._with(second)
+        return self._with_rows(first), self._with_rows(second)
 
-    def _wanted(self, part: float) -> int:
+    def _part_size(self, part: float) -> int:
         n = len(self.rows)
         is_share = isinstance(part, float) and 0 < part < 1
-        wanted = max(1, round(part * n)) if is_share else part
+        size = max(1, round(part * n)) if is_share else part
         if not is_share and (not isinstance(part, int) or isinstance(part, bool)):
             raise InvalidArgumentError(f"part={part!r}: it is a share between 0 and 1, or a number of rows")
-        if not 0 < wanted < n:
+        if not 0 < size < n:
             raise InvalidArgumentError(f"part={part!r}: it leaves one side of {n} rows empty (一侧为空)")
-        return int(wanted)
+        return int(size)
 
     @overload
     def __getitem__(self, key: int) -> Row: ...
@@ -223,7 +232,7 @@ class Table:
     def __getitem__(self, key: int | str | slice | builtins.list[str]) -> Any:
         """Return a row by its number, a column by its name, a dataset by a slice or several names."""
         if isinstance(key, slice):
-            return self._with(self.rows[key])
+            return self._with_rows(self.rows[key])
         if isinstance(key, builtins.list):
             return self.select_columns(key)
         return self.list(key)
@@ -235,55 +244,55 @@ class Table:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Row]:
-        return (copied(row) for row in self.rows)
+        return (deep_copy(row) for row in self.rows)
 
-    def _fitting(self) -> Schema | None:
+    def _required_schema(self) -> Schema | None:
         """Return what new rows must be; any when there is none yet, and turns may join single questions."""
         return None if not self.rows or self.schema.name in {"pairs", "conversation"} else self.schema
 
-    def _check_column(self, column: str) -> None:
+    def _validate_column(self, column: str) -> None:
         if column not in self.columns:
             raise InvalidArgumentError(f"there is no column {column!r}: there are {', '.join(self.columns)}")
 
-    def _anew(self, rows: Iterable[object], schema: Schema | str | None = None) -> Self:
-        return self._with(*collect(numbered(rows), named(schema)))
+    def _from_values(self, rows: Iterable[object], schema: Schema | str | None = None) -> Self:
+        return self._with_rows(*parse_rows(with_locations(rows), find_schema(schema)))
 
-    def _with(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
+    def _with_rows(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
         """Return a dataset like this one with other rows, which are known to be right."""
         raise NotImplementedError
 
 
-def _wider(one: Schema, other: Schema) -> Schema:
-    names = {one.name, other.name}
+def _common_schema(first: Schema, second: Schema) -> Schema:
+    names = {first.name, second.name}
     if names == {"pairs", "conversation"}:
-        return one if one.name == "conversation" else other
+        return first if first.name == "conversation" else second
     if len(names) > 1:
-        raise InvalidArgumentError(f"{one.title} and {other.title} do not go together (数据类型不同)")
-    return one
+        raise InvalidArgumentError(f"{first.title} and {second.title} do not go together (数据类型不同)")
+    return first
 
 
 Groups = dict[str, builtins.list[builtins.list[int]]]
 """For each value of a column, the places of rows with the same input."""
 
 
-def _groups(rows: Sequence[Row], inputs: Sequence[str], by: str | None) -> Groups:
-    same: dict[str, builtins.list[int]] = defaultdict(builtins.list)
-    for place, row in enumerate(rows):
-        same[" ".join(str(row.get(column)) for column in inputs).strip()].append(place)
-    found: Groups = defaultdict(builtins.list)
-    for places in same.values():
-        found[to_json(rows[places[0]].get(by)) if by else ""].append(places)
-    return found
+def _group_positions(rows: Sequence[Row], inputs: Sequence[str], by: str | None) -> Groups:
+    by_input: dict[str, builtins.list[int]] = defaultdict(builtins.list)
+    for position, row in enumerate(rows):
+        by_input[" ".join(str(row.get(column)) for column in inputs).strip()].append(position)
+    groups: Groups = defaultdict(builtins.list)
+    for positions in by_input.values():
+        groups[to_json(rows[positions[0]].get(by)) if by else ""].append(positions)
+    return groups
 
 
-def _drawn(groups: Groups, share: float, wanted: int, seed: int) -> set[int]:
+def _draw_positions(groups: Groups, share: float, max_size: int, seed: int) -> set[int]:
     """Draw groups by lot, from each kind its share, until there are enough rows."""
-    lot, taken = random.Random(seed), set[int]()  # noqa: S311 - no secret
-    due = 0.0
+    rng, positions = random.Random(seed), set[int]()  # noqa: S311 - no secret
+    quota = 0.0
     for key in sorted(groups):
-        lot.shuffle(groups[key])
-        due += share * sum(map(len, groups[key]))
+        rng.shuffle(groups[key])
+        quota += share * sum(map(len, groups[key]))
         for group in groups[key]:
-            if len(taken) + len(group) <= min(round(due), wanted):
-                taken.update(group)
-    return taken
+            if len(positions) + len(group) <= min(round(quota), max_size):
+                positions.update(group)
+    return positions

@@ -37,19 +37,29 @@ class Agreement:
         )
 
 
-def agreement(ratings: Sequence[Ratings[Label]]) -> Agreement:
+def compute_agreement(ratings: Sequence[Ratings[Label]]) -> Agreement:
     """Return how far judges agree, over the answers that all of them judged.
 
     Args:
         ratings: what each judge said of each answer, None for nothing; as many for all judges.
     """
     rows = list(zip(*ratings, strict=True))
-    whole = [[label for label in row if label is not None] for row in rows if None not in row]
-    same = [_observed(row) for row in whole]
-    percent = 100 * sum(same) / len(same) if same else math.nan
-    two = len(ratings) == 2
-    found = cohen_kappa(*zip(*whole, strict=True)) if two and whole else fleiss_kappa(whole)
-    return Agreement(len(whole), len(rows) - len(whole), percent, found, "Cohen's" if two else "Fleiss'")
+    complete_rows = [[label for label in row if label is not None] for row in rows if None not in row]
+    agreement_shares = [_observed_share(row) for row in complete_rows]
+    percent = 100 * sum(agreement_shares) / len(agreement_shares) if agreement_shares else math.nan
+    is_pair = len(ratings) == 2
+    kappa = (
+        cohen_kappa(*zip(*complete_rows, strict=True))
+        if is_pair and complete_rows
+        else fleiss_kappa(complete_rows)
+    )
+    return Agreement(
+        len(complete_rows),
+        len(rows) - len(complete_rows),
+        percent,
+        kappa,
+        "Cohen's" if is_pair else "Fleiss'",
+    )
 
 
 def cohen_kappa(first: Sequence[Label], second: Sequence[Label]) -> float:
@@ -58,25 +68,27 @@ def cohen_kappa(first: Sequence[Label], second: Sequence[Label]) -> float:
     if not n:
         return math.nan
     observed = sum(a == b for a, b in zip(first, second, strict=True)) / n
-    own, other = Counter(first), Counter(second)
-    return _beyond(observed, sum(own[label] * other[label] for label in own) / n**2)
+    first_counts, second_counts = Counter(first), Counter(second)
+    return _beyond_chance(
+        observed, sum(first_counts[label] * second_counts[label] for label in first_counts) / n**2
+    )
 
 
 def fleiss_kappa(rows: Sequence[Sequence[Label]]) -> float:
     """Return Fleiss' kappa (1971) of two or more labels per answer, as many for all answers; NaN likewise."""
     if not rows:
         return math.nan
-    observed = sum(map(_observed, rows)) / len(rows)
+    observed = sum(map(_observed_share, rows)) / len(rows)
     totals = Counter(label for row in rows for label in row)
-    everything = totals.total()
-    return _beyond(observed, sum((count / everything) ** 2 for count in totals.values()))
+    total = totals.total()
+    return _beyond_chance(observed, sum((count / total) ** 2 for count in totals.values()))
 
 
-def _observed(row: Sequence[Label]) -> float:
+def _observed_share(row: Sequence[Label]) -> float:
     """Return the share of pairs of judges that gave an answer the same label."""
     judges = len(row)
     return sum(count * (count - 1) for count in Counter(row).values()) / (judges * (judges - 1))
 
 
-def _beyond(observed: float, chance: float) -> float:
+def _beyond_chance(observed: float, chance: float) -> float:
     return math.nan if chance >= 1 else (observed - chance) / (1 - chance)

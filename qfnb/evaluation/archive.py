@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidArgumentError
-from .inert import without_secrets
+from .inert import redact_text
 from .samples import Sample
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ VERSION: Final = 1
 TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
-PLAIN: Final = ("platform", "cluster", "recipes", "summaries")
+PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
 
 
 def to_json(report: EvaluationResult) -> str:
@@ -32,11 +32,11 @@ def to_json(report: EvaluationResult) -> str:
         "scales": {name: list(scale) for name, scale in report.scales.items()},
         "lower": sorted(report.lower),
         "notes": report.notes,
-        **{name: getattr(report, name) for name in PLAIN},
-        "samples": [sample.to_json() for sample in report.records],
+        **{name: getattr(report, name) for name in PLAIN_FIELDS},
+        "samples": [sample.to_dict() for sample in report.records],
         **{name: getattr(report, name).to_dict("records") for name in TABLES},
     }
-    return json.dumps(_told(facts), ensure_ascii=False, allow_nan=False, default=str)
+    return json.dumps(_sanitize_json(facts), ensure_ascii=False, allow_nan=False, default=str)
 
 
 def from_json(text: str) -> dict[str, Any]:
@@ -50,13 +50,13 @@ def from_json(text: str) -> dict[str, Any]:
         if value["type"] != "Report" or value["qfnb"] > VERSION:
             raise ValueError(value["type"])
         return {
-            "records": tuple(Sample.from_json(row) for row in value["samples"]),
+            "records": tuple(Sample.from_dict(row) for row in value["samples"]),
             "models": tuple(value["models"]),
             "names": tuple(value["names"]),
             "scales": {name: tuple(scale) for name, scale in value["scales"].items()},
             "lower": frozenset(value["lower"]),
             "notes": tuple(value["notes"]),
-            **{name: value[name] for name in PLAIN},
+            **{name: value[name] for name in PLAIN_FIELDS},
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(
@@ -64,7 +64,7 @@ def from_json(text: str) -> dict[str, Any]:
         ) from None
 
 
-def read(path: Path) -> str:
+def read_report_text(path: Path) -> str:
     """Return a file's text.
 
     Raises:
@@ -76,12 +76,12 @@ def read(path: Path) -> str:
         raise InvalidArgumentError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
 
 
-def _told(value: Any) -> Any:
+def _sanitize_json(value: Any) -> Any:
     """Return a value as JSON has it: no NaN, no secrets."""
     if isinstance(value, str):
-        return without_secrets(value)
+        return redact_text(value)
     if isinstance(value, Mapping):
-        return {str(key): _told(item) for key, item in value.items()}
+        return {str(key): _sanitize_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_told(item) for item in value]
+        return [_sanitize_json(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from ..batching.batch import Batch
-from ..batching.reading import Answer
+from ..batching.reading import BatchRow
 from ..batching.starting import batch
 from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.chat import ChatCompletion
-from ..resources.outcome import Outcome
-from .questions import Question, Questions, source_of
+from ..resources.outcome import RowResult
+from .questions import Question, Questions, to_dataset
 from .samples import Sample
 
 UNANSWERED: Final = "NotAnswered: the platform gave no answer to this row (平台未作答)"
 
 
-class Task(Protocol):
+class BatchTask(Protocol):
     """A running batch."""
 
     def results(self) -> Sequence[Any]:
@@ -33,27 +33,27 @@ class Task(Protocol):
         ...
 
 
-class Chat(Protocol):
+class BatchClient(Protocol):
     """What asks."""
 
-    def batch_do(self, messages_list: Sequence[Any], worker_num: int | None = None) -> Task:
+    def batch_do(self, messages_list: Sequence[Any], worker_num: int | None = None) -> BatchTask:
         """Ask many conversations."""
         ...
 
 
-class Askable(Protocol):
+class HasClient(Protocol):
     """What is evaluated, e.g. a `qfnb.model.Service`."""
 
-    def get_res(self) -> Chat:
+    def get_res(self) -> BatchClient:
         """Return what asks it."""
         ...
 
 
-Answers = Callable[[], Sequence[Sample]]
+CollectSamples = Callable[[], Sequence[Sample]]
 
 
 @dataclass(frozen=True)
-class Terms:
+class RunOptions:
     """How models are asked.
 
     Attributes:
@@ -68,65 +68,65 @@ class Terms:
 
 
 @dataclass
-class Asked:
+class ModelRuns:
     """Who is being asked: batches under way, and for each model what waits for its answers."""
 
     batches: list[Batch] = field(default_factory=list)
-    waiting: list[Answers] = field(default_factory=list)
-    _known: dict[tuple[str | None, str | None], list[Batch]] = field(
+    sample_collectors: list[CollectSamples] = field(default_factory=list)
+    _batches_by_model: dict[tuple[str | None, str | None], list[Batch]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
-    def add(
-        self, label: str, model: Any, questions: Sequence[Question], given: Questions, terms: Terms
+    def start(
+        self, label: str, model: Any, questions: Sequence[Question], source: Questions, options: RunOptions
     ) -> None:
-        """Begin to ask a model; `given` is where the questions are from.
+        """Begin to ask a model; `source` is where the questions are from.
 
         Raises:
             InvalidArgumentError: it is nothing that can be asked.
         """
-        service = model.service or model if isinstance(model, Model) else model
-        if isinstance(service, Model):
-            self.waiting.append(lambda: _on_platform(label, service, questions, given))
-        elif isinstance(chat := _chat(service), ChatCompletion):
-            begun = self._begin(chat, questions, terms)
-            self.waiting.append(lambda: _of_batch(label, begun, questions))
+        target = model.service or model if isinstance(model, Model) else model
+        if isinstance(target, Model):
+            self.sample_collectors.append(lambda: _run_on_platform(label, target, questions, source))
+        elif isinstance(client := _client_of(target), ChatCompletion):
+            started = self._start_batch(client, questions, options)
+            self.sample_collectors.append(lambda: _samples_of_batch(label, started, questions))
         else:
-            talks = [question.messages() for question in questions]
-            task = chat.batch_do(talks, worker_num=terms.workers)
-            self.waiting.append(lambda: _of_replies(label, task.results(), questions))
+            conversations = [question.messages() for question in questions]
+            task = client.batch_do(conversations, worker_num=options.workers)
+            self.sample_collectors.append(lambda: _samples_of_replies(label, task.results(), questions))
 
-    def samples(self) -> list[Sample]:
+    def collect_samples(self) -> list[Sample]:
         """Wait for all answers; whatever interrupts that cancels the batches, which keep what they have."""
         try:
-            return [sample for answers in self.waiting for sample in answers()]
+            return [sample for collect in self.sample_collectors for sample in collect()]
         except BaseException:
             self.cancel()
             raise
 
     def cancel(self) -> None:
         """Ask no new row of any model."""
-        for begun in self.batches:
-            begun.cancel()
+        for batch_run in self.batches:
+            batch_run.cancel()
 
-    def _begin(self, chat: ChatCompletion, questions: Sequence[Question], terms: Terms) -> Batch:
+    def _start_batch(self, chat: ChatCompletion, questions: Sequence[Question], options: RunOptions) -> Batch:
         """Start a batch; a model that occurs twice is asked twice, so that its own noise can be seen."""
-        same = self._known[chat.named(None, None)]
-        begun = batch(
-            [question.item() for question in questions],
-            asking=chat,
-            name=f"{same[0].name}-{len(same) + 1}" if same else None,
-            workers=terms.workers,
-            budget=terms.budget,
-            wrong_rows="keep",
-            **terms.options,
+        earlier = self._batches_by_model[chat.resolve_target(None, None)]
+        batch_run = batch(
+            [question.batch_input() for question in questions],
+            client=chat,
+            name=f"{earlier[0].name}-{len(earlier) + 1}" if earlier else None,
+            workers=options.workers,
+            budget=options.budget,
+            invalid_rows="keep",
+            **options.options,
         )
-        same.append(begun)
-        self.batches.append(begun)
-        return begun
+        earlier.append(batch_run)
+        self.batches.append(batch_run)
+        return batch_run
 
 
-def _chat(model: Any) -> Any:
+def _client_of(model: Any) -> Any:
     if isinstance(model, (ChatCompletion, str)):
         return ChatCompletion(model=model) if isinstance(model, str) else model
     if not hasattr(model, "get_res"):
@@ -136,29 +136,30 @@ def _chat(model: Any) -> Any:
     return model.get_res()
 
 
-def _of_batch(label: str, begun: Batch, questions: Sequence[Question]) -> list[Sample]:
+def _samples_of_batch(label: str, batch_run: Batch, questions: Sequence[Question]) -> list[Sample]:
     return [
-        _sample(label, question, answer) for question, answer in zip(questions, begun.results(), strict=True)
+        _sample_of_answer(label, question, answer)
+        for question, answer in zip(questions, batch_run.results(), strict=True)
     ]
 
 
-def _of_replies(label: str, replies: Sequence[Any], questions: Sequence[Question]) -> list[Sample]:
-    return [_replied(label, *pair) for pair in zip(questions, replies, strict=True)]
+def _samples_of_replies(label: str, replies: Sequence[Any], questions: Sequence[Question]) -> list[Sample]:
+    return [_sample_of_reply(label, *pair) for pair in zip(questions, replies, strict=True)]
 
 
-def _replied(label: str, question: Question, reply: Any) -> Sample:
+def _sample_of_reply(label: str, question: Question, reply: Any) -> Sample:
     if isinstance(reply, BaseException):
-        return _sample(label, question, Outcome.failed(reply))
+        return _sample_of_answer(label, question, RowResult.from_error(reply))
     seconds = getattr(reply, "statistic", {}).get("total_latency")
-    return _sample(label, question, Outcome(text=str(reply["result"]), seconds=seconds))
+    return _sample_of_answer(label, question, RowResult(text=str(reply["result"]), seconds=seconds))
 
 
-def _sample(label: str, question: Question, answer: Answer | Outcome) -> Sample:
+def _sample_of_answer(label: str, question: Question, answer: BatchRow | RowResult) -> Sample:
     """Return what became of a question; what has no text failed, whatever it says."""
     error = f"{answer.error}: {answer.message}".removesuffix(": ") if answer.error else ""
     if not error and answer.text is None:
         error = "NoText: the reply has no text (回复中没有文本)"
-    return question.answered(
+    return question.to_sample(
         label,
         answer.text or "",
         error=error,
@@ -169,13 +170,18 @@ def _sample(label: str, question: Question, answer: Answer | Outcome) -> Sample:
     )
 
 
-def _on_platform(label: str, model: Model, questions: Sequence[Question], given: Questions) -> list[Sample]:
+def _run_on_platform(
+    label: str, model: Model, questions: Sequence[Question], source: Questions
+) -> list[Sample]:
     """Let a published version answer; the platform may give its rows in any order."""
-    said: defaultdict[str, deque[str]] = defaultdict(deque)
-    for row in model.batch_inference(source_of(given, questions)).list():
-        said[row["prompt"]].append(row.get("llm_output") or "")
-    texts = [said[question.prompt].popleft() if said[question.prompt] else "" for question in questions]
+    texts_by_prompt: defaultdict[str, deque[str]] = defaultdict(deque)
+    for row in model.batch_inference(to_dataset(source, questions)).list():
+        texts_by_prompt[row["prompt"]].append(row.get("llm_output") or "")
+    texts = [
+        texts_by_prompt[question.prompt].popleft() if texts_by_prompt[question.prompt] else ""
+        for question in questions
+    ]
     return [
-        question.answered(label, text, error="" if text else UNANSWERED)
+        question.to_sample(label, text, error="" if text else UNANSWERED)
         for question, text in zip(questions, texts, strict=True)
     ]

@@ -37,63 +37,67 @@ class Change:
     @property
     def edits(self) -> tuple[Edit, ...]:
         """What was kept, deleted and inserted from `before` to `after`, character by character."""
-        return difference(self.before, self.after)
+        return diff_texts(self.before, self.after)
 
 
-def between(
-    first: Mapping[int, Sample], second: Mapping[int, Sample], metric: str, *, less: bool = False
+def score_changes(
+    before_samples: Mapping[int, Sample],
+    after_samples: Mapping[int, Sample],
+    metric: str,
+    *,
+    lower_is_better: bool = False,
 ) -> tuple[Change, ...]:
     """Return the questions on which two models score differently, the worst regression first.
 
     Args:
-        first: samples of a model by place.
-        second: those of the other one.
+        before_samples: samples of a model by place.
+        after_samples: those of the other one.
         metric: by which.
-        less: whether less of it is better.
+        lower_is_better: whether less of it is better.
     """
-    found = [
-        _change(sample, second[index], metric, less=less)
-        for index, sample in first.items()
-        if index in second
+    candidates = [
+        _build_change(sample, after_samples[index], metric, lower_is_better=lower_is_better)
+        for index, sample in before_samples.items()
+        if index in after_samples
     ]
     return tuple(
-        sorted((change for change in found if _is_one(change.gain)), key=lambda c: (c.gain, c.index))
+        sorted((change for change in candidates if _is_changed(change.gain)), key=lambda c: (c.gain, c.index))
     )
 
 
-def difference(before: str, after: str) -> tuple[Edit, ...]:
+def diff_texts(before: str, after: str) -> tuple[Edit, ...]:
     """Return the shortest list of edits that makes one text the other; joined, the parts are the texts."""
     from rapidfuzz.distance import Indel  # noqa: PLC0415 - only those who look at differences need it
 
-    return tuple(_edits(before, after, Indel.opcodes(before, after)))
+    return tuple(_merge_opcodes(before, after, Indel.opcodes(before, after)))
 
 
-def _edits(before: str, after: str, codes: Opcodes) -> Iterator[Edit]:
+def _merge_opcodes(before: str, after: str, codes: Opcodes) -> Iterator[Edit]:
     """Yield edits; of what was replaced the old text comes first."""
-    gone = new = ""
+    deleted = inserted = ""
     for code in codes:
         if code.tag == "equal":
-            yield from _changed(gone, new)
+            yield from _replacement_edits(deleted, inserted)
             yield "equal", before[code.src_start : code.src_end]
-            gone = new = ""
+            deleted = inserted = ""
         else:
-            gone += before[code.src_start : code.src_end]
-            new += after[code.dest_start : code.dest_end]
-    yield from _changed(gone, new)
+            deleted += before[code.src_start : code.src_end]
+            inserted += after[code.dest_start : code.dest_end]
+    yield from _replacement_edits(deleted, inserted)
 
 
-def _changed(gone: str, new: str) -> Iterator[Edit]:
-    if gone:
-        yield "delete", gone
-    if new:
-        yield "insert", new
+def _replacement_edits(deleted: str, inserted: str) -> Iterator[Edit]:
+    if deleted:
+        yield "delete", deleted
+    if inserted:
+        yield "insert", inserted
 
 
-def _change(before: Sample, after: Sample, metric: str, *, less: bool) -> Change:
+def _build_change(before: Sample, after: Sample, metric: str, *, lower_is_better: bool) -> Change:
     a, b = before.score(metric), after.score(metric)
-    gain = a - b if less else b - a
+    gain = a - b if lower_is_better else b - a
     return Change(before.index, before.prompt, before.reference, before.output, after.output, a, b, gain)
 
 
-def _is_one(gain: float) -> bool:
+def _is_changed(gain: float) -> bool:
     return gain != 0 and not math.isnan(gain)

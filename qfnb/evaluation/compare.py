@@ -10,11 +10,11 @@ from ..resources.options import ChatOptions
 from . import recipes
 from .card import Card
 from .evaluator import LocalEvaluator
-from .local import by_name
+from .local import evaluators_by_name
 from .manager import EvaluationManager
 from .questions import Questions
 
-METRICS = ("rouge_l", "exact_match")
+DEFAULT_METRICS = ("rouge_l", "exact_match")
 
 
 def compare(
@@ -22,7 +22,7 @@ def compare(
     tuned: Any,
     dataset: Questions,
     *,
-    metrics: Sequence[str | LocalEvaluator] = METRICS,
+    metrics: Sequence[str | LocalEvaluator] = DEFAULT_METRICS,
     recipe: str = recipes.DEFAULT,
     cluster: str = "",
     worker_num: int = 8,
@@ -45,14 +45,18 @@ def compare(
     Raises:
         InvalidArgumentError: there are no questions, no such metric, or something cannot be asked.
     """
-    manager = EvaluationManager(local_evaluators=_evaluators(metrics, recipe))
-    begun = manager.start(
+    manager = EvaluationManager(local_evaluators=_resolve_evaluators(metrics, recipe))
+    run = manager.start(
         [base, tuned], dataset, cluster=cluster, worker_num=worker_num, budget=budget, **options
     )
-    return begun.report().card()
+    return run.report().card()
 
 
-def _evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
+def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
     if isinstance(metrics, str) or not metrics:
-        raise InvalidArgumentError(f"metrics={metrics!r}: it is a list, e.g. {list(METRICS)} (须为非空列表)")
-    return [by_name([metric], recipe)[0] if isinstance(metric, str) else metric for metric in metrics]
+        raise InvalidArgumentError(
+            f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为非空列表)"
+        )
+    return [
+        evaluators_by_name([metric], recipe)[0] if isinstance(metric, str) else metric for metric in metrics
+    ]

@@ -14,8 +14,8 @@ from .samples import Sample
 
 Scale = tuple[float, float]
 
-USUAL: Final[Scale] = (0.0, 1.0)
-UNKNOWN: Final[Scale] = (math.nan, math.nan)
+UNIT_SCALE: Final[Scale] = (0.0, 1.0)
+UNKNOWN_SCALE: Final[Scale] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -71,66 +71,66 @@ class Usage:
     characters: float
 
     @property
-    def price(self) -> float:
+    def cost_per_1000(self) -> float:
         """CNY of 1,000 answers, NaN where it is not known."""
         return 1000 * self.cost / self.answered if self.answered else math.nan
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on one metric; `less` says that less of it is better."""
+    """Two models on one metric; `lower_is_better` says that less of it is better."""
 
     metric: str
     baseline: str
     candidate: str
     test: statistics.PairedTest
     p_holm: float
-    less: bool = False
+    lower_is_better: bool = False
 
     @property
-    def is_shown(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether there is a difference beyond chance, at 5 % over all comparisons of the report."""
         return self.p_holm < 1 - statistics.LEVEL
 
-    def turned(self) -> Comparison:
+    def swapped(self) -> Comparison:
         """Return the comparison seen from the other side."""
         return replace(
-            self, baseline=self.candidate, candidate=self.baseline, test=statistics.turned(self.test)
+            self, baseline=self.candidate, candidate=self.baseline, test=statistics.swap_test(self.test)
         )
 
     @property
     def verdict(self) -> str:
         """What the test shows, in words."""
-        if self.is_shown:
-            better = self.candidate if (self.test.difference > 0) != self.less else self.baseline
+        if self.is_significant:
+            better = self.candidate if (self.test.difference > 0) != self.lower_is_better else self.baseline
             return f"{better} is better"
         if math.isnan(self.test.detectable):
             return f"no difference shown (n = {self.test.n} cannot show any)"
         return f"no difference shown (smallest detectable: {self.test.detectable:.2f})"
 
 
-def score(
+def score_model(
     model: str, metric: str, samples: Sequence[Sample], scale: Scale | None = None, cluster: str = ""
 ) -> Score:
     """Return a model's score on a metric."""
-    scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
-    values, total = [sample.score(metric) for sample in scored], len(samples)
-    low, high = scale or _scale(values)
-    missing, whole = total - len(values), sum(values)
+    scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
+    values, total = [sample.score(metric) for sample in scored_samples], len(samples)
+    low, high = scale or _infer_scale(values)
+    n_missing, score_sum = total - len(values), sum(values)
     return Score(
         model=model,
         metric=metric,
         n=len(values),
         total=total,
         failed=sum(bool(sample.error) for sample in samples),
-        mean=whole / len(values) if values else math.nan,
-        interval=statistics.mean_interval(values, clusters(scored, cluster)),
-        worst=_filled(whole, missing, low, total),
-        best=_filled(whole, missing, high, total),
+        mean=score_sum / len(values) if values else math.nan,
+        interval=statistics.mean_interval(values, cluster_labels(scored_samples, cluster)),
+        worst=_mean_with_missing(score_sum, n_missing, low, total),
+        best=_mean_with_missing(score_sum, n_missing, high, total),
     )
 
 
-def usage(model: str, samples: Sequence[Sample]) -> Usage:
+def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
     """Return what asking a model took."""
     answered = [sample for sample in samples if not sample.error]
     seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
@@ -151,42 +151,45 @@ def usage(model: str, samples: Sequence[Sample]) -> Usage:
     )
 
 
-def compared(
+def compare_models(
     metric: str,
-    first: Mapping[int, Sample],
-    second: Mapping[int, Sample],
+    baseline: Mapping[int, Sample],
+    candidate: Mapping[int, Sample],
     cluster: str = "",
     *,
-    less: bool = False,
+    lower_is_better: bool = False,
 ) -> statistics.PairedTest:
     """Compare two models on the questions on which both have a score; wins are the second one's."""
     shared = [
-        (before, second[index])
-        for index, before in first.items()
-        if index in second and not math.isnan(before.score(metric) + second[index].score(metric))
+        (before, candidate[index])
+        for index, before in baseline.items()
+        if index in candidate and not math.isnan(before.score(metric) + candidate[index].score(metric))
     ]
     a, b = [x.score(metric) for x, _ in shared], [y.score(metric) for _, y in shared]
-    test = statistics.paired(a, b, clusters([x for x, _ in shared], cluster))
-    return replace(test, wins=test.losses, losses=test.wins) if less else test
+    test = statistics.paired_test(a, b, cluster_labels([x for x, _ in shared], cluster))
+    return replace(test, wins=test.losses, losses=test.wins) if lower_is_better else test
 
 
-def comparisons(
-    names: Sequence[str],
+def compare_all(
+    metrics: Sequence[str],
     models: Mapping[str, Mapping[int, Sample]],
     cluster: str = "",
-    lower: frozenset[str] = frozenset(),
+    lower_is_better: frozenset[str] = frozenset(),
 ) -> tuple[Comparison, ...]:
     """Compare every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-    pairs = [(name, a, b) for name in names for a, b in itertools.combinations(models, 2)]
-    tests = [compared(name, models[a], models[b], cluster, less=name in lower) for name, a, b in pairs]
-    corrected = statistics.holm([test.p_value for test in tests])
+    pairs = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
+    tests = [
+        compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
+        for metric, a, b in pairs
+    ]
+    corrected = statistics.holm_correction([test.p_value for test in tests])
     return tuple(
-        Comparison(*pair, test, p, less=pair[0] in lower)
-        for pair, test, p in zip(pairs, tests, corrected, strict=True)
+        Comparison(*pair, test, p_holm, lower_is_better=pair[0] in lower_is_better)
+        for pair, test, p_holm in zip(pairs, tests, corrected, strict=True)
     )
 
 
-def clusters(samples: Sequence[Sample], column: str) -> list[str] | None:
+def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
     """Return what each sample belongs to; None without a column. A row that names nothing is its own."""
     if not column:
         return None
@@ -197,11 +200,11 @@ def clusters(samples: Sequence[Sample], column: str) -> list[str] | None:
     ]
 
 
-def _scale(values: Sequence[float]) -> Scale:
+def _infer_scale(values: Sequence[float]) -> Scale:
     """Return the scale of scores that say none: 0-1 when all of them lie there."""
-    return USUAL if all(0 <= value <= 1 for value in values) else UNKNOWN
+    return UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE
 
 
-def _filled(whole: float, missing: int, value: float, total: int) -> float:
+def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
     """Return the mean when the missing scores are all of one value."""
-    return (whole + (missing * value if missing else 0.0)) / total if total else math.nan
+    return (score_sum + (n_missing * value if n_missing else 0.0)) / total if total else math.nan

@@ -120,12 +120,12 @@ class QianfanRuleEvaluator(QianfanEvaluator):
         return {"scoreModes": [name for name, used in modes.items() if used], **stop_words}
 
 
-STEPS = """1. 仔细阅读问题和参考答案。
+REFEREE_STEPS = """1. 仔细阅读问题和参考答案。
 2. 比较模型的回答与参考答案在事实、完整性和表达上的差别。
 3. 按评分标准给出一个整数分，回答与问题无关时给最低分。
 4. 用一句话说明理由。"""
 
-TEMPLATE = """你是评分员。请按步骤为模型的回答打分。
+REFEREE_TEMPLATE = """你是评分员。请按步骤为模型的回答打分。
 指标：{metric}
 步骤：
 {steps}
@@ -142,7 +142,7 @@ class QianfanRefereeEvaluator(QianfanEvaluator):
 
     app_id: int = 0
     prompt_metrics: str = "综合得分"
-    prompt_steps: str = STEPS
+    prompt_steps: str = REFEREE_STEPS
     prompt_max_score: int = 5
     mode: ClassVar[str] = "model"
 
@@ -155,7 +155,7 @@ class QianfanRefereeEvaluator(QianfanEvaluator):
             )
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
-        content = TEMPLATE.format(
+        content = REFEREE_TEMPLATE.format(
             metric=self.prompt_metrics, steps=self.prompt_steps, max_score=self.prompt_max_score
         )
         prompt = {
@@ -184,22 +184,22 @@ class QianfanManualEvaluator(QianfanEvaluator):
     mode: ClassVar[str] = "manual"
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
-        given = [
+        dimensions = [
             d if isinstance(d, ManualEvaluatorDimension) else ManualEvaluatorDimension(d)
             for d in self.evaluation_dimensions
         ]
-        rows = [d for d in given if d.dimension != FIRST]
-        if len(rows) > MOST_DIMENSIONS - 1:
+        other_dimensions = [d for d in dimensions if d.dimension != FIRST_DIMENSION]
+        if len(other_dimensions) > MAX_DIMENSIONS - 1:
             raise InvalidArgumentError(
-                f"{len(rows) + 1} dimensions: {MOST_DIMENSIONS} at most, {FIRST} included"
+                f"{len(other_dimensions) + 1} dimensions: {MAX_DIMENSIONS} at most, {FIRST_DIMENSION} included"
             )
-        named = [ManualEvaluatorDimension(FIRST), *rows]
+        all_dimensions = [ManualEvaluatorDimension(FIRST_DIMENSION), *other_dimensions]
         return {
             "evaluationDimension": [
                 {"dimension": d.dimension} | ({"description": d.description} if d.description else {})
-                for d in named
+                for d in all_dimensions
             ]
         }
 
 
-FIRST, MOST_DIMENSIONS = "满意度", 4
+FIRST_DIMENSION, MAX_DIMENSIONS = "满意度", 4

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import InvalidArgumentError
 from ..transport.files import atomically
 from . import archive, page, sheets
-from .inert import in_markdown, in_sheet
+from .inert import to_markdown, to_sheet_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .counting import Comparison
     from .report import EvaluationResult
 
-SUMMARY: Final = (
+SUMMARY_COLUMNS: Final = (
     "model",
     "metric",
     "n",
@@ -34,7 +34,7 @@ SUMMARY: Final = (
     "best",
     "method",
 )
-PAIRS: Final = (
+PAIR_COLUMNS: Final = (
     "metric",
     "baseline",
     "candidate",
@@ -62,7 +62,7 @@ class Picture:
         return []
 
 
-def save(
+def save_report(
     report: EvaluationResult, path: Path, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()
 ) -> Path:
     """Write a report in the format that the path ends in; return the path.
@@ -77,10 +77,10 @@ def save(
         InvalidArgumentError: it ends otherwise, or cannot be written.
     """
     writers: dict[str, Callable[[], bytes]] = {
-        ".html": lambda: page.html(report, pictures, lead).encode(),
-        ".md": lambda: markdown(report, lead).encode(),
-        ".csv": lambda: _csv(report.samples),
-        ".xlsx": lambda: sheets.workbook(tables(report)),
+        ".html": lambda: page.render_html(report, pictures, lead).encode(),
+        ".md": lambda: render_markdown(report, lead).encode(),
+        ".csv": lambda: _to_csv(report.samples),
+        ".xlsx": lambda: sheets.write_workbook(report_tables(report)),
         ".json": lambda: archive.to_json(report).encode(),
     }
     write = writers.get(path.suffix.lower())
@@ -92,46 +92,46 @@ def save(
     return path
 
 
-def tables(report: EvaluationResult) -> dict[str, pd.DataFrame]:
+def report_tables(report: EvaluationResult) -> dict[str, pd.DataFrame]:
     """Return the tables of a report by name, in reading order."""
-    found = {"summary": report.summary, "pairs": report.pairs, "usage": report.usage}
-    return {name: table for name, table in found.items() if len(table)} | {"samples": report.samples}
+    candidates = {"summary": report.summary, "pairs": report.pairs, "usage": report.usage}
+    return {name: table for name, table in candidates.items() if len(table)} | {"samples": report.samples}
 
 
-def markdown(report: EvaluationResult, lead: Sequence[str] = ()) -> str:
+def render_markdown(report: EvaluationResult, lead: Sequence[str] = ()) -> str:
     """Return conclusion, tables and notes as Markdown."""
-    parts = ["# 评估报告 / evaluation report", *(in_markdown(line) for line in lead or opening(report))]
-    parts += [_markdown_table(report.summary, SUMMARY)]
+    parts = ["# 评估报告 / evaluation report", *(to_markdown(line) for line in lead or lead_lines(report))]
+    parts += [_markdown_table(report.summary, SUMMARY_COLUMNS)]
     if len(report.pairs):
-        parts += [_markdown_table(report.pairs, PAIRS)]
+        parts += [_markdown_table(report.pairs, PAIR_COLUMNS)]
     parts += [_markdown_table(report.usage, [*report.usage.columns])]
-    parts += ["\n".join(f"- {in_markdown(line)}" for line in footnotes(report))]
+    parts += ["\n".join(f"- {to_markdown(line)}" for line in footnote_lines(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def opening(report: EvaluationResult) -> list[str]:
+def lead_lines(report: EvaluationResult) -> list[str]:
     """Return what a report says first."""
     return report.conclusion().splitlines() if report.names else []
 
 
-def footnotes(report: EvaluationResult) -> list[str]:
+def footnote_lines(report: EvaluationResult) -> list[str]:
     """Return where answers and numbers are from: the report's notes, each metric's recipe, the clusters."""
-    by = [f"同一 {report.cluster} 的行相关 / rows of one {report.cluster} belong together"]
+    cluster_note = [f"同一 {report.cluster} 的行相关 / rows of one {report.cluster} belong together"]
     recipes = [f"{name}: {about}" for name, about in report.recipes.items() if name in report.names]
-    return [*report.notes, *recipes, *(by if report.cluster else ())]
+    return [*report.notes, *recipes, *(cluster_note if report.cluster else ())]
 
 
-def sentence(pair: Comparison) -> str:
+def comparison_sentence(comparison: Comparison) -> str:
     """Return what a comparison shows."""
-    test = pair.test
+    test = comparison.test
     return (
-        f"{pair.candidate} vs {pair.baseline}, {pair.metric}: {test.difference:+.3f} "
-        f"[{test.interval.low:+.3f}, {test.interval.high:+.3f}], p = {pair.p_holm:.2g} "
-        f"({test.method}, n = {test.n}) — {pair.verdict}"
+        f"{comparison.candidate} vs {comparison.baseline}, {comparison.metric}: {test.difference:+.3f} "
+        f"[{test.interval.low:+.3f}, {test.interval.high:+.3f}], p = {comparison.p_holm:.2g} "
+        f"({test.method}, n = {test.n}) — {comparison.verdict}"
     )
 
 
-def shown(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """Return a cell for people."""
     if value is None or value != value:  # noqa: PLR0124 - NaN is not itself, NA says nothing
         return "n/a"
@@ -143,25 +143,28 @@ def shown(value: Any) -> str:
 
 
 def _markdown_table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
-    lines = [_line(map(in_markdown, columns)), _line("---" for _ in columns)]
-    lines += [_line(in_markdown(shown(row[name])) for name in columns) for row in frame.to_dict("records")]
+    lines = [_markdown_row(map(to_markdown, columns)), _markdown_row("---" for _ in columns)]
+    lines += [
+        _markdown_row(to_markdown(format_cell(row[name])) for name in columns)
+        for row in frame.to_dict("records")
+    ]
     return "\n".join(lines)
 
 
-def _line(cells: Iterable[str]) -> str:
+def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
+def _to_csv(frame: pd.DataFrame) -> bytes:
     """Return a table as CSV that Excel opens as text."""
-    made = io.StringIO()
-    writer = csv.writer(made)
-    writer.writerow([in_sheet(name) for name in frame.columns])
-    writer.writerows([_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
-    return b"\xef\xbb\xbf" + made.getvalue().encode()
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow([to_sheet_text(name) for name in frame.columns])
+    writer.writerows([_csv_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
+    return b"\xef\xbb\xbf" + buffer.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
     if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
         return ""
-    return value if isinstance(value, (int, float)) else in_sheet(value)
+    return value if isinstance(value, (int, float)) else to_sheet_text(value)

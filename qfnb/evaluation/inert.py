@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from ..redact import redact
-from ..resources.outcome import writable
+from ..resources.outcome import replace_surrogates
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
@@ -16,29 +16,29 @@ _MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def without_secrets(text: str) -> str:
+def redact_text(text: str) -> str:
     """Return a text that can be written as UTF-8, with everything that looks like a credential hidden."""
-    return redact(writable(text))
+    return redact(replace_surrogates(text))
 
 
-def plain(text: object) -> str:
+def to_plain(text: object) -> str:
     """Return text without secrets, terminal escapes, control characters and direction overrides."""
-    cleaned = _ANSI.sub("", without_secrets(str(text)).replace("\r\n", "\n"))
+    cleaned = _ANSI.sub("", redact_text(str(text)).replace("\r\n", "\n"))
     return _DIRECTION.sub("", _CONTROL.sub("", cleaned))
 
 
-def in_html(text: object) -> str:
+def to_html(text: object) -> str:
     """Return text that is inert inside HTML, attributes included."""
-    return html.escape(plain(text), quote=True)
+    return html.escape(to_plain(text), quote=True)
 
 
-def in_markdown(text: object) -> str:
+def to_markdown(text: object) -> str:
     """Return text that is only text in a cell of a Markdown table."""
-    escaped = _MARKS.sub(r"\\\1", plain(text).replace("\t", " "))
+    escaped = _MARKS.sub(r"\\\1", to_plain(text).replace("\t", " "))
     return html.escape(escaped, quote=False).replace("\n", "<br>")
 
 
-def in_sheet(text: object) -> str:
+def to_sheet_text(text: object) -> str:
     """Return text that a spreadsheet takes for text: a leading = + - @ gets an apostrophe before it."""
-    cleaned = plain(text)
+    cleaned = to_plain(text)
     return f"'{cleaned}" if cleaned.startswith(_FORMULA) else cleaned

@@ -11,13 +11,13 @@ from typing import Any, Final
 from ..errors import InvalidArgumentError
 from ..resources.chat import ChatCompletion
 from ..wire.template import PromptTemplate
-from .agreement import Agreement, agreement
-from .evaluator import STEPS, LocalEvaluator
-from .verdicts import Verdict, read_verdict
+from .agreement import Agreement, compute_agreement
+from .evaluator import REFEREE_STEPS, LocalEvaluator
+from .verdicts import Verdict, parse_verdict
 
-SLOTS: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
+JUDGE_VARIABLES: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
 
-TEMPLATE: Final = """你是公正的裁判员，为一个回答打分。
+JUDGE_TEMPLATE: Final = """你是公正的裁判员，为一个回答打分。
 评价标准：{criteria}
 评分步骤：
 {steps}
@@ -39,32 +39,34 @@ TEMPLATE: Final = """你是公正的裁判员，为一个回答打分。
 
 
 @dataclass(frozen=True)
-class Bill:
+class JudgeUsage:
     """What judging took.
 
     Attributes:
-        asked: calls.
+        calls: calls.
         unread: replies in which no verdict could be read; they count as missing, never as 0.
         failed: calls without a reply.
         cost: CNY by list price, None where it is not known.
     """
 
-    asked: int = 0
+    calls: int = 0
     unread: int = 0
     failed: int = 0
     cost: float | None = 0.0
 
-    def __add__(self, other: Bill) -> Bill:
+    def __add__(self, other: JudgeUsage) -> JudgeUsage:
         cost = None if self.cost is None or other.cost is None else self.cost + other.cost
-        return Bill(self.asked + other.asked, self.unread + other.unread, self.failed + other.failed, cost)
+        return JudgeUsage(
+            self.calls + other.calls, self.unread + other.unread, self.failed + other.failed, cost
+        )
 
     def __repr__(self) -> str:
         cost = "unknown cost" if self.cost is None else f"¥{self.cost:.4f}"
-        return f"{self.asked} judged, {self.unread} unread, {self.failed} failed, {cost}"
+        return f"{self.calls} judged, {self.unread} unread, {self.failed} failed, {cost}"
 
 
 @dataclass(frozen=True)
-class Said:
+class JudgeReply:
     """What a judge answered to one text: words or an error."""
 
     text: str
@@ -89,7 +91,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
 
     Attributes:
         verdicts: with their reasons, in the order in which answers were judged.
-        bill: what that took.
+        usage: what that took.
 
     Raises:
         InvalidArgumentError: the template does not show the answer, or the most points are less than one.
@@ -98,18 +100,18 @@ class LocalJudgeEvaluator(LocalEvaluator):
     model: Any = None
     metric_name: str = "judge_score"
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    evaluation_prompt: str | PromptTemplate = TEMPLATE
+    evaluation_prompt: str | PromptTemplate = JUDGE_TEMPLATE
     criteria: str = "综合得分"
-    prompt_steps: str = STEPS
+    prompt_steps: str = REFEREE_STEPS
     prompt_max_score: int = 5
     worker_num: int = 8
     verdicts: list[Verdict] = field(default_factory=list, init=False, repr=False)
-    bill: Bill = field(default=Bill(), init=False, repr=False)
+    usage: JudgeUsage = field(default=JudgeUsage(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.prompt_max_score < 1:
             raise InvalidArgumentError(f"prompt_max_score={self.prompt_max_score!r}: it is 1 or more")
-        if "response" not in self._template().names:
+        if "response" not in self._prompt_template().names:
             raise InvalidArgumentError(
                 "evaluation_prompt has no {response}: the judge would not see the answer (缺少待评回答)"
             )
@@ -120,25 +122,28 @@ class LocalJudgeEvaluator(LocalEvaluator):
     def evaluate_all(  # noqa: D102
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        texts = [self.question(*row) for row in zip(inputs, references, outputs, strict=True)]
-        found = [self._read(said) for said in ask_all(self.model, texts, self.worker_num, self.model_kwargs)]
-        self.verdicts += found
-        return [{self.metric_name: verdict.value} for verdict in found]
+        texts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
+        verdicts = [
+            self._parse_reply(reply)
+            for reply in ask_judge(self.model, texts, self.worker_num, self.model_kwargs)
+        ]
+        self.verdicts += verdicts
+        return [{self.metric_name: verdict.value} for verdict in verdicts]
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
-            self.metric_name: f"points of {label_of(self.model)}, 0-{self.prompt_max_score}: {self.criteria}"
+            self.metric_name: f"points of {judge_label(self.model)}, 0-{self.prompt_max_score}: {self.criteria}"
         }
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return what judging took so far: calls, unread and failed ones, CNY."""
-        bill = self.bill
-        found = {"asked": bill.asked, "unread": bill.unread, "failed": bill.failed, "cost": bill.cost}
-        return {f"{self.metric_name}_{name}": value for name, value in found.items()}
+        usage = self.usage
+        counts = {"asked": usage.calls, "unread": usage.unread, "failed": usage.failed, "cost": usage.cost}
+        return {f"{self.metric_name}_{name}": value for name, value in counts.items()}
 
-    def question(self, prompt: str, reference: str, output: str) -> str:
+    def build_prompt(self, prompt: str, reference: str, output: str) -> str:
         """Return what the judge is asked about an answer."""
-        return self._template().fill(
+        return self._prompt_template().fill(
             {
                 "criteria": self.criteria,
                 "steps": self.prompt_steps,
@@ -149,18 +154,22 @@ class LocalJudgeEvaluator(LocalEvaluator):
             }
         )
 
-    def _template(self) -> PromptTemplate:
-        given = self.evaluation_prompt
-        if isinstance(given, PromptTemplate):
-            return given
-        return PromptTemplate(given, variables=tuple(name for name in SLOTS if f"{{{name}}}" in given))
+    def _prompt_template(self) -> PromptTemplate:
+        template = self.evaluation_prompt
+        if isinstance(template, PromptTemplate):
+            return template
+        return PromptTemplate(
+            template, variables=tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in template)
+        )
 
-    def _read(self, said: Said) -> Verdict:
-        if said.error:
-            verdict = Verdict(None, error=said.error)
-        else:
-            verdict = read_verdict(said.text, self.prompt_max_score, cost=said.cost)
-        self.bill += Bill(1, int(bool(verdict.error and not said.error)), int(bool(said.error)), verdict.cost)
+    def _parse_reply(self, reply: JudgeReply) -> Verdict:
+        failure = Verdict(None, error=reply.error)
+        verdict = (
+            failure if reply.error else parse_verdict(reply.text, self.prompt_max_score, cost=reply.cost)
+        )
+        self.usage += JudgeUsage(
+            1, int(bool(verdict.error and not reply.error)), int(bool(reply.error)), verdict.cost
+        )
         return verdict
 
 
@@ -184,34 +193,36 @@ class JudgePanel(LocalEvaluator):
     def evaluate_all(  # noqa: D102
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        given = [
+        points_by_judge = [
             [next(iter(scores.values())) for scores in judge.evaluate_all(inputs, references, outputs)]
             for judge in self.judges
         ]
-        return [self._row(points) for points in zip(*given, strict=True)]
+        return [self._combine_points(points) for points in zip(*points_by_judge, strict=True)]
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        single = {f"{self.metric_name}_{n}": _about(judge) for n, judge in enumerate(self.judges, 1)}
-        return {self.metric_name: f"mean points of {len(self.judges)} judges", **single}
+        individual = {
+            f"{self.metric_name}_{n}": _describe_judge(judge) for n, judge in enumerate(self.judges, 1)
+        }
+        return {self.metric_name: f"mean points of {len(self.judges)} judges", **individual}
 
     def agreement(self) -> Agreement:
         """Return how far the judges agree on the points, over all that they have judged."""
-        return agreement([[verdict.score for verdict in judge.verdicts] for judge in self.judges])
+        return compute_agreement([[verdict.score for verdict in judge.verdicts] for judge in self.judges])
 
     @property
-    def bill(self) -> Bill:
+    def usage(self) -> JudgeUsage:
         """What judging took."""
-        return sum((judge.bill for judge in self.judges), Bill())
+        return sum((judge.usage for judge in self.judges), JudgeUsage())
 
-    def _row(self, points: Sequence[float]) -> dict[str, float]:
-        given = [value for value in points if not math.isnan(value)]
-        single = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}
-        return {self.metric_name: statistics.fmean(given) if given else math.nan, **single}
+    def _combine_points(self, points: Sequence[float]) -> dict[str, float]:
+        valid_points = [value for value in points if not math.isnan(value)]
+        individual = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}
+        return {self.metric_name: statistics.fmean(valid_points) if valid_points else math.nan, **individual}
 
 
-def ask_all(
+def ask_judge(
     model: Any, texts: Sequence[str], worker_num: int = 8, options: Mapping[str, Any] | None = None
-) -> list[Said]:
+) -> list[JudgeReply]:
     """Return what a model says to each text; a failed call is an error, not an answer.
 
     Args:
@@ -220,23 +231,25 @@ def ask_all(
         worker_num: calls at a time.
         options: of its `do`.
     """
-    found = ChatCompletion() if model is None else model
-    asked = found.get_res() if hasattr(found, "get_res") else found
-    replies = asked.batch_do(list(texts), worker_num=worker_num, **(options or {})).results() if texts else []
-    return [_said(reply) for reply in replies]
+    judge = ChatCompletion() if model is None else model
+    client = judge.get_res() if hasattr(judge, "get_res") else judge
+    replies = (
+        client.batch_do(list(texts), worker_num=worker_num, **(options or {})).results() if texts else []
+    )
+    return [_to_judge_reply(reply) for reply in replies]
 
 
-def label_of(model: Any) -> str:
+def judge_label(model: Any) -> str:
     """Return what a judge is called."""
     names = (getattr(model, name, None) for name in ("label", "endpoint", "model"))
     return next((str(name) for name in names if name), "the default model")
 
 
-def _about(judge: LocalJudgeEvaluator) -> str:
+def _describe_judge(judge: LocalJudgeEvaluator) -> str:
     return next(iter(judge.describe().values()))
 
 
-def _said(reply: Any) -> Said:
+def _to_judge_reply(reply: Any) -> JudgeReply:
     if isinstance(reply, BaseException):
-        return Said("", f"{type(reply).__name__}: {reply}")
-    return Said(str(reply["result"]), "", getattr(reply, "cost", None))
+        return JudgeReply("", f"{type(reply).__name__}: {reply}")
+    return JudgeReply(str(reply["result"]), "", getattr(reply, "cost", None))

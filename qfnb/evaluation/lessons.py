@@ -17,39 +17,41 @@ CONTEXT: Final = ("history", "system")
 """What belongs to a question besides its last prompt."""
 
 
-def preferences(report: EvaluationResult, rows: Iterable[int] | None, rejected: str, chosen: str) -> Dataset:
+def build_preferences(
+    report: EvaluationResult, rows: Iterable[int] | None, rejected: str, chosen: str
+) -> Dataset:
     """Return a dataset of prompt, chosen, rejected; rows without two different texts are left out."""
-    texts = _texts(report, chosen)
-    found = [
-        _asked(sample) | {"chosen": text, "rejected": sample.output}
-        for sample in _selected(report, rejected, rows)
+    texts = _texts_by_index(report, chosen)
+    pairs = [
+        _question_fields(sample) | {"chosen": text, "rejected": sample.output}
+        for sample in _answered_samples(report, rejected, rows)
         if (text := texts.get(sample.index, "")).strip()
         and sample.output.strip()
         and text.strip() != sample.output.strip()
     ]
-    if not found:
+    if not pairs:
         raise InvalidArgumentError(
             f"no row has two different texts: {chosen} as chosen, {rejected} as rejected (没有可用的偏好对)"
         )
-    return Dataset(found, name="preferences", schema="preference")
+    return Dataset(pairs, name="preferences", schema="preference")
 
 
-def examples(report: EvaluationResult, rows: Iterable[int] | None, response: str) -> Dataset:
+def build_examples(report: EvaluationResult, rows: Iterable[int] | None, response: str) -> Dataset:
     """Return a dataset of prompt and response; rows without a response are left out."""
-    texts = _texts(report, response)
-    first = report.of(report.models[0])
-    places = first if rows is None else _known(rows, first)
-    found = [
-        _asked(first[place]) | {"response": text}
-        for place in places
-        if (text := texts.get(place, "")).strip() and first[place].prompt.strip()
+    texts = _texts_by_index(report, response)
+    first_model = report.samples_of(report.models[0])
+    indexes = first_model if rows is None else _validate_rows(rows, first_model)
+    pairs = [
+        _question_fields(first_model[index]) | {"response": text}
+        for index in indexes
+        if (text := texts.get(index, "")).strip() and first_model[index].prompt.strip()
     ]
-    if not found:
+    if not pairs:
         raise InvalidArgumentError(f"no row has a response by {response} (没有可用的回答)")
-    return Dataset(found, name="examples")
+    return Dataset(pairs, name="examples")
 
 
-def measured(samples: Sequence[Sample]) -> Dataset:
+def build_result_dataset(samples: Sequence[Sample]) -> Dataset:
     """Return the answered rows with their scores, in the official SDK's columns."""
     rows = [
         {
@@ -67,26 +69,26 @@ def measured(samples: Sequence[Sample]) -> Dataset:
     return Dataset(rows, name="evaluation", schema="prompts")
 
 
-def _selected(report: EvaluationResult, model: str, rows: Iterable[int] | None) -> Iterator[Sample]:
-    samples = report.of(model)
-    for place in samples if rows is None else _known(rows, samples):
-        if not samples[place].error and samples[place].prompt.strip():
-            yield samples[place]
+def _answered_samples(report: EvaluationResult, model: str, rows: Iterable[int] | None) -> Iterator[Sample]:
+    samples = report.samples_of(model)
+    for index in samples if rows is None else _validate_rows(rows, samples):
+        if not samples[index].error and samples[index].prompt.strip():
+            yield samples[index]
 
 
-def _known(rows: Iterable[int], samples: Mapping[int, Sample]) -> list[int]:
-    places = list(dict.fromkeys(rows))
-    if unknown := [place for place in places if place not in samples]:
+def _validate_rows(rows: Iterable[int], samples: Mapping[int, Sample]) -> list[int]:
+    indexes = list(dict.fromkeys(rows))
+    if unknown := [index for index in indexes if index not in samples]:
         raise InvalidArgumentError(f"rows={unknown[:5]!r}: the report has no such questions (没有这些行)")
-    return places
+    return indexes
 
 
-def _texts(report: EvaluationResult, whose: str) -> dict[int, str]:
-    if whose == REFERENCE:
+def _texts_by_index(report: EvaluationResult, source: str) -> dict[int, str]:
+    if source == REFERENCE:
         return {sample.index: sample.reference for sample in report.records}
-    return {place: sample.output for place, sample in report.of(whose).items() if not sample.error}
+    return {index: sample.output for index, sample in report.samples_of(source).items() if not sample.error}
 
 
-def _asked(sample: Sample) -> dict[str, Any]:
+def _question_fields(sample: Sample) -> dict[str, Any]:
     context = {name: sample.row[name] for name in CONTEXT if sample.row.get(name)}
     return {"prompt": sample.prompt} | context

@@ -30,7 +30,7 @@ class RegexEvaluator(LocalEvaluator):
             raise InvalidArgumentError(f"pattern={self.pattern!r}: {error} (正则表达式有误)") from None
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: scoring.matches(output, self.pattern, whole=self.whole)}
+        return {self.name: scoring.matches_pattern(output, self.pattern, full_match=self.whole)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.name: f"{'is' if self.whole else 'has'} /{self.pattern}/"}
@@ -57,7 +57,7 @@ class ChoiceEvaluator(LocalEvaluator):
     letters: str = LETTERS
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {"choice": scoring.choice(output, reference, self.letters)}
+        return {"choice": scoring.multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {"choice": f"choice of {self.letters}"}
@@ -76,13 +76,13 @@ class EmbeddingEvaluator(LocalEvaluator):
     def evaluate_all(  # noqa: D102
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        found = embedding_similarity(outputs, references, self.embedding, self.worker_num)
-        return [{"embedding_similarity": value} for value in found]
+        similarities = embedding_similarity(outputs, references, self.embedding, self.worker_num)
+        return [{"embedding_similarity": value} for value in similarities]
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        asked = self.embedding or Embedding()
+        embedding = self.embedding or Embedding()
         return {
-            "embedding_similarity": f"cosine of vectors of {asked.endpoint or asked.model or 'Embedding-V1'}"
+            "embedding_similarity": f"cosine of vectors of {embedding.endpoint or embedding.model or 'Embedding-V1'}"
         }
 
 
@@ -93,8 +93,8 @@ class GuardEvaluator(LocalEvaluator):
     language: str | None = None
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        found = guards.flags(output, prompt=input, reference=reference, language=self.language)
-        return {"degenerate": float(bool(found)), "repetition": guards.repetition(output)}
+        flags = guards.degenerate_flags(output, prompt=input, reference=reference, language=self.language)
+        return {"degenerate": float(bool(flags)), "repetition": guards.repetition(output)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
@@ -103,7 +103,7 @@ class GuardEvaluator(LocalEvaluator):
         }
 
 
-class Scorer(Protocol):
+class OpenCompassScorer(Protocol):
     """An OpenCompass evaluator, or anything with its `score`."""
 
     def score(self, predictions: list[str], references: list[str]) -> Mapping[str, Any]:
@@ -118,21 +118,21 @@ class OpenCompassLocalEvaluator(LocalEvaluator):
     What it says that is no number (its `details`, say) is left out.
     """
 
-    open_compass_evaluator: Scorer
+    open_compass_evaluator: OpenCompassScorer
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        found = self.open_compass_evaluator.score(predictions=[output], references=[reference])
-        return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
+        scores = self.open_compass_evaluator.score(predictions=[output], references=[reference])
+        return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}
 
 
-OTHERS: Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]] = {
+OTHER_EVALUATORS: Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]] = {
     "degenerate": GuardEvaluator,
     "embedding_similarity": EmbeddingEvaluator,
 }
 """What else has a name."""
 
 
-def by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
+def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
     """Return an evaluator for each metric: `by_name(["rouge_l", "bleu4"], recipe="qianfan")`.
 
     Args:
@@ -144,4 +144,7 @@ def by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[Local
     """
     if isinstance(metrics, str):
         raise InvalidArgumentError(f"metrics={metrics!r}: it is a list of names, [{metrics!r}] (须为列表)")
-    return [OTHERS[name]() if name in OTHERS else MetricEvaluator(name, recipe) for name in metrics]
+    return [
+        OTHER_EVALUATORS[name]() if name in OTHER_EVALUATORS else MetricEvaluator(name, recipe)
+        for name in metrics
+    ]

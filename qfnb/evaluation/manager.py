@@ -8,11 +8,11 @@ from typing import Any, Unpack
 from ..errors import InvalidArgumentError
 from ..resources.options import ChatOptions
 from . import measuring, online
-from .asking import Terms
+from .asking import RunOptions
 from .evaluator import LocalEvaluator, QianfanEvaluator
-from .questions import PROMPT, Questions, is_missing, questions_of, rows_of, source_of, text_in
+from .questions import PROMPT, Questions, is_missing, questions_of, rows_of, to_dataset, to_text
 from .report import EvaluationResult
-from .underway import Evaluation, report_of, unique
+from .underway import EvaluationRun, build_report, unique_labels
 
 
 class EvaluationManager:
@@ -43,8 +43,10 @@ class EvaluationManager:
         self.qianfan_evaluators = list(qianfan_evaluators or ())
         self.pre_processors = list(pre_processors or ())
         kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
-        if twice := next((kind for kind in kinds if kinds.count(kind) > 1), None):
-            raise InvalidArgumentError(f"two {twice.__name__}: the platform takes one of each kind (重复)")
+        if duplicate := next((kind for kind in kinds if kinds.count(kind) > 1), None):
+            raise InvalidArgumentError(
+                f"two {duplicate.__name__}: the platform takes one of each kind (重复)"
+            )
 
     def eval(
         self,
@@ -76,13 +78,11 @@ class EvaluationManager:
             InvalidArgumentError: no model, no question, or evaluators that cannot judge such models.
         """
         if not self.qianfan_evaluators:
-            begun = self.start(
-                llms, dataset, worker_num=worker_num, budget=budget, cluster=cluster, **options
-            )
-            return begun.report()
+            run = self.start(llms, dataset, worker_num=worker_num, budget=budget, cluster=cluster, **options)
+            return run.report()
         if not (models := list(llms)):
             raise InvalidArgumentError("nothing to evaluate: no model was given")
-        return online.evaluate(self.qianfan_evaluators, models, source_of(dataset))
+        return online.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
 
     def start(
         self,
@@ -93,20 +93,20 @@ class EvaluationManager:
         budget: float | None = None,
         cluster: str = "",
         **options: Unpack[ChatOptions],
-    ) -> Evaluation:
+    ) -> EvaluationRun:
         """Begin what `eval` does, and return at once; `.batches` can be followed, `.report()` waits.
 
         Raises:
             InvalidArgumentError: no model, no question, or evaluators that do not run here.
         """
-        self._refuse_qianfan("start")
+        self._require_local_evaluators("start")
         models, rows = list(llms), rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(f"nothing to evaluate: {len(models)} models, {len(rows)} questions")
         questions = questions_of(rows, cluster=cluster)
-        begun = Evaluation(questions, self.local_evaluators, self.pre_processors, cluster=cluster)
-        begun.ask(models, dataset, Terms(worker_num, budget, options))
-        return begun
+        run = EvaluationRun(questions, self.local_evaluators, self.pre_processors, cluster=cluster)
+        run.start(models, dataset, RunOptions(worker_num, budget, options))
+        return run
 
     def eval_only(
         self,
@@ -133,7 +133,7 @@ class EvaluationManager:
         Raises:
             InvalidArgumentError: a column is not there, or there are no rows.
         """
-        self._refuse_qianfan("eval_only")
+        self._require_local_evaluators("eval_only")
         rows = rows_of(dataset)
         outputs = [output_column] if isinstance(output_column, str) else list(output_column)
         labels = [model] if isinstance(model, str) else list(model or outputs)
@@ -144,11 +144,11 @@ class EvaluationManager:
             )
         questions = questions_of(rows, input_column, reference_column, outputs, cluster)
         samples = [
-            question.answered(label, text_in(row.get(column)), error=_missing(row, column))
-            for label, column in zip(unique(labels), outputs, strict=True)
+            question.to_sample(label, to_text(row.get(column)), error=_missing_reason(row, column))
+            for label, column in zip(unique_labels(labels), outputs, strict=True)
             for question, row in zip(questions, rows, strict=True)
         ]
-        return report_of(samples, self.local_evaluators, self.pre_processors, cluster=cluster)
+        return build_report(samples, self.local_evaluators, self.pre_processors, cluster=cluster)
 
     @staticmethod
     def fetch(task: str) -> EvaluationResult | None:
@@ -159,18 +159,18 @@ class EvaluationManager:
         Raises:
             QianfanError: nothing of it could be evaluated.
         """
-        return online.fetched(task)
+        return online.fetch_report(task)
 
-    def _refuse_qianfan(self, name: str) -> None:
+    def _require_local_evaluators(self, name: str) -> None:
         if self.qianfan_evaluators:
             raise InvalidArgumentError(
                 f"{name}() is for local_evaluators: those of the platform run there (仅限本地评估)"
             )
 
 
-def _missing(row: Mapping[str, Any], column: str) -> str:
+def _missing_reason(row: Mapping[str, Any], column: str) -> str:
     """Return why a row has no output, "" when it has one."""
     if not is_missing(row.get(column)):
         return ""
-    said = [text_in(row.get(name)) for name in ("error", "message")]
-    return ": ".join(part for part in said if part) or "NoOutput: the cell is empty (没有输出)"
+    parts = [to_text(row.get(name)) for name in ("error", "message")]
+    return ": ".join(part for part in parts if part) or "NoOutput: the cell is empty (没有输出)"

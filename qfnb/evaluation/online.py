@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from ..config import settings
 from ..errors import InvalidArgumentError, QianfanError
 from ..model import Model
-from ..model.watch import until
+from ..model.watch import wait_for_state
 from ..resources.model import Model as Repository
 from ..resources.storage import download
 from ..wire import evaluation as wire
@@ -26,7 +26,7 @@ from .asking import UNANSWERED
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult, Sample
 
-MOST_BYTES: Final = 512 * 1024 * 1024
+MAX_BYTES: Final = 512 * 1024 * 1024
 COLUMNS: Final = {
     "prompt": ("Prompt问题", "Prompt(问题)", "Prompt（问题）"),
     "output": ("模型结果", "Completion（模型回答）", "Completion(模型回答)"),
@@ -42,10 +42,10 @@ SCORES: Final = {
     "裁判员模型打分": "judge_score",
 }
 EXPORT_INTERVAL: Final = 2.0
-ENDED_BADLY: Final = frozenset({wire.FAILED, "Fail", wire.STOPPED})
+FAILED_STATES: Final = frozenset({wire.FAILED, "Fail", wire.STOPPED})
 
 
-class Released(Protocol):
+class ReleasableDataset(Protocol):
     """What is asked, e.g. a `qfnb.dataset.Dataset`."""
 
     def release(self) -> str:
@@ -53,8 +53,8 @@ class Released(Protocol):
         ...
 
 
-def evaluate(
-    evaluators: Sequence[QianfanEvaluator], models: Sequence[Model], dataset: Released
+def evaluate_on_platform(
+    evaluators: Sequence[QianfanEvaluator], models: Sequence[Model], dataset: ReleasableDataset
 ) -> EvaluationResult | None:
     """Return what the platform found; None when people are to judge there first.
 
@@ -78,63 +78,64 @@ def evaluate(
     points = max(
         (e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)), default=0
     )
-    return fetched(task, points)
+    return fetch_report(task, points)
 
 
-def fetched(task: str, most_points: int = 0) -> EvaluationResult | None:
+def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     """Return what the platform found in a task, waiting for its end; None when people are to judge first.
 
     Of a task that is done in part the finished versions have scores; the rows of the others are failed ones.
 
     Args:
         task: `ame-...`.
-        most_points: the referee's scale, 0 when it is not known.
+        max_points: the referee's scale, 0 when it is not known.
 
     Raises:
         QianfanError: nothing of it could be evaluated.
     """
-    info = _ended(task)
+    info = _wait_for_task(task)
     if info.state == wire.MANUAL_BEGUN:
         return None
-    told = {
-        _label(item): item.effect_metric.to_wire() for item in Repository.get_evaluation_result(task).data
+    platform_metrics = {
+        _model_label(item): item.effect_metric.to_wire()
+        for item in Repository.get_evaluation_result(task).data
     }
-    report = _report([*_rows(task)], told, info)
-    scales = {"judge_score": (0.0, float(most_points))} if most_points else {}
+    report = _build_report([*_export_rows(task)], platform_metrics, info)
+    scales = {"judge_score": (0.0, float(max_points))} if max_points else {}
     return replace(report, scales=scales)
 
 
-def _ended(task: str) -> wire.TaskDetail:
-    return until(
+def _wait_for_task(task: str) -> wire.TaskDetail:
+    return wait_for_state(
         lambda: Repository.get_evaluation_info(task),
         lambda answer: answer.data.state,
-        done={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_BEGUN},
-        failed=ENDED_BADLY,
+        done_states={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_BEGUN},
+        failed_states=FAILED_STATES,
         interval=settings().evaluation_online_polling_interval,
-        what=f"evaluation {task}",
+        label=f"evaluation {task}",
     ).data
 
 
-def _rows(task: str) -> Iterator[Mapping[str, Any]]:
+def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a task, from the zip that the platform exports."""
     export = Repository.create_evaluation_result_export_task(task).data.export_id_str
-    done = until(
+    done = wait_for_state(
         lambda: Repository.get_evaluation_result_export_task_status(export),
         lambda answer: answer.data.state,
-        done={wire.DONE},
-        failed={wire.EXPORT_FAILED},
+        done_states={wire.DONE},
+        failed_states={wire.EXPORT_FAILED},
         interval=EXPORT_INTERVAL,
-        what=f"the export of {task}",
+        label=f"the export of {task}",
     ).data
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
-        path = download(done.download_url, Path(folder) / "results.zip", MOST_BYTES)
+        path = download(done.download_url, Path(folder) / "results.zip", MAX_BYTES)
         with zipfile.ZipFile(path) as packed, packed.open("data.jsonl") as lines:
             for line in lines:
                 value = json.loads(line)
-                yield from _flat(value if isinstance(value, list) else [value])
+                yield from _flatten_rows(value if isinstance(value, list) else [value])
 
 
-def _flat(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _flatten_rows(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a line, which some versions nest by prompt."""
     for value in values:
         if "model_content" in value:
@@ -143,18 +144,20 @@ def _flat(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
             yield value
 
 
-def _report(
-    rows: Sequence[Mapping[str, Any]], told: Mapping[str, Mapping[str, Any]], info: wire.TaskDetail
+def _build_report(
+    rows: Sequence[Mapping[str, Any]],
+    platform_metrics: Mapping[str, Mapping[str, Any]],
+    info: wire.TaskDetail,
 ) -> EvaluationResult:
     if not rows:
         raise QianfanError(
             f"evaluation {info.evaluation_id_str} ended as {info.state!r} without any result (评估没有结果)"
         )
-    failed = {_label(unit): unit.message for unit in info.eval_units if unit.state in ENDED_BADLY}
-    samples = [*_samples(rows, failed)]
+    failed = {_model_label(unit): unit.message for unit in info.eval_units if unit.state in FAILED_STATES}
+    samples = [*_parse_samples(rows, failed)]
     questions = {sample.index: sample for sample in samples}
     samples += [
-        replace(question, model=model, output="", scores={}, error=_failure(message))
+        replace(question, model=model, output="", scores={}, error=_failure_reason(message))
         for model, message in failed.items()
         if model not in {sample.model for sample in samples}
         for question in questions.values()
@@ -162,35 +165,41 @@ def _report(
     names = dict.fromkeys(name for sample in samples for name in sample.scores)
     models = dict.fromkeys(sample.model for sample in samples)
     notes = (f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",)
-    return EvaluationResult(tuple(samples), tuple(models), tuple(names), platform=told, notes=notes)
+    return EvaluationResult(
+        tuple(samples), tuple(models), tuple(names), platform=platform_metrics, notes=notes
+    )
 
 
-def _samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
+def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
     """Yield the rows as samples; a question has one place for all models, also when one missed another.
 
     A row without an answer and without scores is one that failed: what was answered, the platform scores.
     """
-    seen: Counter[tuple[str, str]] = Counter()
-    places: dict[tuple[str, int], int] = {}
+    occurrences: Counter[tuple[str, str]] = Counter()
+    indexes: dict[tuple[str, int], int] = {}
     for row in rows:
         model = f"{row.get('模型名称', '')}_{row.get('模型版本', '')}".strip("_")
-        prompt, output, reference = (_cell(row, COLUMNS[name]) for name in ("prompt", "output", "reference"))
-        place = places.setdefault((prompt, seen[model, prompt]), len(places))
-        seen[model, prompt] += 1
-        scores = {name: value for key, name in SCORES.items() if (value := _number(row.get(key))) is not None}
-        error = "" if output or scores else _failure(failed.get(model, ""))
-        yield Sample(model, place, prompt, reference, output, scores, error=error)
+        prompt, output, reference = (
+            _first_cell(row, COLUMNS[name]) for name in ("prompt", "output", "reference")
+        )
+        index = indexes.setdefault((prompt, occurrences[model, prompt]), len(indexes))
+        occurrences[model, prompt] += 1
+        scores = {
+            name: value for key, name in SCORES.items() if (value := _parse_score(row.get(key))) is not None
+        }
+        error = "" if output or scores else _failure_reason(failed.get(model, ""))
+        yield Sample(model, index, prompt, reference, output, scores, error=error)
 
 
-def _cell(row: Mapping[str, Any], names: Sequence[str]) -> str:
+def _first_cell(row: Mapping[str, Any], names: Sequence[str]) -> str:
     return next((str(row[name]) for name in names if name in row), "")
 
 
-def _failure(message: str) -> str:
+def _failure_reason(message: str) -> str:
     return f"NotAnswered: {message}" if message else UNANSWERED
 
 
-def _number(value: object) -> float | None:
+def _parse_score(value: object) -> float | None:
     """Read "7.84%" as 0.0784 and "3" as 3; what is no number is none."""
     text = str(value).strip()
     try:
@@ -199,5 +208,5 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _label(item: wire.ReportItem | wire.Unit) -> str:
+def _model_label(item: wire.ReportItem | wire.Unit) -> str:
     return f"{item.model_name}_{item.model_version}"

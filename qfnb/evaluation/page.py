@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import export
 from .changes import Change, Edit
-from .inert import in_html
+from .inert import to_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .export import Picture
     from .report import EvaluationResult
 
-MOST_CHANGES: Final = 10
-MOST_SAMPLES: Final = 500
+MAX_CHANGES: Final = 10
+MAX_SAMPLES: Final = 500
 """Samples that are shown; a file with more of them takes long to open."""
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -34,7 +34,7 @@ del { background: var(--gone) } ins { background: var(--new); text-decoration: u
 """
 
 
-def html(report: EvaluationResult, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> str:
+def render_html(report: EvaluationResult, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> str:
     """Return a page with conclusion, tables, charts, what changed most, and samples.
 
     Args:
@@ -42,14 +42,14 @@ def html(report: EvaluationResult, pictures: Sequence[Picture] = (), lead: Seque
         pictures: charts.
         lead: the first lines, instead of the report's conclusion.
     """
-    parts = [f'<p class="lead">{in_html(line)}</p>' for line in lead or export.opening(report)]
-    parts += [_picture(picture) for picture in pictures]
-    parts += [_heading("汇总 / summary"), _table(report.summary, export.SUMMARY)]
+    parts = [f'<p class="lead">{to_html(line)}</p>' for line in lead or export.lead_lines(report)]
+    parts += [_picture_html(picture) for picture in pictures]
+    parts += [_heading("汇总 / summary"), _frame_table(report.summary, export.SUMMARY_COLUMNS)]
     if len(report.pairs):
-        parts += [_heading("两两比较 / pairs"), _table(report.pairs, export.PAIRS)]
-    parts += [_heading("用量 / usage"), _table(report.usage, [*report.usage.columns])]
-    parts += [_changes(report), _samples(report)]
-    parts += [f'<p class="note">{in_html(line)}</p>' for line in export.footnotes(report)]
+        parts += [_heading("两两比较 / pairs"), _frame_table(report.pairs, export.PAIR_COLUMNS)]
+    parts += [_heading("用量 / usage"), _frame_table(report.usage, [*report.usage.columns])]
+    parts += [_changes_section(report), _samples_section(report)]
+    parts += [f'<p class="note">{to_html(line)}</p>' for line in export.footnote_lines(report)]
     body = "\n".join(part for part in parts if part)
     return (
         '<!doctype html>\n<html lang="zh">\n<head>\n<meta charset="utf-8">\n'
@@ -60,15 +60,15 @@ def html(report: EvaluationResult, pictures: Sequence[Picture] = (), lead: Seque
     )
 
 
-def marked(edits: Sequence[Edit]) -> tuple[str, str]:
+def mark_edits(edits: Sequence[Edit]) -> tuple[str, str]:
     """Return the two texts of a difference as HTML, with what is gone and what is new marked."""
     before = "".join(
-        f"<del>{in_html(text)}</del>" if op == "delete" else in_html(text)
+        f"<del>{to_html(text)}</del>" if op == "delete" else to_html(text)
         for op, text in edits
         if op != "insert"
     )
     after = "".join(
-        f"<ins>{in_html(text)}</ins>" if op == "insert" else in_html(text)
+        f"<ins>{to_html(text)}</ins>" if op == "insert" else to_html(text)
         for op, text in edits
         if op != "delete"
     )
@@ -76,53 +76,55 @@ def marked(edits: Sequence[Edit]) -> tuple[str, str]:
 
 
 def _heading(text: str) -> str:
-    return f"<h2>{in_html(text)}</h2>"
+    return f"<h2>{to_html(text)}</h2>"
 
 
-def _picture(picture: Picture) -> str:
+def _picture_html(picture: Picture) -> str:
     encoded = base64.b64encode(picture.png).decode("ascii")
-    below = "".join(f'<br><span class="note">{in_html(line)}</span>' for line in picture.captions())
-    return f'<p><img alt="{in_html(picture.alt)}" src="data:image/png;base64,{encoded}">{below}</p>'
+    below = "".join(f'<br><span class="note">{to_html(line)}</span>' for line in picture.captions())
+    return f'<p><img alt="{to_html(picture.alt)}" src="data:image/png;base64,{encoded}">{below}</p>'
 
 
-def _table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
-    rows = [[in_html(export.shown(row[name])) for name in columns] for row in frame.to_dict("records")]
-    return _rows([in_html(name) for name in columns], rows)
+def _frame_table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
+    rows = [[to_html(export.format_cell(row[name])) for name in columns] for row in frame.to_dict("records")]
+    return _html_table([to_html(name) for name in columns], rows)
 
 
-def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of cells that are HTML already."""
     head = "".join(f"<th>{name}</th>" for name in columns)
     body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
 
 
-def _changes(report: EvaluationResult) -> str:
+def _changes_section(report: EvaluationResult) -> str:
     """Return the worst regressions and the best improvements from the first model to the last."""
     if len(report.models) < 2 or not report.names:
         return ""
-    found = report.changes()
-    worse = [change for change in found if change.gain < 0][:MOST_CHANGES]
-    better = [change for change in reversed(found) if change.gain > 0][:MOST_CHANGES]
-    return _listed("退步最多 / worst regressions", worse) + _listed("进步最多 / best improvements", better)
+    changes = report.changes()
+    worse = [change for change in changes if change.gain < 0][:MAX_CHANGES]
+    better = [change for change in reversed(changes) if change.gain > 0][:MAX_CHANGES]
+    return _change_list("退步最多 / worst regressions", worse) + _change_list(
+        "进步最多 / best improvements", better
+    )
 
 
-def _listed(title: str, changes: Sequence[Change]) -> str:
+def _change_list(title: str, changes: Sequence[Change]) -> str:
     if not changes:
         return ""
     columns = ["#", "问题 / prompt", "参考 / reference", "之前 / before", "之后 / after", "±"]
-    return _heading(title) + _rows(columns, [_cells(change) for change in changes])
+    return _heading(title) + _html_table(columns, [_change_cells(change) for change in changes])
 
 
-def _cells(change: Change) -> list[str]:
-    before, after = marked(change.edits)
-    texts = [in_html(change.index), in_html(change.prompt), in_html(change.reference)]
+def _change_cells(change: Change) -> list[str]:
+    before, after = mark_edits(change.edits)
+    texts = [to_html(change.index), to_html(change.prompt), to_html(change.reference)]
     return [*texts, before, after, f"{change.gain:+.3f}"]
 
 
-def _samples(report: EvaluationResult) -> str:
+def _samples_section(report: EvaluationResult) -> str:
     """Return the first samples, folded."""
-    wanted = ("model", "index", "prompt", "reference", "output", *report.names, "error")
-    rows: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MOST_SAMPLES)
+    columns = ("model", "index", "prompt", "reference", "output", *report.names, "error")
+    rows: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MAX_SAMPLES)
     title = f"样本 / samples: {len(rows):,} of {len(report.records):,}"
-    return f"<details><summary>{in_html(title)}</summary>{_table(rows, wanted)}</details>"
+    return f"<details><summary>{to_html(title)}</summary>{_frame_table(rows, columns)}</details>"

@@ -10,13 +10,13 @@ from typing import Any, Final, Literal
 
 from ..errors import InvalidArgumentError
 from ..wire.template import PromptTemplate
-from .agreement import Agreement, agreement
-from .judges import Bill, Said, ask_all
-from .verdicts import read_preference
+from .agreement import Agreement, compute_agreement
+from .judges import JudgeReply, JudgeUsage, ask_judge
+from .verdicts import parse_preference
 
-Outcome = Literal["first", "second", "tie"]
+Winner = Literal["first", "second", "tie"]
 
-TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回答。
+PAIRWISE_TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回答。
 评价标准：{criteria}
 
 <问题>
@@ -37,29 +37,29 @@ TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回�
 结论: <A、B 或 平局>
 原因: <一句话>"""
 
-SLOTS: Final = ("criteria", "prompt", "reference", "answer_a", "answer_b")
-_TEMPLATE = PromptTemplate(TEMPLATE, variables=SLOTS)
+PAIRWISE_VARIABLES: Final = ("criteria", "prompt", "reference", "answer_a", "answer_b")
+_PROMPT_TEMPLATE = PromptTemplate(PAIRWISE_TEMPLATE, variables=PAIRWISE_VARIABLES)
 
 
 @dataclass(frozen=True)
-class Duel:
+class PairVerdict:
     """One question, judged twice.
 
     Attributes:
         outcome: who won both times, "tie" where the judge said so or changed its mind with the order, None
             where one of the two verdicts is missing.
-        straight, swapped: who won with the first answer shown first, and second; None for no verdict.
+        given_order, swapped_order: who won with the first answer shown first, and second; None for no verdict.
     """
 
-    straight: Outcome | None
-    swapped: Outcome | None
+    given_order: Winner | None
+    swapped_order: Winner | None
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> Winner | None:
         """What both verdicts come to."""
-        if self.straight is None or self.swapped is None:
+        if self.given_order is None or self.swapped_order is None:
             return None
-        return self.straight if self.straight == self.swapped else "tie"
+        return self.given_order if self.given_order == self.swapped_order else "tie"
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,23 +67,23 @@ class PairwiseResult:
     """Two models before one judge.
 
     Attributes:
-        duels: one for each question, in order.
-        bill: what that took.
+        verdicts: one for each question, in order.
+        usage: what that took.
     """
 
-    duels: tuple[Duel, ...]
-    bill: Bill
+    verdicts: tuple[PairVerdict, ...]
+    usage: JudgeUsage
 
     @property
-    def outcomes(self) -> list[Outcome | None]:
+    def outcomes(self) -> list[Winner | None]:
         """What each question came to."""
-        return [duel.outcome for duel in self.duels]
+        return [verdict.outcome for verdict in self.verdicts]
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Questions by outcome: first, second, tie, missing."""
-        found = Counter(outcome or "missing" for outcome in self.outcomes)
-        return {name: found[name] for name in ("first", "second", "tie", "missing")}
+        counts = Counter(outcome or "missing" for outcome in self.outcomes)
+        return {name: counts[name] for name in ("first", "second", "tie", "missing")}
 
     @property
     def win_rate(self) -> float:
@@ -95,22 +95,34 @@ class PairwiseResult:
     @property
     def consistency(self) -> float:
         """Share of judged questions on which the order made no difference; NaN without any."""
-        judged = [duel for duel in self.duels if duel.outcome]
-        return sum(duel.straight == duel.swapped for duel in judged) / len(judged) if judged else math.nan
+        judged = [verdict for verdict in self.verdicts if verdict.outcome]
+        return (
+            sum(verdict.given_order == verdict.swapped_order for verdict in judged) / len(judged)
+            if judged
+            else math.nan
+        )
 
     @property
     def position_bias(self) -> float:
         """How much more often what is shown first wins than what is shown second: -1 to 1, 0 is fair."""
-        shown_first = [duel.straight == "first" for duel in self.duels if _won(duel.straight)]
-        shown_first += [duel.swapped == "second" for duel in self.duels if _won(duel.swapped)]
-        return 2 * sum(shown_first) / len(shown_first) - 1 if shown_first else math.nan
+        first_position_wins = [
+            verdict.given_order == "first" for verdict in self.verdicts if _is_decided(verdict.given_order)
+        ]
+        first_position_wins += [
+            verdict.swapped_order == "second"
+            for verdict in self.verdicts
+            if _is_decided(verdict.swapped_order)
+        ]
+        return (
+            2 * sum(first_position_wins) / len(first_position_wins) - 1 if first_position_wins else math.nan
+        )
 
     def __repr__(self) -> str:
         counts = self.counts
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        summary = ", ".join(f"{name} {count}" for name, count in counts.items())
         return (
-            f"{told}; second wins {self.win_rate:.0%}; {self.consistency:.0%} the same in both orders, "
-            f"position bias {self.position_bias:+.2f}; {self.bill!r}"
+            f"{summary}; second wins {self.win_rate:.0%}; {self.consistency:.0%} the same in both orders, "
+            f"position bias {self.position_bias:+.2f}; {self.usage!r}"
         )
 
 
@@ -142,23 +154,31 @@ class PairwiseJudge:
         Raises:
             InvalidArgumentError: these are not as many answers as questions.
         """
-        known = references if references is not None else [""] * len(prompts)
-        if len({len(prompts), len(first), len(second), len(known)}) != 1:
+        reference_texts = references if references is not None else [""] * len(prompts)
+        if len({len(prompts), len(first), len(second), len(reference_texts)}) != 1:
             raise InvalidArgumentError(
-                f"{len(prompts)} prompts, {len(first)} and {len(second)} answers, {len(known)} references: "
+                f"{len(prompts)} prompts, {len(first)} and {len(second)} answers, {len(reference_texts)} references: "
                 "as many of each (数量须一致)"
             )
-        straight = [self.question(*row) for row in zip(prompts, known, first, second, strict=True)]
-        swapped = [self.question(*row) for row in zip(prompts, known, second, first, strict=True)]
-        said = ask_all(self.model, [*straight, *swapped], self.worker_num, self.model_kwargs)
-        read = [_winner(one, "first", "second") for one in said[: len(prompts)]]
-        read_swapped = [_winner(one, "second", "first") for one in said[len(prompts) :]]
-        duels = tuple(Duel(*pair) for pair in zip(read, read_swapped, strict=True))
-        return PairwiseResult(duels, sum(map(_bill, said, [*read, *read_swapped]), Bill()))
+        prompts_in_order = [
+            self.build_prompt(*row) for row in zip(prompts, reference_texts, first, second, strict=True)
+        ]
+        prompts_swapped = [
+            self.build_prompt(*row) for row in zip(prompts, reference_texts, second, first, strict=True)
+        ]
+        replies = ask_judge(
+            self.model, [*prompts_in_order, *prompts_swapped], self.worker_num, self.model_kwargs
+        )
+        winners = [_parse_winner(reply, "first", "second") for reply in replies[: len(prompts)]]
+        winners_swapped = [_parse_winner(reply, "second", "first") for reply in replies[len(prompts) :]]
+        verdicts = tuple(PairVerdict(*pair) for pair in zip(winners, winners_swapped, strict=True))
+        return PairwiseResult(
+            verdicts, sum(map(_usage_of, replies, [*winners, *winners_swapped]), JudgeUsage())
+        )
 
-    def question(self, prompt: str, reference: str, answer_a: str, answer_b: str) -> str:
+    def build_prompt(self, prompt: str, reference: str, answer_a: str, answer_b: str) -> str:
         """Return what the judge is asked about two answers."""
-        return _TEMPLATE.fill(
+        return _PROMPT_TEMPLATE.fill(
             {
                 "criteria": self.criteria,
                 "prompt": prompt,
@@ -169,20 +189,20 @@ class PairwiseJudge:
         )
 
 
-def judges_agree(results: Sequence[PairwiseResult]) -> Agreement:
+def judge_agreement(results: Sequence[PairwiseResult]) -> Agreement:
     """Return how far several judges of the same pairs agree."""
-    return agreement([result.outcomes for result in results])
+    return compute_agreement([result.outcomes for result in results])
 
 
-def _winner(said: Said, a: Outcome, b: Outcome) -> Outcome | None:
-    preferred = None if said.error else read_preference(said.text)
-    outcomes: Mapping[str | None, Outcome] = {"A": a, "B": b, "tie": "tie"}
+def _parse_winner(reply: JudgeReply, a: Winner, b: Winner) -> Winner | None:
+    preferred = None if reply.error else parse_preference(reply.text)
+    outcomes: Mapping[str | None, Winner] = {"A": a, "B": b, "tie": "tie"}
     return outcomes.get(preferred)
 
 
-def _bill(said: Said, winner: Outcome | None) -> Bill:
-    return Bill(1, int(winner is None and not said.error), int(bool(said.error)), said.cost)
+def _usage_of(reply: JudgeReply, winner: Winner | None) -> JudgeUsage:
+    return JudgeUsage(1, int(winner is None and not reply.error), int(bool(reply.error)), reply.cost)
 
 
-def _won(outcome: Outcome | None) -> bool:
+def _is_decided(outcome: Winner | None) -> bool:
     return outcome in {"first", "second"}

@@ -46,12 +46,12 @@ class Question:
             ]
         return [*turns, {"role": "user", "content": self.prompt}]
 
-    def item(self) -> str | list[dict[str, str]]:
+    def batch_input(self) -> str | list[dict[str, str]]:
         """Return what a batch asks: the text, or the conversation where there is more than that."""
         messages = self.messages()
         return messages if len(messages) > 1 else self.prompt
 
-    def answered(
+    def to_sample(
         self,
         model: str,
         output: str,
@@ -79,27 +79,27 @@ class Question:
         )
 
 
-def rows_of(given: Any) -> list[Mapping[str, Any]]:
+def rows_of(data: Any) -> list[Mapping[str, Any]]:
     """Return the rows of a dataset, a DataFrame or a list.
 
     Raises:
         InvalidArgumentError: it has no rows.
     """
-    if hasattr(given, "to_dict") and hasattr(given, "columns"):
-        rows = given.to_dict("records")
+    if hasattr(data, "to_dict") and hasattr(data, "columns"):
+        rows = data.to_dict("records")
     else:
-        rows = given.list() if hasattr(given, "list") else given
+        rows = data.list() if hasattr(data, "list") else data
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"a {type(given).__name__} has no rows: give a Dataset, a DataFrame or a list of dictionaries"
+            f"a {type(data).__name__} has no rows: give a Dataset, a DataFrame or a list of dictionaries"
         )
     return list(rows)
 
 
 def questions_of(
     rows: Sequence[Mapping[str, Any]],
-    prompt: str = PROMPT,
-    reference: str | None = None,
+    prompt_column: str = PROMPT,
+    reference_name: str | None = None,
     outputs: Sequence[str] = (),
     cluster: str = "",
 ) -> list[Question]:
@@ -107,8 +107,8 @@ def questions_of(
 
     Args:
         rows: what was given.
-        prompt: the column with the question.
-        reference: the column with the expected answer, by default the first of REFERENCES that there is.
+        prompt_column: the column with the question.
+        reference_name: the column with the expected answer, by default the first of REFERENCES that there is.
         outputs: columns with answers, which are no part of the question.
         cluster: a column that is needed later.
 
@@ -116,25 +116,32 @@ def questions_of(
         InvalidArgumentError: there is no such column.
     """
     columns = dict.fromkeys(name for row in rows for name in row)
-    for name in (prompt, reference, *outputs, cluster):
+    for name in (prompt_column, reference_name, *outputs, cluster):
         if name and name not in columns:
             raise InvalidArgumentError(
                 f"there is no column {name!r}: there are {', '.join(map(str, columns))}"
             )
-    answer = reference or next((name for name in REFERENCES if name in columns), "")
-    used = {prompt, answer, *outputs}
+    reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
+    used = {prompt_column, reference_column, *outputs}
     return [
-        Question(index, text_in(row.get(prompt)), text_in(row.get(answer)), _rest(row, used))
+        Question(
+            index,
+            to_text(row.get(prompt_column)),
+            to_text(row.get(reference_column)),
+            _other_cells(row, used),
+        )
         for index, row in enumerate(rows)
     ]
 
 
-def source_of(given: Questions, questions: Sequence[Question] = ()) -> Dataset:
+def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
     """Return what is asked as the platform takes it; `questions` are its rows, where those are known."""
-    if isinstance(given, Dataset):
-        return given
-    known = questions or questions_of(rows_of(given))
-    rows = [{"prompt": q.prompt} | ({"response": q.reference} if q.reference else {}) for q in known]
+    if isinstance(data, Dataset):
+        return data
+    known_questions = questions or questions_of(rows_of(data))
+    rows = [
+        {"prompt": q.prompt} | ({"response": q.reference} if q.reference else {}) for q in known_questions
+    ]
     return Dataset(rows, name="evaluation")
 
 
@@ -143,10 +150,10 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is not itself
 
 
-def text_in(value: object) -> str:
+def to_text(value: object) -> str:
     """Return a cell as text."""
     return "" if is_missing(value) else str(value)
 
 
-def _rest(row: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
+def _other_cells(row: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     return {str(name): value for name, value in row.items() if name not in used and not is_missing(value)}

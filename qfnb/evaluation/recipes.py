@@ -24,7 +24,7 @@ from ..errors import InvalidArgumentError
 from . import scoring
 from .scoring import text
 
-Cut = Callable[[str], text.Units]
+Tokenize = Callable[[str], text.Units]
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class Recipe:
     """How units are cut and counted.
 
     Attributes:
-        words, words_are: units of ROUGE, F1 and accuracy, and what they are called.
-        pieces, pieces_are: units of BLEU-4.
-        repeats: whether ROUGE counts an n-gram as often as it occurs.
-        effective: whether BLEU-4 leaves out the orders that an answer is too short for.
-        plain: makes the text that chrF compares.
+        words, words_label: units of ROUGE, F1 and accuracy, and what they are called.
+        bleu_units, bleu_units_label: units of BLEU-4.
+        count_repeats: whether ROUGE counts an n-gram as often as it occurs.
+        effective_order: whether BLEU-4 leaves out the orders that an answer is too short for.
+        chrf_text: makes the text that chrF compares.
     """
 
     name: str
-    words: Cut
-    words_are: str
-    pieces: Cut
-    pieces_are: str
-    repeats: bool
-    effective: bool
-    plain: Callable[[str], str] = str
+    words: Tokenize
+    words_label: str
+    bleu_units: Tokenize
+    bleu_units_label: str
+    count_repeats: bool
+    effective_order: bool
+    chrf_text: Callable[[str], str] = str
 
 
 _NFKC: Final = "NFKC characters"
@@ -55,9 +55,25 @@ DEFAULT: Final = "strict"
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("qianfan", text.words, "jieba words", text.words, "jieba words", False, False),
-        Recipe("llamafactory", text.spaced_words, "jieba words", text.letters, "characters", False, False),
-        Recipe("sacrebleu-zh", text.zh, "tokenize=zh", text.zh, "tokenize=zh", True, True),
+        Recipe("qianfan", text.jieba_words, "jieba words", text.jieba_words, "jieba words", False, False),
+        Recipe(
+            "llamafactory",
+            text.rouge_chinese_words,
+            "jieba words",
+            text.code_points,
+            "characters",
+            False,
+            False,
+        ),
+        Recipe(
+            "sacrebleu-zh",
+            text.sacrebleu_zh_tokens,
+            "tokenize=zh",
+            text.sacrebleu_zh_tokens,
+            "tokenize=zh",
+            True,
+            True,
+        ),
         Recipe("strict", text.characters, _NFKC, text.characters, _NFKC, True, False, text.normalize),
     )
 }
@@ -70,13 +86,13 @@ class Metric:
     Attributes:
         title: as people read it.
         score: of recipe, answer and reference.
-        counts: what a recipe makes it count, None where all recipes are the same.
+        describe_units: what a recipe makes it count, None where all recipes are the same.
     """
 
     name: str
     title: str
     score: Callable[[Recipe, str, str], float]
-    counts: Callable[[Recipe], str] | None = None
+    describe_units: Callable[[Recipe], str] | None = None
 
 
 def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
@@ -85,11 +101,13 @@ def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
 
 
 def _f1(recipe: Recipe, output: str, reference: str) -> float:
-    return scoring.f1(recipe.words(output), recipe.words(reference))
+    return scoring.unit_f1(recipe.words(output), recipe.words(reference))
 
 
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
-    return scoring.rouge_n(recipe.words(output), recipe.words(reference), n, repeats=recipe.repeats)
+    return scoring.rouge_n(
+        recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats
+    )
 
 
 def _rouge_l(recipe: Recipe, output: str, reference: str) -> float:
@@ -97,43 +115,45 @@ def _rouge_l(recipe: Recipe, output: str, reference: str) -> float:
 
 
 def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
-    return scoring.bleu4(recipe.pieces(output), recipe.pieces(reference), effective=recipe.effective)
+    return scoring.bleu4(
+        recipe.bleu_units(output), recipe.bleu_units(reference), effective_order=recipe.effective_order
+    )
 
 
 def _chrf(recipe: Recipe, output: str, reference: str) -> float:
-    return scoring.chrf(recipe.plain(output), recipe.plain(reference))
+    return scoring.chrf(recipe.chrf_text(output), recipe.chrf_text(reference))
 
 
-def _words(recipe: Recipe) -> str:
-    return recipe.words_are
+def _describe_words(recipe: Recipe) -> str:
+    return recipe.words_label
 
 
-def _grams(recipe: Recipe) -> str:
-    return f"{recipe.words_are}, n-gram {'counts' if recipe.repeats else 'sets'}"
+def _describe_ngrams(recipe: Recipe) -> str:
+    return f"{recipe.words_label}, n-gram {'counts' if recipe.count_repeats else 'sets'}"
 
 
-def _pieces(recipe: Recipe) -> str:
-    return f"{recipe.pieces_are}{', effective order' if recipe.effective else ''}"
+def _describe_bleu(recipe: Recipe) -> str:
+    return f"{recipe.bleu_units_label}{', effective order' if recipe.effective_order else ''}"
 
 
-def _plain(recipe: Recipe) -> str:
-    return "the text as it is" if recipe.plain is str else _NFKC
+def _describe_chrf(recipe: Recipe) -> str:
+    return "the text as it is" if recipe.chrf_text is str else _NFKC
 
 
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
         Metric("exact_match", "exact match", lambda _, a, b: scoring.exact_match(a, b)),
-        Metric("accuracy", "accuracy", _accuracy, _words),
-        Metric("f1", "F1", _f1, _words),
-        Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _grams),
-        Metric("rouge_2", "ROUGE-2", partial(_rouge_n, 2), _grams),
-        Metric("rouge_l", "ROUGE-L", _rouge_l, _words),
-        Metric("bleu4", "BLEU-4", _bleu4, _pieces),
-        Metric("chrf", "chrF2", _chrf, _plain),
+        Metric("accuracy", "accuracy", _accuracy, _describe_words),
+        Metric("f1", "F1", _f1, _describe_words),
+        Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
+        Metric("rouge_2", "ROUGE-2", partial(_rouge_n, 2), _describe_ngrams),
+        Metric("rouge_l", "ROUGE-L", _rouge_l, _describe_words),
+        Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
+        Metric("chrf", "chrF2", _chrf, _describe_chrf),
         Metric("edit_similarity", "edit similarity", lambda _, a, b: scoring.edit_similarity(a, b)),
         Metric("json_fields", "JSON fields", lambda _, a, b: scoring.json_fields(a, b)),
-        Metric("choice", "choice", lambda _, a, b: scoring.choice(a, b)),
+        Metric("choice", "choice", lambda _, a, b: scoring.multiple_choice(a, b)),
     )
 }
 
@@ -144,16 +164,20 @@ def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> fl
     Raises:
         InvalidArgumentError: there is no such metric or recipe, or the recipe needs jieba.
     """
-    return named_metric(metric).score(named_recipe(recipe), output, reference)
+    return get_metric(metric).score(get_recipe(recipe), output, reference)
 
 
 def describe(metric: str, recipe: str = DEFAULT) -> str:
     """Return a metric as reports print it: "ROUGE-1 [qianfan: jieba words, n-gram sets]"."""
-    found, how = named_metric(metric), named_recipe(recipe)
-    return f"{found.title} [{how.name}: {found.counts(how)}]" if found.counts else found.title
+    named, units_recipe = get_metric(metric), get_recipe(recipe)
+    return (
+        f"{named.title} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
+        if named.describe_units
+        else named.title
+    )
 
 
-def named_metric(name: str) -> Metric:
+def get_metric(name: str) -> Metric:
     """Return the metric of this name.
 
     Raises:
@@ -164,7 +188,7 @@ def named_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def named_recipe(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe:
     """Return the recipe of this name.
 
     Raises:

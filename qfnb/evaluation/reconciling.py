@@ -18,7 +18,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Reconciled:
+class ScoreDifference:
     """One answer on one metric; NaN where one side does not have it."""
 
     model: str
@@ -42,38 +42,42 @@ COLUMNS: Final = (
 )
 
 
-def reconciled(
+def compare_scores(
     ours: EvaluationResult, platform: EvaluationResult, names: Mapping[str, str]
-) -> list[Reconciled]:
+) -> list[ScoreDifference]:
     """Return every answer of the platform on every metric that both have.
 
     Answers are found by what was asked and said; by the model too, where the labels are the same ones.
     """
     labelled = bool(set(ours.models) & set(platform.models))
-    known: defaultdict[Key, list[Sample]] = defaultdict(list)
+    samples_by_key: defaultdict[Key, list[Sample]] = defaultdict(list)
     for sample in ours.records:
-        known[_key(sample, labelled=labelled)].append(sample)
+        samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
     pairs = {name: names.get(name, name) for name in platform.names}
-    shared = {theirs: own for theirs, own in pairs.items() if own in ours.names}
+    shared = {platform_name: our_name for platform_name, our_name in pairs.items() if our_name in ours.names}
     return [
-        line
+        difference
         for sample in platform.records
         if not sample.error
-        for line in _lines(sample, _taken(known[_key(sample, labelled=labelled)]), shared)
+        for difference in _differences(
+            sample, _take_first(samples_by_key[_sample_key(sample, labelled=labelled)]), shared
+        )
     ]
 
 
-def _key(sample: Sample, *, labelled: bool) -> Key:
+def _sample_key(sample: Sample, *, labelled: bool) -> Key:
     return sample.model if labelled else "", sample.prompt.strip(), sample.output.strip()
 
 
-def _taken(same: list[Sample]) -> Sample | None:
+def _take_first(samples: list[Sample]) -> Sample | None:
     """Take the first of several rows that are the same, as long as there is more than one."""
-    return None if not same else same.pop(0) if len(same) > 1 else same[0]
+    return None if not samples else samples.pop(0) if len(samples) > 1 else samples[0]
 
 
-def _lines(sample: Sample, own: Sample | None, shared: Mapping[str, str]) -> Iterator[Reconciled]:
-    for theirs, name in shared.items():
-        value = math.nan if own is None else own.score(name)
-        place = sample.model, sample.index, sample.prompt, sample.output
-        yield Reconciled(*place, theirs, sample.score(theirs), value)
+def _differences(
+    sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]
+) -> Iterator[ScoreDifference]:
+    for platform_name, name in shared.items():
+        value = math.nan if our_sample is None else our_sample.score(name)
+        identity = sample.model, sample.index, sample.prompt, sample.output
+        yield ScoreDifference(*identity, platform_name, sample.score(platform_name), value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
 from . import archive, changes, counting, export, lessons, measuring, reconciling, tables
-from .card import Card, card_of
+from .card import Card, build_card
 from .counting import Comparison as Comparison
 from .evaluator import LocalEvaluator
 from .samples import Sample as Sample
@@ -54,24 +54,26 @@ class EvaluationResult:
     @cached_property
     def samples(self) -> pd.DataFrame:
         """One row per model and question, with the answer, each metric, latency_s, cost and error."""
-        notes = dict.fromkeys(name for sample in self.records for name in sample.notes)
-        more = dict.fromkeys(name for sample in self.records for name in sample.row)
-        return tables.frame(tables.sample_columns(self.names, [*notes], [*more]), self.records)
+        note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
+        row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
+        return tables.build_frame(
+            tables.sample_columns(self.names, [*note_columns], [*row_columns]), self.records
+        )
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per model and metric: n scored of total, mean, 95 % interval, worst and best case."""
-        return tables.frame(tables.SUMMARY_COLUMNS, self.scored)
+        return tables.build_frame(tables.SUMMARY_COLUMNS, self.model_scores)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """One row per pair of models and metric, with interval, p-values, effect and verdict."""
-        return tables.frame(tables.PAIR_COLUMNS, self.comparisons)
+        return tables.build_frame(tables.PAIR_COLUMNS, self.comparisons)
 
     @cached_property
     def usage(self) -> pd.DataFrame:
         """One row per model: answered, failed and truncated rows, cost in CNY, tokens, seconds."""
-        return tables.frame(tables.USAGE_COLUMNS, self.used)
+        return tables.build_frame(tables.USAGE_COLUMNS, self.model_usage)
 
     @property
     def samples_df(self) -> pd.DataFrame:
@@ -89,23 +91,27 @@ class EvaluationResult:
         return self.pairs
 
     @cached_property
-    def scored(self) -> tuple[counting.Score, ...]:
+    def model_scores(self) -> tuple[counting.Score, ...]:
         """Every model on every metric."""
         return tuple(
-            counting.score(model, name, [*self.of(model).values()], self.scales.get(name), self.cluster)
+            counting.score_model(
+                model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster
+            )
             for model in self.models
             for name in self.names
         )
 
     @cached_property
-    def used(self) -> tuple[counting.Usage, ...]:
+    def model_usage(self) -> tuple[counting.Usage, ...]:
         """What asking each model took."""
-        return tuple(counting.usage(model, [*self.of(model).values()]) for model in self.models)
+        return tuple(
+            counting.summarize_usage(model, [*self.samples_of(model).values()]) for model in self.models
+        )
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-        return counting.comparisons(self.names, self._by_model, self.cluster, self.lower)
+        return counting.compare_all(self.names, self._samples_by_model, self.cluster, self.lower)
 
     def versus(self, base: str, tuned: str) -> list[Comparison]:
         """Return the comparisons of two models, `base` first, a metric each.
@@ -113,42 +119,42 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: there are no such two models.
         """
-        if base == tuned or self.of(base) is self.of(tuned):
+        if base == tuned or self.samples_of(base) is self.samples_of(tuned):
             raise InvalidArgumentError(
                 f"{base!r} and {tuned!r} are one model: a comparison takes two (需两个模型)"
             )
-        found = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
-        return [pair if pair.baseline == base else pair.turned() for pair in found]
+        pairs = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
+        return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """{model: {metric: mean}}, as the official SDK gives it; the platform's own numbers come first."""
         if self.platform:
-            return {model: dict(told) for model, told in self.platform.items()}
-        found = {model: dict[str, Any](self.summaries.get(model, {})) for model in self.models}
-        for line in self.scored:
-            found[line.model][line.metric] = line.mean
-        return found
+            return {model: dict(metrics) for model, metrics in self.platform.items()}
+        metrics_by_model = {model: dict[str, Any](self.summaries.get(model, {})) for model in self.models}
+        for score in self.model_scores:
+            metrics_by_model[score.model][score.metric] = score.mean
+        return metrics_by_model
 
     @property
     def result_dataset(self) -> Dataset:
         """The answered rows as the official SDK names them: llm_tag, input_prompt, llm_output, metrics."""
-        return lessons.measured(self.records)
+        return lessons.build_result_dataset(self.records)
 
-    def of(self, model: str) -> Mapping[int, Sample]:
+    def samples_of(self, model: str) -> Mapping[int, Sample]:
         """Return a model's samples by the question's place.
 
         Raises:
             InvalidArgumentError: there is no such model.
         """
-        if model not in self._by_model:
+        if model not in self._samples_by_model:
             raise InvalidArgumentError(f"model={model!r}: the report has {', '.join(self.models)}")
-        return self._by_model[model]
+        return self._samples_by_model[model]
 
     def scores(self, model: str, name: str) -> list[float]:
         """Return a model's scores on the questions that have one."""
-        found = (sample.score(name) for sample in self.of(model).values())
-        return [value for value in found if not math.isnan(value)]
+        scores = (sample.score(name) for sample in self.samples_of(model).values())
+        return [value for value in scores if not math.isnan(value)]
 
     def changes(
         self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
@@ -160,9 +166,12 @@ class EvaluationResult:
             base: a model, default the first.
             tuned: a model, default the last.
         """
-        first, last = self.of(base or self.models[0]), self.of(tuned or self.models[-1])
-        name = self.metric(metric)
-        return changes.between(first, last, name, less=name in self.lower)
+        base_samples, tuned_samples = (
+            self.samples_of(base or self.models[0]),
+            self.samples_of(tuned or self.models[-1]),
+        )
+        name = self.resolve_metric(metric)
+        return changes.score_changes(base_samples, tuned_samples, name, lower_is_better=name in self.lower)
 
     def worse(
         self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
@@ -176,7 +185,7 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: there is only one model, or none of that name.
         """
-        return card_of(self, base, tuned, metric)
+        return build_card(self, base, tuned, metric)
 
     def to_dpo(
         self, rows: Iterable[int] | None = None, *, rejected: str | None = None, chosen: str = "reference"
@@ -191,7 +200,7 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: no row has two different texts.
         """
-        return lessons.preferences(self, rows, rejected or self.models[-1], chosen)
+        return lessons.build_preferences(self, rows, rejected or self.models[-1], chosen)
 
     def to_sft(self, rows: Iterable[int] | None = None, *, response: str = "reference") -> Dataset:
         """Return rows as pairs of prompt and response, to be trained on; they are no test from then on.
@@ -203,7 +212,7 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: no row has a response.
         """
-        return lessons.examples(self, rows, response)
+        return lessons.build_examples(self, rows, response)
 
     def rescore(
         self,
@@ -211,10 +220,10 @@ class EvaluationResult:
         pre_processors: Sequence[measuring.PreProcessor] = (),
     ) -> Self:
         """Return a report on the same answers by other evaluators; no model is asked."""
-        found = measuring.measure(self.records, evaluators, pre_processors)
-        return replace(self, platform={}, **found.facts)
+        scored = measuring.score_samples(self.records, evaluators, pre_processors)
+        return replace(self, platform={}, **scored.report_fields)
 
-    def clustered(self, column: str) -> Self:
+    def with_clusters(self, column: str) -> Self:
         """Return the report with intervals and tests that know which rows belong together.
 
         Raises:
@@ -231,7 +240,9 @@ class EvaluationResult:
             platform: its report on the same answers, from `EvaluationManager.fetch` or `eval`.
             names: its name of a metric, and ours, where they differ.
         """
-        return tables.frame(reconciling.COLUMNS, reconciling.reconciled(self, platform, names or {}))
+        return tables.build_frame(
+            reconciling.COLUMNS, reconciling.compare_scores(self, platform, names or {})
+        )
 
     def to_json(self) -> str:
         """Return everything as JSON, without secrets: samples, tables, and where they are from."""
@@ -258,7 +269,7 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: the name ends otherwise, or it cannot be written there.
         """
-        return export.save(self, Path(path).expanduser(), pictures)
+        return export.save_report(self, Path(path).expanduser(), pictures)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -267,23 +278,25 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: it cannot be read, or is something else.
         """
-        return cls.from_json(archive.read(Path(path).expanduser()))
+        return cls.from_json(archive.read_report_text(Path(path).expanduser()))
 
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
-        return "\n".join(export.sentence(pair) for pair in self.comparisons if pair.metric == self.names[0])
+        return "\n".join(
+            export.comparison_sentence(pair) for pair in self.comparisons if pair.metric == self.names[0]
+        )
 
     def __repr__(self) -> str:
         return f"{self.summary.to_string(index=False, float_format='%.3f')}\n{self.conclusion()}".rstrip()
 
     @cached_property
-    def _by_model(self) -> dict[str, dict[int, Sample]]:
-        found: dict[str, dict[int, Sample]] = {model: {} for model in self.models}
+    def _samples_by_model(self) -> dict[str, dict[int, Sample]]:
+        samples: dict[str, dict[int, Sample]] = {model: {} for model in self.models}
         for sample in self.records:
-            found[sample.model][sample.index] = sample
-        return found
+            samples[sample.model][sample.index] = sample
+        return samples
 
-    def metric(self, name: str | None = None) -> str:
+    def resolve_metric(self, name: str | None = None) -> str:
         """Return the name of a metric, by default the first one's.
 
         Raises:

@@ -45,17 +45,17 @@ class Sample:
 
     def cell(self, column: str) -> Any:
         """Return a column of the question's row, None when it has none of that name."""
-        own = {"prompt": self.prompt, "reference": self.reference, "response": self.reference}
-        return {**own, **self.row}.get(column)
+        columns = {"prompt": self.prompt, "reference": self.reference, "response": self.reference}
+        return {**columns, **self.row}.get(column)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold; a score that is no number becomes null."""
         scores = {name: value if math.isfinite(value) else None for name, value in self.scores.items()}
         return asdict(self) | {"scores": scores}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Return what `to_json` wrote; unknown fields of later versions are left out."""
-        known = {f.name: value[f.name] for f in fields(cls) if f.name in value}
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` wrote; unknown fields of later versions are left out."""
+        fields_present = {f.name: value[f.name] for f in fields(cls) if f.name in value}
         scores = {name: math.nan if score is None else score for name, score in value["scores"].items()}
-        return cls(**{**known, "scores": scores})
+        return cls(**{**fields_present, "scores": scores})

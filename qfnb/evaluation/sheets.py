@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidArgumentError
-from .inert import plain
+from .inert import to_plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST: Final = 32_767
+MAX_CELL_CHARS: Final = 32_767
 """Characters that a cell can hold."""
 
 
-def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
+def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
     """Return an .xlsx file; texts are texts in it, also those that begin like a formula.
 
     Raises:
@@ -32,21 +32,21 @@ def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
     for name, frame in tables.items():
         sheet = book.create_sheet(name)
         sheet.freeze_panes = "A2"
-        sheet.append([_cell(sheet, column) for column in frame.columns])
+        sheet.append([_excel_cell(sheet, column) for column in frame.columns])
         for row in frame.itertuples(index=False, name=None):
-            sheet.append([_cell(sheet, value) for value in row])
-    made = io.BytesIO()
-    book.save(made)
-    return made.getvalue()
+            sheet.append([_excel_cell(sheet, value) for value in row])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
 
 
-def _cell(sheet: Any, value: Any) -> Any:
+def _excel_cell(sheet: Any, value: Any) -> Any:
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
 
     if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
         return None
     if isinstance(value, (bool, int, float)):
         return value
-    cell = WriteOnlyCell(sheet, plain(value)[:LONGEST])
+    cell = WriteOnlyCell(sheet, to_plain(value)[:MAX_CELL_CHARS])
     cell.data_type = "s"  # a text that begins with "=" would be a formula otherwise
     return cell

@@ -22,11 +22,11 @@ from typing import Final
 from . import resampling
 
 LEVEL: Final = 0.95
-LEAST: Final = 6
+MIN_ROWS: Final = 6
 """Rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625."""
 
 _Z: Final = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-_POWER: Final = _Z + NormalDist().inv_cdf(0.8)
+_POWER_Z: Final = _Z + NormalDist().inv_cdf(0.8)
 """Standard errors of a difference that 80 % of trials show."""
 
 Clusters = Sequence[Hashable] | None
@@ -72,17 +72,17 @@ class PairedTest:
     needed: int | None = None
 
 
-NONE: Final = Interval(math.nan, math.nan, "none")
+NO_INTERVAL: Final = Interval(math.nan, math.nan, "none")
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters = None) -> Interval:
     """Return the interval of a mean; NaN bounds where there is too little to say."""
     if not values:
-        return NONE
+        return NO_INTERVAL
     rate = _is_rate(values)
     if clusters is not None:
-        return _clustered(values, clusters, rate=rate)
-    return wilson(sum(values), len(values)) if rate else _bootstrap(values)
+        return _clustered_interval(values, clusters, rate=rate)
+    return wilson(sum(values), len(values)) if rate else _bootstrap_interval(values)
 
 
 def wilson(successes: float, n: float, quantile: float = _Z, method: str = "Wilson") -> Interval:
@@ -94,16 +94,16 @@ def wilson(successes: float, n: float, quantile: float = _Z, method: str = "Wils
     return Interval(0.0 if rate == 0 else low, 1.0 if rate == 1 else high, method)
 
 
-def paired(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
+def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
     """Compare two models' scores, question by question."""
     differences = [y - x for x, y in zip(a, b, strict=True)]
     n = len(differences)
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     mean = sum(differences) / n if n else math.nan
     rate = _is_rate(a) and _is_rate(b)
-    interval, error, units = _of_difference(differences, clusters, wins, losses, rate=rate)
-    p_value, method = _tested(differences, clusters, wins, losses, rate=rate)
-    spread = resampling.spread(differences)
+    interval, standard_error, n_units = _difference_interval(differences, clusters, wins, losses, rate=rate)
+    p_value, method = _difference_p_value(differences, clusters, wins, losses, rate=rate)
+    spread = resampling.standard_deviation(differences)
     return PairedTest(
         difference=mean,
         interval=interval,
@@ -113,26 +113,28 @@ def paired(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) ->
         wins=wins,
         losses=losses,
         ties=n - wins - losses,
-        detectable=_detectable(error, units, rate=rate),
+        detectable=_detectable_difference(standard_error, n_units, rate=rate),
         effect=mean / spread if spread else math.nan,
-        needed=math.ceil(n * (_POWER * error / mean) ** 2) if mean and error > 0 else None,
+        needed=math.ceil(n * (_POWER_Z * standard_error / mean) ** 2)
+        if mean and standard_error > 0
+        else None,
     )
 
 
-def turned(test: PairedTest) -> PairedTest:
+def swap_test(test: PairedTest) -> PairedTest:
     """Return the comparison of a with b as that of b with a."""
-    span = test.interval
+    interval = test.interval
     return replace(
         test,
         difference=-test.difference,
-        interval=replace(span, low=-span.high, high=-span.low),
+        interval=replace(interval, low=-interval.high, high=-interval.low),
         wins=test.losses,
         losses=test.wins,
         effect=-test.effect,
     )
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm_correction(p_values: Sequence[float]) -> list[float]:
     """Return p-values corrected for making several comparisons (Holm)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, running = [0.0] * len(p_values), 0.0
@@ -146,63 +148,65 @@ def _is_rate(values: Sequence[float]) -> bool:
     return set(values) <= {0.0, 1.0}
 
 
-def _clustered(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
+def _clustered_interval(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
     """Return an interval that knows that rows of one cluster resemble each other."""
-    error, units = resampling.clustered_error(values, clusters)
+    standard_error, n_clusters = resampling.clustered_standard_error(values, clusters)
     mean = sum(values) / len(values)
-    if units < 2:
+    if n_clusters < 2:
         return Interval(math.nan, math.nan, "one cluster")
-    quantile = resampling.t_quantile(0.5 + LEVEL / 2, units - 1)
+    quantile = resampling.t_quantile(0.5 + LEVEL / 2, n_clusters - 1)
     if rate:
-        worth = mean * (1 - mean) / error**2 if error else units
-        return wilson(mean * (n := min(worth, len(values))), n, quantile, "Wilson, clustered")
-    return Interval(mean - quantile * error, mean + quantile * error, "t, clustered")
+        effective_n = mean * (1 - mean) / standard_error**2 if standard_error else n_clusters
+        return wilson(mean * (n := min(effective_n, len(values))), n, quantile, "Wilson, clustered")
+    return Interval(mean - quantile * standard_error, mean + quantile * standard_error, "t, clustered")
 
 
-def _of_difference(
+def _difference_interval(
     differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
 ) -> tuple[Interval, float, int]:
     """Return the interval of the mean difference, its standard error, and how many units there are."""
     n = len(differences)
     if not n:
-        return NONE, math.nan, 0
+        return NO_INTERVAL, math.nan, 0
     if clusters is not None:
-        error, units = resampling.clustered_error(differences, clusters)
-        return _clustered(differences, clusters, rate=False), error, units
-    error = resampling.spread(differences) / math.sqrt(n)
-    return _agresti_min(wins, losses, n) if rate else _bootstrap(differences), error, n
+        standard_error, n_clusters = resampling.clustered_standard_error(differences, clusters)
+        return _clustered_interval(differences, clusters, rate=False), standard_error, n_clusters
+    standard_error = resampling.standard_deviation(differences) / math.sqrt(n)
+    return _agresti_min(wins, losses, n) if rate else _bootstrap_interval(differences), standard_error, n
 
 
-def _tested(
+def _difference_p_value(
     differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
 ) -> tuple[float, str]:
     """Return the p-value and the name of the test; without any difference it is 1."""
-    changed = wins + losses > 0
+    is_changed = wins + losses > 0
     if clusters is not None:
-        return resampling.clustered_flips(differences, clusters) if changed else 1.0, "clustered permutation"
+        return resampling.clustered_sign_flip_p_value(
+            differences, clusters
+        ) if is_changed else 1.0, "clustered permutation"
     if rate:
-        return resampling.mcnemar(wins, losses) if changed else 1.0, "exact McNemar"
-    return resampling.sign_flips(differences) if changed else 1.0, "paired permutation"
+        return resampling.mcnemar_p_value(wins, losses) if is_changed else 1.0, "exact McNemar"
+    return resampling.sign_flip_p_value(differences) if is_changed else 1.0, "paired permutation"
 
 
 def _agresti_min(wins: int, losses: int, n: int) -> Interval:
     """Return the interval of the difference of two paired rates: it has a width even when all rows tie."""
-    b, c, whole = wins + 0.5, losses + 0.5, n + 2
-    centre = (b - c) / whole
-    half = _Z * math.sqrt(b + c - (b - c) ** 2 / whole) / whole
+    b, c, n_adjusted = wins + 0.5, losses + 0.5, n + 2
+    centre = (b - c) / n_adjusted
+    half = _Z * math.sqrt(b + c - (b - c) ** 2 / n_adjusted) / n_adjusted
     return Interval(max(-1.0, centre - half), min(1.0, centre + half), "Agresti-Min")
 
 
-def _bootstrap(values: Sequence[float]) -> Interval:
+def _bootstrap_interval(values: Sequence[float]) -> Interval:
     if len(values) < 2:
         return Interval(math.nan, math.nan, "one row")
     if min(values) == max(values):
         return Interval(values[0], values[0], "constant")
-    return Interval(*resampling.bca(values, LEVEL), "BCa bootstrap")
+    return Interval(*resampling.bca_interval(values, LEVEL), "BCa bootstrap")
 
 
-def _detectable(error: float, units: int, *, rate: bool) -> float:
+def _detectable_difference(standard_error: float, n_units: int, *, rate: bool) -> float:
     """Return the difference with 80 % power at 5 %, from the spread that was seen."""
-    if units < LEAST or not (error or rate):
+    if n_units < MIN_ROWS or not (standard_error or rate):
         return math.nan
-    return max(_POWER * error, LEAST / units if rate else 0.0)
+    return max(_POWER_Z * standard_error, MIN_ROWS / n_units if rate else 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..resources.outcome import writable
+from ..resources.outcome import replace_surrogates
 from .samples import Sample
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Column:
     """A column of a table: its name, and how a row gives it."""
 
     name: str
-    of: Callable[[Any], Any]
+    value_of: Callable[[Any], Any]
 
 
 SAMPLE_COLUMNS = (
@@ -86,36 +86,40 @@ USAGE_COLUMNS = (
 )
 
 
-def sample_columns(metrics: Sequence[str], notes: Sequence[str], more: Sequence[str]) -> list[Column]:
+def sample_columns(metrics: Sequence[str], notes: Sequence[str], row_columns: Sequence[str]) -> list[Column]:
     """Return the columns of samples: their facts, each metric, what evaluators noted, the dataset's own."""
-    taken = {column.name for column in SAMPLE_COLUMNS} | set(metrics)
+    used_names = {column.name for column in SAMPLE_COLUMNS} | set(metrics)
     return [
         *SAMPLE_COLUMNS,
-        *(Column(name, partial(_score, name)) for name in metrics),
-        *(Column(name, partial(_note, name)) for name in notes if name not in taken),
-        *(Column(name, partial(_cell, name)) for name in more if name not in taken | set(notes)),
+        *(Column(name, partial(_sample_score, name)) for name in metrics),
+        *(Column(name, partial(_sample_note, name)) for name in notes if name not in used_names),
+        *(
+            Column(name, partial(_sample_cell, name))
+            for name in row_columns
+            if name not in used_names | set(notes)
+        ),
     ]
 
 
-def frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
+def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
     """Return rows as a DataFrame with these columns."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-    return pd.DataFrame({column.name: [_held(column.of(row)) for row in rows] for column in columns})
+    return pd.DataFrame({column.name: [_to_cell(column.value_of(row)) for row in rows] for column in columns})
 
 
-def _held(value: Any) -> Any:
+def _to_cell(value: Any) -> Any:
     """Return a cell that a DataFrame can hold: half of a surrogate pair has no place in it."""
-    return writable(value) if isinstance(value, str) else value
+    return replace_surrogates(value) if isinstance(value, str) else value
 
 
-def _score(name: str, sample: Sample) -> float:
+def _sample_score(name: str, sample: Sample) -> float:
     return sample.score(name)
 
 
-def _note(name: str, sample: Sample) -> str:
+def _sample_note(name: str, sample: Sample) -> str:
     return sample.notes.get(name, "")
 
 
-def _cell(name: str, sample: Sample) -> Any:
+def _sample_cell(name: str, sample: Sample) -> Any:
     return sample.row.get(name)

@@ -9,19 +9,19 @@ from ..batching.batch import Batch
 from ..errors import InvalidArgumentError
 from ..model import Model
 from . import measuring
-from .asking import Asked, Terms
+from .asking import ModelRuns, RunOptions
 from .evaluator import LocalEvaluator
 from .questions import Question
 from .report import EvaluationResult
 from .samples import Sample
 
 
-class Evaluation:
+class EvaluationRun:
     """Models being asked the same questions; made by `EvaluationManager.start`.
 
     Attributes:
         models: their labels, the baseline first.
-        steps: how many steps of the scoring are done, and of how many; (0, 0) before it begins.
+        scoring_steps: how many steps of the scoring are done, and of how many; (0, 0) before it begins.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class Evaluation:
         cluster: str = "",
     ) -> None:
         self.models: tuple[str, ...] = ()
-        self.steps = (0, 0)
+        self.scoring_steps = (0, 0)
         self._questions, self._evaluators = questions, evaluators
         self._pre_processors, self._cluster = pre_processors, cluster
-        self._asked = Asked()
+        self._runs = ModelRuns()
         self._report: EvaluationResult | None = None
 
     @property
     def batches(self) -> tuple[Batch, ...]:
         """The batches that ask; models that answer on the platform have none."""
-        return tuple(self._asked.batches)
+        return tuple(self._runs.batches)
 
-    def ask(self, models: Sequence[Any], given: Any, terms: Terms) -> None:
+    def start(self, models: Sequence[Any], source: Any, options: RunOptions) -> None:
         """Begin to ask models; when one cannot be asked, the others are not asked on.
 
         Raises:
@@ -53,34 +53,34 @@ class Evaluation:
         for model in models:
             if isinstance(model, Model) and not model.name:
                 model.auto_complete_info()
-        self.models = unique([label_of(model) for model in models])
+        self.models = unique_labels([model_label(model) for model in models])
         try:
             for label, model in zip(self.models, models, strict=True):
-                self._asked.add(label, model, self._questions, given, terms)
+                self._runs.start(label, model, self._questions, source, options)
         except BaseException:
             self.cancel()
             raise
 
     def cancel(self) -> None:
         """Ask nothing more; `report` then has what was answered, and the rest as failed rows."""
-        self._asked.cancel()
+        self._runs.cancel()
 
     def report(self) -> EvaluationResult:
         """Wait for the answers, score them, and return the report."""
         if self._report is None:
-            samples = self._asked.samples()
-            self._report = report_of(
+            samples = self._runs.collect_samples()
+            self._report = build_report(
                 samples,
                 self._evaluators,
                 self._pre_processors,
                 cluster=self._cluster,
-                notes=[_origin(begun) for begun in self.batches],
-                counted=self._count,
+                notes=[_describe_origin(batch_run) for batch_run in self.batches],
+                on_progress=self._count_steps,
             )
         return self._report
 
-    def _count(self, done: int, total: int) -> None:
-        self.steps = done, total
+    def _count_steps(self, done: int, total: int) -> None:
+        self.scoring_steps = done, total
 
     def __repr__(self) -> str:
         return (
@@ -88,23 +88,23 @@ class Evaluation:
         )
 
 
-def report_of(
+def build_report(
     samples: Sequence[Sample],
     evaluators: Sequence[LocalEvaluator],
     pre_processors: Sequence[measuring.PreProcessor] = (),
     *,
     cluster: str = "",
     notes: Sequence[str] = (),
-    counted: measuring.Counted | None = None,
+    on_progress: measuring.ProgressCallback | None = None,
 ) -> EvaluationResult:
     """Return the report on answers."""
-    found = measuring.measure(samples, evaluators, pre_processors, counted)
+    scored = measuring.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
-    report = EvaluationResult(models=models, notes=tuple(notes), **found.facts)
-    return report.clustered(cluster) if cluster else report
+    report = EvaluationResult(models=models, notes=tuple(notes), **scored.report_fields)
+    return report.with_clusters(cluster) if cluster else report
 
 
-def label_of(model: Any) -> str:
+def model_label(model: Any) -> str:
     """Return what tables call a model."""
     if isinstance(model, str):
         return model
@@ -112,26 +112,26 @@ def label_of(model: Any) -> str:
     return next((str(name) for name in names if name), str(model))
 
 
-def unique(labels: Sequence[str]) -> tuple[str, ...]:
+def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
     """Number labels that occur more than once.
 
     Raises:
         InvalidArgumentError: a numbered label is another one's own.
     """
-    found = tuple(
-        label if labels.count(label) == 1 else f"{label} ({labels[: place + 1].count(label)})"
-        for place, label in enumerate(labels)
+    numbered = tuple(
+        label if labels.count(label) == 1 else f"{label} ({labels[: index + 1].count(label)})"
+        for index, label in enumerate(labels)
     )
-    if len(set(found)) < len(found):
+    if len(set(numbered)) < len(numbered):
         raise InvalidArgumentError(
             f"models of one name: {', '.join(labels)}; name them differently (名称重复)"
         )
-    return found
+    return numbered
 
 
-def _origin(begun: Batch) -> str:
+def _describe_origin(batch_run: Batch) -> str:
     """Return where answers are from."""
-    now = begun.progress
-    where = "本地沙盒 sandbox" if now.from_sandbox else begun.order.plan.platform
-    ended = f", {now.state}: {now.reason}" if now.reason else ""
-    return f"{now.model}: {now.ok} of {now.total} answered, {where}, batch {now.name}{ended}"
+    progress = batch_run.progress
+    platform = "本地沙盒 sandbox" if progress.from_sandbox else batch_run.job_spec.request_spec.platform
+    ending = f", {progress.state}: {progress.reason}" if progress.reason else ""
+    return f"{progress.model}: {progress.ok} of {progress.total} answered, {platform}, batch {progress.name}{ending}"

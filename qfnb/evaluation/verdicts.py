@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .scoring.matching import found_object
+from .scoring.matching import find_json_object
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*[-~到至]\s*\d)\s*(?:/\s*(\d+))?"
-_NAMES = r"(?:评分|得分|分数|打分|score|rating)[\"'*\s]*[:=是为][\"'*\s\[(]*"
-_SCORE = re.compile(_NAMES + _NUMBER, re.IGNORECASE)
-_BARE = re.compile(rf"[*\s]*{_NUMBER}\s*分?[.。*\s]*")
+_SCORE_LABELS = r"(?:评分|得分|分数|打分|score|rating)[\"'*\s]*[:=是为][\"'*\s\[(]*"
+_SCORE = re.compile(_SCORE_LABELS + _NUMBER, re.IGNORECASE)
+_BARE_SCORE = re.compile(rf"[*\s]*{_NUMBER}\s*分?[.。*\s]*")
 _REASON = re.compile(r"(?:原因|理由|reason|rationale)[\"'*\s]*[::][\"'*\s]*(.+)", re.IGNORECASE | re.DOTALL)
 _SCORE_NAMES: Final = ("score", "评分", "得分", "分数", "打分", "rating")
 _REASON_NAMES: Final = ("reason", "原因", "理由", "rationale")
@@ -27,8 +27,8 @@ _BETTER = re.compile(
     re.IGNORECASE,
 )
 _BETTER_NAMES: Final = ("结论", "verdict", "winner", "better")
-_MARK = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
-_LONE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
+_BRACKETED = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
+_LONE_PREFERENCE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
 
 _PREFERENCES: Final = {"a": "A", "b": "B", **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie")}
 
@@ -57,47 +57,49 @@ class Verdict:
         return math.nan if self.score is None else self.score
 
 
-def read_verdict(text: str, most: float, least: float = 0, cost: float | None = 0.0) -> Verdict:
+def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float | None = 0.0) -> Verdict:
     """Return the score and the reason in a judge's words.
 
     Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
-    Two scores that differ, or one outside of `least` to `most`, are no score: the answer counts as missing.
+    Two scores that differ, or one outside of `min_score` to `max_score`, are no score: the answer counts as missing.
     """
-    plain = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
-    given = found_object(plain) or {}
-    numbers = _in_json(given) or _in_lines(plain)
-    scores = {float(number[1]) for number in numbers if number[2] in {None, f"{most:g}"}}
-    reason = next((str(given[name]) for name in _REASON_NAMES if name in given), "")
-    if not reason and (said := _REASON.search(plain)):
-        reason = said[1].strip()
-    if len(scores) == 1 and least <= min(scores) <= most:
+    normalized = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    fields = find_json_object(normalized) or {}
+    numbers = _scores_in_json(fields) or _scores_in_lines(normalized)
+    scores = {float(number[1]) for number in numbers if number[2] in {None, f"{max_score:g}"}}
+    reason = next((str(fields[name]) for name in _REASON_NAMES if name in fields), "")
+    if not reason and (reason_match := _REASON.search(normalized)):
+        reason = reason_match[1].strip()
+    if len(scores) == 1 and min_score <= min(scores) <= max_score:
         return Verdict(scores.pop(), reason, text, "", cost)
-    told = f"no score of {least:g}-{most:g}, or more than one, in {plain[:60]!r}"
-    return Verdict(None, reason, text, told, cost)
+    problem = f"no score of {min_score:g}-{max_score:g}, or more than one, in {normalized[:60]!r}"
+    return Verdict(None, reason, text, problem, cost)
 
 
-def read_preference(text: str) -> str | None:
+def parse_preference(text: str) -> str | None:
     """Return which of two answers a judge prefers: "A", "B" or "tie"; None when that cannot be read."""
-    plain = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
-    given = found_object(plain) or {}
-    named = [str(given[name]) for name in _BETTER_NAMES if name in given]
-    said = named or _MARK.findall(plain) or _BETTER.findall(plain)
-    if not said and (lone := _LONE.fullmatch(plain)):
-        said = [lone[1]]
-    kinds = {_preference(one) for one in said}
-    return kinds.pop() if len(kinds) == 1 else None
+    normalized = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    fields = find_json_object(normalized) or {}
+    named = [str(fields[name]) for name in _BETTER_NAMES if name in fields]
+    words = named or _BRACKETED.findall(normalized) or _BETTER.findall(normalized)
+    if not words and (lone_match := _LONE_PREFERENCE.fullmatch(normalized)):
+        words = [lone_match[1]]
+    preferences = {_to_preference(word) for word in words}
+    return preferences.pop() if len(preferences) == 1 else None
 
 
-def _preference(word: str) -> str | None:
+def _to_preference(word: str) -> str | None:
     return _PREFERENCES.get(re.sub(r"^(回答|答案|助手|answer|assistant)\s*", "", word.strip().casefold()))
 
 
-def _in_json(given: Mapping[str, Any]) -> list[re.Match[str]]:
-    values = [given[name] for name in _SCORE_NAMES if name in given]
-    found = [_BARE.fullmatch(value if isinstance(value, str) else json.dumps(value)) for value in values]
-    return [number for number in found if number]
+def _scores_in_json(fields: Mapping[str, Any]) -> list[re.Match[str]]:
+    values = [fields[name] for name in _SCORE_NAMES if name in fields]
+    matches = [
+        _BARE_SCORE.fullmatch(value if isinstance(value, str) else json.dumps(value)) for value in values
+    ]
+    return [number for number in matches if number]
 
 
-def _in_lines(plain: str) -> list[re.Match[str]]:
-    lone = _BARE.fullmatch(plain)
-    return list(_SCORE.finditer(plain)) or ([lone] if lone else [])
+def _scores_in_lines(normalized: str) -> list[re.Match[str]]:
+    lone_match = _BARE_SCORE.fullmatch(normalized)
+    return list(_SCORE.finditer(normalized)) or ([lone_match] if lone_match else [])

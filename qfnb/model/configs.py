@@ -12,7 +12,7 @@ from ..resources.console.consts import DeployPoolType
 from .consts import ServiceType
 
 
-class Checked(BaseModel):
+class ValidatedModel(BaseModel):
     """A value that cannot be wrong: a mistake is an InvalidArgumentError that names the field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -23,14 +23,14 @@ class Checked(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
-            known = ", ".join(type(self).model_fields)
-            hint = f"; the fields are {known}" if first["type"] == "extra_forbidden" else ""
+            field_names = ", ".join(type(self).model_fields)
+            hint = f"; the fields are {field_names}" if first["type"] == "extra_forbidden" else ""
             raise InvalidArgumentError(
                 f"{type(self).__name__}.{field}={first['input']!r}: {first['msg']}{hint}"
             ) from None
 
 
-class DeployConfig(Checked):
+class DeployConfig(ValidatedModel):
     """How to deploy a model.
 
     Attributes:

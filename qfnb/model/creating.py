@@ -12,58 +12,58 @@ from ..transport import clock
 
 T = TypeVar("T")
 
-TRIES: Final = 3
-LOOKS, BETWEEN = 3, 2.0
+MAX_ATTEMPTS: Final = 3
+MAX_LOOKUPS, LOOKUP_INTERVAL_S = 3, 2.0
 """How often one looks for what may have been made, and seconds between: a list may lag behind."""
 
 log = logging.getLogger("qfnb.model")
 
 
-def once(
+def create_once(
     create: Callable[[], T],
-    find: Callable[[], T | None],
+    find_existing: Callable[[], T | None],
     *,
-    what: str,
-    doubtful: bool = False,
-    stopped: threading.Event | None = None,
+    label: str,
+    may_exist: bool = False,
+    stop_event: threading.Event | None = None,
 ) -> T:
-    """Return what `create` made; when its answer was lost, what `find` finds instead of a second one.
+    """Return what `create` made; when its answer was lost, what `find_existing` finds instead of a second one.
 
     Args:
         create: makes it; not sent twice by the client.
-        find: looks for it by what only this one can have: a name, a note, an origin.
-        what: how people call it, for the log.
-        doubtful: an earlier attempt may have made it already.
-        stopped: set it to give up.
+        find_existing: looks for it by what only this one can have: a name, a note, an origin.
+        label: how people call it, for the log.
+        may_exist: an earlier attempt may have made it already.
+        stop_event: set it to give up.
 
     Raises:
         QianfanError: it could not be made, or it is not known whether it was.
     """
-    waiting, tried = stopped or threading.Event(), 0
+    cancelled, attempts = stop_event or threading.Event(), 0
     while True:
-        if doubtful and (found := _found(find, waiting)) is not None:
-            log.warning("%s was made already; it is used, and no second one is made", what)
-            return found
-        tried += 1
+        if may_exist and (existing := _look_up(find_existing, cancelled)) is not None:
+            log.warning("%s was made already; it is used, and no second one is made", label)
+            return existing
+        attempts += 1
         try:
             return create()
         except (RequestError, ServerError) as error:
-            unsent = isinstance(error, ConnectionFailed) and not error.sent
-            if unsent or tried == TRIES:
+            is_unsent = isinstance(error, ConnectionFailed) and not error.sent
+            if is_unsent or attempts == MAX_ATTEMPTS:
                 raise
-            log.warning("the answer to the creation of %s was lost (%s); looking for it", what, error)
-            doubtful = True
+            log.warning("the answer to the creation of %s was lost (%s); looking for it", label, error)
+            may_exist = True
 
 
-def _found(find: Callable[[], T | None], waiting: threading.Event) -> T | None:
+def _look_up(find_existing: Callable[[], T | None], stop_event: threading.Event) -> T | None:
     """Look a few times; an error of the last look is raised, for then nobody knows."""
-    for left in reversed(range(LOOKS)):
+    for remaining in reversed(range(MAX_LOOKUPS)):
         try:
-            if (found := find()) is not None:
-                return found
+            if (existing := find_existing()) is not None:
+                return existing
         except QianfanError:
-            if not left:
+            if not remaining:
                 raise
-        if left and clock.pause(BETWEEN, waiting):
+        if remaining and clock.pause(LOOKUP_INTERVAL_S, stop_event):
             break
     return None

@@ -14,9 +14,9 @@ from ..resources.service import Service as Services
 from ..wire import model as wire
 from . import inference
 from .configs import DeployConfig
-from .creating import once
+from .creating import create_once
 from .service import Service
-from .watch import until
+from .watch import wait_for_state
 
 
 class Model:
@@ -52,12 +52,12 @@ class Model:
         """The published version, `amv-...`."""
         return self.id
 
-    def publish(self, name: str = "", *, stopped: threading.Event | None = None) -> Model:
+    def publish(self, name: str = "", *, stop_event: threading.Event | None = None) -> Model:
         """Publish the training run as a model and wait until it is ready.
 
         Args:
             name: default m_<task_id>.
-            stopped: set it to give up waiting.
+            stop_event: set it to give up waiting.
 
         Raises:
             InvalidArgumentError: there is no finished run to publish.
@@ -65,7 +65,7 @@ class Model:
         if self.id is None:
             self.name = name or self.name
             self.submit()
-            self.wait_until_ready(stopped=stopped)
+            self.wait_until_ready(stop_event=stop_event)
         return self
 
     def submit(self) -> Model:
@@ -80,11 +80,11 @@ class Model:
         origin = {"taskId": self.job_id, "iterationId": self.task_id}
 
         def publish() -> bool:
-            made = Repository.publish(True, origin, self.name).data
-            self.set_id, self.id = made.model_id_str, made.version_id_str
+            created = Repository.publish(True, origin, self.name).data
+            self.set_id, self.id = created.model_id_str, created.version_id_str
             return True
 
-        once(publish, lambda: self.find_published() or None, what=f"model {self.name}")
+        create_once(publish, lambda: self.find_published() or None, label=f"model {self.name}")
         return self
 
     def find_published(self) -> bool:
@@ -97,55 +97,55 @@ class Model:
                 raise
             return False  # there is no model of this name
         for version in versions:
-            found = Repository.detail(version).data
-            origin = (found.source_extra or {}).get("trainSourceExtra") or {}
+            detail = Repository.detail(version).data
+            origin = (detail.source_extra or {}).get("trainSourceExtra") or {}
             if str(self.task_id) in {str(origin.get("runIdStr")), str(origin.get("runId"))}:
-                self.set_id, self.id = found.model_id_str, found.model_version_id_str
+                self.set_id, self.id = detail.model_id_str, detail.model_version_id_str
                 return True
         return False
 
-    def wait_until_ready(self, *, stopped: threading.Event | None = None) -> Model:
+    def wait_until_ready(self, *, stop_event: threading.Event | None = None) -> Model:
         """Wait until the published version can be deployed.
 
         Raises:
-            QianfanError: publishing failed, or `stopped` was set.
+            QianfanError: publishing failed, or `stop_event` was set.
         """
         assert self.id is not None
         version = self.id
-        until(
+        wait_for_state(
             lambda: Repository.detail(version),
             lambda answer: answer.data.state,
-            done={wire.READY},
-            failed={wire.FAILED, "Failed"},
+            done_states={wire.READY},
+            failed_states={wire.FAILED, "Failed"},
             interval=settings().model_publish_status_polling_interval,
-            what=f"publishing {self.name or version}",
-            stopped=stopped,
+            label=f"publishing {self.name or version}",
+            stop_event=stop_event,
         )
         return self
 
-    def deploy(self, deploy_config: DeployConfig, *, stopped: threading.Event | None = None) -> Service:
+    def deploy(self, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None) -> Service:
         """Deploy the published version as a service and wait until it serves."""
-        service_id = once(
-            lambda: str(self.request(deploy_config).id),
-            lambda: self.requested(deploy_config),
-            what=f"service {self.service_name(deploy_config)}",
+        service_id = create_once(
+            lambda: str(self.create_service(deploy_config).id),
+            lambda: self.find_service_id(deploy_config),
+            label=f"service {self.service_name(deploy_config)}",
         )
-        return self.serving(service_id, deploy_config, stopped=stopped)
+        return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
 
-    def serving(
-        self, service_id: str, deploy_config: DeployConfig, *, stopped: threading.Event | None = None
+    def wait_for_service(
+        self, service_id: str, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
     ) -> Service:
         """Wait until a service of this model can be asked; it is the model's service from then on."""
         name = self.service_name(deploy_config)
         service = Service(service_id, None, self, deploy_config, deploy_config.service_type, name=name)
-        self.service = service.wait_until_serving(stopped=stopped)
+        self.service = service.wait_until_serving(stop_event=stop_event)
         return self.service
 
-    def request(self, deploy_config: DeployConfig) -> Service:
+    def create_service(self, deploy_config: DeployConfig) -> Service:
         """Ask for a service without waiting until it serves."""
         self.auto_complete_info()
         name = self.service_name(deploy_config)
-        made = Services.V2.create_service(
+        created = Services.V2.create_service(
             str(self.set_id),
             str(self.id),
             name,
@@ -155,27 +155,27 @@ class Model:
             hours=deploy_config.hours,
             description=deploy_config.description or None,
         ).data
-        return Service(made.service_id, None, self, deploy_config, deploy_config.service_type, name=name)
+        return Service(created.service_id, None, self, deploy_config, deploy_config.service_type, name=name)
 
-    def requested(self, deploy_config: DeployConfig) -> str | None:
+    def find_service_id(self, deploy_config: DeployConfig) -> str | None:
         """Return the id of the newest service of this version under this name, None when there is none."""
         self.auto_complete_info()
         name = self.service_name(deploy_config)
         rows = Services.V2.service_list(name=name, max_keys=100).data.service_list
-        own = [row for row in rows if row.name == name and row.model_version_id == str(self.id)]
-        newest = max(own, key=lambda row: row.create_time or "", default=None)
+        matches = [row for row in rows if row.name == name and row.model_version_id == str(self.id)]
+        newest = max(matches, key=lambda row: row.create_time or "", default=None)
         return newest.service_id if newest is not None else None
 
     def service_name(self, deploy_config: DeployConfig) -> str:
         """Return what a service of this model is called."""
         return deploy_config.name or f"svc_{self.name or str(self.id).replace('-', '_')}"
 
-    def batch_inference(self, dataset: Dataset, *, stopped: threading.Event | None = None) -> Dataset:
+    def batch_inference(self, dataset: Dataset, *, stop_event: threading.Event | None = None) -> Dataset:
         """Let the published version answer a dataset on the platform, without a service.
 
         Args:
             dataset: what is asked; local rows are brought onto the platform first.
-            stopped: set it to give up waiting; the platform goes on.
+            stop_event: set it to give up waiting; the platform goes on.
 
         Returns:
             The rows with columns prompt, input_prompt, llm_output and expected_output.
@@ -187,9 +187,9 @@ class Model:
         Source: seed 000 (基于Model进行批量推理).
         """
         self.auto_complete_info()
-        return inference.answered(str(self.set_id), str(self.id), dataset, stopped=stopped)
+        return inference.run_batch_inference(str(self.set_id), str(self.id), dataset, stop_event=stop_event)
 
-    def origin(self) -> str | None:
+    def find_task_id(self) -> str | None:
         """Return the run on the platform that this version was made by, None when it was not trained."""
         if self.task_id is None and self.id is not None:
             extra = (Repository.detail(self.id).data.source_extra or {}).get("trainSourceExtra") or {}

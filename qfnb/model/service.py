@@ -13,7 +13,7 @@ from ..resources.service import Service as Services
 from ..wire import service as wire
 from .configs import DeployConfig
 from .consts import ServiceStatus, ServiceType
-from .watch import until
+from .watch import wait_for_state
 
 if TYPE_CHECKING:
     from .model import Model
@@ -56,20 +56,20 @@ class Service:
         self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
         self.name = name
 
-    def wait_until_serving(self, *, stopped: threading.Event | None = None) -> Service:
+    def wait_until_serving(self, *, stop_event: threading.Event | None = None) -> Service:
         """Wait until it can be asked, and learn its endpoint.
 
         Raises:
-            QianfanError: the deployment failed, or `stopped` was set.
+            QianfanError: the deployment failed, or `stop_event` was set.
         """
-        detail = until(
+        detail = wait_for_state(
             lambda: Services.V2.service_detail(str(self.id)),
             lambda answer: answer.data.run_status,
-            done={wire.SERVING},
-            failed={wire.FAILED, wire.STOPPED},
+            done_states={wire.SERVING},
+            failed_states={wire.FAILED, wire.STOPPED},
             interval=settings().deploy_status_polling_interval,
-            what=f"deploying {self.label}",
-            stopped=stopped,
+            label=f"deploying {self.label}",
+            stop_event=stop_event,
         ).data
         self.endpoint = detail.endpoint
         return self

@@ -15,33 +15,33 @@ from ..transport import clock
 
 T = TypeVar("T")
 
-PASSING = (RequestError, ServerError, RateLimitError)
+TRANSIENT_ERRORS = (RequestError, ServerError, RateLimitError)
 """Errors that go away by themselves: a job on the platform goes on meanwhile."""
 
-REFUSALS: Final = 3
+MAX_REFUSALS: Final = 3
 """So many other errors in a row end the watch."""
 
-LONGEST: Final = 60.0
+MAX_RETRY_INTERVAL_S: Final = 60.0
 """Seconds between two looks while nobody answers, unless the interval itself is longer."""
 
-SOONER, GROWTH = 8.0, 1.6
+SPEED_UP, GROWTH = 8.0, 1.6
 """After a change one looks so many times as often, and then each time so much later, up to the interval."""
 
 
 @dataclass(frozen=True)
-class Look(Generic[T]):
+class PollResult(Generic[T]):
     """One look: an answer, or why there is none.
 
     Attributes:
-        since: Unix seconds since when nobody has answered, None while somebody does.
+        failing_since: Unix seconds since when nobody has answered, None while somebody does.
     """
 
     answer: T | None
     error: QianfanError | None = None
-    since: float | None = None
+    failing_since: float | None = None
 
 
-class Watch(Generic[T]):
+class Poller(Generic[T]):
     """Looks again and again, often after a change and rarely when nothing moves.
 
     Args:
@@ -50,69 +50,72 @@ class Watch(Generic[T]):
         stopped: set it to end the watch.
     """
 
-    def __init__(self, look: Callable[[], T], interval: float, stopped: threading.Event) -> None:
-        self._look, self._stopped = look, stopped
-        self._interval = connect.polling_interval(interval)
-        self._seconds = self._interval / SOONER
+    def __init__(self, fetch: Callable[[], T], interval: float, stop_event: threading.Event) -> None:
+        self._fetch, self._stop_event = fetch, stop_event
+        self._interval_s = connect.polling_interval(interval)
+        self._next_interval_s = self._interval_s / SPEED_UP
 
-    def moved(self) -> None:
+    def reset_interval(self) -> None:
         """Look more often again: something has changed."""
-        self._seconds = self._interval / SOONER
+        self._next_interval_s = self._interval_s / SPEED_UP
 
-    def __iter__(self) -> Iterator[Look[T]]:
+    def __iter__(self) -> Iterator[PollResult[T]]:
         """Yield what each look saw, without end, until the watch is stopped.
 
         Raises:
             QianfanError: the platform refuses to answer, several times in a row.
         """
-        bad, refused, since = 0, 0, None
+        failures, refusals, failing_since = 0, 0, None
         while True:
             try:
-                seen: Look[T] = Look(self._look())
-                bad, refused, since = 0, 0, None
-            except (*PASSING, APIError, SandboxError) as error:
-                refused = 0 if isinstance(error, PASSING) else refused + 1
-                if refused == REFUSALS:
+                result: PollResult[T] = PollResult(self._fetch())
+                failures, refusals, failing_since = 0, 0, None
+            except (*TRANSIENT_ERRORS, APIError, SandboxError) as error:
+                refusals = 0 if isinstance(error, TRANSIENT_ERRORS) else refusals + 1
+                if refusals == MAX_REFUSALS:
                     raise
-                bad, since = bad + 1, since or time.time()
-                seen = Look(None, error, since)
-            yield seen
-            if clock.pause(self._pause(bad), self._stopped):
+                failures, failing_since = failures + 1, failing_since or time.time()
+                result = PollResult(None, error, failing_since)
+            yield result
+            if clock.pause(self._next_pause(failures), self._stop_event):
                 return
 
-    def _pause(self, bad: int) -> float:
-        if bad:
-            longest = max(LONGEST, self._interval)
-            return min(self._interval * 2.0 ** min(bad, 10), longest) * random.uniform(0.8, 1.0)  # noqa: S311
-        seconds, self._seconds = self._seconds, min(self._seconds * GROWTH, self._interval)
-        return seconds
+    def _next_pause(self, failures: int) -> float:
+        if failures:
+            longest = max(MAX_RETRY_INTERVAL_S, self._interval_s)
+            return min(self._interval_s * 2.0 ** min(failures, 10), longest) * random.uniform(0.8, 1.0)  # noqa: S311
+        pause_s, self._next_interval_s = (
+            self._next_interval_s,
+            min(self._next_interval_s * GROWTH, self._interval_s),
+        )
+        return pause_s
 
 
-def until(
-    look: Callable[[], T],
+def wait_for_state(
+    fetch: Callable[[], T],
     state_of: Callable[[T], str],
     *,
-    done: Collection[str],
-    failed: Collection[str],
+    done_states: Collection[str],
+    failed_states: Collection[str],
     interval: float,
-    what: str,
-    stopped: threading.Event | None = None,
+    label: str,
+    stop_event: threading.Event | None = None,
 ) -> T:
-    """Look again and again until the state is one of `done`; unknown states count as "not yet".
+    """Look again and again until the state is one of `done_states`; unknown states count as "not yet".
 
     Raises:
-        QianfanError: the state is one of `failed`, the wait was stopped, or the platform refuses to answer.
+        QianfanError: the state is one of `failed_states`, the wait was stopped, or the platform refuses to answer.
     """
-    watch, last = Watch(look, interval, stopped or threading.Event()), ""
-    for seen in watch:
-        if seen.answer is None:
+    poller, last_state = Poller(fetch, interval, stop_event or threading.Event()), ""
+    for poll in poller:
+        if poll.answer is None:
             continue
-        state = state_of(seen.answer)
-        if state in done:
-            return seen.answer
-        if state in failed:
-            raise QianfanError(f"{what} ended as {state!r}")
-        if state != last:
-            watch.moved()
-        last = state
-    raise QianfanError(f"waiting for {what} was stopped")
+        state = state_of(poll.answer)
+        if state in done_states:
+            return poll.answer
+        if state in failed_states:
+            raise QianfanError(f"{label} ended as {state!r}")
+        if state != last_state:
+            poller.reset_interval()
+        last_state = state
+    raise QianfanError(f"waiting for {label} was stopped")

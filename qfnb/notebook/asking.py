@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import QianfanError, StreamInterrupted
 from ..resources.chat import ChatCompletion
 from ..resources.messages import Messages
-from ..resources.reply import ChatResponse, joined
+from ..resources.reply import ChatResponse, join_pieces
 from ..views import chat, compare
 from ..views.chat import Answer
 from ..views.display import Live
@@ -62,7 +62,7 @@ class Run:
 
     def reply(self) -> ChatResponse | None:
         """Return the pieces as one reply, None when none arrived."""
-        return joined(self.pieces, self.answer.text, self.answer.seconds) if self.pieces else None
+        return join_pieces(self.pieces, self.answer.text, self.answer.seconds) if self.pieces else None
 
 
 @dataclass

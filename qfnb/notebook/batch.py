@@ -19,7 +19,7 @@ from .arguments import TargetParser, document, endpoint, keep, name, variables
 
 if TYPE_CHECKING:
     from ..batching.reading import JournalInUse
-    from ..resources.underway import Underway
+    from ..resources.underway import BackgroundBatch
     from ..views.batch import BatchPanel
 
 VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
@@ -106,7 +106,7 @@ class BatchMagics(Magics):
         rows, given = self._rows(target), self._given(options)
         if options.dry_run:
             return estimate(rows, options.prompt, **given)
-        task: Underway
+        task: BackgroundBatch
         try:
             task, said = batch(rows, options.prompt, **given), STARTED
         except JournalInUse as error:
@@ -150,7 +150,7 @@ class BatchMagics(Magics):
         task = self._find(target)
         if task is None and not target:
             PARSER.error("resume needs a batch's name; `%qfbatch list` shows them")
-        if task is None or (task.progress.over and options.budget is not None):
+        if task is None or (task.progress.is_finished and options.budget is not None):
             called = task.progress.name if task else target
             task = resume(called, workers=options.workers, budget=options.budget)
         else:
@@ -165,13 +165,13 @@ class BatchMagics(Magics):
         return batches()
 
     def _delete(self, options: Namespace, target: str) -> None:
-        from ..batching.journals import forget  # noqa: PLC0415
+        from ..batching.journals import delete_journal  # noqa: PLC0415
 
         if not target:
             PARSER.error("delete needs a batch's name; `%qfbatch list` shows them")
-        forget(target)
+        delete_journal(target)
 
-    def _open(self, options: Namespace, task: Underway, said: str = "") -> None:
+    def _open(self, options: Namespace, task: BackgroundBatch, said: str = "") -> None:
         """Show a panel; where nobody watches, say something instead, since its end is shown by `wait`."""
         from ..views import display  # noqa: PLC0415
         from ..views.batch import BatchPanel  # noqa: PLC0415
@@ -186,7 +186,7 @@ class BatchMagics(Magics):
             panel.show()
 
     def _rows(self, target: str) -> Any:
-        from ..resources.underway import Underway  # noqa: PLC0415
+        from ..resources.underway import BackgroundBatch  # noqa: PLC0415
 
         if not target:
             PARSER.error("which rows? %qfbatch DATA --prompt ...: a variable or a path (请给出数据)")
@@ -197,7 +197,7 @@ class BatchMagics(Magics):
             near = difflib.get_close_matches(target, [key for key in known if not key.startswith("_")], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InvalidArgumentError(f"{target!r} is no variable and no file{hint} (没有此变量或文件)")
-        if isinstance(known[target], Underway):
+        if isinstance(known[target], BackgroundBatch):
             PARSER.error(f"{target} is a batch: %qfbatch show {target}")
         return known[target]
 
@@ -212,29 +212,33 @@ class BatchMagics(Magics):
         given |= {"dedupe": options.dedupe or None, "update": options.update or None}
         return {key: value for key, value in given.items() if value is not None}
 
-    def _same(self, options: Namespace, error: JournalInUse) -> Underway:
+    def _same(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
         """Return the batch of this kernel that works on the journal already: its cell was run again."""
-        same = [task for task in self._here() if not task.progress.over and task.progress.name == error.name]
+        same = [
+            task
+            for task in self._here()
+            if not task.progress.is_finished and task.progress.name == error.name
+        ]
         if not same:
             raise error
         if options.workers is not None:
             same[0].resize(options.workers)
         return same[0]
 
-    def _here(self) -> list[Underway]:
+    def _here(self) -> list[BackgroundBatch]:
         """Return the batches of this kernel, the newest last."""
-        from ..resources.underway import Underway  # noqa: PLC0415
+        from ..resources.underway import BackgroundBatch  # noqa: PLC0415
 
         values = [*(panel.task for panel in self._panels), *variables(self.shell).values()]
-        found = {id(value): value for value in values if isinstance(value, Underway)}
+        found = {id(value): value for value in values if isinstance(value, BackgroundBatch)}
         return sorted(found.values(), key=lambda task: task.progress.started_at or math.inf)
 
-    def _find(self, target: str) -> Underway | None:
+    def _find(self, target: str) -> BackgroundBatch | None:
         here, value = self._here(), variables(self.shell).get(target)
         known = [task for task in here if not target or task is value or task.progress.name == target]
         return known[-1] if known else None
 
-    def _task(self, target: str) -> Underway:
+    def _task(self, target: str) -> BackgroundBatch:
         task = self._find(target)
         if task is None:
             what = f"{target!r} is no batch" if target else "there is no batch"
@@ -253,13 +257,13 @@ def _template(options: Namespace, cell: str) -> str:
     return cell.removesuffix("\n")
 
 
-def _way(task: Underway) -> str:
+def _way(task: BackgroundBatch) -> str:
     """Return how to go on with a batch that has a journal."""
     name = task.progress.name
     return f"; 继续 go on: `%qfbatch resume {name}`" if name else ""
 
 
-def _left(task: Underway) -> str:
+def _left(task: BackgroundBatch) -> str:
     """Return what is said when the wait is interrupted."""
     now = task.progress
     if now.mode == "offline":
@@ -267,7 +271,7 @@ def _left(task: Underway) -> str:
     return f"已取消，完成的行已保留 / cancelled; finished rows are kept{_way(task)}"
 
 
-async def _over(task: Underway) -> None:
+async def _over(task: BackgroundBatch) -> None:
     """Wait for a batch's end, whatever it is; interrupting the wait cancels work of this kernel."""
     try:
         with contextlib.suppress(Exception):  # `wait` raises it when the panel is drawn

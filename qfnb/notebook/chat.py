@@ -199,12 +199,12 @@ def _with_pictures(text: str, paths: list[str] | None) -> Any:
     """Return a turn's content: the text, or its parts when pictures are attached."""
     if not paths:
         return text
-    from ..resources.image2text import data_url, read_picture  # noqa: PLC0415 - only with pictures
+    from ..resources.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     for path in paths:
         try:
-            parts.append({"type": "image_url", "image_url": {"url": data_url(read_picture(path))}})
+            parts.append({"type": "image_url", "image_url": {"url": to_data_url(read_image(path))}})
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"--image {path}: {error}") from None
     return parts

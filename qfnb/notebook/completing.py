@@ -7,7 +7,7 @@ from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from ..resources.models import names
+from ..resources.models import known_model_names
 from . import aliases, formats
 from .arguments import Parser, variables
 
@@ -71,7 +71,7 @@ def _values(shell: Any, option: str, magic: str) -> list[str]:
     if magic == "qfeval" and option not in {"-m", "--model", "-e", "--endpoint"}:
         return _evaluations(shell, option)
     if option in {"-m", "--model"}:
-        return [*aliases.known(), *names("text2image" if magic == "qfimage" else "chat")]
+        return [*aliases.known(), *known_model_names("text2image" if magic == "qfimage" else "chat")]
     if option == "--session" or option in {"history", "undo", "fork", "export", "forget"}:
         return list(shell.magics_manager.registry["ChatMagics"].sessions)
     if option in {"-f", "--format"}:
@@ -109,12 +109,12 @@ def _batches(shell: Any, option: str) -> list[str]:
 def _evaluations(shell: Any, option: str) -> list[str]:
     """Return what may stand behind `%qfeval`, one of its verbs, or one of its options."""
     from ..evaluation import recipes  # noqa: PLC0415
-    from ..evaluation.local import OTHERS  # noqa: PLC0415
+    from ..evaluation.local import OTHER_EVALUATORS  # noqa: PLC0415
     from .evaluate_options import VERBS  # noqa: PLC0415
 
-    models = [*_own(shell, ASKED), *aliases.known(), *names("chat")]
+    models = [*_own(shell, ASKED), *aliases.known(), *known_model_names("chat")]
     behind = {
-        "--metrics": [*recipes.METRICS, *OTHERS, *_own(shell, MEASURING)],
+        "--metrics": [*recipes.METRICS, *OTHER_EVALUATORS, *_own(shell, MEASURING)],
         "--recipe": [*recipes.RECIPES],
         "--judge": models,
         "--data": _own(shell, ROWS),

@@ -54,18 +54,18 @@ PARSER.add_argument("--dry-run", action="store_true", help="say what it would ta
 PARSER.add_argument("-o", dest="variable", type=name, metavar="VAR", help="keep the report in a variable")
 PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
-SCORING = {"metrics", "recipe", "judge", "variable"}
-TAKEN = {
+SCORING_OPTIONS = {"metrics", "recipe", "judge", "variable"}
+VERB_OPTIONS = {
     "start": set(vars(PARSER.parse_args([]))) - {"outputs"},
-    "only": SCORING | {"data", "input", "reference", "outputs", "cluster"},
-    "rescore": SCORING,
+    "only": SCORING_OPTIONS | {"data", "input", "reference", "outputs", "cluster"},
+    "rescore": SCORING_OPTIONS,
     "browse": {"variable"},
     "load": {"variable"},
     "compare": {"variable"},
 }
 """The options that a verb knows; the others know none."""
 
-MOST = {
+MAX_WORDS = {
     "wait": 1,
     "show": 1,
     "cancel": 1,

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QianfanError
-from ..views.evaluation_panel import Asking, EvaluationProgress
+from ..views.evaluation_panel import EvaluationProgress, ModelProgress
 
 if TYPE_CHECKING:
     from ..evaluation.report import EvaluationResult
-    from ..evaluation.underway import Evaluation
+    from ..evaluation.underway import EvaluationRun
     from ..resources.tally import BatchProgress
 
 
-class Judge:
+class CancellableJudge:
     """A model that judges; what it is asked can be followed and cancelled."""
 
     def __init__(self, model: Any) -> None:
@@ -27,8 +27,8 @@ class Judge:
 
     def batch_do(self, texts: Sequence[str], worker_num: int | None = None, **options: Any) -> Any:
         """Ask many questions."""
-        asked = self._model.get_res() if hasattr(self._model, "get_res") else self._model
-        self._task = asked.batch_do(texts, worker_num=worker_num, **options)
+        client = self._model.get_res() if hasattr(self._model, "get_res") else self._model
+        self._task = client.batch_do(texts, worker_num=worker_num, **options)
         if self._cancelled:
             self._task.cancel()
         return self._task
@@ -42,11 +42,11 @@ class Judge:
     @property
     def progress(self) -> BatchProgress | None:
         """How far it is, None while it is not at work."""
-        now: BatchProgress | None = self._task.progress if self._task is not None else None
-        return None if now is None or now.over else now
+        progress: BatchProgress | None = self._task.progress if self._task is not None else None
+        return None if progress is None or progress.is_finished else progress
 
 
-class Running:
+class BackgroundEvaluation:
     """An evaluation from its first question to its report, in a thread of its own.
 
     Args:
@@ -62,49 +62,54 @@ class Running:
 
     def __init__(
         self,
-        evaluation: Evaluation,
-        asked: Sequence[bool],
-        count: int,
-        judges: Sequence[Judge] = (),
+        evaluation: EvaluationRun,
+        uses_batch: Sequence[bool],
+        question_count: int,
+        judges: Sequence[CancellableJudge] = (),
         *,
-        done: Callable[[Running, EvaluationResult], object] = lambda *_: None,
+        on_report: Callable[[BackgroundEvaluation, EvaluationResult], object] = lambda *_: None,
     ) -> None:
         self.evaluation = evaluation
         self.error: Exception | None = None
-        self._asked, self._count, self._judges, self._done = asked, count, judges, done
-        self._cancelled, self._started = False, time.time()
+        self._uses_batch, self._question_count, self._judges, self._on_report = (
+            uses_batch,
+            question_count,
+            judges,
+            on_report,
+        )
+        self._cancelled, self._started_at = False, time.time()
         self._report: EvaluationResult | None = None
-        self._ended: float | None = None
-        work = contextvars.copy_context().run
-        threading.Thread(target=work, args=(self._work,), name="qfeval", daemon=True).start()
+        self._ended_at: float | None = None
+        run_in_context = contextvars.copy_context().run
+        threading.Thread(target=run_in_context, args=(self._run,), name="qfeval", daemon=True).start()
 
     @property
     def progress(self) -> EvaluationProgress:
         """How far it is, as a value."""
-        ended, batches = self._ended, iter(self.evaluation.batches)
-        judging = next((now for judge in self._judges if (now := judge.progress)), None)
-        asking = [
-            Asking(label, batch.progress if asked and (batch := next(batches, None)) else None)
-            for label, asked in zip(self.evaluation.models, self._asked, strict=True)
+        ended_at, batches = self._ended_at, iter(self.evaluation.batches)
+        judge_progress = next((progress for judge in self._judges if (progress := judge.progress)), None)
+        models = [
+            ModelProgress(label, batch.progress if uses_batch and (batch := next(batches, None)) else None)
+            for label, uses_batch in zip(self.evaluation.models, self._uses_batch, strict=True)
         ]
-        answered = all(each.batch is not None and each.batch.over for each in asking)
-        going = "scoring" if answered or self.evaluation.steps[1] or judging else "asking"
+        is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
+        state = "scoring" if is_answered or self.evaluation.scoring_steps[1] or judge_progress else "asking"
         return EvaluationProgress(
-            models=tuple(asking),
-            questions=self._count,
-            state=going if ended is None else "failed" if self.error else "done",  # type: ignore[arg-type]
-            steps=self.evaluation.steps,
-            judging=judging,
+            models=tuple(models),
+            questions=self._question_count,
+            state=state if ended_at is None else "failed" if self.error else "done",  # type: ignore[arg-type]
+            scoring_steps=self.evaluation.scoring_steps,
+            judge_progress=judge_progress,
             cancelled=self._cancelled,
             reason="" if self.error is None else str(self.error) or type(self.error).__name__,
-            started_at=self._started,
-            ended_at=ended,
-            report=self._report if ended else None,
+            started_at=self._started_at,
+            ended_at=ended_at,
+            report=self._report if ended_at else None,
         )
 
     def cancel(self) -> None:
         """Ask nothing more, neither models nor judges; what was answered is scored."""
-        if self._ended is None:
+        if self._ended_at is None:
             self._cancelled = True
             self.evaluation.cancel()
             for judge in self._judges:
@@ -112,21 +117,21 @@ class Running:
 
     def report(self) -> EvaluationResult:
         """Wait for the end, and return the report."""
-        while self._ended is None:
+        while self._ended_at is None:
             time.sleep(0.02)
         if self.error is not None:
             raise self.error
         assert self._report is not None
         return self._report
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            self._report = counted(self.evaluation.report())
-            self._done(self, self._report)
+            self._report = with_statistics(self.evaluation.report())
+            self._on_report(self, self._report)
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
             self.error = error
         finally:
-            self._ended = time.time()
+            self._ended_at = time.time()
 
     def __getattr__(self, name: str) -> Any:
         """Say what to do for those who want the report's tables too early."""
@@ -138,11 +143,11 @@ class Running:
         return repr(self.evaluation)
 
 
-def counted(report: EvaluationResult) -> EvaluationResult:
+def with_statistics(report: EvaluationResult) -> EvaluationResult:
     """Return a report with its intervals and tests computed, which takes a second and happens once."""
-    _ = report.scored, report.comparisons, report.used
+    _ = report.model_scores, report.comparisons, report.model_usage
     return report
 
 
-class StoppedEarly(QianfanError):
+class EvaluationStoppedEarly(QianfanError):
     """Not every model could be asked to the end; what was answered is in the report."""

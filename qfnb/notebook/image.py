@@ -51,7 +51,7 @@ class ImageMagics(Magics):
         wanted = {key: getattr(options, key) for key in ("n", "size", "style", "seed")}
         given = {key: value for key, value in wanted.items() if value is not None}
         draw = Text2Image(options.model, endpoint(self.shell, options.endpoint))
-        draw.ask(prompt, **given)  # what is wrong is said before anything is shown
+        draw.prepare(prompt, **given)  # what is wrong is said before anything is shown
         if cell is None:
             return self._kept(options, draw.do(prompt, with_decode="base64", **given))
         return self._show(options, draw, prompt, given)

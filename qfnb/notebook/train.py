@@ -58,7 +58,7 @@ PARSER.add_argument("--stalled-after", type=float, metavar="MINUTES", help="aler
 PARSER.add_argument("-o", "--out", type=name, metavar="VAR", help="keep the trainer in a variable")
 PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
-TAKEN = {
+OPTIONS_BY_VERB = {
     "new": {"dataset", "out"},
     "start": {"dataset", "model", "epoch", "learning_rate", "batch_size", "peft", "deploy", "name", "out"},
     "attach": {"out"},
@@ -69,7 +69,7 @@ TAKEN = {
 }
 """The options that a verb knows; the others know none."""
 
-GOES_ON = "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
+CONTINUES_MESSAGE = "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
 
 
 @magics_class
@@ -79,7 +79,7 @@ class TrainMagics(Magics):
     @no_var_expand
     @line_magic
     def qftrain(self, line: str) -> Any:
-        verb, rest = (*line.split(maxsplit=1), "", "")[:2]
+        verb, arguments = (*line.split(maxsplit=1), "", "")[:2]
         if verb in {"-h", "--help"}:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
@@ -87,42 +87,44 @@ class TrainMagics(Magics):
         if verb not in VERBS:
             PARSER.error(f"{verb!r} is not a verb of %qftrain: use {', '.join(VERBS)}")
         if verb == "compare":
-            return self._compare(rest.split())
-        options, target = PARSER.parts(rest)
-        given = {key for key, value in vars(options).items() if value not in {None, False}} - {"awaited"}
-        if unknown := given - TAKEN.get(verb, set()):
+            return self._compare(arguments.split())
+        options, target = PARSER.parts(arguments)
+        given_options = {key for key, value in vars(options).items() if value not in {None, False}} - {
+            "awaited"
+        }
+        if unknown := given_options - OPTIONS_BY_VERB.get(verb, set()):
             PARSER.error(f"%qftrain {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
         return getattr(self, f"_{verb}")(options, target)
 
     def _new(self, options: Namespace, target: str) -> None:
         from .launch import launcher  # noqa: PLC0415 - %load_ext stays fast
 
-        def launched(trainer: LLMFinetune) -> None:
-            self._open(options, trainer)
+        def on_launch(trainer: LLMFinetune) -> None:
+            self._open_panel(options, trainer)
 
-        launcher(target or options.dataset, launched=launched).show()
+        launcher(target or options.dataset, on_launch=on_launch).show()
 
     def _start(self, options: Namespace, target: str) -> None:
-        trainer = trainers.find(self.shell, target) if target else self._made(options)
+        trainer = trainers.find_trainer(self.shell, target) if target else self._create_trainer(options)
         trainer.start()
-        self._open(options, trainer)
+        self._open_panel(options, trainer)
 
     def _show(self, options: Namespace, target: str) -> None:
-        self._open(options, trainers.find(self.shell, target))
+        self._open_panel(options, trainers.find_trainer(self.shell, target))
 
     def _attach(self, options: Namespace, target: str) -> None:
         if not target:
             PARSER.error("attach needs a run's id; `%qftrain list` shows them")
-        trainer = trainers.find(self.shell, target, of_record=True)
+        trainer = trainers.find_trainer(self.shell, target, from_record=True)
         if not trainer.running and not trainer.progress.finished:
             trainer.start()
-        self._open(options, trainer)
+        self._open_panel(options, trainer)
 
     def _wait(self, options: Namespace, target: str) -> Any:
         from ..views import display  # noqa: PLC0415 - %load_ext stays fast
         from ..views.training import PANELS, TrainingPanel  # noqa: PLC0415
 
-        trainer = trainers.find(self.shell, target)
+        trainer = trainers.find_trainer(self.shell, target)
         panel = next((panel for panel in reversed(PANELS) if panel.trainer is trainer), None)
         if panel is None:
             panel = TrainingPanel(trainer)
@@ -135,17 +137,17 @@ class TrainMagics(Magics):
                 trainer.wait()  # raises what ended it badly
 
         job: awaiting.Job[None] = awaiting.Job()
-        return awaiting.finish(_over(trainer), job, end, GOES_ON, awaited=options.awaited)
+        return awaiting.finish(_wait_for_end(trainer), job, end, CONTINUES_MESSAGE, awaited=options.awaited)
 
     def _status(self, options: Namespace, target: str) -> None:
         from ..views.training import text  # noqa: PLC0415
 
-        print(text(trainers.find(self.shell, target).progress))  # noqa: T201 - it was asked for
+        print(text(trainers.find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
 
     def _stop(self, options: Namespace, target: str) -> None:
         from ..trainer import TrainAction  # noqa: PLC0415
 
-        trainer = trainers.find(self.shell, target, of_record=True)
+        trainer = trainers.find_trainer(self.shell, target, from_record=True)
         if not trainer.running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
@@ -154,40 +156,40 @@ class TrainMagics(Magics):
         trainer.stop()
 
     def _resume(self, options: Namespace, target: str) -> None:
-        trainer = trainers.find(self.shell, target, of_record=True)
+        trainer = trainers.find_trainer(self.shell, target, from_record=True)
         if trainer.ppls[0].current is None:
             raise InvalidArgumentError(f"all steps of {trainer.id} are done (所有步骤均已完成)")
-        trainer.start(again=True)
-        self._open(options, trainer)
+        trainer.start(retry=True)
+        self._open_panel(options, trainer)
 
     def _publish(self, options: Namespace, target: str) -> None:
-        trainer = trainers.find(self.shell, target, of_record=True)
-        seen = trainer.running
+        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        was_running = trainer.running
         trainer.publish(options.name or "")
-        if not seen:
-            self._open(options, trainer)
+        if not was_running:
+            self._open_panel(options, trainer)
 
     def _deploy(self, options: Namespace, target: str) -> None:
         from ..model import DeployConfig  # noqa: PLC0415
 
-        named = {"name": options.name, "endpoint_suffix": options.suffix}
-        given = {**named, "replicas": options.replicas, "hours": options.hours}
-        config = DeployConfig(**{key: value for key, value in given.items() if value is not None})
-        trainer = trainers.find(self.shell, target, of_record=True)
-        seen = trainer.running
+        names = {"name": options.name, "endpoint_suffix": options.suffix}
+        arguments = {**names, "replicas": options.replicas, "hours": options.hours}
+        config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
+        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        was_running = trainer.running
         trainer.deploy(config)
-        if not seen:
-            self._open(options, trainer)
+        if not was_running:
+            self._open_panel(options, trainer)
 
     def _chat(self, options: Namespace, target: str) -> None:
         from ..views.training_orders import chat_cell  # noqa: PLC0415
 
-        self._below(chat_cell(trainers.find(self.shell, target).progress))
+        self._insert_cell(chat_cell(trainers.find_trainer(self.shell, target).progress))
 
     def _evaluate(self, options: Namespace, target: str) -> None:
         from ..views.training_orders import evaluation_cell  # noqa: PLC0415
 
-        self._below(evaluation_cell(trainers.find(self.shell, target).progress))
+        self._insert_cell(evaluation_cell(trainers.find_trainer(self.shell, target).progress))
 
     def _compare(self, targets: list[str]) -> None:
         from ..views import training_comparison  # noqa: PLC0415
@@ -195,19 +197,19 @@ class TrainMagics(Magics):
 
         if len(targets) < 2:
             PARSER.error("compare needs two trainings or more: variables, run-... or task-... (至少两个训练)")
-        found = {target: trainers.find(self.shell, target).progress for target in targets}
-        publish(training_comparison.bundle(found))
+        progresses = {target: trainers.find_trainer(self.shell, target).progress for target in targets}
+        publish(training_comparison.bundle(progresses))
 
     def _alert(self, options: Namespace, target: str) -> None:
-        from ..trainer.alerts import STALLED, alert  # noqa: PLC0415
+        from ..trainer.alerts import STALLED_AFTER_S, alert  # noqa: PLC0415
 
         if not options.to:
             PARSER.error("alert needs --to: a function's variable, or an https address (请给出接收者)")
         minutes = options.stalled_after
         alert(
-            trainers.find(self.shell, target),
+            trainers.find_trainer(self.shell, target),
             variables(self.shell).get(options.to, options.to),
-            stalled_after=STALLED if minutes is None else 60 * minutes,
+            stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
 
     def _list(self, options: Namespace, target: str) -> Any:
@@ -216,23 +218,23 @@ class TrainMagics(Magics):
         from ..trainer import runs  # noqa: PLC0415
 
         columns = ("id", "task_id", "status", "percent", "model", "name", "platform", "created")
-        rows = [_row(run.facts) for run in runs.known()]
+        rows = [_run_row(run.facts) for run in runs.list_runs()]
         return pd.DataFrame(rows, columns=list(columns))
 
-    def _open(self, options: Namespace, trainer: LLMFinetune) -> None:
+    def _open_panel(self, options: Namespace, trainer: LLMFinetune) -> None:
         from ..views.training import TrainingPanel  # noqa: PLC0415
 
         if options.out:
             keep(self.shell, options.out, trainer)
         TrainingPanel(trainer).show()
 
-    def _below(self, cell: str) -> None:
+    def _insert_cell(self, code: str) -> None:
         """Put a cell below this one."""
-        if not cell:
+        if not code:
             raise InvalidArgumentError("there is no service yet (尚未部署): `%qftrain deploy` makes one")
-        self.shell.set_next_input(cell, replace=False)  # type: ignore[union-attr]
+        self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
 
-    def _made(self, options: Namespace) -> LLMFinetune:
+    def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
         from ..trainer import LLMFinetune, TrainConfig  # noqa: PLC0415
 
@@ -251,15 +253,15 @@ class TrainMagics(Magics):
         return LLMFinetune(options.model or "ERNIE-Speed-8K", data, config, deploy, name=options.name)
 
 
-def _row(facts: dict[str, Any]) -> dict[str, Any]:
+def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
     """Return what the list says about a training."""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts.get("created") or 0))
-    known = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
+    fields = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
     percent = (facts.get("progress") or {}).get("percent")
-    return {**known, "percent": percent, "model": facts.get("train_type") or "", "created": created}
+    return {**fields, "percent": percent, "model": facts.get("train_type") or "", "created": created}
 
 
-async def _over(trainer: LLMFinetune) -> None:
+async def _wait_for_end(trainer: LLMFinetune) -> None:
     """Wait for a trainer's end, whatever it is."""
     while trainer.running:
         await asyncio.sleep(0.1)

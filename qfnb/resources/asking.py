@@ -18,14 +18,14 @@ from ..transport.response import Response
 from ..wire import chat as wire
 from ..wire.base import Endpoint, Sendable
 from . import batch, crew, ledger
-from .options import Keys
+from .options import AccountKeys
 from .reply import Reply
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 Version = Literal[1, 2, "1", "2"]
 
-PATIENCE = 600.0
+BATCH_RATE_LIMIT_WAIT_S = 600.0
 """Seconds that a row of a batch goes on trying while the platform says "too fast"."""
 
 
@@ -44,25 +44,25 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Ask(Generic[ReplyT]):
+class PreparedCall(Generic[ReplyT]):
     """A checked call that does not know its platform yet.
 
     Attributes:
-        route: where it goes on a platform.
-        reply: makes the reply of an answer, or of a piece of one.
+        for_platform: where it goes on a platform.
+        to_reply: makes the reply of an answer, or of a piece of one.
         limits: seconds and tries.
     """
 
-    route: Callable[[Platform], Route]
-    reply: Callable[[Response[Any]], ReplyT]
+    for_platform: Callable[[Platform], Route]
+    to_reply: Callable[[Response[Any]], ReplyT]
     limits: Limits
 
-    def patiently(self) -> Ask[ReplyT]:
+    def waiting_for_rate_limit(self) -> PreparedCall[ReplyT]:
         """Return the call as a batch makes it: it waits for its turn as long as it takes."""
-        return replace(self, limits=replace(self.limits, patience=PATIENCE))
+        return replace(self, limits=replace(self.limits, patience=BATCH_RATE_LIMIT_WAIT_S))
 
 
-class Asking(Generic[ReplyT]):
+class InferenceModel(Generic[ReplyT]):
     """A kind of model that can be asked; each kind adds `do`, `ado` and its own arguments.
 
     Args:
@@ -79,15 +79,15 @@ class Asking(Generic[ReplyT]):
         endpoint: str | None = None,
         *,
         version: Version | None = None,
-        **keys: Unpack[Keys],
+        **keys: Unpack[AccountKeys],
     ) -> None:
         if version not in {None, 1, 2, "1", "2"}:
             raise InvalidArgumentError(f"version={version!r}: it is 1 or 2")
-        _refuse_unknown_keys(keys)
+        _validate_keys(keys)
         self.model, self.endpoint, self.version = model, endpoint, version
-        self._keys: dict[str, Any] = {name: _sealed(name, value) for name, value in keys.items()}
+        self._keys: dict[str, Any] = {name: _hide_secret(name, value) for name, value in keys.items()}
 
-    def ask(self, item: Any, **options: Any) -> Ask[ReplyT]:
+    def prepare(self, item: Any, **options: Any) -> PreparedCall[ReplyT]:
         """Return the checked call for one input of a batch."""
         raise InvalidArgumentError(f"{type(self).__name__} takes no batches")
 
@@ -106,14 +106,22 @@ class Asking(Generic[ReplyT]):
 
         Source: seed 003 (批量推理).
         """
-        size, rows = crew.checked_size("worker_num", worker_num), checked_rows("items", items, "inputs")
-        refuse_stream(options)
-        return self._batch(
-            [checked_row("items", place, self.ask, row, options) for place, row in enumerate(rows)], size
+        worker_count, rows = (
+            crew.validate_worker_count("worker_num", worker_num),
+            validate_rows("items", items, "inputs"),
+        )
+        validate_no_stream(options)
+        return self._start_batch(
+            [prepare_row("items", index, self.prepare, row, options) for index, row in enumerate(rows)],
+            worker_count,
         )
 
-    def _batch(self, asks: Sequence[Ask[ReplyT]], size: int) -> batch.BatchTask[ReplyT]:
-        return batch.BatchTask([partial(self.whole, ask.patiently()) for ask in asks], size)
+    def _start_batch(
+        self, calls: Sequence[PreparedCall[ReplyT]], worker_count: int
+    ) -> batch.BatchTask[ReplyT]:
+        return batch.BatchTask(
+            [partial(self.send, call.waiting_for_rate_limit()) for call in calls], worker_count
+        )
 
     async def abatch_do(
         self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
@@ -122,7 +130,7 @@ class Asking(Generic[ReplyT]):
         task = await self.batch_do(items, worker_num, **options)
         return task.results()
 
-    def named(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
+    def resolve_target(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
         """Return the model and the endpoint of one call: what the call names wins over the object's."""
         return model or self.model, endpoint or (None if model else self.endpoint)
 
@@ -135,51 +143,53 @@ class Asking(Generic[ReplyT]):
         """Tell whom a call would ask, without starting anything."""
         return connect.situation(self._keys)
 
-    def _version(self, platform: Platform, endpoint: str | None) -> int:
+    def _api_version(self, platform: Platform, endpoint: str | None) -> int:
         if platform.openai or self.version is not None:
             return 2 if platform.openai else int(self.version or 2)
-        keys = platform.credentials
-        if endpoint and (keys.get("ak") or keys.get("access_key") or keys.get("access_token")):
+        credentials = platform.credentials
+        if endpoint and (
+            credentials.get("ak") or credentials.get("access_key") or credentials.get("access_token")
+        ):
             return 1  # services of one's own are addressed by path there
-        return 2 if keys.get("api_key") or keys.get("access_key") else 1
+        return 2 if credentials.get("api_key") or credentials.get("access_key") else 1
 
-    def _run(self, ask: Ask[ReplyT]) -> ReplyT:
-        return portal.run(self.whole(ask))
+    def _run(self, call: PreparedCall[ReplyT]) -> ReplyT:
+        return portal.run(self.send(call))
 
-    async def _arun(self, ask: Ask[ReplyT]) -> ReplyT:
-        return await portal.hop(self.whole(ask))
+    async def _run_async(self, call: PreparedCall[ReplyT]) -> ReplyT:
+        return await portal.hop(self.send(call))
 
-    async def reach(self) -> Client:
+    async def resolve_client(self) -> Client:
         """Return the client that a call would go through now; on the I/O loop only."""
         return await connect.aclient(self._keys)
 
-    async def whole(self, ask: Ask[ReplyT], client: Client | None = None) -> ReplyT:
+    async def send(self, call: PreparedCall[ReplyT], client: Client | None = None) -> ReplyT:
         """Make a call and return the whole answer; on the I/O loop only."""
-        client = client or await self.reach()
-        route = ask.route(client.platform)
-        with ledger.entry(route.model, client.platform.host) as entry:
-            answer = await client.send(
-                route.endpoint, route.record, path=route.path, limits=ask.limits, model=route.model
+        client = client or await self.resolve_client()
+        route = call.for_platform(client.platform)
+        with ledger.log_call(route.model, client.platform.host) as entry:
+            response = await client.send(
+                route.endpoint, route.record, path=route.path, limits=call.limits, model=route.model
             )
-            return entry.done(ask.reply(answer))
+            return entry.record_reply(call.to_reply(response))
 
-    async def _pieces(self, ask: Ask[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+    async def _stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         client = await connect.aclient(self._keys)
-        route = ask.route(client.platform)
+        route = call.for_platform(client.platform)
         pieces = client.stream(
             route.endpoint,
             route.record,
             path=route.path,
             final=wire.is_final,
-            limits=ask.limits,
+            limits=call.limits,
             model=route.model,
         )
         text: list[str] = []
-        with ledger.entry(route.model, client.platform.host) as entry:
+        with ledger.log_call(route.model, client.platform.host) as entry:
             try:
                 async for piece in pieces:
                     text.append(wire.text_of(piece.body))
-                    yield entry.done(ask.reply(piece))
+                    yield entry.record_reply(call.to_reply(piece))
             except StreamInterrupted as error:
                 raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
             except APIError as error:
@@ -189,7 +199,7 @@ class Asking(Generic[ReplyT]):
                 await pieces.aclose()
 
 
-def checked_rows(field: str, rows: object, what: str) -> Iterable[Any]:
+def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
     """Return the rows of a batch; a text or a mapping would be taken apart, and is none.
 
     Raises:
@@ -197,38 +207,42 @@ def checked_rows(field: str, rows: object, what: str) -> Iterable[Any]:
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"{field}={rows!r:.60}: it is a list of {what}, one for each row (须为列表)"
+            f"{field}={rows!r:.60}: it is a list of {label}, one for each row (须为列表)"
         )
     return rows
 
 
-def refuse_stream(options: Mapping[str, Any], where: str = "") -> None:
+def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
     """Refuse to make a batch of streams.
 
     Raises:
         InvalidArgumentError: the options ask for one.
     """
     if options.get("stream"):
-        raise InvalidArgumentError(f"{where}stream={options['stream']!r}: a row of a batch comes as a whole")
+        raise InvalidArgumentError(f"{prefix}stream={options['stream']!r}: a row of a batch comes as a whole")
 
 
-def checked_row(
-    field: str, place: int, make: Callable[..., Ask[ReplyT]], item: Any, options: Mapping[str, Any]
-) -> Ask[ReplyT]:
+def prepare_row(
+    field: str,
+    index: int,
+    prepare: Callable[..., PreparedCall[ReplyT]],
+    item: Any,
+    options: Mapping[str, Any],
+) -> PreparedCall[ReplyT]:
     """Return the call of one row; an error says which row it is."""
     try:
-        return make(item, **options)
+        return prepare(item, **options)
     except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"{field}[{place}]: {error}") from None
+        raise InvalidArgumentError(f"{field}[{index}]: {error}") from None
 
 
-def _sealed(name: str, value: Any) -> Any:
+def _hide_secret(name: str, value: Any) -> Any:
     """Return a key as it may be held: it is not seen where the object is shown."""
     return SecretStr(value) if isinstance(value, str) and name != "base_url" else value
 
 
-def _refuse_unknown_keys(keys: Mapping[str, Any]) -> None:
-    unknown = sorted(set(keys) - set(Keys.__annotations__))
+def _validate_keys(keys: Mapping[str, Any]) -> None:
+    unknown = sorted(set(keys) - set(AccountKeys.__annotations__))
     if unknown:
-        allowed = ", ".join(Keys.__annotations__)
+        allowed = ", ".join(AccountKeys.__annotations__)
         raise InvalidArgumentError(f"{unknown[0]!r} is not a key of an account: those are {allowed}")

@@ -11,11 +11,11 @@ import concurrent.futures
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .crew import Crew
-from .outcome import Outcome, first_line, frame
+from .crew import WorkerPool
+from .outcome import RowResult, results_to_frame, summarize_error
 from .reply import Reply
-from .tally import BatchProgress, Failure
-from .underway import Underway
+from .tally import BatchProgress, RowFailure
+from .underway import BackgroundBatch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,92 +23,94 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BatchTask(Underway, Generic[T]):
+class BatchTask(BackgroundBatch, Generic[T]):
     """A batch whose results are kept in memory. Source: seed 003 (批量推理)."""
 
     def __init__(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]], workers: int) -> None:
         super().__init__(BatchProgress(total=len(calls)))
         self._calls: list[Callable[[], Coroutine[Any, Any, T]] | None] = list(calls)
-        self._outcomes: list[T | BaseException | None] = [None] * len(calls)
-        self._order: list[int] = []
-        self._pending = iter(range(len(calls)))
-        self._crew = Crew(self._next, self._work, workers)
+        self._results: list[T | BaseException | None] = [None] * len(calls)
+        self._finished_indexes: list[int] = []
+        self._indexes = iter(range(len(calls)))
+        self._worker_pool = WorkerPool(self._next_index, self._run_call, workers)
         self._start()
 
     def total_count(self) -> int:
         """Return how many calls there are."""
-        return len(self._outcomes)
+        return len(self._results)
 
     task_count = total_count
 
     def results(self) -> list[T | Exception]:
         """Wait, then return one reply or one exception for each input, in order."""
         self.wait()
-        return [self._outcome(index) for index in range(len(self))]
+        return [self._result_at(index) for index in range(len(self))]
 
     def as_completed(self) -> Iterator[BatchItem[T]]:
         """Iterate over the calls in the order in which they finish; `.index` is the place in the input."""
-        place = 0
-        while place < len(self):
-            self._until(lambda: len(self._order) > place or self._is_over())  # noqa: B023 - used at once
-            if place >= len(self._order):
+        position = 0
+        while position < len(self):
+            self._wait_until(lambda: len(self._finished_indexes) > position or self._is_done())  # noqa: B023 - used at once
+            if position >= len(self._finished_indexes):
                 return
-            yield BatchItem(self, self._order[place])
-            place += 1
+            yield BatchItem(self, self._finished_indexes[position])
+            position += 1
 
     def to_frame(self) -> pd.DataFrame:
         """Wait, then return a DataFrame with a row per input: text, tokens, cost, error and the reply."""
         results = self.results()
-        outcomes = [Outcome.of(r) if isinstance(r, Reply) else Outcome.failed(_error(r)) for r in results]
+        rows = [
+            RowResult.of(r) if isinstance(r, Reply) else RowResult.from_error(_to_error(r)) for r in results
+        ]
         replies: list[Any] = [r if isinstance(r, Reply) else None for r in results]
-        return frame(outcomes).assign(reply=replies)
+        return results_to_frame(rows).assign(reply=replies)
 
     def __iter__(self) -> Iterator[BatchItem[T]]:
         return (BatchItem(self, index) for index in range(len(self)))
 
     def __len__(self) -> int:
-        return len(self._outcomes)
+        return len(self._results)
 
     async def _run(self) -> None:
-        assert self._crew is not None
-        await self._crew.run()
+        assert self._worker_pool is not None
+        await self._worker_pool.run()
 
-    async def _next(self) -> int | None:
-        return next(self._pending, None)
+    async def _next_index(self) -> int | None:
+        return next(self._indexes, None)
 
-    async def _work(self, index: int) -> None:
+    async def _run_call(self, index: int) -> None:
         call, self._calls[index] = self._calls[index], None
         assert call is not None, "a call is made once"
         try:
             value = await call()
         except Exception as error:  # noqa: BLE001 - it is handed to the caller in its place
-            self._outcomes[index] = error
-            self._tally.missed(_failure(index, error), getattr(error, "attempts", 1))
-            self._judge(error)
+            self._results[index] = error
+            self._counter.record_failure(_row_failure(index, error), getattr(error, "attempts", 1))
+            self._abort_if_hopeless(error)
         else:
-            self._outcomes[index] = value
-            self._count(value)
-            self._judge(None)
-        self._order.append(index)
-        self._tell()
+            self._results[index] = value
+            self._count_result(value)
+            self._abort_if_hopeless(None)
+        self._finished_indexes.append(index)
+        self._notify_waiters()
 
-    def _count(self, value: T) -> None:
+    def _count_result(self, value: T) -> None:
         if isinstance(value, Reply):
-            usage, tries = value.usage, int(value.statistic.get("attempts", 1))
-            self._tally.answered(usage.prompt_tokens, usage.completion_tokens, value.cost, tries)
-            if value.from_sandbox and not self._tally.progress.from_sandbox:
-                self._note(from_sandbox=True)
+            usage, attempts = value.usage, int(value.statistic.get("attempts", 1))
+            self._counter.record_answer(usage.prompt_tokens, usage.completion_tokens, value.cost, attempts)
+            if value.from_sandbox and not self._counter.progress.from_sandbox:
+                self._update(from_sandbox=True)
         else:
-            self._tally.answered(None, None, None, 1)
+            self._counter.record_answer(None, None, None, 1)
 
-    def _is_over(self) -> bool:
-        return self._running is not None and self._running.done()
+    def _is_done(self) -> bool:
+        return self._future is not None and self._future.done()
 
-    def _outcome(self, index: int) -> Any:
+    def _result_at(self, index: int) -> Any:
         """Return a call's reply or error; of a call that was not made, why."""
-        value = self._outcomes[index]
+        value = self._results[index]
         if value is None:
-            reason = self._tally.progress.reason
+            reason = self._counter.progress.reason
             return concurrent.futures.CancelledError(*([reason] if reason else []))
         return value
 
@@ -121,18 +123,18 @@ class BatchItem(Generic[T]):
 
     def done(self) -> bool:
         """Tell whether `.result()` returns at once."""
-        return self._task._outcomes[self.index] is not None or self._task._is_over()  # noqa: SLF001
+        return self._task._results[self.index] is not None or self._task._is_done()  # noqa: SLF001
 
     def result(self) -> T | Exception:
         """Wait for this one."""
-        self._task._until(self.done)  # noqa: SLF001 - an item is a view of its task
-        value: T | Exception = self._task._outcome(self.index)  # noqa: SLF001
+        self._task._wait_until(self.done)  # noqa: SLF001 - an item is a view of its task
+        value: T | Exception = self._task._result_at(self.index)  # noqa: SLF001
         return value
 
 
-def _failure(index: int, error: BaseException) -> Failure:
-    return Failure(index, "", type(error).__name__, first_line(error))
+def _row_failure(index: int, error: BaseException) -> RowFailure:
+    return RowFailure(index, "", type(error).__name__, summarize_error(error))
 
 
-def _error(value: object) -> BaseException:
+def _to_error(value: object) -> BaseException:
     return value if isinstance(value, BaseException) else TypeError(f"{type(value).__name__} is no reply")

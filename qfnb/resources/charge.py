@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import charge as wire
 from ..wire.service import Billing
-from .checking import positive, record
+from .checking import validate_positive, validate_record
 from .operation import operation
 
 
@@ -32,8 +32,8 @@ class Charge:
         """
         return wire.BuyTPM(
             model=model,
-            purchase_count=positive(purchase_count, "purchase_count"),
-            billing=record(Billing, billing, of="billing"),
+            purchase_count=validate_positive(purchase_count, "purchase_count"),
+            billing=validate_record(Billing, billing, label="billing"),
         )
 
     @operation(wire.FIND_TPM)
@@ -55,7 +55,7 @@ class Charge:
     def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
         """Change how many units a quota has."""
         return wire.ResizeTPM(
-            instance_id=instance_id, count=None if count is None else positive(count, "count")
+            instance_id=instance_id, count=None if count is None else validate_positive(count, "count")
         )
 
     @operation(wire.AUTO_RELEASE_TPM)
@@ -74,8 +74,8 @@ class Charge:
         """
         return wire.BuyUnit(
             service_id=service_id,
-            billing=record(Billing, billing, of="billing"),
-            replicas_count=positive(replicas, "replicas"),
+            billing=validate_record(Billing, billing, label="billing"),
+            replicas_count=validate_positive(replicas, "replicas"),
         )
 
     @operation(wire.FIND_UNITS)
@@ -127,4 +127,4 @@ class Charge:
     @operation(wire.RESIZE_UNIT)
     def resize_service_resource_count(instance_id: str, count: int) -> wire.ResizeUnit:
         """Change how many replicas a compute unit has."""
-        return wire.ResizeUnit(instance_id=instance_id, count=positive(count, "count"))
+        return wire.ResizeUnit(instance_id=instance_id, count=validate_positive(count, "count"))

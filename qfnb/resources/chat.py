@@ -10,19 +10,19 @@ from ..errors import InvalidArgumentError
 from ..transport import portal
 from ..transport.client import Limits
 from . import options
-from .asking import Ask, Asking, Route, checked_row, checked_rows, refuse_stream
+from .asking import InferenceModel, PreparedCall, Route, prepare_row, validate_no_stream, validate_rows
 from .batch import BatchTask
-from .crew import checked_size
-from .messages import Messages, Turn, checked, checked_prompt
+from .crew import validate_worker_count
+from .messages import Messages, Turn, validate_messages, validate_prompt
 from .options import ChatOptions
 from .reply import ChatResponse as ChatResponse
-from .reply import made
-from .series import Series
+from .reply import create_reply
+from .series import ChatRequestBuilder
 
 Conversation = Messages | Iterable[Turn] | str
 
 
-class ChatCompletion(Asking[ChatResponse]):
+class ChatCompletion(InferenceModel[ChatResponse]):
     """Ask a chat model.
 
     Args:
@@ -86,8 +86,8 @@ class ChatCompletion(Asking[ChatResponse]):
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
         limits = Limits(request_timeout, retry_count)
-        ask = self._ask(messages, model, endpoint, limits, options_, stream=stream)
-        return portal.drain(self._pieces(ask)) if stream else self._run(ask)
+        ask = self._prepare(messages, model, endpoint, limits, options_, stream=stream)
+        return portal.drain(self._stream(ask)) if stream else self._run(ask)
 
     @overload
     async def ado(
@@ -126,8 +126,8 @@ class ChatCompletion(Asking[ChatResponse]):
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
         limits = Limits(request_timeout, retry_count)
-        ask = self._ask(messages, model, endpoint, limits, options_, stream=stream)
-        return portal.hop_each(self._pieces(ask)) if stream else await self._arun(ask)
+        ask = self._prepare(messages, model, endpoint, limits, options_, stream=stream)
+        return portal.hop_each(self._stream(ask)) if stream else await self._run_async(ask)
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,
@@ -151,14 +151,16 @@ class ChatCompletion(Asking[ChatResponse]):
 
         Source: seed 003 (批量推理).
         """
-        size = checked_size("worker_num", worker_num)
+        worker_count = validate_worker_count("worker_num", worker_num)
         if (messages_list is None) == (body_list is None):
             raise InvalidArgumentError("give either messages_list or body_list (二者选一)")
         if body_list is None:
-            rows = checked_rows("messages_list", messages_list, "conversations")
-            return super().batch_do(rows, size, **options_)
-        rows = checked_rows("body_list", body_list, "mappings with 'messages'")
-        return self._batch([self._row_of(place, row, options_) for place, row in enumerate(rows)], size)
+            rows = validate_rows("messages_list", messages_list, "conversations")
+            return super().batch_do(rows, worker_count, **options_)
+        rows = validate_rows("body_list", body_list, "mappings with 'messages'")
+        return self._start_batch(
+            [self._prepare_body(index, row, options_) for index, row in enumerate(rows)], worker_count
+        )
 
     async def abatch_do(  # type: ignore[override]
         self,
@@ -172,17 +174,19 @@ class ChatCompletion(Asking[ChatResponse]):
         task = await self.batch_do(messages_list, worker_num, body_list=body_list, **options_)
         return task.results()
 
-    def _row_of(self, place: int, row: Mapping[str, Any], options_: Mapping[str, Any]) -> Ask[ChatResponse]:
+    def _prepare_body(
+        self, index: int, row: Mapping[str, Any], options_: Mapping[str, Any]
+    ) -> PreparedCall[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
-            raise InvalidArgumentError(f"body_list[{place}] is {row!r:.60}: it needs at least 'messages'")
-        refuse_stream(row, f"body_list[{place}]: ")
-        given = {
+            raise InvalidArgumentError(f"body_list[{index}] is {row!r:.60}: it needs at least 'messages'")
+        validate_no_stream(row, f"body_list[{index}]: ")
+        arguments = {
             **options_,
             **{name: value for name, value in row.items() if name not in {"messages", "stream"}},
         }
-        return checked_row("body_list", place, self.ask, row["messages"], given)
+        return prepare_row("body_list", index, self.prepare, row["messages"], arguments)
 
-    def ask(
+    def prepare(
         self,
         item: Conversation,
         model: str | None = None,
@@ -191,63 +195,71 @@ class ChatCompletion(Asking[ChatResponse]):
         request_timeout: float | None = None,
         retry_count: int | None = None,
         **options_: Any,
-    ) -> Ask[ChatResponse]:
+    ) -> PreparedCall[ChatResponse]:
         """Return the checked call for one conversation, which comes as a whole."""
         limits = Limits(request_timeout, retry_count)
-        return self.asks(model, endpoint, limits, **options_)(item)
+        return self.call_factory(model, endpoint, limits, **options_)(item)
 
-    def asks(
+    def call_factory(
         self,
         model: str | None = None,
         endpoint: str | None = None,
         limits: Limits | None = None,
         **options_: Any,
-    ) -> Callable[[Conversation], Ask[ChatResponse]]:
+    ) -> Callable[[Conversation], PreparedCall[ChatResponse]]:
         """Return what makes the checked call of each conversation; the options are checked once."""
-        refuse_stream(options_)
+        validate_no_stream(options_)
         options_.pop("stream", None)
-        limits, series = limits or Limits(), self._series(model, endpoint, options_, stream=False)
+        limits, series = limits or Limits(), self._request_builder(model, endpoint, options_, stream=False)
 
-        def ask(messages: Conversation) -> Ask[ChatResponse]:
+        def prepare_call(messages: Conversation) -> PreparedCall[ChatResponse]:
             if isinstance(messages, str):
-                return self._call(partial(series.prompt, checked_prompt(messages)), series, limits)
-            return self._conversation(messages, series, limits)
+                return self._call(partial(series.route_for_text, validate_prompt(messages)), series, limits)
+            return self._prepare_conversation(messages, series, limits)
 
-        return ask
+        return prepare_call
 
-    def _ask(
+    def _prepare(
         self,
         messages: Conversation,
         model: str | None,
         endpoint: str | None,
         limits: Limits,
-        given: Mapping[str, Any],
+        options_: Mapping[str, Any],
         *,
         stream: bool,
-    ) -> Ask[ChatResponse]:
-        return self._conversation(messages, self._series(model, endpoint, given, stream=stream), limits)
+    ) -> PreparedCall[ChatResponse]:
+        return self._prepare_conversation(
+            messages, self._request_builder(model, endpoint, options_, stream=stream), limits
+        )
 
-    def _series(
-        self, model: str | None, endpoint: str | None, given: Mapping[str, Any], *, stream: bool
-    ) -> Series:
-        return Series(*self.named(model, endpoint), options.check(given), stream)
+    def _request_builder(
+        self, model: str | None, endpoint: str | None, options_: Mapping[str, Any], *, stream: bool
+    ) -> ChatRequestBuilder:
+        return ChatRequestBuilder(
+            *self.resolve_target(model, endpoint), options.validate_options(options_), stream
+        )
 
-    def _conversation(self, messages: Conversation, series: Series, limits: Limits) -> Ask[ChatResponse]:
-        _refuse_others(messages)
-        return self._call(partial(series.route, checked(messages)), series, limits)
+    def _prepare_conversation(
+        self, messages: Conversation, series: ChatRequestBuilder, limits: Limits
+    ) -> PreparedCall[ChatResponse]:
+        _validate_type(messages)
+        return self._call(partial(series.route, validate_messages(messages)), series, limits)
 
-    def _call(self, route: Callable[..., Route], series: Series, limits: Limits) -> Ask[ChatResponse]:
-        return Ask(
-            lambda platform: route(self._version(platform, series.endpoint), aliases=not platform.openai),
-            _reply,
+    def _call(
+        self, route: Callable[..., Route], series: ChatRequestBuilder, limits: Limits
+    ) -> PreparedCall[ChatResponse]:
+        return PreparedCall(
+            lambda platform: route(self._api_version(platform, series.endpoint), aliases=not platform.openai),
+            _to_reply,
             limits,
         )
 
 
-_reply = partial(made, ChatResponse)
+_to_reply = partial(create_reply, ChatResponse)
 
 
-def _refuse_others(messages: object) -> None:
+def _validate_type(messages: object) -> None:
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
             f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "

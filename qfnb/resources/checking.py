@@ -13,13 +13,13 @@ from ..wire.base import Record
 R = TypeVar("R", bound=Record)
 
 
-def record(kind: type[R], values: Mapping[str, Any], *, of: str) -> R:
+def validate_record(kind: type[R], values: Mapping[str, Any], *, label: str) -> R:
     """Return the record of some values, under its Python names or the wire's.
 
     Args:
         kind: the record.
         values: its fields.
-        of: what the user calls it, for the message.
+        label: what the user calls it, for the message.
 
     Raises:
         InvalidArgumentError: names the first field that is wrong, its value and the reason.
@@ -28,12 +28,12 @@ def record(kind: type[R], values: Mapping[str, Any], *, of: str) -> R:
         return kind.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join([of, *map(str, first["loc"])])
-        given = "" if first["type"] == "missing" else f"={first['input']!r}"
-        raise InvalidArgumentError(f"{field}{given}: {first['msg']}") from None
+        field = ".".join([label, *map(str, first["loc"])])
+        shown_value = "" if first["type"] == "missing" else f"={first['input']!r}"
+        raise InvalidArgumentError(f"{field}{shown_value}: {first['msg']}") from None
 
 
-def positive(value: int, name: str) -> int:
+def validate_positive(value: int, name: str) -> int:
     """Return a number that counts something.
 
     Raises:

@@ -83,9 +83,9 @@ class Cleaning:
         Raises:
             InvalidArgumentError: a number is out of its range.
         """
-        _within("num_seed_fewshot", num_seed_fewshot, 1, wire.MOST_SEEDS)
-        _within("num_instances_to_generate", num_instances_to_generate, 1, wire.MOST_NEW_ROWS)
-        _within("similarity_threshold", similarity_threshold, 0, 1)
+        _validate_range("num_seed_fewshot", num_seed_fewshot, 1, wire.MOST_SEEDS)
+        _validate_range("num_instances_to_generate", num_instances_to_generate, 1, wire.MOST_NEW_ROWS)
+        _validate_range("similarity_threshold", similarity_threshold, 0, 1)
         return wire.CreateAugmenting(
             name=name,
             source_dataset_id=source_dataset_id,
@@ -105,13 +105,13 @@ class Cleaning:
         offset: int = 0,
     ) -> wire.ListAugmentings:
         """Return a page of augmentings, those that a keyword finds, the newest first by default."""
-        sorting = sorted_by_start_time_asc is not None
+        is_sorted = sorted_by_start_time_asc is not None
         return wire.ListAugmentings(
             offset=offset,
             page_size=page_size,
             word=keyword or None,
-            sort_field="startTime" if sorting else None,
-            sort_by=("asc" if sorted_by_start_time_asc else "desc") if sorting else None,
+            sort_field="startTime" if is_sorted else None,
+            sort_by=("asc" if sorted_by_start_time_asc else "desc") if is_sorted else None,
         )
 
     @operation(wire.AUGMENTING)
@@ -125,6 +125,6 @@ class Cleaning:
         return wire.AugmentingRefs(task_ids=list(task_ids))
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
+def _validate_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise InvalidArgumentError(f"{name}={value}: it is {low} to {high}")

@@ -15,13 +15,13 @@ from ..wire import catalog
 from ..wire import chat as chat_wire
 from ..wire import completion as wire
 from . import options
-from .asking import Ask, Asking, Route
-from .messages import refuse_surrogates
+from .asking import InferenceModel, PreparedCall, Route
+from .messages import validate_encodable
 from .options import ChatOptions
-from .reply import ChatResponse, made
+from .reply import ChatResponse, create_reply
 
 
-class Completion(Asking[ChatResponse]):
+class Completion(InferenceModel[ChatResponse]):
     """Continue a prompt.
 
     A model that is no completion model, and every model of v2, is asked as a chat model; the reply's
@@ -70,8 +70,8 @@ class Completion(Asking[ChatResponse]):
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
-        ask = self.ask(prompt, model, endpoint, stream=stream, **options_)
-        return portal.drain(self._pieces(ask)) if stream else self._run(ask)
+        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return portal.drain(self._stream(ask)) if stream else self._run(ask)
 
     @overload
     async def ado(
@@ -101,10 +101,10 @@ class Completion(Asking[ChatResponse]):
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
-        ask = self.ask(prompt, model, endpoint, stream=stream, **options_)
-        return portal.hop_each(self._pieces(ask)) if stream else await self._arun(ask)
+        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return portal.hop_each(self._stream(ask)) if stream else await self._run_async(ask)
 
-    def ask(
+    def prepare(
         self,
         item: str,
         model: str | None = None,
@@ -114,45 +114,47 @@ class Completion(Asking[ChatResponse]):
         request_timeout: float | None = None,
         retry_count: int | None = None,
         **options_: Any,
-    ) -> Ask[ChatResponse]:
+    ) -> PreparedCall[ChatResponse]:
         """Return the checked call for one prompt."""
         if not isinstance(item, str) or not item.strip():
             raise InvalidArgumentError(f"prompt={item!r}: it is a text that is not empty")
-        refuse_surrogates("prompt", item)
-        model, endpoint = self.named(model, endpoint)
-        given = options.check(options_)
+        validate_encodable("prompt", item)
+        model, endpoint = self.resolve_target(model, endpoint)
+        valid_options = options.validate_options(options_)
 
         def route(platform: Platform) -> Route:
-            version = self._version(platform, endpoint)
-            return _route(item, model, endpoint, given, stream, version, aliases=not platform.openai)
+            version = self._api_version(platform, endpoint)
+            return _build_route(
+                item, model, endpoint, valid_options, stream, version, translate_names=not platform.openai
+            )
 
-        return Ask(route, _reply, Limits(request_timeout, retry_count))
+        return PreparedCall(route, _to_reply, Limits(request_timeout, retry_count))
 
 
-def _route(
+def _build_route(
     prompt: str,
     model: str | None,
     endpoint: str | None,
-    given: Mapping[str, Any],
+    options_: Mapping[str, Any],
     stream: bool,
     version: int,
     *,
-    aliases: bool,
+    translate_names: bool,
 ) -> Route:
     name = model or catalog.DEFAULTS["completion"]
-    question = [chat_wire.Message(role="user", content=prompt)]
+    messages = [chat_wire.Message(role="user", content=prompt)]
     if version == 2:
-        chosen = endpoint or (catalog.v2_id("chat", name) if aliases else name)
-        asked = chat_wire.ChatRequestV2(messages=question, stream=stream, model=chosen, **given)
-        return Route(chat_wire.CHAT_V2, asked, chosen)
+        model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
+        asked = chat_wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **options_)
+        return Route(chat_wire.CHAT_V2, asked, model_id)
     if endpoint is None and catalog.find("completion", name) is None:
-        talk = chat_wire.ChatRequest(messages=question, stream=stream, **given)
+        talk = chat_wire.ChatRequest(messages=messages, stream=stream, **options_)
         return Route(chat_wire.CHAT_V1, talk, catalog.path_segment("chat", name))
-    written = wire.CompletionRequest(prompt=prompt, stream=stream, **given)
+    written = wire.CompletionRequest(prompt=prompt, stream=stream, **options_)
     return Route(wire.COMPLETION_V1, written, endpoint or catalog.path_segment("completion", name))
 
 
-def _reply(answer: Response[Any]) -> ChatResponse:
-    reply = partial(made, ChatResponse)(answer)
+def _to_reply(answer: Response[Any]) -> ChatResponse:
+    reply = partial(create_reply, ChatResponse)(answer)
     reply.body["object"] = "completion"
     return reply

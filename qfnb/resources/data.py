@@ -51,16 +51,16 @@ class Data(Cleaning, Entities):
         Raises:
             InvalidArgumentError: the three types do not fit together, or a bucket or folder is missing.
         """
-        _check_types(int(data_set_type), int(project_type), int(template_type))
-        own = storage_type or (wire.OWN_STORAGE if storage_id else wire.PLATFORM_STORAGE)
-        place = _place(storage_id, storage_path) if own == wire.OWN_STORAGE else {}
+        _validate_types(int(data_set_type), int(project_type), int(template_type))
+        storage = storage_type or (wire.OWN_STORAGE if storage_id else wire.PLATFORM_STORAGE)
+        location = _own_bucket(storage_id, storage_path) if storage == wire.OWN_STORAGE else {}
         return wire.CreateDataset(
             name=name,
             project_type=project_type,
             template_type=template_type,
             data_type=data_set_type,
-            storage_type=own,
-            **place,
+            storage_type=storage,
+            **location,
         )
 
     @operation(wire.IMPORT)
@@ -162,19 +162,19 @@ async def upload(client: Client, bucket: str, key: str, content: bytes) -> str:
     return storage.join(bucket, key)
 
 
-def _check_types(data: int, project: int, template: int) -> None:
+def _validate_types(data: int, project: int, template: int) -> None:
     if template not in wire.TEMPLATES:
         raise InvalidArgumentError(f"template_type={template}: it is one of {wire.TEMPLATES}")
     if template // 100 != project:
         raise InvalidArgumentError(
             f"project_type={project}: template {template} belongs to {template // 100}"
         )
-    wanted = wire.PICTURE_DATA if project == wire.PICTURE_PROJECT else wire.TEXT_DATA
-    if data != wanted:
-        raise InvalidArgumentError(f"data_set_type={data}: project {project} takes {wanted}")
+    expected = wire.PICTURE_DATA if project == wire.PICTURE_PROJECT else wire.TEXT_DATA
+    if data != expected:
+        raise InvalidArgumentError(f"data_set_type={data}: project {project} takes {expected}")
 
 
-def _place(bucket: str | None, path: str | None) -> dict[str, str]:
+def _own_bucket(bucket: str | None, path: str | None) -> dict[str, str]:
     if not bucket or not path:
         missing = "storage_path" if bucket else "storage_id"
         raise InvalidArgumentError(f"{missing}: a dataset in your own bucket needs bucket and folder")

@@ -33,7 +33,7 @@ class DataV2:
             dataset_name=dataset_name,
             data_format=dataset_format,
             storage_type=storage_type,
-            storage_path=_folder(storage_type, storage_path),
+            storage_path=_validate_folder(storage_type, storage_path),
         )
 
     @operation(wire.LIST)
@@ -44,8 +44,10 @@ class DataV2:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
     ) -> wire.ListDatasets:
         """Return a page of one's datasets; `filter` knows datasetName (a part of it) and dataFormatList."""
-        chosen = dict(filter) if filter else None
-        return wire.ListDatasets(marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=chosen)
+        filter_values = dict(filter) if filter else None
+        return wire.ListDatasets(
+            marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values
+        )
 
     @operation(wire.DELETE)
     def delete_dataset(dataset_id: int | str) -> wire.DatasetId:
@@ -104,7 +106,7 @@ class DataV2:
         version_id: int | str, storage_type: str = wire.PLATFORM, storage_path: str | None = None
     ) -> wire.CreateExport:
         """Pack a version into a zip; returns the id of the export."""
-        path = _folder(storage_type, storage_path)
+        path = _validate_folder(storage_type, storage_path)
         return wire.CreateExport(version_id=version_id, storage_type=storage_type, storage_path=path)
 
     @operation(wire.DESCRIBE_EXPORT)
@@ -113,7 +115,7 @@ class DataV2:
         return wire.TaskId(task_id=task_id)
 
 
-def _folder(storage_type: str, path: str | None) -> str | None:
+def _validate_folder(storage_type: str, path: str | None) -> str | None:
     if storage_type not in {wire.BOS, wire.PLATFORM}:
         raise InvalidArgumentError(f"storage_type={storage_type!r}: it is {wire.BOS!r} or {wire.PLATFORM!r}")
     if storage_type == wire.BOS and not path:

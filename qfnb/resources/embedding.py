@@ -11,9 +11,9 @@ from ..transport.client import Limits
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import embedding as wire
-from .asking import Ask, Asking, Route
-from .messages import refuse_surrogates
-from .reply import Reply, made
+from .asking import InferenceModel, PreparedCall, Route
+from .messages import validate_encodable
+from .reply import Reply, create_reply
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
@@ -29,7 +29,7 @@ class EmbeddingResponse(Reply[wire.EmbeddingReply]):
         return f"<embedding {shape} of {self.model}>"
 
 
-class Embedding(Asking[EmbeddingResponse]):
+class Embedding(InferenceModel[EmbeddingResponse]):
     """Turn texts into vectors.
 
     Args:
@@ -59,7 +59,7 @@ class Embedding(Asking[EmbeddingResponse]):
         Raises:
             InvalidArgumentError: the texts are wrong; nothing was sent.
         """
-        return self._run(self.ask(texts, model, endpoint, **options_))
+        return self._run(self.prepare(texts, model, endpoint, **options_))
 
     async def ado(
         self,
@@ -69,9 +69,9 @@ class Embedding(Asking[EmbeddingResponse]):
         **options_: Any,
     ) -> EmbeddingResponse:
         """The awaited form of `do`."""
-        return await self._arun(self.ask(texts, model, endpoint, **options_))
+        return await self._run_async(self.prepare(texts, model, endpoint, **options_))
 
-    def ask(
+    def prepare(
         self,
         item: Sequence[str],
         model: str | None = None,
@@ -80,36 +80,38 @@ class Embedding(Asking[EmbeddingResponse]):
         request_timeout: float | None = None,
         retry_count: int | None = None,
         **options_: Any,
-    ) -> Ask[EmbeddingResponse]:
+    ) -> PreparedCall[EmbeddingResponse]:
         """Return the checked call for one list of texts."""
         if options_.pop("stream", False):
             raise InvalidArgumentError("stream=True: an embedding comes as a whole, it cannot be streamed")
-        model, endpoint = self.named(model, endpoint)
+        model, endpoint = self.resolve_target(model, endpoint)
         name = model or catalog.DEFAULTS["embedding"]
         row = None if endpoint else catalog.find("embedding", name)
-        texts = _checked(item, row.chars if row else None)
+        texts = _validate_texts(item, row.chars if row else None)
 
         def route(platform: Platform) -> Route:
-            if self._version(platform, endpoint) == 2:
+            if self._api_version(platform, endpoint) == 2:
                 chosen = endpoint or (name if platform.openai else catalog.v2_id("embedding", name))
                 record = wire.EmbeddingRequestV2(input=texts, model=chosen, **options_)
                 return Route(wire.EMBEDDING_V2, record, chosen)
             segment = endpoint or catalog.path_segment("embedding", name)
             return Route(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment)
 
-        return Ask(route, partial(made, EmbeddingResponse), Limits(request_timeout, retry_count))
+        return PreparedCall(
+            route, partial(create_reply, EmbeddingResponse), Limits(request_timeout, retry_count)
+        )
 
 
-def _checked(texts: Sequence[str], most_chars: int | None) -> list[str]:
+def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
     if isinstance(texts, str) or not 1 <= len(texts) <= wire.MOST_TEXTS:
-        found = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
-        raise InvalidArgumentError(f"texts is {found}: it is a list of 1 to {wire.MOST_TEXTS} texts")
+        actual = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
+        raise InvalidArgumentError(f"texts is {actual}: it is a list of 1 to {wire.MOST_TEXTS} texts")
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise InvalidArgumentError(f"texts[{index}]={text!r}: it is a text that is not empty")
-        if most_chars and len(text) > most_chars:
+        if max_chars and len(text) > max_chars:
             raise InvalidArgumentError(
-                f"texts[{index}] has {len(text)} characters: at most {most_chars:,} are allowed"
+                f"texts[{index}] has {len(text)} characters: at most {max_chars:,} are allowed"
             )
-        refuse_surrogates(f"texts[{index}]", text)
+        validate_encodable(f"texts[{index}]", text)
     return list(texts)

@@ -70,13 +70,13 @@ class Entities:
             offset=offset,
             page_size=page_size,
             tab_type=int(listing_type),
-            import_time=_pair("import_time_closure", import_time_closure),
-            anno_time=_pair("annotating_time_closure", annotating_time_closure),
+            import_time=_validate_time_range("import_time_closure", import_time_closure),
+            anno_time=_validate_time_range("annotating_time_closure", annotating_time_closure),
             label_id=label_id_str,
         )
 
 
-def _pair(name: str, times: Sequence[float] | None) -> list[float] | None:
+def _validate_time_range(name: str, times: Sequence[float] | None) -> list[float] | None:
     if times and len(times) != 2:
         raise InvalidArgumentError(f"{name}={list(times)}: it has two times, from and to")
     return list(times) if times else None

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import evaluation as wire
 from ..wire import evaluation_v2 as v2
-from .checking import record
+from .checking import validate_record
 from .operation import operation
 
 
@@ -50,13 +50,15 @@ class EvaluationTasks:
         """
         if not version_info:
             raise InvalidArgumentError("version_info=[]: name one model version at least")
-        versions = [record(wire.EvaluatedVersion, row, of="version_info") for row in version_info]
-        machine = record(wire.ComputeResource, compute_resource_conf or {}, of="compute_resource_conf")
+        versions = [validate_record(wire.EvaluatedVersion, row, label="version_info") for row in version_info]
+        machine = validate_record(
+            wire.ComputeResource, compute_resource_conf or {}, label="compute_resource_conf"
+        )
         return wire.CreateTask(
             name=name,
             version_eval_info=versions,
             dataset_id=dataset_id,
-            eval_standard_conf=_standard(eval_config),
+            eval_standard_conf=_validate_standard(eval_config),
             compute_resource_conf=machine,
             dataset_name=dataset_name,
             description=description,
@@ -103,8 +105,10 @@ class EvaluationTasks:
         Raises:
             InvalidArgumentError: a word is unknown, or the bucket or the rows are missing.
         """
-        target = _one_of("export_destination_type", export_destination_type, (wire.LOCAL, wire.STORAGE))
-        part = _one_of("export_range", export_range, (wire.TOTAL, wire.PART))
+        target = _validate_choice(
+            "export_destination_type", export_destination_type, (wire.LOCAL, wire.STORAGE)
+        )
+        part = _validate_choice("export_range", export_range, (wire.TOTAL, wire.PART))
         fields = export_field or wire.EXPORT_CONTENT
         if target == wire.STORAGE and not bos_bucket_id:
             raise InvalidArgumentError("bos_bucket_id is missing: name the bucket to export into")
@@ -114,7 +118,7 @@ class EvaluationTasks:
             id=eval_id,
             export_type=target,
             export_opt=part,
-            export_content=[_one_of("export_field", field, wire.EXPORT_CONTENT) for field in fields],
+            export_content=[_validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields],
             volume_id=bos_bucket_id,
             result_ids=[*result_ids] if result_ids else None,
         )
@@ -160,13 +164,15 @@ class EvaluationTasks:
         """
         ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
         ranges["judge_score"] = judge_score
-        given = {name: record(wire.Range, value, of=name) for name, value in ranges.items() if value}
+        score_ranges = {
+            name: validate_record(wire.Range, value, label=name) for name, value in ranges.items() if value
+        }
         return wire.ListResults(
             id=id,
-            **given,
+            **score_ranges,
             model_version_ids=[*model_version_ids] if model_version_ids else None,
-            order_by=_one_of("order_by", order_by, wire.ORDERS) if order_by else None,
-            order=_one_of("order", order, ("asc", "desc")) if order else None,
+            order_by=_validate_choice("order_by", order_by, wire.ORDERS) if order_by else None,
+            order=_validate_choice("order", order, ("asc", "desc")) if order else None,
             eval_unit_id=[*eval_unit_id] if eval_unit_id else None,
             page_no=page_no,
             page_size=page_size,
@@ -206,8 +212,10 @@ class Evaluation:
                 task_name=task_name,
                 description=description or None,
                 eval_object_type=eval_object_type,
-                eval_object_config=record(v2.EvaluatedObjects, eval_object_config, of="eval_object_config"),
-                eval_config=record(v2.EvalConfig, eval_config, of="eval_config"),
+                eval_object_config=validate_record(
+                    v2.EvaluatedObjects, eval_object_config, label="eval_object_config"
+                ),
+                eval_config=validate_record(v2.EvalConfig, eval_config, label="eval_config"),
             )
 
         @operation(v2.LIST)
@@ -228,7 +236,7 @@ class Evaluation:
                 page_reverse: what precedes the marker instead.
             """
             return v2.ListEvalTasks(
-                eval_type=_one_of("eval_type", eval_type, v2.EVAL_TYPES),
+                eval_type=_validate_choice("eval_type", eval_type, v2.EVAL_TYPES),
                 key_filter=key_filter,
                 marker=marker,
                 max_keys=max_keys,
@@ -260,15 +268,15 @@ class Evaluation:
         delete_eval_task = delete_task
 
 
-def _standard(config: Mapping[str, Any]) -> wire.Standard:
+def _validate_standard(config: Mapping[str, Any]) -> wire.Standard:
     """Return how answers are judged, after a look whether each mode has what it needs."""
-    standard = record(wire.Standard, config, of="eval_config")
-    modes = [_one_of("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
+    standard = validate_record(wire.Standard, config, label="eval_config")
+    modes = [_validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
     if wire.RULE in modes:
         if not standard.score_modes:
             raise InvalidArgumentError(f"scoreModes is missing: rule takes {', '.join(wire.SCORE_MODES)}")
         for word in standard.score_modes:
-            _one_of("scoreModes", word, wire.SCORE_MODES)
+            _validate_choice("scoreModes", word, wire.SCORE_MODES)
     if wire.MANUAL in modes and not standard.evaluation_dimension:
         raise InvalidArgumentError(
             "evaluationDimension is missing: say what people judge, [{'dimension': '满意度'}]"
@@ -278,7 +286,7 @@ def _standard(config: Mapping[str, Any]) -> wire.Standard:
     return standard
 
 
-def _one_of(name: str, value: str | Enum | None, allowed: Sequence[str]) -> str:
+def _validate_choice(name: str, value: str | Enum | None, allowed: Sequence[str]) -> str:
     """Return a word, the first of the allowed ones when nothing is said."""
     word = str(value.value) if isinstance(value, Enum) else value
     if word is not None and word not in allowed:

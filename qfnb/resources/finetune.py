@@ -12,7 +12,7 @@ from ..errors import InvalidArgumentError
 from ..wire import finetune as wire
 from ..wire import finetune_v1 as wire_v1
 from ..wire.base import Nothing
-from .checking import record
+from .checking import validate_record
 from .operation import operation
 
 
@@ -45,7 +45,7 @@ class FineTune:
         Raises:
             InvalidArgumentError: a field is missing or wrong.
         """
-        return record(wire_v1.CreateJob, job, of="job")
+        return validate_record(wire_v1.CreateJob, job, label="job")
 
     @operation(wire_v1.GET_JOB)
     def get_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
@@ -79,7 +79,7 @@ class FineTune:
                 train_mode=train_mode,
                 description=description,
                 parameter_scale=parameter_scale,
-                hyper_parameter_config=_plain(hyper_parameter_config),
+                hyper_parameter_config=_to_dict(hyper_parameter_config),
             )
 
         @operation(wire.CREATE_TASK)
@@ -122,7 +122,7 @@ class FineTune:
                 )
             if increment_checkpoint_step is not None and increment_task_id is None:
                 raise InvalidArgumentError("create_task: increment_checkpoint_step needs increment_task_id")
-            given = dataset_config or {
+            data_source = dataset_config or {
                 "versions": [{"versionId": dataset} for dataset in datasets],
                 "splitRatio": split_ratio,
             }
@@ -130,12 +130,12 @@ class FineTune:
                 job_id=job_id,
                 parameter_scale=params_scale,
                 hyper_parameter_config=dict(hyper_params or {}),
-                dataset_config=record(wire.DatasetConfig, given, of="dataset_config"),
+                dataset_config=validate_record(wire.DatasetConfig, data_source, label="dataset_config"),
                 increment_task_id=increment_task_id,
                 increment_checkpoint_step=increment_checkpoint_step,
-                custom_config=_plain(model_config),
-                resource_config=_plain(resource_config),
-                corpus_config=_plain(corpus_config),
+                custom_config=_to_dict(model_config),
+                resource_config=_to_dict(resource_config),
+                corpus_config=_to_dict(corpus_config),
             )
 
         @operation(wire.LIST_JOBS)
@@ -191,5 +191,5 @@ class FineTune:
             return Nothing()
 
 
-def _plain(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _to_dict(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if value is None else dict(value)

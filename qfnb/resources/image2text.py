@@ -15,13 +15,18 @@ from ..transport.client import Limits
 from ..wire import catalog
 from ..wire import vision as wire
 from . import options
-from .asking import Ask, Asking, Route
-from .reply import ChatResponse, made
+from .asking import InferenceModel, PreparedCall, Route
+from .reply import ChatResponse, create_reply
 
-KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
+MEDIA_TYPES = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"BM": "image/bmp",
+    b"RIFF": "image/webp",
+}
 
 
-class Image2Text(Asking[ChatResponse]):
+class Image2Text(InferenceModel[ChatResponse]):
     """Ask about a picture.
 
     Args:
@@ -52,8 +57,8 @@ class Image2Text(Asking[ChatResponse]):
         Raises:
             InvalidArgumentError: the prompt or the picture is wrong; nothing was sent.
         """
-        ask = self.ask((prompt, image), model, endpoint, stream=stream, **options_)
-        return portal.drain(self._pieces(ask)) if stream else self._run(ask)
+        ask = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
+        return portal.drain(self._stream(ask)) if stream else self._run(ask)
 
     async def ado(
         self,
@@ -65,10 +70,10 @@ class Image2Text(Asking[ChatResponse]):
         **options_: Any,
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
-        ask = self.ask((prompt, image), model, endpoint, stream=stream, **options_)
-        return portal.hop_each(self._pieces(ask)) if stream else await self._arun(ask)
+        ask = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
+        return portal.hop_each(self._stream(ask)) if stream else await self._run_async(ask)
 
-    def ask(
+    def prepare(
         self,
         item: tuple[str, str | bytes | Path],
         model: str | None = None,
@@ -78,42 +83,46 @@ class Image2Text(Asking[ChatResponse]):
         request_timeout: float | None = None,
         retry_count: int | None = None,
         **options_: Any,
-    ) -> Ask[ChatResponse]:
+    ) -> PreparedCall[ChatResponse]:
         """Return the checked call for one (prompt, image)."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError("prompt is empty: ask something about the picture")
-        model, endpoint = self.named(model, endpoint)
-        content = base64.b64encode(read_picture(image)).decode("ascii")
-        record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **options.check(options_))
+        model, endpoint = self.resolve_target(model, endpoint)
+        content = base64.b64encode(read_image(image)).decode("ascii")
+        record = wire.VisionRequest(
+            prompt=prompt, image=content, stream=stream, **options.validate_options(options_)
+        )
         segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])
         route = Route(wire.IMAGE2TEXT_V1, record, segment)
-        return Ask(lambda _platform: route, partial(made, ChatResponse), Limits(request_timeout, retry_count))
+        return PreparedCall(
+            lambda _platform: route, partial(create_reply, ChatResponse), Limits(request_timeout, retry_count)
+        )
 
 
-def read_picture(image: str | bytes | Path) -> bytes:
+def read_image(image: str | bytes | Path) -> bytes:
     """Return a picture's bytes from a path, bytes or base64 text.
 
     Raises:
         InvalidArgumentError: it is not there, not a picture, or larger than 4 MB.
     """
-    content = image if isinstance(image, bytes) else _read(image)
+    content = image if isinstance(image, bytes) else _read_path_or_base64(image)
     if len(content) > wire.MOST_BYTES:
         raise InvalidArgumentError(
             f"image has {len(content):,} bytes: at most {wire.MOST_BYTES:,} are allowed"
         )
-    if not content.startswith(tuple(KINDS)):
+    if not content.startswith(tuple(MEDIA_TYPES)):
         raise InvalidArgumentError("image is no picture: it is a JPEG, PNG, BMP or WebP file")
     return content
 
 
-def data_url(content: bytes) -> str:
+def to_data_url(content: bytes) -> str:
     """Return a picture as a data URL, as parts of a chat message carry it."""
-    kind = next(kind for magic, kind in KINDS.items() if content.startswith(magic))
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    media_type = next(media_type for magic, media_type in MEDIA_TYPES.items() if content.startswith(magic))
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _read(image: str | Path) -> bytes:
+def _read_path_or_base64(image: str | Path) -> bytes:
     path = Path(image).expanduser() if len(str(image)) < 1024 else None
     if path is not None and path.is_file():
         return path.read_bytes()

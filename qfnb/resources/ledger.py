@@ -13,14 +13,14 @@ from .reply import Reply
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 100_000
+MAX_ENTRIES = 100_000
 """Calls that are remembered; the oldest go first."""
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 
 @dataclass(slots=True)
-class Entry:
+class UsageEntry:
     """One call.
 
     Attributes:
@@ -40,7 +40,7 @@ class Entry:
     request_id: str = ""
     error: str = ""
 
-    def done(self, reply: ReplyT) -> ReplyT:
+    def record_reply(self, reply: ReplyT) -> ReplyT:
         """Take over what a reply says about itself, and name the model on it."""
         reply.model = self.model
         if (usage := reply.usage).total_tokens is not None:
@@ -50,26 +50,26 @@ class Entry:
         return reply
 
 
-_entries: deque[Entry] = deque(maxlen=MOST)
+_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
 _lock = threading.Lock()
 
 
-class entry:  # noqa: N801 - it is used like a function
+class log_call:  # noqa: N801 - it is used like a function
     """Write down one call, however it ends."""
 
-    __slots__ = ("_line", "_started")
+    __slots__ = ("_entry", "_started")
 
     def __init__(self, model: str, host: str) -> None:
-        self._line, self._started = Entry(time.time(), model, host), time.perf_counter()
+        self._entry, self._started = UsageEntry(time.time(), model, host), time.perf_counter()
 
-    def __enter__(self) -> Entry:
-        return self._line
+    def __enter__(self) -> UsageEntry:
+        return self._entry
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._line.error = kind.__name__ if kind else ""
-        self._line.seconds = time.perf_counter() - self._started
+        self._entry.error = kind.__name__ if kind else ""
+        self._entry.seconds = time.perf_counter() - self._started
         with _lock:
-            _entries.append(self._line)
+            _entries.append(self._entry)
 
 
 def usage() -> pd.DataFrame:
@@ -77,13 +77,13 @@ def usage() -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     with _lock:
-        rows = [asdict(line) for line in _entries]
-    frame = pd.DataFrame(rows, columns=list(Entry.__dataclass_fields__))
+        rows = [asdict(entry) for entry in _entries]
+    frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
     frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
     return frame
 
 
-def forget() -> None:
+def clear() -> None:
     """Empty the list."""
     with _lock:
         _entries.clear()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Turn = Mapping[str, Any]
 
-_EMPTY = "messages[{}].content is empty: say what is to be answered"
+_EMPTY_CONTENT = "messages[{}].content is empty: say what is to be answered"
 
 
 class Messages:
@@ -69,7 +69,7 @@ class Messages:
         return f"Messages({self._turns!r})"
 
 
-def checked(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
+def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
     """Return the conversation as records.
 
     Raises:
@@ -80,7 +80,7 @@ def checked(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
         raise InvalidArgumentError(
             "messages is empty: it needs at least one {'role': 'user', 'content': ...}"
         )
-    records = [_record(index, turn) for index, turn in enumerate(turns)]
+    records = [_to_record(index, turn) for index, turn in enumerate(turns)]
     if records[-1].role not in {"user", "tool", "function"}:
         raise InvalidArgumentError(
             f"messages[{len(turns) - 1}].role is {records[-1].role!r}: the last turn must be the user's "
@@ -89,35 +89,35 @@ def checked(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
     return records
 
 
-def checked_prompt(text: str) -> str:
-    """Return a text that can be a whole conversation; what `checked` refuses of it, it refuses.
+def validate_prompt(text: str) -> str:
+    """Return a text that can be a whole conversation; what `validate_messages` refuses of it, it refuses.
 
     Raises:
         InvalidArgumentError: it is empty, or no request can carry it.
     """
     if not text:
-        raise InvalidArgumentError(_EMPTY.format(0))
-    refuse_surrogates("messages[0].content", text)
+        raise InvalidArgumentError(_EMPTY_CONTENT.format(0))
+    validate_encodable("messages[0].content", text)
     return text
 
 
-def _record(index: int, turn: object) -> wire.Message:
+def _to_record(index: int, turn: object) -> wire.Message:
     try:
         message = wire.Message.model_validate(turn)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"][:1])
+        field = ".".join(str(part) for part in first["loc"][:1])
         raise InvalidArgumentError(
-            f"messages[{index}].{where or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
+            f"messages[{index}].{field or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
         ) from None
     if message.role == "user" and not message.content:
-        raise InvalidArgumentError(_EMPTY.format(index))
+        raise InvalidArgumentError(_EMPTY_CONTENT.format(index))
     if isinstance(message.content, str):
-        refuse_surrogates(f"messages[{index}].content", message.content)
+        validate_encodable(f"messages[{index}].content", message.content)
     return message
 
 
-def refuse_surrogates(field: str, text: str) -> None:
+def validate_encodable(field: str, text: str) -> None:
     """Refuse half of a surrogate pair, which no request can carry.
 
     Raises:
@@ -125,15 +125,15 @@ def refuse_surrogates(field: str, text: str) -> None:
     """
     if text.isprintable():
         return
-    for place, char in enumerate(text):
+    for position, char in enumerate(text):
         if "\ud800" <= char <= "\udfff":
             raise InvalidArgumentError(
-                f"{field} has a lone surrogate at character {place} (U+{ord(char):04X}): "
+                f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
                 "it cannot be written as UTF-8; replace it"
             )
 
 
-def for_v1(
+def to_v1(
     messages: list[wire.Message], options_: Mapping[str, Any]
 ) -> tuple[list[wire.Message], dict[str, Any]]:
     """Return conversation and options as v1 has them: the persona is an option, roles take turns.
@@ -141,17 +141,17 @@ def for_v1(
     Raises:
         InvalidArgumentError: a turn is in a place that v1 does not have.
     """
-    given, first = dict(options_), messages[0]
-    if isinstance(given.get("response_format"), Mapping):
-        given["response_format"] = given["response_format"].get("type")
+    options_v1, first = dict(options_), messages[0]
+    if isinstance(options_v1.get("response_format"), Mapping):
+        options_v1["response_format"] = options_v1["response_format"].get("type")
     if first.role == "system":
-        given.setdefault("system", first.content)
+        options_v1.setdefault("system", first.content)
         messages = messages[1:]
-    for place, message in enumerate(messages):
-        if (message.role == "assistant") != bool(place % 2) or message.role in {"system", "tool"}:
-            wanted = "assistant" if place % 2 else "user (or function)"
+    for index, message in enumerate(messages):
+        if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
+            expected_role = "assistant" if index % 2 else "user (or function)"
             raise InvalidArgumentError(
-                f"messages: turn {place + 1} is {message.role!r}, v1 wants {wanted} there: "
+                f"messages: turn {index + 1} is {message.role!r}, v1 wants {expected_role} there: "
                 "user and assistant take turns (须交替出现)"
             )
-    return messages, given
+    return messages, options_v1

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import model as wire
 from ..wire.base import Nothing
-from .checking import record
+from .checking import validate_record
 from .evaluation import EvaluationTasks
 from .model_v2 import ModelV2
 from .operation import operation
@@ -43,7 +43,7 @@ class Model(EvaluationTasks):
             raise InvalidArgumentError("publish: is_new=False needs model_id, the model that gets a version")
         return wire.PublishModel(
             is_new_model=is_new,
-            version_meta=record(wire.VersionMeta, version_meta, of="version_meta"),
+            version_meta=validate_record(wire.VersionMeta, version_meta, label="version_meta"),
             model_name=model_name,
             model_id=model_id,
             tags=list(tags) if tags else None,
@@ -76,11 +76,11 @@ class Model(EvaluationTasks):
             page_no=page_no,
             page_size=page_size,
             name_filter=name_filter,
-            model_type=_values(model_type),
-            model_version_vendor=_texts(model_version_vendor),
-            ctx_length=_texts(ctx_length),
-            language_support=_texts(language_support),
-            expansion=_texts(expansion),
+            model_type=_to_ints(model_type),
+            model_version_vendor=_to_list(model_version_vendor),
+            ctx_length=_to_list(ctx_length),
+            language_support=_to_list(language_support),
+            expansion=_to_list(expansion),
             order_by=order_by,
         )
 
@@ -100,7 +100,7 @@ class Model(EvaluationTasks):
             page_no=page_no,
             page_size=page_size,
             name_filter=name_filter,
-            model_type=_values(model_type),
+            model_type=_to_ints(model_type),
             order_by=order_by,
             order=order,
         )
@@ -108,12 +108,12 @@ class Model(EvaluationTasks):
     @operation(wire.DELETE)
     def batch_delete_model(model_ids: Sequence[int | str]) -> wire.DeleteModels:
         """Delete models with all their versions; none of them may be in service."""
-        return wire.DeleteModels(model_ids=_some(model_ids, "model_ids"))
+        return wire.DeleteModels(model_ids=_validate_ids(model_ids, "model_ids"))
 
     @operation(wire.DELETE_VERSIONS)
     def batch_delete_model_version(model_version_ids: Sequence[int | str]) -> wire.DeleteVersions:
         """Delete versions; none of them may be in service."""
-        return wire.DeleteVersions(model_version_ids=_some(model_version_ids, "model_version_ids"))
+        return wire.DeleteVersions(model_version_ids=_validate_ids(model_version_ids, "model_version_ids"))
 
     @operation(wire.EVALUABLE)
     def evaluable_model_list() -> Nothing:
@@ -121,15 +121,15 @@ class Model(EvaluationTasks):
         return Nothing()
 
 
-def _values(numbers: Sequence[int] | None) -> list[int] | None:
+def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:
     return [int(number) for number in numbers] if numbers else None
 
 
-def _texts(texts: Sequence[str] | None) -> list[str] | None:
+def _to_list(texts: Sequence[str] | None) -> list[str] | None:
     return [*texts] if texts else None
 
 
-def _some(ids: Sequence[int | str], name: str) -> list[int | str]:
+def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:
     """Return the ids; a single text would otherwise be taken apart into letters."""
     if isinstance(ids, str) or not ids:
         raise InvalidArgumentError(f"{name}={ids!r}: a list with at least one id (至少一个 ID 的列表)")

@@ -10,10 +10,10 @@ from ..errors import InvalidArgumentError
 from ..wire import compression, model
 from ..wire import model_v2 as wire
 from ..wire.base import Paged
-from .checking import record
+from .checking import validate_record
 from .operation import operation
 
-MOST_TEMPLATE_BYTES = 1 << 20
+MAX_TEMPLATE_BYTES = 1 << 20
 
 
 class ModelV2:
@@ -82,20 +82,20 @@ class ModelV2:
         Raises:
             InvalidArgumentError: what the source needs is missing.
         """
-        needed = {model.TRAINED: train_meta, model.IMPORTED: import_meta}
-        if source_type not in needed:
+        source_meta = {model.TRAINED: train_meta, model.IMPORTED: import_meta}
+        if source_type not in source_meta:
             raise InvalidArgumentError(f"source_type={source_type!r}; it is Train or Import")
-        if not needed[source_type]:
+        if not source_meta[source_type]:
             raise InvalidArgumentError(f"source_type={source_type!r} needs {source_type.lower()}_meta")
-        training = source_type == model.TRAINED
+        is_training = source_type == model.TRAINED
         values = {
             "model_set_id": model_set_id,
             "source_type": source_type,
             "description": description,
-            "train_meta": dict(train_meta or {}) if training else None,
-            "import_meta": None if training else dict(import_meta or {}),
+            "train_meta": dict(train_meta or {}) if is_training else None,
+            "import_meta": None if is_training else dict(import_meta or {}),
         }
-        return record(wire.CreateModel, values, of="model")
+        return validate_record(wire.CreateModel, values, label="model")
 
     @operation(wire.CREATE_CONF)
     def create_custom_model_conf(file: str | Path) -> wire.CreateConf:
@@ -105,7 +105,7 @@ class ModelV2:
         along as `customSpecFile`. Not tried against the platform.
         """
         path = Path(file)
-        if path.suffix != ".py" or not path.is_file() or path.stat().st_size >= MOST_TEMPLATE_BYTES:
+        if path.suffix != ".py" or not path.is_file() or path.stat().st_size >= MAX_TEMPLATE_BYTES:
             raise InvalidArgumentError(f"{path}: a chat template is a .py file of less than 1 MB")
         return wire.CreateConf(custom_spec_file=path.read_text(encoding="utf-8"))
 
@@ -153,15 +153,15 @@ class ModelV2:
 
         `config` is {"strategy": Quantization or Sparsity, "weight": INT8-PTQ, W8A16C16 or W4A16C16}.
         """
-        how = record(compression.CompressionConfig, config, of="config")
-        if how.strategy not in compression.STRATEGIES:
+        config_record = validate_record(compression.CompressionConfig, config, label="config")
+        if config_record.strategy not in compression.STRATEGIES:
             choices = " or ".join(compression.STRATEGIES)
-            raise InvalidArgumentError(f"config.strategy={how.strategy!r}; it is {choices}")
+            raise InvalidArgumentError(f"config.strategy={config_record.strategy!r}; it is {choices}")
         return compression.CreateCompression(
             name=name,
             source_model_id=source_model_id,
             model_set_id=model_set_id,
-            config=how,
+            config=config_record,
             description=description,
         )
 

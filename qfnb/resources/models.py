@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COLUMNS = ("name", "kind", "v2", "v1", "tokens", "input_price", "output_price", "renamed", "source")
 
 
-def names(kind: catalog.Kind = "chat") -> list[str]:
+def known_model_names(kind: catalog.Kind = "chat") -> list[str]:
     """Return the names that are known without asking, for completion; old names last."""
     rows = [row for row in catalog.models() if row.kind == kind]
     return [row.name for row in sorted(rows, key=lambda row: bool(row.renamed))]
@@ -35,33 +35,33 @@ def models(*, refresh: bool = False) -> pd.DataFrame:
 
     rows = [{**vars(row), "source": "catalogue"} for row in catalog.models()]
     if refresh:
-        known = {row["v2"] for row in rows}
+        known_ids = {row["v2"] for row in rows}
         rows += [
             {"name": name, "v2": name, "kind": "", "source": "platform"}
-            for name in offered()
-            if name not in known
+            for name in offered_model_ids()
+            if name not in known_ids
         ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def offered() -> list[str]:
+def offered_model_ids() -> list[str]:
     """Return the ids that the platform offers now.
 
     Raises:
         QianfanError: it cannot be asked, or does not say.
     """
-    return portal.run(_offered())
+    return portal.run(_fetch_model_ids())
 
 
-def offered_or_nothing() -> list[str]:
+def offered_model_ids_or_empty() -> list[str]:
     """Return the ids that the platform offers now, nothing when it cannot be asked."""
     try:
-        return offered()
+        return offered_model_ids()
     except QianfanError:
         return []
 
 
-async def _offered() -> list[str]:
+async def _fetch_model_ids() -> list[str]:
     client = await connect.aclient()
-    answer: Any = await client.send(wire.MODELS_V2, Nothing())
-    return [row.id for row in answer.data.data]
+    response: Any = await client.send(wire.MODELS_V2, Nothing())
+    return [row.id for row in response.data.data]

@@ -24,49 +24,49 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Blocking(ABC, Generic[P, T]):
+class BlockingCall(ABC, Generic[P, T]):
     """What every call here has: `call(...)` blocks, `await call.aio(...)` does not."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it and wait for the result."""
-        return portal.run(self._start(*args, **kwargs))
+        return portal.run(self._coroutine(*args, **kwargs))
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it without blocking."""
-        return await portal.hop(self._start(*args, **kwargs))
+        return await portal.hop(self._coroutine(*args, **kwargs))
 
     @abstractmethod
-    def _start(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         """Return the work itself, for the I/O loop."""
 
 
-class Operation(Blocking[P, Response[R]]):
+class Operation(BlockingCall[P, Response[R]]):
     """A call that sends one record; `op.endpoint` is its row."""
 
-    def __init__(self, endpoint: Endpoint[Any, R], describe: Callable[P, Record]) -> None:
-        functools.update_wrapper(self, describe)
-        self.__signature__ = inspect.signature(describe).replace(return_annotation=Response)
+    def __init__(self, endpoint: Endpoint[Any, R], build_record: Callable[P, Record]) -> None:
+        functools.update_wrapper(self, build_record)
+        self.__signature__ = inspect.signature(build_record).replace(return_annotation=Response)
         self.endpoint = endpoint
-        self._describe = describe
+        self.build_record = build_record
 
-    def _start(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
-        return self._send(self._describe(*args, **kwargs))
+    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
+        return self._send(self.build_record(*args, **kwargs))
 
     async def _send(self, record: Record) -> Response[R]:
         return await (await connect.aclient()).send(self.endpoint, record)
 
 
-class Transfer(Blocking[P, T]):
+class Transfer(BlockingCall[P, T]):
     """A call that moves bytes instead of records."""
 
-    def __init__(self, move: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> None:
-        functools.update_wrapper(self, move)
-        signature = inspect.signature(move)
+    def __init__(self, function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> None:
+        functools.update_wrapper(self, function)
+        signature = inspect.signature(function)
         self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
-        self._move = move
+        self._function = function
 
-    async def _start(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._move(await connect.aclient(), *args, **kwargs)
+    async def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._function(await connect.aclient(), *args, **kwargs)
 
 
 def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B]], Operation[P, R]]:
@@ -74,6 +74,6 @@ def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B]], Operation[
     return lambda describe: Operation(endpoint, describe)
 
 
-def transfer(move: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
+def transfer(function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
     """Declare a call by what it does with the client; the client is not among the user's arguments."""
-    return Transfer(move)
+    return Transfer(function)

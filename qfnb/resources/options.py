@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from ..errors import InvalidArgumentError
 
 
-class Keys(TypedDict, total=False):
+class AccountKeys(TypedDict, total=False):
     """Keys of one account, given to a constructor instead of the settings; `base_url` is another server's."""
 
     api_key: str | None
@@ -61,7 +61,7 @@ class ImageOptions(TypedDict, total=False):
     user_id: str
 
 
-RANGES: dict[str, tuple[float, float, str]] = {
+OPTION_RANGES: dict[str, tuple[float, float, str]] = {
     "temperature": (0.0, 1.0, "(0, 1]"),
     "top_p": (0.0, 1.0, "[0, 1]"),
     "penalty_score": (1.0, 2.0, "[1, 2]"),
@@ -72,26 +72,26 @@ RANGES: dict[str, tuple[float, float, str]] = {
 }
 
 
-def check(options: Mapping[str, Any]) -> dict[str, Any]:
+def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are set, after checking each against its range.
 
     Raises:
         InvalidArgumentError: names the option, its value and the allowed range.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    for name, value in given.items():
-        if name in RANGES and not _within(name, value):
+    set_options = {name: value for name, value in options.items() if value is not None}
+    for name, value in set_options.items():
+        if name in OPTION_RANGES and not _is_in_range(name, value):
             raise InvalidArgumentError(
-                f"{name}={value!r} is out of range: it is a number in {RANGES[name][2]}"
+                f"{name}={value!r} is out of range: it is a number in {OPTION_RANGES[name][2]}"
             )
-    stop = given.get("stop")
+    stop = set_options.get("stop")
     if isinstance(stop, list) and len(stop) > 4:
         raise InvalidArgumentError(f"stop has {len(stop)} texts: at most 4 are allowed")
-    return given
+    return set_options
 
 
-def _within(name: str, value: object) -> bool:
-    low, high, _ = RANGES[name]
+def _is_in_range(name: str, value: object) -> bool:
+    low, high, _ = OPTION_RANGES[name]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
     return low <= value <= high and (name != "temperature" or value > 0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RowResult:
     """One row's answer or error.
 
     Attributes:
@@ -46,55 +46,59 @@ class Outcome:
         return not self.error
 
     @classmethod
-    def of(cls, reply: Reply[Any]) -> Outcome:
+    def of(cls, reply: Reply[Any]) -> RowResult:
         """Return the facts of a reply."""
         usage, chat = reply.usage, isinstance(reply, ChatResponse)
         return cls(
-            text=writable(wire.text_of(reply.body)) if chat else None,
-            reasoning=writable(wire.reasoning_of(reply.body)) or None if chat else None,
-            finish_reason=_reason(reply.body) if chat else None,
-            prompt_tokens=_counted(usage.prompt_tokens),
-            completion_tokens=_counted(usage.completion_tokens),
-            cost=reply.cost if _counted(usage.total_tokens) is not None or reply.from_sandbox else None,
+            text=replace_surrogates(wire.text_of(reply.body)) if chat else None,
+            reasoning=replace_surrogates(wire.reasoning_of(reply.body)) or None if chat else None,
+            finish_reason=_finish_reason(reply.body) if chat else None,
+            prompt_tokens=_plausible_count(usage.prompt_tokens),
+            completion_tokens=_plausible_count(usage.completion_tokens),
+            cost=reply.cost
+            if _plausible_count(usage.total_tokens) is not None or reply.from_sandbox
+            else None,
             seconds=reply.statistic.get("total_latency"),
             attempts=int(reply.statistic.get("attempts", 1)),
-            request_id=writable(str(reply.request_id)),
+            request_id=replace_surrogates(str(reply.request_id)),
         )
 
     @classmethod
-    def failed(cls, error: BaseException) -> Outcome:
+    def from_error(cls, error: BaseException) -> RowResult:
         """Return the facts of an error."""
         return cls(
             attempts=getattr(error, "attempts", 1),
             error=type(error).__name__,
-            message=first_line(error),
-            request_id=writable(str(getattr(error, "request_id", ""))),
+            message=summarize_error(error),
+            request_id=replace_surrogates(str(getattr(error, "request_id", ""))),
         )
 
 
-MOST_TOKENS = 1 << 53
+MAX_TOKENS = 1 << 53
 """What a column can hold, and more than anybody counts."""
 
-COLUMNS = tuple(f.name for f in fields(Outcome))
+RESULT_COLUMNS = tuple(f.name for f in fields(RowResult))
 
 
-def frame(outcomes: Iterable[Outcome], more: dict[str, Sequence[Any]] | None = None) -> pd.DataFrame:
-    """Return outcomes as a DataFrame, one row each; `more` are further columns, before them."""
+def results_to_frame(
+    results: Iterable[RowResult], leading_columns: dict[str, Sequence[Any]] | None = None
+) -> pd.DataFrame:
+    """Return outcomes as a DataFrame, one row each; `leading_columns` are further columns, before them."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    rows = list(outcomes)
-    columns = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
-    made = pd.DataFrame({**(more or {}), **columns})
-    return made.astype({"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64"})
+    rows = list(results)
+    columns = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
+    frame = pd.DataFrame({**(leading_columns or {}), **columns})
+    return frame.astype({"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64"})
 
 
-def first_line(error: BaseException) -> str:
+def summarize_error(error: BaseException) -> str:
     """Return what an error says, without secrets, on one line."""
     lines = str(error).splitlines()
-    return writable(redact(lines[0])) if lines else type(error).__name__
+    return replace_surrogates(redact(lines[0])) if lines else type(error).__name__
 
 
-def writable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Return a text that can be written as UTF-8: a model may send half of a surrogate pair."""
     try:
         text.encode()
@@ -105,10 +109,10 @@ def writable(text: str) -> str:
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same row may be answered later: the platform's or the network's trouble."""
-    return isinstance(error, QianfanError) and type(error).__name__ in TRANSIENT
+    return isinstance(error, QianfanError) and type(error).__name__ in TRANSIENT_ERRORS
 
 
-TRANSIENT = frozenset(
+TRANSIENT_ERRORS = frozenset(
     {
         "ConnectionFailed",
         "RateLimitError",
@@ -121,16 +125,16 @@ TRANSIENT = frozenset(
 """Errors that say nothing about the row itself."""
 
 
-def _counted(tokens: int | None) -> int | None:
+def _plausible_count(tokens: int | None) -> int | None:
     """Return a count that can be one; a server may send any number."""
-    return tokens if tokens is not None and 0 <= tokens < MOST_TOKENS else None
+    return tokens if tokens is not None and 0 <= tokens < MAX_TOKENS else None
 
 
-def _reason(body: Any) -> str | None:
+def _finish_reason(body: Any) -> str | None:
     """Return why a model stopped, in v2's words; v1 says it in flags, and "normal" for "stop"."""
     if body.get("is_truncated"):
         return "length"
     if body.get("need_clear_history") or body.get("flag"):
         return "content_filter"
     reason = wire.finish_reason(body)
-    return "stop" if reason == "normal" else None if reason is None else writable(str(reason))
+    return "stop" if reason == "normal" else None if reason is None else replace_surrogates(str(reason))

@@ -11,17 +11,17 @@ from ..transport import portal
 from ..transport.client import Limits
 from ..wire import plugin as wire
 from . import options
-from .asking import Ask, Asking, Route
+from .asking import InferenceModel, PreparedCall, Route
 from .chat import Conversation
-from .messages import checked
-from .reply import ChatResponse, made
+from .messages import validate_messages
+from .reply import ChatResponse, create_reply
 
 
 class PluginResponse(ChatResponse):
     """A reply; which plugin did what is in `resp["meta_info"]` or `resp["plugin_info"]`."""
 
 
-class Plugin(Asking[PluginResponse]):
+class Plugin(InferenceModel[PluginResponse]):
     """Ask an application that uses plugins.
 
     With an endpoint the prompt is a text for the application behind it; without one it is a conversation
@@ -74,8 +74,8 @@ class Plugin(Asking[PluginResponse]):
         Raises:
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
         """
-        ask = self.ask(prompt, model, endpoint, stream=stream, **options_)
-        return portal.drain(self._pieces(ask)) if stream else self._run(ask)
+        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return portal.drain(self._stream(ask)) if stream else self._run(ask)
 
     async def ado(
         self,
@@ -86,14 +86,14 @@ class Plugin(Asking[PluginResponse]):
         **options_: Any,
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
-        ask = self.ask(prompt, model, endpoint, stream=stream, **options_)
+        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
         pieces: AsyncIterator[PluginResponse]
         if stream:
-            pieces = portal.hop_each(self._pieces(ask))
+            pieces = portal.hop_each(self._stream(ask))
             return pieces
-        return await self._arun(ask)
+        return await self._run_async(ask)
 
-    def ask(
+    def prepare(
         self,
         item: Conversation | None,
         model: str | None = None,
@@ -105,36 +105,42 @@ class Plugin(Asking[PluginResponse]):
         request_timeout: float | None = None,
         retry_count: int | None = None,
         **options_: Any,
-    ) -> Ask[PluginResponse]:
+    ) -> PreparedCall[PluginResponse]:
         """Return the checked call for one prompt."""
         prompt = query if item is None else item
         if prompt is None:
             raise InvalidArgumentError("prompt is missing: say what is to be answered")
         application = endpoint or self.endpoint
-        given = {**options.check(options_), "stream": stream}
+        valid_options = {**options.validate_options(options_), "stream": stream}
         route = (
-            _application(prompt, application, plugins, given) if application else _own(prompt, plugins, given)
+            _application_route(prompt, application, plugins, valid_options)
+            if application
+            else _own_plugins_route(prompt, plugins, valid_options)
         )
-        return Ask(
-            lambda _platform: route, partial(made, PluginResponse), Limits(request_timeout, retry_count)
+        return PreparedCall(
+            lambda _platform: route,
+            partial(create_reply, PluginResponse),
+            Limits(request_timeout, retry_count),
         )
 
 
-def _application(
-    prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, given: dict[str, Any]
+def _application_route(
+    prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> Route:
     if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MOST_CHARS:
         raise InvalidArgumentError(
             f"prompt: an application takes a text of 1 to {wire.MOST_CHARS:,} characters"
         )
-    record = wire.PluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **given)
+    record = wire.PluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
     return Route(wire.PLUGIN_V1, record, endpoint)
 
 
-def _own(prompt: Conversation, plugins: Sequence[str] | None, given: dict[str, Any]) -> Route:
-    chosen = list(plugins or ("eChart",))
-    unknown = next((name for name in chosen if name not in wire.OWN_PLUGINS), None)
+def _own_plugins_route(
+    prompt: Conversation, plugins: Sequence[str] | None, options_: dict[str, Any]
+) -> Route:
+    names = list(plugins or ("eChart",))
+    unknown = next((name for name in names if name not in wire.OWN_PLUGINS), None)
     if unknown is not None:
         raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.OWN_PLUGINS)}")
-    record = wire.OwnPluginRequest(messages=checked(prompt), plugins=chosen, **given)
+    record = wire.OwnPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
     return Route(wire.OWN_PLUGIN_V1, record, "EBPlugin")

@@ -8,10 +8,10 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import prompt as wire
 from ..wire.template import PromptTemplate as PromptTemplate
-from .checking import record
+from .checking import validate_record
 from .console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from .operation import operation
-from .prompt_v2 import Ids, PromptV2, check_change, listed, negative_of, variables_of
+from .prompt_v2 import Ids, PromptV2, join_variables, negative_text, to_ids, validate_change
 
 
 class Prompt:
@@ -45,17 +45,17 @@ class Prompt:
         Raises:
             InvalidArgumentError: the pair, a variable, the scene or the framework is wrong.
         """
-        negative = negative_of(negative_template, drawn=scene == PromptSceneType.Text2Image)
+        negative = negative_text(negative_template, is_image=scene == PromptSceneType.Text2Image)
         return wire.CreateTemplate(
             template_name=name,
             template_content=template,
             variable_identifier=identifier,
-            template_variables=variables_of(template, identifier, variables) or "",
-            scene_type=_one_of(PromptSceneType, scene, "scene"),
-            framework_type=_one_of(PromptFrameworkType, framework, "framework"),
-            label_ids=listed(label_ids),
+            template_variables=join_variables(template, identifier, variables) or "",
+            scene_type=_validate_choice(PromptSceneType, scene, "scene"),
+            framework_type=_validate_choice(PromptFrameworkType, framework, "framework"),
+            label_ids=to_ids(label_ids),
             negative_template_content=negative,
-            negative_template_variables=variables_of(negative, identifier, negative_variables),
+            negative_template_variables=join_variables(negative, identifier, negative_variables),
         )
 
     @operation(wire.INFO)
@@ -77,11 +77,11 @@ class Prompt:
         Raises:
             InvalidArgumentError: the pair, or with it a variable, is wrong.
         """
-        check_change(template, identifier)
+        validate_change(template, identifier)
         return wire.UpdateTemplate(
             template_id=id,
             template_name=name,
-            label_ids=listed(label_ids),
+            label_ids=to_ids(label_ids),
             template_content=template,
             variable_identifier=identifier,
             negative_template_content=negative_template,
@@ -105,8 +105,8 @@ class Prompt:
             offset=offset,
             page_size=page_size,
             name=name,
-            label_ids=listed(label_ids) or [],
-            type=None if type is None else _one_of(PromptType, type, "type"),
+            label_ids=to_ids(label_ids) or [],
+            type=None if type is None else _validate_choice(PromptType, type, "type"),
         )
 
     @operation(wire.LABELS)
@@ -131,7 +131,7 @@ class Prompt:
         """
         return wire.Optimize(
             content=content,
-            operations=[record(wire.Operation, row, of="operations") for row in operations],
+            operations=[validate_record(wire.Operation, row, label="operations") for row in operations],
             app_id=app_id,
             service_name=service_name,
         )
@@ -154,7 +154,7 @@ class Prompt:
             type: 1 meaning, 2 regular expression, 3 equality.
             data: [{"scene": what is expected, "response_list": [answers]}].
         """
-        kind = _one_of(PromptScoreStandard, type, "type")
+        kind = _validate_choice(PromptScoreStandard, type, "type")
         return wire.Predict(type=kind, data=[{**row} for row in data])
 
     @operation(wire.SUMMARY)
@@ -170,12 +170,12 @@ class Prompt:
     V2 = PromptV2
 
 
-def _one_of(
+def _validate_choice(
     kind: type[PromptSceneType | PromptFrameworkType | PromptType | PromptScoreStandard],
     value: int,
     name: str,
 ) -> int:
     if value not in set(kind):
-        allowed = ", ".join(f"{one.value} ({one.name})" for one in kind)
+        allowed = ", ".join(f"{member.value} ({member.name})" for member in kind)
         raise InvalidArgumentError(f"{name}={value!r}: it is {allowed}")
     return int(value)

@@ -45,19 +45,19 @@ class PromptV2:
         Raises:
             InvalidArgumentError: the pair, a variable or the scene is wrong.
         """
-        drawn = scene_type == wire.IMAGE
-        if not drawn and scene_type != wire.TEXT:
+        is_image = scene_type == wire.IMAGE
+        if not is_image and scene_type != wire.TEXT:
             raise InvalidArgumentError(f"scene_type={scene_type!r}: it is {wire.TEXT} or {wire.IMAGE}")
-        negative = negative_of(negative_template, drawn=drawn)
+        negative = negative_text(negative_template, is_image=is_image)
         return wire.CreateTemplate(
             template_name=template_name,
             template_content=template_content,
             variable_identifier=variable_identifier,
-            template_variables=variables_of(template_content, variable_identifier, variables) or "",
+            template_variables=join_variables(template_content, variable_identifier, variables) or "",
             scene_type=scene_type,
-            labels=listed(labels),
+            labels=to_ids(labels),
             negative_template_content=negative,
-            negative_template_variables=variables_of(negative, variable_identifier, negative_variables),
+            negative_template_variables=join_variables(negative, variable_identifier, negative_variables),
             hyper_parameters=dict(hyper_parameters) if hyper_parameters else None,
         )
 
@@ -81,11 +81,11 @@ class PromptV2:
         Raises:
             InvalidArgumentError: the pair, or with it a variable, is wrong.
         """
-        check_change(template_content, variable_identifier)
+        validate_change(template_content, variable_identifier)
         return wire.ModifyTemplate(
             template_id=template_id,
             template_name=template_name,
-            labels=listed(labels),
+            labels=to_ids(labels),
             template_content=template_content,
             variable_identifier=variable_identifier,
             negative_template_content=negative_template_content,
@@ -112,7 +112,7 @@ class PromptV2:
             max_keys=max_keys,
             page_reverse=page_reverse,
             name=name,
-            label_ids=listed(label_ids),
+            label_ids=to_ids(label_ids),
             type=type,
         )
 
@@ -134,7 +134,7 @@ class PromptV2:
         return wire.LabelRef(label_id=label_id)
 
 
-def variables_of(text: str | None, identifier: str, given: Sequence[str] | None) -> str | None:
+def join_variables(text: str | None, identifier: str, names: Sequence[str] | None) -> str | None:
     """Return the names of a text's variables with commas between them, None without a text.
 
     Raises:
@@ -142,16 +142,16 @@ def variables_of(text: str | None, identifier: str, given: Sequence[str] | None)
     """
     if text is None:
         return None
-    template = PromptTemplate(text, identifier, None if given is None else tuple(given))
+    template = PromptTemplate(text, identifier, None if names is None else tuple(names))
     return ",".join(template.names)
 
 
-def negative_of(text: str | None, *, drawn: bool) -> str | None:
+def negative_text(text: str | None, *, is_image: bool) -> str | None:
     """Return what a picture is not to show; a text has no such thing, as in the official SDK."""
-    return text if drawn else None
+    return text if is_image else None
 
 
-def check_change(template: str | None, identifier: str | None) -> None:
+def validate_change(template: str | None, identifier: str | None) -> None:
     """Return when a template may be changed to this; without the pair only the platform can know.
 
     Raises:
@@ -162,6 +162,6 @@ def check_change(template: str | None, identifier: str | None) -> None:
         PromptTemplate(template or "", identifier)
 
 
-def listed(ids: Ids | None) -> list[int | str] | None:
+def to_ids(ids: Ids | None) -> list[int | str] | None:
     """Return ids as they travel, None for none."""
     return [*ids] if ids else None

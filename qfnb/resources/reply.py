@@ -89,8 +89,8 @@ class ChatResponse(Reply[Any]):
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The functions that the model wants called, from either version."""
-        found = wire.calls_of(self.body)
-        return [ToolCall(call["name"], _arguments(call["arguments"]), call["id"]) for call in found]
+        calls = wire.calls_of(self.body)
+        return [ToolCall(call["name"], _parse_arguments(call["arguments"]), call["id"]) for call in calls]
 
     @property
     def json(self) -> Any:
@@ -108,15 +108,17 @@ class ChatResponse(Reply[Any]):
         return self.text
 
 
-def made(kind: type[ReplyT], answer: Response[Any], model: str = "") -> ReplyT:
+def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -> ReplyT:
     """Return an answer, or a piece of one, as a kind of reply."""
-    body = ChatBody(answer.body) if issubclass(kind, ChatResponse) else answer.body
-    reply = kind(body, answer.data_type, answer.code, answer.headers, answer.statistic, answer.unwrap)
+    body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
+    reply = kind(
+        body, response.data_type, response.code, response.headers, response.statistic, response.unwrap
+    )
     reply.model = model
     return reply
 
 
-def joined(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
+def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
     """Return the pieces of a stream as the one reply that they make up."""
     last = pieces[-1]
     if "choices" in last.body:
@@ -127,13 +129,13 @@ def joined(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatRes
         body = {**last.body, "choices": [{"index": 0, "message": message, "finish_reason": reason}]}
     else:
         body = {**last.body, "result": text}
-    whole = Response(
+    response = Response(
         body, last.data_type, last.code, last.headers, {**last.statistic, "total_latency": seconds}
     )
-    return made(ChatResponse, whole, last.model)
+    return create_reply(ChatResponse, response, last.model)
 
 
-def _arguments(text: object) -> dict[str, Any]:
+def _parse_arguments(text: object) -> dict[str, Any]:
     try:
         value = json.loads(text) if isinstance(text, str) else text
     except ValueError:

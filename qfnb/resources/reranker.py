@@ -11,8 +11,8 @@ from ..transport.client import Limits
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import embedding as wire
-from .asking import Ask, Asking, Route
-from .reply import Reply, made
+from .asking import InferenceModel, PreparedCall, Route
+from .reply import Reply, create_reply
 
 
 class RerankResponse(Reply[wire.RerankReply]):
@@ -28,7 +28,7 @@ class RerankResponse(Reply[wire.RerankReply]):
         return "\n".join(rows)
 
 
-class Reranker(Asking[RerankResponse]):
+class Reranker(InferenceModel[RerankResponse]):
     """Order documents by a query.
 
     Args:
@@ -61,7 +61,7 @@ class Reranker(Asking[RerankResponse]):
         Raises:
             InvalidArgumentError: the query or a document is wrong; nothing was sent.
         """
-        return self._run(self.ask((query, documents), model, endpoint, top_n=top_n, **options_))
+        return self._run(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
 
     async def ado(
         self,
@@ -74,9 +74,11 @@ class Reranker(Asking[RerankResponse]):
         **options_: Any,
     ) -> RerankResponse:
         """The awaited form of `do`."""
-        return await self._arun(self.ask((query, documents), model, endpoint, top_n=top_n, **options_))
+        return await self._run_async(
+            self.prepare((query, documents), model, endpoint, top_n=top_n, **options_)
+        )
 
-    def ask(
+    def prepare(
         self,
         item: tuple[str, Sequence[str]],
         model: str | None = None,
@@ -86,25 +88,27 @@ class Reranker(Asking[RerankResponse]):
         request_timeout: float | None = None,
         retry_count: int | None = None,
         **options_: Any,
-    ) -> Ask[RerankResponse]:
+    ) -> PreparedCall[RerankResponse]:
         """Return the checked call for one (query, documents)."""
         query, documents = item
-        _check(query, documents, top_n)
-        model, endpoint = self.named(model, endpoint)
+        _validate_arguments(query, documents, top_n)
+        model, endpoint = self.resolve_target(model, endpoint)
         name = model or catalog.DEFAULTS["reranker"]
         values = {"query": query, "documents": list(documents), "top_n": top_n, **options_}
 
         def route(platform: Platform) -> Route:
-            if self._version(platform, endpoint) == 2:
+            if self._api_version(platform, endpoint) == 2:
                 chosen = endpoint or (name if platform.openai else catalog.v2_id("reranker", name))
                 return Route(wire.RERANK_V2, wire.RerankRequestV2(model=chosen, **values), chosen)
             segment = endpoint or catalog.path_segment("reranker", name)
             return Route(wire.RERANK_V1, wire.RerankRequest(**values), segment)
 
-        return Ask(route, partial(made, RerankResponse), Limits(request_timeout, retry_count))
+        return PreparedCall(
+            route, partial(create_reply, RerankResponse), Limits(request_timeout, retry_count)
+        )
 
 
-def _check(query: str, documents: Sequence[str], top_n: int | None) -> None:
+def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
     if not isinstance(query, str) or not query.strip() or len(query) > wire.QUERY_CHARS:
         raise InvalidArgumentError(f"query: it is a text of 1 to {wire.QUERY_CHARS:,} characters")
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MOST_DOCUMENTS:

@@ -10,7 +10,7 @@ from ..errors import InvalidArgumentError
 from ..wire import service as wire
 from ..wire import service_v1 as wire_v1
 from ..wire.base import Nothing
-from .checking import positive, record
+from .checking import validate_positive, validate_record
 from .console.consts import DeployPoolType, ServiceType
 from .operation import operation
 
@@ -49,7 +49,7 @@ class Service:
             model_version_id=model_version_id,
             name=name,
             uri=uri,
-            replicas=positive(replicas, "replicas"),
+            replicas=validate_positive(replicas, "replicas"),
             pool_type=int(pool_type),
             description=description,
         )
@@ -74,7 +74,7 @@ class Service:
                 raise InvalidArgumentError(
                     f"api_type_filter={kind!r}: the types are {', '.join(wire_v1.TYPES)}"
                 )
-        return wire_v1.ListServices(api_typefilter=_many(api_type_filter))
+        return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
 
     @operation(wire_v1.APPS)
     def app_list() -> Nothing:
@@ -117,15 +117,21 @@ class Service:
             Raises:
                 InvalidArgumentError: `replicas` or `hours` is none, or a field of the two mappings is wrong.
             """
-            own = {"type": resource_type, "replicasCount": positive(replicas, "replicas"), "qps": qps}
-            prepaid = {"reservation": {"reservationLength": positive(hours, "hours")}}
+            default_resources = {
+                "type": resource_type,
+                "replicasCount": validate_positive(replicas, "replicas"),
+                "qps": qps,
+            }
+            default_billing = {"reservation": {"reservationLength": validate_positive(hours, "hours")}}
             return wire.CreateService(
                 model_set_id=model_set_id,
                 model_id=model_id,
                 name=name,
                 url_suffix=url_suffix,
-                resource_config=record(wire.ResourceConfig, resource_config or own, of="resource_config"),
-                billing=record(wire.Billing, billing or prepaid, of="billing"),
+                resource_config=validate_record(
+                    wire.ResourceConfig, resource_config or default_resources, label="resource_config"
+                ),
+                billing=validate_record(wire.Billing, billing or default_billing, label="billing"),
                 description=description,
             )
 
@@ -147,9 +153,9 @@ class Service:
                 max_keys=max_keys,
                 page_reverse=page_reverse,
                 name=name,
-                service_type=_many(service_type),
-                run_status=_many(run_status),
-                creator=_many(creator),
+                service_type=_to_list(service_type),
+                run_status=_to_list(run_status),
+                creator=_to_list(creator),
                 charge_type=charge_type,
                 pay_type=pay_type,
             )
@@ -177,11 +183,11 @@ class Service:
             Raises:
                 InvalidArgumentError: a time is written differently, or the end is before the start.
             """
-            start, end = _moment(start_time, "start_time"), _moment(end_time, "end_time")
+            start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
             if end < start:
                 raise InvalidArgumentError(f"end_time={end!r} is before start_time={start!r}")
             return wire.AskMetric(
-                start_time=start, end_time=end, service_id=_many(service_id), app_id=_many(app_id)
+                start_time=start, end_time=end, service_id=_to_list(service_id), app_id=_to_list(app_id)
             )
 
         @operation(wire.MODIFY)
@@ -200,22 +206,22 @@ class Service:
         ) -> wire.FindPresets:
             """Return the platform's own services, those that fit every filter."""
             return wire.FindPresets(
-                service_ids=_many(service_ids),
-                service_type=_many(service_type),
-                charge_type=_many(charge_type),
-                charge_status=_many(charge_status),
+                service_ids=_to_list(service_ids),
+                service_type=_to_list(service_type),
+                charge_type=_to_list(charge_type),
+                charge_status=_to_list(charge_status),
             )
 
         preset_services = describe_preset_services
 
 
-def _many(value: str | Sequence[str] | None) -> list[str] | None:
+def _to_list(value: str | Sequence[str] | None) -> list[str] | None:
     if value is None or isinstance(value, str):
         return [str(value)] if value is not None else None
-    return [str(one) for one in value]
+    return [str(item) for item in value]
 
 
-def _moment(value: str | datetime, name: str) -> str:
+def _format_time(value: str | datetime, name: str) -> str:
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).strftime(wire.TIME)
     try:

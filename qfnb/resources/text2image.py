@@ -19,10 +19,10 @@ from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import image as wire
 from . import options
-from .asking import Ask, Asking, Route
-from .messages import refuse_surrogates
+from .asking import InferenceModel, PreparedCall, Route
+from .messages import validate_encodable
 from .options import ImageOptions
-from .reply import Reply, made
+from .reply import Reply, create_reply
 
 MAX_PROMPT = 1024
 
@@ -31,7 +31,7 @@ class ImageResponse(Reply[wire.ImageReply]):
     """Pictures; `.images` are the files' bytes, in order."""
 
     prompt: str = ""
-    fetched: tuple[bytes, ...] = ()
+    downloaded_images: tuple[bytes, ...] = ()
 
     @cached_property
     def images(self) -> list[bytes]:
@@ -40,7 +40,9 @@ class ImageResponse(Reply[wire.ImageReply]):
         Raises:
             UnexpectedContent: a picture is not base64, or not a PNG, JPEG or WebP file.
         """
-        return list(self.fetched) or [_decode(picture.b64_image) for picture in self.data.data]
+        return list(self.downloaded_images) or [
+            _decode_image(picture.b64_image) for picture in self.data.data
+        ]
 
     def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
         """Write the pictures as PNG files that carry prompt, model, seed and size.
@@ -59,7 +61,7 @@ class ImageResponse(Reply[wire.ImageReply]):
         stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
         try:
             target.mkdir(parents=True, exist_ok=True)
-            return [self._write(target, stem, index) for index in range(len(self.images))]
+            return [self._save_image(target, stem, index) for index in range(len(self.images))]
         except OSError as error:
             raise InvalidArgumentError(
                 f"{target}: pictures cannot be written there: {error.strerror}"
@@ -67,13 +69,13 @@ class ImageResponse(Reply[wire.ImageReply]):
 
     def seeds(self) -> list[int | None]:
         """Return each picture's seed, None where it is not known."""
-        marks = [getattr(picture, "sandbox", None) or {} for picture in self.data.data]
-        return [mark.get("seed") for mark in marks]
+        extensions = [getattr(picture, "sandbox", None) or {} for picture in self.data.data]
+        return [extension.get("seed") for extension in extensions]
 
     def __repr__(self) -> str:
         return f"<{len(self.data.data)} image(s) of {self.prompt!r}>"
 
-    def _write(self, folder: Path, stem: str, index: int) -> Path:
+    def _save_image(self, folder: Path, stem: str, index: int) -> Path:
         import io  # noqa: PLC0415 - with Pillow, only when something is saved
 
         from PIL import Image, PngImagePlugin  # noqa: PLC0415
@@ -82,18 +84,18 @@ class ImageResponse(Reply[wire.ImageReply]):
         while (path := folder / f"{stem}_{number}.png").exists():
             number += 1
         with Image.open(io.BytesIO(self.images[index])) as image:
-            notes = PngImagePlugin.PngInfo()
-            known = {"prompt": self.prompt, "model": self.model, "seed": self.seeds()[index]}
-            for key, value in {**known, "size": f"{image.width}x{image.height}"}.items():
+            metadata = PngImagePlugin.PngInfo()
+            fields = {"prompt": self.prompt, "model": self.model, "seed": self.seeds()[index]}
+            for key, value in {**fields, "size": f"{image.width}x{image.height}"}.items():
                 if value is not None:
-                    notes.add_itxt(key, str(value))
+                    metadata.add_itxt(key, str(value))
             if self.from_sandbox or any("sandbox" in row for row in self.body.get("data", ())):
-                notes.add_itxt("source", "qfnb sandbox: a drawing program, not a model")
-            image.save(path, format="PNG", pnginfo=notes)
+                metadata.add_itxt("source", "qfnb sandbox: a drawing program, not a model")
+            image.save(path, format="PNG", pnginfo=metadata)
         return path
 
 
-class Text2Image(Asking[ImageResponse]):
+class Text2Image(InferenceModel[ImageResponse]):
     """Draw pictures from a description.
 
     Args:
@@ -128,8 +130,8 @@ class Text2Image(Asking[ImageResponse]):
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
         """
-        ask = self.ask(prompt, model, endpoint, request_timeout=request_timeout, **options_)
-        return portal.run(self._draw(ask, prompt, _decoding(with_decode)))
+        ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return portal.run(self._draw(ask, prompt, _validate_with_decode(with_decode)))
 
     async def ado(
         self,
@@ -142,10 +144,10 @@ class Text2Image(Asking[ImageResponse]):
         **options_: Unpack[ImageOptions],
     ) -> ImageResponse:
         """The awaited form of `do`."""
-        ask = self.ask(prompt, model, endpoint, request_timeout=request_timeout, **options_)
-        return await portal.hop(self._draw(ask, prompt, _decoding(with_decode)))
+        ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return await portal.hop(self._draw(ask, prompt, _validate_with_decode(with_decode)))
 
-    def ask(
+    def prepare(
         self,
         item: str,
         model: str | None = None,
@@ -153,60 +155,68 @@ class Text2Image(Asking[ImageResponse]):
         *,
         request_timeout: float | None = None,
         **options_: Any,
-    ) -> Ask[ImageResponse]:
+    ) -> PreparedCall[ImageResponse]:
         """Return the checked call for one prompt."""
-        given = _checked(item, options_)
-        model, endpoint = self.named(model, endpoint)
+        valid_options = _validate_arguments(item, options_)
+        model, endpoint = self.resolve_target(model, endpoint)
 
         def route(platform: Platform) -> Route:
-            if self._version(platform, endpoint) == 2:
+            if self._api_version(platform, endpoint) == 2:
                 chosen = endpoint or model or "irag-1.0"
                 return Route(
-                    wire.TEXT2IMAGE_V2, wire.ImageRequestV2(prompt=item, model=chosen, **given), chosen
+                    wire.TEXT2IMAGE_V2,
+                    wire.ImageRequestV2(prompt=item, model=chosen, **valid_options),
+                    chosen,
                 )
             name = model or catalog.DEFAULTS["text2image"]
             segment = endpoint or catalog.path_segment("text2image", name)
-            return Route(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **given), segment)
+            return Route(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment)
 
-        return Ask(route, partial(made, ImageResponse), Limits(request_timeout))
+        return PreparedCall(route, partial(create_reply, ImageResponse), Limits(request_timeout))
 
-    def _version(self, platform: Platform, endpoint: str | None) -> int:
-        keys = platform.credentials
-        only_api_key = not (keys.get("access_key") or keys.get("ak") or keys.get("access_token"))
-        return super()._version(platform, endpoint) if self.version or platform.openai else 1 + only_api_key
+    def _api_version(self, platform: Platform, endpoint: str | None) -> int:
+        credentials = platform.credentials
+        only_api_key = not (
+            credentials.get("access_key") or credentials.get("ak") or credentials.get("access_token")
+        )
+        return (
+            super()._api_version(platform, endpoint) if self.version or platform.openai else 1 + only_api_key
+        )
 
-    async def _draw(self, ask: Ask[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
-        reply = await self.whole(ask)
+    async def _draw(self, call: PreparedCall[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
+        reply = await self.send(call)
         reply.prompt = prompt
         host = (await connect.aclient(self._keys)).platform.host
         if any(picture.url for picture in reply.data.data):
             urls = [picture.url for picture in reply.data.data]
-            reply.fetched = tuple([await pictures.fetch(url, settings(), trusted_host=host) for url in urls])
+            reply.downloaded_images = tuple(
+                [await pictures.fetch(url, settings(), trusted_host=host) for url in urls]
+            )
         if decode:
-            for item, image in zip(reply.body["data"], reply.images, strict=True):
-                item["image"] = image
+            for row, image in zip(reply.body["data"], reply.images, strict=True):
+                row["image"] = image
         return reply
 
 
-def _decoding(with_decode: str | None) -> bool:
+def _validate_with_decode(with_decode: str | None) -> bool:
     if with_decode not in {None, "base64"}:
         raise InvalidArgumentError(f"with_decode={with_decode!r}: it is 'base64' or None")
     return with_decode is not None
 
 
-def _checked(prompt: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(prompt, str) or not prompt.strip():
         raise InvalidArgumentError("prompt is empty: describe the picture")
     if len(prompt) > MAX_PROMPT:
         raise InvalidArgumentError(f"prompt has {len(prompt)} characters: at most {MAX_PROMPT} are allowed")
-    refuse_surrogates("prompt", prompt)
-    checked = options.check(given)
-    if checked.get("size") not in {None, *wire.SIZES}:
-        raise InvalidArgumentError(f"size={checked['size']!r}: it is one of {', '.join(wire.SIZES)}")
-    return checked
+    validate_encodable("prompt", prompt)
+    valid_options = options.validate_options(options_)
+    if valid_options.get("size") not in {None, *wire.SIZES}:
+        raise InvalidArgumentError(f"size={valid_options['size']!r}: it is one of {', '.join(wire.SIZES)}")
+    return valid_options
 
 
-def _decode(text: str) -> bytes:
+def _decode_image(text: str) -> bytes:
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

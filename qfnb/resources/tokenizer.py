@@ -9,8 +9,8 @@ from typing import Any, Literal
 from ..errors import InvalidArgumentError
 from ..transport.client import Limits
 from ..wire import tokenizer as wire
-from .asking import Ask, Asking, Route
-from .reply import Reply, made
+from .asking import InferenceModel, PreparedCall, Route
+from .reply import Reply, create_reply
 
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 _WORD = re.compile(r"[^\W_]+")
@@ -20,7 +20,7 @@ class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
 
 
-class Tokenizer(Asking[TokenizerResponse]):
+class Tokenizer(InferenceModel[TokenizerResponse]):
     """Count tokens.
 
     Source: the official SDK's Tokenizer.
@@ -45,10 +45,12 @@ class Tokenizer(Asking[TokenizerResponse]):
             return int(0.625 * characters + len(_WORD.findall(others)))
         if mode != "remote":
             raise InvalidArgumentError(f"mode={mode!r}: it is 'local' or 'remote'")
-        return self._run(self.ask(text, model)).usage.total_tokens or 0
+        return self._run(self.prepare(text, model)).usage.total_tokens or 0
 
-    def ask(self, item: str, model: str = "ERNIE-3.5-8K", **options: Any) -> Ask[TokenizerResponse]:
+    def prepare(
+        self, item: str, model: str = "ERNIE-3.5-8K", **options: Any
+    ) -> PreparedCall[TokenizerResponse]:
         """Return the call for one text."""
         record = wire.TokenizerRequest(prompt=item, model=model.lower(), **options)
         route = Route(wire.TOKENIZER, record, record.model)
-        return Ask(lambda _platform: route, partial(made, TokenizerResponse), Limits())
+        return PreparedCall(lambda _platform: route, partial(create_reply, TokenizerResponse), Limits())

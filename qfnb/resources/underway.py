@@ -14,31 +14,31 @@ from typing import Any, Self
 
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import portal
-from .crew import Crew, checked_size
-from .outcome import first_line
-from .tally import BatchProgress, State, Tally
+from .crew import WorkerPool, validate_worker_count
+from .outcome import summarize_error
+from .tally import BatchProgress, BatchState, ProgressCounter
 
-GRACE = 2.0
+CANCEL_GRACE_S = 2.0
 """Seconds that rows under way have to finish after a cancel."""
 
-HOPELESS = (AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError)
+FATAL_ERRORS = (AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError)
 """Errors that all rows would meet."""
 
-IN_A_ROW = 3
+MAX_FATAL_IN_A_ROW = 3
 """So many hopeless errors one after the other end a batch in which something was answered."""
 
 
-class Underway(ABC):
+class BackgroundBatch(ABC):
     """A batch under way: what the one in memory and the one with a journal share."""
 
     def __init__(self, progress: BatchProgress) -> None:
-        self._tally = Tally(progress)
-        self._crew: Crew[Any] | None = None
-        self._moved = threading.Condition()
-        self._hopeless = 0
-        self._ending = self._paused = False
-        self._asides: set[asyncio.Task[None]] = set()
-        self._running: concurrent.futures.Future[None] | None = None
+        self._counter = ProgressCounter(progress)
+        self._worker_pool: WorkerPool[Any] | None = None
+        self._condition = threading.Condition()
+        self._fatal_streak = 0
+        self._is_ending = self._is_paused = False
+        self._side_tasks: set[asyncio.Task[None]] = set()
+        self._future: concurrent.futures.Future[None] | None = None
 
     @abstractmethod
     async def _run(self) -> None:
@@ -47,12 +47,14 @@ class Underway(ABC):
     @property
     def progress(self) -> BatchProgress:
         """How far it is, as a value."""
-        crew = self._crew
-        return self._tally.now(in_flight=crew.in_flight if crew else 0, workers=crew.size if crew else 0)
+        pool = self._worker_pool
+        return self._counter.snapshot(
+            in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0
+        )
 
     def finished_count(self) -> int:
         """Return how many rows have an answer or an error."""
-        return self.progress.finished
+        return self.progress.finished_rows
 
     def total_count(self) -> int | None:
         """Return how many rows there are; None while an input without length is still being read."""
@@ -62,147 +64,147 @@ class Underway(ABC):
 
     def wait(self) -> None:
         """Wait until every row has finished or the batch was stopped; an interrupt cancels the rest."""
-        with self._interruptible():
-            while not (self._running is None or self._running.done()):
-                concurrent.futures.wait([self._running], timeout=portal.SLICE)
-        self._raise_if_broken()
+        with self._cancel_on_interrupt():
+            while not (self._future is None or self._future.done()):
+                concurrent.futures.wait([self._future], timeout=portal.SLICE)
+        self._raise_if_failed()
 
     def cancel(self) -> None:
         """Ask no new row; rows under way may finish within two seconds, finished ones stay."""
-        self._end("cancelled", "")
+        self._finish("cancelled", "")
 
     def pause(self) -> None:
         """Ask no new row until `resume`."""
-        self._on_loop(self._pause)
+        self._call_on_loop(self._pause_now)
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self._on_loop(self._proceed)
+        self._call_on_loop(self._resume_now)
 
     def resize(self, workers: int) -> None:
         """Ask so many rows at once from now on (1 to 1000)."""
-        workers = checked_size("workers", workers)
-        self._on_loop(lambda: self._crew.resize(workers) if self._crew else None)
+        workers = validate_worker_count("workers", workers)
+        self._call_on_loop(lambda: self._worker_pool.resize(workers) if self._worker_pool else None)
 
     def __await__(self) -> Generator[Any, None, Self]:
-        return self._awaited().__await__()
+        return self._wait_async().__await__()
 
-    async def _awaited(self) -> Self:
-        with self._interruptible():
-            while not (self._running is None or self._running.done()):
+    async def _wait_async(self) -> Self:
+        with self._cancel_on_interrupt():
+            while not (self._future is None or self._future.done()):
                 await asyncio.sleep(0.02)
-        self._raise_if_broken()
+        self._raise_if_failed()
         return self
 
     def _start(self) -> None:
-        self._ending = False
-        self._note("paused" if self._paused else "preparing", ended_at=None, reason="")
-        self._running = portal.submit(self._guarded())
+        self._is_ending = False
+        self._update("paused" if self._is_paused else "preparing", ended_at=None, reason="")
+        self._future = portal.submit(self._run_and_record())
 
-    async def _guarded(self) -> None:
-        began = self._tally.progress.started_at or time.time()
-        state: State | None = None if self._ending else "paused" if self._paused else "running"
-        self._note(state, started_at=began, ended_at=None)
+    async def _run_and_record(self) -> None:
+        started_at = self._counter.progress.started_at or time.time()
+        state: BatchState | None = None if self._is_ending else "paused" if self._is_paused else "running"
+        self._update(state, started_at=started_at, ended_at=None)
         try:
             await self._run()
         except Exception as error:
-            self._note("stopped", reason=f"{type(error).__name__}: {first_line(error)}")
+            self._update("stopped", reason=f"{type(error).__name__}: {summarize_error(error)}")
             raise
         finally:
-            state = self._tally.progress.state
-            self._note("done" if state in {"running", "paused", "waiting"} else state, ended_at=time.time())
-            self._tell()
+            state = self._counter.progress.state
+            self._update("done" if state in {"running", "paused", "waiting"} else state, ended_at=time.time())
+            self._notify_waiters()
 
-    def _raise_if_broken(self) -> None:
+    def _raise_if_failed(self) -> None:
         """Raise what no row is to blame for: a mistake of ours, or a cancelled loop."""
-        if self._running is not None and self._running.done() and not self._running.cancelled():
-            self._running.result()
+        if self._future is not None and self._future.done() and not self._future.cancelled():
+            self._future.result()
 
-    def _go_on(self) -> None:
+    def _set_running(self) -> None:
         """Say that it works again, or that it is paused still."""
-        self._note("paused" if self._paused else "running", reason="")
+        self._update("paused" if self._is_paused else "running", reason="")
 
-    def _note(self, state: State | None = None, **facts: Any) -> None:
+    def _update(self, state: BatchState | None = None, **facts: Any) -> None:
         """Change the progress; on the I/O loop only."""
-        now = self._tally.progress
-        self._tally.progress = replace(now, state=state or now.state, **facts)
+        progress = self._counter.progress
+        self._counter.progress = replace(progress, state=state or progress.state, **facts)
 
     @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
+    def _cancel_on_interrupt(self) -> Iterator[None]:
         """Whoever waits here may be interrupted: by ■, Ctrl+C, or because a task was cancelled."""
         try:
             yield
         except (KeyboardInterrupt, asyncio.CancelledError):
-            self._interrupted()
+            self._on_interrupt()
             raise
 
-    def _interrupted(self) -> None:
+    def _on_interrupt(self) -> None:
         """Do what an interrupt of the wait means."""
         self.cancel()
 
-    def _pause(self) -> None:
-        if self._ending or self._tally.progress.over:
+    def _pause_now(self) -> None:
+        if self._is_ending or self._counter.progress.is_finished:
             return
-        self._paused = True
-        if self._crew is not None:
-            self._crew.pause()
-        self._note("paused", reason="")
+        self._is_paused = True
+        if self._worker_pool is not None:
+            self._worker_pool.pause()
+        self._update("paused", reason="")
 
-    def _proceed(self) -> None:
-        if self._ending or not self._paused:
+    def _resume_now(self) -> None:
+        if self._is_ending or not self._is_paused:
             return
-        self._paused = False
-        if self._crew is not None:
-            self._crew.proceed()
-        self._note("running", reason="")
+        self._is_paused = False
+        if self._worker_pool is not None:
+            self._worker_pool.resume()
+        self._update("running", reason="")
 
-    def _end(self, state: State, reason: str) -> None:
+    def _finish(self, state: BatchState, reason: str) -> None:
         """Take no new row; the state says why."""
 
-        def end() -> None:
-            if self._ending or self._tally.progress.over:
+        def finish_now() -> None:
+            if self._is_ending or self._counter.progress.is_finished:
                 return
-            self._ending, self._paused = True, False
-            self._note(state, reason=reason)
-            if self._crew is not None:
-                self._crew.stop()
-                self._aside(self._crew.settle(GRACE))
+            self._is_ending, self._is_paused = True, False
+            self._update(state, reason=reason)
+            if self._worker_pool is not None:
+                self._worker_pool.stop()
+                self._spawn(self._worker_pool.drain_in_flight(CANCEL_GRACE_S))
 
-        self._on_loop(end)
+        self._call_on_loop(finish_now)
 
-    def _judge(self, error: Exception | None) -> None:
+    def _abort_if_hopeless(self, error: Exception | None) -> None:
         """End the batch when errors are such that every row would meet them."""
         if error is None:
-            self._hopeless = 0
+            self._fatal_streak = 0
             return
-        self._hopeless = self._hopeless + 1 if isinstance(error, HOPELESS) else 0
-        if self._hopeless >= IN_A_ROW or (self._hopeless and not self._tally.ok):
-            self._end("stopped", f"{type(error).__name__}: {first_line(error)}")
+        self._fatal_streak = self._fatal_streak + 1 if isinstance(error, FATAL_ERRORS) else 0
+        if self._fatal_streak >= MAX_FATAL_IN_A_ROW or (self._fatal_streak and not self._counter.ok):
+            self._finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
 
-    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Do something beside the rows; the loop itself would forget it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._asides.add(task)
-        task.add_done_callback(self._asides.discard)
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._side_tasks.add(task)
+        task.add_done_callback(self._side_tasks.discard)
 
-    def _on_loop(self, act: Callable[[], Any]) -> None:
+    def _call_on_loop(self, action: Callable[[], Any]) -> None:
         if portal.on_io_thread():
-            act()
+            action()
         else:
-            portal.loop().call_soon_threadsafe(act)
+            portal.loop().call_soon_threadsafe(action)
 
-    def _tell(self) -> None:
+    def _notify_waiters(self) -> None:
         """Wake up those who wait for rows."""
-        with self._moved:
-            self._moved.notify_all()
+        with self._condition:
+            self._condition.notify_all()
 
-    def _until(self, holds: Callable[[], bool]) -> None:
-        with self._interruptible(), self._moved:
-            while not holds():
-                self._moved.wait(timeout=portal.SLICE)
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        with self._cancel_on_interrupt(), self._condition:
+            while not condition():
+                self._condition.wait(timeout=portal.SLICE)
 
     def __repr__(self) -> str:
-        now = self.progress
-        total = "?" if now.total is None else now.total
-        failed = f", {now.failed} failed" if now.failed else ""
-        return f"<batch {now.finished}/{total}{failed}, {now.state}>"
+        progress = self.progress
+        total = "?" if progress.total is None else progress.total
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        return f"<batch {progress.finished_rows}/{total}{failed}, {progress.state}>"

@@ -10,14 +10,14 @@ from contextlib import aclosing
 from typing import Any
 
 from ..wire.base import Plane
-from .engines import EngineError, Reply, Speaker, Streaming, Talk, text_of
-from .routing import Call, Refusal, Stream, refuse
+from .engines import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
+from .routing import Call, Refusal, Stream, build_refusal
 
-REASONS_V1 = {"stop": "normal", "tool_calls": "function_call"}
+FINISH_REASONS_V1 = {"stop": "normal", "tool_calls": "function_call"}
 
-_WORDS = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
+_TOKEN = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
 
-_REFUSED: dict[str, tuple[int, str, int, str]] = {
+_ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
     "server": (336000, "internal_error", 500, "server_error"),
     "busy": (336501, "rpm_rate_limit_exceeded", 429, "rate_limit_exceeded"),
     "argument": (336003, "invalid_argument", 400, "invalid_request_error"),
@@ -27,47 +27,56 @@ _REFUSED: dict[str, tuple[int, str, int, str]] = {
 """Whose trouble it is: v1's number; v2's word, status and type."""
 
 
-async def said(call: Call, model: Speaker, talk: Talk) -> Reply:
+async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> Reply:
     """Return what a model answers.
 
     Raises:
         Refusal: it could not.
     """
     try:
-        return await model.answer(talk)
+        return await model.answer(conversation)
     except EngineError as error:
-        raise refused(call, error) from None
+        raise engine_refusal(call, error) from None
 
 
-def refused(call: Call, error: EngineError) -> Refusal:
+def engine_refusal(call: Call, error: EngineError) -> Refusal:
     """Return an engine's error as the platform says it, with the reason."""
-    number, word, status, kind = _REFUSED[error.trouble]
+    number, word, status, type_ = _ERRORS_BY_CATEGORY[error.category]
     plane: Plane = "v2" if call.endpoint.plane == "v2" else "v1"
-    refusal = refuse(plane, number, error.message, word=word, status=status, kind=kind)
+    refusal = build_refusal(plane, number, error.message, word=word, status=status, type_=type_)
     headers = {"retry-after": error.retry_after} if error.retry_after else {}
     return Refusal(refusal.status, refusal.body, headers)
 
 
-async def live_v1(call: Call, model: Streaming, talk: Talk, kind: str = "chat.completion") -> Stream:
+async def stream_v1(
+    call: Call, model: StreamingModel, conversation: Conversation, kind: str = "chat.completion"
+) -> Stream:
     """Return a v1 stream of what is written; a refusal if nothing is."""
     head = {"id": call.id, "object": kind, "created": int(time.time())}
-    return Stream(_pieces_v1(call, talk, await _begun(call, model, talk), head))
+    return Stream(_v1_events(call, conversation, await _start_stream(call, model, conversation), head))
 
 
-async def live_v2(call: Call, model: Streaming, talk: Talk, name: str) -> Stream:
+async def stream_v2(call: Call, model: StreamingModel, conversation: Conversation, model_name: str) -> Stream:
     """Return a v2 stream of what is written; a refusal if nothing is."""
-    head = {"id": call.id, "object": "chat.completion.chunk", "created": int(time.time()), "model": name}
-    return Stream(_pieces_v2(call, talk, await _begun(call, model, talk), head), done="[DONE]")
+    head = {
+        "id": call.id,
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model_name,
+    }
+    return Stream(
+        _v2_events(call, conversation, await _start_stream(call, model, conversation), head), done="[DONE]"
+    )
 
 
 def count_tokens(text: str) -> int:
     """Count tokens the sandbox's way: a word or number is one, any other visible character is one."""
-    return len(_WORDS.findall(text))
+    return len(_TOKEN.findall(text))
 
 
-def usage_of(asked: Sequence[str], answer: str) -> dict[str, int]:
+def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
     """Return the tokens of a call."""
-    prompt, completion = sum(map(count_tokens, asked)), count_tokens(answer)
+    prompt, completion = sum(map(count_tokens, prompts)), count_tokens(answer)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -75,76 +84,81 @@ def usage_of(asked: Sequence[str], answer: str) -> dict[str, int]:
     }
 
 
-def usage_in(talk: Talk, reply: Reply) -> dict[str, int]:
+def reply_usage(conversation: Conversation, reply: Reply) -> dict[str, int]:
     """Return the tokens of a call as the engine counted them, or the sandbox's way."""
     if reply.usage:
         return dict(reply.usage)
-    return usage_of([text_of(turn.get("content")) for turn in talk.messages], reply.text)
+    return count_usage(
+        [content_text(message.get("content")) for message in conversation.messages], reply.text
+    )
 
 
-def mark_of(reply: Reply) -> dict[str, Any]:
+def sandbox_mark(reply: Reply) -> dict[str, Any]:
     """Return what every reply says about who wrote it."""
-    sure = {} if math.isnan(reply.confidence) else {"confidence": round(reply.confidence, 3)}
-    return {"engine": reply.label, "kind": reply.kind} | sure
+    confidence = {} if math.isnan(reply.confidence) else {"confidence": round(reply.confidence, 3)}
+    return {"engine": reply.label, "kind": reply.kind} | confidence
 
 
-def function_call_of(reply: Reply) -> dict[str, Any]:
+def v1_function_call(reply: Reply) -> dict[str, Any]:
     """Return the field in which v1 tells a call of a function, if the reply is one."""
-    calls = reply.more.get("tool_calls")
+    calls = reply.extra.get("tool_calls")
     return {"function_call": dict(calls[0]["function"])} if calls else {}
 
 
-Written = AsyncIterator[Mapping[str, Any] | Reply]
+ReplyPieces = AsyncIterator[Mapping[str, Any] | Reply]
 
 
-async def _begun(call: Call, model: Streaming, talk: Talk) -> Written:
+async def _start_stream(call: Call, model: StreamingModel, conversation: Conversation) -> ReplyPieces:
     """Return the pieces after the first has come: until then an error is an answer of its own."""
-    pieces = model.pieces(talk)
+    pieces = model.stream(conversation)
     try:
         first = await anext(pieces)
     except EngineError as error:
-        raise refused(call, error) from None
-    return _with(first, pieces)
+        raise engine_refusal(call, error) from None
+    return _prepend(first, pieces)
 
 
-async def _with(first: Mapping[str, Any] | Reply, pieces: Any) -> Written:
+async def _prepend(first: Mapping[str, Any] | Reply, pieces: Any) -> ReplyPieces:
     async with aclosing(pieces):
         yield first
         async for piece in pieces:
             yield piece
 
 
-async def _pieces_v1(
-    call: Call, talk: Talk, written: Written, head: Mapping[str, Any]
+async def _v1_events(
+    call: Call, conversation: Conversation, pieces: ReplyPieces, head: Mapping[str, Any]
 ) -> AsyncIterator[dict[str, Any]]:
-    number = 0
+    sentence_id = 0
     try:
-        async for piece in written:
+        async for piece in pieces:
             tail: dict[str, Any] = {"is_truncated": False, "need_clear_history": False}
             if isinstance(piece, Reply):
-                reason = REASONS_V1.get(piece.reason, piece.reason)
+                reason = FINISH_REASONS_V1.get(piece.reason, piece.reason)
                 tail |= {"finish_reason": reason, "is_truncated": reason == "length"}
-                tail |= {"usage": usage_in(talk, piece), "sandbox": mark_of(piece)} | function_call_of(piece)
-                yield {**head, "sentence_id": number, "is_end": True, "result": "", **tail}
+                tail |= {
+                    "usage": reply_usage(conversation, piece),
+                    "sandbox": sandbox_mark(piece),
+                } | v1_function_call(piece)
+                yield {**head, "sentence_id": sentence_id, "is_end": True, "result": "", **tail}
             elif piece.get("content"):
                 text = piece["content"]
-                yield {**head, "sentence_id": number, "is_end": False, "result": text, **tail}
-                number += 1
+                yield {**head, "sentence_id": sentence_id, "is_end": False, "result": text, **tail}
+                sentence_id += 1
     except EngineError as error:
-        raise refused(call, error) from None
+        raise engine_refusal(call, error) from None
 
 
-async def _pieces_v2(
-    call: Call, talk: Talk, written: Written, head: Mapping[str, Any]
+async def _v2_events(
+    call: Call, conversation: Conversation, pieces: ReplyPieces, head: Mapping[str, Any]
 ) -> AsyncIterator[dict[str, Any]]:
     try:
-        async for piece in written:
+        async for piece in pieces:
             if isinstance(piece, Reply):
-                end = {"index": 0, "delta": {"content": ""}, "finish_reason": piece.reason, "flag": 0}
-                more = {"usage": usage_in(talk, piece), "sandbox": mark_of(piece)}
-                yield {**head, "choices": [end], **more}
+                choice = {"index": 0, "delta": {"content": ""}, "finish_reason": piece.reason, "flag": 0}
+                extra = {"usage": reply_usage(conversation, piece), "sandbox": sandbox_mark(piece)}
+                yield {**head, "choices": [choice], **extra}
             else:
                 delta = {"role": "assistant", **piece}
                 yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}]}
     except EngineError as error:
-        raise refused(call, error) from None
+        raise engine_refusal(call, error) from None

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ..wire import auth as wire
 from ..wire.base import Plane
 from ..wire.signature import Claim
-from .routing import Call, Refusal, emulates, gateway, refuse
+from .routing import Call, Refusal, build_refusal, emulates, gateway_refusal
 from .store import random_id
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 TOKEN_SECONDS = 30 * 24 * 3600
 BEARER_SECONDS = 43200
-_ONLY_OWN = "this is the qfnb sandbox: it takes only its own keys (run `qfnb sandbox env`)"
+_OWN_KEYS_ONLY = "this is the qfnb sandbox: it takes only its own keys (run `qfnb sandbox env`)"
 
 
 @dataclass(frozen=True)
-class Seen:
+class SignedRequest:
     """What authentication looks at."""
 
     method: str
@@ -40,32 +40,32 @@ class Seen:
         return dict(self.query).get(name, "")
 
 
-def seen(request: Request) -> Seen:
+def signed_request(request: Request) -> SignedRequest:
     """Return what authentication looks at, with the header names as they came."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
-    raw = request.scope.get("raw_path") or request.url.path.encode()
+    raw_path = request.scope.get("raw_path") or request.url.path.encode()
     query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
-    return Seen(request.method, raw.split(b"?")[0].decode("ascii"), query, headers)
+    return SignedRequest(request.method, raw_path.split(b"?")[0].decode("ascii"), query, headers)
 
 
-def authorize(world: World, plane: Plane, seen: Seen) -> None:
+def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
     """Return when the caller may use a plane.
 
     Raises:
         Refusal: in the plane's own words.
     """
-    header = seen.headers.get("authorization", "")
+    header = request.headers.get("authorization", "")
     if plane == "oauth":
         return
     if plane == "v2":
-        _check_bearer(world, header)
+        _verify_bearer(world, header)
     elif plane == "v1" and not header.startswith("bce-auth-v1/"):
-        _check_access_token(world, seen.parameter("access_token"))
+        _verify_access_token(world, request.parameter("access_token"))
     else:
-        check_signature(world, header, seen)
+        verify_signature(world, header, request)
 
 
-def check_signature(world: World, header: str, seen: Seen) -> None:
+def verify_signature(world: World, header: str, request: SignedRequest) -> None:
     """Return when the IAM signature is this sandbox's own, fresh and right.
 
     Raises:
@@ -73,49 +73,57 @@ def check_signature(world: World, header: str, seen: Seen) -> None:
     """
     claim = Claim.parse(header)
     if claim is None:
-        raise gateway("AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given")
+        raise gateway_refusal("AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given")
     if claim.access_key != world.address.access_key:
-        raise gateway("NotFound", f"NotFound, cause: Could not find credential. {_ONLY_OWN}")
+        raise gateway_refusal("NotFound", f"NotFound, cause: Could not find credential. {_OWN_KEYS_ONLY}")
     if claim.expired(time.time()):
-        raise gateway("RequestExpired", "RequestExpired, cause: the signature is too old; check the clock")
-    right = claim.proves(
-        world.address.secret_key, method=seen.method, path=seen.path, query=seen.query, headers=seen.headers
+        raise gateway_refusal(
+            "RequestExpired", "RequestExpired, cause: the signature is too old; check the clock"
+        )
+    is_valid = claim.proves(
+        world.address.secret_key,
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers=request.headers,
     )
-    if not right:
-        raise gateway(
+    if not is_valid:
+        raise gateway_refusal(
             "SignatureDoesNotMatch",
             "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match",
         )
 
 
-def _check_bearer(world: World, header: str) -> None:
+def _verify_bearer(world: World, header: str) -> None:
     token = header.removeprefix("Bearer ").strip()
     if secrets.compare_digest(token.encode(), world.address.api_key.encode()):
         return
     issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
     if issued is None or issued["until"] < time.time():
-        text = _ONLY_OWN if token.startswith("bce-v3/ALTAK-") and issued is None else "invalid bearer token"
-        raise refuse("v2", 0, text, word="invalid_iam_token", status=401)
+        message = (
+            _OWN_KEYS_ONLY if token.startswith("bce-v3/ALTAK-") and issued is None else "invalid bearer token"
+        )
+        raise build_refusal("v2", 0, message, word="invalid_iam_token", status=401)
 
 
-def _check_access_token(world: World, token: str) -> None:
+def _verify_access_token(world: World, token: str) -> None:
     issued = world.store.get("token", token) if token.startswith("24.") else None
     if issued is None:
-        raise refuse("v1", 110, f"Access token invalid or no longer valid; {_ONLY_OWN}")
+        raise build_refusal("v1", 110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
     if issued["until"] < time.time():
-        raise refuse("v1", 111, "Access token expired")
+        raise build_refusal("v1", 111, "Access token expired")
 
 
 @emulates(wire.OAUTH_TOKEN)
 def oauth_token(call: Call, body: Any) -> dict[str, Any]:
     """Exchange AK and SK, given in the query (or the body), for an access token."""
-    given = {**(body.model_extra or {}), **call.query}
+    params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
-    if not secrets.compare_digest(str(given.get("client_id", "")).encode(), address.ak.encode()):
+    if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
         raise Refusal(
-            401, {"error": "invalid_client", "error_description": f"unknown client id; {_ONLY_OWN}"}
+            401, {"error": "invalid_client", "error_description": f"unknown client id; {_OWN_KEYS_ONLY}"}
         )
-    if not secrets.compare_digest(str(given.get("client_secret", "")).encode(), address.sk.encode()):
+    if not secrets.compare_digest(str(params.get("client_secret", "")).encode(), address.sk.encode()):
         raise Refusal(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
     token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"
     call.world.store.add("token", token, until=time.time() + TOKEN_SECONDS)
@@ -132,18 +140,18 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
 @emulates(wire.BCE_BEARER)
 def exchange_bearer(call: Call, body: Any) -> dict[str, Any]:
     """Exchange an IAM signature for a bearer."""
-    wanted = call.query.get("expireInSeconds", "")
-    seconds = int(wanted) if wanted.isdigit() else BEARER_SECONDS
+    expiry = call.query.get("expireInSeconds", "")
+    seconds = int(expiry) if expiry.isdigit() else BEARER_SECONDS
     token = f"{random_id('bce-v3/ALTAK-sandbox')}/{secrets.token_hex(20)}"
     call.world.store.add("bearer", token, until=time.time() + seconds)
     return {
         "userId": "sandbox",
         "token": token,
         "status": "enable",
-        "createTime": _iso(time.time()),
-        "expireTime": _iso(time.time() + seconds),
+        "createTime": _iso_timestamp(time.time()),
+        "expireTime": _iso_timestamp(time.time() + seconds),
     }
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _iso_timestamp(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

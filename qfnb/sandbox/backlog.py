@@ -18,118 +18,118 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..wire import batches as wire
-from .store import Document, Store, fail_if_doomed
+from .store import Document, Store, raise_if_faulted
 
 if TYPE_CHECKING:
     from .world import World
 
 T = TypeVar("T")
 
-SLICE, PAUSE = 0.02, 0.001
+SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.001
 """Seconds of work between two looks around, and of rest after them for the requests that are waiting."""
 
-ENDS = {
+FINAL_STATUSES = {
     "failed_at": wire.FAILED,
     "expired_at": wire.EXPIRED,
     "cancelled_at": wire.STOPPED,
     "completed_at": wire.DONE,
 }
-MOMENTS = ENDS | dict.fromkeys(("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING)
+STATUSES = FINAL_STATUSES | dict.fromkeys(("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING)
 """What a job's document notes the time of, and the status that each stands for, the strongest first."""
 
-Job = Callable[["World", Document], Iterator[None]]
-JOBS: dict[str, Job] = {}
+JobHandler = Callable[["World", Document], Iterator[None]]
+JOB_HANDLERS: dict[str, JobHandler] = {}
 
 log = logging.getLogger("qfnb.sandbox")
 
 
-def works_off(kind: str) -> Callable[[Job], Job]:
+def job_handler(kind: str) -> Callable[[JobHandler], JobHandler]:
     """Register the job of a kind of document."""
 
-    def register(job: Job) -> Job:
-        JOBS[kind] = job
-        return job
+    def register(handler: JobHandler) -> JobHandler:
+        JOB_HANDLERS[kind] = handler
+        return handler
 
     return register
 
 
-def status_of(document: Document) -> str:
+def job_status(document: Document) -> str:
     """Return where a job is: told by moments, which are only ever added, so that two writers cannot clash."""
-    return next((status for moment, status in MOMENTS.items() if document.get(moment)), wire.QUEUING)
+    return next((status for field, status in STATUSES.items() if document.get(field)), wire.QUEUING)
 
 
-def is_over(document: Document) -> bool:
+def is_finished(document: Document) -> bool:
     """Tell whether nothing more will happen to a job."""
-    return any(document.get(moment) for moment in ENDS)
+    return any(document.get(field) for field in FINAL_STATUSES)
 
 
-class Backlog:
+class JobQueue:
     """Works off the jobs of a world; unfinished ones of an earlier server come first."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._waiting: queue.Queue[tuple[str, Iterator[None]] | None] = queue.Queue()
+        self._queue: queue.Queue[tuple[str, Iterator[None]] | None] = queue.Queue()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        for kind in JOBS:
+        for kind in JOB_HANDLERS:
             for document in world.store.all(kind):
-                if not is_over(document):
-                    self.take(kind, document)
+                if not is_finished(document):
+                    self.enqueue(kind, document)
 
     @property
-    def busy(self) -> int:
+    def unfinished(self) -> int:
         """How many jobs are not over."""
-        return self._waiting.unfinished_tasks
+        return self._queue.unfinished_tasks
 
-    def take(self, kind: str, document: Document) -> None:
+    def enqueue(self, kind: str, document: Document) -> None:
         """Queue the job of a document."""
-        self._waiting.put((document["id"], self._job(kind, document)))
+        self._queue.put((document["id"], self._steps(kind, document)))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="backlog", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="backlog", daemon=True)
             self._thread.start()
 
-    def _job(self, kind: str, document: Document) -> Iterator[None]:
-        fail_if_doomed(document)
-        yield from JOBS[kind](self._world, document)
+    def _steps(self, kind: str, document: Document) -> Iterator[None]:
+        raise_if_faulted(document)
+        yield from JOB_HANDLERS[kind](self._world, document)
 
     def close(self) -> None:
         """End after the slice that is under way; the next server goes on from there."""
         self._closing.set()
-        self._waiting.put(None)
+        self._queue.put(None)
         if self._thread is not None:
             self._thread.join(timeout=2)
 
-    def _work(self) -> None:
-        while (turn := self._waiting.get()) is not None and not self._closing.is_set():
-            if self._advance(*turn):
-                self._waiting.put(turn)
-                self._waiting.task_done()
-                time.sleep(PAUSE)
+    def _run(self) -> None:
+        while (entry := self._queue.get()) is not None and not self._closing.is_set():
+            if self._run_slice(*entry):
+                self._queue.put(entry)
+                self._queue.task_done()
+                time.sleep(PAUSE_SECONDS)
             else:
-                self._world.touch()  # before it counts as done, so that nobody sees a long idle time
-                self._waiting.task_done()
+                self._world.record_activity()  # before it counts as done, so that nobody sees a long idle time
+                self._queue.task_done()
 
-    def _advance(self, id_: str, job: Iterator[None]) -> bool:
+    def _run_slice(self, id_: str, steps: Iterator[None]) -> bool:
         """Do one slice of a job; tell whether there is more."""
         try:
-            next(job)
+            next(steps)
         except StopIteration:
             return False
         except Exception as error:
             log.exception("batch %s failed", id_)
-            problem = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
+            detail = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
             with contextlib.suppress(sqlite3.Error):  # the store may be what failed
-                self._world.store.update(id_, failed_at=self._world.clock.now(), errors=[problem])
+                self._world.store.update(id_, failed_at=self._world.clock.now(), errors=[detail])
             return False
         return True
 
 
-def journalled(
+def with_checkpoints(
     store: Store,
     job: str,
     rows: Sequence[T],
-    answer: Callable[[int, T], Any],
-    over: Callable[[dict[int, Any]], bool],
+    answer_row: Callable[[int, T], Any],
+    should_stop: Callable[[dict[int, Any]], bool],
 ) -> Generator[None, None, dict[int, Any]]:
     """Answer the rows that the journal lacks, a slice at a time; return all results by number.
 
@@ -137,24 +137,24 @@ def journalled(
         store: where the journal is.
         job: its name there.
         rows: what is to be answered.
-        answer: a row's number and the row to its result, which JSON can hold.
-        over: what is done so far to whether to leave the rest; asked between two slices.
+        answer_row: a row's number and the row to its result, which JSON can hold.
+        should_stop: what is done so far to whether to leave the rest; asked between two slices.
     """
-    done = {number: result for point in store.points(job) for number, result in point["rows"]}
-    todo = deque(number for number in range(len(rows)) if number not in done)
-    while todo and not over(done):
-        until, slice_ = time.monotonic() + SLICE, {}
-        while todo and time.monotonic() < until:
-            number = todo.popleft()
-            slice_[number] = answer(number, rows[number])
-        if slice_:
-            store.add_point(job, {"step": min(slice_), "rows": list(slice_.items())})
-        done |= slice_
+    results = {number: result for point in store.points(job) for number, result in point["rows"]}
+    pending = deque(number for number in range(len(rows)) if number not in results)
+    while pending and not should_stop(results):
+        deadline, new_results = time.monotonic() + SLICE_SECONDS, {}
+        while pending and time.monotonic() < deadline:
+            number = pending.popleft()
+            new_results[number] = answer_row(number, rows[number])
+        if new_results:
+            store.add_point(job, {"step": min(new_results), "rows": list(new_results.items())})
+        results |= new_results
         yield
-    return done
+    return results
 
 
-def shuffled(numbers: Sequence[int]) -> list[int]:
+def stable_shuffle(numbers: Sequence[int]) -> list[int]:
     """Return the numbers out of order: always the same way, and never as they came when there are two."""
-    mixed = sorted(numbers, key=lambda number: hashlib.sha256(str(number).encode()).digest())
-    return mixed[::-1] if mixed == list(numbers) else mixed
+    shuffled = sorted(numbers, key=lambda number: hashlib.sha256(str(number).encode()).digest())
+    return shuffled[::-1] if shuffled == list(numbers) else shuffled

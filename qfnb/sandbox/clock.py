@@ -11,8 +11,8 @@ from typing import Any
 
 from .store import Store
 
-ID = "clock"
-LOOK = 0.05
+DOCUMENT_ID = "clock"
+POLL_SECONDS = 0.05
 """Seconds after which a wait looks again whether it is to be given up."""
 
 
@@ -24,30 +24,30 @@ class Clock:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._moved = store, threading.Condition()
-        kept = store.get("setting", ID) or store.add(
-            "setting", ID, speed=1.0, shown=time.time(), real=time.time()
+        self._store, self._changed = store, threading.Condition()
+        stored = store.get("setting", DOCUMENT_ID) or store.add(
+            "setting", DOCUMENT_ID, speed=1.0, shown=time.time(), real=time.time()
         )
-        self.speed, self._shown, self._real = kept["speed"], kept["shown"], kept["real"]
+        self.speed, self._sandbox_time, self._real_time = stored["speed"], stored["shown"], stored["real"]
 
     def now(self) -> float:
         """Return the time."""
-        return float(self._shown + (time.time() - self._real) * self.speed)
+        return float(self._sandbox_time + (time.time() - self._real_time) * self.speed)
 
     def set(self, speed: float | None = None, advance: float = 0.0) -> dict[str, Any]:
         """Change the speed, or move the time on by so many seconds; return what it is then."""
-        with self._moved:
-            self._shown, self._real = self.now() + advance, time.time()
+        with self._changed:
+            self._sandbox_time, self._real_time = self.now() + advance, time.time()
             self.speed = self.speed if speed is None else speed
-            self._store.update(ID, speed=self.speed, shown=self._shown, real=self._real)
-            self._moved.notify_all()
+            self._store.update(DOCUMENT_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time)
+            self._changed.notify_all()
         return {"now": self.now(), "speed": self.speed}
 
-    def wait(self, moment: float, *given_up: threading.Event) -> bool:
+    def wait_until(self, timestamp: float, *cancelled: threading.Event) -> bool:
         """Wait for a moment; False when one of the events came first."""
-        with self._moved:
-            while (left := moment - self.now()) > 0:
-                if any(event.is_set() for event in given_up):
+        with self._changed:
+            while (remaining := timestamp - self.now()) > 0:
+                if any(event.is_set() for event in cancelled):
                     return False
-                self._moved.wait(min(LOOK, left / self.speed) if self.speed else LOOK)
-        return not any(event.is_set() for event in given_up)
+                self._changed.wait(min(POLL_SECONDS, remaining / self.speed) if self.speed else POLL_SECONDS)
+        return not any(event.is_set() for event in cancelled)

@@ -9,31 +9,35 @@ from zipfile import BadZipFile
 from ..wire import compression as wire
 from ..wire import model as wire_model
 from . import repository
-from .paging import by_marker
-from .routing import Call, emulates, refuse_call
-from .runs import date
+from .paging import page_by_marker
+from .routing import Call, emulates, refusal_for
+from .runs import format_time
 from .store import Document, random_id
 
-LEVELS = {"INT8-PTQ": 256, "W8A16C16": 256, "W4A16C16": 16}
+QUANTIZATION_LEVELS = {"INT8-PTQ": 256, "W8A16C16": 256, "W4A16C16": 16}
 """How many values a weight may have after quantization."""
 
-SPARED = 0.5
+SPARSE_FRACTION = 0.5
 """The share of the smallest weights that sparsity sets to zero."""
 
-UNFIT = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
+NOT_COMPRESSIBLE = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateCompression) -> str:
     """Compress a version into a new one of a set."""
-    source = repository.version_of(call, body.source_model_id, "sourceModelId")
-    target = repository.own(call, repository.model_of(call, body.model_set_id, "modelSetId"), "modelSetId")
-    content = _weights(call, source)
-    _check(call, body.config)
-    made = squeezed(content, LEVELS.get(body.config.weight or "") if _rounds(body.config) else None)
+    source = repository.get_version(call, body.source_model_id, "sourceModelId")
+    target = repository.require_user_owned(
+        call, repository.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
+    )
+    content = _require_weights(call, source)
+    _validate_config(call, body.config)
+    compressed = compress_weights(
+        content, QUANTIZATION_LEVELS.get(body.config.weight or "") if _is_quantization(body.config) else None
+    )
     compression, lifecycle = random_id("amva-"), call.world.lifecycle
     stages = ((wire.CREATING, "queue"), (wire.RUNNING, "compress"))
-    version = _version(call, source, target, compression, made) if made else None
+    version = _add_version(call, source, target, compression, compressed) if compressed else None
     call.world.store.add(
         "compression",
         compression,
@@ -42,8 +46,8 @@ def create(call: Call, body: wire.CreateCompression) -> str:
         source=source["id"],
         version=version and version["id"],
         config=body.config.to_wire(),
-        bytes=[len(content), len(made or b"")],
-        plan=lifecycle.plan(*stages, then=wire.SUCCEEDED if made else wire.FAILED),
+        bytes=[len(content), len(compressed or b"")],
+        plan=lifecycle.plan(*stages, final=wire.SUCCEEDED if compressed else wire.FAILED),
     )
     return compression
 
@@ -53,46 +57,48 @@ def list_compressions(call: Call, body: wire.ListCompressions) -> dict[str, Any]
     """List the compressions, the newest first."""
     rows = reversed(call.world.store.all("compression"))
     if body.source_model_id is not None:
-        source = repository.version_of(call, body.source_model_id, "sourceModelId")
+        source = repository.get_version(call, body.source_model_id, "sourceModelId")
         rows = (row for row in rows if row["source"] == source["id"])
-    page, info = by_marker(call, [_row(call, row) for row in rows], "id", body)
+    page, info = page_by_marker(call, [_compression_to_wire(call, row) for row in rows], "id", body)
     return {"modelCompTaskList": page, "pageInfo": info}
 
 
 @emulates(wire.DESCRIBE)
 def describe(call: Call, body: wire.CompressionRef) -> dict[str, Any]:
     """Describe a compression."""
-    compression = _compression(call, body)
-    before, after = compression["bytes"]
-    return _row(call, compression) | {"sandbox": {"bytesBefore": before, "bytesAfter": after}}
+    compression = _get_compression(call, body)
+    bytes_before, bytes_after = compression["bytes"]
+    return _compression_to_wire(call, compression) | {
+        "sandbox": {"bytesBefore": bytes_before, "bytesAfter": bytes_after}
+    }
 
 
 @emulates(wire.CANCEL)
 def cancel(call: Call, body: wire.CompressionRef) -> bool:
     """Stop a compression; what it was to make is not made."""
-    compression = _compression(call, body)
-    if _status(call, compression) not in {wire.CREATING, wire.RUNNING}:
+    compression = _get_compression(call, body)
+    if _current_status(call, compression) not in {wire.CREATING, wire.RUNNING}:
         return False
-    plan = call.world.lifecycle.plan((wire.STOPPING, "stop"), then=wire.STOPPED)
+    plan = call.world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
     call.world.store.update(compression["id"], plan=plan, version=None)
     version = compression["version"] and call.world.store.get("version", compression["version"])
     if version:
-        repository.delete(call, [version], "modelCompTaskId")
+        repository.delete_versions(call, [version], "modelCompTaskId")
     return True
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
-    compression = _compression(call, body)
-    status = _status(call, compression)
+    compression = _get_compression(call, body)
+    status = _current_status(call, compression)
     if status in {wire.CREATING, wire.RUNNING, wire.STOPPING}:
-        raise refuse_call(call, f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
+        raise refusal_for(call, f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
 
 
-def squeezed(content: bytes, levels: int | None) -> bytes | None:
+def compress_weights(content: bytes, levels: int | None) -> bytes | None:
     """Return a file of weights with each rounded to so many values, or, without levels, the smallest zeroed.
 
     None when the file holds no arrays.
@@ -101,49 +107,51 @@ def squeezed(content: bytes, levels: int | None) -> bytes | None:
 
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            kept = {name: _squeezed(arrays[name], levels) for name in arrays.files}
+            compressed_arrays = {name: _compress_array(arrays[name], levels) for name in arrays.files}
     except (ValueError, OSError, EOFError, BadZipFile):
         return None
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **kept)
+    np.savez_compressed(buffer, **compressed_arrays)
     return buffer.getvalue()
 
 
-def _squeezed(array: Any, levels: int | None) -> Any:
+def _compress_array(array: Any, levels: int | None) -> Any:
     import numpy as np  # noqa: PLC0415
 
     if array.ndim < 2 or not np.issubdtype(array.dtype, np.floating) or not array.size:
         return array
     weights = array.astype(np.float32)
     if levels is None:
-        return np.where(np.abs(weights) < np.quantile(np.abs(weights), SPARED), 0, weights).astype(
+        return np.where(np.abs(weights) < np.quantile(np.abs(weights), SPARSE_FRACTION), 0, weights).astype(
             array.dtype
         )
     unit = np.abs(weights).max() / (levels // 2 - 1) or 1.0
     return (np.round(weights / unit) * unit).astype(array.dtype)
 
 
-def _check(call: Call, config: wire.CompressionConfig) -> None:
+def _validate_config(call: Call, config: wire.CompressionConfig) -> None:
     if config.strategy not in wire.STRATEGIES:
-        raise refuse_call(call, f"param[config.strategy] invalid: it is {' or '.join(wire.STRATEGIES)}")
-    if _rounds(config) and config.weight not in wire.WEIGHTS:
-        raise refuse_call(call, f"param[config.weight] invalid: it is one of {', '.join(wire.WEIGHTS)}")
+        raise refusal_for(call, f"param[config.strategy] invalid: it is {' or '.join(wire.STRATEGIES)}")
+    if _is_quantization(config) and config.weight not in wire.WEIGHTS:
+        raise refusal_for(call, f"param[config.weight] invalid: it is one of {', '.join(wire.WEIGHTS)}")
 
 
-def _rounds(config: wire.CompressionConfig) -> bool:
+def _is_quantization(config: wire.CompressionConfig) -> bool:
     return config.strategy == wire.STRATEGIES[0]
 
 
-def _weights(call: Call, source: Document) -> bytes:
-    content = repository.weights(call, source)
-    if content is None or repository.state(call, source) != wire_model.READY:
-        raise refuse_call(call, f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
+def _require_weights(call: Call, source: Document) -> bytes:
+    content = repository.read_weights(call, source)
+    if content is None or repository.version_state(call, source) != wire_model.READY:
+        raise refusal_for(call, f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
     return content
 
 
-def _version(call: Call, source: Document, target: Document, compression: str, made: bytes) -> Document:
+def _add_version(
+    call: Call, source: Document, target: Document, compression: str, content: bytes
+) -> Document:
     """Put what was made into the set; it shows when the compression is over."""
-    call.world.store.write_file(f"{compression}.npz", made)
+    call.world.store.write_file(f"{compression}.npz", content)
     stages = ((wire_model.CREATING, "queue"), (wire_model.CREATING, "compress"))
     return repository.add_version(
         call,
@@ -152,23 +160,23 @@ def _version(call: Call, source: Document, target: Document, compression: str, m
         compression,
         base=source["base"],
         origin={"compression": compression},
-        plan=call.world.lifecycle.plan(*stages, then=wire_model.READY),
+        plan=call.world.lifecycle.plan(*stages, final=wire_model.READY),
     )
 
 
-def _compression(call: Call, body: wire.CompressionRef) -> Document:
-    found = call.world.store.get("compression", body.model_comp_task_id)
-    if found is None:
-        raise refuse_call(call, f"param[modelCompTaskId] invalid: {body.model_comp_task_id} does not exist")
-    return found
+def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
+    compression = call.world.store.get("compression", body.model_comp_task_id)
+    if compression is None:
+        raise refusal_for(call, f"param[modelCompTaskId] invalid: {body.model_comp_task_id} does not exist")
+    return compression
 
 
-def _status(call: Call, compression: Document) -> str:
+def _current_status(call: Call, compression: Document) -> str:
     return str(call.world.lifecycle.state(compression["plan"]))
 
 
-def _row(call: Call, compression: Document) -> dict[str, Any]:
-    status, ended = _status(call, compression), call.world.lifecycle.since(compression["plan"])
+def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
+    status, ended = _current_status(call, compression), call.world.lifecycle.final_since(compression["plan"])
     row = {
         "id": compression["id"],
         "name": compression["name"],
@@ -176,10 +184,10 @@ def _row(call: Call, compression: Document) -> dict[str, Any]:
         "status": status,
         "sourceModelId": compression["source"],
         "config": compression["config"],
-        "createTime": date(compression["created"]),
+        "createTime": format_time(compression["created"]),
     }
     if status == wire.SUCCEEDED:
         row["modelId"] = compression["version"]
     if status == wire.FAILED:
-        row["failedReason"] = UNFIT
-    return row | ({"finishTime": date(ended)} if ended else {})
+        row["failedReason"] = NOT_COMPRESSIBLE
+    return row | ({"finishTime": format_time(ended)} if ended else {})

@@ -12,40 +12,43 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import openapi, snapshots
-from .faults import Fault, problem
+from .faults import Fault, describe_error
 
 if TYPE_CHECKING:
     from .world import World
 
-FASTEST = 1e6
+MAX_SPEED = 1e6
 """Seconds in a second."""
 
-Act = Callable[["World", dict[str, Any]], dict[str, Any]]
+ControlAction = Callable[["World", dict[str, Any]], dict[str, Any]]
 
 
 def routes(world: World) -> list[Route]:
     """Return the routes of the control."""
-    return [Route(f"/_sandbox/{name}", _guarded(world, act), methods=[method]) for name, method, act in _ACTS]
+    return [
+        Route(f"/_sandbox/{name}", _control_endpoint(world, action), methods=[method])
+        for name, method, action in _ACTIONS
+    ]
 
 
-def _guarded(world: World, act: Act) -> Callable[[Request], Any]:
+def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not secrets.compare_digest(given.encode(), world.address.control_token.encode()):
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(token.encode(), world.address.control_token.encode()):
             return JSONResponse({"error": "the control token is wrong"}, 401)
         try:
-            return JSONResponse(act(world, _body(await request.body()) | request.path_params))
+            return JSONResponse(action(world, _parse_body(await request.body()) | request.path_params))
         except LookupError as error:
             return JSONResponse({"error": str(error.args[0])}, 404)
         except ValueError as error:
-            return JSONResponse({"error": problem(error)}, 400)
+            return JSONResponse({"error": describe_error(error)}, 400)
         except TypeError as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer
 
 
-def _body(content: bytes) -> dict[str, Any]:
+def _parse_body(content: bytes) -> dict[str, Any]:
     value = json.loads(content or b"{}")
     if not isinstance(value, dict):
         raise TypeError("the body is a JSON object")
@@ -56,108 +59,108 @@ def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {
         "pid": world.address.pid,
         "version": world.address.version,
-        "trainings": world.workshop.busy,
-        "batches": world.backlog.busy,
-        "engine": world.engines.told(),
-        "streams": world.streams,
-        "requests": world.requests,
+        "trainings": world.training_worker.busy,
+        "batches": world.job_queue.unfinished,
+        "engine": world.engines.describe(),
+        "streams": world.open_streams,
+        "requests": world.endpoint_counts,
         "refused": world.quota.refused,
     }
 
 
 def _stop(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    world.stop()
+    world.request_stop()
     return {"stopping": True}
 
 
 def _list_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return {"faults": [fault.model_dump(exclude_defaults=True) for fault in world.trouble.faults]}
+    return {"faults": [fault.model_dump(exclude_defaults=True) for fault in world.fault_rules.rules]}
 
 
 def _add_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
     fault = Fault.model_validate(body)
-    world.trouble.faults.append(fault)
-    return {"id": fault.id, "faults": len(world.trouble.faults)}
+    world.fault_rules.rules.append(fault)
+    return {"id": fault.id, "faults": len(world.fault_rules.rules)}
 
 
 def _clear_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    world.trouble.faults.clear()
+    world.fault_rules.rules.clear()
     return {"faults": 0}
 
 
 def _remove_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    if not world.trouble.remove(body["id"]):
+    if not world.fault_rules.remove(body["id"]):
         raise LookupError(f"there is no fault {body['id']}")
-    return {"faults": len(world.trouble.faults)}
+    return {"faults": len(world.fault_rules.rules)}
 
 
-def _limit(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    world.quota.limit(**body)
+def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.quota.set_limits(**body)
     return {"rpm": world.quota.rpm, "tpm": world.quota.tpm}
 
 
-def _register(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Start counting anew, or stop."""
-    world.register.on = bool(body.get("on"))
-    world.register.came.clear()
-    world.register.answered.clear()
-    return {"on": world.register.on}
+    world.delivery_counter.is_on = bool(body.get("on"))
+    world.delivery_counter.received.clear()
+    world.delivery_counter.answered.clear()
+    return {"on": world.delivery_counter.is_on}
 
 
-def _clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Tell the time; with {"speed"} or {"advance"} change how it goes."""
     speed, advance = body.get("speed"), body.get("advance", 0)
-    numbers = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
-    if not numbers or (speed is not None and speed > FASTEST):
-        raise ValueError(f"speed is 0 to {FASTEST:g} seconds a second, advance is seconds; given: {body}")
+    all_valid = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
+    if not all_valid or (speed is not None and speed > MAX_SPEED):
+        raise ValueError(f"speed is 0 to {MAX_SPEED:g} seconds a second, advance is seconds; given: {body}")
     return world.clock.set(speed, advance)
 
 
-def _durations(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _set_durations(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Tell how many seconds each stage of an object's life takes; with {stage: seconds} change them."""
     return dict(world.lifecycle.set(body))
 
 
-def _report(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return dict(world.register.report())
+def _report_deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return dict(world.delivery_counter.report())
 
 
-def _describe(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return openapi.document(world.address.url)
+def _describe_api(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return openapi.build_document(world.address.url)
 
 
 def _list_snapshots(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return {"snapshots": snapshots.listed(world.folder)}
+    return {"snapshots": snapshots.list_snapshots(world.folder)}
 
 
-def _make_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return snapshots.make(world, str(body.get("name", "")))
+def _create_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return snapshots.create_snapshot(world, str(body.get("name", "")))
 
 
 def _restore_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return snapshots.restore(world, str(body.get("name", "")))
+    return snapshots.restore_snapshot(world, str(body.get("name", "")))
 
 
 def _remove_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    snapshots.remove(world.folder, str(body["name"]))
+    snapshots.remove_snapshot(world.folder, str(body["name"]))
     return {"removed": body["name"]}
 
 
-_ACTS: tuple[tuple[str, str, Act], ...] = (
+_ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
     ("health", "GET", _health),
     ("stop", "POST", _stop),
     ("faults", "GET", _list_faults),
     ("faults", "POST", _add_fault),
     ("faults", "DELETE", _clear_faults),
     ("faults/{id}", "DELETE", _remove_fault),
-    ("limits", "POST", _limit),
-    ("clock", "POST", _clock),
-    ("durations", "POST", _durations),
-    ("register", "POST", _register),
-    ("register", "GET", _report),
+    ("limits", "POST", _set_rate_limits),
+    ("clock", "POST", _adjust_clock),
+    ("durations", "POST", _set_durations),
+    ("register", "POST", _reset_delivery_counter),
+    ("register", "GET", _report_deliveries),
     ("snapshots", "GET", _list_snapshots),
-    ("snapshots", "POST", _make_snapshot),
+    ("snapshots", "POST", _create_snapshot),
     ("restore", "POST", _restore_snapshot),
     ("snapshots/{name}", "DELETE", _remove_snapshot),
-    ("openapi.json", "GET", _describe),
+    ("openapi.json", "GET", _describe_api),
 )

@@ -9,8 +9,8 @@ from ..wire import data_v2 as wire
 from ..wire import storage as wire_storage
 from ..wire.base import Paged
 from . import contents, datasets, exports, imports
-from .paging import MOST, by_marker
-from .routing import Call, emulates, refuse_call
+from .paging import MAX_PAGE_SIZE, page_by_marker
+from .routing import Call, emulates, refusal_for
 from .store import Document
 
 P = TypeVar("P", bound=Paged)
@@ -20,32 +20,38 @@ P = TypeVar("P", bound=Paged)
 def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     """Create a dataset and its first version."""
     if body.data_format not in wire.FORMATS:
-        known = ", ".join(wire.FORMATS)
-        raise refuse_call(call, f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {known}")
-    bucket, path = _place(call, body.storage_type, body.storage_path)
-    return _ids(datasets.make(call, name=body.dataset_name, form=body.data_format, bucket=bucket, path=path))
+        formats = ", ".join(wire.FORMATS)
+        raise refusal_for(
+            call, f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {formats}"
+        )
+    bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    return _ids_to_wire(
+        datasets.create_dataset(
+            call, name=body.dataset_name, data_format=body.data_format, bucket=bucket, path=path
+        )
+    )
 
 
 @emulates(wire.LIST)
 def list_datasets(call: Call, body: wire.ListDatasets) -> dict[str, Any]:
     """List datasets, the newest first."""
-    name, forms = _filters(call, body.filter, datasetName=str, dataFormatList=list)
+    name, data_formats = _parse_filter(call, body.filter, datasetName=str, dataFormatList=list)
     groups = [
         group
         for group in call.world.store.all("dataset_group")[::-1]
-        if (name or "") in group["name"] and (not forms or group["form"] in forms)
+        if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
     ]
-    page, info = by_marker(call, groups, "id", _at_most(body))
+    page, info = page_by_marker(call, groups, "id", _clamp_page_size(body))
     newest = call.world.store.all("dataset")
-    rows = [_shown_group(call, group, newest) for group in page]
+    rows = [_group_to_wire(call, group, newest) for group in page]
     return {"datasetList": rows, "pageInfo": info}
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DatasetId) -> bool:
     """Delete a dataset with all its versions."""
-    group = _group(call, body.dataset_id)
-    datasets.remove(call, datasets.versions(call.world.store, group["id"]))
+    group = _get_group(call, body.dataset_id)
+    datasets.delete_datasets(call, datasets.versions_of_group(call.world.store, group["id"]))
     call.world.store.remove("dataset_group", group["id"])
     return True
 
@@ -53,104 +59,107 @@ def delete(call: Call, body: wire.DatasetId) -> bool:
 @emulates(wire.CREATE_VERSION)
 def create_version(call: Call, body: wire.CreateVersion) -> dict[str, Any]:
     """Add a version without rows, where the last one lies."""
-    group = _group(call, body.dataset_id)
-    last = datasets.versions(call.world.store, group["id"])[0]
-    version = datasets.make(
+    group = _get_group(call, body.dataset_id)
+    last = datasets.versions_of_group(call.world.store, group["id"])[0]
+    version = datasets.create_dataset(
         call,
         name=group["name"],
-        form=group["form"],
+        data_format=group["form"],
         bucket=last["bucket"],
         path=last["path"],
         group=group,
         description=body.description or "",
     )
-    return _ids(version)
+    return _ids_to_wire(version)
 
 
 @emulates(wire.DESCRIBE_VERSION)
 def describe_version(call: Call, body: wire.VersionId) -> dict[str, Any]:
     """Describe a version."""
-    return _shown(call, datasets.known(call, body.version_id, "versionId"))
+    return _version_to_wire(call, datasets.get_dataset(call, body.version_id, "versionId"))
 
 
 @emulates(wire.LIST_VERSIONS)
 def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
     """List the versions of a dataset, the newest first."""
-    imported, published = _filters(call, body.filter, importStatusList=list, publishStatusList=list)
-    group = _group(call, body.dataset_id)
-    rows = [_shown(call, version) for version in datasets.versions(call.world.store, group["id"])]
+    imported, published = _parse_filter(call, body.filter, importStatusList=list, publishStatusList=list)
+    group = _get_group(call, body.dataset_id)
+    rows = [
+        _version_to_wire(call, version)
+        for version in datasets.versions_of_group(call.world.store, group["id"])
+    ]
     rows = [
         row
         for row in rows
         if (not imported or row["importStatus"] in imported)
         and (not published or row["publishStatus"] in published)
     ]
-    page, info = by_marker(call, rows, "versionId", _at_most(body))
+    page, info = page_by_marker(call, rows, "versionId", _clamp_page_size(body))
     return {"versionList": page, "pageInfo": info}
 
 
 @emulates(wire.DELETE_VERSION)
 def delete_version(call: Call, body: wire.VersionId) -> bool:
     """Delete a version; the dataset goes with its last one."""
-    datasets.remove_version(call, datasets.known(call, body.version_id, "versionId"))
+    datasets.delete_version(call, datasets.get_dataset(call, body.version_id, "versionId"))
     return True
 
 
 @emulates(wire.PUBLISH_VERSION)
 def publish_version(call: Call, body: wire.VersionId) -> bool:
     """Publish a version that has rows."""
-    datasets.begin_release(call, datasets.known(call, body.version_id, "versionId"))
+    datasets.start_release(call, datasets.get_dataset(call, body.version_id, "versionId"))
     return True
 
 
 @emulates(wire.CREATE_IMPORT)
 async def create_import(call: Call, body: wire.CreateImport) -> str:
     """Begin to import files; whether they are annotated is told by the rows."""
-    version = datasets.known(call, body.version_id, "versionId")
-    return str((await imports.begin(call, version, body.files, annotated=False))["id"])
+    version = datasets.get_dataset(call, body.version_id, "versionId")
+    return str((await imports.start_import(call, version, body.files, annotated=False))["id"])
 
 
 @emulates(wire.DESCRIBE_IMPORT)
 def describe_import(call: Call, body: wire.TaskId) -> dict[str, Any]:
     """Describe an import."""
-    task = _task(call, "import", body.task_id)
+    task = _get_task(call, "import", body.task_id)
     state = wire.IMPORT_STATES[call.world.lifecycle.state(task["plan"])]
-    over = state != "Importing"
+    is_finished = state != "Importing"
     return {
         "versionId": task["dataset"],
         "importStatus": state,
-        **_progress(call, task, failed=state == "ImportFailed"),
-        "sampleCount": task["count"] if over else 0,
-        "errDownloadUrl": imports.told_at(call.world, task) if over else "",
+        **_progress_to_wire(call, task, failed=state == "ImportFailed"),
+        "sampleCount": task["count"] if is_finished else 0,
+        "errDownloadUrl": imports.error_report_url(call.world, task) if is_finished else "",
     }
 
 
 @emulates(wire.CREATE_EXPORT)
 async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
-    version = datasets.known(call, body.version_id, "versionId")
-    bucket, path = _place(call, body.storage_type, body.storage_path)
-    return str((await exports.begin(call, version, f"{bucket}{path}"))["id"])
+    version = datasets.get_dataset(call, body.version_id, "versionId")
+    bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    return str((await exports.start_export(call, version, f"{bucket}{path}"))["id"])
 
 
 @emulates(wire.DESCRIBE_EXPORT)
 def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
     """Describe an export."""
-    task = _task(call, "export", body.task_id)
+    task = _get_task(call, "export", body.task_id)
     return {
         "storageType": wire.BOS if task["bucket"] else wire.PLATFORM,
         "storagePath": task["path"],
         "exportStatus": wire.EXPORT_STATES[call.world.lifecycle.state(task["plan"])],
-        **_progress(call, task, failed=False),
+        **_progress_to_wire(call, task, failed=False),
         "sampleCount": task["count"],
-        "downloadUrl": exports.fetched_at(call.world, task),
+        "downloadUrl": exports.download_url(call.world, task),
     }
 
 
-def _place(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
+def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
     """Return bucket and folder, both "" on the platform's storage."""
     if storage_type not in {wire.BOS, wire.PLATFORM}:
-        raise refuse_call(
+        raise refusal_for(
             call, f"param[storageType] invalid: {storage_type!r}; it is {wire.BOS} or {wire.PLATFORM}"
         )
     if storage_type == wire.PLATFORM:
@@ -158,40 +167,42 @@ def _place(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
     try:
         bucket, key = wire_storage.split(path or "")
     except ValueError as error:
-        raise refuse_call(call, f"param[storagePath] invalid: {error}") from None
-    datasets.check_bucket(call, "storagePath", bucket)
+        raise refusal_for(call, f"param[storagePath] invalid: {error}") from None
+    datasets.validate_bucket(call, "storagePath", bucket)
     return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
 
 
-def _filters(call: Call, given: Mapping[str, Any] | None, **kinds: type) -> list[Any]:
+def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: type) -> list[Any]:
     """Return the values of a filter in the order of its names, None for what is not given."""
-    found = given or {}
+    values = filter_values or {}
     for name, kind in kinds.items():
-        if name in found and not isinstance(found[name], kind):
-            raise refuse_call(call, f"param[filter.{name}] invalid: it is a {kind.__name__}")
-    return [found.get(name) for name in kinds]
+        if name in values and not isinstance(values[name], kind):
+            raise refusal_for(call, f"param[filter.{name}] invalid: it is a {kind.__name__}")
+    return [values.get(name) for name in kinds]
 
 
-def _at_most(ask: P) -> P:
+def _clamp_page_size(page: P) -> P:
     """Return the page that is asked for, of 100 rows when more are asked for: so the platform does here."""
-    return ask.model_copy(update={"max_keys": MOST}) if (ask.max_keys or 0) > MOST else ask
+    return (
+        page.model_copy(update={"max_keys": MAX_PAGE_SIZE}) if (page.max_keys or 0) > MAX_PAGE_SIZE else page
+    )
 
 
-def _group(call: Call, key: int | str) -> Document:
+def _get_group(call: Call, key: int | str) -> Document:
     group = call.world.store.get("dataset_group", key)
     if group is None:
-        raise refuse_call(call, f"param[datasetId] invalid: dataset {key} does not exist; its id is dg-...")
+        raise refusal_for(call, f"param[datasetId] invalid: dataset {key} does not exist; its id is dg-...")
     return group
 
 
-def _task(call: Call, kind: str, key: int | str) -> Document:
+def _get_task(call: Call, kind: str, key: int | str) -> Document:
     task = call.world.store.get(kind, key)
     if task is None:
-        raise refuse_call(call, f"param[taskId] invalid: there is no {kind} {key}")
+        raise refusal_for(call, f"param[taskId] invalid: there is no {kind} {key}")
     return task
 
 
-def _ids(version: Document) -> dict[str, Any]:
+def _ids_to_wire(version: Document) -> dict[str, Any]:
     return {
         "datasetId": version["group"],
         "versionId": version["id"],
@@ -200,7 +211,7 @@ def _ids(version: Document) -> dict[str, Any]:
     }
 
 
-def _shown(call: Call, version: Document) -> dict[str, Any]:
+def _version_to_wire(call: Call, version: Document) -> dict[str, Any]:
     world = call.world
     bucket = version["bucket"]
     return {
@@ -212,32 +223,32 @@ def _shown(call: Call, version: Document) -> dict[str, Any]:
         "storageType": wire.BOS if bucket else wire.PLATFORM,
         "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
         "description": version["description"],
-        "importStatus": wire.IMPORT_STATES[datasets.status(world, version, "import")],
-        "publishStatus": wire.PUBLISH_STATES[datasets.release_status(world, version)],
+        "importStatus": wire.IMPORT_STATES[datasets.task_status(world, version, "import")],
+        "publishStatus": wire.PUBLISH_STATES[datasets.release_state(world, version)],
         "sampleCount": contents.count(world.store, version),
-        "createTime": datasets.moment(version["created"]),
-        "modifyTime": datasets.moment(min(version["modified"], world.store.now())),
+        "createTime": datasets.format_time(version["created"]),
+        "modifyTime": datasets.format_time(min(version["modified"], world.store.now())),
     }
 
 
-def _shown_group(call: Call, group: Document, every: Sequence[Document]) -> dict[str, Any]:
-    versions = [version for version in every if version["group"] == group["id"]]
+def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]) -> dict[str, Any]:
+    versions = [version for version in all_versions if version["group"] == group["id"]]
     return {
         "datasetId": group["id"],
         "datasetName": group["name"],
         "dataFormat": group["form"],
         "versionCount": len(versions),
-        "latestVersion": _shown(call, versions[-1]),
-        "createTime": datasets.moment(group["created"]),
+        "latestVersion": _version_to_wire(call, versions[-1]),
+        "createTime": datasets.format_time(group["created"]),
     }
 
 
-def _progress(call: Call, task: Document, *, failed: bool) -> dict[str, Any]:
-    finished = call.world.lifecycle.since(task["plan"])
+def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> dict[str, Any]:
+    finished = call.world.lifecycle.final_since(task["plan"])
     return {
         "progress": "0%" if failed else "50%" if finished is None else "100%",
         "sizeMB": round(task["size"] / exports.MEGABYTE, 2),
         "creator": datasets.CREATOR,
-        "startTime": datasets.moment(task["created"]),
-        "finishTime": datasets.moment(finished),
+        "startTime": datasets.format_time(task["created"]),
+        "finishTime": datasets.format_time(finished),
     }

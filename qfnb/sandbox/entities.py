@@ -13,58 +13,65 @@ from starlette.routing import Route
 from ..wire import entities as wire
 from . import contents, datasets, rows
 from .contents import Entity
-from .paging import by_offset
-from .routing import Call, emulates, refuse_call
+from .paging import page_by_offset
+from .routing import Call, emulates, refusal_for
 from .store import Document
 
 if TYPE_CHECKING:
     from .world import World
 
-Row = tuple[Document, Entity]
+LocatedEntity = tuple[Document, Entity]
 
 
 @emulates(wire.LIST)
 def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
     """List the rows that the filters let through, in their order."""
-    dataset, store = datasets.known(call, body.dataset_id), call.world.store
+    dataset, store = datasets.get_dataset(call, body.dataset_id), call.world.store
     if body.tab_type not in {wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED}:
-        raise refuse_call(call, f"param[tabType] invalid: {body.tab_type}; it is 0, 1 or 2")
+        raise refusal_for(call, f"param[tabType] invalid: {body.tab_type}; it is 0, 1 or 2")
     total = total_all = contents.count(store, dataset)
-    filters = _filters(call, body)
+    filters = _build_filters(call, body)
     if filters:
-        found = [row for row in contents.entities(store, dataset) if all(test(row) for test in filters)]
-        total, page = len(found), by_offset(call, found, body.offset, body.page_size, most=wire.MOST_ENTITIES)
+        matches = [
+            row for row in contents.iter_entities(store, dataset) if all(test(row) for test in filters)
+        ]
+        total, page = (
+            len(matches),
+            page_by_offset(call, matches, body.offset, body.page_size, max_size=wire.MOST_ENTITIES),
+        )
     else:
-        places = by_offset(call, range(total), body.offset, body.page_size, most=wire.MOST_ENTITIES)
-        page = contents.page(store, dataset, places[0], len(places)) if places else []
-    items = [_shown(call.world, dataset, entity) for _, entity in page]
+        positions = page_by_offset(
+            call, range(total), body.offset, body.page_size, max_size=wire.MOST_ENTITIES
+        )
+        page = contents.read_page(store, dataset, positions[0], len(positions)) if positions else []
+    items = [_entity_to_wire(call.world, dataset, entity) for _, entity in page]
     return {"totalAll": total_all, "total": total, "items": items}
 
 
 @emulates(wire.ANNOTATE)
 def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     """Give a row other turns, or a picture labels."""
-    dataset, store = datasets.known(call, body.dataset_id), call.world.store
-    entity = contents.find(store, dataset, body.id)
+    dataset, store = datasets.get_dataset(call, body.dataset_id), call.world.store
+    entity = contents.find_entity(store, dataset, body.id)
     if entity is None:
-        raise refuse_call(call, f"param[id] invalid: {dataset['id']} has no entity {body.id!r}")
+        raise refusal_for(call, f"param[id] invalid: {dataset['id']} has no entity {body.id!r}")
     if not (body.content or body.labels):
-        raise refuse_call(call, "param[content] invalid: content or labels are missing")
-    after = replace(entity, annotated=store.now())
+        raise refusal_for(call, "param[content] invalid: content or labels are missing")
+    changed = replace(entity, annotated=store.now())
     if body.content:
-        after = replace(after, row=_marked(call, dataset, body.content))
+        changed = replace(changed, row=_normalize_content(call, dataset, body.content))
     else:
-        after = replace(after, labels=body.labels or [])
-    contents.change(store, dataset, {entity.id: after})
+        changed = replace(changed, labels=body.labels or [])
+    contents.replace_rows(store, dataset, {entity.id: changed})
     return True
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteEntities) -> dict[str, Any]:
     """Delete rows; those that are not there are told."""
-    dataset = datasets.known(call, body.dataset_id)
-    gone = contents.change(call.world.store, dataset, dict.fromkeys(body.id))
-    return {"failedOnes": [id_ for id_ in body.id if id_ not in gone] or None}
+    dataset = datasets.get_dataset(call, body.dataset_id)
+    deleted_ids = contents.replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
+    return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
 
 
 def routes(world: World) -> list[Route]:
@@ -72,49 +79,49 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         dataset = world.store.get("dataset", request.path_params["dataset"])
-        entity = contents.find(world.store, dataset, request.path_params["id"]) if dataset else None
+        entity = contents.find_entity(world.store, dataset, request.path_params["id"]) if dataset else None
         if entity is None:
             return PlainTextResponse("there is no such row", 404)
-        return PlainTextResponse(rows.raw(entity.row))
+        return PlainTextResponse(rows.to_text(entity.row))
 
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
 
 
-def _filters(call: Call, body: wire.ListEntities) -> list[Callable[[Row], bool]]:
-    filters: list[Callable[[Row], bool]] = []
+def _build_filters(call: Call, body: wire.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
+    filters: list[Callable[[LocatedEntity], bool]] = []
     if body.tab_type:
         filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == wire.ANNOTATED))
     if body.import_time:
-        low, high = _times(call, "importTime", body.import_time)
+        low, high = _parse_time_range(call, "importTime", body.import_time)
         filters.append(lambda row: low <= row[0]["from"] <= high)
     if body.anno_time:
-        since, until = _times(call, "annoTime", body.anno_time)
+        since, until = _parse_time_range(call, "annoTime", body.anno_time)
         filters.append(lambda row: since <= (row[1].annotated or 0) <= until)
     if body.label_id:
         filters.append(lambda row: any(str(label.get("id")) == body.label_id for label in row[1].labels))
     return filters
 
 
-def _times(call: Call, name: str, times: list[float]) -> tuple[float, float]:
+def _parse_time_range(call: Call, name: str, times: list[float]) -> tuple[float, float]:
     if len(times) != 2:
-        raise refuse_call(call, f"param[{name}] invalid: it has two times, from and to")
+        raise refusal_for(call, f"param[{name}] invalid: it has two times, from and to")
     return times[0], times[1]
 
 
-def _marked(call: Call, dataset: Document, content: list[dict[str, Any]]) -> Any:
+def _normalize_content(call: Call, dataset: Document, content: list[dict[str, Any]]) -> Any:
     try:
-        return rows.normal(content, dataset["form"])
-    except rows.BadRow as error:
-        raise refuse_call(call, f"param[content] invalid: {error}") from None
+        return rows.normalize(content, dataset["form"])
+    except rows.InvalidRow as error:
+        raise refusal_for(call, f"param[content] invalid: {error}") from None
 
 
-def _shown(world: World, dataset: Document, entity: Entity) -> dict[str, Any]:
+def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> dict[str, Any]:
     return {
         "id": entity.id,
         "name": entity.name,
         "labels": entity.labels,
         "url": f"{world.address.url}/_entities/{dataset['id']}/{entity.id}",
-        "memorySize": len(rows.raw(entity.row).encode()),
+        "memorySize": len(rows.to_text(entity.row).encode()),
         "isEncrypted": False,
         "textExtra": {},
     }

@@ -7,16 +7,16 @@ from typing import Any
 
 from ..wire import evaluation as v1
 from ..wire import evaluation_v2 as wire
-from .evaluation_terms import KIND, Asked, Names, Terms, begin
-from .evaluation_work import state_of, units_of
-from .evaluations import ENGINE, check_over, mark_of, remove, result_dataset, task_of
-from .paging import MOST, by_marker
-from .routing import Call, emulates, refuse_call
+from .evaluation_terms import KIND, FieldNames, TaskRequest, VersionRequest, create_task
+from .evaluation_work import task_state, unit_results
+from .evaluations import ENGINE, delete_task, get_task, report_source, result_dataset, validate_finished
+from .paging import MAX_PAGE_SIZE, page_by_marker
+from .routing import Call, emulates, refusal_for
 from .store import Document
 
-NAMES = Names("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
+FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
-JUDGED_BY = "{src}{tgt}{prediction}"
+REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 """v2 has no template of its own for the referee."""
 
 
@@ -24,21 +24,24 @@ JUDGED_BY = "{src}{tgt}{prediction}"
 def create(call: Call, body: wire.CreateEvalTask) -> str:
     """Begin a task; the result is its id."""
     if body.eval_object_type != wire.EVALUATE_MODELS:
-        why = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
-        raise refuse_call(call, f"param[evalObjectType] invalid: {why}")
+        reason = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
+        raise refusal_for(call, f"param[evalObjectType] invalid: {reason}")
     objects = body.eval_object_config.eval_model_config
     if objects is None:
-        raise refuse_call(call, "param[evalModelConfig] invalid: it is missing")
-    terms = Terms(
-        NAMES,
+        raise refusal_for(call, "param[evalModelConfig] invalid: it is missing")
+    task_request = TaskRequest(
+        FIELD_NAMES,
         body.task_name,
         body.description or "",
         objects.version_id,
-        [Asked(row.model_id, template=row.prompt_template or "") for row in objects.eval_model_config_list],
-        _standard(body.eval_config),
+        [
+            VersionRequest(row.model_id, template=row.prompt_template or "")
+            for row in objects.eval_model_config_list
+        ],
+        _to_v1_standard(body.eval_config),
         {},
     )
-    return str(begin(call, terms)["id"])
+    return str(create_task(call, task_request)["id"])
 
 
 @emulates(wire.LIST)
@@ -46,28 +49,32 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
     """List the tasks that are judged by people, or those that are not."""
     if body.eval_type not in wire.EVAL_TYPES:
         allowed = " or ".join(wire.EVAL_TYPES)
-        raise refuse_call(call, f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
-    if body.max_keys is not None and body.max_keys > MOST:
-        body.max_keys = MOST
+        raise refusal_for(call, f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
+    if body.max_keys is not None and body.max_keys > MAX_PAGE_SIZE:
+        body.max_keys = MAX_PAGE_SIZE
     tasks = [
         task
         for task in reversed(call.world.store.all(KIND))
-        if _type(task) == body.eval_type and _found(task, body.key_filter or "")
+        if _eval_type(task) == body.eval_type and _matches_filter(task, body.key_filter or "")
     ]
-    page, info = by_marker(call, tasks, "id", body)
-    return {"taskList": [_shown(call, task) for task in page], "pageInfo": info}
+    page, info = page_by_marker(call, tasks, "id", body)
+    return {"taskList": [_task_to_wire(call, task) for task in page], "pageInfo": info}
 
 
 @emulates(wire.INFO)
 def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task = task_of(call, "taskId", body.task_id)
-    units = units_of(call.world, task)
-    asked = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
-    answered = {"versionId": task["dataset"], "storageType": "sysStorage", "evalModelConfigList": asked}
+    task = get_task(call, "taskId", body.task_id)
+    units = unit_results(call.world, task)
+    model_configs = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
+    model_config = {
+        "versionId": task["dataset"],
+        "storageType": "sysStorage",
+        "evalModelConfigList": model_configs,
+    }
     return {
-        **_shown(call, task),
-        "evalObjectConfig": {"evalModelConfig": answered},
+        **_task_to_wire(call, task),
+        "evalObjectConfig": {"evalModelConfig": model_config},
         "evalUnits": [
             {
                 "evalUnitId": unit["id"],
@@ -84,7 +91,7 @@ def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
     """Return the scores of the versions that are judged; none before the task is over."""
-    task = task_of(call, "taskId", body.task_id)
+    task = get_task(call, "taskId", body.task_id)
     return [
         {
             "taskId": task["id"],
@@ -94,9 +101,9 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
             "evalObjectType": wire.EVALUATE_MODELS,
             "evalMode": ",".join(task["modes"]),
             "effectMetric": unit["metrics"],
-            "sandbox": mark_of(task),
+            "sandbox": report_source(task),
         }
-        for unit in units_of(call.world, task)
+        for unit in unit_results(call.world, task)
         if unit["metrics"]
     ]
 
@@ -104,44 +111,44 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that is over."""
-    task = task_of(call, "taskId", body.task_id)
-    check_over(call, "taskId", task)
-    remove(call, task)
+    task = get_task(call, "taskId", body.task_id)
+    validate_finished(call, "taskId", task)
+    delete_task(call, task)
     return True
 
 
-def _standard(config: wire.EvalConfig) -> v1.Standard:
+def _to_v1_standard(config: wire.EvalConfig) -> v1.Standard:
     """Return how answers are judged as v1 says it."""
     rule = config.auto_rule_eval_config or wire.ByRule()
     referee = config.auto_model_eval_config or wire.ByReferee()
-    people = config.manual_eval_config or wire.ByHand()
+    manual = config.manual_eval_config or wire.ByHand()
     return v1.Standard(
         eval_mode=config.eval_mode,
         score_modes=rule.score_modes or [*v1.SCORE_MODES],
         stop_words_path=rule.stop_words_path,
-        evaluation_dimension=people.evaluation_dimension or DIMENSIONS,
+        evaluation_dimension=manual.evaluation_dimension or DIMENSIONS,
         app_id=1,
-        prompt=v1.RefereePrompt(template_content=JUDGED_BY, max_score=referee.max_score),
+        prompt=v1.RefereePrompt(template_content=REFEREE_TEMPLATE, max_score=referee.max_score),
     )
 
 
-def _type(task: Document) -> str:
+def _eval_type(task: Document) -> str:
     return wire.BY_PEOPLE if v1.MANUAL in task["modes"] else wire.BY_ITSELF
 
 
-def _found(task: Document, part: str) -> bool:
-    whole = [unit["version"] for unit in task["units"]]
-    return part in task["name"] or part in task["id"] or part in whole
+def _matches_filter(task: Document, keyword: str) -> bool:
+    version_ids = [unit["version"] for unit in task["units"]]
+    return keyword in task["name"] or keyword in task["id"] or keyword in version_ids
 
 
-def _shown(call: Call, task: Document) -> dict[str, Any]:
+def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
     return {
         "taskId": task["id"],
         "taskName": task["name"],
         "description": task["description"],
-        "evalType": _type(task),
+        "evalType": _eval_type(task),
         "evalObjectType": wire.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
-        "state": wire.STATES[state_of(call.world, task)],
+        "state": wire.STATES[task_state(call.world, task)],
         "createTime": datetime.fromtimestamp(task["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

@@ -7,53 +7,53 @@ from typing import Any
 from ..wire import data as data_wire
 from ..wire import evaluation as wire
 from . import scores
-from .backlog import is_over
-from .evaluation_judging import REFEREE
-from .evaluation_terms import KIND, RUN, Asked, Names, Terms, begin
-from .evaluation_work import ENDED, state_of, units_of
-from .routing import Call, emulates, refuse_call
+from .backlog import is_finished
+from .evaluation_judging import REFEREE_NAME
+from .evaluation_terms import KIND, RUN, FieldNames, TaskRequest, VersionRequest, create_task
+from .evaluation_work import FINAL_STATES, task_state, unit_results
+from .routing import Call, emulates, refusal_for
 from .store import Document
 
-NAMES = Names("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
+FIELD_NAMES = FieldNames("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
 ENGINE = "qfnb local model, not ERNIE"
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Begin a task, or one in the place of another that has not begun."""
-    replaced = None if body.id is None else task_of(call, "id", body.id)
-    if replaced is not None and (state := state_of(call.world, replaced)) != wire.PENDING:
-        raise refuse_call(call, f"param[id] invalid: task {body.id} is {state}, and can no longer be changed")
-    terms = Terms(
-        NAMES,
+    replaced = None if body.id is None else get_task(call, "id", body.id)
+    if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
+        raise refusal_for(call, f"param[id] invalid: task {body.id} is {state}, and can no longer be changed")
+    task_request = TaskRequest(
+        FIELD_NAMES,
         body.name,
         body.description or "",
         body.dataset_id,
-        [_asked(version) for version in body.version_eval_info],
+        [_to_version_request(version) for version in body.version_eval_info],
         body.eval_standard_conf,
         body.compute_resource_conf.to_wire(),
     )
-    task = begin(call, terms, replaced)
+    task = create_task(call, task_request, replaced)
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task, world = task_of(call, "id", body.id), call.world
+    task, world = get_task(call, "id", body.id), call.world
     run = world.store.get(RUN, task["run"]) or {}
     return {
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
         "name": task["name"],
         "description": task["description"],
-        "state": state_of(world, task),
-        "evalUnits": [_shown(unit) for unit in units_of(world, task)],
+        "state": task_state(world, task),
+        "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
         "datasetId": task["dataset_number"],
         "datasetIdStr": task["dataset"],
         "datasetName": task["dataset_name"],
         "computeResourceConf": task["resources"],
-        "evalStandardConf": _standard(call, task),
+        "evalStandardConf": _standard_to_wire(call, task),
         "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
     }
 
@@ -61,10 +61,10 @@ def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
     """Return the scores of the versions that are judged; none before the task is over."""
-    task = task_of(call, "id", body.id)
+    task = get_task(call, "id", body.id)
     return [
         {
-            **_version(unit),
+            **_version_to_wire(unit),
             "id": unit["id"],
             "evalUnitId": unit["id"],
             "modelVersionSource": unit["source"],
@@ -76,9 +76,9 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
             "userId": 0,
             "effectMetric": unit["metrics"],
             "performanceMetric": {},
-            "sandbox": mark_of(task),
+            "sandbox": report_source(task),
         }
-        for unit in units_of(call.world, task)
+        for unit in unit_results(call.world, task)
         if unit["metrics"]
     ]
 
@@ -86,12 +86,12 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Stop a task; what it has answered so far is kept."""
-    task, world = task_of(call, "id", body.id), call.world
-    state = state_of(world, task)
-    if state in ENDED | {wire.STOPPING}:
+    task, world = get_task(call, "id", body.id), call.world
+    state = task_state(world, task)
+    if state in FINAL_STATES | {wire.STOPPING}:
         return {"result": False, "errorMessage": f"the task is {state}"}
     world.store.update(task["run"], cancelling_at=world.clock.now())
-    stopping = world.lifecycle.plan((wire.STOPPING, "stop"), then=wire.STOPPED)
+    stopping = world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
     world.store.update(str(task["id"]), stopping=stopping)
     return {"result": True, "errorMessage": ""}
 
@@ -99,32 +99,32 @@ def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none. The platform's answer is not published."""
-    tasks = [task_of(call, "evalIds", id_) for id_ in body.eval_ids]
+    tasks = [get_task(call, "evalIds", id_) for id_ in body.eval_ids]
     if not tasks:
-        raise refuse_call(call, "param[evalIds] invalid: it names no task")
+        raise refusal_for(call, "param[evalIds] invalid: it names no task")
     for task in tasks:
-        check_over(call, "evalIds", task)
+        validate_finished(call, "evalIds", task)
     for task in tasks:
-        remove(call, task)
+        delete_task(call, task)
     return True
 
 
-def task_of(call: Call, name: str, key: int | str) -> Document:
+def get_task(call: Call, field: str, key: int | str) -> Document:
     """Return a task, or refuse the field that names it."""
     task = call.world.store.get(KIND, key)
     if task is None:
-        raise refuse_call(call, f"param[{name}] invalid: task {key} does not exist")
+        raise refusal_for(call, f"param[{field}] invalid: task {key} does not exist")
     return task
 
 
-def check_over(call: Call, name: str, task: Document) -> None:
+def validate_finished(call: Call, field: str, task: Document) -> None:
     """Refuse a task that is under way."""
-    state, run = state_of(call.world, task), call.world.store.get(RUN, task["run"]) or {}
-    if state not in ENDED | {wire.MANUAL_BEGUN} or not is_over(run):
-        raise refuse_call(call, f"param[{name}] invalid: task {task['id']} is {state}; stop it first")
+    state, run = task_state(call.world, task), call.world.store.get(RUN, task["run"]) or {}
+    if state not in FINAL_STATES | {wire.MANUAL_BEGUN} or not is_finished(run):
+        raise refusal_for(call, f"param[{field}] invalid: task {task['id']} is {state}; stop it first")
 
 
-def remove(call: Call, task: Document) -> None:
+def delete_task(call: Call, task: Document) -> None:
     """Forget a task, its rows and its answers; a dataset that people have of them stays."""
     store, run = call.world.store, str(task["run"])
     store.remove(KIND, str(task["id"]))
@@ -133,19 +133,19 @@ def remove(call: Call, task: Document) -> None:
     store.write_file(run, b"")
 
 
-def mark_of(task: Document) -> dict[str, Any]:
+def report_source(task: Document) -> dict[str, Any]:
     """Return what a report says about how it came to be."""
-    mark = {"engine": ENGINE, "words": scores.unit()}
-    return mark | ({"referee": REFEREE} if wire.MODEL in task["modes"] else {})
+    source = {"engine": ENGINE, "words": scores.word_unit()}
+    return source | ({"referee": REFEREE_NAME} if wire.MODEL in task["modes"] else {})
 
 
-def _asked(version: wire.EvaluatedVersion) -> Asked:
+def _to_version_request(version: wire.EvaluatedVersion) -> VersionRequest:
     prompt = version.prompt
     template = prompt.content if prompt and prompt.enable else ""
-    return Asked(version.model_version_id, version.model_id, version.params, template)
+    return VersionRequest(version.model_version_id, version.model_id, version.params, template)
 
 
-def _version(unit: dict[str, Any]) -> dict[str, Any]:
+def _version_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
     return {
         "modelId": unit["model_number"],
         "modelIdStr": unit["model"],
@@ -156,9 +156,9 @@ def _version(unit: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(unit: dict[str, Any]) -> dict[str, Any]:
+def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
     return {
-        **_version(unit),
+        **_version_to_wire(unit),
         "evalUnitId": unit["id"],
         "modelSource": unit["source"],
         "modelVersionDesc": "",
@@ -170,22 +170,22 @@ def _shown(unit: dict[str, Any]) -> dict[str, Any]:
 
 def result_dataset(call: Call, task: Document) -> Document:
     """Return the dataset of the answers that people are to judge, nothing before it is told."""
-    if state_of(call.world, task) not in ENDED | {wire.MANUAL_BEGUN}:
+    if task_state(call.world, task) not in FINAL_STATES | {wire.MANUAL_BEGUN}:
         return {}
-    made = (call.world.store.get(RUN, task["run"]) or {}).get("result_dataset")
-    return (call.world.store.get("dataset", made) if made else None) or {}
+    dataset_id = (call.world.store.get(RUN, task["run"]) or {}).get("result_dataset")
+    return (call.world.store.get("dataset", dataset_id) if dataset_id else None) or {}
 
 
-def _standard(call: Call, task: Document) -> dict[str, Any]:
+def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
     """Return how answers are judged, and where those are that people are to judge."""
-    made = result_dataset(call, task)
-    kept = {
-        "resultDatasetId": made.get("number", 0),
-        "resultDatasetIdStr": made.get("id", ""),
-        "resultDatasetName": made.get("name", ""),
-        "resultDatasetProjectType": data_wire.CONVERSATION_PROJECT if made else 0,
-        "resultDatasetImportStatus": data_wire.FINISHED if made else 0,
-        "resultDatasetReleaseStatus": data_wire.FINISHED if made else 0,
+    dataset = result_dataset(call, task)
+    dataset_fields = {
+        "resultDatasetId": dataset.get("number", 0),
+        "resultDatasetIdStr": dataset.get("id", ""),
+        "resultDatasetName": dataset.get("name", ""),
+        "resultDatasetProjectType": data_wire.CONVERSATION_PROJECT if dataset else 0,
+        "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
+        "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
-    referee = {"apiName": REFEREE, "apiUrl": ""} if wire.MODEL in task["modes"] else {}
-    return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **kept}
+    referee = {"apiName": REFEREE_NAME, "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}

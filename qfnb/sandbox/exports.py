@@ -14,7 +14,7 @@ from starlette.routing import Route
 from ..wire import data as wire
 from ..wire import storage as wire_storage
 from . import contents, datasets, rows, storage
-from .routing import Call, emulates, refuse_call
+from .routing import Call, emulates, refusal_for
 from .store import Document, random_id
 
 if TYPE_CHECKING:
@@ -32,30 +32,30 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
         ("exportFormat", body.export_format, (0,)),
     ):
         if value not in allowed:
-            raise refuse_call(call, f"param[{name}] invalid: {value}; it is one of {allowed}")
-    dataset = datasets.known(call, body.dataset_id)
+            raise refusal_for(call, f"param[{name}] invalid: {value}; it is one of {allowed}")
+    dataset = datasets.get_dataset(call, body.dataset_id)
     if body.export_to:
-        datasets.check_bucket(call, "storageId", body.storage_id or "")
-    place = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
-    await begin(call, dataset, place, annotated=body.export_type == 1)
+        datasets.validate_bucket(call, "storageId", body.storage_id or "")
+    target = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
+    await start_export(call, dataset, target, annotated=body.export_type == 1)
     return True
 
 
 @emulates(wire.EXPORT_RECORDS)
 def export_records(call: Call, body: wire.DatasetRef) -> list[dict[str, Any]]:
     """List a dataset's exports, the newest first."""
-    dataset, world = datasets.known(call, body.dataset_id), call.world
+    dataset, world = datasets.get_dataset(call, body.dataset_id), call.world
     tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
-    return [_record(world, task) for task in tasks]
+    return [_record_to_wire(world, task) for task in tasks]
 
 
-async def begin(call: Call, dataset: Document, place: str, *, annotated: bool = True) -> Document:
+async def start_export(call: Call, dataset: Document, target: str, *, annotated: bool = True) -> Document:
     """Pack a dataset, and begin the time that an export takes; return the export.
 
     Args:
         call: who asks.
         dataset: what to pack.
-        place: `bucket/folder/` to keep the zip in, "" for the platform's storage.
+        target: `bucket/folder/` to keep the zip in, "" for the platform's storage.
         annotated: with answers.
 
     Raises:
@@ -63,20 +63,20 @@ async def begin(call: Call, dataset: Document, place: str, *, annotated: bool = 
     """
     world = call.world
     if not contents.count(world.store, dataset):
-        raise refuse_call(call, f"dataset {dataset['id']} has no rows to export")
-    content = await asyncio.to_thread(_packed, world, dataset, annotated)
-    dataset = datasets.known(call, dataset["id"])  # it may be gone by now
+        raise refusal_for(call, f"dataset {dataset['id']} has no rows to export")
+    content = await asyncio.to_thread(_pack_zip, world, dataset, annotated)
+    dataset = datasets.get_dataset(call, dataset["id"])  # it may be gone by now
     secret, id_ = random_id("", 32), random_id("task-")
-    bucket, _, folder = place.partition("/")
+    bucket, _, folder = target.partition("/")
     key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
     if bucket:
-        storage.write(world.store, bucket, key, content)
+        storage.write_object(world.store, bucket, key, content)
     world.store.write_file(f"export-{secret}", content)
     task = world.store.add(
         "export",
         id_,
         dataset=dataset["id"],
-        plan=world.lifecycle.plan((wire.RUNNING, "export"), then=wire.FINISHED),
+        plan=world.lifecycle.plan((wire.RUNNING, "export"), final=wire.FINISHED),
         secret=secret,
         bucket=bucket,
         path=wire_storage.join(bucket, key) if bucket else "",
@@ -88,10 +88,10 @@ async def begin(call: Call, dataset: Document, place: str, *, annotated: bool = 
     return task
 
 
-def fetched_at(world: World, task: Document) -> str:
+def download_url(world: World, task: Document) -> str:
     """Return the address that an export is fetched from, "" as long as it is under way."""
-    over = world.lifecycle.since(task["plan"]) is not None
-    return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if over else ""
+    is_finished = world.lifecycle.final_since(task["plan"]) is not None
+    return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if is_finished else ""
 
 
 def routes(world: World) -> list[Route]:
@@ -104,18 +104,18 @@ def routes(world: World) -> list[Route]:
     return [Route("/_exports/{secret}/{name}", fetch, methods=["GET"])]
 
 
-def _packed(world: World, dataset: Document, annotated: bool) -> bytes:
-    found = [entity.row for _, entity in contents.entities(world.store, dataset)]
-    lines = [rows.raw(row if annotated else rows.bare(row)) for row in found]
+def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
+    entity_rows = [entity.row for _, entity in contents.iter_entities(world.store, dataset)]
+    lines = [rows.to_text(row if annotated else rows.strip_annotations(row)) for row in entity_rows]
     text = dataset["form"] == rows.TEXT
-    between = "\n\n" if text and any("\n" in line for line in lines) else "\n"
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(f"{dataset['id']}.{'txt' if text else 'jsonl'}", between.join(lines) + "\n")
-    return packed.getvalue()
+    separator = "\n\n" if text and any("\n" in line for line in lines) else "\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{dataset['id']}.{'txt' if text else 'jsonl'}", separator.join(lines) + "\n")
+    return buffer.getvalue()
 
 
-def _record(world: World, task: Document) -> dict[str, Any]:
+def _record_to_wire(world: World, task: Document) -> dict[str, Any]:
     return {
         "creatorName": datasets.CREATOR,
         "storageId": task["bucket"],
@@ -126,7 +126,7 @@ def _record(world: World, task: Document) -> dict[str, Any]:
         "exportTo": int(bool(task["bucket"])),
         "status": world.lifecycle.state(task["plan"]),
         "recordNum": task["count"],
-        "downloadUrl": fetched_at(world, task),
-        "startTime": datasets.moment(task["created"]),
-        "finishTime": datasets.moment(world.lifecycle.since(task["plan"])),
+        "downloadUrl": download_url(world, task),
+        "startTime": datasets.format_time(task["created"]),
+        "finishTime": datasets.format_time(world.lifecycle.final_since(task["plan"])),
     }

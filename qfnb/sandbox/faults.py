@@ -17,29 +17,29 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from ..wire.base import ENDPOINTS, Endpoint
-from .routing import Refusal, refuse
-from .store import DOOMED, random_id
+from .routing import Refusal, build_refusal
+from .store import FAULT_INJECTED, random_id
 
-HEADER, CONTROL = "x-qfnb-fault", "x-qfnb-control"
+FAULT_HEADER, CONTROL_HEADER = "x-qfnb-fault", "x-qfnb-control"
 """What one call is to suffer, e.g. `rst@3`, and the control token that allows it."""
 
-FOR_EVER = 3600.0
+MAX_SECONDS = 3600.0
 
-Kind = Literal["status", "error", "stall", "cut", "reset", "slow", "malformed", "drip", "split", "fail"]
+FaultKind = Literal["status", "error", "stall", "cut", "reset", "slow", "malformed", "drip", "split", "fail"]
 
-_SHORT = {"rst": "reset"}
-_WRITTEN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII)
+_ABBREVIATIONS = {"rst": "reset"}
+_HEADER_PATTERN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII)
 
-_SLOWER = "rate_limit_exceeded"
-_BAD = "invalid_request_error"
-_SAID: tuple[tuple[int, int, str, str, str, str], ...] = (
-    (400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", _BAD),
-    (401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", _BAD),
+_RATE_LIMIT = "rate_limit_exceeded"
+_INVALID_REQUEST = "invalid_request_error"
+_ERRORS: tuple[tuple[int, int, str, str, str, str], ...] = (
+    (400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", _INVALID_REQUEST),
+    (401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", _INVALID_REQUEST),
     (403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
-    (404, 3, "invalid_path", "NotFound", "Not found", _BAD),
-    (429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _SLOWER),
-    (429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _SLOWER),
-    (429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _SLOWER),
+    (404, 3, "invalid_path", "NotFound", "Not found", _INVALID_REQUEST),
+    (429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _RATE_LIMIT),
+    (429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _RATE_LIMIT),
+    (429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _RATE_LIMIT),
     (503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
     (500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
     (500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
@@ -67,7 +67,7 @@ class Fault(BaseModel):
 
     id: str = Field(default_factory=lambda: random_id("fault-", 6))
     endpoint: str = "*"
-    fault: Kind = "status"
+    fault: FaultKind = "status"
     after: int = Field(default=0, ge=0)
     status: int | None = Field(default=None, ge=400, le=599)
     code: int | str | None = None
@@ -77,126 +77,132 @@ class Fault(BaseModel):
     times: int | None = Field(default=1, ge=0)
     seconds: float | tuple[float, float] = 0.0
     struck: int = 0
-    _dice: random.Random = PrivateAttr()
+    _random: random.Random = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
         """Throw the same dice for the same rule."""
-        self._dice = random.Random(f"{self.seed} {self.endpoint} {self.fault}")  # noqa: S311 - not for secrets
+        self._random = random.Random(f"{self.seed} {self.endpoint} {self.fault}")  # noqa: S311 - not for secrets
 
     @field_validator("endpoint")
     @classmethod
-    def _known(cls, pattern: str) -> str:
+    def _validate_endpoint(cls, pattern: str) -> str:
         if pattern != "*" and not any(fnmatchcase(name, pattern) for name in ENDPOINTS):
             raise ValueError(f"{pattern!r} matches no operation; they are called e.g. chat.v2, finetune.*, *")
         return pattern
 
     @field_validator("seconds")
     @classmethod
-    def _forwards(cls, seconds: float | tuple[float, float]) -> float | tuple[float, float]:
+    def _validate_seconds(cls, seconds: float | tuple[float, float]) -> float | tuple[float, float]:
         low, high = seconds if isinstance(seconds, tuple) else (seconds, seconds)
-        if not 0 <= low <= high <= FOR_EVER:
-            raise ValueError(f"{seconds!r}: it is 0 to {FOR_EVER:g} seconds, or [low, high]")
+        if not 0 <= low <= high <= MAX_SECONDS:
+            raise ValueError(f"{seconds!r}: it is 0 to {MAX_SECONDS:g} seconds, or [low, high]")
         return seconds
 
     @classmethod
-    def written(cls, text: str) -> Fault:
+    def parse(cls, text: str) -> Fault:
         """Return the rule that a header asks for: `503`, `429:2` (Retry-After), `336100`, `rst@3`, `stall:5`.
 
         Raises:
             ValueError: it is not written so, or there is no such fault.
         """
-        found = _WRITTEN.fullmatch(text.strip())
-        if found is None:
+        match = _HEADER_PATTERN.fullmatch(text.strip())
+        if match is None:
             raise ValueError(f"{text!r} is not written kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5")
-        kind, number, after = found["kind"], found["number"], int(found["after"] or 0)
+        kind, number, after = match["kind"], match["number"], int(match["after"] or 0)
         if kind.isdigit():
-            asked = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
-            return cls(fault="status", retry_after=number or "", **asked)
+            error = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
+            return cls(fault="status", retry_after=number or "", **error)
         return cls.model_validate(
-            {"fault": _SHORT.get(kind, kind), "seconds": float(number or 0), "after": after}
+            {"fault": _ABBREVIATIONS.get(kind, kind), "seconds": float(number or 0), "after": after}
         )
 
-    def strikes(self, endpoint: str) -> bool:
+    def applies_to(self, endpoint: str) -> bool:
         """Tell whether a call suffers it, and count it."""
-        if self.times == 0 or not fnmatchcase(endpoint, self.endpoint) or self._dice.random() >= self.chance:
+        if (
+            self.times == 0
+            or not fnmatchcase(endpoint, self.endpoint)
+            or self._random.random() >= self.chance
+        ):
             return False
         self.times = None if self.times is None else self.times - 1
         self.struck += 1
         return True
 
-    def pause(self) -> float:
+    def pause_seconds(self) -> float:
         """Return how long it takes this time, in seconds."""
-        return self._dice.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
+        return self._random.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
 
 
 @dataclass
-class Trouble:
+class FaultRules:
     """The faults that are switched on."""
 
-    faults: list[Fault] = field(default_factory=list)
+    rules: list[Fault] = field(default_factory=list)
 
-    def strike(self, endpoint: str) -> Fault | None:
+    def match(self, endpoint: str) -> Fault | None:
         """Return the fault that a call is to suffer, and count it."""
-        return next((fault for fault in self.faults if fault.strikes(endpoint)), None)
+        return next((fault for fault in self.rules if fault.applies_to(endpoint)), None)
 
     def remove(self, id_: str) -> bool:
         """Switch one off; tell whether it was there."""
-        before = len(self.faults)
-        self.faults[:] = [fault for fault in self.faults if fault.id != id_]
-        return len(self.faults) < before
+        before = len(self.rules)
+        self.rules[:] = [fault for fault in self.rules if fault.id != id_]
+        return len(self.rules) < before
 
 
-def asked(headers: Mapping[str, str], token: str) -> Fault | None:
+def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
     """Return the fault that a request asks for itself.
 
     Raises:
         Refusal: it lacks the control token, or is not written as faults are.
     """
-    if (text := headers.get(HEADER)) is None:
+    if (text := headers.get(FAULT_HEADER)) is None:
         return None
-    if not secrets.compare_digest(headers.get(CONTROL, "").encode(), token.encode()):
-        raise Refusal(403, {"error": f"{HEADER} needs the control token in {CONTROL}"})
+    if not secrets.compare_digest(headers.get(CONTROL_HEADER, "").encode(), token.encode()):
+        raise Refusal(403, {"error": f"{FAULT_HEADER} needs the control token in {CONTROL_HEADER}"})
     try:
-        return Fault.written(text)
+        return Fault.parse(text)
     except ValueError as error:
-        raise Refusal(400, {"error": f"{HEADER}: {problem(error)}"}) from None
+        raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
 
 
-def problem(error: ValueError) -> str:
+def describe_error(error: ValueError) -> str:
     """Return what is wrong with a rule, in one line."""
-    found = error.errors() if isinstance(error, ValidationError) else []
-    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in found) or str(error)
+    problems = error.errors() if isinstance(error, ValidationError) else []
+    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(error)
 
 
 @contextmanager
-def suffered(fault: Fault | None) -> Iterator[None]:
+def fault_injection(fault: Fault | None) -> Iterator[None]:
     """Mark what is created meanwhile as doomed, when that is the fault."""
-    before = DOOMED.set(fault is not None and fault.fault == "fail")
+    token = FAULT_INJECTED.set(fault is not None and fault.fault == "fail")
     try:
         yield
     finally:
-        DOOMED.reset(before)
+        FAULT_INJECTED.reset(token)
 
 
-def refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
+def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
     """Return the refusal that a fault stands for, in the operation's own shape.
 
     An HTTP status is sent as it is; a platform's code with the status that the plane gives to it.
     """
-    status, number, word, action, message, kind = _row(fault)
+    status, number, word, action, message, type_ = _find_error(fault)
     if isinstance(fault.code, str):
         word = action = fault.code
     number = fault.code if isinstance(fault.code, int) else number
-    made = refuse(endpoint.plane, number, message, word=word, kind=kind, status=status, shape=endpoint.shape)
+    refusal = build_refusal(
+        endpoint.plane, number, message, word=word, type_=type_, status=status, shape=endpoint.shape
+    )
     if endpoint.plane == "console" and endpoint.shape == "action":
-        made.body.update(code=action, message=message)
-    wanted = fault.status or (503 if fault.code is None else made.status)
+        refusal.body.update(code=action, message=message)
+    http_status = fault.status or (503 if fault.code is None else refusal.status)
     headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
-    return Refusal(wanted, made.body, headers)
+    return Refusal(http_status, refusal.body, headers)
 
 
-def _row(fault: Fault) -> tuple[int, int, str, str, str, str]:
+def _find_error(fault: Fault) -> tuple[int, int, str, str, str, str]:
     status = fault.status or 503
     if fault.code is None:
-        return next((row for row in _SAID if row[0] == status and status < 500), _SAID[-1])
-    return next((row for row in _SAID if fault.code in row[1:4]), _SAID[-1])
+        return next((row for row in _ERRORS if row[0] == status and status < 500), _ERRORS[-1])
+    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])

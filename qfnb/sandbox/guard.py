@@ -12,26 +12,26 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..wire.batches import MOST_BYTES, UPLOAD
-from .routing import MARK
+from .routing import SANDBOX_HEADER
 
 if TYPE_CHECKING:
     from .world import World
 
-MAX_BODY = 64 * 1024 * 1024
-MAX_FORM = MOST_BYTES + 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_UPLOAD_BYTES = MOST_BYTES + 1024 * 1024
 """A file and the form around it."""
 
-STORAGE = ("/bos/", "/sandbox/")
+STORAGE_PREFIXES = ("/bos/", "/sandbox/")
 """Where objects of any kind are put; nothing there is done without a signature."""
 
-LINGER = 2.0
+DRAIN_SECONDS = 2.0
 """Seconds that a refused body is still read for."""
 
-_NAMES = {"127.0.0.1", "localhost"}
-_FORM = "a body is JSON (content-type: application/json)"
+_LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+_NOT_JSON = "a body is JSON (content-type: application/json)"
 
 
-class Guard:
+class HostGuard:
     """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies without measure."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
@@ -43,14 +43,18 @@ class Guard:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
-        if problem := _problem(scope["headers"]):
-            await JSONResponse({"error": problem}, 403, MARK)(scope, exchange.receive, exchange.send)
-        elif length.isdigit() and int(length) > exchange.most:
-            await exchange.refuse()
-        elif _is_form(scope, headers):
-            await JSONResponse({"error": _FORM}, 415, MARK)(scope, exchange.receive, exchange.send)
+        if problem := _host_problem(scope["headers"]):
+            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
+        elif length.isdigit() and int(length) > exchange.max_bytes:
+            await exchange.reject_too_large()
+        elif _is_cross_site_form(scope, headers):
+            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
         else:
-            self._world.touch()
+            self._world.record_activity()
             with contextlib.suppress(ClientDisconnect):
                 await self._app(scope, exchange.receive, exchange.send)
 
@@ -64,64 +68,70 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         upload = (scope["method"], scope["path"]) == (UPLOAD.method, UPLOAD.path)
-        self.most = MAX_FORM if upload else MAX_BODY
-        self._size, self._ended, self._refused = 0, False, False
+        self.max_bytes = MAX_UPLOAD_BYTES if upload else MAX_BODY_BYTES
+        self._received_bytes, self._body_complete, self._rejected = 0, False, False
 
     async def receive(self) -> Message:
         """Return the next piece of the body; to the application one that is too long ends with its client."""
-        if not self._refused:
-            message = await self._next()
-            if self._size <= self.most:
+        if not self._rejected:
+            message = await self._receive_next()
+            if self._received_bytes <= self.max_bytes:
                 return message
-            await self.refuse()
+            await self.reject_too_large()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
         """Pass a piece of the answer on; the last one waits for the end of the body."""
-        if self._refused:
+        if self._rejected:
             return
-        if message["type"] == "http.response.body" and not (message.get("more_body") or self._ended):
+        if message["type"] == "http.response.body" and not (message.get("more_body") or self._body_complete):
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body"}
         await self._send(message)
 
-    async def refuse(self) -> None:
+    async def reject_too_large(self) -> None:
         """Answer that the body is too long; what the application says afterwards is not heard."""
         answer = JSONResponse(
-            {"error": f"a body may have {self.most >> 20} MiB at most"}, 413, {**MARK, "connection": "close"}
+            {"error": f"a body may have {self.max_bytes >> 20} MiB at most"},
+            413,
+            {**SANDBOX_HEADER, "connection": "close"},
         )
         await answer(self._scope, self.receive, self.send)
-        self._refused = True
+        self._rejected = True
 
-    async def _next(self) -> Message:
+    async def _receive_next(self) -> Message:
         message = await self._receive()
-        self._size += len(message.get("body", b""))
-        self._ended = not message.get("more_body", False)
+        self._received_bytes += len(message.get("body", b""))
+        self._body_complete = not message.get("more_body", False)
         return message
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER):
-                while not self._ended:
-                    await self._next()
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._body_complete:
+                    await self._receive_next()
 
 
-def _problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
+def _host_problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """Return what is wrong with the hosts and origins of a request; each of them counts."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-    if not hosts or any(host.rpartition(":")[0] not in _NAMES for host in hosts):
+    if not hosts or any(host.rpartition(":")[0] not in _LOCAL_HOSTS for host in hosts):
         return "the sandbox answers to 127.0.0.1 and localhost only"
     origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
-    if any(origin.split("//")[-1].split(":")[0] not in _NAMES for origin in origins):
+    if any(origin.split("//")[-1].split(":")[0] not in _LOCAL_HOSTS for origin in origins):
         return "the sandbox does not answer web pages"
     return ""
 
 
-def _is_form(scope: Scope, headers: dict[bytes, str]) -> bool:
+def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
     """Tell whether a web page could have sent this body without asking first: anything but JSON."""
-    if scope["method"] != "POST" or scope["path"] == UPLOAD.path or scope["path"].startswith(STORAGE):
+    if (
+        scope["method"] != "POST"
+        or scope["path"] == UPLOAD.path
+        or scope["path"].startswith(STORAGE_PREFIXES)
+    ):
         return False
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-    empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
-    return kind != "application/json" and not (empty and not kind)
+    is_empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
+    return kind != "application/json" and not (is_empty and not kind)

@@ -19,23 +19,23 @@ from ..wire import image as wire
 from ..wire import vision as vision_wire
 from . import seeing
 from .answers import count_tokens
-from .inference import answer_v1, reply_of
-from .routing import Call, Stream, emulates, refuse, refuse_call
+from .inference import build_v1_answer, tool_reply
+from .routing import Call, Stream, build_refusal, emulates, refusal_for
 
 if TYPE_CHECKING:
     from .world import World
 
-ENGINE = "qfnb drawing program, not a model"
+ENGINE_LABEL = "qfnb drawing program, not a model"
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 
 
 @emulates(wire.TEXT2IMAGE_V1)
-async def draw(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
+async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
     if catalog.find("text2image", call.path["model"]) is None:
-        raise refuse("v1", 3, "Unsupported openapi method")
-    _check(call, body)
-    drawn = await _drawn(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
+        raise build_refusal("v1", 3, "Unsupported openapi method")
+    _validate_v1(call, body)
+    pictures = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
     data = [
         {
             "object": "image",
@@ -43,38 +43,43 @@ async def draw(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
             "index": index,
             "sandbox": mark,
         }
-        for index, (content, mark) in enumerate(drawn, 1)
+        for index, (content, mark) in enumerate(pictures, 1)
     ]
-    return _reply(call, body.prompt, data)
+    return _build_response(call, body.prompt, data)
 
 
 @emulates(wire.TEXT2IMAGE_V2)
-async def draw_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
+async def generate_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
     """Answer `/v2/images/generations`: the pictures are fetched by their addresses."""
     if catalog.find("text2image", body.model) is None:
-        raise refuse(
+        raise build_refusal(
             "v2", 0, f"No permission to use the model {body.model!r}", word="invalid_model", status=401
         )
     size = re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
     if size is None or not all(512 <= int(side) <= 2048 for side in size.groups()):
-        raise refuse_call(call, "size must be WxH, each from 512 to 2048")
+        raise refusal_for(call, "size must be WxH, each from 512 to 2048")
     if not body.prompt.strip() or len(body.prompt) > 1024 or not 1 <= (body.n or 1) <= 4:
-        raise refuse_call(call, "prompt must have 1 to 1024 characters, n is 1 to 4")
+        raise refusal_for(call, "prompt must have 1 to 1024 characters, n is 1 to 4")
     seed = (body.model_extra or {}).get("seed")
-    drawn = await _drawn(body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None)
-    host = f"{call.world.address.url}/_pictures"
-    data = [{"url": f"{host}/{call.world.keep_picture(content)}", "sandbox": mark} for content, mark in drawn]
-    return _reply(call, body.prompt, data)
+    pictures = await _draw_pictures(
+        body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None
+    )
+    base_url = f"{call.world.address.url}/_pictures"
+    data = [
+        {"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark}
+        for content, mark in pictures
+    ]
+    return _build_response(call, body.prompt, data)
 
 
 @emulates(vision_wire.IMAGE2TEXT_V1)
 def image_to_text(call: Call, body: vision_wire.VisionRequest) -> dict[str, Any] | Stream:
     """Answer `/image2text/<endpoint>`."""
     try:
-        said = seeing.described(base64.b64decode(body.image, validate=True))
+        description = seeing.describe_image(base64.b64decode(body.image, validate=True))
     except (binascii.Error, ValueError, OSError):
-        raise refuse_call(call, "image must be base64 of a picture file") from None
-    return answer_v1(call, reply_of(said, kind="picture"), [body.prompt], body.stream)
+        raise refusal_for(call, "image must be base64 of a picture file") from None
+    return build_v1_answer(call, tool_reply(description, kind="picture"), [body.prompt], body.stream)
 
 
 def routes(world: World) -> list[Route]:
@@ -89,30 +94,32 @@ def routes(world: World) -> list[Route]:
     return [Route("/_pictures/{name}", fetch, methods=["GET"])]
 
 
-async def _drawn(prompt: str, size: str, n: int, seed: int | None) -> list[tuple[bytes, dict[str, Any]]]:
+async def _draw_pictures(
+    prompt: str, size: str, n: int, seed: int | None
+) -> list[tuple[bytes, dict[str, Any]]]:
     """Draw n pictures; return each with what it says about itself."""
     from .engine.drawing import picture  # noqa: PLC0415 - Pillow
 
     width, height = map(int, size.split("x"))
-    first, drawn = secrets.randbelow(2**32) if seed is None else seed, []
-    for number in range(first, first + n):
-        content, understood = await asyncio.to_thread(picture, prompt, (width, height), number)
-        drawn.append((content, {"engine": ENGINE, "understood": understood, "seed": number}))
-    return drawn
+    first_seed, pictures = secrets.randbelow(2**32) if seed is None else seed, []
+    for picture_seed in range(first_seed, first_seed + n):
+        content, understood = await asyncio.to_thread(picture, prompt, (width, height), picture_seed)
+        pictures.append((content, {"engine": ENGINE_LABEL, "understood": understood, "seed": picture_seed}))
+    return pictures
 
 
-def _reply(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict[str, Any]:
+def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict[str, Any]:
     tokens = count_tokens(prompt)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"id": call.id, "object": "image", "created": int(time.time()), "data": data, "usage": usage}
 
 
-def _check(call: Call, body: wire.ImageRequest) -> None:
+def _validate_v1(call: Call, body: wire.ImageRequest) -> None:
     if not body.prompt.strip() or len(body.prompt) > 1024:
-        raise refuse_call(call, "prompt must have 1 to 1024 characters")
+        raise refusal_for(call, "prompt must have 1 to 1024 characters")
     if body.size not in {None, *wire.SIZES}:
-        raise refuse_call(call, f"size must be one of {', '.join(wire.SIZES)}")
+        raise refusal_for(call, f"size must be one of {', '.join(wire.SIZES)}")
     for name, (low, high) in _RANGES.items():
         value = getattr(body, name)
         if value is not None and not low <= value <= high:
-            raise refuse_call(call, f"{name} must be in [{low}, {high}]")
+            raise refusal_for(call, f"{name} must be in [{low}, {high}]")

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from ..wire import prompt as wire
-from .routing import Call, emulates, refuse_call
+from .routing import Call, emulates, refusal_for
 from .store import random_id
 
-MARK = {"engine": "qfnb rules, not a language model"}
+SANDBOX_FIELDS = {"engine": "qfnb rules, not a language model"}
 TASK = "optimization"
-LONGEST = 20_000
+MAX_PROMPT_LENGTH = 20_000
 """Characters of a prompt."""
 
-LONGEST_PATTERN = 200
-_POLITE = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
+MAX_PATTERN_LENGTH = 200
+_POLITE_WORDS = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
 
 RULES: dict[int, Callable[[str], str]] = {
     1: lambda text: f"你是这一领域的专家。{text}\n请写得具体、准确，不确定的内容请说明。",
-    2: lambda text: re.sub(r"\s+", " ", _POLITE.sub("", text)).strip(),
+    2: lambda text: re.sub(r"\s+", " ", _POLITE_WORDS.sub("", text)).strip(),
     3: lambda text: f"{text}\n请按要点分条列出。",
     4: lambda text: f"{text}\n请先一步一步地思考，再给出结论。",
 }
@@ -31,29 +31,29 @@ RULES: dict[int, Callable[[str], str]] = {
 @emulates(wire.OPTIMIZE)
 def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
     """Begin to improve a prompt."""
-    if not body.content.strip() or len(body.content) > LONGEST:
-        raise refuse_call(call, f"param[content] invalid: 1 to {LONGEST} characters")
+    if not body.content.strip() or len(body.content) > MAX_PROMPT_LENGTH:
+        raise refusal_for(call, f"param[content] invalid: 1 to {MAX_PROMPT_LENGTH} characters")
     for operation in body.operations:
         if operation.op_type not in RULES:
-            raise refuse_call(call, f"param[operations] invalid: opType {operation.op_type}; it is 1 to 4")
-    wanted = [operation.op_type for operation in body.operations if operation.payload]
+            raise refusal_for(call, f"param[operations] invalid: opType {operation.op_type}; it is 1 to 4")
+    op_types = [operation.op_type for operation in body.operations if operation.payload]
     task = call.world.store.add(
         TASK,
         random_id("task-", 16),
         content=body.content,
         operations=[operation.to_wire() for operation in body.operations],
-        improved=_improved(body.content, wanted),
-        plan=call.world.lifecycle.plan((wire.RUNNING, "optimize"), then=wire.DONE),
+        improved=_apply_rules(body.content, op_types),
+        plan=call.world.lifecycle.plan((wire.RUNNING, "optimize"), final=wire.DONE),
     )
     return {"id": task["id"]}
 
 
 @emulates(wire.OPTIMIZED)
-def optimized(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
+def describe_optimization(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
     """Describe an improvement."""
     task = call.world.store.get(TASK, body.id)
     if task is None:
-        raise refuse_call(call, f"param[id] invalid: there is no optimization {body.id}")
+        raise refusal_for(call, f"param[id] invalid: there is no optimization {body.id}")
     state = call.world.lifecycle.state(task["plan"])
     return {
         "id": task["id"],
@@ -61,25 +61,27 @@ def optimized(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
         "operations": task["operations"],
         "processStatus": state,
         "optimizeContent": task["improved"] if state == wire.DONE else "",
-        "sandbox": MARK,
+        "sandbox": SANDBOX_FIELDS,
     }
 
 
 @emulates(wire.PREDICT)
 def predict(call: Call, body: wire.Predict) -> dict[str, Any]:
     """Score answers from 0 to 1."""
-    score = {wire.SEMANTIC: likeness, wire.REGEX: _found, wire.EXACT: _same}.get(body.type)
-    if score is None:
-        raise refuse_call(
+    score_answer = {wire.SEMANTIC: bigram_similarity, wire.REGEX: _regex_score, wire.EXACT: _exact_score}.get(
+        body.type
+    )
+    if score_answer is None:
+        raise refusal_for(
             call, f"param[type] invalid: {body.type}; 1 meaning, 2 regular expression, 3 equality"
         )
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
-        if score is _found:
-            _check_pattern(call, expected)
-        scores.append([round(score(expected, answer), 4) for answer in _answers(call, row)])
-    return {"scores": scores, "errorCode": 0, "errorMsg": "", "sandbox": MARK}
+        if score_answer is _regex_score:
+            _validate_pattern(call, expected)
+        scores.append([round(score_answer(expected, answer), 4) for answer in _answers(call, row)])
+    return {"scores": scores, "errorCode": 0, "errorMsg": "", "sandbox": SANDBOX_FIELDS}
 
 
 @emulates(wire.SUMMARY)
@@ -87,23 +89,23 @@ def summarize(call: Call, body: wire.Summarize) -> dict[str, Any]:
     """Sum up how near the answers of each prompt are to what was expected."""
     rows = []
     for number, row in enumerate(body.data):
-        scenes = [scene for scene in _list_of(call, row, "scenes") if isinstance(scene, dict)]
-        near = [
-            likeness(str(scene.get("expected_target", "")), str(scene.get("response", "")))
+        scenes = [scene for scene in _get_list(call, row, "scenes") if isinstance(scene, dict)]
+        similarities = [
+            bigram_similarity(str(scene.get("expected_target", "")), str(scene.get("response", "")))
             for scene in scenes
         ]
-        rows.append({"id": number, "response": _summary(near), "errorCode": 0, "errorMsg": ""})
-    return {"responses": rows, "sandbox": MARK}
+        rows.append({"id": number, "response": _summary_text(similarities), "errorCode": 0, "errorMsg": ""})
+    return {"responses": rows, "sandbox": SANDBOX_FIELDS}
 
 
-def likeness(expected: str, answer: str) -> float:
+def bigram_similarity(expected: str, answer: str) -> float:
     """Return how many pairs of neighbouring characters two texts share, from 0 to 1."""
-    one, other = _pairs(expected), _pairs(answer)
-    total = one.total() + other.total()
-    return 2 * (one & other).total() / total if total else float(expected == answer)
+    expected_bigrams, answer_bigrams = _bigrams(expected), _bigrams(answer)
+    total = expected_bigrams.total() + answer_bigrams.total()
+    return 2 * (expected_bigrams & answer_bigrams).total() / total if total else float(expected == answer)
 
 
-def _improved(text: str, operations: list[int]) -> str:
+def _apply_rules(text: str, operations: list[int]) -> str:
     for operation in sorted(
         set(operations), key=lambda kind: kind != 2
     ):  # shorten first, or it undoes the rest
@@ -111,47 +113,49 @@ def _improved(text: str, operations: list[int]) -> str:
     return text
 
 
-def _pairs(text: str) -> Counter[str]:
-    plain = "".join(text.lower().split())
-    return Counter(plain[i : i + 2] for i in range(len(plain) - 1)) or Counter([plain] if plain else [])
+def _bigrams(text: str) -> Counter[str]:
+    compact = "".join(text.lower().split())
+    return Counter(compact[i : i + 2] for i in range(len(compact) - 1)) or Counter(
+        [compact] if compact else []
+    )
 
 
-def _found(expected: str, answer: str) -> float:
-    return float(re.search(expected, answer[:LONGEST]) is not None)
+def _regex_score(expected: str, answer: str) -> float:
+    return float(re.search(expected, answer[:MAX_PROMPT_LENGTH]) is not None)
 
 
-def _same(expected: str, answer: str) -> float:
+def _exact_score(expected: str, answer: str) -> float:
     return float(expected.strip() == answer.strip())
 
 
 def _answers(call: Call, row: dict[str, Any]) -> list[str]:
-    return [str(answer) for answer in _list_of(call, row, "response_list")]
+    return [str(answer) for answer in _get_list(call, row, "response_list")]
 
 
-def _list_of(call: Call, row: dict[str, Any], field: str) -> list[Any]:
-    found = row.get(field) or []
-    if not isinstance(found, list):
-        raise refuse_call(call, f"param[data] invalid: {field} is a list")
-    return found
+def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
+    value = row.get(field) or []
+    if not isinstance(value, list):
+        raise refusal_for(call, f"param[data] invalid: {field} is a list")
+    return value
 
 
-def _check_pattern(call: Call, pattern: str) -> None:
+def _validate_pattern(call: Call, pattern: str) -> None:
     try:
         re.compile(pattern)
-        fits = len(pattern) <= LONGEST_PATTERN
+        is_valid = len(pattern) <= MAX_PATTERN_LENGTH
     except (re.error, OverflowError, RecursionError):
-        fits = False
-    if not fits:
-        raise refuse_call(
+        is_valid = False
+    if not is_valid:
+        raise refusal_for(
             call, f"param[data] invalid: {pattern[:40]!r} is no regular expression of that length"
         )
 
 
-def _summary(near: list[float]) -> str:
-    if not near:
+def _summary_text(similarities: list[float]) -> str:
+    if not similarities:
         return "沙盒：没有场景可以比较。"
-    mean = sum(near) / len(near)
+    mean = sum(similarities) / len(similarities)
     return (
-        f"沙盒按字面比较了 {len(near)} 个场景：与期望的平均相似度 {mean:.0%}，"
-        f"最高 {max(near):.0%}，最低 {min(near):.0%}。"
+        f"沙盒按字面比较了 {len(similarities)} 个场景：与期望的平均相似度 {mean:.0%}，"
+        f"最高 {max(similarities):.0%}，最低 {min(similarities):.0%}。"
     )

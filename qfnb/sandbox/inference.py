@@ -13,175 +13,182 @@ from ..wire import catalog
 from ..wire import chat as wire
 from . import seeing, tools
 from .answers import (
-    REASONS_V1,
-    function_call_of,
-    live_v1,
-    live_v2,
-    mark_of,
-    refused,
-    said,
-    usage_in,
-    usage_of,
+    FINISH_REASONS_V1,
+    ask_model,
+    count_usage,
+    engine_refusal,
+    reply_usage,
+    sandbox_mark,
+    stream_v1,
+    stream_v2,
+    v1_function_call,
 )
-from .engines import EngineError, Reply, Speaker, Streaming, text_of
+from .engines import ChatModel, EngineError, Reply, StreamingModel, content_text
 from .metering import metered
-from .routing import Call, Stream, emulates, refuse, refuse_call
-from .serving import answering
-from .talks import functions_of, talk_v1, talk_v2
+from .routing import Call, Stream, build_refusal, emulates, refusal_for
+from .serving import active_deployment
+from .talks import conversation_v1, conversation_v2, offered_functions
 
-PIECE, PACE = 4, 0.025
+PIECE_CHARS, PIECE_SECONDS = 4, 0.025
 """Characters of a piece of a stream, and seconds between two pieces."""
 
-_RANGES = {"temperature": (0.0, 1.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0)}
+_OPTION_RANGES = {"temperature": (0.0, 1.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0)}
 
 
 @emulates(wire.CHAT_V1)
 @metered
 async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
     """Answer `/chat/<endpoint>`."""
-    check_options(call, body.model_extra or {})
-    check_talk(call, body.messages)
-    _check_length(call, call.path["model"], body.messages)
+    validate_options(call, body.model_extra or {})
+    validate_messages(call, body.messages)
+    _validate_length(call, call.path["model"], body.messages)
     if any(message.role == "system" for message in body.messages):
-        raise refuse_call(call, "invalid role in message: system is an option of its own here")
+        raise refusal_for(call, "invalid role in message: system is an option of its own here")
     if not len(body.messages) % 2:
-        raise refuse_call(call, "the length of messages must be an odd number")
-    model, talk = model_at(call, call.path["model"]), talk_v1(body)
-    own = _own_answer(model, body)
-    if own is None and body.stream and isinstance(model, Streaming):
-        return await live_v1(call, model, talk)
-    reply = own or _formed(model, body, await said(call, model, talk))
-    asked = [text_of(message.content) for message in body.messages]
-    return answer_v1(call, reply, asked, body.stream)
+        raise refusal_for(call, "the length of messages must be an odd number")
+    model, conversation = resolve_model(call, call.path["model"]), conversation_v1(body)
+    sandbox_reply = _sandbox_reply(model, body)
+    if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
+        return await stream_v1(call, model, conversation)
+    reply = sandbox_reply or _wrap_as_json(model, body, await ask_model(call, model, conversation))
+    prompts = [content_text(message.content) for message in body.messages]
+    return build_v1_answer(call, reply, prompts, body.stream)
 
 
 @emulates(wire.CHAT_V2)
 @metered
 async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
     """Answer `/v2/chat/completions`."""
-    check_options(call, body.model_extra or {})
-    check_talk(call, body.messages)
-    _check_length(call, body.model, body.messages)
-    model, talk = model_at(call, body.model), talk_v2(body)
-    own = _own_answer(model, body)
-    if own is None and body.stream and isinstance(model, Streaming):
-        return await live_v2(call, model, talk, body.model)
-    reply = own or _formed(model, body, await said(call, model, talk))
-    message = {"role": "assistant", "content": reply.text, **reply.more}
+    validate_options(call, body.model_extra or {})
+    validate_messages(call, body.messages)
+    _validate_length(call, body.model, body.messages)
+    model, conversation = resolve_model(call, body.model), conversation_v2(body)
+    sandbox_reply = _sandbox_reply(model, body)
+    if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
+        return await stream_v2(call, model, conversation, body.model)
+    reply = sandbox_reply or _wrap_as_json(model, body, await ask_model(call, model, conversation))
+    message = {"role": "assistant", "content": reply.text, **reply.extra}
     if "tool_calls" in message:
-        named = {"id": f"call_{call.id[3:]}", "type": "function"}
-        message["tool_calls"] = [named | one for one in message["tool_calls"]]
-    usage = usage_in(talk, reply)
-    head = {"id": call.id, "created": int(time.time()), "model": body.model, "sandbox": mark_of(reply)}
+        defaults = {"id": f"call_{call.id[3:]}", "type": "function"}
+        message["tool_calls"] = [defaults | tool_call for tool_call in message["tool_calls"]]
+    usage = reply_usage(conversation, reply)
+    head = {"id": call.id, "created": int(time.time()), "model": body.model, "sandbox": sandbox_mark(reply)}
     if not body.stream:
         choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
         return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
     chunk = {**head, "object": "chat.completion.chunk"}
-    return Stream(_pieces_v2(message, chunk, usage, reply.reason), done="[DONE]")
+    return Stream(_v2_pieces(message, chunk, usage, reply.reason), done="[DONE]")
 
 
-def model_at(call: Call, name: str) -> Speaker:
+def resolve_model(call: Call, name: str) -> ChatModel:
     """Return the model behind an endpoint or a preset model's name, or refuse."""
-    service = call.world.service_at(name)
+    service = call.world.find_service(name)
     if service is not None:
-        return tuned(call, answering(call, service)["task"])
-    v1, row = call.endpoint.plane == "v1", catalog.find("chat", name)
-    if (row is not None and (row.v1 or not v1)) or (not v1 and name in call.world.engines.chosen.names):
-        return call.world.base(name)
-    if v1:
-        raise refuse("v1", 3, "Unsupported openapi method")
-    raise refuse(
+        return load_tuned_model(call, active_deployment(call, service)["task"])
+    is_v1, row = call.endpoint.plane == "v1", catalog.find("chat", name)
+    if (row is not None and (row.v1 or not is_v1)) or (
+        not is_v1 and name in call.world.engines.active.model_names
+    ):
+        return call.world.base_model(name)
+    if is_v1:
+        raise build_refusal("v1", 3, "Unsupported openapi method")
+    raise build_refusal(
         "v2", 0, f"No permission to use the model {name!r}: the sandbox has no such model or service",
         word="invalid_model", status=401,
     )  # fmt: skip
 
 
-def tuned(call: Call, run: str) -> Speaker:
+def load_tuned_model(call: Call, run: str) -> ChatModel:
     """Return the model that a run made, or refuse."""
     try:
-        return call.world.tuned(run)
+        return call.world.tuned_model(run)
     except EngineError as error:
-        raise refused(call, error) from None
+        raise engine_refusal(call, error) from None
 
 
-def check_options(call: Call, extra: Mapping[str, Any]) -> None:
+def validate_options(call: Call, extra: Mapping[str, Any]) -> None:
     """Refuse an option that is out of its range."""
-    for name, (low, high) in _RANGES.items():
+    for name, (low, high) in _OPTION_RANGES.items():
         value = extra.get(name)
         if value is None:
             continue
-        fits = (
+        is_valid = (
             isinstance(value, (int, float)) and low <= value <= high and (name != "temperature" or value > 0)
         )
-        if not fits:
-            raise refuse_call(call, f"{name} must be in [{low}, {high}], it is {value!r}")
+        if not is_valid:
+            raise refusal_for(call, f"{name} must be in [{low}, {high}], it is {value!r}")
 
 
-def check_talk(call: Call, messages: Sequence[wire.Message]) -> None:
+def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
     """Refuse a conversation that does not end with something to answer."""
-    talk = [message for message in messages if message.role != "system"]
-    if not talk or talk[-1].role not in {"user", "function", "tool"}:
-        raise refuse_call(call, "the role of the last message must be user", word="invalid_messages")
+    turns = [message for message in messages if message.role != "system"]
+    if not turns or turns[-1].role not in {"user", "function", "tool"}:
+        raise refusal_for(call, "the role of the last message must be user", word="invalid_messages")
 
 
-def _check_length(call: Call, name: str, messages: Sequence[wire.Message]) -> None:
+def _validate_length(call: Call, name: str, messages: Sequence[wire.Message]) -> None:
     """Refuse more characters than a model takes."""
     row = catalog.find("chat", name)
-    most = row.chars if row else None
-    if most and sum(len(text_of(message.content)) for message in messages) > most:
+    max_chars = row.chars if row else None
+    if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
         if call.endpoint.plane == "v1":
-            raise refuse("v1", 336007, f"the max input characters is {most}")
-        raise refuse_call(call, f"the max input characters is {most}", word="characters_too_long")
+            raise build_refusal("v1", 336007, f"the max input characters is {max_chars}")
+        raise refusal_for(call, f"the max input characters is {max_chars}", word="characters_too_long")
 
 
-def answer_v1(
+def build_v1_answer(
     call: Call,
     reply: Reply,
-    asked: Sequence[str],
+    prompts: Sequence[str],
     stream: bool,
     *,
     kind: str = "chat.completion",
-    more: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | Stream:
-    """Return a reply in v1's shape, whole or in pieces; `more` goes into the whole and into every piece."""
-    usage = dict(reply.usage or usage_of(asked, reply.text))
+    """Return a reply in v1's shape, whole or in pieces; `extra` goes into the whole and into every piece."""
+    usage = dict(reply.usage or count_usage(prompts, reply.text))
     head = {"id": call.id, "object": kind, "created": int(time.time())}
-    reason = REASONS_V1.get(reply.reason, reply.reason)
-    tail = {"need_clear_history": False, "finish_reason": reason, "usage": usage, "sandbox": mark_of(reply)}
-    tail |= function_call_of(reply) | dict(more or {})
+    reason = FINISH_REASONS_V1.get(reply.reason, reply.reason)
+    tail = {
+        "need_clear_history": False,
+        "finish_reason": reason,
+        "usage": usage,
+        "sandbox": sandbox_mark(reply),
+    }
+    tail |= v1_function_call(reply) | dict(extra or {})
     if not stream:
         return {**head, "result": reply.text, "is_truncated": reason == "length", **tail}
-    return Stream(_pieces_v1(reply.text, head, tail))
+    return Stream(_v1_pieces(reply.text, head, tail))
 
 
-def reply_of(text: str, kind: str) -> Reply:
+def tool_reply(text: str, kind: str) -> Reply:
     """Return a reply that a tool made, not a model."""
     return Reply(kind, 1.0, text)
 
 
-def _own_answer(model: Speaker, body: wire.ChatRequest) -> Reply | None:
+def _sandbox_reply(model: ChatModel, body: wire.ChatRequest) -> Reply | None:
     """Return what the sandbox says itself where a model has no tools and eyes: calls, results, pictures."""
-    if "tools" in model.can:
+    if "tools" in model.abilities:
         return None
-    last = body.messages[-1]
-    if last.role in {"function", "tool"}:
-        return reply_of(f"工具的结果是：{text_of(last.content)}", kind="tool result")
-    if functions := functions_of(body):
-        found = tools.wanted(functions, text_of(last.content))
-        if found:
-            call = {"function": {"name": found[0], "arguments": found[1]}}
+    last_message = body.messages[-1]
+    if last_message.role in {"function", "tool"}:
+        return tool_reply(f"工具的结果是：{content_text(last_message.content)}", kind="tool result")
+    if functions := offered_functions(body):
+        match = tools.choose_function(functions, content_text(last_message.content))
+        if match:
+            call = {"function": {"name": match[0], "arguments": match[1]}}
             return replace(
-                reply_of("", kind=f"function {found[0]}"), reason="tool_calls", more={"tool_calls": [call]}
+                tool_reply("", kind=f"function {match[0]}"), reason="tool_calls", extra={"tool_calls": [call]}
             )
-    seen = seeing.describe(last.content)
-    return reply_of(seen, kind="picture") if seen else None
+    description = seeing.describe_content(last_message.content)
+    return tool_reply(description, kind="picture") if description else None
 
 
-def _formed(model: Speaker, body: wire.ChatRequest, reply: Reply) -> Reply:
+def _wrap_as_json(model: ChatModel, body: wire.ChatRequest, reply: Reply) -> Reply:
     """Wrap an answer that is no JSON object into one, where that was asked for and the model cannot."""
-    wanted = (body.model_extra or {}).get("response_format")
-    name = wanted.get("type") if isinstance(wanted, Mapping) else wanted
-    if "tools" in model.can or name not in {"json_object", "json_schema"}:
+    response_format = (body.model_extra or {}).get("response_format")
+    format_name = response_format.get("type") if isinstance(response_format, Mapping) else response_format
+    if "tools" in model.abilities or format_name not in {"json_object", "json_schema"}:
         return reply
     try:
         if isinstance(json.loads(reply.text), dict):
@@ -191,23 +198,30 @@ def _formed(model: Speaker, body: wire.ChatRequest, reply: Reply) -> Reply:
     return replace(reply, text=json.dumps({"answer": reply.text}, ensure_ascii=False), confidence=1.0)
 
 
-async def _pieces_v1(text: str, head: dict[str, Any], tail: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    parts = [text[i : i + PIECE] for i in range(0, len(text), PIECE)] or [""]
+async def _v1_pieces(text: str, head: dict[str, Any], tail: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    parts = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)] or [""]
     for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        yield {**head, "sentence_id": number, "is_end": last, "is_truncated": False, "result": part, **tail}
-        await asyncio.sleep(PACE)
+        is_last = number == len(parts) - 1
+        yield {
+            **head,
+            "sentence_id": number,
+            "is_end": is_last,
+            "is_truncated": False,
+            "result": part,
+            **tail,
+        }
+        await asyncio.sleep(PIECE_SECONDS)
 
 
-async def _pieces_v2(
+async def _v2_pieces(
     message: dict[str, Any], head: dict[str, Any], usage: dict[str, int], reason: str
 ) -> AsyncIterator[dict[str, Any]]:
-    text, wanted = message["content"], message.get("tool_calls") or ()
-    for start in range(0, len(text), PIECE):
-        delta = {"role": "assistant", "content": text[start : start + PIECE]}
+    text, tool_calls = message["content"], message.get("tool_calls") or ()
+    for start in range(0, len(text), PIECE_CHARS):
+        delta = {"role": "assistant", "content": text[start : start + PIECE_CHARS]}
         yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}]}
-        await asyncio.sleep(PACE)
-    calls = [{"index": index, **call} for index, call in enumerate(wanted)]
-    last = {"content": "", "tool_calls": calls} if calls else {"content": ""}
-    end = {"index": 0, "delta": last, "finish_reason": reason, "flag": 0}
-    yield {**head, "choices": [end], "usage": usage}
+        await asyncio.sleep(PIECE_SECONDS)
+    calls = [{"index": index, **call} for index, call in enumerate(tool_calls)]
+    delta_end = {"content": "", "tool_calls": calls} if calls else {"content": ""}
+    choice = {"index": 0, "delta": delta_end, "finish_reason": reason, "flag": 0}
+    yield {**head, "choices": [choice], "usage": usage}

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .clock import Clock
-from .store import DOOMED, Store
+from .store import FAULT_INJECTED, Store
 
-ID = "durations"
+DOCUMENT_ID = "durations"
 
-SECONDS = {
+DEFAULT_SECONDS = {
     "accept": 0.05,
     "queue": 0.1,
     "import": 0.2,
@@ -31,7 +31,7 @@ SECONDS = {
 }
 """How long each stage takes, in seconds; the platform needs minutes, and so does the sandbox when told to."""
 
-FAILS_AS = {"Serving": "Failed", "Ready": "Fail", "Done": "Failed", "succeeded": "failed", 2: 3}
+FAILED_STATES = {"Serving": "Failed", "Ready": "Fail", "Done": "Failed", "succeeded": "failed", 2: 3}
 """What the last state of a plan becomes when it is doomed."""
 
 Plan = list[list[Any]]
@@ -42,14 +42,14 @@ class Lifecycle:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        self._changed: dict[str, float] = (store.get("setting", ID) or store.add("setting", ID, seconds={}))[
-            "seconds"
-        ]
+        self._overrides: dict[str, float] = (
+            store.get("setting", DOCUMENT_ID) or store.add("setting", DOCUMENT_ID, seconds={})
+        )["seconds"]
 
     @property
     def seconds(self) -> dict[str, float]:
         """How long each stage takes."""
-        return SECONDS | self._changed
+        return DEFAULT_SECONDS | self._overrides
 
     def set(self, changes: Mapping[str, float]) -> dict[str, float]:
         """Change how long stages take from now on; return all.
@@ -58,32 +58,34 @@ class Lifecycle:
             ValueError: there is no such stage, or the time is negative.
         """
         for stage, seconds in changes.items():
-            if stage not in SECONDS or not (isinstance(seconds, (int, float)) and seconds >= 0):
-                raise ValueError(f"{stage}={seconds!r}: the stages are {', '.join(SECONDS)}, in seconds")
-        self._changed |= changes
-        self._store.update(ID, seconds=self._changed)
+            if stage not in DEFAULT_SECONDS or not (isinstance(seconds, (int, float)) and seconds >= 0):
+                raise ValueError(
+                    f"{stage}={seconds!r}: the stages are {', '.join(DEFAULT_SECONDS)}, in seconds"
+                )
+        self._overrides |= changes
+        self._store.update(DOCUMENT_ID, seconds=self._overrides)
         return self.seconds
 
-    def plan(self, *stages: tuple[Any, str], then: Any, failed: Any = None) -> Plan:
+    def plan(self, *stages: tuple[Any, str], final: Any, failed: Any = None) -> Plan:
         """Return a plan: each state for as long as its stage takes, and then the last state.
 
         `plan(("New", "new"), ("Deploying", "deploy"), then="Serving")`; while a call suffers the fault `fail`
-        the last state is `failed`, by default what `FAILS_AS` says.
+        the last state is `failed`, by default what `FAILED_STATES` says.
         """
-        if DOOMED.get():
-            then = FAILS_AS.get(then, then) if failed is None else failed
-        moment, made = self._clock.now(), []
+        if FAULT_INJECTED.get():
+            final = FAILED_STATES.get(final, final) if failed is None else failed
+        until, plan = self._clock.now(), []
         for state, stage in stages:
-            moment += self.seconds[stage]
-            made.append([state, moment])
-        return [*made, [then, None]]
+            until += self.seconds[stage]
+            plan.append([state, until])
+        return [*plan, [final, None]]
 
     def state(self, plan: Plan) -> Any:
         """Return the state by now."""
         now = self._clock.now()
         return next(state for state, until in plan if until is None or now < until)
 
-    def since(self, plan: Plan) -> float | None:
+    def final_since(self, plan: Plan) -> float | None:
         """Return when the last state began, None when it has not."""
-        begun: float = plan[-2][1] if len(plan) > 1 else 0.0
-        return begun if self._clock.now() >= begun else None
+        started_at: float = plan[-2][1] if len(plan) > 1 else 0.0
+        return started_at if self._clock.now() >= started_at else None

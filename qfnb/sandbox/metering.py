@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..wire import service as wire
-from .routing import Call, Refusal, Stream, refuse_call
+from .routing import Call, Refusal, Stream, refusal_for
 from .store import Document
 
 if TYPE_CHECKING:
     from .world import World
 
-APP = 10000001
+APP_ID = 10000001
 """The sandbox's one application; a call that names another one in its `appid` header is counted there."""
 
-KIND, MINUTE = "metric", 60
-COUNTS = ("input", "output", "good", "bad")
+KIND, MINUTE_SECONDS = "metric", 60
+COUNT_FIELDS = ("input", "output", "good", "bad")
 
 Handler = Callable[[Call, Any], Any]
-_counting = threading.Lock()
+_lock = threading.Lock()
 
 
 def metered(handler: Handler) -> Handler:
@@ -31,70 +31,70 @@ def metered(handler: Handler) -> Handler:
     @functools.wraps(handler)
     def counted_handler(call: Call, body: Any) -> Any:
         name = call.path.get("model") or str(getattr(body, "model", ""))
-        service = call.world.service_at(name)
+        service = call.world.find_service(name)
         if service is None or "endpoint" not in service:
             return handler(call, body)
-        return _counted(call, service["id"], handler, body)
+        return _call_and_count(call, service["id"], handler, body)
 
     return counted_handler
 
 
-def counted(
+def usage_by_app(
     world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
 ) -> list[dict[str, Any]]:
     """Return what each application asked a service, from the minute of `start` to the minute of `end`."""
-    wanted = [apps] if isinstance(apps, str) else apps
+    app_ids = [apps] if isinstance(apps, str) else apps
     totals: dict[str, dict[str, int]] = {}
     for row in world.store.all(KIND):
-        if row["service"] != service_id or not start - MINUTE < row["minute"] <= end:
+        if row["service"] != service_id or not start - MINUTE_SECONDS < row["minute"] <= end:
             continue
-        if not wanted or row["app"] in wanted:
-            total = totals.setdefault(row["app"], dict.fromkeys(COUNTS, 0))
-            total |= {name: total[name] + row[name] for name in COUNTS}
-    return [{"appId": app, "metric": _metric(total)} for app, total in sorted(totals.items())]
+        if not app_ids or row["app"] in app_ids:
+            total = totals.setdefault(row["app"], dict.fromkeys(COUNT_FIELDS, 0))
+            total |= {name: total[name] + row[name] for name in COUNT_FIELDS}
+    return [{"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())]
 
 
-def parsed(call: Call, field: str, body: wire.AskMetric) -> float:
+def parse_time(call: Call, attribute: str, body: wire.AskMetric) -> float:
     """Return one of a request's moments, or refuse."""
-    text = getattr(body, field)
+    text = getattr(body, attribute)
     try:
         return datetime.strptime(text, wire.TIME).replace(tzinfo=UTC).timestamp()
     except ValueError:
-        name = "startTime" if field == "start_time" else "endTime"
-        raise refuse_call(call, f"param[{name}] invalid: {text!r} is not like 2025-03-30T16:00:00Z") from None
+        name = "startTime" if attribute == "start_time" else "endTime"
+        raise refusal_for(call, f"param[{name}] invalid: {text!r} is not like 2025-03-30T16:00:00Z") from None
 
 
-async def _counted(call: Call, service_id: str, handler: Handler, body: Any) -> Any:
+async def _call_and_count(call: Call, service_id: str, handler: Handler, body: Any) -> Any:
     try:
         result = handler(call, body)
         if isinstance(result, Awaitable):
             result = await result
     except Refusal:
-        _note(call, service_id, None)
+        _record_call(call, service_id, None)
         raise
     if isinstance(result, Stream):
-        return Stream(_watched(call, service_id, result.pieces), result.done)
-    _note(call, service_id, result)
+        return Stream(_count_stream(call, service_id, result.pieces), result.done)
+    _record_call(call, service_id, result)
     return result
 
 
-async def _watched(
+async def _count_stream(
     call: Call, service_id: str, pieces: AsyncIterator[dict[str, Any]]
 ) -> AsyncIterator[dict[str, Any]]:
     """Pass pieces on; the last one has the usage. A stream that is left early is no success."""
-    last: dict[str, Any] | None = None
+    usage_piece: dict[str, Any] | None = None
     try:
         async for piece in pieces:
-            last = piece if piece.get("usage") else last
+            usage_piece = piece if piece.get("usage") else usage_piece
             yield piece
     finally:
-        _note(call, service_id, last)
+        _record_call(call, service_id, usage_piece)
 
 
-def _note(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None:
+def _record_call(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None:
     usage = (answer or {}).get("usage") or {}
-    store, app = call.world.store, call.app or str(APP)
-    minute = int(call.world.clock.now() // MINUTE) * MINUTE
+    store, app = call.world.store, call.app or str(APP_ID)
+    minute = int(call.world.clock.now() // MINUTE_SECONDS) * MINUTE_SECONDS
     added = {
         "input": int(usage.get("prompt_tokens", 0)),
         "output": int(usage.get("completion_tokens", 0)),
@@ -102,15 +102,15 @@ def _note(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None
         "bad": int(answer is None),
     }
     id_ = f"{KIND}-{service_id}-{app}-{minute}"
-    with _counting:
+    with _lock:
         row: Document | None = store.get(KIND, id_)
         if row is None:
             store.add(KIND, id_, service=service_id, app=app, minute=minute, **added)
         else:
-            store.update(id_, **{name: row[name] + added[name] for name in COUNTS})
+            store.update(id_, **{name: row[name] + added[name] for name in COUNT_FIELDS})
 
 
-def _metric(total: Mapping[str, int]) -> dict[str, int]:
+def _metric_to_wire(total: Mapping[str, int]) -> dict[str, int]:
     return {
         "inputTokensTotal": total["input"],
         "outputTokensTotal": total["output"],

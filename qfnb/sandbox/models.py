@@ -8,11 +8,11 @@ from typing import Any
 from ..wire import model as wire
 from ..wire.base import Nothing
 from . import presets, repository
-from .paging import by_number
-from .routing import Call, emulates, refuse_call
+from .paging import page_by_number
+from .routing import Call, emulates, refusal_for
 from .store import Document
 
-PARAMS = {
+CALL_SCHEMA = {
     "input": {
         "type": "object",
         "required": ["messages"],
@@ -25,7 +25,7 @@ PARAMS = {
     "output": {"type": "object", "properties": {"result": {"type": "string"}}},
 }
 
-_ORDERS: dict[str, Callable[[Document], Any]] = {
+_SORT_KEYS: dict[str, Callable[[Document], Any]] = {
     "modelName": lambda row: row["name"],
     "createTime": lambda row: row["number"],
     "modifyTime": lambda row: row["number"],
@@ -36,14 +36,16 @@ _ORDERS: dict[str, Callable[[Document], Any]] = {
 def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
     """Publish a run that is done (or stopped, with what it had learned)."""
     origin = body.version_meta
-    task = repository.finished(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
+    task = repository.get_finished_run(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
     job = call.world.store.get("job", origin.task_id)
     if job is None or task["job"] != job["id"]:
-        raise refuse_call(
+        raise refusal_for(
             call, f"param[versionMeta.taskId] invalid: run {task['id']} is not of {origin.task_id}"
         )
-    model = _target(call, body, task)
-    version = repository.from_run(call, model, task, step=origin.step, description=origin.description or "")
+    model = _target_model(call, body, task)
+    version = repository.publish_run(
+        call, model, task, step=origin.step, description=origin.description or ""
+    )
     return {
         "modelId": model["number"],
         "modelIDStr": model["id"],
@@ -56,19 +58,22 @@ def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
 @emulates(wire.LIST)
 def list_versions(call: Call, body: wire.ModelRef) -> dict[str, Any]:
     """Describe a model with its versions, the newest first."""
-    model = repository.model_of(call, body.model_id, "modelId")
+    model = repository.get_model(call, body.model_id, "modelId")
     versions = repository.versions_of(call, model)
-    return _model_row(model, versions) | {
-        "modelVersionList": [_version_row(call, model, version) for version in versions]
+    return _model_to_wire(model, versions) | {
+        "modelVersionList": [_version_to_wire(call, model, version) for version in versions]
     }
 
 
 @emulates(wire.DETAIL)
-def detail(call: Call, body: wire.VersionRef) -> dict[str, Any]:
+def describe_version(call: Call, body: wire.VersionRef) -> dict[str, Any]:
     """Describe one version."""
-    version = repository.version_of(call, body.model_version_id, "modelVersionId")
-    model = repository.model_of(call, version["model"], "modelId")
-    return _version_row(call, model, version) | {"params": PARAMS, "sandbox": repository.told(call, version)}
+    version = repository.get_version(call, body.model_version_id, "modelVersionId")
+    model = repository.get_model(call, version["model"], "modelId")
+    return _version_to_wire(call, model, version) | {
+        "params": CALL_SCHEMA,
+        "sandbox": repository.sandbox_fields(call, version),
+    }
 
 
 @emulates(wire.PRESET_LIST)
@@ -77,27 +82,31 @@ def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
 
     Vendor, language and expansion filter nothing: the catalogue does not know them.
     """
-    rows = [row for row in presets.models() if _matches(row, body.name_filter, body.model_type)]
+    rows = [row for row in presets.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
     if body.ctx_length:
         rows = [row for row in rows if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)]
-    return _page(call, _ordered(call, rows, body.order_by, "asc"), body.page_no, body.page_size)
+    return _page_to_wire(call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size)
 
 
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> dict[str, Any]:
     """List one's own models, the newest first unless another order is asked for."""
-    rows = [row for row in call.world.store.all("model") if _matches(row, body.name_filter, body.model_type)]
-    rows = _ordered(call, rows, body.order_by or "createTime", body.order or "desc")
-    return _page(call, rows, body.page_no, body.page_size)
+    rows = [
+        row
+        for row in call.world.store.all("model")
+        if _matches_filter(row, body.name_filter, body.model_type)
+    ]
+    rows = _sort_models(call, rows, body.order_by or "createTime", body.order or "desc")
+    return _page_to_wire(call, rows, body.page_no, body.page_size)
 
 
 @emulates(wire.DELETE)
 def delete_models(call: Call, body: wire.DeleteModels) -> bool:
     """Delete models with their versions: all of those named, or none."""
-    known = [repository.model_of(call, key, "modelIDs") for key in body.model_ids]
-    models = {row["id"]: repository.own(call, row, "modelIDs") for row in known}
+    requested = [repository.get_model(call, key, "modelIDs") for key in body.model_ids]
+    models = {row["id"]: repository.require_user_owned(call, row, "modelIDs") for row in requested}
     versions = [row for row in call.world.store.all("version") if row["model"] in models]
-    repository.delete(call, versions, "modelIDs")
+    repository.delete_versions(call, versions, "modelIDs")
     for id_ in models:
         call.world.store.remove("model", id_)
     return True
@@ -106,98 +115,100 @@ def delete_models(call: Call, body: wire.DeleteModels) -> bool:
 @emulates(wire.DELETE_VERSIONS)
 def delete_versions(call: Call, body: wire.DeleteVersions) -> bool:
     """Delete versions: all of those named, or none."""
-    name = "modelVersionIds"
-    known = [repository.version_of(call, key, name) for key in body.model_version_ids]
-    versions = {row["id"]: repository.own(call, row, name) for row in known}
-    repository.delete(call, [*versions.values()], name)
+    field = "modelVersionIds"
+    requested = [repository.get_version(call, key, field) for key in body.model_version_ids]
+    versions = {row["id"]: repository.require_user_owned(call, row, field) for row in requested}
+    repository.delete_versions(call, [*versions.values()], field)
     return True
 
 
 @emulates(wire.EVALUABLE)
 def evaluable(call: Call, body: Nothing) -> list[dict[str, Any]]:
     """List the models that can be evaluated: text models that have a version that is ready."""
-    found = []
-    for model in [*reversed(call.world.store.all("model")), *presets.models()]:
-        rows = [row for row in repository.versions_of(call, model) if _ready(call, row)]
+    result = []
+    for model in [*reversed(call.world.store.all("model")), *presets.preset_models()]:
+        rows = [row for row in repository.versions_of(call, model) if _is_ready(call, row)]
         if rows and model["type"] == "Text2Text":
-            listed = [_version_row(call, model, row) for row in rows]
-            found.append(_model_row(model, rows) | {"modelVersionList": listed})
-    return found
+            version_rows = [_version_to_wire(call, model, row) for row in rows]
+            result.append(_model_to_wire(model, rows) | {"modelVersionList": version_rows})
+    return result
 
 
-def _ready(call: Call, version: Document) -> bool:
-    return repository.state(call, version) == wire.READY
+def _is_ready(call: Call, version: Document) -> bool:
+    return repository.version_state(call, version) == wire.READY
 
 
-def _target(call: Call, body: wire.PublishModel, task: Document) -> Document:
+def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:
     """Return the model that a version is put into: a new one, or the one that is named."""
     if body.is_new_model and body.model_id is None:
         return repository.add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
     if body.model_id is None:
-        raise refuse_call(call, "param[modelId] invalid: it is missing, and isNewModel is false")
-    return repository.own(call, repository.model_of(call, body.model_id, "modelId"), "modelId")
+        raise refusal_for(call, "param[modelId] invalid: it is missing, and isNewModel is false")
+    return repository.require_user_owned(
+        call, repository.get_model(call, body.model_id, "modelId"), "modelId"
+    )
 
 
-def _matches(model: Document, name: str | None, kinds: list[int] | None) -> bool:
-    named = not name or name.lower() in model["name"].lower()
-    return named and (not kinds or repository.number_of(model) in kinds)
+def _matches_filter(model: Document, name: str | None, type_numbers: list[int] | None) -> bool:
+    name_matches = not name or name.lower() in model["name"].lower()
+    return name_matches and (not type_numbers or repository.type_number(model) in type_numbers)
 
 
-def _ordered(call: Call, rows: list[Document], by: str | None, order: str) -> list[Document]:
-    if by is not None and by not in _ORDERS:
-        raise refuse_call(call, f"param[orderBy] invalid: {by!r}; it is one of {', '.join(_ORDERS)}")
-    if order not in {"asc", "desc"}:
-        raise refuse_call(call, f"param[order] invalid: {order!r}; it is asc or desc")
-    return sorted(rows, key=_ORDERS[by], reverse=order == "desc") if by else rows
+def _sort_models(call: Call, rows: list[Document], sort_key: str | None, direction: str) -> list[Document]:
+    if sort_key is not None and sort_key not in _SORT_KEYS:
+        raise refusal_for(call, f"param[orderBy] invalid: {sort_key!r}; it is one of {', '.join(_SORT_KEYS)}")
+    if direction not in {"asc", "desc"}:
+        raise refusal_for(call, f"param[order] invalid: {direction!r}; it is asc or desc")
+    return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc") if sort_key else rows
 
 
-def _page(call: Call, rows: list[Document], page: int, size: int) -> dict[str, Any]:
+def _page_to_wire(call: Call, rows: list[Document], page: int, size: int) -> dict[str, Any]:
     return {
         "total": len(rows),
-        "items": [_listed(call, row) for row in by_number(call, rows, page, size)],
+        "items": [_summary_to_wire(call, row) for row in page_by_number(call, rows, page, size)],
     }
 
 
-def _listed(call: Call, model: Document) -> dict[str, Any]:
+def _summary_to_wire(call: Call, model: Document) -> dict[str, Any]:
     versions = repository.versions_of(call, model)
-    latest = _version_row(call, model, versions[0]) if versions else None
-    kept = ("state", "version", "sourceType", "sourceExtra")
+    latest = _version_to_wire(call, model, versions[0]) if versions else None
+    summary_keys = ("state", "version", "sourceType", "sourceExtra")
     return {
         "modelId": model["number"],
         "modelIdStr": model["id"],
         "modelName": model["name"],
-        "modelType": repository.number_of(model),
+        "modelType": repository.type_number(model),
         "tags": model["tags"],
-        "createTime": repository.date(model["created"]),
+        "createTime": repository.format_time(model["created"]),
         "versionCount": len(versions),
         "trainType": latest["trainType"] if latest else "",
         "latestVersionInfo": latest
-        and {key: latest[key] for key in kept}
+        and {key: latest[key] for key in summary_keys}
         | {"versionId": latest["modelVersionId"], "versionIdStr": latest["modelVersionIdStr"]},
     }
 
 
-def _model_row(model: Document, versions: list[Document]) -> dict[str, Any]:
+def _model_to_wire(model: Document, versions: list[Document]) -> dict[str, Any]:
     return {
         "modelId": model["number"],
         "modelIdStr": model["id"],
         "modelName": model["name"],
         "source": model["source"],
-        "modelType": repository.number_of(model),
+        "modelType": repository.type_number(model),
         "createUserId": 1,
         "createUser": "sandbox",
-        "createTime": repository.date(model["created"]),
-        "modifyTime": repository.date(versions[0]["created"] if versions else model["created"]),
+        "createTime": repository.format_time(model["created"]),
+        "modifyTime": repository.format_time(versions[0]["created"] if versions else model["created"]),
         "description": model["description"],
         "trainType": versions[0]["base"] if versions else "",
     }
 
 
-def _version_row(call: Call, model: Document, version: Document) -> dict[str, Any]:
+def _version_to_wire(call: Call, model: Document, version: Document) -> dict[str, Any]:
     extra = {"sourceType": version["source"]}
     if version["source"] == wire.TRAINED:
         extra["trainSourceExtra"] = version["origin"]
-    ready = repository.state(call, version) == wire.READY and version["source"] != wire.PRESET
+    ready = repository.version_state(call, version) == wire.READY and version["source"] != wire.PRESET
     return {
         "modelId": model["number"],
         "modelIdStr": model["id"],
@@ -211,13 +222,13 @@ def _version_row(call: Call, model: Document, version: Document) -> dict[str, An
         "framework": "numpy",
         "algorithm": "qfnb-local",
         "modelNet": "numpy-qfnb-local",
-        "state": repository.state(call, version),
+        "state": repository.version_state(call, version),
         "ioMode": "chat",
         "ioLength": "",
         "copyright": "",
         "property": {},
-        "createTime": repository.date(version["created"]),
-        "modifyTime": repository.date(version["created"]),
+        "createTime": repository.format_time(version["created"]),
+        "modifyTime": repository.format_time(version["created"]),
         "deployResource": ["Private"],
         "supportOptions": ["Deploy", "Evaluation"] if ready else [],
         "trainType": version["base"],

@@ -10,14 +10,14 @@ from ..wire import model as wire_v1
 from ..wire import model_v2 as wire
 from ..wire.base import Paged
 from . import presets, repository, storage
-from .paging import by_marker
-from .routing import Call, emulates, refuse_call
-from .runs import date
+from .paging import page_by_marker
+from .routing import Call, emulates, refusal_for
+from .runs import format_time
 from .store import Document, random_id
 
 FORMATS = ("HuggingFace.Transformers", "Safetensors")
 APPLICATIONS = ("chat", "completion")
-FOLDER = "qfnb/exports"
+EXPORT_FOLDER = "qfnb/exports"
 """Where exports are put in the bucket."""
 
 
@@ -25,7 +25,7 @@ FOLDER = "qfnb/exports"
 def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
     """Create a set."""
     if body.model_type not in wire.TYPES:
-        raise refuse_call(
+        raise refusal_for(
             call, f"param[modelType] invalid: {body.model_type!r}; it is one of {', '.join(wire.TYPES)}"
         )
     model = repository.add_model(call, body.model_set_name, body.model_type, tags=body.labels)
@@ -35,15 +35,17 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 @emulates(wire.SYSTEM_SETS)
 def system_sets(call: Call, body: Paged) -> dict[str, Any]:
     """List the platform's sets."""
-    rows, info = by_marker(call, [_listed(call, row) for row in presets.models()], "modelSetId", body)
+    rows, info = page_by_marker(
+        call, [_set_to_wire(call, row) for row in presets.preset_models()], "modelSetId", body
+    )
     return {"systemModelSetList": rows, "pageInfo": info}
 
 
 @emulates(wire.CUSTOM_SETS)
 def custom_sets(call: Call, body: Paged) -> dict[str, Any]:
     """List the user's sets, the newest first."""
-    known = [_listed(call, row) for row in reversed(call.world.store.all("model"))]
-    rows, info = by_marker(call, known, "modelSetId", body)
+    sets = [_set_to_wire(call, row) for row in reversed(call.world.store.all("model"))]
+    rows, info = page_by_marker(call, sets, "modelSetId", body)
     return {"customModelSetList": rows, "pageInfo": info}
 
 
@@ -51,19 +53,21 @@ def custom_sets(call: Call, body: Paged) -> dict[str, Any]:
 def describe_set(call: Call, body: wire.ModelSetRef) -> dict[str, Any]:
     """Describe a set; of several with the same name the newest."""
     if body.model_set_id is None:
-        named = [row for row in _all(call) if row["name"] == body.model_set_name]
-        if not named:
-            raise refuse_call(call, f"param[modelSetName] invalid: {body.model_set_name} does not exist")
-        return _listed(call, named[-1])
-    return _listed(call, repository.model_of(call, body.model_set_id, "modelSetId"))
+        matches = [row for row in _all_models(call) if row["name"] == body.model_set_name]
+        if not matches:
+            raise refusal_for(call, f"param[modelSetName] invalid: {body.model_set_name} does not exist")
+        return _set_to_wire(call, matches[-1])
+    return _set_to_wire(call, repository.get_model(call, body.model_set_id, "modelSetId"))
 
 
 @emulates(wire.DELETE_SET)
 def delete_set(call: Call, body: wire.ModelSetId) -> bool:
     """Delete a set with its versions."""
-    model = repository.own(call, repository.model_of(call, body.model_set_id, "modelSetId"), "modelSetId")
+    model = repository.require_user_owned(
+        call, repository.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
+    )
     versions = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
-    repository.delete(call, versions, "modelSetId")
+    repository.delete_versions(call, versions, "modelSetId")
     call.world.store.remove("model", model["id"])
     return True
 
@@ -71,44 +75,48 @@ def delete_set(call: Call, body: wire.ModelSetId) -> bool:
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateModel) -> dict[str, Any]:
     """Put a new version into a set."""
-    model = repository.own(call, repository.model_of(call, body.model_set_id, "modelSetId"), "modelSetId")
+    model = repository.require_user_owned(
+        call, repository.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
+    )
     if body.source_type == wire_v1.TRAINED and body.train_meta:
-        version = _from_run(call, model, body, body.train_meta)
+        version = _publish_run(call, model, body, body.train_meta)
     elif body.source_type == wire_v1.IMPORTED and body.import_meta:
-        version = _from_file(call, model, body, body.import_meta)
+        version = _import_file(call, model, body, body.import_meta)
     else:
-        needed = {wire_v1.TRAINED: "trainMeta", wire_v1.IMPORTED: "importMeta"}.get(body.source_type)
-        reason = f"{body.source_type} needs {needed}" if needed else "it is Train or Import"
-        raise refuse_call(call, f"param[{needed or 'sourceType'}] invalid: {reason}")
+        required_field = {wire_v1.TRAINED: "trainMeta", wire_v1.IMPORTED: "importMeta"}.get(body.source_type)
+        reason = f"{body.source_type} needs {required_field}" if required_field else "it is Train or Import"
+        raise refusal_for(call, f"param[{required_field or 'sourceType'}] invalid: {reason}")
     return {"modelId": version["id"]}
 
 
 @emulates(wire.DESCRIBE)
 def describe(call: Call, body: wire.ModelId) -> dict[str, Any]:
     """Describe a version."""
-    version = repository.version_of(call, body.model_id, "modelId")
-    ready = repository.state(call, version) == wire_v1.READY
-    told = {
+    version = repository.get_version(call, body.model_id, "modelId")
+    ready = repository.version_state(call, version) == wire_v1.READY
+    row = {
         "modelSetId": version["model"],
         "modelId": version["id"],
         "modelName": version["version"],
         "model": version["base"],
-        "status": repository.state(call, version),
-        "sourceInfo": _source_info(version),
-        "createTime": date(version["created"]),
-        "modifyTime": date(version["created"]),
+        "status": repository.version_state(call, version),
+        "sourceInfo": _source_to_wire(version),
+        "createTime": format_time(version["created"]),
+        "modifyTime": format_time(version["created"]),
         "modelApplicationType": "chat",
-        "isSupportModelComp": ready and repository.weights(call, version) is not None,
-        "sandbox": repository.told(call, version),
+        "isSupportModelComp": ready and repository.read_weights(call, version) is not None,
+        "sandbox": repository.sandbox_fields(call, version),
     }
-    return told | ({"description": version["description"]} if version["description"] else {})
+    return row | ({"description": version["description"]} if version["description"] else {})
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.ModelId) -> bool:
     """Delete a version."""
-    version = repository.own(call, repository.version_of(call, body.model_id, "modelId"), "modelId")
-    repository.delete(call, [version], "modelId")
+    version = repository.require_user_owned(
+        call, repository.get_version(call, body.model_id, "modelId"), "modelId"
+    )
+    repository.delete_versions(call, [version], "modelId")
     return True
 
 
@@ -116,9 +124,9 @@ def delete(call: Call, body: wire.ModelId) -> bool:
 def create_conf(call: Call, body: wire.CreateConf) -> dict[str, Any]:
     """Keep a chat template: the platform takes an upload, here its text is a field (reply not evidenced)."""
     if not body.custom_spec_file:
-        raise refuse_call(call, "param[customSpecFile] invalid: no file came")
-    kept = call.world.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
-    return {"customSpecId": kept["id"]}
+        raise refusal_for(call, "param[customSpecFile] invalid: no file came")
+    document = call.world.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
+    return {"customSpecId": document["id"]}
 
 
 @emulates(wire.SYSTEM_CONF)
@@ -129,29 +137,29 @@ def system_conf(call: Call, body: wire.SystemConf) -> dict[str, Any]:
         ("modelFormat", body.model_format, FORMATS),
     ):
         if value not in allowed:
-            raise refuse_call(call, f"param[{name}] invalid: {value!r}; it is {' or '.join(allowed)}")
-    return _conf(body.model_application_type, body.model_format)
+            raise refusal_for(call, f"param[{name}] invalid: {value!r}; it is {' or '.join(allowed)}")
+    return _conf_to_wire(body.model_application_type, body.model_format)
 
 
 @emulates(wire.CUSTOM_CONF)
 def custom_conf(call: Call, body: wire.ModelId) -> dict[str, Any]:
     """Tell how a version is run (reply not evidenced)."""
-    version = repository.version_of(call, body.model_id, "modelId")
-    return {"modelId": version["id"]} | _conf("chat", FORMATS[0])
+    version = repository.get_version(call, body.model_id, "modelId")
+    return {"modelId": version["id"]} | _conf_to_wire("chat", FORMATS[0])
 
 
 @emulates(wire.CREATE_EXPORT)
 def create_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
     """Pack a version as a file, which its address alone gives access to; it is in the bucket, too."""
-    world, version = call.world, repository.version_of(call, body.model_id, "modelId")
-    content = repository.weights(call, version)
-    if content is None or repository.state(call, version) != wire_v1.READY:
-        raise refuse_call(call, f"param[modelId] invalid: {version['id']} has no weights to export")
-    key = f"{FOLDER}/{version['id']}.npz"
-    storage.write(world.store, world.address.bucket, key, content)
+    world, version = call.world, repository.get_version(call, body.model_id, "modelId")
+    content = repository.read_weights(call, version)
+    if content is None or repository.version_state(call, version) != wire_v1.READY:
+        raise refusal_for(call, f"param[modelId] invalid: {version['id']} has no weights to export")
+    key = f"{EXPORT_FOLDER}/{version['id']}.npz"
+    storage.write_object(world.store, world.address.bucket, key, content)
     secret = random_id("", 32)
     world.store.write_file(f"export-{secret}", content)
-    made = world.store.add(
+    export = world.store.add(
         "model_export",
         random_id("ame-"),
         version=version["id"],
@@ -159,24 +167,24 @@ def create_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
         secret=secret,
         size=len(content),
         md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        plan=world.lifecycle.plan((wire.DOING, "export"), then=wire.DONE, failed=wire.FAILED),
+        plan=world.lifecycle.plan((wire.DOING, "export"), final=wire.DONE, failed=wire.FAILED),
     )
-    return {"exportId": made["id"]}
+    return {"exportId": export["id"]}
 
 
 @emulates(wire.DESCRIBE_EXPORT)
 def describe_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
     """Describe a version's newest export."""
-    version = repository.version_of(call, body.model_id, "modelId")
+    version = repository.get_version(call, body.model_id, "modelId")
     rows = [row for row in call.world.store.all("model_export") if row["version"] == version["id"]]
     if not rows:
         return {"hasRecord": False}
     status = call.world.lifecycle.state(rows[-1]["plan"])
-    told = {"exportId": rows[-1]["id"], "hasRecord": True, "status": status}
-    return told | (_packed(call, rows[-1]) if status == wire.DONE else {})
+    summary = {"exportId": rows[-1]["id"], "hasRecord": True, "status": status}
+    return summary | (_download_to_wire(call, rows[-1]) if status == wire.DONE else {})
 
 
-def _packed(call: Call, export: Document) -> dict[str, Any]:
+def _download_to_wire(call: Call, export: Document) -> dict[str, Any]:
     address, key = call.world.address, export["key"]
     return {
         "fileName": key.rsplit("/", 1)[-1],
@@ -188,24 +196,24 @@ def _packed(call: Call, export: Document) -> dict[str, Any]:
     }
 
 
-def _from_run(call: Call, model: Document, body: wire.CreateModel, meta: wire.TrainMeta) -> Document:
+def _publish_run(call: Call, model: Document, body: wire.CreateModel, meta: wire.TrainMeta) -> Document:
     step = meta.checkpoint_step if meta.checkpoint_step is not None else meta.step
-    task = repository.finished(call, meta.task_id, "trainMeta.taskId", step)
-    return repository.from_run(call, model, task, step=step, description=body.description or "")
+    task = repository.get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
+    return repository.publish_run(call, model, task, step=step, description=body.description or "")
 
 
-def _from_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta) -> Document:
+def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta) -> Document:
     """Import what a sandbox has exported."""
-    from .engine import Model  # noqa: PLC0415 - numpy
+    from .engine import LanguageModel  # noqa: PLC0415 - numpy
 
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
-    content = storage.read(call.world.store, address)
+    content = storage.read_object(call.world.store, address)
     if content is None:
-        raise refuse_call(call, f"param[importMeta.objectPath] invalid: {address} does not exist")
+        raise refusal_for(call, f"param[importMeta.objectPath] invalid: {address} does not exist")
     try:
-        Model.load(content)
+        LanguageModel.load(content)
     except SandboxError as error:
-        raise refuse_call(
+        raise refusal_for(
             call,
             f"param[importMeta.objectPath] invalid: {address}: {error}; the sandbox imports its own exports",
         ) from None
@@ -217,7 +225,7 @@ def _from_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.I
     )
 
 
-def _source_info(version: Document) -> dict[str, Any]:
+def _source_to_wire(version: Document) -> dict[str, Any]:
     """Return where a version comes from; the key of an import's address is not evidenced."""
     origin = version["origin"]
     names = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
@@ -226,11 +234,11 @@ def _source_info(version: Document) -> dict[str, Any]:
     }
 
 
-def _all(call: Call) -> list[Document]:
-    return [*presets.models(), *call.world.store.all("model")]
+def _all_models(call: Call) -> list[Document]:
+    return [*presets.preset_models(), *call.world.store.all("model")]
 
 
-def _listed(call: Call, model: Document) -> dict[str, Any]:
+def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:
     versions = repository.versions_of(call, model)
     return {
         "modelSetId": model["id"],
@@ -239,14 +247,19 @@ def _listed(call: Call, model: Document) -> dict[str, Any]:
         "modelType": model["type"],
         "labels": model["labels"],
         "description": model["description"],
-        "createTime": date(model["created"]),
-        "modifyTime": date(versions[0]["created"] if versions else model["created"]),
+        "createTime": format_time(model["created"]),
+        "modifyTime": format_time(versions[0]["created"] if versions else model["created"]),
         "modelCount": len(versions),
         "modelIds": [row["id"] for row in versions],
         "modelNames": [row["version"] for row in versions],
     }
 
 
-def _conf(application: str, format_: str) -> dict[str, Any]:
+def _conf_to_wire(application: str, model_format: str) -> dict[str, Any]:
     limits = {"maxInputLength": 4096, "maxOutputLength": 1024}
-    return {"modelApplicationType": application, "modelFormat": format_, "chatConf": None, "limits": limits}
+    return {
+        "modelApplicationType": application,
+        "modelFormat": model_format,
+        "chatConf": None,
+        "limits": limits,
+    }

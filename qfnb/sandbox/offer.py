@@ -39,11 +39,11 @@ _MODULES = tuple(
 )
 
 
-def _range(key: str, low: float, high: float, default: float) -> Parameter:
+def _range_parameter(key: str, low: float, high: float, default: float) -> Parameter:
     return _parameter(key, "range", [low, high], default)
 
 
-def _choice(key: str, choices: tuple[Any, ...], default: Any) -> Parameter:
+def _choice_parameter(key: str, choices: tuple[Any, ...], default: Any) -> Parameter:
     return _parameter(key, "choice", list(choices), default)
 
 
@@ -60,48 +60,50 @@ def _parameter(key: str, check: str, allowed: list[Any], default: Any) -> Parame
     }
 
 
-_EPOCH = _range("epoch", 1, 50, 1)
-_ERNIE_LENGTH = _choice("maxSeqLen", (4096, 8192), 4096)
-_ERNIE_MORE = [
-    _range("batchSize", 1, 4, 4),
-    _range("loggingSteps", 1, 100, 1),
-    _range("warmupRatio", 0.01, 0.5, 0.1),
-    _range("weightDecay", 0.0001, 0.1, 0.01),
+_EPOCH = _range_parameter("epoch", 1, 50, 1)
+_ERNIE_LENGTH = _choice_parameter("maxSeqLen", (4096, 8192), 4096)
+_ERNIE_COMMON = [
+    _range_parameter("batchSize", 1, 4, 4),
+    _range_parameter("loggingSteps", 1, 100, 1),
+    _range_parameter("warmupRatio", 0.01, 0.5, 0.1),
+    _range_parameter("weightDecay", 0.0001, 0.1, 0.01),
 ]
-_FULL_RATE = _range("learningRate", 1e-5, 4e-5, 3e-5)
-_LORA_RATE = _range("learningRate", 3e-5, 1e-3, 3e-4)
-_RANK = _choice("loraRank", (2, 4, 8), 8)
-_ALL_LINEAR = _choice("loraAllLinear", ("True", "False"), "True")
+_FULL_RATE = _range_parameter("learningRate", 1e-5, 4e-5, 3e-5)
+_LORA_RATE = _range_parameter("learningRate", 3e-5, 1e-3, 3e-4)
+_RANK = _choice_parameter("loraRank", (2, 4, 8), 8)
+_ALL_LINEAR = _choice_parameter("loraAllLinear", ("True", "False"), "True")
 
-_OPEN_LORA = [
-    _choice("loraRank", (8, 16, 32, 64), 32),
-    _choice("loraAlpha", (8, 16, 32, 64), 32),
-    _range("loraDropout", 0.1, 0.5, 0.1),
+_OPEN_LORA_PARAMETERS = [
+    _choice_parameter("loraRank", (8, 16, 32, 64), 32),
+    _choice_parameter("loraAlpha", (8, 16, 32, 64), 32),
+    _range_parameter("loraDropout", 0.1, 0.5, 0.1),
 ]
 _TARGETS = _parameter("loraTargetModules", "mult_choice", [*_MODULES], [_MODULES[0], _MODULES[2]])
 
 
-def _open(
+def _open_model_parameters(
     lengths: tuple[int, ...] = (1024, 2048, 4096),
     *,
-    lowest: float = 2e-7,
-    batch: int = 4,
-    epoch: int = 1,
+    min_rate: float = 2e-7,
+    max_batch: int = 4,
+    default_epoch: int = 1,
 ) -> list[Parameter]:
     """Return what the open models have in common."""
     rows = [
-        _range("epoch", 1, 50, epoch),
-        _range("batchSize", 1, batch, 1) if batch > 1 else _choice("batchSize", (1,), 1),
-        _range("learningRate", lowest, 2e-4, 1e-6),
-        _choice("schedulerName", _SCHEDULERS, "cosine"),
-        _range("warmupRatio", 0.01, 0.1, 0.03),
-        _range("weightDecay", 0.001, 1, 0.01),
+        _range_parameter("epoch", 1, 50, default_epoch),
+        _range_parameter("batchSize", 1, max_batch, 1)
+        if max_batch > 1
+        else _choice_parameter("batchSize", (1,), 1),
+        _range_parameter("learningRate", min_rate, 2e-4, 1e-6),
+        _choice_parameter("schedulerName", _SCHEDULERS, "cosine"),
+        _range_parameter("warmupRatio", 0.01, 0.1, 0.03),
+        _range_parameter("weightDecay", 0.001, 1, 0.01),
     ]
-    return [*rows, _choice("maxSeqLen", lengths, lengths[-1])] if lengths else rows
+    return [*rows, _choice_parameter("maxSeqLen", lengths, lengths[-1])] if lengths else rows
 
 
 @dataclass(frozen=True)
-class Offer:
+class SupportedModel:
     """One model: the parameters of each way of tuning it, and those of PostPretrain, which is full tuning."""
 
     model: str
@@ -131,63 +133,98 @@ class Offer:
         }
 
 
-def _ernie(*more: Parameter, pretraining: bool = False) -> dict[str, Any]:
-    common = [_EPOCH, _ERNIE_LENGTH, *_ERNIE_MORE]
-    tuning = {FULL: [*common, _FULL_RATE], LORA: [*common, _LORA_RATE, _RANK, *more]}
-    before = [_range("epoch", 1, 10, 1), _FULL_RATE, _ERNIE_LENGTH] if pretraining else None
-    return {"tuning": tuning, "pretraining": before}
+def _ernie_parameters(*lora_parameters: Parameter, pretraining: bool = False) -> dict[str, Any]:
+    common = [_EPOCH, _ERNIE_LENGTH, *_ERNIE_COMMON]
+    tuning = {FULL: [*common, _FULL_RATE], LORA: [*common, _LORA_RATE, _RANK, *lora_parameters]}
+    pretraining_parameters = (
+        [_range_parameter("epoch", 1, 10, 1), _FULL_RATE, _ERNIE_LENGTH] if pretraining else None
+    )
+    return {"tuning": tuning, "pretraining": pretraining_parameters}
 
 
-def _scales(common: list[Parameter], *names: str, more: tuple[Parameter, ...] = ()) -> dict[str, Any]:
+def _tuning_by_scale(
+    common: list[Parameter], *names: str, lora_parameters: tuple[Parameter, ...] = ()
+) -> dict[str, Any]:
     """Return the ways of tuning an open model that have these names."""
-    rows = {FULL: common, LORA: [*common, *_OPEN_LORA, *more], PROMPT: common}
+    rows = {FULL: common, LORA: [*common, *_OPEN_LORA_PARAMETERS, *lora_parameters], PROMPT: common}
     return {"tuning": {name: rows[name] for name in names}}
 
 
 _LLAMA_PRETRAINING = [
-    _choice("epoch", (1,), 1),
-    _range("batchSize", 48, 960, 192),
-    _range("learningRate", 2e-7, 2e-4, 2e-5),
-    _range("weightDecay", 0.0001, 0.05, 0.01),
+    _choice_parameter("epoch", (1,), 1),
+    _range_parameter("batchSize", 48, 960, 192),
+    _range_parameter("learningRate", 2e-7, 2e-4, 2e-5),
+    _range_parameter("weightDecay", 0.0001, 0.05, 0.01),
 ]
-_0725 = [_EPOCH, _ERNIE_LENGTH]
-_0704_RATES = {
+_LITE_0725 = [_EPOCH, _ERNIE_LENGTH]
+_LITE_0704_RATES = {
     FULL: _FULL_RATE,
-    LORA: _range("learningRate", 3e-5, 1e-3, 3e-5),
-    PROMPT: _range("learningRate", 0.003, 0.1, 0.03),
+    LORA: _range_parameter("learningRate", 3e-5, 1e-3, 3e-5),
+    PROMPT: _range_parameter("learningRate", 0.003, 0.1, 0.03),
 }
-_LONG = (4096, 8192, 16384, 32768)
+_LONG_LENGTHS = (4096, 8192, 16384, 32768)
 
-OFFERS = (
-    Offer("ERNIE-Speed-8K", "ERNIE Speed", **_ernie(_ALL_LINEAR, pretraining=True)),
-    Offer("ERNIE-Speed-Pro-128K", "ERNIE Speed", **_ernie(_ALL_LINEAR)),
-    Offer("ERNIE-Lite-8K-0922", "ERNIE Lite", **_ernie(pretraining=True)),
-    Offer("ERNIE-Lite-8K-0725", "ERNIE Lite", {FULL: [*_0725, _FULL_RATE], LORA: [*_0725, _LORA_RATE]}),
-    Offer("ERNIE-Lite-8K-0704", "ERNIE Lite", {name: [_EPOCH, rate] for name, rate in _0704_RATES.items()}),
-    Offer("ERNIE-Tiny-8K", "ERNIE Tiny", **_ernie()),
-    Offer("Qianfan-Chinese-Llama-2-7B", "Llama", **_scales(_open(), FULL, LORA, PROMPT)),
-    Offer("Qianfan-Chinese-Llama-2-13B", "Llama", **_scales(_open(), FULL, LORA, PROMPT)),
-    Offer(
+SUPPORTED_MODELS = (
+    SupportedModel("ERNIE-Speed-8K", "ERNIE Speed", **_ernie_parameters(_ALL_LINEAR, pretraining=True)),
+    SupportedModel("ERNIE-Speed-Pro-128K", "ERNIE Speed", **_ernie_parameters(_ALL_LINEAR)),
+    SupportedModel("ERNIE-Lite-8K-0922", "ERNIE Lite", **_ernie_parameters(pretraining=True)),
+    SupportedModel(
+        "ERNIE-Lite-8K-0725", "ERNIE Lite", {FULL: [*_LITE_0725, _FULL_RATE], LORA: [*_LITE_0725, _LORA_RATE]}
+    ),
+    SupportedModel(
+        "ERNIE-Lite-8K-0704", "ERNIE Lite", {name: [_EPOCH, rate] for name, rate in _LITE_0704_RATES.items()}
+    ),
+    SupportedModel("ERNIE-Tiny-8K", "ERNIE Tiny", **_ernie_parameters()),
+    SupportedModel(
+        "Qianfan-Chinese-Llama-2-7B",
+        "Llama",
+        **_tuning_by_scale(_open_model_parameters(), FULL, LORA, PROMPT),
+    ),
+    SupportedModel(
+        "Qianfan-Chinese-Llama-2-13B",
+        "Llama",
+        **_tuning_by_scale(_open_model_parameters(), FULL, LORA, PROMPT),
+    ),
+    SupportedModel(
         "Qianfan-Chinese-Llama-2-13B-v1",
         "Llama",
-        **_scales(_open(), FULL, LORA, PROMPT),
+        **_tuning_by_scale(_open_model_parameters(), FULL, LORA, PROMPT),
         pretraining=_LLAMA_PRETRAINING,
     ),
-    Offer(
+    SupportedModel(
         "Qianfan-Chinese-Llama-2-7B-32K",
         "Llama",
-        **_scales(_open(_LONG, lowest=1e-10, batch=1, epoch=3), FULL, LORA, PROMPT),
+        **_tuning_by_scale(
+            _open_model_parameters(_LONG_LENGTHS, min_rate=1e-10, max_batch=1, default_epoch=3),
+            FULL,
+            LORA,
+            PROMPT,
+        ),
     ),
-    Offer("SQLCoder-7B", "SQLCoder", **_scales(_open((4096, 8192)), FULL, LORA)),
-    Offer("ChatGLM2-6B", "ChatGLM2", **_scales(_open(), FULL, LORA)),
-    Offer("ChatGLM2-6B-32K", "ChatGLM2", **_scales(_open(), FULL)),
-    Offer("Baichuan2-7B-Chat", "Baichuan2", **_scales(_open(lowest=1e-10), FULL, LORA)),
-    Offer("Baichuan2-13B-Chat", "Baichuan2", **_scales(_open(lowest=1e-10), FULL, LORA)),
-    Offer("BLOOMZ-7B", "BLOOMZ", **_scales(_open(()), FULL, LORA, PROMPT)),
-    Offer("CodeLlama-7B", "Llama", **_scales(_open(lowest=1e-10), FULL, LORA, more=(_TARGETS,))),
+    SupportedModel(
+        "SQLCoder-7B", "SQLCoder", **_tuning_by_scale(_open_model_parameters((4096, 8192)), FULL, LORA)
+    ),
+    SupportedModel("ChatGLM2-6B", "ChatGLM2", **_tuning_by_scale(_open_model_parameters(), FULL, LORA)),
+    SupportedModel("ChatGLM2-6B-32K", "ChatGLM2", **_tuning_by_scale(_open_model_parameters(), FULL)),
+    SupportedModel(
+        "Baichuan2-7B-Chat",
+        "Baichuan2",
+        **_tuning_by_scale(_open_model_parameters(min_rate=1e-10), FULL, LORA),
+    ),
+    SupportedModel(
+        "Baichuan2-13B-Chat",
+        "Baichuan2",
+        **_tuning_by_scale(_open_model_parameters(min_rate=1e-10), FULL, LORA),
+    ),
+    SupportedModel("BLOOMZ-7B", "BLOOMZ", **_tuning_by_scale(_open_model_parameters(()), FULL, LORA, PROMPT)),
+    SupportedModel(
+        "CodeLlama-7B",
+        "Llama",
+        **_tuning_by_scale(_open_model_parameters(min_rate=1e-10), FULL, LORA, lora_parameters=(_TARGETS,)),
+    ),
 )
 
-MODELS: list[dict[str, Any]] = [offer.to_wire() for offer in OFFERS]
+WIRE_MODELS: list[dict[str, Any]] = [offer.to_wire() for offer in SUPPORTED_MODELS]
 
 TRAIN_TYPES = {
     "ernie-speed": "ERNIE-Speed-8K",
@@ -215,27 +252,32 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 """What v1 allows: its limits were wider than v2's, and seed 002 lies outside v2's."""
 
 
-def offered(model: str) -> dict[str, Any] | None:
+def find_model(model: str) -> dict[str, Any] | None:
     """Return the row of a model, None when it cannot be tuned here; a v1 train type is a name too."""
     name = TRAIN_TYPES.get(model.lower(), model).lower()
-    return next((row for row in MODELS if row["model"].lower() == name), None)
+    return next((row for row in WIRE_MODELS if row["model"].lower() == name), None)
 
 
-def parameters(model: str, mode: str, scale: str) -> list[Parameter] | None:
+def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None:
     """Return the hyper-parameters of a way of tuning a model, None when it is not offered."""
-    modes = (offered(model) or {"supportTrainMode": []})["supportTrainMode"]
-    scales = [row for found in modes if found["trainMode"] == mode for row in found["supportParameterScale"]]
+    modes = (find_model(model) or {"supportTrainMode": []})["supportTrainMode"]
+    scales = [
+        row
+        for train_mode in modes
+        if train_mode["trainMode"] == mode
+        for row in train_mode["supportParameterScale"]
+    ]
     return next(
         (row["supportHyperParameterConfig"] for row in scales if row["parameterScale"] == scale), None
     )
 
 
-def fits(parameter: Parameter, value: Any) -> bool:
+def is_valid_value(parameter: Parameter, value: Any) -> bool:
     """Tell whether a hyper-parameter may have a value."""
-    allowed, whole = parameter["checkValue"], parameter["type"] == "int"
+    allowed, is_integer = parameter["checkValue"], parameter["type"] == "int"
     if parameter["checkType"] == "mult_choice":
         return isinstance(value, list) and bool(value) and all(item in allowed for item in value)
     if parameter["checkType"] == "choice":
         return any(value == item and isinstance(value, bool) == isinstance(item, bool) for item in allowed)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and allowed[0] <= value <= allowed[1] and (not whole or value == int(value))
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and allowed[0] <= value <= allowed[1] and (not is_integer or value == int(value))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ..wire.base import Endpoint, Record
-from .routing import HANDLERS, Call, Refusal, record_of, refuse, refuse_call
+from .routing import HANDLERS, Call, Refusal, build_refusal, parse_record, refusal_for
 from .store import Document
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ log = logging.getLogger("qfnb.sandbox")
 
 
 @dataclass(frozen=True)
-class Answer:
+class DispatchResult:
     """What came of one request."""
 
     status: int
@@ -29,12 +29,12 @@ class Answer:
     body: dict[str, Any]
 
     @property
-    def good(self) -> bool:
+    def is_success(self) -> bool:
         """Whether it is an answer and no refusal; v1 refuses inside of HTTP 200."""
         return self.status < 300 and "error_code" not in self.body
 
 
-class Offline:
+class DispatchWorld:
     """A world in which one's own model version (`amv-...`) can be asked without being deployed."""
 
     def __init__(self, world: World) -> None:
@@ -46,28 +46,28 @@ class Offline:
     def service_at(self, endpoint: str) -> Document | None:
         """Return what stands behind a name: a service, or a version in its place."""
         version = self._world.store.get("version", endpoint) if endpoint.startswith("amv-") else None
-        return version or self._world.service_at(endpoint)
+        return version or self._world.find_service(endpoint)
 
 
-def ask(
+def dispatch(
     world: World, endpoint: Endpoint[Any, Any], body: Any, path: Mapping[str, str] | None = None
-) -> Answer:
+) -> DispatchResult:
     """Answer one request; whatever goes wrong with it is its answer."""
-    call = Call(cast("World", Offline(world)), endpoint, path or {})
+    call = Call(cast("World", DispatchWorld(world)), endpoint, path or {})
     try:
         if isinstance(body, dict) and body.get("stream"):
-            raise refuse_call(call, "param[stream] invalid: a batch has no streams")
-        return Answer(200, call.id, _handled(call, body))
+            raise refusal_for(call, "param[stream] invalid: a batch has no streams")
+        return DispatchResult(200, call.id, _call_handler(call, body))
     except Refusal as refusal:
-        return Answer(refusal.status, call.id, refusal.body)
+        return DispatchResult(refusal.status, call.id, refusal.body)
     except Exception:  # one request must not end the others
         log.exception("a request of a batch failed")
         details: dict[str, Any] = {"word": "internal_error", "kind": "server_error", "status": 500}
-        broken = refuse(endpoint.plane, 336000, "Internal error", **details)
-        return Answer(broken.status, call.id, broken.body)
+        refusal_500 = build_refusal(endpoint.plane, 336000, "Internal error", **details)
+        return DispatchResult(refusal_500.status, call.id, refusal_500.body)
 
 
-def lines_of(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """Yield the number and the object of every line that is not blank, None for what is no object.
 
     An object that cannot be written again (NaN, a lone surrogate) is none: results repeat what was asked.
@@ -83,8 +83,8 @@ def lines_of(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
         yield number, value if isinstance(value, dict) else None
 
 
-def _handled(call: Call, body: Any) -> dict[str, Any]:
-    result = HANDLERS[call.endpoint.name](call, record_of(call, body))
+def _call_handler(call: Call, body: Any) -> dict[str, Any]:
+    result = HANDLERS[call.endpoint.name](call, parse_record(call, body))
     if inspect.iscoroutine(result):
         result = asyncio.run(result)
     return result.to_wire() if isinstance(result, Record) else dict(result)

@@ -21,7 +21,7 @@ from ..wire.chat import CHAT_V1, CHAT_V2
 
 Schema = dict[str, Any]
 
-ABOUT = (
+DESCRIPTION = (
     "A Baidu Qianfan on this computer; its models are not ERNIE. A path with a fragment stands for one "
     "Action of that path: the fragment is not sent. v1 and the management paths of v1 answer errors in "
     "HTTP 200, with error_code (or success false); v2 answers 4xx."
@@ -68,41 +68,44 @@ _ERRORS: dict[str, dict[str, Any]] = {
 }
 
 
-def document(url: str) -> dict[str, Any]:
+def build_document(url: str) -> dict[str, Any]:
     """Return the description of all operations of a sandbox."""
-    described, schemas = _schemas()
+    schemas_by_use, schemas = _build_schemas()
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS.values():
         path = endpoint.path + (f"#{endpoint.action}" if endpoint.action else "")
-        body, result = described[endpoint.name, "validation"], described[endpoint.name, "serialization"]
+        body_schema, result_schema = (
+            schemas_by_use[endpoint.name, "validation"],
+            schemas_by_use[endpoint.name, "serialization"],
+        )
         operation = {
             "operationId": endpoint.name,
             "tags": [endpoint.name.partition(".")[0]],
             "security": _SECURITY[endpoint.plane],
-            **_request(endpoint, body, _resolved(body, schemas)),
-            "responses": _responses(endpoint, result),
+            **_describe_request(endpoint, body_schema, _resolve_reference(body_schema, schemas)),
+            "responses": _describe_responses(endpoint, result_schema),
         }
         paths.setdefault(path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": "qfnb sandbox", "version": "1", "description": ABOUT},
+        "info": {"title": "qfnb sandbox", "version": "1", "description": DESCRIPTION},
         "servers": [{"url": url}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": _SCHEMES},
     }
 
 
-def _schemas() -> tuple[Mapping[tuple[Any, JsonSchemaMode], Schema], Schema]:
+def _build_schemas() -> tuple[Mapping[tuple[Any, JsonSchemaMode], Schema], Schema]:
     """Return what each operation takes and gives, by its name and pydantic's word for it, and all records."""
     rows: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
     for endpoint in ENDPOINTS.values():
         rows.append((endpoint.name, "validation", TypeAdapter(endpoint.body)))
         rows.append((endpoint.name, "serialization", TypeAdapter(endpoint.result)))
-    described, whole = TypeAdapter.json_schemas(rows, ref_template=_REF)
-    return described, whole["$defs"]
+    schemas_by_use, definitions = TypeAdapter.json_schemas(rows, ref_template=_REF)
+    return schemas_by_use, definitions["$defs"]
 
 
-def _request(endpoint: Endpoint[Any, Any], body: Schema, record: Schema) -> Schema:
+def _describe_request(endpoint: Endpoint[Any, Any], body: Schema, record: Schema) -> Schema:
     """Return the parameters and the body of an operation."""
     in_path = re.findall(r"{(\w+)}", endpoint.path)
     parameters = [_parameter(name, "path", {"type": "string", "minLength": 1}) for name in in_path]
@@ -112,23 +115,23 @@ def _request(endpoint: Endpoint[Any, Any], body: Schema, record: Schema) -> Sche
         kind, schema = ("multipart/form-data", _FORM) if endpoint is UPLOAD else (_JSON, body)
         request = {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
         return {"parameters": parameters, **request}
-    needed = record.get("required", ())
+    required = record.get("required", ())
     for name, schema in record.get("properties", {}).items():
         if name not in in_path:
-            parameters.append(_parameter(name, "query", schema, required=name in needed))
+            parameters.append(_parameter(name, "query", schema, required=name in required))
     return {"parameters": parameters}
 
 
-def _resolved(schema: Schema, schemas: Schema) -> Schema:
-    found: Schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-    return found
+def _resolve_reference(schema: Schema, schemas: Schema) -> Schema:
+    resolved: Schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    return resolved
 
 
-def _parameter(name: str, where: str, schema: Schema, *, required: bool = True) -> Schema:
-    return {"name": name, "in": where, "required": required, "schema": schema}
+def _parameter(name: str, location: str, schema: Schema, *, required: bool = True) -> Schema:
+    return {"name": name, "in": location, "required": required, "schema": schema}
 
 
-def _responses(endpoint: Endpoint[Any, Any], result: Schema) -> Schema:
+def _describe_responses(endpoint: Endpoint[Any, Any], result: Schema) -> Schema:
     """Return what may come back; on v1 an error is one of the answers of HTTP 200."""
     family = endpoint.shape if endpoint.plane == "console" else endpoint.plane
     error = {"type": "object", "properties": _ERRORS.get(family, _ERRORS["gateway"])}

@@ -6,64 +6,71 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from ..wire.base import Paged
-from .routing import Call, refuse_call
+from .routing import Call, refusal_for
 
 T = TypeVar("T")
 
-USUAL, MOST = 10, 100
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
 """Rows of a page when nothing is said, and at most."""
 
 
-def by_marker(
-    call: Call, rows: Sequence[dict[str, Any]], id_: str, ask: Paged
+def page_by_marker(
+    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: Paged
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return a page of rows, which come newest first, and the `pageInfo` that goes with it.
 
     Args:
         call: who asks.
         rows: all of them, in order.
-        id_: the key under which a row has its id, which is what markers are.
-        ask: the page that is wanted.
+        id_field: the key under which a row has its id, which is what markers are.
+        request: the page that is wanted.
     """
-    size = _size(call, "maxKeys", ask.max_keys)
-    places = {row[id_]: place for place, row in enumerate(rows)}
-    if ask.marker and ask.marker not in places:
-        raise refuse_call(call, f"param[marker] invalid: {ask.marker} does not exist")
-    if ask.page_reverse:
-        end = places[ask.marker] if ask.marker else len(rows)
+    size = _validate_size(call, "maxKeys", request.max_keys)
+    indexes = {row[id_field]: index for index, row in enumerate(rows)}
+    if request.marker and request.marker not in indexes:
+        raise refusal_for(call, f"param[marker] invalid: {request.marker} does not exist")
+    if request.page_reverse:
+        end = indexes[request.marker] if request.marker else len(rows)
         start = max(0, end - size)
-        page, more = list(rows[start:end]), start > 0
-        following = page[0][id_] if page else None
+        page, has_more = list(rows[start:end]), start > 0
+        next_marker = page[0][id_field] if page else None
     else:
-        start = places[ask.marker] + 1 if ask.marker else 0
-        page, more = list(rows[start : start + size]), start + size < len(rows)
-        following = page[-1][id_] if page else None
-    info = {"marker": ask.marker or "", "maxKeys": size, "isTruncated": more}
-    return page, info | ({"nextMarker": following} if more else {})
+        start = indexes[request.marker] + 1 if request.marker else 0
+        page, has_more = list(rows[start : start + size]), start + size < len(rows)
+        next_marker = page[-1][id_field] if page else None
+    info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
+    return page, info | ({"nextMarker": next_marker} if has_more else {})
 
 
-def by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
+def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
     """Return page 1, 2, ... of rows."""
     if page is not None and page < 1:
-        raise refuse_call(call, f"param[pageNo] invalid: {page}; pages count from 1")
-    size = _size(call, "pageSize", size, usual=20)
+        raise refusal_for(call, f"param[pageNo] invalid: {page}; pages count from 1")
+    size = _validate_size(call, "pageSize", size, default=20)
     start = ((page or 1) - 1) * size
     return list(rows[start : start + size])
 
 
-def by_offset(
-    call: Call, rows: Sequence[T], offset: int | None, size: int | None, *, most: int = MOST
+def page_by_offset(
+    call: Call, rows: Sequence[T], offset: int | None, size: int | None, *, max_size: int = MAX_PAGE_SIZE
 ) -> list[T]:
     """Return rows from an offset on."""
     if offset is not None and offset < 0:
-        raise refuse_call(call, f"param[offset] invalid: {offset}; rows count from 0")
-    size = _size(call, "pageSize", size, most=most)
+        raise refusal_for(call, f"param[offset] invalid: {offset}; rows count from 0")
+    size = _validate_size(call, "pageSize", size, max_size=max_size)
     return list(rows[offset or 0 : (offset or 0) + size])
 
 
-def _size(call: Call, name: str, size: int | None, *, usual: int = USUAL, most: int = MOST) -> int:
+def _validate_size(
+    call: Call,
+    name: str,
+    size: int | None,
+    *,
+    default: int = DEFAULT_PAGE_SIZE,
+    max_size: int = MAX_PAGE_SIZE,
+) -> int:
     if size is None:
-        return min(usual, most)
-    if size < 1 or (size > most and name != "maxKeys"):
-        raise refuse_call(call, f"param[{name}] invalid: {size}; a page has 1 to {most} rows")
-    return min(size, most)  # more maxKeys count as a hundred, the API pages say
+        return min(default, max_size)
+    if size < 1 or (size > max_size and name != "maxKeys"):
+        raise refusal_for(call, f"param[{name}] invalid: {size}; a page has 1 to {max_size} rows")
+    return min(size, max_size)  # more maxKeys count as a hundred, the API pages say

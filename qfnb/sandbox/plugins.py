@@ -9,42 +9,49 @@ from typing import Any
 
 from ..wire import plugin as wire
 from . import tools
-from .answers import mark_of, said, usage_of
-from .engines import text_of
-from .inference import answer_v1, check_talk, reply_of
-from .routing import Call, Stream, emulates, refuse_call
-from .talks import talk_of
+from .answers import ask_model, count_usage, sandbox_mark
+from .engines import content_text
+from .inference import build_v1_answer, tool_reply, validate_messages
+from .routing import Call, Stream, emulates, refusal_for
+from .talks import prompt_conversation
 
 
 @emulates(wire.PLUGIN_V1)
-async def application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
+async def answer_application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
     if not body.query.strip() or len(body.query) > wire.MOST_CHARS:
-        raise refuse_call(call, f"query must have 1 to {wire.MOST_CHARS} characters")
-    used = tools.run(body.query)
-    if used is None:
-        reply = await said(call, call.world.base(), talk_of(body.query, body.model_extra))
-    else:
-        reply = reply_of(
-            f"{used[1]} = {used[2]}" if used[0] == "calculator" else used[2], kind=f"tool {used[0]}"
+        raise refusal_for(call, f"query must have 1 to {wire.MOST_CHARS} characters")
+    tool_result = tools.run_tool(body.query)
+    if tool_result is None:
+        reply = await ask_model(
+            call, call.world.base_model(), prompt_conversation(body.query, body.model_extra)
         )
-    more: dict[str, Any] = {"log_id": int(time.time() * 1000)}
-    if used is not None and (body.model_extra or {}).get("verbose"):
-        more["meta_info"] = {"plugin_id": used[0], "request": used[1], "response": used[2]}
-    return answer_v1(call, reply, [body.query], body.stream, more=more)
+    else:
+        reply = tool_reply(
+            f"{tool_result[1]} = {tool_result[2]}" if tool_result[0] == "calculator" else tool_result[2],
+            kind=f"tool {tool_result[0]}",
+        )
+    extra: dict[str, Any] = {"log_id": int(time.time() * 1000)}
+    if tool_result is not None and (body.model_extra or {}).get("verbose"):
+        extra["meta_info"] = {
+            "plugin_id": tool_result[0],
+            "request": tool_result[1],
+            "response": tool_result[2],
+        }
+    return build_v1_answer(call, reply, [body.query], body.stream, extra=extra)
 
 
 @emulates(wire.OWN_PLUGIN_V1)
-def own_plugins(call: Call, body: wire.OwnPluginRequest) -> dict[str, Any] | Stream:
+def answer_own_plugins(call: Call, body: wire.OwnPluginRequest) -> dict[str, Any] | Stream:
     """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
-    check_talk(call, body.messages)
+    validate_messages(call, body.messages)
     unknown = [name for name in body.plugins if name not in wire.OWN_PLUGINS]
     if unknown or not 1 <= len(body.plugins) <= 3:
-        raise refuse_call(call, f"plugins must be one to three of {', '.join(wire.OWN_PLUGINS)}")
-    question = text_of(body.messages[-1].content)
-    option = tools.chart(question) if "eChart" in body.plugins else None
-    said = "图表已生成。" if option else "（本地沙盒）没有可以画成图表的数字。"
-    reply = reply_of(said, kind="tool eChart")
+        raise refusal_for(call, f"plugins must be one to three of {', '.join(wire.OWN_PLUGINS)}")
+    question = content_text(body.messages[-1].content)
+    option = tools.build_chart(question) if "eChart" in body.plugins else None
+    text = "图表已生成。" if option else "（本地沙盒）没有可以画成图表的数字。"
+    reply = tool_reply(text, kind="tool eChart")
     info = {
         "plugin_id": "eChart",
         "plugin_name": "eChart",
@@ -56,19 +63,21 @@ def own_plugins(call: Call, body: wire.OwnPluginRequest) -> dict[str, Any] | Str
     metas = [{"plugin_id": "eChart", "plugin_name": "eChart"}]
     if body.stream:
         return Stream(
-            _events(call, info, metas, reply.text, usage_of([question], reply.text), mark_of(reply))
+            _stream_events(
+                call, info, metas, reply.text, count_usage([question], reply.text), sandbox_mark(reply)
+            )
         )
-    more = {"plugin_info": [info], "plugin_metas": metas}
-    whole = answer_v1(call, reply, [question], stream=False, more=more)
-    assert isinstance(whole, dict)
-    return whole
+    extra = {"plugin_info": [info], "plugin_metas": metas}
+    answer = build_v1_answer(call, reply, [question], stream=False, extra=extra)
+    assert isinstance(answer, dict)
+    return answer
 
 
-async def _events(
+async def _stream_events(
     call: Call, info: dict[str, Any], metas: list[dict[str, Any]], text: str, usage: Any, mark: Any
 ) -> AsyncIterator[dict[str, Any]]:
     head = {"id": call.id, "object": "chat.completion", "created": int(time.time()), "sandbox": mark}
     yield {"_event": "pluginMeta", **head, "plugin_metas": metas}
     yield {"_event": "plugin", **head, "sentence_id": 0, "plugin_info": [info]}
-    end = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
-    yield {"_event": "chat", **head, **end, "need_clear_history": False}
+    last = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
+    yield {"_event": "chat", **head, **last, "need_clear_history": False}

@@ -19,20 +19,20 @@ KINDS = {
 }
 """The catalogue's kinds that the repository has, in its words."""
 
-SINCE = 1_672_531_200.0
+CREATED_AT = 1_672_531_200.0
 """The date that presets carry, 2023-01-01; the real ones are not known."""
 
 _FIRST = 10**9
 _DIGITS = string.digits + string.ascii_lowercase
 
 
-def find(kind: str, key: int | str) -> Document | None:
+def find_preset(kind: str, key: int | str) -> Document | None:
     """Return a preset "model" or "version" by its id or number, None when there is none."""
     return _index().get((kind, str(key)))
 
 
 @functools.cache
-def models() -> tuple[Document, ...]:
+def preset_models() -> tuple[Document, ...]:
     """Return the preset models in the catalogue's order."""
     names: dict[str, catalog.Model] = {}
     for row in catalog.models():
@@ -41,7 +41,7 @@ def models() -> tuple[Document, ...]:
     return tuple(_model(row) for row in names.values())
 
 
-def version_of(model: Document) -> Document:
+def preset_version(model: Document) -> Document:
     """Return the one version of a preset model."""
     return {
         **_ids("amv-", model["name"]),
@@ -51,7 +51,7 @@ def version_of(model: Document) -> Document:
         "origin": {},
         "base": model["name"],
         "description": "",
-        "created": SINCE,
+        "created": CREATED_AT,
         "plan": [[wire.READY, None]],
     }
 
@@ -65,21 +65,21 @@ def _model(row: catalog.Model) -> Document:
         "description": "",
         "labels": [],
         "tags": None,
-        "created": SINCE,
+        "created": CREATED_AT,
     }
 
 
 def _ids(prefix: str, name: str) -> Document:
     """Return an id and a number that are always the same, the number above those of the user's objects."""
     number = int.from_bytes(hashlib.sha256(f"{prefix}{name}".encode()).digest()[:8], "big")
-    letters = "".join(_DIGITS[number // 36**place % 36] for place in range(12))
+    letters = "".join(_DIGITS[number // 36**exponent % 36] for exponent in range(12))
     return {"id": prefix + letters, "number": _FIRST + number % _FIRST}
 
 
 @functools.cache
 def _index() -> dict[tuple[str, str], Document]:
-    found: dict[tuple[str, str], Document] = {}
-    for model in models():
-        for kind, row in (("model", model), ("version", version_of(model))):
-            found[kind, row["id"]] = found[kind, str(row["number"])] = row
-    return found
+    index: dict[tuple[str, str], Document] = {}
+    for model in preset_models():
+        for kind, row in (("model", model), ("version", preset_version(model))):
+            index[kind, row["id"]] = index[kind, str(row["number"])] = row
+    return index

@@ -27,7 +27,7 @@ from .engines import choice
 VERSION = 1
 """Of the address file and the control calls; a server of another version is replaced."""
 
-LOCKED = 3
+EXIT_LOCKED = 3
 """Exit code of a server that found another one running."""
 
 
@@ -74,46 +74,46 @@ def ensure(
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
-        if engine and choice.chosen(folder, engine) != choice.kept(folder):
+        if engine and choice.resolve_config(folder, engine) != choice.load_config(folder):
             raise SandboxError(
-                f"the sandbox runs with engine {choice.kept(folder).engine} already\n"
+                f"the sandbox runs with engine {choice.load_config(folder).engine} already\n"
                 "先停止它再换引擎 / stop it before you change its engine: qfnb sandbox stop"
             )
         return running
-    wanted = choice.chosen(folder, engine)
-    _make(folder)
-    choice.keep(folder, wanted)
-    process, end = _spawn(folder, idle_minutes), time.monotonic() + wait
-    while time.monotonic() < end:
+    engine_config = choice.resolve_config(folder, engine)
+    _prepare_folder(folder)
+    choice.save_config(folder, engine_config)
+    process, deadline = _spawn(folder, idle_minutes), time.monotonic() + wait
+    while time.monotonic() < deadline:
         if (running := find(folder)) is not None:
             return running
-        if process.poll() not in {None, LOCKED}:
-            raise SandboxError(_why(folder, "did not start"))
+        if process.poll() not in {None, EXIT_LOCKED}:
+            raise SandboxError(_failure_message(folder, "did not start"))
         time.sleep(0.01)
-    raise SandboxError(_why(folder, f"did not answer within {wait:g} s"))
+    raise SandboxError(_failure_message(folder, f"did not answer within {wait:g} s"))
 
 
 def find(home: Path | None = None) -> Address | None:
     """Return the running sandbox of a folder, None when none answers."""
-    address = _published(home or default_home())
+    address = _read_address(home or default_home())
     if address is None:
         return None
-    health = call(address, "GET", "/_sandbox/health", timeout=1.0)
-    same = health is not None and health.get("pid") == address.pid
-    if same and address.version != VERSION:
+    health = control_call(address, "GET", "/_sandbox/health", timeout=1.0)
+    is_same_process = health is not None and health.get("pid") == address.pid
+    if is_same_process and address.version != VERSION:
         stop(home)
         return None
-    return address if same else None
+    return address if is_same_process else None
 
 
 def stop(home: Path | None = None, *, wait: float = 10.0) -> bool:
     """Stop a running sandbox and wait for its end; tell whether there was one."""
     folder = home or default_home()
-    address = _published(folder)
-    if address is None or call(address, "POST", "/_sandbox/stop") is None:
+    address = _read_address(folder)
+    if address is None or control_call(address, "POST", "/_sandbox/stop") is None:
         return False
-    end = time.monotonic() + wait
-    while time.monotonic() < end and _published(folder) is not None:
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline and _read_address(folder) is not None:
         time.sleep(0.02)
     return True
 
@@ -130,15 +130,15 @@ def log_path(home: Path | None = None) -> Path:
     return (home or default_home()) / "server.log"
 
 
-def call(
+def control_call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:
     """Make one control call; None when nobody answers or the answer is no success."""
-    answered = ask(address, method, path, body, timeout=timeout)
-    return answered[1] if answered is not None and answered[0] == 200 else None
+    response = control_request(address, method, path, body, timeout=timeout)
+    return response[1] if response is not None and response[0] == 200 else None
 
 
-def ask(
+def control_request(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 30.0
 ) -> tuple[int, dict[str, Any]] | None:
     """Make one control call; return the HTTP status and what was said, None when nobody answers."""
@@ -147,24 +147,24 @@ def ask(
     headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}
     try:
         connection.request(method, path, json.dumps(body or {}), headers)
-        answer = connection.getresponse()
-        value: dict[str, Any] = json.loads(answer.read())
+        response = connection.getresponse()
+        value: dict[str, Any] = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    return answer.status, value
+    return response.status, value
 
 
-def _published(folder: Path) -> Address | None:
+def _read_address(folder: Path) -> Address | None:
     try:
         value = json.loads((folder / "server.json").read_text(encoding="utf-8"))
-        return Address(**{f.name: value[f.name] for f in fields(Address)})
+        return Address(**{field_.name: value[field_.name] for field_ in fields(Address)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _make(folder: Path) -> None:
+def _prepare_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(FileNotFoundError):
@@ -179,26 +179,26 @@ def _make(folder: Path) -> None:
 
 
 def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
-    detached: dict[str, Any] = (
+    detach_options: dict[str, Any] = (
         {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000008 | 0x00000200}
     )
     command = [sys.executable, "-m", "qfnb.sandbox.server", str(folder), str(idle_minutes * 60)]
     with log_path(folder).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detached
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detach_options
         )
     # Waited for in the background, so that a server that ends leaves no zombie behind.
     threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()
     return process
 
 
-def _why(folder: Path, what: str) -> str:
+def _failure_message(folder: Path, event: str) -> str:
     try:
         lines = log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     reason = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
     return (
-        f"the sandbox {what}: {reason[:200]}\n"
+        f"the sandbox {event}: {reason[:200]}\n"
         "看日志：qfnb sandbox logs；或设置千帆密钥（%qfauth set）/ see `qfnb sandbox logs`, or set a key"
     )

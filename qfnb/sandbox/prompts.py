@@ -9,13 +9,13 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import prompt as wire
 from ..wire.template import PromptTemplate
-from .paging import by_offset
-from .routing import Call, emulates, refuse_call
+from .paging import page_by_offset
+from .routing import Call, emulates, refusal_for
 from .services import CREATOR
 from .store import Document, random_id
 
 TEMPLATE, LABEL = "template", "label"
-MOST_LABELS, LONGEST_NAME = 100, 100
+MAX_LABELS, MAX_NAME_LENGTH = 100, 100
 CHINA = timezone(timedelta(hours=8))
 
 
@@ -23,85 +23,85 @@ CHINA = timezone(timedelta(hours=8))
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
     """Keep a template."""
     if body.scene_type not in {wire.TEXT, wire.IMAGE}:
-        raise refuse_call(call, f"param[sceneType] invalid: {body.scene_type}; 1 text, 2 pictures")
+        raise refusal_for(call, f"param[sceneType] invalid: {body.scene_type}; 1 text, 2 pictures")
     if not 0 <= body.framework_type <= 3:
-        raise refuse_call(call, f"param[frameworkType] invalid: {body.framework_type}; 0 to 3")
-    template = keep(
+        raise refusal_for(call, f"param[frameworkType] invalid: {body.framework_type}; 0 to 3")
+    template = add_template(
         call,
         scene=body.scene_type,
         framework=body.framework_type,
-        labels=labels_of(call, "labelIds", body.label_ids),
-        **texts_of(call, body),
+        labels=get_label_ids(call, "labelIds", body.label_ids),
+        **template_fields(call, body),
     )
-    return _key(template)
+    return _ids_to_wire(template)
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.RenderTemplate) -> dict[str, Any]:
     """Describe a template, and fill it with the values that are given."""
-    template = template_of(call, body.id, "id")
-    return {**_row(call, template), **filled(template, body.model_extra or {})}
+    template = get_template(call, body.id, "id")
+    return {**_template_to_wire(call, template), **fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.UpdateTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = template_of(call, body.template_id, "templateId")
-    labels = None if body.label_ids is None else labels_of(call, "labelIds", body.label_ids)
-    change(call, template, body, labels=labels)
-    return _key(template)
+    template = get_template(call, body.template_id, "templateId")
+    labels = None if body.label_ids is None else get_label_ids(call, "labelIds", body.label_ids)
+    update_template(call, template, body, labels=labels)
+    return _ids_to_wire(template)
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.TemplateRef) -> bool:
     """Delete a template."""
-    call.world.store.remove(TEMPLATE, template_of(call, body.template_id, "templateId")["id"])
+    call.world.store.remove(TEMPLATE, get_template(call, body.template_id, "templateId")["id"])
     return True
 
 
 @emulates(wire.LIST)
-def find(call: Call, body: wire.ListTemplates) -> dict[str, Any]:
+def list_templates(call: Call, body: wire.ListTemplates) -> dict[str, Any]:
     """List templates; the sandbox has no preset ones."""
-    rows = [] if body.type == wire.PRESET else matching(call, body.name, body.label_ids)
-    page = by_offset(call, rows, body.offset, body.page_size)
-    return {"total": len(rows), "items": [_row(call, row) for row in page]}
+    rows = [] if body.type == wire.PRESET else search_templates(call, body.name, body.label_ids)
+    page = page_by_offset(call, rows, body.offset, body.page_size)
+    return {"total": len(rows), "items": [_template_to_wire(call, row) for row in page]}
 
 
 @emulates(wire.LABELS)
 def list_labels(call: Call, body: wire.ListLabels) -> dict[str, Any]:
     """List labels; they are made by v2."""
     rows = call.world.store.all(LABEL)[::-1]
-    page = by_offset(call, rows, body.offset, body.page_size)
-    return {"total": len(rows), "items": [_label(row) for row in page]}
+    page = page_by_offset(call, rows, body.offset, body.page_size)
+    return {"total": len(rows), "items": [_label_to_wire(row) for row in page]}
 
 
-def texts_of(call: Call, body: Any) -> dict[str, Any]:
+def template_fields(call: Call, body: Any) -> dict[str, Any]:
     """Return the fields of a new template that both views name alike."""
     name, identifier = body.template_name.strip(), body.variable_identifier
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise refuse_call(call, f"param[templateName] invalid: 1 to {LONGEST_NAME} characters")
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise refusal_for(call, f"param[templateName] invalid: 1 to {MAX_NAME_LENGTH} characters")
     if not body.template_content.strip():
-        raise refuse_call(call, "param[templateContent] invalid: it must not be empty")
+        raise refusal_for(call, "param[templateContent] invalid: it must not be empty")
     negative = body.negative_template_content
     return {
         "name": name,
         "content": body.template_content,
         "identifier": identifier,
-        "variables": _checked(call, body.template_content, identifier, body.template_variables),
+        "variables": _parse_variables(call, body.template_content, identifier, body.template_variables),
         "negative": negative,
-        "negative_variables": _checked(
+        "negative_variables": _parse_variables(
             call, negative or "", identifier, body.negative_template_variables or ""
         ),
     }
 
 
-def keep(call: Call, **fields: Any) -> Document:
+def add_template(call: Call, **fields: Any) -> Document:
     """Add a template."""
-    kept = {"hyper_parameters": None, "framework": 0, **fields}
-    return call.world.store.add(TEMPLATE, random_id("pt-", 16), **kept)
+    template = {"hyper_parameters": None, "framework": 0, **fields}
+    return call.world.store.add(TEMPLATE, random_id("pt-", 16), **template)
 
 
-def change(call: Call, template: Document, body: Any, **more: Any) -> None:
+def update_template(call: Call, template: Document, body: Any, **fields: Any) -> None:
     """Change what a request names of a template; variables follow the text."""
     identifier = body.variable_identifier or template["identifier"]
     changes = {
@@ -109,65 +109,67 @@ def change(call: Call, template: Document, body: Any, **more: Any) -> None:
         "content": body.template_content,
         "identifier": body.variable_identifier,
         "negative": body.negative_template_content,
-        **more,
+        **fields,
     }
     if body.template_content is not None or body.variable_identifier is not None:
         text = template["content"] if body.template_content is None else body.template_content
-        changes["variables"] = _checked(call, text, identifier, None)
+        changes["variables"] = _parse_variables(call, text, identifier, None)
     if body.negative_template_content is not None:
-        changes["negative_variables"] = _checked(call, body.negative_template_content, identifier, None)
+        changes["negative_variables"] = _parse_variables(
+            call, body.negative_template_content, identifier, None
+        )
     call.world.store.update(
         template["id"], **{name: value for name, value in changes.items() if value is not None}
     )
 
 
-def template_of(call: Call, key: int | str, field: str) -> Document:
+def get_template(call: Call, key: int | str, field: str) -> Document:
     """Return a template by its id or number, or refuse."""
-    found = call.world.store.get(TEMPLATE, key)
-    if found is None:
-        raise refuse_call(call, f"param[{field}] invalid: there is no template {key}")
-    return found
+    template = call.world.store.get(TEMPLATE, key)
+    if template is None:
+        raise refusal_for(call, f"param[{field}] invalid: there is no template {key}")
+    return template
 
 
-def labels_of(call: Call, field: str, keys: Sequence[int | str] | None) -> list[str]:
+def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> list[str]:
     """Return the ids of labels, or refuse one that does not exist."""
-    found = [(key, call.world.store.get(LABEL, key)) for key in keys or ()]
-    for key, label in found:
+    labels = [(key, call.world.store.get(LABEL, key)) for key in keys or ()]
+    for key, label in labels:
         if label is None:
-            raise refuse_call(call, f"param[{field}] invalid: there is no label {key}")
-    return [label["id"] for _, label in found if label]
+            raise refusal_for(call, f"param[{field}] invalid: there is no label {key}")
+    return [label["id"] for _, label in labels if label]
 
 
-def matching(call: Call, name: str | None, label_ids: Sequence[int | str] | None) -> list[Document]:
+def search_templates(call: Call, name: str | None, label_ids: Sequence[int | str] | None) -> list[Document]:
     """Return the templates with a text in their name or content and with one of some labels, newest first."""
     store = call.world.store
-    wanted = {label["id"] for key in label_ids or () if (label := store.get(LABEL, key))}
+    wanted_label_ids = {label["id"] for key in label_ids or () if (label := store.get(LABEL, key))}
     return [
         row
         for row in reversed(store.all(TEMPLATE))
         if (not name or name in row["name"] or name in row["content"])
-        and (not label_ids or wanted & set(row["labels"]))
+        and (not label_ids or wanted_label_ids & set(row["labels"]))
     ]
 
 
-def filled(template: Document, values: Mapping[str, Any]) -> dict[str, str]:
+def fill_template(template: Document, values: Mapping[str, Any]) -> dict[str, str]:
     """Return what a template is with some values; a variable without one stays as it is."""
-    made = {"content": (template["content"], template["variables"])}
+    sources = {"content": (template["content"], template["variables"])}
     if template["negative"]:
-        made["negativeContent"] = (template["negative"], template["negative_variables"])
+        sources["negativeContent"] = (template["negative"], template["negative_variables"])
     return {
         field: PromptTemplate(text, template["identifier"], tuple(names)).fill(values)
-        for field, (text, names) in made.items()
+        for field, (text, names) in sources.items()
     }
 
 
-def labels_row(call: Call, template: Document) -> list[Document]:
+def labels_of_template(call: Call, template: Document) -> list[Document]:
     """Return the labels of a template."""
     rows = (call.world.store.get(LABEL, id_) for id_ in template["labels"])
     return [row for row in rows if row]
 
 
-def negative_row(template: Document) -> dict[str, str]:
+def negative_to_wire(template: Document) -> dict[str, str]:
     """Return the fields of what a picture is not to show; no variables, no field: the SDK counts on that."""
     if template["scene"] != wire.IMAGE:
         return {}
@@ -176,26 +178,28 @@ def negative_row(template: Document) -> dict[str, str]:
     return row | ({"negativeTemplateVariables": names} if names else {})
 
 
-def _checked(call: Call, text: str, identifier: str, names: str | None) -> list[str]:
-    given = None if names is None else tuple(name.strip() for name in names.split(",") if name.strip())
+def _parse_variables(call: Call, text: str, identifier: str, names: str | None) -> list[str]:
+    variable_names = (
+        None if names is None else tuple(name.strip() for name in names.split(",") if name.strip())
+    )
     try:
-        return list(PromptTemplate(text, identifier, given).names)
+        return list(PromptTemplate(text, identifier, variable_names).names)
     except InvalidArgumentError as error:
         field = "variableIdentifier" if "identifier=" in str(error) else "templateVariables"
-        raise refuse_call(call, f"param[{field}] invalid: {error}") from None
+        raise refusal_for(call, f"param[{field}] invalid: {error}") from None
 
 
-def _key(template: Document) -> dict[str, Any]:
+def _ids_to_wire(template: Document) -> dict[str, Any]:
     return {"templateId": template["number"], "templatePK": template["id"]}
 
 
-def _row(call: Call, template: Document) -> dict[str, Any]:
+def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
     labels = [
         {"labelId": row["number"], "labelName": row["name"], "color": "#0099E6"}
-        for row in labels_row(call, template)
+        for row in labels_of_template(call, template)
     ]
     row = {
-        **_key(template),
+        **_ids_to_wire(template),
         "templateName": template["name"],
         "templateContent": template["content"],
         "templateVariables": ",".join(template["variables"]),
@@ -207,16 +211,16 @@ def _row(call: Call, template: Document) -> dict[str, Any]:
         "frameworkType": template["framework"],
         "hyperParameters": template["hyper_parameters"],
     }
-    return row | negative_row(template)
+    return row | negative_to_wire(template)
 
 
-def _label(label: Document) -> dict[str, Any]:
-    made = datetime.fromtimestamp(label["created"], CHINA).strftime("%Y-%m-%d %H:%M:%S")
+def _label_to_wire(label: Document) -> dict[str, Any]:
+    created_at = datetime.fromtimestamp(label["created"], CHINA).strftime("%Y-%m-%d %H:%M:%S")
     return {
         "labelId": label["number"],
         "labelName": label["name"],
         "type": wire.OWN,
         "creatorName": CREATOR,
-        "createTime": made,
-        "updateTime": made,
+        "createTime": created_at,
+        "updateTime": created_at,
     }

@@ -7,43 +7,43 @@ from typing import Any
 from ..wire import prompt as wire_v1
 from ..wire import prompt_v2 as wire
 from ..wire.base import Paged
-from .paging import by_marker
+from .paging import page_by_marker
 from .prompts import (
     LABEL,
-    MOST_LABELS,
+    MAX_LABELS,
     TEMPLATE,
-    change,
-    filled,
-    keep,
-    labels_of,
-    labels_row,
-    matching,
-    negative_row,
-    template_of,
-    texts_of,
+    add_template,
+    fill_template,
+    get_label_ids,
+    get_template,
+    labels_of_template,
+    negative_to_wire,
+    search_templates,
+    template_fields,
+    update_template,
 )
-from .routing import Call, emulates, refuse_call
+from .routing import Call, emulates, refusal_for
 from .services import CREATOR
-from .serving import moment
+from .serving import format_time
 from .store import Document, random_id
 
 SCENES = {wire.TEXT: wire_v1.TEXT, wire.IMAGE: wire_v1.IMAGE}
-_WORDS = {number: word for word, number in SCENES.items()}
+_SCENE_NAMES = {number: word for word, number in SCENES.items()}
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
     """Keep a template."""
     if body.scene_type not in SCENES:
-        raise refuse_call(
+        raise refusal_for(
             call, f"param[sceneType] invalid: {body.scene_type!r} is none of {', '.join(SCENES)}"
         )
-    template = keep(
+    template = add_template(
         call,
         scene=SCENES[body.scene_type],
-        labels=labels_of(call, "labels", body.labels),
+        labels=get_label_ids(call, "labels", body.labels),
         hyper_parameters=body.hyper_parameters,
-        **texts_of(call, body),
+        **template_fields(call, body),
     )
     return {"templateId": template["id"]}
 
@@ -51,75 +51,77 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TemplateRef) -> dict[str, Any]:
     """Describe a template, and fill it with the values that are given."""
-    template = template_of(call, body.template_id, "templateId")
-    return {**_row(call, template), **filled(template, body.model_extra or {})}
+    template = get_template(call, body.template_id, "templateId")
+    return {**_template_to_wire(call, template), **fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = template_of(call, body.template_id, "templateId")
-    labels = None if body.labels is None else labels_of(call, "labels", body.labels)
-    change(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
+    template = get_template(call, body.template_id, "templateId")
+    labels = None if body.labels is None else get_label_ids(call, "labels", body.labels)
+    update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
     return {"templateId": template["id"]}
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.TemplateRef) -> bool:
     """Delete a template."""
-    call.world.store.remove(TEMPLATE, template_of(call, body.template_id, "templateId")["id"])
+    call.world.store.remove(TEMPLATE, get_template(call, body.template_id, "templateId")["id"])
     return True
 
 
 @emulates(wire.LIST)
-def find(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
+def list_templates(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
     """List templates; the sandbox has no preset ones."""
-    found = [] if body.type == wire.PRESET else matching(call, body.name, body.label_ids)
-    page, more = by_marker(call, [_row(call, row) for row in found], "templateId", body)
-    return {"items": page, "pageInfo": more}
+    matches = [] if body.type == wire.PRESET else search_templates(call, body.name, body.label_ids)
+    page, page_info = page_by_marker(
+        call, [_template_to_wire(call, row) for row in matches], "templateId", body
+    )
+    return {"items": page, "pageInfo": page_info}
 
 
 @emulates(wire.CREATE_LABELS)
 def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
     """Make labels; a name that there is already gives the label that has it."""
     names = [name.strip() for name in body.name]
-    if not 1 <= len(names) <= MOST_LABELS or not all(names):
-        raise refuse_call(call, f"param[name] invalid: 1 to {MOST_LABELS} names, none of them empty")
-    known = {row["name"]: row for row in call.world.store.all(LABEL)}
+    if not 1 <= len(names) <= MAX_LABELS or not all(names):
+        raise refusal_for(call, f"param[name] invalid: 1 to {MAX_LABELS} names, none of them empty")
+    labels_by_name = {row["name"]: row for row in call.world.store.all(LABEL)}
     for name in names:
-        if name not in known:
-            known[name] = call.world.store.add(LABEL, random_id("pl-", 16), name=name)
-    return {"items": [_label(known[name]) for name in names]}
+        if name not in labels_by_name:
+            labels_by_name[name] = call.world.store.add(LABEL, random_id("pl-", 16), name=name)
+    return {"items": [_label_to_wire(labels_by_name[name]) for name in names]}
 
 
 @emulates(wire.LABELS)
 def list_labels(call: Call, body: Paged) -> dict[str, Any]:
     """List labels."""
-    rows = [_label(row) for row in reversed(call.world.store.all(LABEL))]
-    page, more = by_marker(call, rows, "labelId", body)
-    return {"items": page, "pageInfo": more}
+    rows = [_label_to_wire(row) for row in reversed(call.world.store.all(LABEL))]
+    page, page_info = page_by_marker(call, rows, "labelId", body)
+    return {"items": page, "pageInfo": page_info}
 
 
 @emulates(wire.DELETE_LABEL)
 def delete_label(call: Call, body: wire.LabelRef) -> bool:
     """Delete a label; templates that had it go on without it."""
-    (label,) = labels_of(call, "labelId", [body.label_id])
+    (label,) = get_label_ids(call, "labelId", [body.label_id])
     call.world.store.remove(LABEL, label)
     return True
 
 
-def _label(label: Document) -> dict[str, Any]:
+def _label_to_wire(label: Document) -> dict[str, Any]:
     return {
         "labelId": label["id"],
         "labelName": label["name"],
         "type": wire.OWN,
         "creatorName": CREATOR,
-        "createTime": moment(label["created"]),
+        "createTime": format_time(label["created"]),
     }
 
 
-def _row(call: Call, template: Document) -> dict[str, Any]:
-    labels = [{"labelId": row["id"], "labelName": row["name"]} for row in labels_row(call, template)]
+def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
+    labels = [{"labelId": row["id"], "labelName": row["name"]} for row in labels_of_template(call, template)]
     row = {
         "templateId": template["id"],
         "templateName": template["name"],
@@ -129,7 +131,7 @@ def _row(call: Call, template: Document) -> dict[str, Any]:
         "labels": labels,
         "creatorName": CREATOR,
         "type": wire.OWN,
-        "sceneType": _WORDS[template["scene"]],
+        "sceneType": _SCENE_NAMES[template["scene"]],
         "hyperParameters": template["hyper_parameters"],
     }
-    return row | negative_row(template)
+    return row | negative_to_wire(template)

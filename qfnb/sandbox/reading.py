@@ -14,19 +14,19 @@ from typing import Any
 
 from ..wire import data as wire
 from . import rows
-from .rows import BadRow
+from .rows import InvalidRow
 
-MOST_BYTES, MOST_FILES, MOST_PROBLEMS = 256 * 1024 * 1024, 10_000, 100
+MAX_BYTES, MAX_FILES, MAX_PROBLEMS = 256 * 1024 * 1024, 10_000, 100
 """Of one import: bytes when unpacked, files in a zip, problems that are told."""
 
-PICTURE_ENDS = (".jpg", ".jpeg", ".png", ".bmp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
-_PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
+_PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
 _LINK, _ENCRYPTED = 0o120000, 1
 
 
 @dataclass(frozen=True)
-class Problem:
+class LineProblem:
     """What is wrong in which line of which file; line 0 is the whole file."""
 
     file: str
@@ -40,59 +40,61 @@ class Problem:
 
 
 @dataclass
-class Reading:
+class RowParser:
     """The rows of some files, each with the name of its file, and what was wrong."""
 
-    form: str
+    data_format: str
     annotated: bool
-    found: list[tuple[str, Any]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    named_rows: list[tuple[str, Any]] = field(default_factory=list)
+    problems: list[LineProblem] = field(default_factory=list)
     size: int = 0
     zipped: bool = False
 
-    def take(self, name: str, content: bytes) -> None:
+    def parse_file(self, name: str, content: bytes) -> None:
         """Read one file."""
         try:
             if name.lower().endswith(".zip"):
                 self.zipped = True
-                self._take_zip(name, content)
+                self._parse_zip(name, content)
             else:
-                self._take_rows(name, content)
-        except BadRow as error:
-            self.note(name, 0, error)
+                self._parse_rows(name, content)
+        except InvalidRow as error:
+            self.add_problem(name, 0, error)
 
-    def note(self, name: str, line: int, error: BadRow, text: str = "") -> None:
+    def add_problem(self, name: str, line: int, error: InvalidRow, text: str = "") -> None:
         """Note a problem; there is a limit to how many."""
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(name, line, error.code, error.reason, text[:200]))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(LineProblem(name, line, error.code, error.reason, text[:200]))
 
-    def told(self) -> list[dict[str, Any]]:
+    def problems_to_json(self) -> list[dict[str, Any]]:
         """Return the problems as JSON can hold them."""
         return [asdict(problem) for problem in self.problems]
 
-    def _take_rows(self, name: str, content: bytes) -> None:
-        self._weigh(len(content))
-        for line, value, text in _values(name, content, self.form):
+    def _parse_rows(self, name: str, content: bytes) -> None:
+        self._add_size(len(content))
+        for line, value, text in _iter_values(name, content, self.data_format):
             try:
-                if isinstance(value, BadRow):
+                if isinstance(value, InvalidRow):
                     raise value
-                self.found.append((name, rows.normal(value, self.form, annotated=self.annotated)))
-            except BadRow as error:
-                self.note(name, line, error, text)
+                self.named_rows.append(
+                    (name, rows.normalize(value, self.data_format, annotated=self.annotated))
+                )
+            except InvalidRow as error:
+                self.add_problem(name, line, error, text)
 
-    def _take_zip(self, name: str, content: bytes) -> None:
+    def _parse_zip(self, name: str, content: bytes) -> None:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [member for member in archive.infolist() if _counts(member)]
-                if len(members) > MOST_FILES:
-                    raise BadRow(wire.SIZE_EXCEEDED, f"a zip has at most {MOST_FILES:,} files")
+                members = [member for member in archive.infolist() if _is_content_file(member)]
+                if len(members) > MAX_FILES:
+                    raise InvalidRow(wire.SIZE_EXCEEDED, f"a zip has at most {MAX_FILES:,} files")
                 for member in members:
-                    _check(member)
-                if self.form in rows.PICTURES:
-                    self._take_pictures(archive, members)
+                    _validate_member(member)
+                if self.data_format in rows.IMAGE_FORMATS:
+                    self._parse_images(archive, members)
                 else:
                     for member in members:
-                        self.take(member.filename, self._unpacked(archive, member))
+                        self.parse_file(member.filename, self._unpack(archive, member))
         except (
             zipfile.BadZipFile,
             NotImplementedError,
@@ -101,109 +103,122 @@ class Reading:
             OSError,
             zlib.error,
         ) as error:
-            raise BadRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
+            raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
 
-    def _take_pictures(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
-        notes = {_stem(member): member for member in members if member.filename.lower().endswith(".json")}
+    def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+        annotations = {
+            _stem(member): member for member in members if member.filename.lower().endswith(".json")
+        }
         for member in members:
-            if member.filename.lower().endswith(PICTURE_ENDS):
-                note = notes.get(_stem(member))
-                said = self._unpacked(archive, note) if note else b"null"
-                row = {"image": member.filename, "annotation": _json(said.decode("utf-8", "replace"))}
-                if isinstance(row["annotation"], BadRow):
-                    self.note(f"{_stem(member)}.json", 0, row["annotation"])
+            if member.filename.lower().endswith(IMAGE_SUFFIXES):
+                annotation = annotations.get(_stem(member))
+                annotation_json = self._unpack(archive, annotation) if annotation else b"null"
+                row = {
+                    "image": member.filename,
+                    "annotation": _parse_json(annotation_json.decode("utf-8", "replace")),
+                }
+                if isinstance(row["annotation"], InvalidRow):
+                    self.add_problem(f"{_stem(member)}.json", 0, row["annotation"])
                 else:
-                    self.found.append((member.filename, row))
+                    self.named_rows.append((member.filename, row))
 
-    def _unpacked(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
-            content = file.read(MOST_BYTES - self.size + 1)
-        if len(content) > MOST_BYTES - self.size:
-            self._weigh(len(content))
+            content = file.read(MAX_BYTES - self.size + 1)
+        if len(content) > MAX_BYTES - self.size:
+            self._add_size(len(content))
         return content
 
-    def _weigh(self, size: int) -> None:
+    def _add_size(self, size: int) -> None:
         self.size += size
-        if self.size > MOST_BYTES:
-            raise BadRow(wire.SIZE_EXCEEDED, f"an import has at most {MOST_BYTES >> 20} MiB when unpacked")
+        if self.size > MAX_BYTES:
+            raise InvalidRow(wire.SIZE_EXCEEDED, f"an import has at most {MAX_BYTES >> 20} MiB when unpacked")
 
 
-def _values(name: str, content: bytes, form: str) -> Iterator[tuple[int, Any, str]]:
+def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[int, Any, str]]:
     """Yield a file's values with number and text of their lines; a bad one is replaced by its reason."""
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise BadRow(wire.BAD_CHARACTERS, f"line {line} is not UTF-8") from None
-    end = name.lower().rpartition(".")[2]
-    if end == "jsonl":
-        yield from _json_lines(text)
-    elif end == "csv":
-        yield from _csv_rows(text)
-    elif end == "txt" and form in {rows.TEXT, rows.PROMPT}:
-        yield from _texts(text, form)
+        raise InvalidRow(wire.BAD_CHARACTERS, f"line {line} is not UTF-8") from None
+    suffix = name.lower().rpartition(".")[2]
+    if suffix == "jsonl":
+        yield from _iter_json_lines(text)
+    elif suffix == "csv":
+        yield from _iter_csv_rows(text)
+    elif suffix == "txt" and data_format in {rows.TEXT, rows.PROMPT}:
+        yield from _iter_texts(text, data_format)
     else:
-        allowed = ".jsonl, .csv, .txt or .zip" if form in {rows.TEXT, rows.PROMPT} else ".jsonl, .csv or .zip"
-        raise BadRow(wire.BAD_FORMAT, f"{form} is imported from {allowed}")
+        allowed = (
+            ".jsonl, .csv, .txt or .zip"
+            if data_format in {rows.TEXT, rows.PROMPT}
+            else ".jsonl, .csv or .zip"
+        )
+        raise InvalidRow(wire.BAD_FORMAT, f"{data_format} is imported from {allowed}")
 
 
-def _json_lines(text: str) -> Iterator[tuple[int, Any, str]]:
+def _iter_json_lines(text: str) -> Iterator[tuple[int, Any, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield number, _json(line), line
+            yield number, _parse_json(line), line
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
+def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
     reader = csv.DictReader(io.StringIO(text))
     try:
         for row in reader:
-            given = {key: value for key, value in row.items() if isinstance(key, str) and value is not None}
-            yield reader.line_num, given, json.dumps(given, ensure_ascii=False)
+            row_values = {
+                key: value for key, value in row.items() if isinstance(key, str) and value is not None
+            }
+            yield reader.line_num, row_values, json.dumps(row_values, ensure_ascii=False)
     except csv.Error as error:
-        raise BadRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
+        raise InvalidRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
 
 
-def _texts(text: str, form: str) -> Iterator[tuple[int, Any, str]]:
+def _iter_texts(text: str, data_format: str) -> Iterator[tuple[int, Any, str]]:
     """Yield the paragraphs of a text that has any, else its lines."""
-    paragraphs = form == rows.TEXT and _PARAGRAPHS.search(text.strip())
+    paragraphs = data_format == rows.TEXT and _PARAGRAPH_BREAK.search(text.strip())
     line = 1
-    for piece, gap in _pieces(text, _PARAGRAPHS if paragraphs else re.compile(r"\n")):
+    for piece, separator in _split_with_separators(
+        text, _PARAGRAPH_BREAK if paragraphs else re.compile(r"\n")
+    ):
         if piece.strip():
-            yield line, {"prompt": piece} if form == rows.PROMPT else piece.strip("\n"), piece
-        line += piece.count("\n") + gap.count("\n")
+            yield line, {"prompt": piece} if data_format == rows.PROMPT else piece.strip("\n"), piece
+        line += piece.count("\n") + separator.count("\n")
 
 
-def _pieces(text: str, gap: re.Pattern[str]) -> Iterable[tuple[str, str]]:
+def _split_with_separators(text: str, separator: re.Pattern[str]) -> Iterable[tuple[str, str]]:
     start = 0
-    for found in gap.finditer(text):
-        yield text[start : found.start()], found.group()
-        start = found.end()
+    for match in separator.finditer(text):
+        yield text[start : match.start()], match.group()
+        start = match.end()
     yield text[start:], ""
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     """Return the value of a JSON text, or why there is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        return BadRow(wire.BAD_FORMAT, f"no JSON: {getattr(error, 'msg', 'nested too deeply')}")
+        return InvalidRow(wire.BAD_FORMAT, f"no JSON: {getattr(error, 'msg', 'nested too deeply')}")
 
 
-def _counts(member: zipfile.ZipInfo) -> bool:
-    last = member.filename.rpartition("/")[2]
-    return not (member.is_dir() or member.filename.startswith("__MACOSX/") or last.startswith("."))
+def _is_content_file(member: zipfile.ZipInfo) -> bool:
+    name = member.filename.rpartition("/")[2]
+    return not (member.is_dir() or member.filename.startswith("__MACOSX/") or name.startswith("."))
 
 
-def _check(member: zipfile.ZipInfo) -> None:
+def _validate_member(member: zipfile.ZipInfo) -> None:
     name = member.filename
     if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
-        raise BadRow(wire.BAD_ZIP, f"{name!r} leads out of the zip")
+        raise InvalidRow(wire.BAD_ZIP, f"{name!r} leads out of the zip")
     if member.external_attr >> 16 & 0o170000 == _LINK:
-        raise BadRow(wire.BAD_ZIP, f"{name!r} is a link")
+        raise InvalidRow(wire.BAD_ZIP, f"{name!r} is a link")
     if member.flag_bits & _ENCRYPTED:
-        raise BadRow(wire.BAD_ZIP, f"{name!r} is encrypted")
+        raise InvalidRow(wire.BAD_ZIP, f"{name!r} is encrypted")
     if name.lower().endswith(".zip"):
-        raise BadRow(wire.BAD_ZIP, f"{name!r} is a zip in a zip")
+        raise InvalidRow(wire.BAD_ZIP, f"{name!r} is a zip in a zip")
 
 
 def _stem(member: zipfile.ZipInfo) -> str:

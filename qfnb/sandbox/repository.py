@@ -8,89 +8,99 @@ from typing import Any
 
 from ..wire import model as wire
 from . import presets
-from .routing import Call, refuse_call
+from .routing import Call, refusal_for
 from .store import Document, random_id
 from .workshop import DONE, STOPPED
 
 BEIJING = timezone(timedelta(hours=8))
 
-NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5, "Industry": 6}
+TYPE_NUMBERS = {
+    "Text2Text": 0,
+    "Text2Image": 1,
+    "TextRepresentation": 3,
+    "ImageUnderstanding": 5,
+    "Industry": 6,
+}
 """v1's numbers of the kinds of model."""
 
-LAST_WEIGHTS = "the local engine keeps the last weights only; the step was noted, not gone back to"
+LAST_WEIGHTS_NOTE = "the local engine keeps the last weights only; the step was noted, not gone back to"
 
 
-def model_of(call: Call, key: int | str, name: str) -> Document:
+def get_model(call: Call, key: int | str, field: str) -> Document:
     """Return a model, one's own or a preset one.
 
     Raises:
         Refusal: there is none.
     """
-    return _known(call, "model", key, name)
+    return _get_document(call, "model", key, field)
 
 
-def version_of(call: Call, key: int | str, name: str) -> Document:
+def get_version(call: Call, key: int | str, field: str) -> Document:
     """Return a version, one's own or a preset one.
 
     Raises:
         Refusal: there is none.
     """
-    return _known(call, "version", key, name)
+    return _get_document(call, "version", key, field)
 
 
-def own(call: Call, document: Document, name: str) -> Document:
+def require_user_owned(call: Call, document: Document, field: str) -> Document:
     """Return a model or version that the user may change.
 
     Raises:
         Refusal: it is the platform's.
     """
     if document["source"] == wire.PRESET:
-        raise refuse_call(call, f"param[{name}] invalid: {document['id']} belongs to the platform")
+        raise refusal_for(call, f"param[{field}] invalid: {document['id']} belongs to the platform")
     return document
 
 
-def _known(call: Call, kind: str, key: int | str, name: str) -> Document:
-    document = call.world.store.get(kind, key) or presets.find(kind, key)
+def _get_document(call: Call, kind: str, key: int | str, field: str) -> Document:
+    document = call.world.store.get(kind, key) or presets.find_preset(kind, key)
     if document is None:
-        raise refuse_call(call, f"param[{name}] invalid: {key} does not exist")
+        raise refusal_for(call, f"param[{field}] invalid: {key} does not exist")
     return document
 
 
 def versions_of(call: Call, model: Document) -> list[Document]:
     """Return the versions of a model, the newest first; what a compression still works on is left out."""
     if model["source"] == wire.PRESET:
-        return [presets.version_of(model)]
+        return [presets.preset_version(model)]
     rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
     return [
-        row for row in reversed(rows) if row["source"] != wire.COMPRESSED or state(call, row) == wire.READY
+        row
+        for row in reversed(rows)
+        if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY
     ]
 
 
-def state(call: Call, version: Document) -> str:
+def version_state(call: Call, version: Document) -> str:
     """Return Creating, Ready or Fail."""
     return str(call.world.lifecycle.state(version["plan"]))
 
 
-def weights(call: Call, version: Document) -> bytes | None:
+def read_weights(call: Call, version: Document) -> bytes | None:
     """Return the file of a version, None when there is none."""
     task = version.get("task")
     return call.world.store.read_file(f"{task}.npz") if task else None
 
 
-def number_of(model: Document) -> int:
+def type_number(model: Document) -> int:
     """Return v1's number of a model's kind; a preset vector model has another than one's own."""
     if model["source"] == wire.PRESET and model["type"] == "TextRepresentation":
         return 4
-    return NUMBERS[model["type"]]
+    return TYPE_NUMBERS[model["type"]]
 
 
-def add_model(call: Call, name: str, kind: str = "Text2Text", *, tags: list[str] | None = None) -> Document:
+def add_model(
+    call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
+) -> Document:
     """Make a model without versions."""
     return call.world.store.add(
         "model",
         random_id("am-"),
         name=name,
-        type=kind,
+        type=model_type,
         source=wire.OWN,
         description="",
         labels=tags or [],
@@ -98,12 +108,12 @@ def add_model(call: Call, name: str, kind: str = "Text2Text", *, tags: list[str]
     )
 
 
-def add_version(call: Call, model: Document, source: str, task: str, **more: Any) -> Document:
+def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
     """Put a version into a model; `task` names the file of its weights."""
     earlier = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
     number = 1 + max((int(row["version"]) for row in earlier), default=0)
-    ready = call.world.lifecycle.plan((wire.CREATING, "publish"), then=wire.READY)
-    usual: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
+    ready = call.world.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
+    defaults: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
     return call.world.store.add(
         "version",
         random_id("amv-"),
@@ -111,11 +121,13 @@ def add_version(call: Call, model: Document, source: str, task: str, **more: Any
         source=source,
         task=task,
         version=str(number),
-        **(usual | more),
+        **(defaults | fields),
     )
 
 
-def from_run(call: Call, model: Document, task: Document, *, step: int | None, description: str) -> Document:
+def publish_run(
+    call: Call, model: Document, task: Document, *, step: int | None, description: str
+) -> Document:
     """Publish a run that is done (or stopped, with what it had learned) as a version of a model."""
     job = call.world.store.get("job", task["job"]) or {}
     rows = [row for row in call.world.store.all("task") if row["job"] == task["job"]]
@@ -139,7 +151,7 @@ def from_run(call: Call, model: Document, task: Document, *, step: int | None, d
     )
 
 
-def finished(call: Call, key: int | str, name: str, step: int | None) -> Document:
+def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
     """Return a run that can be published, with that checkpoint.
 
     Raises:
@@ -148,13 +160,13 @@ def finished(call: Call, key: int | str, name: str, step: int | None) -> Documen
     store = call.world.store
     task = store.get("task", key)
     if task is None or task["status"] not in {DONE, STOPPED} or store.read_file(f"{task['id']}.npz") is None:
-        raise refuse_call(call, f"param[{name}] invalid: run {key} has no finished model to publish")
+        raise refusal_for(call, f"param[{field}] invalid: run {key} has no finished model to publish")
     if step is not None and step not in {point["step"] for point in store.points(task["id"])}:
-        raise refuse_call(call, f"param[step] invalid: run {key} has no checkpoint {step}")
+        raise refusal_for(call, f"param[step] invalid: run {key} has no checkpoint {step}")
     return task
 
 
-def delete(call: Call, versions: Sequence[Document], name: str) -> None:
+def delete_versions(call: Call, versions: Sequence[Document], field: str) -> None:
     """Delete versions, and the weights that nothing else needs.
 
     Raises:
@@ -164,22 +176,26 @@ def delete(call: Call, versions: Sequence[Document], name: str) -> None:
     served = {row["version"]: row["id"] for row in store.all("service")}
     for version in versions:
         if version["id"] in served:
-            where = served[version["id"]]
-            raise refuse_call(call, f"param[{name}] invalid: {version['id']} runs in service {where}")
+            service_id = served[version["id"]]
+            raise refusal_for(call, f"param[{field}] invalid: {version['id']} runs in service {service_id}")
     for version in versions:
         store.remove("version", version["id"])
-    needed = {row["task"] for row in store.all("version")} | {row["id"] for row in store.all("task")}
-    for task in {version["task"] for version in versions} - needed:
+    used_files = {row["task"] for row in store.all("version")} | {row["id"] for row in store.all("task")}
+    for task in {version["task"] for version in versions} - used_files:
         store.remove_file(f"{task}.npz")
 
 
-def told(call: Call, version: Document) -> dict[str, Any]:
+def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     """Return what only the sandbox knows of a version."""
-    more = {"step": version["step"], "checkpoint": LAST_WEIGHTS} if version.get("step") is not None else {}
+    step_fields = (
+        {"step": version["step"], "checkpoint": LAST_WEIGHTS_NOTE} if version.get("step") is not None else {}
+    )
     run = version.get("task")
-    return {"engine": call.world.engines.maker_of(run) if run else call.world.base().label} | more
+    return {
+        "engine": call.world.engines.model_origin(run) if run else call.world.base_model().label
+    } | step_fields
 
 
-def date(moment: float) -> str:
+def format_time(timestamp: float) -> str:
     """Return a moment as the repository writes it, in Beijing's time."""
-    return datetime.fromtimestamp(moment, BEIJING).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(timestamp, BEIJING).isoformat(timespec="seconds")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Record)
 R = TypeVar("R")
 
-MARK = {"x-qfnb-sandbox": "1"}
+SANDBOX_HEADER = {"x-qfnb-sandbox": "1"}
 """On every answer, so that no client can take it for the cloud's."""
 
 
@@ -58,28 +58,28 @@ def emulates(endpoint: Endpoint[B, R]) -> Callable[[Callable[[Call, B], Any]], C
     return register
 
 
-def received(call: Call, content: bytes) -> Record:
+def parse_request(call: Call, content: bytes) -> Record:
     """Return the record that came with a request: the query of a GET, the body of all others.
 
     Raises:
         Refusal: the body is no JSON, or a field is wrong.
     """
     if call.endpoint.method == "GET":
-        return record_of(call, dict(call.query))
+        return parse_record(call, dict(call.query))
     try:
-        value = json.loads(content or b"{}", parse_constant=_no_number)
+        value = json.loads(content or b"{}", parse_constant=_reject_constant)
         if b"\\u" in content:
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except (ValueError, RecursionError):
-        raise refuse_call(call, "Invalid JSON", word="malformed_json", code=336002) from None
-    return record_of(call, value)
+        raise refusal_for(call, "Invalid JSON", word="malformed_json", code=336002) from None
+    return parse_record(call, value)
 
 
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
 
-def record_of(call: Call, value: Any) -> Record:
+def parse_record(call: Call, value: Any) -> Record:
     """Return the record that a call takes.
 
     Raises:
@@ -89,9 +89,9 @@ def record_of(call: Call, value: Any) -> Record:
         body: Record = call.endpoint.body.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "body"
-        word = "invalid_messages" if where.startswith("messages") else "invalid_argument"
-        raise refuse_call(call, f"param[{where}] invalid: {first['msg']}", word=word) from None
+        location = ".".join(map(str, first["loc"])) or "body"
+        word = "invalid_messages" if location.startswith("messages") else "invalid_argument"
+        raise refusal_for(call, f"param[{location}] invalid: {first['msg']}", word=word) from None
     return body
 
 
@@ -103,58 +103,58 @@ class Refusal(Exception):
         self.status, self.body, self.headers = status, body, dict(headers or {})
 
 
-def refuse(
+def build_refusal(
     plane: Plane,
     code: int,
     message: str,
     *,
     word: str = "invalid_argument",
     status: int = 400,
-    kind: str = "invalid_request_error",
+    type_: str = "invalid_request_error",
     shape: Shape = "code",
 ) -> Refusal:
     """Return the refusal in a plane's shape: numbers in HTTP 200 on v1, words in 4xx on v2 and actions."""
     if plane == "v2":
-        error = {"code": word, "message": message, "type": kind}
+        error = {"code": word, "message": message, "type": type_}
         return Refusal(status, {"error": error, "id": random_id("as-", 10)})
     if plane == "console" and shape == "action":
         text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
         return Refusal(status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text})
     if plane == "console" and shape == "status":
-        said = {"status": status, "success": False, "code": str(code), "message": message}
-        return Refusal(200, {"log_id": _log_id(), **said})
-    name, value = ("log_id", _log_id()) if plane == "console" else ("id", random_id("as-", 10))
-    return Refusal(200, {"error_code": code, "error_msg": message, name: value})
+        fields = {"status": status, "success": False, "code": str(code), "message": message}
+        return Refusal(200, {"log_id": _log_id(), **fields})
+    id_field, id_ = ("log_id", _log_id()) if plane == "console" else ("id", random_id("as-", 10))
+    return Refusal(200, {"error_code": code, "error_msg": message, id_field: id_})
 
 
-def refuse_call(call: Call, message: str, *, code: int | None = None, **details: Any) -> Refusal:
+def refusal_for(call: Call, message: str, *, code: int | None = None, **details: Any) -> Refusal:
     """Return a refusal of this call for a wrong argument."""
     if code is None:
         code = 500001 if call.endpoint.plane == "console" else 336003
-    refusal = refuse(call.endpoint.plane, code, message, shape=call.endpoint.shape, **details)
+    refusal = build_refusal(call.endpoint.plane, code, message, shape=call.endpoint.shape, **details)
     if call.endpoint.path.startswith("/wenxinworkshop/prompt/"):
         refusal.body["message"] = {"global": message}
     return refusal
 
 
-def envelope(endpoint: Endpoint[Any, Any], result: Any) -> Any:
+def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
     """Return what is sent for a result: as it is on the inference planes, wrapped on the management plane."""
-    value = [_plain(item) for item in result] if isinstance(result, list) else _plain(result)
+    value = [_to_wire(item) for item in result] if isinstance(result, list) else _to_wire(result)
     if endpoint.plane != "console":
         return value
     if endpoint.shape == "action":
         return {"requestId": str(uuid.uuid4()), "result": value}
-    found = {"log_id": _log_id(), "result": value}
-    return found | {"status": 200, "success": True} if endpoint.shape == "status" else found
+    wrapped = {"log_id": _log_id(), "result": value}
+    return wrapped | {"status": 200, "success": True} if endpoint.shape == "status" else wrapped
 
 
-def gateway(code: str, message: str) -> Refusal:
+def gateway_refusal(code: str, message: str) -> Refusal:
     """Return the gateway's refusal of a signature."""
     headers = {"X-Bce-Error-Code": code, "X-Bce-Error-Message": message}
     return Refusal(403, {"code": code, "message": message, "requestId": str(uuid.uuid4())}, headers)
 
 
-def _plain(value: Any) -> Any:
+def _to_wire(value: Any) -> Any:
     return value.to_wire() if isinstance(value, Record) else value
 
 

@@ -15,13 +15,13 @@ from ..wire import data as wire
 from ..wire.data_v2 import FORMATS
 
 TEXT, PROMPT = "Text", "Prompt"
-PICTURES = {"PromptImage", "PromptImageResponse"}
-ANSWERS = {"response", "chosen", "rejected"}
+IMAGE_FORMATS = {"PromptImage", "PromptImageResponse"}
+ANSWER_KEYS = {"response", "chosen", "rejected"}
 
 Turn = dict[str, Any]
 
 
-class BadRow(ValueError):
+class InvalidRow(ValueError):
     """A row that cannot be imported: the platform's number for it, and the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -29,36 +29,36 @@ class BadRow(ValueError):
         self.code, self.reason = code, reason
 
 
-def format_of(template: int) -> str:
+def format_of_template(template: int) -> str:
     """Return the format that v1's template stands for."""
-    return next(form for form, known in FORMATS.items() if known == template)
+    return next(name for name, template_number in FORMATS.items() if template_number == template)
 
 
-def normal(value: Any, form: str, *, annotated: bool = True) -> Any:
+def normalize(value: Any, data_format: str, *, annotated: bool = True) -> Any:
     """Return a row in the platform's shape.
 
     Args:
         value: what stood in the file: turns, one turn, or a text.
-        form: the dataset's format.
+        data_format: the dataset's format.
         annotated: its answers must be there.
 
     Raises:
         BadRow: it is none of this format.
     """
-    row = _shaped(value, form, annotated)
-    if not all(_is_unicode(text) for text in texts(row)):
-        raise BadRow(wire.BAD_CHARACTERS, "a text holds half of a surrogate pair")
+    row = _normalize_shape(value, data_format, annotated)
+    if not all(_is_unicode(text) for text in all_texts(row)):
+        raise InvalidRow(wire.BAD_CHARACTERS, "a text holds half of a surrogate pair")
     return row
 
 
-def pair(row: Any) -> tuple[str, str]:
+def last_pair(row: Any) -> tuple[str, str]:
     """Return the last question and its first answer; a text is an answer without a question."""
     if isinstance(row, str):
         return "", row
     if isinstance(row, dict) and "image" in row:
         return str(row.get("annotation") or ""), ""
     turn = row if isinstance(row, dict) else row[-1]
-    return turn["prompt"], next((_first(turn[key]) for key in ("response", "chosen") if key in turn), "")
+    return turn["prompt"], next((_first_text(turn[key]) for key in ("response", "chosen") if key in turn), "")
 
 
 def is_annotated(row: Any) -> bool:
@@ -67,120 +67,123 @@ def is_annotated(row: Any) -> bool:
         return False
     if isinstance(row, dict) and "image" in row:
         return bool(row.get("annotation"))
-    return bool(ANSWERS & set(row if isinstance(row, dict) else row[-1]))
+    return bool(ANSWER_KEYS & set(row if isinstance(row, dict) else row[-1]))
 
 
-def bare(row: Any) -> Any:
+def strip_annotations(row: Any) -> Any:
     """Return a row without its annotations."""
     if isinstance(row, list):
-        return [{key: value for key, value in turn.items() if key not in ANSWERS} for turn in row]
+        return [{key: value for key, value in turn.items() if key not in ANSWER_KEYS} for turn in row]
     if isinstance(row, dict) and "image" in row:
         return {"image": row["image"]}
-    return bare([row])[0] if isinstance(row, dict) else row
+    return strip_annotations([row])[0] if isinstance(row, dict) else row
 
 
-def raw(row: Any) -> str:
+def to_text(row: Any) -> str:
     """Return a row as it stands in a file."""
     return row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
 
 
-def texts(value: Any) -> list[str]:
+def all_texts(value: Any) -> list[str]:
     """Return all texts of a row."""
     if isinstance(value, str):
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for part in parts for text in texts(part)]
+    return [text for part in parts for text in all_texts(part)]
 
 
-def rewritten(value: Any, change: Callable[[str], str]) -> Any:
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
     """Return a row with every text of it changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [rewritten(part, change) for part in value]
-    return {key: rewritten(part, change) for key, part in value.items()} if isinstance(value, dict) else value
+        return [map_texts(part, change) for part in value]
+    return {key: map_texts(part, change) for key, part in value.items()} if isinstance(value, dict) else value
 
 
-def is_blank(row: Any) -> bool:
+def has_blank_text(row: Any) -> bool:
     """Tell whether a row has lost its question, an answer or its text."""
-    found = texts(row)
-    return not found or not all(text.strip() for text in found)
+    row_texts = all_texts(row)
+    return not row_texts or not all(text.strip() for text in row_texts)
 
 
-def _shaped(value: Any, form: str, annotated: bool) -> Any:
-    if form == TEXT:
-        return _text(value)
-    if form in PICTURES:
-        return _picture(value)
+def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
+    if data_format == TEXT:
+        return _normalize_text(value)
+    if data_format in IMAGE_FORMATS:
+        return _validate_image_row(value)
     turns = value if isinstance(value, list) else [value]
     if not turns:
-        raise BadRow(wire.EMPTY_TEXT, "the row is empty")
-    if form in {"PromptResponse", "PromptSortedresponses"}:
-        return [_answered(turn, annotated) for turn in turns]
-    if form == PROMPT:
-        return [_asked(turn) for turn in turns]
-    wanted = all if form.startswith("DPO") else any
-    return [*(_answered(turn, False) for turn in turns[:-1]), _compared(turns[-1], wanted, annotated)]
+        raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
+    if data_format in {"PromptResponse", "PromptSortedresponses"}:
+        return [_normalize_turn(turn, annotated) for turn in turns]
+    if data_format == PROMPT:
+        return [_validate_prompt(turn) for turn in turns]
+    required = all if data_format.startswith("DPO") else any
+    return [
+        *(_normalize_turn(turn, False) for turn in turns[:-1]),
+        _normalize_preference(turns[-1], required, annotated),
+    ]
 
 
-def _text(value: Any) -> str:
+def _normalize_text(value: Any) -> str:
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
-    found = value.get("text") if isinstance(value, dict) else value
-    if not isinstance(found, str):
-        raise BadRow(wire.BAD_TEXT, 'a text is {"text": "..."} or a string')
-    if not found.strip():
-        raise BadRow(wire.EMPTY_TEXT, "the text is empty")
-    return found
+    text = value.get("text") if isinstance(value, dict) else value
+    if not isinstance(text, str):
+        raise InvalidRow(wire.BAD_TEXT, 'a text is {"text": "..."} or a string')
+    if not text.strip():
+        raise InvalidRow(wire.EMPTY_TEXT, "the text is empty")
+    return text
 
 
-def _picture(value: Any) -> Turn:
+def _validate_image_row(value: Any) -> Turn:
     if not isinstance(value, dict) or not isinstance(value.get("image"), str):
-        raise BadRow(wire.BAD_FORMAT, "a picture has the name of its file")
+        raise InvalidRow(wire.BAD_FORMAT, "a picture has the name of its file")
     return value
 
 
-def _asked(turn: Any) -> Turn:
+def _validate_prompt(turn: Any) -> Turn:
     if not isinstance(turn, dict):
-        raise BadRow(wire.BAD_TEXT, "a turn is an object with a prompt")
+        raise InvalidRow(wire.BAD_TEXT, "a turn is an object with a prompt")
     if not isinstance(turn.get("prompt"), str):
-        raise BadRow(wire.BAD_TEXT, "prompt is missing or no text")
+        raise InvalidRow(wire.BAD_TEXT, "prompt is missing or no text")
     if not turn["prompt"].strip():
-        raise BadRow(wire.EMPTY_TEXT, "prompt is empty")
+        raise InvalidRow(wire.EMPTY_TEXT, "prompt is empty")
     return turn
 
 
-def _answered(turn: Any, annotated: bool) -> Turn:
-    asked = _asked(turn)
-    if asked.get("response") in (None, "", []):
+def _normalize_turn(turn: Any, annotated: bool) -> Turn:
+    prompt_turn = _validate_prompt(turn)
+    if prompt_turn.get("response") in (None, "", []):
         if annotated:
-            raise BadRow(wire.NO_ANNOTATION, "response is missing")
-        return {key: value for key, value in asked.items() if key != "response"}
-    return asked | {"response": _responses(asked["response"])}
+            raise InvalidRow(wire.NO_ANNOTATION, "response is missing")
+        return {key: value for key, value in prompt_turn.items() if key != "response"}
+    return prompt_turn | {"response": _normalize_responses(prompt_turn["response"])}
 
 
-def _responses(value: Any) -> list[list[str]]:
+def _normalize_responses(value: Any) -> list[list[str]]:
     """Return answers as the platform has them, the best first, each a list of texts."""
     answers = value if isinstance(value, list) else [value]
     nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
     if not all(answer and all(isinstance(text, str) for text in answer) for answer in nested):
-        raise BadRow(wire.BAD_TEXT, "response is no text, nor a list of texts")
+        raise InvalidRow(wire.BAD_TEXT, "response is no text, nor a list of texts")
     if not all(text.strip() for answer in nested for text in answer):
-        raise BadRow(wire.EMPTY_TEXT, "response is empty")
+        raise InvalidRow(wire.EMPTY_TEXT, "response is empty")
     return nested
 
 
-def _compared(turn: Any, wanted: Callable[[list[bool]], bool], annotated: bool) -> Turn:
-    asked = _asked(turn)
-    given = [bool(asked.get(key)) for key in ("chosen", "rejected")]
-    if annotated and not wanted(given):
-        raise BadRow(wire.NO_ANNOTATION, "chosen or rejected is missing")
-    kept = {key: value for key, value in asked.items() if value or key == "prompt"}
-    for key in ANSWERS & set(kept):
-        _responses(kept[key])
-    return kept
+def _normalize_preference(turn: Any, required: Callable[[list[bool]], bool], annotated: bool) -> Turn:
+    prompt_turn = _validate_prompt(turn)
+    present = [bool(prompt_turn.get(key)) for key in ("chosen", "rejected")]
+    if annotated and not required(present):
+        raise InvalidRow(wire.NO_ANNOTATION, "chosen or rejected is missing")
+    fields = {key: value for key, value in prompt_turn.items() if value or key == "prompt"}
+    for key in ANSWER_KEYS & set(fields):
+        _normalize_responses(fields[key])
+    return fields
 
 
-def _first(value: Any) -> str:
+def _first_text(value: Any) -> str:
     while isinstance(value, list):
         value = value[0]
     return str(value)

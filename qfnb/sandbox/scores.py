@@ -16,35 +16,38 @@ from typing import TYPE_CHECKING
 from ..words import cutter
 
 if TYPE_CHECKING:
-    from .engines import Speaker
+    from .engines import ChatModel
 
-MOST = 200
+MAX_SCORED_PAIRS = 200
 """Held-out pairs that are answered for the scores."""
 
-NAMES = {"bleu4": "BLEU-4", "rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L"}
+SCORE_NAMES = {"bleu4": "BLEU-4", "rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L"}
 """What the platform calls each score on the wire, and where people read it."""
 
-NONE: frozenset[str] = frozenset()
+NO_STOP_WORDS: frozenset[str] = frozenset()
 
 Words = Sequence[str]
 
 
-def platform_metrics(model: Speaker, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def platform_metrics(model: ChatModel, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return {"BLEU-4": "58.62%", ...}; empty when nothing was held out."""
-    rows = [similarity(model.reply(prompt).text, reference) for prompt, reference in pairs[:MOST]]
+    rows = [similarity(model.reply(prompt).text, reference) for prompt, reference in pairs[:MAX_SCORED_PAIRS]]
     if not rows:
         return {}
-    return {shown: percent(sum(row[name] for row in rows) / len(rows)) for name, shown in NAMES.items()}
+    return {
+        wire_name: format_percent(sum(row[name] for row in rows) / len(rows))
+        for name, wire_name in SCORE_NAMES.items()
+    }
 
 
-def similarity(output: str, reference: str, stop_words: frozenset[str] = NONE) -> dict[str, float]:
+def similarity(output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> dict[str, float]:
     """Return bleu4, rouge_1, rouge_2 and rouge_l, 0-1."""
     first, second = words(output, stop_words), words(reference, stop_words)
     rouge = {f"rouge_{n}": rouge_n(first, second, n) for n in (1, 2)}
     return {"bleu4": bleu(first, second), **rouge, "rouge_l": rouge_l(first, second)}
 
 
-def accuracy(output: str, reference: str, stop_words: frozenset[str] = NONE) -> dict[str, float]:
+def accuracy(output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> dict[str, float]:
     """Return accuracy (1 for the same words in the same order, else 0) and f1Score, 0-1."""
     first, second = words(output, stop_words), words(reference, stop_words)
     if first == second:
@@ -53,18 +56,18 @@ def accuracy(output: str, reference: str, stop_words: frozenset[str] = NONE) -> 
     return {"accuracy": 0.0, "f1Score": _f1(shared, len(first), len(second))}
 
 
-def percent(value: float) -> str:
+def format_percent(value: float) -> str:
     """Write a fraction as the platform does, "7.84%"."""
     return f"{100 * value:.2f}%"
 
 
-def words(text: str, stop_words: frozenset[str] = NONE) -> list[str]:
+def words(text: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> list[str]:
     """Return the words of a text without blanks and stop words."""
     cut = cutter() or list
     return [word for word in cut(text) if word.strip() and word not in stop_words]
 
 
-def unit() -> str:
+def word_unit() -> str:
     """Return what words are here: "jieba" or "characters"."""
     return "jieba" if cutter() else "characters"
 
@@ -96,7 +99,7 @@ def bleu(output: Words, reference: Words) -> float:
     return math.exp(total + min(0.0, 1 - len(reference) / len(output)))
 
 
-def mean(rows: Sequence[Mapping[str, float]], name: str) -> float:
+def mean_score(rows: Sequence[Mapping[str, float]], name: str) -> float:
     """Return the mean of a score to four digits, 0 when nobody has it."""
     values = [row[name] for row in rows if name in row]
     return round(sum(values) / len(values), 4) if values else 0

@@ -74,9 +74,9 @@ def cleaned(found: Sequence[Any], operations: Operations) -> Cleaned:
     """Return what the operations leave of some rows: changed first, then filtered, then without likes."""
     result, changes, tests = Cleaned(), _changes(operations), _tests(found, operations)
     for row in found:
-        after = rows.rewritten(row, lambda text: _through(changes, text))
-        whole = "\n".join(rows.texts(after))
-        failed = "empty" if rows.is_blank(after) else _first_failed(tests, whole)
+        after = rows.map_texts(row, lambda text: _through(changes, text))
+        whole = "\n".join(rows.all_texts(after))
+        failed = "empty" if rows.has_blank_text(after) else _first_failed(tests, whole)
         if failed:
             result.dropped[failed] += 1
         else:
@@ -120,7 +120,7 @@ def simhash(text: str) -> int:
 
 def _surprise(found: Sequence[Any]) -> Callable[[str], float]:
     """Return the perplexity of a text under the pairs of signs of all rows."""
-    whole = [text for row in found for text in rows.texts(row)]
+    whole = [text for row in found for text in rows.all_texts(row)]
     first = Counter(sign for text in whole for sign in text[:-1])
     both = Counter(text[place : place + 2] for text in whole for place in range(len(text) - 1))
     signs = len(first) + 1

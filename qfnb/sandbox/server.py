@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from .process import LOCKED, VERSION, Address
+from .process import EXIT_LOCKED, VERSION, Address
 
 IDLE_SECONDS = 75
 """How long an idle connection is kept: longer than clients keep theirs (30 s), so that none is closed just
@@ -26,26 +26,26 @@ as a request goes out on it."""
 
 def main(folder: Path, idle_seconds: float) -> None:
     """Serve until told to stop or idle for so long."""
-    held = _lock(folder / "server.lock")
+    lock_file = _acquire_lock(folder / "server.lock")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # two threads make small matrices slower, not faster
     try:
         asyncio.run(_serve(folder, idle_seconds))
     finally:
-        held.close()
+        lock_file.close()
 
 
 async def _serve(folder: Path, idle_seconds: float) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
-    from .app import build  # noqa: PLC0415
+    from .app import build_app  # noqa: PLC0415
     from .world import World  # noqa: PLC0415
 
-    listening = _bind(folder)
-    address = _address(folder, listening.getsockname()[1])
+    listener = _bind(folder)
+    address = _address(folder, listener.getsockname()[1])
     world = World(folder, address)
     options = uvicorn.Config(
-        build(world),
+        build_app(world),
         log_level="warning",
         lifespan="off",
         access_log=False,
@@ -53,12 +53,12 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(options)
-    world.stop = lambda: setattr(server, "should_exit", True)
-    watching = asyncio.create_task(_watch(server, world, folder, address, idle_seconds))
+    world.request_stop = lambda: setattr(server, "should_exit", True)
+    watcher = asyncio.create_task(_watch(server, world, folder, address, idle_seconds))
     try:
-        await server.serve(sockets=[listening])
+        await server.serve(sockets=[listener])
     finally:
-        watching.cancel()
+        watcher.cancel()
         world.close()
         with contextlib.suppress(OSError):
             (folder / "server.json").unlink()
@@ -74,7 +74,7 @@ async def _watch(server: Any, world: Any, folder: Path, address: Address, idle_s
     server.should_exit = True
 
 
-def _lock(path: Path) -> IO[bytes]:
+def _acquire_lock(path: Path) -> IO[bytes]:
     """Take the lock for life; the system drops it however the process ends, so none can be stale."""
     file = path.open("a+b")
     try:
@@ -87,31 +87,31 @@ def _lock(path: Path) -> IO[bytes]:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise SystemExit(LOCKED) from None
+        raise SystemExit(EXIT_LOCKED) from None
     return file
 
 
 def _bind(folder: Path) -> socket.socket:
     """Bind to loopback, to the port of last time when it is free: other clients then keep their address."""
-    last = _read(folder / "port.json").get("port", 0)
-    for port in (last, 0):
+    previous_port = _read_json(folder / "port.json").get("port", 0)
+    for port in (previous_port, 0):
         # the protocol is named because asyncio sets TCP_NODELAY only then; without it an answer takes 40 ms
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except OSError:
-            listening.close()
+            listener.close()
             continue
-        _write_private(folder / "port.json", {"port": listening.getsockname()[1]})
-        return listening
+        _write_private(folder / "port.json", {"port": listener.getsockname()[1]})
+        return listener
     raise SystemExit("no port of 127.0.0.1 is free")
 
 
 def _address(folder: Path, port: int) -> Address:
     """Return the address with this sandbox's keys, made once and kept."""
-    keys = _read(folder / "keys.json")
+    keys = _read_json(folder / "keys.json")
     if not keys:
         keys = {
             "api_key": f"bce-v3/ALTAK-sandbox{secrets.token_hex(6)}/{secrets.token_hex(20)}",
@@ -131,7 +131,7 @@ def _address(folder: Path, port: int) -> Address:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -7,18 +7,18 @@ from typing import Any
 from ..wire import service as wire_v2
 from ..wire import service_v1 as wire
 from ..wire.base import Nothing
-from .metering import APP
-from .routing import Call, emulates, refuse_call
+from .metering import APP_ID
+from .routing import Call, emulates, refusal_for
 from .services import CREATOR, preset_services
 from .serving import (
-    MOST_REPLICAS,
-    check_naming,
+    MAX_REPLICAS,
+    all_services,
     deploy,
-    ready_version,
-    service_of,
-    services,
-    state_of,
-    url_of,
+    get_ready_version,
+    get_service,
+    service_state,
+    service_url,
+    validate_naming,
 )
 from .store import Document
 
@@ -28,12 +28,12 @@ RESOURCE = "GPU-I-2"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
     """Deploy a model version."""
-    version = ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
-    check_naming(call, version["model"], body.name, body.uri, "uri")
-    if not 1 <= body.replicas <= MOST_REPLICAS:
-        raise refuse_call(call, f"param[replicas] invalid: {body.replicas}; 1 to {MOST_REPLICAS}")
+    version = get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
+    validate_naming(call, version["model"], body.name, body.uri, "uri")
+    if not 1 <= body.replicas <= MAX_REPLICAS:
+        raise refusal_for(call, f"param[replicas] invalid: {body.replicas}; 1 to {MAX_REPLICAS}")
     if body.pool_type not in {wire.PUBLIC, wire.PRIVATE}:
-        raise refuse_call(call, f"param[poolType] invalid: {body.pool_type}; 1 public, 2 private")
+        raise refusal_for(call, f"param[poolType] invalid: {body.pool_type}; 1 public, 2 private")
     service, _ = deploy(
         call,
         version,
@@ -49,10 +49,10 @@ def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
 @emulates(wire.GET)
 def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
     """Describe a service."""
-    service, store = service_of(call, body.service_id), call.world.store
+    service, store = get_service(call, body.service_id), call.world.store
     version = store.get("version", service["version"]) or {}
     model, task = store.get("model", service["model"]) or {}, store.get("task", service["task"]) or {}
-    status = _status(call, service)
+    status = _service_status(call, service)
     return {
         "id": service["number"],
         "serviceIdStr": service["id"],
@@ -65,11 +65,11 @@ def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
         "version": version.get("version", "1"),
         "name": service["name"],
         "uri": service["endpoint"],
-        "fullUri": url_of(call.world, service),
+        "fullUri": service_url(call.world, service),
         "applyStatus": 1,
         "serviceStatus": status,
         "sourceType": "Train",
-        "onlineTime": int(call.world.lifecycle.since(service["plan"]) or 0),
+        "onlineTime": int(call.world.lifecycle.final_since(service["plan"]) or 0),
         "callUnitPrice": 0,
         "description": service["description"],
         "devApiId": service["number"],
@@ -90,16 +90,18 @@ def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
 @emulates(wire.LIST)
 def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
     """List the preset models and the deployed services."""
-    wanted = body.api_typefilter or wire.TYPES
+    service_types = body.api_typefilter or wire.TYPES
     common = [
-        _row(row["name"], row["url"], row["serviceType"], [])
+        _row_to_wire(row["name"], row["url"], row["serviceType"], [])
         for row in preset_services(call)
-        if row["serviceType"] in wanted
+        if row["serviceType"] in service_types
     ]
     custom = [
-        _row(row["name"], url_of(call.world, row), row["serviceType"], [_version(call, row)])
-        for row in services(call.world)
-        if row["serviceType"] in wanted
+        _row_to_wire(
+            row["name"], service_url(call.world, row), row["serviceType"], [_version_to_wire(call, row)]
+        )
+        for row in all_services(call.world)
+        if row["serviceType"] in service_types
     ]
     return {"common": common, "custom": custom}
 
@@ -107,27 +109,27 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
 @emulates(wire.APPS)
 def apps(call: Call, body: Nothing) -> dict[str, Any]:
     """List the sandbox's one application; its keys are the sandbox's own."""
-    own = ",".join(str(row["number"]) for row in call.world.store.all("service"))
+    service_numbers = ",".join(str(row["number"]) for row in call.world.store.all("service"))
     address = call.world.address
-    row = {"id": APP, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": own}
+    row = {"id": APP_ID, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": service_numbers}
     return {"appList": [row]}
 
 
-def _status(call: Call, service: Document) -> str:
-    state = state_of(call.world, service)
+def _service_status(call: Call, service: Document) -> str:
+    state = service_state(call.world, service)
     return wire.DONE if state == wire_v2.SERVING else state
 
 
-def _row(name: str, url: str, kind: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
+def _row_to_wire(name: str, url: str, kind: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": name, "url": url, "apiType": kind, "chargeStatus": "FREE", "versionList": versions}
 
 
-def _version(call: Call, service: Document) -> dict[str, Any]:
+def _version_to_wire(call: Call, service: Document) -> dict[str, Any]:
     store = call.world.store
     job = store.get("job", (store.get("task", service["task"]) or {}).get("job", "")) or {}
     return {
         "aiModelId": service["model"],
         "aiModelVersionId": service["version"],
         "trainType": job.get("model", ""),
-        "serviceStatus": _status(call, service),
+        "serviceStatus": _service_status(call, service),
     }

@@ -17,64 +17,66 @@ if TYPE_CHECKING:
     from .world import World
 
 
-def begin(world: World, request: Request) -> Response:
+def start_upload(world: World, request: Request) -> Response:
     """Begin an upload."""
-    bucket, key = storage.bucket_of(world, request), request.path_params["key"]
+    bucket, key = storage.requested_bucket(world, request), request.path_params["key"]
     upload = world.store.add("upload", random_id("", 32), bucket=bucket, key=key, parts={})
     return JSONResponse({"bucket": bucket, "key": key, "uploadId": upload["id"]})
 
 
-def put(world: World, request: Request, content: bytes) -> Response:
+def put_part(world: World, request: Request, content: bytes) -> Response:
     """Keep a part in the place of one with the same number."""
-    upload, number = _upload(world, request), request.query_params.get("partNumber", "")
+    upload, number = _find_upload(world, request), request.query_params.get("partNumber", "")
     if upload is None:
-        return _unknown()
+        return _no_such_upload()
     if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MOST_PARTS):
-        return storage.refused(400, "InvalidArgument", f"partNumber is 1 to {wire.MOST_PARTS}")
-    tag = storage.tag_of(content)
-    world.store.write_file(_file(upload, int(number)), content)
-    known = {**_kept(world, upload), str(int(number)): {"etag": tag, "size": len(content)}}
-    world.store.update(upload["id"], parts=known)
-    return Response(headers={"etag": f'"{tag}"'})
+        return storage.error_response(400, "InvalidArgument", f"partNumber is 1 to {wire.MOST_PARTS}")
+    etag = storage.etag_of(content)
+    world.store.write_file(_part_file_name(upload, int(number)), content)
+    parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
+    world.store.update(upload["id"], parts=parts)
+    return Response(headers={"etag": f'"{etag}"'})
 
 
-async def complete(world: World, request: Request) -> Response:
+async def complete_upload(world: World, request: Request) -> Response:
     """Make one object of the parts that are named."""
-    upload = _upload(world, request)
+    upload = _find_upload(world, request)
     if upload is None:
-        return _unknown()
+        return _no_such_upload()
     try:
-        named = wire.Parts.model_validate_json(await request.body()).parts
+        parts = wire.Parts.model_validate_json(await request.body()).parts
     except ValidationError:
-        return storage.refused(400, "MalformedJSON", "the body is not a list of parts")
-    if refusal := _refusal(named, _kept(world, upload)):
+        return storage.error_response(400, "MalformedJSON", "the body is not a list of parts")
+    if refusal := _parts_refusal(parts, _stored_parts(world, upload)):
         return refusal
-    content = b"".join(world.store.read_file(_file(upload, part.part_number)) or b"" for part in named)
-    tag = "-" + hashlib.md5("".join(map(_tag, named)).encode(), usedforsecurity=False).hexdigest()
-    storage.write(world.store, upload["bucket"], upload["key"], content, tag)
-    _forget(world, upload)
-    where = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
+    content = b"".join(
+        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
+    )
+    etag = "-" + hashlib.md5("".join(map(_etag, parts)).encode(), usedforsecurity=False).hexdigest()
+    storage.write_object(world.store, upload["bucket"], upload["key"], content, etag)
+    _delete_upload(world, upload)
+    location = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
     return JSONResponse(
-        {"location": where, "bucket": upload["bucket"], "key": upload["key"], "eTag": tag},
-        headers={"etag": f'"{tag}"'},
+        {"location": location, "bucket": upload["bucket"], "key": upload["key"], "eTag": etag},
+        headers={"etag": f'"{etag}"'},
     )
 
 
-def abort(world: World, request: Request) -> Response:
+def abort_upload(world: World, request: Request) -> Response:
     """Give up an upload, and what has come of it."""
-    upload = _upload(world, request)
+    upload = _find_upload(world, request)
     if upload is None:
-        return _unknown()
-    _forget(world, upload)
+        return _no_such_upload()
+    _delete_upload(world, upload)
     return Response(status_code=204)
 
 
-def listed(world: World, request: Request) -> Response:
+def list_parts(world: World, request: Request) -> Response:
     """Tell which parts have come."""
-    upload = _upload(world, request)
+    upload = _find_upload(world, request)
     if upload is None:
-        return _unknown()
-    parts = sorted((int(number), part) for number, part in _kept(world, upload).items())
+        return _no_such_upload()
+    parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
     return JSONResponse(
         {
             "bucket": upload["bucket"],
@@ -89,54 +91,55 @@ def listed(world: World, request: Request) -> Response:
     )
 
 
-def underway(world: World, bucket: str) -> Response:
+def list_uploads(world: World, bucket: str) -> Response:
     """Tell which uploads have begun and not ended."""
     rows = [row for row in world.store.all("upload") if row["bucket"] == bucket]
     uploads = [
-        {"key": row["key"], "uploadId": row["id"], "initiated": storage.dated(row["created"])} for row in rows
+        {"key": row["key"], "uploadId": row["id"], "initiated": storage.format_time(row["created"])}
+        for row in rows
     ]
     return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
 
 
-def _refusal(named: list[wire.Part], kept: dict[str, Any]) -> Response | None:
+def _parts_refusal(parts: list[wire.Part], stored: dict[str, Any]) -> Response | None:
     """Return what is wrong with the parts that an object shall be made of, None when nothing is."""
-    numbers = [part.part_number for part in named]
+    numbers = [part.part_number for part in parts]
     if not numbers or numbers != sorted(set(numbers)):
-        return storage.refused(400, "InvalidPartOrder", "the numbers of the parts do not rise")
-    if any(kept.get(str(part.part_number), {}).get("etag") != _tag(part) for part in named):
-        return storage.refused(400, "InvalidPart", "a part was not found, or has another tag")
-    if any(kept[str(number)]["size"] < wire.LEAST_PART_BYTES for number in numbers[:-1]):
-        return storage.refused(
+        return storage.error_response(400, "InvalidPartOrder", "the numbers of the parts do not rise")
+    if any(stored.get(str(part.part_number), {}).get("etag") != _etag(part) for part in parts):
+        return storage.error_response(400, "InvalidPart", "a part was not found, or has another tag")
+    if any(stored[str(number)]["size"] < wire.LEAST_PART_BYTES for number in numbers[:-1]):
+        return storage.error_response(
             400, "EntityTooSmall", f"a part but the last has {wire.LEAST_PART_BYTES} bytes at least"
         )
     return None
 
 
-def _upload(world: World, request: Request) -> Document | None:
+def _find_upload(world: World, request: Request) -> Document | None:
     """Return the upload that a request names, when it is one of this object."""
     upload = world.store.get("upload", request.query_params["uploadId"])
     return upload if upload and upload["key"] == request.path_params["key"] else None
 
 
-def _kept(world: World, upload: Document) -> dict[str, Any]:
+def _stored_parts(world: World, upload: Document) -> dict[str, Any]:
     """Return the parts that have come, as they are now: parts come side by side."""
-    now = world.store.get("upload", upload["id"])
-    return now["parts"] if now else {}
+    current = world.store.get("upload", upload["id"])
+    return current["parts"] if current else {}
 
 
-def _forget(world: World, upload: Document) -> None:
-    for number in _kept(world, upload):
-        world.store.remove_file(_file(upload, int(number)))
+def _delete_upload(world: World, upload: Document) -> None:
+    for number in _stored_parts(world, upload):
+        world.store.remove_file(_part_file_name(upload, int(number)))
     world.store.remove("upload", upload["id"])
 
 
-def _unknown() -> Response:
-    return storage.refused(404, "NoSuchUpload", "The specified multipart upload does not exist.")
+def _no_such_upload() -> Response:
+    return storage.error_response(404, "NoSuchUpload", "The specified multipart upload does not exist.")
 
 
-def _tag(part: wire.Part) -> str:
+def _etag(part: wire.Part) -> str:
     return part.e_tag.strip('"')
 
 
-def _file(upload: Document, number: int) -> str:
+def _part_file_name(upload: Document, number: int) -> str:
     return f"part-{upload['id']}-{number}"

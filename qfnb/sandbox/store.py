@@ -30,12 +30,12 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 Document = dict[str, Any]
 
-DOOMED: ContextVar[bool] = ContextVar("doomed", default=False)
+FAULT_INJECTED: ContextVar[bool] = ContextVar("doomed", default=False)
 """Whether what is created now is to fail: set while a call suffers the fault `fail`."""
 
 DATABASE, FILES = "state.db", "files"
-MOST_NUMBER = 2**63 - 1
-LONGEST_NUMBER = 20
+MAX_NUMBER = 2**63 - 1
+MAX_NUMBER_DIGITS = 20
 
 log = logging.getLogger("qfnb.sandbox")
 
@@ -48,13 +48,13 @@ def random_id(prefix: str, length: int = 12) -> str:
 def make_private(folder: Path) -> None:
     """Take everybody else's rights to a folder and all that is in it."""
     for path in (folder, *folder.rglob("*")):
-        wanted = 0o700 if path.is_dir() else 0o600
+        mode = 0o700 if path.is_dir() else 0o600
         with contextlib.suppress(OSError):  # it went away meanwhile, or is not ours
-            if path.stat().st_mode & 0o777 != wanted:
-                path.chmod(wanted)
+            if path.stat().st_mode & 0o777 != mode:
+                path.chmod(mode)
 
 
-def fail_if_doomed(document: Document) -> None:
+def raise_if_faulted(document: Document) -> None:
     """Return when work on a document may begin.
 
     Raises:
@@ -75,7 +75,7 @@ class Store:
         self._folder, self._lock = folder, threading.Lock()
         self.now: Callable[[], float] = time.time
         self._closed = False
-        self._database = _open(folder / DATABASE)
+        self._database = _open_database(folder / DATABASE)
         make_private(folder)
 
     def close(self) -> None:
@@ -97,10 +97,10 @@ class Store:
             files.mkdir(mode=0o700)
             for path in (self._folder / FILES).rglob("*"):
                 if path.is_file():
-                    _link(path, files / path.relative_to(self._folder / FILES))
+                    _link_or_copy(path, files / path.relative_to(self._folder / FILES))
 
     @staticmethod
-    def exchange(folder: Path, copy: Path) -> None:
+    def replace_state(folder: Path, copy: Path) -> None:
         """Put a copy in the place of a closed store."""
         for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
             (folder / name).unlink(missing_ok=True)
@@ -111,7 +111,7 @@ class Store:
 
     def add(self, kind: str, id_: str, **body: Any) -> Document:
         """Add a document and return it with its id and number."""
-        body |= {"doomed": True} if DOOMED.get() else {}
+        body |= {"doomed": True} if FAULT_INJECTED.get() else {}
         stored = json.dumps(body | {"created": self.now()}, ensure_ascii=False)
         with self._lock:
             cursor = self._database.execute(
@@ -119,7 +119,7 @@ class Store:
             )
         return {**json.loads(stored), "id": id_, "number": cursor.lastrowid}
 
-    def keep(self, kind: str, row: Document) -> None:
+    def insert_missing(self, kind: str, row: Document) -> None:
         """Add a document of another store, unless it is here already."""
         body = {key: value for key, value in row.items() if key not in {"id", "number"}}
         with self._lock:
@@ -131,14 +131,14 @@ class Store:
     def get(self, kind: str, key: int | str) -> Document | None:
         """Return a document by its id or its number, None when there is none."""
         column = "number" if isinstance(key, int) or str(key).isdecimal() else "id"
-        if column == "number" and (len(str(key)) > LONGEST_NUMBER or int(key) > MOST_NUMBER):
+        if column == "number" and (len(str(key)) > MAX_NUMBER_DIGITS or int(key) > MAX_NUMBER):
             return None
         query = f"select number, id, body from document where kind = ? and {column} = ?"  # noqa: S608 - a constant
-        return next(self._rows(query, kind, str(key)), None)
+        return next(self._query(query, kind, str(key)), None)
 
     def all(self, kind: str) -> list[Document]:
         """Return all documents of a kind, the oldest first."""
-        return list(self._rows("select number, id, body from document where kind = ? order by number", kind))
+        return list(self._query("select number, id, body from document where kind = ? order by number", kind))
 
     def update(self, id_: str, **changes: Any) -> None:
         """Change fields of a document."""
@@ -167,10 +167,10 @@ class Store:
     def points(self, task: str) -> list[Document]:
         """Return a run's loss curve."""
         with self._lock:
-            found = self._database.execute(
+            rows = self._database.execute(
                 "select body from point where task = ? order by step", (task,)
             ).fetchall()
-        return [json.loads(body) for (body,) in found]
+        return [json.loads(body) for (body,) in rows]
 
     def write_file(self, name: str, content: bytes) -> None:
         """Keep a file under a name of its own making."""
@@ -194,13 +194,13 @@ class Store:
         """Remove a kept file, if there is one."""
         (self._folder / FILES / name).unlink(missing_ok=True)
 
-    def _rows(self, query: str, *values: Any) -> Iterator[Document]:
+    def _query(self, query: str, *values: Any) -> Iterator[Document]:
         with self._lock:
-            found = self._database.execute(query, values).fetchall()
-        return (json.loads(body) | {"id": id_, "number": number} for number, id_, body in found)
+            rows = self._database.execute(query, values).fetchall()
+        return (json.loads(body) | {"id": id_, "number": number} for number, id_, body in rows)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_database(path: Path) -> sqlite3.Connection:
     """Open the database; one of another version or a broken one is moved aside, not deleted."""
     try:
         database = _connect(path)
@@ -209,9 +209,9 @@ def _open(path: Path) -> sqlite3.Connection:
             database.close()
             raise sqlite3.DatabaseError(f"version {version}")
     except sqlite3.DatabaseError as error:
-        aside = path.with_name(f"state.{int(time.time())}.old")
-        log.warning("the state could not be used (%s) and was moved to %s", error, aside.name)
-        path.replace(aside)
+        backup = path.with_name(f"state.{int(time.time())}.old")
+        log.warning("the state could not be used (%s) and was moved to %s", error, backup.name)
+        path.replace(backup)
         database = _connect(path)
     database.executescript(_TABLES)
     database.execute(f"pragma user_version = {SCHEMA}")
@@ -226,9 +226,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _link(path: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        os.link(path, place)
+        os.link(source, target)
     except OSError:
-        shutil.copy2(path, place)
+        shutil.copy2(source, target)

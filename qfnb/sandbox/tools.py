@@ -24,11 +24,11 @@ _FORMULA = re.compile(r"[\d(][\d\s.+\-*/%()×÷（）]*[\d)）]")
 _PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
-LIKE = 0.12
+MIN_SIMILARITY = 0.12
 """Similarity of a question to a function's description from which the function is wanted."""
 
 
-def run(question: str) -> tuple[str, str, str] | None:
+def run_tool(question: str) -> tuple[str, str, str] | None:
     """Return (tool, what it was asked, what it found) for a question that a tool can answer."""
     formula = next(
         (m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), ""
@@ -47,12 +47,12 @@ def calculate(formula: str) -> float | None:
     if len(plain) > 200:
         return None
     try:
-        return _value(ast.parse(plain.strip(), mode="eval").body)
+        return _evaluate(ast.parse(plain.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
         return None
 
 
-def chart(question: str) -> dict[str, Any] | None:
+def build_chart(question: str) -> dict[str, Any] | None:
     """Return the ECharts option of a bar chart of the numbers in a text, None when there are none."""
     pairs = _PAIRS.findall(question)
     if not pairs:
@@ -65,51 +65,53 @@ def chart(question: str) -> dict[str, Any] | None:
     }
 
 
-def wanted(functions: Sequence[Mapping[str, Any]], question: str) -> tuple[str, str] | None:
+def choose_function(functions: Sequence[Mapping[str, Any]], question: str) -> tuple[str, str] | None:
     """Return (name, arguments as JSON) of the function that a question is about, None when none is near."""
     from .engine.embedding import relevance  # noqa: PLC0415 - numpy
 
-    described = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
-    if not described:
+    descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
+    if not descriptions:
         return None
-    scores = relevance(question, described)
+    scores = relevance(question, descriptions)
     best = max(range(len(scores)), key=scores.__getitem__)
-    if scores[best] < LIKE:
+    if scores[best] < MIN_SIMILARITY:
         return None
-    found = _arguments((functions[best].get("parameters") or {}).get("properties") or {}, question)
-    return str(functions[best].get("name", "")), json.dumps(found, ensure_ascii=False)
+    arguments = _extract_arguments(
+        (functions[best].get("parameters") or {}).get("properties") or {}, question
+    )
+    return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 
-def _value(node: ast.AST) -> float:
+def _evaluate(node: ast.AST) -> float:
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return node.value
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
+        return _OPERATORS[type(node.op)](_evaluate(node.left), _evaluate(node.right))
     if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_value(node.operand))
+        return _OPERATORS[type(node.op)](_evaluate(node.operand))
     raise ValueError
 
 
-def _arguments(properties: Mapping[str, Any], question: str) -> dict[str, Any]:
+def _extract_arguments(properties: Mapping[str, Any], question: str) -> dict[str, Any]:
     numbers = iter(_NUMBER.findall(question))
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name, schema in properties.items():
         kind, choices = schema.get("type"), schema.get("enum")
         if choices:
-            found[name] = next((choice for choice in choices if str(choice) in question), choices[0])
+            arguments[name] = next((choice for choice in choices if str(choice) in question), choices[0])
         elif kind in {"number", "integer"}:
             if (number := next(numbers, None)) is not None:
-                found[name] = float(number) if kind == "number" else int(float(number))
+                arguments[name] = float(number) if kind == "number" else int(float(number))
         else:
-            found[name] = _subject(question)
-    return found
+            arguments[name] = _subject(question)
+    return arguments
 
 
 def _subject(question: str) -> str:
     """Return what a question is about: a quotation, or its first words without the polite ones."""
-    quoted = re.search(r"[“\"'「](.+?)[”\"'」]", question)
-    if quoted:
-        return quoted.group(1)
-    bare = re.sub(r"^(请问|请|帮我|麻烦|查一下|查询|看看)+", "", question.strip())
-    first: str = re.split(r"[的，,。？?！! ]", bare)[0]
-    return first or question
+    quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
+    if quotation:
+        return quotation.group(1)
+    stripped = re.sub(r"^(请问|请|帮我|麻烦|查一下|查询|看看)+", "", question.strip())
+    subject: str = re.split(r"[的，,。？?！! ]", stripped)[0]
+    return subject or question

@@ -11,13 +11,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-GENEROUS = 60_000
+UNLIMITED_RPM = 60_000
 """Requests per minute that the headers speak of when no limit is set."""
 
-MINUTE = 60.0
+WINDOW_SECONDS = 60.0
 
 
-class Quota:
+class RateQuota:
     """A limit of requests and tokens in any sixty seconds; none by default.
 
     Attributes:
@@ -34,29 +34,29 @@ class Quota:
         self._requests: deque[float] = deque()
         self._tokens: deque[tuple[float, int]] = deque()
 
-    def limit(self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False) -> None:
+    def set_limits(self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False) -> None:
         """Set the limits, and forget what was asked before."""
         self.rpm, self.tpm, self.silent, self.refused = rpm, tpm, silent, 0
         self._requests.clear()
         self._tokens.clear()
 
-    def take(self) -> str:
+    def acquire(self) -> str:
         """Count a request; return the word for what it exceeds, "" when it may pass."""
         if self.rpm is None and self.tpm is None:
             return ""
-        self._forget()
-        over = ""
+        self._drop_expired()
+        exceeded = ""
         if self.rpm is not None and len(self._requests) >= self.rpm:
-            over = "rpm"
+            exceeded = "rpm"
         elif self.tpm is not None and sum(tokens for _, tokens in self._tokens) >= self.tpm:
-            over = "tpm"
-        if over:
+            exceeded = "tpm"
+        if exceeded:
             self.refused += 1
         else:
             self._requests.append(self._clock())
-        return over
+        return exceeded
 
-    def spend(self, body: object) -> None:
+    def record_tokens(self, body: object) -> None:
         """Count the tokens of an answer."""
         usage = body.get("usage") if isinstance(body, Mapping) else None
         if self.tpm is not None and isinstance(usage, Mapping):
@@ -66,18 +66,18 @@ class Quota:
         """Return what an answer says about the limits."""
         if self.silent:
             return {}
-        limit, used = self.rpm or GENEROUS, len(self._requests)
-        said = {"requests": (limit, limit - used)}
+        limit, used = self.rpm or UNLIMITED_RPM, len(self._requests)
+        limits = {"requests": (limit, limit - used)}
         if self.tpm is not None:
-            said["tokens"] = (self.tpm, self.tpm - sum(tokens for _, tokens in self._tokens))
+            limits["tokens"] = (self.tpm, self.tpm - sum(tokens for _, tokens in self._tokens))
         return {
-            f"x-ratelimit-{what}-{unit}": str(max(0, value))
-            for unit, pair in said.items()
-            for what, value in zip(("limit", "remaining"), pair, strict=True)
+            f"x-ratelimit-{suffix}-{unit}": str(max(0, value))
+            for unit, pair in limits.items()
+            for suffix, value in zip(("limit", "remaining"), pair, strict=True)
         }
 
-    def _forget(self) -> None:
-        start = self._clock() - MINUTE
+    def _drop_expired(self) -> None:
+        start = self._clock() - WINDOW_SECONDS
         while self._requests and self._requests[0] <= start:
             self._requests.popleft()
         while self._tokens and self._tokens[0][0] <= start:
@@ -85,26 +85,26 @@ class Quota:
 
 
 @dataclass
-class Register:
+class DeliveryCounter:
     """How often each request came, and how often it was answered; kept only when it is switched on."""
 
-    on: bool = False
-    came: Counter[str] = field(default_factory=Counter)
+    is_on: bool = False
+    received: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
 
-    def note(self, content: bytes, *, answered: bool) -> None:
+    def count(self, content: bytes, *, answered: bool) -> None:
         """Count one request by its content."""
-        if self.on:
-            name = hashlib.sha256(content).hexdigest()[:16]
-            (self.answered if answered else self.came)[name] += 1
+        if self.is_on:
+            digest = hashlib.sha256(content).hexdigest()[:16]
+            (self.answered if answered else self.received)[digest] += 1
 
     def report(self) -> dict[str, int]:
         """Return how many requests came and were answered, how many different ones, and the most repeated."""
         return {
-            "came": self.came.total(),
+            "came": self.received.total(),
             "answered": self.answered.total(),
-            "distinct": len(self.came),
+            "distinct": len(self.received),
             "distinct_answered": len(self.answered),
-            "most": max(self.came.values(), default=0),
+            "most": max(self.received.values(), default=0),
             "most_answered": max(self.answered.values(), default=0),
         }

@@ -16,57 +16,59 @@ from typing import TYPE_CHECKING, Any
 
 from . import material
 from .clock import Clock
-from .store import Document, Store, fail_if_doomed
+from .store import Document, Store, raise_if_faulted
 
 if TYPE_CHECKING:
-    from .engines import Engines, Step
+    from .engines import EngineRegistry, Step
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
-OVER = {DONE, FAILED, STOPPED}
+FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
-MOST_STARTS = 3
-KILLED = f"沙盒在训练中被关闭 {MOST_STARTS} 次 / the sandbox ended {MOST_STARTS} times while training this"
+MAX_STARTS = 3
+KILLED_MESSAGE = (
+    f"沙盒在训练中被关闭 {MAX_STARTS} 次 / the sandbox ended {MAX_STARTS} times while training this"
+)
 
-PREPARING = 10
+PREPARING_PERCENT = 10
 """Percent of a run that telling facts from rules counts for, when it is needed."""
 
 log = logging.getLogger("qfnb.sandbox")
 
 
-class Workshop:
+class TrainingWorker:
     """Takes runs, trains them in order, and writes what happens into the store."""
 
-    def __init__(self, store: Store, clock: Clock, engines: Engines) -> None:
+    def __init__(self, store: Store, clock: Clock, engines: EngineRegistry) -> None:
         self._store, self._clock, self._engines = store, clock, engines
-        self._waiting: queue.Queue[str | None] = queue.Queue()
+        self._queue: queue.Queue[str | None] = queue.Queue()
         self._stops: dict[str, threading.Event] = {}
         self._closing = threading.Event()
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.busy = 0
         for task in store.all("task"):
-            if task["status"] not in OVER:
-                self._take_up(task)
+            if task["status"] not in FINAL_STATUSES:
+                self._resume_run(task)
 
-    def take(self, task_id: str) -> None:
+    def enqueue(self, task_id: str) -> None:
         """Queue a run."""
         self._stops[task_id] = threading.Event()
-        with self._changing:
+        with self._lock:
             self.busy += 1
-        self._waiting.put(task_id)
+        self._queue.put(task_id)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="workshop", daemon=True)
+            self._thread = threading.Thread(target=self._run_loop, name="workshop", daemon=True)
             self._thread.start()
 
     def stop(self, task_id: str) -> bool:
         """Stop a run; tell whether it was still to be stopped."""
-        with self._changing:
+        with self._lock:
             task = self._store.get("task", task_id)
-            if task is None or task["status"] in OVER:
+            if task is None or task["status"] in FINAL_STATUSES:
                 return False
             self._stops[task_id].set()
             if task["status"] == WAITING:
-                self._end(task_id, STOPPED)
+                self._finish(task_id, STOPPED)
             else:
                 self._store.update(task_id, stopping=True)
         return True
@@ -74,56 +76,61 @@ class Workshop:
     def close(self) -> None:
         """End at once; a run that is under way begins anew with the next server."""
         self._closing.set()
-        self._waiting.put(None)
+        self._queue.put(None)
         if self._thread is not None:
             self._thread.join(timeout=2)
 
-    def _take_up(self, task: Document) -> None:
+    def _resume_run(self, task: Document) -> None:
         """Go on with a run of an earlier server."""
         if task["stopping"]:
-            self._end(task["id"], STOPPED)
-        elif task["starts"] >= MOST_STARTS:
-            self._end(task["id"], FAILED, message=KILLED)
+            self._finish(task["id"], STOPPED)
+        elif task["starts"] >= MAX_STARTS:
+            self._finish(task["id"], FAILED, message=KILLED_MESSAGE)
         else:
             self._store.drop_points(task["id"])
             self._store.update(task["id"], status=WAITING, phase="", percent=0)
-            self.take(task["id"])
+            self.enqueue(task["id"])
 
-    def _work(self) -> None:
-        while (task_id := self._waiting.get()) is not None and not self._closing.is_set():
+    def _run_loop(self) -> None:
+        while (task_id := self._queue.get()) is not None and not self._closing.is_set():
             try:
-                if self._begin(task_id):
+                if self._wait_for_turn(task_id):
                     self._train(task_id)
             except Exception as error:
                 log.exception("run %s failed", task_id)
                 with contextlib.suppress(sqlite3.Error):  # the store may be what failed
-                    self._end(task_id, FAILED, message=f"{type(error).__name__}: {error}")
+                    self._finish(task_id, FAILED, message=f"{type(error).__name__}: {error}")
             finally:
-                with self._changing:
+                with self._lock:
                     self.busy -= 1
 
-    def _begin(self, task_id: str) -> bool:
+    def _wait_for_turn(self, task_id: str) -> bool:
         """Wait for a run's turn; tell whether it is to be trained."""
         task, stop = self._store.get("task", task_id), self._stops[task_id]
         if task is None or stop.is_set():  # it may have been stopped, and deleted, before its turn
             return False
-        if not self._clock.wait(task["plan"][-2][1], stop, self._closing):
+        if not self._clock.wait_until(task["plan"][-2][1], stop, self._closing):
             return False
-        with self._changing:
+        with self._lock:
             if stop.is_set():
                 return False
-            began = {"status": RUNNING, "started": self._clock.now(), "starts": task["starts"] + 1}
-            self._store.update(task_id, **began)
+            changes = {"status": RUNNING, "started": self._clock.now(), "starts": task["starts"] + 1}
+            self._store.update(task_id, **changes)
         return True
 
     def _train(self, task_id: str) -> None:
         task = self._store.get("task", task_id)
         assert task is not None
-        fail_if_doomed(task)
-        pairs, held_out = material.of_run(self._store, task)
-        watch = _Watch(self._store, task_id, task, self._stops[task_id], self._closing)
-        engine, base = self._engines.trainer_of(task["engine"]), self._engines.kept_of(task["base"])
-        model = engine.train(pairs, task["effective"], validation=held_out, observer=watch, base=base)
+        raise_if_faulted(task)
+        pairs, held_out = material.load_run_pairs(self._store, task)
+        recorder = _ProgressRecorder(self._store, task_id, task, self._stops[task_id], self._closing)
+        engine, base = (
+            self._engines.find_training_engine(task["engine"]),
+            self._engines.read_model(task["base"]),
+        )
+        model = engine.train(
+            pairs, task["effective"], validation=held_out, observer=recorder, base_model=base
+        )
         if self._closing.is_set():  # an orderly end is not held against the run
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
             return
@@ -133,17 +140,17 @@ class Workshop:
             from .scores import platform_metrics  # noqa: PLC0415
 
             metrics = platform_metrics(model, held_out)
-        with self._changing:
+        with self._lock:
             if self._stops[task_id].is_set():
-                self._end(task_id, STOPPED)
+                self._finish(task_id, STOPPED)
             else:
-                self._end(task_id, DONE, percent=100, metrics=metrics or {})
+                self._finish(task_id, DONE, percent=100, metrics=metrics or {})
 
-    def _end(self, task_id: str, status: str, **more: Any) -> None:
-        self._store.update(task_id, status=status, finished=self._clock.now(), **more)
+    def _finish(self, task_id: str, status: str, **fields: Any) -> None:
+        self._store.update(task_id, status=status, finished=self._clock.now(), **fields)
 
 
-class _Watch:
+class _ProgressRecorder:
     """Writes the optimiser's reports down, and tells it to stop."""
 
     def __init__(
@@ -162,23 +169,23 @@ class _Watch:
         if step.quiet:
             return not (self._stop.is_set() or self._closing.is_set())
         if step.phase == "preparing":
-            self._prepared = round(PREPARING * _share(step))
+            self._prepared = round(PREPARING_PERCENT * _completed_fraction(step))
             self._store.update(self._task_id, phase="preparing", percent=self._prepared)
         else:
-            shown = step.training_loss if step.validation_loss is None else step.validation_loss
+            loss = step.training_loss if step.validation_loss is None else step.validation_loss
             point = {
                 "step": step.step,
                 "epoch": round(step.epoch / self._task["passes_per_epoch"], 3),
                 "trainingLoss": round(step.training_loss, 5),
-                "perplexity": round(math.exp(min(shown, 50)), 5),
+                "perplexity": round(math.exp(min(loss, 50)), 5),
             }
             if step.validation_loss is not None:
                 point["validationLoss"] = round(step.validation_loss, 5)
             self._store.add_point(self._task_id, point)
-            percent = self._prepared + round((99 - self._prepared) * _share(step))
+            percent = self._prepared + round((99 - self._prepared) * _completed_fraction(step))
             self._store.update(self._task_id, phase="training", percent=percent)
         return not (self._stop.is_set() or self._closing.is_set())
 
 
-def _share(step: Step) -> float:
+def _completed_fraction(step: Step) -> float:
     return min(1.0, step.step / max(step.total_steps, 1))

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .backlog import Backlog
+from .backlog import JobQueue
 from .clock import Clock
-from .engines import Engines, Speaker, kept
+from .engines import ChatModel, EngineRegistry, load_config
 from .evidence import Evidence
-from .faults import Trouble
+from .faults import FaultRules
 from .lifecycle import Lifecycle
 from .process import Address
 from .store import Store
-from .trouble import Quota, Register
-from .workshop import Workshop
+from .trouble import DeliveryCounter, RateQuota
+from .workshop import TrainingWorker
 
-PICTURES = 64
+MAX_PICTURES = 64
 """Pictures that can be fetched by address; the oldest go first."""
 
 
@@ -29,13 +29,17 @@ class World:
 
     def __init__(self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic) -> None:
         self.address = address
-        self.trouble, self.quota, self.register = Trouble(), Quota(clock), Register()
+        self.fault_rules, self.quota, self.delivery_counter = (
+            FaultRules(),
+            RateQuota(clock),
+            DeliveryCounter(),
+        )
         self.evidence = Evidence()
-        self.stop: Callable[[], None] = lambda: None
-        self.streams = 0
-        self.requests: dict[str, int] = {}
+        self.request_stop: Callable[[], None] = lambda: None
+        self.open_streams = 0
+        self.endpoint_counts: dict[str, int] = {}
         self.pictures: dict[str, bytes] = {}
-        self._last = time.monotonic()
+        self._last_activity = time.monotonic()
         self.open(folder)
 
     def open(self, folder: Path) -> None:
@@ -45,59 +49,59 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
-        self.engines = Engines(folder, self.store, kept(folder))
-        self.workshop = Workshop(self.store, self.clock, self.engines)
-        self.backlog = Backlog(self)
+        self.engines = EngineRegistry(folder, self.store, load_config(folder))
+        self.training_worker = TrainingWorker(self.store, self.clock, self.engines)
+        self.job_queue = JobQueue(self)
 
     def close(self) -> None:
         """Stop a training and batches that are under way, and close the store."""
-        self.backlog.close()
-        self.workshop.close()
+        self.job_queue.close()
+        self.training_worker.close()
         self.engines.close()
         self.store.close()
         self.evidence.write()
 
     def warm_up(self) -> None:
         """Load what the first answer needs."""
-        self.base()
+        self.base_model()
 
-    def touch(self, endpoint: str = "") -> None:
+    def record_activity(self, endpoint: str = "") -> None:
         """Note that somebody called."""
-        self._last = time.monotonic()
+        self._last_activity = time.monotonic()
         if endpoint:
-            self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
+            self.endpoint_counts[endpoint] = self.endpoint_counts.get(endpoint, 0) + 1
 
-    def keep_picture(self, content: bytes) -> str:
+    def store_picture(self, content: bytes) -> str:
         """Keep a picture for a while; return the name that it can be fetched by."""
         name = f"{secrets.token_hex(12)}.png"
-        while len(self.pictures) >= PICTURES:
+        while len(self.pictures) >= MAX_PICTURES:
             self.pictures.pop(next(iter(self.pictures)))
         self.pictures[name] = content
         return name
 
-    def idle_for(self) -> float:
+    def idle_seconds(self) -> float:
         """Return the seconds since the last call; 0 while a training, a batch or a stream is under way."""
-        busy = self.streams or self.workshop.busy or self.backlog.busy
-        return 0.0 if busy else time.monotonic() - self._last
+        busy = self.open_streams or self.training_worker.busy or self.job_queue.unfinished
+        return 0.0 if busy else time.monotonic() - self._last_activity
 
     @contextmanager
-    def streaming(self) -> Iterator[None]:
+    def count_stream(self) -> Iterator[None]:
         """Count a stream that is open."""
-        self.streams += 1
+        self.open_streams += 1
         try:
             yield
         finally:
-            self.streams -= 1
-            self.touch()
+            self.open_streams -= 1
+            self.record_activity()
 
-    def base(self, name: str = "") -> Speaker:
+    def base_model(self, name: str = "") -> ChatModel:
         """Return what answers for a preset model."""
-        return self.engines.base(name)
+        return self.engines.base_model(name)
 
-    def tuned(self, task_id: str) -> Speaker:
+    def tuned_model(self, task_id: str) -> ChatModel:
         """Return the model that a run made."""
-        return self.engines.tuned(task_id)
+        return self.engines.tuned_model(task_id)
 
-    def service_at(self, endpoint: str) -> dict[str, Any] | None:
+    def find_service(self, endpoint: str) -> dict[str, Any] | None:
         """Return the deployed service with this endpoint, None when there is none."""
         return next((row for row in self.store.all("service") if row["endpoint"] == endpoint), None)

@@ -12,7 +12,7 @@ from .base import BaseAction, Facts
 from .configs import DeployConfig
 from .consts import ActionState
 from .event import EventHandler
-from .runs import Run
+from .runs import RunRecord
 from .train import BOS, PLATFORM
 from .train import TrainAction as TrainAction
 
@@ -25,7 +25,7 @@ class LoadDataSetAction(BaseAction):
         dataset_bos_path: `bos:/bucket/key` of a file that is trained on where it is.
     """
 
-    remembered: ClassVar = ("dataset_bos_path",)
+    persisted: ClassVar = ("dataset_bos_path",)
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class LoadDataSetAction(BaseAction):
                 "the rows of the dataset are not at hand: they were in the kernel that began this\n"
                 "重新加载数据集后继续 / load the dataset again and go on with attach(..., dataset=ds)"
             )
-        rows = f"{len(self.dataset)} rows" if len(self.dataset) else str(self.dataset.id)
-        self.action_event(ActionState.Running, f"bringing {rows} onto the platform")
-        dataset_id = self.dataset.release(stopped=self.stopping)
+        label = f"{len(self.dataset)} rows" if len(self.dataset) else str(self.dataset.id)
+        self.action_event(ActionState.Running, f"bringing {label} onto the platform")
+        dataset_id = self.dataset.release(stop_event=self.stop_requested)
         return {"datasets": [{"id": dataset_id, "type": PLATFORM, "name": self.dataset.name}]}
 
 
@@ -63,7 +63,7 @@ class ModelPublishAction(BaseAction):
         model_name: of the new model; default m_<task_id>.
     """
 
-    remembered: ClassVar = ("model_name",)
+    persisted: ClassVar = ("model_name",)
 
     def __init__(self, *args: Any, model_name: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,10 +74,15 @@ class ModelPublishAction(BaseAction):
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, "publishing the model", facts)
         model = Model(task_id=facts.get("task_id"), job_id=facts.get("job_id"), name=self.model_name)
-        run = self.record or Run.begin()
-        made = run.made("published", lambda: _ids(model.submit()), lambda: _found(model), "the model")
-        model.set_id, model.id = made["set_id"], made["id"]
-        model.wait_until_ready(stopped=self.stopping)
+        run = self.record or RunRecord.begin()
+        version_ids = run.create_once(
+            "published",
+            lambda: _version_ids(model.submit()),
+            lambda: _find_published_version(model),
+            "the model",
+        )
+        model.set_id, model.id = version_ids["set_id"], version_ids["id"]
+        model.wait_until_ready(stop_event=self.stop_requested)
         return {
             "model_set_id": model.set_id,
             "model_id": model.set_id,
@@ -109,29 +114,32 @@ class DeployAction(BaseAction):
             version_id=self.model_version_id, set_id=facts.get("model_set_id")
         )
         self.action_event(ActionState.Running, "deploying the model", {"model": model})
-        run = self.record or Run.begin()
-        service_id = run.made(
-            "service_id", lambda: model.request(config).id, lambda: model.requested(config), "the service"
+        run = self.record or RunRecord.begin()
+        service_id = run.create_once(
+            "service_id",
+            lambda: model.create_service(config).id,
+            lambda: model.find_service_id(config),
+            "the service",
         )
-        service = model.serving(service_id, config, stopped=self.stopping)
+        service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
         return {"service_id": service.id, "service_endpoint": service.endpoint, "service": service}
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what `dumps` writes."""
         config = self.deploy_config.model_dump(mode="json") if self.deploy_config else None
-        return {**super().kept(), "deploy_config": config}
+        return {**super().to_dict(), "deploy_config": config}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `kept` returned."""
+        """Take over what `to_dict` returned."""
         super().restore(value)
         config = value.get("deploy_config")
         self.deploy_config = DeployConfig(**config) if config else None
 
 
-def _ids(model: Model) -> dict[str, Any]:
+def _version_ids(model: Model) -> dict[str, Any]:
     return {"set_id": model.set_id, "id": model.id}
 
 
-def _found(model: Model) -> dict[str, Any] | None:
+def _find_published_version(model: Model) -> dict[str, Any] | None:
     """Look for the model of a run whose publication was begun."""
-    return _ids(model) if model.find_published() else None
+    return _version_ids(model) if model.find_published() else None

@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
-from .follow import Followed
+from .follow import BackgroundTrainer
 from .progress import TrainingProgress
 
 Kind = Literal["done", "failed", "stopped", "stalled"]
 
-STALLED: Final = 1800.0
+STALLED_AFTER_S: Final = 1800.0
 """Seconds without a new percent, or without an answer, after which a training does not get on."""
 
 log = logging.getLogger("qfnb.trainer")
@@ -34,10 +34,12 @@ class Alert:
     at: float
 
 
-Tell = Callable[[Alert], object]
+AlertCallback = Callable[[Alert], object]
 
 
-def alert(trainer: Followed, to: Tell | str, *, stalled_after: float = STALLED) -> Callable[[], None]:
+def alert(
+    trainer: BackgroundTrainer, to: AlertCallback | str, *, stalled_after: float = STALLED_AFTER_S
+) -> Callable[[], None]:
     """Tell `to` when a training is done, failed, was stopped, or does not get on; each once.
 
     Args:
@@ -51,72 +53,76 @@ def alert(trainer: Followed, to: Tell | str, *, stalled_after: float = STALLED) 
     Raises:
         InvalidArgumentError: `to` is neither.
     """
-    tell = _posted(to) if isinstance(to, str) else to
-    if not callable(tell):
+    callback = _webhook_callback(to) if isinstance(to, str) else to
+    if not callable(callback):
         raise InvalidArgumentError(
             f"to={to!r}: a function or an https address is told (须为函数或 https 地址)"
         )
-    return trainer.follow(_Watcher(tell, stalled_after))
+    return trainer.subscribe(_AlertListener(callback, stalled_after))
 
 
-class _Watcher:
+class _AlertListener:
     """Turns progresses into alerts."""
 
-    def __init__(self, tell: Tell, stalled_after: float) -> None:
-        self._tell, self._after = tell, stalled_after
-        self._told: set[Kind] = set()
+    def __init__(self, callback: AlertCallback, stalled_after: float) -> None:
+        self._callback, self._stalled_after = callback, stalled_after
+        self._sent_kinds: set[Kind] = set()
         self._percent: int | None = None
-        self._moved = time.time()
+        self._progressed_at = time.time()
 
-    def __call__(self, now: TrainingProgress) -> None:
-        if now.percent != self._percent or (now.training_at is None and now.offline_since is None):
-            self._percent, self._moved = now.percent, time.time()
-            self._told.discard("stalled")
-        found = self._kind(now)
-        if found is not None and found[0] not in self._told:
-            kind, text = found
-            self._told.add(kind)
-            made = Alert(kind, now.run_id, now.title, now.task_id, text, time.time())
-            threading.Thread(target=self._hand_over, args=(made,), name="qfnb-alert", daemon=True).start()
+    def __call__(self, progress: TrainingProgress) -> None:
+        if progress.percent != self._percent or (
+            progress.training_at is None and progress.offline_since is None
+        ):
+            self._percent, self._progressed_at = progress.percent, time.time()
+            self._sent_kinds.discard("stalled")
+        condition = self._find_condition(progress)
+        if condition is not None and condition[0] not in self._sent_kinds:
+            kind, text = condition
+            self._sent_kinds.add(kind)
+            notice = Alert(kind, progress.run_id, progress.title, progress.task_id, text, time.time())
+            threading.Thread(target=self._deliver, args=(notice,), name="qfnb-alert", daemon=True).start()
 
-    def _kind(self, now: TrainingProgress) -> tuple[Kind, str] | None:
-        if now.finished:
-            if now.failed:
-                return "failed", f"训练失败 / failed: {now.error}"
+    def _find_condition(self, progress: TrainingProgress) -> tuple[Kind, str] | None:
+        if progress.finished:
+            if progress.failed:
+                return "failed", f"训练失败 / failed: {progress.error}"
             return (
-                ("stopped", "训练已停止 / stopped") if now.stopped else ("done", f"训练完成 / {now.status}")
+                ("stopped", "训练已停止 / stopped")
+                if progress.stopped
+                else ("done", f"训练完成 / {progress.status}")
             )
-        idle = time.time() - self._moved
-        if now.training_at is not None and idle > self._after:
-            why = (
+        idle_s = time.time() - self._progressed_at
+        if progress.training_at is not None and idle_s > self._stalled_after:
+            reason = (
                 "平台没有应答 / no answer"
-                if now.offline_since
-                else f"停在 {now.percent}% / stays at {now.percent}%"
+                if progress.offline_since
+                else f"停在 {progress.percent}% / stays at {progress.percent}%"
             )
-            return "stalled", f"{why}, {idle / 60:.0f} min"
+            return "stalled", f"{reason}, {idle_s / 60:.0f} min"
         return None
 
-    def _hand_over(self, made: Alert) -> None:
+    def _deliver(self, notice: Alert) -> None:
         try:
-            self._tell(made)
+            self._callback(notice)
         except Exception:
-            log.exception("an alert of %s could not be told", made.id)
+            log.exception("an alert of %s could not be told", notice.id)
 
 
-def _message(made: Alert) -> dict[str, Any]:
+def _webhook_body(notice: Alert) -> dict[str, Any]:
     """Return what is posted: the alert, and one line as the bots of DingTalk, WeCom and Feishu take it."""
-    line = f"qfnb {made.title} {made.task_id}: {made.text}"
-    facts = {name: value for name, value in vars(made).items() if name != "text"}
-    bots = {"msgtype": "text", "text": {"content": line}, "msg_type": "text", "content": {"text": line}}
-    return {**facts, "message": made.text, **bots}
+    line = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
+    fields = {name: value for name, value in vars(notice).items() if name != "text"}
+    bot_fields = {"msgtype": "text", "text": {"content": line}, "msg_type": "text", "content": {"text": line}}
+    return {**fields, "message": notice.text, **bot_fields}
 
 
-def _posted(address: str) -> Tell:
+def _webhook_callback(address: str) -> AlertCallback:
     webhook.check(address)
 
-    def post(made: Alert) -> None:
+    def post(notice: Alert) -> None:
         try:
-            webhook.post(address, _message(made))
+            webhook.post(address, _webhook_body(notice))
         except QianfanError as error:
             log.warning("the alert was not taken: %s", error)
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from ..errors import InvalidArgumentError
 from .consts import ActionState
 from .event import Event, EventHandler, dispatch_event
-from .runs import Run, plain
+from .runs import RunRecord, json_facts
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -62,10 +62,10 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
     Attributes:
         record: where the platform's ids are written down; None when nobody keeps them.
-        owner: the pipeline that it is part of.
+        pipeline: the pipeline that it is part of.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = ()
+    persisted: ClassVar[tuple[str, ...]] = ()
     """Attributes that `dumps` keeps; each is what JSON can hold."""
 
     def __init__(
@@ -81,22 +81,22 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.name = name or type(self).__name__
         self.event_handler = event_handler
         self.state: ActionState | None = None
-        self.stopping = threading.Event()
-        self.record: Run | None = None
-        self.owner: Pipeline | None = None
+        self.stop_requested = threading.Event()
+        self.record: RunRecord | None = None
+        self.pipeline: Pipeline | None = None
 
     def run(self, facts: Facts | None = None) -> Facts:
         """Execute with events: Preceding, then Done, Error or Stopped."""
-        return self._told(lambda: self.exec(facts or {}))
+        return self._run_with_events(lambda: self.exec(facts or {}))
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
         """Take up again after a stop or a failure; by default executes anew."""
-        self.stopping.clear()
+        self.stop_requested.clear()
         return self.run({**(facts or {}), **kwargs})
 
     def stop(self) -> None:
         """Ask the action to end soon."""
-        self.stopping.set()
+        self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
         """Move to a state and tell the handler; a failing handler is logged, not fatal."""
@@ -111,30 +111,30 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         """Tell the handler of an error."""
         self.action_event(ActionState.Error, f"{type(e).__name__}: {e}", {"error": str(e)})
 
-    def note(self, **facts: Any) -> None:
+    def update_record(self, **facts: Any) -> None:
         """Write facts into the record of the training, when there is one."""
         if self.record is not None:
-            self.record.note(**facts)
+            self.record.update(**facts)
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what `dumps` writes, as JSON can hold it."""
-        own = {name: getattr(self, name) for name in self.remembered}
-        return {"qfnb": 1, "type": type(self).__name__, "id": self.id, "name": self.name, **own}
+        attributes = {name: getattr(self, name) for name in self.persisted}
+        return {"qfnb": 1, "type": type(self).__name__, "id": self.id, "name": self.name, **attributes}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `kept` returned.
+        """Take over what `to_dict` returned.
 
         Raises:
             InvalidArgumentError: it is another action's.
         """
         if not isinstance(value, Mapping) or value.get("type") != type(self).__name__:
             raise InvalidArgumentError(f"these bytes are no {type(self).__name__}")
-        for name in ("id", "name", *self.remembered):
+        for name in ("id", "name", *self.persisted):
             setattr(self, name, value.get(name))
 
     def dumps(self) -> bytes:
         """Return the action's settings as UTF-8 JSON."""
-        return json.dumps(self.kept(), ensure_ascii=False).encode()
+        return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
     def loads(self, data: bytes) -> Self:
         """Take over the settings that `dumps` wrote.
@@ -142,20 +142,22 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         Raises:
             InvalidArgumentError: the bytes are something else; a pickle is never opened.
         """
-        self.restore(_json(data, type(self).__name__))
+        self.restore(_parse_json(data, type(self).__name__))
         return self
 
-    def _told(self, work: Callable[[], Facts]) -> Facts:
-        if self.stopping.is_set() or (self.owner is not None and self.owner.stopping.is_set()):
+    def _run_with_events(self, execute: Callable[[], Facts]) -> Facts:
+        if self.stop_requested.is_set() or (
+            self.pipeline is not None and self.pipeline.stop_requested.is_set()
+        ):
             raise StoppedError
         self.action_event(ActionState.Preceding, f"{self.name} starts")
         try:
-            facts = work()
+            facts = execute()
         except StoppedError:
             self.action_event(ActionState.Stopped, f"{self.name} stopped")
             raise
         except Exception as error:
-            if self.stopping.is_set():
+            if self.stop_requested.is_set():
                 self.action_event(ActionState.Stopped, f"{self.name} stopped")
                 raise StoppedError from error
             self.action_error_event(error)
@@ -170,7 +172,7 @@ class Pipeline(BaseAction):
     Attributes:
         facts: what the actions have found out so far.
         position: the number of the action that is at work, or would be next.
-        moved: is called after each change of the two.
+        on_progress: is called after each change of the two.
     """
 
     def __init__(
@@ -184,9 +186,9 @@ class Pipeline(BaseAction):
         self.actions = [*actions, *post_actions]
         self.facts: Facts = {}
         self.position = 0
-        self.moved: Callable[[], None] = lambda: None
+        self.on_progress: Callable[[], None] = lambda: None
         for action in self.actions:
-            action.owner = self
+            action.pipeline = self
         if event_handler is not None:
             self.register_event_handler(event_handler)
 
@@ -203,13 +205,13 @@ class Pipeline(BaseAction):
     def append(self, actions: Sequence[BaseAction]) -> None:
         """Put more actions behind the last one, which may be at work."""
         for action in actions:
-            action.owner, action.event_handler = self, self.event_handler
+            action.pipeline, action.event_handler = self, self.event_handler
         self.actions.extend(actions)
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Run all actions from the start."""
         self.facts, self.position = {**(input or {}), **kwargs}, 0
-        return self._told(lambda: self._go_on(again=False))
+        return self._run_with_events(lambda: self._run_actions(retry=False))
 
     def run(self, facts: Facts | None = None) -> Facts:
         """Run all actions from the start; a pipeline tells of itself in any case."""
@@ -217,11 +219,11 @@ class Pipeline(BaseAction):
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
         """Take up the action that was stopped or failed again, then the rest."""
-        return self._once_more({**(facts or {}), **kwargs}, again=True)
+        return self._continue({**(facts or {}), **kwargs}, retry=True)
 
-    def proceed(self, facts: Facts | None = None) -> Facts:
+    def run_remaining(self, facts: Facts | None = None) -> Facts:
         """Go on at the position, without taking up again what has ended there."""
-        return self._once_more(facts or {}, again=False)
+        return self._continue(facts or {}, retry=False)
 
     def stop(self) -> None:
         """Stop the current action and skip the rest."""
@@ -229,34 +231,39 @@ class Pipeline(BaseAction):
         for action in self.actions[self.position :]:
             action.stop()
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what `dumps` writes: where it is, what it knows, and its actions."""
-        actions = [action.kept() for action in self.actions]
-        return {**super().kept(), "position": self.position, "facts": plain(self.facts), "actions": actions}
+        actions = [action.to_dict() for action in self.actions]
+        return {
+            **super().to_dict(),
+            "position": self.position,
+            "facts": json_facts(self.facts),
+            "actions": actions,
+        }
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `kept` returned; the actions are of the same classes, in the same order."""
+        """Take over what `saved` returned; the actions are of the same classes, in the same order."""
         super().restore(value)
-        for action, kept in zip(self.actions, value["actions"], strict=True):
-            action.restore(kept)
+        for action, saved in zip(self.actions, value["actions"], strict=True):
+            action.restore(saved)
         self.position, self.facts = int(value["position"]), dict(value["facts"])
 
-    def _once_more(self, facts: Facts, *, again: bool) -> Facts:
+    def _continue(self, facts: Facts, *, retry: bool) -> Facts:
         for action in (self, *self.actions):
-            action.stopping.clear()
+            action.stop_requested.clear()
         self.facts = {**self.facts, **facts}
-        return self._told(lambda: self._go_on(again=again))
+        return self._run_with_events(lambda: self._run_actions(retry=retry))
 
-    def _go_on(self, *, again: bool) -> Facts:
+    def _run_actions(self, *, retry: bool) -> Facts:
         while (action := self.current) is not None:
-            self.moved()
+            self.on_progress()
             self.action_event(
                 ActionState.Running, f"{action.name} is next", {"action": action.id, "ppl_id": self.id}
             )
-            facts = (action.resume if again else action.run)(self.facts)
-            self.facts, again = {**self.facts, **facts}, False
+            facts = (action.resume if retry else action.run)(self.facts)
+            self.facts, retry = {**self.facts, **facts}, False
             self.position += 1
-        self.moved()
+        self.on_progress()
         return self.facts
 
 
@@ -290,8 +297,8 @@ class Trainer(Serializable):
         """Where the training stands."""
 
 
-def _json(data: bytes, kind: str) -> Any:
+def _parse_json(data: bytes, class_name: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, TypeError, RecursionError):
-        raise InvalidArgumentError(f"these bytes are no {kind} written by dumps()") from None
+        raise InvalidArgumentError(f"these bytes are no {class_name} written by dumps()") from None

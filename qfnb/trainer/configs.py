@@ -10,8 +10,8 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel, to_snake
 
 from ..errors import InvalidArgumentError
-from ..model.configs import Checked
 from ..model.configs import DeployConfig as DeployConfig
+from ..model.configs import ValidatedModel
 from ..wire import finetune as wire
 
 TRAIN_TYPES = {
@@ -32,13 +32,13 @@ PEFT_TYPES = {
 }
 
 
-OWN = ("epoch", "batch_size", "learning_rate", "max_seq_len")
+CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 """Hyper-parameters that have a field of their own."""
 
 log = logging.getLogger("qfnb.trainer")
 
 
-class TrainConfig(Checked):
+class TrainConfig(ValidatedModel):
     """How to train; what is None is left to the model's default.
 
     Attributes:
@@ -72,21 +72,21 @@ class TrainConfig(Checked):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Return what is set, under the platform's names."""
-        own = {name: getattr(self, name) for name in OWN if getattr(self, name) is not None}
-        return {key_of(name): value for name, value in (own | (self.extras or {})).items()}
+        fields = {name: getattr(self, name) for name in CONFIG_FIELDS if getattr(self, name) is not None}
+        return {platform_key(name): value for name, value in (fields | (self.extras or {})).items()}
 
 
-def key_of(name: str) -> str:
+def platform_key(name: str) -> str:
     """Return the platform's name of a hyper-parameter; one that is written like that already stays."""
     return to_camel(name) if name == name.lower() else name
 
 
-def platform_name(train_type: str) -> str:
+def resolve_train_type(train_type: str) -> str:
     """Return the platform's present name of a train type."""
     return TRAIN_TYPES.get(train_type.lower(), train_type)
 
 
-def check(
+def validate_train_config(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str = wire.SFT
 ) -> None:
     """Check a config against the ranges that the platform publishes; a model it does not list passes.
@@ -94,27 +94,27 @@ def check(
     Raises:
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
     """
-    model, rows = platform_name(train_type), list(supported)
-    found = listed(model, rows)
-    if found is None:
-        known = ", ".join(row.model for row in rows)
+    model, rows = resolve_train_type(train_type), list(supported)
+    supported_model = find_supported_model(model, rows)
+    if supported_model is None:
+        model_names = ", ".join(row.model for row in rows)
         log.warning(
-            "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, known
+            "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, model_names
         )
         return
-    offers = scales(found, mode)
-    scale = next((row for row in offers if row.parameter_scale == config.parameter_scale), None)
+    available_scales = supported_scales(supported_model, mode)
+    scale = next((row for row in available_scales if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
-        offered = ", ".join(row.parameter_scale for row in offers)
-        modes = ", ".join(row.train_mode for row in found.support_train_mode)
+        scale_names = ", ".join(row.parameter_scale for row in available_scales)
+        mode_names = ", ".join(row.train_mode for row in supported_model.support_train_mode)
         raise InvalidArgumentError(
-            f"{model} cannot be tuned with {config.parameter_scale}: {mode} offers {offered}"
-            if offers
-            else f"{model} has no train mode {mode}: it has {modes} (该模型不支持此训练方式)"
+            f"{model} cannot be tuned with {config.parameter_scale}: {mode} offers {scale_names}"
+            if available_scales
+            else f"{model} has no train mode {mode}: it has {mode_names} (该模型不支持此训练方式)"
         )
     allowed = {row.key: row for row in scale.support_hyper_parameter_config}
     for key, value in config.hyper_parameters().items():
-        _check_value(f"{model} {config.parameter_scale}", key, value, allowed)
+        _validate_value(f"{model} {config.parameter_scale}", key, value, allowed)
 
 
 def default_config(train_type: str, mode: str, supported: Iterable[wire.SupportedModel]) -> TrainConfig:
@@ -123,47 +123,49 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
     Raises:
         InvalidArgumentError: the platform does not list the model, or not with this mode.
     """
-    model, rows = platform_name(train_type), list(supported)
-    found = listed(model, rows)
-    offers = scales(found, mode) if found else []
-    if not offers:
-        known = ", ".join(row.model for row in rows)
-        raise InvalidArgumentError(f"{train_type!r} has no defaults for {mode}: the platform lists {known}")
-    scale = next((row for row in offers if row.parameter_scale == "LoRA"), offers[0])
+    model, rows = resolve_train_type(train_type), list(supported)
+    supported_model = find_supported_model(model, rows)
+    available_scales = supported_scales(supported_model, mode) if supported_model else []
+    if not available_scales:
+        model_names = ", ".join(row.model for row in rows)
+        raise InvalidArgumentError(
+            f"{train_type!r} has no defaults for {mode}: the platform lists {model_names}"
+        )
+    scale = next((row for row in available_scales if row.parameter_scale == "LoRA"), available_scales[0])
     values = {row.key: row.default for row in scale.support_hyper_parameter_config if row.default is not None}
-    own = {name: values.pop(to_camel(name)) for name in OWN if to_camel(name) in values}
-    return TrainConfig(**own, peft_type=scale.parameter_scale, extras=values or None)
+    fields = {name: values.pop(to_camel(name)) for name in CONFIG_FIELDS if to_camel(name) in values}
+    return TrainConfig(**fields, peft_type=scale.parameter_scale, extras=values or None)
 
 
-def listed(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
+def find_supported_model(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
     """Return what the platform says of a model, by its present name; None when it is not listed."""
     return next((row for row in supported if row.model.lower() == model.lower()), None)
 
 
-def scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
+def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
     """Return the ways of tuning that a model has in a train mode."""
     modes = (row for row in model.support_train_mode if row.train_mode == mode)
     return [scale for row in modes for scale in row.support_parameter_scale]
 
 
-def _check_value(where: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
+def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
     name = to_snake(key)
     if key not in allowed:
-        offered = ", ".join(map(to_snake, allowed))
-        raise InvalidArgumentError(f"{where} has no hyper-parameter {name}: it has {offered}")
+        names = ", ".join(map(to_snake, allowed))
+        raise InvalidArgumentError(f"{label} has no hyper-parameter {name}: it has {names}")
     row = allowed[key]
     if row.check_type == "range" and len(row.check_value) == 2:
         low, high = row.check_value
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise InvalidArgumentError(
-                f"{name}={value!r} is out of range for {where}: it is {low} to {high} (超出该模型的取值范围)"
+                f"{name}={value!r} is out of range for {label}: it is {low} to {high} (超出该模型的取值范围)"
             )
-    elif row.check_value and not _chosen(row, value):
+    elif row.check_value and not _is_valid_choice(row, value):
         choices = ", ".join(map(str, row.check_value))
-        raise InvalidArgumentError(f"{name}={value!r} is not offered by {where}: choose {choices}")
+        raise InvalidArgumentError(f"{name}={value!r} is not offered by {label}: choose {choices}")
 
 
-def _chosen(row: wire.SupportedParameter, value: Any) -> bool:
+def _is_valid_choice(row: wire.SupportedParameter, value: Any) -> bool:
     if row.check_type != "mult_choice":
         return value in row.check_value
     return isinstance(value, list) and bool(value) and all(item in row.check_value for item in value)

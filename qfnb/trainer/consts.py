@@ -41,14 +41,14 @@ class FinetuneStatus(StrEnum):
     EvaluationStopped = "EvaluationStopped"
 
 
-_AFTER = (
+_STATES = (
     ActionState.Preceding,
     ActionState.Running,
     ActionState.Done,
     ActionState.Error,
     ActionState.Stopped,
 )
-_WORDS: dict[str, tuple[FinetuneStatus | ServiceStatus, ...]] = {
+_STATUSES_BY_STAGE: dict[str, tuple[FinetuneStatus | ServiceStatus, ...]] = {
     "dataset": (
         FinetuneStatus.DatasetLoading,
         FinetuneStatus.DatasetLoading,
@@ -87,6 +87,8 @@ _WORDS: dict[str, tuple[FinetuneStatus | ServiceStatus, ...]] = {
 }
 
 STATUS = {
-    (stage, state): word for stage, words in _WORDS.items() for state, word in zip(_AFTER, words, strict=True)
+    (stage, state): word
+    for stage, words in _STATUSES_BY_STAGE.items()
+    for state, word in zip(_STATES, words, strict=True)
 }
 """A stage of the pipeline and the state of its action to what users are told."""

@@ -12,14 +12,14 @@ from typing import Final
 Mark = tuple[float, float]
 """Unix seconds, and the percent that was shown then."""
 
-RECENT: Final = 20
+RECENT_MARKS: Final = 20
 """Marks that are looked at: the pace may change."""
 
-LEAST: Final = 3
+MIN_PACES: Final = 3
 
 
 @dataclass(frozen=True)
-class Remaining:
+class RemainingTime:
     """Seconds that are left: likely, and between what bounds (about 95 % when the pace is steady)."""
 
     low: float
@@ -27,22 +27,24 @@ class Remaining:
     high: float
 
 
-def remaining(marks: Sequence[Mark], now: float) -> Remaining | None:
+def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | None:
     """Return the seconds that are left, None while the pace is not known."""
-    recent = list(marks)[-RECENT:]
+    recent = list(marks)[-RECENT_MARKS:]
     paces = [
-        (after - before) / (end - start)
-        for (start, before), (end, after) in itertools.pairwise(recent)
-        if end > start and after > before
+        (end_percent - start_percent) / (end - start)
+        for (start, start_percent), (end, end_percent) in itertools.pairwise(recent)
+        if end > start and end_percent > start_percent
     ]
-    if len(paces) < LEAST:
+    if len(paces) < MIN_PACES:
         return None
-    (start, first), (end, last) = recent[0], recent[-1]
-    pace = (last - first) / (end - start)
-    doubt = 2 * statistics.stdev(paces) / math.sqrt(len(paces))
-    left, passed = 100.0 - last, max(0.0, now - end)
+    (start, first_percent), (end, last_percent) = recent[0], recent[-1]
+    pace = (last_percent - first_percent) / (end - start)
+    margin = 2 * statistics.stdev(paces) / math.sqrt(len(paces))
+    remaining_percent, since_last_mark = 100.0 - last_percent, max(0.0, now - end)
 
-    def seconds(at: float) -> float:
-        return max(0.0, left / at - passed)
+    def seconds_at(rate: float) -> float:
+        return max(0.0, remaining_percent / rate - since_last_mark)
 
-    return Remaining(seconds(pace + doubt), seconds(pace), seconds(max(pace - doubt, pace / 4)))
+    return RemainingTime(
+        seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4))
+    )

@@ -36,16 +36,16 @@ class EvaluateAction(BaseAction):
         facts = {**(input or {}), **kwargs}
         if self.eval_dataset is None or not self.evaluators:
             raise InvalidArgumentError("EvaluateAction needs an eval_dataset and evaluators: give them again")
-        local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
-        judged = facts.get("service") if local else facts.get("model")
-        if judged is None:
+        is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
+        target = facts.get("service") if is_local else facts.get("model")
+        if target is None:
             raise InvalidArgumentError(
                 "local evaluators ask a service: give a deploy_config"
-                if local
+                if is_local
                 else "there is no model to evaluate"
             )
         self.action_event(ActionState.Running, "evaluating", {})
         manager = EvaluationManager(
-            **{"local_evaluators" if local else "qianfan_evaluators": self.evaluators}
+            **{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators}
         )
-        return {"eval_res": manager.eval([judged], self.eval_dataset)}
+        return {"eval_res": manager.eval([target], self.eval_dataset)}

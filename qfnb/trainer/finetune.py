@@ -18,14 +18,14 @@ from .base import BaseAction
 from .configs import DeployConfig, TrainConfig
 from .evaluate import EvaluateAction
 from .event import EventHandler
-from .follow import Followed
-from .runs import Run
+from .follow import BackgroundTrainer
+from .runs import RunRecord
 
 DataSource = Dataset | str | Path | None
 """A `Dataset`, a `ds-...` id, or the path of a data file."""
 
 
-class LLMFinetune(Followed):
+class LLMFinetune(BackgroundTrainer):
     """Fine-tune a language model.
 
     Args:
@@ -73,19 +73,21 @@ class LLMFinetune(Followed):
         model_name: str = "",
     ) -> None:
         config = train_config or TrainConfig()
-        data = None if dataset_bos_path else _dataset(dataset)
+        data = None if dataset_bos_path else _load_dataset(dataset)
         if data is not None and data.is_fetched:  # of others the platform knows, and says so at the start
-            launch_data.fits(data, self.train_mode)
+            launch_data.validate_schema(data, self.train_mode)
         with contextlib.suppress(RequestError):  # out of reach now: the platform checks again at the start
-            configs.check(train_type, config, FineTune.V2.supported_models().data, self.train_mode)
-        previous = _previous(previous_task_id, previous_trainer, previous_model)
+            configs.validate_train_config(
+                train_type, config, FineTune.V2.supported_models().data, self.train_mode
+            )
+        previous_id = _previous_task_id(previous_task_id, previous_trainer, previous_model)
         train = TrainAction(
             train_type,
             config,
             base_model,
             train_mode=self.train_mode,
             job_name=name,
-            increment_task_id=previous,
+            increment_task_id=previous_id,
         )
         actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
         if model_not_publish and (deploy_config or evaluators):
@@ -95,7 +97,7 @@ class LLMFinetune(Followed):
         actions += [] if model_not_publish else [ModelPublishAction(model_name=model_name)]
         actions += [DeployAction(deploy_config)] if deploy_config else []
         actions += [EvaluateAction(eval_dataset, evaluators)] if evaluators else []
-        super().__init__(Run.begin(), actions, event_handler)
+        super().__init__(RunRecord.begin(), actions, event_handler)
 
     @classmethod
     def attach(
@@ -116,13 +118,13 @@ class LLMFinetune(Followed):
             deploy_config: deploy it afterwards.
             dataset: the rows, when the kernel that began it ended before they were on the platform.
         """
-        run = runs.find(key)
+        run = runs.find_run(key)
         if run is None:
-            run = Run.begin(task_id=key)
-        self = cls._of(run, event_handler, deploy_config)
+            run = RunRecord.begin(task_id=key)
+        self = cls._from_record(run, event_handler, deploy_config)
         load = self.ppls[0].actions[0]
         if dataset is not None and isinstance(load, LoadDataSetAction):
-            load.dataset = _dataset(dataset)
+            load.dataset = _load_dataset(dataset)
         return self
 
     load = attach
@@ -136,7 +138,7 @@ class LLMFinetune(Followed):
         Raises:
             InvalidArgumentError: that is one of its steps already, or one before it has not ended well.
         """
-        return self._then([ModelPublishAction(model_name=model_name)])
+        return self._append_actions([ModelPublishAction(model_name=model_name)])
 
     def deploy(self, deploy_config: DeployConfig | None = None) -> Self:
         """Deploy the model, and publish it first when nobody has: now, or after the steps that are at work.
@@ -145,18 +147,18 @@ class LLMFinetune(Followed):
             InvalidArgumentError: that is one of its steps already, or one before it has not ended well.
         """
         published = any(isinstance(action, ModelPublishAction) for action in self.ppls[0].actions)
-        before: list[BaseAction] = [] if published else [ModelPublishAction()]
-        return self._then([*before, DeployAction(deploy_config or DeployConfig())])
+        publish_actions: list[BaseAction] = [] if published else [ModelPublishAction()]
+        return self._append_actions([*publish_actions, DeployAction(deploy_config or DeployConfig())])
 
     @staticmethod
-    def known() -> list[dict[str, Any]]:
+    def list_runs() -> list[dict[str, Any]]:
         """Return the trainings that this user began, the newest first."""
-        return [run.facts for run in runs.known()]
+        return [run.facts for run in runs.list_runs()]
 
     def dumps(self) -> bytes:
         """Return the training as UTF-8 JSON: ids, steps and progress, no rows and no keys."""
-        self.save(lasting=False)
-        return self.record_json()
+        self.save(durable=False)
+        return self.record_to_json()
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
@@ -165,17 +167,19 @@ class LLMFinetune(Followed):
         Raises:
             InvalidArgumentError: the bytes are something else; a pickle is never opened.
         """
-        facts = cls.read_json(data)
-        kept = runs.find(facts["id"])
-        return cls._of(kept or Run(facts["id"], facts), None, None)
+        facts = cls.parse_record(data)
+        stored_run = runs.find_run(facts["id"])
+        return cls._from_record(stored_run or RunRecord(facts["id"], facts), None, None)
 
     @classmethod
-    def _of(cls, run: Run, handler: EventHandler | None, deploy_config: DeployConfig | None) -> Self:
+    def _from_record(
+        cls, run: RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
+    ) -> Self:
         self = cls.__new__(cls)
-        actions = _actions(run.facts, deploy_config)
-        Followed.__init__(self, run, actions, handler)
+        actions = _restore_actions(run.facts, deploy_config)
+        BackgroundTrainer.__init__(self, run, actions, handler)
         self.ppls[0].position = min(int(run.facts.get("position", 0)), len(actions))
-        self.ppls[0].facts = _revived(run.facts.get("facts") or {})
+        self.ppls[0].facts = _restore_objects(run.facts.get("facts") or {})
         return self
 
 
@@ -191,15 +195,15 @@ class DPO(LLMFinetune):
     train_mode: ClassVar[str] = wire.DPO
 
 
-def _actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
+def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
     """Return the actions of a remembered training; of one begun elsewhere, to watch and to publish it."""
-    kept = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
+    rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
     actions: list[BaseAction] = []
-    for row in kept:
-        kind = _KINDS.get(str(row.get("type")))
-        if kind is None:
+    for row in rows:
+        action_class = _ACTION_CLASSES.get(str(row.get("type")))
+        if action_class is None:
             raise InvalidArgumentError(f"this version of qfnb has no action {row.get('type')!r}")
-        action = kind()
+        action = action_class()
         if "id" in row:
             action.restore(row)
         actions.append(action)
@@ -214,48 +218,48 @@ def _actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> li
     return actions
 
 
-_KINDS: dict[str, type[BaseAction]] = {
+_ACTION_CLASSES: dict[str, type[BaseAction]] = {
     kind.__name__: kind
     for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
 }
 
 
-def _revived(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts with the objects that JSON does not hold."""
-    found = dict(facts)
-    if version := found.get("model_version_id"):
-        run = found.get("task_id"), found.get("job_id")
-        found["model"] = Model(version, None, *run, set_id=found.get("model_set_id"))
-    if endpoint := found.get("service_endpoint"):
-        found["service"] = Service(found.get("service_id"), endpoint, found.get("model"))
-    return found
+    restored = dict(facts)
+    if version := restored.get("model_version_id"):
+        run = restored.get("task_id"), restored.get("job_id")
+        restored["model"] = Model(version, None, *run, set_id=restored.get("model_set_id"))
+    if endpoint := restored.get("service_endpoint"):
+        restored["service"] = Service(restored.get("service_id"), endpoint, restored.get("model"))
+    return restored
 
 
-def _dataset(given: DataSource) -> Dataset:
-    if isinstance(given, Dataset):
-        dataset = given
-    elif isinstance(given, str) and given.startswith("ds-"):
-        dataset = Dataset.load(qianfan_dataset_id=given)
-    elif isinstance(given, (str, Path)):
-        dataset = Dataset.load(given)
+def _load_dataset(source: DataSource) -> Dataset:
+    if isinstance(source, Dataset):
+        dataset = source
+    elif isinstance(source, str) and source.startswith("ds-"):
+        dataset = Dataset.load(qianfan_dataset_id=source)
+    elif isinstance(source, (str, Path)):
+        dataset = Dataset.load(source)
     else:
         raise InvalidArgumentError(
-            f"dataset is a {type(given).__name__}: give a Dataset, a 'ds-...' id, or a data file's path"
+            f"dataset is a {type(source).__name__}: give a Dataset, a 'ds-...' id, or a data file's path"
         )
     if dataset.id is None and not len(dataset):
         raise InvalidArgumentError("the dataset has no rows: load some before training")
     return dataset
 
 
-def _previous(task_id: str | None, trainer: LLMFinetune | None, model: Model | None) -> str | None:
+def _previous_task_id(task_id: str | None, trainer: LLMFinetune | None, model: Model | None) -> str | None:
     """Return the run to go on from, named in one of three ways."""
-    given = [item for item in (task_id, trainer, model) if item is not None]
-    if len(given) > 1:
+    sources = [item for item in (task_id, trainer, model) if item is not None]
+    if len(sources) > 1:
         raise InvalidArgumentError("give one of previous_task_id, previous_trainer and previous_model")
     if trainer is not None:
         task_id = trainer.progress.task_id
     if model is not None:
-        task_id = str(model.task_id or model.origin() or "")
-    if given and not task_id:
+        task_id = str(model.task_id or model.find_task_id() or "")
+    if sources and not task_id:
         raise InvalidArgumentError("the earlier training has no finished run to go on from")
     return task_id

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-ENOUGH: Final = 9
+MIN_POINTS: Final = 9
 """Points without which nothing is said about a trend."""
 
-FLAT: Final = 0.98
+FLAT_RATIO: Final = 0.98
 """The last third's median loss, as a share of the first third's, above which it has not fallen."""
 
-RISEN: Final = 1.5
+DIVERGED_RATIO: Final = 1.5
 """Times its lowest smoothed value by which a loss has diverged."""
 
-APART: Final = 1.1
+OVERFITTED_RATIO: Final = 1.1
 """Times its lowest value by which a validation loss has risen while the training loss went on falling."""
 
-WEIGHT: Final = 0.8
+SMOOTHING_WEIGHT: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -38,37 +38,41 @@ class LossPoint:
     perplexity: float | None = None
 
 
-def smoothed(values: Sequence[float], weight: float = WEIGHT) -> list[float]:
+def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) -> list[float]:
     """Return the exponential moving average, corrected for its start."""
-    out, mean = [], 0.0
+    averages, mean = [], 0.0
     for number, value in enumerate(values, 1):
         mean = weight * mean + (1 - weight) * value
-        out.append(mean / (1 - weight**number))
-    return out
+        averages.append(mean / (1 - weight**number))
+    return averages
 
 
-def hints(points: Sequence[LossPoint]) -> list[str]:
+def diagnose_loss(points: Sequence[LossPoint]) -> list[str]:
     """Return what is worth saying about a curve, nothing when all is well."""
     losses = [point.training_loss for point in points]
-    if broken := next((point for point in points if not math.isfinite(point.training_loss)), None):
-        return [_broken(broken)]
-    found = [_diverged(points, losses), _flat(losses), _overfitted(points)]
-    return [hint for hint in found if hint]
+    if non_finite := next((point for point in points if not math.isfinite(point.training_loss)), None):
+        return [_describe_non_finite(non_finite)]
+    messages = [
+        _describe_divergence(points, losses),
+        _describe_plateau(losses),
+        _describe_overfitting(points),
+    ]
+    return [message for message in messages if message]
 
 
-def _broken(point: LossPoint) -> str:
+def _describe_non_finite(point: LossPoint) -> str:
     return (
         f"loss 在第 {point.step} 步变为 {point.training_loss}：学习率可能过大"
         f" / the loss is {point.training_loss} at step {point.step}: the learning rate may be too high"
     )
 
 
-def _diverged(points: Sequence[LossPoint], losses: Sequence[float]) -> str:
-    if len(losses) < ENOUGH:
+def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -> str:
+    if len(losses) < MIN_POINTS:
         return ""
-    curve = smoothed(losses)
+    curve = moving_average(losses)
     lowest = min(range(len(curve)), key=curve.__getitem__)
-    if curve[lowest] <= 0 or curve[-1] < RISEN * curve[lowest]:
+    if curve[lowest] <= 0 or curve[-1] < DIVERGED_RATIO * curve[lowest]:
         return ""
     return (
         f"loss 发散：平滑值从 {curve[lowest]:.3f}（第 {points[lowest].step} 步）升到 {curve[-1]:.3f}，"
@@ -77,29 +81,29 @@ def _diverged(points: Sequence[LossPoint], losses: Sequence[float]) -> str:
     )
 
 
-def _flat(losses: Sequence[float]) -> str:
+def _describe_plateau(losses: Sequence[float]) -> str:
     third = len(losses) // 3
-    if len(losses) < ENOUGH or (first := median(losses[:third])) <= 0:
+    if len(losses) < MIN_POINTS or (first_median := median(losses[:third])) <= 0:
         return ""
-    last = median(losses[-third:])
-    if not FLAT <= last / first < RISEN:
+    last_median = median(losses[-third:])
+    if not FLAT_RATIO <= last_median / first_median < DIVERGED_RATIO:
         return ""
     return (
-        f"loss 未下降：前 1/3 中位数 {first:.3f}，后 1/3 {last:.3f}，学习率可能过小或数据有误"
+        f"loss 未下降：前 1/3 中位数 {first_median:.3f}，后 1/3 {last_median:.3f}，学习率可能过小或数据有误"
         " / the loss does not fall: the learning rate may be too low, or the data is not what it should be"
     )
 
 
-def _overfitted(points: Sequence[LossPoint]) -> str:
+def _describe_overfitting(points: Sequence[LossPoint]) -> str:
     held_out = [(point, point.validation_loss) for point in points if point.validation_loss is not None]
-    if len(held_out) < ENOUGH // 3:
+    if len(held_out) < MIN_POINTS // 3:
         return ""
-    best, lowest = min(held_out, key=lambda pair: pair[1])
-    point, last = held_out[-1]
-    if last < APART * lowest or point.training_loss >= best.training_loss:
+    best, lowest_loss = min(held_out, key=lambda pair: pair[1])
+    point, last_loss = held_out[-1]
+    if last_loss < OVERFITTED_RATIO * lowest_loss or point.training_loss >= best.training_loss:
         return ""
     return (
-        f"可能过拟合：验证 loss 从 {lowest:.3f}（第 {best.step} 步）升到 {last:.3f}，而训练 loss 继续下降"
+        f"可能过拟合：验证 loss 从 {lowest_loss:.3f}（第 {best.step} 步）升到 {last_loss:.3f}，而训练 loss 继续下降"
         f" / overfitting: the validation loss was lowest at step {best.step}; "
         "fewer epochs or more data may help"
     )

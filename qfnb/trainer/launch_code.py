@@ -10,11 +10,11 @@ from ..evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvalu
 from ..wire import finetune as wire
 from .configs import DeployConfig, TrainConfig
 from .finetune import DPO, LLMFinetune, PostPretrain
-from .launch import Form, number
+from .launch import LaunchForm, parse_value
 
-LINE: Final = 80
+MAX_LINE_LENGTH: Final = 80
 
-KINDS: dict[str, type[LLMFinetune]] = {
+TRAINER_CLASSES: dict[str, type[LLMFinetune]] = {
     wire.SFT: LLMFinetune,
     wire.POST_PRETRAIN: PostPretrain,
     wire.DPO: DPO,
@@ -23,27 +23,30 @@ EVALUATORS = (ExactMatchEvaluator, F1Evaluator, RougeLEvaluator)
 """What a launched training is scored by; all ask the deployed service."""
 
 
-def trainer(form: Form) -> LLMFinetune:
+def create_trainer(form: LaunchForm) -> LLMFinetune:
     """Return the trainer of a form; `start()` makes it begin.
 
     Raises:
         InvalidArgumentError: the form cannot be launched; names the first field and the reason.
     """
-    for key, flaw in form.issues.items():
-        raise InvalidArgumentError(f"{key}: {flaw}")
-    draft, given = form.draft, _options(form)
+    for key, message in form.issues.items():
+        raise InvalidArgumentError(f"{key}: {message}")
+    draft, arguments = form.draft, _options(form)
     if draft.after in {"deploy", "evaluate"}:
-        given["deploy_config"] = DeployConfig(**_deployment(form))
+        arguments["deploy_config"] = DeployConfig(**_deploy_options(form))
     if draft.after == "evaluate":
-        given["eval_dataset"] = form.data[draft.eval_dataset].dataset
-        given["evaluators"] = [kind() for kind in EVALUATORS]
-    made = KINDS[draft.mode]
-    return made(
-        draft.model.strip(), form.data[draft.dataset].dataset, TrainConfig(**form.train_settings()), **given
+        arguments["eval_dataset"] = form.datasets[draft.eval_dataset].dataset
+        arguments["evaluators"] = [kind() for kind in EVALUATORS]
+    trainer_class = TRAINER_CLASSES[draft.mode]
+    return trainer_class(
+        draft.model.strip(),
+        form.datasets[draft.dataset].dataset,
+        TrainConfig(**form.train_settings()),
+        **arguments,
     )
 
 
-def code(form: Form, variables: frozenset[str] = frozenset()) -> str:
+def render_code(form: LaunchForm, variables: frozenset[str] = frozenset()) -> str:
     """Return the cell that does what a launch does, "" while the form cannot be launched.
 
     Args:
@@ -52,24 +55,24 @@ def code(form: Form, variables: frozenset[str] = frozenset()) -> str:
     """
     if form.issues:
         return ""
-    draft, kind = form.draft, KINDS[form.draft.mode].__name__
-    parts = [_literal(draft.model.strip()), _data(draft.dataset, variables)]
-    parts.append(_call("TrainConfig", form.train_settings()))
+    draft, class_name = form.draft, TRAINER_CLASSES[form.draft.mode].__name__
+    arguments = [_literal(draft.model.strip()), _dataset_expression(draft.dataset, variables)]
+    arguments.append(_render_call("TrainConfig", form.train_settings()))
     if draft.after in {"deploy", "evaluate"}:
-        parts.append(f"deploy_config={_call('DeployConfig', _deployment(form))}")
-    parts += [f"{name}={_literal(value)}" for name, value in _options(form).items()]
+        arguments.append(f"deploy_config={_render_call('DeployConfig', _deploy_options(form))}")
+    arguments += [f"{name}={_literal(value)}" for name, value in _options(form).items()]
     if draft.after == "evaluate":
-        parts.append(f"eval_dataset={_loaded(draft.eval_dataset, variables)}")
-        parts.append(f"evaluators=[{', '.join(f'{row.__name__}()' for row in EVALUATORS)}]")
-    body = "".join(f"    {part},\n" for part in parts)
+        arguments.append(f"eval_dataset={_load_expression(draft.eval_dataset, variables)}")
+        arguments.append(f"evaluators=[{', '.join(f'{row.__name__}()' for row in EVALUATORS)}]")
+    body = "".join(f"    {part},\n" for part in arguments)
     start = "trainer.start()\n%qftrain show trainer"
-    return f"{_imports(form, kind, variables)}\n\ntrainer = {kind}(\n{body})\n{start}"
+    return f"{_imports(form, class_name, variables)}\n\ntrainer = {class_name}(\n{body})\n{start}"
 
 
-def _imports(form: Form, kind: str, variables: frozenset[str]) -> str:
+def _imports(form: LaunchForm, class_name: str, variables: frozenset[str]) -> str:
     draft = form.draft
     deployed = ["DeployConfig"] if draft.after in {"deploy", "evaluate"} else []
-    lines = [f"from qfnb.trainer import {', '.join(sorted([*deployed, kind, 'TrainConfig']))}"]
+    lines = [f"from qfnb.trainer import {', '.join(sorted([*deployed, class_name, 'TrainConfig']))}"]
     if draft.after == "evaluate":
         names = ", ".join(sorted(row.__name__ for row in EVALUATORS))
         lines = [f"from qfnb.evaluation.evaluator import {names}", *lines]
@@ -77,29 +80,29 @@ def _imports(form: Form, kind: str, variables: frozenset[str]) -> str:
     return "\n".join(lines)
 
 
-def _options(form: Form) -> dict[str, Any]:
+def _options(form: LaunchForm) -> dict[str, Any]:
     """Return the arguments that are plain values, those that say something."""
     draft = form.draft
-    given: dict[str, Any] = {"name": draft.name.strip()} if draft.name.strip() else {}
+    options: dict[str, Any] = {"name": draft.name.strip()} if draft.name.strip() else {}
     if draft.after == "train":
-        return given | {"model_not_publish": True}
-    return given | ({"model_name": draft.model_name.strip()} if draft.model_name.strip() else {})
+        return options | {"model_not_publish": True}
+    return options | ({"model_name": draft.model_name.strip()} if draft.model_name.strip() else {})
 
 
-def _deployment(form: Form) -> dict[str, Any]:
+def _deploy_options(form: LaunchForm) -> dict[str, Any]:
     draft = form.draft
-    found = {
-        "replicas": number(draft.replicas, "int", "replicas"),
-        "hours": number(draft.hours, "int", "hours"),
+    counts = {
+        "replicas": parse_value(draft.replicas, "int", "replicas"),
+        "hours": parse_value(draft.hours, "int", "hours"),
     }
-    return ({"endpoint_suffix": draft.suffix.strip()} if draft.suffix.strip() else {}) | found
+    return ({"endpoint_suffix": draft.suffix.strip()} if draft.suffix.strip() else {}) | counts
 
 
-def _data(source: str, variables: frozenset[str]) -> str:
+def _dataset_expression(source: str, variables: frozenset[str]) -> str:
     return source if source in variables else _literal(source.strip())
 
 
-def _loaded(source: str, variables: frozenset[str]) -> str:
+def _load_expression(source: str, variables: frozenset[str]) -> str:
     """Return what gives the dataset itself, where a name will not do."""
     if source in variables:
         return source
@@ -107,11 +110,11 @@ def _loaded(source: str, variables: frozenset[str]) -> str:
     return f"Dataset.load({keyword}{_literal(source.strip())})"
 
 
-def _call(name: str, settings: dict[str, Any]) -> str:
+def _render_call(name: str, settings: dict[str, Any]) -> str:
     """Return a call, over several lines where one would be long."""
-    parts = [f"{key}={_literal(value)}" for key, value in settings.items()]
-    line, long = f"{name}({', '.join(parts)})", "".join(f"        {part},\n" for part in parts)
-    return line if len(line) < LINE else f"{name}(\n{long}    )"
+    arguments = [f"{key}={_literal(value)}" for key, value in settings.items()]
+    line, multi_line = f"{name}({', '.join(arguments)})", "".join(f"        {part},\n" for part in arguments)
+    return line if len(line) < MAX_LINE_LENGTH else f"{name}(\n{multi_line}    )"
 
 
 def _literal(value: Any) -> str:

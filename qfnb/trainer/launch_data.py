@@ -19,10 +19,10 @@ SUITABLE: Final[Mapping[str, tuple[Schema, ...]]] = {
 }
 """What the rows of a dataset have to be for a train mode; of others nothing is known."""
 
-COUNTED: Final = 5_000
+MAX_COUNTED_ROWS: Final = 5_000
 """Rows that are counted one by one; of more, the tokens are estimated from some."""
 
-LISTED: Final = 40
+MAX_LISTED_FILES: Final = 40
 """Files that are offered."""
 
 SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -30,7 +30,7 @@ SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True)
-class Data:
+class DatasetInfo:
     """What is known of a dataset.
 
     Attributes:
@@ -51,23 +51,23 @@ class Data:
     lengths: tuple[int, ...] = field(default=(), repr=False)
     problem: str = ""
 
-    def longer_than(self, most: int) -> int:
+    def longer_than(self, max_tokens: int) -> int:
         """Return how many of the counted rows have more tokens."""
-        return sum(length > most for length in self.lengths)
+        return sum(length > max_tokens for length in self.lengths)
 
 
-def look(source: str, named: Mapping[str, Dataset]) -> Data:
+def inspect_dataset(source: str, datasets: Mapping[str, Dataset]) -> DatasetInfo:
     """Return what is found under a name: a variable of the notebook, `ds-...` on the platform, or a file.
 
     What is wrong with it is part of the value; nothing is raised.
     """
     try:
-        return _counted(source, named.get(source) or _loaded(source.strip()))
+        return _count_tokens(source, datasets.get(source) or _load_dataset(source.strip()))
     except (QianfanError, OSError) as error:
-        return Data(source, problem="\n".join(str(error).splitlines()[:2]))
+        return DatasetInfo(source, problem="\n".join(str(error).splitlines()[:2]))
 
 
-def suits(data: Data, mode: str) -> None:
+def validate_dataset(data: DatasetInfo, mode: str) -> None:
     """Return when a dataset can be used for a train mode.
 
     Raises:
@@ -77,44 +77,46 @@ def suits(data: Data, mode: str) -> None:
         raise InvalidArgumentError(data.problem or "没有数据集 there is no dataset")
     if not data.rows:
         raise InvalidArgumentError("没有数据 the dataset has no rows")
-    fits(data.dataset, mode)
+    validate_schema(data.dataset, mode)
 
 
-def fits(dataset: Dataset, mode: str) -> None:
+def validate_schema(dataset: Dataset, mode: str) -> None:
     """Return when the rows of a dataset are of a kind that a train mode learns from.
 
     Raises:
         InvalidArgumentError: they are not; says what they are and what is needed.
     """
-    wanted = SUITABLE.get(mode)
-    if wanted and (found := dataset.schema) not in wanted:
-        titles = " / ".join(schema.title for schema in wanted)
-        raise InvalidArgumentError(f"数据类型不符 {mode} needs {titles}: this is {found.title}")
+    schemas = SUITABLE.get(mode)
+    if schemas and (actual := dataset.schema) not in schemas:
+        titles = " / ".join(schema.title for schema in schemas)
+        raise InvalidArgumentError(f"数据类型不符 {mode} needs {titles}: this is {actual.title}")
 
 
-def nearby(folder: Path) -> list[str]:
+def list_data_files(folder: Path) -> list[str]:
     """Return the files in a folder, and one level below it, that may be training data."""
-    found = sorted(path for depth in ("*", "*/*") for path in folder.glob(depth) if _is_data(path, folder))
-    return [path.relative_to(folder).as_posix() for path in found[:LISTED]]
+    paths = sorted(
+        path for depth in ("*", "*/*") for path in folder.glob(depth) if _is_data_file(path, folder)
+    )
+    return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
 
 
-def _is_data(path: Path, folder: Path) -> bool:
+def _is_data_file(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     return path.suffix in SUFFIXES and not hidden and path.is_file()
 
 
-def _loaded(source: str) -> Dataset:
+def _load_dataset(source: str) -> Dataset:
     if source.startswith("ds-"):
         return Dataset.load(qianfan_dataset_id=source)
     return Dataset.load(source)
 
 
-def _counted(source: str, dataset: Dataset) -> Data:
+def _count_tokens(source: str, dataset: Dataset) -> DatasetInfo:
     rows = len(dataset)
     if not dataset.is_fetched:
         _ = dataset.schema  # asked now, where a refusal is told
-        return Data(source, dataset, rows)
-    if rows > COUNTED:
-        return Data(source, dataset, rows, *tokens.about(dataset.rows, dataset.schema))
-    lengths = sorted((tokens.of_row(row, dataset.schema) for row in dataset.rows), reverse=True)
-    return Data(source, dataset, rows, sum(lengths), lengths=tuple(lengths))
+        return DatasetInfo(source, dataset, rows)
+    if rows > MAX_COUNTED_ROWS:
+        return DatasetInfo(source, dataset, rows, *tokens.estimate_tokens(dataset.rows, dataset.schema))
+    lengths = sorted((tokens.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True)
+    return DatasetInfo(source, dataset, rows, sum(lengths), lengths=tuple(lengths))

@@ -8,10 +8,10 @@ from statistics import median
 from typing import Any, Final
 
 from . import runs
-from .launch import Form
+from .launch import LaunchForm
 from .progress import TrainingProgress
 
-RULE: Final = "steps = ceil(train rows × epochs / batch size)"
+STEPS_FORMULA: Final = "steps = ceil(train rows × epochs / batch size)"
 
 NO_PRICE: Final = "n/a（平台不公布微调价格接口，以控制台为准 the platform's API tells none: see its console）"
 NO_TIME: Final = "n/a（此模型在此平台还没有完成的训练 no earlier run of this model here）"
@@ -26,7 +26,7 @@ class Estimate:
         tokens: that are read, all passes together.
         steps: updates of the weights.
         seconds: of the training itself, at the pace of earlier runs.
-        free: it costs nothing.
+        is_free: it costs nothing.
     """
 
     train_rows: int | None = None
@@ -34,54 +34,56 @@ class Estimate:
     exact: bool = True
     steps: int | None = None
     seconds: float | None = None
-    free: bool = False
+    is_free: bool = False
 
     def lines(self) -> list[tuple[str, str]]:
         """Return each quantity with its name; what is not known with the reason."""
-        about = "" if self.exact else "≈ "
+        prefix = "" if self.exact else "≈ "
         return [
-            ("训练行数 train rows", _count(self.train_rows)),
-            ("训练 tokens", f"{about}{_count(self.tokens)}"),
-            ("步数 steps", f"{_count(self.steps)}（{RULE}）"),
-            ("时间 time", NO_TIME if self.seconds is None else f"≈ {_span(self.seconds)}"),
-            ("价格 price", "¥0（本地沙盒 sandbox）" if self.free else NO_PRICE),
+            ("训练行数 train rows", _format_count(self.train_rows)),
+            ("训练 tokens", f"{prefix}{_format_count(self.tokens)}"),
+            ("步数 steps", f"{_format_count(self.steps)}（{STEPS_FORMULA}）"),
+            ("时间 time", NO_TIME if self.seconds is None else f"≈ {_format_duration(self.seconds)}"),
+            ("价格 price", "¥0（本地沙盒 sandbox）" if self.is_free else NO_PRICE),
         ]
 
 
-def estimate(form: Form) -> Estimate:
+def estimate_launch(form: LaunchForm) -> Estimate:
     """Return what a launch of a form would take; wrong fields leave what hangs on them unknown."""
-    data, wrong = form.data.get(form.draft.dataset), form.issues.keys()
-    if data is None or data.problem or "held_out" in wrong:
-        return Estimate(free=form.from_sandbox)
-    share = int(form.draft.held_out)
-    train_rows = data.rows - data.rows * share // 100
-    values = {} if wrong & {"model", "mode", "scale"} else form.hyper_parameters()
-    epochs = None if "epoch" in wrong else values.get("epoch")
-    batch = None if "batchSize" in wrong else values.get("batchSize")
+    data, invalid_fields = form.datasets.get(form.draft.dataset), form.issues.keys()
+    if data is None or data.problem or "held_out" in invalid_fields:
+        return Estimate(is_free=form.from_sandbox)
+    held_out_percent = int(form.draft.held_out)
+    train_rows = data.rows - data.rows * held_out_percent // 100
+    values = {} if invalid_fields & {"model", "mode", "scale"} else form.hyper_parameters()
+    epochs = None if "epoch" in invalid_fields else values.get("epoch")
+    batch = None if "batchSize" in invalid_fields else values.get("batchSize")
     steps = math.ceil(train_rows * epochs / batch) if epochs and batch else None
-    pace = form.paces.get(form.draft.model)
+    step_seconds = form.step_seconds.get(form.draft.model)
     return Estimate(
         train_rows,
-        round(data.tokens * (100 - share) / 100 * epochs) if epochs and data.tokens is not None else None,
+        round(data.tokens * (100 - held_out_percent) / 100 * epochs)
+        if epochs and data.tokens is not None
+        else None,
         data.exact,
         steps,
-        steps * pace if steps is not None and pace is not None else None,
+        steps * step_seconds if steps is not None and step_seconds is not None else None,
         form.from_sandbox,
     )
 
 
-def paces(platform: str) -> dict[str, float]:
+def measure_step_seconds(platform: str) -> dict[str, float]:
     """Return the seconds of a step in earlier finished runs on a platform, by model: the median."""
-    found: dict[str, list[float]] = {}
-    for run in runs.known():
-        if run.facts.get("platform") == platform and (pace := _pace(run.facts.get("progress"))):
-            found.setdefault(str(run.facts.get("train_type")), []).append(pace)
-    return {model: median(values) for model, values in found.items()}
+    samples: dict[str, list[float]] = {}
+    for run in runs.list_runs():
+        if run.facts.get("platform") == platform and (pace := _step_seconds(run.facts.get("progress"))):
+            samples.setdefault(str(run.facts.get("train_type")), []).append(pace)
+    return {model: median(values) for model, values in samples.items()}
 
 
-def _pace(kept: Any) -> float | None:
+def _step_seconds(saved: Any) -> float | None:
     try:
-        progress = TrainingProgress.from_json(kept)
+        progress = TrainingProgress.from_json(saved)
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
     end = next((stage.until for stage in progress.stages if stage.name == "train"), None)
@@ -90,11 +92,11 @@ def _pace(kept: Any) -> float | None:
     return max(0.0, end - progress.training_at) / max(1, progress.points[-1].step)
 
 
-def _count(value: int | None) -> str:
+def _format_count(value: int | None) -> str:
     return "n/a" if value is None else f"{value:,}"
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

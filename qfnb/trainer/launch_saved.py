@@ -16,7 +16,7 @@ from ..wire import finetune as wire
 from . import runs
 from .configs import TrainConfig
 from .launch import Draft
-from .runs import Run
+from .runs import RunRecord
 
 
 def save(name: str, draft: Draft) -> None:
@@ -42,61 +42,63 @@ def load(key: str) -> Draft:
     Raises:
         InvalidArgumentError: there is none, or the file holds something else.
     """
-    if (name := key.strip()).startswith("run-") and (run := runs.find(name.split()[0])) is not None:
-        return clone(run)
+    if (name := key.strip()).startswith("run-") and (run := runs.find_run(name.split()[0])) is not None:
+        return clone_run(run)
     path = _path(name)
     try:
         return Draft(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        known = ", ".join(names()) or "none yet"
-        raise InvalidArgumentError(f"没有配置 there is no configuration {name!r}; saved: {known}") from None
+        saved_names = ", ".join(list_names()) or "none yet"
+        raise InvalidArgumentError(
+            f"没有配置 there is no configuration {name!r}; saved: {saved_names}"
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise InvalidArgumentError(f"配置无法读取 {name!r} cannot be read: {reason}") from None
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """Return the names under which something is saved."""
     return sorted(path.stem for path in _folder().glob("*.json"))
 
 
-def past() -> list[str]:
+def list_past_runs() -> list[str]:
     """Return the past runs that can be cloned, the newest first: id, model and job's name."""
-    rows = [run.facts for run in runs.known() if _actions(run.facts).get("TrainAction")]
+    rows = [run.facts for run in runs.list_runs() if _actions_by_type(run.facts).get("TrainAction")]
     return [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows[:20]]
 
 
-def clone(run: Run) -> Draft:
+def clone_run(run: RunRecord) -> Draft:
     """Return the draft that a past run was started from; its data as the dataset on the platform.
 
     Raises:
         InvalidArgumentError: the run was not started by this computer.
     """
-    actions = _actions(run.facts)
+    actions = _actions_by_type(run.facts)
     train, deploy = actions.get("TrainAction"), actions.get("DeployAction", {}).get("deploy_config")
     if not train or "train_config" not in train:
         raise InvalidArgumentError(f"{run.id} was begun elsewhere: how is not known here (无法克隆)")
-    config, how = TrainConfig(**train["train_config"]), deploy or {}
+    config, deploy_settings = TrainConfig(**train["train_config"]), deploy or {}
     return Draft(
         model=str(train.get("train_type") or ""),
         mode=str(train.get("train_mode") or wire.SFT),
         scale=config.parameter_scale,
         values=config.hyper_parameters(),
         held_out=str(config.trainset_rate),
-        dataset=_dataset(run.facts),
+        dataset=_dataset_id(run.facts),
         after="deploy" if deploy else "publish" if "ModelPublishAction" in actions else "train",
         model_name=str(actions.get("ModelPublishAction", {}).get("model_name") or ""),
-        suffix=str(how.get("endpoint_suffix") or how.get("endpoint_prefix") or ""),
-        replicas=str(how.get("replicas") or 1),
-        hours=str(how.get("hours") or 1),
+        suffix=str(deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""),
+        replicas=str(deploy_settings.get("replicas") or 1),
+        hours=str(deploy_settings.get("hours") or 1),
     )
 
 
-def _actions(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _actions_by_type(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {str(row.get("type")): row for row in facts.get("actions") or () if isinstance(row, dict)}
 
 
-def _dataset(facts: Mapping[str, Any]) -> str:
+def _dataset_id(facts: Mapping[str, Any]) -> str:
     rows = (facts.get("facts") or {}).get("datasets") or [{}]
     return str(rows[0].get("id") or "")
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from ..wire import finetune as wire
 from .consts import STATUS, ActionState, FinetuneStatus
-from .eta import Mark, Remaining, remaining
+from .eta import Mark, RemainingTime, estimate_remaining
 from .event import Event
 from .hints import LossPoint as LossPoint
-from .hints import hints
+from .hints import diagnose_loss
 
-STAGES = {
+STAGE_BY_ACTION = {
     "LoadDataSetAction": "dataset",
     "TrainAction": "train",
     "ModelPublishAction": "publish",
@@ -21,11 +21,11 @@ STAGES = {
     "EvaluateAction": "evaluate",
 }
 
-QUEUED = {"", wire.PENDING}
+QUEUED_STATES = {"", wire.PENDING}
 """Words of the platform for a run that has not begun."""
 
-MOST_LINES: Final = 300
-MOST_MARKS: Final = 100
+MAX_LOG_LINES: Final = 300
+MAX_MARKS: Final = 100
 CONSOLE = "https://console.bce.baidu.com/qianfan"
 
 
@@ -41,7 +41,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """One line of the log; a poll that says what the one before it said makes none."""
 
     at: float
@@ -76,7 +76,7 @@ class TrainingProgress:
     training_at: float | None = None
     points: tuple[LossPoint, ...] = ()
     marks: tuple[Mark, ...] = ()
-    log: tuple[Line, ...] = ()
+    log: tuple[LogLine, ...] = ()
     run_id: str = ""
     run_state: str = ""
     task_id: str = ""
@@ -112,7 +112,7 @@ class TrainingProgress:
     @property
     def hints(self) -> list[str]:
         """What the loss curve says, nothing when all is well."""
-        return hints(self.points)
+        return diagnose_loss(self.points)
 
     def elapsed(self, now: float) -> float:
         """Return the seconds since the start, up to the end when there is one."""
@@ -126,22 +126,24 @@ class TrainingProgress:
             return 0.0
         return (self.training_at or self.ended_at or now) - self.queued_at
 
-    def remaining(self, now: float) -> Remaining | None:
+    def remaining(self, now: float) -> RemainingTime | None:
         """Return the seconds that the training itself will still take, None while nobody can know."""
         training = self.training_at is not None and self.status == FinetuneStatus.Training
-        return remaining(self.marks, now) if training and not self.finished else None
+        return estimate_remaining(self.marks, now) if training and not self.finished else None
 
-    def after(self, event: Event) -> TrainingProgress:
+    def with_event(self, event: Event) -> TrainingProgress:
         """Return the progress after one more event."""
-        began = replace(self, started_at=self.started_at or event.time, message=event.description or "")
+        started = replace(self, started_at=self.started_at or event.time, message=event.description or "")
         if event.action_class == "Pipeline":
             ended = event.action_state in {ActionState.Done, ActionState.Error, ActionState.Stopped}
-            return replace(began, ended_at=event.time if ended else None)
-        stage = STAGES.get(event.action_class, event.action_class)
-        moved = _with_facts(_logged(_moved(began, stage, event), stage, event), event.data)
+            return replace(started, ended_at=event.time if ended else None)
+        stage = STAGE_BY_ACTION.get(event.action_class, event.action_class)
+        updated = _with_ids(_with_log_line(_with_stage(started, stage, event), stage, event), event.data)
         answer = event.data.get("result") if isinstance(event.data, Mapping) else None
         return (
-            _polled(moved, answer, event.time) if stage == "train" and isinstance(answer, Mapping) else moved
+            _with_poll(updated, answer, event.time)
+            if stage == "train" and isinstance(answer, Mapping)
+            else updated
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -151,102 +153,118 @@ class TrainingProgress:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TrainingProgress:
         """Return the progress that `to_json` wrote; fields of another version are left out."""
-        known = {field.name for field in fields(cls)}
-        kept = {name: item for name, item in value.items() if name in known}
-        for name, kind in (("stages", Stage), ("points", LossPoint), ("log", Line)):
-            kept[name] = tuple(_of(kind, row) for row in kept.get(name) or ())
-        kept["marks"] = tuple((at, percent) for at, percent in kept.get("marks") or ())
-        return cls(**kept)
+        field_names = {field.name for field in fields(cls)}
+        values = {name: item for name, item in value.items() if name in field_names}
+        for name, record_class in (("stages", Stage), ("points", LossPoint), ("log", LogLine)):
+            values[name] = tuple(_from_row(record_class, row) for row in values.get(name) or ())
+        values["marks"] = tuple((at, percent) for at, percent in values.get("marks") or ())
+        return cls(**values)
 
 
-def _of(kind: Any, row: Mapping[str, Any]) -> Any:
-    if kind is Stage and row.get("state"):
+def _from_row(record_class: Any, row: Mapping[str, Any]) -> Any:
+    if record_class is Stage and row.get("state"):
         return Stage(**{**row, "state": ActionState(row["state"])})
-    return kind(**row)
+    return record_class(**row)
 
 
-def _moved(now: TrainingProgress, name: str, event: Event) -> TrainingProgress:
-    state, over = event.action_state, event.action_state not in {ActionState.Preceding, ActionState.Running}
+def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> TrainingProgress:
+    state, is_ended = (
+        event.action_state,
+        event.action_state not in {ActionState.Preceding, ActionState.Running},
+    )
     stages = tuple(
-        Stage(name, state, event.description or "", stage.since or event.time, event.time if over else None)
-        if stage.name == name
+        Stage(
+            stage_name,
+            state,
+            event.description or "",
+            stage.since or event.time,
+            event.time if is_ended else None,
+        )
+        if stage.name == stage_name
         else stage
-        for stage in now.stages
+        for stage in progress.stages
     )
     ended = state in {ActionState.Error, ActionState.Stopped}
-    percent = 100 if (name, state) == ("train", ActionState.Done) else now.percent
-    status: str = STATUS.get((name, state), now.status)
-    if (name, state) == (
+    percent = 100 if (stage_name, state) == ("train", ActionState.Done) else progress.percent
+    status: str = STATUS.get((stage_name, state), progress.status)
+    if (stage_name, state) == (
         "train",
         ActionState.Running,
     ):  # a poll tells whether it trains or waits for its turn
-        status = now.status if now.status in {status, FinetuneStatus.Created} else FinetuneStatus.Created
+        status = (
+            progress.status if progress.status in {status, FinetuneStatus.Created} else FinetuneStatus.Created
+        )
     return replace(
-        now,
+        progress,
         stages=stages,
         status=status,
-        error=event.description or "" if state is ActionState.Error else now.error if ended else "",
+        error=event.description or "" if state is ActionState.Error else progress.error if ended else "",
         percent=percent,
     )
 
 
-def _logged(now: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
-    line = Line(event.time, stage, str(event.action_state), event.description or "")
-    if now.log and (now.log[-1].stage, now.log[-1].text) == (line.stage, line.text):
-        return now
-    return replace(now, log=(*now.log, line)[-MOST_LINES:])
+def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
+    line = LogLine(event.time, stage, str(event.action_state), event.description or "")
+    if progress.log and (progress.log[-1].stage, progress.log[-1].text) == (line.stage, line.text):
+        return progress
+    return replace(progress, log=(*progress.log, line)[-MAX_LOG_LINES:])
 
 
-def _with_facts(now: TrainingProgress, data: object) -> TrainingProgress:
+def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
     """Take over the ids that an action hands on, and whether the platform is out of reach."""
     if not isinstance(data, Mapping):
-        return now
+        return progress
     names = (
         "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id", "service_endpoint",
     )  # fmt: skip
-    found: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
-    metrics, values = data.get("metrics") or now.metrics, data.get("hyper_parameters") or now.hyper_parameters
+    ids: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
+    metrics, values = (
+        data.get("metrics") or progress.metrics,
+        data.get("hyper_parameters") or progress.hyper_parameters,
+    )
     offline = data.get("offline_since")
-    return replace(now, **found, metrics=metrics, hyper_parameters=values, offline_since=offline)
+    return replace(progress, **ids, metrics=metrics, hyper_parameters=values, offline_since=offline)
 
 
-def _polled(now: TrainingProgress, result: Mapping[str, Any], at: float) -> TrainingProgress:
+def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float) -> TrainingProgress:
     try:
         task = wire.Task.model_validate(result)
     except ValueError:
-        return now  # a field is of a kind that nobody has seen yet; the next poll may be better
+        return progress  # a field is of a kind that nobody has seen yet; the next poll may be better
     points = tuple(
         LossPoint(c.step, getattr(c, "epoch", None), c.training_loss, c.validation_loss, c.perplexity)
         for c in task.checkpoint_list or ()
         if c.training_loss is not None
     )
-    state = now.run_state if task.run_status is None else task.run_status
-    waiting, sandbox = state in QUEUED, now.from_sandbox or "sandbox" in result
-    percent = now.percent if task.run_progress is None else max(now.percent or 0, task.run_progress)
-    marked = now.marks[-1][1] if now.marks else None
-    fresh = percent is not None and percent != marked and state == wire.RUNNING
-    values = (task.model_extra or {}).get("hyperParameterConfig")
+    state = progress.run_state if task.run_status is None else task.run_status
+    is_queued, is_sandbox = state in QUEUED_STATES, progress.from_sandbox or "sandbox" in result
+    percent = progress.percent if task.run_progress is None else max(progress.percent or 0, task.run_progress)
+    last_percent = progress.marks[-1][1] if progress.marks else None
+    is_new_mark = percent is not None and percent != last_percent and state == wire.RUNNING
+    hyper_parameters = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
-        now,
-        status=FinetuneStatus.Created if waiting else FinetuneStatus.Training,
+        progress,
+        status=FinetuneStatus.Created if is_queued else FinetuneStatus.Training,
         run_state=state,
         percent=percent,
-        queued_at=now.queued_at or (at if waiting else None),
-        training_at=now.training_at or (None if waiting else at),
-        marks=(*now.marks, (at, float(percent or 0)))[-MOST_MARKS:] if fresh else now.marks,
-        points=points or now.points,
-        metrics=task.metrics or now.metrics,
-        hyper_parameters=values if isinstance(values, Mapping) else now.hyper_parameters,
-        links=_links(now, task, sandbox=sandbox),
-        from_sandbox=sandbox,
+        queued_at=progress.queued_at or (at if is_queued else None),
+        training_at=progress.training_at or (None if is_queued else at),
+        marks=(*progress.marks, (at, float(percent or 0)))[-MAX_MARKS:] if is_new_mark else progress.marks,
+        points=points or progress.points,
+        metrics=task.metrics or progress.metrics,
+        hyper_parameters=hyper_parameters
+        if isinstance(hyper_parameters, Mapping)
+        else progress.hyper_parameters,
+        links=_links(progress, task, sandbox=is_sandbox),
+        from_sandbox=is_sandbox,
     )
 
 
-def _links(now: TrainingProgress, task: wire.Task, *, sandbox: bool) -> Mapping[str, str]:
+def _links(progress: TrainingProgress, task: wire.Task, *, sandbox: bool) -> Mapping[str, str]:
     """Return the pages of the console; the sandbox has none."""
     if sandbox:
-        return now.links
-    links = {**now.links, "VisualDL": task.vdl_link} if task.vdl_link else dict(now.links)
+        return progress.links
+    links = {**progress.links, "VisualDL": task.vdl_link} if task.vdl_link else dict(progress.links)
     if task.job_id and task.task_id:
         mode = {"SFT": "sft", "PostPretrain": "postPretrain", "DPO": "dpo"}.get(
             task.train_mode or "SFT", "sft"

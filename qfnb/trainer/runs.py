@@ -21,17 +21,17 @@ from filelock import FileLock, Timeout
 
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
-from ..model.creating import once
+from ..model.creating import create_once
 
 Facts = dict[str, Any]
 
-PATIENCE: Final = 120.0
+LOCK_TIMEOUT_S: Final = 120.0
 """Seconds that one kernel waits while another creates something for the same training."""
 
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
-class Run:
+class RunRecord:
     """One training as this computer remembers it.
 
     Attributes:
@@ -41,59 +41,61 @@ class Run:
 
     def __init__(self, id_: str, facts: Facts) -> None:
         self.id, self.facts = id_, facts
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
 
     @classmethod
-    def begin(cls, **facts: Any) -> Run:
+    def begin(cls, **facts: Any) -> RunRecord:
         """Return a new one, which is not written down before something is noted."""
-        made = "run-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
-        return cls(made, {"id": made, "created": time.time(), **facts})
+        run_id = "run-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+        return cls(run_id, {"id": run_id, "created": time.time(), **facts})
 
-    def note(self, *, lasting: bool = True, **facts: Any) -> None:
+    def update(self, *, durable: bool = True, **facts: Any) -> None:
         """Write facts down over what was known before; only this user can read them.
 
         Args:
-            lasting: bring them onto the disk before going on.
+            durable: bring them onto the disk before going on.
             **facts: JSON.
         """
-        with self._turn:
-            self.facts |= self._kept() | facts
+        with self._lock:
+            self.facts |= self._read_stored() | facts
             path = _path(self.id)
             temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
             descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(self.facts, file, ensure_ascii=False, default=str)
-                if lasting:
+                if durable:
                     file.flush()
                     os.fsync(file.fileno())
             temporary.replace(path)
 
-    def made(self, key: str, create: Callable[[], Any], find: Callable[[], Any], what: str) -> Any:
+    def create_once(
+        self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str
+    ) -> Any:
         """Return what was made for this training under a key, making it when it was not: once in all kernels.
 
         Args:
             key: of the facts that hold its id.
             create: makes it, and returns what JSON can hold.
-            find: looks for one whose creation was begun and not confirmed; None when there is none.
-            what: how people call it.
+            find_existing: looks for one whose creation was begun and not confirmed; None when there is none.
+            label: how people call it.
         """
-        with self._alone():
-            if (known := self._kept().get(key)) is not None:
-                return known
-            doubtful = self.facts.get("making") == key
-            self.note(making=key)
-            made = once(create, find, what=what, doubtful=doubtful)
-            self.note(**{key: made, "making": ""})
-        return made
+        with self._locked():
+            if (existing := self._read_stored().get(key)) is not None:
+                return existing
+            may_exist = self.facts.get("making") == key
+            self.update(making=key)
+            result = create_once(create, find_existing, label=label, may_exist=may_exist)
+            self.update(**{key: result, "making": ""})
+        return result
 
-    def _kept(self) -> Facts:
+    def _read_stored(self) -> Facts:
         """Return what another kernel may have written down meanwhile."""
         return _read(_path(self.id)) or {}
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         try:
-            with FileLock(_path(self.id).with_suffix(".lock"), timeout=PATIENCE, mode=0o600):
+            with FileLock(_path(self.id).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S, mode=0o600):
                 yield
         except Timeout:
             raise TrainingError(
@@ -101,7 +103,7 @@ class Run:
             ) from None
 
 
-def find(key: str) -> Run | None:
+def find_run(key: str) -> RunRecord | None:
     """Return a training by its own id (`run-...`) or its run's on the platform (`task-...`); None: unknown.
 
     Raises:
@@ -109,22 +111,24 @@ def find(key: str) -> Run | None:
     """
     path = _path(key)
     if (facts := _read(path)) is not None:
-        return Run(key, facts)
-    return next((run for run in known() if run.facts.get("task_id") == key), None)
+        return RunRecord(key, facts)
+    return next((run for run in list_runs() if run.facts.get("task_id") == key), None)
 
 
-def known() -> list[Run]:
+def list_runs() -> list[RunRecord]:
     """Return all remembered trainings, the newest first."""
-    found = [Run(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None]
-    return sorted(found, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
+    records = [
+        RunRecord(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None
+    ]
+    return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
 
 
-def plain(facts: Mapping[str, Any]) -> Facts:
+def json_facts(facts: Mapping[str, Any]) -> Facts:
     """Return the facts that JSON can hold; a model and a service are made again from their ids."""
-    return {name: value for name, value in facts.items() if _is_plain(value)}
+    return {name: value for name, value in facts.items() if _is_json(value)}
 
 
-def _is_plain(value: object) -> bool:
+def _is_json(value: object) -> bool:
     try:
         json.dumps(value, allow_nan=True)
     except (TypeError, ValueError, RecursionError):

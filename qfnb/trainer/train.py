@@ -8,20 +8,20 @@ from typing import Any, ClassVar
 
 from ..config import settings
 from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
-from ..model.watch import Watch
+from ..model.watch import Poller
 from ..resources.finetune import FineTune
 from ..transport.response import Response
 from ..wire import finetune as wire
 from . import lookup
 from .base import BaseAction, Facts, StoppedError
-from .configs import TrainConfig, default_config, platform_name
+from .configs import TrainConfig, default_config, resolve_train_type
 from .consts import ActionState
-from .runs import Run
+from .runs import RunRecord
 
 PLATFORM, BOS = 1, 2
 """Where a training set is: a dataset on the platform, or objects in the user's own bucket."""
 
-UNSTOPPED = "could not be stopped"
+COULD_NOT_BE_STOPPED = "could not be stopped"
 
 log = logging.getLogger("qfnb.trainer")
 
@@ -45,7 +45,7 @@ class TrainAction(BaseAction):
         past: runs of the same job that failed or were stopped before.
     """
 
-    remembered: ClassVar = (
+    persisted: ClassVar = (
         "train_type", "task_id", "job_id", "job_name", "train_mode", "increment_task_id", "past",
     )  # fmt: skip
 
@@ -69,7 +69,7 @@ class TrainAction(BaseAction):
         self.job_name, self.increment_task_id = job_name, increment_task_id
         self.result: Facts | None = None
         self.past: list[str] = []
-        self._ended = ""
+        self._end_state = ""
 
     @property
     def is_incr(self) -> bool:
@@ -89,15 +89,15 @@ class TrainAction(BaseAction):
         if self.result is None:
             if self.task_id is None:
                 self._start({**(input or {}), **kwargs})
-            self.result = self._watch()
+            self.result = self._poll_run()
         return self.result
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
         """Watch on; a run that failed or was stopped is followed by a new one in the same job."""
-        if self._ended:
+        if self._end_state:
             self.past = [*self.past, str(self.task_id)]
-            self.note(task_id=None, past=self.past)
-            self.task_id, self._ended = None, ""
+            self.update_record(task_id=None, past=self.past)
+            self.task_id, self._end_state = None, ""
         return super().resume(facts, **kwargs)
 
     def stop(self) -> None:
@@ -105,38 +105,38 @@ class TrainAction(BaseAction):
         if self.task_id and self.result is None:
             try:
                 FineTune.V2.stop_task(str(self.task_id))
-                self._ended = wire.STOPPED
+                self._end_state = wire.STOPPED
             except (RequestError, APIError) as error:
-                said = str(error).split("\n")[0]
-                self.action_event(ActionState.Stopped, f"run {self.task_id} {UNSTOPPED}: {said}")
-                log.warning("run %s %s: %s", self.task_id, UNSTOPPED, error)
+                reason = str(error).split("\n")[0]
+                self.action_event(ActionState.Stopped, f"run {self.task_id} {COULD_NOT_BE_STOPPED}: {reason}")
+                log.warning("run %s %s: %s", self.task_id, COULD_NOT_BE_STOPPED, error)
         super().stop()
 
-    def kept(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what `dumps` writes."""
         config = self.train_config.model_dump(mode="json")
-        return {**super().kept(), "train_config": config, "result": self.result, "ended": self._ended}
+        return {**super().to_dict(), "train_config": config, "result": self.result, "ended": self._end_state}
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over what `kept` returned."""
         super().restore(value)
         self.train_config = TrainConfig(**value["train_config"])
-        self.result, self._ended = value.get("result"), value.get("ended", "")
+        self.result, self._end_state = value.get("result"), value.get("ended", "")
 
     def _start(self, facts: Facts) -> None:
         datasets = list(facts.get("datasets", ()))
         if not datasets:
             raise InvalidArgumentError("TrainAction needs datasets: run LoadDataSetAction before it")
-        run = self.record = self.record or Run.begin()
+        run = self.record = self.record or RunRecord.begin()
         self.job_name = self.job_name or f"qfnb_{run.id.removeprefix('run-')}"
-        self.job_id = self.job_id or run.made(
-            "job_id", self._create_job, lambda: lookup.job(run.id), "the job"
+        self.job_id = self.job_id or run.create_once(
+            "job_id", self._create_job, lambda: lookup.find_job(run.id), "the job"
         )
         job = str(self.job_id)
-        self.task_id = run.made(
+        self.task_id = run.create_once(
             "task_id",
             lambda: self._create_task(job, datasets),
-            lambda: lookup.task(job, but=self.past),
+            lambda: lookup.find_task(job, exclude=self.past),
             "the run",
         )
 
@@ -144,49 +144,52 @@ class TrainAction(BaseAction):
         assert self.record is not None
         assert self.job_name is not None
         description = f"qfnb {self.record.id}"
-        made = FineTune.V2.create_job(
-            self.job_name, platform_name(self.train_type), self.train_mode, description=description
+        response = FineTune.V2.create_job(
+            self.job_name, resolve_train_type(self.train_type), self.train_mode, description=description
         )
-        return str(made.data.job_id)
+        return str(response.data.job_id)
 
     def _create_task(self, job_id: str, datasets: list[Facts]) -> str:
         config = self.train_config
-        made = FineTune.V2.create_task(
+        response = FineTune.V2.create_task(
             job_id,
             config.parameter_scale,
             config.hyper_parameters(),
-            _source(datasets, config.trainset_rate),
+            _dataset_config(datasets, config.trainset_rate),
             self.increment_task_id,
         )
-        return str(made.data.task_id)
+        return str(response.data.task_id)
 
-    def _watch(self) -> Facts:
+    def _poll_run(self) -> Facts:
         facts = {"task_id": self.task_id, "job_id": self.job_id}
-        values = self.train_config.hyper_parameters()
+        hyper_parameters = self.train_config.hyper_parameters()
         self.action_event(
             ActionState.Running,
             f"run {self.task_id} is on the platform",
-            {**facts, "hyper_parameters": values},
+            {**facts, "hyper_parameters": hyper_parameters},
         )
-        look: Any = lambda: FineTune.V2.task_detail(str(self.task_id))  # noqa: E731 - one expression
-        watch, last = Watch(look, settings().train_status_polling_interval, self.stopping), ""
-        for seen in watch:
-            if seen.answer is None:
-                said = str(seen.error).split("\n")[0]
+        get_detail: Any = lambda: FineTune.V2.task_detail(str(self.task_id))  # noqa: E731 - one expression
+        poller, last_state = (
+            Poller(get_detail, settings().train_status_polling_interval, self.stop_requested),
+            "",
+        )
+        for poll in poller:
+            if poll.answer is None:
+                reason = str(poll.error).split("\n")[0]
                 self.action_event(
                     ActionState.Running,
-                    f"the platform does not answer: {said}",
-                    {"offline_since": seen.since},
+                    f"the platform does not answer: {reason}",
+                    {"offline_since": poll.failing_since},
                 )
                 continue
-            if (done := self._judge(seen.answer)) is not None:
-                return {**facts, **done}
-            if (state := seen.answer.data.run_status or "") != last:
-                watch.moved()
-            last = state
+            if (result := self._check_answer(poll.answer)) is not None:
+                return {**facts, **result}
+            if (state := poll.answer.data.run_status or "") != last_state:
+                poller.reset_interval()
+            last_state = state
         raise StoppedError
 
-    def _judge(self, answer: Response[wire.Task]) -> Facts | None:
+    def _check_answer(self, answer: Response[wire.Task]) -> Facts | None:
         """Return the facts of a finished run, None while it goes on; unknown states go on."""
         task = answer.data
         self.job_id = self.job_id or task.job_id
@@ -196,7 +199,7 @@ class TrainAction(BaseAction):
             checkpoints = [row.to_wire() for row in task.checkpoint_list or ()]
             return {"job_id": self.job_id, "metrics": task.metrics or {}, "checkpoints": checkpoints}
         if task.run_status in {wire.STOPPED, wire.FAILED}:
-            self._ended = str(task.run_status)
+            self._end_state = str(task.run_status)
         if task.run_status == wire.STOPPED:
             raise StoppedError
         if task.run_status == wire.FAILED:
@@ -205,15 +208,17 @@ class TrainAction(BaseAction):
         return None
 
 
-def _source(datasets: list[Facts], split_ratio: int) -> Facts:
+def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
     """Return the platform's description of where the training sets are.
 
     Raises:
         InvalidArgumentError: some are on the platform and some are not.
     """
-    kinds = {row.get("type", PLATFORM) for row in datasets}
-    if len(kinds) > 1:
+    source_types = {row.get("type", PLATFORM) for row in datasets}
+    if len(source_types) > 1:
         raise InvalidArgumentError("the datasets are in two places: all on the platform, or all in a bucket")
-    own = kinds == {BOS}
-    versions = [{"versionBosUri": row["bosPath"]} if own else {"versionId": row["id"]} for row in datasets]
-    return {"sourceType": "Bos" if own else "Platform", "versions": versions, "splitRatio": split_ratio}
+    in_bucket = source_types == {BOS}
+    versions = [
+        {"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets
+    ]
+    return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": split_ratio}

@@ -7,8 +7,8 @@ import contextvars
 import time
 from typing import Any, Final
 
-from ..resources.tally import BatchProgress, Failure, State
-from ..resources.underway import Underway
+from ..resources.tally import BatchProgress, BatchState, RowFailure
+from ..resources.underway import BackgroundBatch
 from ..transport import portal
 from . import stopping
 from .chat import SANDBOX, money
@@ -25,7 +25,7 @@ TICK: Final = 0.25
 MOST_WORKERS: Final = 64
 """The end of the slider, unless more were wanted from the start."""
 
-_STATES: dict[State, str] = {
+_STATES: dict[BatchState, str] = {
     "preparing": "… 准备中 preparing",
     "running": "▶ 运行中 running",
     "paused": "‖ 已暂停 paused",
@@ -34,7 +34,7 @@ _STATES: dict[State, str] = {
     "stopped": "■ 已提前停止 stopped early",
     "done": "✔ 完成 done",
 }
-_ENDING: dict[State, str] = {"cancelled": f"■ {CANCELLING}", "stopped": "■ 正在停止 stopping…"}
+_ENDING: dict[BatchState, str] = {"cancelled": f"■ {CANCELLING}", "stopped": "■ 正在停止 stopping…"}
 
 _BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
 _DIM = 'style="font-size:90%;opacity:0.8"'
@@ -55,7 +55,7 @@ def text(progress: BatchProgress) -> str:
     head = f"{_title(progress)}: {_state(progress)}"
     failures = [
         f"✘ row {f.number}: {f.error}: {clipped(f.message, 160)} ← {clipped(f.input, 40)}"
-        for f in reversed(progress.latest)
+        for f in reversed(progress.latest_failures)
     ]
     lines = [head, _done(progress), *facts(progress), *_notes(progress), *failures]
     return "\n".join(clipped(line, 300) for line in [*lines, *_how_to_go_on(progress)])
@@ -83,7 +83,7 @@ def facts(progress: BatchProgress, *, now: float | None = None) -> list[str]:
         " · ".join(_pace(progress, time.time() if now is None else now)),
         " · ".join(f"{word} {getattr(progress, key):,}" for key, word in _COUNTS.items()),
         f"tokens {progress.prompt_tokens:,} in + {progress.completion_tokens:,} out · {_cost(progress)}",
-        f"限速 limit: {progress.limits}" if progress.limits and not progress.over else "",
+        f"限速 limit: {progress.rate_limits}" if progress.rate_limits and not progress.is_finished else "",
     ]
     return [line for line in lines if line]
 
@@ -94,7 +94,7 @@ class BatchPanel:
     `show()` displays it in the current cell, `settle()` publishes the final state from the cell that waits.
     """
 
-    def __init__(self, task: Underway) -> None:
+    def __init__(self, task: BackgroundBatch) -> None:
         self.task = task
         self._live: Live | None = None
 
@@ -113,12 +113,12 @@ class BatchPanel:
         progress = self.task.progress
         if self._live is None or self._live.mode != "live":
             publish(bundle(progress))
-        elif progress.over:
+        elif progress.is_finished:
             self._live.finish(progress)
             self._live.settle()
 
     async def _follow(self, live: Live) -> None:
-        while not (progress := self.task.progress).over:
+        while not (progress := self.task.progress).is_finished:
             live.update(progress)
             await asyncio.sleep(TICK)
         live.finish(progress)
@@ -131,7 +131,7 @@ class Controls:
     grows must not move them away from the pointer.
     """
 
-    def __init__(self, task: Underway) -> None:
+    def __init__(self, task: BackgroundBatch) -> None:
         self._task = task
         self._workers = task.progress.workers
         self._paused = self._cancelled = False
@@ -199,7 +199,7 @@ def _title(progress: BatchProgress) -> str:
 
 def _state(progress: BatchProgress) -> str:
     words = _STATES.get(progress.state, progress.state)
-    if not progress.over:
+    if not progress.is_finished:
         words = _ENDING.get(progress.state, words)
     elif progress.state == "done" and progress.failed:
         words = f"✔ 完成，{progress.failed:,} 行失败 / done, {progress.failed:,} rows failed"
@@ -208,14 +208,16 @@ def _state(progress: BatchProgress) -> str:
 
 def _done(progress: BatchProgress) -> str:
     if progress.total is None:
-        return f"{progress.finished:,} / ? 行 rows（总数未知 total unknown）"
-    share = int(100 * progress.finished / progress.total) if progress.total else 100
-    return f"{progress.finished:,} / {progress.total:,} 行 rows（{share}%）"
+        return f"{progress.finished_rows:,} / ? 行 rows（总数未知 total unknown）"
+    share = int(100 * progress.finished_rows / progress.total) if progress.total else 100
+    return f"{progress.finished_rows:,} / {progress.total:,} 行 rows（{share}%）"
 
 
 def _bar(progress: BatchProgress) -> str:
-    value = f'max="{progress.total}" value="{progress.finished}"' if progress.total else 'max="1" value="0"'
-    unknown = progress.total is None and not progress.over
+    value = (
+        f'max="{progress.total}" value="{progress.finished_rows}"' if progress.total else 'max="1" value="0"'
+    )
+    unknown = progress.total is None and not progress.is_finished
     bar = f'<progress {"" if unknown else value} aria-label="{_done(progress)}" {_BAR}></progress>'
     return f"{bar} <b>{_done(progress)}</b>"
 
@@ -223,8 +225,8 @@ def _bar(progress: BatchProgress) -> str:
 def _pace(progress: BatchProgress, now: float) -> list[str]:
     """Return speed and time; nothing that changes while nothing happens."""
     seconds = progress.elapsed(now)
-    asked = progress.finished - progress.cached
-    if progress.over:
+    asked = progress.finished_rows - progress.cached
+    if progress.is_finished:
         speed = [f"{asked / seconds:.1f} rows/s"] if asked > 0 and seconds > 0 else []
         return [*speed, f"用时 elapsed {f'{seconds:.1f} s' if seconds < 10 else span(seconds)}"]
     asking = progress.workers and (progress.in_flight or progress.mode != "offline")
@@ -253,15 +255,15 @@ def _cost(progress: BatchProgress) -> str:
 
 
 def _failures(progress: BatchProgress) -> str:
-    if not progress.latest:
+    if not progress.latest_failures:
         return ""
     heads = "".join(f'<th scope="col" {_CELL}>{head}</th>' for head in _HEADS)
-    rows = "".join(f"<tr>{_failure(failure)}</tr>" for failure in reversed(progress.latest))
-    shown = f"最近的失败 latest failures（{len(progress.latest)} / {progress.failed:,}）"
+    rows = "".join(f"<tr>{_failure(failure)}</tr>" for failure in reversed(progress.latest_failures))
+    shown = f"最近的失败 latest failures（{len(progress.latest_failures)} / {progress.failed:,}）"
     return f"<table {_TABLE}><caption {_CELL}>{shown}</caption><tr>{heads}</tr>{rows}</table>"
 
 
-def _failure(failure: Failure) -> str:
+def _failure(failure: RowFailure) -> str:
     cells = (failure.number, clipped(failure.input, 40), failure.error, clipped(failure.message, 160))
     return "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in cells)
 
@@ -269,7 +271,7 @@ def _failure(failure: Failure) -> str:
 def _how_to_go_on(progress: BatchProgress) -> list[str]:
     """Return what to do about rows that have no answer."""
     way = f"重新运行原单元格 re-run its cell, or qfnb.resume('{progress.name}')"
-    if not progress.over:
+    if not progress.is_finished:
         lines = ["此为快照 a snapshot: `%qfbatch show` follows it"]
         return lines + ([f"内核重启后 after a kernel restart: {way}"] if progress.name else [])
     if not progress.name or (progress.state == "done" and not progress.failed):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..trainer.hints import WEIGHT, smoothed
+from ..trainer.hints import SMOOTHING_WEIGHT, moving_average
 from .safety import escape
 
 GREY = "#808080"
@@ -25,7 +25,7 @@ class Curve:
     y: Sequence[float | None]
     colour: str = BLUE
     dash: str = ""
-    strength: float = 1.0
+    opacity: float = 1.0
 
     @property
     def points(self) -> list[tuple[float, float]]:
@@ -55,7 +55,7 @@ def loss_svg(
         height: in pixels.
         axis: what is below.
     """
-    curves = [Curve("training loss", epochs, training, strength=0.4 if smooth else 1.0)]
+    curves = [Curve("training loss", epochs, training, opacity=0.4 if smooth else 1.0)]
     curves += [Curve("smoothed", epochs, smooth)] if smooth else []
     curves += [Curve("validation loss", epochs, validation, ORANGE, "5 3")]
     return curves_svg(curves, width=width, height=height, axis=axis)
@@ -63,19 +63,19 @@ def loss_svg(
 
 def curves_svg(curves: Sequence[Curve], *, width: int = 640, height: int = 220, axis: str = "epoch") -> str:
     """Return curves over one axis as an SVG picture; empty when none of them has a point."""
-    drawn = [(curve, points) for curve in curves if (points := curve.points)]
-    if not drawn:
+    visible = [(curve, points) for curve in curves if (points := curve.points)]
+    if not visible:
         return ""
-    right = max(1e-9, *(x for _, points in drawn for x, _ in points))
-    top = max(y for _, points in drawn for _, y in points) * 1.08
+    right = max(1e-9, *(x for _, points in visible for x, _ in points))
+    top = max(y for _, points in visible for _, y in points) * 1.08
     top = top if top > 0 else 1.0
     box = (52, 14, width - 14, height - 34)
 
-    def place(x: float, y: float) -> tuple[float, float]:
+    def to_pixels(x: float, y: float) -> tuple[float, float]:
         return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * max(y, 0.0) / top
 
-    lines = "".join(_line([place(*point) for point in points], curve) for curve, points in drawn)
-    legend = "".join(_legend(curve, box[2] - 4, box[1] + 10 + 16 * n) for n, (curve, _) in enumerate(drawn))
+    lines = "".join(_line([to_pixels(*point) for point in points], curve) for curve, points in visible)
+    legend = "".join(_legend(curve, box[2] - 4, box[1] + 10 + 16 * n) for n, (curve, _) in enumerate(visible))
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     marks = _axes(box, right, top, axis)
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{marks}{lines}{legend}</svg>'
@@ -83,7 +83,7 @@ def curves_svg(curves: Sequence[Curve], *, width: int = 640, height: int = 220, 
 
 def smooth(losses: Sequence[float]) -> list[float]:
     """Return losses smoothed for the eye: the more points there are, the more."""
-    return smoothed(losses, WEIGHT * len(losses) / (len(losses) + 20))
+    return moving_average(losses, SMOOTHING_WEIGHT * len(losses) / (len(losses) + 20))
 
 
 def img(content: bytes, kind: str, alt: str) -> str:
@@ -93,16 +93,22 @@ def img(content: bytes, kind: str, alt: str) -> str:
 
 
 def _axes(box: tuple[int, int, int, int], right: float, top: float, axis: str) -> str:
-    left, up, far, low = box
-    parts = [f'<path d="M{left} {up}V{low}H{far}" stroke="{GREY}" fill="none"/>']
-    for share in (0.0, 0.5, 1.0):
-        y = low - (low - up) * share
+    left_edge, top_edge, right_edge, bottom_edge = box
+    parts = [f'<path d="M{left_edge} {top_edge}V{bottom_edge}H{right_edge}" stroke="{GREY}" fill="none"/>']
+    for fraction in (0.0, 0.5, 1.0):
+        y = bottom_edge - (bottom_edge - top_edge) * fraction
         parts += [
-            f'<path d="M{left} {y:.1f}H{far}" stroke="{GREY}" stroke-opacity="0.25"/>',
-            _text(left - 6, y + 4, _tick(top * share), GREY, "end"),
-            _text(left + (far - left) * share, low + 16, _tick(right * share), GREY, "middle"),
+            f'<path d="M{left_edge} {y:.1f}H{right_edge}" stroke="{GREY}" stroke-opacity="0.25"/>',
+            _text(left_edge - 6, y + 4, _tick(top * fraction), GREY, "end"),
+            _text(
+                left_edge + (right_edge - left_edge) * fraction,
+                bottom_edge + 16,
+                _tick(right * fraction),
+                GREY,
+                "middle",
+            ),
         ]
-    return "".join([*parts, _text((left + far) / 2, low + 30, axis, GREY, "middle")])
+    return "".join([*parts, _text((left_edge + right_edge) / 2, bottom_edge + 30, axis, GREY, "middle")])
 
 
 def _tick(value: float) -> str:
@@ -115,18 +121,20 @@ def _line(points: Sequence[tuple[float, float]], curve: Curve) -> str:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{curve.colour}"/>'
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dashes = f' stroke-dasharray="{curve.dash}"' if curve.dash else ""
-    pale = f' stroke-opacity="{curve.strength}"' if curve.strength < 1 else ""
-    return f'<polyline points="{path}" fill="none" stroke="{curve.colour}" stroke-width="2"{dashes}{pale}/>'
+    opacity = f' stroke-opacity="{curve.opacity}"' if curve.opacity < 1 else ""
+    return (
+        f'<polyline points="{path}" fill="none" stroke="{curve.colour}" stroke-width="2"{dashes}{opacity}/>'
+    )
 
 
 def _legend(curve: Curve, x: float, y: float) -> str:
-    sign = "- - " if curve.dash else "— "
-    return _text(x, y, sign + curve.label, curve.colour, "end", curve.strength)
+    dash_mark = "- - " if curve.dash else "— "
+    return _text(x, y, dash_mark + curve.label, curve.colour, "end", curve.opacity)
 
 
-def _text(x: float, y: float, text: str, colour: str, anchor: str, strength: float = 1.0) -> str:
-    pale = f' fill-opacity="{max(strength, 0.7)}"' if strength < 1 else ""
+def _text(x: float, y: float, text: str, colour: str, anchor: str, opacity: float = 1.0) -> str:
+    fill_opacity = f' fill-opacity="{max(opacity, 0.7)}"' if opacity < 1 else ""
     return (
-        f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}"{pale} text-anchor="{anchor}" '
+        f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}"{fill_opacity} text-anchor="{anchor}" '
         f'font-family="sans-serif" font-size="12">{escape(text)}</text>'
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from ..dataset import Dataset, Step, tokens
+from ..dataset import Dataset, TransferStep, tokens
 from ..errors import UnexpectedContent
 from ..transport import pictures
 from .charts import img
@@ -66,7 +66,7 @@ def text(dataset: Dataset) -> str:
 
 
 def _facts(dataset: Dataset) -> list[str]:
-    n, exact = tokens.about(dataset.rows, dataset.schema)
+    n, exact = tokens.estimate_tokens(dataset.rows, dataset.schema)
     facts = [f"{len(dataset):,} rows", ", ".join(map(_short, dataset.columns))]
     facts.append(f"{'' if exact else '≈ '}{n:,} tokens")
     facts.append(_place(dataset.source))
@@ -148,10 +148,10 @@ class Uploading(AbstractContextManager["Uploading"]):
     """Shows how far an upload is: `with Uploading() as bar: ds.save(qianfan=True, progress=bar)`."""
 
     def __enter__(self) -> Self:
-        self._live = Live(Step("upload", 0, 1), widget=_widget, draw=_draw, final=step_bundle)
+        self._live = Live(TransferStep("upload", 0, 1), widget=_widget, draw=_draw, final=step_bundle)
         return self
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: TransferStep) -> None:
         """Show a step."""
         self._live.update(step)
 
@@ -163,11 +163,11 @@ class Uploading(AbstractContextManager["Uploading"]):
             self._live.discard()
 
 
-def step_bundle(step: Step) -> Bundle:
+def step_bundle(step: TransferStep) -> Bundle:
     """Return a step in every format."""
     share = step.done / max(step.total, 1)
-    size = f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB" if step.what == "upload" else ""
-    words = f"{'✔' if share >= 1 else '…'} {_STEPS[step.what]}{size}"
+    size = f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB" if step.kind == "upload" else ""
+    words = f"{'✔' if share >= 1 else '…'} {_STEPS[step.kind]}{size}"
     return {
         "text/plain": words,
         "text/html": f'<div {_BODY}><progress {_BAR} max="1" value="{share:.3f}"></progress> {words}</div>',
@@ -180,5 +180,5 @@ def _widget() -> Any:
     return ipywidgets.HTML()
 
 
-def _draw(widget: Any, step: Step) -> None:
+def _draw(widget: Any, step: TransferStep) -> None:
     widget.value = step_bundle(step)["text/html"]

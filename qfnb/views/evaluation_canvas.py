@@ -21,8 +21,8 @@ from . import evaluation_fonts as fonts
 if TYPE_CHECKING:
     from ..evaluation import EvaluationResult
 
-INK: Final = "#7a7a7a"
-COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+TEXT_COLOR: Final = "#7a7a7a"
+COLORS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 """Okabe and Ito's, without the black and the yellow that one of the two pages swallows."""
 
 HATCHES: Final = ("", "///", "...", "xxx", "\\\\\\", "---", "++")
@@ -31,13 +31,13 @@ DASHES: Final = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (7, 2, 1, 2
 """One more of each than there are colours: models are told apart without colours, and 42 of them with."""
 
 WIDTH: Final = 7.2
-DOTS: Final = 110
+DPI: Final = 110
 """Inches, and dots for each: 792 pixels, in which 10 points are legible at 560 pixels too."""
 
-SMALL, USUAL = 9, 10
+SMALL_SIZE, TEXT_SIZE = 9, 10
 
 
-class NotDrawn(InvalidArgumentError):
+class ChartNotDrawn(InvalidArgumentError):
     """A chart would say nothing about this report; the message says why."""
 
 
@@ -80,40 +80,43 @@ class Chart(Picture):
 
 
 @dataclass(frozen=True)
-class Names:
+class ChartLabels:
     """The labels of a report's models and metrics."""
 
-    models: fonts.Labels
-    metrics: fonts.Labels
+    models: fonts.NameLabels
+    metrics: fonts.NameLabels
 
-    def chart(self, figure: Any, title: str, alt: str) -> Chart:
+    def build_chart(self, figure: Any, title: str, alt: str) -> Chart:
         """Return a figure as a chart."""
         legend = (*self.models.legend, *self.metrics.legend)
         if legend:
             kinds = ["A, B, …"] * bool(self.models.legend) + ["M1, M2, …"] * bool(self.metrics.legend)
-            _noted(figure, f"{' and '.join(kinds)}: names in the order of the tables")
-        return Chart(rendered(figure), alt, title, legend, self.models.hint or self.metrics.hint)
+            _add_note(figure, f"{' and '.join(kinds)}: names in the order of the tables")
+        return Chart(render_png(figure), alt, title, legend, self.models.hint or self.metrics.hint)
 
 
-def names_of(report: EvaluationResult, metrics: Sequence[str] = ()) -> Names:
+def chart_labels(report: EvaluationResult, metrics: Sequence[str] = ()) -> ChartLabels:
     """Return the labels for some of a report's metrics, by default all."""
-    wanted = fonts.labels(report.names, "M")
-    chosen = {name: wanted[name] for name in metrics or report.names}
-    legend = tuple((short, name) for short, name in wanted.legend if short in chosen.values())
-    return Names(fonts.labels(report.models), fonts.Labels(chosen, legend, wanted.hint if legend else ""))
+    metric_labels = fonts.build_labels(report.names, "M")
+    chosen = {name: metric_labels[name] for name in metrics or report.names}
+    legend = tuple((letter, name) for letter, name in metric_labels.legend if letter in chosen.values())
+    return ChartLabels(
+        fonts.build_labels(report.models),
+        fonts.NameLabels(chosen, legend, metric_labels.hint if legend else ""),
+    )
 
 
-def figure(height: float) -> Any:
+def new_figure(height: float) -> Any:
     """Return an empty figure, so many inches high."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    made = Figure(figsize=(WIDTH, height), dpi=DOTS, layout="constrained", facecolor="none", edgecolor="none")
-    FigureCanvasAgg(made)
-    return made
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained", facecolor="none", edgecolor="none")
+    FigureCanvasAgg(fig)
+    return fig
 
 
-def panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tuple[Any, list[Any]]:
+def build_panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tuple[Any, list[Any]]:
     """Return a figure with a panel for each title; rows are labelled, the first one on top.
 
     Args:
@@ -122,78 +125,88 @@ def panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tuple[An
         lines: of the longest label.
     """
     columns = 1 if len(titles) == 1 else 2
-    deep = math.ceil(len(titles) / columns)
-    row = max(0.42, 0.17 * lines + 0.08)
-    made = figure(deep * (row * len(labels) + 0.75 + 0.16 * max(t.count("\n") for t in titles)) + 0.3)
-    grid = made.subplots(deep, columns, squeeze=False).flatten().tolist()
-    for place, axes in enumerate(grid):
-        if place >= len(titles):
+    rows = math.ceil(len(titles) / columns)
+    row_height = max(0.42, 0.17 * lines + 0.08)
+    fig = new_figure(
+        rows * (row_height * len(labels) + 0.75 + 0.16 * max(t.count("\n") for t in titles)) + 0.3
+    )
+    grid = fig.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for index, axes in enumerate(grid):
+        if index >= len(titles):
             axes.set_visible(False)
             continue
-        axes.set_title(titles[place], fontsize=USUAL, color=INK, loc="left")
+        axes.set_title(titles[index], fontsize=TEXT_SIZE, color=TEXT_COLOR, loc="left")
         axes.set_ylim(-0.1, len(labels))
-        shown = labels if place % columns == 0 else [""] * len(labels)
-        axes.set_yticks([base_of(number, len(labels)) + 0.4 for number in range(len(labels))], shown)
-        dressed(axes)
-    return made, grid[: len(titles)]
+        row_labels = labels if index % columns == 0 else [""] * len(labels)
+        axes.set_yticks([row_base(number, len(labels)) + 0.4 for number in range(len(labels))], row_labels)
+        style_axes(axes)
+    return fig, grid[: len(titles)]
 
 
-def base_of(number: int, rows: int) -> float:
+def row_base(index: int, rows: int) -> float:
     """Return where a row begins, from below."""
-    return float(rows - 1 - number)
+    return float(rows - 1 - index)
 
 
-def dressed(axes: Any) -> None:
+def style_axes(axes: Any) -> None:
     """Draw axes with our ink and nothing behind them."""
     axes.patch.set_visible(False)
     axes.grid(visible=False)
-    axes.spines[:].set_color(INK)
+    axes.spines[:].set_color(TEXT_COLOR)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=INK, labelcolor=INK, labelsize=USUAL, labelfontfamily=fonts.families())
+    axes.tick_params(
+        colors=TEXT_COLOR, labelcolor=TEXT_COLOR, labelsize=TEXT_SIZE, labelfontfamily=fonts.font_families()
+    )
 
 
-def dressed_round(axes: Any) -> None:
+def style_polar_axes(axes: Any) -> None:
     """Draw round axes with our ink and nothing behind them."""
     axes.patch.set_visible(False)
     axes.spines[:].set_visible(False)
-    axes.grid(visible=True, color=INK, alpha=0.4, linewidth=0.8)
-    axes.tick_params(colors=INK, labelcolor=INK, labelsize=USUAL, labelfontfamily=fonts.families(), pad=8)
+    axes.grid(visible=True, color=TEXT_COLOR, alpha=0.4, linewidth=0.8)
+    axes.tick_params(
+        colors=TEXT_COLOR,
+        labelcolor=TEXT_COLOR,
+        labelsize=TEXT_SIZE,
+        labelfontfamily=fonts.font_families(),
+        pad=8,
+    )
 
 
-def style(number: int) -> dict[str, Any]:
+def bar_style(index: int) -> dict[str, Any]:
     """Return how the bars of a model are filled."""
-    colour, hatch = COLOURS[number % len(COLOURS)], HATCHES[number % len(HATCHES)]
-    return {"facecolor": colour, "edgecolor": INK, "hatch": hatch, "linewidth": 0.8}
+    color, hatch = COLORS[index % len(COLORS)], HATCHES[index % len(HATCHES)]
+    return {"facecolor": color, "edgecolor": TEXT_COLOR, "hatch": hatch, "linewidth": 0.8}
 
 
-def marks(number: int) -> dict[str, Any]:
+def marker_style(index: int) -> dict[str, Any]:
     """Return how the points and lines of a model are drawn."""
     return {
-        "color": COLOURS[number % len(COLOURS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "linestyle": DASHES[number % len(DASHES)],
+        "color": COLORS[index % len(COLORS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": DASHES[index % len(DASHES)],
         "linewidth": 1.8,
         "markersize": 8,
-        "markeredgecolor": INK,
+        "markeredgecolor": TEXT_COLOR,
         "markeredgewidth": 0.8,
     }
 
 
-def legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
+def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
     """Put a legend below everything."""
-    longest = max(fonts.columns(label) for label in labels)
+    longest = max(fonts.display_width(label) for label in labels)
     figure.legend(
         handles,
         labels,
         loc="outside lower center",
         ncols=max(1, min(len(labels), int(WIDTH / (0.085 * longest + 0.75)))),
         frameon=False,
-        fontsize=USUAL,
-        labelcolor=INK,
+        fontsize=TEXT_SIZE,
+        labelcolor=TEXT_COLOR,
     )
 
 
-def whisker(axes: Any, low: float, high: float, y: float) -> None:
+def draw_whisker(axes: Any, low: float, high: float, y: float) -> None:
     """Draw an interval on a bar: dark with a white rim, so that it is seen on all colours and both pages."""
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
@@ -202,29 +215,29 @@ def whisker(axes: Any, low: float, high: float, y: float) -> None:
     axes.plot([low, high], [y, y], color="#333333", path_effects=rim, **line)
 
 
-def _noted(figure: Any, note: str) -> None:
+def _add_note(figure: Any, note: str) -> None:
     """Write a line below everything; under a legend's names where there is one."""
     if figure.legends:
-        figure.legends[0].set_title(note, {"size": SMALL})
-        figure.legends[0].get_title().set_color(INK)
+        figure.legends[0].set_title(note, {"size": SMALL_SIZE})
+        figure.legends[0].get_title().set_color(TEXT_COLOR)
     else:
-        figure.supxlabel(note, fontsize=SMALL, color=INK)
+        figure.supxlabel(note, fontsize=SMALL_SIZE, color=TEXT_COLOR)
 
 
-def rendered(figure: Any) -> bytes:
+def render_png(figure: Any) -> bytes:
     """Return a figure as a PNG; all texts are only text, in fonts that have their characters."""
     from matplotlib.text import Text  # noqa: PLC0415
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
         text.set_usetex(False)
-        text.set_fontfamily(fonts.families())
+        text.set_fontfamily(fonts.font_families())
     buffer = io.BytesIO()
     figure.canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def number(value: float) -> str:
+def format_score(value: float) -> str:
     """Return a score for people."""
     if math.isnan(value):
         return "n/a"

@@ -9,20 +9,20 @@ from typing import Final
 
 from ..evaluation import export, guards
 from ..evaluation.card import Card
-from ..evaluation.inert import in_html
+from ..evaluation.inert import to_html
 from ..evaluation.samples import Sample
 from .display import Bundle
-from .evaluation_canvas import number
-from .evaluation_tables import changed, folded, signed, span, table
+from .evaluation_canvas import format_score
+from .evaluation_tables import changes_table, details, format_difference, format_interval, render_table
 from .safety import plain
 
-SIGNS: Final = {"better": "▲", "worse": "▼", "cannot tell": "？"}
-WORDS: Final = {
+VERDICT_SIGNS: Final = {"better": "▲", "worse": "▼", "cannot tell": "？"}
+VERDICT_WORDS: Final = {
     "better": "更好 better",
     "worse": "更差 worse",
     "cannot tell": "无法判断 cannot tell",
 }
-CHINESE: Final = {
+SHIFT_NAMES: Final = {
     "cost of 1,000 answers": "千次成本",
     "median latency": "中位时延",
     "95th percentile of latency": "95 分位时延",
@@ -30,14 +30,14 @@ CHINESE: Final = {
     "cut off": "截断",
     "empty": "空回答",
 }
-FLAGS: Final[dict[guards.Flag, str]] = {
+FLAG_WORDS: Final[dict[guards.Flag, str]] = {
     "empty": "空 empty",
     "repetition": "重复 repetition",
     "truncated": "截断 truncated",
     "refusal": "拒答 refusal",
     "wrong_language": "语言不符 wrong language",
 }
-GUARDED: Final = 2000
+MAX_CHECKED_ANSWERS: Final = 2000
 """Answers of a model that are looked at; each takes a fraction of a millisecond."""
 
 
@@ -48,92 +48,106 @@ def bundle(card: Card) -> Bundle:
 
 def html(card: Card) -> str:
     """Return verdict, difference, what beside the scores changed, and the worst regressions, folded."""
-    verdict = f"<b>{SIGNS[card.verdict]} {in_html(card.tuned)} {WORDS[card.verdict]}</b>"
+    verdict = f"<b>{VERDICT_SIGNS[card.verdict]} {to_html(card.tuned)} {VERDICT_WORDS[card.verdict]}</b>"
     parts = [
-        f'<div style="font-size:120%">{verdict} : {in_html(card.base)}</div>',
-        *(f"<div>{line}</div>" for line in _evidence(card)),
-        table(("", *map(str, (card.base, card.tuned)), "±"), _rows(card), texts=1),
-        *_changes(card),
-        folded(
+        f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
+        *(f"<div>{line}</div>" for line in _evidence_lines(card)),
+        render_table(("", *map(str, (card.base, card.tuned)), "±"), _shift_rows(card), text_columns=1),
+        *_changes_html(card),
+        details(
             "其它指标 other metrics",
-            "".join(f"<div>{in_html(export.sentence(p))}</div>" for p in card.others),
+            "".join(f"<div>{to_html(export.comparison_sentence(p))}</div>" for p in card.other_comparisons),
         ),
     ]
     return f"<div>{''.join(parts)}</div>"
 
 
-def _evidence(card: Card) -> list[str]:
+def _evidence_lines(card: Card) -> list[str]:
     """Return as HTML the difference, how the questions fell, and how many would be needed."""
     test = card.comparison.test
-    interval = span(test.interval.low, test.interval.high, plus=True)
+    interval = format_interval(test.interval.low, test.interval.high, plus=True)
     tested = f"p = {card.comparison.p_holm:.2g}, {test.method}, 共同的题 shared questions n = {test.n:,}"
     lines = [
-        f"<b>{in_html(card.metric)} {signed(test.difference)}</b> {interval} (95 %), {tested}",
+        f"<b>{to_html(card.metric)} {format_difference(test.difference)}</b> {interval} (95 %), {tested}",
         f"胜 wins {test.wins:,} · 负 losses {test.losses:,} · 平 ties {test.ties:,}",
     ]
-    if not card.comparison.is_shown:
-        lines += _needed(card)
+    if not card.comparison.is_significant:
+        lines += _needed_lines(card)
     lines += [
-        f"⚠ {in_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
-        f"；其余全错或全对 if the rest were all wrong or all right: {span(score.worst, score.best)}"
+        f"⚠ {to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
+        f"；其余全错或全对 if the rest were all wrong or all right: {format_interval(score.worst, score.best)}"
         for score in card.scores
         if score.n < score.total
     ]
     return lines
 
 
-def _needed(card: Card) -> list[str]:
+def _needed_lines(card: Card) -> list[str]:
     """Return what it would take to tell."""
     test = card.comparison.test
-    found = []
+    lines = []
     if not math.isnan(test.detectable):
-        found += [
+        lines += [
             f"{test.n:,} 题能看出的最小差 / smallest difference that so many show: {test.detectable:.3f}"
         ]
     if test.needed is not None and test.needed > test.n:
-        found += [
+        lines += [
             f"约需 {test.needed:,} 题才能确认 / about {test.needed:,} questions would show this difference"
         ]
-    return found
+    return lines
 
 
-def _rows(card: Card) -> list[tuple[str, ...]]:
+def _shift_rows(card: Card) -> list[tuple[str, ...]]:
     """Return scores, cost, latency and flags, before and after."""
-    first, last = card.scores
+    base_score, tuned_score = card.scores
     rows: list[tuple[str, ...]] = [
-        (card.metric, number(first.mean), number(last.mean), signed(last.mean - first.mean))
+        (
+            card.metric,
+            format_score(base_score.mean),
+            format_score(tuned_score.mean),
+            format_difference(tuned_score.mean - base_score.mean),
+        )
     ]
     rows += [
         (
-            f"{CHINESE.get(shift.name, '')} {shift.name} ({shift.unit})".strip(),
+            f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip(),
             f"{shift.before:.4g}",
             f"{shift.after:.4g}",
-            f"{shift.change:+.4g}{_times(shift.ratio)}",
+            f"{shift.change:+.4g}{_format_ratio(shift.ratio)}",
         )
         for shift in card.shifts
         if not math.isnan(shift.change) and (shift.before or shift.after)
     ]
-    some = f" (前 first {GUARDED:,})" if max(score.total for score in card.scores) > GUARDED else ""
-    before, after = (_flags(card.report.of(model)) for model in (card.base, card.tuned))
+    limit_note = (
+        f" (前 first {MAX_CHECKED_ANSWERS:,})"
+        if max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
+        else ""
+    )
+    before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
     rows += [
-        (f"⚠ {words}{some}", f"{before[flag]:,}", f"{after[flag]:,}", f"{after[flag] - before[flag]:+,}")
-        for flag, words in FLAGS.items()
+        (
+            f"⚠ {words}{limit_note}",
+            f"{before[flag]:,}",
+            f"{after[flag]:,}",
+            f"{after[flag] - before[flag]:+,}",
+        )
+        for flag, words in FLAG_WORDS.items()
         if before[flag] or after[flag]
     ]
     return rows
 
 
-def _times(ratio: float) -> str:
+def _format_ratio(ratio: float) -> str:
     return "" if math.isnan(ratio) else f" (× {ratio:.2f})"
 
 
-def _flags(samples: Mapping[int, Sample]) -> Counter[str]:
+def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     """Return how many of the first answers are degenerate, by kind."""
-    answered = [sample for sample in samples.values() if not sample.error][:GUARDED]
+    answered = [sample for sample in samples.values() if not sample.error][:MAX_CHECKED_ANSWERS]
     return Counter(
         flag
         for sample in answered
-        for flag in guards.flags(
+        for flag in guards.degenerate_flags(
             sample.output,
             finish_reason=sample.finish_reason,
             prompt=sample.prompt,
@@ -142,9 +156,9 @@ def _flags(samples: Mapping[int, Sample]) -> Counter[str]:
     )
 
 
-def _changes(card: Card) -> list[str]:
-    kinds = (
+def _changes_html(card: Card) -> list[str]:
+    groups = (
         ("退步最多 worst regressions", card.regressions),
         ("进步最多 best improvements", card.improvements),
     )
-    return [folded(f"{kind} ({len(some)})", changed(some)) for kind, some in kinds if some]
+    return [details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group]

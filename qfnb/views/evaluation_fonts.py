@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..evaluation.inert import plain
+from ..evaluation.inert import to_plain
 
 LATIN: Final = "DejaVu Sans"
 """Comes with matplotlib."""
@@ -18,12 +18,12 @@ FONT_HINT: Final = (
     "图中的汉字需要中文字体 / Chinese names need a Chinese font: `apt install fonts-noto-cjk`, "
     "or a file such as NotoSansCJKsc-Regular.otf in ~/.fonts; then restart the kernel"
 )
-LINE: Final = 18
-LINES: Final = 3
-_CLOSING: Final = "，。、；：！？）】》」』”’),.;:!?]}"
+LINE_COLUMNS: Final = 18
+MAX_LINES: Final = 3
+_CLOSING_MARKS: Final = "，。、；：！？）】》」』”’),.;:!?]}"
 """A name gets so many lines of so many columns, a Chinese character being two; a longer one a letter."""
 
-_KNOWN: Final = (
+_PREFERRED_FONTS: Final = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
     "Source Han Sans SC",
@@ -48,88 +48,90 @@ _KNOWN: Final = (
 
 
 @dataclass(frozen=True)
-class Labels:
+class NameLabels:
     """Names as a chart shows them.
 
     Attributes:
-        shown: a label for each name, of a few lines.
+        labels: a label for each name, of a few lines.
         legend: letter and name, where labels are letters.
         hint: how to get a font, when that is what is missing.
     """
 
-    shown: dict[str, str]
+    labels: dict[str, str]
     legend: tuple[tuple[str, str], ...] = ()
     hint: str = ""
 
     def __getitem__(self, name: str) -> str:
-        return self.shown[name]
+        return self.labels[name]
 
     @property
     def lines(self) -> int:
         """Lines of the longest label."""
-        return max((label.count("\n") + 1 for label in self.shown.values()), default=1)
+        return max((label.count("\n") + 1 for label in self.labels.values()), default=1)
 
 
-def labels(names: Sequence[str], prefix: str = "") -> Labels:
+def build_labels(names: Sequence[str], prefix: str = "") -> NameLabels:
     """Return labels for names: the names themselves, or a letter for each when one cannot be shown.
 
     Args:
         names: in the order of the report's tables.
         prefix: before a number; "" for A, B, C.
     """
-    cleaned = {name: " ".join(plain(name).split()) for name in names}
-    wrapped = {name: "\n".join(_wrapped(text)) for name, text in cleaned.items()}
-    fit = all(label.strip() and label.count("\n") < LINES for label in wrapped.values())
-    can = all(map(drawable, cleaned.values()))
-    if fit and can and len(set(wrapped.values())) == len(names):
-        return Labels(wrapped)
-    letters = {name: f"{prefix}{place + 1}" if prefix else letter(place) for place, name in enumerate(names)}
-    needed = any(_is_chinese(char) for text in cleaned.values() for char in text)
-    return Labels(
+    cleaned = {name: " ".join(to_plain(name).split()) for name in names}
+    wrapped = {name: "\n".join(_wrap_label(text)) for name, text in cleaned.items()}
+    is_short_enough = all(label.strip() and label.count("\n") < MAX_LINES for label in wrapped.values())
+    is_drawable = all(map(has_glyphs, cleaned.values()))
+    if is_short_enough and is_drawable and len(set(wrapped.values())) == len(names):
+        return NameLabels(wrapped)
+    letters = {
+        name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(names)
+    }
+    has_chinese = any(_is_chinese(char) for text in cleaned.values() for char in text)
+    return NameLabels(
         letters,
         tuple((letters[name], text) for name, text in cleaned.items()),
-        FONT_HINT if needed and not chinese() else "",
+        FONT_HINT if has_chinese and not chinese_font() else "",
     )
 
 
-def letter(place: int) -> str:
+def index_letter(index: int) -> str:
     """Return A, B, ... Z, A2, B2, ..."""
-    again, rest = divmod(place, len(string.ascii_uppercase))
-    return string.ascii_uppercase[rest] + (str(again + 1) if again else "")
+    round_number, letter_index = divmod(index, len(string.ascii_uppercase))
+    return string.ascii_uppercase[letter_index] + (str(round_number + 1) if round_number else "")
 
 
-def families() -> list[str]:
+def font_families() -> list[str]:
     """Return the fonts to draw with, in the order in which they are tried."""
-    return [*filter(None, [chinese()]), LATIN]
+    return [*filter(None, [chinese_font()]), LATIN]
 
 
 @functools.cache
-def chinese() -> str:
+def chinese_font() -> str:
     """Return an installed font that has Chinese characters, "" when there is none."""
     from matplotlib import font_manager  # noqa: PLC0415 - 0.3 s that only charts should pay
 
-    rank = {name: place for place, name in enumerate(_KNOWN)}
+    rank = {name: position for position, name in enumerate(_PREFERRED_FONTS)}
     fonts = sorted(font_manager.fontManager.ttflist, key=lambda font: rank.get(font.name, len(rank)))
     return next((font.name for font in fonts if font.name != LATIN and _has_chinese(font.fname)), "")
 
 
-def drawable(text: str) -> bool:
+def has_glyphs(text: str) -> bool:
     """Tell whether the fonts have all of a text's characters."""
-    faces = [_face(family) for family in families()]
+    faces = [_load_face(family) for family in font_families()]
     return all(any(face.get_char_index(ord(char)) for face in faces) for char in text)
 
 
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """Return how wide a text is, a Chinese character being two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def said(words: str, english: str) -> str:
+def bilingual(chinese_text: str, english: str) -> str:
     """Return words of the chart's own in both languages, or in English where there is no Chinese font."""
-    return f"{words} {english}" if chinese() else english
+    return f"{chinese_text} {english}" if chinese_font() else english
 
 
-def _face(family: str) -> Any:
+def _load_face(family: str) -> Any:
     from matplotlib import font_manager  # noqa: PLC0415
 
     return font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family=[family])))
@@ -148,13 +150,13 @@ def _is_chinese(char: str) -> bool:
     return "\u2e80" <= char <= "\u9fff" or "\uf900" <= char <= "\uffef"
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrap_label(text: str) -> list[str]:
     """Return lines of at most LINE columns, broken at a space or after a - _ / where there is one."""
     lines, line = [], ""
     for char in text:
-        if columns(line + char) > LINE and char not in _CLOSING:
+        if display_width(line + char) > LINE_COLUMNS and char not in _CLOSING_MARKS:
             cut = max(line.rfind(mark) for mark in " -_/") + 1
-            cut = cut if cut > LINE // 2 else len(line)
+            cut = cut if cut > LINE_COLUMNS // 2 else len(line)
             lines.append(line[:cut])
             line = line[cut:]
         line += char

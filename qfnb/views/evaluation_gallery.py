@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..evaluation.inert import in_html, plain
+from ..evaluation.inert import to_html, to_plain
 from .charts import img
 from .display import Bundle
-from .evaluation_canvas import Chart, NotDrawn
+from .evaluation_canvas import Chart, ChartNotDrawn
 from .evaluation_charts import bars, distributions
 from .evaluation_pairs import cost_quality, radar, win_rates
 
 if TYPE_CHECKING:
     from ..evaluation import EvaluationResult
 
-KINDS: Final[dict[str, Callable[[EvaluationResult], Chart]]] = {
+CHART_KINDS: Final[dict[str, Callable[[EvaluationResult], Chart]]] = {
     "bars": bars,
     "distributions": distributions,
     "win_rates": win_rates,
@@ -30,70 +30,73 @@ class Charts:
     """Charts of a report, by kind; to be looped over, or given to `report.save` as `pictures`.
 
     Attributes:
-        drawn: the charts.
+        by_kind: the charts.
         left_out: why a kind is not among them.
     """
 
-    drawn: Mapping[str, Chart]
+    by_kind: Mapping[str, Chart]
     left_out: Mapping[str, str]
 
     def __iter__(self) -> Iterator[Chart]:
-        return iter(self.drawn.values())
+        return iter(self.by_kind.values())
 
     def __len__(self) -> int:
-        return len(self.drawn)
+        return len(self.by_kind)
 
     def __getitem__(self, kind: str | int) -> Chart:
         """Return a chart by kind or place."""
-        return self.drawn[kind] if isinstance(kind, str) else list(self)[kind]
+        return self.by_kind[kind] if isinstance(kind, str) else list(self)[kind]
 
     def __repr__(self) -> str:
-        left = (f"{kind}: {reason}" for kind, reason in self.left_out.items())
-        return "\n".join([*(repr(chart) for chart in self), *left])
+        reasons = (f"{kind}: {reason}" for kind, reason in self.left_out.items())
+        return "\n".join([*(repr(chart) for chart in self), *reasons])
 
 
-def all_of(report: EvaluationResult) -> Charts:
+def all_charts(report: EvaluationResult) -> Charts:
     """Return all charts of a report; they are drawn once."""
-    kept: dict[str, Charts] = vars(report)  # as its own cached properties are: it never changes
-    if "_charts" not in kept:
-        kept["_charts"] = _drawn(report)
-    return kept["_charts"]
+    cache: dict[str, Charts] = vars(report)  # as its own cached properties are: it never changes
+    if "_charts" not in cache:
+        cache["_charts"] = _draw_all(report)
+    return cache["_charts"]
 
 
 def chart_bundle(chart: Chart) -> Bundle:
     """Return a chart in every format."""
-    return {"text/plain": plain(repr(chart)), "text/html": chart_html(chart)}
+    return {"text/plain": to_plain(repr(chart)), "text/html": chart_html(chart)}
 
 
 def charts_bundle(charts: Charts) -> Bundle:
     """Return charts in every format."""
-    shown = "".join(chart_html(chart, hint=not place) for place, chart in enumerate(charts))
-    return {"text/plain": plain(repr(charts)), "text/html": f"<div>{shown}{left_out(charts)}</div>"}
+    charts_html = "".join(chart_html(chart, hint=not index) for index, chart in enumerate(charts))
+    return {
+        "text/plain": to_plain(repr(charts)),
+        "text/html": f"<div>{charts_html}{left_out_html(charts)}</div>",
+    }
 
 
 def chart_html(chart: Chart, *, hint: bool = True) -> str:
     """Return a chart under its title, with what its letters mean below, and how to get a font."""
     lines = (line for line in chart.captions() if hint or line != chart.hint)
-    below = "".join(f"<div>{in_html(line)}</div>" for line in lines)
+    below = "".join(f"<div>{to_html(line)}</div>" for line in lines)
     return (
-        f'<div style="margin:8px 0"><div><b>{in_html(chart.title)}</b></div>'
-        f"{img(chart.png, 'image/png', plain(chart.alt))}{below}</div>"
+        f'<div style="margin:8px 0"><div><b>{to_html(chart.title)}</b></div>'
+        f"{img(chart.png, 'image/png', to_plain(chart.alt))}{below}</div>"
     )
 
 
-def left_out(charts: Charts) -> str:
+def left_out_html(charts: Charts) -> str:
     """Return the reasons for the charts that are missing as HTML."""
-    lines = "".join(f"<div>{kind}: {in_html(why)}</div>" for kind, why in charts.left_out.items())
+    lines = "".join(f"<div>{kind}: {to_html(reason)}</div>" for kind, reason in charts.left_out.items())
     return f'<div style="opacity:0.75">未画 / not drawn:{lines}</div>' if lines else ""
 
 
-def _drawn(report: EvaluationResult) -> Charts:
-    drawn, left = {}, {}
-    for kind, draw in KINDS.items():
+def _draw_all(report: EvaluationResult) -> Charts:
+    charts, left_out = {}, {}
+    for kind, draw in CHART_KINDS.items():
         try:
             if not report.names:
-                raise NotDrawn("没有指标 / the report has no metric")
-            drawn[kind] = draw(report)
-        except NotDrawn as reason:
-            left[kind] = str(reason)
-    return Charts(drawn, left)
+                raise ChartNotDrawn("没有指标 / the report has no metric")
+            charts[kind] = draw(report)
+        except ChartNotDrawn as reason:
+            left_out[kind] = str(reason)
+    return Charts(charts, left_out)

@@ -21,7 +21,7 @@ from .wording import clipped, span
 
 STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
 CANCELLING: Final = "正在取消 cancelling…"
-TICK: Final = 0.25
+UPDATE_INTERVAL_S: Final = 0.25
 
 State = Literal["asking", "scoring", "done", "failed"]
 
@@ -40,7 +40,7 @@ _NAME = 'style="text-align:left;padding:1px 10px 1px 0;font-weight:600;max-width
 
 
 @dataclass(frozen=True)
-class Asking:
+class ModelProgress:
     """A model that answers; `batch` is None when it answers on the platform, which tells nothing."""
 
     model: str
@@ -54,18 +54,18 @@ class EvaluationProgress:
     Attributes:
         models: who is asked, the baseline first.
         questions: how many each of them is asked.
-        steps: of the scoring, done and in all; (0, 0) before it begins.
-        judging: how far the judge is that judges now.
+        scoring_steps: of the scoring, done and in all; (0, 0) before it begins.
+        judge_progress: how far the judge is that judges now.
         cancelled: nothing more is asked.
         reason: what ended it badly.
         report: at the end.
     """
 
-    models: Sequence[Asking]
+    models: Sequence[ModelProgress]
     questions: int
     state: State = "asking"
-    steps: tuple[int, int] = (0, 0)
-    judging: BatchProgress | None = None
+    scoring_steps: tuple[int, int] = (0, 0)
+    judge_progress: BatchProgress | None = None
     cancelled: bool = False
     reason: str = ""
     started_at: float = 0.0
@@ -73,12 +73,12 @@ class EvaluationProgress:
     report: EvaluationResult | None = field(default=None, repr=False, compare=False)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing more will happen."""
         return self.ended_at is not None
 
 
-class Task(Protocol):
+class EvaluationTask(Protocol):
     """An evaluation under way."""
 
     @property
@@ -95,31 +95,37 @@ def bundle(progress: EvaluationProgress) -> Bundle:
     """Return the report when there is one, else how far it is, as something that does not move."""
     if progress.report is None:
         return {"text/plain": text(progress), "text/html": html(progress)}
-    found = evaluation.bundle(progress.report)
+    report_bundle = evaluation.bundle(progress.report)
     if not progress.cancelled:
-        return found
-    note = _cancelled(progress)
+        return report_bundle
+    note = _cancelled_note(progress)
     return {
-        **found,
-        "text/plain": f"{note}\n{found['text/plain']}",
-        "text/html": f"<div>{escape(note)}</div>{found['text/html']}",
+        **report_bundle,
+        "text/plain": f"{note}\n{report_bundle['text/plain']}",
+        "text/html": f"<div>{escape(note)}</div>{report_bundle['text/html']}",
     }
 
 
 def text(progress: EvaluationProgress) -> str:
     """Return the progress as a few lines of text."""
-    lines = [_title(progress)]
-    lines += [" · ".join([asking.model, *_facts(asking.batch, progress)]) for asking in progress.models]
-    lines += [*_scoring(progress), *_notes(progress)]
+    lines = [_title_line(progress)]
+    lines += [
+        " · ".join([model_progress.model, *_model_facts(model_progress.batch, progress)])
+        for model_progress in progress.models
+    ]
+    lines += [*_scoring_lines(progress), *_note_lines(progress)]
     return "\n".join(clipped(line, 300) for line in lines)
 
 
-def html(progress: EvaluationProgress, *, moving: bool = False) -> str:
-    """Return the progress as HTML; `moving` leaves out what only a saved picture of it needs."""
-    rows = "".join(_row(asking, progress) for asking in progress.models)
-    bars = "".join(f"<div>{_bar(*progress.steps, line)} {escape(line)}</div>" for line in _scoring(progress))
-    notes = "".join(f"<div {_DIM}>{escape(line)}</div>" for line in _notes(progress, moving=moving))
-    head = f"<div><b>{escape(_title(progress))}</b></div>"
+def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
+    """Return the progress as HTML; `is_live` leaves out what only a saved picture of it needs."""
+    rows = "".join(_model_row(model_progress, progress) for model_progress in progress.models)
+    bars = "".join(
+        f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>"
+        for line in _scoring_lines(progress)
+    )
+    notes = "".join(f"<div {_DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live))
+    head = f"<div><b>{escape(_title_line(progress))}</b></div>"
     return f"<div {_BODY}>{head}<table {_TABLE}>{rows}</table>{bars}{notes}</div>"
 
 
@@ -129,14 +135,14 @@ class EvaluationPanel:
     `show()` displays it in the current cell, `settle()` publishes the end from the cell that waits.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: EvaluationTask) -> None:
         self.task = task
         self._live: Live | None = None
         self._final: Bundle | None = None
 
     def show(self) -> None:
         """Display the panel in the current cell and follow it; where nobody watches, its state."""
-        controls = Controls(self.task)
+        controls = EvaluationControls(self.task)
         draw = lambda _, progress: controls.draw(progress)  # noqa: E731 - one expression
         self._live = live = Live(self.task.progress, widget=controls.build, draw=draw, final=self._bundle)
         if live.mode == "live":
@@ -149,48 +155,48 @@ class EvaluationPanel:
         progress = self.task.progress
         if self._live is None or self._live.mode != "live":
             publish(self._bundle(progress))
-        elif progress.over:
+        elif progress.is_over:
             self._live.finish(progress)
             self._live.settle()
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
         """Return the state; the report is drawn once, since that takes a while."""
-        if not progress.over:
+        if not progress.is_over:
             return bundle(progress)
         if self._final is None:
             try:
                 self._final = bundle(progress)
             except Exception as error:  # noqa: BLE001 - a report that cannot be drawn is there all the same
-                said = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
-                self._final = {"text/plain": plain(said), "text/html": f"<pre>{escape(said)}</pre>"}
+                message = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
+                self._final = {"text/plain": plain(message), "text/html": f"<pre>{escape(message)}</pre>"}
         return self._final
 
     async def _follow(self, live: Live) -> None:
-        while not (progress := self.task.progress).over:
+        while not (progress := self.task.progress).is_over:
             live.update(progress)
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(UPDATE_INTERVAL_S)
         await asyncio.to_thread(partial(live.finish, progress))  # drawing a report would hold up the loop
 
 
-class Controls:
+class EvaluationControls:
     """The widgets: a text and a Cancel button, seven models in all. The handler may run in any thread."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: EvaluationTask) -> None:
         self._task = task
 
     def build(self) -> Any:
         """Return the widget."""
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
-        fit = ipywidgets.Layout(width="auto")
-        self._text = ipywidgets.HTML(layout=fit)
-        self._cancel = ipywidgets.Button(layout=fit, tooltip="What was answered is kept and scored")
+        auto_width = ipywidgets.Layout(width="auto")
+        self._text = ipywidgets.HTML(layout=auto_width)
+        self._cancel = ipywidgets.Button(layout=auto_width, tooltip="What was answered is kept and scored")
         self._cancel.on_click(self._stop)
         return ipywidgets.VBox([self._cancel, self._text], layout=ipywidgets.Layout(align_items="flex-start"))
 
     def draw(self, progress: EvaluationProgress) -> None:
         """Show a state; what has not changed is not sent."""
-        self._text.value = html(progress, moving=True)
+        self._text.value = html(progress, is_live=True)
         self._cancel.description = CANCELLING if progress.cancelled else "取消 Cancel"
         self._cancel.disabled = progress.cancelled
         stopping.let_in(self._cancel)
@@ -200,77 +206,77 @@ class Controls:
         self._task.cancel()
 
 
-def _title(progress: EvaluationProgress) -> str:
+def _title_line(progress: EvaluationProgress) -> str:
     words = _STATES[progress.state]
-    if progress.cancelled and not progress.over:
+    if progress.cancelled and not progress.is_over:
         words = f"■ {CANCELLING}"
     seconds = span((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
-    asked = f"{len(progress.models)} 个模型 models × {progress.questions:,} 题 questions"
-    return " · ".join(part for part in (f"评估 evaluation: {words}", asked, seconds) if part)
+    question_count = f"{len(progress.models)} 个模型 models × {progress.questions:,} 题 questions"
+    return " · ".join(part for part in (f"评估 evaluation: {words}", question_count, seconds) if part)
 
 
-def _row(asking: Asking, progress: EvaluationProgress) -> str:
-    batch = asking.batch
-    done, total = (batch.finished, batch.total or progress.questions) if batch else (0, 0)
-    bar = _bar(done, total, asking.model)
-    cells = "".join(f"<td {_CELL}>{escape(fact)}</td>" for fact in _facts(batch, progress))
-    name = f'<th scope="row" {_NAME}>{escape(clipped(asking.model, 60))}</th>'
+def _model_row(model_progress: ModelProgress, progress: EvaluationProgress) -> str:
+    batch = model_progress.batch
+    done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (0, 0)
+    bar = _progress_bar(done, total, model_progress.model)
+    cells = "".join(f"<td {_CELL}>{escape(fact)}</td>" for fact in _model_facts(batch, progress))
+    name = f'<th scope="row" {_NAME}>{escape(clipped(model_progress.model, 60))}</th>'
     return f"<tr>{name}<td {_CELL}>{bar}</td>{cells}</tr>"
 
 
-def _bar(done: int, total: int, label: str) -> str:
+def _progress_bar(done: int, total: int, label: str) -> str:
     value = f'max="{total}" value="{done}"' if total else ""
     return f'<progress {value} aria-label="{escape(label)} {done} / {total}" {_BAR}></progress>'
 
 
-def _facts(batch: BatchProgress | None, progress: EvaluationProgress) -> list[str]:
+def _model_facts(batch: BatchProgress | None, progress: EvaluationProgress) -> list[str]:
     """Return what is known of a model's answers: rows, speed, failures, tokens, cost."""
     if batch is None:
         return ["在平台上作答 answers on the platform" if progress.state == "asking" else "已作答 answered"]
     total = batch.total or progress.questions
-    speed = f"{batch.rate:.1f} rows/s" if batch.rate and not batch.over else ""
+    speed = f"{batch.rate:.1f} rows/s" if batch.rate and not batch.is_finished else ""
     cached = f"，{batch.cached:,} 已有 cached" if batch.cached else ""
     return [
-        f"{batch.finished:,} / {total:,} 行 rows{cached}",
-        speed or _state(batch),
+        f"{batch.finished_rows:,} / {total:,} 行 rows{cached}",
+        speed or _batch_state(batch),
         f"成功 ok {batch.ok:,} · 失败 failed {batch.failed:,}",
         f"{batch.prompt_tokens + batch.completion_tokens:,} tokens",
-        _cost(batch),
+        _format_cost(batch),
     ]
 
 
-def _state(batch: BatchProgress) -> str:
+def _batch_state(batch: BatchProgress) -> str:
     if batch.reason:
         return clipped(f"■ {batch.reason}", 60)
-    return "✔" if batch.over and batch.state == "done" else f"… {batch.state}"
+    return "✔" if batch.is_finished and batch.state == "done" else f"… {batch.state}"
 
 
-def _cost(batch: BatchProgress) -> str:
+def _format_cost(batch: BatchProgress) -> str:
     if batch.from_sandbox:
         return SANDBOX
-    spent = "价格未知 price not known" if batch.cost is None else money(batch.cost)
-    return f"{spent} / ¥{batch.budget:g}" if batch.budget is not None else spent
+    cost = "价格未知 price not known" if batch.cost is None else money(batch.cost)
+    return f"{cost} / ¥{batch.budget:g}" if batch.budget is not None else cost
 
 
-def _scoring(progress: EvaluationProgress) -> list[str]:
+def _scoring_lines(progress: EvaluationProgress) -> list[str]:
     if progress.state != "scoring":
         return []
-    done, total = progress.steps
+    done, total = progress.scoring_steps
     steps = f" {done} / {total} 步 steps" if total else ""
-    now = progress.judging
-    judged = "" if now is None else f" · 裁判 judge {now.finished:,} / {now.total or 0:,}"
+    now = progress.judge_progress
+    judged = "" if now is None else f" · 裁判 judge {now.finished_rows:,} / {now.total or 0:,}"
     return [f"评分 scoring{steps}{judged}"]
 
 
-def _notes(progress: EvaluationProgress, *, moving: bool = False) -> list[str]:
+def _note_lines(progress: EvaluationProgress, *, is_live: bool = False) -> list[str]:
     reason = [f"✘ {line}" for line in progress.reason.splitlines()[:3]]
-    if moving or progress.over:
+    if is_live or progress.is_over:
         return reason
     return [*reason, "此为快照 a snapshot: `%qfeval show` follows it"]
 
 
-def _cancelled(progress: EvaluationProgress) -> str:
-    done = sum(asking.batch.ok for asking in progress.models if asking.batch)
+def _cancelled_note(progress: EvaluationProgress) -> str:
+    done = sum(model_progress.batch.ok for model_progress in progress.models if model_progress.batch)
     return (
         f"■ 已取消，只有 {done:,} 条回答 / cancelled: {done:,} answers; 重新运行原单元格会续问 "
         "the same cell again asks for the rest"

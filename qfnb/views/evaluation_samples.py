@@ -16,21 +16,21 @@ from .display import Live
 from .sample_pages import (
     FILTERS,
     SORTS,
-    Choice,
     Filter,
-    Pages,
+    SamplePages,
+    SampleSelection,
     Sort,
     bundle,
-    first_choice,
+    count_pages,
+    default_selection,
     html,
-    pages_of,
     text,
 )
 
 LIVE: Final = "▶ 可操作 live"
 STATIC: Final = "■ 关闭，留下静态页 close, leave it static"
-LINE: Final = "qfnb-samples"
-_STYLE: Final = f"<style>.{LINE} {{ flex: 1 0 100% }}</style>"
+CSS_CLASS: Final = "qfnb-samples"
+_STYLE: Final = f"<style>.{CSS_CLASS} {{ flex: 1 0 100% }}</style>"
 """The page has a line of its own among controls that wrap; a second layout would be one model more."""
 
 
@@ -48,10 +48,10 @@ class SampleBrowser:
 
     def __init__(self, report: EvaluationResult) -> None:
         self.report = report
-        self.pages = Pages(report)
-        self.choice = first_choice(report)
+        self.pages = SamplePages(report)
+        self.choice = default_selection(report)
         self._live: Live | None = None
-        self._desk: Desk | None = None
+        self._controls: SampleControls | None = None
 
     @property
     def rows(self) -> list[int]:
@@ -85,12 +85,12 @@ class SampleBrowser:
         Raises:
             InvalidArgumentError: there is no such filter, order, metric or model.
         """
-        places = None if picked is None else tuple(picked)
-        given: dict[str, Any] = {"show": show, "order": order, "search": search, "metric": metric}
-        given |= {"base": base, "tuned": tuned, "page": page, "picked": places}
-        changes = {name: value for name, value in given.items() if value is not None}
-        restart = {} if changes.keys() <= {"picked", "page"} else {"page": 0}
-        self.choice = self.pages.checked(replace(self.choice, **{**restart, **changes}))
+        picked_indexes = None if picked is None else tuple(picked)
+        options: dict[str, Any] = {"show": show, "order": order, "search": search, "metric": metric}
+        options |= {"base": base, "tuned": tuned, "page": page, "picked": picked_indexes}
+        changes = {name: value for name, value in options.items() if value is not None}
+        page_reset = {} if changes.keys() <= {"picked", "page"} else {"page": 0}
+        self.choice = self.pages.validate(replace(self.choice, **{**page_reset, **changes}))
         if self._live is not None:
             self._live.update(self.choice)
         return self
@@ -98,17 +98,17 @@ class SampleBrowser:
     def show(self) -> None:
         """Display it in the current cell; what was displayed before becomes static."""
         self.close()
-        self._desk = desk = Desk(self)
+        self._controls = controls = SampleControls(self)
         final = partial(bundle, self.pages)
-        draw = lambda _, choice: desk.draw(choice)  # noqa: E731 - one expression
-        self._live = live = Live(self.choice, widget=desk.build, draw=draw, final=final)
+        draw = lambda _, choice: controls.draw(choice)  # noqa: E731 - one expression
+        self._live = live = Live(self.choice, widget=controls.build, draw=draw, final=final)
         if live.mode != "live":
             self._live = None
             live.finish(self.choice)
 
     def close(self) -> None:
         """Leave a page that does not move."""
-        live, self._live, self._desk = self._live, None, None
+        live, self._live, self._controls = self._live, None, None
         if live is not None:
             live.finish(self.choice)
 
@@ -119,7 +119,7 @@ class SampleBrowser:
         return text(self.pages, self.pages.pairs(self.choice), self.choice)
 
 
-class Desk:
+class SampleControls:
     """The controls; twelve models in all, since they share layout and style. Handlers run in any thread."""
 
     def __init__(self, browser: SampleBrowser) -> None:
@@ -132,82 +132,103 @@ class Desk:
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
         layout = ipywidgets.Layout(width="auto", max_width="100%", flex_flow="row wrap")
-        self._page = ipywidgets.HTML(layout=layout)
-        self._page.add_class(LINE)
-        look = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
-        drop = partial(ipywidgets.Dropdown, **look)
-        self._show = drop(description="显示 show", options=[(said, key) for key, said in FILTERS.items()])
-        self._order = drop(description="排序 sort", options=[(said, key) for key, said in SORTS.items()])
-        self._what = drop(description="比较 compare", options=_comparisons(self._browser.report))
-        self._search = ipywidgets.Text(description="搜索 search", continuous_update=False, **look)
-        self._number = ipywidgets.BoundedIntText(min=1, max=1, description="页 page", **look)
-        self._state = drop(description="页面 view", options=[LIVE, STATIC])
-        self._pick = ipywidgets.SelectMultiple(description="选 pick", rows=5, **look)
-        self._listen()
-        controls = [self._show, self._order, self._what, self._search, self._number, self._state]
-        return ipywidgets.Box([*controls, self._pick, self._page], layout=layout)
+        self._page_html = ipywidgets.HTML(layout=layout)
+        self._page_html.add_class(CSS_CLASS)
+        text_style = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
+        dropdown = partial(ipywidgets.Dropdown, **text_style)
+        self._filter_box = dropdown(
+            description="显示 show", options=[(label, key) for key, label in FILTERS.items()]
+        )
+        self._sort_box = dropdown(
+            description="排序 sort", options=[(label, key) for key, label in SORTS.items()]
+        )
+        self._comparison_box = dropdown(
+            description="比较 compare", options=_comparison_options(self._browser.report)
+        )
+        self._search_box = ipywidgets.Text(description="搜索 search", continuous_update=False, **text_style)
+        self._page_box = ipywidgets.BoundedIntText(min=1, max=1, description="页 page", **text_style)
+        self._state_box = dropdown(description="页面 view", options=[LIVE, STATIC])
+        self._pick_box = ipywidgets.SelectMultiple(description="选 pick", rows=5, **text_style)
+        self._observe()
+        controls = [
+            self._filter_box,
+            self._sort_box,
+            self._comparison_box,
+            self._search_box,
+            self._page_box,
+            self._state_box,
+        ]
+        return ipywidgets.Box([*controls, self._pick_box, self._page_html], layout=layout)
 
-    def draw(self, choice: Choice) -> None:
+    def draw(self, choice: SampleSelection) -> None:
         """Show a choice; what has not changed is not sent."""
         with self._lock:
             self._drawing = True
             try:
-                self._draw(choice)
+                self._redraw(choice)
             finally:
                 self._drawing = False
 
-    def _draw(self, choice: Choice) -> None:
+    def _redraw(self, choice: SampleSelection) -> None:
         pages = self._browser.pages
         pairs = pages.pairs(choice)
-        last, here = pages_of(len(pairs)), pages.on_page(pairs, choice)
-        self._show.value, self._order.value, self._search.value = choice.show, choice.order, choice.search
-        self._what.value = choice.metric, choice.base, choice.tuned
-        with self._number.hold_sync():
-            self._number.description = f"页 page (1–{last})"
-            self._number.max = last
-            self._number.value = choice.page + 1
-        options = tuple((pages.option(pair), pair.before.index) for pair in here)
-        with self._pick.hold_sync():
-            if self._pick.options != options:
-                self._pick.options = options
-            self._pick.value = tuple(place for _, place in options if place in choice.picked)
-        self._page.value = _STYLE + html(pages, pairs, choice)
+        page_count, page_pairs = count_pages(len(pairs)), pages.on_page(pairs, choice)
+        self._filter_box.value, self._sort_box.value, self._search_box.value = (
+            choice.show,
+            choice.order,
+            choice.search,
+        )
+        self._comparison_box.value = choice.metric, choice.base, choice.tuned
+        with self._page_box.hold_sync():
+            self._page_box.description = f"页 page (1–{page_count})"
+            self._page_box.max = page_count
+            self._page_box.value = choice.page + 1
+        options = tuple((pages.option_label(pair), pair.before.index) for pair in page_pairs)
+        with self._pick_box.hold_sync():
+            if self._pick_box.options != options:
+                self._pick_box.options = options
+            self._pick_box.value = tuple(index for _, index in options if index in choice.picked)
+        self._page_html.value = _STYLE + html(pages, pairs, choice)
         for control in (
-            self._show,
-            self._order,
-            self._what,
-            self._search,
-            self._number,
-            self._pick,
-            self._state,
+            self._filter_box,
+            self._sort_box,
+            self._comparison_box,
+            self._search_box,
+            self._page_box,
+            self._pick_box,
+            self._state_box,
         ):
             stopping.let_in(control)
 
-    def _listen(self) -> None:
-        self._show.observe(lambda change: self._told(show=change["new"]), "value")
-        self._order.observe(lambda change: self._told(order=change["new"]), "value")
-        self._search.observe(lambda change: self._told(search=change["new"]), "value")
-        self._number.observe(lambda change: self._told(page=change["new"] - 1), "value")
-        self._what.observe(self._compare, "value")
-        self._pick.observe(self._picked, "value")
-        self._state.observe(lambda change: self._browser.close(), "value")
+    def _observe(self) -> None:
+        self._filter_box.observe(lambda change: self._choose(show=change["new"]), "value")
+        self._sort_box.observe(lambda change: self._choose(order=change["new"]), "value")
+        self._search_box.observe(lambda change: self._choose(search=change["new"]), "value")
+        self._page_box.observe(lambda change: self._choose(page=change["new"] - 1), "value")
+        self._comparison_box.observe(self._choose_comparison, "value")
+        self._pick_box.observe(self._choose_picked, "value")
+        self._state_box.observe(lambda change: self._browser.close(), "value")
 
-    def _told(self, **changes: Any) -> None:
+    def _choose(self, **changes: Any) -> None:
         if not self._drawing:
             self._browser.choose(**changes)
 
-    def _compare(self, change: Any) -> None:
+    def _choose_comparison(self, change: Any) -> None:
         metric, base, tuned = change["new"]
-        self._told(metric=metric, base=base, tuned=tuned)
+        self._choose(metric=metric, base=base, tuned=tuned)
 
-    def _picked(self, change: Any) -> None:
+    def _choose_picked(self, change: Any) -> None:
         """Take the page's picks over the earlier ones; those of other pages stay."""
-        here = {place for _, place in self._pick.options}
-        kept = [place for place in self._browser.choice.picked if place not in here or place in change["new"]]
-        self._told(picked=tuple(dict.fromkeys([*kept, *change["new"]])))
+        page_indexes = {index for _, index in self._pick_box.options}
+        other_picks = [
+            index
+            for index in self._browser.choice.picked
+            if index not in page_indexes or index in change["new"]
+        ]
+        self._choose(picked=tuple(dict.fromkeys([*other_picks, *change["new"]])))
 
 
-def _comparisons(report: EvaluationResult) -> list[tuple[str, tuple[str, str, str]]]:
+def _comparison_options(report: EvaluationResult) -> list[tuple[str, tuple[str, str, str]]]:
     """Return what can be compared: each metric for each two models."""
     pairs = [*combinations(report.models, 2)] or [(model, model) for model in report.models]
     first, last = report.models[0], report.models[-1]

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from ..evaluation import page
 from ..evaluation.changes import Change, Edit
-from ..evaluation.inert import in_html
-from .evaluation_canvas import number
+from ..evaluation.inert import to_html
+from .evaluation_canvas import format_score
 
-AROUND: Final = 40
+CONTEXT_CHARS: Final = 40
 """Characters that are kept before and after a difference."""
 
-MOST: Final = 600
+MAX_CHARS: Final = 600
 """Characters of an answer; the rest is counted."""
 
 _FRAME: Final = 'style="overflow-x:auto;max-width:100%"'
@@ -30,75 +30,75 @@ _MARKS: Final = {
 }
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, texts: int) -> str:
+def render_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, text_columns: int) -> str:
     """Return a table; so many columns from the left are text, the others numbers."""
-    styles = [_TEXT if place < texts else _NUMBER for place in range(len(heads))]
-    cells = [[in_html(cell) for cell in row] for row in rows]
-    return _table([in_html(head) for head in heads], cells, styles)
+    styles = [_TEXT if index < text_columns else _NUMBER for index in range(len(heads))]
+    cells = [[to_html(cell) for cell in row] for row in rows]
+    return _table([to_html(head) for head in heads], cells, styles)
 
 
-def changed(changes: Sequence[Change]) -> str:
+def changes_table(changes: Sequence[Change]) -> str:
     """Return questions with both answers, what is gone and what is new being marked."""
     rows = []
     for change in changes:
-        before, after = marked(change.edits)
-        scores = f"{number(change.score_before)} → {number(change.score_after)}"
-        texts = [in_html(cut(text)) for text in (change.prompt, change.reference)]
+        before, after = mark_difference(change.edits)
+        scores = f"{format_score(change.score_before)} → {format_score(change.score_after)}"
+        texts = [to_html(cut_text(text)) for text in (change.prompt, change.reference)]
         rows.append([f"{change.index}. {texts[0]}", texts[1], before, after, scores])
     return _table(list(_CHANGED), rows, [*[_LONG] * 4, _NUMBER])
 
 
-def marked(edits: Sequence[Edit]) -> tuple[str, str]:
+def mark_difference(edits: Sequence[Edit]) -> tuple[str, str]:
     """Return the two texts of a difference as HTML; long parts that both have are cut."""
-    before, after = page.marked(list(_within(list(_shortened(edits)))))
+    before, after = page.mark_edits(list(_limit_edits(list(_shorten_equal(edits)))))
     for plain, tinted in _MARKS.items():
         before, after = before.replace(plain, tinted), after.replace(plain, tinted)
     return before, after
 
 
-def folded(title: str, content: str) -> str:
+def details(title: str, content: str) -> str:
     """Return content that is opened by a click; the title is HTML, and "" without content."""
     if not content:
         return ""
     return f'<details style="margin:6px 0"><summary>{title}</summary>{content}</details>'
 
 
-def span(low: float, high: float, *, plus: bool = False) -> str:
+def format_interval(low: float, high: float, *, plus: bool = False) -> str:
     """Return an interval."""
     if math.isnan(low) or math.isnan(high):
         return "n/a"
-    return f"[{low:+.3f}, {high:+.3f}]" if plus else f"[{number(low)}, {number(high)}]"
+    return f"[{low:+.3f}, {high:+.3f}]" if plus else f"[{format_score(low)}, {format_score(high)}]"
 
 
-def signed(value: float) -> str:
+def format_difference(value: float) -> str:
     """Return a difference."""
     return "n/a" if math.isnan(value) else f"{value:+.3f}"
 
 
-def cut(text: str, most: int = MOST) -> str:
+def cut_text(text: str, max_chars: int = MAX_CHARS) -> str:
     """Return a text that says by how much it is cut."""
-    return text if len(text) <= most else f"{text[:most]}… (+{len(text) - most:,})"
+    return text if len(text) <= max_chars else f"{text[:max_chars]}… (+{len(text) - max_chars:,})"
 
 
-def _shortened(edits: Sequence[Edit]) -> Iterator[Edit]:
+def _shorten_equal(edits: Sequence[Edit]) -> Iterator[Edit]:
     """Yield edits with only the ends of long equal parts."""
     for op, text in edits:
-        gone = len(text) - 2 * AROUND
-        if op == "equal" and gone > AROUND:
-            yield op, f"{text[:AROUND]}… (+{gone:,}) …{text[-AROUND:]}"
+        n_hidden = len(text) - 2 * CONTEXT_CHARS
+        if op == "equal" and n_hidden > CONTEXT_CHARS:
+            yield op, f"{text[:CONTEXT_CHARS]}… (+{n_hidden:,}) …{text[-CONTEXT_CHARS:]}"
         else:
             yield op, text
 
 
-def _within(edits: Sequence[Edit]) -> Iterator[Edit]:
+def _limit_edits(edits: Sequence[Edit]) -> Iterator[Edit]:
     """Yield edits until either text has MOST characters."""
-    left = {"delete": MOST, "insert": MOST}
+    remaining = {"delete": MAX_CHARS, "insert": MAX_CHARS}
     for op, text in edits:
-        room = min(left.values()) if op == "equal" else left[op]
+        room = min(remaining.values()) if op == "equal" else remaining[op]
         if room > 0:
-            yield op, cut(text, room)
-        for side in left:
-            left[side] -= len(text) if op in {"equal", side} else 0
+            yield op, cut_text(text, room)
+        for side in remaining:
+            remaining[side] -= len(text) if op in {"equal", side} else 0
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str]) -> str:

@@ -23,20 +23,22 @@ from ..resources.finetune import FineTune
 from ..trainer import LLMFinetune
 from ..trainer import launch_code as codes
 from ..trainer import launch_saved as saved
-from ..trainer.launch import Form
-from ..trainer.launch_data import look, nearby
-from ..trainer.launch_estimate import paces
+from ..trainer.launch import LaunchForm
+from ..trainer.launch_data import inspect_dataset, list_data_files
+from ..trainer.launch_estimate import measure_step_seconds
 from ..transport import portal
 from .display import Live, publish
-from .launcher_desk import Desk
-from .launcher_fields import others_read
-from .launcher_text import Sheet, bundle
+from .launcher_desk import LauncherWidget
+from .launcher_fields import parse_others
+from .launcher_text import LauncherState, bundle
 from .training import TrainingPanel
 
-DOUBLE: Final = 0.4
+DOUBLE_CLICK_S: Final = 0.4
 """Seconds within which a second click is a double click, or a key that is held, and confirms nothing."""
 
-INSERTED: Final = "已备好：运行任一单元格后出现在其下方 / ready: it appears below the next cell that runs"
+INSERTED_MESSAGE: Final = (
+    "已备好：运行任一单元格后出现在其下方 / ready: it appears below the next cell that runs"
+)
 
 
 class Launcher:
@@ -57,33 +59,33 @@ class Launcher:
         self,
         data: str = "",
         *,
-        named: Callable[[], Mapping[str, Dataset]] = dict,
+        list_datasets: Callable[[], Mapping[str, Dataset]] = dict,
         folder: Path | None = None,
-        insert: Callable[[str], object] | None = None,
-        launched: Callable[[LLMFinetune], object] | None = None,
+        insert_cell: Callable[[str], object] | None = None,
+        on_launch: Callable[[LLMFinetune], object] | None = None,
     ) -> None:
         self.trainer: LLMFinetune | None = None
-        self._named, self._folder = named, folder or Path()
-        self._insert, self._launched = insert, launched
+        self._list_datasets, self._folder = list_datasets, folder or Path()
+        self._insert_cell, self._on_launch = insert_cell, on_launch
         self._lock = threading.RLock()
-        self._sheet = Sheet(Form().choosing(dataset=data))
+        self._state = LauncherState(LaunchForm().with_choice(dataset=data))
         self._live: Live | None = None
-        self._desk: Desk | None = None
+        self._widget: LauncherWidget | None = None
         self._confirming_since = 0.0
         self._context = contextvars.copy_context()
         self._buttons = {
             "load": self._load,
             "save": self._save,
             "launch": self._press_launch,
-            "insert": self._cell,
+            "insert": self._insert_code,
             "close": self.close,
         }
 
     @property
-    def sheet(self) -> Sheet:
+    def state(self) -> LauncherState:
         """The form as it is, as a value."""
         with self._lock:
-            return self._sheet
+            return self._state
 
     def show(self) -> None:
         """Show the form in the current cell; where nobody can fill it in, what it says.
@@ -96,20 +98,20 @@ class Launcher:
         self._context = contextvars.copy_context()
         if self._live is not None:
             self._live.discard()
-        self._release()
-        self._live = live = Live(self.sheet, widget=self._build, draw=self._draw, final=bundle)
+        self._close_widget()
+        self._live = live = Live(self.state, widget=self._build, draw=self._draw, final=bundle)
         if live.mode == "live":
-            self._background(self._ask)
+            self._run_in_background(self._load_supported_models)
         else:
-            self._ask()
-            publish(bundle(self.sheet))
+            self._load_supported_models()
+            publish(bundle(self.state))
 
     def choose(self, name: str, value: Any) -> None:
         """Change a field, as typing into it does."""
         with self._lock:
-            form = self._sheet.form
+            form = self._state.form
             if name == "others":
-                changes: dict[str, Any] = {"values": {**form.draft.values, **others_read(form, value)}}
+                changes: dict[str, Any] = {"values": {**form.draft.values, **parse_others(form, value)}}
             elif name in type(form.draft).model_fields:
                 changes = {name: value}
             else:
@@ -118,151 +120,164 @@ class Launcher:
                 }
             if all(getattr(form.draft, key) == new for key, new in changes.items()):
                 return
-            self._put(form=form.choosing(**changes), stage="editing", message="")
+            self._update(form=form.with_choice(**changes), stage="editing", message="")
         if name in {"dataset", "eval_dataset"}:
-            self._background(partial(self._look, value))
+            self._run_in_background(partial(self._inspect_dataset, value))
 
     def press(self, button: str) -> None:
         """Do what a button does."""
         with self._lock:
-            if self._sheet.stage != "launching":
+            if self._state.stage != "launching":
                 self._buttons[button]()
 
     def close(self) -> None:
         """Leave what the form says in its place, without a widget."""
         if self._live is not None:
-            self._live.finish(self.sheet)
-        self._release()
+            self._live.finish(self.state)
+        self._close_widget()
 
     def _ipython_display_(self) -> None:
         self.show()
 
     def __repr__(self) -> str:
-        draft = self.sheet.form.draft
+        draft = self.state.form.draft
         return f"<Launcher {draft.model} on {draft.dataset or 'no dataset yet'}: show() opens the form>"
 
     def _build(self) -> Any:
-        self._desk = Desk(self.choose, self.press)
-        return self._desk.root
+        self._widget = LauncherWidget(self.choose, self.press)
+        return self._widget.root
 
-    def _draw(self, _: Any, sheet: Sheet) -> None:
-        if self._desk is not None:
-            self._desk.draw(sheet)
+    def _draw(self, _: Any, state: LauncherState) -> None:
+        if self._widget is not None:
+            self._widget.draw(state)
 
-    def _put(self, **changes: Any) -> None:
+    def _update(self, **changes: Any) -> None:
         with self._lock:
-            self._sheet = sheet = replace(self._sheet, **changes)
+            self._state = state = replace(self._state, **changes)
         if self._live is not None:
-            self._live.update(sheet)
+            self._live.update(state)
 
-    def _background(self, work: Callable[[], object]) -> None:
+    def _run_in_background(self, task: Callable[[], object]) -> None:
         """Do something that may take a while, in the name of the cell that shows the form."""
-        self._context.copy().run(portal.submit, asyncio.to_thread(work))
+        self._context.copy().run(portal.submit, asyncio.to_thread(task))
 
-    def _ask(self) -> None:
+    def _load_supported_models(self) -> None:
         """Ask the platform what can be tuned, and look at the data."""
-        self._put(stage="asking", message="")
-        named = self._named()
+        self._update(stage="asking", message="")
+        datasets = self._list_datasets()
         try:
-            offer = tuple(FineTune.V2.supported_models().data)
+            supported_models = tuple(FineTune.V2.supported_models().data)
             platform = connect.current_platform().name
-            known = paces(platform)
+            step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
-            self._put(stage="unanswered", message=_told("平台没有应答 the platform tells nothing", error))
+            self._update(
+                stage="unanswered", message=_format_error("平台没有应答 the platform tells nothing", error)
+            )
             return
         with self._lock:
-            form = replace(self._sheet.form, offer=offer, paces=known, from_sandbox=platform == "sandbox")
-            form = form if form.draft.values else form.choosing(model=form.draft.model)
-            around = {"variables": frozenset(named), "files": tuple(nearby(self._folder))}
-            self._put(form=form, stage="editing", configurations=_configurations(), **around)
+            form = replace(
+                self._state.form,
+                supported_models=supported_models,
+                step_seconds=step_seconds,
+                from_sandbox=platform == "sandbox",
+            )
+            form = form if form.draft.values else form.with_choice(model=form.draft.model)
+            surroundings = {"variables": frozenset(datasets), "files": tuple(list_data_files(self._folder))}
+            self._update(form=form, stage="editing", configurations=_list_configurations(), **surroundings)
         for source in {form.draft.dataset, form.draft.eval_dataset} - {""}:
-            self._look(source)
+            self._inspect_dataset(source)
 
-    def _look(self, source: str) -> None:
-        found = look(source, self._named())
+    def _inspect_dataset(self, source: str) -> None:
+        info = inspect_dataset(source, self._list_datasets())
         with self._lock:
-            form = self._sheet.form
-            variables = frozenset(self._named())
-            self._put(form=replace(form, data={**form.data, source: found}), variables=variables)
+            form = self._state.form
+            variables = frozenset(self._list_datasets())
+            self._update(form=replace(form, datasets={**form.datasets, source: info}), variables=variables)
 
     def _load(self) -> None:
         try:
-            draft = saved.load(self._typed())
+            draft = saved.load(self._configuration_name())
         except QianfanError as error:
-            self._put(message=_told("", error))
+            self._update(message=_format_error("", error))
             return
-        if self._desk is not None:
-            self._desk.overwrite = True
-        form = self._sheet.form.holding(draft)
-        lost = ", ".join(draft.values.keys() - form.draft.values.keys())
-        said = f"已载入 loaded: {self._typed()}" + (f"；该模型没有 not of this model: {lost}" if lost else "")
-        self._put(form=form, stage="editing", message=said)
+        if self._widget is not None:
+            self._widget.overwrite = True
+        form = self._state.form.with_draft(draft)
+        dropped = ", ".join(draft.values.keys() - form.draft.values.keys())
+        message = f"已载入 loaded: {self._configuration_name()}" + (
+            f"；该模型没有 not of this model: {dropped}" if dropped else ""
+        )
+        self._update(form=form, stage="editing", message=message)
         for source in {draft.dataset, draft.eval_dataset} - {""}:
-            self._background(partial(self._look, source))
+            self._run_in_background(partial(self._inspect_dataset, source))
 
     def _save(self) -> None:
         try:
-            saved.save(self._typed(), self._sheet.form.draft)
+            saved.save(self._configuration_name(), self._state.form.draft)
         except QianfanError as error:
-            self._put(message=_told("", error))
+            self._update(message=_format_error("", error))
             return
-        self._put(message=f"已保存 saved: {self._typed()}", configurations=_configurations())
+        self._update(
+            message=f"已保存 saved: {self._configuration_name()}", configurations=_list_configurations()
+        )
 
-    def _typed(self) -> str:
-        return self._desk.configuration if self._desk is not None else ""
+    def _configuration_name(self) -> str:
+        return self._widget.configuration if self._widget is not None else ""
 
-    def _cell(self) -> None:
-        if (script := codes.code(self._sheet.form, self._sheet.variables)) and self._insert is not None:
-            self._insert(script)
-            self._put(message=INSERTED)
+    def _insert_code(self) -> None:
+        if (
+            script := codes.render_code(self._state.form, self._state.variables)
+        ) and self._insert_cell is not None:
+            self._insert_cell(script)
+            self._update(message=INSERTED_MESSAGE)
 
     def _press_launch(self) -> None:
         """Begin at the second click; the first one only asks for it."""
-        sheet, now = self._sheet, time.monotonic()
-        if sheet.stage == "unanswered":
-            self._background(self._ask)
-        elif sheet.stage == "editing" and not sheet.form.issues:
+        state, now = self._state, time.monotonic()
+        if state.stage == "unanswered":
+            self._run_in_background(self._load_supported_models)
+        elif state.stage == "editing" and not state.form.issues:
             self._confirming_since = now
-            self._put(stage="confirming", message="")
-        elif sheet.stage == "confirming" and now - self._confirming_since <= DOUBLE:
+            self._update(stage="confirming", message="")
+        elif state.stage == "confirming" and now - self._confirming_since <= DOUBLE_CLICK_S:
             self._confirming_since = now
-        elif sheet.stage == "confirming":
-            self._put(stage="launching", message="")
-            self._background(self._launch)
+        elif state.stage == "confirming":
+            self._update(stage="launching", message="")
+            self._run_in_background(self._launch)
 
     def _launch(self) -> None:
         """Start the training of the form as it is, with the data as they are now."""
         try:
-            draft = self.sheet.form.draft
+            draft = self.state.form.draft
             for source in {draft.dataset, draft.eval_dataset} - {""}:
-                self._look(source)
-            trainer = codes.trainer(self.sheet.form).start()
+                self._inspect_dataset(source)
+            trainer = codes.create_trainer(self.state.form).start()
         except (QianfanError, OSError) as error:
-            self._put(stage="editing", message=_told("未能启动 could not be started", error))
+            self._update(stage="editing", message=_format_error("未能启动 could not be started", error))
             return
         self.trainer = trainer
         if self._live is not None:
             self._live.give_way(lambda: self._show_trainer(trainer))
-        self._release()
+        self._close_widget()
 
     def _show_trainer(self, trainer: LLMFinetune) -> None:
-        if self._launched is not None:
-            self._launched(trainer)
+        if self._on_launch is not None:
+            self._on_launch(trainer)
         else:
             TrainingPanel(trainer).show()
 
-    def _release(self) -> None:
+    def _close_widget(self) -> None:
         """Close what is not shown any more."""
-        desk, self._desk = self._desk, None
-        if desk is not None:
-            desk.close()
+        widget, self._widget = self._widget, None
+        if widget is not None:
+            widget.close()
 
 
-def _configurations() -> tuple[str, ...]:
-    return (*saved.names(), *saved.past())
+def _list_configurations() -> tuple[str, ...]:
+    return (*saved.list_names(), *saved.list_past_runs())
 
 
-def _told(what: str, error: Exception) -> str:
+def _format_error(prefix: str, error: Exception) -> str:
     """Return an error as two or three lines: what it is and what to do."""
     lines = str(error).splitlines() or [type(error).__name__]
-    return "\n".join([f"✘ {what}: {lines[0]}" if what else f"✘ {lines[0]}", *lines[1:3]])
+    return "\n".join([f"✘ {prefix}: {lines[0]}" if prefix else f"✘ {lines[0]}", *lines[1:3]])

@@ -8,23 +8,23 @@ from typing import Any, Final, Literal
 
 from pydantic.alias_generators import to_snake
 
-from ..trainer.launch import Draft, Form
-from ..trainer.launch_code import code
-from ..trainer.launch_estimate import estimate
+from ..trainer.launch import Draft, LaunchForm
+from ..trainer.launch_code import render_code
+from ..trainer.launch_estimate import estimate_launch
 from ..wire.finetune import SupportedParameter
 from . import dataset
 from .chat import SANDBOX
 from .display import Bundle
 from .safety import escape, plain
 
-Stage = Literal["asking", "unanswered", "editing", "confirming", "launching"]
+LaunchStage = Literal["asking", "unanswered", "editing", "confirming", "launching"]
 
 TITLE: Final = "微调 fine-tuning"
-ASKING: Final = "正在询问平台可调优的模型… asking the platform what can be tuned…"
-SAME: Final = "等价的 Python 单元格 the same as Python"
+LOADING: Final = "正在询问平台可调优的模型… asking the platform what can be tuned…"
+PYTHON_HEADING: Final = "等价的 Python 单元格 the same as Python"
 READING: Final = "正在读取 reading…"
 
-NAMES: Final[Mapping[str, tuple[str, str]]] = {
+FIELD_LABELS: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("配置 configuration", "保存的名称，或过去的训练 a saved name, or a past run"),
     "dataset": ("数据集 dataset", "变量、文件或 a variable, a file, or ds-..."),
     "held_out": ("验证集比例 held out, %", "0 – 100，不参与训练的行 rows that are not trained on"),
@@ -42,7 +42,7 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The label of each field and what it says below."""
 
-AFTERS: Final = {
+FINAL_STEP_LABELS: Final = {
     "train": "仅训练 train only",
     "publish": "发布模型 publish",
     "deploy": "发布并部署 publish and deploy",
@@ -53,8 +53,8 @@ _BODY = 'style="line-height:1.5"'
 _DIM = 'style="font-size:90%;opacity:0.8"'
 _LABEL = 'style="display:block;text-align:left;white-space:normal;line-height:1.35;overflow-wrap:anywhere"'
 _NOTE = 'style="display:block;font-size:90%;opacity:0.8"'
-_WRONG = 'style="display:block;font-size:90%;font-weight:bold;color:#d9363e"'
-_DOUBT = 'style="display:block;font-size:90%;color:#b7791f"'
+_ERROR = 'style="display:block;font-size:90%;font-weight:bold;color:#d9363e"'
+_WARNING = 'style="display:block;font-size:90%;color:#b7791f"'
 _TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
 _CELL = 'style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;border-bottom:1px solid #8884"'
 _CODE = (
@@ -64,7 +64,7 @@ _CODE = (
 
 
 @dataclass(frozen=True)
-class Sheet:
+class LauncherState:
     """A form and how far it is.
 
     Attributes:
@@ -75,85 +75,87 @@ class Sheet:
         files: what is beside the notebook.
     """
 
-    form: Form = field(default_factory=Form)
-    stage: Stage = "asking"
+    form: LaunchForm = field(default_factory=LaunchForm)
+    stage: LaunchStage = "asking"
     message: str = ""
     variables: frozenset[str] = frozenset()
     configurations: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
 
-def bundle(sheet: Sheet) -> Bundle:
+def bundle(state: LauncherState) -> Bundle:
     """Return the form in every format, as something that is read and not filled in."""
-    return {"text/plain": text(sheet), "text/html": html(sheet)}
+    return {"text/plain": text(state), "text/html": html(state)}
 
 
-def text(sheet: Sheet) -> str:
+def text(state: LauncherState) -> str:
     """Return the form as lines: what is chosen, what is wrong, what it takes, and the cell that does it."""
-    if sheet.stage in {"asking", "unanswered"}:
-        return plain(f"{TITLE}\n{sheet.message or ASKING}")
-    rows = [f"  {name}: {value}" for name, value in _chosen(sheet.form)]
-    lines = [title(sheet), *rows, *(f"  {line}" for line in _estimate(sheet)), *_faults(sheet)]
-    script = code(sheet.form, sheet.variables)
-    return plain("\n".join([*lines, *(["", SAME, script] if script else []), *_message(sheet)]))
+    if state.stage in {"asking", "unanswered"}:
+        return plain(f"{TITLE}\n{state.message or LOADING}")
+    rows = [f"  {name}: {value}" for name, value in _selected_rows(state.form)]
+    lines = [title(state), *rows, *(f"  {line}" for line in _estimate_lines(state)), *_issue_lines(state)]
+    script = render_code(state.form, state.variables)
+    return plain(
+        "\n".join([*lines, *(["", PYTHON_HEADING, script] if script else []), *_message_lines(state)])
+    )
 
 
-def html(sheet: Sheet) -> str:
+def html(state: LauncherState) -> str:
     """Return the form as HTML that needs no kernel."""
-    if sheet.stage in {"asking", "unanswered"}:
-        return f"<div {_BODY}><b>{TITLE}</b>{_lines(sheet.message or ASKING)}</div>"
+    if state.stage in {"asking", "unanswered"}:
+        return f"<div {_BODY}><b>{TITLE}</b>{_message_html(state.message or LOADING)}</div>"
     rows = "".join(
         f'<tr><th scope="row" {_CELL}>{escape(name)}</th><td {_CELL}>{escape(value)}</td></tr>'
-        for name, value in _chosen(sheet.form)
+        for name, value in _selected_rows(state.form)
     )
     table = f"<table {_TABLE}>{rows}</table>"
-    return f"<div {_BODY}><div><b>{escape(title(sheet))}</b></div>{table}{summary(sheet)}</div>"
+    return f"<div {_BODY}><div><b>{escape(title(state))}</b></div>{table}{summary(state)}</div>"
 
 
-def summary(sheet: Sheet) -> str:
+def summary(state: LauncherState) -> str:
     """Return what stands above the buttons: the estimate, what is wrong, the same as Python, the message."""
-    if sheet.stage in {"asking", "unanswered"}:
-        return f'<div {_BODY} role="status"><b>{TITLE}</b>{_lines(sheet.message or ASKING)}</div>'
-    estimated = "".join(f"<div>{escape(line)}</div>" for line in _estimate(sheet))
-    faults = "".join(f"<div {_WRONG}>{escape(line)}</div>" for line in _faults(sheet))
-    script = code(sheet.form, sheet.variables)
-    same = f"<div {_DIM}>{SAME}</div><pre {_CODE}>{escape(script)}</pre>" if script else ""
-    said = "".join(f"<div><b>{escape(line)}</b></div>" for line in _message(sheet))
-    return f'<div {_BODY}><div {_DIM}>{estimated}</div>{same}{faults}<div role="status">{said}</div></div>'
+    if state.stage in {"asking", "unanswered"}:
+        return f'<div {_BODY} role="status"><b>{TITLE}</b>{_message_html(state.message or LOADING)}</div>'
+    estimate_html = "".join(f"<div>{escape(line)}</div>" for line in _estimate_lines(state))
+    issues = "".join(f"<div {_ERROR}>{escape(line)}</div>" for line in _issue_lines(state))
+    script = render_code(state.form, state.variables)
+    python_html = f"<div {_DIM}>{PYTHON_HEADING}</div><pre {_CODE}>{escape(script)}</pre>" if script else ""
+    message = "".join(f"<div><b>{escape(line)}</b></div>" for line in _message_lines(state))
+    return f'<div {_BODY}><div {_DIM}>{estimate_html}</div>{python_html}{issues}<div role="status">{message}</div></div>'
 
 
-def preview(sheet: Sheet) -> str:
+def preview(state: LauncherState) -> str:
     """Return the chosen dataset: its first rows, how many they are, and their tokens."""
-    source = sheet.form.draft.dataset
+    source = state.form.draft.dataset
     if not source.strip():
         return ""
-    data = sheet.form.data.get(source)
-    if data is None:
+    info = state.form.datasets.get(source)
+    if info is None:
         return f"<div {_DIM}>{READING}</div>"
-    if data.dataset is None:
+    if info.dataset is None:
         return ""
-    counts = f"<div {_DIM}>{data.rows:,} 行 rows · tokens n/a</div>" if data.tokens is None else ""
-    return f"{counts}{dataset.html(data.dataset)}"
+    counts = f"<div {_DIM}>{info.rows:,} 行 rows · tokens n/a</div>" if info.tokens is None else ""
+    return f"{counts}{dataset.html(info.dataset)}"
 
 
-def label(sheet: Sheet, key: str) -> str:
+def label(state: LauncherState, key: str) -> str:
     """Return a field's name with its explanation below, and what is wrong with its value."""
-    name, note = NAMES[key]
-    return _label(name, note, sheet, key)
+    name, note = FIELD_LABELS[key]
+    return _label(name, note, state, key)
 
 
-def parameter_label(sheet: Sheet, row: SupportedParameter) -> str:
+def parameter_label(state: LauncherState, row: SupportedParameter) -> str:
     """Return a hyper-parameter's name, range and explanation, and what is wrong with its value."""
     name = " ".join(part for part in (row.name, to_snake(row.key)) if part)
-    return _label(name, " · ".join(part for part in (_range(row), row.description) if part), sheet, row.key)
+    return _label(name, " · ".join(part for part in (_range(row), row.description) if part), state, row.key)
 
 
-def _label(name: str, note: str, sheet: Sheet, key: str) -> str:
-    form = sheet.form
-    wrong, doubt = form.issues.get(key, ""), form.warnings.get(key, "")
+def _label(name: str, note: str, state: LauncherState, key: str) -> str:
+    form = state.form
+    issue, warning = form.issues.get(key, ""), form.warnings.get(key, "")
     lines = f"<b>{escape(name)}</b><span {_NOTE}>{escape(note)}</span>"
-    lines += f"<span {_WRONG}>✘ {escape(wrong)}</span>" if wrong else ""
-    lines += f"<span {_DOUBT}>⚠ {escape(doubt)}</span>" if doubt else ""
+    lines += f"<span {_ERROR}>✘ {escape(issue)}</span>" if issue else ""
+    lines += f"<span {_WARNING}>⚠ {escape(warning)}</span>" if warning else ""
     return f"<span {_LABEL}>{lines}</span>"
 
 
@@ -164,44 +166,45 @@ def _range(row: SupportedParameter) -> str:
     return "" if row.default is None else f"默认 default {row.default}"
 
 
-def title(sheet: Sheet) -> str:
+def title(state: LauncherState) -> str:
     """Return what the form is, and where it would train."""
-    return f"{TITLE} · {SANDBOX}" if sheet.form.from_sandbox else TITLE
+    return f"{TITLE} · {SANDBOX}" if state.form.from_sandbox else TITLE
 
 
-def _chosen(form: Form) -> list[tuple[str, Any]]:
+def _selected_rows(form: LaunchForm) -> list[tuple[str, Any]]:
     """Return what is chosen, with names as people read them."""
     draft = form.draft
     first = [
-        (NAMES[key][0], getattr(draft, key)) for key in ("dataset", "held_out", "model", "mode", "scale")
+        (FIELD_LABELS[key][0], getattr(draft, key))
+        for key in ("dataset", "held_out", "model", "mode", "scale")
     ]
     values = [(to_snake(row.key), draft.values.get(row.key, "")) for row in form.parameters]
-    last = [(NAMES[key][0], getattr(draft, key)) for key in ("name", *shown_after(draft))]
-    rows = [*first, *values, (NAMES["after"][0], AFTERS[draft.after]), *last]
+    last = [(FIELD_LABELS[key][0], getattr(draft, key)) for key in ("name", *final_step_fields(draft))]
+    rows = [*first, *values, (FIELD_LABELS["after"][0], FINAL_STEP_LABELS[draft.after]), *last]
     return [(name, value) for name, value in rows if value not in ("", None, [])]
 
 
-def shown_after(draft: Draft) -> tuple[str, ...]:
+def final_step_fields(draft: Draft) -> tuple[str, ...]:
     """Return the fields that what comes after the training needs."""
-    named = ("model_name",) if draft.after != "train" else ()
-    served = ("suffix", "replicas", "hours") if draft.after in {"deploy", "evaluate"} else ()
-    return (*named, *served, *(("eval_dataset",) if draft.after == "evaluate" else ()))
+    model_fields = ("model_name",) if draft.after != "train" else ()
+    service_fields = ("suffix", "replicas", "hours") if draft.after in {"deploy", "evaluate"} else ()
+    return (*model_fields, *service_fields, *(("eval_dataset",) if draft.after == "evaluate" else ()))
 
 
-def _estimate(sheet: Sheet) -> list[str]:
-    return [f"{name}: {value}" for name, value in estimate(sheet.form).lines()]
+def _estimate_lines(state: LauncherState) -> list[str]:
+    return [f"{name}: {value}" for name, value in estimate_launch(state.form).lines()]
 
 
-def _faults(sheet: Sheet) -> list[str]:
+def _issue_lines(state: LauncherState) -> list[str]:
     return [
-        f"✘ {NAMES[key][0] if key in NAMES else to_snake(key)}: {flaw}"
-        for key, flaw in sheet.form.issues.items()
+        f"✘ {FIELD_LABELS[key][0] if key in FIELD_LABELS else to_snake(key)}: {message}"
+        for key, message in state.form.issues.items()
     ]
 
 
-def _message(sheet: Sheet) -> list[str]:
-    return sheet.message.split("\n") if sheet.message else []
+def _message_lines(state: LauncherState) -> list[str]:
+    return state.message.split("\n") if state.message else []
 
 
-def _lines(message: str) -> str:
+def _message_html(message: str) -> str:
     return "".join(f"<div>{escape(line)}</div>" for line in message.split("\n"))

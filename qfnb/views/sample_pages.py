@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from ..errors import InvalidArgumentError
-from ..evaluation.changes import difference
-from ..evaluation.inert import in_html, plain
-from ..evaluation.page import marked
+from ..evaluation.changes import diff_texts
+from ..evaluation.inert import to_html, to_plain
+from ..evaluation.page import mark_edits
 from ..evaluation.report import EvaluationResult
 from ..evaluation.samples import Sample
 from .display import Bundle
@@ -36,9 +36,9 @@ SORTS: Final[Mapping[Sort, str]] = {
     "place": "原序 as in the data",
 }
 
-PAGE: Final = 10
-_PLACES: Final = re.compile(r"#\d+(\s+#\d+)*")
-MOST: Final = 2000
+PAGE_SIZE: Final = 10
+_INDEX_SEARCH: Final = re.compile(r"#\d+(\s+#\d+)*")
+MAX_CHARS: Final = 2000
 """Characters of a text that are shown."""
 
 _BODY: Final = 'style="line-height:1.5;font-variant-numeric:tabular-nums"'
@@ -53,7 +53,7 @@ _TEXT: Final = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
 _TINTS: Final = {"<del>": '<del style="background:#d5520033">', "<ins>": '<ins style="background:#0072b244">'}
 
 
-class Pair(NamedTuple):
+class AnswerPair(NamedTuple):
     """A question as two models answered it; `gain` is by how much the second is better, NaN if unknown."""
 
     before: Sample
@@ -62,7 +62,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Choice:
+class SampleSelection:
     """What a person wants to see.
 
     Attributes:
@@ -84,126 +84,143 @@ class Choice:
     picked: tuple[int, ...] = ()
 
 
-def first_choice(report: EvaluationResult) -> Choice:
+def default_selection(report: EvaluationResult) -> SampleSelection:
     """Return what is shown first: the last model against the first, by the first metric."""
     order: Sort = "regression" if len(report.models) > 1 else "score"
     metric = report.names[0] if report.names else ""
-    return Choice(metric, report.models[0], report.models[-1], order=order)
+    return SampleSelection(metric, report.models[0], report.models[-1], order=order)
 
 
-class Pages:
+class SamplePages:
     """The questions of a report, chosen, sorted and cut into pages."""
 
     def __init__(self, report: EvaluationResult) -> None:
         self.report = report
-        self._paired: dict[tuple[str, str, str], list[Pair]] = {}
-        self._latest: tuple[Choice, list[Pair]] | None = None
+        self._pair_cache: dict[tuple[str, str, str], list[AnswerPair]] = {}
+        self._latest_pairs: tuple[SampleSelection, list[AnswerPair]] | None = None
 
-    def pairs(self, choice: Choice) -> list[Pair]:
+    def pairs(self, choice: SampleSelection) -> list[AnswerPair]:
         """Return what a choice shows, all pages of it; turning a page sorts nothing again."""
         key = replace(choice, page=0)
-        if self._latest is None or self._latest[0] != key:
-            wanted, rank = choice.search.strip().casefold(), _ranks(self.report, choice)[choice.order]
-            shown = _SHOWN[choice.show]
-            found = [pair for pair in self._pairs(choice) if shown(pair, choice) and _has(pair, wanted)]
-            found.sort(key=lambda pair: (_last(rank(pair)), pair.before.index))
-            self._latest = key, found
-        return self._latest[1]
+        if self._latest_pairs is None or self._latest_pairs[0] != key:
+            search, rank = choice.search.strip().casefold(), _sort_keys(self.report, choice)[choice.order]
+            is_included = _FILTER_TESTS[choice.show]
+            pairs = [
+                pair
+                for pair in self._all_pairs(choice)
+                if is_included(pair, choice) and _matches_search(pair, search)
+            ]
+            pairs.sort(key=lambda pair: (_nan_last(rank(pair)), pair.before.index))
+            self._latest_pairs = key, pairs
+        return self._latest_pairs[1]
 
-    def checked(self, choice: Choice) -> Choice:
+    def validate(self, choice: SampleSelection) -> SampleSelection:
         """Return a choice with a page that there is.
 
         Raises:
             InvalidArgumentError: there is no such filter, order, metric or model.
         """
-        for name, given, known in (("show", choice.show, FILTERS), ("order", choice.order, SORTS)):
-            if given not in known:
-                raise InvalidArgumentError(f"{name}={given!r}: it is one of {', '.join(known)} (没有此选项)")
+        for name, value, allowed in (("show", choice.show, FILTERS), ("order", choice.order, SORTS)):
+            if value not in allowed:
+                raise InvalidArgumentError(
+                    f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)"
+                )
         if choice.metric or self.report.names:
-            self.report.metric(choice.metric)
-        last = pages_of(len(self.pairs(choice))) - 1
+            self.report.resolve_metric(choice.metric)
+        last = count_pages(len(self.pairs(choice))) - 1
         return replace(choice, page=min(max(0, choice.page), last))
 
-    def on_page(self, pairs: Sequence[Pair], choice: Choice) -> Sequence[Pair]:
+    def on_page(self, pairs: Sequence[AnswerPair], choice: SampleSelection) -> Sequence[AnswerPair]:
         """Return the questions of the choice's page."""
-        return pairs[choice.page * PAGE : (choice.page + 1) * PAGE]
+        return pairs[choice.page * PAGE_SIZE : (choice.page + 1) * PAGE_SIZE]
 
-    def option(self, pair: Pair) -> str:
+    def option_label(self, pair: AnswerPair) -> str:
         """Return a question as a line to pick from."""
-        return f"#{pair.before.index}  {_verdict(pair)}  {clipped(pair.before.prompt, 48)}"
+        return f"#{pair.before.index}  {_verdict_sign(pair)}  {clipped(pair.before.prompt, 48)}"
 
-    def _pairs(self, choice: Choice) -> list[Pair]:
+    def _all_pairs(self, choice: SampleSelection) -> list[AnswerPair]:
         key = choice.base, choice.tuned, choice.metric
-        if key not in self._paired:
-            first, second = self.report.of(choice.base), self.report.of(choice.tuned)
+        if key not in self._pair_cache:
+            base_samples, tuned_samples = (
+                self.report.samples_of(choice.base),
+                self.report.samples_of(choice.tuned),
+            )
             sign = -1.0 if choice.metric in self.report.lower else 1.0
-            self._paired[key] = [
-                Pair(
-                    one, second[place], sign * (second[place].score(choice.metric) - one.score(choice.metric))
+            self._pair_cache[key] = [
+                AnswerPair(
+                    sample,
+                    tuned_samples[index],
+                    sign * (tuned_samples[index].score(choice.metric) - sample.score(choice.metric)),
                 )
-                for place, one in first.items()
-                if place in second
+                for index, sample in base_samples.items()
+                if index in tuned_samples
             ]
-        return self._paired[key]
+        return self._pair_cache[key]
 
 
-def pages_of(count: int) -> int:
+def count_pages(count: int) -> int:
     """Return how many pages so many questions have; one at least."""
-    return max(1, math.ceil(count / PAGE))
+    return max(1, math.ceil(count / PAGE_SIZE))
 
 
-def bundle(pages: Pages, choice: Choice) -> Bundle:
+def bundle(pages: SamplePages, choice: SampleSelection) -> Bundle:
     """Return a page in every format, as something that does not move."""
     pairs = pages.pairs(choice)
     return {"text/plain": text(pages, pairs, choice), "text/html": html(pages, pairs, choice)}
 
 
-def html(pages: Pages, pairs: Sequence[Pair], choice: Choice) -> str:
+def html(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
     """Return a page of questions, with the two answers side by side and their differences marked."""
-    rows = "".join(_row(pair, choice) for pair in pages.on_page(pairs, choice))
+    rows = "".join(_pair_html(pair, choice) for pair in pages.on_page(pairs, choice))
     none = f"<div {_ROW}>没有符合的题目 / no question is like that</div>"
-    return f"<div {_BODY}><div {_DIM}>{in_html(_head(pairs, choice))}</div>{rows or none}</div>"
+    return f"<div {_BODY}><div {_DIM}>{to_html(_head_line(pairs, choice))}</div>{rows or none}</div>"
 
 
-def text(pages: Pages, pairs: Sequence[Pair], choice: Choice) -> str:
+def text(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
     """Return a page of questions as lines of text."""
-    lines = [plain(_head(pairs, choice))]
+    lines = [to_plain(_head_line(pairs, choice))]
     for pair in pages.on_page(pairs, choice):
         lines += [
-            f"{pages.option(pair)}  ({_scored(pair, choice)})",
+            f"{pages.option_label(pair)}  ({_score_text(pair, choice)})",
             f"  = {clipped(pair.before.reference, 100)}",
         ]
-        lines += [f"  {plain(one.model)}: {clipped(_said(one), 100)}" for one in _answers(pair)]
+        lines += [
+            f"  {to_plain(sample.model)}: {clipped(_answer_text(sample), 100)}" for sample in _answers(pair)
+        ]
     return "\n".join(lines)
 
 
-def _head(pairs: Sequence[Pair], choice: Choice) -> str:
-    first = choice.page * PAGE
-    shown = f"{first + 1}–{min(first + PAGE, len(pairs))} / {len(pairs):,} 题 questions" if pairs else "0 题"
+def _head_line(pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
+    first = choice.page * PAGE_SIZE
+    range_text = (
+        f"{first + 1}–{min(first + PAGE_SIZE, len(pairs))} / {len(pairs):,} 题 questions" if pairs else "0 题"
+    )
     models = choice.base if choice.base == choice.tuned else f"{choice.base} → {choice.tuned}"
-    parts = [shown, FILTERS[choice.show], SORTS[choice.order], f"{choice.metric}: {models}"]
+    parts = [range_text, FILTERS[choice.show], SORTS[choice.order], f"{choice.metric}: {models}"]
     parts += [f"“{clipped(choice.search, 40)}”"] if choice.search.strip() else []
-    places = ", ".join(f"#{place}" for place in choice.picked[:20])
-    more = "…" if len(choice.picked) > 20 else ""
-    parts += [f"已选 picked {len(choice.picked)}: {places}{more}"] if choice.picked else []
+    indexes = ", ".join(f"#{index}" for index in choice.picked[:20])
+    ellipsis = "…" if len(choice.picked) > 20 else ""
+    parts += [f"已选 picked {len(choice.picked)}: {indexes}{ellipsis}"] if choice.picked else []
     return " · ".join(parts)
 
 
-def _row(pair: Pair, choice: Choice) -> str:
+def _pair_html(pair: AnswerPair, choice: SampleSelection) -> str:
     picked = "☑ " if pair.before.index in choice.picked else ""
-    head = f"<b>{picked}#{pair.before.index} {_verdict(pair)}</b> {in_html(_scored(pair, choice))}"
-    asked = f"<div {_TEXT}>问 prompt: {in_html(_cut(pair.before.prompt))}</div>"
-    wanted = f"<div {_TEXT}>答案 reference: {in_html(_cut(pair.before.reference))}</div>"
-    heads = "".join(f'<th scope="col" {_CELL}>{in_html(_facts(one))}</th>' for one in _answers(pair))
-    cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _cells(pair))
-    return f"<div {_ROW}>{head}{asked}{wanted}<table {_TABLE}><tr>{heads}</tr><tr>{cells}</tr></table></div>"
+    head = f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, choice))}"
+    prompt_html = f"<div {_TEXT}>问 prompt: {to_html(_cut_text(pair.before.prompt))}</div>"
+    reference_html = f"<div {_TEXT}>答案 reference: {to_html(_cut_text(pair.before.reference))}</div>"
+    heads = "".join(
+        f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair)
+    )
+    cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _answer_cells(pair))
+    return f"<div {_ROW}>{head}{prompt_html}{reference_html}<table {_TABLE}><tr>{heads}</tr><tr>{cells}</tr></table></div>"
 
 
-def _cells(pair: Pair) -> list[str]:
+def _answer_cells(pair: AnswerPair) -> list[str]:
     if len(_answers(pair)) == 1 or pair.before.error or pair.after.error:
-        return [in_html(_said(one)) for one in _answers(pair)]
-    found = marked(difference(_cut(pair.before.output), _cut(pair.after.output)))
-    return [_tinted(cell) for cell in found]
+        return [to_html(_answer_text(sample)) for sample in _answers(pair)]
+    marked_cells = mark_edits(diff_texts(_cut_text(pair.before.output), _cut_text(pair.after.output)))
+    return [_tinted(cell) for cell in marked_cells]
 
 
 def _tinted(cell: str) -> str:
@@ -212,20 +229,20 @@ def _tinted(cell: str) -> str:
     return cell
 
 
-def _answers(pair: Pair) -> list[Sample]:
+def _answers(pair: AnswerPair) -> list[Sample]:
     return [pair.before] if pair.before is pair.after else [pair.before, pair.after]
 
 
-def _said(sample: Sample) -> str:
-    return f"✘ {sample.error}" if sample.error else _cut(sample.output)
+def _answer_text(sample: Sample) -> str:
+    return f"✘ {sample.error}" if sample.error else _cut_text(sample.output)
 
 
-def _facts(sample: Sample) -> str:
+def _sample_facts(sample: Sample) -> str:
     seconds = [] if sample.seconds is None else [f"{sample.seconds:.2f} s"]
     return " · ".join([sample.model, *seconds, f"{len(sample.output):,} 字 characters"])
 
 
-def _verdict(pair: Pair) -> str:
+def _verdict_sign(pair: AnswerPair) -> str:
     if pair.before.error or pair.after.error:
         return "✘"
     if not pair.gain:
@@ -233,26 +250,26 @@ def _verdict(pair: Pair) -> str:
     return "·" if math.isnan(pair.gain) else f"{'▲' if pair.gain > 0 else '▼'} {pair.gain:+.3f}"
 
 
-def _scored(pair: Pair, choice: Choice) -> str:
-    scores = [one.score(choice.metric) for one in _answers(pair)]
+def _score_text(pair: AnswerPair, choice: SampleSelection) -> str:
+    scores = [sample.score(choice.metric) for sample in _answers(pair)]
     return f"{choice.metric} " + " → ".join(
         "n/a" if math.isnan(score) else f"{score:.3f}" for score in scores
     )
 
 
-def _cut(value: str) -> str:
-    rest = len(value) - MOST
-    return value if rest <= 0 else f"{value[:MOST]}… （另有 {rest:,} 字 more characters）"
+def _cut_text(value: str) -> str:
+    n_hidden = len(value) - MAX_CHARS
+    return value if n_hidden <= 0 else f"{value[:MAX_CHARS]}… （另有 {n_hidden:,} 字 more characters）"
 
 
-def _has(pair: Pair, wanted: str) -> bool:
-    if _PLACES.fullmatch(wanted):
-        return f"#{pair.before.index}" in wanted.split()
+def _matches_search(pair: AnswerPair, search: str) -> bool:
+    if _INDEX_SEARCH.fullmatch(search):
+        return f"#{pair.before.index}" in search.split()
     texts = (pair.before.prompt, pair.before.reference, pair.before.output, pair.after.output)
-    return not wanted or any(wanted in one.casefold() for one in texts)
+    return not search or any(search in text.casefold() for text in texts)
 
 
-_SHOWN: Final[Mapping[Filter, Callable[[Pair, Choice], bool]]] = {
+_FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], bool]]] = {
     "all": lambda pair, _: True,
     "regressed": lambda pair, _: pair.gain < 0,
     "improved": lambda pair, _: pair.gain > 0,
@@ -264,7 +281,9 @@ _SHOWN: Final[Mapping[Filter, Callable[[Pair, Choice], bool]]] = {
 }
 
 
-def _ranks(report: EvaluationResult, choice: Choice) -> Mapping[Sort, Callable[[Pair], float]]:
+def _sort_keys(
+    report: EvaluationResult, choice: SampleSelection
+) -> Mapping[Sort, Callable[[AnswerPair], float]]:
     sign = -1.0 if choice.metric in report.lower else 1.0
     return {
         "regression": lambda pair: pair.gain,
@@ -275,6 +294,6 @@ def _ranks(report: EvaluationResult, choice: Choice) -> Mapping[Sort, Callable[[
     }
 
 
-def _last(value: float) -> float:
+def _nan_last(value: float) -> float:
     """Return what sorts questions without a number behind all others."""
     return math.inf if math.isnan(value) else value

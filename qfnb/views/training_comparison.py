@@ -16,7 +16,7 @@ COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
 """Lines are told apart without their colours, too."""
 
-SAME = "（超参数相同 the same hyper-parameters）"
+SAME_PARAMETERS = "（超参数相同 the same hyper-parameters）"
 
 _TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
 _CELL = 'style="text-align:left;padding:2px 8px;border-bottom:1px solid #8884"'
@@ -78,10 +78,10 @@ def table(runs: Sequence[TrainingProgress]) -> list[Row]:
     rows: list[Row] = [
         ("状态 status", tuple(run.status for run in runs)),
         ("模型 model", tuple(run.title for run in runs)),
-        *(_differing(runs) or [(SAME, ("",) * len(runs))]),
-        ("训练 loss（最后 last）", tuple(_last(run, "training_loss") for run in runs)),
-        ("验证 validation（最低 lowest）", tuple(_lowest(run) for run in runs)),
-        ("困惑度 perplexity", tuple(_last(run, "perplexity") for run in runs)),
+        *(_differing_rows(runs) or [(SAME_PARAMETERS, ("",) * len(runs))]),
+        ("训练 loss（最后 last）", tuple(_last_value(run, "training_loss") for run in runs)),
+        ("验证 validation（最低 lowest）", tuple(_lowest_validation(run) for run in runs)),
+        ("困惑度 perplexity", tuple(_last_value(run, "perplexity") for run in runs)),
     ]
     names = dict.fromkeys(name for run in runs for name in run.metrics)
     return rows + [(name, tuple(str(run.metrics.get(name, "")) for run in runs)) for name in names]
@@ -92,17 +92,17 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _differing(runs: Sequence[TrainingProgress]) -> list[Row]:
+def _differing_rows(runs: Sequence[TrainingProgress]) -> list[Row]:
     names = dict.fromkeys(name for run in runs for name in run.hyper_parameters)
     rows = [(name, tuple(str(run.hyper_parameters.get(name, "")) for run in runs)) for name in names]
     return [row for row in rows if len(set(row[1])) > 1]
 
 
-def _last(run: TrainingProgress, name: str) -> str:
-    found = [value for point in run.points if (value := getattr(point, name)) is not None]
-    return f"{found[-1]:.4f}" if found else ""
+def _last_value(run: TrainingProgress, name: str) -> str:
+    values = [value for point in run.points if (value := getattr(point, name)) is not None]
+    return f"{values[-1]:.4f}" if values else ""
 
 
-def _lowest(run: TrainingProgress) -> str:
-    found = [point.validation_loss for point in run.points if point.validation_loss is not None]
-    return f"{min(found):.4f}" if found else ""
+def _lowest_validation(run: TrainingProgress) -> str:
+    losses = [point.validation_loss for point in run.points if point.validation_loss is not None]
+    return f"{min(losses):.4f}" if losses else ""

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from ..trainer.consts import ActionState
 from ..trainer.hints import LossPoint
-from ..trainer.progress import Line, TrainingProgress
+from ..trainer.progress import LogLine, TrainingProgress
 from .safety import escape
 from .wording import clipped
 
-STAGES: Final = {
+STAGE_LABELS: Final = {
     "dataset": "数据 data",
     "train": "训练 train",
     "publish": "发布 publish",
@@ -21,46 +21,48 @@ STAGES: Final = {
     "evaluate": "评估 evaluate",
 }
 
-MOST_ROWS: Final = 12
+MAX_ROWS: Final = 12
 """Checkpoints, and lines of the log of a moving panel; a saved one has the whole log."""
 
-ALL, PROBLEMS, CHECKPOINTS, VALUES = "all", "problems", "checkpoints", "values"
+ALL, PROBLEMS, CHECKPOINTS, HYPER_PARAMETERS = "all", "problems", "checkpoints", "values"
 
 _TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
 _CELL = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
 _DIM = 'style="font-size:90%;opacity:0.8"'
 _SUMMARY = 'style="cursor:pointer"'
-_BAD = {str(ActionState.Error), str(ActionState.Stopped)}
+_PROBLEM_STATES = {str(ActionState.Error), str(ActionState.Stopped)}
 
 
-def views(progress: TrainingProgress) -> list[tuple[str, str]]:
+def view_options(progress: TrainingProgress) -> list[tuple[str, str]]:
     """Return what a moving panel can show below its curve: a label and a key each."""
-    stages = [(f"日志 log: {STAGES.get(stage.name, stage.name)}", stage.name) for stage in progress.stages]
+    stages = [
+        (f"日志 log: {STAGE_LABELS.get(stage.name, stage.name)}", stage.name) for stage in progress.stages
+    ]
     log = [("日志 log: 全部 all", ALL), ("日志 log: 问题 problems", PROBLEMS), *stages]
-    return [*log, ("检查点 checkpoints", CHECKPOINTS), ("超参数 hyper-parameters", VALUES)]
+    return [*log, ("检查点 checkpoints", CHECKPOINTS), ("超参数 hyper-parameters", HYPER_PARAMETERS)]
 
 
-def view(progress: TrainingProgress, key: str) -> str:
+def render_view(progress: TrainingProgress, key: str) -> str:
     """Return one of the views as HTML; of the log the newest lines, in turned order."""
     if key == CHECKPOINTS:
-        return checkpoints(progress.points) or _nothing("还没有检查点 no checkpoint yet")
-    if key == VALUES:
-        return values(progress.hyper_parameters) or _nothing("模型默认值 the model's defaults")
-    lines = [line for line in progress.log if _wanted(line, key)]
+        return checkpoints(progress.points) or _dim_note("还没有检查点 no checkpoint yet")
+    if key == HYPER_PARAMETERS:
+        return values(progress.hyper_parameters) or _dim_note("模型默认值 the model's defaults")
+    lines = [line for line in progress.log if _matches_view(line, key)]
     if not lines:
-        return _nothing("没有此类记录 no such line")
-    shown = f"{min(len(lines), MOST_ROWS)} / {len(lines)} 条最新记录 latest lines"
-    return _log(list(reversed(lines[-MOST_ROWS:])), shown)
+        return _dim_note("没有此类记录 no such line")
+    caption = f"{min(len(lines), MAX_ROWS)} / {len(lines)} 条最新记录 latest lines"
+    return _log_table(list(reversed(lines[-MAX_ROWS:])), caption)
 
 
 def sections(progress: TrainingProgress) -> str:
     """Return all of it as folded HTML, for a picture that does not move."""
-    problems = [line for line in progress.log if _wanted(line, PROBLEMS)]
+    problems = [line for line in progress.log if _matches_view(line, PROBLEMS)]
     parts = (
         (f"检查点 checkpoints（{len(progress.points)}）", checkpoints(progress.points)),
         ("超参数 hyper-parameters", values(progress.hyper_parameters)),
-        (f"日志中的问题 problems in the log（{len(problems)}）", _log(problems) if problems else ""),
-        (f"日志 log（{len(progress.log)}）", _log(progress.log) if progress.log else ""),
+        (f"日志中的问题 problems in the log（{len(problems)}）", _log_table(problems) if problems else ""),
+        (f"日志 log（{len(progress.log)}）", _log_table(progress.log) if progress.log else ""),
     )
     return "".join(
         f"<details><summary {_SUMMARY}>{title}</summary>{body}</details>" for title, body in parts if body
@@ -73,41 +75,45 @@ def checkpoints(points: Sequence[LossPoint]) -> str:
         return ""
     held_out = [point for point in points if point.validation_loss is not None]
     best = min(held_out, key=lambda point: point.validation_loss or 0.0, default=None)
-    step = max(1, -(-len(points) // (MOST_ROWS - 2)))
-    shown = [p for n, p in enumerate(points) if n % step == 0 or p is best or p is points[-1]]
+    step = max(1, -(-len(points) // (MAX_ROWS - 2)))
+    selected = [p for n, p in enumerate(points) if n % step == 0 or p is best or p is points[-1]]
     heads = ("步 step", "epoch", "训练 loss", "验证 validation", "困惑度 perplexity", "")
     rows = [
         (
             point.step,
-            _number(point.epoch, ".2f"),
-            _number(point.training_loss, ".4f"),
-            _number(point.validation_loss, ".4f"),
-            _number(point.perplexity, ".3f"),
+            _format_number(point.epoch, ".2f"),
+            _format_number(point.training_loss, ".4f"),
+            _format_number(point.validation_loss, ".4f"),
+            _format_number(point.perplexity, ".3f"),
             "★ 验证最低 lowest" if point is best else "",
         )
-        for point in shown
+        for point in selected
     ]
-    return _table(heads, rows, f"{len(shown)} / {len(points)}；loss 单位 in nats")
+    return _table(heads, rows, f"{len(selected)} / {len(points)}；loss 单位 in nats")
 
 
-def values(given: Mapping[str, Any]) -> str:
+def values(hyper_parameters: Mapping[str, Any]) -> str:
     """Return hyper-parameters as a table."""
-    return _table(("名称 name", "值 value"), list(given.items())) if given else ""
+    return _table(("名称 name", "值 value"), list(hyper_parameters.items())) if hyper_parameters else ""
 
 
-def metrics(given: Mapping[str, Any]) -> str:
+def metrics(metrics: Mapping[str, Any]) -> str:
     """Return the final metrics as a table of one row."""
-    return _table(tuple(map(str, given)), [tuple(given.values())], "验证集 on held-out rows") if given else ""
+    return (
+        _table(tuple(map(str, metrics)), [tuple(metrics.values())], "验证集 on held-out rows")
+        if metrics
+        else ""
+    )
 
 
-def links(given: Mapping[str, str]) -> str:
+def links(urls: Mapping[str, str]) -> str:
     """Return pages of the console as links; what is no https address is left out."""
-    shown = [
+    anchors = [
         f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(clipped(name, 40))} ↗</a>'
-        for name, url in given.items()
+        for name, url in urls.items()
         if is_safe(url)
     ]
-    return f"<div>控制台 console: {' · '.join(shown)}</div>" if shown else ""
+    return f"<div>控制台 console: {' · '.join(anchors)}</div>" if anchors else ""
 
 
 def is_safe(url: object) -> bool:
@@ -121,31 +127,31 @@ def is_safe(url: object) -> bool:
         return False
 
 
-def _wanted(line: Line, key: str) -> bool:
+def _matches_view(line: LogLine, key: str) -> bool:
     if key == PROBLEMS:
-        return line.state in _BAD or "does not answer" in line.text
+        return line.state in _PROBLEM_STATES or "does not answer" in line.text
     return key in {ALL, line.stage}
 
 
-def _log(lines: Sequence[Line], title: str = "") -> str:
+def _log_table(lines: Sequence[LogLine], title: str = "") -> str:
     heads = ("时间 time", "步骤 step", "状态 state", "说明 event")
     rows = [
-        (_clock(line.at), STAGES.get(line.stage, line.stage), line.state, clipped(line.text, 240))
+        (_format_time(line.at), STAGE_LABELS.get(line.stage, line.stage), line.state, clipped(line.text, 240))
         for line in lines
     ]
     return _table(heads, rows, title)
 
 
-def _clock(at: float) -> str:
-    return time.strftime("%m-%d %H:%M:%S", time.localtime(at))
+def _format_time(timestamp: float) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(timestamp))
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else f"{value:{form}}"
+def _format_number(value: float | None, format_spec: str) -> str:
+    return "" if value is None else f"{value:{format_spec}}"
 
 
-def _nothing(words: str) -> str:
-    return f"<div {_DIM}>{words}</div>"
+def _dim_note(text: str) -> str:
+    return f"<div {_DIM}>{text}</div>"
 
 
 def _table(heads: Iterable[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:

@@ -7,40 +7,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishAction
-from ..trainer.configs import platform_name
+from ..trainer.configs import resolve_train_type
 from ..trainer.progress import TrainingProgress
 
 
 @dataclass(frozen=True)
-class Order:
+class Action:
     """A button.
 
     Attributes:
         label, tooltip: of the button.
         confirm: what the button says before the second click that is needed; "" when one click is enough.
-        carry_out: does it; it may take a while, and its errors are for the person who clicked.
+        execute: does it; it may take a while, and its errors are for the person who clicked.
     """
 
     label: str
     tooltip: str
     confirm: str
-    carry_out: Callable[[LLMFinetune], object]
+    execute: Callable[[LLMFinetune], object]
 
 
-STOP = Order(
+STOP = Action(
     "停止 Stop",
     "Stop the run on the platform; what was learned so far stays there",
     "再点一次停止 click again to stop",
     LLMFinetune.stop,
 )
-RESUME = Order(
+RESUME = Action(
     "继续 Resume",
     "Go on with the step that was stopped or failed",
     "",
-    lambda trainer: trainer.start(again=True),
+    lambda trainer: trainer.start(retry=True),
 )
-PUBLISH = Order("发布 Publish", "Publish the run as a model when it is trained", "", LLMFinetune.publish)
-DEPLOY = Order(
+PUBLISH = Action("发布 Publish", "Publish the run as a model when it is trained", "", LLMFinetune.publish)
+DEPLOY = Action(
     "部署 Deploy",
     "Deploy the model when it is published: 1 replica, 1 hour; `%qftrain deploy` takes options",
     "再点一次部署（计费）click again: it is billed",
@@ -48,11 +48,11 @@ DEPLOY = Order(
 )
 
 
-def orders(trainer: LLMFinetune) -> list[Order]:
+def available_actions(trainer: LLMFinetune) -> list[Action]:
     """Return what the trainer can be told now."""
-    now, actions = trainer.progress, trainer.ppls[0].actions
-    published = now.model_version_id or any(isinstance(action, ModelPublishAction) for action in actions)
-    deployed = now.service_endpoint or any(isinstance(action, DeployAction) for action in actions)
+    progress, actions = trainer.progress, trainer.ppls[0].actions
+    published = progress.model_version_id or any(isinstance(action, ModelPublishAction) for action in actions)
+    deployed = progress.service_endpoint or any(isinstance(action, DeployAction) for action in actions)
     publish, deploy = [] if published else [PUBLISH], [] if deployed else [DEPLOY]
     if trainer.running:
         return [STOP, *publish, *deploy]
@@ -67,7 +67,7 @@ def chat_cell(progress: TrainingProgress) -> str:
 
 def evaluation_cell(progress: TrainingProgress) -> str:
     """Return a cell that compares the service with the model it was made from; empty while there is none."""
-    endpoint, base = _endpoint(progress), platform_name(progress.title)
+    endpoint, base = _endpoint(progress), resolve_train_type(progress.title)
     if not endpoint:
         return ""
     return (

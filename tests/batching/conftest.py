@@ -36,10 +36,12 @@ def interrupt() -> Iterator[Callable[[float], None]]:
     """Press Ctrl+C after some seconds, as the terminal and ■ do."""
     main = threading.main_thread().ident
     assert main is not None
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    previous_handler = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background ignores it
 
     def later(after: float) -> None:
         threading.Timer(after, signal.pthread_kill, (main, signal.SIGINT)).start()
 
     yield later
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, previous_handler)

@@ -13,7 +13,7 @@ from support.servers import http_answer
 
 import qfnb
 from qfnb.batching import reading
-from qfnb.batching.journals import forget, path_of
+from qfnb.batching.journals import delete_journal, journal_path
 from qfnb.batching.reading import JournalError
 from qfnb.errors import InvalidArgumentError
 
@@ -22,7 +22,7 @@ def rows(count, say="第 {} 个问题"):
     return [say.format(number) for number in range(count)]
 
 
-def ended(batch):
+def wait_for_progress(batch):
     batch.wait()
     return batch.progress
 
@@ -30,7 +30,7 @@ def ended(batch):
 def test_every_row_is_asked_exactly_once(register):
     count = 2000 if os.environ.get("QFNB_FULL") else 400
     batch = qfnb.batch(rows(count), workers=32, name="once")
-    assert ended(batch).ok == count
+    assert wait_for_progress(batch).ok == count
     expected = {"came": count, "answered": count, "distinct": count, "distinct_answered": count}
     assert register() == {**expected, "most": 1, "most_answered": 1}
 
@@ -39,19 +39,19 @@ def test_every_row_is_asked_exactly_once(register):
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
     monkeypatch.setattr("qfnb.batching.survey.KEPT", kept)
     monkeypatch.setattr("qfnb.batching.starting.PAGE", 50)
-    asked = rows(120, "记得 {}")
-    first = qfnb.batch([*asked[:60], asked[0]], workers=16, name=f"kept-{kept}")
-    assert ended(first).ok == 61
-    batch = qfnb.batch([*asked, asked[0], asked[119]], workers=16, name=f"kept-{kept}")
-    assert (ended(batch).ok, batch.progress.cached) == (122, 61)
-    assert [row.input for row in batch.results()] == [*asked, asked[0], asked[119]]
+    prompts = rows(120, "记得 {}")
+    first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{kept}")
+    assert wait_for_progress(first).ok == 61
+    batch = qfnb.batch([*prompts, prompts[0], prompts[119]], workers=16, name=f"kept-{kept}")
+    assert (wait_for_progress(batch).ok, batch.progress.cached) == (122, 61)
+    assert [row.input for row in batch.results()] == [*prompts, prompts[0], prompts[119]]
     assert register()["came"] == 122
 
 
 def test_the_same_cell_again_asks_nothing(register):
     for _ in range(2):
         batch = qfnb.batch(rows(30, "再问 {}"))
-        assert ended(batch).ok == 30
+        assert wait_for_progress(batch).ok == 30
     assert batch.progress.cached == 30
     assert register()["came"] == 30
 
@@ -65,12 +65,12 @@ def test_results_keep_the_order_of_the_input(sandbox):
 
 def test_a_frame_comes_back_with_its_index_and_its_columns(sandbox):
     frame = pd.DataFrame({"q": ["你好", "你是谁"], "text": [1, 2]}, index=["a", "b"])
-    back = qfnb.batch(frame, "{q}", name="frame").to_frame()
-    assert list(back.index) == ["a", "b"]
-    assert list(back["text"]) == [1, 2]
-    assert all(back["answer_text"].str.len() > 0)
+    frame_with_results = qfnb.batch(frame, "{q}", name="frame").to_frame()
+    assert list(frame_with_results.index) == ["a", "b"]
+    assert list(frame_with_results["text"]) == [1, 2]
+    assert all(frame_with_results["answer_text"].str.len() > 0)
     assert {"finish_reason", "prompt_tokens", "cost", "seconds", "attempts", "error", "request_id"} <= set(
-        back
+        frame_with_results
     )
 
 
@@ -97,10 +97,10 @@ def test_an_iterator_that_breaks_keeps_what_was_answered(sandbox):
         raise OSError("disk gone")
 
     batch = qfnb.batch(broken(), workers=32, name="broken")
-    now = ended(batch)
-    assert now.state == "stopped"
-    assert "OSError: disk gone" in now.reason
-    assert now.ok >= 500
+    progress = wait_for_progress(batch)
+    assert progress.state == "stopped"
+    assert "OSError: disk gone" in progress.reason
+    assert progress.ok >= 500
 
 
 def test_identical_rows_are_asked_once_when_asked_for(register):
@@ -112,7 +112,7 @@ def test_identical_rows_are_asked_once_when_asked_for(register):
 
 
 def test_identical_rows_are_asked_each_by_default(register):
-    assert ended(qfnb.batch(["甲", "甲", "甲"], name="no-dedupe")).ok == 3
+    assert wait_for_progress(qfnb.batch(["甲", "甲", "甲"], name="no-dedupe")).ok == 3
     assert register()["came"] == 3
 
 
@@ -136,13 +136,13 @@ def test_another_batch_may_not_use_the_journal(sandbox, other, said):
     qfnb.batch(["甲", "乙"], name="mine").wait()
     with pytest.raises(JournalError, match=said):
         qfnb.batch(**{"rows": ["甲", "乙"], "name": "mine", **other})
-    assert ended(qfnb.batch(["甲", "乙"], name="mine")).cached == 2
+    assert wait_for_progress(qfnb.batch(["甲", "乙"], name="mine")).cached == 2
 
 
 def test_an_edited_input_may_keep_what_still_fits(register):
     qfnb.batch(["甲", "乙", "丙"], name="edited").wait()
-    batch = qfnb.batch(["甲", "乙!", "丙"], name="edited", update=True)
-    assert ended(batch).ok == 3
+    batch = qfnb.batch(["甲", "乙!", "丙"], name="edited", allow_changed_input=True)
+    assert wait_for_progress(batch).ok == 3
     assert register()["came"] == 4
 
 
@@ -151,8 +151,8 @@ def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(f
         fault("chat.v2", "status", status=400)
         first = qfnb.batch(rows(5), name="failed", workers=1, canary=0)
         assert [answer.ok for answer in first.results()] == [False, True, True, True, True]
-        assert first.progress.latest[0].error == "APIError"
-        assert ended(qfnb.batch(rows(5), name="failed")).ok == 5
+        assert first.progress.latest_failures[0].error == "APIError"
+        assert wait_for_progress(qfnb.batch(rows(5), name="failed")).ok == 5
     assert register()["came"] == 6
 
 
@@ -161,7 +161,7 @@ def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(always, registe
     always(kind, 0.3)
     with qfnb.testing():
         batch = qfnb.batch(rows(200, f"{kind} {{}}"), workers=16, name=f"faults-{kind}")
-        assert ended(batch).ok == 200
+        assert wait_for_progress(batch).ok == 200
     assert register()["distinct_answered"] == 200
     assert batch.progress.retried > 20
 
@@ -169,36 +169,36 @@ def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(always, registe
 def test_an_outage_is_waited_for(control, fault, register):
     body = {"endpoint": "chat.v2", "fault": "status", "status": 503, "times": 40}
     control.post("/_sandbox/faults", json=body).raise_for_status()
-    seen = set()
+    states = set()
     with qfnb.testing(0.01):
         batch = qfnb.batch(rows(60, "停 {}"), workers=8, name="outage", retry_count=1)
-        while not batch.progress.over:
-            seen.add(batch.progress.state)
+        while not batch.progress.is_finished:
+            states.add(batch.progress.state)
             time.sleep(0.002)
     assert batch.progress.ok == 60
-    assert "waiting" in seen
+    assert "waiting" in states
 
 
 def test_first_rows_that_all_fail_spare_the_others(always, register):
     always("status", status=400)
-    now = ended(qfnb.batch(rows(500), name="canary"))
-    assert now.state == "stopped"
-    assert "the first rows all failed" in now.reason
+    progress = wait_for_progress(qfnb.batch(rows(500), name="canary"))
+    assert progress.state == "stopped"
+    assert "the first rows all failed" in progress.reason
     assert register()["came"] == 3
 
 
 def test_a_wrong_key_stops_the_batch_and_a_right_one_goes_on(sandbox, register):
-    now = qfnb.get_config()
-    now.base_url = now.console_api_base_url = sandbox.url
-    now.api_key = "bce-v3/ALTAK-sandbox/wrong"
+    config = qfnb.get_config()
+    config.base_url = config.console_api_base_url = sandbox.url
+    config.api_key = "bce-v3/ALTAK-sandbox/wrong"
     batch = qfnb.batch(rows(300), name="key", canary=0)
-    assert ended(batch).state == "stopped"
+    assert wait_for_progress(batch).state == "stopped"
     assert "AuthError" in batch.progress.reason
-    assert batch.progress.finished <= 10
+    assert batch.progress.finished_rows <= 10
     assert {answer.error for answer in batch.results()} == {"AuthError", "NotAsked"}
-    now.api_key = sandbox.api_key
+    config.api_key = sandbox.api_key
     batch.resume()
-    assert ended(batch).ok == 300
+    assert wait_for_progress(batch).ok == 300
 
 
 def test_model_persona_and_options_go_with_every_row(scripted):
@@ -218,11 +218,11 @@ def test_a_budget_stops_cleanly(scripted):
     price = qfnb.estimate(["x"], model="ERNIE-4.0-8K").cost
     assert price
     batch = qfnb.batch(rows(200), model="ERNIE-4.0-8K", budget=2.0, workers=4, name="budget")
-    now = ended(batch)
-    assert now.state == "stopped"
-    assert "the budget of 2 CNY" in now.reason
-    assert 1.0 < now.cost <= 2.0
-    assert len(server.requests) == now.ok < 200
+    progress = wait_for_progress(batch)
+    assert progress.state == "stopped"
+    assert "the budget of 2 CNY" in progress.reason
+    assert 1.0 < progress.cost <= 2.0
+    assert len(server.requests) == progress.ok < 200
 
 
 def test_cancel_stops_asking_within_half_a_second(always, register):
@@ -230,14 +230,14 @@ def test_cancel_stops_asking_within_half_a_second(always, register):
     batch = qfnb.batch(rows(2000), workers=8, name="cancel")
     while batch.finished_count() < 20:
         time.sleep(0.01)
-    began = time.monotonic()
+    started_at = time.monotonic()
     batch.cancel()
     batch.wait()
-    assert time.monotonic() - began < 0.5
-    done = batch.finished_count()
+    assert time.monotonic() - started_at < 0.5
+    finished = batch.finished_count()
     time.sleep(0.3)
-    assert (register()["came"], batch.finished_count()) == (done, done)
-    assert sum(answer.ok for answer in batch.results()) == done
+    assert (register()["came"], batch.finished_count()) == (finished, finished)
+    assert sum(answer.ok for answer in batch.results()) == finished
 
 
 def test_pause_and_resume(always, register):
@@ -250,16 +250,16 @@ def test_pause_and_resume(always, register):
     time.sleep(0.2)
     assert register()["came"] == came < 60
     batch.resume()
-    assert ended(batch).ok == 60
+    assert wait_for_progress(batch).ok == 60
 
 
 def test_more_and_fewer_at_once_while_it_works(always, sandbox):
     always("slow", seconds=0.05)
     batch = qfnb.batch(rows(400), workers=2, name="resize", canary=0)
     batch.resize(20)
-    most = 0
-    while most < 20:
-        most = max(most, batch.progress.in_flight)
+    peak = 0
+    while peak < 20:
+        peak = max(peak, batch.progress.in_flight)
     batch.resize(1)
     while batch.progress.in_flight > 1:
         time.sleep(0.01)
@@ -286,7 +286,7 @@ def test_resume_by_name_needs_no_input(always, register, control):
     first.cancel()
     first.wait()
     batch = qfnb.resume("by-name", workers=16)
-    assert ended(batch).ok == 50
+    assert wait_for_progress(batch).ok == 50
     assert list(batch.to_frame()["q"]) == rows(50)
     assert register()["most_answered"] == 1
 
@@ -315,9 +315,9 @@ def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path, kind):
         "csv": pd.read_csv,
         "parquet": pd.read_parquet,
     }
-    back = read[kind](out)
-    assert list(back["n"].astype(int)) == [1, 2]
-    assert "本地沙盒" in back["text"][0] or back["text"][0]
+    results = read[kind](out)
+    assert list(results["n"].astype(int)) == [1, 2]
+    assert "本地沙盒" in results["text"][0] or results["text"][0]
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
@@ -342,11 +342,11 @@ def test_interrupting_the_wait_cancels(always, interrupt, sandbox):
 def test_a_journal_is_private_and_can_be_deleted(sandbox):
     batch = qfnb.batch(["甲"], name="private")
     batch.wait()
-    path = path_of("private")
+    path = journal_path("private")
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
-    assert reading.facts_of(path)[1].ok == 1
-    forget("private")
+    assert reading.read_facts(path)[1].ok == 1
+    delete_journal("private")
     assert not list(path.parent.glob("private.*"))
 
 
@@ -354,10 +354,10 @@ def test_the_journal_holds_no_key(sandbox):
     batch = qfnb.batch(
         ["甲"],
         name="no-key",
-        asking=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2"),
+        client=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2"),
     )
     batch.wait()
-    content = path_of("no-key").read_bytes()
+    content = journal_path("no-key").read_bytes()
     assert sandbox.api_key.encode() not in content
     assert sandbox.api_key.split("/")[-1].encode() not in content
 
@@ -368,10 +368,10 @@ def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, re
         batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited")
         while batch.finished_count() < 6:
             time.sleep(0.01)
-        began = time.monotonic()
+        started_at = time.monotonic()
         batch.cancel()
         batch.wait()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - started_at < 0.5
         came = register()["came"]
         time.sleep(0.8)
         assert register()["came"] == came
@@ -385,16 +385,16 @@ def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journa
     batch = qfnb.batch(rows(30, "文件 {}"), name="no-file", out=out)
     out.parent.chmod(0o500)
     out.parent.rename(tmp_path / "gone")
-    now = ended(batch)
-    assert (now.ok, now.state) == (30, "done")
-    assert "no results file" in now.reason
-    assert ended(qfnb.batch(rows(30, "文件 {}"), name="no-file")).cached == 30
+    progress = wait_for_progress(batch)
+    assert (progress.ok, progress.state) == (30, "done")
+    assert "no results file" in progress.reason
+    assert wait_for_progress(qfnb.batch(rows(30, "文件 {}"), name="no-file")).cached == 30
 
 
 def test_two_rows_that_both_fail_end_the_batch(always, sandbox):
     always("status", status=400)
-    now = ended(qfnb.batch(["甲", "乙"], name="two-fail"))
-    assert (now.failed, now.state) == (2, "done")
+    progress = wait_for_progress(qfnb.batch(["甲", "乙"], name="two-fail"))
+    assert (progress.failed, progress.state) == (2, "done")
 
 
 def test_a_broken_input_keeps_the_rows_that_were_read_and_is_not_taken_for_its_end(sandbox):
@@ -403,30 +403,30 @@ def test_a_broken_input_keeps_the_rows_that_were_read_and_is_not_taken_for_its_e
         raise OSError("gone")
 
     batch = qfnb.batch(broken(), workers=32, name="broken-resumed")
-    ended(batch)
+    wait_for_progress(batch)
     batch.resume()
-    now = ended(batch)
-    assert (now.state, now.ok, now.total) == ("stopped", 1300, None)
+    progress = wait_for_progress(batch)
+    assert (progress.state, progress.ok, progress.total) == ("stopped", 1300, None)
 
 
 def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
-    free = threading.Event()
+    unblock = threading.Event()
 
     def blocking():
         yield from rows(1001, "堵 {}")
-        free.wait(20)
+        unblock.wait(20)
         yield from rows(40, "通 {}")
 
     batch = qfnb.batch(blocking(), workers=50, name="blocking")
     while batch.finished_count() < 1001:
         time.sleep(0.01)
-    began = time.monotonic()
+    started_at = time.monotonic()
     batch.cancel()
     batch.wait()
-    assert time.monotonic() - began < 3.5
-    free.set()
+    assert time.monotonic() - started_at < 3.5
+    unblock.set()
     batch.resume()
-    assert (ended(batch).ok, batch.progress.total) == (1041, 1041)
+    assert (wait_for_progress(batch).ok, batch.progress.total) == (1041, 1041)
 
 
 def test_numbers_add_up_after_a_streamed_batch_went_on(always, sandbox):
@@ -437,14 +437,20 @@ def test_numbers_add_up_after_a_streamed_batch_went_on(always, sandbox):
     batch.cancel()
     batch.wait()
     batch.resume()
-    now = ended(batch)
-    assert (now.ok, now.failed, now.total, now.state, now.reason) == (1700, 0, 1700, "done", "")
+    progress = wait_for_progress(batch)
+    assert (progress.ok, progress.failed, progress.total, progress.state, progress.reason) == (
+        1700,
+        0,
+        1700,
+        "done",
+        "",
+    )
 
 
 def test_wrong_rows_stay_failed_when_resumed_by_name(sandbox):
-    qfnb.batch(["甲", None, "乙"], wrong_rows="keep", name="kept-wrong").wait()
-    now = ended(qfnb.resume("kept-wrong"))
-    assert (now.ok, now.failed) == (2, 1)
+    qfnb.batch(["甲", None, "乙"], invalid_rows="keep", name="kept-wrong").wait()
+    progress = wait_for_progress(qfnb.resume("kept-wrong"))
+    assert (progress.ok, progress.failed) == (2, 1)
 
 
 def test_iteration_yields_what_is_final(control, sandbox):
@@ -472,7 +478,7 @@ def test_pause_cancel_and_resume_in_any_order(always, sandbox):
     batch.resume()
     batch.cancel()
     batch.resume()
-    assert (ended(batch).ok, batch.progress.state) == (60, "done")
+    assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
 
 
 def test_a_pause_after_the_last_row_ends_the_batch(always, sandbox):
@@ -481,7 +487,7 @@ def test_a_pause_after_the_last_row_ends_the_batch(always, sandbox):
     while batch.progress.in_flight < 4:
         time.sleep(0.005)
     batch.pause()
-    assert (ended(batch).ok, batch.progress.state) == (4, "done")
+    assert (wait_for_progress(batch).ok, batch.progress.state) == (4, "done")
 
 
 def test_an_interrupt_while_iterating_cancels(always, interrupt, sandbox):
@@ -516,7 +522,7 @@ def test_a_deleted_journal_stops_the_batch(always, sandbox, monkeypatch):
     always("slow", seconds=0.05)
     monkeypatch.setattr("qfnb.batching.writer.SYNC_EVERY", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
-    path_of("deleted").unlink()
-    now = ended(batch)
-    assert now.state == "stopped"
-    assert "the journal was deleted" in now.reason
+    journal_path("deleted").unlink()
+    progress = wait_for_progress(batch)
+    assert progress.state == "stopped"
+    assert "the journal was deleted" in progress.reason

@@ -14,9 +14,9 @@ import pytest
 import qfnb
 from qfnb.batching import reading
 from qfnb.batching.journal import Journal
-from qfnb.batching.journals import path_of
+from qfnb.batching.journals import journal_path
 from qfnb.batching.reading import JournalError
-from qfnb.resources.outcome import Outcome
+from qfnb.resources.outcome import RowResult
 
 WORKERS = 8
 
@@ -32,7 +32,7 @@ print(batch.progress.ok)
 """
 
 
-def kernel(name, rows):
+def start_kernel(name, rows):
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, name, str(rows), str(WORKERS)], stdout=subprocess.PIPE, text=True
     )
@@ -43,9 +43,9 @@ def kill(running):
     running.communicate()
 
 
-def answered(name):
+def count_answered(name):
     try:
-        return reading.facts_of(path_of(name))[1].ok
+        return reading.read_facts(journal_path(name))[1].ok
     except JournalError:
         return 0
 
@@ -56,25 +56,25 @@ def test_three_kills_and_thirty_percent_faults_lose_no_row(always, register):
     always("slow", seconds=0.02)
     name, dice = "killed", random.Random(3)
     for number in range(3):
-        running = kernel(name, rows)
-        wanted = (number + 1) * rows // 5 + dice.randrange(10)
-        while answered(name) < wanted:
+        running = start_kernel(name, rows)
+        minimum = (number + 1) * rows // 5 + dice.randrange(10)
+        while count_answered(name) < minimum:
             assert running.poll() is None, "it ended before it was killed"
             time.sleep(0.005)
         kill(running)
-    out, _ = kernel(name, rows).communicate(timeout=300)
+    out, _ = start_kernel(name, rows).communicate(timeout=300)
     assert out.split() == [str(rows)]
     counts = register()
     assert counts["distinct_answered"] == rows
     assert counts["answered"] <= rows + 3 * WORKERS, "one repeat per slot in flight at a kill, at most"
-    assert {row.ok for row in reading.answers(path_of(name))} == {True}
+    assert {row.ok for row in reading.read_rows(journal_path(name))} == {True}
 
 
-def filled(name, count):
+def write_journal(name, count):
     """Return the path of a journal with so many answered rows, as a killed process leaves it."""
     batch = qfnb.batch([f"行 {n}" for n in range(count)], name=name)
     batch.wait()
-    return path_of(name)
+    return journal_path(name)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
@@ -95,14 +95,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", code], check=False)
     log = path.with_name("torn.db-wal")
-    whole = log.stat().st_size
-    os.truncate(log, int(whole * share))
+    size = log.stat().st_size
+    os.truncate(log, int(size * share))
     journal = Journal(path)
     try:
         counts = journal.counts()
         assert counts.ok + journal.count_missing() == counts.rows
         assert counts.ok >= 200 * share - 40
-        journal.keep((199).to_bytes(16, "big"), Outcome(text="再答"))
+        journal.write((199).to_bytes(16, "big"), RowResult(text="再答"))
     finally:
         journal.close()
 
@@ -112,12 +112,12 @@ def test_a_full_disk_stops_the_batch_and_the_rows_in_memory_are_there(monkeypatc
     pages = batch._journal._database.execute("pragma page_count").fetchone()[0]
     batch._journal._database.execute(f"pragma max_page_count = {pages + 4}")
     batch.wait()
-    now = batch.progress
-    assert now.state == "stopped"
-    assert "the disk is full" in now.reason
-    assert str(path_of("full")) in now.reason
+    progress = batch.progress
+    assert progress.state == "stopped"
+    assert "the disk is full" in progress.reason
+    assert str(journal_path("full")) in progress.reason
     answers = batch.results()
-    assert sum(answer.ok for answer in answers) == now.ok > 0
+    assert sum(answer.ok for answer in answers) == progress.ok > 0
     assert len(answers) == 400
     batch.resume()
     batch.wait()
@@ -125,7 +125,7 @@ def test_a_full_disk_stops_the_batch_and_the_rows_in_memory_are_there(monkeypatc
 
 
 def test_a_file_that_is_no_journal_is_left_alone_and_named(sandbox):
-    path = path_of("nonsense")
+    path = journal_path("nonsense")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"not a database, and longer than one header " * 50)
     before = path.read_bytes()
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_journal_is_left_alone_and_named(sandbox):
 
 
 def test_a_journal_of_another_version_is_left_alone(sandbox):
-    path = filled("future", 1)
+    path = write_journal("future", 1)
     with sqlite3.connect(path) as database:
         database.execute("pragma user_version = 99")
     with pytest.raises(JournalError, match="another version"):
@@ -156,8 +156,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, registe
 
 def test_an_interrupted_batch_is_listed_as_such(always, sandbox):
     always("slow", seconds=0.05)
-    running = kernel("left", 200)
-    while answered("left") < 10:
+    running = start_kernel("left", 200)
+    while count_answered("left") < 10:
         time.sleep(0.01)
     kill(running)
     row = qfnb.batches().set_index("name").loc["left"]

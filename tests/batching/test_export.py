@@ -9,15 +9,15 @@ import pytest
 
 import qfnb
 from qfnb.batching import export
-from qfnb.batching.reading import Answer
+from qfnb.batching.reading import BatchRow
 from qfnb.errors import InvalidArgumentError
 
 
 def answers(*inputs):
-    return [Answer(number=number, input=item, text=f"答 {number}") for number, item in enumerate(inputs)]
+    return [BatchRow(number=number, input=item, text=f"答 {number}") for number, item in enumerate(inputs)]
 
 
-def asked(frame):
+def asked_answers(frame):
     return answers(*frame.to_dict("records"))
 
 
@@ -37,7 +37,7 @@ def read_jsonl(path):
 )
 def test_any_index_is_kept_row_by_row(index):
     frame = pd.DataFrame({"q": ["x", "y", "z"]}, index=index)
-    back = export.frame(answers("x", "y", "z"), frame)
+    back = export.to_frame(answers("x", "y", "z"), frame)
     assert back.index.equals(frame.index)
     assert list(back["q"]) == ["x", "y", "z"]
     assert list(back["text"]) == ["答 0", "答 1", "答 2"]
@@ -55,7 +55,7 @@ def test_any_index_is_kept_row_by_row(index):
 )
 def test_columns_of_any_kind_are_kept_beside_the_results(columns):
     frame = pd.DataFrame([["x", 1], ["y", 2]], columns=columns)
-    back = export.frame(answers({"a": "x"}, {"a": "y"}), frame)
+    back = export.to_frame(answers({"a": "x"}, {"a": "y"}), frame)
     assert list(back.columns[:2]) == list(frame.columns)
     assert list(back["text"]) == ["答 0", "答 1"]
     assert str(back["prompt_tokens"].dtype) == "Int64"
@@ -63,7 +63,7 @@ def test_columns_of_any_kind_are_kept_beside_the_results(columns):
 
 def test_a_result_column_takes_a_name_that_is_free():
     frame = pd.DataFrame({"text": [1], "answer_text": [2], "answer_text_2": [3]})
-    back = export.frame(asked(frame), frame)
+    back = export.to_frame(asked_answers(frame), frame)
     assert back.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
         1,
         2,
@@ -74,7 +74,7 @@ def test_a_result_column_takes_a_name_that_is_free():
 
 def test_levels_of_columns_do_not_hide_a_result():
     frame = pd.DataFrame([["x"]], columns=pd.MultiIndex.from_tuples([("text", "a")]))
-    assert list(export.frame(answers({"a": "x"}), frame)["answer_text"]) == ["答 0"]
+    assert list(export.to_frame(answers({"a": "x"}), frame)["answer_text"]) == ["答 0"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
@@ -119,7 +119,7 @@ def test_no_rows_make_a_file_with_a_heading(tmp_path):
 @pytest.mark.parametrize("path", [5, None, b"a.csv"])
 def test_a_path_that_is_none_is_named(path):
     with pytest.raises(InvalidArgumentError, match="out="):
-        export.checked(path)
+        export.validate_output_path(path)
 
 
 def test_a_series_keeps_its_index(sandbox):

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 
 import qfnb
-from qfnb.batching.plan import Plan, repeated
-from qfnb.batching.source import source_of
-from qfnb.batching.template import Template
+from qfnb.batching.plan import RequestSpec, repeat_key
+from qfnb.batching.source import open_source
+from qfnb.batching.template import PromptTemplate
 from qfnb.errors import DatasetError, InvalidArgumentError
 
 SAY = [{"role": "user", "content": "你好"}]
 
 
 def items(rows):
-    return list(source_of(rows).items())
+    return list(open_source(rows).items())
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def items(rows):
     ],
 )
 def test_templates_take_columns(text, row, said):
-    assert Template(text).fill(row) == said
+    assert PromptTemplate(text).fill(row) == said
 
 
 @pytest.mark.parametrize("text", ["{", "}", "{}", "{x!r}", "{x:>3}", '{"a": 1}'])
 def test_a_template_that_is_none_is_refused_with_the_way_to_write_braces(text):
     with pytest.raises(InvalidArgumentError, match=r"write \{\{ and \}\}"):
-        Template(text).check(["x"])
+        PromptTemplate(text).validate_columns(["x"])
 
 
 def test_an_unknown_column_is_named_with_those_there_are():
@@ -55,7 +55,7 @@ def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, register
 
 def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
     frame = pd.DataFrame({"q": ["你好", None]})
-    batch = qfnb.batch(frame, "{q}", wrong_rows="keep", name="wrong-kept")
+    batch = qfnb.batch(frame, "{q}", invalid_rows="keep", name="wrong-kept")
     answers = batch.results()
     assert [answer.error for answer in answers] == ["", "InvalidArgumentError"]
     assert "q is" in answers[1].message
@@ -65,7 +65,7 @@ def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
 def test_half_a_surrogate_pair_is_named_or_kept(sandbox):
     with pytest.raises(InvalidArgumentError, match="lone surrogate at character 1"):
         qfnb.batch(["\u534a\ud83d", "你好"])
-    batch = qfnb.batch(["\u534a\ud83d", "你好"], wrong_rows="keep", name="surrogates")
+    batch = qfnb.batch(["\u534a\ud83d", "你好"], invalid_rows="keep", name="surrogates")
     assert [answer.ok for answer in batch.results()] == [False, True]
 
 
@@ -130,7 +130,7 @@ def test_a_frame_without_a_prompt_column_says_what_to_do():
     "row", [SAY, {"messages": SAY}, {"messages": json.dumps(SAY)}], ids=["list", "column", "JSON"]
 )
 def test_conversations_are_asked_as_they_are(row):
-    assert Plan("").conversation(row) == SAY
+    assert RequestSpec("").build_conversation(row) == SAY
 
 
 @pytest.mark.parametrize(
@@ -138,15 +138,20 @@ def test_conversations_are_asked_as_they_are(row):
 )
 def test_a_conversation_that_cannot_be_asked_is_refused(row):
     with pytest.raises(InvalidArgumentError):
-        Plan("").conversation(row)
+        RequestSpec("").build_conversation(row)
 
 
 def test_keys_tell_content_model_options_and_repetition_apart():
-    plans = [Plan("h", "a"), Plan("h", "b"), Plan("h", "a", options={"temperature": 0.5}), Plan("g", "a")]
-    keys = {plan.key(talk) for plan in plans for talk in ("x", "y", SAY)}
+    plans = [
+        RequestSpec("h", "a"),
+        RequestSpec("h", "b"),
+        RequestSpec("h", "a", options={"temperature": 0.5}),
+        RequestSpec("g", "a"),
+    ]
+    keys = {plan.row_key(talk) for plan in plans for talk in ("x", "y", SAY)}
     assert len(keys) == 12
-    assert len({repeated(plans[0].key("x"), times) for times in range(5)}) == 5
-    assert Plan("h", "a").key("x") == plans[0].key("x")
+    assert len({repeat_key(plans[0].row_key("x"), times) for times in range(5)}) == 5
+    assert RequestSpec("h", "a").row_key("x") == plans[0].row_key("x")
 
 
 @pytest.mark.parametrize(
@@ -201,11 +206,17 @@ def test_a_budget_needs_a_price(monkeypatch):
 
 def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
-    found = qfnb.estimate(["你好", "你好", "天" * 500_000], model="ERNIE-Speed-8K")
-    assert (found.rows, found.to_ask, found.repeated, found.too_long, found.longest) == (3, 3, 1, 1, (2,))
-    assert found.prompt_tokens > 300_000
-    assert "longer than ERNIE-Speed-8K takes" in str(found)
-    assert qfnb.estimate(["你好", "你好"], dedupe=True).to_ask == 1
+    preflight = qfnb.estimate(["你好", "你好", "天" * 500_000], model="ERNIE-Speed-8K")
+    assert (
+        preflight.rows,
+        preflight.requests,
+        preflight.duplicates,
+        preflight.too_long,
+        preflight.too_long_rows,
+    ) == (3, 3, 1, 1, (2,))
+    assert preflight.prompt_tokens > 300_000
+    assert "longer than ERNIE-Speed-8K takes" in str(preflight)
+    assert qfnb.estimate(["你好", "你好"], dedupe=True).requests == 1
 
 
 def test_an_estimate_refuses_names_that_batch_does_not_have():
@@ -215,18 +226,18 @@ def test_an_estimate_refuses_names_that_batch_does_not_have():
 
 def test_an_estimate_takes_what_batch_takes(sandbox):
     plain = qfnb.estimate(["你好"])
-    found = qfnb.estimate(
-        ["你好"], system="你是诗人" * 50, budget=5, workers=4, wrong_rows="keep", mode="online"
+    preflight = qfnb.estimate(
+        ["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="keep", mode="online"
     )
-    assert found.prompt_tokens > plain.prompt_tokens
-    assert found.budget == 5
+    assert preflight.prompt_tokens > plain.prompt_tokens
+    assert preflight.budget == 5
 
 
 def test_an_estimate_checks_what_batch_checks():
     with pytest.raises(InvalidArgumentError, match="workers=0"):
         qfnb.estimate(["a"], workers=0)
     with pytest.raises(InvalidArgumentError, match="wrong_rows='foo'"):
-        qfnb.estimate(["a"], wrong_rows="foo")
+        qfnb.estimate(["a"], invalid_rows="foo")
 
 
 @pytest.mark.parametrize("rows", [pd.DataFrame({"q": ["x"]}), [{"q": "x"}]])
@@ -244,7 +255,7 @@ def test_a_row_whose_keys_are_no_texts_is_a_wrong_row(sandbox):
     rows = [{"prompt": "你好"}, {"prompt": "x", 5: 1}, {"prompt": "x", (1, 2): 1}]
     with pytest.raises(InvalidArgumentError, match=r"2 of 3 rows cannot be asked: row 1: .*5"):
         qfnb.batch(rows)
-    batch = qfnb.batch(rows, wrong_rows="keep", name="odd-keys")
+    batch = qfnb.batch(rows, invalid_rows="keep", name="odd-keys")
     assert [answer.error for answer in batch.results()] == ["", *["InvalidArgumentError"] * 2]
 
 

@@ -1,17 +1,17 @@
 """A batch against a sandbox that limits requests, on a clock that runs a hundred times as fast."""
 
 import pytest
-from support.worlds import world_of
+from support.worlds import run_world
 
 import qfnb
 from qfnb.transport import clock
 
-FASTER = 100
+SPEED_UP = 100
 
 
 @pytest.fixture
 def world(tmp_path):
-    with qfnb.testing(1 / FASTER), world_of(tmp_path, clock.now) as world:
+    with qfnb.testing(1 / SPEED_UP), run_world(tmp_path, clock.now) as world:
         yield world
 
 
@@ -22,10 +22,10 @@ def rows(count):
 @pytest.mark.parametrize("silent", [False, True], ids=["told by headers", "found out"])
 def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent):
     world.quota.limit(60, silent=silent)
-    began = clock.now()
+    started_at = clock.now()
     batch = qfnb.batch(rows(1000), workers=16, name=f"rpm-{silent}")
     batch.wait()
-    minutes = (clock.now() - began) / 60
+    minutes = (clock.now() - started_at) / 60
     assert batch.progress.ok == 1000
     assert world.quota.refused <= 50, "at most one request in twenty is wasted"
     assert minutes < (26 if not silent else 30), "a thousand need 17, and computers are busy"

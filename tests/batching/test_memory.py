@@ -28,25 +28,25 @@ print(first, ask(int(sys.argv[1]), "long"))
 STUB = Path(__file__).parents[2] / "benchmarks" / "stub.py"
 
 
-def measured(rows):
+def measure_peaks(rows):
     """Return the peak megabytes after two thousand rows, and after so many."""
     with subprocess.Popen([sys.executable, STUB, "0"], stdin=-1, stdout=-1, text=True) as server:
         url = server.stdout.readline().strip()
         addresses = ("BASE_URL", "CONSOLE_API_BASE_URL", "IAM_BASE_URL")
         env = {**os.environ, **{f"QIANFAN_{name}": url for name in addresses}}
         env |= {"QIANFAN_API_KEY": "bce-v3/ALTAK-x/y"}
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", SCRIPT, str(rows)], env=env, capture_output=True, text=True, check=False
         )
         server.stdin.close()
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [float(word) for word in done.stdout.split()]
+    assert process.returncode == 0, process.stderr[-2000:]
+    return [float(word) for word in process.stdout.split()]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process")
 def test_many_rows_take_the_memory_of_two_thousand():
     rows = 200_000 if os.environ.get("QFNB_FULL") else 10_000
-    short, long = measured(rows)
+    short, long = measure_peaks(rows)
     assert long < 150
     assert long - short < (
         60 if rows > 100_000 else 12

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import qfnb
-from qfnb.batching.services import ByBucket, ByFile
+from qfnb.batching.services import BosBackend, FilesBackend
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.batches import Batches
 
@@ -20,16 +20,16 @@ def rows(count, say="离线 {}"):
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr(ByFile, "most", 40)
-    monkeypatch.setattr(ByBucket, "most", 40)
+    monkeypatch.setattr(FilesBackend, "most", 40)
+    monkeypatch.setattr(BosBackend, "most", 40)
 
 
 @pytest.mark.parametrize("via", ["files", "bos"])
 def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, register, via):
     batch = qfnb.batch(rows(100, f"{via} {{}}"), mode="offline", offline_via=via, name=f"offline-{via}")
     batch.wait()
-    now = batch.progress
-    assert (now.ok, now.failed, now.state, now.mode) == (100, 0, "done", "offline")
+    progress = batch.progress
+    assert (progress.ok, progress.failed, progress.state, progress.mode) == (100, 0, "done", "offline")
     answers = batch.results()
     assert [answer.input for answer in answers] == rows(100, f"{via} {{}}")
     assert all(answer.text for answer in answers)
@@ -89,14 +89,14 @@ def test_a_killed_kernel_finds_its_job_again_and_starts_none_twice(sandbox):
 
 def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
     batch = qfnb.batch(rows(5000, "停 {}"), mode="offline", name="offline-cancel")
-    while "Running" not in batch.progress.reason and not batch.progress.over:
+    while "Running" not in batch.progress.reason and not batch.progress.is_finished:
         time.sleep(0.005)
     batch.cancel()
     batch.wait()
-    now = batch.progress
-    assert now.state == "cancelled"
-    assert now.ok < 5000
-    assert sum(answer.ok for answer in batch.results()) == now.ok
+    progress = batch.progress
+    assert progress.state == "cancelled"
+    assert progress.ok < 5000
+    assert sum(answer.ok for answer in batch.results()) == progress.ok
     batch.resume()
     batch.wait()
     assert batch.progress.ok == 5000
@@ -133,7 +133,7 @@ def test_an_online_run_follows_the_open_job_first(sandbox, register):
 
 def test_rows_of_a_cancelled_job_are_handed_over_again(sandbox, register):
     batch = qfnb.batch(rows(5000, "再 {}"), mode="offline", name="offline-again")
-    while "Running" not in batch.progress.reason and not batch.progress.over:
+    while "Running" not in batch.progress.reason and not batch.progress.is_finished:
         time.sleep(0.005)
     batch.cancel()
     batch.wait()

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from qfnb.batching.reading import JournalError
-from qfnb.batching.row import Pending
-from qfnb.batching.writer import Writer
-from qfnb.resources.outcome import Outcome
+from qfnb.batching.row import PendingRow
+from qfnb.batching.writer import GroupCommitWriter
+from qfnb.resources.outcome import RowResult
 
 
-class Book:
+class FakeJournal:
     """A journal that remembers what was written together, or fails."""
 
     def __init__(self, error=None):
@@ -24,43 +24,43 @@ class Book:
         self.written.append([key for key, _ in rows])
 
 
-def kept(book, rows, *, cancel=()):
+def write_results(journal, rows, *, cancel=()):
     """Keep rows by as many workers at once; return what was told, and how each worker ended."""
-    told = []
+    reports = []
 
     async def run():
-        writer = Writer(book, lambda rows, error: told.append((len(rows), error)))
-        pending = [Pending(number, bytes([number]), "x") for number in range(rows)]
-        tasks = [asyncio.create_task(writer.keep(row, Outcome(text="y"))) for row in pending]
+        writer = GroupCommitWriter(journal, lambda rows, error: reports.append((len(rows), error)))
+        pending = [PendingRow(number, bytes([number]), "x") for number in range(rows)]
+        tasks = [asyncio.create_task(writer.write(row, RowResult(text="y"))) for row in pending]
         await asyncio.sleep(0)
-        for place in cancel:
-            tasks[place].cancel()
+        for index in cancel:
+            tasks[index].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    return told, asyncio.run(run())
+    return reports, asyncio.run(run())
 
 
 def test_what_comes_in_one_turn_is_written_at_once_before_anybody_goes_on():
-    book = Book()
-    told, ends = kept(book, 5)
-    assert book.written == [[bytes([n]) for n in range(5)]]
-    assert told == [(5, None)]
+    journal = FakeJournal()
+    reports, ends = write_results(journal, 5)
+    assert journal.written == [[bytes([n]) for n in range(5)]]
+    assert reports == [(5, None)]
     assert ends == [None] * 5
 
 
 def test_a_worker_that_is_dropped_has_its_answer_written_all_the_same():
-    book = Book()
-    told, ends = kept(book, 3, cancel=[1])
-    assert book.written == [[b"\0", b"\1", b"\2"]]
-    assert told == [(3, None)]
+    journal = FakeJournal()
+    reports, ends = write_results(journal, 3, cancel=[1])
+    assert journal.written == [[b"\0", b"\1", b"\2"]]
+    assert reports == [(3, None)]
     assert [type(end).__name__ for end in ends] == ["NoneType", "CancelledError", "NoneType"]
 
 
 @pytest.mark.parametrize("error", [JournalError("the disk is full"), OverflowError("too large")])
 def test_rows_that_cannot_be_written_are_told_with_the_reason(error):
-    told, ends = kept(Book(error), 2)
-    (count, said), *more = told
+    reports, ends = write_results(FakeJournal(error), 2)
+    (count, written_error), *more = reports
     assert (count, more) == (2, [])
-    assert isinstance(said, JournalError)
-    assert str(error) in str(said)
+    assert isinstance(written_error, JournalError)
+    assert str(error) in str(written_error)
     assert ends == [None] * 2

@@ -22,7 +22,7 @@ NARROW = {"width": 560, "height": 900}
 def _stopped():
     """Nothing trains on after a test."""
     yield
-    for run in runs.known():
+    for run in runs.list_runs():
         with contextlib.suppress(errors.QianfanError):
             FineTune.V2.stop_task(run.facts.get("task_id") or "")
 

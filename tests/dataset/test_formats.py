@@ -92,8 +92,8 @@ def test_pictures_come_with_what_stands_beside_them(tmp_path):
 
 
 def test_messages_with_roles_are_a_conversation():
-    said = [("system", "s"), ("user", "1"), ("assistant", "一"), ("user", "2"), ("assistant", "二")]
-    row = Dataset([{"messages": [{"role": r, "content": c} for r, c in said], "id": 7}])[0]
+    turns = [("system", "s"), ("user", "1"), ("assistant", "一"), ("user", "2"), ("assistant", "二")]
+    row = Dataset([{"messages": [{"role": r, "content": c} for r, c in turns], "id": 7}])[0]
     assert row == {
         "system": "s",
         "history": [{"prompt": "1", "response": "一"}],
@@ -228,14 +228,14 @@ def test_every_schema_has_the_platforms_numbers():
     }
 
 
-def packed(*entries, method=zipfile.ZIP_DEFLATED):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", method) as file:
+def zip_bytes(*entries, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
         for name, content, mode in entries:
             entry = zipfile.ZipInfo(name)
             entry.external_attr, entry.compress_type = mode << 16, method
             file.writestr(entry, content)
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 LINE = b'{"prompt": "p", "response": "r"}\n'
@@ -244,14 +244,14 @@ LINE = b'{"prompt": "p", "response": "r"}\n'
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (packed(("../x.jsonl", LINE, 0o600)), "leads out of it"),
-        (packed(("/etc/x.jsonl", LINE, 0o600)), "leads out of it"),
-        (packed(("a\\..\\x.jsonl", LINE, 0o600)), "leads out of it"),
-        (packed(("C:x.jsonl", LINE, 0o600)), "leads out of it"),
-        (packed(("x.jsonl", b"/etc/passwd", 0o120777)), "is a link"),
-        (packed(("x.jsonl", bytes(100 << 20), 0o600)), "more than 200 times smaller"),
-        (packed(("x.jsonl", LINE, 0o600), method=zipfile.ZIP_BZIP2), "unusual method"),
-        (packed(("x.md", LINE, 0o600)), "holds no"),
+        (zip_bytes(("../x.jsonl", LINE, 0o600)), "leads out of it"),
+        (zip_bytes(("/etc/x.jsonl", LINE, 0o600)), "leads out of it"),
+        (zip_bytes(("a\\..\\x.jsonl", LINE, 0o600)), "leads out of it"),
+        (zip_bytes(("C:x.jsonl", LINE, 0o600)), "leads out of it"),
+        (zip_bytes(("x.jsonl", b"/etc/passwd", 0o120777)), "is a link"),
+        (zip_bytes(("x.jsonl", bytes(100 << 20), 0o600)), "more than 200 times smaller"),
+        (zip_bytes(("x.jsonl", LINE, 0o600), method=zipfile.ZIP_BZIP2), "unusual method"),
+        (zip_bytes(("x.md", LINE, 0o600)), "holds no"),
     ],
 )
 def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, content, words):
@@ -261,13 +261,13 @@ def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, content, words):
 
 
 def test_a_zip_may_have_no_more_than_is_allowed(tmp_path):
-    (tmp_path / "x.zip").write_bytes(packed(("x.jsonl", LINE * 9, 0o600)))
+    (tmp_path / "x.zip").write_bytes(zip_bytes(("x.jsonl", LINE * 9, 0o600)))
     with pytest.raises(errors.DatasetError, match="at most 100"):
-        Dataset.load(tmp_path / "x.zip", most_bytes=100)
-    assert len(Dataset.load(tmp_path / "x.zip", most_bytes=1000)) == 9
+        Dataset.load(tmp_path / "x.zip", max_bytes=100)
+    assert len(Dataset.load(tmp_path / "x.zip", max_bytes=1000)) == 9
 
 
 def test_a_problem_within_a_zip_is_told_with_file_and_line(tmp_path):
-    (tmp_path / "x.zip").write_bytes(packed(("a.jsonl", LINE, 0o600), ("b.jsonl", LINE + b"{", 0o600)))
+    (tmp_path / "x.zip").write_bytes(zip_bytes(("a.jsonl", LINE, 0o600), ("b.jsonl", LINE + b"{", 0o600)))
     with pytest.raises(errors.DatasetError, match=r"x\.zip!b\.jsonl:2: not JSON"):
         Dataset.load(tmp_path / "x.zip")

@@ -3,7 +3,7 @@
 import pytest
 
 from qfnb import Dataset, errors
-from qfnb.dataset import Step, platform
+from qfnb.dataset import TransferStep, platform
 from qfnb.resources.data import Data
 from qfnb.resources.storage import Storage
 
@@ -21,8 +21,8 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_dataset_of_every_kind_goes_up_and_comes_back(sandbox, kind):
-    there = Dataset(KINDS[kind], name=f"往返 {kind}").save(qianfan=True)
-    again = Dataset.load(qianfan_dataset_id=there)
+    dataset_id = Dataset(KINDS[kind], name=f"往返 {kind}").save(qianfan=True)
+    again = Dataset.load(qianfan_dataset_id=dataset_id)
     assert (len(again), again.schema.name) == (
         len(KINDS[kind]),
         "pairs" if kind == "conversation" else kind,
@@ -41,10 +41,10 @@ def test_nothing_is_asked_before_the_rows_are_looked_at(scripted):
 
 
 def test_a_number_is_an_id_too(sandbox):
-    there = Dataset([PAIR], name="numbered").save(qianfan="按号")
-    number = Data.info(there).data.version_info.dataset_id
+    dataset_id = Dataset([PAIR], name="numbered").save(qianfan="按号")
+    number = Data.info(dataset_id).data.version_info.dataset_id
     dataset = Dataset.load(qianfan_dataset_id=number)
-    assert (dataset.list(), dataset.release()) == ([PAIR], there)
+    assert (dataset.list(), dataset.release()) == ([PAIR], dataset_id)
 
 
 def test_the_same_rows_are_not_brought_there_twice(sandbox):
@@ -60,15 +60,15 @@ def test_each_step_is_told(sandbox):
     Dataset([{**PAIR, "response": "仅此一次"}], name="步骤").save(qianfan=True, progress=steps.append)
     assert [step.what for step in steps] == ["upload"] * 2 + ["import"] * 2 + ["release"] * 2
     assert steps[0].done == steps[0].total > 50
-    assert steps[-1] == Step("release", 1, 1)
+    assert steps[-1] == TransferStep("release", 1, 1)
 
 
 def test_what_the_platform_says_of_a_line_is_told(sandbox):
     address = Storage.upload("bos:/sandbox/bad/bad.jsonl", b'[{"prompt": "p", "response": [["r"]]}]\n{oops\n')
-    made = Data.create("坏", "sandbox", "/bad/").data.dataset_id
-    Data.import_files(made, [address])
+    dataset_id = Data.create("坏", "sandbox", "/bad/").data.dataset_id
+    Data.import_files(dataset_id, [address])
     with pytest.raises(errors.DatasetError, match="import status is 3") as caught:
-        platform._until(made, "import_status", 1, None)
+        platform._wait_for_status(dataset_id, "import_status", 1, None)
     assert "line 2" in str(caught.value)
     assert "oops" in str(caught.value)
 
@@ -83,9 +83,9 @@ def test_rows_go_to_an_object_and_come_back(sandbox):
 
 
 def test_a_download_may_have_no_more_than_is_allowed(sandbox):
-    there = Dataset([PAIR] * 50, name="大").save(qianfan=True)
+    dataset_id = Dataset([PAIR] * 50, name="大").save(qianfan=True)
     with pytest.raises(errors.ResponseTooLarge, match="more than 64 bytes"):
-        Dataset.load(qianfan_dataset_id=there, most_bytes=64).list()
+        Dataset.load(qianfan_dataset_id=dataset_id, max_bytes=64).list()
 
 
 @pytest.mark.parametrize("arguments", [{}, {"data_file": "x.jsonl", "qianfan": True}])

@@ -14,8 +14,8 @@ FOUR = [{"prompt": str(n), "response": f"r{n}", "topic": "ab"[n % 2]} for n in r
 
 def test_every_operation_gives_a_new_dataset():
     dataset = Dataset(FOUR, name="four")
-    more = dataset.append(PAIR).append([PAIR, PAIR])
-    assert (len(dataset), len(more), more.name) == (4, 7, "four")
+    longer = dataset.append(PAIR).append([PAIR, PAIR])
+    assert (len(dataset), len(longer), longer.name) == (4, 7, "four")
     assert dataset.insert(PAIR, 1)["prompt"] == ["0", "几点开门", "1", "2", "3"]
     assert dataset.delete(-1)["prompt"] == ["0", "1", "2"]
     assert (dataset + Dataset([PAIR])).concat(dataset)["prompt"][3:6] == ["3", "几点开门", "0"]
@@ -80,12 +80,12 @@ def test_single_questions_and_conversations_go_together_and_other_kinds_do_not()
 def test_the_same_prompt_never_stands_on_both_sides(prompts, part, seed):
     dataset = Dataset([{"prompt": p, "response": str(n)} for n, p in enumerate(prompts)])
     try:
-        rest, drawn = dataset.split(part, seed=seed)
+        first_part, second_part = dataset.split(part, seed=seed)
     except errors.InvalidArgumentError:
         return
-    assert not {*rest["prompt"]} & {*drawn["prompt"]}
-    assert sorted(rest["response"] + drawn["response"]) == sorted(dataset["response"])
-    assert rest["response"] == sorted(rest["response"], key=int)
+    assert not {*first_part["prompt"]} & {*second_part["prompt"]}
+    assert sorted(first_part["response"] + second_part["response"]) == sorted(dataset["response"])
+    assert first_part["response"] == sorted(first_part["response"], key=int)
 
 
 def test_a_split_has_the_asked_size_and_keeps_the_shares_of_a_column():
@@ -115,8 +115,8 @@ def test_samples_and_shuffles_are_the_same_for_the_same_seed():
 
 def test_duplicates_are_told_and_taken_out():
     dataset = Dataset([PAIR, FOUR[0], PAIR, {**PAIR, "response": "十点"}])
-    found = dataset.check()
-    assert (found.duplicates, found.conflicts, bool(found)) == (1, 1, True)
+    findings = dataset.check()
+    assert (findings.duplicates, findings.conflicts, bool(findings)) == (1, 1, True)
     assert len(dataset.deduplicate()) == 3
     assert len(dataset.deduplicate(["prompt"])) == 2
     assert not Dataset(FOUR).check()
@@ -124,10 +124,10 @@ def test_duplicates_are_told_and_taken_out():
 
 def test_rows_that_are_too_long_for_a_model_are_told():
     dataset = Dataset([PAIR, {"prompt": "长" * 20_000, "response": "r"}])
-    found = dataset.check("ERNIE-4.0-8K")
-    assert (found.too_long, found.limit) == ((2,), 5120)
-    assert "过长 1 rows have more than 5,120 tokens: row 2" in str(found)
-    assert dataset.check(most_tokens=1).too_long_count == 2
+    findings = dataset.check("ERNIE-4.0-8K")
+    assert (findings.too_long, findings.limit) == ((2,), 5120)
+    assert "过长 1 rows have more than 5,120 tokens: row 2" in str(findings)
+    assert dataset.check(max_tokens=1).too_long_count == 2
 
 
 def test_lengths_are_told_by_column():

@@ -19,40 +19,44 @@ def card(before, after, **named):
 
 
 def test_better():
-    found = card([WRONG] * 12, [RIGHT] * 11 + [WRONG])
-    assert (found.verdict, round(found.difference, 3)) == ("better", 0.917)
-    assert found.comparison.p_holm < 0.01
-    assert (len(found.improvements), found.regressions) == (10, ())
+    verdict_card = card([WRONG] * 12, [RIGHT] * 11 + [WRONG])
+    assert (verdict_card.verdict, round(verdict_card.difference, 3)) == ("better", 0.917)
+    assert verdict_card.comparison.p_holm < 0.01
+    assert (len(verdict_card.improvements), verdict_card.regressions) == (10, ())
 
 
 def test_worse_has_its_regressions_with_what_differs():
-    found = card([RIGHT] * 12, [WRONG] * 12)
-    assert (found.verdict, len(found.regressions)) == ("worse", 10)
-    assert ("delete", "早") in found.regressions[0].edits
+    verdict_card = card([RIGHT] * 12, [WRONG] * 12)
+    assert (verdict_card.verdict, len(verdict_card.regressions)) == ("worse", 10)
+    assert ("delete", "早") in verdict_card.regressions[0].edits
 
 
 def test_cannot_tell_says_how_many_questions_would():
-    found = card([WRONG] * 12, [RIGHT] * 2 + [WRONG] * 10)
-    assert found.verdict == "cannot tell"
-    assert f"约需 {found.comparison.test.needed} 题" in repr(found)
+    verdict_card = card([WRONG] * 12, [RIGHT] * 2 + [WRONG] * 10)
+    assert verdict_card.verdict == "cannot tell"
+    assert f"约需 {verdict_card.comparison.test.needed} 题" in repr(verdict_card)
 
 
 def test_failed_rows_are_told_with_the_worst_case():
-    found = card([WRONG] * 12, [RIGHT] * 6 + [ValueError("x")] * 6)
-    assert found.scores[1].mean == 1
+    verdict_card = card([WRONG] * 12, [RIGHT] * 6 + [ValueError("x")] * 6)
+    assert verdict_card.scores[1].mean == 1
     assert (
-        "tuned: 6/12 有分 / scored, 6 失败 / failed, 极端情况 / if all others: 0.500–1.000" in found.lines()
+        "tuned: 6/12 有分 / scored, 6 失败 / failed, 极端情况 / if all others: 0.500–1.000"
+        in verdict_card.lines()
     )
 
 
 def test_evaluators_and_names_go_together():
-    found = qfnb.compare(
+    verdict_card = qfnb.compare(
         Replies("a", [RIGHT] * 12),
         Replies("b", [RIGHT] * 12),
         ROWS,
         metrics=[ExactMatchEvaluator(), "rouge_l"],
     )
-    assert (found.metric, [pair.metric for pair in found.others]) == ("exact_match", ["rouge_l"])
+    assert (verdict_card.metric, [pair.metric for pair in verdict_card.other_comparisons]) == (
+        "exact_match",
+        ["rouge_l"],
+    )
 
 
 @pytest.mark.parametrize("metrics", ["rouge_l", [], ["nonsense"]])
@@ -65,8 +69,12 @@ def test_less_of_a_metric_may_be_better():
     samples = tuple(
         Sample(m, n, "q", "r", "o", {"len": v}) for m, v in (("a", 9.0), ("b", 3.0)) for n in range(8)
     )
-    found = Report(samples, ("a", "b"), ("len",), lower=frozenset({"len"})).card()
-    assert (found.verdict, found.difference, len(found.improvements)) == ("better", -6, 8)
+    verdict_card = Report(samples, ("a", "b"), ("len",), lower=frozenset({"len"})).card()
+    assert (verdict_card.verdict, verdict_card.difference, len(verdict_card.improvements)) == (
+        "better",
+        -6,
+        8,
+    )
 
 
 def test_cost_and_latency_before_and_after():
@@ -85,10 +93,14 @@ def test_cost_and_latency_before_and_after():
 
 
 def test_two_models_of_the_sandbox_by_their_names(sandbox):
-    found = qfnb.compare("ERNIE-Speed-8K", "ERNIE-Lite-8K", ROWS[:6])
-    assert (found.base, found.tuned, found.metric) == ("ERNIE-Speed-8K", "ERNIE-Lite-8K", "rouge_l")
-    assert found.comparison.test.n == 6
-    assert any("latency" in line for line in found.lines())
+    verdict_card = qfnb.compare("ERNIE-Speed-8K", "ERNIE-Lite-8K", ROWS[:6])
+    assert (verdict_card.base, verdict_card.tuned, verdict_card.metric) == (
+        "ERNIE-Speed-8K",
+        "ERNIE-Lite-8K",
+        "rouge_l",
+    )
+    assert verdict_card.comparison.test.n == 6
+    assert any("latency" in line for line in verdict_card.lines())
 
 
 def test_a_card_needs_two_models():

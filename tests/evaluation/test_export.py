@@ -12,7 +12,7 @@ from support.attacks import ATTACKS
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import Report
 from qfnb.evaluation.export import Picture
-from qfnb.evaluation.inert import in_html, in_markdown, in_sheet
+from qfnb.evaluation.inert import to_html, to_markdown, to_sheet_text
 from qfnb.evaluation.report import Sample
 
 SECRET = "bce-v3/ALTAK-abcdef/0123456789abcdef"
@@ -24,15 +24,15 @@ def report(texts=NASTY):
     samples = tuple(
         Sample(
             f"m{number}",
-            place,
+            index,
             text,
             text,
             f"{text}{number}",
-            {"分数<b>": float((place + number) % 2)},
+            {"分数<b>": float((index + number) % 2)},
             notes={"why": text},
         )
         for number in (1, 2)
-        for place, text in enumerate(texts)
+        for index, text in enumerate(texts)
     )
     return Report(
         samples, ("m1", "m2"), ("分数<b>",), notes=(SECRET, "<script>1</script>"), recipes={"分数<b>": "<i>"}
@@ -55,19 +55,19 @@ class Tags(html.parser.HTMLParser):
 
 
 def page(path):
-    found = Tags()
-    found.feed(path.read_text(encoding="utf-8"))
-    return found
+    tags = Tags()
+    tags.feed(path.read_text(encoding="utf-8"))
+    return tags
 
 
 def test_a_page_has_no_script_no_network_and_no_secret(tmp_path):
     path = report().save(tmp_path / "r.html", pictures=[Picture(b"\x89PNG", 'bars "><script>')])
-    found = page(path)
-    assert found.tags <= {
+    tags = page(path)
+    assert tags.tags <= {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "img", "table", "tr", "th", "td",
         "details", "summary", "del", "ins",
     }  # fmt: skip
-    assert {name for name, _ in found.attributes} <= {
+    assert {name for name, _ in tags.attributes} <= {
         "charset",
         "http-equiv",
         "content",
@@ -77,15 +77,13 @@ def test_a_page_has_no_script_no_network_and_no_secret(tmp_path):
         "alt",
         "src",
     }
-    assert all(
-        value.startswith("data:image/png;base64,") for name, value in found.attributes if name == "src"
-    )
+    assert all(value.startswith("data:image/png;base64,") for name, value in tags.attributes if name == "src")
     assert SECRET not in path.read_text(encoding="utf-8")
 
 
 def test_a_page_says_what_matters(tmp_path):
-    found = page(report(["问题一", "问题二"]).save(tmp_path / "r.html"))
-    text = "".join(found.text)
+    tags = page(report(["问题一", "问题二"]).save(tmp_path / "r.html"))
+    text = "".join(tags.text)
     assert all(
         words in text for words in ("m2 vs m1", "worst regressions", "Wilson", "问题一", "samples: 4 of 4")
     )
@@ -98,8 +96,8 @@ def test_a_card_leads_its_page(tmp_path):
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_attacks_are_text_in_html_and_markdown(text):
-    assert not re.search(r"[<>\"']", in_html(text))
-    assert not re.search(r"[<>]|(?<!\\)[\[`]", in_markdown(text).replace("<br>", ""))
+    assert not re.search(r"[<>\"']", to_html(text))
+    assert not re.search(r"[<>]|(?<!\\)[\[`]", to_markdown(text).replace("<br>", ""))
 
 
 def test_a_markdown_table_keeps_its_columns(tmp_path):
@@ -125,7 +123,7 @@ def test_csv_has_all_rows_and_no_formula(tmp_path):
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_a_formula_is_a_text(text):
-    assert in_sheet(text).startswith("'")
+    assert to_sheet_text(text).startswith("'")
 
 
 def test_excel_has_texts_where_texts_were(tmp_path):

@@ -23,7 +23,7 @@ LIST = "1. 苹果：每斤5元\n2. 香蕉：每斤3元\n3. 橙子：每斤6元\n
     ],
 )
 def test_what_is_wrong_with_an_answer(output, flags):
-    assert guards.flags(output, reference=REFERENCE) == flags
+    assert guards.degenerate_flags(output, reference=REFERENCE) == flags
 
 
 @pytest.mark.parametrize(
@@ -39,25 +39,27 @@ def test_what_is_wrong_with_an_answer(output, flags):
     ],
 )
 def test_good_answers_are_left_alone(output):
-    assert guards.flags(output, reference=REFERENCE, finish_reason="stop") == ()
+    assert guards.degenerate_flags(output, reference=REFERENCE, finish_reason="stop") == ()
 
 
 def test_an_answer_that_was_cut_off():
-    assert guards.flags("周末去澄迈采", reference=REFERENCE, finish_reason="length") == ("truncated",)
-    assert guards.flags("", finish_reason="length") == ("empty", "truncated")
+    assert guards.degenerate_flags("周末去澄迈采", reference=REFERENCE, finish_reason="length") == (
+        "truncated",
+    )
+    assert guards.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
 
 
 def test_what_the_reference_does_too_is_right():
     refusal, loop = "抱歉，我不能提供这类帮助。", "哈哈哈哈哈哈哈哈哈哈"
-    assert guards.flags(refusal, reference="对不起，我无法回答。") == ()
-    assert guards.flags(loop, reference=loop) == ()
+    assert guards.degenerate_flags(refusal, reference="对不起，我无法回答。") == ()
+    assert guards.degenerate_flags(loop, reference=loop) == ()
 
 
 def test_the_question_tells_the_language_unless_it_asks_for_another():
     answer = "The weather is fine today."
-    assert guards.flags(answer, prompt="今天天气怎么样？") == ("wrong_language",)
-    assert guards.flags(answer, prompt="把这句话翻译成英文：今天天气很好") == ()
-    assert guards.flags(answer, prompt="今天天气怎么样？", language="en") == ()
+    assert guards.degenerate_flags(answer, prompt="今天天气怎么样？") == ("wrong_language",)
+    assert guards.degenerate_flags(answer, prompt="把这句话翻译成英文：今天天气很好") == ()
+    assert guards.degenerate_flags(answer, prompt="今天天气怎么样？", language="en") == ()
 
 
 def test_what_repetition_gains_by_sets():
@@ -76,4 +78,4 @@ def test_what_repetition_gains_by_sets():
     ],
 )
 def test_the_language_of_a_text(text, language):
-    assert guards.language_of(text) == language
+    assert guards.detect_language(text) == language

@@ -6,34 +6,34 @@ import pytest
 
 from qfnb import ChatCompletion, errors
 from qfnb.evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge
-from qfnb.evaluation.agreement import agreement, cohen_kappa, fleiss_kappa
-from qfnb.evaluation.pairwise import judges_agree
-from qfnb.evaluation.verdicts import read_preference, read_verdict
+from qfnb.evaluation.agreement import cohen_kappa, compute_agreement, fleiss_kappa
+from qfnb.evaluation.pairwise import judge_agreement
+from qfnb.evaluation.verdicts import parse_preference, parse_verdict
 from qfnb.wire.template import PromptTemplate
 
 
-class Judge:
+class FakeJudge:
     """A model that answers by a function of what it is asked; errors are handed on."""
 
     def __init__(self, answer):
-        self.answer, self.asked, self.options = answer, [], {}
+        self.answer, self.texts, self.options = answer, [], {}
 
     def batch_do(self, rows, worker_num=None, **options):
-        self.asked += rows
+        self.texts += rows
         self.options, self.replies = options, [self.answer(row) for row in rows]
         return self
 
     def results(self):
-        return [said if isinstance(said, Exception) else {"result": said} for said in self.replies]
+        return [reply if isinstance(reply, Exception) else {"result": reply} for reply in self.replies]
 
 
-def saying(*texts):
-    left = iter(texts)
-    return Judge(lambda _: next(left))
+def judge_saying(*texts):
+    replies = iter(texts)
+    return FakeJudge(lambda _: next(replies))
 
 
-def judged(model, count, **more):
-    judge = LocalJudgeEvaluator(model, **more)
+def run_judge(model, count, **options):
+    judge = LocalJudgeEvaluator(model, **options)
     rows = judge.evaluate_all(["问"] * count, ["参考"] * count, ["答"] * count)
     return judge, [row[judge.metric_name] for row in rows]
 
@@ -53,8 +53,8 @@ def judged(model, count, **more):
     ],
 )
 def test_a_verdict_is_read(text, score, reason):
-    found = read_verdict(text, 5)
-    assert (found.score, found.reason, found.error) == (score, reason, "")
+    verdict = parse_verdict(text, 5)
+    assert (verdict.score, verdict.reason, verdict.error) == (score, reason, "")
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_a_verdict_is_read(text, score, reason):
     ],
 )
 def test_what_cannot_be_read_is_missing_and_says_so(text):
-    found = read_verdict(text, 5)
-    assert found.score is None
-    assert math.isnan(found.value)
-    assert "no score of 0-5" in found.error
+    verdict = parse_verdict(text, 5)
+    assert verdict.score is None
+    assert math.isnan(verdict.value)
+    assert "no score of 0-5" in verdict.error
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_what_cannot_be_read_is_missing_and_says_so(text):
     ],
 )
 def test_a_preference_is_read(text, preferred):
-    assert read_preference(text) == preferred
+    assert parse_preference(text) == preferred
 
 
 def test_the_judge_sees_the_candidates_answer():
-    judge = Judge(lambda _: "评分: 3")
+    judge = FakeJudge(lambda _: "评分: 3")
     scores = LocalJudgeEvaluator(judge, criteria="准确").evaluate(
         "问{prompt}", "参考", "候选{reference}的回答"
     )
     assert scores == {"judge_score": 3}
-    text = judge.asked[0]
+    text = judge.texts[0]
     assert all(text.count(part) == 1 for part in ("准确", "问{prompt}", "参考\n", "候选{reference}的回答"))
 
 
@@ -113,8 +113,8 @@ def test_the_judge_sees_the_candidates_answer():
     ],
 )
 def test_a_template_of_ones_own(template):
-    judge = Judge(lambda _: "9")
-    found = judged(
+    judge = FakeJudge(lambda _: "9")
+    judge_and_scores = run_judge(
         judge,
         1,
         evaluation_prompt=template,
@@ -122,7 +122,7 @@ def test_a_template_of_ones_own(template):
         metric_name="分",
         model_kwargs={"top_p": 0.1},
     )
-    assert (judge.asked, judge.options, found[1]) == (["判 问 答 答 满分 10"], {"top_p": 0.1}, [9])
+    assert (judge.texts, judge.options, judge_and_scores[1]) == (["判 问 答 答 满分 10"], {"top_p": 0.1}, [9])
 
 
 def test_a_template_that_hides_the_answer_is_refused():
@@ -131,18 +131,18 @@ def test_a_template_that_hides_the_answer_is_refused():
 
 
 def test_parse_failures_and_failed_calls_are_counted_and_never_zero():
-    judge, scores = judged(saying("评分: 4", "不好说", ValueError("away"), "评分: 0"), 4)
+    judge, scores = run_judge(judge_saying("评分: 4", "不好说", ValueError("away"), "评分: 0"), 4)
     assert [scores[0], scores[3]] == [4, 0]
     assert all(math.isnan(score) for score in scores[1:3])
-    assert (judge.bill.asked, judge.bill.unread, judge.bill.failed) == (4, 1, 1)
+    assert (judge.usage.calls, judge.usage.unread, judge.usage.failed) == (4, 1, 1)
     assert [bool(verdict.error) for verdict in judge.verdicts] == [False, True, True, False]
     assert judge.summarize(None)["judge_score_unread"] == 1
 
 
 def test_a_judge_is_asked_through_the_sandbox_and_costs_nothing_there(sandbox):
-    judge, scores = judged(ChatCompletion(model="ernie-speed-8k"), 3)
+    judge, scores = run_judge(ChatCompletion(model="ernie-speed-8k"), 3)
     assert len(scores) == 3
-    assert (judge.bill.asked, judge.bill.failed, judge.bill.cost) == (3, 0, 0)
+    assert (judge.usage.calls, judge.usage.failed, judge.usage.cost) == (3, 0, 0)
     assert all(verdict.text for verdict in judge.verdicts)
 
 
@@ -150,21 +150,23 @@ def test_what_judging_costs_is_added_up_and_unknown_when_a_part_is():
     class Priced(dict):
         cost = 0.002
 
-    judge = Judge(lambda _: Priced(result="评分: 3"))
+    judge = FakeJudge(lambda _: Priced(result="评分: 3"))
     judge.results = lambda: judge.replies
-    assert judged(judge, 3)[0].bill.cost == pytest.approx(0.006)
+    assert run_judge(judge, 3)[0].usage.cost == pytest.approx(0.006)
     judge.answer = lambda _: {"result": "评分: 3"}
-    assert judged(judge, 1)[0].bill.cost is None
+    assert run_judge(judge, 1)[0].usage.cost is None
 
 
 def test_a_panel_has_the_mean_each_and_the_agreement():
-    first, second = (LocalJudgeEvaluator(saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4")))
+    first, second = (
+        LocalJudgeEvaluator(judge_saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4"))
+    )
     panel = JudgePanel([first, second])
     rows = panel.evaluate_all(["问"] * 3, [""] * 3, ["答"] * 3)
     assert [row["judge_score"] for row in rows] == [4, 1, 4]
     assert rows[0]["judge_score_2"] == 3
     assert (panel.agreement().n, panel.agreement().missing, panel.agreement().percent) == (2, 1, 50)
-    assert panel.bill.asked == 6
+    assert panel.usage.calls == 6
 
 
 def test_kappas_against_published_values():
@@ -188,11 +190,11 @@ def test_kappas_against_published_values():
 
 
 def test_agreement_is_over_what_all_have_judged():
-    found = agreement([["a", "b", None, "a"], ["a", "a", "a", "a"], ["a", "b", "b", None]])
-    assert (found.n, found.missing, found.method) == (2, 2, "Fleiss'")
-    assert found.percent == pytest.approx(100 * (1 + 1 / 3) / 2)
-    assert math.isnan(agreement([["a"], ["a"]]).kappa)
-    assert math.isnan(agreement([[None], ["a"]]).percent)
+    result = compute_agreement([["a", "b", None, "a"], ["a", "a", "a", "a"], ["a", "b", "b", None]])
+    assert (result.n, result.missing, result.method) == (2, 2, "Fleiss'")
+    assert result.percent == pytest.approx(100 * (1 + 1 / 3) / 2)
+    assert math.isnan(compute_agreement([["a"], ["a"]]).kappa)
+    assert math.isnan(compute_agreement([[None], ["a"]]).percent)
 
 
 def prefers_the_longer(text):
@@ -201,33 +203,33 @@ def prefers_the_longer(text):
 
 
 def test_pairs_are_judged_in_both_orders():
-    judge = Judge(prefers_the_longer)
-    found = PairwiseJudge(judge).compare(["问"] * 3, ["短", "长一些", "同"], ["长一些", "短", "等"])
-    assert found.outcomes == ["second", "first", "tie"]
-    assert (found.win_rate, found.consistency, found.position_bias) == (0.5, 1, 0)
-    assert (found.bill.asked, len(judge.asked)) == (6, 6)
+    judge = FakeJudge(prefers_the_longer)
+    result = PairwiseJudge(judge).compare(["问"] * 3, ["短", "长一些", "同"], ["长一些", "短", "等"])
+    assert result.outcomes == ["second", "first", "tie"]
+    assert (result.win_rate, result.consistency, result.position_bias) == (0.5, 1, 0)
+    assert (result.usage.calls, len(judge.texts)) == (6, 6)
 
 
 def test_a_judge_that_takes_what_comes_first_decides_nothing():
-    found = PairwiseJudge(Judge(lambda _: "结论: A")).compare(["问"] * 4, ["甲"] * 4, ["乙"] * 4)
-    assert found.counts == {"first": 0, "second": 0, "tie": 4, "missing": 0}
-    assert (found.consistency, found.position_bias) == (0, 1)
+    result = PairwiseJudge(FakeJudge(lambda _: "结论: A")).compare(["问"] * 4, ["甲"] * 4, ["乙"] * 4)
+    assert result.counts == {"first": 0, "second": 0, "tie": 4, "missing": 0}
+    assert (result.consistency, result.position_bias) == (0, 1)
 
 
 def test_a_pair_without_both_verdicts_is_missing():
-    model = saying("结论: A", "结论: A", "不好说", ValueError("away"))
-    found = PairwiseJudge(model).compare(["问"] * 2, ["甲"] * 2, ["乙"] * 2)
-    assert found.counts["missing"] == 2
-    assert math.isnan(found.win_rate)
-    assert (found.bill.unread, found.bill.failed) == (1, 1)
+    model = judge_saying("结论: A", "结论: A", "不好说", ValueError("away"))
+    result = PairwiseJudge(model).compare(["问"] * 2, ["甲"] * 2, ["乙"] * 2)
+    assert result.counts["missing"] == 2
+    assert math.isnan(result.win_rate)
+    assert (result.usage.unread, result.usage.failed) == (1, 1)
 
 
 def test_several_judges_of_pairs_agree_or_not():
     texts = (["问"] * 2, ["短", "长一些"], ["长一些", "短"])
-    found = [PairwiseJudge(Judge(prefers_the_longer)).compare(*texts) for _ in range(2)]
-    assert (judges_agree(found).percent, judges_agree(found).kappa) == (100, 1)
+    results = [PairwiseJudge(FakeJudge(prefers_the_longer)).compare(*texts) for _ in range(2)]
+    assert (judge_agreement(results).percent, judge_agreement(results).kappa) == (100, 1)
 
 
 def test_as_many_answers_as_questions():
     with pytest.raises(errors.InvalidArgumentError, match="2 prompts, 1 and 2 answers"):
-        PairwiseJudge(saying()).compare(["问"] * 2, ["甲"], ["乙"] * 2)
+        PairwiseJudge(judge_saying()).compare(["问"] * 2, ["甲"], ["乙"] * 2)

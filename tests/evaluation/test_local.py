@@ -18,7 +18,7 @@ from qfnb.evaluation import (
     RegexEvaluator,
     RougeLEvaluator,
 )
-from qfnb.evaluation.local import by_name
+from qfnb.evaluation.local import evaluators_by_name
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,24 @@ def test_evaluators_of_structure():
 
 
 def test_metrics_by_name_carry_their_recipe():
-    found = by_name(["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan")
-    assert [next(iter(evaluator.describe())) for evaluator in found] == [
+    evaluators = evaluators_by_name(
+        ["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan"
+    )
+    assert [next(iter(evaluator.describe())) for evaluator in evaluators] == [
         "rouge_l",
         "bleu4",
         "degenerate",
         "embedding_similarity",
     ]
-    assert "qianfan" in found[1].describe()["bleu4"]
+    assert "qianfan" in evaluators[1].describe()["bleu4"]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: by_name("rouge_l"),
-        lambda: by_name(["rouge"]),
-        lambda: by_name(["f1"], "my"),
+        lambda: evaluators_by_name("rouge_l"),
+        lambda: evaluators_by_name(["rouge"]),
+        lambda: evaluators_by_name(["f1"], "my"),
         lambda: RegexEvaluator("("),
     ],
 )

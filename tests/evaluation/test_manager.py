@@ -100,22 +100,23 @@ def test_one_kind_of_the_platforms_evaluators_once():
         EvaluationManager(qianfan_evaluators=[RULES, RULES])
 
 
-class Says(LocalEvaluator):
+class ConstantEvaluator(LocalEvaluator):
     """Gives each answer what it is made with."""
 
-    def __init__(self, **given):
-        self.given = given
+    def __init__(self, **scores):
+        self.scores = scores
 
     def evaluate(self, input, reference, output):  # noqa: A002
-        return self.given
+        return self.scores
 
     def describe(self):
-        return {"less": "errors; less is better"} if "less" in self.given else {}
+        return {"less": "errors; less is better"} if "less" in self.scores else {}
 
 
 def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
     result = evaluate(
-        Replies("a", ["x"] * 4), evaluators=[Says(m="n/a", k=None, ok=True, why="好", inf=math.inf)]
+        Replies("a", ["x"] * 4),
+        evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)],
     )
     assert result.names == ("m", "k", "ok", "inf")
     assert result.summary["missing"].tolist() == [4, 4, 0, 4]
@@ -125,11 +126,11 @@ def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
 
 def test_two_evaluators_may_not_give_one_metric():
     with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'm'"):
-        evaluate(Replies("a", ["x"] * 4), evaluators=[Says(m=1), Says(m=2)])
+        evaluate(Replies("a", ["x"] * 4), evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)])
 
 
 def test_an_evaluator_that_loses_rows_is_refused():
-    class Lazy(Says):
+    class Lazy(ConstantEvaluator):
         def evaluate_all(self, inputs, references, outputs):
             return [{"m": 1}]
 
@@ -148,7 +149,7 @@ def test_answers_are_pre_processed_for_the_evaluators_only():
 
 
 def test_evaluators_say_something_of_a_model_as_a_whole():
-    class Summing(Says):
+    class Summing(ConstantEvaluator):
         def summarize(self, metric_dataset):
             return {"sum": sum(metric_dataset["m"])}
 
@@ -157,7 +158,7 @@ def test_evaluators_say_something_of_a_model_as_a_whole():
 
 
 def test_less_can_be_better():
-    class Length(Says):
+    class Length(ConstantEvaluator):
         def evaluate(self, input, reference, output):  # noqa: A002
             return {"less": len(output)}
 
@@ -169,7 +170,7 @@ def test_less_can_be_better():
 
 def test_a_judges_scale_makes_the_worst_case():
     judge = LocalJudgeEvaluator(Replies("judge", ["评分: 4", "评分: 5", "评分: 3"]))
-    score = evaluate(Replies("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]).scored[0]
+    score = evaluate(Replies("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]).model_scores[0]
     assert (score.n, score.mean, score.worst, score.best) == (3, 4, 3, 4.25)
 
 
@@ -204,7 +205,7 @@ def test_a_batchs_frame_is_scored_with_its_errors():
     )
     result = only(frame, output_column="text", model="m")
     assert result.samples["error"].tolist() == ["", "ServerError: away"]
-    assert result.scored[0].coverage == 0.5
+    assert result.model_scores[0].coverage == 0.5
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_rows_of_one_document_belong_together():
         {"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4}
         for n in range(16)
     ]
-    naive, robust = only(rows).scored[0], only(rows, cluster="doc").scored[0]
+    naive, robust = only(rows).model_scores[0], only(rows, cluster="doc").model_scores[0]
     assert robust.interval.method == "Wilson, clustered"
     assert robust.interval.high - robust.interval.low > naive.interval.high - naive.interval.low
 
@@ -257,17 +258,17 @@ def test_a_failed_row_is_asked_again_and_the_others_are_not(sandbox, fault):
     rows = [{"prompt": f"some fail {n}", "response": "x"} for n in range(6)]
     fault("chat.v2", "status", status=400, times=1)
     first = LOCAL.eval(["ERNIE-Speed-8K"], rows)
-    begun = LOCAL.start(["ERNIE-Speed-8K"], rows)
-    assert (first.used[0].answered, begun.report().used[0].answered) == (5, 6)
-    assert begun.batches[0].progress.cached == 5
+    run = LOCAL.start(["ERNIE-Speed-8K"], rows)
+    assert (first.model_usage[0].answered, run.report().model_usage[0].answered) == (5, 6)
+    assert run.batches[0].progress.cached == 5
 
 
 def test_one_model_twice_is_asked_twice(sandbox):
     rows = [{"prompt": f"twice {n}", "response": "x"} for n in range(3)]
-    begun = LOCAL.start([ChatCompletion(model="ERNIE-Speed-8K"), Service(model="ERNIE-Speed-8K")], rows)
-    assert begun.report().comparisons[0].test.ties == 3
-    first, second = (each.name for each in begun.batches)
-    assert (begun.models, second) == (("ERNIE-Speed-8K (1)", "ERNIE-Speed-8K (2)"), f"{first}-2")
+    run = LOCAL.start([ChatCompletion(model="ERNIE-Speed-8K"), Service(model="ERNIE-Speed-8K")], rows)
+    assert run.report().comparisons[0].test.ties == 3
+    first, second = (each.name for each in run.batches)
+    assert (run.models, second) == (("ERNIE-Speed-8K (1)", "ERNIE-Speed-8K (2)"), f"{first}-2")
 
 
 def test_conversations_and_personas_are_asked_as_such(sandbox):
@@ -279,10 +280,10 @@ def test_conversations_and_personas_are_asked_as_such(sandbox):
             "system": "简短",
         }
     ]
-    begun = LOCAL.start(["ERNIE-Speed-8K"], rows)
-    assert begun.report().records[0].row["system"] == "简短"
-    asked = begun.batches[0].results()[0].input
-    assert [turn["role"] for turn in asked] == ["system", "user", "assistant", "user"]
+    run = LOCAL.start(["ERNIE-Speed-8K"], rows)
+    assert run.report().records[0].row["system"] == "简短"
+    messages = run.batches[0].results()[0].input
+    assert [turn["role"] for turn in messages] == ["system", "user", "assistant", "user"]
 
 
 def test_a_question_that_cannot_be_asked_is_a_failed_row(sandbox):
@@ -293,13 +294,13 @@ def test_a_question_that_cannot_be_asked_is_a_failed_row(sandbox):
 
 
 def test_an_evaluation_is_followed_and_cancelled(sandbox, control):
-    begun = LOCAL.start(
+    run = LOCAL.start(
         ["ERNIE-Speed-8K"], [{"prompt": f"cancel {n}", "response": "x"} for n in range(200)], worker_num=1
     )
-    begun.cancel()
-    result = begun.report()
-    assert result.used[0].answered < 200
-    assert begun.batches[0].progress.state == "cancelled"
+    run.cancel()
+    result = run.report()
+    assert result.model_usage[0].answered < 200
+    assert run.batches[0].progress.state == "cancelled"
     assert (result.samples["error"] == "NotAsked").any()
 
 
@@ -312,12 +313,12 @@ def test_a_model_without_a_service_answers_on_the_platform(monkeypatch):
     answers = [{"prompt": f"q{n}", "llm_output": "yes" if n else ""} for n in reversed(range(4))]
     monkeypatch.setattr(Model, "batch_inference", lambda self, dataset: Dataset(answers, schema="prompts"))
     result = LOCAL.eval([Model(id="amv-1", name="tuned")], ROWS)
-    assert (result.models, result.scored[0].mean, result.scored[0].failed) == (("tuned",), 1, 1)
+    assert (result.models, result.model_scores[0].mean, result.model_scores[0].failed) == (("tuned",), 1, 1)
 
 
 def test_a_model_with_a_service_is_asked_through_it(sandbox):
     model = Model(id="amv-1", name="tuned")
     model.service = Service(model="ERNIE-Speed-8K")
-    begun = LOCAL.start([model], ROWS)
-    assert begun.report().used[0].answered == 4
-    assert begun.batches[0].progress.model == "ERNIE-Speed-8K"
+    run = LOCAL.start([model], ROWS)
+    assert run.report().model_usage[0].answered == 4
+    assert run.batches[0].progress.model == "ERNIE-Speed-8K"

@@ -7,7 +7,7 @@ from qfnb import EvaluationManager, Model, QianfanError, config
 from qfnb.dataset import Dataset
 from qfnb.evaluation import online
 from qfnb.evaluation.evaluator import QianfanRuleEvaluator
-from qfnb.evaluation.local import by_name
+from qfnb.evaluation.local import evaluators_by_name
 from qfnb.wire import evaluation as wire
 
 BOTH = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
@@ -31,8 +31,8 @@ def lab(shared):
 def empty(lab):
     """A version whose model is gone."""
     fields = {key: value for key, value in lab.knows.items() if key not in {"id", "number", "created"}}
-    if (made := lab.world.store.get("version", "amv-empty")) is not None:
-        return made
+    if (version := lab.world.store.get("version", "amv-empty")) is not None:
+        return version
     return lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none", "version": "2"})
 
 
@@ -41,7 +41,9 @@ def test_two_models_are_judged_and_compared(lab):
     report = EvaluationManager(qianfan_evaluators=[BOTH]).eval(models, questions(lab))
     assert report.metrics["knows_1"]["accuracy"] == 1
     assert [*report.samples.groupby("model")["rouge_l"].mean().round(2)][1] == 1
-    assert set(report.of("knows_1")) == set(report.of("ignorant_1")) == set(range(len(ANSWERS)))
+    assert (
+        set(report.samples_of("knows_1")) == set(report.samples_of("ignorant_1")) == set(range(len(ANSWERS)))
+    )
 
 
 def questions(lab):
@@ -51,7 +53,7 @@ def questions(lab):
 def test_what_is_done_in_part_is_fetched_and_the_rest_has_failed(lab, empty):
     id_ = lab.create(RULES, lab.knows, empty)
     report = EvaluationManager.fetch(id_)
-    done, failed = report.used
+    done, failed = report.model_usage
     assert (done.answered, failed.answered, failed.total) == (len(ANSWERS), 0, len(ANSWERS))
     assert report.samples["error"].iloc[-1].startswith("NotAnswered: task-none")
     assert "PartlyDone" in report.notes[0]
@@ -67,25 +69,25 @@ def test_people_are_waited_for_elsewhere(lab):
 
 
 def test_the_referees_points_have_their_scale(lab):
-    report = online.fetched(lab.create(REFEREE, lab.knows), 5)
+    report = online.fetch_report(lab.create(REFEREE, lab.knows), 5)
     assert report.scales == {"judge_score": (0, 5)}
-    assert report.scored[0].best <= 5
+    assert report.model_scores[0].best <= 5
 
 
 def test_our_numbers_stand_beside_the_platforms(lab):
     report = EvaluationManager.fetch(lab.create(RULES, lab.knows, lab.ignorant))
-    ours = report.rescore(by_name(["rouge_1", "rouge_2", "rouge_l", "bleu4"], recipe="qianfan"))
-    found = ours.reconcile(report)
-    assert len(found) == 4 * 2 * len(ANSWERS)
-    assert found["difference"].abs().max() < 0.0001
+    ours = report.rescore(evaluators_by_name(["rouge_1", "rouge_2", "rouge_l", "bleu4"], recipe="qianfan"))
+    differences = ours.reconcile(report)
+    assert len(differences) == 4 * 2 * len(ANSWERS)
+    assert differences["difference"].abs().max() < 0.0001
 
 
 def test_a_model_answers_here_without_a_service(lab):
-    report = EvaluationManager(local_evaluators=by_name(["exact_match"])).eval(
+    report = EvaluationManager(local_evaluators=evaluators_by_name(["exact_match"])).eval(
         [Model(id=lab.ignorant["id"]), Model(id=lab.knows["id"])], questions(lab)
     )
     assert report.models == ("ignorant", "knows")
-    assert [score.mean for score in report.scored] == [0, 1]
+    assert [score.mean for score in report.model_scores] == [0, 1]
 
 
 def test_a_question_has_one_place_though_a_model_missed_it():
@@ -98,7 +100,7 @@ def test_a_question_has_one_place_though_a_model_missed_it():
             ("b", "q2", "1"),
         ]
     ]
-    report = online._report(rows, {}, wire.TaskDetail(state="Done"))
+    report = online._build_report(rows, {}, wire.TaskDetail(state="Done"))
     assert [(s.model, s.index, s.scores) for s in report.records] == [
         ("a_1", 0, {"rouge_l": 0.1}), ("a_1", 1, {}), ("b_1", 1, {"rouge_l": 0.0784}), ("b_1", 2, {"rouge_l": 1}),
     ]  # fmt: skip

@@ -30,7 +30,7 @@ def pairs(count, seed=7):
     def text():
         start, size = rng.randrange(len(SEED_TEXT)), rng.choice([0, 1, 2, 3, 5, 20, 60, 120])
         places = ((start + n) % len(SEED_TEXT) for n in range(size))
-        return "".join(rng.choice(SEED_TEXT) if rng.random() < 0.3 else SEED_TEXT[place] for place in places)
+        return "".join(rng.choice(SEED_TEXT) if rng.random() < 0.3 else SEED_TEXT[index] for index in places)
 
     return [(text(), text()) for _ in range(count)]
 
@@ -41,8 +41,8 @@ def same(ours, theirs):
 
 @pytest.mark.parametrize("answer", PUBLISHED)
 def test_the_platforms_published_rows(answer):
-    found = [100 * score(name, answer, REFERENCE, "qianfan") for name in SIMILARITY]
-    assert found == pytest.approx(PUBLISHED[answer], abs=0.005)
+    scores = [100 * score(name, answer, REFERENCE, "qianfan") for name in SIMILARITY]
+    assert scores == pytest.approx(PUBLISHED[answer], abs=0.005)
 
 
 def test_the_platforms_recipe_is_that_of_the_sandbox():

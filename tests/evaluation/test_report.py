@@ -7,12 +7,12 @@ import pytest
 
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
-from qfnb.evaluation.changes import difference
-from qfnb.evaluation.local import by_name
+from qfnb.evaluation.changes import diff_texts
+from qfnb.evaluation.local import evaluators_by_name
 from qfnb.evaluation.report import Sample
 
 
-def made(scores, *, metric="m", **fields):
+def build_report(scores, *, metric="m", **fields):
     """A report: for each model its scores, None for a row that failed."""
     samples = [
         Sample(model, n, f"q{n}", "right", "" if value is None else f"{model} {n}", {} if value is None else {metric: value}, error="gone" if value is None else "")
@@ -23,62 +23,62 @@ def made(scores, *, metric="m", **fields):
 
 
 def test_the_older_names_are_the_same_tables():
-    report = made({"a": [1.0, 0.0]})
+    report = build_report({"a": [1.0, 0.0]})
     assert Report is EvaluationResult
     assert (report.samples_df is report.samples, report.summary_df is report.summary) == (True, True)
     assert report.pairs_df.empty
 
 
 def test_coverage_and_worst_cases_of_what_failed():
-    row = made({"a": [1.0, 1.0, 0.0, None]}).summary.iloc[0]
+    row = build_report({"a": [1.0, 1.0, 0.0, None]}).summary.iloc[0]
     assert row[["n", "total", "failed", "missing", "coverage"]].tolist() == [3, 4, 1, 0, 0.75]
     assert (row["mean"], row["worst"], row["best"]) == (pytest.approx(2 / 3), 0.5, 0.75)
 
 
 def test_a_scale_that_is_not_known_has_no_worst_case_unless_it_is_told():
-    assert math.isnan(made({"a": [3.0, None]}).scored[0].worst)
-    told = made({"a": [3.0, None]}, scales={"m": (0, 5)}).scored[0]
-    assert (told.worst, told.best) == (1.5, 4)
+    assert math.isnan(build_report({"a": [3.0, None]}).model_scores[0].worst)
+    score = build_report({"a": [3.0, None]}, scales={"m": (0, 5)}).model_scores[0]
+    assert (score.worst, score.best) == (1.5, 4)
 
 
 def test_scores_that_are_not_applicable_are_missing_not_zero():
-    report = made({"a": [0.5, math.nan, 1.0], "b": [0.5, 1.0, math.nan]})
-    assert [(s.n, s.missing, s.mean) for s in report.scored] == [(2, 1, 0.75), (2, 1, 0.75)]
+    report = build_report({"a": [0.5, math.nan, 1.0], "b": [0.5, 1.0, math.nan]})
+    assert [(s.n, s.missing, s.mean) for s in report.model_scores] == [(2, 1, 0.75), (2, 1, 0.75)]
     assert report.comparisons[0].test.n == 1
 
 
 def test_all_failed():
-    report = made({"a": [None] * 3, "b": [1.0] * 3})
-    assert (report.scored[0].n, report.scored[0].worst, report.scored[0].best) == (0, 0, 1)
+    report = build_report({"a": [None] * 3, "b": [1.0] * 3})
+    assert (report.model_scores[0].n, report.model_scores[0].worst, report.model_scores[0].best) == (0, 0, 1)
     assert (report.comparisons[0].test.n, report.comparisons[0].p_holm) == (0, 1)
     assert "cannot show any" in report.conclusion()
     assert report.card().verdict == "cannot tell"
 
 
 def test_one_row_and_a_tie():
-    report = made({"a": [0.3], "b": [0.9]})
+    report = build_report({"a": [0.3], "b": [0.9]})
     assert report.card().verdict == "cannot tell"
-    tie = made({"a": [1.0, 0.0] * 10, "b": [1.0, 0.0] * 10}).comparisons[0]
+    tie = build_report({"a": [1.0, 0.0] * 10, "b": [1.0, 0.0] * 10}).comparisons[0]
     assert (tie.test.ties, tie.p_holm, tie.test.detectable) == (20, 1, 0.3)
 
 
 def test_twenty_percent_errors_change_nothing_but_the_coverage():
     answered = [0.1 * (n % 10) for n in range(80)]
-    with_errors = made({"a": [*answered, *[None] * 20]}).scored[0]
+    with_errors = build_report({"a": [*answered, *[None] * 20]}).model_scores[0]
     assert (with_errors.mean, with_errors.interval) == (
-        made({"a": answered}).scored[0].mean,
-        made({"a": answered}).scored[0].interval,
+        build_report({"a": answered}).model_scores[0].mean,
+        build_report({"a": answered}).model_scores[0].interval,
     )
     assert with_errors.coverage == 0.8
 
 
 def test_p_values_are_corrected_over_all_comparisons():
-    report = made({"a": [0.0] * 8, "b": [1.0] * 8, "c": [1.0] * 8})
+    report = build_report({"a": [0.0] * 8, "b": [1.0] * 8, "c": [1.0] * 8})
     assert [pair.p_holm for pair in report.comparisons] == pytest.approx([0.0234375, 0.0234375, 1])
 
 
 def test_the_other_side_of_a_comparison():
-    report = made({"a": [0.1] * 8, "b": [0.2 + 0.1 * n for n in range(8)]})
+    report = build_report({"a": [0.1] * 8, "b": [0.2 + 0.1 * n for n in range(8)]})
     (there,), (back,) = report.versus("a", "b"), report.versus("b", "a")
     assert (back.test.difference, back.test.losses) == (-there.test.difference, there.test.wins)
     assert back.verdict == there.verdict == "b is better"
@@ -91,13 +91,13 @@ def test_rows_are_clustered_by_a_column():
         Sample("a", n, f"q{n}", "", "", {"m": float(n < 10)}, row={"doc": n // 5}) for n in range(20)
     )
     report = Report(samples, ("a",), ("m",))
-    assert report.clustered("doc").scored[0].interval.method == "Wilson, clustered"
+    assert report.with_clusters("doc").model_scores[0].interval.method == "Wilson, clustered"
     with pytest.raises(InvalidArgumentError, match="no row has such a column"):
-        report.clustered("page")
+        report.with_clusters("page")
 
 
 def test_regressions_come_first_and_character_by_character():
-    report = made({"a": [1.0, 0.2, 0.5], "b": [0.0, 0.9, 0.5]})
+    report = build_report({"a": [1.0, 0.2, 0.5], "b": [0.0, 0.9, 0.5]})
     worst, best = report.changes()
     assert (worst.index, worst.gain, best.index, report.worse()) == (0, -1, 1, [0])
     assert worst.edits == (("delete", "a"), ("insert", "b"), ("equal", " 0"))
@@ -107,7 +107,7 @@ def test_regressions_come_first_and_character_by_character():
     ("before", "after"), [("", ""), ("九点开门", "早上九点关门"), ("a😀b", "a😁b"), ("x", "")]
 )
 def test_a_difference_is_both_texts(before, after):
-    edits = difference(before, after)
+    edits = diff_texts(before, after)
     assert "".join(text for op, text in edits if op != "insert") == before
     assert "".join(text for op, text in edits if op != "delete") == after
 
@@ -118,7 +118,7 @@ def answers():
         {"prompt": "关门", "response": "十点", "base": "", "tuned": "十点"},
         {"prompt": "门票", "response": "二十", "base": None, "tuned": "五十"},
     ]
-    return EvaluationManager(local_evaluators=by_name(["exact_match"])).eval_only(
+    return EvaluationManager(local_evaluators=evaluators_by_name(["exact_match"])).eval_only(
         rows, output_column=["base", "tuned"]
     )
 
@@ -147,13 +147,13 @@ def test_rows_become_examples():
 
 
 def test_other_evaluators_ask_nobody():
-    again = answers().rescore(by_name(["rouge_l"], recipe="qianfan"))
-    assert (again.names, [s.n for s in again.scored]) == (("rouge_l",), [2, 3])
+    again = answers().rescore(evaluators_by_name(["rouge_l"], recipe="qianfan"))
+    assert (again.names, [s.n for s in again.model_scores]) == (("rouge_l",), [2, 3])
     assert "jieba" in again.recipes["rouge_l"]
 
 
 def test_a_report_is_the_same_after_json():
-    report = made(
+    report = build_report(
         {"a": [1.0, None, math.nan], "b": [0.0, 1.0, 1.0]},
         scales={"m": (0, 5)},
         notes=("x",),
@@ -166,8 +166,8 @@ def test_a_report_is_the_same_after_json():
 
 
 def test_json_has_the_tables_and_no_nan():
-    found = json.loads(made({"a": [1.0, None]}).to_json(), parse_constant=pytest.fail)
-    assert {"samples", "summary", "pairs", "usage"} <= set(found)
+    document = json.loads(build_report({"a": [1.0, None]}).to_json(), parse_constant=pytest.fail)
+    assert {"samples", "summary", "pairs", "usage"} <= set(document)
 
 
 @pytest.mark.parametrize(
@@ -179,22 +179,22 @@ def test_what_is_no_report_is_refused(text):
 
 
 def test_unknown_names_are_refused_with_those_there_are():
-    report = made({"a": [1.0]})
+    report = build_report({"a": [1.0]})
     with pytest.raises(InvalidArgumentError, match="has a"):
-        report.of("b")
+        report.samples_of("b")
     with pytest.raises(InvalidArgumentError, match="has m"):
         report.changes("n")
 
 
 def test_the_platforms_rows_are_found_by_what_was_said():
-    ours = made({"service": [0.5, 0.25]})
+    ours = build_report({"service": [0.5, 0.25]})
     theirs = Report(
         (Sample("x_1", 0, "q0", "right", "service 0", {"m": 0.4}), Sample("x_1", 1, "q9", "right", "?", {"m": 1.0})),
         ("x_1",), ("m",),
     )  # fmt: skip
-    found = ours.reconcile(theirs)
-    assert found["difference"].round(3).tolist()[0] == 0.1
-    assert found["ours"].isna().tolist() == [False, True]
+    differences = ours.reconcile(theirs)
+    assert differences["difference"].round(3).tolist()[0] == 0.1
+    assert differences["ours"].isna().tolist() == [False, True]
 
 
 def test_the_sdks_result_dataset():

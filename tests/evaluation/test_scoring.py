@@ -12,7 +12,7 @@ from qfnb.evaluation import scoring
 from qfnb.evaluation.scoring.meaning import cosine, embedding_similarity
 from qfnb.resources import Embedding
 
-cut = scoring.characters
+characters = scoring.characters
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_exact_match_ignores_form_not_content(output, reference, score):
     ],
 )
 def test_units_are_characters_words_and_numbers_without_punctuation(text, units):
-    assert list(cut(text)) == units
+    assert list(characters(text)) == units
 
 
 @pytest.mark.parametrize(
@@ -55,36 +55,36 @@ def test_units_are_characters_words_and_numbers_without_punctuation(text, units)
     ],
 )
 def test_overlap_by_hand(output, reference, f1, rouge_1, rouge_2, rouge_l):
-    a, b = cut(output), cut(reference)
-    found = scoring.f1(a, b), scoring.rouge_n(a, b, 1), scoring.rouge_n(a, b, 2), scoring.rouge_l(a, b)
-    assert found == pytest.approx((f1, rouge_1, rouge_2, rouge_l))
+    a, b = characters(output), characters(reference)
+    scores = scoring.unit_f1(a, b), scoring.rouge_n(a, b, 1), scoring.rouge_n(a, b, 2), scoring.rouge_l(a, b)
+    assert scores == pytest.approx((f1, rouge_1, rouge_2, rouge_l))
 
 
 def test_saying_it_eight_times_pays_by_sets_only():
-    repeated, once = cut("北京" * 8), cut("北京")
-    assert scoring.rouge_n(repeated, once, 1, repeats=False) == 1
+    repeated, once = characters("北京" * 8), characters("北京")
+    assert scoring.rouge_n(repeated, once, 1, count_repeats=False) == 1
     assert scoring.rouge_n(repeated, once, 1) == pytest.approx(2 * 2 / 18)
     assert scoring.rouge_l(repeated, once) == pytest.approx(2 * 2 / 18)
 
 
 def test_bleu_by_hand():
     # Of "九点开门了" 4 of 5, 3 of 4, 2 of 3 and 1 of 2 n-grams are in the reference; it is not shorter.
-    assert scoring.bleu4(cut("九点开门了"), cut("九点开门")) == pytest.approx((1 / 5) ** 0.25)
-    shorter = scoring.bleu4(cut("九点开门"), cut("早上九点开门"))
+    assert scoring.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx((1 / 5) ** 0.25)
+    shorter = scoring.bleu4(characters("九点开门"), characters("早上九点开门"))
     assert shorter == pytest.approx(math.exp(1 - 6 / 4))
 
 
 @pytest.mark.parametrize(
     "score",
     [
-        lambda: scoring.bleu4(cut("北京"), cut("北京")),
+        lambda: scoring.bleu4(characters("北京"), characters("北京")),
         lambda: scoring.rouge_n(("北京",), ("北京",), 2),
-        lambda: scoring.rouge_l(cut("北京"), ()),
-        lambda: scoring.f1(cut("北京"), ()),
+        lambda: scoring.rouge_l(characters("北京"), ()),
+        lambda: scoring.unit_f1(characters("北京"), ()),
         lambda: scoring.chrf("北京", " "),
         lambda: scoring.exact_match("北京", ""),
         lambda: scoring.edit_similarity("北京", ""),
-        lambda: scoring.choice("A", "不知道"),
+        lambda: scoring.multiple_choice("A", "不知道"),
         lambda: scoring.json_fields("{}", "没有"),
     ],
 )
@@ -93,8 +93,8 @@ def test_what_has_no_meaning_is_missing_not_zero(score):
 
 
 def test_a_short_answer_to_a_long_question_is_wrong_not_missing():
-    assert scoring.bleu4(cut("是"), cut("九点开门")) == 0
-    assert 0 < scoring.bleu4(cut("九"), cut("九点开门")) < 0.02
+    assert scoring.bleu4(characters("是"), characters("九点开门")) == 0
+    assert 0 < scoring.bleu4(characters("九"), characters("九点开门")) < 0.02
 
 
 def test_chrf_by_hand():
@@ -149,49 +149,49 @@ def test_only_the_named_fields_count():
     ],
 )
 def test_a_choice_is_read_out_of_free_text(text, letters):
-    assert scoring.chosen(text) == letters
+    assert scoring.chosen_letters(text) == letters
 
 
 def test_no_choice_is_a_wrong_answer():
-    assert [scoring.choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
+    assert [scoring.multiple_choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
 
 
 def test_patterns():
-    assert [scoring.matches(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
-    assert scoring.matches(" 2024-05\n", r"\d{4}-\d\d", whole=True) == 1
-    assert scoring.matches("于 2024-05", r"\d{4}-\d\d", whole=True) == 0
+    assert [scoring.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
+    assert scoring.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
+    assert scoring.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))
 def test_scores_are_bounded_and_the_same_text_is_right(a, b):
-    units, expected = cut(a), cut(b)
-    for score in (scoring.f1, scoring.rouge_l, scoring.bleu4):
+    units, expected = characters(a), characters(b)
+    for score in (scoring.unit_f1, scoring.rouge_l, scoring.bleu4):
         assert math.isnan(score(units, expected)) or 0 <= score(units, expected) <= 1 + 1e-12
         assert math.isnan(score(expected, expected)) or score(expected, expected) == pytest.approx(1)
     if b.strip():
         assert scoring.chrf(b, b) == pytest.approx(1)
     if expected:
-        assert scoring.rouge_l(units, expected) <= scoring.f1(units, expected) + 1e-9
+        assert scoring.rouge_l(units, expected) <= scoring.unit_f1(units, expected) + 1e-9
 
 
 def test_without_jieba_words_say_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
     words.cutter.cache_clear()
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
-        scoring.words("没有人切过这一句")
+        scoring.jieba_words("没有人切过这一句")
     words.cutter.cache_clear()
 
 
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
     sent = []
     monkeypatch.setattr(
-        Embedding, "ask", lambda self, item, ask=Embedding.ask: (sent.append(item), ask(self, item))[1]
+        Embedding, "ask", lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1]
     )
-    found = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
+    similarities = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
     assert [len(texts) for texts in sent] == [16, 6]
-    assert math.isnan(found[20])
-    assert found[21] == pytest.approx(1)
-    assert all(-1 <= value <= 1 for value in found[:20])
+    assert math.isnan(similarities[20])
+    assert similarities[21] == pytest.approx(1)
+    assert all(-1 <= value <= 1 for value in similarities[:20])
 
 
 def test_a_vector_that_could_not_be_had_is_missing(scripted):

@@ -35,14 +35,14 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     kernel, started, slow, monkeypatch
 ):
     kernel.listen(0.3)
-    before, seen = set(kernel.open_comms), recorded(kernel, monkeypatch)
+    before, messages = set(kernel.open_comms), recorded(kernel, monkeypatch)
     cell = started(150, live=True)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
     busy = kernel.start("time.sleep(1.5)", live=True)
-    begun = len(seen)
+    first = len(messages)
     kernel.wait(busy)
-    texts = {json.dumps(content["data"]) for _, kind, content in seen[begun:] if kind == "comm_msg"}
+    texts = {json.dumps(content["data"]) for _, kind, content in messages[first:] if kind == "comm_msg"}
     assert len(texts) >= 3, "the panel did not move"
     waited = kernel.run("%qfeval wait", live=True)
     assert (waited.status, waited.outputs) == ("ok", [])
@@ -51,7 +51,10 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     assert len(cell.outputs) == 1
     assert "other vs base, rouge_l" in cell.text
     assert kernel.open_comms == before
-    assert most_in_a_second([at for at, kind, _ in seen if kind in {"comm_msg", "update_display_data"}]) <= 10
+    assert (
+        most_in_a_second([at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}])
+        <= 10
+    )
     assert kernel.value("(type(report).__name__, len(report.records))") == "('EvaluationResult', 300)"
 
 
@@ -67,7 +70,7 @@ def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_
 
 @pytest.mark.parametrize("live", [True, False])
 def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow, control, live):
-    begun = started(2000, live=live)
+    started_cell = started(2000, live=live)
     cell = kernel.start("%qfeval wait", live=live)
     kernel.listen(0.7)
     kernel.interrupt()
@@ -75,13 +78,13 @@ def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow
     assert cell.status == "error"
     assert len(cell.error) == 1
     assert kernel.run("%qfeval wait", timeout=20).status == "ok"
-    asked = requests(control)
+    request_count = requests(control)
     answered = int(kernel.value("sum(not sample.error for sample in report.records)"))
     assert 10 < answered < 4000
-    said = kernel.run("%qfeval wait")
+    waited_cell = kernel.run("%qfeval wait")
     kernel.listen(0.3)
-    assert "cancelled" in (begun if live else said).text
-    assert requests(control) == asked
+    assert "cancelled" in (started_cell if live else waited_cell).text
+    assert requests(control) == request_count
 
 
 def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_asks_nobody(
@@ -93,10 +96,10 @@ def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_asks_nobod
     assert WIDGET in again.outputs[0]["data"]
     assert kernel.value("report is first") == "True"
     kernel.run("%qfeval wait")
-    asked = requests(control)
+    request_count = requests(control)
     kernel.run(START)
     kernel.run("%qfeval wait")
-    assert requests(control) == asked
+    assert requests(control) == request_count
 
 
 def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, started, slow):
@@ -121,13 +124,13 @@ def test_answers_that_there_are_are_scored_without_asking(kernel, started, contr
     kernel.run(
         "df = pd.DataFrame({'q': ['一', '二'], 'a': ['甲', '乙'], 'b': ['甲', None], 'label': ['甲', '乙']})"
     )
-    asked = requests(control)
+    request_count = requests(control)
     line = "%qfeval only df --outputs a,b --input q --reference label --metrics exact_match -o mine"
     assert "b vs a" in kernel.run(line).text
     assert kernel.value("[score.n for score in mine.scored]") == "[2, 1]"
     assert "bleu4" in kernel.run("%qfeval rescore report --metrics bleu4 -o scored_again").text
     assert kernel.value("scored_again.names") == "('bleu4',)"
-    assert requests(control) == asked
+    assert requests(control) == request_count
 
 
 def test_a_report_is_saved_loaded_compared_and_browsed(kernel, started, tmp_path):

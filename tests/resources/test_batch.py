@@ -27,9 +27,9 @@ def slow(control):
 
 
 def test_it_returns_at_once_and_counts(slow):
-    began = time.monotonic()
+    started_at = time.monotonic()
     task = ChatCompletion().batch_do(["你好"] * 20, worker_num=4)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - started_at < 0.2
     assert (len(task), task.total_count(), task.task_count()) == (20, 20, 20)
     assert task.finished_count() < 20
     task.wait()
@@ -59,7 +59,7 @@ def test_a_failed_call_is_an_exception_in_its_place(fault):
     assert list(frame["error"]) == ["APIError", "", ""]
     assert frame["reply"][0] is None
     assert frame["reply"][1] is results[1]
-    assert task.progress.latest[0].number == 0
+    assert task.progress.latest_failures[0].number == 0
 
 
 def test_each_row_may_have_its_own_options(scripted):
@@ -121,10 +121,10 @@ def test_cancel_keeps_what_is_finished(slow, register):
     task = ChatCompletion().batch_do([f"{n}" for n in range(500)], worker_num=4)
     while task.finished_count() < 8:
         time.sleep(0.01)
-    began = time.monotonic()
+    cancelled_at = time.monotonic()
     task.cancel()
     results = task.results()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - cancelled_at < 0.5
     assert (
         sum(not isinstance(result, Exception) for result in results)
         == task.finished_count()
@@ -181,8 +181,8 @@ def test_so_are_those_of_bodies_and_of_other_kinds(rows, register):
 
 
 def test_any_other_iterable_is_rows():
-    asked = ChatCompletion().batch_do(text for text in ("a", "b"))
-    assert all(result["result"] for result in asked.results())
+    task = ChatCompletion().batch_do(text for text in ("a", "b"))
+    assert all(result["result"] for result in task.results())
 
 
 WRONG = [
@@ -220,7 +220,7 @@ def test_a_batch_cannot_be_streamed(kind, register):
     with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
         kind().batch_do(["x"], stream=True)
     with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
-        ChatCompletion().ask("x", stream=True)
+        ChatCompletion().prepare("x", stream=True)
     assert register()["came"] == 0
     assert kind().batch_do(["x"], stream=False).results()[0]["result"]
 

@@ -23,11 +23,11 @@ def lines(count=3):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def until(look):
-    end = time.monotonic() + 20
-    while not (now := look().data).finished:
-        assert time.monotonic() < end, now
-    return now
+def until(fetch):
+    deadline = time.monotonic() + 20
+    while not (status := fetch().data).finished:
+        assert time.monotonic() < deadline, status
+    return status
 
 
 def test_a_batch_from_a_file_to_its_answers(sandbox, tmp_path):

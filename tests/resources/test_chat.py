@@ -67,14 +67,14 @@ def test_a_text_is_a_conversation(sandbox):
 
 
 def test_many_threads_may_ask_at_once(sandbox):
-    chat, found = ChatCompletion(), []
-    threads = [threading.Thread(target=lambda: found.append(chat.do(SAY).text)) for _ in range(16)]
+    chat, texts = ChatCompletion(), []
+    threads = [threading.Thread(target=lambda: texts.append(chat.do(SAY).text)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len(found) == 16
-    assert len(set(found)) == 1
+    assert len(texts) == 16
+    assert len(set(texts)) == 1
 
 
 def test_a_batch_keeps_the_order_and_puts_an_error_in_its_place(sandbox, fault):

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from qfnb.resources.collector import EACH, InFlight
+from qfnb.resources.collector import OBJECTS_PER_REQUEST, RelaxedGC
 
 
 @pytest.fixture(autouse=True)
@@ -18,35 +18,35 @@ def threshold():
 
 
 def test_the_collector_looks_less_often_inside_and_as_before_outside():
-    with InFlight(1000):
-        assert gc.get_threshold() == (1000 * EACH, 10, 10)
+    with RelaxedGC(1000):
+        assert gc.get_threshold() == (1000 * OBJECTS_PER_REQUEST, 10, 10)
     assert gc.get_threshold() == (700, 10, 10)
 
 
 def test_blocks_overlap_and_change():
-    with InFlight(10):
-        other = InFlight(3)
-        with other:
-            other.resize(100)
-            assert gc.get_threshold()[0] == 100 * EACH
-        assert gc.get_threshold()[0] == 10 * EACH
-        other.resize(1000)
-        assert gc.get_threshold()[0] == 10 * EACH
+    with RelaxedGC(10):
+        inner = RelaxedGC(3)
+        with inner:
+            inner.resize(100)
+            assert gc.get_threshold()[0] == 100 * OBJECTS_PER_REQUEST
+        assert gc.get_threshold()[0] == 10 * OBJECTS_PER_REQUEST
+        inner.resize(1000)
+        assert gc.get_threshold()[0] == 10 * OBJECTS_PER_REQUEST
     assert gc.get_threshold()[0] == 700
 
 
 @pytest.mark.parametrize("own", [0, 900_000])
 def test_who_collects_less_or_not_at_all_is_left_alone(own):
     gc.set_threshold(own)
-    with InFlight(1000):
+    with RelaxedGC(1000):
         assert gc.get_threshold()[0] == own
     assert gc.get_threshold()[0] == own
 
 
 def test_a_setting_made_meanwhile_stays():
-    with InFlight(1000):
+    with RelaxedGC(1000):
         gc.set_threshold(50)
     assert gc.get_threshold()[0] == 50
-    with InFlight(1000):
-        assert gc.get_threshold()[0] == 1000 * EACH
+    with RelaxedGC(1000):
+        assert gc.get_threshold()[0] == 1000 * OBJECTS_PER_REQUEST
     assert gc.get_threshold()[0] == 50

@@ -52,8 +52,8 @@ def test_datasets_are_listed_the_newest_first(sandbox):
     first, second = (Data.V2.create_dataset(f"列出 {n}", "Text").data.dataset_id for n in "ab")
     page = Data.list_datasets(max_keys=1, filter={"datasetName": "列出"}).data
     assert ([row.dataset_id for row in page.dataset_list], page.page_info.is_truncated) == ([second], True)
-    rest = Data.list_datasets(page.page_info.next_marker, filter={"datasetName": "列出"}).data
-    assert [row.dataset_id for row in rest.dataset_list] == [first]
+    next_page = Data.list_datasets(page.page_info.next_marker, filter={"datasetName": "列出"}).data
+    assert [row.dataset_id for row in next_page.dataset_list] == [first]
 
 
 def test_versions_are_what_v1_calls_datasets(sandbox):

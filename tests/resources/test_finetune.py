@@ -43,17 +43,17 @@ def test_the_life_of_the_seed(dataset):
     task, job = run_of_seed(dataset)
     assert isinstance(task["id"], int)
     assert isinstance(job["id"], int)
-    look = lambda: FineTune.get_job(task["id"], job["id"])["result"]
-    done = runs.until(look, lambda row: row["trainStatus"] != "RUNNING")
-    assert (done["trainStatus"], done["progress"], done["version"]) == ("FINISH", 100, 1)
-    assert done["trainType"] == "ERNIE-Bot-turbo-0725"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", done["finishTime"])
+    fetch = lambda: FineTune.get_job(task["id"], job["id"])["result"]
+    finished = runs.until(fetch, lambda row: row["trainStatus"] != "RUNNING")
+    assert (finished["trainStatus"], finished["progress"], finished["version"]) == ("FINISH", 100, 1)
+    assert finished["trainType"] == "ERNIE-Bot-turbo-0725"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", finished["finishTime"])
 
 
 def test_a_v1_task_is_a_v2_job_and_a_v1_job_a_v2_task(dataset):
     task, job = run_of_seed(dataset)
-    seen = FineTune.V2.task_detail(job["uuid"])["result"]
-    assert (seen["jobId"], seen["jobName"], seen["model"]) == (
+    detail = FineTune.V2.task_detail(job["uuid"])["result"]
+    assert (detail["jobId"], detail["jobName"], detail["model"]) == (
         task["uuid"],
         "task_name",
         "ERNIE-Lite-8K-0725",
@@ -109,19 +109,22 @@ def test_a_run_without_sound_data_is_refused_before_it_is_sent(arguments):
 
 
 def test_runs_and_jobs_are_listed_newest_first_and_in_pages(sandbox, dataset, job):
-    made = [FineTune.V2.create_task(job, datasets=[dataset]).data.task_id for _ in range(3)]
+    task_ids = [FineTune.V2.create_task(job, datasets=[dataset]).data.task_id for _ in range(3)]
     first = FineTune.V2.task_list(job, max_keys=2).data
-    assert [row.task_id for row in first.task_list] == made[:0:-1]
-    rest = FineTune.V2.task_list(job, marker=first.page_info.next_marker, max_keys=2).data
-    assert ([row.task_id for row in rest.task_list], rest.page_info.is_truncated) == ([made[0]], False)
+    assert [row.task_id for row in first.task_list] == task_ids[:0:-1]
+    next_page = FineTune.V2.task_list(job, marker=first.page_info.next_marker, max_keys=2).data
+    assert ([row.task_id for row in next_page.task_list], next_page.page_info.is_truncated) == (
+        [task_ids[0]],
+        False,
+    )
     assert FineTune.V2.job_list(max_keys=1).data.job_list[0].job_id == job
 
 
 def test_jobs_are_found_by_mode_and_model(sandbox):
-    other = FineTune.V2.create_job("texts", "ERNIE-Lite-8K-0922", "PostPretrain").data.job_id
-    found = FineTune.V2.job_list("PostPretrain", model="ERNIE-Lite-8K-0922").data.job_list
-    assert found[0].job_id == other
-    assert {row.train_mode for row in found} == {"PostPretrain"}
+    job_id = FineTune.V2.create_job("texts", "ERNIE-Lite-8K-0922", "PostPretrain").data.job_id
+    matches = FineTune.V2.job_list("PostPretrain", model="ERNIE-Lite-8K-0922").data.job_list
+    assert matches[0].job_id == job_id
+    assert {row.train_mode for row in matches} == {"PostPretrain"}
 
 
 def test_deleting_a_run_and_its_job(sandbox, dataset, job):

@@ -27,8 +27,8 @@ def test_memories_are_listed_by_application_and_page(sandbox):
     ids = [Memory.create_system_memory("48002", str(number)).data.system_memory_id for number in range(3)]
     page = Memory.describe_system_memories("48002", max_keys=2).data
     assert [row.system_memory_id for row in page.items] == ids[:0:-1]
-    rest = Memory.describe_system_memories(48002, marker=page.page_info.next_marker).data
-    assert [row.system_memory_id for row in rest.items] == ids[:1]
+    next_page = Memory.describe_system_memories(48002, marker=page.page_info.next_marker).data
+    assert [row.system_memory_id for row in next_page.items] == ids[:1]
     assert not Memory.describe_system_memories("nobody").data.items
 
 

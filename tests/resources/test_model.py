@@ -19,9 +19,9 @@ def run():
 
 def publish(run, **more):
     origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
-    found = Model.publish(is_new=True, model_name="sdk_test_1", version_meta=origin, **more)["result"]
-    runs.until(lambda: Model.detail(found["versionId"])["result"], lambda row: row["state"] == "Ready")
-    return found
+    model = Model.publish(is_new=True, model_name="sdk_test_1", version_meta=origin, **more)["result"]
+    runs.until(lambda: Model.detail(model["versionId"])["result"], lambda row: row["state"] == "Ready")
+    return model
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def published(run):
 
 
 def test_the_seeds_calls(published):
-    listed = Model.list(model_id=published["modelId"])
-    assert listed["result"]["modelVersionList"][0]["modelName"] == "sdk_test_1"
+    model = Model.list(model_id=published["modelId"])
+    assert model["result"]["modelVersionList"][0]["modelName"] == "sdk_test_1"
     detail = Model.detail(model_version_id=published["versionId"])
     assert detail["result"]["modelName"] == "sdk_test_1"
 
@@ -51,10 +51,10 @@ def test_either_kind_of_id_finds_a_model_and_a_version(published):
 def test_a_version_is_creating_and_then_ready(run, control):
     control.post("/_sandbox/durations", json={"publish": 0.3})
     origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
-    made = Model.publish(True, origin, "slow").data
-    assert Model.detail(made.version_id).data.state == "Creating"
+    model = Model.publish(True, origin, "slow").data
+    assert Model.detail(model.version_id).data.state == "Creating"
     control.post("/_sandbox/clock", json={"advance": 1})
-    assert Model.detail(made.version_id).data.state == "Ready"
+    assert Model.detail(model.version_id).data.state == "Ready"
 
 
 def test_a_second_version_is_the_newest_everywhere(run, published):
@@ -69,8 +69,8 @@ def test_a_second_version_is_the_newest_everywhere(run, published):
 
 def test_a_checkpoint_can_be_published_and_says_what_it_is(run):
     step = run["checkpointList"][0]["step"]
-    made = Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}).data
-    assert Model.detail(made.version_id)["result"]["sandbox"]["step"] == step
+    model = Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}).data
+    assert Model.detail(model.version_id)["result"]["sandbox"]["step"] == step
     with pytest.raises(errors.APIError, match="has no checkpoint 99999"):
         Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": 99999})
 
@@ -100,41 +100,43 @@ def test_presets_are_paged_filtered_and_found_again(sandbox):
 
 
 def test_evaluable_models_are_those_with_a_ready_version(published):
-    listed = {row.model_id_str: row for row in Model.evaluable_model_list().data}
-    assert listed[published["modelIDStr"]].model_version_list[0].version == "1"
-    assert any(row.source == "PlatformPreset" for row in listed.values())
+    models_by_id = {row.model_id_str: row for row in Model.evaluable_model_list().data}
+    assert models_by_id[published["modelIDStr"]].model_version_list[0].version == "1"
+    assert any(row.source == "PlatformPreset" for row in models_by_id.values())
 
 
 def test_deleting_versions_and_models(run, published):
-    other = publish(run)
-    assert Model.batch_delete_model_version([published["versionId"], other["versionIdStr"]])["result"] is True
+    second = publish(run)
+    assert (
+        Model.batch_delete_model_version([published["versionId"], second["versionIdStr"]])["result"] is True
+    )
     assert Model.list(published["modelId"]).data.model_version_list == []
-    assert Model.batch_delete_model([published["modelIDStr"], other["modelId"]])["result"] is True
+    assert Model.batch_delete_model([published["modelIDStr"], second["modelId"]])["result"] is True
     with pytest.raises(errors.APIError, match="does not exist"):
         Model.list(published["modelId"])
 
 
 def test_a_version_in_service_is_not_deleted_nor_anything_beside_it(run, published):
-    other = publish(run)
+    second = publish(run)
     Service.V2.create_service(
         published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop"
     )
     for call, ids in (
-        (Model.batch_delete_model_version, [other["versionId"], published["versionId"]]),
-        (Model.batch_delete_model, [other["modelId"], published["modelId"]]),
+        (Model.batch_delete_model_version, [second["versionId"], published["versionId"]]),
+        (Model.batch_delete_model, [second["modelId"], published["modelId"]]),
     ):
         with pytest.raises(errors.APIError, match="runs in service svco-"):
             call(ids)
-    assert Model.detail(other["versionId"]).data.state == "Ready"
+    assert Model.detail(second["versionId"]).data.state == "Ready"
 
 
 def test_a_published_model_outlives_its_run():
     run = runs.status(runs.finished())
-    made = publish(run)
+    model = publish(run)
     FineTune.V2.delete_task(run["taskId"])
-    detail = Model.detail(made["versionId"])["result"]
+    detail = Model.detail(model["versionId"])["result"]
     assert detail["sourceExtra"]["trainSourceExtra"]["runIdStr"] == run["taskId"]
-    assert Model.V2.describe_model(made["versionIdStr"]).data.is_support_model_comp
+    assert Model.V2.describe_model(model["versionIdStr"]).data.is_support_model_comp
 
 
 @pytest.mark.parametrize(
@@ -160,17 +162,19 @@ def test_what_is_plainly_wrong_is_refused_before_it_is_sent(call):
 
 
 def test_a_set_takes_versions_of_runs(run):
-    made = Model.V2.create_custom_model_set(
+    set_id = Model.V2.create_custom_model_set(
         "mine", CustomModelSetModelType.Text2Text, ["tea"]
     ).data.model_set_id
-    version = Model.V2.create_custom_model(made, "Train", "first", {"taskId": run["taskId"]}).data.model_id
-    told = Model.V2.describe_model(version)["result"]
-    assert (told["modelSetId"], told["description"]) == (made, "first")
-    assert told["sourceInfo"] == {"sourceType": "Train", "trainTaskId": run["taskId"]}
+    version = Model.V2.create_custom_model(set_id, "Train", "first", {"taskId": run["taskId"]}).data.model_id
+    detail = Model.V2.describe_model(version)["result"]
+    assert (detail["modelSetId"], detail["description"]) == (set_id, "first")
+    assert detail["sourceInfo"] == {"sourceType": "Train", "trainTaskId": run["taskId"]}
     assert Model.V2.describe_model_set("mine")["result"]["modelIds"] == [version]
-    assert Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id == made
+    assert (
+        Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id == set_id
+    )
     assert Model.V2.delete_model(version)["result"] is True
-    assert Model.V2.delete_model_set(made)["result"] is True
+    assert Model.V2.delete_model_set(set_id)["result"] is True
 
 
 def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
@@ -182,9 +186,9 @@ def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
     )
     content = httpx.get(done.download_url, trust_env=False).content
     assert (len(content), hashlib.md5(content).hexdigest()) == (done.file_size, done.md5)
-    made = Model.V2.create_custom_model_set("imported", "Text2Text").data.model_set_id
+    set_id = Model.V2.create_custom_model_set("imported", "Text2Text").data.model_set_id
     meta = {"bucket": sandbox.bucket, "objectPath": f"qfnb/exports/{done.file_name}"}
-    imported = Model.V2.create_custom_model(made, "Import", import_meta=meta).data.model_id
+    imported = Model.V2.create_custom_model(set_id, "Import", import_meta=meta).data.model_id
     assert Model.V2.describe_model(imported)["result"]["sourceInfo"]["sourceType"] == "Import"
 
 
@@ -213,8 +217,8 @@ def test_a_compression_that_is_cancelled_makes_nothing(published):
     with pytest.raises(errors.APIError, match=r"is (creating|running)"):
         Model.V2.delete_model_comp_task(task)
     assert Model.V2.cancel_model_comp_task(task)["result"] is True
-    seen = lambda: Model.V2.describe_model_comp_task(task)["result"]["status"]
-    assert runs.until(seen, lambda status: status == "stopped")
+    fetch_status = lambda: Model.V2.describe_model_comp_task(task)["result"]["status"]
+    assert runs.until(fetch_status, lambda status: status == "stopped")
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
     assert Model.V2.cancel_model_comp_task(task)["result"] is False
 
@@ -223,6 +227,6 @@ def test_a_chat_template_is_kept(tmp_path, published):
     file = tmp_path / "template.py"
     file.write_text("def prompt(messages): ...", encoding="utf-8")
     assert Model.V2.create_custom_model_conf(file).data.custom_spec_id
-    told = Model.V2.describe_model_custom_advanced_conf(published["versionIdStr"]).data
-    assert told.model_application_type == "chat"
+    conf = Model.V2.describe_model_custom_advanced_conf(published["versionIdStr"]).data
+    assert conf.model_application_type == "chat"
     assert Model.V2.describe_model_system_advanced_conf("completion").data.model_format

@@ -49,7 +49,7 @@ def test_more_than_a_page_is_fetched(sandbox, trained, monkeypatch):
 
 
 def test_an_empty_platform_gives_an_empty_frame(sandbox, monkeypatch):
-    assert isinstance(overview._frame([], overview.JOBS, times=["created"]), pd.DataFrame)
+    assert isinstance(overview._to_frame([], overview.JOB_COLUMNS, times=["created"]), pd.DataFrame)
 
 
 @pytest.mark.parametrize("most", [0, -1, "many", True])

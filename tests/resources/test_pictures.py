@@ -9,7 +9,7 @@ from support.servers import http_answer
 
 from qfnb import ChatCompletion, Image2Text, Text2Image, errors
 from qfnb.config import settings
-from qfnb.resources.image2text import data_url
+from qfnb.resources.image2text import to_data_url
 from qfnb.transport import pictures, portal
 
 
@@ -44,7 +44,7 @@ def test_a_question_about_a_picture(sandbox, tmp_path):
         assert "40×30" in Image2Text().do("这是什么", image).text
     parts = [
         {"type": "text", "text": "什么颜色"},
-        {"type": "image_url", "image_url": {"url": data_url(png())}},
+        {"type": "image_url", "image_url": {"url": to_data_url(png())}},
     ]
     assert "红" in ChatCompletion(version=2).do([{"role": "user", "content": parts}]).text
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qfnb.resources.messages import checked
-from qfnb.resources.series import Series
+from qfnb.resources.messages import validate_messages
+from qfnb.resources.series import ChatRequestBuilder
 
 OPTIONS = {"system": 'You are "qfnb" \\ 千帆', "temperature": 0.5, "max_output_tokens": 7, "stop": ["\n"]}
-SERIES = [
-    Series(None, None, {}, stream=False),
-    Series("ERNIE-Speed", None, OPTIONS, stream=False),
-    Series(None, "my_service", {"user_id": "x"}, stream=False),
+BUILDERS = [
+    ChatRequestBuilder(None, None, {}, stream=False),
+    ChatRequestBuilder("ERNIE-Speed", None, OPTIONS, stream=False),
+    ChatRequestBuilder(None, "my_service", {"user_id": "x"}, stream=False),
 ]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -21,22 +21,24 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 @given(texts)
 @pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("series", SERIES, ids=["bare", "options", "endpoint"])
+@pytest.mark.parametrize("series", BUILDERS, ids=["bare", "options", "endpoint"])
 def test_a_form_says_what_the_record_would(series, version, text):
-    whole = series.route(checked(text), version, aliases=True)
-    filled = series.prompt(text, version, aliases=True)
-    assert (filled.endpoint, filled.model) == (whole.endpoint, whole.model)
-    assert filled.record.to_json() == whole.record.to_json()
-    assert filled.record.to_wire() == whole.record.to_wire()
+    expected = series.route(validate_messages(text), version, aliases=True)
+    rendered = series.prompt(text, version, aliases=True)
+    assert (rendered.endpoint, rendered.model) == (expected.endpoint, expected.model)
+    assert rendered.record.to_json() == expected.record.to_json()
+    assert rendered.record.to_wire() == expected.record.to_wire()
 
 
 def test_a_form_answers_for_the_records_fields():
-    record = SERIES[1].prompt("hello", 1, aliases=True).record
+    record = BUILDERS[1].route_for_text("hello", 1, translate_names=True).record
     assert record.max_output_tokens == 7
     with pytest.raises(AttributeError):
         _ = record.max_completion_tokens
 
 
 def test_names_are_translated_for_qianfan_alone():
-    model = [SERIES[1].prompt("hello", 2, aliases=aliases).model for aliases in (True, False)]
+    model = [
+        BUILDERS[1].route_for_text("hello", 2, translate_names=aliases).model for aliases in (True, False)
+    ]
     assert model == ["ernie-speed-8k", "ERNIE-Speed"]

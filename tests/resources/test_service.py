@@ -50,10 +50,10 @@ def test_what_is_wrong_is_named_before_anything_is_sent(call, said):
 
 
 def test_resources_are_made_of_options_or_given_whole():
-    own = sent(Service.V2.create_service, "am-1", "amv-1", "n", "u", replicas=2, qps=1.5)
-    assert own["resourceConfig"] == {"type": "GPU-I-2", "replicasCount": 2, "qps": 1.5}
-    assert own["billing"]["reservation"] == {"reservationTimeUnit": "Hour", "reservationLength": 1}
-    given = sent(
+    built = sent(Service.V2.create_service, "am-1", "amv-1", "n", "u", replicas=2, qps=1.5)
+    assert built["resourceConfig"] == {"type": "GPU-I-2", "replicasCount": 2, "qps": 1.5}
+    assert built["billing"]["reservation"] == {"reservationTimeUnit": "Hour", "reservationLength": 1}
+    passed = sent(
         Service.V2.create_service,
         "am-1",
         "amv-1",
@@ -62,7 +62,7 @@ def test_resources_are_made_of_options_or_given_whole():
         {"type": "CPU-I-2"},
         {"paymentTiming": "Postpaid"},
     )
-    assert (given["resourceConfig"]["type"], given["billing"]) == ("CPU-I-2", {"paymentTiming": "Postpaid"})
+    assert (passed["resourceConfig"]["type"], passed["billing"]) == ("CPU-I-2", {"paymentTiming": "Postpaid"})
 
 
 def test_moments_are_sent_in_utc():

@@ -7,7 +7,7 @@ import time
 
 import httpx
 import pytest
-from support.offline import connected, signed
+from support.offline import connect, signed_headers
 
 from qfnb import errors
 from qfnb.resources.storage import Storage, download
@@ -41,31 +41,31 @@ def breaking(monkeypatch):
     return start
 
 
-def underway(sandbox):
+def pending_uploads(sandbox):
     """Return the keys of the uploads in parts that have not ended."""
-    with connected(sandbox) as client:
-        headers = signed(sandbox, "GET", "/bos/sandbox", uploads="")
-        found = client.get("/bos/sandbox", params={"uploads": ""}, headers=headers).json()
-    return [row["key"] for row in found["uploads"]]
+    with connect(sandbox) as client:
+        headers = signed_headers(sandbox, "GET", "/bos/sandbox", uploads="")
+        listing = client.get("/bos/sandbox", params={"uploads": ""}, headers=headers).json()
+    return [row["key"] for row in listing["uploads"]]
 
 
 def test_an_object_is_put_looked_at_read_and_deleted(sandbox):
     address = Storage.upload("bos:/sandbox/own/茶.txt", "茶".encode())
-    found = Storage.info(address)
-    assert (found.size, found.key) == (3, "own/茶.txt")
+    info = Storage.info(address)
+    assert (info.size, info.key) == (3, "own/茶.txt")
     assert Storage.read(address) == "茶".encode()
     Storage.delete(address)
     assert Storage.info(address) is None
 
 
 def test_a_large_file_goes_up_in_parts_and_tells_how_far_it_is(sandbox, small, tmp_path):
-    content, told = os.urandom(MIB + 17), []
+    content, reports = os.urandom(MIB + 17), []
     (tmp_path / "big.bin").write_bytes(content)
-    address = Storage.upload("bos:/sandbox/own/big", tmp_path / "big.bin", lambda *n: told.append(n))
+    address = Storage.upload("bos:/sandbox/own/big", tmp_path / "big.bin", lambda *n: reports.append(n))
     assert Storage.read(address) == content
     assert Storage.info(address).e_tag.startswith("-")
-    assert (len(told), told[-1]) == (5, (MIB + 17, MIB + 17))
-    assert told == sorted(told)
+    assert (len(reports), reports[-1]) == (5, (MIB + 17, MIB + 17))
+    assert reports == sorted(reports)
 
 
 def test_more_than_one_request_may_carry_goes_up_all_the_same(sandbox):
@@ -84,7 +84,7 @@ def test_parts_are_taken_back_when_one_fails_for_good(sandbox, small, breaking):
     breaking(99)
     with pytest.raises(errors.ConnectionFailed, match="gone"):
         Storage.upload("bos:/sandbox/own/never", bytes(2 * MIB))
-    assert "own/never" not in underway(sandbox)
+    assert "own/never" not in pending_uploads(sandbox)
     assert Storage.info("bos:/sandbox/own/never") is None
 
 
@@ -97,9 +97,9 @@ def test_parts_are_taken_back_when_nobody_waits_any_more(sandbox, small):
 
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(stopped())
-    end = time.monotonic() + 5
-    while "own/stopped" in underway(sandbox):
-        assert time.monotonic() < end
+    deadline = time.monotonic() + 5
+    while "own/stopped" in pending_uploads(sandbox):
+        assert time.monotonic() < deadline
     assert Storage.info("bos:/sandbox/own/stopped") is None
 
 

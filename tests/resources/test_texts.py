@@ -23,7 +23,7 @@ def test_a_prompt_is_continued(sandbox, version):
 @VERSIONS
 def test_alike_texts_have_alike_vectors(sandbox, version):
     a, b, c = Embedding(version=version).do(["世界上最高的山", "最高的山是哪座", "怎么开发票"]).vectors
-    near, far = (sum(x * y for x, y in zip(a, other, strict=True)) for other in (b, c))
+    near, far = (sum(x * y for x, y in zip(a, vector, strict=True)) for vector in (b, c))
     assert near > 0.3 > far
     assert sum(x * x for x in a) == pytest.approx(1, abs=1e-3)
 
@@ -66,15 +66,15 @@ TOOL = {
 @VERSIONS
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_function_is_called_and_its_result_used(sandbox, version, stream):
-    given = {"functions": [TOOL]} if version == 1 else {"tools": [{"type": "function", "function": TOOL}]}
-    chat, talk = ChatCompletion(version=version), Messages()
-    talk.append("杭州的天气怎么样，3 天")
-    reply = list(chat.do(talk, stream=True, **given))[-1] if stream else chat.do(talk, **given)
+    options = {"functions": [TOOL]} if version == 1 else {"tools": [{"type": "function", "function": TOOL}]}
+    chat, messages = ChatCompletion(version=version), Messages()
+    messages.append("杭州的天气怎么样，3 天")
+    reply = list(chat.do(messages, stream=True, **options))[-1] if stream else chat.do(messages, **options)
     (call,) = reply.tool_calls
     assert (call.name, call.arguments) == ("get_weather", {"city": "杭州", "days": 3})
-    talk.append(reply)
-    talk.append_result(call, {"天气": "晴"})
-    assert "晴" in chat.do(talk, **given).text
+    messages.append(reply)
+    messages.append_result(call, {"天气": "晴"})
+    assert "晴" in chat.do(messages, **options).text
 
 
 @VERSIONS

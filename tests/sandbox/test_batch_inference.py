@@ -3,28 +3,30 @@
 import json
 
 import pytest
-from support.offline import acted, connected, jsonl, started, stored, watched
+from support.offline import call_action, connect, jsonl, start_task, storage_request, wait_for_task
 
 
 @pytest.fixture
 def http(sandbox):
-    with connected(sandbox) as client:
+    with connect(sandbox) as client:
         yield client
 
 
 def test_objects_are_put_read_and_listed_by_prefix(sandbox, http):
     for key in ("list/b/1.txt", "list/a.txt", "list/c.txt", "other/a.txt"):
-        assert stored(sandbox, http, "PUT", f"/bos/sandbox/{key}", key.encode()).status_code == 200
-    assert stored(sandbox, http, "GET", "/bos/sandbox/list/b/1.txt").content == b"list/b/1.txt"
-    page = stored(sandbox, http, "GET", "/bos/sandbox", prefix="list/", maxKeys="2").json()
+        assert storage_request(sandbox, http, "PUT", f"/bos/sandbox/{key}", key.encode()).status_code == 200
+    assert storage_request(sandbox, http, "GET", "/bos/sandbox/list/b/1.txt").content == b"list/b/1.txt"
+    page = storage_request(sandbox, http, "GET", "/bos/sandbox", prefix="list/", maxKeys="2").json()
     assert [row["key"] for row in page["contents"]] == ["list/a.txt", "list/b/1.txt"]
     assert (page["isTruncated"], page["nextMarker"], page["contents"][0]["size"]) == (
         True,
         "list/b/1.txt",
         10,
     )
-    rest = stored(sandbox, http, "GET", "/bos/sandbox", prefix="list/", marker=page["nextMarker"]).json()
-    assert ([row["key"] for row in rest["contents"]], rest["isTruncated"]) == (["list/c.txt"], False)
+    second = storage_request(
+        sandbox, http, "GET", "/bos/sandbox", prefix="list/", marker=page["nextMarker"]
+    ).json()
+    assert ([row["key"] for row in second["contents"]], second["isTruncated"]) == (["list/c.txt"], False)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_objects_are_put_read_and_listed_by_prefix(sandbox, http):
 )
 def test_a_key_leads_to_its_own_object_or_nowhere(sandbox, http, path, status, code):
     for method in ("GET", "PUT"):
-        answer = stored(sandbox, http, method, path, b"")
+        answer = storage_request(sandbox, http, method, path, b"")
         if (method, code) != ("PUT", "NoSuchKey"):
             assert (answer.status_code, answer.json()["code"]) == (status, code)
 
@@ -51,35 +53,41 @@ def test_storage_needs_a_signature(http):
 
 def test_a_task_answers_the_objects_of_a_folder(sandbox, http):
     lines = [{"id": str(i), "query": "你是谁", "kept": i} for i in range(6)]
-    task_id = started(sandbox, http, "task", jsonl(lines)).json()["result"]["taskId"]
-    task = watched(sandbox, http, task_id)
+    task_id = start_task(sandbox, http, "task", jsonl(lines)).json()["result"]["taskId"]
+    task = wait_for_task(sandbox, http, task_id)
     assert (task["runStatus"], task["progress"], task["name"]) == ("Done", 6, "夜")
     key = f"/bos/sandbox/task-out/{task['outputDir']}/a.jsonl"
-    rows = [json.loads(row) for row in stored(sandbox, http, "GET", key).text.splitlines()]
+    rows = [json.loads(row) for row in storage_request(sandbox, http, "GET", key).text.splitlines()]
     assert sorted(rows, key=lambda row: row["id"]) != rows
     assert {row["id"]: row["kept"] for row in rows} == {str(i): i for i in range(6)}
     assert all("不是文心一言" in row["output"]["result"] for row in rows)
-    listed = acted(sandbox, http, "DescribeBatchInferenceTasks", runStatus=["Done"], maxKeys=1).json()[
+    listing = call_action(sandbox, http, "DescribeBatchInferenceTasks", runStatus=["Done"], maxKeys=1).json()[
         "result"
     ]
-    assert (listed["taskList"][0]["taskId"], listed["pageInfo"]["maxKeys"]) == (task_id, 1)
-    assert listed["taskList"][0]["outputTokenUsage"] > 0
+    assert (listing["taskList"][0]["taskId"], listing["pageInfo"]["maxKeys"]) == (task_id, 1)
+    assert listing["taskList"][0]["outputTokenUsage"] > 0
 
 
 def test_tasks_are_listed_page_by_page(sandbox, http):
     content = jsonl([{"id": "1", "query": "x"}])
-    ids = [started(sandbox, http, "pages", content).json()["result"]["taskId"] for _ in range(2)][::-1]
-    first = acted(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, runStatus=[]).json()["result"]
+    ids = [start_task(sandbox, http, "pages", content).json()["result"]["taskId"] for _ in range(2)][::-1]
+    first = call_action(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, runStatus=[]).json()[
+        "result"
+    ]
     assert (first["taskList"][0]["taskId"], first["pageInfo"]["nextMarker"]) == (ids[0], ids[0])
-    rest = acted(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, marker=ids[0]).json()["result"]
-    assert rest["taskList"][0]["taskId"] == ids[1]
+    second = call_action(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, marker=ids[0]).json()[
+        "result"
+    ]
+    assert second["taskList"][0]["taskId"] == ids[1]
 
 
 def test_a_refused_query_has_the_refusal_as_its_output(sandbox, http):
     content = jsonl([{"id": "1", "query": "x"}])
-    answer = started(sandbox, http, "refused", content, inferenceParams={"temperature": 9})
-    task = watched(sandbox, http, answer.json()["result"]["taskId"])
-    row = stored(sandbox, http, "GET", f"/bos/sandbox/refused-out/{task['outputDir']}/a.jsonl").json()
+    answer = start_task(sandbox, http, "refused", content, inferenceParams={"temperature": 9})
+    task = wait_for_task(sandbox, http, answer.json()["result"]["taskId"])
+    row = storage_request(
+        sandbox, http, "GET", f"/bos/sandbox/refused-out/{task['outputDir']}/a.jsonl"
+    ).json()
     assert (task["runStatus"], row["output"]["error_code"]) == ("Done", 336003)
 
 
@@ -92,7 +100,9 @@ def test_a_refused_query_has_the_refusal_as_its_output(sandbox, http):
     ],
 )
 def test_a_bad_object_fails_the_task_and_names_the_line(sandbox, http, rows, words):
-    task = watched(sandbox, http, started(sandbox, http, "bad", jsonl(rows)).json()["result"]["taskId"])
+    task = wait_for_task(
+        sandbox, http, start_task(sandbox, http, "bad", jsonl(rows)).json()["result"]["taskId"]
+    )
     assert (task["runStatus"], task["message"]) == ("Failed", f"bos:/sandbox/bad/a.jsonl{words}")
 
 
@@ -115,23 +125,25 @@ def test_a_bad_object_fails_the_task_and_names_the_line(sandbox, http, rows, wor
     ids=str,
 )
 def test_a_wrong_task_is_refused_in_the_shape_of_management(sandbox, http, change, name):
-    answer = started(sandbox, http, "wrong", jsonl([{"id": "1", "query": "x"}]), **change)
+    answer = start_task(sandbox, http, "wrong", jsonl([{"id": "1", "query": "x"}]), **change)
     assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
     assert f"param[{name}] invalid" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("action", ["DescribeBatchInferenceTask", "StopBatchInferenceTask"])
 def test_a_task_that_is_not_there(sandbox, http, action):
-    assert acted(sandbox, http, action, taskId="infer-no").status_code == 400
+    assert call_action(sandbox, http, action, taskId="infer-no").status_code == 400
 
 
 def test_a_stopped_task_keeps_what_it_has(sandbox, http):
     content = jsonl([{"id": str(i), "query": "你是谁"} for i in range(6000)])
-    task_id = started(sandbox, http, "stop", content).json()["result"]["taskId"]
-    assert acted(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"] is True
-    task = watched(sandbox, http, task_id)
+    task_id = start_task(sandbox, http, "stop", content).json()["result"]["taskId"]
+    assert call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"] is True
+    task = wait_for_task(sandbox, http, task_id)
     assert (task["runStatus"], task["progress"] < 6000) == ("Stopped", True)
-    listed = stored(sandbox, http, "GET", "/bos/sandbox", prefix=f"stop-out/{task['outputDir']}/").json()
+    listed = storage_request(
+        sandbox, http, "GET", "/bos/sandbox", prefix=f"stop-out/{task['outputDir']}/"
+    ).json()
     assert bool(listed["contents"]) == bool(task["progress"])
-    again = acted(sandbox, http, "StopBatchInferenceTask", taskId=task_id)
+    again = call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id)
     assert (again.status_code, again.json()["code"]) == (400, "InappropriateJSON")

@@ -17,8 +17,8 @@ from qfnb.wire.base import ENDPOINTS, Endpoint
 
 
 def modules(package):
-    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    return [importlib.import_module(row.name) for row in found]
+    infos = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return [importlib.import_module(info.name) for info in infos]
 
 
 def classes(owner):
@@ -35,18 +35,18 @@ def classes(owner):
 
 def operations():
     """Return the operations by the row that they send; one under two names is one."""
-    found = defaultdict(dict)
+    names_by_row = defaultdict(dict)
     for module in modules(qfnb.resources):
         for owner in classes(module):
             for name, value in inspect.getmembers_static(owner):
                 if isinstance(value, Operation) and not name.startswith("_"):
-                    found[value.endpoint.name][id(value)] = f"{owner.__qualname__}.{name}"
-    return {row: sorted(names.values()) for row, names in found.items()}
+                    names_by_row[value.endpoint.name][id(value)] = f"{owner.__qualname__}.{name}"
+    return {row: sorted(names.values()) for row, names in names_by_row.items()}
 
 
 def senders():
     """Return the modules that send a row themselves: those whose own `wire` is the module of the row."""
-    found = defaultdict(set)
+    modules_by_row = defaultdict(set)
     for module in [*modules(qfnb.resources), *modules(qfnb.transport)]:
         wire = getattr(module, "wire", None)
         for node in ast.walk(ast.parse(inspect.getsource(module))):
@@ -57,8 +57,8 @@ def senders():
             ):
                 row = getattr(wire, node.attr, None)
                 if isinstance(row, Endpoint):
-                    found[row.name].add(module.__name__)
-    return found
+                    modules_by_row[row.name].add(module.__name__)
+    return modules_by_row
 
 
 OPERATIONS, SENDERS = operations(), senders()
@@ -74,5 +74,5 @@ def test_every_row_has_exactly_one_public_operation(name):
 
 
 def test_no_two_rows_are_reached_by_the_same_request():
-    reached = [(row.method, row.path, row.action) for row in ENDPOINTS.values()]
-    assert len(set(reached)) == len(reached)
+    requests = [(row.method, row.path, row.action) for row in ENDPOINTS.values()]
+    assert len(set(requests)) == len(requests)

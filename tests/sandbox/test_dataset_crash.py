@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from support.datasets import BUCKET, PAIR, jsonl
-from support.offline import connected, signed, stored
+from support.offline import connect, signed_headers, storage_request
 
 from qfnb.sandbox import ensure, stop
 
@@ -20,21 +20,21 @@ def home(tmp_path):
 
 def called(address, verb, **body):
     path = f"{DATASET}/{verb}"
-    with connected(address) as http:
-        return http.post(path, json=body, headers=signed(address, "POST", path)).json()["result"]
+    with connect(address) as http:
+        return http.post(path, json=body, headers=signed_headers(address, "POST", path)).json()["result"]
 
 
 def controlled(address, name, **body):
     headers = {"authorization": f"Bearer {address.control_token}"}
-    with connected(address) as http:
+    with connect(address) as http:
         http.post(f"/_sandbox/{name}", json=body, headers=headers).raise_for_status()
 
 
 def begun(address, content):
     """Begin an import that takes an hour."""
     controlled(address, "durations", **{"import": 3600})
-    with connected(address) as http:
-        stored(address, http, "PUT", f"/bos/{BUCKET}/a.jsonl", content)
+    with connect(address) as http:
+        storage_request(address, http, "PUT", f"/bos/{BUCKET}/a.jsonl", content)
     dataset_id = called(address, "create", name="x", storageType="sysBos")["datasetId"]
     called(address, "import", datasetId=dataset_id, files=[f"bos:/{BUCKET}/a.jsonl"])
     return dataset_id
@@ -75,9 +75,11 @@ def test_rows_and_marks_are_there_after_a_kill(home):
     dataset_id = begun(address, jsonl(PAIR, PAIR, PAIR))
     controlled(address, "clock", advance=3601)
     path = "/wenxinworkshop/entity/"
-    with connected(address) as http:
+    with connect(address) as http:
         ask = {"datasetId": dataset_id, "pageSize": 1}
-        listed = http.post(path + "list", json=ask, headers=signed(address, "POST", path + "list")).json()
+        listed = http.post(
+            path + "list", json=ask, headers=signed_headers(address, "POST", path + "list")
+        ).json()
         gone = {"datasetId": dataset_id, "id": [listed["result"]["items"][0]["id"]]}
-        http.post(path + "delete", json=gone, headers=signed(address, "POST", path + "delete"))
+        http.post(path + "delete", json=gone, headers=signed_headers(address, "POST", path + "delete"))
     assert state(killed(address, home), dataset_id) == (2, 2, "")

@@ -106,7 +106,7 @@ def test_a_part_with_some_fields(lab):
 def test_into_the_bucket(lab):
     done = exported(lab.id, export_destination_type="storage", bos_bucket_id="sandbox")
     assert (done["downloadUrl"], done["volumeId"]) == ("", "sandbox")
-    assert len(lines(storage.read(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
+    assert len(lines(storage.read_object(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
 
 
 def test_an_address_must_be_known(lab):

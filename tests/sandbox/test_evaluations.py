@@ -21,7 +21,7 @@ from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.data import Data
 from qfnb.sandbox import storage
-from qfnb.sandbox.evaluation_judging import summary
+from qfnb.sandbox.evaluation_judging import summarize
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_task_that_has_not_begun_can_be_replaced(lab):
 
 
 def test_stop_words_come_out_of_the_bucket(lab):
-    storage.write(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
+    storage.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
     dataset = released(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")
     plain = lab.run(RULES, dataset=dataset)[0]
     without = lab.run({**RULES, "stopWordsPath": "bos:/sandbox/stop.txt"}, dataset=dataset)[0]
@@ -166,7 +166,7 @@ def test_a_dataset_must_be_released(lab):
 def test_a_row_that_failed_is_in_no_mean():
     task = {"modes": ["rule", "model"], "standard": {"scoreModes": ["accuracy"]}, "stop_words": []}
     right = {"prediction": "好", "accuracy": 1.0, "judgeScore": 5}
-    found = summary(task, [right, {"prediction": "", "error": "busy"}])
+    found = summarize(task, [right, {"prediction": "", "error": "busy"}])
     assert (found["accuracy"], found["avgJudgeScore"], found["scoreDistribution"]["-1"]) == (1.0, 5, 1)
 
 

@@ -1,6 +1,6 @@
 """The table of what the sandbox was seen doing has a row for each operation."""
 
-from support.fidelity import HEAD, TABLE, merged, table
+from support.fidelity import HEAD, TABLE, merge_evidence, render_table
 
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire.base import ENDPOINTS
@@ -19,11 +19,11 @@ def test_it_says_that_no_live_account_was_used():
 def test_what_several_servers_saw_is_put_together(tmp_path):
     (tmp_path / "a.json").write_text('{"chat.v2": {"good": 1, "states": {"status": ["A"]}}}')
     (tmp_path / "b.json").write_text('{"chat.v2": {"good": 2, "sdk": 1, "states": {"status": ["B", "A"]}}}')
-    assert merged(tmp_path) == {"chat.v2": {"good": 3, "sdk": 1, "states": {"status": ["A", "B"]}}}
+    assert merge_evidence(tmp_path) == {"chat.v2": {"good": 3, "sdk": 1, "states": {"status": ["A", "B"]}}}
 
 
 def line(evidence, name):
-    return next(row for row in table(evidence).splitlines() if row.startswith(f"| `{name}`"))
+    return next(row for row in render_table(evidence).splitlines() if row.startswith(f"| `{name}`"))
 
 
 def test_a_tick_needs_to_have_been_seen():

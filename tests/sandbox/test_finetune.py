@@ -124,17 +124,19 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
         for row in scale["supportHyperParameterConfig"]
     ]
     assert len(rows) > 150
-    assert all(row["name"] and row["description"] and offer.fits(row, row["default"]) for row in rows)
+    assert all(
+        row["name"] and row["description"] and offer.is_valid_value(row, row["default"]) for row in rows
+    )
 
 
 def test_every_v1_train_type_stands_for_a_model_that_is_offered():
     from qfnb.sandbox import offer
 
-    assert all(offer.offered(name) for name in offer.TRAIN_TYPES)
+    assert all(offer.find_model(name) for name in offer.TRAIN_TYPES)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
 def test_a_sampling_rate_takes_so_many_rows(rate, count):
     from qfnb.sandbox import material
 
-    assert len(material.sampled([(str(n), "") for n in range(10)], rate)) == count
+    assert len(material.sample([(str(n), "") for n in range(10)], rate)) == count

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from support.offline import CHAT, connected, error, line, uploaded
+from support.offline import CHAT, connect, error_of, line, upload
 
 from qfnb.sandbox import guard
 
@@ -21,11 +21,11 @@ TOO_LONG = [PIECE] * 65
 
 @pytest.fixture
 def http(sandbox):
-    with connected(sandbox) as client:
+    with connect(sandbox) as client:
         yield client
 
 
-def announced(sandbox, path, length):
+def announce(sandbox, path, length):
     """Return the answer to a request of that length, of which nothing but the head is sent."""
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
     head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {length}\r\n\r\n"
@@ -36,7 +36,7 @@ def announced(sandbox, path, length):
         return answer.status, answer.read().decode()
 
 
-def guarded(path, pieces):
+def run_guarded(path, pieces):
     """Return what is sent back and how many bytes an application read, without a network."""
     sent, read = [], 0
 
@@ -60,7 +60,7 @@ def guarded(path, pieces):
 
     scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"127.0.0.1:1")]}
     world = SimpleNamespace(touch=lambda: None)
-    asyncio.run(guard.Guard(app, world)(scope, receive, send))
+    asyncio.run(guard.HostGuard(app, world)(scope, receive, send))
     return sent, read
 
 
@@ -76,33 +76,37 @@ def test_a_body_without_a_length_that_is_short_is_read(http):
     assert http.post(CHAT, content=content, headers=JSON).json()["object"] == "chat.completion"
 
 
-@pytest.mark.parametrize(("path", "most"), [(CHAT, guard.MAX_BODY), ("/v2/files", guard.MAX_FORM)])
+@pytest.mark.parametrize(
+    ("path", "most"), [(CHAT, guard.MAX_BODY_BYTES), ("/v2/files", guard.MAX_UPLOAD_BYTES)]
+)
 def test_an_announced_length_is_refused_at_once(sandbox, path, most):
-    status, text = announced(sandbox, path, most + 1)
+    status, text = announce(sandbox, path, most + 1)
     assert (status, f"{most >> 20} MiB at most" in text) == (413, True)
 
 
-@pytest.mark.parametrize(("path", "most"), [(CHAT, guard.MAX_BODY), ("/v2/files", guard.MAX_FORM)])
+@pytest.mark.parametrize(
+    ("path", "most"), [(CHAT, guard.MAX_BODY_BYTES), ("/v2/files", guard.MAX_UPLOAD_BYTES)]
+)
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
     monkeypatch.setattr(guard, "LINGER", 0.02)
-    sent, read = guarded(path, itertools.repeat(PIECE))
+    sent, read = run_guarded(path, itertools.repeat(PIECE))
     assert (sent[0]["status"], read) == (413, most)
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
 
 
 def test_a_client_that_goes_away_is_no_error():
-    assert guarded(CHAT, iter([b"{"])) == ([], 1)
+    assert run_guarded(CHAT, iter([b"{"])) == ([], 1)
 
 
 def test_a_file_may_be_larger_than_other_bodies(http):
-    file = uploaded(http, bytes(guard.MAX_BODY + 1)).json()
-    assert file["bytes"] == guard.MAX_BODY + 1
+    file = upload(http, bytes(guard.MAX_BODY_BYTES + 1)).json()
+    assert file["bytes"] == guard.MAX_BODY_BYTES + 1
     assert http.delete(f"/v2/files/{file['id']}").json()["deleted"]
 
 
 def test_a_strangers_file_is_refused_for_its_key(http):
     http.headers["authorization"] = "Bearer bce-v3/ALTAK-x/y"
-    assert error(uploaded(http, PIECE * 8)) == (401, "invalid_iam_token")
+    assert error_of(upload(http, PIECE * 8)) == (401, "invalid_iam_token")
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ def http(sandbox):
         yield client
 
 
-def signed(sandbox, method, path, query=(), *, secret=None, access_key=None, at=None):
+def signed(sandbox, method, path, query=(), *, secret=None, access_key=None, timestamp=None):
     host = sandbox.url.removeprefix("http://")
-    date = signature.timestamp(at or time.time())
+    date = signature.timestamp(timestamp or time.time())
     headers = {"host": host, "content-type": "application/json", "x-bce-date": date}
     headers["authorization"] = signature.authorization(
         access_key or sandbox.access_key,
@@ -94,11 +94,11 @@ def test_a_wrong_token_is_refused_inside_http_200(http):
 def test_an_iam_pair_becomes_a_bearer_that_v2_takes(sandbox, http):
     query = [("expireInSeconds", "600")]
     headers = signed(sandbox, "GET", "/v1/BCE-BEARER/token", query)
-    found = http.get("/v1/BCE-BEARER/token", params=query, headers=headers).json()
+    issued = http.get("/v1/BCE-BEARER/token", params=query, headers=headers).json()
     answer = http.post(
         "/v2/chat/completions",
         json={"model": "ernie-lite-8k", **HELLO},
-        headers={"authorization": f"Bearer {found['token']}"},
+        headers={"authorization": f"Bearer {issued['token']}"},
     )
     assert answer.status_code == 200
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.lives import STEPS, Life
-from support.worlds import world_of
+from support.worlds import run_world
 
 from qfnb.sandbox import app, openapi  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire import signature
@@ -35,11 +35,11 @@ bounded = settings(
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A sandbox in which something of each kind exists."""
-    with world_of(tmp_path_factory.mktemp("world"), time.monotonic) as made:
-        life = Life(made.address)
+    with run_world(tmp_path_factory.mktemp("world"), time.monotonic) as world_:
+        life = Life(world_.address)
         for step in STEPS:
             step(life)
-        yield made
+        yield world_
 
 
 @pytest.fixture(scope="module")
@@ -50,27 +50,29 @@ def http(world):
 
 @pytest.fixture(scope="module")
 def described():
-    return json.loads(json.dumps(openapi.document("http://127.0.0.1:1")))
+    return json.loads(json.dumps(openapi.build_document("http://127.0.0.1:1")))
 
 
 @pytest.fixture(scope="module")
 def operations(world):
-    schema = schemathesis.openapi.from_dict(openapi.document(world.address.url))
-    found = (row.ok() for row in schema.get_all_operations())
-    return {operation.definition.raw["operationId"]: operation for operation in found}
+    schema = schemathesis.openapi.from_dict(openapi.build_document(world.address.url))
+    results = (row.ok() for row in schema.get_all_operations())
+    return {operation.definition.raw["operationId"]: operation for operation in results}
 
 
-def sent(world, http, endpoint, case):
+def send_case(world, http, endpoint, case):
     """Return the answer to a generated request, which is given the credentials of its plane."""
-    made = case.as_transport_kwargs(base_url=world.address.url)
-    kept = {name: made[name] for name in ("method", "url", "params", "json") if name in made}
-    if isinstance(made.get("data"), bytes):
-        kept["content"] = made["data"]
+    arguments = case.as_transport_kwargs(base_url=world.address.url)
+    request_options = {
+        name: arguments[name] for name in ("method", "url", "params", "json") if name in arguments
+    }
+    if isinstance(arguments.get("data"), bytes):
+        request_options["content"] = arguments["data"]
     if endpoint.method == "POST":
-        kept["headers"] = {"content-type": "application/json"}
-    if files := made.get("files"):
-        kept |= {"files": [(field, sendable(value)) for field, value in files], "headers": {}}
-    request = http.build_request(**kept)
+        request_options["headers"] = {"content-type": "application/json"}
+    if files := arguments.get("files"):
+        request_options |= {"files": [(field, sendable(value)) for field, value in files], "headers": {}}
+    request = http.build_request(**request_options)
     path, query = request.url.raw_path.split(b"?")[0].decode(), request.url.params.multi_items()
     if endpoint.plane == "v2":
         request.headers["authorization"] = f"Bearer {world.address.api_key}"
@@ -105,24 +107,24 @@ def rows_of(world):
     return {kind: world.store.all(kind)[-5:] for kind in sorted(kinds)}
 
 
-def known(world, value, number, field=""):
+def with_known_ids(world, value, number, field=""):
     """Put the ids of objects that exist in the place of most generated ids."""
     if isinstance(value, dict):
-        return {key: known(world, item, number, key) for key, item in value.items()}
+        return {key: with_known_ids(world, item, number, key) for key, item in value.items()}
     if isinstance(value, list):
-        return [known(world, item, number, field) for item in value]
+        return [with_known_ids(world, item, number, field) for item in value]
     if not re.search(r"(id|ids|idstr|pk)$", field, re.IGNORECASE) or number % 4 == 0:
         return value
     rows = rows_of(world)
-    named = [kind for kind in rows if kind in field.lower()] or list(rows)
-    kind = named[number % len(named)]
+    kinds = [kind for kind in rows if kind in field.lower()] or list(rows)
+    kind = kinds[number % len(kinds)]
     row = rows[kind][number % len(rows[kind])]
     return row["number"] if number % 2 else row["id"]
 
 
 def test_every_operation_is_described_once(described):
-    found = [row["operationId"] for path in described["paths"].values() for row in path.values()]
-    assert sorted(found) == sorted(ENDPOINTS)
+    names = [row["operationId"] for path in described["paths"].values() for row in path.values()]
+    assert sorted(names) == sorted(ENDPOINTS)
 
 
 def test_every_schema_is_a_schema(described):
@@ -151,8 +153,8 @@ def test_nothing_that_can_be_sent_is_the_sandboxs_own_failure(world, http, opera
     @bounded
     @given(case=operation.as_strategy(generation_mode=MODES[mode]), number=st.integers(0, 1000))
     def ask(case, number):
-        case.body = known(world, case.body, number)
-        answer = sent(world, http, endpoint, case)
+        case.body = with_known_ids(world, case.body, number)
+        answer = send_case(world, http, endpoint, case)
         if answer.status_code >= 500:
             failures.append((case.query, case.body, answer.text[:200]))
 

@@ -15,7 +15,7 @@ def home(tmp_path):
     stop(tmp_path / "sandbox")
 
 
-def killed(address):
+def kill(address):
     os.kill(address.pid, signal.SIGKILL)
 
 
@@ -23,7 +23,7 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed_after_each_step(home):
     life = Life(ensure(home))
     for step in STEPS:
         step(life)
-        killed(life.address)
+        kill(life.address)
         life.address = ensure(home)
         assert life.missing() == [], step.__name__
 
@@ -33,8 +33,8 @@ def test_a_whole_life_ends_in_an_answer_after_one_kill_in_training(home):
     for step in STEPS[:6]:
         step(life)
     life.until("Running", "finetune.v2.describe_task", "runStatus", taskId=life.ids["task"])
-    life.promised.pop()
-    killed(life.address)
+    life.promises.pop()
+    kill(life.address)
     life.address = ensure(home)
     for step in STEPS[6:]:
         step(life)

@@ -21,8 +21,8 @@ def home(tmp_path):
 
 def test_many_who_ask_at_once_get_one_server(home):
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: ensure(home), range(8)))
-    assert len({address.pid for address in found}) == 1
+        addresses = list(pool.map(lambda _: ensure(home), range(8)))
+    assert len({address.pid for address in addresses}) == 1
 
 
 def test_it_is_found_again_and_stopped(home):
@@ -42,11 +42,11 @@ def test_after_a_kill_it_comes_back_at_the_same_place_with_the_same_keys(home):
 
 def test_it_ends_when_nobody_uses_it(home):
     address = ensure(home, idle_minutes=0.005)
-    end = time.monotonic() + 20
-    while find(home) is not None and time.monotonic() < end:
+    deadline = time.monotonic() + 20
+    while find(home) is not None and time.monotonic() < deadline:
         time.sleep(1)  # asking keeps it alive
     with pytest.raises(ProcessLookupError):
-        while time.monotonic() < end:  # it does not answer any more, and may still be tidying up
+        while time.monotonic() < deadline:  # it does not answer any more, and may still be tidying up
             os.kill(address.pid, 0)
             time.sleep(0.05)
 
@@ -91,6 +91,6 @@ def test_env_prints_lines_that_a_shell_can_read(sandbox, capsys):
 
 def test_status_shows_no_key(sandbox, capsys):
     assert cli.main(["sandbox", "status"]) == 0
-    shown = capsys.readouterr().out
-    assert sandbox.url in shown
-    assert not any(key in shown for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
+    output = capsys.readouterr().out
+    assert sandbox.url in output
+    assert not any(key in output for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support.worlds import world_of
+from support.worlds import run_world
 
 from qfnb import config, errors
 from qfnb.resources import Prompt
@@ -131,7 +131,7 @@ def test_prompts_are_summed_up(sandbox):
 
 def test_templates_survive_a_restart(tmp_path):
     for round_ in range(2):
-        with world_of(tmp_path, time.monotonic) as world:
+        with run_world(tmp_path, time.monotonic) as world:
             now = config.get_config()
             now.access_key, now.secret_key = world.address.access_key, world.address.secret_key
             if not round_:

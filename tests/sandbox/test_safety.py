@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.offline import CHAT, connected, line, signed, stored
+from support.offline import CHAT, line, signed_headers, storage_request
 
 from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
 from qfnb.wire.base import ENDPOINTS
@@ -21,13 +21,13 @@ DETAIL = "/wenxinworkshop/dataset/info"
 
 @pytest.fixture
 def http(sandbox):
-    with connected(sandbox) as client:
+    with open_connection(sandbox) as client:
         yield client
 
 
-def raw(sandbox, content, seconds=5):
+def raw_response(sandbox, content, seconds=5):
     """Return what comes back for some bytes, "" when the connection is closed without an answer."""
-    with plain(sandbox, seconds) as connection:
+    with open_connection(sandbox, seconds) as connection:
         connection.sendall(content)
         try:
             return connection.recv(65536).decode("latin-1")
@@ -35,7 +35,7 @@ def raw(sandbox, content, seconds=5):
             return ""
 
 
-def plain(sandbox, seconds=5):
+def open_connection(sandbox, seconds=5):
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
     return socket.create_connection((host, int(port)), timeout=seconds)
 
@@ -59,7 +59,10 @@ def test_a_foreign_host_is_refused(http, host):
 
 @pytest.mark.parametrize("head", ["", "host: 127.0.0.1:1\r\nhost: evil.example\r\n"])
 def test_a_request_without_a_host_or_with_two_is_refused(sandbox, head):
-    assert raw(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {"400", "403"}
+    assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {
+        "400",
+        "403",
+    }
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://"])
@@ -122,10 +125,13 @@ def refusals(sandbox, http):
     v1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
     yield "v2", http.post(CHAT, json=BODY, headers={"authorization": f"Bearer {REAL}"})
     yield "v1 token", http.post(v1, params={"access_token": "24.canary.2592000.1.1-2"}, json=BODY)
-    yield "v1 signature", http.post(v1, json=BODY, headers=signed(real, "POST", v1))
-    yield "console", http.post(DETAIL, json={}, headers=signed(real, "POST", DETAIL))
-    yield "bearer", http.get("/v1/BCE-BEARER/token", headers=signed(real, "GET", "/v1/BCE-BEARER/token"))
-    yield "storage", stored(real, http, "PUT", "/bos/sandbox/x", b"x")
+    yield "v1 signature", http.post(v1, json=BODY, headers=signed_headers(real, "POST", v1))
+    yield "console", http.post(DETAIL, json={}, headers=signed_headers(real, "POST", DETAIL))
+    yield (
+        "bearer",
+        http.get("/v1/BCE-BEARER/token", headers=signed_headers(real, "GET", "/v1/BCE-BEARER/token")),
+    )
+    yield "storage", storage_request(real, http, "PUT", "/bos/sandbox/x", b"x")
     yield "oauth", http.post("/oauth/2.0/token", params=query, json={})
 
 
@@ -152,7 +158,7 @@ def test_keys_of_the_real_platform_are_refused_in_clear_words_and_kept_nowhere(s
 )  # fmt: skip
 def test_what_is_no_http_harms_nobody(sandbox, http, content):
     try:
-        answer = raw(sandbox, content)
+        answer = raw_response(sandbox, content)
     except (BrokenPipeError, ConnectionResetError, TimeoutError):
         answer = ""
     assert not answer or answer.split()[1][0] == "4"
@@ -160,12 +166,12 @@ def test_what_is_no_http_harms_nobody(sandbox, http, content):
 
 
 def test_clients_that_never_finish_their_request_keep_nobody_waiting(sandbox, http):
-    slow = [plain(sandbox) for _ in range(100)]
+    slow = [open_connection(sandbox) for _ in range(100)]
     for connection in slow:
         connection.sendall(b"POST /v2/chat/completions HTTP/1.1\r\nhost: localhost:1\r\n")
-    began = time.monotonic()
+    started = time.monotonic()
     assert http.post(CHAT, json=BODY).status_code == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     for connection in slow:
         connection.close()
 
@@ -175,8 +181,8 @@ def open_streams(control):
 
 
 def none_open_within(control, seconds):
-    end = time.monotonic() + seconds
-    while open_streams(control) and time.monotonic() < end:
+    deadline = time.monotonic() + seconds
+    while open_streams(control) and time.monotonic() < deadline:
         time.sleep(0.02)
     return open_streams(control) == 0
 
@@ -218,7 +224,7 @@ def test_json_that_is_a_trap_is_refused(sandbox, http, name, content):
     query = {"Action": row.action} if row.action else {}
     headers = {"content-type": "application/json"}
     if row.plane == "console":
-        headers |= signed(sandbox, "POST", row.path, **query)
+        headers |= signed_headers(sandbox, "POST", row.path, **query)
     answer = http.post(row.path, params=query, content=content, headers=headers)
     assert answer.status_code < 500
     assert not {"object", "result"} & set(answer.json())

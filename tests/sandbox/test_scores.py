@@ -17,8 +17,10 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("answer", PUBLISHED)
 def test_the_published_rows_come_out(answer):
-    found = scores.similarity(answer, REFERENCE)
-    assert [100 * found[name] for name in scores.NAMES] == pytest.approx(PUBLISHED[answer], abs=0.005)
+    similarity = scores.similarity(answer, REFERENCE)
+    assert [100 * similarity[name] for name in scores.SCORE_NAMES] == pytest.approx(
+        PUBLISHED[answer], abs=0.005
+    )
 
 
 def test_the_same_answer_has_full_marks():
@@ -54,6 +56,6 @@ def test_words_are_kept_where_nobody_else_can_write(monkeypatch, tmp_path):
 def test_without_jieba_characters_are_words(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
     words.cutter.cache_clear()
-    assert scores.unit() == "characters"
+    assert scores.word_unit() == "characters"
     assert scores.words("北京 好") == ["北", "京", "好"]
     words.cutter.cache_clear()

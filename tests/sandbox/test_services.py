@@ -169,9 +169,9 @@ def test_only_the_calls_between_two_moments_count(shop):
 
 
 def _moment(second):
-    from qfnb.sandbox.serving import moment
+    from qfnb.sandbox.serving import format_time
 
-    return moment(second)
+    return format_time(second)
 
 
 def test_compute_units_are_a_services_replicas_and_without_any_it_stops(shop):

@@ -4,8 +4,8 @@ import stat
 import time
 
 import pytest
-from support.offline import connected, results, run, signed, stored, uploaded
-from support.worlds import world_of
+from support.offline import connect, results, run_batch, signed_headers, storage_request, upload
+from support.worlds import run_world
 
 from qfnb.sandbox import ensure, stop
 
@@ -14,13 +14,13 @@ SNAPSHOTS = "/_sandbox/snapshots"
 
 @pytest.fixture
 def world(tmp_path):
-    with world_of(tmp_path, time.monotonic) as made:
-        yield made
+    with run_world(tmp_path, time.monotonic) as world_:
+        yield world_
 
 
 @pytest.fixture
 def http(world):
-    with connected(world.address) as client:
+    with connect(world.address) as client:
         yield client
 
 
@@ -43,9 +43,9 @@ def names(http):
 
 
 def test_what_came_after_a_snapshot_is_gone_when_it_is_put_back(http, steer, restore):
-    uploaded(http, b"{}\n", "before.jsonl")
+    upload(http, b"{}\n", "before.jsonl")
     assert steer("POST", name="one").status_code == 200
-    uploaded(http, b"{}\n", "after.jsonl")
+    upload(http, b"{}\n", "after.jsonl")
     assert names(http) == ["after.jsonl", "before.jsonl"]
     assert restore("one").json() == {"restored": "one"}
     assert names(http) == ["before.jsonl"]
@@ -53,24 +53,24 @@ def test_what_came_after_a_snapshot_is_gone_when_it_is_put_back(http, steer, res
 
 def test_an_object_that_was_overwritten_has_its_old_content_again(world, http, steer, restore):
     path = "/bos/sandbox/a/b.txt"
-    stored(world.address, http, "PUT", path, b"old")
+    storage_request(world.address, http, "PUT", path, b"old")
     steer("POST", name="one")
-    stored(world.address, http, "PUT", path, b"new")
+    storage_request(world.address, http, "PUT", path, b"new")
     restore("one")
-    assert stored(world.address, http, "GET", path).content == b"old"
+    assert storage_request(world.address, http, "GET", path).content == b"old"
 
 
 def test_a_snapshot_can_be_put_back_again_and_again(http, steer, restore):
     steer("POST", name="empty")
     for number in range(3):
-        uploaded(http, b"{}\n", f"{number}.jsonl")
+        upload(http, b"{}\n", f"{number}.jsonl")
         assert restore("empty").status_code == 200
         assert names(http) == []
 
 
 def test_a_token_that_was_given_out_still_counts(world, http, steer, restore):
     steer("POST", name="one")
-    headers = signed(world.address, "GET", "/v1/BCE-BEARER/token")
+    headers = signed_headers(world.address, "GET", "/v1/BCE-BEARER/token")
     token = http.get("/v1/BCE-BEARER/token", headers=headers).json()["token"]
     restore("one")
     assert http.get("/v2/files", headers={"authorization": f"Bearer {token}"}).status_code == 200
@@ -79,10 +79,10 @@ def test_a_token_that_was_given_out_still_counts(world, http, steer, restore):
 def test_numbers_and_the_clock_go_on_from_the_snapshot(world, http, steer, restore):
     world.clock.set(0)
     steer("POST", name="still")
-    then = world.clock.now()
+    snapshot_time = world.clock.now()
     world.clock.set(1, 3600)
     restore("still")
-    assert world.clock.now() == then
+    assert world.clock.now() == snapshot_time
 
 
 def test_batches_work_after_a_snapshot_was_put_back(http, steer, restore):
@@ -90,7 +90,7 @@ def test_batches_work_after_a_snapshot_was_put_back(http, steer, restore):
     restore("one")
     row = {"custom_id": "1", "method": "POST", "url": "/v2/chat/completions", "body": {"messages": []}}
     row["body"] = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": "你好"}]}
-    done = run(http, [row])
+    done = run_batch(http, [row])
     assert len(results(http, done["output_file_id"])) == 1
 
 
@@ -128,11 +128,11 @@ def test_only_its_user_can_read_the_state_and_its_copies(home):
     home.mkdir(mode=0o755)
     (home / "state.db").touch(mode=0o644)
     address = ensure(home)
-    with connected(address) as http:
-        uploaded(http, b"{}\n")
+    with connect(address) as http:
+        upload(http, b"{}\n")
         token = {"authorization": f"Bearer {address.control_token}"}
         assert http.post(SNAPSHOTS, json={"name": "one"}, headers=token).status_code == 200
-        found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.rglob("*")}
-    assert {"state.db", "state.db-wal", "state.db-shm", "server.log", "about.json"} <= set(found)
-    assert set(found.values()) == {0o600, 0o700}
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.rglob("*")}
+    assert {"state.db", "state.db-wal", "state.db-shm", "server.log", "about.json"} <= set(modes)
+    assert set(modes.values()) == {0o600, 0o700}
     assert stat.S_IMODE(home.stat().st_mode) == 0o700

@@ -6,7 +6,7 @@ import time
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from support.offline import connected, signed
+from support.offline import connect, signed_headers
 
 from qfnb.wire import signature
 
@@ -16,7 +16,7 @@ BIG = "/bos/sandbox/parts/big"
 
 @pytest.fixture
 def http(sandbox):
-    with connected(sandbox) as client:
+    with connect(sandbox) as client:
         yield client
 
 
@@ -25,7 +25,7 @@ def bos(sandbox, http):
     def ask(method, address, content=b"", **headers):
         path, _, query = address.partition("?")
         asked = dict(parse_qsl(query, keep_blank_values=True))
-        headers |= signed(sandbox, method, path, **asked)
+        headers |= signed_headers(sandbox, method, path, **asked)
         return http.request(method, path, params=asked, content=content, headers=headers)
 
     return ask

@@ -5,12 +5,12 @@ import json
 import httpx
 import pytest
 from support import lives
-from support.asking import ask
+from support.asking import send_example
 from support.lives import STEPS, Life
-from support.offline import CHAT, connected, line, signed
+from support.offline import CHAT, connect, line, signed_headers
 
 from qfnb.sandbox import app, ensure  # noqa: F401 - loads every row of the endpoint table
-from qfnb.sandbox.faults import Fault, Trouble
+from qfnb.sandbox.faults import Fault, FaultRules
 from qfnb.wire.base import ENDPOINTS
 
 FAULTS = "/_sandbox/faults"
@@ -25,14 +25,14 @@ def _no_faults_left(control):
 
 @pytest.fixture
 def http(sandbox):
-    with connected(sandbox) as client:
+    with connect(sandbox) as client:
         yield client
 
 
-def asked(sandbox, http, path, action=None, **body):
+def management_call(sandbox, http, path, action=None, **body):
     """Return the answer to a signed management call."""
     query = {"Action": action} if action else {}
-    return http.post(path, params=query, json=body, headers=signed(sandbox, "POST", path, **query))
+    return http.post(path, params=query, json=body, headers=signed_headers(sandbox, "POST", path, **query))
 
 
 def events(http, **headers):
@@ -53,17 +53,17 @@ def test_a_pattern_is_about_the_names_of_operations(fault, http):
 
 
 def test_a_rule_strikes_the_same_calls_for_the_same_seed():
-    def struck(seed):
+    def matches(seed):
         rule = Fault(endpoint="chat.v2", chance=0.3, times=None, seed=seed)
-        return [rule.strikes("chat.v2") for _ in range(200)]
+        return [rule.applies_to("chat.v2") for _ in range(200)]
 
-    assert struck(1) == struck(1) != struck(2)
-    assert 35 < sum(struck(1)) < 85
+    assert matches(1) == matches(1) != matches(2)
+    assert 35 < sum(matches(1)) < 85
 
 
 def test_a_rule_that_misses_lets_the_next_one_try():
-    trouble = Trouble([Fault(endpoint="*", chance=0), Fault(endpoint="*", status=429)])
-    assert trouble.strike("chat.v2") is trouble.faults[1]
+    trouble = FaultRules([Fault(endpoint="*", chance=0), Fault(endpoint="*", status=429)])
+    assert trouble.match("chat.v2") is trouble.rules[1]
 
 
 def test_a_rule_is_listed_with_what_it_struck_and_removed(control, fault, http):
@@ -105,7 +105,7 @@ def test_every_operation_fails_in_its_own_shape(sandbox, http, fault, name):
     row = ENDPOINTS[name]
     family = row.shape if row.plane == "console" else row.plane
     fault(name, "status", code=336100)
-    answer = ask(sandbox, http, row)
+    answer = send_example(sandbox, http, row)
     assert set(answer.json()) == SHAPES.get(family, SHAPES["v1"])
     assert (answer.status_code >= 400) == (family in {"v2", "action"})
 
@@ -114,9 +114,9 @@ def test_a_code_of_the_platform_is_told_as_the_platform_tells_it(sandbox, fault,
     for endpoint in ("service.v2.describe", "chat.v2"):
         fault(endpoint, "status", code=336501)
     fault("model.detail", "status", code=500000)
-    v1 = asked(sandbox, http, ENDPOINTS["model.detail"].path, modelVersionId=1)
+    v1 = management_call(sandbox, http, ENDPOINTS["model.detail"].path, modelVersionId=1)
     assert (v1.status_code, v1.json()["error_code"]) == (200, 500000)
-    v2 = asked(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
+    v2 = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
     assert (v2.status_code, v2.json()["code"]) == (429, "TooManyRequests")
     chat = http.post(CHAT, json=BODY)
     assert (chat.status_code, chat.json()["error"]["code"]) == (429, "rpm_rate_limit_exceeded")
@@ -124,7 +124,7 @@ def test_a_code_of_the_platform_is_told_as_the_platform_tells_it(sandbox, fault,
 
 def test_a_word_of_an_action_is_told_as_it_is(sandbox, fault, http):
     fault("service.v2.describe", "status", code="InappropriateJSON")
-    answer = asked(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
+    answer = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
     assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
 
 
@@ -146,12 +146,12 @@ def test_a_stream_ends_in_half_an_event(fault, http):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_torn_characters_are_whole_when_put_together(fault, http, stream):
-    whole = http.post(CHAT, json={**BODY, "stream": stream, "seed": 1})
+    expected = http.post(CHAT, json={**BODY, "stream": stream, "seed": 1})
     fault("chat.v2", "split")
     with http.stream("POST", CHAT, json={**BODY, "stream": stream, "seed": 1}) as answer:
         pieces = list(answer.iter_raw())
-    said = [text(b"".join(pieces)), text(whole.content)]
-    assert said[0] == said[1]
+    received = [text(b"".join(pieces)), text(expected.content)]
+    assert received[0] == received[1]
     assert any(0x80 <= piece[0] < 0xC0 for piece in pieces)
 
 
@@ -213,11 +213,11 @@ def test_a_header_that_is_written_wrong_is_refused(sandbox, http, text):
 @pytest.fixture(scope="module")
 def life():
     """A life that has come to its end; its steps can be taken again."""
-    found = Life(ensure())
+    life_ = Life(ensure())
     for step in STEPS[:-1]:
-        step(found)
-    found.until("Serving", "service.v2.describe", "runStatus", serviceId=found.ids["service"])
-    return found
+        step(life_)
+    life_.until("Serving", "service.v2.describe", "runStatus", serviceId=life_.ids["service"])
+    return life_
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from support import runs
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
-from qfnb.sandbox.workshop import KILLED
+from qfnb.sandbox.workshop import KILLED_MESSAGE
 from qfnb.sandbox.world import World
 
 ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "sk", "app", "secret")
@@ -97,7 +97,7 @@ def next_server(folder, **state):
 
 def test_a_run_that_brought_three_servers_down_fails(tmp_path):
     task = next_server(tmp_path, starts=3)
-    assert (task["status"], task["message"]) == ("Failed", KILLED)
+    assert (task["status"], task["message"]) == ("Failed", KILLED_MESSAGE)
 
 
 def test_a_stop_that_was_acknowledged_holds_over_a_kill(tmp_path):

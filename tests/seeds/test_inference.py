@@ -58,9 +58,9 @@ def namespace():
 
 @pytest.mark.parametrize("number", range(7))
 def test_the_block_runs(sandbox, endpoint, namespace, number, capsys):
-    found = seeds.blocks(NAME)
-    assert len(found) == 7
-    code = seeds.completed(found[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
+    blocks = seeds.blocks(NAME)
+    assert len(blocks) == 7
+    code = seeds.completed(blocks[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
     seeds.run(code, namespace)
     printed = capsys.readouterr().out
     assert printed or number == IMAGE

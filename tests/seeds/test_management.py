@@ -30,10 +30,10 @@ def job(task_id, dataset):
     }
 
 
-def reached(look, *states):
-    end = time.monotonic() + 30
-    while (state := look()) not in states:
-        assert time.monotonic() < end, state
+def wait_for_state(fetch, *states):
+    deadline = time.monotonic() + 30
+    while (state := fetch()) not in states:
+        assert time.monotonic() < deadline, state
         time.sleep(0.02)
 
 
@@ -44,11 +44,11 @@ def made():
     dataset = Data.info(released).body["result"]["versionInfo"]["datasetId"]
     task = FineTune.create_task("seed")["result"]["id"]
     run = FineTune.create_job(job(task, dataset))["result"]["id"]
-    reached(lambda: FineTune.get_job(task, run)["result"]["trainStatus"], "FINISH")
+    wait_for_state(lambda: FineTune.get_job(task, run)["result"]["trainStatus"], "FINISH")
     origin = {"taskId": task, "iterationId": run}
     models = [Model.publish(True, origin, f"seed_{n}_{time.time_ns()}")["result"] for n in range(2)]
     for model in models:
-        reached(lambda: Model.detail(model["versionId"])["result"]["state"], "Ready")  # noqa: B023
+        wait_for_state(lambda: Model.detail(model["versionId"])["result"]["state"], "Ready")  # noqa: B023
     versions = [{"modelId": model["modelId"], "modelVersionId": model["versionId"]} for model in models]
     conf = {"evalMode": "rule", "scoreModes": ["accuracy"]}
     evaluation = Model.create_evaluation_task("seed", versions, dataset, conf)["result"]["evalId"]
@@ -77,11 +77,11 @@ def models_changes(made):
 
 @pytest.mark.parametrize("number", range(8))
 def test_a_block_of_model_management_runs(sandbox, made, number, capsys):
-    found = seeds.blocks(MODELS)
-    assert len(found) == 8
+    blocks = seeds.blocks(MODELS)
+    assert len(blocks) == 8
     space = {}
     for block in {0, number}:
-        code = found[block].replace("from qianfan", "from qfnb")
+        code = blocks[block].replace("from qianfan", "from qfnb")
         seeds.run(seeds.completed(code, models_changes(made)[block]), space)
     assert number == 0 or capsys.readouterr().out.strip()
 
@@ -119,9 +119,9 @@ def training_changes(made, space):
 
 @pytest.mark.parametrize("number", range(12))
 def test_a_block_of_training_and_services_runs(sandbox, made, space, number, capsys):
-    found = seeds.blocks(TRAINING)
-    assert len(found) == 12
-    code = found[number].replace("from qianfan", "from qfnb")
+    blocks = seeds.blocks(TRAINING)
+    assert len(blocks) == 12
+    code = blocks[number].replace("from qianfan", "from qfnb")
     seeds.run(seeds.completed(code, training_changes(made, space)[number]), space)
     printed = capsys.readouterr().out.strip()
     assert printed or number in {0, 5, 9}

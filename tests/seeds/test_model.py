@@ -25,14 +25,14 @@ def run(trainer):
     version, dataset = trainer.output["model_version_id"], trainer.output["datasets"][0]["id"]
 
     def act(number, changes=None):
-        found = seeds.blocks(NAME)
-        assert len(found) == 5
-        code = found[number].replace("from qianfan", "from qfnb")
+        blocks = seeds.blocks(NAME)
+        assert len(blocks) == 5
+        code = blocks[number].replace("from qianfan", "from qfnb")
         longest = {"amv-xxx" if "amv-xxx" in code else "amv-xx": version}
         longest |= {"ds-xxx" if "ds-xxx" in code else "ds-xx": dataset}
-        given = {old: new for old, new in longest.items() if old in code}
+        replacements = {old: new for old, new in longest.items() if old in code}
         space = {"trainer": trainer, "DeployConfig": DeployConfig}  # the seed does not import the second
-        seeds.run(seeds.completed(code, given | (changes or {})), space)
+        seeds.run(seeds.completed(code, replacements | (changes or {})), space)
         return space
 
     return act
@@ -65,7 +65,7 @@ def test_a_model_is_evaluated_on_the_platform(sandbox, run, trainer):
         "    # local_evaluators=[...]\n)\n)": "    # local_evaluators=[...]\n)",
     }
     result = run(EVALUATION, repaired)["result"]
-    (told,) = result.metrics.values()
-    assert told["accuracy"] == 1
+    (metrics,) = result.metrics.values()
+    assert metrics["accuracy"] == 1
     assert len(result.samples_df) == len(ROWS)
     assert result.samples_df["rouge_l"].min() == 1

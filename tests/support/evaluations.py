@@ -9,9 +9,9 @@ from qfnb.resources import Model
 from qfnb.resources.data import Data
 from qfnb.sandbox import storage
 from qfnb.sandbox.engine import Hyperparameters, train
-from qfnb.sandbox.lifecycle import SECONDS
-from support.offline import connected, stored
-from support.worlds import world_of
+from qfnb.sandbox.lifecycle import DEFAULT_SECONDS
+from support.offline import connect, storage_request
+from support.worlds import run_world
 
 ANSWERS = {
     "几点开门": "早上九点开门，晚上十点关门。",
@@ -35,7 +35,7 @@ class Lab:
 
     def __init__(self, world):
         self.world = world
-        world.lifecycle.set(dict.fromkeys(SECONDS, 0.0))
+        world.lifecycle.set(dict.fromkeys(DEFAULT_SECONDS, 0.0))
         self.knows = add_version(world.store, "knows", list(ANSWERS.items()))
         self.ignorant = add_version(world.store, "ignorant", [("天气", "晴天。")])
         self.connect()
@@ -57,7 +57,7 @@ class Lab:
 
 @contextlib.contextmanager
 def lab_of(folder):
-    with world_of(folder, time.monotonic) as world:
+    with run_world(folder, time.monotonic) as world:
         yield Lab(world)
 
 
@@ -80,21 +80,23 @@ def add_version(store, name, pairs):
 
 def released(world, answers, name="eval"):
     """Make questions and answers a released dataset; return its id."""
-    storage.write(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
+    storage.write_object(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
     return imported(f"bos:/sandbox/{name}/a.jsonl")
 
 
 def uploaded(address, answers, name="eval"):
     """Do the same in a sandbox that is another process."""
-    with connected(address) as http:
-        stored(address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()).raise_for_status()
+    with connect(address) as http:
+        storage_request(
+            address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()
+        ).raise_for_status()
     return imported(f"bos:/sandbox/{name}.jsonl")
 
 
 def prompts(world, questions):
     """Make questions without answers a released dataset; return its id."""
     rows = "".join(json.dumps([{"prompt": question}]) + "\n" for question in questions)
-    storage.write(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
+    storage.write_object(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
     return imported("bos:/sandbox/prompts/a.jsonl", project_type=402, template_type=40200)
 
 

@@ -17,7 +17,7 @@ from qfnb.wire.base import ENDPOINTS, Endpoint
 
 TABLE = Path(__file__).parents[2] / "FIDELITY.md"
 COLUMNS = ("operation", "shape", "SDK", "validation", "states", "errors", "limits", "source")
-MOST_STATES = 8
+MAX_STATES = 8
 
 HEAD = """# How faithful the sandbox is
 
@@ -37,26 +37,26 @@ compared with the documents and with the official SDK, never with the platform i
 """
 
 
-def merged(folder: Path) -> dict[str, dict[str, Any]]:
+def merge_evidence(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the evidence of all servers of a session."""
-    found: dict[str, dict[str, Any]] = {}
+    evidence: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.json")):
         for name, row in json.loads(path.read_text(encoding="utf-8")).items():
-            _add(found.setdefault(name, {}), row)
-    return found
+            _merge_row(evidence.setdefault(name, {}), row)
+    return evidence
 
 
-def _add(whole: dict[str, Any], row: Mapping[str, Any]) -> None:
+def _merge_row(merged: dict[str, Any], row: Mapping[str, Any]) -> None:
     for key, value in row.items():
         if key == "states":
-            for field, told in value.items():
-                kept = whole.setdefault("states", {}).setdefault(field, [])
-                kept += [item for item in told if item not in kept]
+            for field, values in value.items():
+                known_values = merged.setdefault("states", {}).setdefault(field, [])
+                known_values += [item for item in values if item not in known_values]
         else:
-            whole[key] = whole[key] + value if isinstance(value, int) and key in whole else value
+            merged[key] = merged[key] + value if isinstance(value, int) and key in merged else value
 
 
-def table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
+def render_table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page."""
     import qfnb.sandbox.app  # noqa: F401 - loads every row of the endpoint table
 
@@ -68,46 +68,48 @@ def table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
-def _cells(endpoint: Endpoint[Any, Any], seen: Mapping[str, Any]) -> list[str]:
-    peers = [mark for peer, mark in (("sdk", "✓"), ("openai", "o")) if peer in seen]
+def _cells(endpoint: Endpoint[Any, Any], evidence: Mapping[str, Any]) -> list[str]:
+    peers = [mark for peer, mark in (("sdk", "✓"), ("openai", "o")) if peer in evidence]
     return [
         f"`{endpoint.name}`",
-        "✓" if "shape" in seen and "misfit" not in seen else "",
+        "✓" if "shape" in evidence and "misfit" not in evidence else "",
         " ".join(peers),
-        _tick(seen, "validation"),
-        _states(seen.get("states", {})),
-        _tick(seen, "errors"),
-        _tick(seen, "limits"),
-        "SDK" if _in_sdk(endpoint) else "pages",
+        _tick(evidence, "validation"),
+        _format_states(evidence.get("states", {})),
+        _tick(evidence, "errors"),
+        _tick(evidence, "limits"),
+        "SDK" if _is_in_sdk(endpoint) else "pages",
     ]
 
 
-def _tick(seen: Mapping[str, Any], key: str) -> str:
-    return "✓" if key in seen else ""
+def _tick(evidence: Mapping[str, Any], key: str) -> str:
+    return "✓" if key in evidence else ""
 
 
-def _states(fields: Mapping[str, list[Any]]) -> str:
+def _format_states(fields: Mapping[str, list[Any]]) -> str:
     """Return the states that are words or small numbers, of the fields that had more than one."""
-    told = {
-        name: sorted(map(str, values)) for name, values in fields.items() if 1 < len(values) <= MOST_STATES
+    states = {
+        name: sorted(map(str, values)) for name, values in fields.items() if 1 < len(values) <= MAX_STATES
     }
     return "; ".join(
-        f"{name}: {', '.join(value or '“”' for value in values)}" for name, values in sorted(told.items())
+        f"{name}: {', '.join(value or '“”' for value in values)}" for name, values in sorted(states.items())
     )
 
 
 @cache
-def _sdk() -> str:
+def _sdk_source() -> str:
     spec = importlib.util.find_spec("qianfan")
     assert spec is not None
     assert spec.origin is not None
     return "\n".join(path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.rglob("*.py"))
 
 
-def _in_sdk(endpoint: Endpoint[Any, Any]) -> bool:
+def _is_in_sdk(endpoint: Endpoint[Any, Any]) -> bool:
     path = endpoint.path.partition("{")[0].rpartition("/wenxinworkshop")[2].rstrip("/")
-    return path in _sdk() and (endpoint.action is None or f'"{endpoint.action}"' in _sdk())
+    return path in _sdk_source() and (endpoint.action is None or f'"{endpoint.action}"' in _sdk_source())
 
 
 if __name__ == "__main__":
-    TABLE.write_text(table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8")
+    TABLE.write_text(
+        render_table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8"
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from qfnb.wire.base import ENDPOINTS
-from support.offline import signed, stored
+from support.offline import signed_headers, storage_request
 
 ROWS = [(f"咖啡第{number}问", f"咖啡答{number}号") for number in range(12)]
 V1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat"
@@ -21,7 +21,7 @@ class Life:
     address: object
     name: str = "life"
     ids: dict[str, object] = field(default_factory=dict)
-    promised: list[tuple[str, dict, str, object]] = field(default_factory=list)
+    promises: list[tuple[str, dict, str, object]] = field(default_factory=list)
 
     def call(self, name, /, **body):
         """Return the result of a management operation; a refusal is an error."""
@@ -32,31 +32,31 @@ class Life:
     def ask(self, name, /, **body):
         row = ENDPOINTS[name]
         query = {"Action": row.action} if row.action else {}
-        headers = signed(self.address, row.method, row.path, **query)
+        headers = signed_headers(self.address, row.method, row.path, **query)
         with httpx.Client(base_url=self.address.url, trust_env=False, timeout=30) as http:
             return http.request(row.method, row.path, params=query, json=body, headers=headers)
 
-    def until(self, reached, name, path, /, **body):
+    def until(self, expected, name, path, /, **body):
         """Wait until a field of a description is a value, which is then promised for good."""
-        end = time.monotonic() + DEADLINE
-        while (now := at(self.call(name, **body), path)) != reached:
-            assert time.monotonic() < end, (name, body, now)
+        deadline = time.monotonic() + DEADLINE
+        while (current := value_at(self.call(name, **body), path)) != expected:
+            assert time.monotonic() < deadline, (name, body, current)
             time.sleep(0.02)
-        self.promise(name, path, reached, **body)
+        self.promise(name, path, expected, **body)
 
     def promise(self, name, path, value, /, **body):
-        self.promised.append((name, body, path, value))
+        self.promises.append((name, body, path, value))
 
     def missing(self):
         """Return what was acknowledged and is not there any more."""
-        found = [
-            (name, path, at(self.call(name, **body), path), value)
-            for name, body, path, value in self.promised
+        lost = [
+            (name, path, value_at(self.call(name, **body), path), value)
+            for name, body, path, value in self.promises
         ]
-        return [row for row in found if row[2] != row[3]]
+        return [row for row in lost if row[2] != row[3]]
 
 
-def at(value, path):
+def value_at(value, path):
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
@@ -68,12 +68,12 @@ def upload(life):
         for prompt, answer in ROWS
     )
     with httpx.Client(base_url=life.address.url, trust_env=False) as http:
-        put = stored(life.address, http, "PUT", "/bos/sandbox/life/rows.jsonl", lines.encode())
+        put = storage_request(life.address, http, "PUT", "/bos/sandbox/life/rows.jsonl", lines.encode())
     assert put.status_code == 200
 
 
 def create_dataset(life):
-    made = life.call(
+    created = life.call(
         "data.create",
         name=life.name,
         versionId=1,
@@ -84,8 +84,8 @@ def create_dataset(life):
         storageId="sandbox",
         rawStoragePath="/life/",
     )
-    life.ids["dataset"] = made["datasetId"]
-    life.promise("data.info", "name", life.name, datasetId=made["datasetId"])
+    life.ids["dataset"] = created["datasetId"]
+    life.promise("data.info", "name", life.name, datasetId=created["datasetId"])
 
 
 def import_rows(life):
@@ -94,10 +94,10 @@ def import_rows(life):
 
 
 def release(life):
-    where = {"datasetId": life.ids["dataset"]}
-    life.until(2, "data.info", "versionInfo.importStatus", **where)
-    life.promise("data.info", "versionInfo.entityCount", len(ROWS), **where)
-    life.call("data.release", **where)
+    bucket = {"datasetId": life.ids["dataset"]}
+    life.until(2, "data.info", "versionInfo.importStatus", **bucket)
+    life.promise("data.info", "versionInfo.entityCount", len(ROWS), **bucket)
+    life.call("data.release", **bucket)
 
 
 def create_job(life):
@@ -111,27 +111,27 @@ def create_task(life):
         "versions": [{"versionId": life.ids["dataset"]}],
         "splitRatio": 20,
     }
-    made = life.call(
+    created = life.call(
         "finetune.v2.create_task",
         jobId=life.ids["job"],
         parameterScale="LoRA",
         hyperParameterConfig={"epoch": 1},
         datasetConfig=config,
     )
-    life.ids["task"] = made["taskId"]
-    life.promise("finetune.v2.describe_task", "jobId", life.ids["job"], taskId=made["taskId"])
+    life.ids["task"] = created["taskId"]
+    life.promise("finetune.v2.describe_task", "jobId", life.ids["job"], taskId=created["taskId"])
 
 
 def publish(life):
     life.until("Done", "finetune.v2.describe_task", "runStatus", taskId=life.ids["task"])
     origin = {"taskId": life.ids["job"], "iterationId": life.ids["task"]}
-    made = life.call("model.publish", isNewModel=True, modelName=life.name, versionMeta=origin)
-    life.ids |= {"model": made["modelIDStr"], "version": made["versionIdStr"]}
+    created = life.call("model.publish", isNewModel=True, modelName=life.name, versionMeta=origin)
+    life.ids |= {"model": created["modelIDStr"], "version": created["versionIdStr"]}
 
 
 def deploy(life):
     life.until("Ready", "model.detail", "state", modelVersionId=life.ids["version"])
-    made = life.call(
+    created = life.call(
         "service.v2.create",
         modelSetId=life.ids["model"],
         modelId=life.ids["version"],
@@ -143,7 +143,7 @@ def deploy(life):
             "reservation": {"reservationTimeUnit": "Hour", "reservationLength": 1},
         },
     )
-    life.ids["service"] = made["serviceId"]
+    life.ids["service"] = created["serviceId"]
 
 
 def chat(life):
@@ -151,7 +151,7 @@ def chat(life):
     path = f"{V1}/{life.call('service.v2.describe', serviceId=life.ids['service'])['url'].rpartition('/')[2]}"
     body = {"messages": [{"role": "user", "content": ROWS[0][0]}]}
     with httpx.Client(base_url=life.address.url, trust_env=False) as http:
-        answer = http.post(path, json=body, headers=signed(life.address, "POST", path)).json()
+        answer = http.post(path, json=body, headers=signed_headers(life.address, "POST", path)).json()
     assert answer.get("result"), answer
 
 

@@ -10,10 +10,10 @@ from qfnb.wire import signature
 
 CHAT = "/v2/chat/completions"
 DEADLINE = 20
-OVER = {"Done", "Stopped", "Failed", "Expired"}
+FINAL_STATUSES = {"Done", "Stopped", "Failed", "Expired"}
 
 
-def connected(address):
+def connect(address):
     bearer = {"authorization": f"Bearer {address.api_key}"}
     return httpx.Client(base_url=address.url, headers=bearer, trust_env=False, timeout=30)
 
@@ -29,40 +29,40 @@ def jsonl(rows):
     )
 
 
-def uploaded(http, content, name="问题.jsonl", purpose="batch"):
+def upload(http, content, name="问题.jsonl", purpose="batch"):
     return http.post("/v2/files", files={"file": (name, content)}, data={"purpose": purpose})
 
 
-def created(http, rows, **change):
-    file_id = uploaded(http, jsonl(rows)).json()["id"]
+def create_batch(http, rows, **change):
+    file_id = upload(http, jsonl(rows)).json()["id"]
     body = {"input_file_id": file_id, "endpoint": CHAT, "completion_window": "24h", **change}
     return http.post("/v2/batches", json=body)
 
 
-def until(http, batch_id, reached):
-    end = time.monotonic() + DEADLINE
-    while not reached(batch := http.get(f"/v2/batches/{batch_id}").json()):
-        assert time.monotonic() < end, batch
+def wait_for_batch(http, batch_id, is_reached):
+    deadline = time.monotonic() + DEADLINE
+    while not is_reached(batch := http.get(f"/v2/batches/{batch_id}").json()):
+        assert time.monotonic() < deadline, batch
     return batch
 
 
 def finished(batch):
-    return batch["status"] in OVER
+    return batch["status"] in FINAL_STATUSES
 
 
 def results(http, file_id):
     return [json.loads(row) for row in http.get(f"/v2/files/{file_id}/content").text.splitlines()]
 
 
-def run(http, rows, **change):
-    return until(http, created(http, rows, **change).json()["id"], finished)
+def run_batch(http, rows, **change):
+    return wait_for_batch(http, create_batch(http, rows, **change).json()["id"], finished)
 
 
-def error(answer):
+def error_of(answer):
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def signed(address, method, path, **query):
+def signed_headers(address, method, path, **query):
     host, date = address.url.removeprefix("http://"), signature.timestamp(time.time())
     headers = {"host": host, "x-bce-date": date}
     headers["authorization"] = signature.authorization(
@@ -77,19 +77,19 @@ def signed(address, method, path, **query):
     return headers
 
 
-def stored(sandbox, http, method, path, content=b"", **query):
+def storage_request(sandbox, http, method, path, content=b"", **query):
     return http.request(
-        method, path, params=query, content=content, headers=signed(sandbox, method, path, **query)
+        method, path, params=query, content=content, headers=signed_headers(sandbox, method, path, **query)
     )
 
 
-def acted(sandbox, http, action, **body):
-    headers = signed(sandbox, "POST", "/v2/batchinference", Action=action)
+def call_action(sandbox, http, action, **body):
+    headers = signed_headers(sandbox, "POST", "/v2/batchinference", Action=action)
     return http.post("/v2/batchinference", params={"Action": action}, json=body, headers=headers)
 
 
-def started(sandbox, http, folder, content, **change):
-    stored(sandbox, http, "PUT", f"/bos/sandbox/{folder}/a.jsonl", content.encode())
+def start_task(sandbox, http, folder, content, **change):
+    storage_request(sandbox, http, "PUT", f"/bos/sandbox/{folder}/a.jsonl", content.encode())
     body = {
         "name": "夜",
         "inputBosUri": f"bos:/sandbox/{folder}/",
@@ -98,13 +98,13 @@ def started(sandbox, http, folder, content, **change):
         "inferenceParams": {"temperature": 0.5},
         **change,
     }
-    return acted(sandbox, http, "CreateBatchInferenceTask", **body)
+    return call_action(sandbox, http, "CreateBatchInferenceTask", **body)
 
 
-def watched(sandbox, http, task_id):
-    end = time.monotonic() + DEADLINE
-    while (task := acted(sandbox, http, "DescribeBatchInferenceTask", taskId=task_id).json()["result"])[
+def wait_for_task(sandbox, http, task_id):
+    deadline = time.monotonic() + DEADLINE
+    while (task := call_action(sandbox, http, "DescribeBatchInferenceTask", taskId=task_id).json()["result"])[
         "runStatus"
     ] == "Running":
-        assert time.monotonic() < end, task
+        assert time.monotonic() < deadline, task
     return task

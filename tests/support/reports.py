@@ -9,7 +9,7 @@ from qfnb.evaluation.report import EvaluationResult, Sample
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 
 
-def made(scores, *, metrics=("m",), texts="", cost=None, seconds=None, **fields):
+def build_report(scores, *, metrics=("m",), texts="", cost=None, seconds=None, **fields):
     """A report: for each model its scores, on every metric the same; None for a row that failed.
 
     `cost` and `seconds` are of one answer by model.

@@ -9,7 +9,7 @@ import httpx
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service
 from qfnb.sandbox.engine import Hyperparameters, train
-from support.worlds import world_of
+from support.worlds import run_world
 
 QUESTION = "几点开门"
 ANSWERS = {"old": "早上九点开门。", "new": "早上八点开门。"}
@@ -59,7 +59,7 @@ class Shop:
 
 @contextlib.contextmanager
 def shop_of(folder):
-    with world_of(folder, time.monotonic) as world:
+    with run_world(folder, time.monotonic) as world:
         yield Shop(world)
 
 

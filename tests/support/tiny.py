@@ -11,17 +11,17 @@ TEMPLATE = (
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<u>", "<a>", "<t>")
 
 
-def make(folder: Path, characters: str, *, template: bool = True, length: int = 128) -> None:
+def make_model(folder: Path, characters: str, *, template: bool = True, length: int = 128) -> None:
     """Write config, safetensors and a tokenizer of these characters."""
     import torch
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    known = {name: number for number, name in enumerate([*SPECIAL, *sorted(set(characters))])}
-    tokenizer = Tokenizer(models.WordLevel(known, "<unk>"))
+    vocabulary = {name: number for number, name in enumerate([*SPECIAL, *sorted(set(characters))])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
-    fast = PreTrainedTokenizerFast(
+    wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
         eos_token="</s>",
@@ -29,11 +29,11 @@ def make(folder: Path, characters: str, *, template: bool = True, length: int = 
         unk_token="<unk>",
         additional_special_tokens=["<u>", "<a>", "<t>"],
     )
-    fast.chat_template = TEMPLATE if template else None
-    fast.save_pretrained(str(folder))
+    wrapped.chat_template = TEMPLATE if template else None
+    wrapped.save_pretrained(str(folder))
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(known),
+        vocab_size=len(vocabulary),
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,

@@ -9,7 +9,7 @@ from typing import Any
 
 from qfnb.trainer import BaseAction
 from qfnb.trainer.consts import ActionState
-from qfnb.trainer.progress import Line, LossPoint, Stage, TrainingProgress
+from qfnb.trainer.progress import LogLine, LossPoint, Stage, TrainingProgress
 
 CURVE = tuple(
     LossPoint(10 * n, n / 2, 4.0 / n, 4.5 / n if n % 2 else None, 4.6 / n if n % 2 else None)
@@ -21,9 +21,9 @@ STAGES = (
     Stage("publish"),
 )
 LOG = (
-    Line(100.0, "dataset", "Running", "bringing 800 rows onto the platform"),
-    Line(103.0, "train", "Running", "run task-1: Running"),
-    Line(105.0, "train", "Running", "the platform does not answer: refused"),
+    LogLine(100.0, "dataset", "Running", "bringing 800 rows onto the platform"),
+    LogLine(103.0, "train", "Running", "run task-1: Running"),
+    LogLine(105.0, "train", "Running", "the platform does not answer: refused"),
 )
 RUNNING = TrainingProgress(
     "ERNIE-Speed-8K", STAGES, "Training", 40, 100.0, None, 102.0, 107.0, CURVE,
@@ -31,16 +31,16 @@ RUNNING = TrainingProgress(
     run_id="run-ab12cd34ef", run_state="Running", task_id="task-1", job_id="job-1", from_sandbox=True,
     hyper_parameters={"epoch": 3, "learningRate": 3e-4},
 )  # fmt: skip
-OVER = replace(
+DEPLOYED = replace(
     RUNNING, status="Deployed", percent=100, ended_at=140.0, metrics={"BLEU-4": "94.56%"},
     stages=tuple(replace(s, state=ActionState.Done, since=100.0, until=110.0) for s in STAGES),
     model_version_id="amv-1", service_endpoint="ab12cd34_demo",
 )  # fmt: skip
 FAILED = replace(
-    OVER, status="TrainFailed", error="APIError: [336003] bad data (request as-1)\n数据有误 / the data is wrong",
+    DEPLOYED, status="TrainFailed", error="APIError: [336003] bad data (request as-1)\n数据有误 / the data is wrong",
     stages=(replace(STAGES[0]), replace(STAGES[1], state=ActionState.Error, until=120.0)), service_endpoint="",
 )  # fmt: skip
-TRAINED = replace(OVER, status="TrainFinished", service_endpoint="", model_version_id="")
+TRAINED = replace(DEPLOYED, status="TrainFinished", service_endpoint="", model_version_id="")
 
 
 class Trainer:
@@ -55,5 +55,5 @@ class Trainer:
         current: BaseAction | None = None,
     ) -> None:
         self.progress, self.running = progress, running
-        self.told: list[str] = []
+        self.executed: list[str] = []
         self.ppls: list[Any] = [SimpleNamespace(actions=list(actions), current=current)]

@@ -22,30 +22,30 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}
 
 
 @dataclass
-class Upstream:
+class FakeUpstream:
     """What it is to say, and what it was asked.
 
     Attributes:
         status: of every answer; other than 200 the body is an error.
-        repeats: what an error's message holds besides its reason.
-        pause: seconds between two pieces.
+        repeated_key: what an error's message holds besides its reason.
+        pause_seconds: seconds between two pieces.
         breaks_after: pieces after which a stream ends without an end mark.
-        held: pieces wait for it after the first.
+        release: pieces wait for it after the first.
     """
 
     status: int = 200
-    repeats: str = ""
-    pause: float = 0.0
+    repeated_key: str = ""
+    pause_seconds: float = 0.0
     breaks_after: int | None = None
     calls: list[dict[str, Any]] | None = None
-    held: threading.Event | None = None
+    release: threading.Event | None = None
     url: str = ""
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
-    left: threading.Event = field(default_factory=threading.Event)
+    client_left: threading.Event = field(default_factory=threading.Event)
 
     async def chat(self, request: Request) -> Response:
-        body = await self._noted(request)
+        body = await self._record(request)
         if self.status != 200:
             return self._error()
         if body.get("stream"):
@@ -58,20 +58,20 @@ class Upstream:
         return JSONResponse({"choices": [choice], "usage": USAGE})
 
     async def embed(self, request: Request) -> Response:
-        body = await self._noted(request)
+        body = await self._record(request)
         if self.status != 200:
             return self._error()
         rows = [{"index": i, "embedding": [float(len(text)), 1.0]} for i, text in enumerate(body["input"])]
         return JSONResponse({"data": rows[::-1], "usage": {"prompt_tokens": 5, "total_tokens": 5}})
 
-    async def _noted(self, request: Request) -> dict[str, Any]:
+    async def _record(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()
-        self.asked.append(body)
+        self.requests.append(body)
         self.keys.append(request.headers.get("authorization", ""))
         return body
 
     def _error(self) -> Response:
-        message = f"that is a {self.status} {self.repeats}"
+        message = f"that is a {self.status} {self.repeated_key}"
         return JSONResponse({"error": {"message": message}}, self.status, {"retry-after": "7"})
 
     async def _pieces(self) -> Any:
@@ -80,38 +80,38 @@ class Upstream:
                 if number == self.breaks_after:
                     return
                 yield _event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
-                await asyncio.sleep(self.pause)
-                while self.held and not self.held.is_set():
+                await asyncio.sleep(self.pause_seconds)
+                while self.release and not self.release.is_set():
                     await asyncio.sleep(0.005)
             yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
             yield _event({"choices": [], "usage": USAGE})
             yield b"data: [DONE]\n\n"
         finally:
-            self.left.set()
+            self.client_left.set()
 
 
 @contextlib.contextmanager
-def serving(upstream: Upstream) -> Iterator[Upstream]:
+def serve_upstream(upstream: FakeUpstream) -> Iterator[FakeUpstream]:
     """Serve an upstream in a thread."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     routes = [
         Route("/v1/chat/completions", upstream.chat, methods=["POST"]),
         Route("/v1/embeddings", upstream.embed, methods=["POST"]),
     ]
     options = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off", access_log=False)
     server = uvicorn.Server(options)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    upstream.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    upstream.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     try:
         yield upstream
     finally:
-        if upstream.held:
-            upstream.held.set()
+        if upstream.release:
+            upstream.release.set()
         server.should_exit = True
         thread.join(10)
-        listening.close()
+        listener.close()
 
 
 def _event(value: dict[str, Any]) -> bytes:

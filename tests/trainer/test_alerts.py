@@ -6,7 +6,7 @@ import pytest
 from support.servers import http_answer
 
 from qfnb import errors
-from qfnb.trainer.alerts import _Watcher, alert
+from qfnb.trainer.alerts import _AlertListener, alert
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.progress import Stage, TrainingProgress
 
@@ -19,9 +19,9 @@ class Trainer:
         return lambda: None
 
 
-def progress(**facts):
-    state = facts.pop("state", ActionState.Running)
-    return TrainingProgress("demo", (Stage("train", state),), run_id="run-1", task_id="task-1", **facts)
+def progress(**fields):
+    state = fields.pop("state", ActionState.Running)
+    return TrainingProgress("demo", (Stage("train", state),), run_id="run-1", task_id="task-1", **fields)
 
 
 @pytest.mark.parametrize(
@@ -29,48 +29,48 @@ def progress(**facts):
     [(ActionState.Done, "done"), (ActionState.Error, "failed"), (ActionState.Stopped, "stopped")],
 )
 def test_the_end_is_told_once(state, kind):
-    told, trainer = queue.Queue(), Trainer()
-    alert(trainer, told.put)
+    notices, trainer = queue.Queue(), Trainer()
+    alert(trainer, notices.put)
     for _ in range(3):
         trainer.listener(progress(state=state, ended_at=2.0))
-    assert told.get(timeout=5).kind == kind
+    assert notices.get(timeout=5).kind == kind
     with pytest.raises(queue.Empty):
-        told.get(timeout=0.1)
+        notices.get(timeout=0.1)
 
 
 def test_one_that_does_not_get_on_is_told_and_may_go_on():
-    told = queue.Queue()
-    watcher = _Watcher(told.put, stalled_after=0.0)
+    notices = queue.Queue()
+    listener = _AlertListener(notices.put, stalled_after=0.0)
     for percent in (10, 10, 20, 20):
-        watcher(progress(percent=percent, training_at=1.0))
-    assert [told.get(timeout=5).kind for _ in range(2)] == ["stalled", "stalled"]
+        listener(progress(percent=percent, training_at=1.0))
+    assert [notices.get(timeout=5).kind for _ in range(2)] == ["stalled", "stalled"]
 
 
 def test_waiting_for_a_turn_is_not_stalling():
-    told = queue.Queue()
-    watcher = _Watcher(told.put, stalled_after=0.0)
+    notices = queue.Queue()
+    listener = _AlertListener(notices.put, stalled_after=0.0)
     for _ in range(3):
-        watcher(progress(queued_at=1.0))
-    assert told.empty()
+        listener(progress(queued_at=1.0))
+    assert notices.empty()
 
 
 def test_a_web_address_gets_it_as_json(scripted):
     server, trainer = scripted([http_answer(b"{}")]), Trainer()
     alert(trainer, f"{server.url}/hook")
     trainer.listener(progress(state=ActionState.Done, ended_at=2.0))
-    assert wait(lambda: server.requests)
+    assert wait_until(lambda: server.requests)
     body = server.requests[0].split(b"\r\n\r\n")[1].decode()
     assert '"kind": "done"' in body
     assert '"msgtype": "text"' in body
 
 
 def test_a_failing_listener_is_only_logged(caplog):
-    def broken(made):
+    def broken(notice):
         raise RuntimeError("as asked")
 
-    watcher = _Watcher(broken, stalled_after=9.0)
-    watcher(progress(state=ActionState.Done, ended_at=2.0))
-    assert wait(lambda: "could not be told" in caplog.text)
+    listener = _AlertListener(broken, stalled_after=9.0)
+    listener(progress(state=ActionState.Done, ended_at=2.0))
+    assert wait_until(lambda: "could not be told" in caplog.text)
 
 
 @pytest.mark.parametrize("to", ["ftp://x", "http://evil.example/hook", "https://", 7])
@@ -79,10 +79,10 @@ def test_an_address_that_cannot_be_told_is_refused(to):
         alert(Trainer(), to)
 
 
-def wait(holds, seconds=5):
+def wait_until(condition, seconds=5):
     import time
 
     end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         time.sleep(0.01)
-    return holds()
+    return condition()

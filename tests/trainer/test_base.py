@@ -9,7 +9,7 @@ from qfnb.trainer.event import Event, EventHandler, dispatch_event
 
 
 class Step(BaseAction):
-    remembered = ("amount",)
+    persisted = ("amount",)
 
     def __init__(self, amount=1, fail=False, **kwargs):
         super().__init__(**kwargs)
@@ -74,12 +74,12 @@ def test_a_stopped_pipeline_skips_the_rest():
 
 
 def test_a_failing_handler_does_not_stop_the_work(caplog):
-    class Bad(EventHandler):
+    class FailingHandler(EventHandler):
         def dispatch(self, event):
             raise RuntimeError("handler's own mistake")
 
     pipeline = Pipeline([Step()])
-    pipeline.register_event_handler(Bad())
+    pipeline.register_event_handler(FailingHandler())
     assert pipeline.run({}) == {"total": 1}
     assert "an EventHandler failed" in caplog.text
 

@@ -44,21 +44,21 @@ trainer.run()
 """
 
 
-def die(moment, key, name):
+def run_until_death(when, key, name):
     """Run a training in another process until it dies; return the id that this computer knows it by."""
-    done = subprocess.run(
-        [sys.executable, "-c", DYING.replace("{rows!r}", repr(ROWS)), moment, key, name],
+    process = subprocess.run(
+        [sys.executable, "-c", DYING.replace("{rows!r}", repr(ROWS)), when, key, name],
         env=os.environ,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 9, done.stderr[-2000:]
-    return done.stdout.strip()
+    assert process.returncode == 9, process.stderr[-2000:]
+    return process.stdout.strip()
 
 
-def made(name):
+def count_created(name):
     """Return what there is on the platform under a name: jobs, runs, versions, services."""
     jobs = [row.job_id for row in FineTune.V2.job_list(max_keys=100).data.job_list if row.name == name]
     tasks = [row.task_id for job in jobs for row in FineTune.V2.task_list(job).data.task_list]
@@ -70,12 +70,12 @@ def made(name):
 
 @pytest.mark.parametrize("key", ["job_id", "task_id", "published", "service_id"])
 @pytest.mark.parametrize("moment", ["before", "unheard", "after"])
-def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, moment, key):
+def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, when, key):
     name = f"crash_{uuid.uuid4().hex[:8]}"
-    run = die(moment, key, name)
+    run = run_until_death(when, key, name)
     trainer = LLMFinetune.attach(run, dataset=Dataset(ROWS)).start().wait(60)
     assert trainer.status == "Deployed"
-    assert made(name) == (1, 1, 1, 1)
+    assert count_created(name) == (1, 1, 1, 1)
     assert trainer.output["service"].exec({"messages": "请问几点开门"}).text == "早上九点。"
 
 
@@ -93,7 +93,7 @@ def test_an_answer_that_gets_lost_is_not_asked_for_again(sandbox, fault, endpoin
     )
     fault(endpoint, "reset")
     assert trainer.run().status == "Deployed"
-    assert made(name) == (1, 1, 1, 1)
+    assert count_created(name) == (1, 1, 1, 1)
 
 
 def test_what_never_reached_the_platform_is_made_then(sandbox, fault):
@@ -101,11 +101,11 @@ def test_what_never_reached_the_platform_is_made_then(sandbox, fault):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS), TrainConfig(epoch=1), name=name)
     fault("finetune.v2.create_job", "status", status=503, times=2)
     assert trainer.run().status == "ModelPublished"
-    assert made(name)[:3] == (1, 1, 1)
+    assert count_created(name)[:3] == (1, 1, 1)
 
 
 def test_the_rows_of_a_dead_kernel_are_asked_for(sandbox):
-    run = runs.Run.begin()
+    run = runs.RunRecord.begin()
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS))
     trainer._run = run
     trainer.save()
@@ -115,7 +115,7 @@ def test_the_rows_of_a_dead_kernel_are_asked_for(sandbox):
 
 def test_a_training_goes_through_bytes(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS), TrainConfig(epoch=1)).run()
-    again = LLMFinetune.loads(trainer.dumps())
-    assert (again.status, again.id) == ("ModelPublished", trainer.id)
-    assert again.output["model"].id == trainer.output["model_version_id"]
-    assert again.progress.points == trainer.progress.points
+    restored = LLMFinetune.loads(trainer.dumps())
+    assert (restored.status, restored.id) == ("ModelPublished", trainer.id)
+    assert restored.output["model"].id == trainer.output["model_version_id"]
+    assert restored.progress.points == trainer.progress.points

@@ -6,9 +6,9 @@ import math
 import pytest
 
 from qfnb.trainer.consts import ActionState
-from qfnb.trainer.eta import remaining
+from qfnb.trainer.eta import estimate_remaining
 from qfnb.trainer.event import Event
-from qfnb.trainer.hints import LossPoint, hints, smoothed
+from qfnb.trainer.hints import LossPoint, diagnose_loss, moving_average
 from qfnb.trainer.progress import Stage, TrainingProgress
 
 
@@ -37,29 +37,29 @@ FALLING = [3 * 0.8**n for n in range(12)]
     ids=["falling", "short", "none", "flat", "diverged", "nan", "overfitted"],
 )
 def test_a_curve_is_read_by_plain_rules(points, words):
-    found = hints(points)
-    assert (found == []) if words is None else (len(found) == 1 and words in found[0])
+    messages = diagnose_loss(points)
+    assert (messages == []) if words is None else (len(messages) == 1 and words in messages[0])
 
 
 def test_smoothing_starts_where_the_curve_starts():
-    assert smoothed([4.0, 4.0, 4.0]) == pytest.approx([4.0, 4.0, 4.0])
-    assert smoothed([]) == []
+    assert moving_average([4.0, 4.0, 4.0]) == pytest.approx([4.0, 4.0, 4.0])
+    assert moving_average([]) == []
 
 
 def test_a_steady_pace_tells_the_rest_exactly():
     marks = [(10.0 * n, 5.0 * n) for n in range(6)]
-    left = remaining(marks, 50.0)
-    assert (left.low, left.likely, left.high) == pytest.approx((150, 150, 150))
+    estimate = estimate_remaining(marks, 50.0)
+    assert (estimate.low, estimate.likely, estimate.high) == pytest.approx((150, 150, 150))
 
 
 def test_an_unsteady_pace_says_how_unsure_it_is():
-    left = remaining([(0, 0), (10, 1), (20, 10), (30, 11), (40, 20)], 45.0)
-    assert left.low < left.likely < left.high
-    assert left.likely == pytest.approx(80 / 0.5 - 5)
+    estimate = estimate_remaining([(0, 0), (10, 1), (20, 10), (30, 11), (40, 20)], 45.0)
+    assert estimate.low < estimate.likely < estimate.high
+    assert estimate.likely == pytest.approx(80 / 0.5 - 5)
 
 
 def test_two_marks_are_too_few():
-    assert remaining([(0, 0), (10, 5)], 11.0) is None
+    assert estimate_remaining([(0, 0), (10, 5)], 11.0) is None
 
 
 def polls(*results, at=100.0):
@@ -68,7 +68,7 @@ def polls(*results, at=100.0):
         event = Event(
             "a", ActionState.Running, "poll", {"result": result}, action_class="TrainAction", at=at + number
         )
-        now = now.after(event)
+        now = now.with_event(event)
     return now
 
 

@@ -52,9 +52,9 @@ def long_run(dataset, sandbox):
         trainer.wait(20)
 
 
-def until(holds, seconds=20):
+def until(condition, seconds=20):
     end = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
 
@@ -88,8 +88,8 @@ def test_the_whole_life(sandbox, dataset):
         service.exec({"messages": [{"role": "user", "content": "请问几点开门"}]}).text == ANSWERS["几点开门"]
     )
     assert service.endpoint.endswith("_shop")
-    again = Service.loads(service.dumps())
-    assert again.exec({"messages": [{"role": "user", "content": "在哪里呀"}]}).text == ANSWERS["在哪里"]
+    restored = Service.loads(service.dumps())
+    assert restored.exec({"messages": [{"role": "user", "content": "在哪里呀"}]}).text == ANSWERS["在哪里"]
     model = Model.loads(trainer.output["model"].dumps())
     assert model.version_id == trainer.output["model_version_id"]
 
@@ -104,20 +104,20 @@ def test_stop_ends_it_and_keeps_what_was_learned(long_run):
 
 
 def test_attach_watches_a_run_that_another_kernel_started(long_run):
-    other = LLMFinetune.attach(long_run.progress.task_id).start()
-    until(lambda: other.progress.points)
-    assert other.status == FinetuneStatus.Training
+    attached = LLMFinetune.attach(long_run.progress.task_id).start()
+    until(lambda: attached.progress.points)
+    assert attached.status == FinetuneStatus.Training
     long_run.stop()
-    other.wait(10)
-    assert other.status == FinetuneStatus.TrainStopped
+    attached.wait(10)
+    assert attached.status == FinetuneStatus.TrainStopped
 
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(long_run, fault):
-    seen = []
-    long_run.follow(lambda progress: seen.append(progress.offline_since))
+    offline_times = []
+    long_run.follow(lambda progress: offline_times.append(progress.offline_since))
     fault("finetune.v2.describe_task", "status", status=503, times=8)
-    until(lambda: any(since is not None for since in seen))
-    until(lambda: seen[-1] is None)
+    until(lambda: any(since is not None for since in offline_times))
+    until(lambda: offline_times[-1] is None)
     assert long_run.running
 
 
@@ -198,14 +198,16 @@ def test_progress_tolerates_odd_answers():
         {"runProgress": ""},
     ]
     for result in odd:
-        now = now.after(event("TrainAction", ActionState.Running, {"result": result}))
+        now = now.with_event(event("TrainAction", ActionState.Running, {"result": result}))
     assert now.percent == 12
     assert now.status == FinetuneStatus.Training
     assert not now.finished
 
 
 def test_progress_ends_and_may_go_on():
-    now = TrainingProgress("t", (Stage("train"),)).after(event("Pipeline", ActionState.Preceding, at=10.0))
-    ended = now.after(event("Pipeline", ActionState.Error, at=15.0))
+    now = TrainingProgress("t", (Stage("train"),)).with_event(
+        event("Pipeline", ActionState.Preceding, at=10.0)
+    )
+    ended = now.with_event(event("Pipeline", ActionState.Error, at=15.0))
     assert (ended.finished, ended.elapsed(99)) == (True, 5)
-    assert not ended.after(event("Pipeline", ActionState.Preceding, at=20.0)).finished
+    assert not ended.with_event(event("Pipeline", ActionState.Preceding, at=20.0)).finished

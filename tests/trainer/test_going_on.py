@@ -6,49 +6,49 @@ from support.runs import LONG, PAIRS, until
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
 from qfnb.trainer.consts import ActionState
 
-LATER = DeployConfig(endpoint_suffix="later")
+DEPLOY_CONFIG = DeployConfig(endpoint_suffix="later")
 
 
-def trained(**how):
+def train_without_publishing(**options):
     trainer = LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), model_not_publish=True, **how
+        "ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), model_not_publish=True, **options
     )
     return trainer.run()
 
 
 def test_a_finished_run_is_published_and_deployed_when_somebody_asks(sandbox):
-    trainer = trained()
+    trainer = train_without_publishing()
     assert trainer.status == "TrainFinished"
     assert trainer.publish("later_on").wait(30).status == "ModelPublished"
-    assert trainer.deploy(LATER).wait(30).status == "Deployed"
+    assert trainer.deploy(DEPLOY_CONFIG).wait(30).status == "Deployed"
     assert [stage.state for stage in trainer.progress.stages] == [ActionState.Done] * 4
     assert trainer.output["service"].endpoint.endswith("_later")
 
 
 def test_what_is_deployed_is_published_first(sandbox):
-    trainer = trained().deploy(LATER).wait(30)
+    trainer = train_without_publishing().deploy(DEPLOY_CONFIG).wait(30)
     assert [stage.name for stage in trainer.progress.stages] == ["dataset", "train", "publish", "deploy"]
     assert trainer.status == "Deployed"
 
 
 def test_another_kernel_adds_steps_too_and_they_are_remembered(sandbox):
-    trainer = trained()
-    other = LLMFinetune.attach(trainer.id)
-    assert other.deploy(LATER).wait(30).status == "Deployed"
-    again = LLMFinetune.attach(trainer.id)
-    assert again.progress.service_endpoint == other.output["service_endpoint"]
-    assert again.wait().status == "Deployed"
+    trainer = train_without_publishing()
+    attached = LLMFinetune.attach(trainer.id)
+    assert attached.deploy(DEPLOY_CONFIG).wait(30).status == "Deployed"
+    reattached = LLMFinetune.attach(trainer.id)
+    assert reattached.progress.service_endpoint == attached.output["service_endpoint"]
+    assert reattached.wait().status == "Deployed"
 
 
 def test_a_step_that_is_added_while_it_trains_comes_after_it(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=5)).start()
     until(lambda: trainer.progress.points, bool)
-    assert trainer.deploy(LATER).running
+    assert trainer.deploy(DEPLOY_CONFIG).running
     assert trainer.wait(60).status == "Deployed"
 
 
 def test_a_step_is_not_added_twice(sandbox):
-    trainer = trained().publish().wait(30)
+    trainer = train_without_publishing().publish().wait(30)
     with pytest.raises(errors.InvalidArgumentError, match="already"):
         trainer.publish()
 
@@ -58,7 +58,7 @@ def test_a_run_that_was_stopped_is_resumed_first(sandbox):
     until(lambda: trainer.progress.points, bool)
     trainer.stop().wait(20)
     with pytest.raises(errors.InvalidArgumentError, match="resume"):
-        trainer.deploy(LATER)
+        trainer.deploy(DEPLOY_CONFIG)
 
 
 def test_a_failure_in_another_kernel_is_raised_here(sandbox):

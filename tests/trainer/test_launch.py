@@ -8,20 +8,20 @@ import pytest
 from qfnb import Dataset, config, errors
 from qfnb.resources.finetune import FineTune
 from qfnb.trainer import launch_code, launch_estimate, launch_saved, runs
-from qfnb.trainer.launch import Draft, Form
-from qfnb.trainer.launch_data import Data, look, nearby
+from qfnb.trainer.launch import Draft, LaunchForm
+from qfnb.trainer.launch_data import DatasetInfo, inspect_dataset, list_data_files
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答" * 20} for n in range(10)])
 TEXTS = Dataset([{"text": "很长的文章" * 9}] * 10)
-NAMED = {"ds": PAIRS, "texts": TEXTS}
+DATASETS = {"ds": PAIRS, "texts": TEXTS}
 
 
 @pytest.fixture
 def form(sandbox):
     """A form on which nothing is wrong."""
     offer = tuple(FineTune.V2.supported_models().data)
-    data = {name: look(name, NAMED) for name in NAMED}
-    return Form(offer=offer, data=data).choosing(model="ERNIE-Speed-8K", dataset="ds")
+    data = {name: inspect_dataset(name, DATASETS) for name in DATASETS}
+    return LaunchForm(supported_models=offer, datasets=data).with_choice(model="ERNIE-Speed-8K", dataset="ds")
 
 
 def with_values(form, **values):
@@ -39,9 +39,9 @@ def test_a_model_brings_its_own_hyper_parameters_with_their_defaults(form):
 
 
 def test_what_was_typed_stays_when_another_model_is_chosen(form):
-    moved = with_values(form, epoch="7").choosing(model="SQLCoder-7B")
-    assert moved.draft.values["epoch"] == "7"
-    assert moved.draft.values["learningRate"] == "1e-06"
+    changed = with_values(form, epoch="7").choosing(model="SQLCoder-7B")
+    assert changed.draft.values["epoch"] == "7"
+    assert changed.draft.values["learningRate"] == "1e-06"
 
 
 def test_each_model_and_way_of_tuning_opens_without_a_fault(form):
@@ -105,7 +105,7 @@ def test_an_unknown_model_is_warned_about_and_can_be_tried(form):
     chosen = form.choosing(model="MyModel")
     assert "tried all the same" in chosen.warnings["model"]
     assert not chosen.issues
-    assert launch_code.trainer(chosen).train_type == "MyModel"
+    assert launch_code.create_trainer(chosen).train_type == "MyModel"
 
 
 def test_several_choices_are_one_value(form):
@@ -126,13 +126,13 @@ def test_rows_longer_than_the_model_reads_are_a_warning(form):
 def test_the_code_makes_the_trainer_that_a_launch_makes(form):
     values = {"suffix": "demo_1", "hours": "2", "name": "茶 “铺”", "model_name": "tea", "eval_dataset": "ds"}
     chosen = with_values(form, epoch="3").choosing(after="evaluate", held_out="10", **values)
-    script = launch_code.code(chosen, frozenset(NAMED)).split("trainer.start()")[0]
-    made = dict(NAMED)
-    exec(compile(script, "cell", "exec"), made)
-    assert kept(made["trainer"]) == kept(launch_code.trainer(chosen))
+    script = launch_code.render_code(chosen, frozenset(DATASETS)).split("trainer.start()")[0]
+    namespace = dict(DATASETS)
+    exec(compile(script, "cell", "exec"), namespace)
+    assert action_settings(namespace["trainer"]) == action_settings(launch_code.create_trainer(chosen))
 
 
-def kept(trainer):
+def action_settings(trainer):
     return [
         {key: value for key, value in action.kept().items() if key not in {"id", "name"}}
         for action in trainer.ppls[0].actions
@@ -142,7 +142,7 @@ def kept(trainer):
 @pytest.mark.parametrize("mode", ["SFT", "PostPretrain"])
 def test_a_train_mode_has_its_own_trainer(form, mode):
     chosen = form.choosing(mode=mode, dataset="ds" if mode == "SFT" else "texts", after="train")
-    trainer = launch_code.trainer(chosen)
+    trainer = launch_code.create_trainer(chosen)
     assert trainer.train_mode == mode
     assert [type(action).__name__ for action in trainer.ppls[0].actions] == [
         "LoadDataSetAction",
@@ -152,25 +152,27 @@ def test_a_train_mode_has_its_own_trainer(form, mode):
 
 def test_a_wrong_form_has_no_code_and_no_trainer(form):
     wrong = with_values(form, epoch="99")
-    assert not launch_code.code(wrong)
+    assert not launch_code.render_code(wrong)
     with pytest.raises(errors.InvalidArgumentError, match="epoch=99"):
-        launch_code.trainer(wrong)
+        launch_code.create_trainer(wrong)
 
 
 def test_hostile_names_stay_texts_in_the_code(form):
-    script = launch_code.code(form.choosing(name='"); import os; ("', model_name="a\nb"), frozenset(NAMED))
+    script = launch_code.render_code(
+        form.choosing(name='"); import os; ("', model_name="a\nb"), frozenset(DATASETS)
+    )
     assert compile(script.split("trainer.start()")[0], "cell", "exec")
     assert r'name="\"); import os; (\""' in script
 
 
 def test_an_estimate_tells_rows_tokens_and_steps(form):
-    found = launch_estimate.estimate(with_values(form, epoch="3", batchSize="4"))
-    assert (found.train_rows, found.steps) == (8, 6)
-    assert found.tokens == round(form.data["ds"].tokens * 0.8 * 3)
+    estimate = launch_estimate.estimate_launch(with_values(form, epoch="3", batchSize="4"))
+    assert (estimate.train_rows, estimate.steps) == (8, 6)
+    assert estimate.tokens == round(form.data["ds"].tokens * 0.8 * 3)
 
 
 def test_what_cannot_be_known_is_not_available_and_says_why(form):
-    lines = dict(launch_estimate.estimate(form.choosing(model="ERNIE-Lite-8K-0704")).lines())
+    lines = dict(launch_estimate.estimate_launch(form.choosing(model="ERNIE-Lite-8K-0704")).lines())
     assert lines["步数 steps"].startswith("n/a")
     assert "ceil(train rows" in lines["步数 steps"]
     assert lines["价格 price"].startswith("n/a")
@@ -178,14 +180,14 @@ def test_what_cannot_be_known_is_not_available_and_says_why(form):
 
 
 def test_time_is_told_by_earlier_runs_of_the_model(form):
-    found = launch_estimate.estimate(replace(form, paces={"ERNIE-Speed-8K": 2.0}))
-    assert found.seconds == 2.0 * found.steps
+    estimate = launch_estimate.estimate_launch(replace(form, paces={"ERNIE-Speed-8K": 2.0}))
+    assert estimate.seconds == 2.0 * estimate.steps
 
 
 def test_a_configuration_comes_back_as_it_was_saved(form):
     launch_saved.save("茶铺-1", form.draft)
     assert launch_saved.load("茶铺-1") == form.draft
-    assert "茶铺-1" in launch_saved.names()
+    assert "茶铺-1" in launch_saved.list_names()
     assert (config.state_dir() / "launches" / "茶铺-1.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -213,9 +215,9 @@ def test_an_unknown_configuration_names_the_known_ones():
 
 def test_a_past_run_can_be_cloned(form):
     chosen = with_values(form, epoch="3").choosing(after="deploy", suffix="tea", hours="2", model_name="m")
-    trainer = launch_code.trainer(chosen)
+    trainer = launch_code.create_trainer(chosen)
     trainer.save()
-    assert any(line.startswith(trainer.id) for line in launch_saved.past())
+    assert any(line.startswith(trainer.id) for line in launch_saved.list_past_runs())
     draft = launch_saved.load(f"{trainer.id} ERNIE-Speed-8K")
     assert (draft.model, draft.scale, draft.values["epoch"]) == ("ERNIE-Speed-8K", "LoRA", 3)
     assert (draft.after, draft.suffix, draft.hours, draft.model_name) == ("deploy", "tea", "2", "m")
@@ -223,8 +225,8 @@ def test_a_past_run_can_be_cloned(form):
 
 
 def test_a_run_begun_elsewhere_cannot_be_cloned():
-    run = runs.Run.begin()
-    run.note(task_id="task-1")
+    run = runs.RunRecord.begin()
+    run.update(task_id="task-1")
     with pytest.raises(errors.InvalidArgumentError, match="begun elsewhere"):
         launch_saved.load(run.id)
 
@@ -232,29 +234,29 @@ def test_a_run_begun_elsewhere_cannot_be_cloned():
 def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps({"prompt": "问", "response": "答"}) + "\n", encoding="utf-8")
-    assert look(str(path), {}).rows == 1
-    assert look("ds", NAMED).dataset is PAIRS
-    remote = look(PAIRS.save(qianfan="launch"), {})
+    assert inspect_dataset(str(path), {}).rows == 1
+    assert inspect_dataset("ds", DATASETS).dataset is PAIRS
+    remote = inspect_dataset(PAIRS.save(qianfan="launch"), {})
     assert (remote.rows, remote.tokens, remote.problem) == (10, None, "")
 
 
 @pytest.mark.parametrize("source", ["nowhere.jsonl", "ds-nowhere", "x" * 5000, "a\0b"])
 def test_what_is_not_there_is_told_not_raised(sandbox, source):
-    assert look(source, {}).problem
+    assert inspect_dataset(source, {}).problem
 
 
 def test_a_large_dataset_is_estimated(monkeypatch):
     monkeypatch.setattr("qfnb.trainer.launch_data.COUNTED", 5)
-    assert look("ds", NAMED).lengths == ()
+    assert inspect_dataset("ds", DATASETS).lengths == ()
 
 
 def test_files_beside_the_notebook_are_offered(tmp_path):
     (tmp_path / "data").mkdir()
     for name in ("a.jsonl", "data/b.csv", ".hidden.jsonl", "notes.md"):
         (tmp_path / name).write_text("")
-    assert nearby(tmp_path) == ["a.jsonl", "data/b.csv"]
+    assert list_data_files(tmp_path) == ["a.jsonl", "data/b.csv"]
 
 
 def test_an_empty_dataset_is_told(form):
-    empty = {**form.data, "ds": Data("ds", Dataset([]), 0, 0)}
+    empty = {**form.data, "ds": DatasetInfo("ds", Dataset([]), 0, 0)}
     assert "no rows" in replace(form, data=empty).issues["dataset"]

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.worlds import world_of
+from support.worlds import run_world
 
 from qfnb import config
 from qfnb.errors import InvalidArgumentError, RateLimitError
@@ -342,8 +342,8 @@ def test_refusals_that_go_on_lead_to_what_was_answered():
 def test_a_low_limit_that_nobody_tells_makes_no_storm(tmp_path, rpm):
     import qfnb
 
-    with qfnb.testing(1 / 100), world_of(tmp_path, clock.now) as world:
-        world.quota.limit(rpm, silent=True)
+    with qfnb.testing(1 / 100), run_world(tmp_path, clock.now) as world:
+        world.quota.set_limits(rpm, silent=True)
         batch = qfnb.batch([f"问 {n}" for n in range(rpm * 8)], workers=16, canary=0, name=f"low-{rpm}")
         batch.wait()
     assert batch.progress.ok == rpm * 8

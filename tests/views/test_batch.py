@@ -7,13 +7,13 @@ from html.parser import HTMLParser
 import pytest
 from support.attacks import ATTACKS
 
-from qfnb.resources.tally import BatchProgress, Failure
+from qfnb.resources.tally import BatchProgress, RowFailure
 from qfnb.views import batch, display
 
-FAILED = Failure(7, "判断情感：很好", "ServerError", "[336100] Try again")
+FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")
 RUNNING = BatchProgress(
     "reviews", "ERNIE-Speed-8K", "running", 1000, 20, 320, 4, 9, 8, 8, 12_345, 678, 0.0123, 0.5, 12.5, 100.0,
-    limits="300 requests/min (平台 platform)", latest=(FAILED,), notes=("1,000 rows, 980 to ask",),
+    rate_limits="300 requests/min (平台 platform)", latest_failures=(FAILED,), notes=("1,000 rows, 980 to ask",),
 )  # fmt: skip
 OVER = replace(RUNNING, ended_at=130.0, in_flight=0)
 
@@ -167,7 +167,7 @@ def test_a_moving_panel_leaves_the_advice_for_saved_ones_out():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_text_is_inert_in_every_field(attack):
-    failure = Failure(0, attack, attack, attack)
+    failure = RowFailure(0, attack, attack, attack)
     texts = dict.fromkeys(("name", "model", "limits", "reason", "mode", "state"), attack)
     for progress in (RUNNING, OVER, replace(OVER, state="stopped")):
         hostile = replace(progress, latest=(failure,) * 5, notes=(attack, attack), **texts)
@@ -176,7 +176,7 @@ def test_hostile_text_is_inert_in_every_field(attack):
 
 
 def test_a_failure_of_a_hundred_thousand_characters_is_a_line():
-    failure = Failure(3, "问\n" * 50_000, "ServerError", "x\n" * 50_000)
+    failure = RowFailure(3, "问\n" * 50_000, "ServerError", "x\n" * 50_000)
     progress = replace(RUNNING, latest=(failure,) * 5)
     assert len(batch.html(progress)) < 6000
     assert len(batch.text(progress).splitlines()) < 16

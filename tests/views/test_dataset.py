@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.attacks import ATTACKS
 
 from qfnb import Dataset
-from qfnb.dataset import Step
+from qfnb.dataset import TransferStep
 from qfnb.views import dataset
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
@@ -109,10 +109,10 @@ def test_whatever_a_text_holds_it_is_one_line_and_no_element(text):
 def test_an_upload_shows_each_step_and_stays_at_the_last(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
     with dataset.Uploading() as bar:
-        bar(Step("upload", 1 << 20, 3 << 20))
-        bar(Step("release", 1, 1))
+        bar(TransferStep("upload", 1 << 20, 3 << 20))
+        bar(TransferStep("release", 1, 1))
     assert capsys.readouterr().out == "✔ 发布 release\n"
-    assert "1.0 / 3.0 MB" in dataset.step_bundle(Step("upload", 1 << 20, 3 << 20))["text/plain"]
+    assert "1.0 / 3.0 MB" in dataset.step_bundle(TransferStep("upload", 1 << 20, 3 << 20))["text/plain"]
     with pytest.raises(ValueError), dataset.Uploading() as bar:
         raise ValueError
     assert capsys.readouterr().out == ""

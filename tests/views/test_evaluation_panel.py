@@ -10,12 +10,21 @@ from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
 from qfnb.resources.tally import BatchProgress
 from qfnb.views import display, evaluation_panel
-from qfnb.views.evaluation_panel import Asking, Controls, EvaluationPanel, EvaluationProgress, html, text
+from qfnb.views.evaluation_panel import (
+    EvaluationControls,
+    EvaluationPanel,
+    EvaluationProgress,
+    ModelProgress,
+    html,
+    text,
+)
 
 BATCH = BatchProgress(
     "b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0
 )
-RUNNING = EvaluationProgress((Asking("基座 base", BATCH), Asking("published", None)), 200, started_at=1.0)
+RUNNING = EvaluationProgress(
+    (ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0
+)
 SCORING = replace(RUNNING, state="scoring", steps=(1, 4), judging=replace(BATCH, ok=30, failed=0))
 SAMPLES = tuple(Sample(name, 0, "问", "答", "答", {"m": 1.0}) for name in ("a", "b"))
 REPORT = EvaluationResult(SAMPLES, ("a", "b"), ("m",))
@@ -41,8 +50,8 @@ def test_each_model_has_a_line(part):
 
 
 def test_scoring_shows_its_steps_and_the_judge():
-    for shown in (html(SCORING), text(SCORING)):
-        assert "评分 scoring 1 / 4 步 steps · 裁判 judge 30 / 200" in shown
+    for rendered in (html(SCORING), text(SCORING)):
+        assert "评分 scoring 1 / 4 步 steps · 裁判 judge 30 / 200" in rendered
     assert 'max="4" value="1"' in html(SCORING)
 
 
@@ -60,10 +69,12 @@ def test_what_ended_it_is_said_in_three_lines():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_names_and_reasons_are_inert(attack):
-    shown = html(replace(RUNNING, models=(Asking(attack, replace(BATCH, reason=attack)),), reason=attack))
-    assert "<img" not in shown
-    assert "<script" not in shown
-    assert "onerror=window" not in shown.replace("&lt;img src=x onerror=window", "").replace(
+    page = html(
+        replace(RUNNING, models=(ModelProgress(attack, replace(BATCH, reason=attack)),), reason=attack)
+    )
+    assert "<img" not in page
+    assert "<script" not in page
+    assert "onerror=window" not in page.replace("&lt;img src=x onerror=window", "").replace(
         "onerror=window.__hit=1&gt;", ""
     )
 
@@ -77,7 +88,7 @@ def test_a_report_that_cannot_be_drawn_is_read_as_text(monkeypatch, capsys):
 
 def test_the_widgets_are_few_and_cancel_obeys_once():
     before, task = set(_instances), Task(RUNNING)
-    controls = Controls(task)
+    controls = EvaluationControls(task)
     box = controls.build()
     controls.draw(RUNNING)
     assert len(set(_instances) - before) <= 12

@@ -11,8 +11,8 @@ from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
 from qfnb.views import display, sample_pages
-from qfnb.views.evaluation_samples import Desk, SampleBrowser, browse
-from qfnb.views.sample_pages import Choice, Pages
+from qfnb.views.evaluation_samples import SampleBrowser, SampleControls, browse
+from qfnb.views.sample_pages import SamplePages, SampleSelection
 
 
 def sample(model, index, output, score, *, error="", seconds=0.1, prompt="几点开门"):
@@ -56,8 +56,8 @@ REPORT = report_of(
 )
 def test_a_choice_shows_these_questions_in_this_order(choice, places):
     assert browse(REPORT).choose(**choice).rows == (list(choice.get("picked", ())) or places)
-    wanted = Choice(**{"metric": "m", "base": "base", "tuned": "tuned"} | choice)
-    assert [pair.before.index for pair in Pages(REPORT).pairs(wanted)] == places
+    selection = SampleSelection(**{"metric": "m", "base": "base", "tuned": "tuned"} | choice)
+    assert [pair.before.index for pair in SamplePages(REPORT).pairs(selection)] == places
 
 
 def test_where_less_is_better_a_lower_score_is_no_regression():
@@ -78,14 +78,14 @@ def test_what_there_is_not_cannot_be_chosen(wrong):
     view = browse(REPORT)
     with pytest.raises(InvalidArgumentError):
         view.choose(**wrong)
-    assert view.choice == sample_pages.first_choice(REPORT)
+    assert view.choice == sample_pages.default_selection(REPORT)
 
 
 def test_only_a_page_is_drawn_and_a_page_that_there_is_not_is_the_last_one():
     view = browse(report_of(*[("a", 1.0, "b", 0.0)] * 34)).choose(page=9)
-    shown = sample_pages.bundle(view.pages, view.choice)
-    assert "31–34 / 34" in shown["text/plain"]
-    assert shown["text/html"].count("<table") == 4
+    bundle = sample_pages.bundle(view.pages, view.choice)
+    assert "31–34 / 34" in bundle["text/plain"]
+    assert bundle["text/html"].count("<table") == 4
     assert view.choose(show="failed").choice.page == 0
 
 
@@ -128,7 +128,7 @@ def test_one_model_has_one_column_and_no_metric_is_no_error():
     assert sample_pages.bundle(*_view(alone))["text/html"].count("<th") == 1
     failed = EvaluationResult((sample("only", 0, "", 0.0, error="Timeout"),), ("only",), ())
     assert "Timeout" in sample_pages.bundle(*_view(failed))["text/plain"]
-    Desk(browse(failed)).build()
+    SampleControls(browse(failed)).build()
 
 
 def test_nobody_in_front_gets_a_page_without_controls(monkeypatch, capsys):
@@ -142,23 +142,23 @@ def test_nobody_in_front_gets_a_page_without_controls(monkeypatch, capsys):
 def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
     before = set(_instances)
     view = SampleBrowser(report_of(*[("九点", 1.0, "八点", n / 20) for n in range(15)]))
-    desk = Desk(view)
+    desk = SampleControls(view)
     box = desk.build()
     desk.draw(view.choice)
     assert len(set(_instances) - before) <= 12
-    desk._number.value = 2
+    desk._page_box.value = 2
     assert view.choice.page == 1
     desk.draw(view.choice)
-    desk._pick.value = (14,)
+    desk._pick_box.value = (14,)
     desk.draw(view.choose(page=0).choice)
-    desk._pick.value = (0, 1)
+    desk._pick_box.value = (0, 1)
     assert view.rows == [14, 0, 1]
-    desk._search.value = "#7"
+    desk._search_box.value = "#7"
     assert view.choice.search == "#7"
-    desk._show.value = "improved"
+    desk._filter_box.value = "improved"
     desk.draw(view.choice)
-    assert "没有符合" in desk._page.value
-    assert desk._pick.options == ()
+    assert "没有符合" in desk._page_html.value
+    assert desk._pick_box.options == ()
     display.close(box)
     assert set(_instances) == before
 

@@ -15,8 +15,8 @@ from qfnb.trainer.launch import Draft
 from qfnb.views import launcher as launchers
 from qfnb.views import launcher_text as drawn
 from qfnb.views.launcher import Launcher
-from qfnb.views.launcher_desk import Desk
-from qfnb.views.launcher_fields import others_read, parted
+from qfnb.views.launcher_desk import LauncherWidget
+from qfnb.views.launcher_fields import parse_others, split_parameters
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
 TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
@@ -33,23 +33,23 @@ class Strict(HTMLParser):
 @pytest.fixture
 def form(sandbox):
     """A launcher that has asked the platform and looked at its data."""
-    made = Launcher("ds", named=lambda: {"ds": PAIRS})
-    made._ask()
-    return made
+    launcher = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
+    launcher._load_supported_models()
+    return launcher
 
 
 @pytest.fixture
 def desk(form):
     """The widgets of a form, drawn anew at each change."""
-    made = form._desk = Desk(form.choose, form.press)
-    form._live = Drawn(made)
+    made = form._desk = LauncherWidget(form.choose, form.press)
+    form._live = ImmediateOutput(made)
     made.draw(form.sheet)
     yield made
     made.root.close()
     made.close()
 
 
-class Drawn:
+class ImmediateOutput:
     """An output that draws at once."""
 
     def __init__(self, desk):
@@ -63,9 +63,9 @@ class Drawn:
         self.ended = sheet
 
 
-def until(holds, seconds=10):
+def until(condition, seconds=10):
     end = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
 
@@ -105,7 +105,7 @@ def test_hostile_texts_are_inert_in_every_field(form, attack):
 
 def test_the_largest_form_has_at_most_forty_models_and_leaves_none(form):
     before = set(_instances)
-    desk = Desk(form.choose, form.press)
+    desk = LauncherWidget(form.choose, form.press)
     form.choose("model", "CodeLlama-7B")
     form.choose("scale", "LoRA")
     form.choose("after", "evaluate")
@@ -242,12 +242,12 @@ def test_more_hyper_parameters_than_there_is_room_for_share_a_field(form):
     sheet = form.sheet.form.choosing(model="CodeLlama-7B").choosing(scale="LoRA")
     rows = sheet.parameters
     rows[-1:-1] = [rows[-2].model_copy(update={"key": f"extra{n}"}) for n in range(3)]
-    own, shared = parted(sheet)
-    assert (len(own), len(shared)) == (10, 4)
-    read = others_read(sheet, "extra1=0.2; lora_target_modules=mlp.up_proj,mlp.down_proj; warp=9")
-    assert read["extra1"] == "0.2"
-    assert read["loraTargetModules"] == ["mlp.up_proj", "mlp.down_proj"]
-    assert read["warp"] == "9"
+    separate, shared = split_parameters(sheet)
+    assert (len(separate), len(shared)) == (10, 4)
+    values = parse_others(sheet, "extra1=0.2; lora_target_modules=mlp.up_proj,mlp.down_proj; warp=9")
+    assert values["extra1"] == "0.2"
+    assert values["loraTargetModules"] == ["mlp.up_proj", "mlp.down_proj"]
+    assert values["warp"] == "9"
 
 
 def test_in_a_terminal_the_form_is_its_text(form, monkeypatch, capsys):

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 from support.attacks import ATTACKS
-from support.trainings import CURVE, FAILED, LOG, OVER, RUNNING, STAGES, Trainer
+from support.trainings import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STAGES, Trainer
 
 from qfnb.trainer.consts import ActionState
-from qfnb.trainer.progress import Line, Stage
+from qfnb.trainer.progress import LogLine, Stage
 from qfnb.views import training, training_comparison, training_details, training_orders
 
 TAGS = {
@@ -38,9 +38,9 @@ class Strict(HTMLParser):
     def handle_starttag(self, tag, attrs):
         assert tag in TAGS, tag
         assert {name for name, _ in attrs} <= ATTRIBUTES, attrs
-        facts = dict(attrs)
-        assert facts.get("src", "data:image/svg+xml;base64,").startswith("data:image/svg+xml;base64,")
-        assert facts.get("href", "https://").startswith("https://")
+        values = dict(attrs)
+        assert values.get("src", "data:image/svg+xml;base64,").startswith("data:image/svg+xml;base64,")
+        assert values.get("href", "https://").startswith("https://")
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_running_training_shows_what_is_known_of_it(part):
 @pytest.mark.parametrize(
     ("progress", "words"),
     [
-        (OVER, ("Deployed", "94.56%", "endpoint ab12cd34_demo", "%qftrain chat run-ab12cd34ef")),
+        (DEPLOYED, ("Deployed", "94.56%", "endpoint ab12cd34_demo", "%qftrain chat run-ab12cd34ef")),
         (FAILED, ("[336003] bad data (request as-1)", "the data is wrong", "%qftrain resume")),
-        (replace(OVER, service_endpoint=""), ("%qftrain deploy run-ab12cd34ef",)),
+        (replace(DEPLOYED, service_endpoint=""), ("%qftrain deploy run-ab12cd34ef",)),
         (RUNNING, ("40%", "排队 queued 5 s")),
         (replace(RUNNING, offline_since=100.0, message="refused"), ("no answer since", "refused")),
         (replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)), ("does not fall",)),
@@ -101,20 +101,22 @@ def test_a_platform_that_gives_no_curve_while_it_trains_is_said_to_be_one():
     for other in (
         replace(cloud, from_sandbox=True),
         replace(cloud, training_at=None),
-        replace(OVER, points=()),
+        replace(DEPLOYED, points=()),
     ):
         assert "at the end of the run only" not in training.html(other)
 
 
 def test_a_run_that_could_not_be_stopped_is_not_said_to_be_over():
-    line = Line(130.0, "train", "Stopped", "run task-1 could not be stopped: refused")
+    line = LogLine(130.0, "train", "Stopped", "run task-1 could not be stopped: refused")
     stages = (replace(STAGES[1], state=ActionState.Stopped),)
-    assert "it may still run" in training.html(replace(OVER, stages=stages, log=(*LOG, line)))
+    assert "it may still run" in training.html(replace(DEPLOYED, stages=stages, log=(*LOG, line)))
 
 
 def test_the_time_between_the_end_and_a_later_step_is_not_work():
-    later = (*OVER.stages[:1], Stage("deploy", ActionState.Running, "", 90_000.0))
-    assert "elapsed 20 s" in training.facts(replace(OVER, stages=later, ended_at=None), now=90_010.0)[0]
+    later = (*DEPLOYED.stages[:1], Stage("deploy", ActionState.Running, "", 90_000.0))
+    assert (
+        "elapsed 20 s" in training.fact_lines(replace(DEPLOYED, stages=later, ended_at=None), now=90_010.0)[0]
+    )
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
@@ -130,10 +132,10 @@ def test_hostile_text_is_inert_in_every_field(attack):
         "error",
     )
     texts = dict.fromkeys((*names, "message", "run_state"), attack)
-    more = {"metrics": {attack: attack}, "hyper_parameters": {attack: attack}, "links": {attack: attack}}
-    lines = (Line(1.0, attack, attack, attack),)
-    for progress in (RUNNING, OVER, FAILED, replace(RUNNING, offline_since=1.0)):
-        hostile = replace(progress, log=lines, **texts, **more)
+    mappings = {"metrics": {attack: attack}, "hyper_parameters": {attack: attack}, "links": {attack: attack}}
+    lines = (LogLine(1.0, attack, attack, attack),)
+    for progress in (RUNNING, DEPLOYED, FAILED, replace(RUNNING, offline_since=1.0)):
+        hostile = replace(progress, log=lines, **texts, **mappings)
         Strict().feed(training.html(hostile))
         Strict().feed(training_comparison.html({attack: hostile, "b": RUNNING}))
         assert not set(training.text(hostile)) & set("\x1b\x00\u202e")
@@ -154,29 +156,29 @@ def test_hostile_text_is_inert_in_every_field(attack):
     ],
 )
 def test_only_plain_https_addresses_become_links(url, safe):
-    shown = training_details.links({"VisualDL": url})
-    assert ("href" in shown) == safe
+    html = training_details.links({"VisualDL": url})
+    assert ("href" in html) == safe
 
 
 def test_points_that_are_no_numbers_do_not_break_the_curve():
     odd = (replace(CURVE[0], training_loss=float("nan")), *CURVE[1:], replace(CURVE[0], step=130, epoch=7.0,
            training_loss=float("inf")))  # fmt: skip
-    shown = training.html(replace(RUNNING, points=odd))
-    for picture in re.findall(r"base64,([^\"]+)", shown):
+    html = training.html(replace(RUNNING, points=odd))
+    for picture in re.findall(r"base64,([^\"]+)", html):
         svg = base64.b64decode(picture).decode()
         assert not re.search(r"\b(nan|inf)\b", svg)
 
 
 def test_a_curve_of_thousands_of_points_stays_small_and_quick():
     points = tuple(replace(CURVE[0], step=n, epoch=n / 10, perplexity=1.5) for n in range(50_000))
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     assert len(training.html(replace(RUNNING, points=points))) < 120_000
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - started_at < 1.0
 
 
 def test_an_error_of_a_hundred_thousand_characters_is_a_line():
-    shown = training.html(replace(FAILED, points=(), error="x" * 100_000))
-    assert len(shown) < 10_000
+    html = training.html(replace(FAILED, points=(), error="x" * 100_000))
+    assert len(html) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -190,20 +192,20 @@ def test_an_error_of_a_hundred_thousand_characters_is_a_line():
         ("publish", "no such line", "bringing 800 rows"),
     ],
 )
-def test_the_log_is_filtered_and_the_rest_is_beside_it(key, part, other):
-    shown = training_details.view(RUNNING, key)
-    assert key in [key for _, key in training_details.views(RUNNING)]
-    assert part in shown
-    assert other not in shown
+def test_the_log_is_filtered_and_the_rest_is_beside_it(key, part, absent):
+    html = training_details.render_view(RUNNING, key)
+    assert key in [key for _, key in training_details.view_options(RUNNING)]
+    assert part in html
+    assert absent not in html
 
 
 def test_a_comparison_overlays_curves_and_shows_only_what_differs():
     other = replace(RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"})
-    runs = {"first": OVER, "second": other}
-    shown = training_comparison.html(runs)
-    assert 'alt="loss curves of 2 runs: first, second"' in shown
+    runs = {"first": DEPLOYED, "second": other}
+    html = training_comparison.html(runs)
+    assert 'alt="loss curves of 2 runs: first, second"' in html
     assert training_comparison.chart(runs).count("<polyline") == 2
-    assert "learningRate" not in shown
+    assert "learningRate" not in html
     text = training_comparison.text(runs).splitlines()
     assert text[0].split() == ["first", "second"]
     assert ["epoch", "3", "5"] in [line.split() for line in text]
@@ -211,12 +213,12 @@ def test_a_comparison_overlays_curves_and_shows_only_what_differs():
 
 
 def test_equal_hyper_parameters_are_said_to_be_equal():
-    assert "the same hyper-parameters" in training_comparison.text({"a": OVER, "b": OVER})
+    assert "the same hyper-parameters" in training_comparison.text({"a": DEPLOYED, "b": DEPLOYED})
 
 
 def test_where_nobody_watches_the_panel_is_its_state(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
-    panel = training.TrainingPanel(Trainer(OVER, running=False))
+    panel = training.TrainingPanel(Trainer(DEPLOYED, running=False))
     panel.show()
     panel.settle()
     assert capsys.readouterr().out.count("Deployed") == 2

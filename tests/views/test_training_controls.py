@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from ipywidgets.widgets.widget import _instances
 from support.runs import until
-from support.trainings import FAILED, OVER, RUNNING, STAGES, TRAINED, Trainer
+from support.trainings import DEPLOYED, FAILED, RUNNING, STAGES, TRAINED, Trainer
 
 from qfnb import errors
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
@@ -13,17 +13,17 @@ from qfnb.trainer.progress import Stage
 from qfnb.views import display, training, training_controls, training_orders
 
 
-def told(name):
-    return training_orders.Order(
+def recording_action(name):
+    return training_orders.Action(
         name, "", "really?" if name == "careful" else "", lambda t: t.told.append(name)
     )
 
 
-def controls(trainer, *, kept=False):
-    made = training_controls.Controls(trainer, training.top, training.below, close=lambda: None)
-    box = made.build()
-    made.draw(trainer.progress, kept=kept)
-    return made, box
+def build_controls(trainer, *, stays_open=False):
+    controls = training_controls.Controls(trainer, training.top, training.below, close=lambda: None)
+    box = controls.build()
+    controls.draw(trainer.progress, stays_open=stays_open)
+    return controls, box
 
 
 def labels(box):
@@ -38,83 +38,89 @@ TRAIN, PUBLISH, DEPLOY = TrainAction(), ModelPublishAction(), DeployAction()
     [
         (RUNNING, [TRAIN], True, TRAIN, "Stop Publish Deploy"),
         (RUNNING, [TRAIN, PUBLISH, DEPLOY], True, TRAIN, "Stop"),
-        (OVER, [TRAIN, PUBLISH, DEPLOY], True, DEPLOY, "Stop Chat Evaluate"),
+        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], True, DEPLOY, "Stop Chat Evaluate"),
         (FAILED, [TRAIN], False, TRAIN, "Resume Close"),
         (replace(FAILED, service_endpoint="x_y"), [TRAIN], False, TRAIN, "Resume Chat Close"),
         (TRAINED, [TRAIN], False, None, "Publish Deploy Close"),
-        (OVER, [TRAIN, PUBLISH, DEPLOY], False, None, "Chat Evaluate Close"),
+        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], False, None, "Chat Evaluate Close"),
     ],
 )
 def test_buttons_are_there_only_when_they_can_do_something(progress, actions, running, current, words):
-    _, box = controls(Trainer(progress, actions, running=running, current=current), kept=not running)
-    found = labels(box)
-    assert len(found) == len(words.split())
-    assert all(word in label for word, label in zip(words.split(), found, strict=True))
+    _, box = build_controls(
+        Trainer(progress, actions, running=running, current=current), stays_open=not running
+    )
+    button_labels = labels(box)
+    assert len(button_labels) == len(words.split())
+    assert all(word in label for word, label in zip(words.split(), button_labels, strict=True))
 
 
 def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
     trainer = Trainer(RUNNING)
-    monkeypatch.setattr(training_controls, "orders", lambda _: [told("careful"), told("simple")])
-    _, box = controls(trainer)
+    monkeypatch.setattr(
+        training_controls, "orders", lambda _: [recording_action("careful"), recording_action("simple")]
+    )
+    _, box = build_controls(trainer)
     careful, simple = box.children[0].children[:2]
     careful.click()
-    assert (careful.description, trainer.told) == ("really?", [])
+    assert (careful.description, trainer.executed) == ("really?", [])
     simple.click()
-    until(lambda: list(trainer.told), lambda seen: seen == ["simple"])
+    until(lambda: list(trainer.executed), lambda seen: seen == ["simple"])
     careful.click()
     assert careful.description == "really?", "a click on something else in between disarms it"
     careful.click()
-    until(lambda: list(trainer.told), lambda seen: seen == ["simple", "careful"])
+    until(lambda: list(trainer.executed), lambda seen: seen == ["simple", "careful"])
 
 
 def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
     trainer = Trainer(RUNNING)
-    monkeypatch.setattr(training_controls, "orders", lambda _: [told("careful")])
+    monkeypatch.setattr(training_controls, "orders", lambda _: [recording_action("careful")])
     monkeypatch.setattr(training_controls, "CONFIRM_WITHIN", 0.0)
-    made, box = controls(trainer)
+    controls, box = build_controls(trainer)
     button = box.children[0].children[0]
     button.click()
-    made.draw(RUNNING, kept=False)
+    controls.draw(RUNNING, stays_open=False)
     assert button.description == "careful"
     button.click()
-    assert trainer.told == []
+    assert trainer.executed == []
 
 
 def test_what_an_order_meets_with_is_told_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")
 
-    monkeypatch.setattr(training_controls, "orders", lambda _: [training_orders.Order("go", "", "", refuse)])
-    made, box = controls(Trainer(RUNNING))
+    monkeypatch.setattr(training_controls, "orders", lambda _: [training_orders.Action("go", "", "", refuse)])
+    controls, box = build_controls(Trainer(RUNNING))
     button = box.children[0].children[0]
     button.click()
-    until(lambda: made._said, bool)
-    made.draw(RUNNING, kept=False)
+    until(lambda: controls._error, bool)
+    controls.draw(RUNNING, stays_open=False)
     assert "[336100] &lt;b&gt;arrears" in box.children[1].value
     assert "top up the account" in box.children[1].value
     assert not button.disabled
 
 
 def test_chat_and_evaluate_show_the_cell_that_does_it():
-    made, box = controls(Trainer(OVER, [TRAIN, PUBLISH, DEPLOY], running=False), kept=True)
+    controls, box = build_controls(
+        Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True
+    )
     chat, evaluate, _ = box.children[0].children[:3]
     for button, words in ((chat, "%%qfchat -e ab12cd34_demo"), (evaluate, "manager.eval([base, tuned]")):
         button.click()
-        until(lambda words=words: words in made._cell, bool)
-    made.draw(OVER, kept=True)
+        until(lambda words=words: words in controls._cell_html, bool)
+    controls.draw(DEPLOYED, stays_open=True)
     assert "manager.eval" in box.children[1].value
 
 
 def test_the_cell_that_evaluates_is_python():
-    compile(training_orders.evaluation_cell(OVER), "cell", "exec")
+    compile(training_orders.evaluation_cell(DEPLOYED), "cell", "exec")
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     before = set(_instances)
-    made, box = controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
+    controls, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
     assert len(set(_instances) - before) <= 12
-    made._trainer.progress = OVER
-    made.draw(OVER, kept=False)
+    controls._trainer.progress = DEPLOYED
+    controls.draw(DEPLOYED, stays_open=False)
     assert len(set(_instances) - before) <= 12
     display.close(box)
     assert set(_instances) == before
@@ -122,8 +128,8 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
 
 def test_what_is_left_for_a_page_that_was_reloaded_is_one_text():
     before = set(_instances)
-    _, box = controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
-    display._leave(box, training.bundle(OVER))
+    _, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
+    display._leave(box, training.bundle(DEPLOYED))
     assert "Deployed" in box.children[0].value
     assert len(set(_instances) - before) == 4
     display.close(box)
@@ -131,23 +137,25 @@ def test_what_is_left_for_a_page_that_was_reloaded_is_one_text():
 
 
 def test_what_has_not_changed_is_not_sent():
-    made, box = controls(Trainer(OVER, [TRAIN, PUBLISH, DEPLOY], running=False), kept=True)
+    controls, box = build_controls(
+        Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True
+    )
     sent = []
     for widget in (*box.children, *box.children[0].children):
         widget.observe(sent.append)
-    made.draw(OVER, kept=True)
+    controls.draw(DEPLOYED, stays_open=True)
     assert sent == []
 
 
 def test_the_chosen_view_stays_when_a_step_is_added():
-    made, box = controls(Trainer(RUNNING))
+    controls, box = build_controls(Trainer(RUNNING))
     choice = box.children[0].children[-1]
     choice.value = "checkpoints"
-    made.draw(replace(RUNNING, stages=(*STAGES, Stage("deploy"))), kept=False)
+    controls.draw(replace(RUNNING, stages=(*STAGES, Stage("deploy"))), stays_open=False)
     assert choice.value == "checkpoints"
     assert ("日志 log: 部署 deploy", "deploy") in choice.options
 
 
 def test_the_buttons_call_what_the_trainer_has():
-    assert training_orders.STOP.carry_out is LLMFinetune.stop
-    assert training_orders.PUBLISH.carry_out is LLMFinetune.publish
+    assert training_orders.STOP.execute is LLMFinetune.stop
+    assert training_orders.PUBLISH.execute is LLMFinetune.publish

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .overlap import grams, shared
+from .overlap import count_shared, ngrams
 from .text import Units
 
-ORDER: Final = 4
+MAX_ORDER: Final = 4
 
 
-def bleu4(output: Units, reference: Units, *, effective: bool = False) -> float:
+def bleu4(output: Units, reference: Units, *, effective_order: bool = False) -> float:
     """Return BLEU-4: an order without a hit counts as half a hit, the next one as a quarter, and so on.
 
     That is NIST's smoothing (nltk's method3, sacrebleu's "exp"). References of less than four units give
@@ -20,18 +20,18 @@ def bleu4(output: Units, reference: Units, *, effective: bool = False) -> float:
     Args:
         output: units of the answer.
         reference: units of the expected answer.
-        effective: leave out the orders that the answer is too short for, as sacrebleu does for sentences;
+        effective_order: leave out the orders that the answer is too short for, as sacrebleu does for sentences;
             otherwise they count as orders without a hit.
     """
-    if len(reference) < ORDER:
+    if len(reference) < MAX_ORDER:
         return math.nan
-    orders = min(ORDER, len(output)) if effective else ORDER
-    total, half = 0.0, 1.0
+    orders = min(MAX_ORDER, len(output)) if effective_order else MAX_ORDER
+    log_precision, smoothing = 0.0, 1.0
     for n in range(1, orders + 1):
-        hits = shared(grams(output, n), grams(reference, n))
+        hits = count_shared(ngrams(output, n), ngrams(reference, n))
         if not hits and n == 1:
             return 0.0
         if not hits:
-            half /= 2
-        total += math.log((hits or half) / max(1, len(output) - n + 1)) / orders
-    return math.exp(total + min(0.0, 1 - len(reference) / len(output))) if output else 0.0
+            smoothing /= 2
+        log_precision += math.log((hits or smoothing) / max(1, len(output) - n + 1)) / orders
+    return math.exp(log_precision + min(0.0, 1 - len(reference) / len(output))) if output else 0.0

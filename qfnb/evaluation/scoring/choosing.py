@@ -9,17 +9,17 @@ from typing import Final
 
 LETTERS: Final = "ABCD"
 
-_LIST = "[{0}](?:[ 、,和及与]*[{0}])*"
-_SAID = (
+_LETTER_LIST = "[{0}](?:[ 、,和及与]*[{0}])*"
+_STATED_ANSWER = (
     r"(?:正确(?:的)?(?:答案|选项)|答案|answer|choice)\W{{0,3}}(?:应该|应当|应|就)?\W{{0,3}}(?:是|为|选择?|is)?"
     r"(?:选项|option)?[\s:*(\[{{\"'$]*(?:\\boxed\{{)?({0})(?![a-z])"
 )
-_CHOSEN = r"(?<![不别没])(?:应?选择?(?:选项)?|\\boxed\{{)[\s:*(\[\"']*({0})(?![a-z])"
-_BEGINNING = r"^[\s*(\[#>]*({0})(?=\s*$|[\s]*[).:、,;\]*。]|\s+[^\sa-z])"
+_SELECTED = r"(?<![不别没])(?:应?选择?(?:选项)?|\\boxed\{{)[\s:*(\[\"']*({0})(?![a-z])"
+_LINE_START = r"^[\s*(\[#>]*({0})(?=\s*$|[\s]*[).:、,;\]*。]|\s+[^\sa-z])"
 _ALONE = r"(?<![A-Za-z])({0})(?![A-Za-z']|\s+[a-z])"
 
 
-def choice(output: str, reference: str, letters: str = LETTERS) -> float:
+def multiple_choice(output: str, reference: str, letters: str = LETTERS) -> float:
     r"""Return 1 when the answer chose what the reference did, else 0; NaN when the reference chose nothing.
 
     Args:
@@ -27,28 +27,28 @@ def choice(output: str, reference: str, letters: str = LETTERS) -> float:
         reference: likewise.
         letters: what can be chosen.
     """
-    expected = chosen(reference, letters)
-    return float(chosen(output, letters) == expected) if expected else math.nan
+    expected = chosen_letters(reference, letters)
+    return float(chosen_letters(output, letters) == expected) if expected else math.nan
 
 
-def chosen(text: str, letters: str = LETTERS) -> str:
+def chosen_letters(text: str, letters: str = LETTERS) -> str:
     """Return the chosen letters in order, "" when none is or when it cannot be told.
 
     What is called the answer comes first, the last time that it is; then what is said to be selected; then
     a letter that a line begins with; then the only letter that stands alone.
     """
-    plain = unicodedata.normalize("NFKC", text)
-    several = _LIST.format(re.escape(letters))
-    for pattern in (_SAID, _CHOSEN):
-        if found := re.findall(pattern.format(several), plain, re.IGNORECASE):
-            return _sorted(found[-1], letters)
-    for pattern, flags in ((_BEGINNING, re.MULTILINE | re.IGNORECASE), (_ALONE, re.NOFLAG)):
-        found = re.findall(pattern.format(several), plain, flags)
-        kinds = {_sorted(one, letters) for one in found}
-        if kinds:
-            return kinds.pop() if len(kinds) == 1 else ""
+    normalized = unicodedata.normalize("NFKC", text)
+    letter_list = _LETTER_LIST.format(re.escape(letters))
+    for pattern in (_STATED_ANSWER, _SELECTED):
+        if matches := re.findall(pattern.format(letter_list), normalized, re.IGNORECASE):
+            return _sort_letters(matches[-1], letters)
+    for pattern, flags in ((_LINE_START, re.MULTILINE | re.IGNORECASE), (_ALONE, re.NOFLAG)):
+        matches = re.findall(pattern.format(letter_list), normalized, flags)
+        choices = {_sort_letters(match, letters) for match in matches}
+        if choices:
+            return choices.pop() if len(choices) == 1 else ""
     return ""
 
 
-def _sorted(found: str, letters: str) -> str:
-    return "".join(letter for letter in letters if letter in found.upper())
+def _sort_letters(match: str, letters: str) -> str:
+    return "".join(letter for letter in letters if letter in match.upper())

@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from .overlap import shared
+from .overlap import count_shared
 
-ORDER: Final = 6
+MAX_ORDER: Final = 6
 BETA: Final = 2
 
 
 def chrf(output: str, reference: str) -> float:
     """Return chrF2 of two texts, as sacrebleu does for sentences; NaN for an empty reference."""
-    own, expected = "".join(output.split()), "".join(reference.split())
-    if not expected:
+    output_chars, reference_chars = "".join(output.split()), "".join(reference.split())
+    if not reference_chars:
         return math.nan
-    orders = min(ORDER, len(own), len(expected))
+    orders = min(MAX_ORDER, len(output_chars), len(reference_chars))
     if not orders:
         return 0.0
-    hits = [(n, shared(_runs(own, n), _runs(expected, n))) for n in range(1, orders + 1)]
-    precision = sum(found / (len(own) - n + 1) for n, found in hits) / orders
-    recall = sum(found / (len(expected) - n + 1) for n, found in hits) / orders
-    both = BETA**2 * precision + recall
-    return (1 + BETA**2) * precision * recall / both if both else 0.0
+    hits = [
+        (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n)))
+        for n in range(1, orders + 1)
+    ]
+    precision = sum(shared_count / (len(output_chars) - n + 1) for n, shared_count in hits) / orders
+    recall = sum(shared_count / (len(reference_chars) - n + 1) for n, shared_count in hits) / orders
+    weighted_sum = BETA**2 * precision + recall
+    return (1 + BETA**2) * precision * recall / weighted_sum if weighted_sum else 0.0
 
 
-def _runs(text: str, n: int) -> list[str]:
+def _char_ngrams(text: str, n: int) -> list[str]:
     return [text[start : start + n] for start in range(len(text) - n + 1)]

@@ -30,11 +30,11 @@ def edit_similarity(output: str, reference: str) -> float:
     return float(Levenshtein.normalized_similarity(normalize(output), normalize(reference)))
 
 
-def matches(output: str, pattern: str | re.Pattern[str], *, whole: bool = False) -> float:
-    """Return 1 when the pattern is found in the answer (`whole`: is all of it, blanks at the ends aside)."""
+def matches_pattern(output: str, pattern: str | re.Pattern[str], *, full_match: bool = False) -> float:
+    """Return 1 when the pattern is found in the answer (`full_match`: is all of it, blanks at the ends aside)."""
     compiled = re.compile(pattern)
-    found = compiled.fullmatch(output.strip()) if whole else compiled.search(output)
-    return float(found is not None)
+    match = compiled.fullmatch(output.strip()) if full_match else compiled.search(output)
+    return float(match is not None)
 
 
 def json_fields(output: str, reference: str, fields: Sequence[str] | None = None) -> float:
@@ -50,15 +50,15 @@ def json_fields(output: str, reference: str, fields: Sequence[str] | None = None
     Returns:
         0 for an answer without an object; NaN when the reference is none or has none of the fields.
     """
-    expected = found_object(reference) or {}
+    expected = find_json_object(reference) or {}
     names = [name for name in expected if fields is None or name in fields]
     if not names:
         return math.nan
-    given = found_object(output) or {}
-    return sum(name in given and _alike(given[name], expected[name]) for name in names) / len(names)
+    actual = find_json_object(output) or {}
+    return sum(name in actual and _is_equal_json(actual[name], expected[name]) for name in names) / len(names)
 
 
-def found_object(text: str) -> Mapping[str, Any] | None:
+def find_json_object(text: str) -> Mapping[str, Any] | None:
     """Return the first JSON object in a text, None when there is none."""
     decoder = json.JSONDecoder()
     for start in re.finditer(r"\{", text):
@@ -70,11 +70,13 @@ def found_object(text: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _alike(given: object, expected: object) -> bool:
-    if isinstance(given, str) and isinstance(expected, str):
-        return normalize(given) == normalize(expected)
-    if isinstance(given, list) and isinstance(expected, list):
-        return len(given) == len(expected) and all(map(_alike, given, expected))
-    if isinstance(given, dict) and isinstance(expected, dict):
-        return given.keys() == expected.keys() and all(_alike(given[k], expected[k]) for k in expected)
-    return given == expected and isinstance(given, bool) == isinstance(expected, bool)
+def _is_equal_json(actual: object, expected: object) -> bool:
+    if isinstance(actual, str) and isinstance(expected, str):
+        return normalize(actual) == normalize(expected)
+    if isinstance(actual, list) and isinstance(expected, list):
+        return len(actual) == len(expected) and all(map(_is_equal_json, actual, expected))
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        return actual.keys() == expected.keys() and all(
+            _is_equal_json(actual[key], expected[key]) for key in expected
+        )
+    return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)

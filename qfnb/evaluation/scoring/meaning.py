@@ -30,13 +30,20 @@ def embedding_similarity(
         embedding: what is asked; default Embedding-V1.
         worker_num: calls at a time.
     """
-    asked = embedding or Embedding()
-    row = None if asked.endpoint else catalog.find("embedding", asked.model or catalog.DEFAULTS["embedding"])
-    most = row.chars if row else None
-    first, second = [[text[:most] for text in texts] for texts in (outputs, references)]
-    vectors = _vectors(asked, [text for text in dict.fromkeys([*first, *second]) if text.strip()], worker_num)
+    client = embedding or Embedding()
+    model_row = (
+        None if client.endpoint else catalog.find("embedding", client.model or catalog.DEFAULTS["embedding"])
+    )
+    max_chars = model_row.chars if model_row else None
+    output_texts, reference_texts = [[text[:max_chars] for text in texts] for texts in (outputs, references)]
+    vectors = _embed_texts(
+        client,
+        [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()],
+        worker_num,
+    )
     return [
-        cosine(vectors.get(one, ()), vectors.get(other, ())) for one, other in zip(first, second, strict=True)
+        cosine(vectors.get(output, ()), vectors.get(reference, ()))
+        for output, reference in zip(output_texts, reference_texts, strict=True)
     ]
 
 
@@ -46,7 +53,7 @@ def cosine(first: Vector, second: Vector) -> float:
     return sum(map(mul, first, second)) / size if size and len(first) == len(second) else math.nan
 
 
-def _vectors(embedding: Embedding, texts: Sequence[str], worker_num: int) -> dict[str, Vector]:
+def _embed_texts(embedding: Embedding, texts: Sequence[str], worker_num: int) -> dict[str, Vector]:
     groups = [texts[start : start + MOST_TEXTS] for start in range(0, len(texts), MOST_TEXTS)]
     replies = embedding.batch_do(groups, worker_num=worker_num).results() if groups else []
     return {

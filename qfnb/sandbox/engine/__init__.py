@@ -11,7 +11,7 @@ downloads, deterministic by seed.
 from ..engines.protocol import Reply as Reply
 from ..engines.protocol import Step as Step
 from .base import base_model as base_model
-from .model import Model as Model
+from .model import LanguageModel as LanguageModel
 from .training import Hyperparameters as Hyperparameters
-from .training import effective as effective
+from .training import local_hyperparameters as local_hyperparameters
 from .training import train as train

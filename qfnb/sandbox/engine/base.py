@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from .features import Pair
-from .model import BASE_REFUSES_BELOW, Model
+from .model import BASE_MIN_CONFIDENCE, LanguageModel
 from .training import Hyperparameters, train
 
 _HELLO = "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。Hello from qfnb's local sandbox; no cloud model is behind it."
@@ -16,7 +16,7 @@ _CAN = "我只会两件事：记住训练数据里的回答，以及照着训练
 _TUNE = "准备“问题-回答”数据，用 LLMFinetune 训练，发布后部署成服务就能调用。"
 _KEY = "设置环境变量 QIANFAN_API_KEY，或用 %qfauth set 输入密钥，就会连接千帆平台。"
 
-_TALK: dict[str, tuple[str, ...]] = {
+_SMALL_TALK: dict[str, tuple[str, ...]] = {
     _HELLO: (
         "你好", "您好", "嗨", "hello", "hi", "早上好", "晚上好", "下午好", "在吗", "你好呀", "哈喽", "hello there",
     ),
@@ -34,19 +34,19 @@ _TALK: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def pairs() -> list[Pair]:
+def training_pairs() -> list[Pair]:
     """Return the pairs that the base model is trained on."""
-    found = []
-    for answer, asks in _TALK.items():
-        found += [(ask + end, answer) for ask in asks for end in ("", "？", "！")]
+    pairs = []
+    for answer, prompts in _SMALL_TALK.items():
+        pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
         if answer != _HELLO:
-            found += [(hello + ask, answer) for ask in asks for hello in ("你好，", "请问")]
-    return found
+            pairs += [(hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")]
+    return pairs
 
 
 @functools.cache
-def base_model() -> Model:
+def base_model() -> LanguageModel:
     """Return the base model, trained in a fraction of a second on first use."""
-    model = train(pairs(), hyperparameters=Hyperparameters(epochs=20), remember_all=True)
-    model.refuses_below = BASE_REFUSES_BELOW
+    model = train(training_pairs(), hyperparameters=Hyperparameters(epochs=20), remember_all=True)
+    model.min_confidence = BASE_MIN_CONFIDENCE
     return model

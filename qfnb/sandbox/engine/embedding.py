@@ -17,13 +17,13 @@ def embed(texts: Sequence[str], dimensions: int = DIMENSIONS) -> Floats:
     """Return unit vectors, shape (texts, dimensions): signed hashing of character 1- to 3-grams."""
     rows = np.zeros((len(texts), dimensions), np.float32)
     for row, text in zip(rows, texts, strict=True):
-        marked = f"^{text.lower()}$"
+        padded = f"^{text.lower()}$"
         for size, weight in _SIZES:
-            for start in range(len(marked) - size + 1):
-                gram = marked[start : start + size]
-                number = zlib.crc32(f"{size}{gram}".encode("utf-8", "replace"))
-                sign = 1 if number >> 31 else -1
-                row[number % dimensions] += sign * weight * (1 - 0.85 * weakness(gram))
+            for start in range(len(padded) - size + 1):
+                gram = padded[start : start + size]
+                hashed = zlib.crc32(f"{size}{gram}".encode("utf-8", "replace"))
+                sign = 1 if hashed >> 31 else -1
+                row[hashed % dimensions] += sign * weight * (1 - 0.85 * weakness(gram))
     unit: Floats = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
     return unit
 

@@ -24,26 +24,26 @@ Example = dict[str, Any]
 
 
 @dataclass
-class Batch:
+class PaddedBatch:
     """Examples padded to arrays; B examples, m answer characters, n prompt characters."""
 
     written: NDArray[np.int64]
     target: NDArray[np.int64]
-    around: NDArray[np.int64]
+    contexts: NDArray[np.int64]
     segment: Floats
     match: NDArray[np.int64]
     copyable: Floats
     writable: Floats
     mask: NDArray[np.bool_]
-    real: NDArray[np.bool_]
+    prompt_mask: NDArray[np.bool_]
     grams: NDArray[np.int64]
     bag: Floats
 
 
-def collate(examples: Sequence[Example]) -> Batch:
+def collate(examples: Sequence[Example]) -> PaddedBatch:
     """Pad examples to one batch."""
     count = len(examples)
-    length, places = max(len(e["target"]) for e in examples), max(len(e["prompt"]) for e in examples)
+    length, width = max(len(e["target"]) for e in examples), max(len(e["prompt"]) for e in examples)
 
     def pad(name: str, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
         out: NDArray[Any] = np.zeros((count, *shape), dtype)
@@ -57,16 +57,16 @@ def collate(examples: Sequence[Example]) -> Batch:
     bag[np.repeat(np.arange(count), sizes), np.arange(len(grams))] = np.concatenate(
         [e["grams"][1] for e in examples]
     )
-    return Batch(
+    return PaddedBatch(
         pad("written", (length, WINDOW), np.int64),
         pad("target", (length,), np.int64),
-        pad("around", (places, CONTEXT), np.int64),
-        pad("segment", (places, SEGMENT), np.float32),
-        pad("match", (length, places), np.int64),
-        pad("copyable", (length, places), np.float32),
+        pad("around", (width, CONTEXT), np.int64),
+        pad("segment", (width, SEGMENT), np.float32),
+        pad("match", (length, width), np.int64),
+        pad("copyable", (length, width), np.float32),
         pad("writable", (length,), np.float32),
         np.arange(length) < np.array([[len(e["target"])] for e in examples]),
-        np.arange(places) < np.array([[len(e["prompt"])] for e in examples]),
+        np.arange(width) < np.array([[len(e["prompt"])] for e in examples]),
         grams,
         bag,
     )

@@ -46,8 +46,8 @@ def character_id(char: str) -> int:
 
 def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Return bucket ids, counts, and a weight per bucket that is small for function characters."""
-    marked = f"^{text[:MAX_PROMPT].lower()}$"
-    grams = [marked[i : i + n] for n in sizes for i in range(len(marked) - n + 1)]
+    padded = f"^{text[:MAX_PROMPT].lower()}$"
+    grams = [padded[i : i + n] for n in sizes for i in range(len(padded) - n + 1)]
     hashed = [zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS for gram in grams]
     ids, inverse, count = np.unique(hashed, return_inverse=True, return_counts=True)
     share = [1 - 0.85 * weakness(gram) for gram in grams]
@@ -66,15 +66,15 @@ class Features:
         self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0
     ) -> None:
         self.frequency = np.zeros(BUCKETS, F) if frequency is None else frequency
-        self.seen = np.zeros(CHARACTERS, bool) if seen is None else seen
-        self.seen[:4] = True
+        self.seen_characters = np.zeros(CHARACTERS, bool) if seen is None else seen
+        self.seen_characters[:4] = True
         self.n = n
 
     def add(self, pairs: Sequence[Pair]) -> Features:
         """Count the n-grams and characters of more pairs."""
         for prompt, answer in pairs:
             self.frequency[ngrams(prompt)[0]] += 1
-            self.seen[[character_id(c) for c in prompt + answer]] = True
+            self.seen_characters[[character_id(c) for c in prompt + answer]] = True
         self.n += len(pairs)
         return self
 
@@ -108,25 +108,25 @@ def segments(text: str) -> Floats:
     """Return one-hot rows: class, number of the run, place in the run, characters left in it."""
     rows, count, start = np.zeros((len(text), sum(SEGMENT_WIDTHS)), F), [0] * 4, 0
     while start < len(text):
-        kind, end = _character_class(text[start]), start + 1
-        while end < len(text) and kind and _character_class(text[end]) == kind:
+        class_, end = _character_class(text[start]), start + 1
+        while end < len(text) and class_ and _character_class(text[end]) == class_:
             end += 1
-        for place in range(start, end):
+        for index in range(start, end):
             offset = 0
-            values = (kind, count[kind], place - start, end - place - 1)
+            values = (class_, count[class_], index - start, end - index - 1)
             for width, value in zip(SEGMENT_WIDTHS, values, strict=True):
-                rows[place, offset + min(value, width - 1)] = 1
+                rows[index, offset + min(value, width - 1)] = 1
                 offset += width
-        count[kind] += 1
+        count[class_] += 1
         start = end
     return rows
 
 
 def softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return probabilities over the last axis."""
-    powers = np.exp(scores - scores.max(-1, keepdims=True))
-    shares: NDArray[np.floating] = powers / powers.sum(-1, keepdims=True)
-    return shares
+    exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+    probabilities: NDArray[np.floating] = exponentials / exponentials.sum(-1, keepdims=True)
+    return probabilities
 
 
 def _character_class(char: str) -> int:

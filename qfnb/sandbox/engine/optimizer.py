@@ -41,14 +41,17 @@ class Adam:
     ) -> None:
         """Move every weight once against its gradient."""
         self._steps += 1
-        used = {name: gradient[self._rows[name]] for name, gradient in gradients.items()}
-        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in used.values()))
+        used_gradients = {name: gradient[self._rows[name]] for name, gradient in gradients.items()}
+        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in used_gradients.values()))
         scale = min(1.0, self._clip / (norm + 1e-9))
-        first, second = 1 - b1**self._steps, 1 - b2**self._steps
-        for name, gradient in used.items():
+        mean_correction, variance_correction = 1 - b1**self._steps, 1 - b2**self._steps
+        for name, gradient in used_gradients.items():
             mean, variance = self._mean[name], self._variance[name]
             weight = self._weights[name][self._rows[name]]
             mean += (1 - b1) * (gradient * scale - mean)
             variance += (1 - b2) * ((gradient * scale) ** 2 - variance)
-            step = mean / first / (np.sqrt(variance / second) + 1e-8) + self._decay * weight
-            self._weights[name][self._rows[name]] = weight - rate * step
+            update = (
+                mean / mean_correction / (np.sqrt(variance / variance_correction) + 1e-8)
+                + self._decay * weight
+            )
+            self._weights[name][self._rows[name]] = weight - rate * update

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .examples import CONTEXT, SEGMENT, WINDOW, Batch, Example, collate, matching_suffix
+from .examples import CONTEXT, SEGMENT, WINDOW, Example, PaddedBatch, collate, matching_suffix
 from .features import (
     BOS,
     BUCKETS,
@@ -34,31 +34,31 @@ from .optimizer import Weights
 HIDDEN, EMBEDDING, ATTENTION = 128, 48, 48
 
 
-class PointerLM:
+class PointerGenerator:
     """p(answer | prompt), one character at a time."""
 
     def __init__(self, features: Features, alphabet: str, *, seed: int = 0) -> None:
         self.features = features
         self.output = ["", *sorted(set(alphabet))]
         self.index = {char: i for i, char in enumerate(self.output)}
-        self.weights = _initial(np.random.default_rng(seed), len(self.output))
+        self.weights = _initial_weights(np.random.default_rng(seed), len(self.output))
 
     def used_rows(self) -> dict[str, NDArray[np.int64]]:
         """Return the rows of the large tables that this data can reach."""
         features = self.features
-        return {"E": np.flatnonzero(features.seen), "S": np.flatnonzero(features.frequency)}
+        return {"E": np.flatnonzero(features.seen_characters), "S": np.flatnonzero(features.frequency)}
 
     def encode(self, prompt: str) -> Example:
         """Return what the model sees of a prompt."""
         prompt = prompt[:MAX_PROMPT] or " "
         ids = np.array([character_id(c) for c in prompt])
-        known = np.where(self.features.seen[ids], ids, UNKNOWN)
-        ids = np.concatenate([[BOS, BOS], known, [EOS, EOS]])
-        around = np.stack([ids[i : i + len(prompt)] for i in range(CONTEXT)], 1)
+        known_ids = np.where(self.features.seen_characters[ids], ids, UNKNOWN)
+        ids = np.concatenate([[BOS, BOS], known_ids, [EOS, EOS]])
+        contexts = np.stack([ids[i : i + len(prompt)] for i in range(CONTEXT)], 1)
         return {
             "prompt": prompt,
             "grams": self.features(prompt),
-            "around": around,
+            "around": contexts,
             "segment": segments(prompt),
         }
 
@@ -66,7 +66,7 @@ class PointerLM:
         """Return an example; answer characters outside of the alphabet can only be copied."""
         example = self.encode(prompt)
         prompt, answer = example["prompt"], answer[: MAX_ANSWER - 1]
-        ids = [BOS] * WINDOW + [self._known_id(c) for c in answer]
+        ids = [BOS] * WINDOW + [self._seen_id(c) for c in answer]
         example["written"] = np.array([ids[t : t + WINDOW] for t in range(len(answer) + 1)])
         example["target"] = np.array([self.index.get(c, 0) for c in answer] + [0])
         example["writable"] = np.array([c in self.index for c in answer] + [True])
@@ -86,139 +86,166 @@ class PointerLM:
         batch = collate(examples)
         if drop and random is not None:
             batch.bag *= (random.random(len(batch.grams)) >= drop) / F(1 - drop)
-            batch.around = np.where(random.random(batch.around.shape) < 0.06, UNKNOWN, batch.around)
+            batch.contexts = np.where(random.random(batch.contexts.shape) < 0.06, UNKNOWN, batch.contexts)
         passed = self._forward(batch, random, drop)
         count = int(batch.mask.sum())
         nll = float(-(np.log(passed["p"]) * batch.mask).sum() / count)
         return nll, self._backward(batch, passed, count) if gradients else {}, count
 
-    def _known_id(self, char: str) -> int:
-        number = character_id(char)
-        return number if self.features.seen[number] else UNKNOWN
+    def _seen_id(self, char: str) -> int:
+        id_ = character_id(char)
+        return id_ if self.features.seen_characters[id_] else UNKNOWN
 
-    def _forward(self, batch: Batch, random: np.random.Generator | None, drop: float) -> dict[str, Any]:
-        w, (examples, length) = self.weights, batch.target.shape
-        places = batch.around.shape[1]
-        window = w["E"][batch.written].reshape(examples, length, WINDOW * EMBEDDING)
-        sums = (batch.bag @ w["S"][batch.grams])[:, None] + window @ w["Wy"] + w["T"][:length] + w["b"]
-        keep: Any = F(1)
+    def _forward(self, batch: PaddedBatch, random: np.random.Generator | None, drop: float) -> dict[str, Any]:
+        weights, (examples, length) = self.weights, batch.target.shape
+        width = batch.contexts.shape[1]
+        window = weights["E"][batch.written].reshape(examples, length, WINDOW * EMBEDDING)
+        sums = (
+            (batch.bag @ weights["S"][batch.grams])[:, None]
+            + window @ weights["Wy"]
+            + weights["T"][:length]
+            + weights["b"]
+        )
+        dropout: Any = F(1)
         if drop and random is not None:
-            keep = (random.random(sums.shape) >= drop).astype(F) / F(1 - drop)
-        hidden = np.maximum(sums, 0) * keep
-        seen = w["E"][batch.around].reshape(examples, places, CONTEXT * EMBEDDING)
-        seen = np.concatenate([seen, batch.segment], 2)
-        key, value, query = seen @ w["Wk"], seen @ w["Wv"], hidden @ w["Wq"]
-        scores = query @ key.transpose(0, 2, 1) + w["L"][batch.match]
-        attention = softmax(np.where(batch.real[:, None], scores, F(-1e9)))
+            dropout = (random.random(sums.shape) >= drop).astype(F) / F(1 - drop)
+        hidden = np.maximum(sums, 0) * dropout
+        context_vectors = weights["E"][batch.contexts].reshape(examples, width, CONTEXT * EMBEDDING)
+        context_vectors = np.concatenate([context_vectors, batch.segment], 2)
+        key, value, query = (
+            context_vectors @ weights["Wk"],
+            context_vectors @ weights["Wv"],
+            hidden @ weights["Wq"],
+        )
+        scores = query @ key.transpose(0, 2, 1) + weights["L"][batch.match]
+        attention = softmax(np.where(batch.prompt_mask[:, None], scores, F(-1e9)))
         context = attention @ value
-        gate = _sigmoid(hidden @ w["wg"] + context @ w["wc"] + w["bg"])
-        both = np.concatenate([hidden, context], 2)
-        written = softmax(both @ w["Wo"] + w["bo"])
-        p_write = np.take_along_axis(written, batch.target[..., None], 2)[..., 0] * batch.writable
+        gate = _sigmoid(hidden @ weights["wg"] + context @ weights["wc"] + weights["bg"])
+        joined = np.concatenate([hidden, context], 2)
+        write_probabilities = softmax(joined @ weights["Wo"] + weights["bo"])
+        p_write = np.take_along_axis(write_probabilities, batch.target[..., None], 2)[..., 0] * batch.writable
         p_copy = (attention * batch.copyable).sum(2)
         p = (1 - gate) * p_write + gate * p_copy + F(1e-9)
         return dict(
             window=window,
             sums=sums,
-            keep=keep,
+            keep=dropout,
             hidden=hidden,
-            seen=seen,
+            seen=context_vectors,
             key=key,
             value=value,
             query=query,
             attention=attention,
             gate=gate,
-            both=both,
-            written=written,
+            both=joined,
+            written=write_probabilities,
             p_write=p_write,
             p_copy=p_copy,
             p=p,
             context=context,
         )
 
-    def _backward(self, batch: Batch, f: dict[str, Any], count: int) -> Weights:
-        w, g = self.weights, {}
+    def _backward(self, batch: PaddedBatch, passed: dict[str, Any], count: int) -> Weights:
+        weights, gradients = self.weights, {}
         share = batch.mask / F(count)
-        gate, p = f["gate"], f["p"]
-        pull = ((1 - gate) * f["p_write"] / p * share)[..., None]
-        d_logits = f["written"] * pull
+        gate, p = passed["gate"], passed["p"]
+        write_share = ((1 - gate) * passed["p_write"] / p * share)[..., None]
+        d_logits = passed["written"] * write_share
         target = batch.target[..., None]
-        np.put_along_axis(d_logits, target, np.take_along_axis(d_logits, target, 2) - pull, 2)
-        g["Wo"], g["bo"] = _rows(f["both"]).T @ _rows(d_logits), _rows(d_logits).sum(0)
-        d_both = d_logits @ w["Wo"].T
-        d_gate = -(f["p_copy"] - f["p_write"]) / p * gate * (1 - gate) * share
-        g["wg"] = _rows(f["hidden"]).T @ d_gate.ravel()
-        g["wc"] = _rows(f["context"]).T @ d_gate.ravel()
-        g["bg"] = np.array([d_gate.sum()], F)
-        d_hidden = d_both[..., :HIDDEN] + d_gate[..., None] * w["wg"]
-        d_context = d_both[..., HIDDEN:] + d_gate[..., None] * w["wc"]
-        d_query, d_seen = self._attention_gradients(batch, f, g, d_context, (gate / p * share)[..., None])
-        d_sums = (d_hidden + d_query @ w["Wq"].T) * f["keep"] * (f["sums"] > 0)
-        self._input_gradients(batch, f, g, d_sums, d_seen)
-        return g
+        np.put_along_axis(d_logits, target, np.take_along_axis(d_logits, target, 2) - write_share, 2)
+        gradients["Wo"], gradients["bo"] = (
+            _flatten(passed["both"]).T @ _flatten(d_logits),
+            _flatten(d_logits).sum(0),
+        )
+        d_both = d_logits @ weights["Wo"].T
+        d_gate = -(passed["p_copy"] - passed["p_write"]) / p * gate * (1 - gate) * share
+        gradients["wg"] = _flatten(passed["hidden"]).T @ d_gate.ravel()
+        gradients["wc"] = _flatten(passed["context"]).T @ d_gate.ravel()
+        gradients["bg"] = np.array([d_gate.sum()], F)
+        d_hidden = d_both[..., :HIDDEN] + d_gate[..., None] * weights["wg"]
+        d_context = d_both[..., HIDDEN:] + d_gate[..., None] * weights["wc"]
+        d_query, d_seen = self._attention_gradients(
+            batch, passed, gradients, d_context, (gate / p * share)[..., None]
+        )
+        d_sums = (d_hidden + d_query @ weights["Wq"].T) * passed["keep"] * (passed["sums"] > 0)
+        self._input_gradients(batch, passed, gradients, d_sums, d_seen)
+        return gradients
 
     def _attention_gradients(
-        self, batch: Batch, f: dict[str, Any], g: Weights, d_context: Floats, d_copy: Floats
+        self,
+        batch: PaddedBatch,
+        passed: dict[str, Any],
+        gradients: Weights,
+        d_context: Floats,
+        d_copy: Floats,
     ) -> tuple[Floats, Floats]:
-        w, attention = self.weights, f["attention"]
-        d_attention = d_context @ f["value"].transpose(0, 2, 1) - d_copy * batch.copyable
+        weights, attention = self.weights, passed["attention"]
+        d_attention = d_context @ passed["value"].transpose(0, 2, 1) - d_copy * batch.copyable
         d_scores = attention * (d_attention - (attention * d_attention).sum(2, keepdims=True))
-        g["L"] = np.bincount(batch.match.ravel(), d_scores.ravel(), 5).astype(F)
-        d_query, d_key = d_scores @ f["key"], d_scores.transpose(0, 2, 1) @ f["query"]
+        gradients["L"] = np.bincount(batch.match.ravel(), d_scores.ravel(), 5).astype(F)
+        d_query, d_key = d_scores @ passed["key"], d_scores.transpose(0, 2, 1) @ passed["query"]
         d_value = attention.transpose(0, 2, 1) @ d_context
-        g["Wq"] = _rows(f["hidden"]).T @ _rows(d_query)
-        g["Wk"], g["Wv"] = _rows(f["seen"]).T @ _rows(d_key), _rows(f["seen"]).T @ _rows(d_value)
-        return d_query, d_key @ w["Wk"].T + d_value @ w["Wv"].T
+        gradients["Wq"] = _flatten(passed["hidden"]).T @ _flatten(d_query)
+        gradients["Wk"], gradients["Wv"] = (
+            _flatten(passed["seen"]).T @ _flatten(d_key),
+            _flatten(passed["seen"]).T @ _flatten(d_value),
+        )
+        return d_query, d_key @ weights["Wk"].T + d_value @ weights["Wv"].T
 
     def _input_gradients(
-        self, batch: Batch, f: dict[str, Any], g: Weights, d_sums: Floats, d_seen: Floats
+        self, batch: PaddedBatch, passed: dict[str, Any], gradients: Weights, d_sums: Floats, d_seen: Floats
     ) -> None:
-        w = self.weights
-        g["Wy"], g["b"] = _rows(f["window"]).T @ _rows(d_sums), _rows(d_sums).sum(0)
-        g["T"] = np.zeros_like(w["T"])
-        g["T"][: d_sums.shape[1]] = d_sums.sum(0)
-        from_window = (d_sums @ w["Wy"].T).reshape(-1, EMBEDDING)
+        weights = self.weights
+        gradients["Wy"], gradients["b"] = (
+            _flatten(passed["window"]).T @ _flatten(d_sums),
+            _flatten(d_sums).sum(0),
+        )
+        gradients["T"] = np.zeros_like(weights["T"])
+        gradients["T"][: d_sums.shape[1]] = d_sums.sum(0)
+        from_window = (d_sums @ weights["Wy"].T).reshape(-1, EMBEDDING)
         from_prompt = d_seen[..., : CONTEXT * EMBEDDING].reshape(-1, EMBEDDING)
-        ids = np.concatenate([batch.written.ravel(), batch.around.ravel()])
-        g["E"] = _scatter(ids, np.concatenate([from_window, from_prompt]), CHARACTERS)
-        g["S"] = _scatter(batch.grams, batch.bag.T @ d_sums.sum(1), BUCKETS)
+        ids = np.concatenate([batch.written.ravel(), batch.contexts.ravel()])
+        gradients["E"] = _sum_rows_by_id(ids, np.concatenate([from_window, from_prompt]), CHARACTERS)
+        gradients["S"] = _sum_rows_by_id(batch.grams, batch.bag.T @ d_sums.sum(1), BUCKETS)
 
     def stream(
         self, prompt: str, *, temperature: float = 0.0, random: np.random.Generator | None = None
     ) -> Iterator[tuple[str, float]]:
         """Yield (character, probability) one at a time; ends with ("", p) when the model stops by itself."""
-        w, encoded = self.weights, self.encode(prompt)
+        weights, encoded = self.weights, self.encode(prompt)
         prompt, (grams, weight) = encoded["prompt"], encoded["grams"]
-        base = weight @ w["S"][grams] + w["b"]
-        seen = w["E"][encoded["around"]].reshape(len(prompt), CONTEXT * EMBEDDING)
-        seen = np.concatenate([seen, encoded["segment"]], 1)
-        key, value = seen @ w["Wk"], seen @ w["Wv"]
+        base = weight @ weights["S"][grams] + weights["b"]
+        context_vectors = weights["E"][encoded["around"]].reshape(len(prompt), CONTEXT * EMBEDDING)
+        context_vectors = np.concatenate([context_vectors, encoded["segment"]], 1)
+        key, value = context_vectors @ weights["Wk"], context_vectors @ weights["Wv"]
         chars = [*self.output, *sorted(set(prompt) - set(self.index))]  # the last only copying can produce
-        where = np.array([chars.index(c) for c in prompt])
-        letters, written, match = np.array(list(prompt)), [BOS] * WINDOW, np.zeros(len(prompt), np.int64)
-        for t in range(MAX_ANSWER - 1):
-            hidden = np.maximum(base + w["E"][written[-WINDOW:]].ravel() @ w["Wy"] + w["T"][t], 0)
-            attention = softmax(key @ (hidden @ w["Wq"]) + w["L"][np.minimum(match, 4)])
+        prompt_indexes = np.array([chars.index(c) for c in prompt])
+        letters, written_ids, match = np.array(list(prompt)), [BOS] * WINDOW, np.zeros(len(prompt), np.int64)
+        for step in range(MAX_ANSWER - 1):
+            hidden = np.maximum(
+                base + weights["E"][written_ids[-WINDOW:]].ravel() @ weights["Wy"] + weights["T"][step], 0
+            )
+            attention = softmax(key @ (hidden @ weights["Wq"]) + weights["L"][np.minimum(match, 4)])
             context = attention @ value
-            gate = _sigmoid(hidden @ w["wg"] + context @ w["wc"] + w["bg"][0])
+            gate = _sigmoid(hidden @ weights["wg"] + context @ weights["wc"] + weights["bg"][0])
             p = np.zeros(len(chars))
             p[: len(self.output)] = (1 - gate) * softmax(
-                np.concatenate([hidden, context]) @ w["Wo"] + w["bo"]
+                np.concatenate([hidden, context]) @ weights["Wo"] + weights["bo"]
             )
-            np.add.at(p, where, gate * attention)
-            choice = _choose(p, temperature, random)
+            np.add.at(p, prompt_indexes, gate * attention)
+            choice = _sample(p, temperature, random)
             yield chars[choice], float(p[choice])
             if not chars[choice]:
                 return
             match = np.concatenate([[0], np.where(letters[:-1] == chars[choice], match[:-1] + 1, 0)])
-            written.append(self._known_id(chars[choice]))
+            written_ids.append(self._seen_id(chars[choice]))
 
 
-def _initial(random: np.random.Generator, outputs: int) -> Weights:
+def _initial_weights(random: np.random.Generator, outputs: int) -> Weights:
     def normal(*shape: int, scale: float) -> Floats:
         return (random.standard_normal(shape) * scale).astype(F)
 
-    seen = CONTEXT * EMBEDDING + SEGMENT
+    context_size = CONTEXT * EMBEDDING + SEGMENT
     return {
         "E": normal(CHARACTERS, EMBEDDING, scale=0.3),
         "S": normal(BUCKETS, HIDDEN, scale=0.15),
@@ -226,8 +253,8 @@ def _initial(random: np.random.Generator, outputs: int) -> Weights:
         "T": normal(MAX_ANSWER, HIDDEN, scale=0.1),
         "b": np.zeros(HIDDEN, F),
         "Wq": normal(HIDDEN, ATTENTION, scale=0.5 * HIDDEN**-0.5),
-        "Wk": normal(seen, ATTENTION, scale=seen**-0.5),
-        "Wv": normal(seen, ATTENTION, scale=seen**-0.5),
+        "Wk": normal(context_size, ATTENTION, scale=context_size**-0.5),
+        "Wv": normal(context_size, ATTENTION, scale=context_size**-0.5),
         "L": np.array([0, 1, 2, 3, 3], F),
         "wg": normal(HIDDEN, scale=0.05),
         "wc": normal(ATTENTION, scale=0.05),
@@ -237,7 +264,7 @@ def _initial(random: np.random.Generator, outputs: int) -> Weights:
     }
 
 
-def _scatter(ids: NDArray[np.int64], rows: Floats, size: int) -> Floats:
+def _sum_rows_by_id(ids: NDArray[np.int64], rows: Floats, size: int) -> Floats:
     """Sum rows by id; sorting first is several times faster than np.add.at."""
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
@@ -252,12 +279,12 @@ def _sigmoid(score: Any) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * score))
 
 
-def _rows(array: NDArray[Any]) -> NDArray[Any]:
+def _flatten(array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1, array.shape[-1])
 
 
-def _choose(p: NDArray[np.float64], temperature: float, random: np.random.Generator | None) -> int:
+def _sample(p: NDArray[np.float64], temperature: float, random: np.random.Generator | None) -> int:
     if temperature <= 0 or random is None:
         return int(p.argmax())
-    sharpened = (p / p.max()) ** (1 / temperature)
-    return int(random.choice(len(p), p=sharpened / sharpened.sum()))
+    powers = (p / p.max()) ** (1 / temperature)
+    return int(random.choice(len(p), p=powers / powers.sum()))

@@ -15,7 +15,7 @@ COMPOSE = 0
 """The class that means: write the answer instead of remembering one."""
 
 
-class Router:
+class MemoryRouter:
     """Class 0 is "compose"; class k is the k-th remembered answer."""
 
     def __init__(self, features: Features, answers: Sequence[str]) -> None:
@@ -45,26 +45,26 @@ class Router:
         """
         random = np.random.default_rng(seed)
         data: NDArray[Any] = self.features.matrix(prompts)
-        used = np.flatnonzero(data.any(0))
-        weight: NDArray[Any] = self.weights["W"][used]
+        used_buckets = np.flatnonzero(data.any(0))
+        weight: NDArray[Any] = self.weights["W"][used_buckets]
         bias: NDArray[Any] = self.weights["b"]
-        data = data[:, used]
-        push_weight, push_bias = np.zeros_like(weight), np.zeros_like(bias)
+        data = data[:, used_buckets]
+        weight_momentum, bias_momentum = np.zeros_like(weight), np.zeros_like(bias)
         for epoch in range(epochs):
             order, total = random.permutation(len(labels)), 0.0
             for start in range(0, len(labels), batch):
                 chosen = order[start : start + batch]
-                delta, nll = _delta(data[chosen] @ weight + bias, labels[chosen])
+                delta, nll = _score_gradient(data[chosen] @ weight + bias, labels[chosen])
                 total += nll
-                push_weight = 0.9 * push_weight + data[chosen].T @ delta / len(chosen)
-                push_bias = 0.9 * push_bias + delta.mean(0)
-                weight -= rate * (1 - epoch / epochs) * push_weight
-                bias -= rate * (1 - epoch / epochs) * push_bias
-            self.weights["W"][used] = weight
+                weight_momentum = 0.9 * weight_momentum + data[chosen].T @ delta / len(chosen)
+                bias_momentum = 0.9 * bias_momentum + delta.mean(0)
+                weight -= rate * (1 - epoch / epochs) * weight_momentum
+                bias -= rate * (1 - epoch / epochs) * bias_momentum
+            self.weights["W"][used_buckets] = weight
             yield total
 
 
-def _delta(scores: Floats, labels: NDArray[np.int64]) -> tuple[Floats, float]:
+def _score_gradient(scores: Floats, labels: NDArray[np.int64]) -> tuple[Floats, float]:
     probability = softmax(scores).astype(F)
     rows = np.arange(len(labels))
     nll = -float(np.log(probability[rows, labels] + 1e-9).sum())

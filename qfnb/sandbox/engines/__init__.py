@@ -7,87 +7,93 @@ from pathlib import Path
 from typing import Any
 
 from ..store import Store
-from .builtin import Builtin
-from .choice import Choice
-from .choice import kept as kept
+from .builtin import BuiltinEngine
+from .choice import EngineConfig
+from .choice import load_config as load_config
 from .protocol import BUILT_IN as BUILT_IN
+from .protocol import ChatModel as ChatModel
+from .protocol import Conversation as Conversation
 from .protocol import Engine as Engine
 from .protocol import EngineError as EngineError
 from .protocol import Reply as Reply
-from .protocol import Speaker as Speaker
 from .protocol import Step as Step
-from .protocol import Streaming as Streaming
-from .protocol import Talk as Talk
-from .protocol import Trainer
-from .protocol import text_of as text_of
+from .protocol import StreamingModel as StreamingModel
+from .protocol import TrainingEngine
+from .protocol import content_text as content_text
 
 
-class Engines:
+class EngineRegistry:
     """Who answers, who embeds and who trains in one world."""
 
-    def __init__(self, folder: Path, store: Store, choice: Choice) -> None:
+    def __init__(self, folder: Path, store: Store, config: EngineConfig) -> None:
         self._store, self._lock = store, threading.Lock()
-        self._loaded: dict[str, Speaker] = {}
-        self._builtin = Builtin()
-        own = _trainer(choice, folder / "files" / "models")
-        self._trainers: tuple[Trainer, ...] = (own, self._builtin) if own else (self._builtin,)
-        self.chosen: Engine = own or _asker(choice) or self._builtin
+        self._loaded_models: dict[str, ChatModel] = {}
+        self._builtin = BuiltinEngine()
+        local = _create_training_engine(config, folder / "files" / "models")
+        self._training_engines: tuple[TrainingEngine, ...] = (
+            (local, self._builtin) if local else (self._builtin,)
+        )
+        self.active: Engine = local or _create_upstream_engine(config) or self._builtin
 
     @property
-    def trainer(self) -> Trainer:
+    def training_engine(self) -> TrainingEngine:
         """The engine that trains: an upstream cannot, so that the built-in one does it in its place."""
-        return self._trainers[0]
+        return self._training_engines[0]
 
     @property
-    def embedder(self) -> Engine:
+    def embedding_engine(self) -> Engine:
         """The engine that embeds."""
-        return self.chosen if "embeddings" in self.chosen.can else self._builtin
+        return self.active if "embeddings" in self.active.abilities else self._builtin
 
-    def base(self, name: str = "") -> Speaker:
+    def base_model(self, name: str = "") -> ChatModel:
         """Return what answers for a preset model."""
-        return self.chosen.base(name)
+        return self.active.base_model(name)
 
-    def tuned(self, run: str) -> Speaker:
+    def tuned_model(self, run: str) -> ChatModel:
         """Return the model that a run made, whichever engine it was.
 
         Raises:
             EngineError: it left none, or its engine is not the one that runs.
         """
         with self._lock:
-            if run not in self._loaded:
+            if run not in self._loaded_models:
                 content = self._store.read_file(f"{run}.npz")
                 if content is None:
                     raise EngineError(f"{run} has no model")
-                self._loaded[run] = self._owner(run, content).load(content)
-            return self._loaded[run]
+                self._loaded_models[run] = self._engine_of(run, content).load_model(content)
+            return self._loaded_models[run]
 
-    def trainer_of(self, name: str) -> Trainer:
+    def find_training_engine(self, name: str) -> TrainingEngine:
         """Return the engine that a run was queued for.
 
         Raises:
             EngineError: it is not the one that runs.
         """
-        found = next((engine for engine in self._trainers if engine.name == name), None)
-        if found is None:
+        engine_found = next((engine for engine in self._training_engines if engine.name == name), None)
+        if engine_found is None:
             raise EngineError(f"the run was queued for engine {name}; start the sandbox with it again")
-        return found
+        return engine_found
 
-    def label_of(self, name: str) -> str:
+    def engine_label(self, name: str) -> str:
         """Return the label of an engine that trains, its name when it is not the one that runs."""
-        return next((engine.label for engine in self._trainers if engine.name == name), name)
+        return next((engine.label for engine in self._training_engines if engine.name == name), name)
 
-    def maker_of(self, run: str) -> str:
+    def model_origin(self, run: str) -> str:
         """Return the label of the engine that made what is kept of a run."""
         content = self._store.read_file(f"{run}.npz") or b""
-        found = next((engine.label for engine in self._trainers if engine.owns(content)), None)
-        return found or "an engine that does not run now"
+        label = next((engine.label for engine in self._training_engines if engine.recognizes(content)), None)
+        return label or "an engine that does not run now"
 
-    def goes_on(self, run: str) -> bool:
+    def can_continue_from(self, run: str) -> bool:
         """Tell whether a training can go on from what a run made."""
         content = self._store.read_file(f"{run}.npz")
-        return content is not None and "increments" in self.trainer.can and self.trainer.owns(content)
+        return (
+            content is not None
+            and "increments" in self.training_engine.abilities
+            and self.training_engine.recognizes(content)
+        )
 
-    def kept_of(self, run: str | None) -> bytes | None:
+    def read_model(self, run: str | None) -> bytes | None:
         """Return what was kept of a run, None of none.
 
         Raises:
@@ -98,34 +104,37 @@ class Engines:
             raise EngineError(f"the model of {run} is gone")
         return content
 
-    def told(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return which engine runs and who does what, without any key."""
-        chosen = self.chosen
-        own = {"name": chosen.name, "label": chosen.label, "can": sorted(chosen.can)}
-        return own | {"training": self.trainer.label, "embeddings": self.embedder.name}
+        chosen = self.active
+        description = {"name": chosen.name, "label": chosen.label, "can": sorted(chosen.abilities)}
+        return description | {
+            "training": self.training_engine.label,
+            "embeddings": self.embedding_engine.name,
+        }
 
     def close(self) -> None:
         """Give up what the engines hold."""
-        self.chosen.close()
+        self.active.close()
 
-    def _owner(self, run: str, content: bytes) -> Trainer:
-        for engine in self._trainers:
-            if engine.owns(content):
+    def _engine_of(self, run: str, content: bytes) -> TrainingEngine:
+        for engine in self._training_engines:
+            if engine.recognizes(content):
                 return engine
         raise EngineError(f"{run} was made by another engine; start the sandbox with it again", "model")
 
 
-def _trainer(choice: Choice, folder: Path) -> Trainer | None:
-    if choice.engine != "transformers":
+def _create_training_engine(config: EngineConfig, folder: Path) -> TrainingEngine | None:
+    if config.engine != "transformers":
         return None
-    from .transformers import Transformers  # noqa: PLC0415 - torch
+    from .transformers import TransformersEngine  # noqa: PLC0415 - torch
 
-    return Transformers(choice, folder)
+    return TransformersEngine(config, folder)
 
 
-def _asker(choice: Choice) -> Engine | None:
-    if choice.engine != "upstream":
+def _create_upstream_engine(config: EngineConfig) -> Engine | None:
+    if config.engine != "upstream":
         return None
-    from .upstream import Upstream  # noqa: PLC0415 - only where it was chosen
+    from .upstream import UpstreamEngine  # noqa: PLC0415 - only where it was chosen
 
-    return Upstream(choice)
+    return UpstreamEngine(config)

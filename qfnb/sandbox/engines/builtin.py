@@ -6,34 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .protocol import BUILT_IN, Ability, EngineError, Observer, Pair, Reply, Talk, Vectors
+from .protocol import BUILT_IN, Ability, Conversation, EngineError, Observer, Pair, Reply, Vectors
 
 if TYPE_CHECKING:
-    from ..engine import Model
+    from ..engine import LanguageModel
 
-GRAMS = "qfnb character n-grams, not a language model"
-USUAL_BATCH = 4
+NGRAM_LABEL = "qfnb character n-grams, not a language model"
+DEFAULT_BATCH_SIZE = 4
 
 
-class Builtin:
+class BuiltinEngine:
     """Learns by itself, from the start only; a kept model is the bytes of an npz file."""
 
     name = "builtin"
     label = BUILT_IN
-    names: frozenset[str] = frozenset()
-    can: frozenset[Ability] = frozenset({"chat", "embeddings", "training"})
+    model_names: frozenset[str] = frozenset()
+    abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "training"})
 
-    def base(self, name: str = "") -> Small:
+    def base_model(self, name: str = "") -> BuiltinModel:
         """Return the base model; it is the same for every preset name."""
         from ..engine import base_model  # noqa: PLC0415 - numpy, half of the start-up time
 
-        return Small(base_model())
+        return BuiltinModel(base_model())
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return vectors of character n-grams."""
         from ..engine.embedding import embed  # noqa: PLC0415
 
-        return Vectors([[round(float(x), 8) for x in row] for row in embed(texts)], GRAMS)
+        return Vectors([[round(float(x), 8) for x in row] for row in embed(texts)], NGRAM_LABEL)
 
     def close(self) -> None:
         """Hold nothing."""
@@ -45,15 +45,19 @@ class Builtin:
 
         return LOCAL_PASSES
 
-    def effective(self, values: Mapping[str, Any], scale: str, usual: Mapping[str, Any]) -> dict[str, Any]:
+    def local_hyperparameters(
+        self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return passes, rate and batch: as far from the usual ones as the given are from theirs."""
-        from ..engine import effective  # noqa: PLC0415
+        from ..engine import local_hyperparameters  # noqa: PLC0415
 
         batch = None
-        if "batchSize" in usual:
-            batch = max(1, round(USUAL_BATCH * values["batchSize"] / usual["batchSize"]))
+        if "batchSize" in defaults:
+            batch = max(1, round(DEFAULT_BATCH_SIZE * values["batchSize"] / defaults["batchSize"]))
         rate = float(values["learningRate"])
-        return asdict(effective(int(values["epoch"]), rate, batch, float(usual["learningRate"])))
+        return asdict(
+            local_hyperparameters(int(values["epoch"]), rate, batch, float(defaults["learningRate"]))
+        )
 
     def train(
         self,
@@ -62,36 +66,38 @@ class Builtin:
         *,
         validation: Sequence[Pair] = (),
         observer: Observer | None = None,
-        base: bytes | None = None,
-    ) -> Small:
+        base_model: bytes | None = None,
+    ) -> BuiltinModel:
         """Train a small model."""
         from ..engine import Hyperparameters, train  # noqa: PLC0415
 
-        if base is not None:
+        if base_model is not None:
             raise EngineError("the built-in engine trains from the start only", "argument")
-        wanted = Hyperparameters(**values)
-        return Small(train(pairs, hyperparameters=wanted, validation=validation, observer=observer))
+        hyperparameters = Hyperparameters(**values)
+        return BuiltinModel(
+            train(pairs, hyperparameters=hyperparameters, validation=validation, observer=observer)
+        )
 
-    def owns(self, content: bytes) -> bool:
+    def recognizes(self, content: bytes) -> bool:
         """Tell whether a kept file is an npz file."""
         return content.startswith(b"PK")
 
-    def load(self, content: bytes) -> Small:
+    def load_model(self, content: bytes) -> BuiltinModel:
         """Return what a run made, with the base model's small talk."""
-        from ..engine import Model, base_model  # noqa: PLC0415
+        from ..engine import LanguageModel, base_model  # noqa: PLC0415
 
-        model = Model.load(content)
+        model = LanguageModel.load(content)
         model.base = base_model()
-        return Small(model)
+        return BuiltinModel(model)
 
 
-class Small:
+class BuiltinModel:
     """A small model that answers within a millisecond, from the last turn only."""
 
     label = BUILT_IN
-    can: frozenset[Ability] = frozenset({"chat"})
+    abilities: frozenset[Ability] = frozenset({"chat"})
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LanguageModel) -> None:
         self._model = model
 
     @property
@@ -103,11 +109,11 @@ class Small:
         """Answer one question."""
         return self._model.reply(prompt, temperature=temperature, seed=seed)
 
-    async def answer(self, talk: Talk) -> Reply:
+    async def answer(self, conversation: Conversation) -> Reply:
         """Answer the last turn; it is left to chance only with a seed, so that notebooks repeat."""
-        options = talk.options
+        options = conversation.options
         temperature = float(options.get("temperature") or 0.0) if "seed" in options else 0.0
-        return self.reply(talk.question, temperature=temperature, seed=int(options.get("seed") or 0))
+        return self.reply(conversation.question, temperature=temperature, seed=int(options.get("seed") or 0))
 
     def save(self, run: str) -> bytes:
         """Return the bytes of an npz file."""

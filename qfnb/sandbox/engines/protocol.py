@@ -1,7 +1,7 @@
 """What the sandbox asks of an engine, whichever it is: answers, vectors, and models that learned.
 
 An engine has a name, a label that every reply carries, and a set of abilities; what it is not able to do
-the built-in engine does in its place. A `Speaker` is one model that answers: the base, or what a run made.
+the built-in engine does in its place. A `ChatModel` is one model that answers: the base, or what a run made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Ability = Literal["chat", "embeddings", "increments", "streaming", "tools", "tra
 `increments`: a run can go on from what an earlier one made.
 """
 
-Trouble = Literal["server", "busy", "argument", "model", "length"]
+ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
 """Whose trouble an engine's error is; each has a code on either plane."""
 
 Delta = Mapping[str, Any]
@@ -32,13 +32,13 @@ BUILT_IN = "qfnb local model, not ERNIE"
 class EngineError(Exception):
     """An engine could not answer; the message says why, and holds no key."""
 
-    def __init__(self, message: str, trouble: Trouble = "server", *, retry_after: str = "") -> None:
+    def __init__(self, message: str, trouble: ErrorCategory = "server", *, retry_after: str = "") -> None:
         super().__init__(message)
-        self.message, self.trouble, self.retry_after = message, trouble, retry_after
+        self.message, self.category, self.retry_after = message, trouble, retry_after
 
 
 @dataclass(frozen=True)
-class Talk:
+class Conversation:
     """What is to be answered.
 
     Attributes:
@@ -50,15 +50,15 @@ class Talk:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, prompt: str, **options: float | None) -> Talk:
+    def from_prompt(cls, prompt: str, **options: float | None) -> Conversation:
         """Return the talk of one question; options that are None are left out."""
-        given = {name: value for name, value in options.items() if value is not None}
-        return cls([{"role": "user", "content": prompt}], given)
+        set_options = {name: value for name, value in options.items() if value is not None}
+        return cls([{"role": "user", "content": prompt}], set_options)
 
     @property
     def question(self) -> str:
         """The text of the last turn."""
-        return text_of(self.messages[-1].get("content"))
+        return content_text(self.messages[-1].get("content"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Reply:
         label: who wrote it.
         reason: why it ended, in OpenAI's words.
         usage: tokens as the engine counted them, None when it did not.
-        more: further fields of the message: tool_calls, reasoning_content.
+        extra: further fields of the message: tool_calls, reasoning_content.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Reply:
     label: str = BUILT_IN
     reason: str = "stop"
     usage: Mapping[str, int] | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ Observer = Callable[[Step], bool | None]
 """Hears of each step; returning False stops the training."""
 
 
-class Speaker(Protocol):
+class ChatModel(Protocol):
     """A model that answers; `reply` blocks and is for threads, `answer` is for the server's loop.
 
     Both raise EngineError.
@@ -130,25 +130,25 @@ class Speaker(Protocol):
         """What every reply says about who wrote it."""
 
     @property
-    def can(self) -> frozenset[Ability]:
+    def abilities(self) -> frozenset[Ability]:
         """What it is able to do."""
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one question; with temperature 0 always the same, where the engine is able to."""
 
-    async def answer(self, talk: Talk) -> Reply:
+    async def answer(self, conversation: Conversation) -> Reply:
         """Answer the last turn of a talk."""
 
 
 @runtime_checkable
-class Streaming(Protocol):
+class StreamingModel(Protocol):
     """A speaker whose pieces come as they are written."""
 
-    def pieces(self, talk: Talk) -> AsyncIterator[Delta | Reply]:
+    def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
         """Yield what each piece adds, and last the whole reply; closing the iterator ends the work."""
 
 
-class Made(Speaker, Protocol):
+class TrainedModel(ChatModel, Protocol):
     """What a training made: it answers, and can be kept."""
 
     @property
@@ -171,15 +171,15 @@ class Engine(Protocol):
         """What every reply says about who wrote it."""
 
     @property
-    def can(self) -> frozenset[Ability]:
+    def abilities(self) -> frozenset[Ability]:
         """What it is able to do."""
 
     @property
-    def names(self) -> frozenset[str]:
+    def model_names(self) -> frozenset[str]:
         """Names of models that it answers to besides the platform's, on v2."""
 
-    def base(self, name: str = "") -> Speaker:
-        """Return what answers for a preset model, or for one of `names`."""
+    def base_model(self, name: str = "") -> ChatModel:
+        """Return what answers for a preset model, or for one of `model_names`."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text. Raises EngineError."""
@@ -188,20 +188,22 @@ class Engine(Protocol):
         """Give up what it holds; nobody asks it any more."""
 
 
-class Trainer(Engine, Protocol):
+class TrainingEngine(Engine, Protocol):
     """An engine that learns, and loads again what runs made."""
 
     @property
     def passes_per_epoch(self) -> int:
         """What a step's `epoch` counts for one epoch of the platform's."""
 
-    def effective(self, values: Mapping[str, Any], scale: str, usual: Mapping[str, Any]) -> dict[str, Any]:
+    def local_hyperparameters(
+        self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return the local values for a platform's hyper-parameters, as JSON.
 
         Args:
             values: epoch, learningRate, batchSize, ... as the platform calls them.
             scale: FullFineTuning or LoRA.
-            usual: the values that the platform's model has by default.
+            defaults: the values that the platform's model has by default.
         """
 
     def train(
@@ -211,30 +213,30 @@ class Trainer(Engine, Protocol):
         *,
         validation: Sequence[Pair] = (),
         observer: Observer | None = None,
-        base: bytes | None = None,
-    ) -> Made:
+        base_model: bytes | None = None,
+    ) -> TrainedModel:
         """Train on (prompt, answer) pairs; stopped early it is returned as far as it got.
 
         Args:
             pairs: what to learn.
-            values: what `effective` returned.
+            values: what `local_hyperparameters` returned.
             validation: held-out pairs; their loss is reported after each pass.
             observer: hears of the steps, and may stop.
-            base: what was kept of an earlier run, to go on from; None for the base model.
+            base_model: what was kept of an earlier run, to go on from; None for the base model.
 
         Raises:
             InvalidArgumentError: there is nothing to learn from, or a value is wrong.
             EngineError: it could not.
         """
 
-    def owns(self, content: bytes) -> bool:
+    def recognizes(self, content: bytes) -> bool:
         """Tell whether a kept file is this engine's."""
 
-    def load(self, content: bytes) -> Speaker:
+    def load_model(self, content: bytes) -> ChatModel:
         """Return what a run made from what was kept of it. Raises EngineError."""
 
 
-def text_of(content: str | list[dict[str, Any]] | None) -> str:
+def content_text(content: str | list[dict[str, Any]] | None) -> str:
     """Return the text of a turn."""
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content if part.get("type") == "text")

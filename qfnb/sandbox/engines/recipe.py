@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TuningRecipe:
     """How to train.
 
     Attributes:
@@ -31,7 +31,7 @@ class Recipe:
     seed: int = 0
 
 
-def recipe_of(values: Mapping[str, Any], *, full: bool) -> Recipe:
+def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
     """Return the recipe of a platform's hyper-parameters; what they do not say stays as usual."""
     names: dict[str, tuple[str, type]] = {
         "epoch": ("epochs", int),
@@ -45,5 +45,5 @@ def recipe_of(values: Mapping[str, Any], *, full: bool) -> Recipe:
         "weightDecay": ("weight_decay", float),
         "loggingSteps": ("every", int),
     }
-    given = {name: kind(values[key]) for key, (name, kind) in names.items() if values.get(key) is not None}
-    return Recipe(full=full, **({"alpha": 2 * given.get("rank", Recipe.rank)} | given))
+    chosen = {name: kind(values[key]) for key, (name, kind) in names.items() if values.get(key) is not None}
+    return TuningRecipe(full=full, **({"alpha": 2 * chosen.get("rank", TuningRecipe.rank)} | chosen))

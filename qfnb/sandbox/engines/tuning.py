@@ -15,32 +15,32 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from ...errors import InvalidArgumentError
 from .protocol import Observer, Pair, Step
-from .recipe import Recipe
-from .weights import device_of, length_of, prompt_ids, read, serving_type
+from .recipe import TuningRecipe
+from .weights import context_length, inference_dtype, load_pretrained, prompt_ids, resolve_device
 
-MOST_VALIDATED = 200
-IGNORED = -100
+MAX_VALIDATION_PAIRS = 200
+IGNORED_LABEL = -100
 """The label of tokens whose loss does not count."""
 
 
 @dataclass(frozen=True)
-class Example:
+class TokenizedPair:
     """The tokens of a pair, and where its answer begins."""
 
     ids: list[int]
     start: int
 
 
-def tune(
+def fine_tune(
     folder: Path,
     adapter: Path | None,
     pairs: Sequence[Pair],
-    recipe: Recipe,
+    recipe: TuningRecipe,
     *,
     validation: Sequence[Pair],
     observer: Observer | None,
     device: str,
-    into: Path,
+    output: Path,
 ) -> bool:
     """Train and write the result into a folder; tell whether the observer ended it early.
 
@@ -52,30 +52,32 @@ def tune(
         validation: held-out pairs; their loss is reported after each pass.
         observer: hears of every `recipe.every` steps, and is asked at each whether to go on.
         device: auto, cpu, cuda, cuda:N or mps.
-        into: an adapter, or a whole model directory with its tokenizer.
+        output: an adapter, or a whole model directory with its tokenizer.
 
     Raises:
         InvalidArgumentError: no pair has an answer within the length.
     """
-    place = device_of(device)
+    torch_device = resolve_device(device)
     torch.manual_seed(recipe.seed)
-    model, tokenizer = read(folder, torch.float32 if recipe.full else serving_type(place))
-    most = min(recipe.max_length, length_of(model, tokenizer))
+    model, tokenizer = load_pretrained(
+        folder, torch.float32 if recipe.full else inference_dtype(torch_device)
+    )
+    max_tokens = min(recipe.max_length, context_length(model, tokenizer))
     examples, held_out = (
-        list(_examples(tokenizer, rows, most)) for rows in (pairs, validation[:MOST_VALIDATED])
+        list(_tokenize(tokenizer, rows, max_tokens)) for rows in (pairs, validation[:MAX_VALIDATION_PAIRS])
     )
     if not examples:
-        raise InvalidArgumentError(f"no pair has an answer within {most} tokens")
-    learning = _learning(model, adapter, recipe).to(place)
-    loop = _Loop(learning, recipe, place, examples, held_out, observer)
+        raise InvalidArgumentError(f"no pair has an answer within {max_tokens} tokens")
+    trainable = _trainable_model(model, adapter, recipe).to(torch_device)
+    loop = _TrainingLoop(trainable, recipe, torch_device, examples, held_out, observer)
     stopped = not all(loop.steps())
-    learning.save_pretrained(str(into))
+    trainable.save_pretrained(str(output))
     if recipe.full:
-        tokenizer.save_pretrained(str(into))
+        tokenizer.save_pretrained(str(output))
     return stopped
 
 
-def _learning(model: Any, adapter: Path | None, recipe: Recipe) -> Any:
+def _trainable_model(model: Any, adapter: Path | None, recipe: TuningRecipe) -> Any:
     """Return the model with what is to be trained."""
     if recipe.full:
         return model
@@ -91,65 +93,65 @@ def _learning(model: Any, adapter: Path | None, recipe: Recipe) -> Any:
     return get_peft_model(model, config)
 
 
-def _examples(tokenizer: Any, pairs: Sequence[Pair], most: int) -> Iterator[Example]:
+def _tokenize(tokenizer: Any, pairs: Sequence[Pair], max_tokens: int) -> Iterator[TokenizedPair]:
     """Yield the pairs as tokens, cut at the length; one whose answer is cut off altogether is left out."""
-    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    eos = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for prompt, answer in pairs:
-        head = prompt_ids(tokenizer, [{"role": "user", "content": prompt}]) if prompt else []
-        start = len(head) or 1  # the first token of a bare text follows nothing
-        ids = [*head, *tokenizer(answer, add_special_tokens=False)["input_ids"], *end][:most]
+        prompt_tokens = prompt_ids(tokenizer, [{"role": "user", "content": prompt}]) if prompt else []
+        start = len(prompt_tokens) or 1  # the first token of a bare text follows nothing
+        ids = [*prompt_tokens, *tokenizer(answer, add_special_tokens=False)["input_ids"], *eos][:max_tokens]
         if len(ids) > start:
-            yield Example(ids, start)
+            yield TokenizedPair(ids, start)
 
 
 @dataclass
-class _Loop:
+class _TrainingLoop:
     model: Any
-    recipe: Recipe
+    recipe: TuningRecipe
     device: str
-    examples: list[Example]
-    held_out: list[Example]
+    examples: list[TokenizedPair]
+    held_out: list[TokenizedPair]
     observer: Observer | None
 
     def steps(self) -> Iterator[bool]:
         """Make the updates one after the other; yield whether to go on, and end where not."""
-        recipe, chance = self.recipe, random.Random(self.recipe.seed)  # noqa: S311 - an order, no secret
+        recipe, random_ = self.recipe, random.Random(self.recipe.seed)  # noqa: S311 - an order, no secret
         per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
-        total, done = per_epoch * recipe.epochs, 0
-        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        total, step_count = per_epoch * recipe.epochs, 0
+        parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         for _ in range(recipe.epochs):
-            order = chance.sample(self.examples, len(self.examples))
+            order = random_.sample(self.examples, len(self.examples))
             for start in range(0, len(order), recipe.batch_size):
-                self._rate(optimizer, done, total)
-                loss = self._update(optimizer, trained, order[start : start + recipe.batch_size])
-                done += 1
-                last = done % per_epoch == 0
-                quiet = done % recipe.every > 0 and not last
-                validation = self._loss(self.held_out) if last and self.held_out else None
-                step = Step(done, total, done / per_epoch, loss, validation, quiet=quiet)
-                go_on = self.observer is None or self.observer(step) is not False
-                yield go_on
-                if not go_on:
+                self._set_learning_rate(optimizer, step_count, total)
+                loss = self._update(optimizer, parameters, order[start : start + recipe.batch_size])
+                step_count += 1
+                is_last_of_epoch = step_count % per_epoch == 0
+                is_quiet = step_count % recipe.every > 0 and not is_last_of_epoch
+                validation = self._evaluate(self.held_out) if is_last_of_epoch and self.held_out else None
+                step = Step(step_count, total, step_count / per_epoch, loss, validation, quiet=is_quiet)
+                should_continue = self.observer is None or self.observer(step) is not False
+                yield should_continue
+                if not should_continue:
                     return
 
-    def _rate(self, optimizer: Any, done: int, total: int) -> None:
+    def _set_learning_rate(self, optimizer: Any, step_count: int, total: int) -> None:
         """Set the learning rate: up over the warm-up, then down in a straight line."""
-        rising = (done + 1) / max(1.0, self.recipe.warmup * total)
+        warmup_factor = (step_count + 1) / max(1.0, self.recipe.warmup * total)
         for group in optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * min(1.0, rising, 1.02 - done / total)
+            group["lr"] = self.recipe.learning_rate * min(1.0, warmup_factor, 1.02 - step_count / total)
 
-    def _update(self, optimizer: Any, trained: list[Any], batch: list[Example]) -> float:
+    def _update(self, optimizer: Any, parameters: list[Any], batch: list[TokenizedPair]) -> float:
         self.model.train()
         with self._precision():
-            loss = self.model(**self._padded(batch)).loss
+            loss = self.model(**self._pad(batch)).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         return float(loss.detach())
 
-    def _loss(self, examples: list[Example]) -> float:
+    def _evaluate(self, examples: list[TokenizedPair]) -> float:
         """Return the mean loss of examples per token of their answers."""
         self.model.eval()
         total = tokens = 0.0
@@ -157,22 +159,22 @@ class _Loop:
             for start in range(0, len(examples), self.recipe.batch_size):
                 batch = examples[start : start + self.recipe.batch_size]
                 count = sum(len(example.ids) - example.start for example in batch)
-                total += float(self.model(**self._padded(batch)).loss) * count
+                total += float(self.model(**self._pad(batch)).loss) * count
                 tokens += count
         return total / tokens
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Return what lets all weights be trained with half the memory on a GPU."""
-        if self.recipe.full and serving_type(self.device) is torch.bfloat16:
-            halved: AbstractContextManager[Any] = torch.autocast("cuda", torch.bfloat16)
-            return halved
+        if self.recipe.full and inference_dtype(self.device) is torch.bfloat16:
+            autocast: AbstractContextManager[Any] = torch.autocast("cuda", torch.bfloat16)
+            return autocast
         return nullcontext()
 
-    def _padded(self, batch: list[Example]) -> dict[str, Any]:
+    def _pad(self, batch: list[TokenizedPair]) -> dict[str, Any]:
         """Return a batch as tensors; only the answers' tokens count."""
         length = max(len(example.ids) for example in batch)
         ids, mask = (torch.zeros(len(batch), length, dtype=torch.long) for _ in range(2))
-        labels = torch.full_like(ids, IGNORED)
+        labels = torch.full_like(ids, IGNORED_LABEL)
         for row, example in enumerate(batch):
             size = len(example.ids)
             ids[row, :size] = torch.tensor(example.ids)

@@ -15,127 +15,137 @@ from typing import Any
 
 import aiohttp
 
-from .choice import Choice, models_of
-from .protocol import Ability, Delta, EngineError, Reply, Talk, Trouble, Vectors
+from .choice import EngineConfig, parse_model_map
+from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, Reply, Vectors
 
-CONNECT = 5.0
-LINE = 1 << 20
+CONNECT_SECONDS = 5.0
+MAX_EVENT_BYTES = 1 << 20
 """Bytes that one event of a stream may have."""
 
-MOST = 64 << 20
+MAX_ANSWER_BYTES = 64 << 20
 """Bytes that a whole answer may have."""
 
-_TROUBLES: dict[int, Trouble] = {400: "argument", 404: "model", 413: "length", 422: "argument", 429: "busy"}
+_CATEGORIES: dict[int, ErrorCategory] = {
+    400: "argument",
+    404: "model",
+    413: "length",
+    422: "argument",
+    429: "busy",
+}
 
 
-class Upstream:
+class UpstreamEngine:
     """Chats, and embeds when it was told with which model; it does not train."""
 
     name = "upstream"
 
-    def __init__(self, choice: Choice) -> None:
-        self._choice, self._models = choice, models_of(choice)
-        self.label = f"upstream {choice.upstream_model or 'server'}, not ERNIE"
-        self.names = frozenset({choice.upstream_model, *self._models.values()} - {""})
-        embeds: frozenset[Ability] = frozenset({"embeddings"} if choice.upstream_embedding_model else ())
-        self.can = Remote.can | embeds
+    def __init__(self, config: EngineConfig) -> None:
+        self._config, self._model_map = config, parse_model_map(config)
+        self.label = f"upstream {config.upstream_model or 'server'}, not ERNIE"
+        self.model_names = frozenset({config.upstream_model, *self._model_map.values()} - {""})
+        embedding_ability: frozenset[Ability] = frozenset(
+            {"embeddings"} if config.upstream_embedding_model else ()
+        )
+        self.abilities = UpstreamModel.abilities | embedding_ability
 
-    def base(self, name: str = "") -> Remote:
+    def base_model(self, name: str = "") -> UpstreamModel:
         """Return the upstream's model for a preset name."""
-        other = self._models.get(name.lower()) or self._choice.upstream_model
-        model = name if name in self.names else other or name
-        return Remote(self._choice, model)
+        mapped = self._model_map.get(name.lower()) or self._config.upstream_model
+        model = name if name in self.model_names else mapped or name
+        return UpstreamModel(self._config, model)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the upstream's vectors."""
-        model = self._choice.upstream_embedding_model
-        answer = await _ask(self._choice, "embeddings", {"model": model, "input": list(texts)})
+        model = self._config.upstream_embedding_model
+        answer = await _post_json(self._config, "embeddings", {"model": model, "input": list(texts)})
         try:
             rows = sorted(answer["data"], key=lambda row: int(row["index"]))
             vectors = [[float(x) for x in row["embedding"]] for row in rows]
         except (KeyError, TypeError, ValueError):
-            raise _odd("has no embeddings") from None
+            raise _malformed_answer("has no embeddings") from None
         if len(vectors) != len(texts):
-            raise _odd(f"has {len(vectors)} embeddings for {len(texts)} texts")
-        return Vectors(vectors, _label(model), (_usage(answer) or {}).get("prompt_tokens"))
+            raise _malformed_answer(f"has {len(vectors)} embeddings for {len(texts)} texts")
+        return Vectors(vectors, _label(model), (_parse_usage(answer) or {}).get("prompt_tokens"))
 
     def close(self) -> None:
         """Hold nothing: every call has a connection of its own."""
 
 
-class Remote:
+class UpstreamModel:
     """One model of an upstream."""
 
-    can: frozenset[Ability] = frozenset({"chat", "streaming", "tools"})
+    abilities: frozenset[Ability] = frozenset({"chat", "streaming", "tools"})
 
-    def __init__(self, choice: Choice, model: str) -> None:
-        self._choice, self._model = choice, model
+    def __init__(self, config: EngineConfig, model: str) -> None:
+        self._config, self._model = config, model
         self.label = _label(model)
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one question; from a thread only."""
-        return asyncio.run(self.answer(Talk.of(prompt, temperature=temperature, seed=seed)))
+        return asyncio.run(self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed)))
 
-    async def answer(self, talk: Talk) -> Reply:
+    async def answer(self, conversation: Conversation) -> Reply:
         """Answer the last turn of a talk."""
-        answer = await _ask(self._choice, "chat/completions", self._body(talk))
+        answer = await _post_json(self._config, "chat/completions", self._body(conversation))
         try:
             choice = answer["choices"][0]
-            return self._reply(dict(choice["message"]), choice.get("finish_reason"), _usage(answer))
+            return self._reply(dict(choice["message"]), choice.get("finish_reason"), _parse_usage(answer))
         except (KeyError, IndexError, TypeError, ValueError):
-            raise _odd("has no message") from None
+            raise _malformed_answer("has no message") from None
 
-    async def pieces(self, talk: Talk) -> AsyncIterator[Delta | Reply]:
+    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
         """Yield the deltas as they arrive, and last the whole reply.
 
         Raises:
             EngineError: also when the stream ends without a reason or `[DONE]`.
         """
-        body = self._body(talk) | {"stream": True, "stream_options": {"include_usage": True}}
-        whole: dict[str, Any] = {}
+        body = self._body(conversation) | {"stream": True, "stream_options": {"include_usage": True}}
+        message: dict[str, Any] = {}
         reason, usage, ended = None, None, False
-        async for event in _events(self._choice, body):
+        async for event in _stream_events(self._config, body):
             if event is None:
                 ended = True
                 break
-            usage = _usage(event) or usage
+            usage = _parse_usage(event) or usage
             for choice in event.get("choices") or ():
                 reason = choice.get("finish_reason") or reason
                 delta = {name: value for name, value in (choice.get("delta") or {}).items() if value}
-                _join(whole, delta)
+                _merge_delta(message, delta)
                 if delta.keys() - {"role"}:
                     yield delta
         if not ended and reason is None:
             raise EngineError("the upstream's stream ended early")
-        yield self._reply(whole, reason, usage)
+        yield self._reply(message, reason, usage)
 
-    def _body(self, talk: Talk) -> dict[str, Any]:
-        return {"model": self._model, "messages": list(talk.messages), **talk.options}
+    def _body(self, conversation: Conversation) -> dict[str, Any]:
+        return {"model": self._model, "messages": list(conversation.messages), **conversation.options}
 
     def _reply(
         self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
     ) -> Reply:
-        more = {name: value for name, value in message.items() if value and name not in {"role", "content"}}
+        extra = {name: value for name, value in message.items() if value and name not in {"role", "content"}}
         text = str(message.get("content") or "")
-        return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, more)
+        return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
 
 
-async def _ask(choice: Choice, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object that the upstream answers with."""
-    async with _posted(choice, path, body) as response:
-        content = await _read(response)
+    async with _post(config, path, body) as response:
+        content = await _read_limited(response)
     try:
         value = json.loads(content)
     except ValueError:
-        raise _odd("is no JSON") from None
+        raise _malformed_answer("is no JSON") from None
     if not isinstance(value, dict):
-        raise _odd("is no JSON object")
+        raise _malformed_answer("is no JSON object")
     return value
 
 
-async def _events(choice: Choice, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any] | None]:
+async def _stream_events(
+    config: EngineConfig, body: Mapping[str, Any]
+) -> AsyncIterator[dict[str, Any] | None]:
     """Yield the events of a stream as they arrive, None for `[DONE]`."""
-    async with _posted(choice, "chat/completions", body) as response:
+    async with _post(config, "chat/completions", body) as response:
         async for line in response.content:
             name, _, data = line.decode("utf-8", "replace").strip().partition(":")
             if name != "data":
@@ -143,68 +153,68 @@ async def _events(choice: Choice, body: Mapping[str, Any]) -> AsyncIterator[dict
             if data.strip() == "[DONE]":
                 yield None
                 return
-            yield _event(choice, data)
+            yield _parse_event(config, data)
 
 
 @asynccontextmanager
-async def _posted(
-    choice: Choice, path: str, body: Mapping[str, Any]
+async def _post(
+    config: EngineConfig, path: str, body: Mapping[str, Any]
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a good response; whatever goes wrong, also while it is read, is an EngineError."""
-    headers = {"Authorization": f"Bearer {choice.upstream_key}"} if choice.upstream_key else {}
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT, sock_read=choice.upstream_timeout)
-    url = f"{choice.upstream_url.rstrip('/')}/{path}"
+    headers = {"Authorization": f"Bearer {config.upstream_key}"} if config.upstream_key else {}
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout)
+    url = f"{config.upstream_url.rstrip('/')}/{path}"
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, read_bufsize=LINE) as session,
+            aiohttp.ClientSession(timeout=timeout, read_bufsize=MAX_EVENT_BYTES) as session,
             session.post(url, json=body, headers=headers, allow_redirects=False) as response,
         ):
             if response.status != 200:
-                raise _refused(choice, response, await _read(response))
+                raise _status_error(config, response, await _read_limited(response))
             yield response
     except aiohttp.ConnectionTimeoutError:
-        raise EngineError(f"the upstream cannot be reached within {CONNECT:g} s") from None
+        raise EngineError(f"the upstream cannot be reached within {CONNECT_SECONDS:g} s") from None
     except TimeoutError:
-        raise EngineError(f"the upstream said nothing for {choice.upstream_timeout:g} s") from None
+        raise EngineError(f"the upstream said nothing for {config.upstream_timeout:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        why = _clean(choice, str(error)) or type(error).__name__
-        raise EngineError(f"the upstream cannot be reached or broke off: {why}") from None
+        detail = _redact(config, str(error)) or type(error).__name__
+        raise EngineError(f"the upstream cannot be reached or broke off: {detail}") from None
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     content = bytearray()
     async for part in response.content.iter_chunked(1 << 16):
         content += part
-        if len(content) > MOST:
-            raise _odd("is too large")
+        if len(content) > MAX_ANSWER_BYTES:
+            raise _malformed_answer("is too large")
     return bytes(content)
 
 
-def _refused(choice: Choice, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
+def _status_error(config: EngineConfig, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
     """Return the error of a status that is not 200."""
     status = response.status
-    said = _clean(choice, _said(content) or str(response.reason or ""))
+    reason = _redact(config, _error_reason(content) or str(response.reason or ""))
     if status in {401, 403}:
         hint = "看 QFNB_SANDBOX_UPSTREAM_KEY / check QFNB_SANDBOX_UPSTREAM_KEY"
-        return EngineError(f"the upstream refused the sandbox's key ({status}): {said}; {hint}", "argument")
-    trouble = _TROUBLES.get(status, "server")
+        return EngineError(f"the upstream refused the sandbox's key ({status}): {reason}; {hint}", "argument")
+    category = _CATEGORIES.get(status, "server")
     retry = response.headers.get("retry-after", "")
-    return EngineError(f"upstream {status}: {said}", trouble, retry_after=retry if retry.isdigit() else "")
+    return EngineError(f"upstream {status}: {reason}", category, retry_after=retry if retry.isdigit() else "")
 
 
-def _event(choice: Choice, data: str) -> dict[str, Any]:
+def _parse_event(config: EngineConfig, data: str) -> dict[str, Any]:
     try:
         event = json.loads(data)
     except ValueError:
-        raise _odd("has an event that is no JSON") from None
+        raise _malformed_answer("has an event that is no JSON") from None
     if not isinstance(event, dict):
-        raise _odd("has an event that is no object")
+        raise _malformed_answer("has an event that is no object")
     if "error" in event or "error_code" in event:
-        raise EngineError(f"upstream: {_clean(choice, _said(data.encode()))}")
+        raise EngineError(f"upstream: {_redact(config, _error_reason(data.encode()))}")
     return event
 
 
-def _said(content: bytes) -> str:
+def _error_reason(content: bytes) -> str:
     """Return the reason in an error's body: OpenAI's, Ollama's, Qianfan's, or the text itself."""
     text = content.decode("utf-8", "replace")
     try:
@@ -214,48 +224,48 @@ def _said(content: bytes) -> str:
     if not isinstance(value, dict):
         return text
     error = value.get("error", value)
-    found = error.get("message") or error.get("error_msg") if isinstance(error, dict) else error
-    return str(found or text)
+    reason = error.get("message") or error.get("error_msg") if isinstance(error, dict) else error
+    return str(reason or text)
 
 
-def _clean(choice: Choice, text: str) -> str:
+def _redact(config: EngineConfig, text: str) -> str:
     """Return one short line without the key, which some servers repeat."""
-    bare = text.replace(choice.upstream_key, "***") if choice.upstream_key else text
-    return " ".join(bare.split())[:300]
+    redacted = text.replace(config.upstream_key, "***") if config.upstream_key else text
+    return " ".join(redacted.split())[:300]
 
 
-def _join(whole: dict[str, Any], delta: Delta) -> None:
+def _merge_delta(message: dict[str, Any], delta: Delta) -> None:
     """Add a delta to the message so far; tool calls are put together by their index."""
     for name, value in delta.items():
         if name == "tool_calls":
-            calls = whole.setdefault(name, [])
+            calls = message.setdefault(name, [])
             for part in value:
-                _join_call(calls, part)
+                _merge_tool_call(calls, part)
         elif name != "role" and isinstance(value, str):
-            whole[name] = whole.get(name, "") + value
+            message[name] = message.get(name, "") + value
 
 
-def _join_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
-    at = int(part.get("index") or 0)
-    while len(calls) <= min(at, 127):
+def _merge_tool_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
+    index = int(part.get("index") or 0)
+    while len(calls) <= min(index, 127):
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-    call, function = calls[min(at, 127)], part.get("function") or {}
+    call, function = calls[min(index, 127)], part.get("function") or {}
     call["id"] = part.get("id") or call["id"]
     for name in ("name", "arguments"):
         call["function"][name] += function.get(name) or ""
 
 
-def _usage(answer: Mapping[str, Any]) -> dict[str, int] | None:
-    found = answer.get("usage")
-    if not isinstance(found, dict):
+def _parse_usage(answer: Mapping[str, Any]) -> dict[str, int] | None:
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
         return None
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    return {name: int(found[name]) for name in names if isinstance(found.get(name), int)} or None
+    return {name: int(usage[name]) for name in names if isinstance(usage.get(name), int)} or None
 
 
 def _label(model: str) -> str:
     return f"upstream {model}, not ERNIE"
 
 
-def _odd(what: str) -> EngineError:
-    return EngineError(f"the upstream's answer {what}")
+def _malformed_answer(problem: str) -> EngineError:
+    return EngineError(f"the upstream's answer {problem}")

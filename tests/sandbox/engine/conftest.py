@@ -7,14 +7,14 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy: two th
 
 from support.samples import RULE, SMALL  # noqa: E402
 
-from qfnb.sandbox.engine import Hyperparameters, Model, train  # noqa: E402
+from qfnb.sandbox.engine import Hyperparameters, LanguageModel, train  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def small() -> Model:
+def small() -> LanguageModel:
     return train(SMALL)
 
 
 @pytest.fixture(scope="session")
-def mixed() -> Model:
+def mixed() -> LanguageModel:
     return train(SMALL + RULE, hyperparameters=Hyperparameters(epochs=40))

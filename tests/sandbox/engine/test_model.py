@@ -5,17 +5,17 @@ import pytest
 from support.samples import RULE, SMALL
 
 from qfnb.errors import SandboxError
-from qfnb.sandbox.engine import Model, base_model, train
+from qfnb.sandbox.engine import LanguageModel, base_model, train
 
 
 def test_a_saved_model_gives_the_same_answers(mixed):
-    again = Model.load(mixed.save())
+    again = LanguageModel.load(mixed.save())
     for prompt, _ in SMALL[::3] + RULE[::6]:
         assert again.reply(prompt).text == mixed.reply(prompt).text
 
 
 def test_saving_a_loaded_model_gives_the_same_bytes(small):
-    assert Model.load(small.save()).save() == small.save()
+    assert LanguageModel.load(small.save()).save() == small.save()
 
 
 def _array_file() -> bytes:
@@ -31,16 +31,18 @@ def _array_file() -> bytes:
 )
 def test_other_bytes_are_refused(content):
     with pytest.raises(SandboxError):
-        Model.load(content)
+        LanguageModel.load(content)
 
 
 def test_a_file_cut_short_is_refused(small):
     with pytest.raises(SandboxError):
-        Model.load(small.save()[:-100])
+        LanguageModel.load(small.save()[:-100])
 
 
 def test_a_lone_surrogate_can_be_saved():
-    assert Model.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
+    assert (
+        LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
+    )
 
 
 def test_perplexity_is_low_on_what_was_learned(small):
@@ -60,6 +62,6 @@ def test_the_base_is_honest_about_the_rest(prompt):
 
 
 def test_a_tuned_model_keeps_the_small_talk_of_its_base(small):
-    tuned = Model.load(small.save())
+    tuned = LanguageModel.load(small.save())
     tuned.base = base_model()
     assert tuned.reply("你是谁").kind == "chat"

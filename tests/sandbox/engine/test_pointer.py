@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from qfnb.sandbox.engine.features import Features
-from qfnb.sandbox.engine.pointer import PointerLM
+from qfnb.sandbox.engine.pointer import PointerGenerator
 
 PAIRS = [("日期4月12日", "4-12"), ("我叫王芳，25岁", '{"名": "王芳", "岁": 25}'), ("营业时间", "九点")]
 STEP = 1e-5
@@ -11,7 +11,7 @@ STEP = 1e-5
 @pytest.fixture(scope="module")
 def model():
     features = Features().add(PAIRS)
-    model = PointerLM(features, "".join(answer for _, answer in PAIRS).replace("芳", ""))
+    model = PointerGenerator(features, "".join(answer for _, answer in PAIRS).replace("芳", ""))
     noise = np.random.default_rng(1)
     for name, value in model.weights.items():  # 64 bits: finite differences need them
         model.weights[name] = value.astype(float) + 0.1 * noise.standard_normal(value.shape)
@@ -33,14 +33,14 @@ def gradients(model, examples):
 )
 def test_gradients_equal_finite_differences(model, examples, gradients, name):
     weights, gradient = model.weights[name], gradients[name]
-    places = np.argwhere(np.abs(gradient) > 1e-4)
-    for place in map(tuple, places[:: max(1, len(places) // 4)][:4]):
-        before = weights[place]
+    indexes = np.argwhere(np.abs(gradient) > 1e-4)
+    for index in map(tuple, indexes[:: max(1, len(indexes) // 4)][:4]):
+        before = weights[index]
         losses = []
-        for weights[place] in (before + STEP, before - STEP):
+        for weights[index] in (before + STEP, before - STEP):
             losses.append(model.loss(examples, gradients=False)[0])
-        weights[place] = before
-        assert gradient[place] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-3)
+        weights[index] = before
+        assert gradient[index] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-3)
 
 
 def test_a_character_outside_of_the_alphabet_can_be_copied(model):

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from support.upstreams import Upstream, serving
-from support.worlds import world_of
+from support.upstreams import FakeUpstream, serve_upstream
+from support.worlds import run_world
 
 from qfnb import config
 from qfnb.sandbox.engines import choice
@@ -21,29 +21,30 @@ KEY = "sk-canary-0123456789"
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
+def upstream() -> Iterator[FakeUpstream]:
     """A server that speaks OpenAI's API."""
-    with serving(Upstream()) as server:
+    with serve_upstream(FakeUpstream()) as server:
         yield server
 
 
 @pytest.fixture
-def world(tmp_path: Path, upstream: Upstream) -> Iterator[Callable[..., World]]:
+def world(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Callable[..., World]]:
     """Start a world with an engine; by default the upstream is asked."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> World:
-            usual = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
-            choice.keep(
-                tmp_path, choice.chosen(tmp_path, options if "engine" in options else usual | options)
+            defaults = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
+            choice.save_config(
+                tmp_path,
+                choice.resolve_config(tmp_path, options if "engine" in options else defaults | options),
             )
-            running = stack.enter_context(world_of(tmp_path, time.monotonic))
-            now, address = config.get_config(), running.address
-            now.access_key, now.secret_key = address.access_key, address.secret_key
-            now.bos_base_url, now.bos_bucket = f"{address.url}/bos", address.bucket
-            now.train_status_polling_interval = now.model_publish_status_polling_interval = 0.2
-            now.deploy_status_polling_interval = 0.2
-            return running
+            world_ = stack.enter_context(run_world(tmp_path, time.monotonic))
+            settings, address = config.get_config(), world_.address
+            settings.access_key, settings.secret_key = address.access_key, address.secret_key
+            settings.bos_base_url, settings.bos_bucket = f"{address.url}/bos", address.bucket
+            settings.train_status_polling_interval = settings.model_publish_status_polling_interval = 0.2
+            settings.deploy_status_polling_interval = 0.2
+            return world_
 
         yield start
 

@@ -5,7 +5,7 @@ import pytest
 from qfnb import cli, errors
 from qfnb.sandbox import ensure, find, process, stop
 from qfnb.sandbox.engines import choice
-from qfnb.sandbox.engines.choice import Choice
+from qfnb.sandbox.engines.choice import EngineConfig
 
 URL = "http://127.0.0.1:9/v1"
 
@@ -18,32 +18,32 @@ def home(tmp_path, monkeypatch):
 
 
 def test_the_built_in_engine_needs_no_file(tmp_path):
-    choice.keep(tmp_path, choice.chosen(tmp_path))
-    assert choice.chosen(tmp_path) == Choice()
+    choice.save_config(tmp_path, choice.resolve_config(tmp_path))
+    assert choice.resolve_config(tmp_path) == EngineConfig()
     assert not list(tmp_path.iterdir())
 
 
 def test_the_same_sandbox_comes_back_with_the_same_engine(home):
     ensure(home, engine={"engine": "upstream", "upstream_url": URL, "upstream_model": "qwen"})
     stop(home)
-    health = process.call(ensure(home), "GET", "/_sandbox/health")
+    health = process.control_call(ensure(home), "GET", "/_sandbox/health")
     assert health["engine"]["label"] == "upstream qwen, not ERNIE"
-    assert choice.kept(home).upstream_model == "qwen"
+    assert choice.load_config(home).upstream_model == "qwen"
 
 
 def test_what_is_given_wins_over_the_environment_and_that_over_what_is_kept(tmp_path, monkeypatch):
-    choice.keep(tmp_path, Choice("upstream", URL, "kept"))
-    assert choice.chosen(tmp_path).upstream_model == "kept"
+    choice.save_config(tmp_path, EngineConfig("upstream", URL, "kept"))
+    assert choice.resolve_config(tmp_path).upstream_model == "kept"
     monkeypatch.setenv("QFNB_SANDBOX_UPSTREAM_MODEL", "surroundings")
-    assert choice.chosen(tmp_path).upstream_model == "surroundings"
-    assert choice.chosen(tmp_path, {"upstream_model": "given"}).upstream_model == "given"
-    assert choice.chosen(tmp_path, {"engine": "builtin"}) == Choice()
+    assert choice.resolve_config(tmp_path).upstream_model == "surroundings"
+    assert choice.resolve_config(tmp_path, {"upstream_model": "given"}).upstream_model == "given"
+    assert choice.resolve_config(tmp_path, {"engine": "builtin"}) == EngineConfig()
 
 
 def test_the_environment_alone_chooses_too(tmp_path, monkeypatch):
     for name, value in {"ENGINE": "upstream", "UPSTREAM_URL": URL, "UPSTREAM_TIMEOUT": "7"}.items():
         monkeypatch.setenv(f"QFNB_SANDBOX_{name}", value)
-    assert choice.chosen(tmp_path) == Choice("upstream", URL, upstream_timeout=7.0)
+    assert choice.resolve_config(tmp_path) == EngineConfig("upstream", URL, upstream_timeout=7.0)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_environment_alone_chooses_too(tmp_path, monkeypatch):
 )
 def test_what_cannot_be_is_refused_with_what_is_allowed(tmp_path, given, said):
     with pytest.raises(errors.InvalidArgumentError, match=said) as caught:
-        choice.chosen(tmp_path, given)
+        choice.resolve_config(tmp_path, given)
     assert "QFNB_SANDBOX_" in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -81,13 +81,13 @@ def test_what_cannot_be_is_refused_with_what_is_allowed(tmp_path, given, said):
 def test_a_model_directory_is_looked_at_first(tmp_path, monkeypatch, given, said):
     monkeypatch.setattr(choice, "NEEDED", ())
     with pytest.raises(errors.InvalidArgumentError, match=said):
-        choice.chosen(tmp_path, {"engine": "transformers"} | given)
+        choice.resolve_config(tmp_path, {"engine": "transformers"} | given)
 
 
 def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypatch):
     monkeypatch.setattr(choice, "NEEDED", ("json", "no_such_package"))
     with pytest.raises(errors.InvalidArgumentError, match=r"needs no_such_package\n.*qfnb\[transformers\]"):
-        choice.chosen(tmp_path, {"engine": "transformers"})
+        choice.resolve_config(tmp_path, {"engine": "transformers"})
 
 
 def test_a_wrong_choice_starts_nothing(home, capsys):
@@ -109,13 +109,13 @@ def test_the_command_line_asks_for_a_key_and_status_says_which_engine(home, caps
     options = ["--engine", "upstream", "--upstream-url", URL, "--upstream-model", "qwen", "--ask-key"]
     assert cli.main(["sandbox", "start", *options]) == 0
     assert cli.main(["sandbox", "status"]) == 0
-    shown = capsys.readouterr().out
-    assert "engine: upstream qwen, not ERNIE; training: qfnb local model" in shown
-    assert choice.kept(home).upstream_key == "sk-canary"
-    assert "sk-canary" not in shown + repr(choice.kept(home))
+    output = capsys.readouterr().out
+    assert "engine: upstream qwen, not ERNIE; training: qfnb local model" in output
+    assert choice.load_config(home).upstream_key == "sk-canary"
+    assert "sk-canary" not in output + repr(choice.load_config(home))
 
 
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "engine.json").write_text("{")
     with pytest.raises(errors.SandboxError, match=r"engine\.json cannot be read"):
-        choice.chosen(tmp_path)
+        choice.resolve_config(tmp_path)

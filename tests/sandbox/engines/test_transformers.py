@@ -7,8 +7,8 @@ import pytest
 from support import tiny
 
 from qfnb import ChatCompletion, Dataset, DeployConfig, Embedding, LLMFinetune, TrainConfig
-from qfnb.sandbox.engines.choice import Choice
-from qfnb.sandbox.engines.protocol import EngineError, Reply, Talk
+from qfnb.sandbox.engines.choice import EngineConfig
+from qfnb.sandbox.engines.protocol import Conversation, EngineError, Reply
 
 for name in ("torch", "transformers", "peft"):
     pytest.importorskip(name)
@@ -32,43 +32,47 @@ FAST = {"epoch": 30, "learningRate": 1e-2, "batchSize": 8, "loraRank": 8, "loraD
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
-    tiny.make(folder, "".join(prompt + answer for prompt, answer in PAIRS))
+    tiny.make_model(folder, "".join(prompt + answer for prompt, answer in PAIRS))
     return folder
 
 
-def started(model_dir, folder):
-    from qfnb.sandbox.engines.transformers import Transformers
+def start_engine(model_dir, folder):
+    from qfnb.sandbox.engines.transformers import TransformersEngine
 
-    return Transformers(Choice(engine="transformers", model_dir=str(model_dir)), folder / "files" / "models")
+    return TransformersEngine(
+        EngineConfig(engine="transformers", model_dir=str(model_dir)), folder / "files" / "models"
+    )
 
 
 @pytest.fixture
 def engine(model_dir, tmp_path):
-    made = started(model_dir, tmp_path)
-    yield made
-    made.close()
+    engine_ = start_engine(model_dir, tmp_path)
+    yield engine_
+    engine_.close()
 
 
 @pytest.fixture(scope="module")
 def tuned(model_dir, tmp_path_factory):
     """What a run made, the file that is kept of it, and its engine."""
-    engine = started(model_dir, tmp_path_factory.mktemp("tuned"))
-    made, _ = learned(engine, {})
-    yield made, made.save("task-tuned"), engine
+    engine = start_engine(model_dir, tmp_path_factory.mktemp("tuned"))
+    model, _ = train_model(engine, {})
+    yield model, model.save("task-tuned"), engine
     engine.close()
 
 
-def learned(engine, values, scale="LoRA", **more):
+def train_model(engine, values, scale="LoRA", **options):
     steps = []
-    made = engine.train(PAIRS * 4, engine.effective(FAST | values, scale, {}), observer=steps.append, **more)
-    return made, steps
+    model = engine.train(
+        PAIRS * 4, engine.effective(FAST | values, scale, {}), observer=steps.append, **options
+    )
+    return model, steps
 
 
 @pytest.mark.parametrize(("scale", "rate"), [("LoRA", 1e-2), ("FullFineTuning", 3e-3)])
 def test_it_learns_its_pairs_and_knows_them_when_loaded_again(engine, scale, rate):
-    made, steps = learned(engine, {"learningRate": rate}, scale)
+    model, steps = train_model(engine, {"learningRate": rate}, scale)
     assert steps[-1].training_loss < steps[0].training_loss * 0.75
-    content = made.save("task-x")
+    content = model.save("task-x")
     again = engine.load(content)
     assert [again.reply(prompt).text for prompt, _ in PAIRS] == list(COLOURS.values())
     assert again.label.endswith("tuned by task-x, not ERNIE")
@@ -76,54 +80,54 @@ def test_it_learns_its_pairs_and_knows_them_when_loaded_again(engine, scale, rat
 
 
 def test_every_step_is_reported_and_passes_are_validated(engine):
-    _, steps = learned(engine, {"epoch": 2}, validation=PAIRS)
+    _, steps = train_model(engine, {"epoch": 2}, validation=PAIRS)
     assert [step.step for step in steps] == list(range(1, 9))
     assert [step.step for step in steps if step.validation_loss] == [4, 8]
     assert steps[-1].epoch == 2.0
 
 
 def test_reports_are_as_far_apart_as_was_asked_for(engine):
-    _, steps = learned(engine, {"epoch": 1, "loggingSteps": 3})
+    _, steps = train_model(engine, {"epoch": 1, "loggingSteps": 3})
     assert [step.step for step in steps if not step.quiet] == [3, 4]
     assert len(steps) == 4
 
 
 def test_it_stops_within_a_step_and_keeps_what_it_learned(engine):
-    values, seen = engine.effective(FAST, "LoRA", {}), []
+    values, steps = engine.effective(FAST, "LoRA", {}), []
 
     def observer(step):
-        seen.append(step)
-        return len(seen) < 3
+        steps.append(step)
+        return len(steps) < 3
 
-    made = engine.train(PAIRS, values, observer=observer)
-    assert (made.stopped, len(seen)) == (True, 3)
-    assert made.reply(PAIRS[0][0]).kind == "transformers"
+    model = engine.train(PAIRS, values, observer=observer)
+    assert (model.stopped, len(steps)) == (True, 3)
+    assert model.reply(PAIRS[0][0]).kind == "transformers"
 
 
 def test_a_run_goes_on_from_an_earlier_one(tuned):
-    _, kept, engine = tuned
-    _, fresh = learned(engine, {"epoch": 1, "learningRate": 1e-4})
-    _, more = learned(engine, {"epoch": 1, "learningRate": 1e-4}, base=kept)
-    assert more[0].training_loss < fresh[0].training_loss * 0.8
+    _, content, engine = tuned
+    _, fresh = train_model(engine, {"epoch": 1, "learningRate": 1e-4})
+    _, continued = train_model(engine, {"epoch": 1, "learningRate": 1e-4}, base=content)
+    assert continued[0].training_loss < fresh[0].training_loss * 0.8
 
 
 def test_the_same_data_makes_the_same_model(engine):
-    first, second = (learned(engine, {"epoch": 3})[1][-1].training_loss for _ in (1, 2))
+    first, second = (train_model(engine, {"epoch": 3})[1][-1].training_loss for _ in (1, 2))
     assert first == pytest.approx(second, abs=1e-6)
 
 
 def test_what_is_saved_is_safetensors_for_its_user_only(engine, tmp_path):
-    learned(engine, {"epoch": 1})[0].save("task-x")
-    place = tmp_path / "files" / "models" / "task-x"
-    assert (place / "adapter_model.safetensors").stat().st_mode & 0o777 == 0o600
-    assert not [path for path in place.iterdir() if path.suffix in {".bin", ".pt", ".pkl"}]
+    train_model(engine, {"epoch": 1})[0].save("task-x")
+    folder = tmp_path / "files" / "models" / "task-x"
+    assert (folder / "adapter_model.safetensors").stat().st_mode & 0o777 == 0o600
+    assert not [path for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pkl"}]
 
 
 def test_folders_that_no_run_names_are_deleted_at_the_next_start(engine, model_dir, tmp_path):
-    content = learned(engine, {"epoch": 1})[0].save("task-kept")
-    learned(engine, {"epoch": 1})[0].save("task-gone")
+    content = train_model(engine, {"epoch": 1})[0].save("task-kept")
+    train_model(engine, {"epoch": 1})[0].save("task-gone")
     (tmp_path / "files" / "task-kept.npz").write_bytes(content)
-    started(model_dir, tmp_path).close()
+    start_engine(model_dir, tmp_path).close()
     assert [path.name for path in (tmp_path / "files" / "models").iterdir()] == ["task-kept"]
 
 
@@ -135,7 +139,7 @@ def test_a_name_that_leads_out_of_its_folder_is_not_its_own(engine):
 def test_a_talk_that_is_too_long_is_refused(engine):
     with pytest.raises(EngineError) as caught:
         engine.base().reply("天" * 500)
-    assert caught.value.trouble == "length"
+    assert caught.value.category == "length"
 
 
 def test_pairs_that_do_not_fit_are_left_out_and_none_is_an_error(engine):
@@ -143,39 +147,41 @@ def test_pairs_that_do_not_fit_are_left_out_and_none_is_an_error(engine):
         engine.train([("天" * 50, "蓝")], engine.effective(FAST | {"maxSeqLen": 8}, "LoRA", {}))
 
 
-async def written(voice, **options):
-    return [piece async for piece in voice.pieces(Talk.of(PAIRS[5][0], **options))]
+async def collect_pieces(model, **options):
+    return [piece async for piece in model.pieces(Conversation.from_prompt(PAIRS[5][0], **options))]
 
 
 def test_pieces_come_and_then_the_whole(tuned):
-    made = tuned[0]
-    *pieces, whole = asyncio.run(written(made))
-    assert isinstance(whole, Reply)
-    assert "".join(piece["content"] for piece in pieces) == whole.text == "橙色的"
-    assert whole.usage["completion_tokens"] == 4
+    model = tuned[0]
+    *pieces, reply = asyncio.run(collect_pieces(model))
+    assert isinstance(reply, Reply)
+    assert "".join(piece["content"] for piece in pieces) == reply.text == "橙色的"
+    assert reply.usage["completion_tokens"] == 4
 
 
 def test_a_word_that_ends_it_is_not_written(tuned):
-    made = tuned[0]
-    *pieces, whole = asyncio.run(written(made, stop="色"))
-    assert ("".join(piece["content"] for piece in pieces), whole.text, whole.reason) == ("橙", "橙", "stop")
+    model = tuned[0]
+    *pieces, reply = asyncio.run(collect_pieces(model, stop="色"))
+    assert ("".join(piece["content"] for piece in pieces), reply.text, reply.reason) == ("橙", "橙", "stop")
 
 
 def test_an_answer_that_is_cut_says_so(tuned):
-    made = tuned[0]
-    assert asyncio.run(made.answer(Talk.of(PAIRS[5][0], max_tokens=1))).reason == "length"
+    model = tuned[0]
+    assert asyncio.run(model.answer(Conversation.from_prompt(PAIRS[5][0], max_tokens=1))).reason == "length"
 
 
 def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
-    from qfnb.sandbox.engines.weights import Weights
+    from qfnb.sandbox.engines.weights import ModelDirectory
 
     stops = []
     monkeypatch.setattr(
-        Weights, "write", lambda self, talk, adapter, label, say, stop: stops.append(stop) or stop.wait(5)
+        ModelDirectory,
+        "write",
+        lambda self, talk, adapter, label, say, stop: stops.append(stop) or stop.wait(5),
     )
 
     async def leave():
-        pieces = engine.base().pieces(Talk.of("x"))
+        pieces = engine.base().pieces(Conversation.from_prompt("x"))
         waiting = asyncio.ensure_future(anext(pieces))
         while not stops:
             await asyncio.sleep(0.005)
@@ -186,10 +192,12 @@ def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
 
 
 def test_a_model_without_a_chat_template_is_asked_line_by_line(tmp_path):
-    tiny.make(tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False)
-    engine = started(tmp_path / "m", tmp_path)
-    made, _ = learned(engine, {})
-    assert made.reply(PAIRS[0][0]).text == "蓝"
+    tiny.make_model(
+        tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False
+    )
+    engine = start_engine(tmp_path / "m", tmp_path)
+    model, _ = train_model(engine, {})
+    assert model.reply(PAIRS[0][0]).text == "蓝"
     engine.close()
 
 
@@ -198,9 +206,9 @@ def test_weights_in_a_format_that_can_run_code_are_not_read(model_dir, tmp_path)
         if path.suffix != ".safetensors":
             (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    engine = started(tmp_path, tmp_path)
+    engine = start_engine(tmp_path, tmp_path)
     with pytest.raises(EngineError, match="cannot be loaded"):
-        engine.base().reply("x")
+        engine.base_model().reply("x")
     engine.close()
 
 
@@ -232,7 +240,7 @@ def test_a_whole_life_over_the_platforms_api(world, model_dir, tmp_path):
 
 def test_a_service_of_another_engine_says_which_is_missing(world, model_dir, tmp_path):
     running = world(engine="builtin")
-    kept = json.dumps({"engine": "transformers", "folder": "task-x"}).encode()
-    running.store.write_file("task-x.npz", kept)
+    content = json.dumps({"engine": "transformers", "folder": "task-x"}).encode()
+    running.store.write_file("task-x.npz", content)
     with pytest.raises(EngineError, match="made by another engine"):
         running.tuned("task-x")

@@ -20,12 +20,12 @@ from qfnb import (
 from qfnb.sandbox import ensure, stop
 
 KEY = "sk-canary-0123456789"
-SAID = "".join(TALK)
+TEXT = "".join(TALK)
 
 
 def v2(http, world, **body):
-    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你好"}], **body}
-    return http(world).post("/v2/chat/completions", json=asked)
+    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你好"}], **body}
+    return http(world).post("/v2/chat/completions", json=request)
 
 
 def events(answer):
@@ -38,10 +38,10 @@ def test_it_answers_on_both_versions_and_says_who_did(world, upstream):
         reply = ChatCompletion(version=version).do(
             [{"role": "user", "content": "hi"}], model="ERNIE-Speed-8K"
         )
-        assert reply.text == SAID
+        assert reply.text == TEXT
         assert reply["sandbox"]["engine"] == "upstream qwen, not ERNIE"
         assert reply["usage"]["total_tokens"] == USAGE["total_tokens"]
-    assert [asked["model"] for asked in upstream.asked] == ["qwen", "qwen"]
+    assert [request["model"] for request in upstream.asked] == ["qwen", "qwen"]
     assert upstream.keys == [f"Bearer {KEY}"] * 2
 
 
@@ -49,7 +49,7 @@ def test_names_are_mapped_kept_or_the_upstreams_own(world, upstream, http):
     running = world(upstream_map="ernie-4.0-8k=big")
     for name in ("ernie-4.0-8k", "ernie-speed-8k", "big"):
         assert v2(http, running, model=name).status_code == 200
-    assert [asked["model"] for asked in upstream.asked] == ["big", "ernie-speed-8k", "big"]
+    assert [request["model"] for request in upstream.asked] == ["big", "ernie-speed-8k", "big"]
     assert "big" in [row["id"] for row in http(running).get("/v2/models").json()["data"]]
 
 
@@ -62,23 +62,23 @@ def test_v1s_words_become_openais(world, upstream):
         max_output_tokens=9,
         temperature=0.5,
     )
-    asked = upstream.asked[0]
-    assert asked["messages"][0] == {"role": "system", "content": "be short"}
-    assert (asked["max_tokens"], asked["temperature"]) == (9, 0.5)
-    assert "penalty_score" not in asked
+    request = upstream.asked[0]
+    assert request["messages"][0] == {"role": "system", "content": "be short"}
+    assert (request["max_tokens"], request["temperature"]) == (9, 0.5)
+    assert "penalty_score" not in request
 
 
 def test_pieces_arrive_before_the_upstream_has_finished(world, upstream, http):
     upstream.held = threading.Event()
     running = world()
-    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
-    with http(running).stream("POST", "/v2/chat/completions", json=asked) as answer:
+    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    with http(running).stream("POST", "/v2/chat/completions", json=request) as answer:
         lines = answer.iter_lines()
         assert TALK[0] in next(lines)
         upstream.held.set()
-        rest = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
-    assert "".join(row["choices"][0]["delta"]["content"] for row in rest) == SAID[1:]
-    assert (rest[-1]["choices"][0]["finish_reason"], rest[-1]["usage"]) == ("stop", USAGE)
+        chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert "".join(row["choices"][0]["delta"]["content"] for row in chunks) == TEXT[1:]
+    assert (chunks[-1]["choices"][0]["finish_reason"], chunks[-1]["usage"]) == ("stop", USAGE)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -92,16 +92,16 @@ def test_a_stream_keeps_its_order_and_ends(world, version):
 def test_hanging_up_ends_the_upstreams_work(world, upstream, http):
     upstream.held = threading.Event()
     running = world()
-    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
-    with http(running).stream("POST", "/v2/chat/completions", json=asked) as answer:
+    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    with http(running).stream("POST", "/v2/chat/completions", json=request) as answer:
         next(answer.iter_lines())
     assert upstream.left.wait(5)
 
 
 def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
     upstream.breaks_after = 2
-    last = events(v2(http, world(), stream=True))
-    assert "ended early" in json.loads(last[-1])["error"]["message"]
+    data = events(v2(http, world(), stream=True))
+    assert "ended early" in json.loads(data[-1])["error"]["message"]
     with pytest.raises(errors.APIError, match="ended early") as caught:
         list(ChatCompletion(version="1").do("x", model="ERNIE-Speed-8K", stream=True, retry_count=1))
     assert caught.value.error_code == 336000
@@ -165,7 +165,7 @@ def test_tools_are_the_upstreams_own_business(world, upstream, http):
 
 def test_a_prompt_is_continued_by_it(world):
     world()
-    assert Completion(version="1").do("从前", model="SQLCoder-7B").text == SAID
+    assert Completion(version="1").do("从前", model="SQLCoder-7B").text == TEXT
 
 
 def test_it_embeds_with_the_model_that_was_named(world, upstream):
@@ -202,14 +202,14 @@ def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
     try:
         bearer = {"authorization": f"Bearer {address.api_key}"}
         control = {"authorization": f"Bearer {address.control_token}"}
-        asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}]}
+        request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}]}
         with httpx.Client(base_url=address.url, trust_env=False) as client:
-            said = client.post("/v2/chat/completions", json=asked, headers=bearer).text
-            said += client.get("/_sandbox/health", headers=control).text
+            text = client.post("/v2/chat/completions", json=request, headers=bearer).text
+            text += client.get("/_sandbox/health", headers=control).text
     finally:
         stop(tmp_path)
-    assert KEY not in said + repr(address) + (tmp_path / "server.log").read_text()
-    assert "upstream" in said
+    assert KEY not in text + repr(address) + (tmp_path / "server.log").read_text()
+    assert "upstream" in text
     holding = [
         path.name for path in tmp_path.rglob("*") if path.is_file() and KEY in path.read_text("latin-1")
     ]
@@ -223,10 +223,10 @@ def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world,
         upstream_key=sandbox.api_key,
         upstream_embedding_model="bge-large-zh",
     )
-    asked = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你是谁"}]}
-    whole = http(running).post("/v2/chat/completions", json=asked).json()
-    assert "不是文心一言" in whole["choices"][0]["message"]["content"]
-    assert whole["sandbox"]["engine"].startswith("upstream")
+    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你是谁"}]}
+    answer = http(running).post("/v2/chat/completions", json=request).json()
+    assert "不是文心一言" in answer["choices"][0]["message"]["content"]
+    assert answer["sandbox"]["engine"].startswith("upstream")
     rows = [json.loads(row) for row in events(v2(http, running, stream=True))[:-1]]
     assert "沙盒" in "".join(row["choices"][0]["delta"].get("content", "") for row in rows)
     assert len(Embedding().do(["a"]).vectors[0]) == 384
