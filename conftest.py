@@ -65,7 +65,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from qfnb.sandbox import stop  # noqa: PLC0415
 
     stop()
-    if kept := os.environ.get("QFNB_EVIDENCE"):
-        seen = merge_evidence(Path(os.environ["QFNB_SANDBOX_EVIDENCE"]))
-        Path(kept).write_text(json.dumps(seen, ensure_ascii=False, indent=1), encoding="utf-8")
+    if report := os.environ.get("QFNB_EVIDENCE"):
+        evidence = merge_evidence(Path(os.environ["QFNB_SANDBOX_EVIDENCE"]))
+        Path(report).write_text(json.dumps(evidence, ensure_ascii=False, indent=1), encoding="utf-8")
     shutil.rmtree(Path(os.environ["QFNB_STATE_DIR"]), ignore_errors=True)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "APIError": "errors",
     "Batch": "batching.batch",
     "ChatCompletion": "resources.chat",
@@ -92,8 +92,8 @@ _HOMES = {
     "usage": "resources.ledger",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports
-__getattr__, __dir__ = lazily.names(__name__, _HOMES)
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - one table for names, homes and exports
+__getattr__, __dir__ = lazily.lazy_exports(__name__, _MODULES)
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("reset", help="stop it and delete its state").add_argument(
         "--yes", action="store_true"
     )
-    steering.add_to(commands)
+    steering.add_commands(commands)
     return parser
 
 
@@ -81,11 +81,11 @@ def _engine_options(start: argparse.ArgumentParser) -> None:
 
 
 def _start(options: argparse.Namespace) -> int:
-    given = {f.name: getattr(options, f.name, None) for f in fields(EngineConfig)}
+    engine_options = {f.name: getattr(options, f.name, None) for f in fields(EngineConfig)}
     if options.ask_key:
-        given["upstream_key"] = getpass.getpass("key of the upstream: ")
-    given = {name: value for name, value in given.items() if value is not None}
-    address = process.ensure(engine=given, idle_minutes=options.idle_minutes)
+        engine_options["upstream_key"] = getpass.getpass("key of the upstream: ")
+    engine_options = {name: value for name, value in engine_options.items() if value is not None}
+    address = process.ensure(engine=engine_options, idle_minutes=options.idle_minutes)
     print(f"the sandbox runs at {address.url} (pid {address.pid})")
     return 0
 

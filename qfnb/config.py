@@ -101,15 +101,15 @@ class Credentials:
     def __post_init__(self) -> None:
         for first, second in (("access_key", "secret_key"), ("ak", "sk")):
             if bool(self.get(first)) != bool(self.get(second)):
-                have, need = (first, second) if self.get(first) else (second, first)
+                present, absent = (first, second) if self.get(first) else (second, first)
                 raise CredentialsError(
-                    f"{have} is set and {need} is not: set both, e.g. {PREFIX}{need.upper()} (两者须成对设置)"
+                    f"{present} is set and {absent} is not: set both, e.g. {PREFIX}{absent.upper()} (两者须成对设置)"
                 )
 
     @classmethod
     def of(cls, values: Mapping[str, str | SecretStr | None]) -> Credentials:
         """Build credentials from plain or secret text; surrounding blanks and quotes are dropped."""
-        return cls(**{name: _clean(name, value) for name, value in values.items() if value})
+        return cls(**{name: _parse_key(name, value) for name, value in values.items() if value})
 
     def get(self, name: str) -> str:
         """Return one key in clear; only authentication calls this."""
@@ -159,8 +159,8 @@ class Config:
         self._overrides.pop(name.lower(), None)
 
     def __repr__(self) -> str:
-        shown = ", ".join(sorted(self._overrides)) or "nothing"
-        return f"<qfnb config: {shown} set by hand, the rest from the environment>"
+        names = ", ".join(sorted(self._overrides)) or "nothing"
+        return f"<qfnb config: {names} set by hand, the rest from the environment>"
 
 
 _config = Config()
@@ -179,16 +179,16 @@ def settings() -> Settings:
     Raises:
         InvalidArgumentError: a variable holds something that its setting cannot be.
     """
-    global _known
-    surroundings = _environment(), dict(_config._overrides)  # noqa: SLF001 - the object is this module's own
-    if _known is None or _known[0] != surroundings:
+    global _cached_settings
+    inputs = _environment(), dict(_config._overrides)  # noqa: SLF001 - the object is this module's own
+    if _cached_settings is None or _cached_settings[0] != inputs:
         if _dotenv_name():
-            return _read()  # a file changes without a word
-        _known = surroundings, _read()
-    return _known[1]
+            return _read_settings()  # a file changes without a word
+        _cached_settings = inputs, _read_settings()
+    return _cached_settings[1]
 
 
-_known: tuple[Any, Settings] | None = None
+_cached_settings: tuple[Any, Settings] | None = None
 
 
 def _environment() -> dict[Any, Any]:
@@ -196,7 +196,7 @@ def _environment() -> dict[Any, Any]:
     return dict(getattr(os.environ, "_data", os.environ))
 
 
-def _read() -> Settings:
+def _read_settings() -> Settings:
     values: dict[str, Any] = {}
     for source in (_dotenv(), os.environ):
         values |= {
@@ -208,41 +208,41 @@ def _read() -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise InvalidArgumentError(_explain(error)) from None
+        raise InvalidArgumentError(_format_error(error)) from None
 
 
-def openai_base_url(now: Settings) -> str:
+def openai_base_url(current: Settings) -> str:
     """Return the base URL of the OpenAI-compatible server that is chosen, "" for Qianfan itself.
 
     Raises:
         InvalidArgumentError: the profile is not known.
     """
-    if now.openai_base_url or not now.profile:
-        return now.openai_base_url
-    if now.profile not in PROFILES:
-        raise InvalidArgumentError(f"{PREFIX}PROFILE={now.profile!r}: it is one of {', '.join(PROFILES)}")
-    return PROFILES[now.profile]
+    if current.openai_base_url or not current.profile:
+        return current.openai_base_url
+    if current.profile not in PROFILES:
+        raise InvalidArgumentError(f"{PREFIX}PROFILE={current.profile!r}: it is one of {', '.join(PROFILES)}")
+    return PROFILES[current.profile]
 
 
-def credentials(settings_: Settings | None = None) -> Credentials:
+def credentials(current_settings: Settings | None = None) -> Credentials:
     """Return the keys that the settings hold."""
-    global _opened
-    now = settings_ or settings()
-    if _opened is None or _opened[0] is not now:
-        values = {name: getattr(now, name) for name in KEY_NAMES}
-        api_key = now.api_key.get_secret_value() or now.bearer_token.get_secret_value()
+    global _cached_credentials
+    current = current_settings or settings()
+    if _cached_credentials is None or _cached_credentials[0] is not current:
+        values = {name: getattr(current, name) for name in KEY_NAMES}
+        api_key = current.api_key.get_secret_value() or current.bearer_token.get_secret_value()
         keys = Credentials.of({**values, "api_key": api_key})
-        _opened = now, keys
-    return _opened[1]
+        _cached_credentials = current, keys
+    return _cached_credentials[1]
 
 
-_opened: tuple[Settings, Credentials] | None = None
+_cached_credentials: tuple[Settings, Credentials] | None = None
 
 
 def state_dir() -> Path:
     """Return the folder of this user's qfnb state (`QFNB_STATE_DIR` moves it); created when missing, 0700."""
-    if chosen := os.environ.get("QFNB_STATE_DIR"):
-        path = Path(chosen).expanduser().absolute()
+    if configured := os.environ.get("QFNB_STATE_DIR"):
+        path = Path(configured).expanduser().absolute()
     else:
         import platformdirs  # noqa: PLC0415 - only when the folder is needed
 
@@ -253,16 +253,16 @@ def state_dir() -> Path:
 
 def sources() -> dict[str, str]:
     """Return where each key comes from: {"access_key": "environment", ...}; never a key itself."""
-    found: dict[str, str] = {}
+    sources_: dict[str, str] = {}
     for name in (*KEY_NAMES, "bearer_token"):
         variable = PREFIX + name.upper()
         if name in _config._overrides:  # noqa: SLF001
-            found[name] = "get_config()"
+            sources_[name] = "get_config()"
         elif os.environ.get(variable):
-            found[name] = f"environment {variable}"
+            sources_[name] = f"environment {variable}"
         elif _dotenv().get(variable):
-            found[name] = f"file {os.environ.get(PREFIX + 'DOT_ENV_CONFIG_FILE', '')}"
-    return found
+            sources_[name] = f"file {os.environ.get(PREFIX + 'DOT_ENV_CONFIG_FILE', '')}"
+    return sources_
 
 
 def _dotenv_name() -> str:
@@ -283,7 +283,7 @@ def _dotenv() -> dict[str, str]:
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")}
 
 
-def _clean(name: str, value: str | SecretStr) -> SecretStr:
+def _parse_key(name: str, value: str | SecretStr) -> SecretStr:
     text = (value if isinstance(value, str) else value.get_secret_value()).strip().strip("\"'“”‘’")
     text = text.removeprefix("Bearer ").strip()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -294,7 +294,7 @@ def _clean(name: str, value: str | SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = str(first["loc"][0])
-    return f"{PREFIX}{name.upper()} (or get_config().{name}): {first['msg']}"
+def _format_error(error: ValidationError) -> str:
+    first_error = error.errors(include_input=False, include_url=False)[0]
+    name = str(first_error["loc"][0])
+    return f"{PREFIX}{name.upper()} (or get_config().{name}): {first_error['msg']}"

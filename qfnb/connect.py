@@ -22,19 +22,19 @@ from .transport.platform import Platform, is_loopback
 if TYPE_CHECKING:
     from .sandbox import Address
 
-TRUSTED_FOR = 1.0
+SANDBOX_TTL_S = 1.0
 """Seconds for which a sandbox that answered counts as alive."""
 
-SANDBOX_POLLING = 0.3
+SANDBOX_POLLING_S = 0.3
 """Seconds between two looks at a job of the sandbox."""
 
 _lock = threading.Lock()
 _clients: dict[Platform, Client] = {}
-_seen: tuple[Platform, float] | None = None
+_last_sandbox: tuple[Platform, float] | None = None
 
 
 @dataclass(frozen=True)
-class Situation:
+class PlatformInfo:
     """What a first call would use, told without keys: for `%qfauth` and the greeting.
 
     Attributes:
@@ -60,145 +60,158 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
         CredentialsError: half of a pair, or a key that cannot be one.
         SandboxError: no key is set and the sandbox cannot start.
     """
-    global _latest
-    now, given = config.settings(), dict(keys or {})
-    latest = _latest
-    if latest and latest.settings is now and latest.keys == given and latest.lasts():
-        return latest.client
+    global _last_choice
+    settings, explicit_keys = config.settings(), dict(keys or {})
+    last = _last_choice
+    if last and last.settings is settings and last.keys == explicit_keys and last.is_current():
+        return last.client
     platform = current_platform(keys)
     with _lock:
-        found = _clients.get(platform) or _clients.setdefault(platform, Client(platform))
-    _latest = _Latest(now, given, found)
-    return found
+        new_client = _clients.get(platform) or _clients.setdefault(platform, Client(platform))
+    _last_choice = _ClientChoice(settings, explicit_keys, new_client)
+    return new_client
 
 
 @dataclass(frozen=True)
-class _Latest:
+class _ClientChoice:
     """The client of the latest call, and what it was chosen by."""
 
     settings: Settings
     keys: Mapping[str, str | None]
     client: Client
 
-    def lasts(self) -> bool:
+    def is_current(self) -> bool:
         """Tell whether it need not be chosen anew: a sandbox may have gone meanwhile."""
-        return self.client.platform.name != "sandbox" or self.client.platform == _fresh_sandbox()
+        return self.client.platform.name != "sandbox" or self.client.platform == _recent_sandbox()
 
 
-_latest: _Latest | None = None
+_last_choice: _ClientChoice | None = None
 
 
 async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
     """Return the client without blocking the I/O loop while a sandbox starts."""
-    if _fresh_sandbox() or not uses_sandbox(now := config.settings(), config.credentials(now)):
+    if _recent_sandbox() or not uses_sandbox(settings := config.settings(), config.credentials(settings)):
         return client(keys)
     return await asyncio.to_thread(client, keys)
 
 
 def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
     """Return the platform that the settings (and explicit keys) point to."""
-    now = config.settings()
-    given = dict(keys or {})
-    if other := given.pop("base_url", None):
-        return _openai(now, other, Credentials.of(given))  # never the settings' key to a stranger's server
-    found = Credentials.of(given) or config.credentials(now)
-    if other := config.openai_base_url(now):
-        return _openai(now, other, found)
-    if uses_sandbox(now, found):
-        return _sandbox(now)
-    if not found:
+    settings = config.settings()
+    explicit_keys = dict(keys or {})
+    if base_url := explicit_keys.pop("base_url", None):
+        return _openai_platform(
+            settings, base_url, Credentials.of(explicit_keys)
+        )  # never the settings' key to a stranger's server
+    credentials = Credentials.of(explicit_keys) or config.credentials(settings)
+    if base_url := config.openai_base_url(settings):
+        return _openai_platform(settings, base_url, credentials)
+    if uses_sandbox(settings, credentials):
+        return _start_sandbox(settings)
+    if not credentials:
         raise CredentialsError(
             "QIANFAN_PLATFORM=qianfan and no key is set\n"
             "设置 QIANFAN_API_KEY，或用 %qfauth 输入 / set QIANFAN_API_KEY, or type it into %qfauth"
         )
-    return _configured(now, found)
+    return _configured_platform(settings, credentials)
 
 
 def polling_interval(seconds: float) -> float:
     """Return how often to look at a running job: as set for the cloud, at once in the sandbox."""
-    return min(seconds, SANDBOX_POLLING) if current_platform().name == "sandbox" else seconds
+    return min(seconds, SANDBOX_POLLING_S) if current_platform().name == "sandbox" else seconds
 
 
-def situation(keys: Mapping[str, str | None] | None = None) -> Situation:
+def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
     """Tell what a call would use now, without starting anything; `keys` win over the settings."""
-    now = config.settings()
-    given = dict(keys or {})
-    own = given.pop("base_url", None)
-    found = Credentials.of(given) or (Credentials() if own else config.credentials(now))
-    if other := own or config.openai_base_url(now):
-        platform = _openai(now, other, found)
-        return Situation("custom", platform.host, found.kinds(), config.sources())
-    if uses_sandbox(now, found):
+    settings = config.settings()
+    explicit_keys = dict(keys or {})
+    own_base_url = explicit_keys.pop("base_url", None)
+    credentials = Credentials.of(explicit_keys) or (
+        Credentials() if own_base_url else config.credentials(settings)
+    )
+    if base_url := own_base_url or config.openai_base_url(settings):
+        platform = _openai_platform(settings, base_url, credentials)
+        return PlatformInfo("custom", platform.host, credentials.kinds(), config.sources())
+    if uses_sandbox(settings, credentials):
         from .sandbox import find  # noqa: PLC0415 - the sandbox is needed only without keys
 
         running = find()
-        return Situation("sandbox", running.url.removeprefix("http://") if running else "", (), {})
-    platform = _configured(now, found)
-    return Situation(platform.name, platform.host, found.kinds(), config.sources())
+        return PlatformInfo("sandbox", running.url.removeprefix("http://") if running else "", (), {})
+    platform = _configured_platform(settings, credentials)
+    return PlatformInfo(platform.name, platform.host, credentials.kinds(), config.sources())
 
 
-def uses_sandbox(now: Settings, found: Credentials) -> bool:
+def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
     """Tell whether calls go to the sandbox: forced, or because there is no key."""
-    if now.platform not in {"", "qianfan", "sandbox"}:
+    if settings.platform not in {"", "qianfan", "sandbox"}:
         raise InvalidArgumentError(
-            f"QIANFAN_PLATFORM={now.platform!r}: it is 'qianfan', 'sandbox' or not set"
+            f"QIANFAN_PLATFORM={settings.platform!r}: it is 'qianfan', 'sandbox' or not set"
         )
-    return now.platform == "sandbox" or (not now.platform and not found)
+    return settings.platform == "sandbox" or (not settings.platform and not credentials)
 
 
-def _openai(now: Settings, base_url: str, found: Credentials) -> Platform:
+def _openai_platform(settings: Settings, base_url: str, credentials: Credentials) -> Platform:
     """Return the platform of a server that speaks OpenAI's API; one without keys gets a word instead."""
-    keys = found if found.get("api_key") else Credentials.of({"api_key": "none"})
-    addresses = (now.base_url, now.console_api_base_url, now.iam_base_url, now.bos_base_url)
+    keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
+    addresses = (
+        settings.base_url,
+        settings.console_api_base_url,
+        settings.iam_base_url,
+        settings.bos_base_url,
+    )
     return Platform("custom", keys, *addresses, openai=base_url)
 
 
-def _configured(now: Settings, found: Credentials) -> Platform:
-    default = Settings()
-    own = all(getattr(now, name) == getattr(default, name) for name in ("base_url", "console_api_base_url"))
+def _configured_platform(settings: Settings, credentials: Credentials) -> Platform:
+    defaults = Settings()
+    is_default = all(
+        getattr(settings, name) == getattr(defaults, name) for name in ("base_url", "console_api_base_url")
+    )
     return Platform(
-        "qianfan" if own else "custom",
-        found,
-        now.base_url,
-        now.console_api_base_url,
-        now.iam_base_url if own or not is_loopback(now.console_api_base_url) else now.console_api_base_url,
-        now.bos_base_url,
-        now.bos_bucket,
-        now.app_id,
+        "qianfan" if is_default else "custom",
+        credentials,
+        settings.base_url,
+        settings.console_api_base_url,
+        settings.iam_base_url
+        if is_default or not is_loopback(settings.console_api_base_url)
+        else settings.console_api_base_url,
+        settings.bos_base_url,
+        settings.bos_bucket,
+        settings.app_id,
     )
 
 
-def _sandbox(now: Settings) -> Platform:
-    global _seen
-    if fresh := _fresh_sandbox():
-        return fresh
+def _start_sandbox(settings: Settings) -> Platform:
+    global _last_sandbox
+    if recent := _recent_sandbox():
+        return recent
     from .sandbox import ensure  # noqa: PLC0415 - the sandbox is needed only without keys
 
-    platform = sandbox_platform(ensure(idle_minutes=now.sandbox_idle_minutes))
-    _seen = platform, time.monotonic()
+    platform = sandbox_platform(ensure(idle_minutes=settings.sandbox_idle_minutes))
+    _last_sandbox = platform, time.monotonic()
     return platform
 
 
-def _fresh_sandbox() -> Platform | None:
-    seen = _seen
-    return seen[0] if seen and time.monotonic() - seen[1] < TRUSTED_FOR else None
+def _recent_sandbox() -> Platform | None:
+    last = _last_sandbox
+    return last[0] if last and time.monotonic() - last[1] < SANDBOX_TTL_S else None
 
 
 def sandbox_platform(address: Address) -> Platform:
     """Return the platform that a running sandbox is."""
     keys = ("api_key", "access_key", "secret_key", "ak", "sk")
-    found = Credentials.of({name: getattr(address, name) for name in keys})
+    credentials = Credentials.of({name: getattr(address, name) for name in keys})
     return Platform(
-        "sandbox", found, address.url, address.url, address.url, f"{address.url}/bos", address.bucket
+        "sandbox", credentials, address.url, address.url, address.url, f"{address.url}/bos", address.bucket
     )
 
 
-def _forget() -> object:
+def _reset_in_child() -> object:
     """Leave the clients to the parent, with the tokens that somebody may just be fetching there."""
-    global _clients, _latest, _lock
-    inherited = _clients, _latest
-    _lock, _clients, _latest = threading.Lock(), {}, None
+    global _clients, _last_choice, _lock
+    inherited = _clients, _last_choice
+    _lock, _clients, _last_choice = threading.Lock(), {}, None
     return inherited
 
 
-portal.in_child(_forget)
+portal.register_child_reset(_reset_in_child)

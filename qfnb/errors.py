@@ -39,8 +39,8 @@ class QianfanError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the message and the user's own line, at most three lines."""
         lines = str(self).splitlines() or [""]
-        where = _users_line(self.__traceback__)
-        return [f"{type(self).__name__}: {lines[0]}{where}", *lines[1:3]]
+        cell_line = _cell_line(self.__traceback__)
+        return [f"{type(self).__name__}: {lines[0]}{cell_line}", *lines[1:3]]
 
 
 class InvalidArgumentError(QianfanError, ValueError):
@@ -62,8 +62,8 @@ class DatasetError(InvalidArgumentError):
         problems: Sequence[object] = (),
         count: int = 1,
     ) -> None:
-        where = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
-        super().__init__(f"{where}{message}")
+        location = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
+        super().__init__(f"{location}{message}")
         self.path, self.line = path, line
         self.problems, self.count = tuple(problems), count
 
@@ -139,10 +139,10 @@ class APIError(QianfanError):
 
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
-        first = f"[{self.error_code}] {self.error_msg}{self._asked()}{request}"
-        return f"{first}\n{self.hint}" if self.hint else first
+        summary = f"[{self.error_code}] {self.error_msg}{self._retry_note()}{request}"
+        return f"{summary}\n{self.hint}" if self.hint else summary
 
-    def _asked(self) -> str:
+    def _retry_note(self) -> str:
         return f" (retry after {self.retry_after:.0f} s)" if self.retry_after else ""
 
 
@@ -174,12 +174,12 @@ class InternalError(QianfanError):
     """A step was asked for that the object's state does not allow."""
 
 
-def _users_line(trace: TracebackType | None) -> str:
+def _cell_line(trace: TracebackType | None) -> str:
     """Return where in the user's cell the error came from, when it came from a cell."""
     for frame in reversed(traceback.extract_tb(trace)):
         in_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input")
         source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""
         if source and "run_cell_magic" not in source and "run_line_magic" not in source:
-            shown = redact(source)[:80]  # before it is cut: half a key is not known by value
-            return f"   ← cell line {frame.lineno}: {shown}"
+            excerpt = redact(source)[:80]  # before it is cut: half a key is not known by value
+            return f"   ← cell line {frame.lineno}: {excerpt}"
     return ""

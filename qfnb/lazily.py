@@ -8,20 +8,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_exports(
+    package: str, modules: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the `__getattr__` and the `__dir__` of a package.
 
     Args:
         package: its name.
-        homes: each public name, and the module below the package that it lives in, or is.
+        modules: each public name, and the module below the package that it lives in, or is.
     """
-    space = vars(sys.modules[package])
+    namespace = vars(sys.modules[package])
 
     def load(name: str) -> Any:
-        if name not in homes:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = importlib.import_module(f"{package}.{homes[name]}")
-        space[name] = value = module if homes[name] == name else getattr(module, name)
+        module = importlib.import_module(f"{package}.{modules[name]}")
+        namespace[name] = value = module if modules[name] == name else getattr(module, name)
         return value
 
-    return load, lambda: sorted({*space, *homes})
+    return load, lambda: sorted({*namespace, *modules})

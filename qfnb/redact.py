@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 E = TypeVar("E", bound=Exception)
 
-LEAST: Final = 8
+MIN_SECRET_CHARS: Final = 8
 """Characters of a secret that is hidden by value: shorter ones, like "ollama", are words."""
 
 _in_use: frozenset[str] = frozenset()
@@ -37,32 +37,32 @@ _SECRETS = (
 )
 
 
-def remember(secret: str) -> None:
+def register_secret(secret: str) -> None:
     """Hide this text, also as part of a URL, from now on wherever it comes up."""
     global _by_value, _in_use
-    if len(secret) < LEAST or secret in _in_use:
+    if len(secret) < MIN_SECRET_CHARS or secret in _in_use:
         return
     _in_use |= {secret, quote(secret, safe="")}
-    _by_value = re.compile("|".join(re.escape(known) for known in sorted(_in_use, key=len, reverse=True)))
+    _by_value = re.compile("|".join(re.escape(value) for value in sorted(_in_use, key=len, reverse=True)))
 
 
-def hide(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """Return the text with the secrets in use replaced by ***."""
     return _by_value.sub("***", text) if _by_value else text
 
 
-def hide_in(error: E) -> E:
+def hide_secrets_in(error: E) -> E:
     """Hide the secrets in use in all texts that an error holds, and return it."""
-    error.args = tuple(hide(value) if isinstance(value, str) else value for value in error.args)
+    error.args = tuple(hide_secrets(value) if isinstance(value, str) else value for value in error.args)
     for name, value in vars(error).items():
         if isinstance(value, str):
-            setattr(error, name, hide(value))
+            setattr(error, name, hide_secrets(value))
     return error
 
 
 def redact(text: str) -> str:
     """Return the text with the secrets in use, and all that looks like a credential, replaced by ***."""
-    text = hide(text)
+    text = hide_secrets(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
@@ -76,9 +76,9 @@ class _RedactUrls(logging.Filter):
         return True
 
 
-def guard_logs() -> None:
+def install_log_filter() -> None:
     """Make the network library's log lines safe; calling it again changes nothing."""
     for name in ("httpx", "httpcore.http11", "httpcore.connection", "aiohttp.client"):
         logger = logging.getLogger(name)
-        if not any(isinstance(known, _RedactUrls) for known in logger.filters):
+        if not any(isinstance(log_filter, _RedactUrls) for log_filter in logger.filters):
             logger.addFilter(_RedactUrls())

@@ -15,7 +15,7 @@ from .sandbox import process
 Command = Callable[[argparse.Namespace], int]
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the commands."""
     faults = commands.add_parser("faults", help="make calls go wrong on purpose, until it ends")
     _faults_parser(faults.add_subparsers(dest="act"))
@@ -45,20 +45,20 @@ def _faults_parser(acts: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="status (default), slow, stall, cut, reset, error, malformed, drip, split or fail",
     )
     add.add_argument("--status", type=int, help="HTTP status to refuse with (default 503)")
-    add.add_argument("--code", type=_code, help="the platform's code to refuse with, e.g. 336100")
+    add.add_argument("--code", type=_parse_code, help="the platform's code to refuse with, e.g. 336100")
     add.add_argument("--retry-after", metavar="SECONDS", help="header of the refusal")
     add.add_argument("--chance", type=float, help="share of calls that it strikes (default 1)")
     add.add_argument("--seed", type=int, help="of the dice, so that the same calls are struck")
     add.add_argument("--times", type=int, help="how often; default: for ever")
     add.add_argument("--after", type=int, metavar="PIECES", help="of a stream that come first")
-    add.add_argument("--seconds", type=_span, metavar="SECONDS", help="how long, or LOW-HIGH")
+    add.add_argument("--seconds", type=_parse_range, metavar="SECONDS", help="how long, or LOW-HIGH")
 
 
-def _code(text: str) -> int | str:
+def _parse_code(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-def _span(text: str) -> float | list[float]:
+def _parse_range(text: str) -> float | list[float]:
     low, dash, high = text.partition("-")
     return [float(low), float(high)] if dash else float(low)
 
@@ -66,32 +66,32 @@ def _span(text: str) -> float | list[float]:
 def _faults(options: argparse.Namespace) -> int:
     if options.act == "add":
         names = ("status", "code", "retry_after", "chance", "seed", "after", "seconds")
-        given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-        rule = {"endpoint": options.endpoint, "fault": options.fault, "times": options.times, **given}
-        print(_asked("POST", "faults", rule)["id"])
+        options_ = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+        rule = {"endpoint": options.endpoint, "fault": options.fault, "times": options.times, **options_}
+        print(_call_control("POST", "faults", rule)["id"])
     elif options.act == "clear":
-        _asked("DELETE", f"faults/{quote(options.id, safe='')}" if options.id else "faults")
+        _call_control("DELETE", f"faults/{quote(options.id, safe='')}" if options.id else "faults")
     else:
-        for rule in _asked("GET", "faults")["faults"]:
+        for rule in _call_control("GET", "faults")["faults"]:
             print(json.dumps(rule, ensure_ascii=False))
     return 0
 
 
 def _clock(options: argparse.Namespace) -> int:
     change = {"advance": options.advance} | ({} if options.speed is None else {"speed": options.speed})
-    now = _asked("POST", "clock", change)
+    now = _call_control("POST", "clock", change)
     print(f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
     return 0
 
 
 def _durations(options: argparse.Namespace) -> int:
-    changes = dict(_stage(text) for text in options.stage)
-    for stage, seconds in _asked("POST", "durations", changes).items():
+    changes = dict(_parse_stage(text) for text in options.stage)
+    for stage, seconds in _call_control("POST", "durations", changes).items():
         print(f"{stage}={seconds:g}")
     return 0
 
 
-def _stage(text: str) -> tuple[str, float]:
+def _parse_stage(text: str) -> tuple[str, float]:
     name, _, seconds = text.partition("=")
     try:
         return name, float(seconds)
@@ -100,29 +100,29 @@ def _stage(text: str) -> tuple[str, float]:
 
 
 def _snapshots(options: argparse.Namespace) -> int:
-    for row in _asked("GET", "snapshots")["snapshots"]:
-        made = datetime.fromtimestamp(row["made"], UTC)
-        print(f"{row['name']}  {made:%Y-%m-%d %H:%M:%S} UTC  {row['bytes']:,} bytes")
+    for row in _call_control("GET", "snapshots")["snapshots"]:
+        created_at = datetime.fromtimestamp(row["made"], UTC)
+        print(f"{row['name']}  {created_at:%Y-%m-%d %H:%M:%S} UTC  {row['bytes']:,} bytes")
     return 0
 
 
 def _snapshot(options: argparse.Namespace) -> int:
-    print(f"{_asked('POST', 'snapshots', {'name': options.name})['bytes']:,} bytes")
+    print(f"{_call_control('POST', 'snapshots', {'name': options.name})['bytes']:,} bytes")
     return 0
 
 
 def _restore(options: argparse.Namespace) -> int:
-    _asked("POST", "restore", {"name": options.name})
+    _call_control("POST", "restore", {"name": options.name})
     print("restored")
     return 0
 
 
 def _openapi(options: argparse.Namespace) -> int:
-    print(json.dumps(_asked("GET", "openapi.json"), ensure_ascii=False, indent=1))
+    print(json.dumps(_call_control("GET", "openapi.json"), ensure_ascii=False, indent=1))
     return 0
 
 
-def _asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _call_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what the running sandbox says.
 
     Raises:
@@ -131,10 +131,10 @@ def _asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> dic
     address = process.find()
     if address is None:
         raise SandboxError("no sandbox is running: `qfnb sandbox start` / 沙盒没有运行")
-    answered = process.control_request(address, method, f"/_sandbox/{path}", body)
-    if answered is None:
+    reply = process.control_request(address, method, f"/_sandbox/{path}", body)
+    if reply is None:
         raise SandboxError("the sandbox does not answer: see `qfnb sandbox logs` / 沙盒没有回答，看日志")
-    status, value = answered
+    status, value = reply
     if status != 200:
         raise SandboxError(str(value.get("error", value)))
     return value

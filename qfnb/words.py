@@ -13,7 +13,7 @@ from . import config
 
 
 @functools.cache
-def cutter() -> Callable[[str], list[str]] | None:
+def load_cutter() -> Callable[[str], list[str]] | None:
     """Return what cuts a text into words, None where jieba is not installed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, at import, on newer Pythons

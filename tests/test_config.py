@@ -65,13 +65,13 @@ def test_keys_show_in_no_repr():
 
 def test_without_a_key_the_sandbox_is_used(sandbox):
     assert connect.current_platform().name == "sandbox"
-    assert connect.situation().name == "sandbox"
+    assert connect.platform_info().name == "sandbox"
 
 
 def test_with_a_key_the_cloud_is_used(monkeypatch):
     monkeypatch.setenv("QIANFAN_API_KEY", KEY)
-    assert connect.situation().name == "qianfan"
-    assert connect.situation().sources == {"api_key": "environment QIANFAN_API_KEY"}
+    assert connect.platform_info().name == "qianfan"
+    assert connect.platform_info().sources == {"api_key": "environment QIANFAN_API_KEY"}
 
 
 def test_the_cloud_without_a_key_says_what_to_do(monkeypatch):

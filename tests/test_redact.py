@@ -11,7 +11,7 @@ from qfnb import config, errors, redact
 SECRET = "my-own.KEY/with+odd=signs"
 
 
-def shown(error):
+def rendered(error):
     """Return all texts that an error holds."""
     return f"{error} {error.args!r} {vars(error)!r}"
 
@@ -32,8 +32,8 @@ def test_a_key_that_the_server_echoes_is_not_in_the_error(scripted, body, stream
     with pytest.raises(errors.QianfanError) as caught:
         list(chat.do("x", stream=True)) if stream else chat.do("x")
     assert SECRET in server.requests[0].decode()
-    assert SECRET not in shown(caught.value)
-    assert "***" in shown(caught.value)
+    assert SECRET not in rendered(caught.value)
+    assert "***" in rendered(caught.value)
 
 
 def test_nor_in_the_error_that_ends_a_stream(scripted):
@@ -42,7 +42,7 @@ def test_nor_in_the_error_that_ends_a_stream(scripted):
     chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
     with pytest.raises(errors.APIError) as caught:
         list(chat.do("x", stream=True))
-    assert SECRET not in shown(caught.value)
+    assert SECRET not in rendered(caught.value)
 
 
 def test_the_settings_key_is_known_too(scripted):
@@ -51,23 +51,23 @@ def test_the_settings_key_is_known_too(scripted):
     config.get_config().api_key = "plainsettingskey"
     with pytest.raises(errors.APIError) as caught:
         qfnb.ChatCompletion(model="m").do("x")
-    assert "plainsettingskey" not in shown(caught.value)
+    assert "plainsettingskey" not in rendered(caught.value)
 
 
 def test_a_quoted_key_is_known_too():
-    redact.remember(SECRET)
+    redact.register_secret(SECRET)
     assert redact.redact("at /x?k=my-own.KEY%2Fwith%2Bodd%3Dsigns!") == "at /x?k=***!"
 
 
 def test_the_longest_key_goes_first():
-    redact.remember("abcdef-1")
-    redact.remember("abcdef-1-and-more")
+    redact.register_secret("abcdef-1")
+    redact.register_secret("abcdef-1-and-more")
     assert redact.redact("abcdef-1-and-more abcdef-1") == "*** ***"
 
 
 def test_short_texts_are_no_secrets():
-    redact.remember("none")
-    redact.remember("ollama")
+    redact.register_secret("none")
+    redact.register_secret("ollama")
     assert redact.redact("none of it, ollama") == "none of it, ollama"
 
 
@@ -98,7 +98,7 @@ def test_the_line_of_the_cell_is_told_without_the_key_in_it(name):
 
     with pytest.raises(errors.InvalidArgumentError) as caught:
         exec(compile(source, file, "exec"), {"ask": ask})
-    told = "\n".join(caught.value._render_traceback_())
-    assert f"cell line 1: ask({name}=" in told
-    assert "你好" in told
-    assert "nobody" not in told
+    traceback_text = "\n".join(caught.value._render_traceback_())
+    assert f"cell line 1: ask({name}=" in traceback_text
+    assert "你好" in traceback_text
+    assert "nobody" not in traceback_text

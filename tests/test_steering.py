@@ -25,8 +25,8 @@ def run(home, capsys):
 
     def command(*words):
         code = cli.main(["sandbox", *words])
-        said = capsys.readouterr()
-        return code, said.out.splitlines(), said.err
+        output = capsys.readouterr()
+        return code, output.out.splitlines(), output.err
 
     yield command
     cli.main(["sandbox", "faults", "clear"])

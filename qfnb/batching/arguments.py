@@ -161,7 +161,7 @@ def validate_budget(budget: float | None, plan: RequestSpec) -> float | None:
         return None
     if not is_positive_number(budget):
         raise InvalidArgumentError(f"budget={budget!r}: it is a number of CNY above 0")
-    if plan.platform != "sandbox" and catalog.cost(plan.model or "", 1, 1) is None:
+    if plan.platform != "sandbox" and catalog.reply_cost(plan.model or "", 1, 1) is None:
         raise InvalidArgumentError(
             f"budget={budget:g}: the price of {plan.endpoint or plan.model} is not known, so a budget cannot "
             "be kept (价格未知，无法控制预算)"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..connect import Situation
+from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.messages import validate_encodable, validate_messages
 from ..transport.platform import Platform
@@ -140,7 +140,7 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
     return [dict(message) for message in value]
 
 
-def platform_name(platform: Platform | Situation) -> str:
+def platform_name(platform: Platform | PlatformInfo) -> str:
     """Return who answers, for a plan: a sandbox is a sandbox at whatever port."""
     return "sandbox" if platform.name == "sandbox" else platform.host
 

@@ -10,7 +10,7 @@ from ..resources.asking import PreparedCall
 from ..resources.chat import ChatCompletion
 from ..transport import limits
 from ..transport.client import Client
-from ..transport.limits import Limiter
+from ..transport.limits import RateLimiter
 from .plan import RequestSpec, platform_name
 
 REFRESH_AFTER_S: Final = 1.0
@@ -28,7 +28,7 @@ class PlatformResolver:
         self._chat, self._spec = chat, spec
         self._client: Client | None = None
         self._valid_until = 0.0
-        self.limiter: Limiter | None = None
+        self.limiter: RateLimiter | None = None
 
     async def resolve(self, call: PreparedCall[Any]) -> Client:
         """Return the client for a row.
@@ -43,7 +43,7 @@ class PlatformResolver:
             raise CredentialsError(
                 f"calls go to {platform} now, and this batch was asked of {self._spec.platform} (平台已改变)"
             )
-        self.limiter = limits.of(client.platform, call.for_platform(client.platform).model)
+        self.limiter = limits.get_limiter(client.platform, call.for_platform(client.platform).model)
         self._client, self._valid_until = client, time.monotonic() + REFRESH_AFTER_S
         return client
 

@@ -40,7 +40,7 @@ class JobStatus:
 class OfflineBackend(ABC):
     """One of the two; its coroutines run on the I/O loop."""
 
-    max_rows: ClassVar[int] = wire.MOST_REQUESTS
+    max_rows: ClassVar[int] = wire.MAX_REQUESTS
 
     def __init__(self, spec: RequestSpec) -> None:
         self.spec = spec
@@ -95,7 +95,7 @@ class FilesBackend(OfflineBackend):
         counts = info.request_counts or wire.RequestCounts()
         errors = info.errors.data if info.errors else []
         message = "; ".join(f"line {error.line}: {error.message}" for error in errors[:3])
-        return JobStatus(info.finished, counts.completed + counts.failed, info.status, message)
+        return JobStatus(info.is_finished, counts.completed + counts.failed, info.status, message)
 
     async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
         """Yield what there is of a job's answers."""
@@ -150,7 +150,7 @@ class BosBackend(OfflineBackend):
     async def get_status(self, job: str) -> JobStatus:
         """Return how far a job is."""
         info = (await BatchInference.info.aio(job)).data
-        return JobStatus(info.finished, info.progress or 0, info.run_status or "", info.message or "")
+        return JobStatus(info.is_finished, info.progress or 0, info.run_status or "", info.message or "")
 
     async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
         """Yield what there is of a job's answers."""
@@ -175,7 +175,7 @@ class BosBackend(OfflineBackend):
         platform = (await connect.aclient()).platform
         call = ChatCompletion(version=1).prepare("?", self.spec.model, self.spec.endpoint)
         route = call.for_platform(platform)
-        return platform.address(route.endpoint, route.path)
+        return platform.endpoint_url(route.endpoint, route.path)
 
 
 BACKENDS: dict[OfflineVia, type[OfflineBackend]] = {"files": FilesBackend, "bos": BosBackend}

@@ -168,7 +168,7 @@ def scan_rows(spec: RequestSpec, items: Iterable[Item], *, is_complete: bool) ->
         hashlib.blake2b(spec.digest, digest_size=8),
         set[bytes](),
     )
-    model_row = catalog.find("chat", spec.model or catalog.DEFAULT_CHAT)
+    model_row = catalog.find_model("chat", spec.model or catalog.DEFAULT_CHAT)
     max_characters = model_row.chars if model_row else None
     count_tokens = Tokenizer().count_tokens
     persona_tokens = count_tokens(str(spec.options.get("system") or ""))
@@ -219,7 +219,7 @@ def build_preflight(
         int(scan.prompt_tokens * share),
         int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens)),
     )
-    cost = 0.0 if spec.platform == "sandbox" else catalog.cost(spec.model or "", prompt, completion)
+    cost = 0.0 if spec.platform == "sandbox" else catalog.reply_cost(spec.model or "", prompt, completion)
     return Preflight(
         rows,
         requests,

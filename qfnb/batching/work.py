@@ -14,7 +14,7 @@ from ..resources.outcome import RowResult, summarize_error
 from ..resources.tally import RowFailure
 from ..resources.underway import BackgroundBatch
 from ..transport import clock
-from ..transport.calls import Limits
+from ..transport.calls import CallOptions
 from . import closing, reading
 from .budget import CostBudget
 from .feed import InputPages, JournalPages, PageReader, RowQueue, run_in_thread
@@ -48,7 +48,7 @@ class BatchRunner(BackgroundBatch):
     def __init__(self, job_spec: JobSpec, journal: Journal, first_page: PageReader | None = None) -> None:
         super().__init__(job_spec.initial_progress())
         self.job_spec, self._journal = job_spec, journal
-        limits = Limits(job_spec.request_timeout, job_spec.retry_count, BATCH_RATE_LIMIT_WAIT_S)
+        limits = CallOptions(job_spec.request_timeout, job_spec.retry_count, BATCH_RATE_LIMIT_WAIT_S)
         self._prepare_call = job_spec.chat.call_factory(
             job_spec.request_spec.model,
             job_spec.request_spec.endpoint,

@@ -56,7 +56,7 @@ def check_rows(
     rows: Sequence[Row], schema: Schema, model: str | None = None, max_tokens: int | None = None
 ) -> Findings:
     """Return what is worth knowing of rows; a model's limit is used where it is known."""
-    model_row = catalog.find("chat", model) if model else None
+    model_row = catalog.find_model("chat", model) if model else None
     limit = max_tokens or (model_row.tokens if model_row else None)
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}

@@ -94,11 +94,11 @@ def release(
     cache_key = (current.host, bucket, name, digest)
     if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
         folder = f"qfnb/{digest}"
-        address = storage.join(bucket, f"{folder}/{_safe_name(name)}{suffix}")
+        address = storage.build_uri(bucket, f"{folder}/{_safe_name(name)}{suffix}")
         _upload(address, content, report)
         dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
         report(TransferStep("import", 0, 1))
-        Data.create_data_import_task(dataset_id, bool(schema.reference), wire.OWN_BOS, [address])
+        Data.create_data_import_task(dataset_id, bool(schema.reference), wire.USER_BOS, [address])
         _wait_for_status(dataset_id, "import_status", settings().import_status_polling_interval, stop_event)
         report(TransferStep("import", 1, 1))
     report(TransferStep("release", 0, 1))
@@ -219,7 +219,7 @@ def _wait_for_status(
             raise DatasetError(f"{dataset_id}: {step_name} is {state}: {_reason(dataset_id, answer.body)}")
         if time.monotonic() > deadline:
             raise DatasetError(f"{dataset_id}: {step_name} did not finish in {STEP_TIMEOUT_S:g} s")
-        if clock.pause(interval_s, stop_event):
+        if clock.wait(interval_s, stop_event):
             raise DatasetError(f"{dataset_id}: stopped while waiting for its {step_name}")
 
 

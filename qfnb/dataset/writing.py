@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import DatasetError
-from ..transport.files import atomically
+from ..transport.files import write_atomically
 from . import formats
 from .formats import Format
 from .rows import to_json, to_platform_line
@@ -29,7 +29,7 @@ def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) ->
         InvalidArgumentError: it cannot be written there.
         DatasetError: the format cannot hold such rows.
     """
-    with atomically(path) as file:
+    with write_atomically(path) as file:
         write_to(file, rows, schema, kind)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidArgumentError
-from ..transport.files import atomically
+from ..transport.files import write_atomically
 from . import archive, page, sheets
 from .inert import to_markdown, to_sheet_text
 
@@ -87,7 +87,7 @@ def save_report(
     if write is None:
         raise InvalidArgumentError(f"{path.name!r} ends in none of {', '.join(writers)} (不支持的格式)")
     content = write()
-    with atomically(path) as file:
+    with write_atomically(path) as file:
         file.write(content)
     return path
 

@@ -94,7 +94,7 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
         QianfanError: nothing of it could be evaluated.
     """
     info = _wait_for_task(task)
-    if info.state == wire.MANUAL_BEGUN:
+    if info.state == wire.MANUAL_STARTED:
         return None
     platform_metrics = {
         _model_label(item): item.effect_metric.to_wire()
@@ -109,7 +109,7 @@ def _wait_for_task(task: str) -> wire.TaskDetail:
     return wait_for_state(
         lambda: Repository.get_evaluation_info(task),
         lambda answer: answer.data.state,
-        done_states={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_BEGUN},
+        done_states={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_STARTED},
         failed_states=FAILED_STATES,
         interval=settings().evaluation_online_polling_interval,
         label=f"evaluation {task}",
@@ -208,5 +208,5 @@ def _parse_score(value: object) -> float | None:
         return None
 
 
-def _model_label(item: wire.ReportItem | wire.Unit) -> str:
+def _model_label(item: wire.ReportItem | wire.EvaluationUnit) -> str:
     return f"{item.model_name}_{item.model_version}"

@@ -64,6 +64,6 @@ def _look_up(find_existing: Callable[[], T | None], stop_event: threading.Event)
         except QianfanError:
             if not remaining:
                 raise
-        if remaining and clock.pause(LOOKUP_INTERVAL_S, stop_event):
+        if remaining and clock.wait(LOOKUP_INTERVAL_S, stop_event):
             break
     return None

@@ -39,7 +39,7 @@ def run_batch_inference(
     info = wait_for_state(
         lambda: Repository.get_evaluation_info(task),
         lambda answer: answer.data.state,
-        done_states={wire.MANUAL_BEGUN, wire.DONE},
+        done_states={wire.MANUAL_STARTED, wire.DONE},
         failed_states={wire.FAILED, wire.STOPPED, wire.PARTLY_DONE},
         interval=settings().batch_run_status_polling_interval,
         label=f"the inference of {version}",

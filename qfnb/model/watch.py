@@ -77,7 +77,7 @@ class Poller(Generic[T]):
                 failures, failing_since = failures + 1, failing_since or time.time()
                 result = PollResult(None, error, failing_since)
             yield result
-            if clock.pause(self._next_pause(failures), self._stop_event):
+            if clock.wait(self._next_pause(failures), self._stop_event):
                 return
 
     def _next_pause(self, failures: int) -> float:

@@ -50,7 +50,7 @@ class AuthMagics(Magics):
 
 def report() -> str:
     """Return what a call would use now, in a few lines, without a key."""
-    now = connect.situation()
+    now = connect.platform_info()
     lines = [f"平台 platform: {where()}"]
     lines += [f"  {name}: {source}" for name, source in now.sources.items()]
     if now.name == "sandbox":

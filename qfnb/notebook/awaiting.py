@@ -100,7 +100,7 @@ def _blocking(
 ) -> R:
     try:
         while not future.done():
-            concurrent.futures.wait([future], timeout=portal.SLICE)
+            concurrent.futures.wait([future], timeout=portal.INTERRUPT_SLICE_S)
     except KeyboardInterrupt:
         _give_up(future, job, end)
         raise Interrupted(message) from None
@@ -114,7 +114,7 @@ async def _awaiting(
     waiting = asyncio.wrap_future(future)
     try:
         while not waiting.done():  # ipykernel delivers an interrupt only when its loop wakes up
-            await asyncio.wait({waiting}, timeout=portal.SLICE)
+            await asyncio.wait({waiting}, timeout=portal.INTERRUPT_SLICE_S)
     except (KeyboardInterrupt, asyncio.CancelledError):
         _give_up(future, job, end)
         raise Interrupted(message) from None

@@ -17,7 +17,7 @@ def line() -> str:
 def where() -> str:
     """Return which platform calls go to now, in a few words."""
     try:
-        now = connect.situation()
+        now = connect.platform_info()
     except QianfanError as error:
         return f"⚠ {str(error).splitlines()[0]}"
     if now.name == "sandbox":

@@ -56,4 +56,4 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports
-__getattr__, __dir__ = lazily.names(__name__, _HOMES)
+__getattr__, __dir__ = lazily.lazy_exports(__name__, _HOMES)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from .. import connect
 from ..errors import APIError, InvalidArgumentError, StreamInterrupted
 from ..transport import portal
-from ..transport.client import Client, Limits
+from ..transport.client import CallOptions, Client
 from ..transport.platform import Platform
 from ..transport.response import Response
 from ..wire import chat as wire
@@ -55,11 +55,11 @@ class PreparedCall(Generic[ReplyT]):
 
     for_platform: Callable[[Platform], Route]
     to_reply: Callable[[Response[Any]], ReplyT]
-    limits: Limits
+    limits: CallOptions
 
     def waiting_for_rate_limit(self) -> PreparedCall[ReplyT]:
         """Return the call as a batch makes it: it waits for its turn as long as it takes."""
-        return replace(self, limits=replace(self.limits, patience=BATCH_RATE_LIMIT_WAIT_S))
+        return replace(self, limits=replace(self.limits, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
 
 
 class InferenceModel(Generic[ReplyT]):
@@ -139,9 +139,9 @@ class InferenceModel(Generic[ReplyT]):
         """Whether it was made with keys or a base_url of its own."""
         return bool(self._keys)
 
-    def situation(self) -> connect.Situation:
+    def situation(self) -> connect.PlatformInfo:
         """Tell whom a call would ask, without starting anything."""
-        return connect.situation(self._keys)
+        return connect.platform_info(self._keys)
 
     def _api_version(self, platform: Platform, endpoint: str | None) -> int:
         if platform.openai or self.version is not None:
@@ -157,7 +157,7 @@ class InferenceModel(Generic[ReplyT]):
         return portal.run(self.send(call))
 
     async def _run_async(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        return await portal.hop(self.send(call))
+        return await portal.run_async(self.send(call))
 
     async def resolve_client(self) -> Client:
         """Return the client that a call would go through now; on the I/O loop only."""
@@ -169,7 +169,7 @@ class InferenceModel(Generic[ReplyT]):
         route = call.for_platform(client.platform)
         with ledger.log_call(route.model, client.platform.host) as entry:
             response = await client.send(
-                route.endpoint, route.record, path=route.path, limits=call.limits, model=route.model
+                route.endpoint, route.record, path=route.path, options=call.limits, model=route.model
             )
             return entry.record_reply(call.to_reply(response))
 
@@ -181,7 +181,7 @@ class InferenceModel(Generic[ReplyT]):
             route.record,
             path=route.path,
             final=wire.is_final,
-            limits=call.limits,
+            options=call.limits,
             model=route.model,
         )
         text: list[str] = []

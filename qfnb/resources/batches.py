@@ -48,12 +48,12 @@ class Files:
     @transfer
     async def content(client: Client, file_id: str) -> bytes:
         """Return a file's bytes, 64 MiB at most; `download` has no such limit."""
-        return await files.content(client, wire.FileRef(file_id=file_id))
+        return await files.download_content(client, wire.FileRef(file_id=file_id))
 
     @transfer
     async def download(client: Client, file_id: str, path: str | Path) -> Path:
         """Write a file to a path, which appears when all of it has arrived; return the path."""
-        await files.content(client, wire.FileRef(file_id=file_id), Path(path))
+        await files.download_content(client, wire.FileRef(file_id=file_id), Path(path))
         return Path(path)
 
     @operation(wire.DELETE_FILE)

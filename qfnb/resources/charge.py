@@ -84,14 +84,16 @@ class Charge:
         return wire.FindUnits(service_id=service_id, payment_timing=payment_timing)
 
     @operation(wire.DESCRIBE_UNIT)
-    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> wire.UnitRef:
+    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> wire.ComputeUnitRef:
         """Return one compute unit of a service."""
-        return wire.UnitRef(service_id=service_id, instance_id=instance_id)
+        return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
 
     @operation(wire.RELEASE_UNIT)
-    def release_service_resource_instance_info(service_id: int | str, instance_id: str) -> wire.UnitRef:
+    def release_service_resource_instance_info(
+        service_id: int | str, instance_id: str
+    ) -> wire.ComputeUnitRef:
         """Give a compute unit back; a service without any stops."""
-        return wire.UnitRef(service_id=service_id, instance_id=instance_id)
+        return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
 
     @operation(wire.AUTO_RENEW)
     def create_auto_renew_rules(

@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 from ..errors import InvalidArgumentError
 from ..transport import portal
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from . import options
 from .asking import InferenceModel, PreparedCall, Route, prepare_row, validate_no_stream, validate_rows
 from .batch import BatchTask
@@ -85,9 +85,9 @@ class ChatCompletion(InferenceModel[ChatResponse]):
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
-        limits = Limits(request_timeout, retry_count)
+        limits = CallOptions(request_timeout, retry_count)
         ask = self._prepare(messages, model, endpoint, limits, options_, stream=stream)
-        return portal.drain(self._stream(ask)) if stream else self._run(ask)
+        return portal.iterate(self._stream(ask)) if stream else self._run(ask)
 
     @overload
     async def ado(
@@ -125,9 +125,9 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
-        limits = Limits(request_timeout, retry_count)
+        limits = CallOptions(request_timeout, retry_count)
         ask = self._prepare(messages, model, endpoint, limits, options_, stream=stream)
-        return portal.hop_each(self._stream(ask)) if stream else await self._run_async(ask)
+        return portal.iterate_async(self._stream(ask)) if stream else await self._run_async(ask)
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,
@@ -197,20 +197,23 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         **options_: Any,
     ) -> PreparedCall[ChatResponse]:
         """Return the checked call for one conversation, which comes as a whole."""
-        limits = Limits(request_timeout, retry_count)
+        limits = CallOptions(request_timeout, retry_count)
         return self.call_factory(model, endpoint, limits, **options_)(item)
 
     def call_factory(
         self,
         model: str | None = None,
         endpoint: str | None = None,
-        limits: Limits | None = None,
+        limits: CallOptions | None = None,
         **options_: Any,
     ) -> Callable[[Conversation], PreparedCall[ChatResponse]]:
         """Return what makes the checked call of each conversation; the options are checked once."""
         validate_no_stream(options_)
         options_.pop("stream", None)
-        limits, series = limits or Limits(), self._request_builder(model, endpoint, options_, stream=False)
+        limits, series = (
+            limits or CallOptions(),
+            self._request_builder(model, endpoint, options_, stream=False),
+        )
 
         def prepare_call(messages: Conversation) -> PreparedCall[ChatResponse]:
             if isinstance(messages, str):
@@ -224,7 +227,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         messages: Conversation,
         model: str | None,
         endpoint: str | None,
-        limits: Limits,
+        limits: CallOptions,
         options_: Mapping[str, Any],
         *,
         stream: bool,
@@ -241,13 +244,13 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         )
 
     def _prepare_conversation(
-        self, messages: Conversation, series: ChatRequestBuilder, limits: Limits
+        self, messages: Conversation, series: ChatRequestBuilder, limits: CallOptions
     ) -> PreparedCall[ChatResponse]:
         _validate_type(messages)
         return self._call(partial(series.route, validate_messages(messages)), series, limits)
 
     def _call(
-        self, route: Callable[..., Route], series: ChatRequestBuilder, limits: Limits
+        self, route: Callable[..., Route], series: ChatRequestBuilder, limits: CallOptions
     ) -> PreparedCall[ChatResponse]:
         return PreparedCall(
             lambda platform: route(self._api_version(platform, series.endpoint), aliases=not platform.openai),

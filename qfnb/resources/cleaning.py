@@ -67,7 +67,7 @@ class Cleaning:
         num_seed_fewshot: int,
         num_instances_to_generate: int,
         similarity_threshold: float,
-    ) -> wire.CreateAugmenting:
+    ) -> wire.CreateAugmentation:
         """Make new rows after the example of a dataset's; find the task by its name in the list.
 
         Args:
@@ -83,10 +83,10 @@ class Cleaning:
         Raises:
             InvalidArgumentError: a number is out of its range.
         """
-        _validate_range("num_seed_fewshot", num_seed_fewshot, 1, wire.MOST_SEEDS)
-        _validate_range("num_instances_to_generate", num_instances_to_generate, 1, wire.MOST_NEW_ROWS)
+        _validate_range("num_seed_fewshot", num_seed_fewshot, 1, wire.MAX_SEEDS)
+        _validate_range("num_instances_to_generate", num_instances_to_generate, 1, wire.MAX_NEW_ROWS)
         _validate_range("similarity_threshold", similarity_threshold, 0, 1)
-        return wire.CreateAugmenting(
+        return wire.CreateAugmentation(
             name=name,
             source_dataset_id=source_dataset_id,
             dest_dataset_id=destination_dataset_id,
@@ -97,16 +97,16 @@ class Cleaning:
             similarity_threshold=similarity_threshold,
         )
 
-    @operation(wire.AUGMENTINGS)
+    @operation(wire.LIST_AUGMENTATIONS)
     def get_dataset_aug_task_list(
         keyword: str | None = None,
         sorted_by_start_time_asc: bool | None = None,
         page_size: int = 10,
         offset: int = 0,
-    ) -> wire.ListAugmentings:
+    ) -> wire.ListAugmentations:
         """Return a page of augmentings, those that a keyword finds, the newest first by default."""
         is_sorted = sorted_by_start_time_asc is not None
-        return wire.ListAugmentings(
+        return wire.ListAugmentations(
             offset=offset,
             page_size=page_size,
             word=keyword or None,
@@ -114,15 +114,15 @@ class Cleaning:
             sort_by=("asc" if sorted_by_start_time_asc else "desc") if is_sorted else None,
         )
 
-    @operation(wire.AUGMENTING)
-    def get_dataset_augmenting_task_info(task_id: int | str) -> wire.AugmentingRef:
+    @operation(wire.DESCRIBE_AUGMENTATION)
+    def get_dataset_augmenting_task_info(task_id: int | str) -> wire.AugmentationRef:
         """Return how far an augmenting is."""
-        return wire.AugmentingRef(task_id=task_id)
+        return wire.AugmentationRef(task_id=task_id)
 
-    @operation(wire.DELETE_AUGMENTINGS)
-    def delete_dataset_augmenting_task(task_ids: Sequence[int | str]) -> wire.AugmentingRefs:
+    @operation(wire.DELETE_AUGMENTATIONS)
+    def delete_dataset_augmenting_task(task_ids: Sequence[int | str]) -> wire.AugmentationRefs:
         """Delete augmentings; the datasets stay."""
-        return wire.AugmentingRefs(task_ids=list(task_ids))
+        return wire.AugmentationRefs(task_ids=list(task_ids))
 
 
 def _validate_range(name: str, value: float, low: float, high: float) -> None:

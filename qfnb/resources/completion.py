@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 from ..errors import InvalidArgumentError
 from ..transport import portal
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..transport.platform import Platform
 from ..transport.response import Response
 from ..wire import catalog
@@ -71,7 +71,7 @@ class Completion(InferenceModel[ChatResponse]):
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
         ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return portal.drain(self._stream(ask)) if stream else self._run(ask)
+        return portal.iterate(self._stream(ask)) if stream else self._run(ask)
 
     @overload
     async def ado(
@@ -102,7 +102,7 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
         ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return portal.hop_each(self._stream(ask)) if stream else await self._run_async(ask)
+        return portal.iterate_async(self._stream(ask)) if stream else await self._run_async(ask)
 
     def prepare(
         self,
@@ -128,7 +128,7 @@ class Completion(InferenceModel[ChatResponse]):
                 item, model, endpoint, valid_options, stream, version, translate_names=not platform.openai
             )
 
-        return PreparedCall(route, _to_reply, Limits(request_timeout, retry_count))
+        return PreparedCall(route, _to_reply, CallOptions(request_timeout, retry_count))
 
 
 def _build_route(
@@ -147,7 +147,7 @@ def _build_route(
         model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
         asked = chat_wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **options_)
         return Route(chat_wire.CHAT_V2, asked, model_id)
-    if endpoint is None and catalog.find("completion", name) is None:
+    if endpoint is None and catalog.find_model("completion", name) is None:
         talk = chat_wire.ChatRequest(messages=messages, stream=stream, **options_)
         return Route(chat_wire.CHAT_V1, talk, catalog.path_segment("chat", name))
     written = wire.CompletionRequest(prompt=prompt, stream=stream, **options_)

@@ -52,8 +52,8 @@ class Data(Cleaning, Entities):
             InvalidArgumentError: the three types do not fit together, or a bucket or folder is missing.
         """
         _validate_types(int(data_set_type), int(project_type), int(template_type))
-        storage = storage_type or (wire.OWN_STORAGE if storage_id else wire.PLATFORM_STORAGE)
-        location = _own_bucket(storage_id, storage_path) if storage == wire.OWN_STORAGE else {}
+        storage = storage_type or (wire.USER_STORAGE if storage_id else wire.PLATFORM_STORAGE)
+        location = _own_bucket(storage_id, storage_path) if storage == wire.USER_STORAGE else {}
         return wire.CreateDataset(
             name=name,
             project_type=project_type,
@@ -152,14 +152,14 @@ class Data(Cleaning, Entities):
     @staticmethod
     def import_files(dataset_id: int | str, files: Sequence[str]) -> Response[bool]:
         """Import uploaded files with answers, each as `bos:/bucket/path`."""
-        return Data.create_data_import_task(dataset_id, True, wire.OWN_BOS, files)
+        return Data.create_data_import_task(dataset_id, True, wire.USER_BOS, files)
 
 
 @transfer
 async def upload(client: Client, bucket: str, key: str, content: bytes) -> str:
     """Upload one object to the platform's storage and return its `bos:/bucket/key` address."""
     await put_object(client, bucket, key, content)
-    return storage.join(bucket, key)
+    return storage.build_uri(bucket, key)
 
 
 def _validate_types(data: int, project: int, template: int) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import embedding as wire
@@ -86,7 +86,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
             raise InvalidArgumentError("stream=True: an embedding comes as a whole, it cannot be streamed")
         model, endpoint = self.resolve_target(model, endpoint)
         name = model or catalog.DEFAULTS["embedding"]
-        row = None if endpoint else catalog.find("embedding", name)
+        row = None if endpoint else catalog.find_model("embedding", name)
         texts = _validate_texts(item, row.chars if row else None)
 
         def route(platform: Platform) -> Route:
@@ -98,14 +98,14 @@ class Embedding(InferenceModel[EmbeddingResponse]):
             return Route(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment)
 
         return PreparedCall(
-            route, partial(create_reply, EmbeddingResponse), Limits(request_timeout, retry_count)
+            route, partial(create_reply, EmbeddingResponse), CallOptions(request_timeout, retry_count)
         )
 
 
 def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
-    if isinstance(texts, str) or not 1 <= len(texts) <= wire.MOST_TEXTS:
+    if isinstance(texts, str) or not 1 <= len(texts) <= wire.MAX_TEXTS:
         actual = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
-        raise InvalidArgumentError(f"texts is {actual}: it is a list of 1 to {wire.MOST_TEXTS} texts")
+        raise InvalidArgumentError(f"texts is {actual}: it is a list of 1 to {wire.MAX_TEXTS} texts")
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise InvalidArgumentError(f"texts[{index}]={text!r}: it is a text that is not empty")

@@ -63,8 +63,8 @@ class Entities:
         Raises:
             InvalidArgumentError: the page is too large, or a time is no pair.
         """
-        if not 1 <= page_size <= wire.MOST_ENTITIES:
-            raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {wire.MOST_ENTITIES} rows")
+        if not 1 <= page_size <= wire.MAX_ENTITIES:
+            raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {wire.MAX_ENTITIES} rows")
         return wire.ListEntities(
             dataset_id=dataset_id,
             offset=offset,

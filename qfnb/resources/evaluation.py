@@ -165,7 +165,9 @@ class EvaluationTasks:
         ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
         ranges["judge_score"] = judge_score
         score_ranges = {
-            name: validate_record(wire.Range, value, label=name) for name, value in ranges.items() if value
+            name: validate_record(wire.ScoreRange, value, label=name)
+            for name, value in ranges.items()
+            if value
         }
         return wire.ListResults(
             id=id,
@@ -213,7 +215,7 @@ class Evaluation:
                 description=description or None,
                 eval_object_type=eval_object_type,
                 eval_object_config=validate_record(
-                    v2.EvaluatedObjects, eval_object_config, label="eval_object_config"
+                    v2.EvalObjectConfig, eval_object_config, label="eval_object_config"
                 ),
                 eval_config=validate_record(v2.EvalConfig, eval_config, label="eval_config"),
             )
@@ -268,9 +270,9 @@ class Evaluation:
         delete_eval_task = delete_task
 
 
-def _validate_standard(config: Mapping[str, Any]) -> wire.Standard:
+def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
     """Return how answers are judged, after a look whether each mode has what it needs."""
-    standard = validate_record(wire.Standard, config, label="eval_config")
+    standard = validate_record(wire.EvaluationStandard, config, label="eval_config")
     modes = [_validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
     if wire.RULE in modes:
         if not standard.score_modes:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import finetune as wire
 from ..wire import finetune_v1 as wire_v1
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from .checking import validate_record
 from .operation import operation
 
@@ -186,9 +186,9 @@ class FineTune:
             return wire.JobRef(job_id=job_id)
 
         @operation(wire.SUPPORT_MODELS)
-        def supported_models() -> Nothing:
+        def supported_models() -> EmptyBody:
             """Return which models can be tuned, how, and the range of every hyper-parameter."""
-            return Nothing()
+            return EmptyBody()
 
 
 def _to_dict(value: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..transport import portal
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..wire import catalog
 from ..wire import vision as wire
 from . import options
@@ -58,7 +58,7 @@ class Image2Text(InferenceModel[ChatResponse]):
             InvalidArgumentError: the prompt or the picture is wrong; nothing was sent.
         """
         ask = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return portal.drain(self._stream(ask)) if stream else self._run(ask)
+        return portal.iterate(self._stream(ask)) if stream else self._run(ask)
 
     async def ado(
         self,
@@ -71,7 +71,7 @@ class Image2Text(InferenceModel[ChatResponse]):
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
         ask = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return portal.hop_each(self._stream(ask)) if stream else await self._run_async(ask)
+        return portal.iterate_async(self._stream(ask)) if stream else await self._run_async(ask)
 
     def prepare(
         self,
@@ -96,7 +96,9 @@ class Image2Text(InferenceModel[ChatResponse]):
         segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])
         route = Route(wire.IMAGE2TEXT_V1, record, segment)
         return PreparedCall(
-            lambda _platform: route, partial(create_reply, ChatResponse), Limits(request_timeout, retry_count)
+            lambda _platform: route,
+            partial(create_reply, ChatResponse),
+            CallOptions(request_timeout, retry_count),
         )
 
 
@@ -107,9 +109,9 @@ def read_image(image: str | bytes | Path) -> bytes:
         InvalidArgumentError: it is not there, not a picture, or larger than 4 MB.
     """
     content = image if isinstance(image, bytes) else _read_path_or_base64(image)
-    if len(content) > wire.MOST_BYTES:
+    if len(content) > wire.MAX_BYTES:
         raise InvalidArgumentError(
-            f"image has {len(content):,} bytes: at most {wire.MOST_BYTES:,} are allowed"
+            f"image has {len(content):,} bytes: at most {wire.MAX_BYTES:,} are allowed"
         )
     if not content.startswith(tuple(MEDIA_TYPES)):
         raise InvalidArgumentError("image is no picture: it is a JPEG, PNG, BMP or WebP file")

@@ -40,7 +40,7 @@ class Messages:
         elif "role" in message:
             self._turns.append(dict(message))
         else:
-            turn = wire.turn_of(message.get("body", message))
+            turn = wire.assistant_message(message.get("body", message))
             self._turns.append({**turn, "role": role or "assistant"})
 
     def append_result(self, call: ToolCall, result: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..wire import model as wire
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from .checking import validate_record
 from .evaluation import EvaluationTasks
 from .model_v2 import ModelV2
@@ -116,9 +116,9 @@ class Model(EvaluationTasks):
         return wire.DeleteVersions(model_version_ids=_validate_ids(model_version_ids, "model_version_ids"))
 
     @operation(wire.EVALUABLE)
-    def evaluable_model_list() -> Nothing:
+    def evaluable_model_list() -> EmptyBody:
         """Return the models that an evaluation takes, each with its versions."""
-        return Nothing()
+        return EmptyBody()
 
 
 def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:

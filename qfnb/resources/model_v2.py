@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import compression, model
 from ..wire import model_v2 as wire
-from ..wire.base import Paged
+from ..wire.base import PageRequest
 from .checking import validate_record
 from .operation import operation
 
@@ -36,16 +36,16 @@ class ModelV2:
     @operation(wire.SYSTEM_SETS)
     def describe_system_model_sets(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> Paged:
+    ) -> PageRequest:
         """Return a page of the platform's own sets."""
-        return Paged(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.CUSTOM_SETS)
     def describe_custom_model_sets(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> Paged:
+    ) -> PageRequest:
         """Return a page of one's own sets, the newest first."""
-        return Paged(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.DESCRIBE_SET)
     def describe_model_set(

@@ -9,7 +9,7 @@ from ..errors import QianfanError
 from ..transport import portal
 from ..wire import catalog
 from ..wire import models as wire
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 COLUMNS = ("name", "kind", "v2", "v1", "tokens", "input_price", "output_price", "renamed", "source")
 
 
-def known_model_names(kind: catalog.Kind = "chat") -> list[str]:
+def known_model_names(kind: catalog.ModelKind = "chat") -> list[str]:
     """Return the names that are known without asking, for completion; old names last."""
-    rows = [row for row in catalog.models() if row.kind == kind]
+    rows = [row for row in catalog.load_models() if row.kind == kind]
     return [row.name for row in sorted(rows, key=lambda row: bool(row.renamed))]
 
 
@@ -33,7 +33,7 @@ def models(*, refresh: bool = False) -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    rows = [{**vars(row), "source": "catalogue"} for row in catalog.models()]
+    rows = [{**vars(row), "source": "catalogue"} for row in catalog.load_models()]
     if refresh:
         known_ids = {row["v2"] for row in rows}
         rows += [
@@ -63,5 +63,5 @@ def offered_model_ids_or_empty() -> list[str]:
 
 async def _fetch_model_ids() -> list[str]:
     client = await connect.aclient()
-    response: Any = await client.send(wire.MODELS_V2, Nothing())
+    response: Any = await client.send(wire.MODELS_V2, EmptyBody())
     return [row.id for row in response.data.data]

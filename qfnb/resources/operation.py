@@ -33,7 +33,7 @@ class BlockingCall(ABC, Generic[P, T]):
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it without blocking."""
-        return await portal.hop(self._coroutine(*args, **kwargs))
+        return await portal.run_async(self._coroutine(*args, **kwargs))
 
     @abstractmethod
     def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:

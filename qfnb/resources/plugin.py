@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from ..errors import InvalidArgumentError
 from ..transport import portal
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..wire import plugin as wire
 from . import options
 from .asking import InferenceModel, PreparedCall, Route
@@ -75,7 +75,7 @@ class Plugin(InferenceModel[PluginResponse]):
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
         """
         ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return portal.drain(self._stream(ask)) if stream else self._run(ask)
+        return portal.iterate(self._stream(ask)) if stream else self._run(ask)
 
     async def ado(
         self,
@@ -89,7 +89,7 @@ class Plugin(InferenceModel[PluginResponse]):
         ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
         pieces: AsyncIterator[PluginResponse]
         if stream:
-            pieces = portal.hop_each(self._stream(ask))
+            pieces = portal.iterate_async(self._stream(ask))
             return pieces
         return await self._run_async(ask)
 
@@ -120,16 +120,16 @@ class Plugin(InferenceModel[PluginResponse]):
         return PreparedCall(
             lambda _platform: route,
             partial(create_reply, PluginResponse),
-            Limits(request_timeout, retry_count),
+            CallOptions(request_timeout, retry_count),
         )
 
 
 def _application_route(
     prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> Route:
-    if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MOST_CHARS:
+    if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_QUERY_CHARS:
         raise InvalidArgumentError(
-            f"prompt: an application takes a text of 1 to {wire.MOST_CHARS:,} characters"
+            f"prompt: an application takes a text of 1 to {wire.MAX_QUERY_CHARS:,} characters"
         )
     record = wire.PluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
     return Route(wire.PLUGIN_V1, record, endpoint)
@@ -139,8 +139,8 @@ def _own_plugins_route(
     prompt: Conversation, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> Route:
     names = list(plugins or ("eChart",))
-    unknown = next((name for name in names if name not in wire.OWN_PLUGINS), None)
+    unknown = next((name for name in names if name not in wire.CUSTOM_PLUGINS), None)
     if unknown is not None:
-        raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.OWN_PLUGINS)}")
-    record = wire.OwnPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
-    return Route(wire.OWN_PLUGIN_V1, record, "EBPlugin")
+        raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.CUSTOM_PLUGINS)}")
+    record = wire.CustomPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
+    return Route(wire.CUSTOM_PLUGIN_V1, record, "EBPlugin")

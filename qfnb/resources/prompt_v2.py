@@ -7,8 +7,8 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..wire import prompt_v2 as wire
-from ..wire.base import Paged
-from ..wire.template import PromptTemplate, check_identifier
+from ..wire.base import PageRequest
+from ..wire.template import PromptTemplate, validate_identifier
 from .operation import operation
 
 Ids = Sequence[int | str]
@@ -124,9 +124,9 @@ class PromptV2:
     @operation(wire.LABELS)
     def list_labels(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> Paged:
+    ) -> PageRequest:
         """Return a page of labels, the newest first."""
-        return Paged(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.DELETE_LABEL)
     def delete_label(label_id: int | str) -> wire.LabelRef:
@@ -158,7 +158,7 @@ def validate_change(template: str | None, identifier: str | None) -> None:
         InvalidArgumentError: the pair, or a variable, is wrong.
     """
     if identifier is not None:
-        check_identifier(identifier)
+        validate_identifier(identifier)
         PromptTemplate(template or "", identifier)
 
 

@@ -39,7 +39,7 @@ class Reply(Response[R]):
         """CNY by list price; None where price or tokens are not known, 0 in the sandbox."""
         if self.from_sandbox:
             return 0.0
-        return catalog.cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
+        return catalog.reply_cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
 
     @property
     def from_sandbox(self) -> bool:
@@ -89,7 +89,7 @@ class ChatResponse(Reply[Any]):
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The functions that the model wants called, from either version."""
-        calls = wire.calls_of(self.body)
+        calls = wire.function_calls(self.body)
         return [ToolCall(call["name"], _parse_arguments(call["arguments"]), call["id"]) for call in calls]
 
     @property

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import embedding as wire
@@ -19,7 +19,7 @@ class RerankResponse(Reply[wire.RerankReply]):
     """The documents with their scores; `.ranked` has the best first."""
 
     @property
-    def ranked(self) -> list[wire.Ranked]:
+    def ranked(self) -> list[wire.RankedDocument]:
         """The documents, the most relevant first; the platform promises no order."""
         return sorted(self.data.results, key=lambda row: -row.relevance_score)
 
@@ -104,19 +104,19 @@ class Reranker(InferenceModel[RerankResponse]):
             return Route(wire.RERANK_V1, wire.RerankRequest(**values), segment)
 
         return PreparedCall(
-            route, partial(create_reply, RerankResponse), Limits(request_timeout, retry_count)
+            route, partial(create_reply, RerankResponse), CallOptions(request_timeout, retry_count)
         )
 
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
-    if not isinstance(query, str) or not query.strip() or len(query) > wire.QUERY_CHARS:
-        raise InvalidArgumentError(f"query: it is a text of 1 to {wire.QUERY_CHARS:,} characters")
-    if isinstance(documents, str) or not 1 <= len(documents) <= wire.MOST_DOCUMENTS:
-        raise InvalidArgumentError(f"documents: it is a list of 1 to {wire.MOST_DOCUMENTS} texts")
+    if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_QUERY_CHARS:
+        raise InvalidArgumentError(f"query: it is a text of 1 to {wire.MAX_QUERY_CHARS:,} characters")
+    if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
+        raise InvalidArgumentError(f"documents: it is a list of 1 to {wire.MAX_DOCUMENTS} texts")
     for index, document in enumerate(documents):
-        if not isinstance(document, str) or len(document) > wire.DOCUMENT_CHARS:
+        if not isinstance(document, str) or len(document) > wire.MAX_DOCUMENT_CHARS:
             raise InvalidArgumentError(
-                f"documents[{index}]: it is a text of at most {wire.DOCUMENT_CHARS:,} characters"
+                f"documents[{index}]: it is a text of at most {wire.MAX_DOCUMENT_CHARS:,} characters"
             )
     if top_n is not None and (isinstance(top_n, bool) or not isinstance(top_n, int) or top_n < 1):
         raise InvalidArgumentError(f"top_n={top_n!r}: it is a whole number from 1")

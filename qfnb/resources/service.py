@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..wire import service as wire
 from ..wire import service_v1 as wire_v1
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from .checking import validate_positive, validate_record
 from .console.consts import DeployPoolType, ServiceType
 from .operation import operation
@@ -77,9 +77,9 @@ class Service:
         return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
 
     @operation(wire_v1.APPS)
-    def app_list() -> Nothing:
+    def app_list() -> EmptyBody:
         """Return the user's applications; `.data` leaves their secrets out of what it shows."""
-        return Nothing()
+        return EmptyBody()
 
     class V2:
         """Deploy, describe and change services. Source: API pages of /v2/service."""
@@ -171,7 +171,7 @@ class Service:
             end_time: str | datetime,
             service_id: str | Sequence[str] | None = None,
             app_id: str | Sequence[str] | None = None,
-        ) -> wire.AskMetric:
+        ) -> wire.MetricQuery:
             """Return calls and tokens by service and application, between two moments.
 
             Args:
@@ -186,7 +186,7 @@ class Service:
             start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
             if end < start:
                 raise InvalidArgumentError(f"end_time={end!r} is before start_time={start!r}")
-            return wire.AskMetric(
+            return wire.MetricQuery(
                 start_time=start, end_time=end, service_id=_to_list(service_id), app_id=_to_list(app_id)
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import InvalidArgumentError
 from ..transport import downloads, objects
 from ..transport.client import Client
-from ..transport.objects import Told
+from ..transport.objects import ProgressCallback
 from ..wire import storage as wire
 from .operation import transfer
 
@@ -18,7 +18,7 @@ class Storage:
 
     @transfer
     async def upload(
-        client: Client, address: str, content: bytes | Path, on_progress: Told | None = None
+        client: Client, address: str, content: bytes | Path, on_progress: ProgressCallback | None = None
     ) -> str:
         """Put one object there, in the place of what there is; return its address.
 
@@ -34,13 +34,13 @@ class Storage:
         """
         bucket, key = _split_address(address)
         await objects.put_object(client, bucket, key, content, on_progress)
-        return wire.join(bucket, key)
+        return wire.build_uri(bucket, key)
 
     @transfer
     async def list(client: Client, address: str) -> builtins.list[str]:
         """Return the addresses of all objects that start so, in alphabetical order."""
         bucket, prefix = _split_address(address)
-        return [wire.join(bucket, row.key) for row in await objects.objects(client, bucket, prefix)]
+        return [wire.build_uri(bucket, row.key) for row in await objects.list_objects(client, bucket, prefix)]
 
     @transfer
     async def info(client: Client, address: str) -> wire.StoredObject | None:
@@ -71,12 +71,12 @@ class Storage:
 @transfer
 async def download(client: Client, url: str, path: Path, max_bytes: int) -> Path:
     """Write what is at an address that the platform named to a path; `downloads` says what is refused."""
-    await downloads.fetch(client, url, path, max_bytes)
+    await downloads.download_file(client, url, path, max_bytes)
     return path
 
 
 def _split_address(address: str) -> tuple[str, str]:
     try:
-        return wire.split(address)
+        return wire.parse_uri(address)
     except ValueError as error:
         raise InvalidArgumentError(str(error)) from None

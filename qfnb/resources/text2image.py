@@ -14,7 +14,7 @@ from .. import connect
 from ..config import settings
 from ..errors import InvalidArgumentError, UnexpectedContent
 from ..transport import pictures, portal
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire import image as wire
@@ -145,7 +145,7 @@ class Text2Image(InferenceModel[ImageResponse]):
     ) -> ImageResponse:
         """The awaited form of `do`."""
         ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
-        return await portal.hop(self._draw(ask, prompt, _validate_with_decode(with_decode)))
+        return await portal.run_async(self._draw(ask, prompt, _validate_with_decode(with_decode)))
 
     def prepare(
         self,
@@ -172,7 +172,7 @@ class Text2Image(InferenceModel[ImageResponse]):
             segment = endpoint or catalog.path_segment("text2image", name)
             return Route(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment)
 
-        return PreparedCall(route, partial(create_reply, ImageResponse), Limits(request_timeout))
+        return PreparedCall(route, partial(create_reply, ImageResponse), CallOptions(request_timeout))
 
     def _api_version(self, platform: Platform, endpoint: str | None) -> int:
         credentials = platform.credentials
@@ -190,7 +190,7 @@ class Text2Image(InferenceModel[ImageResponse]):
         if any(picture.url for picture in reply.data.data):
             urls = [picture.url for picture in reply.data.data]
             reply.downloaded_images = tuple(
-                [await pictures.fetch(url, settings(), trusted_host=host) for url in urls]
+                [await pictures.download_image(url, settings(), trusted_host=host) for url in urls]
             )
         if decode:
             for row, image in zip(reply.body["data"], reply.images, strict=True):
@@ -221,5 +221,5 @@ def _decode_image(text: str) -> bytes:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise UnexpectedContent("a picture came that is not base64") from None
-    pictures.check(content)
+    pictures.validate_image(content)
     return content

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
-from ..transport.client import Limits
+from ..transport.client import CallOptions
 from ..wire import tokenizer as wire
 from .asking import InferenceModel, PreparedCall, Route
 from .reply import Reply, create_reply
@@ -53,4 +53,4 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         """Return the call for one text."""
         record = wire.TokenizerRequest(prompt=item, model=model.lower(), **options)
         route = Route(wire.TOKENIZER, record, record.model)
-        return PreparedCall(lambda _platform: route, partial(create_reply, TokenizerResponse), Limits())
+        return PreparedCall(lambda _platform: route, partial(create_reply, TokenizerResponse), CallOptions())

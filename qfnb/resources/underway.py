@@ -66,7 +66,7 @@ class BackgroundBatch(ABC):
         """Wait until every row has finished or the batch was stopped; an interrupt cancels the rest."""
         with self._cancel_on_interrupt():
             while not (self._future is None or self._future.done()):
-                concurrent.futures.wait([self._future], timeout=portal.SLICE)
+                concurrent.futures.wait([self._future], timeout=portal.INTERRUPT_SLICE_S)
         self._raise_if_failed()
 
     def cancel(self) -> None:
@@ -188,7 +188,7 @@ class BackgroundBatch(ABC):
         task.add_done_callback(self._side_tasks.discard)
 
     def _call_on_loop(self, action: Callable[[], Any]) -> None:
-        if portal.on_io_thread():
+        if portal.is_on_io_thread():
             action()
         else:
             portal.loop().call_soon_threadsafe(action)
@@ -201,7 +201,7 @@ class BackgroundBatch(ABC):
     def _wait_until(self, condition: Callable[[], bool]) -> None:
         with self._cancel_on_interrupt(), self._condition:
             while not condition():
-                self._condition.wait(timeout=portal.SLICE)
+                self._condition.wait(timeout=portal.INTERRUPT_SLICE_S)
 
     def __repr__(self) -> str:
         progress = self.progress

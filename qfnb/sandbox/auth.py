@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from ..wire import auth as wire
 from ..wire.base import Plane
-from ..wire.signature import Claim
+from ..wire.signature import SignatureHeader
 from .routing import Call, Refusal, build_refusal, emulates, gateway_refusal
 from .store import random_id
 
@@ -71,16 +71,16 @@ def verify_signature(world: World, header: str, request: SignedRequest) -> None:
     Raises:
         Refusal: 403, as the platform's gateway answers.
     """
-    claim = Claim.parse(header)
+    claim = SignatureHeader.parse(header)
     if claim is None:
         raise gateway_refusal("AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given")
     if claim.access_key != world.address.access_key:
         raise gateway_refusal("NotFound", f"NotFound, cause: Could not find credential. {_OWN_KEYS_ONLY}")
-    if claim.expired(time.time()):
+    if claim.is_expired(time.time()):
         raise gateway_refusal(
             "RequestExpired", "RequestExpired, cause: the signature is too old; check the clock"
         )
-    is_valid = claim.proves(
+    is_valid = claim.verify(
         world.address.secret_key,
         method=request.method,
         path=request.path,

@@ -136,7 +136,7 @@ def _read_queries(world: World, key: str) -> Iterator[Query]:
     Raises:
         ValueError: naming the object and the line.
     """
-    address = storage_wire.join(world.address.bucket, key)
+    address = storage_wire.build_uri(world.address.bucket, key)
     content = storage.read_object(world.store, address)
     if content is None:
         raise ValueError(f"{address} does not exist")
@@ -171,7 +171,7 @@ def _write_outputs(
 def _key_prefix(call: Call, name: str, address: str) -> str:
     """Return the keys' prefix of an address; that of a single `*.jsonl` is the object's own key."""
     try:
-        bucket, key = storage_wire.split(address)
+        bucket, key = storage_wire.parse_uri(address)
     except ValueError as error:
         raise refusal_for(call, f"param[{name}] invalid: {error}") from None
     if bucket != call.world.address.bucket:

@@ -132,8 +132,8 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[dict[str, Any
         lines.append(line or {})
     if not lines:
         errors.append({"code": "empty_file", "message": "The input file is empty.", "line": None})
-    if len(lines) > wire.MOST_REQUESTS:
-        message = f"The input file has {len(lines)} requests; at most {wire.MOST_REQUESTS} are allowed."
+    if len(lines) > wire.MAX_REQUESTS:
+        message = f"The input file has {len(lines)} requests; at most {wire.MAX_REQUESTS} are allowed."
         errors.insert(0, {"code": "too_many_tasks", "message": message, "line": None})
     return lines, errors[:MAX_ERRORS]
 

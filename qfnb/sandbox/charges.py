@@ -99,13 +99,13 @@ def find_units(call: Call, body: wire.FindUnits) -> dict[str, Any]:
 
 
 @emulates(wire.DESCRIBE_UNIT)
-def describe_unit(call: Call, body: wire.UnitRef) -> dict[str, Any]:
+def describe_unit(call: Call, body: wire.ComputeUnitRef) -> dict[str, Any]:
     """Describe a compute unit."""
     return {"instance": _unit_to_wire(_get_service_unit(call, body))}
 
 
 @emulates(wire.RELEASE_UNIT)
-def release_unit(call: Call, body: wire.UnitRef) -> bool:
+def release_unit(call: Call, body: wire.ComputeUnitRef) -> bool:
     """Take a compute unit from a service; one without any stops."""
     call.world.store.update(_get_service_unit(call, body)["id"], status=wire.STOPPED)
     _update_replicas(call, get_service(call, body.service_id))
@@ -156,7 +156,7 @@ def _running_units(call: Call, service_id: str) -> list[Document]:
     return [row for row in rows if row["service"] == service_id and row["status"] == wire.RUNNING]
 
 
-def _get_service_unit(call: Call, ref: wire.UnitRef) -> Document:
+def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
     service, unit = get_service(call, ref.service_id), _get_unit(call, ref.instance_id)
     if unit["service"] != service["id"]:
         raise refusal_for(call, f"param[instanceId] invalid: {unit['id']} is not of {service['id']}")

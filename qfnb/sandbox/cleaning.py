@@ -63,7 +63,7 @@ def delete(call: Call, body: wire.CleaningRefs) -> bool:
 
 
 @emulates(wire.AUGMENT)
-async def augment(call: Call, body: wire.CreateAugmenting) -> bool:
+async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
     """Ask a dataset's questions in other words, into another dataset; the rule is the sandbox's own."""
     _validate_numbers(call, body)
     source, destination = _source_and_destination(call, body.source_dataset_id, body.dest_dataset_id)
@@ -84,8 +84,8 @@ async def augment(call: Call, body: wire.CreateAugmenting) -> bool:
     return True
 
 
-@emulates(wire.AUGMENTINGS)
-def list_augmentations(call: Call, body: wire.ListAugmentings) -> dict[str, Any]:
+@emulates(wire.LIST_AUGMENTATIONS)
+def list_augmentations(call: Call, body: wire.ListAugmentations) -> dict[str, Any]:
     """List augmentings, the newest first unless the oldest are asked for."""
     tasks = [task for task in call.world.store.all("enhance") if _matches_word(call, task, body.word or "")]
     tasks = tasks if body.sort_by == "asc" else tasks[::-1]
@@ -93,14 +93,14 @@ def list_augmentations(call: Call, body: wire.ListAugmentings) -> dict[str, Any]
     return {"total": len(tasks), "items": [_augmentation_to_wire(call, task) for task in page]}
 
 
-@emulates(wire.AUGMENTING)
-def describe_augmentation(call: Call, body: wire.AugmentingRef) -> dict[str, Any]:
+@emulates(wire.DESCRIBE_AUGMENTATION)
+def describe_augmentation(call: Call, body: wire.AugmentationRef) -> dict[str, Any]:
     """Describe an augmenting."""
     return _augmentation_to_wire(call, _get_task(call, "enhance", "taskId", body.task_id))
 
 
-@emulates(wire.DELETE_AUGMENTINGS)
-def delete_augmentations(call: Call, body: wire.AugmentingRefs) -> bool:
+@emulates(wire.DELETE_AUGMENTATIONS)
+def delete_augmentations(call: Call, body: wire.AugmentationRefs) -> bool:
     """Delete augmentings."""
     return _delete_tasks(call, "enhance", "taskIds", body.task_ids)
 
@@ -154,10 +154,10 @@ def _record_task(
     return task
 
 
-def _validate_numbers(call: Call, body: wire.CreateAugmenting) -> None:
+def _validate_numbers(call: Call, body: wire.CreateAugmentation) -> None:
     for name, value, low, high in (
-        ("numSeedFewshot", body.num_seed_fewshot, 1, wire.MOST_SEEDS),
-        ("numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MOST_NEW_ROWS),
+        ("numSeedFewshot", body.num_seed_fewshot, 1, wire.MAX_SEEDS),
+        ("numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MAX_NEW_ROWS),
         ("similarityThreshold", body.similarity_threshold, 0, 1),
     ):
         if not low <= value <= high:

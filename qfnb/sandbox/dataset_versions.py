@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from ..wire import data_v2 as wire
 from ..wire import storage as wire_storage
-from ..wire.base import Paged
+from ..wire.base import PageRequest
 from . import contents, datasets, exports, imports
 from .paging import MAX_PAGE_SIZE, page_by_marker
 from .routing import Call, emulates, refusal_for
 from .store import Document
 
-P = TypeVar("P", bound=Paged)
+P = TypeVar("P", bound=PageRequest)
 
 
 @emulates(wire.CREATE)
@@ -165,7 +165,7 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
     if storage_type == wire.PLATFORM:
         return "", ""
     try:
-        bucket, key = wire_storage.split(path or "")
+        bucket, key = wire_storage.parse_uri(path or "")
     except ValueError as error:
         raise refusal_for(call, f"param[storagePath] invalid: {error}") from None
     datasets.validate_bucket(call, "storagePath", bucket)

@@ -34,9 +34,9 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     expected_data_type = wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
     if body.data_type != expected_data_type:
         raise refusal_for(call, f"param[dataType] invalid: {body.data_type}; it is {expected_data_type}")
-    if body.storage_type not in {wire.PLATFORM_STORAGE, wire.OWN_STORAGE}:
+    if body.storage_type not in {wire.PLATFORM_STORAGE, wire.USER_STORAGE}:
         raise refusal_for(call, f"param[storageType] invalid: {body.storage_type!r}; sysBos or usrBos")
-    is_user_bucket = body.storage_type == wire.OWN_STORAGE
+    is_user_bucket = body.storage_type == wire.USER_STORAGE
     bucket, path = (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
     if is_user_bucket:
         validate_bucket(call, "storageId", bucket)
@@ -60,7 +60,7 @@ def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
         "datasetPK": dataset["id"],
         "versionId": dataset["version"],
         **template,
-        "storageType": wire.OWN_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
+        "storageType": wire.USER_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
         "storage": storage_to_wire(dataset),
         **_states_to_wire(call.world, dataset),
         "releaseErrCode": 0,

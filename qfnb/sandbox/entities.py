@@ -37,11 +37,11 @@ def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
         ]
         total, page = (
             len(matches),
-            page_by_offset(call, matches, body.offset, body.page_size, max_size=wire.MOST_ENTITIES),
+            page_by_offset(call, matches, body.offset, body.page_size, max_size=wire.MAX_ENTITIES),
         )
     else:
         positions = page_by_offset(
-            call, range(total), body.offset, body.page_size, max_size=wire.MOST_ENTITIES
+            call, range(total), body.offset, body.page_size, max_size=wire.MAX_ENTITIES
         )
         page = contents.read_page(store, dataset, positions[0], len(positions)) if positions else []
     items = [_entity_to_wire(call.world, dataset, entity) for _, entity in page]

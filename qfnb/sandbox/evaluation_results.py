@@ -120,7 +120,7 @@ def routes(world: World) -> list[Route]:
 
 
 def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> None:
-    if (state := task_state(call.world, task)) not in FINAL_STATES | {wire.MANUAL_BEGUN}:
+    if (state := task_state(call.world, task)) not in FINAL_STATES | {wire.MANUAL_STARTED}:
         raise refusal_for(call, f"param[id] invalid: task {body.id} is {state}")
     if body.export_type not in {wire.LOCAL, wire.STORAGE}:
         raise refusal_for(call, f"param[exportType] invalid: {body.export_type!r}")
@@ -202,7 +202,7 @@ def _matches_filters(row: Row, body: wire.ListResults) -> bool:
     return all(_is_in_range(row, name, limits) for name, limits in ranges.items() if limits is not None)
 
 
-def _is_in_range(row: Row, name: str, limits: wire.Range) -> bool:
+def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:
     value = row.get(name, UNSCORED if name == JUDGE_SCORE else None)
     if value is None:
         return False

@@ -55,7 +55,7 @@ class TaskRequest:
     description: str
     dataset: int | str
     versions: Sequence[VersionRequest]
-    standard: wire.Standard
+    standard: wire.EvaluationStandard
     resources: Mapping[str, Any]
 
 
@@ -109,9 +109,9 @@ def _enqueue_task(world: World, body: dict[str, Any], pairs: Pairs, replaced: Do
 
 
 def _build_units(call: Call, request: TaskRequest) -> list[dict[str, Any]]:
-    if not 1 <= len(request.versions) <= wire.MOST_VERSIONS:
+    if not 1 <= len(request.versions) <= wire.MAX_VERSIONS:
         raise _invalid_field(
-            call, request.names.versions, f"a task compares 1 to {wire.MOST_VERSIONS} versions"
+            call, request.names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions"
         )
     return [_build_unit(call, request, version_request) for version_request in request.versions]
 
@@ -180,14 +180,14 @@ def _parse_modes(call: Call, request: TaskRequest) -> list[str]:
     return modes
 
 
-def _validate_rules(call: Call, prefix: str, standard: wire.Standard) -> None:
+def _validate_rules(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     score_modes = standard.score_modes or []
     if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
         allowed = ", ".join(wire.SCORE_MODES)
         raise _invalid_field(call, f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}")
 
 
-def _validate_referee(call: Call, prefix: str, standard: wire.Standard) -> None:
+def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     prompt = standard.prompt
     if standard.app_id is None or standard.app_id <= 0:
         raise _invalid_field(call, f"{prefix}.appId", "the referee model needs an application's id")
@@ -201,10 +201,10 @@ def _validate_referee(call: Call, prefix: str, standard: wire.Standard) -> None:
         )
 
 
-def _validate_manual(call: Call, prefix: str, standard: wire.Standard) -> None:
+def _validate_manual(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     names = [dimension.dimension for dimension in standard.evaluation_dimension or ()]
-    if not 1 <= len(names) <= wire.MOST_DIMENSIONS or not all(name.strip() for name in names):
-        reason = f"people judge 1 to {wire.MOST_DIMENSIONS} dimensions, each with a name"
+    if not 1 <= len(names) <= wire.MAX_DIMENSIONS or not all(name.strip() for name in names):
+        reason = f"people judge 1 to {wire.MAX_DIMENSIONS} dimensions, each with a name"
         raise _invalid_field(call, f"{prefix}.evaluationDimension", reason)
     if names[0] != wire.SATISFACTION:
         raise _invalid_field(call, f"{prefix}.evaluationDimension", f"the first is {wire.SATISFACTION}")

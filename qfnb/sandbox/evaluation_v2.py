@@ -117,12 +117,12 @@ def delete(call: Call, body: wire.EvalTaskRef) -> bool:
     return True
 
 
-def _to_v1_standard(config: wire.EvalConfig) -> v1.Standard:
+def _to_v1_standard(config: wire.EvalConfig) -> v1.EvaluationStandard:
     """Return how answers are judged as v1 says it."""
-    rule = config.auto_rule_eval_config or wire.ByRule()
-    referee = config.auto_model_eval_config or wire.ByReferee()
-    manual = config.manual_eval_config or wire.ByHand()
-    return v1.Standard(
+    rule = config.auto_rule_eval_config or wire.RuleEvalConfig()
+    referee = config.auto_model_eval_config or wire.RefereeEvalConfig()
+    manual = config.manual_eval_config or wire.ManualEvalConfig()
+    return v1.EvaluationStandard(
         eval_mode=config.eval_mode,
         score_modes=rule.score_modes or [*v1.SCORE_MODES],
         stop_words_path=rule.stop_words_path,
@@ -133,7 +133,7 @@ def _to_v1_standard(config: wire.EvalConfig) -> v1.Standard:
 
 
 def _eval_type(task: Document) -> str:
-    return wire.BY_PEOPLE if v1.MANUAL in task["modes"] else wire.BY_ITSELF
+    return wire.MANUAL_EVAL if v1.MANUAL in task["modes"] else wire.AUTO_EVAL
 
 
 def _matches_filter(task: Document, keyword: str) -> bool:

@@ -68,7 +68,7 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, when it is judged, `metrics`."""
     state = task_state(world, task)
     finished_units = (world.store.get(RUN, task["run"]) or {}).get("units", {})
-    if state not in FINAL_STATES | {wire.MANUAL_BEGUN}:
+    if state not in FINAL_STATES | {wire.MANUAL_STARTED}:
         finished_units = {}
     waiting = {"state": state, "message": "", "metrics": None}
     return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
@@ -98,7 +98,7 @@ def _record_results(world: World, task: Document, run: str, pairs: Pairs, done: 
     is_stopped, n_pairs, dataset_id = _is_cancelling(world, run), len(pairs), None
     success_state = wire.DONE
     if wire.MANUAL in task["modes"] and not is_stopped:
-        dataset_id, success_state = _create_result_dataset(world, task, run), wire.MANUAL_BEGUN
+        dataset_id, success_state = _create_result_dataset(world, task, run), wire.MANUAL_STARTED
     results = {
         unit["id"]: _unit_result(
             world, task, unit, [done.get(unit_index * n_pairs + row) for row in range(n_pairs)], success_state
@@ -106,7 +106,7 @@ def _record_results(world: World, task: Document, run: str, pairs: Pairs, done: 
         for unit_index, unit in enumerate(task["units"])
     }
     successes = [task_end["state"] == success_state for task_end in results.values()]
-    partial_state = wire.MANUAL_BEGUN if dataset_id else wire.PARTLY_DONE
+    partial_state = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
     task_end = success_state if all(successes) else partial_state if any(successes) else wire.FAILED
     end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
     world.store.update(

@@ -120,7 +120,7 @@ def get_task(call: Call, field: str, key: int | str) -> Document:
 def validate_finished(call: Call, field: str, task: Document) -> None:
     """Refuse a task that is under way."""
     state, run = task_state(call.world, task), call.world.store.get(RUN, task["run"]) or {}
-    if state not in FINAL_STATES | {wire.MANUAL_BEGUN} or not is_finished(run):
+    if state not in FINAL_STATES | {wire.MANUAL_STARTED} or not is_finished(run):
         raise refusal_for(call, f"param[{field}] invalid: task {task['id']} is {state}; stop it first")
 
 
@@ -170,7 +170,7 @@ def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
 
 def result_dataset(call: Call, task: Document) -> Document:
     """Return the dataset of the answers that people are to judge, nothing before it is told."""
-    if task_state(call.world, task) not in FINAL_STATES | {wire.MANUAL_BEGUN}:
+    if task_state(call.world, task) not in FINAL_STATES | {wire.MANUAL_STARTED}:
         return {}
     dataset_id = (call.world.store.get(RUN, task["run"]) or {}).get("result_dataset")
     return (call.world.store.get("dataset", dataset_id) if dataset_id else None) or {}

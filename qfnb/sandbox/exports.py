@@ -79,7 +79,7 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
         plan=world.lifecycle.plan((wire.RUNNING, "export"), final=wire.FINISHED),
         secret=secret,
         bucket=bucket,
-        path=wire_storage.join(bucket, key) if bucket else "",
+        path=wire_storage.build_uri(bucket, key) if bucket else "",
         annotated=annotated,
         size=len(content),
         count=contents.count(world.store, dataset),

@@ -192,9 +192,9 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
         word = action = fault.code
     number = fault.code if isinstance(fault.code, int) else number
     refusal = build_refusal(
-        endpoint.plane, number, message, word=word, type_=type_, status=status, shape=endpoint.shape
+        endpoint.plane, number, message, word=word, type_=type_, status=status, shape=endpoint.envelope
     )
-    if endpoint.plane == "console" and endpoint.shape == "action":
+    if endpoint.plane == "console" and endpoint.envelope == "action":
         refusal.body.update(code=action, message=message)
     http_status = fault.status or (503 if fault.code is None else refusal.status)
     headers = {"retry-after": fault.retry_after} if fault.retry_after else {}

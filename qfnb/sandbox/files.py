@@ -30,8 +30,8 @@ def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
     """Keep an uploaded file."""
     if not body.content:
         raise refusal_for(call, "param[file] invalid: the file is missing or empty")
-    if len(body.content) > wire.MOST_BYTES:
-        raise refusal_for(call, f"param[file] invalid: a file has at most {wire.MOST_BYTES >> 30} GiB")
+    if len(body.content) > wire.MAX_FILE_BYTES:
+        raise refusal_for(call, f"param[file] invalid: a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
     return _file_to_wire(store_file(call.world.store, random_id("file-", 10), body))
 
 

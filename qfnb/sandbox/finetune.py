@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..wire import finetune as wire
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from . import runs
 from .offer import WIRE_MODELS, is_valid_value
 from .paging import page_by_marker
@@ -18,7 +18,7 @@ UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 
 
 @emulates(wire.SUPPORT_MODELS)
-def support_models(call: Call, body: Nothing) -> list[dict[str, Any]]:
+def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """Return what can be tuned, and every range."""
     return WIRE_MODELS
 

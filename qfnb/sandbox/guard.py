@@ -11,14 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..wire.batches import MOST_BYTES, UPLOAD
+from ..wire.batches import MAX_FILE_BYTES, UPLOAD
 from .routing import SANDBOX_HEADER
 
 if TYPE_CHECKING:
     from .world import World
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-MAX_UPLOAD_BYTES = MOST_BYTES + 1024 * 1024
+MAX_UPLOAD_BYTES = MAX_FILE_BYTES + 1024 * 1024
 """A file and the form around it."""
 
 STORAGE_PREFIXES = ("/bos/", "/sandbox/")

@@ -32,7 +32,7 @@ _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale":
 @emulates(wire.TEXT2IMAGE_V1)
 async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
-    if catalog.find("text2image", call.path["model"]) is None:
+    if catalog.find_model("text2image", call.path["model"]) is None:
         raise build_refusal("v1", 3, "Unsupported openapi method")
     _validate_v1(call, body)
     pictures = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
@@ -51,7 +51,7 @@ async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
 @emulates(wire.TEXT2IMAGE_V2)
 async def generate_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
     """Answer `/v2/images/generations`: the pictures are fetched by their addresses."""
-    if catalog.find("text2image", body.model) is None:
+    if catalog.find_model("text2image", body.model) is None:
         raise build_refusal(
             "v2", 0, f"No permission to use the model {body.model!r}", word="invalid_model", status=401
         )

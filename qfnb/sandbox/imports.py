@@ -30,7 +30,7 @@ _BOS_DOMAIN = ".bcebos.com"
 @emulates(wire.IMPORT)
 async def import_files(call: Call, body: wire.ImportDataset) -> bool:
     """Begin to import files."""
-    if body.import_from not in {wire.OWN_BOS, wire.SHARED_ZIP}:
+    if body.import_from not in {wire.USER_BOS, wire.SHARED_ZIP}:
         raise refusal_for(call, f"param[importFrom] invalid: {body.import_from}; 1 is BOS, 2 a shared zip")
     await start_import(
         call, datasets.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated

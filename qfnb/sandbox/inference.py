@@ -85,7 +85,7 @@ def resolve_model(call: Call, name: str) -> ChatModel:
     service = call.world.find_service(name)
     if service is not None:
         return load_tuned_model(call, active_deployment(call, service)["task"])
-    is_v1, row = call.endpoint.plane == "v1", catalog.find("chat", name)
+    is_v1, row = call.endpoint.plane == "v1", catalog.find_model("chat", name)
     if (row is not None and (row.v1 or not is_v1)) or (
         not is_v1 and name in call.world.engines.active.model_names
     ):
@@ -128,7 +128,7 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
 
 def _validate_length(call: Call, name: str, messages: Sequence[wire.Message]) -> None:
     """Refuse more characters than a model takes."""
-    row = catalog.find("chat", name)
+    row = catalog.find_model("chat", name)
     max_chars = row.chars if row else None
     if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
         if call.endpoint.plane == "v1":

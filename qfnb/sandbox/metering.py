@@ -54,7 +54,7 @@ def usage_by_app(
     return [{"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())]
 
 
-def parse_time(call: Call, attribute: str, body: wire.AskMetric) -> float:
+def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
     """Return one of a request's moments, or refuse."""
     text = getattr(body, attribute)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..wire import model as wire
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from . import presets, repository
 from .paging import page_by_number
 from .routing import Call, emulates, refusal_for
@@ -123,7 +123,7 @@ def delete_versions(call: Call, body: wire.DeleteVersions) -> bool:
 
 
 @emulates(wire.EVALUABLE)
-def evaluable(call: Call, body: Nothing) -> list[dict[str, Any]]:
+def evaluable(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """List the models that can be evaluated: text models that have a version that is ready."""
     result = []
     for model in [*reversed(call.world.store.all("model")), *presets.preset_models()]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import SandboxError
 from ..wire import model as wire_v1
 from ..wire import model_v2 as wire
-from ..wire.base import Paged
+from ..wire.base import PageRequest
 from . import presets, repository, storage
 from .paging import page_by_marker
 from .routing import Call, emulates, refusal_for
@@ -33,7 +33,7 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 
 
 @emulates(wire.SYSTEM_SETS)
-def system_sets(call: Call, body: Paged) -> dict[str, Any]:
+def system_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the platform's sets."""
     rows, info = page_by_marker(
         call, [_set_to_wire(call, row) for row in presets.preset_models()], "modelSetId", body
@@ -42,7 +42,7 @@ def system_sets(call: Call, body: Paged) -> dict[str, Any]:
 
 
 @emulates(wire.CUSTOM_SETS)
-def custom_sets(call: Call, body: Paged) -> dict[str, Any]:
+def custom_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the user's sets, the newest first."""
     sets = [_set_to_wire(call, row) for row in reversed(call.world.store.all("model"))]
     rows, info = page_by_marker(call, sets, "modelSetId", body)

@@ -133,10 +133,10 @@ def _parameter(name: str, location: str, schema: Schema, *, required: bool = Tru
 
 def _describe_responses(endpoint: Endpoint[Any, Any], result: Schema) -> Schema:
     """Return what may come back; on v1 an error is one of the answers of HTTP 200."""
-    family = endpoint.shape if endpoint.plane == "console" else endpoint.plane
+    family = endpoint.envelope if endpoint.plane == "console" else endpoint.plane
     error = {"type": "object", "properties": _ERRORS.get(family, _ERRORS["gateway"])}
     if endpoint.plane == "console":
-        result = {"type": "object", "properties": _ENVELOPES[endpoint.shape] | {"result": result}}
+        result = {"type": "object", "properties": _ENVELOPES[endpoint.envelope] | {"result": result}}
     if family in {"v1", "code", "status"}:
         result = {"anyOf": [result, error]}
     content: Schema = {_JSON: {"schema": result}}
@@ -148,5 +148,5 @@ def _describe_responses(endpoint: Endpoint[Any, Any], result: Schema) -> Schema:
     denied = {"description": "no valid credentials", "content": {_JSON: {}}}
     return {
         "200": {"description": "the result", "content": content},
-        "4XX": denied if endpoint.plane == "console" and endpoint.shape != "action" else refused,
+        "4XX": denied if endpoint.plane == "console" and endpoint.envelope != "action" else refused,
     }

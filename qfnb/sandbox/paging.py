@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from ..wire.base import Paged
+from ..wire.base import PageRequest
 from .routing import Call, refusal_for
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
 
 
 def page_by_marker(
-    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: Paged
+    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: PageRequest
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return a page of rows, which come newest first, and the `pageInfo` that goes with it.
 

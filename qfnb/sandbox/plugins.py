@@ -19,8 +19,8 @@ from .talks import prompt_conversation
 @emulates(wire.PLUGIN_V1)
 async def answer_application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
-    if not body.query.strip() or len(body.query) > wire.MOST_CHARS:
-        raise refusal_for(call, f"query must have 1 to {wire.MOST_CHARS} characters")
+    if not body.query.strip() or len(body.query) > wire.MAX_QUERY_CHARS:
+        raise refusal_for(call, f"query must have 1 to {wire.MAX_QUERY_CHARS} characters")
     tool_result = tools.run_tool(body.query)
     if tool_result is None:
         reply = await ask_model(
@@ -41,13 +41,13 @@ async def answer_application(call: Call, body: wire.PluginRequest) -> dict[str, 
     return build_v1_answer(call, reply, [body.query], body.stream, extra=extra)
 
 
-@emulates(wire.OWN_PLUGIN_V1)
-def answer_own_plugins(call: Call, body: wire.OwnPluginRequest) -> dict[str, Any] | Stream:
+@emulates(wire.CUSTOM_PLUGIN_V1)
+def answer_own_plugins(call: Call, body: wire.CustomPluginRequest) -> dict[str, Any] | Stream:
     """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
     validate_messages(call, body.messages)
-    unknown = [name for name in body.plugins if name not in wire.OWN_PLUGINS]
+    unknown = [name for name in body.plugins if name not in wire.CUSTOM_PLUGINS]
     if unknown or not 1 <= len(body.plugins) <= 3:
-        raise refusal_for(call, f"plugins must be one to three of {', '.join(wire.OWN_PLUGINS)}")
+        raise refusal_for(call, f"plugins must be one to three of {', '.join(wire.CUSTOM_PLUGINS)}")
     question = content_text(body.messages[-1].content)
     option = tools.build_chart(question) if "eChart" in body.plugins else None
     text = "图表已生成。" if option else "（本地沙盒）没有可以画成图表的数字。"

@@ -34,8 +34,8 @@ def find_preset(kind: str, key: int | str) -> Document | None:
 @functools.cache
 def preset_models() -> tuple[Document, ...]:
     """Return the preset models in the catalogue's order."""
-    names: dict[str, catalog.Model] = {}
-    for row in catalog.models():
+    names: dict[str, catalog.CatalogModel] = {}
+    for row in catalog.load_models():
         if row.kind in KINDS and not row.renamed:
             names.setdefault(row.name, row)
     return tuple(_model(row) for row in names.values())
@@ -56,7 +56,7 @@ def preset_version(model: Document) -> Document:
     }
 
 
-def _model(row: catalog.Model) -> Document:
+def _model(row: catalog.CatalogModel) -> Document:
     return {
         **_ids("am-", row.name),
         "name": row.name,

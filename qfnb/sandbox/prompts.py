@@ -206,7 +206,7 @@ def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
         "variableIdentifier": template["identifier"],
         "labels": labels,
         "creatorName": CREATOR,
-        "type": wire.OWN,
+        "type": wire.CUSTOM,
         "sceneType": template["scene"],
         "frameworkType": template["framework"],
         "hyperParameters": template["hyper_parameters"],
@@ -219,7 +219,7 @@ def _label_to_wire(label: Document) -> dict[str, Any]:
     return {
         "labelId": label["number"],
         "labelName": label["name"],
-        "type": wire.OWN,
+        "type": wire.CUSTOM,
         "creatorName": CREATOR,
         "createTime": created_at,
         "updateTime": created_at,

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..wire import prompt as wire_v1
 from ..wire import prompt_v2 as wire
-from ..wire.base import Paged
+from ..wire.base import PageRequest
 from .paging import page_by_marker
 from .prompts import (
     LABEL,
@@ -95,7 +95,7 @@ def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
 
 
 @emulates(wire.LABELS)
-def list_labels(call: Call, body: Paged) -> dict[str, Any]:
+def list_labels(call: Call, body: PageRequest) -> dict[str, Any]:
     """List labels."""
     rows = [_label_to_wire(row) for row in reversed(call.world.store.all(LABEL))]
     page, page_info = page_by_marker(call, rows, "labelId", body)
@@ -114,7 +114,7 @@ def _label_to_wire(label: Document) -> dict[str, Any]:
     return {
         "labelId": label["id"],
         "labelName": label["name"],
-        "type": wire.OWN,
+        "type": wire.CUSTOM,
         "creatorName": CREATOR,
         "createTime": format_time(label["created"]),
     }
@@ -130,7 +130,7 @@ def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
         "variableIdentifier": template["identifier"],
         "labels": labels,
         "creatorName": CREATOR,
-        "type": wire.OWN,
+        "type": wire.CUSTOM,
         "sceneType": _SCENE_NAMES[template["scene"]],
         "hyperParameters": template["hyper_parameters"],
     }

@@ -101,7 +101,7 @@ def add_model(
         random_id("am-"),
         name=name,
         type=model_type,
-        source=wire.OWN,
+        source=wire.USER,
         description="",
         labels=tags or [],
         tags=tags,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from ..wire.base import Endpoint, Plane, Record, Shape
+from ..wire.base import Endpoint, Envelope, Plane, Record
 from .store import random_id
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def build_refusal(
     word: str = "invalid_argument",
     status: int = 400,
     type_: str = "invalid_request_error",
-    shape: Shape = "code",
+    shape: Envelope = "code",
 ) -> Refusal:
     """Return the refusal in a plane's shape: numbers in HTTP 200 on v1, words in 4xx on v2 and actions."""
     if plane == "v2":
@@ -131,7 +131,7 @@ def refusal_for(call: Call, message: str, *, code: int | None = None, **details:
     """Return a refusal of this call for a wrong argument."""
     if code is None:
         code = 500001 if call.endpoint.plane == "console" else 336003
-    refusal = build_refusal(call.endpoint.plane, code, message, shape=call.endpoint.shape, **details)
+    refusal = build_refusal(call.endpoint.plane, code, message, shape=call.endpoint.envelope, **details)
     if call.endpoint.path.startswith("/wenxinworkshop/prompt/"):
         refusal.body["message"] = {"global": message}
     return refusal
@@ -142,10 +142,10 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
     value = [_to_wire(item) for item in result] if isinstance(result, list) else _to_wire(result)
     if endpoint.plane != "console":
         return value
-    if endpoint.shape == "action":
+    if endpoint.envelope == "action":
         return {"requestId": str(uuid.uuid4()), "result": value}
     wrapped = {"log_id": _log_id(), "result": value}
-    return wrapped | {"status": 200, "success": True} if endpoint.shape == "status" else wrapped
+    return wrapped | {"status": 200, "success": True} if endpoint.envelope == "status" else wrapped
 
 
 def gateway_refusal(code: str, message: str) -> Refusal:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..words import cutter
+from ..words import load_cutter
 
 if TYPE_CHECKING:
     from .engines import ChatModel
@@ -63,13 +63,13 @@ def format_percent(value: float) -> str:
 
 def words(text: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> list[str]:
     """Return the words of a text without blanks and stop words."""
-    cut = cutter() or list
+    cut = load_cutter() or list
     return [word for word in cut(text) if word.strip() and word not in stop_words]
 
 
 def word_unit() -> str:
     """Return what words are here: "jieba" or "characters"."""
-    return "jieba" if cutter() else "characters"
+    return "jieba" if load_cutter() else "characters"
 
 
 def rouge_n(output: Words, reference: Words, n: int) -> float:

@@ -89,7 +89,7 @@ def find_services(call: Call, body: wire.FindServices) -> dict[str, Any]:
 
 
 @emulates(wire.METRIC)
-def metric(call: Call, body: wire.AskMetric) -> dict[str, Any]:
+def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
     """Count the calls of one's own services; those of preset ones are not kept."""
     start, end = (metering.parse_time(call, name, body) for name in ("start_time", "end_time"))
     service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
@@ -145,7 +145,7 @@ def preset_services(call: Call) -> list[dict[str, Any]]:
             "chargeStatus": "Free",
             "runStatus": wire.SERVING,
         }
-        for row in catalog.models()
+        for row in catalog.load_models()
         if row.kind in PRESET_PATHS and row.v1
     ]
 

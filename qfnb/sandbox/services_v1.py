@@ -6,7 +6,7 @@ from typing import Any
 
 from ..wire import service as wire_v2
 from ..wire import service_v1 as wire
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from .metering import APP_ID
 from .routing import Call, emulates, refusal_for
 from .services import CREATOR, preset_services
@@ -107,7 +107,7 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
 
 
 @emulates(wire.APPS)
-def apps(call: Call, body: Nothing) -> dict[str, Any]:
+def apps(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the sandbox's one application; its keys are the sandbox's own."""
     service_numbers = ",".join(str(row["number"]) for row in call.world.store.all("service"))
     address = call.world.address

@@ -60,7 +60,7 @@ def write_object(store: Store, bucket: str, key: str, content: bytes, etag: str 
 
 def read_object(store: Store, address: str) -> bytes | None:
     """Return the object at `bos:/bucket/key`, None when there is none."""
-    bucket, key = wire.split(address)
+    bucket, key = wire.parse_uri(address)
     return store.read_file(_file_name(f"{bucket}/{key}"))
 
 
@@ -87,8 +87,8 @@ def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
 
 def key_problem(key: str) -> str:
     """Return what is wrong with an object's key, "" when nothing is."""
-    if not 1 <= len(key.encode()) <= wire.MOST_KEY_BYTES:
-        return f"a key has 1 to {wire.MOST_KEY_BYTES} bytes"
+    if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
+        return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
     if key[0] in "/\\" or not key.isprintable() or {".", ".."} & set(key.replace("\\", "/").split("/")):
         return "a key must not start with a slash, nor hold control characters or the parts . and .."
     return ""
@@ -157,7 +157,7 @@ async def _get_object(world: World, request: Request) -> Response:
         return parts.list_parts(world, request)
     row, content = (
         world.store.get("object", f"{bucket}/{key}"),
-        read_object(world.store, wire.join(bucket, key)),
+        read_object(world.store, wire.build_uri(bucket, key)),
     )
     if row is None or content is None:
         return error_response(404, "NoSuchKey", "The specified key does not exist.")
@@ -206,7 +206,7 @@ async def _list_bucket(world: World, request: Request) -> Response:
     max_keys, marker, prefix = query.get("maxKeys", "1000"), query.get("marker", ""), query.get("prefix", "")
     if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
         return error_response(400, "InvalidArgument", "maxKeys is a whole number from 1")
-    limit, delimiter = min(int(max_keys[:9]), wire.MOST_KEYS), query.get("delimiter", "")
+    limit, delimiter = min(int(max_keys[:9]), wire.MAX_KEYS), query.get("delimiter", "")
     rows: dict[str, Document | None] = {}
     for row in list_objects(world.store, bucket, prefix):
         name = _fold_key(row["key"], prefix, delimiter)

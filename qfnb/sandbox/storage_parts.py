@@ -29,8 +29,8 @@ def put_part(world: World, request: Request, content: bytes) -> Response:
     upload, number = _find_upload(world, request), request.query_params.get("partNumber", "")
     if upload is None:
         return _no_such_upload()
-    if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MOST_PARTS):
-        return storage.error_response(400, "InvalidArgument", f"partNumber is 1 to {wire.MOST_PARTS}")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MAX_PARTS):
+        return storage.error_response(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
     etag = storage.etag_of(content)
     world.store.write_file(_part_file_name(upload, int(number)), content)
     parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
@@ -44,7 +44,7 @@ async def complete_upload(world: World, request: Request) -> Response:
     if upload is None:
         return _no_such_upload()
     try:
-        parts = wire.Parts.model_validate_json(await request.body()).parts
+        parts = wire.CompleteUpload.model_validate_json(await request.body()).parts
     except ValidationError:
         return storage.error_response(400, "MalformedJSON", "the body is not a list of parts")
     if refusal := _parts_refusal(parts, _stored_parts(world, upload)):
@@ -83,7 +83,7 @@ def list_parts(world: World, request: Request) -> Response:
             "key": upload["key"],
             "uploadId": upload["id"],
             "isTruncated": False,
-            "maxParts": wire.MOST_PARTS,
+            "maxParts": wire.MAX_PARTS,
             "parts": [
                 {"partNumber": number, "eTag": part["etag"], "size": part["size"]} for number, part in parts
             ],
@@ -101,16 +101,16 @@ def list_uploads(world: World, bucket: str) -> Response:
     return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
 
 
-def _parts_refusal(parts: list[wire.Part], stored: dict[str, Any]) -> Response | None:
+def _parts_refusal(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> Response | None:
     """Return what is wrong with the parts that an object shall be made of, None when nothing is."""
     numbers = [part.part_number for part in parts]
     if not numbers or numbers != sorted(set(numbers)):
         return storage.error_response(400, "InvalidPartOrder", "the numbers of the parts do not rise")
     if any(stored.get(str(part.part_number), {}).get("etag") != _etag(part) for part in parts):
         return storage.error_response(400, "InvalidPart", "a part was not found, or has another tag")
-    if any(stored[str(number)]["size"] < wire.LEAST_PART_BYTES for number in numbers[:-1]):
+    if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
         return storage.error_response(
-            400, "EntityTooSmall", f"a part but the last has {wire.LEAST_PART_BYTES} bytes at least"
+            400, "EntityTooSmall", f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
         )
     return None
 
@@ -137,7 +137,7 @@ def _no_such_upload() -> Response:
     return storage.error_response(404, "NoSuchUpload", "The specified multipart upload does not exist.")
 
 
-def _etag(part: wire.Part) -> str:
+def _etag(part: wire.UploadedPart) -> str:
     return part.e_tag.strip('"')
 
 

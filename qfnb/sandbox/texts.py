@@ -10,7 +10,7 @@ from ..wire import completion as completion_wire
 from ..wire import embedding as wire
 from ..wire import models as models_wire
 from ..wire import tokenizer as tokenizer_wire
-from ..wire.base import Nothing
+from ..wire.base import EmptyBody
 from .answers import ask_model, count_tokens, engine_refusal, stream_v1
 from .engines import EngineError, StreamingModel
 from .engines.builtin import NGRAM_LABEL
@@ -30,7 +30,7 @@ async def complete(call: Call, body: completion_wire.CompletionRequest) -> dict[
     model_name = call.path["model"]
     model = (
         call.world.base_model(model_name)
-        if catalog.find("completion", model_name)
+        if catalog.find_model("completion", model_name)
         else resolve_model(call, model_name)
     )
     conversation = prompt_conversation(body.prompt, body.model_extra)
@@ -76,10 +76,11 @@ def count_prompt_tokens(call: Call, body: tokenizer_wire.TokenizerRequest) -> di
 
 
 @emulates(models_wire.MODELS_V2)
-def list_models(call: Call, body: Nothing) -> dict[str, Any]:
+def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the models and the deployed services."""
     names = sorted(
-        {row.v2 for row in catalog.models() if row.kind == "chat"} | call.world.engines.active.model_names
+        {row.v2 for row in catalog.load_models() if row.kind == "chat"}
+        | call.world.engines.active.model_names
     )
     service_names = [service["endpoint"] for service in call.world.store.all("service")]
     rows = [
@@ -90,8 +91,8 @@ def list_models(call: Call, body: Nothing) -> dict[str, Any]:
 
 async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[str, Any]:
     _require_model(call, "embedding", model)
-    if not 1 <= len(body.input) <= wire.MOST_TEXTS or not all(text.strip() for text in body.input):
-        raise refusal_for(call, f"the number of input must be 1 to {wire.MOST_TEXTS}, none of them empty")
+    if not 1 <= len(body.input) <= wire.MAX_TEXTS or not all(text.strip() for text in body.input):
+        raise refusal_for(call, f"the number of input must be 1 to {wire.MAX_TEXTS}, none of them empty")
     try:
         embedded = await call.world.engines.embedding_engine.embed(body.input)
     except EngineError as error:
@@ -106,8 +107,8 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[st
 
 async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str, Any]:
     _require_model(call, "reranker", model)
-    if not body.query.strip() or not 1 <= len(body.documents) <= wire.MOST_DOCUMENTS:
-        raise refusal_for(call, f"query must not be empty, documents are 1 to {wire.MOST_DOCUMENTS}")
+    if not body.query.strip() or not 1 <= len(body.documents) <= wire.MAX_DOCUMENTS:
+        raise refusal_for(call, f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
     scores, label = await _score_relevance(call, body.query, body.documents)
     ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
     results = [
@@ -132,8 +133,8 @@ async def _score_relevance(call: Call, query: str, documents: list[str]) -> tupl
     return cosines(vectors.rows), vectors.label
 
 
-def _require_model(call: Call, kind: catalog.Kind, model: str) -> None:
-    if catalog.find(kind, model) is not None:
+def _require_model(call: Call, kind: catalog.ModelKind, model: str) -> None:
+    if catalog.find_model(kind, model) is not None:
         return
     if call.endpoint.plane == "v1":
         raise build_refusal("v1", 3, "Unsupported openapi method")

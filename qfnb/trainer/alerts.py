@@ -118,7 +118,7 @@ def _webhook_body(notice: Alert) -> dict[str, Any]:
 
 
 def _webhook_callback(address: str) -> AlertCallback:
-    webhook.check(address)
+    webhook.validate_url(address)
 
     def post(notice: Alert) -> None:
         try:

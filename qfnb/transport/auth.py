@@ -17,18 +17,18 @@ from urllib.parse import parse_qsl
 import httpx
 
 from ..errors import CredentialsError
-from ..redact import remember
+from ..redact import register_secret
 from ..wire import auth as wire
 from ..wire import signature
 from ..wire.base import Plane
 from . import protocol
 from .platform import Platform
 
-_MARGIN = 60.0
+_EXPIRY_MARGIN_S = 60.0
 """Seconds before its end at which a token counts as used up."""
 
 
-class Ready(httpx.Auth, ABC):
+class StaticAuth(httpx.Auth, ABC):
     """Authentication that needs no answer first."""
 
     @abstractmethod
@@ -41,7 +41,7 @@ class Ready(httpx.Auth, ABC):
         yield request
 
 
-class KeyAuth(Ready):
+class KeyAuth(StaticAuth):
     """Send an API key as it is."""
 
     def __init__(self, platform: Platform) -> None:
@@ -52,7 +52,7 @@ class KeyAuth(Ready):
         set_bearer(request, self._platform, self._platform.credentials.get("api_key"))
 
 
-class IamAuth(Ready):
+class IamAuth(StaticAuth):
     """Sign each request with the IAM pair (`bce-auth-v1`)."""
 
     def __init__(self, platform: Platform, expires: int = 300) -> None:
@@ -60,10 +60,10 @@ class IamAuth(Ready):
 
     def apply(self, request: httpx.Request) -> None:
         """Sign one request with the time of its sending."""
-        sign(request, self._platform, self._expires)
+        sign_request(request, self._platform, self._expires)
 
 
-class StaticTokenAuth(Ready):
+class StaticTokenAuth(StaticAuth):
     """Send a ready OAuth token."""
 
     def __init__(self, platform: Platform) -> None:
@@ -78,7 +78,7 @@ class StaticTokenAuth(Ready):
 @dataclass
 class _Token:
     value: str
-    until: float
+    expires_at: float
 
 
 class TokenAuth(httpx.Auth, ABC):
@@ -98,20 +98,22 @@ class TokenAuth(httpx.Auth, ABC):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Fetch a token when there is none, then add it to the request."""
         async with self._lock:
-            if self._token is None or time.time() > self._token.until:
-                answer = yield self._ask()
-                body = protocol.decipher(answer.status_code, answer.headers, await answer.aread())
-                self._token, self.generation = self._read(body), self.generation + 1
+            if self._token is None or time.time() > self._token.expires_at:
+                response = yield self._build_token_request()
+                body = protocol.decode_response(
+                    response.status_code, response.headers, await response.aread()
+                )
+                self._token, self.generation = self._parse_token(body), self.generation + 1
             token = self._token.value
         self._apply(request, token)
         yield request
 
     @abstractmethod
-    def _ask(self) -> httpx.Request:
+    def _build_token_request(self) -> httpx.Request:
         """Return the request that a token is asked for with."""
 
     @abstractmethod
-    def _read(self, body: dict[str, Any]) -> _Token:
+    def _parse_token(self, body: dict[str, Any]) -> _Token:
         """Return the token of the answer."""
 
     @abstractmethod
@@ -122,20 +124,20 @@ class TokenAuth(httpx.Auth, ABC):
 class OAuth(TokenAuth):
     """Exchange an application's AK and SK for the token of v1 inference."""
 
-    def _ask(self) -> httpx.Request:
+    def _build_token_request(self) -> httpx.Request:
         keys = self._platform.credentials
         query = {
             "grant_type": "client_credentials",
             "client_id": keys.get("ak"),
             "client_secret": keys.get("sk"),
         }
-        url = self._platform.url("oauth") + wire.OAUTH_TOKEN.path
+        url = self._platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
         return httpx.Request(wire.OAUTH_TOKEN.method, url, params=query, json={})
 
-    def _read(self, body: dict[str, Any]) -> _Token:
+    def _parse_token(self, body: dict[str, Any]) -> _Token:
         token = wire.AccessToken.model_validate(body)
-        remember(token.access_token)
-        return _Token(token.access_token, time.time() + token.expires_in - _MARGIN)
+        register_secret(token.access_token)
+        return _Token(token.access_token, time.time() + token.expires_in - _EXPIRY_MARGIN_S)
 
     def _apply(self, request: httpx.Request, token: str) -> None:
         request.url = request.url.copy_merge_params({"access_token": token})
@@ -148,30 +150,30 @@ class BearerExchange(TokenAuth):
         super().__init__(platform)
         self._lifetime = lifetime
 
-    def _ask(self) -> httpx.Request:
-        url = self._platform.url("iam") + wire.BCE_BEARER.path
+    def _build_token_request(self) -> httpx.Request:
+        url = self._platform.base_url_of("iam") + wire.BCE_BEARER.path
         query = {"expireInSeconds": str(self._lifetime)}
         request = httpx.Request(
             wire.BCE_BEARER.method, url, params=query, headers={"content-type": "application/json"}
         )
-        sign(request, self._platform)
+        sign_request(request, self._platform)
         return request
 
-    def _read(self, body: dict[str, Any]) -> _Token:
+    def _parse_token(self, body: dict[str, Any]) -> _Token:
         token = wire.Bearer.model_validate(body)
-        remember(token.token)
-        return _Token(token.token, time.time() + self._lifetime - _MARGIN)
+        register_secret(token.token)
+        return _Token(token.token, time.time() + self._lifetime - _EXPIRY_MARGIN_S)
 
     def _apply(self, request: httpx.Request, token: str) -> None:
         set_bearer(request, self._platform, token)
 
 
-class Keyring:
+class AuthSelector:
     """Chooses the scheme for each plane from the keys that a platform has."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._made: dict[Plane, httpx.Auth] = {}
+        self._by_plane: dict[Plane, httpx.Auth] = {}
 
     def for_plane(self, plane: Plane) -> httpx.Auth:
         """Return the authentication of a plane.
@@ -179,11 +181,11 @@ class Keyring:
         Raises:
             CredentialsError: none of the keys at hand opens it.
         """
-        if plane not in self._made:
-            self._made[plane] = self._choose(plane)
-        return self._made[plane]
+        if plane not in self._by_plane:
+            self._by_plane[plane] = self._select(plane)
+        return self._by_plane[plane]
 
-    def _choose(self, plane: Plane) -> httpx.Auth:
+    def _select(self, plane: Plane) -> httpx.Auth:
         keys, platform = self._platform.credentials, self._platform
         if plane == "v2" and keys.get("api_key"):
             return KeyAuth(platform)
@@ -195,15 +197,15 @@ class Keyring:
             return StaticTokenAuth(platform)
         if plane in {"v1", "console", "iam"} and keys.get("access_key"):
             return IamAuth(platform)
-        raise CredentialsError(_missing(plane, keys.kinds()))
+        raise CredentialsError(_missing_key_message(plane, keys.kinds()))
 
 
-def sign(request: httpx.Request, platform: Platform, expires: int = 300) -> None:
+def sign_request(request: httpx.Request, platform: Platform, expires: int = 300) -> None:
     """Add the date and the IAM signature to a request; the headers signed are those that identify it."""
-    date = signature.timestamp(time.time())
+    date = signature.format_timestamp(time.time())
     request.headers["x-bce-date"] = date
     names = ("content-type", "host", "request_id", "x-bce-date")
-    request.headers["authorization"] = signature.authorization(
+    request.headers["authorization"] = signature.build_authorization(
         platform.credentials.get("access_key"),
         platform.credentials.get("secret_key"),
         method=request.method,
@@ -222,15 +224,15 @@ def set_bearer(request: httpx.Request, platform: Platform, token: str) -> None:
         request.headers["appid"] = platform.app_id
 
 
-def _missing(plane: Plane, have: tuple[str, ...]) -> str:
-    need = {
+def _missing_key_message(plane: Plane, present_kinds: tuple[str, ...]) -> str:
+    required_key = {
         "v1": "an application's AK/SK or an IAM pair",
         "v2": "an API key (bce-v3/ALTAK-...) or an IAM pair",
     }.get(plane, "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)")
-    what = {"v1": "v1 inference", "v2": "v2 inference"}.get(
+    purpose = {"v1": "v1 inference", "v2": "v2 inference"}.get(
         plane, "management (datasets, training, services)"
     )
     return (
-        f"{what} needs {need}; what is set: {', '.join(have) or 'nothing'}\n"
+        f"{purpose} needs {required_key}; what is set: {', '.join(present_kinds) or 'nothing'}\n"
         "用 %qfauth 查看或设置密钥 / see or set keys with %qfauth"
     )

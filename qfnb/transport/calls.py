@@ -20,12 +20,12 @@ from ..config import Settings
 from ..wire.base import Endpoint, Plane, Sendable
 from . import clock
 from .deadline import Deadline
-from .limits import Limiter
+from .limits import RateLimiter
 from .retry import MAX_RETRY_AFTER
 
 T = TypeVar("T")
-Make = Callable[[], httpx.Request]
-Take = Callable[[httpx.Response], Awaitable[T]]
+BuildRequest = Callable[[], httpx.Request]
+ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 """Builds a request, anew for every try; reads its answer, or raises the error that it is."""
 
 
@@ -34,7 +34,7 @@ on_wire: ContextVar[Callable[[bool], None] | None] = ContextVar("on_wire", defau
 dropped at once when a batch is cancelled."""
 
 
-class Body(httpx.AsyncByteStream):
+class BytesStream(httpx.AsyncByteStream):
     """The content of a request as bytes, so that nothing need be taken apart to send it."""
 
     def __init__(self, content: bytes) -> None:
@@ -45,19 +45,19 @@ class Body(httpx.AsyncByteStream):
 
 
 @dataclass(frozen=True)
-class Limits:
+class CallOptions:
     """What one call may cost.
 
     Attributes:
         timeout: seconds in all, None for no end.
         attempts: tries in all; default: the settings'.
-        patience: seconds to keep on trying while the platform says "too fast"; waiting for a turn then counts
+        rate_limit_wait_s: seconds to keep on trying while the platform says "too fast"; waiting for a turn then counts
             neither as a try nor as time. None: "too fast" is an error like any other.
     """
 
     timeout: float | None = None
     attempts: int | None = None
-    patience: float | None = None
+    rate_limit_wait_s: float | None = None
 
     def __post_init__(self) -> None:
         """Check what the user gave, in the user's words.
@@ -86,7 +86,7 @@ class Call:
 
     Attributes:
         endpoint: the row that it goes to; None is the object storage.
-        make: what builds it.
+        build_request: what builds it.
         repeatable: sending it twice does no harm.
         limiter: whose turns it waits for, None for management.
         estimate: tokens that it may take.
@@ -96,11 +96,11 @@ class Call:
     """
 
     endpoint: Endpoint[Any, Any] | None
-    make: Make
-    limits: Limits
-    now: Settings
+    build_request: BuildRequest
+    options: CallOptions
+    settings: Settings
     repeatable: bool
-    limiter: Limiter | None = None
+    limiter: RateLimiter | None = None
     estimate: float = 0
     deadline: Deadline | None = None
     attempts: int = 0
@@ -111,44 +111,44 @@ class Call:
         """Whose key it takes; the object storage takes management's signature."""
         return self.endpoint.plane if self.endpoint else "console"
 
-    async def turn(self) -> float:
+    async def acquire_turn(self) -> float:
         """Wait until the limiter lets it go; return when that was."""
         assert self.limiter is not None, "management calls wait for no turn"
-        if self.limiter.free():
-            return self.limiter.go(self.estimate)
+        if self.limiter.is_available():
+            return self.limiter.acquire_nowait(self.estimate)
         if self.deadline is None:
-            return await self.limiter.take(self.estimate)
-        left = self.deadline.stop()
-        since = await self.limiter.take(self.estimate)
-        self.deadline.go(left)
-        return since
+            return await self.limiter.acquire(self.estimate)
+        remaining_s = self.deadline.pause()
+        started_at = await self.limiter.acquire(self.estimate)
+        self.deadline.resume(remaining_s)
+        return started_at
 
 
-def patient(call: Call, error: errors.QianfanError) -> bool:
+def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
     """Tell whether a call that was refused as too fast goes on waiting for its turn."""
-    if not call.limits.patience or not isinstance(error, errors.RateLimitError):
+    if not call.options.rate_limit_wait_s or not isinstance(error, errors.RateLimitError):
         return False
     if (error.retry_after or 0) > MAX_RETRY_AFTER:
         return False
-    now = clock.now()
-    call.refused_at = now if call.refused_at is None else call.refused_at
+    clock_now = clock.now()
+    call.refused_at = clock_now if call.refused_at is None else call.refused_at
     call.attempts -= 1
-    return now - call.refused_at < call.limits.patience
+    return clock_now - call.refused_at < call.options.rate_limit_wait_s
 
 
-def request_id() -> str:
+def new_request_id() -> str:
     """Return a name for a request, by which support finds it."""
     return f"qfnb-{random.getrandbits(64):016x}"  # a name, not a secret: no system call for it
 
 
-def tokens_of(body: Any) -> int | None:
+def total_tokens(body: Any) -> int | None:
     """Return the tokens that an answer says it took."""
     usage = body.get("usage") if isinstance(body, Mapping) else None
     used = usage.get("total_tokens") if isinstance(usage, Mapping) else None
     return used if isinstance(used, int) else None
 
 
-def path_of(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:
+def path_values(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:
     """Return the values of a row's placeholders, which are the record's fields of the same names.
 
     Raises:
@@ -166,7 +166,7 @@ def _placeholders(path: str) -> tuple[str, ...]:
     return tuple(name for _, name, _, _ in string.Formatter().parse(path) if name)
 
 
-def encode(body: Sendable) -> bytes:
+def encode_json(body: Sendable) -> bytes:
     """Return a record as the bytes to send.
 
     Raises:

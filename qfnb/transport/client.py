@@ -12,18 +12,27 @@ import httpx
 
 from .. import errors
 from ..config import Settings, settings
-from ..redact import hide_in, redact, remember
+from ..redact import hide_secrets_in, redact, register_secret
 from ..wire.base import Endpoint, Plane, Sendable
 from . import clock, http, proxies, reading
-from .auth import Keyring, TokenAuth
+from .auth import AuthSelector, TokenAuth
+from .calls import (
+    BuildRequest,
+    ReadResponse,
+    T,
+    encode_json,
+    may_keep_waiting,
+    new_request_id,
+    on_wire,
+    total_tokens,
+)
 from .calls import Call as Call
-from .calls import Limits as Limits
-from .calls import Make, T, Take, encode, on_wire, patient, request_id, tokens_of
+from .calls import CallOptions as CallOptions
 from .deadline import Deadline
-from .lane import Lanes
+from .lane import RouteCache
 from .platform import Platform
 from .response import R, Response
-from .retry import Budget, Retry
+from .retry import RetryBudget, RetryPolicy
 
 
 class Client:
@@ -31,17 +40,17 @@ class Client:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self._keyring, self._lanes = Keyring(platform), Lanes(platform)
-        self._budget = Budget()
+        self._auth_selector, self._routes = AuthSelector(platform), RouteCache(platform)
+        self._retry_budget = RetryBudget()
         for secret in platform.credentials:
-            remember(secret)
+            register_secret(secret)
 
     async def send(
         self,
         endpoint: Endpoint[Any, R],
         body: Sendable,
         *,
-        limits: Limits | None = None,
+        options: CallOptions | None = None,
         path: Mapping[str, str] | None = None,
         model: str = "",
     ) -> Response[R]:
@@ -50,7 +59,7 @@ class Client:
         Args:
             endpoint: the row that it goes to.
             body: the record.
-            limits: what it may cost.
+            options: what it may cost.
             path: values of the placeholders in the row's path; default: the record's fields of these names.
             model: whose rate limits apply; "" for calls that have none.
 
@@ -59,15 +68,15 @@ class Client:
             RequestError: nothing usable came back.
             CredentialsError: no key opens this plane.
         """
-        limits, now = limits or Limits(), settings()
-        started = time.perf_counter()
-        call = self._call(endpoint, body, path, limits, now, model)
-        seconds = limits.timeout or _default_timeout(endpoint, now)
-        answer, content = await self._in_time(call, reading.content, seconds)
+        options, current = options or CallOptions(), settings()
+        started_at = time.perf_counter()
+        call = self._prepare_call(endpoint, body, path, options, current, model)
+        timeout_s = options.timeout or _default_timeout(endpoint, current)
+        response, content = await self._send_within(call, reading.read_json, timeout_s)
         unwrap = "result" if endpoint.plane == "console" else None
-        latency = time.perf_counter() - started
+        latency = time.perf_counter() - started_at
         statistic = {"request_latency": latency, "total_latency": latency, "attempts": call.attempts}
-        return Response(content, endpoint.result, answer.status_code, answer.headers, statistic, unwrap)
+        return Response(content, endpoint.result, response.status_code, response.headers, statistic, unwrap)
 
     async def stream(
         self,
@@ -75,7 +84,7 @@ class Client:
         body: Sendable,
         *,
         final: Callable[[Mapping[str, Any]], bool],
-        limits: Limits | None = None,
+        options: CallOptions | None = None,
         path: Mapping[str, str] | None = None,
         model: str = "",
     ) -> AsyncGenerator[Response[R], None]:
@@ -86,175 +95,186 @@ class Client:
         Raises:
             StreamInterrupted: the connection broke, ended or went silent before that.
         """
-        limits, now = limits or Limits(), settings()
-        started, events = time.perf_counter(), 0
-        until = started + limits.timeout if limits.timeout else None
-        call = self._call(endpoint, body, path, limits, now, model)
+        options, current = options or CallOptions(), settings()
+        started_at, n_events = time.perf_counter(), 0
+        ends_at = started_at + options.timeout if options.timeout else None
+        call = self._prepare_call(endpoint, body, path, options, current, model)
         call.repeatable = True
-        answer, _ = await self._trying(call, reading.refuse_non_stream)
-        async with aclosing(answer):
-            pieces, complete = reading.events(answer, now, until), False
+        response, _ = await self._send_with_retries(call, reading.require_stream)
+        async with aclosing(response):
+            pieces, complete = reading.iter_events(response, current, ends_at), False
             try:
                 async for piece in pieces:
-                    if piece is reading.DONE:
+                    if piece is reading.DONE_MARK:
                         return
-                    events, complete = events + 1, complete or final(piece)
-                    if call.limiter and call.estimate and (used := tokens_of(piece)) is not None:
-                        call.limiter.correct(call.estimate, used)
-                    statistic = {"request_latency": time.perf_counter() - started}
-                    yield Response(piece, endpoint.result, answer.status_code, answer.headers, statistic)
+                    n_events, complete = n_events + 1, complete or final(piece)
+                    if call.limiter and call.estimate and (used_tokens := total_tokens(piece)) is not None:
+                        call.limiter.correct_tokens(call.estimate, used_tokens)
+                    statistic = {"request_latency": time.perf_counter() - started_at}
+                    yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 raise errors.StreamInterrupted(
-                    f"{self._host(endpoint)} stopped in mid-answer: {_cause(error)}", events=events
+                    f"{self._host(endpoint)} stopped in mid-answer: {_error_text(error)}", events=n_events
                 ) from None
             except errors.APIError as error:
-                raise hide_in(error) from None
+                raise hide_secrets_in(error) from None
             finally:
                 await pieces.aclose()
         if not complete:
             raise errors.StreamInterrupted(
-                f"{self._host(endpoint)} ended the answer before its end mark", events=events
+                f"{self._host(endpoint)} ended the answer before its end mark", events=n_events
             )
 
     async def request(
         self,
-        make: Make,
-        take: Take[T],
+        build: BuildRequest,
+        read: ReadResponse[T],
         *,
         endpoint: Endpoint[Any, Any] | None = None,
-        limits: Limits | None = None,
+        options: CallOptions | None = None,
     ) -> T:
         """Send a request of one's own with the keys, the retries and the errors of all others.
 
         Args:
-            make: builds the request, anew for every try.
-            take: reads the answer, or raises the error that it is.
+            build: builds the request, anew for every try.
+            read: reads the answer, or raises the error that it is.
             endpoint: the row that it goes to; None is the object storage, where repeating does no harm.
-            limits: what it may cost; without a timeout it may take as long as bytes move.
+            options: what it may cost; without a timeout it may take as long as bytes move.
 
         Returns:
-            What `take` made of the answer.
+            What `read` made of the answer.
         """
-        limits, now = limits or Limits(), settings()
+        options, current = options or CallOptions(), settings()
 
-        def named() -> httpx.Request:
-            made = make()
-            made.headers["request_id"] = request_id()
-            return made
+        def build_named() -> httpx.Request:
+            request = build()
+            request.headers["request_id"] = new_request_id()
+            return request
 
-        call = Call(endpoint, named, limits, now, endpoint is None or endpoint.repeatable)
+        call = Call(endpoint, build_named, options, current, endpoint is None or endpoint.repeatable)
 
-        async def taken(answer: httpx.Response) -> T:
-            async with aclosing(answer):
-                return await take(answer)
+        async def read_and_close(response: httpx.Response) -> T:
+            async with aclosing(response):
+                return await read(response)
 
-        return (await self._in_time(call, taken, limits.timeout))[1]
+        return (await self._send_within(call, read_and_close, options.timeout))[1]
 
-    def _call(
+    def _prepare_call(
         self,
         endpoint: Endpoint[Any, Any],
         body: Sendable,
         path: Mapping[str, str] | None,
-        limits: Limits,
-        now: Settings,
+        options: CallOptions,
+        current: Settings,
         model: str,
     ) -> Call:
-        content = encode(body) if endpoint.method == "POST" else b""
-        lane = self._lanes.of(endpoint, body, path, model)
-        call = Call(endpoint, partial(lane.request, content), limits, now, endpoint.repeatable, lane.limiter)
-        if lane.limiter is not None:
-            lane.limiter.allow(now)
-            call.estimate = lane.limiter.estimate(len(content), body)
+        content = encode_json(body) if endpoint.method == "POST" else b""
+        route = self._routes.get(endpoint, body, path, model)
+        call = Call(
+            endpoint,
+            partial(route.build_request, content),
+            options,
+            current,
+            endpoint.repeatable,
+            route.limiter,
+        )
+        if route.limiter is not None:
+            route.limiter.apply_settings(current)
+            call.estimate = route.limiter.estimate_tokens(len(content), body)
         return call
 
-    async def _in_time(self, call: Call, take: Take[T], seconds: float | None) -> tuple[httpx.Response, T]:
+    async def _send_within(
+        self, call: Call, read: ReadResponse[T], timeout_s: float | None
+    ) -> tuple[httpx.Response, T]:
         try:
-            async with Deadline(seconds) as deadline:
-                call.deadline = deadline if call.limits.patience else None
-                return await self._trying(call, take)
+            async with Deadline(timeout_s) as deadline:
+                call.deadline = deadline if call.options.rate_limit_wait_s else None
+                return await self._send_with_retries(call, read)
         except TimeoutError:
-            within = f"within {seconds:g} s" if seconds else "in time"
+            within = f"within {timeout_s:g} s" if timeout_s else "in time"
             raise errors.RequestTimeoutError(f"{self._host(call.endpoint)} did not answer {within}") from None
 
-    async def _trying(self, call: Call, take: Take[T]) -> tuple[httpx.Response, T]:
-        """Send until `take` accepts the answer; return the answer and what was taken from it."""
-        renewed = False
+    async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
+        """Send until `read` accepts the answer; return the answer and what was taken from it."""
+        is_token_renewed = False
         while True:
             call.attempts += 1
-            generation = self._generation(call.plane)
+            generation = self._token_generation(call.plane)
             try:
-                answer, taken = await self._in_turn(call, take)
+                response, result = await self._send_once(call, read)
             except errors.QianfanError as error:
-                if not renewed and self._renew(call.plane, error, generation):
-                    renewed, call.attempts = True, call.attempts - 1
+                if not is_token_renewed and self._expire_token(call.plane, error, generation):
+                    is_token_renewed, call.attempts = True, call.attempts - 1
                     continue
                 error.attempts = call.attempts
-                if not patient(call, error):
+                if not may_keep_waiting(call, error):
                     await self._wait_or_raise(error, call)
             else:
-                self._budget.earn()
-                return answer, taken
+                self._retry_budget.earn()
+                return response, result
 
-    async def _in_turn(self, call: Call, take: Take[T]) -> tuple[httpx.Response, T]:
+    async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send once, when the limiter lets it, and tell the limiter how it went."""
-        limiter, request = call.limiter, call.make()
-        since = await call.turn() if limiter is not None else 0.0
-        tell = on_wire.get() or _nobody
-        tell(True)
+        limiter, request = call.limiter, call.build_request()
+        started_at = await call.acquire_turn() if limiter is not None else 0.0
+        notify = on_wire.get() or _ignore
+        notify(True)
         try:
-            answer = await self._dispatch(request, call)
-            taken = await take(answer)
+            response = await self._dispatch(request, call)
+            result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
-            tell(False)
-            typed = self._typed(error, request.url)
+            notify(False)
+            typed = self._translate_error(error, request.url)
             if limiter is not None and isinstance(typed, errors.RateLimitError):
-                limiter.refused(since, typed)
+                limiter.record_refusal(started_at, typed)
             raise typed from None
         finally:
             if limiter is not None:
-                limiter.give_back()
+                limiter.release()
         if limiter is not None:
-            limiter.answered(since, answer.headers, call.estimate, tokens_of(taken))
-        return answer, taken
+            limiter.record_success(started_at, response.headers, call.estimate, total_tokens(result))
+        return response, result
 
     async def _dispatch(self, request: httpx.Request, call: Call) -> httpx.Response:
-        request.extensions |= {"timeout": _timeouts(call.now), "repeatable": call.repeatable}
-        return await http.exchange(request, self._keyring.for_plane(call.plane), call.now)
+        request.extensions |= {"timeout": _timeouts(call.settings), "repeatable": call.repeatable}
+        return await http.exchange(request, self._auth_selector.for_plane(call.plane), call.settings)
 
     async def _wait_or_raise(self, error: Exception, call: Call) -> None:
-        now, console = call.now, call.plane == "console"
-        default = now.console_api_retry_count if console else now.llm_api_retry_count
-        retry = Retry(attempts=call.limits.attempts or default)
-        seconds = retry.wait(error, call.attempts, repeatable=call.repeatable)
-        if seconds is None or not self._budget.spend(error):
+        current, is_console = call.settings, call.plane == "console"
+        default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
+        retry = RetryPolicy(attempts=call.options.attempts or default_attempts)
+        delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)
+        if delay_s is None or not self._retry_budget.spend(error):
             raise error from None
-        await clock.sleep(seconds)
+        await clock.sleep(delay_s)
 
-    def _renew(self, plane: Plane, error: Exception, generation: int) -> bool:
+    def _expire_token(self, plane: Plane, error: Exception, generation: int) -> bool:
         """Drop a token that the platform no longer takes; tell whether the call may be replayed for it."""
-        auth = self._keyring.for_plane(plane)
+        auth = self._auth_selector.for_plane(plane)
         if not isinstance(error, errors.AuthError) or not isinstance(auth, TokenAuth) or generation == 0:
             return False
         auth.expire(generation)
         return True
 
-    def _generation(self, plane: Plane) -> int:
-        auth = self._keyring.for_plane(plane)
+    def _token_generation(self, plane: Plane) -> int:
+        auth = self._auth_selector.for_plane(plane)
         return auth.generation if isinstance(auth, TokenAuth) else 0
 
     def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
-        url = self.platform.url(endpoint.plane) if endpoint else self.platform.bos_url
+        url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")
 
-    def _typed(self, error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:
+    def _translate_error(
+        self, error: errors.QianfanError | httpx.RequestError, url: httpx.URL
+    ) -> errors.QianfanError:
         """Return our own error for the network library's; ours pass through, without the keys in them."""
         if isinstance(error, errors.QianfanError):
-            return hide_in(error)
-        host, proxy = url.netloc.decode("ascii"), proxies.through(url, settings().proxy)
-        through = f" through the proxy {proxies.shown(proxy)}" if proxy else ""
-        if isinstance(error, http.Untrusted):
+            return hide_secrets_in(error)
+        host, proxy = url.netloc.decode("ascii"), proxies.proxy_for(url, settings().proxy)
+        proxy_text = f" through the proxy {proxies.without_password(proxy)}" if proxy else ""
+        if isinstance(error, http.CertificateError):
             return errors.TLSError(
-                f"{host} cannot be reached securely{through}: {_cause(error)}\n若公司代理替换了证书，"
+                f"{host} cannot be reached securely{proxy_text}: {_error_text(error)}\n若公司代理替换了证书，"
                 "请把其 CA 文件设为 SSL_CERT_FILE / set SSL_CERT_FILE to the CA of a proxy that has its own",
                 host=host,
             )
@@ -262,33 +282,33 @@ class Client:
             return errors.RequestTimeoutError(f"{host} did not answer in time")
         if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
             return errors.UnexpectedContent(
-                f"{host} answers with what is no HTTP: {_cause(error)} (返回的不是合法的 HTTP 响应)"
+                f"{host} answers with what is no HTTP: {_error_text(error)} (返回的不是合法的 HTTP 响应)"
             )
-        sent = not isinstance(
+        was_sent = not isinstance(
             error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
         )
         return errors.ConnectionFailed(
-            f"{host} cannot be reached{through}: {_cause(error)}\n"
+            f"{host} cannot be reached{proxy_text}: {_error_text(error)}\n"
             "检查网络、代理和 base_url / check the network, the proxy and base_url",
             host=host,
-            sent=sent,
+            sent=was_sent,
         )
 
 
-def _nobody(sent: bool) -> None:
+def _ignore(is_on_wire: bool) -> None:
     """Nobody need be told."""
 
 
-def _default_timeout(endpoint: Endpoint[Any, Any], now: Settings) -> float:
-    return now.console_api_retry_timeout if endpoint.plane == "console" else now.llm_api_retry_timeout
+def _default_timeout(endpoint: Endpoint[Any, Any], current: Settings) -> float:
+    return current.console_api_retry_timeout if endpoint.plane == "console" else current.llm_api_retry_timeout
 
 
-def _timeouts(now: Settings) -> dict[str, float | None]:
-    silence = now.first_token_timeout
-    return {"connect": now.connect_timeout, "read": silence, "write": silence, "pool": None}
+def _timeouts(current: Settings) -> dict[str, float | None]:
+    read_timeout_s = current.first_token_timeout
+    return {"connect": current.connect_timeout, "read": read_timeout_s, "write": read_timeout_s, "pool": None}
 
 
-def _cause(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "nothing arrived in time"
     return redact(" ".join(str(error).split())) or type(error).__name__

@@ -13,41 +13,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _scale = 1.0
-_began, _real = 0.0, 0.0
-_skipped = 0.0
+_virtual_start, _real_start = 0.0, 0.0
+_skipped_s = 0.0
 
 
 @contextmanager
 def testing(scale: float = 0.0) -> Iterator[None]:
     """Multiply every wait of the library by `scale` (0: none at all) inside the block."""
-    before = _scale
-    _pace(scale)
+    previous_scale = _scale
+    _set_scale(scale)
     try:
         yield
     finally:
-        _pace(before)
+        _set_scale(previous_scale)
 
 
 def now() -> float:
     """Return seconds of a clock on which shortened waits take their full time; only differences count."""
-    return _began + _skipped + (time.monotonic() - _real) / (_scale or 1.0)
+    return _virtual_start + _skipped_s + (time.monotonic() - _real_start) / (_scale or 1.0)
 
 
 async def sleep(seconds: float) -> None:
     """Sleep on the I/O loop."""
-    global _skipped
+    global _skipped_s
     if not _scale:
-        _skipped += seconds
+        _skipped_s += seconds
     await asyncio.sleep(seconds * _scale)
 
 
-def pause(seconds: float, until: threading.Event) -> bool:
+def wait(seconds: float, event: threading.Event) -> bool:
     """Sleep on a worker thread until the time is over or the event is set; tell whether it is set."""
-    return until.wait(max(seconds * _scale, 0.002))
+    return event.wait(max(seconds * _scale, 0.002))
 
 
-def _pace(scale: float) -> None:
+def _set_scale(scale: float) -> None:
     """Go on from the present moment at another pace, so that the clock never jumps back."""
-    global _began, _real, _scale, _skipped
-    _began, _real, _skipped = now(), time.monotonic(), 0.0
+    global _virtual_start, _real_start, _scale, _skipped_s
+    _virtual_start, _real_start, _skipped_s = now(), time.monotonic(), 0.0
     _scale = scale

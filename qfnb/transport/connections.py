@@ -10,13 +10,13 @@ import aiohttp
 import httpx
 import yarl
 
-from .calls import Body
-from .http import Untrusted
+from .calls import BytesStream
+from .http import CertificateError
 
-IDLE_SECONDS: Final = 30.0
+IDLE_TIMEOUT_S: Final = 30.0
 """How long a connection is kept for the next request; servers and balancers keep theirs for 60 s or more."""
 
-FRESH_SECONDS: Final = 1.0
+FRESH_TIMEOUT_S: Final = 1.0
 """How long it is kept for a request that may not be repeated: a server that closes idle connections may be
 closing one just as a request goes out on it, and nothing tells then whether the request was read."""
 
@@ -25,7 +25,7 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
     (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
     (aiohttp.ClientHttpProxyError, httpx.ProxyError),
-    (aiohttp.ClientSSLError, Untrusted),
+    (aiohttp.ClientSSLError, CertificateError),
     (aiohttp.ClientConnectorError, httpx.ConnectError),
     (aiohttp.ClientConnectionError, httpx.ReadError),
     (aiohttp.ClientPayloadError, httpx.ReadError),
@@ -35,31 +35,38 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
 """aiohttp's errors in httpx's words; the first that fits counts."""
 
 
-def _translated(error: aiohttp.ClientError) -> httpx.RequestError:
+def _translate_error(error: aiohttp.ClientError) -> httpx.RequestError:
     """Return aiohttp's error in httpx's words."""
     if isinstance(error, aiohttp.ClientConnectionResetError) or isinstance(
         error.__cause__, aiohttp.ClientConnectionResetError
     ):
-        return httpx.WriteError(_NOT_SENT)
+        return httpx.WriteError(_NOT_SENT_MESSAGE)
     certificate = getattr(error, "certificate_error", None)
-    wrong = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
-    said = str(wrong or getattr(error, "message", "") or error)  # not the address, which may carry a token
-    return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(said)
+    tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
+    message = str(
+        tls_message or getattr(error, "message", "") or error
+    )  # not the address, which may carry a token
+    return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(message)
 
 
-_NOT_SENT: Final = "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
+_NOT_SENT_MESSAGE: Final = (
+    "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
+)
 
 
 class Connections(httpx.AsyncBaseTransport):
     """aiohttp's connections; an address travels as it was written and signed, not quoted a second time.
 
     Requests that may not be repeated (extension `repeatable`) have a pool of their own, which keeps idle
-    connections for `FRESH_SECONDS` only.
+    connections for `FRESH_TIMEOUT_S` only.
     """
 
     def __init__(self, proxy: str, tls: Any) -> None:
         self._proxy = proxy or None
-        self._session, self._fresh = _session(tls, IDLE_SECONDS), _session(tls, FRESH_SECONDS)
+        self._session, self._fresh_session = (
+            _create_session(tls, IDLE_TIMEOUT_S),
+            _create_session(tls, FRESH_TIMEOUT_S),
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the answer's content is still to be read.
@@ -68,42 +75,44 @@ class Connections(httpx.AsyncBaseTransport):
             WriteError: the connection closed before the whole request was written, so nothing was done.
             RequestError: nothing came back; the request may have been carried out.
         """
-        content = request.stream.content if isinstance(request.stream, Body) else _content(request)
-        times = request.extensions.get("timeout", {})
-        session = self._session if request.extensions.get("repeatable", True) else self._fresh
+        content = (
+            request.stream.content if isinstance(request.stream, BytesStream) else _request_content(request)
+        )
+        timeouts = request.extensions.get("timeout", {})
+        session = self._session if request.extensions.get("repeatable", True) else self._fresh_session
         try:
-            answer = await session.request(
+            response = await session.request(
                 request.method,
-                _address(str(request.url)),
+                _parse_url(str(request.url)),
                 headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                 data=content or None,
                 allow_redirects=False,
                 auto_decompress=False,
-                timeout=_timeout(times.get("connect"), times.get("read")),
+                timeout=_client_timeout(timeouts.get("connect"), timeouts.get("read")),
                 proxy=self._proxy,
             )
         except aiohttp.ClientError as error:
-            if isinstance(content, _Upload) and content.is_cut:
-                raise httpx.WriteError(_NOT_SENT) from None
-            raise _translated(error) from None
-        headers, stream = answer.raw_headers, _Content(answer)
-        return httpx.Response(answer.status, headers=headers, stream=stream, request=request)
+            if isinstance(content, _UploadStream) and content.is_cut:
+                raise httpx.WriteError(_NOT_SENT_MESSAGE) from None
+            raise _translate_error(error) from None
+        headers, stream = response.raw_headers, _ResponseStream(response)
+        return httpx.Response(response.status, headers=headers, stream=stream, request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._session.close()
-        await self._fresh.close()
+        await self._fresh_session.close()
 
 
-def _content(request: httpx.Request) -> bytes | _Upload:
+def _request_content(request: httpx.Request) -> bytes | _UploadStream:
     try:
         return request.content
     except httpx.RequestNotRead:
         request.headers.pop("transfer-encoding", None)  # aiohttp says it itself
-        return _Upload(request.stream)
+        return _UploadStream(request.stream)
 
 
-class _Upload:
+class _UploadStream:
     """The content of a request that is written piece by piece.
 
     Attributes:
@@ -117,55 +126,55 @@ class _Upload:
         self.is_cut = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._stream:
-            yield piece
+        async for chunk in self._stream:
+            yield chunk
         self.is_cut = False
 
 
-class _Content(httpx.AsyncByteStream):
+class _ResponseStream(httpx.AsyncByteStream):
     """The content of an answer, as it arrives; no generator, which would be closed once more per answer."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._answer.content.at_eof():
+        if self._response.content.at_eof():
             raise StopAsyncIteration
         try:
-            part = await self._answer.content.readany()
+            chunk = await self._response.content.readany()
         except aiohttp.ClientError as error:
-            raise _translated(error) from None
-        if not part:
+            raise _translate_error(error) from None
+        if not chunk:
             raise StopAsyncIteration
-        return part
+        return chunk
 
     async def aclose(self) -> None:
-        if self._answer.content.at_eof():
-            self._answer.release()
+        if self._response.content.at_eof():
+            self._response.release()
         else:
-            self._answer.close()
+            self._response.close()
 
 
 @functools.lru_cache(maxsize=1024)
-def _address(url: str) -> yarl.URL:
+def _parse_url(url: str) -> yarl.URL:
     return yarl.URL(url, encoded=True)
 
 
 @functools.lru_cache(maxsize=64)
-def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+def _client_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
-def _session(tls: Any, idle_seconds: float) -> aiohttp.ClientSession:
+def _create_session(tls: Any, idle_seconds: float) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=idle_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
 
-def opened(*, proxy: str, verify: bool) -> Connections:
+def create_connections(*, proxy: str, verify: bool) -> Connections:
     """Return connections of their own, through a proxy or "" for none."""
     return Connections(proxy, httpx.create_ssl_context(verify=verify))

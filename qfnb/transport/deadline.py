@@ -16,31 +16,31 @@ class _Alarm:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._open: set[Deadline] = set()
-        self._next: asyncio.TimerHandle | None = None
+        self._deadlines: set[Deadline] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, deadline: Deadline) -> None:
         """Ring for a call."""
-        self._open.add(deadline)
-        if self._next is None or deadline.until < self._next.when():
-            self._set(deadline.until)
+        self._deadlines.add(deadline)
+        if self._timer is None or deadline.expires_at < self._timer.when():
+            self._schedule(deadline.expires_at)
 
-    def drop(self, deadline: Deadline) -> None:
+    def remove(self, deadline: Deadline) -> None:
         """Ring no more for a call; the alarm stays set, for a cancelled one costs more than a vain one."""
-        self._open.discard(deadline)
+        self._deadlines.discard(deadline)
 
-    def _set(self, when: float) -> None:
-        if self._next is not None:
-            self._next.cancel()
-        self._next = self.loop.call_at(when, self._ring)
+    def _schedule(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(when, self._expire_due)
 
-    def _ring(self) -> None:
-        self._next, now = None, self.loop.time()
-        for deadline in [one for one in self._open if one.until <= now]:
-            self._open.discard(deadline)
+    def _expire_due(self) -> None:
+        self._timer, now = None, self.loop.time()
+        for deadline in [candidate for candidate in self._deadlines if candidate.expires_at <= now]:
+            self._deadlines.discard(deadline)
             deadline.expire()
-        if self._open:
-            self._set(min(deadline.until for deadline in self._open))
+        if self._deadlines:
+            self._schedule(min(deadline.expires_at for deadline in self._deadlines))
 
 
 _alarm: _Alarm | None = None
@@ -53,16 +53,16 @@ class Deadline:
         seconds: None for no end.
 
     Attributes:
-        until: the loop's time when it ends.
+        expires_at: the loop's time when it ends.
     """
 
-    __slots__ = ("_alarm", "_cancelling", "_expired", "_seconds", "_task", "until")
+    __slots__ = ("_alarm", "_cancelling", "_expired", "_task", "_timeout_s", "expires_at")
 
     _task: asyncio.Task[object]
     _alarm: _Alarm
 
     def __init__(self, seconds: float | None) -> None:
-        self._seconds, self.until, self._expired = seconds, math.inf, False
+        self._timeout_s, self.expires_at, self._expired = seconds, math.inf, False
 
     async def __aenter__(self) -> Self:
         global _alarm
@@ -72,27 +72,27 @@ class Deadline:
         if _alarm is None or _alarm.loop is not loop:
             _alarm = _Alarm(loop)
         self._alarm = _alarm
-        if self._seconds is not None:
-            self.until = loop.time() + self._seconds
+        if self._timeout_s is not None:
+            self.expires_at = loop.time() + self._timeout_s
             self._alarm.add(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._alarm.drop(self)
+        self._alarm.remove(self)
         if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def stop(self) -> float:
-        """Let no time pass until `go`; return the seconds that are left."""
-        self._alarm.drop(self)
-        return self.until - self._alarm.loop.time()
+    def pause(self) -> float:
+        """Let no time pass until `resume`; return the seconds that are left."""
+        self._alarm.remove(self)
+        return self.expires_at - self._alarm.loop.time()
 
-    def go(self, left: float) -> None:
+    def resume(self, remaining_s: float) -> None:
         """Let time pass again, with so many seconds left."""
-        self.until = self._alarm.loop.time() + left
-        if self.until < math.inf:
+        self.expires_at = self._alarm.loop.time() + remaining_s
+        if self.expires_at < math.inf:
             self._alarm.add(self)
 
     def expire(self) -> None:

@@ -18,14 +18,14 @@ from .. import errors
 from ..config import settings
 from ..wire import batches as wire
 from . import protocol, reading
-from .calls import Take, path_of
-from .client import Client, Limits
+from .calls import ReadResponse, path_values
+from .client import CallOptions, Client
 from .response import R, Response
 
-SLOWEST = 64 * 1024
+MIN_UPLOAD_BYTES_PER_S = 64 * 1024
 """Bytes per second below which an upload counts as stuck."""
 
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
 
 async def upload(
@@ -38,94 +38,104 @@ async def upload(
         APIError: the platform refused.
     """
     name = filename or (source.name if isinstance(source, Path) else "batch.jsonl")
-    with opened(source) as (content, size):
-        if not 0 < size <= wire.MOST_BYTES:
+    with open_source(source) as (content, size):
+        if not 0 < size <= wire.MAX_FILE_BYTES:
             raise errors.InvalidArgumentError(
-                f"{name} has {size:,} bytes: a file has 1 to {wire.MOST_BYTES:,} (1 字节到 1 GB)"
+                f"{name} has {size:,} bytes: a file has 1 to {wire.MAX_FILE_BYTES:,} (1 字节到 1 GB)"
             )
 
-        def make() -> httpx.Request:
+        def build() -> httpx.Request:
             if not isinstance(content, bytes):
                 content.seek(0)
             part = {"file": (name, content, "application/jsonl")}
             return httpx.Request("POST", url, data={"purpose": purpose}, files=part)
 
-        url, take = client.platform.address(wire.UPLOAD, {}), record_of(wire.FileObject)
-        return await client.request(make, take, endpoint=wire.UPLOAD, limits=time_for(size))
+        url, read = client.platform.endpoint_url(wire.UPLOAD, {}), read_record(wire.FileObject)
+        return await client.request(build, read, endpoint=wire.UPLOAD, options=upload_options(size))
 
 
-async def content(client: Client, ref: wire.FileRef, path: Path | None = None) -> bytes:
+async def download_content(client: Client, ref: wire.FileRef, path: Path | None = None) -> bytes:
     """Return a file's bytes, or write them to a path and return none.
 
     Raises:
         ResponseTooLarge: it has more than 64 MiB and no path was given.
     """
-    url = client.platform.address(wire.CONTENT, path_of(wire.CONTENT, ref))
-    return await client.request(lambda: httpx.Request("GET", url), bytes_to(path), endpoint=wire.CONTENT)
+    url = client.platform.endpoint_url(wire.CONTENT, path_values(wire.CONTENT, ref))
+    return await client.request(lambda: httpx.Request("GET", url), read_bytes_to(path), endpoint=wire.CONTENT)
 
 
-def time_for(size: int) -> Limits:
+def upload_options(size: int) -> CallOptions:
     """Return how long so many bytes may take."""
-    return Limits(timeout=settings().llm_api_retry_timeout + size / SLOWEST)
+    return CallOptions(timeout=settings().llm_api_retry_timeout + size / MIN_UPLOAD_BYTES_PER_S)
 
 
-def record_of(type_: type[R]) -> Take[Response[R]]:
+def read_record(type_: type[R]) -> ReadResponse[Response[R]]:
     """Take an answer as a record."""
 
-    async def take(answer: httpx.Response) -> Response[R]:
-        return Response(await reading.content(answer), type_, answer.status_code, answer.headers)
+    async def read(response: httpx.Response) -> Response[R]:
+        return Response(await reading.read_json(response), type_, response.status_code, response.headers)
 
-    return take
+    return read
 
 
-def bytes_to(path: Path | None, most: int | None = None) -> Take[bytes]:
-    """Take an answer's bytes as they are: whole, or piece by piece into a file, `most` at most."""
+def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadResponse[bytes]:
+    """Take an answer's bytes as they are: whole, or piece by piece into a file, `max_bytes` at most."""
 
-    async def take(answer: httpx.Response) -> bytes:
-        if answer.status_code >= 300:
-            protocol.decipher(answer.status_code, answer.headers, await reading.read(answer))
+    async def read(response: httpx.Response) -> bytes:
+        if response.status_code >= 300:
+            protocol.decode_response(
+                response.status_code, response.headers, await reading.read_bytes(response)
+            )
         if path is None:
-            return await reading.read(answer, reading.MAX_REPLY if most is None else most)
-        with atomically(path) as file:
-            async for part in answer.aiter_bytes():
-                file.write(part)
-                if most is not None and file.tell() > most:
-                    raise errors.ResponseTooLarge(f"more than {most:,} bytes came: it is not kept")
-            _check_size(answer, file.tell())
+            return await reading.read_bytes(
+                response, reading.MAX_REPLY_BYTES if max_bytes is None else max_bytes
+            )
+        with write_atomically(path) as file:
+            async for chunk in response.aiter_bytes():
+                file.write(chunk)
+                if max_bytes is not None and file.tell() > max_bytes:
+                    raise errors.ResponseTooLarge(f"more than {max_bytes:,} bytes came: it is not kept")
+            _validate_size(response, file.tell())
         return b""
 
-    return take
+    return read
 
 
-def _check_size(answer: httpx.Response, size: int) -> None:
+def _validate_size(response: httpx.Response, size: int) -> None:
     """Refuse a file that is not as long as was announced; compressed ones announce another length."""
-    announced = answer.headers.get("content-length", "")
-    if announced.isdigit() and "content-encoding" not in answer.headers and int(announced) != size:
+    content_length = response.headers.get("content-length", "")
+    if (
+        content_length.isdigit()
+        and "content-encoding" not in response.headers
+        and int(content_length) != size
+    ):
         raise errors.ConnectionFailed(
-            f"{answer.url.host} sent {size:,} of {int(announced):,} bytes", host=answer.url.host, sent=True
+            f"{response.url.host} sent {size:,} of {int(content_length):,} bytes",
+            host=response.url.host,
+            sent=True,
         )
 
 
 @contextmanager
-def atomically(path: Path) -> Iterator[BinaryIO]:
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the path's place when all of it has been written, and vanishes otherwise."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    part_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with part.open("wb") as file:
+        with part_path.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part_path.replace(path)
     except (TimeoutError, ConnectionError):  # the network's, not the disk's
         raise
     except OSError as error:
         raise errors.InvalidArgumentError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        part_path.unlink(missing_ok=True)
 
 
 @contextmanager
-def opened(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
+def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
     """Open what is to be uploaded, and tell its size."""
     if isinstance(source, bytes):
         yield source, len(source)

@@ -19,81 +19,85 @@ import httpx
 
 from ..config import Settings
 from ..errors import InvalidArgumentError
-from ..redact import guard_logs
+from ..redact import install_log_filter
 from . import portal, proxies
-from .auth import Ready
+from .auth import StaticAuth
 
-AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that say which certificates are trusted; a change counts at once."""
 
-_shared: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
+_transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
-class Untrusted(httpx.ConnectError):
+class CertificateError(httpx.ConnectError):
     """No secure connection could be made."""
 
 
-async def exchange(request: httpx.Request, auth: httpx.Auth | None, now: Settings) -> httpx.Response:
+async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Settings) -> httpx.Response:
     """Send a request, and before it what its authentication asks for; the answer is not read yet.
 
     On the I/O loop only.
     """
-    through = _transport(request.url, now)
-    if isinstance(auth, Ready):
+    transport = _transport(request.url, settings)
+    if isinstance(auth, StaticAuth):
         auth.apply(request)
-    if auth is None or isinstance(auth, Ready):
-        return await through.handle_async_request(request)
+    if auth is None or isinstance(auth, StaticAuth):
+        return await transport.handle_async_request(request)
     async with contextlib.aclosing(auth.async_auth_flow(request)) as flow:
-        asked = await anext(flow)
+        next_request = await anext(flow)
         while True:
-            answer = await through.handle_async_request(asked)
-            answer.request = asked
+            response = await transport.handle_async_request(next_request)
+            response.request = next_request
             try:
-                asked = await flow.asend(answer)
+                next_request = await flow.asend(response)
             except StopAsyncIteration:
-                return answer
+                return response
             except BaseException:
-                await answer.aclose()
+                await response.aclose()
                 raise
 
 
-def _transport(url: httpx.URL, now: Settings) -> httpx.AsyncBaseTransport:
-    authorities = [os.environ.get(name, "") for name in AUTHORITIES if url.scheme == "https"]
-    key = proxies.through(url, now.proxy), now.ssl_verification_enabled, *(authorities or ("", ""))
-    if key not in _shared:
-        if not _shared:
-            guard_logs()
+def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
+    ca_files = [os.environ.get(name, "") for name in CA_VARIABLES if url.scheme == "https"]
+    key = proxies.proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
+    if key not in _transports:
+        if not _transports:
+            install_log_filter()
             atexit.register(_close_all)
-        from .connections import opened  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
+        from .connections import create_connections  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
 
         try:
-            _shared[key] = opened(proxy=key[0], verify=key[1])
+            _transports[key] = create_connections(proxy=key[0], verify=key[1])
         except OSError as error:  # SSL's own among them
-            named = " or ".join(f"{name}={os.environ[name]!r}" for name in AUTHORITIES if name in os.environ)
+            ca_settings = " or ".join(
+                f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ
+            )
             raise InvalidArgumentError(
-                f"the certificates of {named or 'certifi'} cannot be read: {error.strerror or error} "
+                f"the certificates of {ca_settings or 'certifi'} cannot be read: {error.strerror or error} "
                 "(证书文件无法读取)"
             ) from None
-    return _shared[key]
+    return _transports[key]
 
 
-def _forget() -> object:
+def _reset_in_child() -> object:
     """Leave the parent's connections to the parent."""
-    global _shared
-    inherited, _shared = _shared, {}
+    global _transports
+    inherited, _transports = _transports, {}
     return inherited
 
 
 def _close_all() -> None:
-    if not _shared:
+    if not _transports:
         return
 
     async def close() -> None:
-        await asyncio.gather(*(made.aclose() for made in _shared.values()), return_exceptions=True)
-        _shared.clear()
+        await asyncio.gather(
+            *(transport.aclose() for transport in _transports.values()), return_exceptions=True
+        )
+        _transports.clear()
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):
         portal.submit(close()).result(timeout=1)
 
 
-portal.in_child(_forget)
+portal.register_child_reset(_reset_in_child)

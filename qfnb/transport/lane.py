@@ -10,16 +10,16 @@ import httpx
 
 from ..wire.base import Endpoint, Sendable
 from . import limits
-from .calls import Body, path_of, request_id
-from .limits import Limiter
+from .calls import BytesStream, new_request_id, path_values
+from .limits import RateLimiter
 from .platform import Platform
 
-MOST = 256
+MAX_ROUTES = 256
 """Lanes that are remembered; a process asks few models, and no more addresses of each than it has calls."""
 
 
 @dataclass(frozen=True)
-class Lane:
+class Route:
     """The way to one address.
 
     Attributes:
@@ -29,25 +29,25 @@ class Lane:
     method: str
     url: httpx.URL
     headers: httpx.Headers
-    limiter: Limiter | None = None
+    limiter: RateLimiter | None = None
 
-    def request(self, content: bytes) -> httpx.Request:
+    def build_request(self, content: bytes) -> httpx.Request:
         """Return a request with this content and a name of its own."""
-        made = httpx.Request(self.method, self.url, headers=self.headers, stream=Body(content))
-        made.headers["request_id"] = request_id()
-        return made
+        request = httpx.Request(self.method, self.url, headers=self.headers, stream=BytesStream(content))
+        request.headers["request_id"] = new_request_id()
+        return request
 
 
-class Lanes:
+class RouteCache:
     """The lanes of one platform; those of models are remembered."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._known: dict[tuple[str, ...], Lane] = {}
+        self._routes: dict[tuple[str, ...], Route] = {}
 
-    def of(
+    def get(
         self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str] | None, model: str
-    ) -> Lane:
+    ) -> Route:
         """Return the lane of a call.
 
         Args:
@@ -57,29 +57,33 @@ class Lanes:
             model: whose rate limits apply; "" for calls that have none.
         """
         if "{" in endpoint.path and not path:
-            path = path_of(endpoint, body)
+            path = path_values(endpoint, body)
         if not model or endpoint.method == "GET":  # whose record is part of the address
-            return self._made(endpoint, body, path or {}, limits.of(self._platform, model) if model else None)
+            return self._create(
+                endpoint, body, path or {}, limits.get_limiter(self._platform, model) if model else None
+            )
         key = (endpoint.name, model, *path.values()) if path else (endpoint.name, model)
-        lane = self._known.get(key)
-        if lane is None:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            lane = self._known[key] = self._made(endpoint, body, path or {}, limits.of(self._platform, model))
-        return lane
+        route = self._routes.get(key)
+        if route is None:
+            if len(self._routes) >= MAX_ROUTES:
+                self._routes.clear()
+            route = self._routes[key] = self._create(
+                endpoint, body, path or {}, limits.get_limiter(self._platform, model)
+            )
+        return route
 
-    def _made(
+    def _create(
         self,
         endpoint: Endpoint[Any, Any],
         body: Sendable,
         path: Mapping[str, str],
-        limiter: Limiter | None = None,
-    ) -> Lane:
+        limiter: RateLimiter | None = None,
+    ) -> Route:
         query = body.to_wire() if endpoint.method == "GET" else {}
         query |= {"Action": endpoint.action} if endpoint.action else {}
-        url = httpx.URL(self._platform.address(endpoint, path))
+        url = httpx.URL(self._platform.endpoint_url(endpoint, path))
         if query:
             url = url.copy_merge_params(query)
         host = url.netloc.decode("ascii")
         headers = {"host": host, "content-type": "application/json", **endpoint.headers}
-        return Lane(endpoint.method, url, httpx.Headers(headers), limiter)
+        return Route(endpoint.method, url, httpx.Headers(headers), limiter)

@@ -8,61 +8,61 @@ import threading
 from collections import deque
 from typing import Any, Final
 
-SLICE: Final = 0.1
+INTERRUPT_SLICE_S: Final = 0.1
 """Seconds between two looks at a waiting call: a kernel interrupt takes effect within one slice."""
 
 
-class Awake:
+class LoopTicker:
     """Keep the running loop from sleeping longer than a slice while somebody in it is inside.
 
     ipykernel delivers an interrupt only when its loop wakes up. One timer does for all that wait.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._inside = loop, 0
+        self._loop, self._n_waiting = loop, 0
 
     @classmethod
-    def here(cls) -> Awake:
+    def for_running_loop(cls) -> LoopTicker:
         """Return the one of the running loop."""
         loop = asyncio.get_running_loop()
-        return _awake.get(loop) or cls(loop)
+        return _tickers.get(loop) or cls(loop)
 
     def __enter__(self) -> None:
-        self._inside += 1
-        if self._inside == 1:
-            _awake[self._loop] = self
-            self._again()
+        self._n_waiting += 1
+        if self._n_waiting == 1:
+            _tickers[self._loop] = self
+            self._tick()
 
     def __exit__(self, *_: object) -> None:
-        self._inside -= 1
-        if not self._inside:
-            self._beat.cancel()
-            del _awake[self._loop]
+        self._n_waiting -= 1
+        if not self._n_waiting:
+            self._timer.cancel()
+            del _tickers[self._loop]
 
-    def _again(self) -> None:
-        self._beat = self._loop.call_later(SLICE, self._again)
-
-
-_awake: dict[asyncio.AbstractEventLoop, Awake] = {}
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(INTERRUPT_SLICE_S, self._tick)
 
 
-class Mailbox:
+_tickers: dict[asyncio.AbstractEventLoop, LoopTicker] = {}
+
+
+class CrossLoopQueue:
     """A queue into the loop that runs where it is made; anybody may put, one coroutine gets."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._items: deque[Any] = deque()
         self._lock = threading.Lock()
-        self._news: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     def put(self, item: Any) -> None:
         """Add an item; from any thread."""
         with self._lock:
             self._items.append(item)
-            news, self._news = self._news, None
-        if news is not None:
+            waiter, self._waiter = self._waiter, None
+        if waiter is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(_wake, news)
+                self._loop.call_soon_threadsafe(_wake, waiter)
 
     async def get(self) -> Any:
         """Return the next item, waiting for it."""
@@ -70,10 +70,10 @@ class Mailbox:
             with self._lock:
                 if self._items:
                     return self._items.popleft()
-                news = self._news = self._loop.create_future()
-            await news
+                waiter = self._waiter = self._loop.create_future()
+            await waiter
 
 
-def _wake(news: asyncio.Future[None]) -> None:
-    if not news.done():
-        news.set_result(None)
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -14,7 +14,7 @@ from ..config import Credentials
 from ..errors import InvalidArgumentError
 from ..wire.base import Endpoint, Plane
 
-Name = Literal["qianfan", "sandbox", "custom"]
+PlatformName = Literal["qianfan", "sandbox", "custom"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Platform:
         openai: the base URL of a server that speaks OpenAI's API and nothing else; "" for Qianfan.
     """
 
-    name: Name
+    name: PlatformName
     credentials: Credentials
     base_url: str
     console_url: str
@@ -43,31 +43,31 @@ class Platform:
     def __post_init__(self) -> None:
         for field in ("base_url", "console_url", "iam_url", "bos_url", "openai"):
             if getattr(self, field) or field != "openai":
-                _check_url(field, getattr(self, field))
+                _validate_url(field, getattr(self, field))
 
-    def url(self, plane: Plane) -> str:
+    def base_url_of(self, plane: Plane) -> str:
         """Return the base address of a plane, without a slash at the end."""
-        own = {"v1": self.base_url, "oauth": self.base_url, "iam": self.iam_url}
+        base_urls = {"v1": self.base_url, "oauth": self.base_url, "iam": self.iam_url}
         if self.openai:
             return self.openai.rstrip("/")
-        return own.get(plane, self.console_url).rstrip("/")
+        return base_urls.get(plane, self.console_url).rstrip("/")
 
-    def address(self, endpoint: Endpoint[Any, Any], path: Mapping[str, str]) -> str:
-        """Return the full address of a row; `path` fills its placeholders.
+    def endpoint_url(self, endpoint: Endpoint[Any, Any], path_values: Mapping[str, str]) -> str:
+        """Return the full address of a row; `path_values` fills its placeholders.
 
         Raises:
             InvalidArgumentError: the platform is an OpenAI-compatible server and the row is Qianfan's own.
         """
-        values = {name: quote(value, safe="") for name, value in path.items()}
-        below = endpoint.path.format(**values)
+        values = {name: quote(value, safe="") for name, value in path_values.items()}
+        endpoint_path = endpoint.path.format(**values)
         if not self.openai:
-            return self.url(endpoint.plane) + below
+            return self.base_url_of(endpoint.plane) + endpoint_path
         if endpoint.plane != "v2":
             raise InvalidArgumentError(
                 f"{self.host} speaks OpenAI's API only: {endpoint.name} is Qianfan's own call "
                 "(该服务仅兼容 OpenAI 接口)"
             )
-        return self.openai.rstrip("/") + below.removeprefix("/v2")
+        return self.openai.rstrip("/") + endpoint_path.removeprefix("/v2")
 
     @cached_property
     def host(self) -> str:
@@ -89,7 +89,7 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-def _check_url(field: str, url: str) -> None:
+def _validate_url(field: str, url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidArgumentError(f"{field}={url!r} is not an address: it must start with https://")

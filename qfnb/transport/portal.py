@@ -16,8 +16,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
-from .mailbox import SLICE as SLICE
-from .mailbox import Awake, Mailbox
+from .mailbox import INTERRUPT_SLICE_S as INTERRUPT_SLICE_S
+from .mailbox import CrossLoopQueue, LoopTicker
 
 T = TypeVar("T")
 
@@ -47,82 +47,82 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     Raises:
         RuntimeError: called on the I/O thread itself, where waiting would wait for ever.
     """
-    if on_io_thread():
+    if is_on_io_thread():
         coro.close()
         raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
     future = submit(coro)
     try:
-        return _wait(future)
+        return _wait_interruptibly(future)
     except BaseException:
         future.cancel()
         raise
 
 
-async def hop(coro: Coroutine[Any, Any, T]) -> T:
+async def run_async(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine from async code, whatever loop the caller is on."""
-    if on_io_thread():
+    if is_on_io_thread():
         return await coro
-    waiting = asyncio.wrap_future(submit(coro))
+    future = asyncio.wrap_future(submit(coro))
     try:
-        with Awake.here():
-            return await waiting
+        with LoopTicker.for_running_loop():
+            return await future
     finally:
-        waiting.cancel()
+        future.cancel()
 
 
-def drain(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+def iterate(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     """Iterate from blocking code over an async iterator that lives on the I/O loop.
 
     The iterator runs ahead of a slow consumer; leaving the iteration closes it.
     """
-    arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    pumping = run(_started(_pump(items, arrived)))
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    forwarding = run(_start_task(_forward(items, inbox)))
     try:
-        while (item := _taken(arrived)) is not _END:
+        while (item := _get_interruptibly(inbox)) is not _END:
             yield item
-        run(_joined(pumping))
+        run(_join(forwarding))
     finally:
-        run(_ended(pumping, items))
+        run(_close_iteration(forwarding, items))
 
 
-async def hop_each(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+async def iterate_async(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """Iterate from async code over an async iterator that lives on the I/O loop.
 
     The iterator runs ahead of a slow consumer; leaving the iteration closes it.
     """
-    if on_io_thread():
+    if is_on_io_thread():
         async with contextlib.aclosing(items):
             async for item in items:
                 yield item
         return
-    arrived = Mailbox()
-    pumping = await hop(_started(_pump(items, arrived)))
+    inbox = CrossLoopQueue()
+    forwarding = await run_async(_start_task(_forward(items, inbox)))
     try:
-        with Awake.here():
-            while (item := await arrived.get()) is not _END:
+        with LoopTicker.for_running_loop():
+            while (item := await inbox.get()) is not _END:
                 yield item
-        await hop(_joined(pumping))
+        await run_async(_join(forwarding))
     finally:
-        await hop(_ended(pumping, items))
+        await run_async(_close_iteration(forwarding, items))
 
 
-async def _pump(items: AsyncGenerator[T, None], arrived: queue.SimpleQueue[Any] | Mailbox) -> None:
+async def _forward(items: AsyncGenerator[T, None], inbox: queue.SimpleQueue[Any] | CrossLoopQueue) -> None:
     try:
         async for item in items:
-            arrived.put(item)
+            inbox.put(item)
     finally:
-        arrived.put(_END)
+        inbox.put(_END)
 
 
-async def _started(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    return asyncio.ensure_future(work)
+async def _start_task(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    return asyncio.ensure_future(coro)
 
 
-async def _joined(task: asyncio.Task[T]) -> T:
+async def _join(task: asyncio.Task[T]) -> T:
     return await task
 
 
-async def _ended(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> None:
+async def _close_iteration(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> None:
     """Close an iterator that a task may be in the middle of."""
     task.cancel()
     await asyncio.wait({task})
@@ -131,24 +131,24 @@ async def _ended(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> N
     await items.aclose()
 
 
-def _taken(arrived: queue.SimpleQueue[Any]) -> Any:
+def _get_interruptibly(inbox: queue.SimpleQueue[Any]) -> Any:
     while True:
         try:
-            return arrived.get(timeout=SLICE)
+            return inbox.get(timeout=INTERRUPT_SLICE_S)
         except queue.Empty:
             continue
 
 
-def _wait(future: concurrent.futures.Future[T]) -> T:
+def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
     while True:
         try:
-            return future.result(timeout=SLICE)
+            return future.result(timeout=INTERRUPT_SLICE_S)
         except concurrent.futures.TimeoutError:
             if future.done():
                 return future.result()
 
 
-def on_io_thread() -> bool:
+def is_on_io_thread() -> bool:
     """Tell whether the caller runs on the I/O loop."""
     try:
         return asyncio.get_running_loop() is _loop
@@ -156,13 +156,13 @@ def on_io_thread() -> bool:
         return False
 
 
-def in_child(forget: Callable[[], object]) -> None:
-    """Call `forget` in each forked child; what it returns is kept there for ever, untouched."""
+def register_child_reset(reset: Callable[[], object]) -> None:
+    """Call `reset` in each forked child; what it returns is kept there for ever, untouched."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: _immortalise(forget()))
+        os.register_at_fork(after_in_child=lambda: _keep_forever(reset()))
 
 
-def _immortalise(inherited: object) -> None:
+def _keep_forever(inherited: object) -> None:
     """Keep an object until the process is gone, even while the interpreter ends.
 
     Connections and loops clean up after themselves, and the child's copies share sockets and the list of
@@ -173,7 +173,7 @@ def _immortalise(inherited: object) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
-def _forget() -> object:
+def _reset_in_child() -> object:
     """Leave the parent's loop to the parent: a forked child starts its own."""
     global _lock, _loop
     inherited = _loop
@@ -181,4 +181,4 @@ def _forget() -> object:
     return inherited
 
 
-in_child(_forget)
+register_child_reset(_reset_in_child)

@@ -19,7 +19,7 @@ from .. import errors
 from ..redact import redact
 from ..wire import codes
 
-_CLASSES: dict[codes.Kind, type[errors.APIError]] = {
+_CLASSES: dict[codes.ErrorKind, type[errors.APIError]] = {
     "auth": errors.AuthError,
     "token": errors.AuthError,
     "throttle": errors.RateLimitError,
@@ -29,7 +29,7 @@ _CLASSES: dict[codes.Kind, type[errors.APIError]] = {
 }
 
 
-def decipher(status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
+def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
     """Return the JSON object of a good answer; raise the right error for a bad one.
 
     Raises:
@@ -42,41 +42,45 @@ def decipher(status: int, headers: Mapping[str, str], content: bytes) -> dict[st
             f"HTTP {status} sends us to {target}: a key is not sent there\n"
             "检查 base_url，或是否被登录页拦截 / check base_url, or a login page in between"
         )
-    body = _json_object(content)
+    body = _parse_json_object(content)
     if body is not None:
-        refuse(body, status, headers)
+        raise_for_error(body, status, headers)
     if status >= 400:
-        raise _from_gateway(status, headers, content)
+        raise _gateway_error(status, headers, content)
     if body is None:
-        raise _unexpected(status, headers, content)
+        raise _unexpected_content(status, headers, content)
     return body
 
 
-def refuse(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+def raise_for_error(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> None:
     """Raise the error that a JSON answer describes; return when it describes none."""
-    found = _code_and_message(body)
-    if found is None:
+    code_and_message = _find_error(body)
+    if code_and_message is None:
         return
-    code, message = found
-    raise api_error(code, message, status=status, headers=headers or {}, request_id=_request_id(body))
+    code, message = code_and_message
+    raise build_api_error(
+        code, message, status=status, headers=headers or {}, request_id=_find_request_id(body)
+    )
 
 
-def api_error(
+def build_api_error(
     code: int | str, message: str, *, status: int, headers: Mapping[str, str], request_id: str = ""
 ) -> errors.APIError:
     """Return the exception for a code, with what it means and the wait the server asks for."""
-    row = codes.meaning(code, status)
+    row = codes.lookup(code, status)
     return _CLASSES[row.kind](
         code,
         redact(message),
         request_id or headers.get("x-baidu-request-id", "") or headers.get("x-bce-request-id", ""),
         hint=row.hint,
         status=status,
-        retry_after=retry_after(headers),
+        retry_after=parse_retry_after(headers),
     )
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return the seconds a server asks to wait (a number or a date), None when there are none."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
@@ -85,24 +89,24 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         try:
             seconds = float(text) * scale
         except ValueError:
-            seconds = _until(text, now or datetime.now(UTC))
+            seconds = _seconds_until(text, now or datetime.now(UTC))
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
     return None
 
 
-def stream_event(data: str) -> dict[str, Any]:
+def decode_stream_event(data: str) -> dict[str, Any]:
     """Return the JSON object of one stream event; raise when it is an error or no JSON."""
-    body = _json_object(data.encode())
+    body = _parse_json_object(data.encode())
     if body is None:
         raise errors.UnexpectedContent(
-            f"the stream sent something that is not JSON: {_excerpt(data.encode())}"
+            f"the stream sent something that is not JSON: {_quote_excerpt(data.encode())}"
         )
-    refuse(body)
+    raise_for_error(body)
     return body
 
 
-def _code_and_message(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
+def _find_error(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
     error = body.get("error")
     if isinstance(error, Mapping):  # v2
         return error.get("code") or error.get("type") or "error", str(error.get("message") or "")
@@ -112,36 +116,36 @@ def _code_and_message(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
         return body["error_code"], str(body.get("error_msg") or "")
     if body.get("code") and ("message" in body or "msg" in body) and "result" not in body:
         message = body.get("message") or body.get("msg") or ""
-        whole = message.get("global", message) if isinstance(message, Mapping) else message  # v1 prompts
-        return body["code"], str(whole)
+        text = message.get("global", message) if isinstance(message, Mapping) else message  # v1 prompts
+        return body["code"], str(text)
     return None
 
 
-def _from_gateway(status: int, headers: Mapping[str, str], content: bytes) -> errors.QianfanError:
+def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> errors.QianfanError:
     code = headers.get("x-bce-error-code")
-    message = headers.get("x-bce-error-message") or f"HTTP {status}: {_excerpt(content)}"
+    message = headers.get("x-bce-error-message") or f"HTTP {status}: {_quote_excerpt(content)}"
     if code is None and status < 500 and status not in {401, 403, 404, 408, 409, 429}:
         return errors.UnexpectedContent(message)
-    return api_error(code or status, message, status=status, headers=headers)
+    return build_api_error(code or status, message, status=status, headers=headers)
 
 
-def _unexpected(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
+def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
     kind = headers.get("content-type", "no content type")
     return errors.UnexpectedContent(
-        f"HTTP {status}, {kind}: the answer is not a JSON object: {_excerpt(content)}\n"
+        f"HTTP {status}, {kind}: the answer is not a JSON object: {_quote_excerpt(content)}\n"
         "是否被代理或登录页拦截？/ is a proxy or a login page in between?"
     )
 
 
-def _json_object(content: bytes) -> dict[str, Any] | None:
+def _parse_json_object(content: bytes) -> dict[str, Any] | None:
     try:
         body = from_json(content)
     except ValueError:
-        body = _read_slowly(content)
+        body = _parse_leniently(content)
     return body if isinstance(body, dict) else None
 
 
-def _read_slowly(content: bytes) -> Any:
+def _parse_leniently(content: bytes) -> Any:
     """Return what a stricter reader refuses, half of a surrogate pair for one; None when it is no JSON."""
     try:
         return json.loads(content)
@@ -149,18 +153,18 @@ def _read_slowly(content: bytes) -> Any:
         return None
 
 
-def _request_id(body: Mapping[str, Any]) -> str:
+def _find_request_id(body: Mapping[str, Any]) -> str:
     names = ("id", "requestId", "request_id", "log_id")
     return next((str(body[name]) for name in names if body.get(name)), "")
 
 
-def _until(text: str, now: datetime) -> float:
+def _seconds_until(text: str, now: datetime) -> float:
     try:
         return (parsedate_to_datetime(text) - now).total_seconds()
     except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
-def _excerpt(content: bytes) -> str:
+def _quote_excerpt(content: bytes) -> str:
     text = " ".join(redact(content[:2000].decode("utf-8", "replace")).split())
     return repr(text[:80] + ("…" if len(text) > 80 else "")) if text else "(empty)"

@@ -17,55 +17,55 @@ from ..errors import InvalidArgumentError
 from ..redact import redact
 from .platform import is_loopback_host
 
-AGAIN: Final = 1.0
+ENVIRONMENT_TTL_S: Final = 1.0
 """Seconds after which the environment is looked at anew."""
 
 
-def through(url: httpx.URL, chosen: str) -> str:
+def proxy_for(url: httpx.URL, configured: str) -> str:
     """Return the address of the proxy for a request, "" for none; this computer's own addresses need none.
 
     Args:
         url: where the request goes.
-        chosen: the setting `proxy`, which wins over the environment.
+        configured: the setting `proxy`, which wins over the environment.
 
     Raises:
         InvalidArgumentError: it is no proxy that can be used.
     """
     if is_loopback_host(url.host):
         return ""
-    if chosen:
-        return _checked("QIANFAN_PROXY", chosen)
-    return _of_environment(url.scheme, url.host, time.monotonic() // AGAIN)
+    if configured:
+        return _parse_proxy("QIANFAN_PROXY", configured)
+    return _environment_proxy(url.scheme, url.host, time.monotonic() // ENVIRONMENT_TTL_S)
 
 
-def shown(proxy: str) -> str:
+def without_password(proxy: str) -> str:
     """Return a proxy's address as it may be shown, without the password in it."""
     url = httpx.URL(proxy)
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 @functools.lru_cache(maxsize=64)
-def _of_environment(scheme: str, host: str, _moment: float) -> str:
+def _environment_proxy(scheme: str, host: str, _period: float) -> str:
     """Return what HTTPS_PROXY or ALL_PROXY says, unless NO_PROXY names the host."""
     if proxy_bypass(host):
         return ""
-    found = getproxies()
-    if scheme in found:
-        return _checked(f"{scheme.upper()}_PROXY", found[scheme])
-    every = found.get("all", "")
-    return "" if every.lower().startswith("socks") else every and _checked("ALL_PROXY", every)
+    proxies = getproxies()
+    if scheme in proxies:
+        return _parse_proxy(f"{scheme.upper()}_PROXY", proxies[scheme])
+    all_proxy = proxies.get("all", "")
+    return "" if all_proxy.lower().startswith("socks") else all_proxy and _parse_proxy("ALL_PROXY", all_proxy)
 
 
-def _checked(name: str, address: str) -> str:
+def _parse_proxy(name: str, address: str) -> str:
     """Return an address with a scheme, as curl takes it too."""
-    whole = address if "://" in address else f"http://{address}"
+    full_address = address if "://" in address else f"http://{address}"
     try:
-        url = httpx.URL(whole)
+        url = httpx.URL(full_address)
     except (httpx.InvalidURL, ValueError):
         url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise InvalidArgumentError(
-            f"{name}={redact(whole)!r}: a proxy is http://host:port; SOCKS is not supported, and such a "
+            f"{name}={redact(full_address)!r}: a proxy is http://host:port; SOCKS is not supported, and such a "
             "proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
         )
-    return whole
+    return full_address

@@ -16,7 +16,7 @@ from ..errors import UnexpectedContent
 from ..redact import redact
 
 R = TypeVar("R")
-_OWN = ("body", "code", "headers", "statistic")
+_ATTRIBUTE_KEYS = ("body", "code", "headers", "statistic")
 
 
 @dataclass(repr=False)
@@ -49,22 +49,24 @@ class Response(Mapping[str, Any], Generic[R]):
         try:
             return TypeAdapter(self.data_type).validate_python(raw)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or self.unwrap or "body"
-            raise UnexpectedContent(f"the answer's {where!r} is not as promised: {first['msg']}") from None
+            first_error = error.errors(include_input=False, include_url=False)[0]
+            location = ".".join(map(str, first_error["loc"])) or self.unwrap or "body"
+            raise UnexpectedContent(
+                f"the answer's {location!r} is not as promised: {first_error['msg']}"
+            ) from None
 
     @property
     def request_id(self) -> str:
         """What the platform's support asks for; "" when the answer had none."""
         body = self.body
-        inside = body.get("id") or body.get("requestId") or body.get("log_id")
-        found = str(inside) if inside else self.headers.get("x-baidu-request-id", "")
-        return found.encode("utf-8", "replace").decode()  # a server may send half of a surrogate pair
+        body_id = body.get("id") or body.get("requestId") or body.get("log_id")
+        text = str(body_id) if body_id else self.headers.get("x-baidu-request-id", "")
+        return text.encode("utf-8", "replace").decode()  # a server may send half of a surrogate pair
 
     def __getitem__(self, key: str) -> Any:
         if key in self.body:
             return self.body[key]
-        if key in _OWN:
+        if key in _ATTRIBUTE_KEYS:
             return getattr(self, key)
         return self.body[key]
 

@@ -19,45 +19,45 @@ MAX_RETRY_AFTER = 120.0
 
 
 @dataclass(frozen=True)
-class Retry:
+class RetryPolicy:
     """How often and how patiently to try.
 
     Attributes:
         attempts: tries in all, the first included.
-        base, cap: seconds; try k waits a random time up to min(base * 2**k, cap).
+        base_s, cap_s: seconds; try k waits a random time up to min(base * 2**k, cap).
     """
 
     attempts: int = 3
-    base: float = 0.5
-    cap: float = 8.0
+    base_s: float = 0.5
+    cap_s: float = 8.0
 
-    def wait(
+    def next_delay_s(
         self,
         error: Exception,
-        attempt: int,
+        n_attempts: int,
         *,
         repeatable: bool,
-        draw: Callable[[], float] = random.random,
+        random_: Callable[[], float] = random.random,
     ) -> float | None:
         """Return the seconds to wait before the next try, or None when there must be none.
 
         Args:
             error: what the last try raised.
-            attempt: how many tries there have been.
+            n_attempts: how many tries there have been.
             repeatable: whether doing it twice does no harm.
-            draw: a random number in [0, 1).
+            random_: a random number in [0, 1).
         """
-        if attempt >= self.attempts or not _worth_it(error, repeatable=repeatable):
+        if n_attempts >= self.attempts or not _is_retryable(error, repeatable=repeatable):
             return None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is not None:
-            return float(asked) if asked <= MAX_RETRY_AFTER else None
-        ceiling: float = min(self.base * 2**attempt, self.cap)
-        return draw() * ceiling
+        requested_s: float | None = getattr(error, "retry_after", None)
+        if requested_s is not None:
+            return float(requested_s) if requested_s <= MAX_RETRY_AFTER else None
+        ceiling_s: float = min(self.base_s * 2**n_attempts, self.cap_s)
+        return random_() * ceiling_s
 
 
 @dataclass
-class Budget:
+class RetryBudget:
     """Tokens that retries cost and successes earn back; empty means: fail at once."""
 
     capacity: float = 500
@@ -65,10 +65,10 @@ class Budget:
 
     def spend(self, error: Exception) -> bool:
         """Pay for one retry (10 after a timeout, else 5); tell whether there was enough."""
-        price = 10 if isinstance(error, errors.RequestTimeoutError) else 5
-        if self.tokens < price:
+        cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
+        if self.tokens < cost:
             return False
-        self.tokens -= price
+        self.tokens -= cost
         return True
 
     def earn(self) -> None:
@@ -76,12 +76,12 @@ class Budget:
         self.tokens = min(self.capacity, self.tokens + 1)
 
 
-def _worth_it(error: Exception, *, repeatable: bool) -> bool:
+def _is_retryable(error: Exception, *, repeatable: bool) -> bool:
     match error:
         case errors.RateLimitError():
             return True  # refused before anything was done
         case errors.APIError():
-            return repeatable and codes.meaning(error.error_code, error.status).kind == "server"
+            return repeatable and codes.lookup(error.error_code, error.status).kind == "server"
         case errors.TLSError():
             return False  # the certificate will be the same
         case errors.ConnectionFailed():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ResponseTooLarge
 
-MAX_EVENT = 8 * 1024 * 1024
+MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Bytes one event may have."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -28,12 +28,12 @@ class Event:
 
 
 @dataclass
-class Splitter:
+class EventParser:
     """Feed it bytes as they come; it gives back the events that are complete."""
 
-    _rest: bytes = b""
-    _after_cr: bool = False
-    _started: bool = False
+    _buffer: bytes = b""
+    _ends_with_cr: bool = False
+    _is_bom_checked: bool = False
     _data: list[str] = field(default_factory=list)
     _name: str = ""
     _size: int = 0
@@ -44,24 +44,24 @@ class Splitter:
         Raises:
             ResponseTooLarge: one event has more than MAX_EVENT bytes.
         """
-        if self._after_cr and chunk:
-            chunk, self._after_cr = chunk.removeprefix(b"\n"), False
-        *lines, self._rest = _LINE_END.split(self._rest + chunk)
-        self._after_cr = chunk.endswith(b"\r")
-        events = [event for line in lines if (event := self._line(line)) is not None]
-        if len(self._rest) + self._size > MAX_EVENT:
-            raise ResponseTooLarge(f"one event of the stream is larger than {MAX_EVENT >> 20} MiB")
+        if self._ends_with_cr and chunk:
+            chunk, self._ends_with_cr = chunk.removeprefix(b"\n"), False
+        *lines, self._buffer = _LINE_END.split(self._buffer + chunk)
+        self._ends_with_cr = chunk.endswith(b"\r")
+        events = [event for line in lines if (event := self._parse_line(line)) is not None]
+        if len(self._buffer) + self._size > MAX_EVENT_BYTES:
+            raise ResponseTooLarge(f"one event of the stream is larger than {MAX_EVENT_BYTES >> 20} MiB")
         return events
 
     def close(self) -> list[Event]:
         """Return a last line that came without its line end, if it is a stray one (an error)."""
-        event = self._line(self._rest) if self._rest else None
-        self._rest = b""
+        event = self._parse_line(self._buffer) if self._buffer else None
+        self._buffer = b""
         return [event] if event and event.stray else []
 
-    def _line(self, line: bytes) -> Event | None:
-        if not self._started:
-            line, self._started = line.removeprefix(b"\xef\xbb\xbf"), True
+    def _parse_line(self, line: bytes) -> Event | None:
+        if not self._is_bom_checked:
+            line, self._is_bom_checked = line.removeprefix(b"\xef\xbb\xbf"), True
         if not line:
             return self._dispatch()
         text = line.decode("utf-8", "replace")

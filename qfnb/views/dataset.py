@@ -119,7 +119,7 @@ def _drawn(value: Any) -> str:
 def _picture(content: bytes) -> str:
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     try:
-        pictures.check(content)
+        pictures.validate_image(content)
     except UnexpectedContent as error:
         return escape(error)
     return img(content, kind, "picture") if len(content) <= DRAWN else f"{len(content) >> 10:,} KiB"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidArgumentError
 from ..evaluation.export import Picture
-from ..transport.files import atomically
+from ..transport.files import write_atomically
 from . import evaluation_fonts as fonts
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Chart(Picture):
         path = Path(path).expanduser()
         if path.suffix.lower() != ".png":
             raise InvalidArgumentError(f"{path.name!r} does not end in .png (图片须为 .png)")
-        with atomically(path) as file:
+        with write_atomically(path) as file:
             file.write(self.png)
         return path
 

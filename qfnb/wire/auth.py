@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import ConsoleRecord, Endpoint, Nothing, Record
+from .base import ConsoleRecord, EmptyBody, Endpoint, Record
 
 
 class AccessToken(Record):
@@ -20,5 +20,5 @@ class Bearer(ConsoleRecord):
     expire_time: str = ""
 
 
-OAUTH_TOKEN = Endpoint("auth.oauth", "/oauth/2.0/token", Nothing, AccessToken, plane="oauth")
-BCE_BEARER = Endpoint("auth.bearer", "/v1/BCE-BEARER/token", Nothing, Bearer, plane="iam", method="GET")
+OAUTH_TOKEN = Endpoint("auth.oauth", "/oauth/2.0/token", EmptyBody, AccessToken, plane="oauth")
+BCE_BEARER = Endpoint("auth.bearer", "/v1/BCE-BEARER/token", EmptyBody, Bearer, plane="iam", method="GET")

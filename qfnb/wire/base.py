@@ -58,11 +58,11 @@ class ConsoleRecord(Record):
     )
 
 
-class Nothing(ConsoleRecord):
+class EmptyBody(ConsoleRecord):
     """An empty body."""
 
 
-class Paged(ConsoleRecord):
+class PageRequest(ConsoleRecord):
     """Which page of a v2 list: what follows the id `marker`, or with `page_reverse` what precedes it."""
 
     marker: str | None = None
@@ -79,7 +79,7 @@ class PageInfo(ConsoleRecord):
     next_marker: str | None = None
 
 
-Shape = Literal["code", "status", "action"]
+Envelope = Literal["code", "status", "action"]
 """How the management plane wraps its answers.
 
 code: v1 finetuning, models, services: {"log_id", "result"}, errors {"error_code", "error_msg"} in HTTP 200.
@@ -120,7 +120,7 @@ class Endpoint(Generic[BodyT, ResultT]):
     headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
 
     @property
-    def shape(self) -> Shape:
+    def envelope(self) -> Envelope:
         """How an answer is wrapped, on the management plane."""
         if self.action:
             return "action"

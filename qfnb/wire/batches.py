@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Paged, Record
+from .base import ConsoleRecord, Endpoint, PageRequest, Record
 from .chat import CHAT_V2
 from .image import TEXT2IMAGE_V2
 
-MOST_REQUESTS, MOST_BYTES = 5_000, 1 << 30
+MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
 """Of one input file."""
 
 CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, "/v2/images/edits"
@@ -141,7 +141,7 @@ class BatchErrors(Record):
     data: list[BatchError] = []
 
 
-class Batch(Record):
+class BatchInfo(Record):
     """A batch; moments in Unix seconds, any field may be absent."""
 
     id: str
@@ -173,7 +173,7 @@ class Batch(Record):
         return STATES.get(self.status, self.status)
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in FINISHED
 
@@ -182,7 +182,7 @@ class BatchList(Record):
     """Batches, the newest first."""
 
     object: str = "list"
-    data: list[Batch] = []
+    data: list[BatchInfo] = []
     first_id: str | None = None
     last_id: str | None = None
     has_more: bool = False
@@ -211,7 +211,7 @@ class InferenceRef(ConsoleRecord):
     task_id: str
 
 
-class ListInferences(Paged):
+class ListInferences(PageRequest):
     """Which page of the tasks, of these states or all."""
 
     run_status: list[str] = []
@@ -238,7 +238,7 @@ class Inference(ConsoleRecord):
     message: str | None = None
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing more will happen to it."""
         return STATES.get(self.run_status or "", "") in FINISHED
 
@@ -267,10 +267,10 @@ DELETE_FILE = Endpoint(
     "files.delete", "/v2/files/{file_id}", FileRef, FileDeleted, plane="v2", method="DELETE"
 )
 
-CREATE = Endpoint("batches.create", "/v2/batches", CreateBatch, Batch, plane="v2", repeatable=False)
+CREATE = Endpoint("batches.create", "/v2/batches", CreateBatch, BatchInfo, plane="v2", repeatable=False)
 LIST = Endpoint("batches.list", "/v2/batches", ListBatches, BatchList, plane="v2", method="GET")
-INFO = Endpoint("batches.info", "/v2/batches/{batch_id}", BatchRef, Batch, plane="v2", method="GET")
-CANCEL = Endpoint("batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, Batch, plane="v2")
+INFO = Endpoint("batches.info", "/v2/batches/{batch_id}", BatchRef, BatchInfo, plane="v2", method="GET")
+CANCEL = Endpoint("batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, BatchInfo, plane="v2")
 
 
 def _row(name: str, action: str, body: Any, result: Any, **how: Any) -> Endpoint[Any, Any]:

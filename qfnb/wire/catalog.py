@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
 
-Kind = Literal["chat", "completion", "embedding", "text2image", "image2text", "reranker", "plugin"]
+ModelKind = Literal["chat", "completion", "embedding", "text2image", "image2text", "reranker", "plugin"]
 
-DEFAULTS: dict[Kind, str] = {
+DEFAULTS: dict[ModelKind, str] = {
     "chat": "ERNIE-Bot-turbo",
     "completion": "ERNIE-Bot-turbo",
     "embedding": "Embedding-V1",
@@ -28,7 +28,7 @@ DEFAULT_CHAT = DEFAULTS["chat"]
 
 
 @dataclass(frozen=True)
-class Model:
+class CatalogModel:
     """One model.
 
     Attributes:
@@ -39,7 +39,7 @@ class Model:
         renamed: today's name of a model under an old one.
     """
 
-    kind: Kind
+    kind: ModelKind
     name: str
     v1: str
     v2: str
@@ -51,50 +51,52 @@ class Model:
 
 
 @functools.cache
-def models() -> tuple[Model, ...]:
+def load_models() -> tuple[CatalogModel, ...]:
     """Return all models that are known without asking the platform."""
     text = resources.files(__package__).joinpath("models.csv").read_text(encoding="utf-8")
-    return tuple(_model(row) for row in csv.DictReader(text.splitlines()))
+    return tuple(_parse_model(row) for row in csv.DictReader(text.splitlines()))
 
 
-def find(kind: Kind, name: str) -> Model | None:
+def find_model(kind: ModelKind, name: str) -> CatalogModel | None:
     """Return a model by any of its names, None when it is not known."""
-    return _names().get((kind, name.lower()))
+    return _models_by_name().get((kind, name.lower()))
 
 
-def path_segment(kind: Kind, name: str) -> str:
+def path_segment(kind: ModelKind, name: str) -> str:
     """Return the path segment that serves a model on v1."""
-    row = find(kind, name)
+    row = find_model(kind, name)
     return row.v1 if row and row.v1 else name.lower()
 
 
-def v2_id(kind: Kind, name: str) -> str:
+def v2_id(kind: ModelKind, name: str) -> str:
     """Return the id that names a model on v2."""
-    row = find(kind, name)
+    row = find_model(kind, name)
     return row.v2 if row else name
 
 
-def cost(name: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
+def reply_cost(name: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
     """Return what an answer costs in CNY by list price, None where price or tokens are not known."""
-    row = find("chat", name)
+    row = find_model("chat", name)
     if row is None or row.input_price is None or row.output_price is None or prompt_tokens is None:
         return None
     return (prompt_tokens * row.input_price + (completion_tokens or 0) * row.output_price) / 1000
 
 
 @functools.cache
-def _names() -> dict[tuple[Kind, str], Model]:
+def _models_by_name() -> dict[tuple[ModelKind, str], CatalogModel]:
     """Index by id, path segment and name; a name wins over another model's id."""
-    index: dict[tuple[Kind, str], Model] = {}
+    index: dict[tuple[ModelKind, str], CatalogModel] = {}
     for key in ("v1", "v2", "name"):
-        for row in reversed(models()):
+        for row in reversed(load_models()):
             if value := getattr(row, key):
                 index[row.kind, value.lower()] = row
     return index
 
 
-def _model(row: dict[str, str]) -> Model:
+def _parse_model(row: dict[str, str]) -> CatalogModel:
     chars, tokens = (int(row[name]) if row[name] else None for name in ("chars", "tokens"))
-    paid = [float(row[name]) if row[name] else None for name in ("input_price", "output_price")]
-    kind: Kind = row["kind"]  # type: ignore[assignment]
-    return Model(kind, row["name"], row["v1"], row["v2"], chars, tokens, paid[0], paid[1], row["renamed"])
+    prices = [float(row[name]) if row[name] else None for name in ("input_price", "output_price")]
+    kind: ModelKind = row["kind"]  # type: ignore[assignment]
+    return CatalogModel(
+        kind, row["name"], row["v1"], row["v2"], chars, tokens, prices[0], prices[1], row["renamed"]
+    )

@@ -28,7 +28,7 @@ class BuyTPM(ConsoleRecord):
     billing: Billing
 
 
-class Bought(ConsoleRecord):
+class PurchaseResult(ConsoleRecord):
     """`instance_id` is 32 hexadecimal digits."""
 
     instance_id: str
@@ -97,14 +97,14 @@ class FindUnits(ConsoleRecord):
     payment_timing: str | None = None
 
 
-class UnitRef(ConsoleRecord):
+class ComputeUnitRef(ConsoleRecord):
     """Which compute unit of which service."""
 
     service_id: int | str
     instance_id: str
 
 
-class Unit(ConsoleRecord):
+class ComputeUnit(ConsoleRecord):
     """A compute unit: some replicas of a service."""
 
     instance_id: str
@@ -115,16 +115,16 @@ class Unit(ConsoleRecord):
     expired_time: str | None = None
 
 
-class UnitList(ConsoleRecord):
+class ComputeUnitList(ConsoleRecord):
     """The compute units of a service."""
 
-    instances: list[Unit] = []
+    instances: list[ComputeUnit] = []
 
 
-class UnitInfo(ConsoleRecord):
+class ComputeUnitInfo(ConsoleRecord):
     """One compute unit."""
 
-    instance: Unit
+    instance: ComputeUnit
 
 
 class AutoRenew(ConsoleRecord):
@@ -152,15 +152,15 @@ def _row(
     )
 
 
-BUY_TPM = _row("buy_tpm", "PurchaseTPMResource", BuyTPM, Bought, repeatable=False)
+BUY_TPM = _row("buy_tpm", "PurchaseTPMResource", BuyTPM, PurchaseResult, repeatable=False)
 FIND_TPM = _row("find_tpm", "DescribeTPMResource", FindTPM, TPMList)
 RELEASE_TPM = _row("release_tpm", "ReleaseTPMResource", TPMRef, bool)
 RESIZE_TPM = _row("resize_tpm", "ResizeTPMResource", ResizeTPM, bool)
 AUTO_RELEASE_TPM = _row("auto_release_tpm", "AutoReleaseTPMResource", AutoReleaseTPM, bool)
-BUY_UNIT = _row("buy_unit", "PurchaseServiceResource", BuyUnit, Bought, repeatable=False)
-FIND_UNITS = _row("find_units", "DescribeComputeUnits", FindUnits, UnitList)
-DESCRIBE_UNIT = _row("describe_unit", "DescribeComputeUnit", UnitRef, UnitInfo)
-RELEASE_UNIT = _row("release_unit", "ReleaseComputeUnit", UnitRef, bool)
+BUY_UNIT = _row("buy_unit", "PurchaseServiceResource", BuyUnit, PurchaseResult, repeatable=False)
+FIND_UNITS = _row("find_units", "DescribeComputeUnits", FindUnits, ComputeUnitList)
+DESCRIBE_UNIT = _row("describe_unit", "DescribeComputeUnit", ComputeUnitRef, ComputeUnitInfo)
+RELEASE_UNIT = _row("release_unit", "ReleaseComputeUnit", ComputeUnitRef, bool)
 RESIZE_UNIT = _row("resize_unit", "ResizeComputeUnit", ResizeUnit, bool)
 AUTO_RENEW = _row("auto_renew", "AutoReleaseComputeUnit", AutoRenew, bool)
 """The action's name notwithstanding, it says how an instance is prolonged."""

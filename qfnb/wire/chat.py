@@ -91,36 +91,36 @@ def text_of(body: Mapping[str, Any]) -> str:
     """Return the answer's text from a reply or a piece of a stream, v1 or v2."""
     if body.get("result") is not None:
         return str(body["result"])
-    return str(_answer(body).get("content") or "")
+    return str(_first_message(body).get("content") or "")
 
 
 def reasoning_of(body: Mapping[str, Any]) -> str:
     """Return the text of the model's thinking, "" when it shows none."""
-    answer = _answer(body)
-    return str(answer.get("reasoning_content") or answer.get("reasoning") or "")
+    message = _first_message(body)
+    return str(message.get("reasoning_content") or message.get("reasoning") or "")
 
 
-def turn_of(body: Mapping[str, Any]) -> dict[str, Any]:
+def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a reply as the turn of a conversation, with the functions that it wants called."""
     turn: dict[str, Any] = {"role": "assistant", "content": text_of(body)}
-    if calls := _answer(body).get("tool_calls"):
-        turn["tool_calls"] = calls
+    if tool_calls := _first_message(body).get("tool_calls"):
+        turn["tool_calls"] = tool_calls
     if body.get("function_call"):
         turn["function_call"] = body["function_call"]
     return turn
 
 
-def calls_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the functions that an answer wants called, each with name, arguments (as written) and id."""
-    found = [
+    calls = [
         {**(call.get("function") or {}), "id": call.get("id", "")}
-        for call in _answer(body).get("tool_calls") or ()
+        for call in _first_message(body).get("tool_calls") or ()
     ]
     if body.get("function_call"):
-        found.append({**body["function_call"], "id": ""})
+        calls.append({**body["function_call"], "id": ""})
     return [
         {"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]}
-        for call in found
+        for call in calls
     ]
 
 
@@ -138,7 +138,7 @@ def finish_reason(body: Mapping[str, Any]) -> str | None:
     return body.get("finish_reason") or None
 
 
-def _answer(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
     for choice in body.get("choices") or ():
         return choice.get("message") or choice.get("delta") or {}
     return {}

@@ -13,7 +13,7 @@ TEXT_ENTITY = 2
 GROUPS = ("clean", "filter", "deduplication", "desensitization")
 """Keys of operationsV2, in the order in which they are done."""
 
-MOST_SEEDS, MOST_NEW_ROWS = 10, 5000
+MAX_SEEDS, MAX_NEW_ROWS = 10, 5000
 
 
 class CreateCleaning(ConsoleRecord):
@@ -67,7 +67,7 @@ class CleaningPage(ConsoleRecord):
     items: list[Cleaning] = []
 
 
-class CreateAugmenting(ConsoleRecord):
+class CreateAugmentation(ConsoleRecord):
     """Make new rows after the example of a dataset's; the threshold is how alike two rows may be, 0 to 1."""
 
     name: str
@@ -81,7 +81,7 @@ class CreateAugmenting(ConsoleRecord):
     similarity_threshold: float
 
 
-class ListAugmentings(ConsoleRecord):
+class ListAugmentations(ConsoleRecord):
     """A page of those whose name, or a dataset of which, holds a word."""
 
     is_self_instruct: bool = True
@@ -92,19 +92,19 @@ class ListAugmentings(ConsoleRecord):
     sort_by: str | None = None
 
 
-class AugmentingRef(ConsoleRecord):
+class AugmentationRef(ConsoleRecord):
     """Which augmenting."""
 
     task_id: int | str
 
 
-class AugmentingRefs(ConsoleRecord):
+class AugmentationRefs(ConsoleRecord):
     """Which augmentings."""
 
     task_ids: list[int | str]
 
 
-class Augmenting(ConsoleRecord):
+class Augmentation(ConsoleRecord):
     """An augmenting; its fields on the platform are not evidenced beyond `id` and `name`."""
 
     id: int | str | None = None
@@ -118,11 +118,11 @@ class Augmenting(ConsoleRecord):
     finish_time: str = ""
 
 
-class AugmentingPage(ConsoleRecord):
+class AugmentationPage(ConsoleRecord):
     """A page of augmentings."""
 
     total: int = 0
-    items: list[Augmenting] = []
+    items: list[Augmentation] = []
 
 
 CREATE = Endpoint(
@@ -134,17 +134,17 @@ DELETE = Endpoint("etl.delete", "/wenxinworkshop/etl/delete", CleaningRefs, bool
 AUGMENT = Endpoint(
     "enhance.create",
     "/wenxinworkshop/enhance/create",
-    CreateAugmenting,
+    CreateAugmentation,
     bool,
     plane="console",
     repeatable=False,
 )
-AUGMENTINGS = Endpoint(
-    "enhance.list", "/wenxinworkshop/enhance/list", ListAugmentings, AugmentingPage, plane="console"
+LIST_AUGMENTATIONS = Endpoint(
+    "enhance.list", "/wenxinworkshop/enhance/list", ListAugmentations, AugmentationPage, plane="console"
 )
-AUGMENTING = Endpoint(
-    "enhance.detail", "/wenxinworkshop/enhance/detail", AugmentingRef, Augmenting, plane="console"
+DESCRIBE_AUGMENTATION = Endpoint(
+    "enhance.detail", "/wenxinworkshop/enhance/detail", AugmentationRef, Augmentation, plane="console"
 )
-DELETE_AUGMENTINGS = Endpoint(
-    "enhance.delete", "/wenxinworkshop/enhance/delete", AugmentingRefs, bool, plane="console"
+DELETE_AUGMENTATIONS = Endpoint(
+    "enhance.delete", "/wenxinworkshop/enhance/delete", AugmentationRefs, bool, plane="console"
 )

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["auth", "token", "throttle", "activation", "server", "user"]
+ErrorKind = Literal["auth", "token", "throttle", "activation", "server", "user"]
 
 
 @dataclass(frozen=True)
-class Code:
+class ErrorCode:
     """One error code: its kind decides the exception class and whether qfnb tries again."""
 
     code: int | str
-    kind: Kind
+    kind: ErrorKind
     hint: str = ""
 
 
@@ -31,89 +31,91 @@ _ACTIVATE = (
 _ARGUMENT = "参数不符合要求 / an argument is out of range: see the message above"
 
 _ROWS = (
-    Code(1, "server", _BUSY),
-    Code(2, "server", _BUSY),
-    Code(
+    ErrorCode(1, "server", _BUSY),
+    ErrorCode(2, "server", _BUSY),
+    ErrorCode(
         3,
         "user",
         "此模型不在 v1 接口上，试试 version=2 / not served on v1: try version=2 or the model's new name",
     ),
-    Code(4, "throttle", _LIMIT),
-    Code(6, "activation", _ACTIVATE),
-    Code(13, "token", _KEY),
-    Code(14, "auth", _KEY),
-    Code(15, "server", "应用不存在或创建失败 / the application does not exist yet: try again"),
-    Code(17, "activation", _ACTIVATE),
-    Code(18, "throttle", _LIMIT),
-    Code(19, "activation", _ACTIVATE),
-    Code(100, "user", _ARGUMENT),
-    Code(110, "token", _KEY),
-    Code(111, "token", _KEY),
-    Code(336000, "server", _BUSY),
-    Code(336001, "user", _ARGUMENT),
-    Code(336002, "user", "请求体不是 JSON / the body is not JSON"),
-    Code(336003, "user", _ARGUMENT),
-    Code(336004, "auth", "没有权限 / this key has no permission for it"),
-    Code(336005, "user", "没有这个接口 / there is no such endpoint: check endpoint="),
-    Code(336007, "user", "输入过长 / the input is too long: shorten the messages"),
-    Code(336100, "server", _BUSY),
-    Code(336103, "user", "输入过长 / the input is too long: shorten the messages"),
-    Code(336501, "throttle", _LIMIT),
-    Code(336502, "throttle", _LIMIT),
-    Code(500000, "server", _BUSY),
-    Code(500001, "user", _ARGUMENT),
-    Code(500002, "auth", _KEY),
-    Code("invalid_model", "user", "没有这个模型或无权使用 / no such model, or no permission: check model="),
-    Code("invalid_messages", "user", "messages 不符合要求 / the messages are not acceptable: see above"),
-    Code("invalid_argument", "user", _ARGUMENT),
-    Code("malformed_json", "user", "请求体不是 JSON / the body is not JSON"),
-    Code("characters_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
-    Code("tokens_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
-    Code("no_parameter_permission", "auth", "此密钥不能用该参数 / this key may not use that parameter"),
-    Code("invalid_iam_token", "auth", _KEY),
-    Code("invalid_client", "auth", "AK/SK 不对 / the application's AK or SK is wrong"),
-    Code(
+    ErrorCode(4, "throttle", _LIMIT),
+    ErrorCode(6, "activation", _ACTIVATE),
+    ErrorCode(13, "token", _KEY),
+    ErrorCode(14, "auth", _KEY),
+    ErrorCode(15, "server", "应用不存在或创建失败 / the application does not exist yet: try again"),
+    ErrorCode(17, "activation", _ACTIVATE),
+    ErrorCode(18, "throttle", _LIMIT),
+    ErrorCode(19, "activation", _ACTIVATE),
+    ErrorCode(100, "user", _ARGUMENT),
+    ErrorCode(110, "token", _KEY),
+    ErrorCode(111, "token", _KEY),
+    ErrorCode(336000, "server", _BUSY),
+    ErrorCode(336001, "user", _ARGUMENT),
+    ErrorCode(336002, "user", "请求体不是 JSON / the body is not JSON"),
+    ErrorCode(336003, "user", _ARGUMENT),
+    ErrorCode(336004, "auth", "没有权限 / this key has no permission for it"),
+    ErrorCode(336005, "user", "没有这个接口 / there is no such endpoint: check endpoint="),
+    ErrorCode(336007, "user", "输入过长 / the input is too long: shorten the messages"),
+    ErrorCode(336100, "server", _BUSY),
+    ErrorCode(336103, "user", "输入过长 / the input is too long: shorten the messages"),
+    ErrorCode(336501, "throttle", _LIMIT),
+    ErrorCode(336502, "throttle", _LIMIT),
+    ErrorCode(500000, "server", _BUSY),
+    ErrorCode(500001, "user", _ARGUMENT),
+    ErrorCode(500002, "auth", _KEY),
+    ErrorCode(
+        "invalid_model", "user", "没有这个模型或无权使用 / no such model, or no permission: check model="
+    ),
+    ErrorCode("invalid_messages", "user", "messages 不符合要求 / the messages are not acceptable: see above"),
+    ErrorCode("invalid_argument", "user", _ARGUMENT),
+    ErrorCode("malformed_json", "user", "请求体不是 JSON / the body is not JSON"),
+    ErrorCode("characters_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
+    ErrorCode("tokens_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
+    ErrorCode("no_parameter_permission", "auth", "此密钥不能用该参数 / this key may not use that parameter"),
+    ErrorCode("invalid_iam_token", "auth", _KEY),
+    ErrorCode("invalid_client", "auth", "AK/SK 不对 / the application's AK or SK is wrong"),
+    ErrorCode(
         "coding_plan_model_not_supported",
         "auth",
         "Coding Plan 密钥要用 /v2/coding 地址 / use the plan's base URL",
     ),
-    Code("rpm_rate_limit_exceeded", "throttle", _LIMIT),
-    Code("tpm_rate_limit_exceeded", "throttle", _LIMIT),
-    Code("internal_error", "server", _BUSY),
-    Code(
+    ErrorCode("rpm_rate_limit_exceeded", "throttle", _LIMIT),
+    ErrorCode("tpm_rate_limit_exceeded", "throttle", _LIMIT),
+    ErrorCode("internal_error", "server", _BUSY),
+    ErrorCode(
         "file_not_found",
         "user",
         "没有这个文件或已删除，用 Files.list() 查看 / no such file, or it was deleted: see Files.list()",
     ),
-    Code(
+    ErrorCode(
         "batch_not_found",
         "user",
         "没有这个批量任务，用 Batches.list() 查看 / no batch of this key has that id: see Batches.list()",
     ),
-    Code("NotFound", "auth", "没有这个 access key / unknown access key: check QIANFAN_ACCESS_KEY"),
-    Code(
+    ErrorCode("NotFound", "auth", "没有这个 access key / unknown access key: check QIANFAN_ACCESS_KEY"),
+    ErrorCode(
         "SignatureDoesNotMatch",
         "auth",
         "签名不对，secret key 有误 / wrong signature: check QIANFAN_SECRET_KEY",
     ),
-    Code("RequestExpired", "auth", "本机时钟不准 / the request is too old: check this computer's clock"),
+    ErrorCode("RequestExpired", "auth", "本机时钟不准 / the request is too old: check this computer's clock"),
 )
 
-CODES: dict[int | str, Code] = {row.code: row for row in _ROWS}
+CODES: dict[int | str, ErrorCode] = {row.code: row for row in _ROWS}
 
-_BY_STATUS: dict[int, Code] = {
-    400: Code(400, "user", _ARGUMENT),
-    401: Code(401, "auth", _KEY),
-    403: Code(403, "auth", _KEY),
-    404: Code(404, "user", "没有这个地址 / no such address: check base_url and endpoint="),
-    408: Code(408, "server", _BUSY),
-    409: Code(409, "server", _BUSY),
-    429: Code(429, "throttle", _LIMIT),
+_BY_STATUS: dict[int, ErrorCode] = {
+    400: ErrorCode(400, "user", _ARGUMENT),
+    401: ErrorCode(401, "auth", _KEY),
+    403: ErrorCode(403, "auth", _KEY),
+    404: ErrorCode(404, "user", "没有这个地址 / no such address: check base_url and endpoint="),
+    408: ErrorCode(408, "server", _BUSY),
+    409: ErrorCode(409, "server", _BUSY),
+    429: ErrorCode(429, "throttle", _LIMIT),
 }
 
 
-def meaning(code: int | str, status: int = 200) -> Code:
+def lookup(code: int | str, status: int = 200) -> ErrorCode:
     """Return the row for a code; an unknown code is judged by its HTTP status."""
     if code in CODES:
         return CODES[code]
-    return _BY_STATUS.get(status) or Code(code, "server" if status >= 500 else "user", "")
+    return _BY_STATUS.get(status) or ErrorCode(code, "server" if status >= 500 else "user", "")

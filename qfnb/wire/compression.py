@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
 from .model_v2 import PATH
 
 CREATING, RUNNING, SUCCEEDED, FAILED = "creating", "running", "succeeded", "failed"
@@ -41,7 +41,7 @@ class CompressionRef(ConsoleRecord):
     model_comp_task_id: int | str
 
 
-class ListCompressions(Paged):
+class ListCompressions(PageRequest):
     """Which compressions: of one version, or all."""
 
     source_model_id: int | str | None = None

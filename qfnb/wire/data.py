@@ -18,8 +18,8 @@ TEMPLATES = (2000, 2001, 2002, 40100, 40200, 70500)
 
 PATH = "/wenxinworkshop/dataset"
 
-PLATFORM_STORAGE, OWN_STORAGE = "sysBos", "usrBos"
-OWN_BOS, SHARED_ZIP = 1, 2
+PLATFORM_STORAGE, USER_STORAGE = "sysBos", "usrBos"
+USER_BOS, SHARED_ZIP = 1, 2
 """Values of importFrom."""
 
 NOT_STARTED, INITIALISED, RUNNING, FINISHED, FAILED, TERMINATED = -1, 0, 1, 2, 3, 4
@@ -34,7 +34,7 @@ class CreateDataset(ConsoleRecord):
     project_type: int = CONVERSATION_PROJECT
     template_type: int = CONVERSATION_TEMPLATE
     data_type: int = TEXT_DATA
-    storage_type: str = OWN_STORAGE
+    storage_type: str = USER_STORAGE
     storage_id: str | None = None
     raw_storage_path: str | None = None
 
@@ -53,7 +53,7 @@ class ImportDataset(ConsoleRecord):
 
     dataset_id: int | str
     annotated: bool = True
-    import_from: int = OWN_BOS
+    import_from: int = USER_BOS
     files: list[str]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
 
 PATH = "/v2/dataset"
 
@@ -43,7 +43,7 @@ class CreateDataset(ConsoleRecord):
     storage_path: str | None = None
 
 
-class Created(ConsoleRecord):
+class VersionCreated(ConsoleRecord):
     """The dataset (`dg-...`) and the version that was made (`ds-...`)."""
 
     dataset_id: str
@@ -69,13 +69,13 @@ class TaskId(ConsoleRecord):
     task_id: int | str
 
 
-class ListDatasets(Paged):
+class ListDatasets(PageRequest):
     """A page; `filter` knows datasetName (a part of it) and dataFormatList."""
 
     filter: dict[str, Any] | None = None
 
 
-class ListVersions(Paged):
+class ListVersions(PageRequest):
     """A page of a dataset's versions; `filter` knows importStatusList and publishStatusList."""
 
     dataset_id: int | str
@@ -177,7 +177,13 @@ class ExportTask(ConsoleRecord):
 
 
 CREATE = Endpoint(
-    "data.v2.create", PATH, CreateDataset, Created, plane="console", action="CreateDataset", repeatable=False
+    "data.v2.create",
+    PATH,
+    CreateDataset,
+    VersionCreated,
+    plane="console",
+    action="CreateDataset",
+    repeatable=False,
 )
 LIST = Endpoint("data.v2.list", PATH, ListDatasets, DatasetPage, plane="console", action="DescribeDatasets")
 DELETE = Endpoint("data.v2.delete", PATH, DatasetId, bool, plane="console", action="DeleteDataset")
@@ -185,7 +191,7 @@ CREATE_VERSION = Endpoint(
     "data.v2.create_version",
     PATH,
     CreateVersion,
-    Created,
+    VersionCreated,
     plane="console",
     action="CreateDatasetVersion",
     repeatable=False,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .base import Endpoint, Record
 from .chat import V1_PREFIX, Usage
 
-MOST_TEXTS, MOST_CHARS = 16, 1000
-MOST_DOCUMENTS, DOCUMENT_CHARS, QUERY_CHARS = 64, 4096, 1600
+MAX_TEXTS, MAX_TEXT_CHARS = 16, 1000
+MAX_DOCUMENTS, MAX_DOCUMENT_CHARS, MAX_QUERY_CHARS = 64, 4096, 1600
 
 
 class EmbeddingRequest(Record):
@@ -53,7 +53,7 @@ class RerankRequestV2(RerankRequest):
     model: str
 
 
-class Ranked(Record):
+class RankedDocument(Record):
     """A document's relevance; `index` is its place in the request."""
 
     document: str = ""
@@ -67,7 +67,7 @@ class RerankReply(Record):
     id: str = ""
     object: str = "reranker_list"
     created: int = 0
-    results: list[Ranked] = []
+    results: list[RankedDocument] = []
     usage: Usage | None = None
 
 

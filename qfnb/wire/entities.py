@@ -9,7 +9,7 @@ from .base import ConsoleRecord, Endpoint
 ALL, ANNOTATED, NOT_ANNOTATED = 0, 1, 2
 """Values of tabType."""
 
-MOST_ENTITIES = 30
+MAX_ENTITIES = 30
 """Of a page."""
 
 

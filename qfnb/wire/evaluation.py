@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import ConsoleRecord, Endpoint
 
-PENDING, DOING, MANUAL_BEGUN = "Pending", "Doing", "DoingWithManualBegin"
+PENDING, DOING, MANUAL_STARTED = "Pending", "Doing", "DoingWithManualBegin"
 STOPPING, STOPPED = "Stopping", "Stopped"
 DONE, PARTLY_DONE, FAILED = "Done", "PartlyDone", "Failed"
 """Values of a task's state; in DoingWithManualBegin the answers are there and wait for people."""
@@ -21,10 +21,10 @@ SIMILARITY, ACCURACY = "similarity", "accuracy"
 SCORE_MODES = (SIMILARITY, ACCURACY)
 
 SATISFACTION = "满意度"
-MOST_DIMENSIONS = 4
+MAX_DIMENSIONS = 4
 """People judge so many dimensions at most; the first is satisfaction."""
 
-MOST_VERSIONS = 5
+MAX_VERSIONS = 5
 """Versions that one task compares."""
 
 UPLOADING, EXPORT_FAILED = "Uploading", "Fail"
@@ -40,7 +40,7 @@ ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")
 """What rows can be ordered by."""
 
 
-class AskedPrompt(ConsoleRecord):
+class InputPrompt(ConsoleRecord):
     """What a question is put into before the model sees it; `{input}` stands for the question."""
 
     enable: bool = True
@@ -53,7 +53,7 @@ class EvaluatedVersion(ConsoleRecord):
     model_id: int | str | None = None
     model_version_id: int | str
     params: dict[str, Any] | None = None
-    prompt: AskedPrompt | None = None
+    prompt: InputPrompt | None = None
 
 
 class Dimension(ConsoleRecord):
@@ -76,7 +76,7 @@ class RefereePrompt(ConsoleRecord):
     max_score: int = 5
 
 
-class Standard(ConsoleRecord):
+class EvaluationStandard(ConsoleRecord):
     """How answers are judged: by rules, by a referee model, by people, or by several of them."""
 
     eval_mode: str
@@ -100,7 +100,7 @@ class CreateTask(ConsoleRecord):
     name: str
     version_eval_info: list[EvaluatedVersion]
     dataset_id: int | str
-    eval_standard_conf: Standard
+    eval_standard_conf: EvaluationStandard
     compute_resource_conf: ComputeResource = ComputeResource()
     id: int | str | None = None
     description: str | None = None
@@ -120,7 +120,7 @@ class TaskRef(ConsoleRecord):
     id: int | str
 
 
-class Unit(ConsoleRecord):
+class EvaluationUnit(ConsoleRecord):
     """What became of one version in a task."""
 
     eval_unit_id: str = ""
@@ -142,7 +142,7 @@ class TaskDetail(ConsoleRecord):
     name: str = ""
     description: str = ""
     state: str = ""
-    eval_units: list[Unit] = []
+    eval_units: list[EvaluationUnit] = []
     dataset_name: str = ""
     eval_standard_conf: dict[str, Any] = {}
 
@@ -173,7 +173,7 @@ class ReportItem(ConsoleRecord):
     effect_metric: EffectMetric = EffectMetric()
 
 
-class Stopped(ConsoleRecord):
+class StopResult(ConsoleRecord):
     """Whether the task is being stopped, and why not."""
 
     result: bool = True
@@ -215,7 +215,7 @@ class ExportDetail(ConsoleRecord):
     download_url: str = ""
 
 
-class Range(ConsoleRecord):
+class ScoreRange(ConsoleRecord):
     """Scores from `start` to `end`, both included; fractions 0-1, or the referee's points from -1."""
 
     start: float | None = None
@@ -228,11 +228,11 @@ class ListResults(ConsoleRecord):
     id: int | str
     page_no: int | None = None
     page_size: int | None = None
-    bleu4: Range | None = Field(default=None, alias="bleu4")
-    rouge_1: Range | None = Field(default=None, alias="rouge_1")
-    rouge_2: Range | None = Field(default=None, alias="rouge_2")
-    rouge_l: Range | None = Field(default=None, alias="rouge_l")
-    judge_score: Range | None = None
+    bleu4: ScoreRange | None = Field(default=None, alias="bleu4")
+    rouge_1: ScoreRange | None = Field(default=None, alias="rouge_1")
+    rouge_2: ScoreRange | None = Field(default=None, alias="rouge_2")
+    rouge_l: ScoreRange | None = Field(default=None, alias="rouge_l")
+    judge_score: ScoreRange | None = None
     model_version_ids: list[int | str] | None = None
     eval_unit_id: list[str] | None = None
     order_by: str | None = None
@@ -259,7 +259,7 @@ CREATE = Endpoint(
 )
 INFO = Endpoint("evaluation.info", f"{_PATH}/detail", TaskRef, TaskDetail, plane="console")
 REPORT = Endpoint("evaluation.report", f"{_PATH}/report", TaskRef, list[ReportItem], plane="console")
-STOP = Endpoint("evaluation.stop", f"{_PATH}/cancel", TaskRef, Stopped, plane="console")
+STOP = Endpoint("evaluation.stop", f"{_PATH}/cancel", TaskRef, StopResult, plane="console")
 EXPORT = Endpoint(
     "evaluation.export",
     f"{_PATH}/result/export",

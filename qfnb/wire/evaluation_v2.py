@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo
-from .evaluation import DOING, DONE, FAILED, MANUAL_BEGUN, PARTLY_DONE, PENDING, STOPPED, STOPPING, Dimension
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
+from .evaluation import (
+    DOING,
+    DONE,
+    FAILED,
+    MANUAL_STARTED,
+    PARTLY_DONE,
+    PENDING,
+    STOPPED,
+    STOPPING,
+    Dimension,
+)
 
 STATES = {
     PENDING: "Queued",
     DOING: "Running",
-    MANUAL_BEGUN: "RunningWithManualBegin",
+    MANUAL_STARTED: "RunningWithManualBegin",
     STOPPING: "Stopping",
     STOPPED: "Stopped",
     DONE: "Successed",
@@ -26,8 +36,8 @@ STATES = {
 EVALUATE_MODELS = "model"
 """The evalObjectType of tasks in which models answer; the other, inferDataset, has the answers already."""
 
-BY_PEOPLE, BY_ITSELF = "manual", "auto"
-EVAL_TYPES = (BY_PEOPLE, BY_ITSELF)
+MANUAL_EVAL, AUTO_EVAL = "manual", "auto"
+EVAL_TYPES = (MANUAL_EVAL, AUTO_EVAL)
 
 
 class EvaluatedModel(ConsoleRecord):
@@ -45,27 +55,27 @@ class EvaluatedModels(ConsoleRecord):
     eval_model_config_list: list[EvaluatedModel]
 
 
-class EvaluatedObjects(ConsoleRecord):
+class EvalObjectConfig(ConsoleRecord):
     """What is evaluated."""
 
     eval_model_config: EvaluatedModels | None = None
 
 
-class ByRule(ConsoleRecord):
+class RuleEvalConfig(ConsoleRecord):
     """Which rules; both kinds when nothing is said."""
 
     score_modes: list[str] | None = None
     stop_words_path: str | None = None
 
 
-class ByReferee(ConsoleRecord):
+class RefereeEvalConfig(ConsoleRecord):
     """Which model is the referee, and how many points it gives at most."""
 
     api_name: str | None = None
     max_score: int = 5
 
 
-class ByHand(ConsoleRecord):
+class ManualEvalConfig(ConsoleRecord):
     """What people judge."""
 
     evaluation_dimension: list[Dimension] | None = None
@@ -75,9 +85,9 @@ class EvalConfig(ConsoleRecord):
     """How answers are judged."""
 
     eval_mode: str
-    auto_rule_eval_config: ByRule | None = None
-    auto_model_eval_config: ByReferee | None = None
-    manual_eval_config: ByHand | None = None
+    auto_rule_eval_config: RuleEvalConfig | None = None
+    auto_model_eval_config: RefereeEvalConfig | None = None
+    manual_eval_config: ManualEvalConfig | None = None
 
 
 class CreateEvalTask(ConsoleRecord):
@@ -86,7 +96,7 @@ class CreateEvalTask(ConsoleRecord):
     task_name: str
     description: str | None = None
     eval_object_type: str
-    eval_object_config: EvaluatedObjects
+    eval_object_config: EvalObjectConfig
     eval_config: EvalConfig
 
 
@@ -96,7 +106,7 @@ class EvalTaskRef(ConsoleRecord):
     task_id: int | str
 
 
-class ListEvalTasks(Paged):
+class ListEvalTasks(PageRequest):
     """Tasks judged by people or by the platform; `key_filter` is part of a name or id, or a version's id."""
 
     eval_type: str

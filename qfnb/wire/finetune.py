@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from .base import ConsoleRecord, Endpoint, Nothing, Paged, PageInfo
+from .base import ConsoleRecord, EmptyBody, Endpoint, PageInfo, PageRequest
 
 _PATH = "/v2/finetuning"
 
@@ -92,7 +92,7 @@ class JobRef(ConsoleRecord):
     job_id: int | str
 
 
-class ListJobs(Paged):
+class ListJobs(PageRequest):
     """Which jobs: of a train mode (the platform spells it `trainModel`), of a model."""
 
     train_model: str | None = None
@@ -117,7 +117,7 @@ class JobList(ConsoleRecord):
     page_info: PageInfo = PageInfo()
 
 
-class ListTasks(Paged):
+class ListTasks(PageRequest):
     """Whose runs."""
 
     job_id: int | str
@@ -220,6 +220,6 @@ DESCRIBE_TASK: Endpoint[TaskRef, Task] = _row("describe_task", "DescribeFineTuni
 STOP_TASK: Endpoint[TaskRef, bool] = _row("stop_task", "StopFineTuningTask", TaskRef, bool)
 DELETE_TASK: Endpoint[TaskRef, bool] = _row("delete_task", "DeleteFineTuningTask", TaskRef, bool)
 DELETE_JOB: Endpoint[JobRef, bool] = _row("delete_job", "DeleteFineTuningJob", JobRef, bool)
-SUPPORT_MODELS: Endpoint[Nothing, list[SupportedModel]] = _row(
-    "support_models", "DescribeFineTuningSupportModels", Nothing, list[SupportedModel]
+SUPPORT_MODELS: Endpoint[EmptyBody, list[SupportedModel]] = _row(
+    "support_models", "DescribeFineTuningSupportModels", EmptyBody, list[SupportedModel]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
 
 
 class CreateMemory(ConsoleRecord):
@@ -29,7 +29,7 @@ class Memory(ConsoleRecord):
     memories: list[Any] = []
 
 
-class FindMemories(Paged):
+class FindMemories(PageRequest):
     """Whose memories to list; everybody's when absent. A page has 100 unless told."""
 
     app_id: int | str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Nothing
+from .base import ConsoleRecord, EmptyBody, Endpoint
 
 _PATH = "/wenxinworkshop/modelrepo/"
 
@@ -19,7 +19,7 @@ CREATING, READY, FAILED = "Creating", "Ready", "Fail"
 TRAINED, IMPORTED, COMPRESSED, PRESET = "Train", "Import", "Acceleration", "PlatformPreset"
 """Values of a version's sourceType."""
 
-OWN = "UserCreate"
+USER = "UserCreate"
 """The source of a user's model; a preset one has PlatformPreset."""
 
 
@@ -42,7 +42,7 @@ class PublishModel(ConsoleRecord):
     tags: list[str] | None = None
 
 
-class Published(ConsoleRecord):
+class PublishedVersion(ConsoleRecord):
     """Both kinds of id: integers, and `am-...` / `amv-...`."""
 
     model_id: int
@@ -115,7 +115,7 @@ class ListModels(ConsoleRecord):
     order: str | None = None
 
 
-class ListedModel(ConsoleRecord):
+class ModelSummary(ConsoleRecord):
     """A model in a list, with its newest version."""
 
     model_id: int | None = None
@@ -131,7 +131,7 @@ class ModelPage(ConsoleRecord):
     """A page of models, and how many there are in all."""
 
     total: int = 0
-    items: list[ListedModel] = []
+    items: list[ModelSummary] = []
 
 
 class DeleteModels(ConsoleRecord):
@@ -150,8 +150,8 @@ def _row(name: str, path: str, body: Any, result: Any, *, repeatable: bool = Tru
     return Endpoint(f"model.{name}", _PATH + path, body, result, plane="console", repeatable=repeatable)
 
 
-PUBLISH: Endpoint[PublishModel, Published] = _row(
-    "publish", "publishTrainModel", PublishModel, Published, repeatable=False
+PUBLISH: Endpoint[PublishModel, PublishedVersion] = _row(
+    "publish", "publishTrainModel", PublishModel, PublishedVersion, repeatable=False
 )
 LIST: Endpoint[ModelRef, ModelDetail] = _row("list", "modelDetail", ModelRef, ModelDetail)
 DETAIL: Endpoint[VersionRef, ModelVersion] = _row("detail", "modelVersionDetail", VersionRef, ModelVersion)
@@ -163,6 +163,6 @@ DELETE: Endpoint[DeleteModels, bool] = _row("batch_delete", "model/batchDelete",
 DELETE_VERSIONS: Endpoint[DeleteVersions, bool] = _row(
     "batch_delete_version", "model/version/batchDelete", DeleteVersions, bool
 )
-EVALUABLE: Endpoint[Nothing, list[ModelDetail]] = _row(
-    "evaluable_list", "eval/model/list", Nothing, list[ModelDetail]
+EVALUABLE: Endpoint[EmptyBody, list[ModelDetail]] = _row(
+    "evaluable_list", "eval/model/list", EmptyBody, list[ModelDetail]
 )

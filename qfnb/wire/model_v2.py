@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
 
 PATH = "/v2/model"
 
@@ -16,7 +16,7 @@ TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", 
 DOING, DONE, FAILED = "Doing", "Done", "Fail"
 """Values of an export's status."""
 
-MOST_DESCRIPTION = 300
+MAX_DESCRIPTION_CHARS = 300
 
 
 class CreateModelSet(ConsoleRecord):
@@ -91,7 +91,7 @@ class CreateModel(ConsoleRecord):
     source_type: str
     train_meta: TrainMeta | None = None
     import_meta: ImportMeta | None = None
-    description: str | None = Field(default=None, max_length=MOST_DESCRIPTION)
+    description: str | None = Field(default=None, max_length=MAX_DESCRIPTION_CHARS)
 
 
 class ModelId(ConsoleRecord):
@@ -100,7 +100,7 @@ class ModelId(ConsoleRecord):
     model_id: int | str
 
 
-class Model(ConsoleRecord):
+class ModelV2(ConsoleRecord):
     """One version; `source_info` tells where it comes from."""
 
     model_set_id: str = ""
@@ -161,11 +161,11 @@ def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = T
 CREATE_SET: Endpoint[CreateModelSet, ModelSetId] = _row(
     "create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False
 )
-SYSTEM_SETS: Endpoint[Paged, SystemModelSets] = _row(
-    "system_sets", "DescribeSystemModelSets", Paged, SystemModelSets
+SYSTEM_SETS: Endpoint[PageRequest, SystemModelSets] = _row(
+    "system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets
 )
-CUSTOM_SETS: Endpoint[Paged, CustomModelSets] = _row(
-    "custom_sets", "DescribeCustomModelSets", Paged, CustomModelSets
+CUSTOM_SETS: Endpoint[PageRequest, CustomModelSets] = _row(
+    "custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets
 )
 DESCRIBE_SET: Endpoint[ModelSetRef, ModelSet] = _row(
     "describe_set", "DescribeModelSet", ModelSetRef, ModelSet
@@ -174,7 +174,7 @@ DELETE_SET: Endpoint[ModelSetId, bool] = _row("delete_set", "DeleteModelSet", Mo
 CREATE: Endpoint[CreateModel, ModelId] = _row(
     "create", "CreateCustomModel", CreateModel, ModelId, repeatable=False
 )
-DESCRIBE: Endpoint[ModelId, Model] = _row("describe", "DescribeModel", ModelId, Model)
+DESCRIBE: Endpoint[ModelId, ModelV2] = _row("describe", "DescribeModel", ModelId, ModelV2)
 DELETE: Endpoint[ModelId, bool] = _row("delete", "DeleteModel", ModelId, bool)
 CREATE_CONF: Endpoint[CreateConf, ConfCreated] = _row(
     "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False

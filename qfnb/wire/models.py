@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .base import Endpoint, Nothing, Record
+from .base import EmptyBody, Endpoint, Record
 
 
-class Offered(Record):
+class AvailableModel(Record):
     """One model of a server."""
 
     id: str
@@ -14,11 +14,11 @@ class Offered(Record):
     owned_by: str = ""
 
 
-class OfferedList(Record):
+class AvailableModelList(Record):
     """All models of a server."""
 
     object: str = "list"
-    data: list[Offered] = []
+    data: list[AvailableModel] = []
 
 
-MODELS_V2 = Endpoint("models.v2", "/v2/models", Nothing, OfferedList, plane="v2", method="GET")
+MODELS_V2 = Endpoint("models.v2", "/v2/models", EmptyBody, AvailableModelList, plane="v2", method="GET")

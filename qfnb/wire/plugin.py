@@ -7,8 +7,8 @@ from typing import Any
 from .base import Endpoint, Record
 from .chat import V1_PREFIX, ChatReply, Message
 
-MOST_CHARS = 1000
-OWN_PLUGINS = ("eChart", "ImageAI", "ChatFile")
+MAX_QUERY_CHARS = 1000
+CUSTOM_PLUGINS = ("eChart", "ImageAI", "ChatFile")
 
 
 class PluginRequest(Record):
@@ -19,7 +19,7 @@ class PluginRequest(Record):
     stream: bool = False
 
 
-class OwnPluginRequest(Record):
+class CustomPluginRequest(Record):
     """A conversation with one to three of the platform's own plugins."""
 
     messages: list[Message]
@@ -35,6 +35,6 @@ class PluginReply(ChatReply):
 
 
 PLUGIN_V1 = Endpoint("plugin.v1", V1_PREFIX + "/plugin/{model}/", PluginRequest, PluginReply, plane="v1")
-OWN_PLUGIN_V1 = Endpoint(
-    "plugin.own.v1", V1_PREFIX + "/erniebot/plugins", OwnPluginRequest, PluginReply, plane="v1"
+CUSTOM_PLUGIN_V1 = Endpoint(
+    "plugin.own.v1", V1_PREFIX + "/erniebot/plugins", CustomPluginRequest, PluginReply, plane="v1"
 )

@@ -11,7 +11,7 @@ from .base import ConsoleRecord, Endpoint, Record
 TEXT, IMAGE = 1, 2
 """Values of sceneType."""
 
-PRESET, OWN = 1, 2
+PRESET, CUSTOM = 1, 2
 """Values of type."""
 
 RUNNING, DONE = 1, 2
@@ -62,7 +62,7 @@ class Template(ConsoleRecord):
     variable_identifier: str = "{}"
     content: str | None = None
     labels: list[dict[str, Any]] = []
-    type: int = OWN
+    type: int = CUSTOM
     scene_type: int = TEXT
     framework_type: int = 0
 
@@ -113,7 +113,7 @@ class Label(ConsoleRecord):
 
     label_id: int
     label_name: str = ""
-    type: int = OWN
+    type: int = CUSTOM
 
 
 class LabelList(ConsoleRecord):
@@ -181,8 +181,10 @@ class Summaries(ConsoleRecord):
     responses: list[dict[str, Any]] = []
 
 
-def _row(name: str, where: str, body: type[B], result: type[R], *, repeatable: bool = True) -> Endpoint[B, R]:
-    path = f"/wenxinworkshop/prompt/{where}"
+def _row(
+    name: str, path_suffix: str, body: type[B], result: type[R], *, repeatable: bool = True
+) -> Endpoint[B, R]:
+    path = f"/wenxinworkshop/prompt/{path_suffix}"
     return Endpoint(f"prompt.{name}", path, body, result, plane="console", repeatable=repeatable)
 
 

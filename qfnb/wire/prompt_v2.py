@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo, Record
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest, Record
 
 TEXT, IMAGE = "TextToText", "TextToImage"
 """Values of sceneType."""
 
-PRESET, OWN = "System", "Custom"
+PRESET, CUSTOM = "System", "Custom"
 """Values of type."""
 
 B = TypeVar("B", bound=Record)
@@ -52,7 +52,7 @@ class Template(ConsoleRecord):
     variable_identifier: str = "{}"
     content: str | None = None
     labels: list[dict[str, Any]] = []
-    type: str = OWN
+    type: str = CUSTOM
     scene_type: str = TEXT
     hyper_parameters: dict[str, Any] | None = None
 
@@ -69,7 +69,7 @@ class ModifyTemplate(ConsoleRecord):
     hyper_parameters: dict[str, Any] | None = None
 
 
-class FindTemplates(Paged):
+class FindTemplates(PageRequest):
     """Which templates to list: those whose name or text has `name` in it and that have one of the labels."""
 
     name: str | None = None
@@ -127,5 +127,5 @@ LIST = _row("list", "Templates", "DescribePromptTemplates", FindTemplates, Templ
 CREATE_LABELS = _row(
     "create_labels", "Labels", "CreatePromptLabel", CreateLabels, LabelPage, repeatable=False
 )
-LABELS = _row("labels", "Labels", "DescribePromptLabels", Paged, LabelPage)
+LABELS = _row("labels", "Labels", "DescribePromptLabels", PageRequest, LabelPage)
 DELETE_LABEL = _row("delete_label", "Labels", "DeletePromptLabel", LabelRef, bool)

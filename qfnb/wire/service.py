@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from .base import ConsoleRecord, Endpoint, Paged, PageInfo
+from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
 
 NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"
 """Values of runStatus."""
@@ -94,7 +94,7 @@ class ServiceDetail(ConsoleRecord):
         return self.url.rstrip("/").rsplit("/", 1)[-1]
 
 
-class FindServices(Paged):
+class FindServices(PageRequest):
     """Which services to list: every filter that is given must fit.
 
     `charge_type` is ComputingUnit or Tokens, `pay_type` Prepay or Postpay.
@@ -115,7 +115,7 @@ class ServicePage(ConsoleRecord):
     page_info: PageInfo | None = None
 
 
-class AskMetric(ConsoleRecord):
+class MetricQuery(ConsoleRecord):
     """Whose calls to count, from the minute of one moment to the minute of another (UTC)."""
 
     start_time: str
@@ -202,7 +202,7 @@ DESCRIBE = Endpoint(
     "service.v2.describe", PATH, ServiceRef, ServiceDetail, plane="console", action="DescribeService"
 )
 METRIC = Endpoint(
-    "service.v2.metric", PATH, AskMetric, Metrics, plane="console", action="DescribeServiceMetric"
+    "service.v2.metric", PATH, MetricQuery, Metrics, plane="console", action="DescribeServiceMetric"
 )
 MODIFY = Endpoint(
     "service.v2.modify", PATH, ModifyService, dict[str, Any], plane="console", action="ModifyService"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from .base import ConsoleRecord, Endpoint, Nothing
+from .base import ConsoleRecord, EmptyBody, Endpoint
 
 NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "Stopped"
 """Values of serviceStatus; New waits for payment and resources."""
@@ -96,5 +96,5 @@ CREATE = Endpoint(
 GET = Endpoint("service.get", "/wenxinworkshop/service/detail", ServiceRef, ServiceDetail, plane="console")
 LIST = Endpoint("service.list", "/wenxinworkshop/service/list", ListServices, ServiceList, plane="console")
 APPS = Endpoint(
-    "service.apps", "/wenxinworkshop/service/appList", Nothing, Apps, plane="console", method="GET"
+    "service.apps", "/wenxinworkshop/service/appList", EmptyBody, Apps, plane="console", method="GET"
 )

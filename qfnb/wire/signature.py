@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 
-def timestamp(moment: float) -> str:
+def format_timestamp(unix_time: float) -> str:
     """Return a Unix time as the signature writes it, e.g. 2023-11-14T22:13:20Z."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def canonical_request(
+def build_canonical_request(
     method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> str:
     """Return the text that is signed; `headers` are exactly those to be signed."""
@@ -28,7 +28,7 @@ def canonical_request(
     return "\n".join([method.upper(), path, "&".join(pairs), "\n".join(lines)])
 
 
-def authorization(
+def build_authorization(
     access_key: str,
     secret_key: str,
     *,
@@ -41,31 +41,31 @@ def authorization(
 ) -> str:
     """Return the Authorization header for a request whose `headers` are all signed."""
     prefix = f"bce-auth-v1/{access_key}/{date}/{expires}"
-    signed = ";".join(sorted(name.lower() for name in headers))
-    digest = _signature(secret_key, prefix, canonical_request(method, path, query, headers))
-    return f"{prefix}/{signed}/{digest}"
+    header_names = ";".join(sorted(name.lower() for name in headers))
+    digest = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, headers))
+    return f"{prefix}/{header_names}/{digest}"
 
 
 @dataclass(frozen=True)
-class Claim:
+class SignatureHeader:
     """An Authorization header taken apart."""
 
     access_key: str
     date: str
     expires: int
-    signed: tuple[str, ...]
+    signed_names: tuple[str, ...]
     signature: str
 
     @classmethod
-    def parse(cls, header: str) -> Claim | None:
+    def parse(cls, header: str) -> SignatureHeader | None:
         """Return the parts of a `bce-auth-v1` header, or None when it is something else."""
         parts = header.split("/")
         if len(parts) != 6 or parts[0] != "bce-auth-v1" or not parts[3].isdigit():
             return None
-        signed = tuple(name for name in parts[4].split(";") if name)
-        return cls(parts[1], parts[2], int(parts[3]), signed, parts[5])
+        signed_names = tuple(name for name in parts[4].split(";") if name)
+        return cls(parts[1], parts[2], int(parts[3]), signed_names, parts[5])
 
-    def proves(
+    def verify(
         self,
         secret_key: str,
         *,
@@ -75,26 +75,28 @@ class Claim:
         headers: Mapping[str, str],
     ) -> bool:
         """Tell whether this claim was made with the secret; `headers` are the request's, lower-case names."""
-        signed = {name: headers[name] for name in self._signed_names(headers)}
+        signed_headers = {name: headers[name] for name in self._select_headers(headers)}
         prefix = f"bce-auth-v1/{self.access_key}/{self.date}/{self.expires}"
-        expected = _signature(secret_key, prefix, canonical_request(method, path, query, signed))
+        expected = _compute_signature(
+            secret_key, prefix, build_canonical_request(method, path, query, signed_headers)
+        )
         return hmac.compare_digest(expected, self.signature)
 
-    def expired(self, now: float) -> bool:
+    def is_expired(self, now: float) -> bool:
         """Tell whether the claim is no longer (or not yet) valid at a Unix time."""
         try:
-            made = datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+            signed_at = datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
         except ValueError:
             return True
-        return not made - self.expires <= now <= made + self.expires
+        return not signed_at - self.expires <= now <= signed_at + self.expires
 
-    def _signed_names(self, headers: Mapping[str, str]) -> set[str]:
+    def _select_headers(self, headers: Mapping[str, str]) -> set[str]:
         default = {"host", "content-md5", "content-length", "content-type"}
-        chosen = {name.lower() for name in self.signed} or default
-        return {name for name in headers if name in chosen or name.startswith("x-bce-")}
+        included = {name.lower() for name in self.signed_names} or default
+        return {name for name in headers if name in included or name.startswith("x-bce-")}
 
 
-def _signature(secret_key: str, prefix: str, canonical: str) -> str:
+def _compute_signature(secret_key: str, prefix: str, canonical: str) -> str:
     signing_key = hmac.new(secret_key.encode(), prefix.encode(), hashlib.sha256).hexdigest()
     return hmac.new(signing_key.encode(), canonical.encode(), hashlib.sha256).hexdigest()
 

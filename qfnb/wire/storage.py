@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from .base import ConsoleRecord
 
-MOST_KEYS = 1000
+MAX_KEYS = 1000
 """Keys of one page of a list."""
 
-MOST_KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024
 
-MOST_PARTS = 10_000
-LEAST_PART_BYTES = 100 * 1024
+MAX_PARTS = 10_000
+MIN_PART_BYTES = 100 * 1024
 """What a part has at least, unless it is the last. Source: API pages of UploadPart."""
 
 
@@ -29,13 +29,13 @@ class ObjectList(ConsoleRecord):
     name: str = ""
     prefix: str = ""
     marker: str = ""
-    max_keys: int = MOST_KEYS
+    max_keys: int = MAX_KEYS
     is_truncated: bool = False
     next_marker: str | None = None
     contents: list[StoredObject] = []
 
 
-class Begun(ConsoleRecord):
+class MultipartUpload(ConsoleRecord):
     """An upload in parts, which `upload_id` names from now on."""
 
     bucket: str = ""
@@ -43,20 +43,20 @@ class Begun(ConsoleRecord):
     upload_id: str
 
 
-class Part(ConsoleRecord):
+class UploadedPart(ConsoleRecord):
     """One part; `part_number` from 1."""
 
     part_number: int
     e_tag: str
 
 
-class Parts(ConsoleRecord):
+class CompleteUpload(ConsoleRecord):
     """What an object is put together from, in the order of the numbers."""
 
-    parts: list[Part]
+    parts: list[UploadedPart]
 
 
-class Completed(ConsoleRecord):
+class CompletedUpload(ConsoleRecord):
     """The object that came of it."""
 
     location: str = ""
@@ -65,19 +65,19 @@ class Completed(ConsoleRecord):
     e_tag: str = ""
 
 
-def split(address: str) -> tuple[str, str]:
+def parse_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of `bos:/bucket/key`.
 
     Raises:
         ValueError: it is no such address.
     """
-    scheme, _, rest = address.partition(":")
-    bucket, _, key = rest.strip().lstrip("/").partition("/")
+    scheme, _, path = uri.partition(":")
+    bucket, _, key = path.strip().lstrip("/").partition("/")
     if scheme != "bos" or not bucket:
-        raise ValueError(f"{address!r} is no address in object storage: it looks like bos:/bucket/path")
+        raise ValueError(f"{uri!r} is no address in object storage: it looks like bos:/bucket/path")
     return bucket, key
 
 
-def join(bucket: str, key: str) -> str:
+def build_uri(bucket: str, key: str) -> str:
     """Return the address of an object."""
     return f"bos:/{bucket}/{key}"

@@ -11,7 +11,7 @@ from ..errors import InvalidArgumentError
 IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")
 """The pairs that can mark a variable."""
 
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
+_VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class PromptTemplate:
     variables: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        check_identifier(self.identifier)
-        check_names(self.names)
+        validate_identifier(self.identifier)
+        validate_names(self.names)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the variables, each once, in order."""
-        found = self.variables
-        if found is None:
-            left, right = map(re.escape, _halves(self.identifier))
-            found = tuple(re.findall(f"{left}(.*?){right}", self.template))
-        return tuple(dict.fromkeys(found))
+        names = self.variables
+        if names is None:
+            opening, closing = map(re.escape, _split_identifier(self.identifier))
+            names = tuple(re.findall(f"{opening}(.*?){closing}", self.template))
+        return tuple(dict.fromkeys(names))
 
     def render(self, **values: object) -> str:
         """Return the text with every variable replaced by its value.
@@ -57,15 +57,15 @@ class PromptTemplate:
 
     def fill(self, values: Mapping[str, object]) -> str:
         """Return the text with those variables replaced that have a value."""
-        known = [name for name in self.names if name in values]
-        if not known:
+        names = [name for name in self.names if name in values]
+        if not names:
             return self.template
-        left, right = map(re.escape, _halves(self.identifier))
-        marked = re.compile(f"{left}({'|'.join(map(re.escape, known))}){right}")
-        return marked.sub(lambda found: str(values[found[1]]), self.template)
+        opening, closing = map(re.escape, _split_identifier(self.identifier))
+        pattern = re.compile(f"{opening}({'|'.join(map(re.escape, names))}){closing}")
+        return pattern.sub(lambda match: str(values[match[1]]), self.template)
 
 
-def check_identifier(identifier: str) -> None:
+def validate_identifier(identifier: str) -> None:
     """Return when the pair can mark a variable.
 
     Raises:
@@ -75,20 +75,20 @@ def check_identifier(identifier: str) -> None:
         raise InvalidArgumentError(f"identifier={identifier!r}: it is one of {' '.join(IDENTIFIERS)}")
 
 
-def check_names(names: Iterable[str]) -> None:
+def validate_names(names: Iterable[str]) -> None:
     """Return when all these can be names of variables.
 
     Raises:
         InvalidArgumentError: one cannot; says what a name is.
     """
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not _VARIABLE_NAME.fullmatch(name):
             raise InvalidArgumentError(
                 f"variable {name!r}: 2 to 30 letters, digits and _, not a digit first "
                 "(变量名须为 2–30 个字母、数字或下划线，不能以数字开头)"
             )
 
 
-def _halves(identifier: str) -> tuple[str, str]:
+def _split_identifier(identifier: str) -> tuple[str, str]:
     middle = len(identifier) // 2
     return identifier[:middle], identifier[middle:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import Endpoint, Record
 from .chat import V1_PREFIX, ChatReply
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 SIDES = (15, 4096)
 """Pixels of the shortest and of the longest side."""
 

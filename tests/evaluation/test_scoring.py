@@ -176,10 +176,10 @@ def test_scores_are_bounded_and_the_same_text_is_right(a, b):
 
 def test_without_jieba_words_say_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
-    words.cutter.cache_clear()
+    words.load_cutter.cache_clear()
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
         scoring.jieba_words("没有人切过这一句")
-    words.cutter.cache_clear()
+    words.load_cutter.cache_clear()
 
 
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):

@@ -21,14 +21,16 @@ def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
     """Run code that imports `qianfan`, with the named keys (the IAM pair by default); returns what it prints."""
 
     def run(code: str, *keys: str, seconds: float = 60) -> list[str]:
-        given = {
+        key_variables = {
             name: value
             for name, value in environment(sandbox).items()
             if name.endswith("_URL") or name in (keys or IAM)
         }
-        env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")} | given
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")
+        } | key_variables
         env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
             env=env,
             capture_output=True,
@@ -36,7 +38,7 @@ def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
             timeout=seconds,
             check=False,
         )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout.splitlines()
+        assert completed.returncode == 0, completed.stderr[-3000:]
+        return completed.stdout.splitlines()
 
     return run

@@ -46,21 +46,21 @@ def lines(count):
     return io.BytesIO("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-def started(client, count):
+def start_batch(client, count):
     file = client.files.create(file=("in.jsonl", lines(count)), purpose="batch")
     return client.batches.create(
         input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"a": "b"}
     )
 
 
-def finished(client, batch):
+def wait_until_finished(client, batch):
     while batch.status not in {"Done", "Failed", "Stopped", "Expired"}:
         batch = client.batches.retrieve(batch.id)
     return batch
 
 
 def test_openai_runs_a_batch_and_reads_its_answers(client):
-    batch = finished(client, started(client, 5))
+    batch = wait_until_finished(client, start_batch(client, 5))
     assert (batch.status, batch.request_counts.completed, batch.metadata) == ("Done", 5, {"a": "b"})
     rows = [json.loads(row) for row in client.files.content(batch.output_file_id).text.splitlines()]
     assert {row["custom_id"] for row in rows} == {f"r{i}" for i in range(5)}
@@ -72,8 +72,8 @@ def test_openai_runs_a_batch_and_reads_its_answers(client):
 
 
 def test_openai_cancels_a_batch(client):
-    batch = client.batches.cancel(started(client, 1500).id)
-    assert finished(client, batch).status == "Stopped"
+    batch = client.batches.cancel(start_batch(client, 1500).id)
+    assert wait_until_finished(client, batch).status == "Stopped"
     with pytest.raises(openai.BadRequestError, match="Cannot cancel"):
         client.batches.cancel(batch.id)
 
@@ -81,13 +81,13 @@ def test_openai_cancels_a_batch(client):
 def test_openai_is_told_what_is_wrong_with_a_file(client):
     file = client.files.create(file=("in.jsonl", b"{"), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
-    error = finished(client, batch).errors.data[0]
+    error = wait_until_finished(client, batch).errors.data[0]
     assert (error.code, error.line) == ("invalid_json_line", 1)
 
 
 def test_openai_reads_page_after_page(client):
-    made = [client.files.create(file=("x", b"x"), purpose="evals").id for _ in range(3)]
-    assert [file.id for file in client.files.list(purpose="evals", limit=1, order="asc")] == made
+    batches = [client.files.create(file=("x", b"x"), purpose="evals").id for _ in range(3)]
+    assert [file.id for file in client.files.list(purpose="evals", limit=1, order="asc")] == batches
 
 
 def script(sandbox, folder, count):
@@ -98,8 +98,8 @@ def script(sandbox, folder, count):
 
 
 def test_qianfan_runs_a_task_whose_answers_are_in_storage(sdk, sandbox):
-    (printed,) = sdk(script(sandbox, "peer", 5) + FINISH)
-    task, first_in_list = json.loads(printed)
+    (output_lines,) = sdk(script(sandbox, "peer", 5) + FINISH)
+    task, first_in_list = json.loads(output_lines)
     assert (task["runStatus"], task["progress"], first_in_list) == ("Done", 5, True)
     (output,) = Storage.list(f"bos:/sandbox/peer/out/{task['outputDir']}/")
     rows = [json.loads(row) for row in Storage.read(output).splitlines()]

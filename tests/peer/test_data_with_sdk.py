@@ -34,12 +34,12 @@ said = lambda value: print("said", json.dumps(value, ensure_ascii=False, default
 def says(sdk):
     """Run code after the imports; return what it hands to `said`."""
 
-    def run(code, **names):
-        given = "".join(f"{name} = {value!r}\n" for name, value in names.items())
-        lines = sdk(START + given + code)
+    def run_code(code, **names):
+        values = "".join(f"{name} = {value!r}\n" for name, value in names.items())
+        lines = sdk(START + values + code)
         return [json.loads(line.removeprefix("said ")) for line in lines if line.startswith("said ")]
 
-    return run
+    return run_code
 
 
 def test_a_dataset_is_loaded_exported_and_downloaded(says):
@@ -69,8 +69,8 @@ said(made.save(local, does_release=True))
 said(made.id)
 said(Data.get_dataset_info(made.id)["result"]["versionInfo"]["releaseStatus"])
 """
-    saved, dataset_id, released = says(code)
-    assert (saved, released) == (True, 2)
+    save_output, dataset_id, released = says(code)
+    assert (save_output, released) == (True, 2)
     assert contents(dataset_id) == [[{"prompt": "问", "response": [["答"]]}]] * 3
 
 
@@ -83,10 +83,10 @@ dataset = Dataset.load(qianfan_dataset_id=made.id)
 said(sorted(dataset.inner_data_source_cache.fetch().to_pydict()["_pack"]))
 said(dataset.online_data_process([ReplaceEmails(), RemoveEmoji()]))
 """
-    texts, done = says(code)
+    texts, result = says(code)
     assert [text.strip() for text in texts] == ["写信到a@b.com😀", "第二段"]
-    assert done["is_succeeded"]
-    assert sorted(contents(done["new_dataset_id"])) == ["写信到[EMAIL]", "第二段"]
+    assert result["is_succeeded"]
+    assert sorted(contents(result["new_dataset_id"])) == ["写信到[EMAIL]", "第二段"]
 
 
 def test_every_call_of_v1_is_understood(says):
@@ -159,7 +159,7 @@ said(Data.V2.delete_dataset_version(other)["result"])
 said(len(Data.V2.get_dataset_list(filter={"datasetName": "sdk v2"}, max_keys=500)["result"]["datasetList"]))
 said(Data.V2.delete_dataset(made["datasetId"])["result"])
 """
-    imported, published, url, path, order, deleted, found, gone = says(code)
+    imported, published, url, path, order, deleted, found_count, delete_result = says(code)
     assert (imported, published, path) == ("ImportFinished", True, "bos:/sandbox/v2/")
     assert "/_exports/" in url
-    assert (order, deleted, found, gone) == (True, True, 1, True)
+    assert (order, deleted, found_count, delete_result) == (True, True, 1, True)

@@ -63,7 +63,7 @@ def things(sandbox):
     return preset(), uploaded(sandbox, ANSWERS, "sdk")
 
 
-def last(lines):
+def parse_last(lines):
     return json.loads(lines[-1])
 
 
@@ -71,7 +71,7 @@ def test_it_walks_through_the_calls(sdk, things):
     model, dataset = things
     version = {"modelId": model["modelIdStr"], "modelVersionId": model["modelVersionIdStr"]}
     code = LIFE.format(versions=version, dataset=dataset, conf=RULES)
-    assert last(sdk(HEAD + code)) == ["Done", model["name"], len(ANSWERS), False, True]
+    assert parse_last(sdk(HEAD + code)) == ["Done", model["name"], len(ANSWERS), False, True]
     code = LIFE.format(versions={"modelVersionId": model["modelVersionId"]}, dataset=dataset, conf=PEOPLE)
     assert "DoingWithManualBegin" in sdk(HEAD + code.split("report =")[0] + "print(info['state'])")[-1]
 
@@ -79,10 +79,10 @@ def test_it_walks_through_the_calls(sdk, things):
 def test_its_manager_evaluates(sdk, things):
     model, dataset = things
     code = MANAGER.format(version=model["modelVersionIdStr"], dataset=dataset)
-    metrics, rows = last(sdk(HEAD + code))
-    (found,) = metrics.values()
+    metrics, rows = parse_last(sdk(HEAD + code))
+    (scores,) = metrics.values()
     assert next(iter(metrics)).startswith(model["name"])
-    assert sum(found["scoreDistribution"].values()) == len(ANSWERS)
+    assert sum(scores["scoreDistribution"].values()) == len(ANSWERS)
     flat = [row[0] if isinstance(row, list) else row for row in rows]
     assert [row["预期回答"] for row in flat] == [*ANSWERS.values()]
     assert {"ROUGE-L", "裁判员模型打分"} <= set(flat[0])
@@ -90,7 +90,7 @@ def test_its_manager_evaluates(sdk, things):
 
 def test_its_model_predicts_in_batches(sdk, things):
     model, dataset = things
-    rows = last(sdk(HEAD + PREDICT.format(version=model["modelVersionIdStr"], dataset=dataset)))
+    rows = parse_last(sdk(HEAD + PREDICT.format(version=model["modelVersionIdStr"], dataset=dataset)))
     assert [row["prompt"] for row in rows] == [*ANSWERS]
     assert [row["expected_output"] for row in rows] == [*ANSWERS.values()]
     assert all(row["llm_output"] for row in rows)
@@ -99,4 +99,4 @@ def test_its_model_predicts_in_batches(sdk, things):
 def test_it_uses_v2(sdk, things):
     model, dataset = things
     code = V2.format(version=model["modelVersionIdStr"], dataset=dataset)
-    assert last(sdk(HEAD + code)) == ["Successed", True, model["modelVersionIdStr"], True]
+    assert parse_last(sdk(HEAD + code)) == ["Successed", True, model["modelVersionIdStr"], True]

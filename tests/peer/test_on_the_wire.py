@@ -47,18 +47,18 @@ KEYS = {
 }
 
 
-def spoken(call, module):
+def render_call(call, module):
     """Return the call in one library's dialect."""
     ours = module == "qfnb"
     v1 = "version=1" if ours else "version='1'" if "ChatCompletion" in call else ""
     return call.replace("{m}", module).replace("{v1}", v1).replace("{query}", "prompt" if ours else "query")
 
 
-def sdk_sent(url, sent, calls, keys, tmp_path):
+def sdk_sent(url, requests, calls, keys, tmp_path):
     """Make the calls with the SDK, in a process of its own; return what each of them sent."""
     lines = ["import urllib.request", "import qianfan"]
     for call in calls:
-        lines += [spoken(call, "qianfan"), f"urllib.request.urlopen({url + '/MARK'!r}).read()"]
+        lines += [render_call(call, "qianfan"), f"urllib.request.urlopen({url + '/MARK'!r}).read()"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")}
     env |= {f"QIANFAN_{name}": url for name in ("BASE_URL", "CONSOLE_API_BASE_URL", "IAM_BASE_URL")}
     env |= {
@@ -67,13 +67,13 @@ def sdk_sent(url, sent, calls, keys, tmp_path):
         "NO_PROXY": "127.0.0.1",
         **keys,
     }
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "\n".join(lines)],
         env=env, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert completed.returncode == 0, completed.stderr[-3000:]
     groups = [[]]
-    for request in sent:
+    for request in requests:
         if request.path == "/MARK":
             groups.append([])
         else:
@@ -81,19 +81,19 @@ def sdk_sent(url, sent, calls, keys, tmp_path):
     return groups[:-1]
 
 
-def seen(request):
+def comparable(request):
     """Return what must be the same: method, path, query, content type, how it is authenticated, the body."""
     body = dict(request.body or {})
     body.pop("extra_parameters", None)
     if not any(part in request.path for part in ("/chat/", "/completions", "/plugin/")):
         body.pop("stream", None)
-    signed = request.headers.get("authorization", "").split("/")[0]
+    scheme = request.headers.get("authorization", "").split("/")[0]
     return {
         "method": request.method,
         "path": request.path,
         "query": dict.fromkeys(request.query, "..."),
         "content-type": request.headers.get("content-type", "").split(";")[0],
-        "authorization": signed.split(" ")[0],
+        "authorization": scheme.split(" ")[0],
         "body": body,
     }
 
@@ -103,52 +103,61 @@ def both(request, tmp_path_factory):
     """What both libraries sent, call by call."""
     keys = KEYS[request.param]
     calls = {name: call for name, call in CALLS.items() if request.param == "iam" or " v2" not in name}
-    with recording() as (url, sent):
-        theirs = sdk_sent(url, sent, calls.values(), keys, tmp_path_factory.mktemp("sdk"))
-    with recording() as (url, sent):
-        now = config.get_config()
-        now.base_url = now.console_api_base_url = now.iam_base_url = url
+    with recording() as (url, requests):
+        sdk_requests = sdk_sent(url, requests, calls.values(), keys, tmp_path_factory.mktemp("sdk"))
+    with recording() as (url, requests):
+        settings = config.get_config()
+        settings.base_url = settings.console_api_base_url = settings.iam_base_url = url
         for name, value in keys.items():
-            setattr(now, name.removeprefix("QIANFAN_").lower(), value)
-        ours = []
+            setattr(settings, name.removeprefix("QIANFAN_").lower(), value)
+        own_requests = []
         try:
             for call in calls.values():
-                before = len(sent)
+                n_before = len(requests)
                 try:
-                    eval(spoken(call, "qfnb"), {"qfnb": qfnb})
+                    eval(render_call(call, "qfnb"), {"qfnb": qfnb})
                 except qfnb.QianfanError as error:
-                    ours.append(error)
+                    own_requests.append(error)
                     continue
-                ours.append(sent[before:])
+                own_requests.append(requests[n_before:])
         finally:
-            now._overrides.clear()
-    return request.param, dict(zip(calls, theirs, strict=True)), dict(zip(calls, ours, strict=True))
+            settings._overrides.clear()
+    return (
+        request.param,
+        dict(zip(calls, sdk_requests, strict=True)),
+        dict(zip(calls, own_requests, strict=True)),
+    )
 
 
-def asked(requests):
+def inference_requests(requests):
     """Leave out how tokens and model lists are got."""
     assert not isinstance(requests, Exception), requests
-    beside = ("/oauth/2.0/token", "/v1/BCE-BEARER/token", "/wenxinworkshop/service/list")
-    return [request for request in requests if request.path not in beside]
+    helper_paths = ("/oauth/2.0/token", "/v1/BCE-BEARER/token", "/wenxinworkshop/service/list")
+    return [request for request in requests if request.path not in helper_paths]
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_same_call_is_the_same_request(both, name):
-    _, theirs, ours = both
-    if name not in theirs:
+    _, sdk_requests, own_requests = both
+    if name not in sdk_requests:
         return  # v2 takes no AK/SK, with either library
-    expected, found = asked(theirs[name]), asked(ours[name])
-    assert [seen(request) for request in found] == [seen(request) for request in expected]
+    expected, actual = inference_requests(sdk_requests[name]), inference_requests(own_requests[name])
+    assert [comparable(request) for request in actual] == [comparable(request) for request in expected]
 
 
 def test_what_differs_is_listed(both):
-    kind, theirs, ours = both
-    first, second = asked(theirs["chat"])[0], asked(ours["chat"])[0]
+    kind, sdk_requests, own_requests = both
+    first, second = inference_requests(sdk_requests["chat"])[0], inference_requests(own_requests["chat"])[0]
     assert set(first.body) - set(second.body) == {"extra_parameters"}
     assert "request_id" in {name.lower() for name in second.headers}
     assert first.headers["user-agent"] != second.headers["user-agent"]
-    lists = [request for call in theirs.values() for request in call if request.path.endswith("service/list")]
+    lists = [
+        request for call in sdk_requests.values() for request in call if request.path.endswith("service/list")
+    ]
     assert bool(lists) == (kind == "iam")
-    plain = asked(theirs["embedding"])[0].body, asked(ours["embedding"])[0].body
+    plain = (
+        inference_requests(sdk_requests["embedding"])[0].body,
+        inference_requests(own_requests["embedding"])[0].body,
+    )
     assert set(plain[0]) - set(plain[1]) == {"extra_parameters", "stream"}
     assert set(REASONS) == {"extra_parameters", "user-agent", "request_id", "stream", "discovery"}

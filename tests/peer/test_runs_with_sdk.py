@@ -91,24 +91,24 @@ def dataset():
 
 
 def test_v1_from_task_to_model(sdk, dataset):
-    said = sdk(V1.format(dataset=dataset))
-    assert said[-7:] == ["FINISH", "True", "m", "True 3", "True", "True True", "False"]
+    output = sdk(V1.format(dataset=dataset))
+    assert output[-7:] == ["FINISH", "True", "m", "True 3", "True", "True True", "False"]
 
 
 def test_v2_runs(sdk, dataset):
-    said = sdk(V2.format(dataset=dataset))
+    output = sdk(V2.format(dataset=dataset))
     scores = ["BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
-    assert said[-6:] == [f"Done {scores}", "True", "True", "True", "True True True", "True"]
+    assert output[-6:] == [f"Done {scores}", "True", "True", "True", "True True True", "True"]
 
 
 def test_v2_models(sdk):
-    said = sdk(MODELS.format(task=runs.finished()))
-    assert said[-8:] == ["True", "2", "True", "succeeded True", "False True", "Done chat", "HuggingFace.Transformers", "True True"]  # fmt: skip
+    output = sdk(MODELS.format(task=runs.finished()))
+    assert output[-8:] == ["True", "2", "True", "succeeded True", "False True", "Done chat", "HuggingFace.Transformers", "True True"]  # fmt: skip
 
 
 def test_its_trainer_learns_every_parameter_and_publishes(sdk, dataset):
-    said = sdk(TRAINER.format(dataset=dataset), seconds=110)
-    assert said[-1].endswith("True")
+    output = sdk(TRAINER.format(dataset=dataset), seconds=110)
+    assert output[-1].endswith("True")
 
 
 def test_its_refusals_reach_it(sdk):

@@ -143,9 +143,9 @@ def version():
     ensure()
     task = runs.finished(epoch=2, learningRate=3e-4)
     job = runs.status(task)["jobId"]
-    made = Model.publish(True, {"taskId": job, "iterationId": task}, "sdkshop").data
-    runs.until(lambda: Model.detail(made.version_id).data.state, lambda state: state == "Ready")
-    return made
+    publish = Model.publish(True, {"taskId": job, "iterationId": task}, "sdkshop").data
+    runs.until(lambda: Model.detail(publish.version_id).data.state, lambda state: state == "Ready")
+    return publish
 
 
 def of(version):
@@ -167,18 +167,18 @@ def test_its_model_deploys_with_the_names_it_chooses_itself(sdk, version):
 
 
 def test_it_keeps_renders_improves_and_scores_prompts(sdk):
-    printed = sdk(PROMPTS)
-    assert printed[:5] == ["写一首关于秋天的诗", "count", "('画猫', '不要水印')", "写茶", "drink"]
-    assert printed[5] == "True True"
-    assert printed[7:] == ["True", "True", "True", "False True"]
+    output = sdk(PROMPTS)
+    assert output[:5] == ["写一首关于秋天的诗", "count", "('画猫', '不要水印')", "写茶", "drink"]
+    assert output[5] == "True True"
+    assert output[7:] == ["True", "True", "True", "False True"]
 
 
 def test_it_buys_and_gives_back_quotas_and_units_and_keeps_memories(sdk, version):
     from qfnb.resources import Service
 
     service = Service.V2.create_service(version.model_id_str, version.version_id_str, "paid", "paid")
-    printed = sdk(PAID.format(service_id=service.data.service_id))
-    assert printed == [
+    output = sdk(PAID.format(service_id=service.data.service_id))
+    assert output == [
         "True Running -", "True True", "True", "2", "2", "True True", "True", "店在河边", "True", "True",
     ]  # fmt: skip
 
@@ -193,7 +193,7 @@ for call in (lambda: Service.create(1, 2, "name", "uri", 1), lambda: Service.V2.
     except Exception as error:
         print(json.dumps([type(error).__name__, str(error)]))
 """
-    (v1, said), (v2, why) = map(json.loads, sdk(code))
+    (v1, output), (v2, why) = map(json.loads, sdk(code))
     assert (v1, v2) == ("APIError", "RequestError")
-    assert "500001" in said
+    assert "500001" in output
     assert "InappropriateJSON" in why

@@ -27,8 +27,8 @@ def client(sandbox):
 def test_objects_are_put_read_listed_and_deleted(client):
     client.put_object_from_string(BUCKET, "bce/中 文.txt", "你好")
     assert client.get_object_as_string(BUCKET, "bce/中 文.txt", range=[3, 5]).decode() == "好"
-    known = client.get_object_meta_data(BUCKET, "bce/中 文.txt").metadata
-    assert (known.content_length, known.etag) == ("6", hashlib.md5("你好".encode()).hexdigest())
+    rows_by_key = client.get_object_meta_data(BUCKET, "bce/中 文.txt").metadata
+    assert (rows_by_key.content_length, rows_by_key.etag) == ("6", hashlib.md5("你好".encode()).hexdigest())
     assert "bce/中 文.txt" in [row.key for row in client.list_objects(BUCKET, prefix="bce/").contents]
     assert "bce/" in [row.prefix for row in client.list_objects(BUCKET, delimiter="/").common_prefixes]
     client.delete_object(BUCKET, "bce/中 文.txt")

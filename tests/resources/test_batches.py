@@ -76,7 +76,7 @@ def test_without_blocking(sandbox, tmp_path):
     async def go():
         file = await Files.upload.aio(lines())
         batch = await Batches.create.aio(file.data.id)
-        while not (await Batches.info.aio(batch.data.id)).data.finished:
+        while not (await Batches.info.aio(batch.data.id)).data.is_finished:
             pass
         done = await Batches.info.aio(batch.data.id)
         await Files.download.aio(done.data.output_file_id, tmp_path / "a")
@@ -186,13 +186,13 @@ def test_the_platforms_own_words_for_a_status_are_understood(scripted):
     )
     server = scripted([http_answer(body)])
     batch = Batches.info("infer-1").data
-    assert (batch.state, batch.finished) == ("cancelled", True)
+    assert (batch.state, batch.is_finished) == ("cancelled", True)
     assert server.requests[0].startswith(b"GET /v2/batches/infer-1 ")
 
 
 def test_a_status_of_the_future_is_shown_as_it_is():
-    batch = wire.Batch(id="infer-1", status="Pausing")
-    assert (batch.state, batch.finished) == ("Pausing", False)
+    batch = wire.BatchInfo(id="infer-1", status="Pausing")
+    assert (batch.state, batch.is_finished) == ("Pausing", False)
 
 
 def test_the_key_shows_nowhere(scripted):

@@ -20,7 +20,7 @@ def png(width=40, height=30, colour=(200, 30, 30)):
 
 
 def fetch(url, trusted=""):
-    return portal.run(pictures.fetch(url, settings(), trusted_host=trusted))
+    return portal.run(pictures.download_image(url, settings(), trusted_host=trusted))
 
 
 def test_v2_pictures_are_fetched_from_the_platform(sandbox):

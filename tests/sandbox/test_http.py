@@ -20,9 +20,9 @@ def http(sandbox):
 
 def signed(sandbox, method, path, query=(), *, secret=None, access_key=None, timestamp=None):
     host = sandbox.url.removeprefix("http://")
-    date = signature.timestamp(timestamp or time.time())
+    date = signature.format_timestamp(timestamp or time.time())
     headers = {"host": host, "content-type": "application/json", "x-bce-date": date}
-    headers["authorization"] = signature.authorization(
+    headers["authorization"] = signature.build_authorization(
         access_key or sandbox.access_key,
         secret or sandbox.secret_key,
         method=method,

@@ -88,7 +88,10 @@ def sendable(value):
 
 
 def signature_of(address, method, path, query):
-    headers = {"host": address.url.removeprefix("http://"), "x-bce-date": signature.timestamp(time.time())}
+    headers = {
+        "host": address.url.removeprefix("http://"),
+        "x-bce-date": signature.format_timestamp(time.time()),
+    }
     parts = {
         "method": method,
         "path": path,
@@ -97,7 +100,7 @@ def signature_of(address, method, path, query):
         "date": headers["x-bce-date"],
     }
     return headers | {
-        "authorization": signature.authorization(address.access_key, address.secret_key, **parts)
+        "authorization": signature.build_authorization(address.access_key, address.secret_key, **parts)
     }
 
 

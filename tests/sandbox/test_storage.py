@@ -150,14 +150,14 @@ def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):
     bos("PUT", "/bos/sandbox/shared", b"shared")
 
     def address(path, moment):
-        claim = signature.authorization(
+        claim = signature.build_authorization(
             sandbox.access_key,
             sandbox.secret_key,
             method="GET",
             path=path,
             query=[],
             headers={"host": http.base_url.netloc.decode()},
-            date=signature.timestamp(moment),
+            date=signature.format_timestamp(moment),
             expires=60,
         )
         return f"{path}?{urlencode({'authorization': claim})}"

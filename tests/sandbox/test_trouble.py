@@ -103,7 +103,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", sorted(ENDPOINTS))
 def test_every_operation_fails_in_its_own_shape(sandbox, http, fault, name):
     row = ENDPOINTS[name]
-    family = row.shape if row.plane == "console" else row.plane
+    family = row.envelope if row.plane == "console" else row.plane
     fault(name, "status", code=336100)
     answer = send_example(sandbox, http, row)
     assert set(answer.json()) == SHAPES.get(family, SHAPES["v1"])

@@ -63,9 +63,9 @@ def error_of(answer):
 
 
 def signed_headers(address, method, path, **query):
-    host, date = address.url.removeprefix("http://"), signature.timestamp(time.time())
+    host, date = address.url.removeprefix("http://"), signature.format_timestamp(time.time())
     headers = {"host": host, "x-bce-date": date}
-    headers["authorization"] = signature.authorization(
+    headers["authorization"] = signature.build_authorization(
         address.access_key,
         address.secret_key,
         method=method,

@@ -204,13 +204,13 @@ def test_cancelling_an_awaited_call_hangs_up(scripted):
 
 
 def test_nulls_and_surprises_do_no_harm(scripted):
-    odd = {
+    body = {
         "id": "as-1",
         "usage": None,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "new"}],
         "more": 1,
     }
-    scripted([http_answer(json.dumps(odd).encode())])
+    scripted([http_answer(json.dumps(body).encode())])
     reply = ask()
     assert (reply.text, reply.usage.total_tokens, reply["more"]) == ("", None, 1)
 
@@ -229,8 +229,8 @@ def test_no_key_shows_in_any_error(scripted, answer, caplog):
     scripted([answer])
     with pytest.raises(errors.QianfanError) as caught:
         read_all()
-    shown = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(vars(caught.value))
-    assert CANARY not in shown
+    output = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(vars(caught.value))
+    assert CANARY not in output
     assert CANARY not in repr(config.get_config()) + repr(config.settings()) + repr(config.credentials())
 
 
@@ -245,6 +245,6 @@ def test_a_thousand_cancelled_calls_leave_a_working_client(scripted, sandbox):
 
     config.get_config().platform = "sandbox"
     asyncio.run(storm())
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     assert qfnb.ChatCompletion().do("你好").text
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started_at < 5

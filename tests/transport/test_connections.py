@@ -24,7 +24,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass
-class Closing:
+class ClosingServer:
     """A server that keeps its connections alive, and closes one while a request arrives.
 
     Attributes:
@@ -91,7 +91,7 @@ def _answer(line: str) -> bytes:
 @pytest.fixture
 def closing():
     """Start a server that closes connections, and point the settings at it."""
-    server = Closing()
+    server = ClosingServer()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     now = config.get_config()
@@ -142,10 +142,10 @@ def test_a_creation_uses_a_connection_that_was_idle_for_a_moment_only(closing, m
 @contextlib.contextmanager
 def _new_connections(monkeypatch):
     """Let calls open connections of their own, with the limits of this moment."""
-    opened = {}
-    monkeypatch.setattr(qfnb.transport.http, "_shared", opened)
+    transports = {}
+    monkeypatch.setattr(qfnb.transport.http, "_shared", transports)
     yield
-    for transport in opened.values():
+    for transport in transports.values():
         qfnb.transport.portal.run(transport.aclose())
 
 
@@ -178,7 +178,7 @@ def test_an_upload_that_breaks_off_shows_no_address(closing):
 
 
 def test_the_client_forgets_idle_connections_before_the_sandbox_closes_them():
-    assert connections.FRESH_SECONDS < connections.IDLE_SECONDS < sandbox_server.IDLE_SECONDS
+    assert connections.FRESH_TIMEOUT_S < connections.IDLE_TIMEOUT_S < sandbox_server.IDLE_SECONDS
 
 
 def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing():
@@ -188,6 +188,6 @@ def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing()
     )
     wrapped.__cause__ = reset
     for error in (reset, wrapped):
-        translated = connections._translated(error)
+        translated = connections._translate_error(error)
         assert isinstance(translated, httpx.WriteError)
         assert "access_token" not in str(translated)

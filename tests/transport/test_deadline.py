@@ -21,22 +21,22 @@ def on_a_loop(test):
     return run
 
 
-async def took(seconds, work):
+async def run_with_deadline(seconds, work):
     """Return how long some work lasted under a deadline, and whether that cut it off."""
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     try:
         async with Deadline(seconds):
             await asyncio.sleep(work)
     except TimeoutError:
-        return "cut", time.perf_counter() - began
-    return "done", time.perf_counter() - began
+        return "cut", time.perf_counter() - started_at
+    return "done", time.perf_counter() - started_at
 
 
 @on_a_loop
 async def test_what_takes_too_long_is_cut_off_and_what_does_not_is_not():
-    assert (await took(5, 0.01))[0] == "done"
-    assert (await took(None, 0.01))[0] == "done"
-    state, seconds = await took(0.05, 5)
+    assert (await run_with_deadline(5, 0.01))[0] == "done"
+    assert (await run_with_deadline(None, 0.01))[0] == "done"
+    state, seconds = await run_with_deadline(0.05, 5)
     assert state == "cut"
     assert 0.04 < seconds < 1
 
@@ -45,22 +45,22 @@ async def test_what_takes_too_long_is_cut_off_and_what_does_not_is_not():
 async def test_each_of_many_ends_at_its_own_time():
     ends = [0.3, 0.05, 600, 0.1, 0.2]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(took(end, 0.4)) for end in ends]
-    found = [task.result() for task in tasks]
-    assert [state for state, _ in found] == ["cut", "cut", "done", "cut", "cut"]
-    for end, (_, seconds) in zip(ends, found, strict=True):
+        tasks = [group.create_task(run_with_deadline(end, 0.4)) for end in ends]
+    results = [task.result() for task in tasks]
+    assert [state for state, _ in results] == ["cut", "cut", "done", "cut", "cut"]
+    for end, (_, seconds) in zip(ends, results, strict=True):
         assert seconds >= min(end, 0.4) - 0.01
         assert seconds < min(end, 0.4) + 0.3
 
 
 @on_a_loop
 async def test_a_time_that_is_over_already_is_over():
-    assert (await took(0, 5))[0] == "cut"
+    assert (await run_with_deadline(0, 5))[0] == "cut"
 
 
 @on_a_loop
 async def test_cancelling_from_outside_is_no_timeout():
-    task = asyncio.create_task(took(10, 10))
+    task = asyncio.create_task(run_with_deadline(10, 10))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -85,16 +85,16 @@ async def test_the_outer_of_two_that_end_says_so():
 @on_a_loop
 async def test_no_time_passes_while_it_stands_still():
     async with Deadline(0.1) as deadline:
-        left = deadline.stop()
+        remaining_s = deadline.pause()
         await asyncio.sleep(0.2)
-        deadline.go(left)
+        deadline.resume(remaining_s)
         await asyncio.sleep(0.01)
     with pytest.raises(TimeoutError):
         async with Deadline(0.1) as deadline:
-            deadline.go(deadline.stop())
+            deadline.resume(deadline.pause())
             await asyncio.sleep(5)
 
 
 def test_each_loop_has_an_alarm_of_its_own():
-    assert asyncio.run(took(0.02, 5))[0] == "cut"
-    assert asyncio.run(took(0.02, 5))[0] == "cut"
+    assert asyncio.run(run_with_deadline(0.02, 5))[0] == "cut"
+    assert asyncio.run(run_with_deadline(0.02, 5))[0] == "cut"

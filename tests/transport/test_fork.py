@@ -26,14 +26,14 @@ print("both asked")
 
 def outcome(script: str) -> tuple[str, str]:
     """Return what a process of its own said: a fork under pytest would copy all its threads."""
-    ran = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
         capture_output=True,
         text=True,
         timeout=40,
         check=False,
     )
-    return ran.stdout.strip(), ran.stderr.strip()
+    return completed.stdout.strip(), completed.stderr.strip()
 
 
 @pytest.mark.parametrize("end", ["pass", "import gc; gc.collect()"], ids=["at once", "after a collection"])

@@ -22,7 +22,7 @@ CUT = [
 ]
 
 
-def asked(scripted, answer, *, stream=False):
+def error_of_call(scripted, answer, *, stream=False):
     """Return the error of a question that is answered so."""
     server = scripted([answer])
     chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
@@ -34,17 +34,17 @@ def asked(scripted, answer, *, stream=False):
 
 @pytest.mark.parametrize("answer", NO_HTTP)
 def test_what_is_no_http_is_named_so(scripted, answer):
-    assert "what is no HTTP" in str(asked(scripted, answer))
+    assert "what is no HTTP" in str(error_of_call(scripted, answer))
 
 
 @pytest.mark.parametrize("answer", CUT)
 def test_a_connection_that_breaks_off_is_named_so(scripted, answer):
-    assert isinstance(asked(scripted, answer), errors.ConnectionFailed)
+    assert isinstance(error_of_call(scripted, answer), errors.ConnectionFailed)
 
 
 @pytest.mark.parametrize("answer", NO_HTTP + CUT)
 def test_a_stream_of_it_ends_in_an_error_too(scripted, answer):
-    asked(scripted, answer, stream=True)
+    error_of_call(scripted, answer, stream=True)
 
 
 def test_a_token_in_the_address_is_not_told(scripted):

@@ -28,7 +28,7 @@ def test_async_code_hops_to_the_same_loop():
     async def which() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    assert asyncio.run(portal.hop(which())) is portal.loop()
+    assert asyncio.run(portal.run_async(which())) is portal.loop()
 
 
 def test_waiting_on_the_io_thread_is_refused():
@@ -50,7 +50,7 @@ def test_cancelling_the_caller_cancels_the_work():
             raise
 
     async def cell() -> None:
-        await asyncio.wait_for(portal.hop(work()), timeout=0.05)
+        await asyncio.wait_for(portal.run_async(work()), timeout=0.05)
 
     with pytest.raises(TimeoutError):
         asyncio.run(cell())
@@ -66,12 +66,12 @@ async def count(closed: threading.Event):
 
 
 def test_blocking_code_iterates_to_the_end():
-    assert list(portal.drain(count(threading.Event()))) == [0, 1, 2]
+    assert list(portal.iterate(count(threading.Event()))) == [0, 1, 2]
 
 
 def test_leaving_an_iteration_closes_it():
     closed = threading.Event()
-    items = portal.drain(count(closed))
+    items = portal.iterate(count(closed))
     assert next(items) == 0
     items.close()
     assert closed.is_set()
@@ -79,7 +79,7 @@ def test_leaving_an_iteration_closes_it():
 
 def test_async_code_iterates_too():
     async def cell() -> list[int]:
-        return [value async for value in portal.hop_each(count(threading.Event()))]
+        return [value async for value in portal.iterate_async(count(threading.Event()))]
 
     assert asyncio.run(cell()) == [0, 1, 2]
 
@@ -91,15 +91,15 @@ def test_a_slow_consumer_gets_all_and_a_fast_one_waits_for_each():
                 await asyncio.sleep(0.01)
             yield number
 
-    async def taken(pause):
-        found = []
-        async for number in portal.hop_each(numbers()):
+    async def collect(pause):
+        values = []
+        async for number in portal.iterate_async(numbers()):
             if number % 20 == 0:
                 await asyncio.sleep(pause)
-            found.append(number)
-        return found
+            values.append(number)
+        return values
 
-    assert asyncio.run(taken(0)) == asyncio.run(taken(0.005)) == list(range(200))
+    assert asyncio.run(collect(0)) == asyncio.run(collect(0.005)) == list(range(200))
 
 
 def test_an_error_in_an_iterator_comes_after_what_came_before_it():
@@ -108,25 +108,25 @@ def test_an_error_in_an_iterator_comes_after_what_came_before_it():
         yield 2
         raise ValueError("in the middle")
 
-    async def taken():
-        found = []
+    async def collect():
+        values = []
         with pytest.raises(ValueError, match="in the middle"):
-            async for number in portal.hop_each(broken()):
-                found.append(number)  # noqa: PERF401 - what came before the error is wanted
-        return found
+            async for number in portal.iterate_async(broken()):
+                values.append(number)  # noqa: PERF401 - what came before the error is wanted
+        return values
 
-    assert asyncio.run(taken()) == [1, 2]
+    assert asyncio.run(collect()) == [1, 2]
 
 
 def test_a_loop_that_waits_wakes_up_now_and_then_and_sleeps_again():
-    async def waited():
+    async def measure():
         loop = asyncio.get_running_loop()
-        waiting = [asyncio.ensure_future(portal.hop(asyncio.sleep(0.05))) for _ in range(20)]
+        waiting = [asyncio.ensure_future(portal.run_async(asyncio.sleep(0.05))) for _ in range(20)]
         await asyncio.sleep(0.01)
         during = len(loop._scheduled)
         await asyncio.gather(*waiting)
         return during, [handle for handle in loop._scheduled if not handle.cancelled()]
 
-    during, after = asyncio.run(waited())
+    during, after = asyncio.run(measure())
     assert during == 1
     assert after == []

@@ -26,18 +26,18 @@ from qfnb.transport import protocol
 )  # fmt: skip
 def test_a_refusal_is_typed(status, body, kind, code):
     with pytest.raises(kind) as caught:
-        protocol.decipher(status, {}, body)
+        protocol.decode_response(status, {}, body)
     assert caught.value.error_code == code
 
 
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"", b"null", b"[1]", b"[" * 100_000])
 def test_an_answer_that_is_no_object_is_unexpected(body):
     with pytest.raises(errors.UnexpectedContent, match="not a JSON object"):
-        protocol.decipher(200, {"content-type": "text/html"}, body)
+        protocol.decode_response(200, {"content-type": "text/html"}, body)
 
 
 def test_a_good_answer_passes_as_it_came():
-    assert protocol.decipher(200, {}, b'{"result":1,"new":2}') == {"result": 1, "new": 2}
+    assert protocol.decode_response(200, {}, b'{"result":1,"new":2}') == {"result": 1, "new": 2}
 
 
 def test_a_gateway_names_its_reason_in_headers():
@@ -46,7 +46,7 @@ def test_a_gateway_names_its_reason_in_headers():
         "x-bce-error-message": "NotFound, cause: Could not find credential.",
     }
     with pytest.raises(errors.AuthError, match="Could not find credential"):
-        protocol.decipher(403, headers, b"")
+        protocol.decode_response(403, headers, b"")
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,12 +68,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ],
 )
 def test_a_wait_is_read_where_there_is_one(headers, seconds):
-    assert protocol.retry_after(headers, NOW) == seconds
+    assert protocol.parse_retry_after(headers, NOW) == seconds
 
 
 def test_an_error_carries_request_id_and_what_to_do():
     with pytest.raises(errors.APIError) as caught:
-        protocol.decipher(200, {}, b'{"error_code":17,"error_msg":"limit","id":"as-9"}')
+        protocol.decode_response(200, {}, b'{"error_code":17,"error_msg":"limit","id":"as-9"}')
     assert "as-9" in str(caught.value)
     assert "欠费" in str(caught.value)
     assert len(caught.value._render_traceback_()) <= 3
@@ -84,6 +84,6 @@ def test_a_key_in_a_servers_answer_is_not_repeated():
         b'{"error_code":1,"error_msg":"no: Bearer bce-v3/ALTAK-abc/0123456789abcdef access_token=24.secret"}'
     )
     with pytest.raises(errors.APIError) as caught:
-        protocol.decipher(200, {}, body)
+        protocol.decode_response(200, {}, body)
     assert "0123456789abcdef" not in str(caught.value)
     assert "24.secret" not in str(caught.value)

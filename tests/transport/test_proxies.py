@@ -10,7 +10,7 @@ import qfnb
 from qfnb import config, errors
 from qfnb.transport import proxies
 
-AWAY = httpx.URL("https://qianfan.invalid/v2/chat/completions")
+REMOTE_HOST = httpx.URL("https://qianfan.invalid/v2/chat/completions")
 REFUSED = http_answer(b"", status="407 Proxy Authentication Required")
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -20,23 +20,23 @@ def environment(monkeypatch):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    proxies._of_environment.cache_clear()
+    proxies._environment_proxy.cache_clear()
     yield monkeypatch.setenv
-    proxies._of_environment.cache_clear()
+    proxies._environment_proxy.cache_clear()
 
 
 @pytest.fixture
 def proxy(scripted):
     """A proxy that wants a password, and the cloud somewhere behind it."""
     server = scripted([REFUSED])
-    now = config.get_config()
-    now.base_url = now.console_api_base_url = now.iam_base_url = "https://qianfan.invalid"
-    now.proxy = ""
+    settings = config.get_config()
+    settings.base_url = settings.console_api_base_url = settings.iam_base_url = "https://qianfan.invalid"
+    settings.proxy = ""
     yield server
-    now.proxy = ""
+    settings.proxy = ""
 
 
-def asked():
+def error_of_call():
     """Return the error of a question that does not get through."""
     chat = qfnb.ChatCompletion(version="2", api_key="bce-v3/ALTAK-mine/0123456789", model="m")
     with pytest.raises(errors.QianfanError) as caught:
@@ -51,7 +51,7 @@ def test_a_request_goes_through_the_proxy_with_its_password_which_no_error_tells
         config.get_config().proxy = address
     else:
         environment(name, address)
-    error = asked()
+    error = error_of_call()
     assert proxy.requests[0].startswith(b"CONNECT qianfan.invalid:443 ")
     assert b"Proxy-Authorization: Basic dXNlcjpwYXNzLW9mLW1pbmU=" in proxy.requests[0]
     assert b"0123456789" not in proxy.requests[0]
@@ -65,13 +65,13 @@ def test_a_login_for_every_host_in_netrc_is_nobodys_key(proxy, environment, tmp_
     path.write_text("default login somebody password something\n", encoding="utf-8")
     path.chmod(0o600)
     environment("NETRC", str(path))
-    assert isinstance(asked(), errors.ConnectionFailed)
+    assert isinstance(error_of_call(), errors.ConnectionFailed)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_this_computer_needs_no_proxy(environment, host):
     environment("HTTP_PROXY", "http://elsewhere:3128")
-    assert not proxies.through(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
+    assert not proxies.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
 
 
 @pytest.mark.parametrize(
@@ -92,28 +92,28 @@ def test_this_computer_needs_no_proxy(environment, host):
 def test_the_environment_decides_when_nothing_is_set(environment, variables, expected):
     for name, value in variables.items():
         environment(name, value)
-    assert proxies.through(AWAY, "") == expected
+    assert proxies.proxy_for(REMOTE_HOST, "") == expected
 
 
 def test_the_setting_wins_over_the_environment(environment):
     environment("HTTPS_PROXY", "http://a:1")
     environment("NO_PROXY", "*")
-    assert proxies.through(AWAY, "b:2") == "http://b:2"
+    assert proxies.proxy_for(REMOTE_HOST, "b:2") == "http://b:2"
 
 
 @pytest.mark.parametrize("address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"])
 def test_what_cannot_be_a_proxy_is_refused_before_anything_is_sent(environment, address):
     environment("HTTPS_PROXY", address)
     with pytest.raises(errors.InvalidArgumentError, match="HTTPS_PROXY=") as caught:
-        proxies.through(AWAY, "")
+        proxies.proxy_for(REMOTE_HOST, "")
     assert "pass-of-mine" not in str(caught.value)
     with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_PROXY="):
-        proxies.through(AWAY, address)
+        proxies.proxy_for(REMOTE_HOST, address)
 
 
 def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
     environment("HTTPS_PROXY", "http://a:1")
-    assert proxies.through(AWAY, "") == "http://a:1"
+    assert proxies.proxy_for(REMOTE_HOST, "") == "http://a:1"
     environment("HTTPS_PROXY", "http://b:2")
     monkeypatch.setattr("qfnb.transport.proxies.AGAIN", 1e-9)
-    assert proxies.through(AWAY, "") == "http://b:2"
+    assert proxies.proxy_for(REMOTE_HOST, "") == "http://b:2"

@@ -3,7 +3,7 @@
 import pytest
 
 from qfnb import errors
-from qfnb.transport.retry import Budget, Retry
+from qfnb.transport.retry import RetryBudget, RetryPolicy
 
 BUSY = errors.ServerError(336100, "busy")
 LIMIT = errors.RateLimitError(18, "qps")
@@ -30,28 +30,28 @@ LIMIT = errors.RateLimitError(18, "qps")
     ],
 )
 def test_only_what_may_help_and_cannot_harm_is_tried_again(error, repeatable, again):
-    assert (Retry().wait(error, 1, repeatable=repeatable) is not None) == again
+    assert (RetryPolicy().next_delay_s(error, 1, repeatable=repeatable) is not None) == again
 
 
 def test_tries_end():
-    assert Retry(attempts=3).wait(BUSY, 3, repeatable=True) is None
+    assert RetryPolicy(attempts=3).next_delay_s(BUSY, 3, repeatable=True) is None
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(1, 1.0), (2, 2.0)])
 def test_waits_grow_and_are_random(attempt, longest):
-    assert Retry().wait(BUSY, attempt, repeatable=True, draw=lambda: 0.0) == 0
-    assert Retry().wait(BUSY, attempt, repeatable=True, draw=lambda: 1.0) == longest
+    assert RetryPolicy().next_delay_s(BUSY, attempt, repeatable=True, random_=lambda: 0.0) == 0
+    assert RetryPolicy().next_delay_s(BUSY, attempt, repeatable=True, random_=lambda: 1.0) == longest
 
 
 def test_the_server_decides_how_long_within_reason():
-    patient = errors.RateLimitError(18, "x", retry_after=7.0)
-    endless = errors.RateLimitError(18, "x", retry_after=121.0)
-    assert Retry().wait(patient, 1, repeatable=True) == 7
-    assert Retry().wait(endless, 1, repeatable=True) is None
+    short_wait = errors.RateLimitError(18, "x", retry_after=7.0)
+    long_wait = errors.RateLimitError(18, "x", retry_after=121.0)
+    assert RetryPolicy().next_delay_s(short_wait, 1, repeatable=True) == 7
+    assert RetryPolicy().next_delay_s(long_wait, 1, repeatable=True) is None
 
 
 def test_a_broken_platform_empties_the_budget():
-    budget = Budget(tokens=11)
+    budget = RetryBudget(tokens=11)
     assert [budget.spend(BUSY) for _ in range(3)] == [True, True, False]
     budget.earn()
     assert budget.tokens == 2

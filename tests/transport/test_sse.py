@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from qfnb.errors import ResponseTooLarge
 from qfnb.transport import sse
-from qfnb.transport.sse import Event, Splitter
+from qfnb.transport.sse import Event, EventParser
 
 
 def split(data: bytes, cuts: list[int]) -> list[Event]:
-    splitter, events, places = Splitter(), [], [0, *sorted(cuts), len(data)]
-    for start, end in zip(places, places[1:], strict=False):
+    splitter, events, positions = EventParser(), [], [0, *sorted(cuts), len(data)]
+    for start, end in zip(positions, positions[1:], strict=False):
         events += splitter.feed(data[start:end])
     return events + splitter.close()
 
@@ -55,4 +55,4 @@ def test_the_standard_is_followed(frame, events):
 def test_an_endless_event_is_refused(monkeypatch):
     monkeypatch.setattr(sse, "MAX_EVENT", 100)
     with pytest.raises(ResponseTooLarge):
-        Splitter().feed(b"data: " + b"x" * 200)
+        EventParser().feed(b"data: " + b"x" * 200)

@@ -2,7 +2,12 @@
 
 import pytest
 
-from qfnb.wire.signature import Claim, authorization, canonical_request, timestamp
+from qfnb.wire.signature import (
+    SignatureHeader,
+    build_authorization,
+    build_canonical_request,
+    format_timestamp,
+)
 
 AK, SK = "ALTAKtestaccesskey000001", "5ec2e7f0a1b24c3d9e8f7a6b5c4d3e2f"
 DATE = "2023-11-14T22:13:20Z"
@@ -53,17 +58,17 @@ BEARER = {
     ids=["console", "inference", "bearer"],
 )
 def test_signatures_equal_the_published_vectors(request_, signature):
-    header = authorization(AK, SK, **request_, date=DATE)
+    header = build_authorization(AK, SK, **request_, date=DATE)
     assert header.startswith(f"bce-auth-v1/{AK}/{DATE}/300/")
     assert header.rsplit("/", 1)[1] == signature
 
 
 def test_a_time_is_written_in_utc():
-    assert timestamp(1700000000) == DATE
+    assert format_timestamp(1700000000) == DATE
 
 
 def test_the_canonical_request_has_four_parts():
-    assert canonical_request(**CONSOLE).splitlines()[:3] == [
+    assert build_canonical_request(**CONSOLE).splitlines()[:3] == [
         "POST", "/v2/finetuning", "Action=CreateFineTuningJob",
     ]  # fmt: skip
 
@@ -73,31 +78,31 @@ def lower(request_):
 
 
 def test_a_claim_is_proved_by_the_secret_that_made_it():
-    claim = Claim.parse(authorization(AK, SK, **CONSOLE, date=DATE))
-    assert claim.proves(SK, **lower(CONSOLE))
+    claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
+    assert claim.verify(SK, **lower(CONSOLE))
 
 
 @pytest.mark.parametrize("change", [{"path": "/v2/other"}, {"method": "GET"}, {"query": [("Action", "x")]}])
 def test_a_claim_for_another_request_proves_nothing(change):
-    claim = Claim.parse(authorization(AK, SK, **CONSOLE, date=DATE))
-    assert not claim.proves(SK, **{**lower(CONSOLE), **change})
+    claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
+    assert not claim.verify(SK, **{**lower(CONSOLE), **change})
 
 
 def test_the_order_of_signed_headers_does_not_matter():
-    header = authorization(AK, SK, **CONSOLE, date=DATE)
+    header = build_authorization(AK, SK, **CONSOLE, date=DATE)
     parts = header.split("/")
     parts[4] = ";".join(reversed(parts[4].split(";")))
-    assert Claim.parse("/".join(parts)).proves(SK, **lower(CONSOLE))
+    assert SignatureHeader.parse("/".join(parts)).verify(SK, **lower(CONSOLE))
 
 
 @pytest.mark.parametrize(
     "header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"]
 )
 def test_other_headers_are_no_claim(header):
-    assert Claim.parse(header) is None
+    assert SignatureHeader.parse(header) is None
 
 
 def test_a_claim_expires():
-    claim = Claim.parse(authorization(AK, SK, **CONSOLE, date=DATE))
-    assert not claim.expired(1700000000 + 299)
-    assert claim.expired(1700000000 + 301)
+    claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
+    assert not claim.is_expired(1700000000 + 299)
+    assert claim.is_expired(1700000000 + 301)

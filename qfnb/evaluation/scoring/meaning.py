@@ -8,7 +8,7 @@ from operator import mul
 
 from ...resources.embedding import Embedding, EmbeddingResponse
 from ...wire import catalog
-from ...wire.embedding import MOST_TEXTS
+from ...wire.embedding import MAX_TEXTS
 
 Vector = Sequence[float]
 
@@ -32,7 +32,9 @@ def embedding_similarity(
     """
     client = embedding or Embedding()
     model_row = (
-        None if client.endpoint else catalog.find("embedding", client.model or catalog.DEFAULTS["embedding"])
+        None
+        if client.endpoint
+        else catalog.find_model("embedding", client.model or catalog.DEFAULTS["embedding"])
     )
     max_chars = model_row.chars if model_row else None
     output_texts, reference_texts = [[text[:max_chars] for text in texts] for texts in (outputs, references)]
@@ -54,7 +56,7 @@ def cosine(first: Vector, second: Vector) -> float:
 
 
 def _embed_texts(embedding: Embedding, texts: Sequence[str], worker_num: int) -> dict[str, Vector]:
-    groups = [texts[start : start + MOST_TEXTS] for start in range(0, len(texts), MOST_TEXTS)]
+    groups = [texts[start : start + MAX_TEXTS] for start in range(0, len(texts), MAX_TEXTS)]
     replies = embedding.batch_do(groups, worker_num=worker_num).results() if groups else []
     return {
         text: vector

@@ -8,7 +8,7 @@ import unicodedata
 from typing import Final
 
 from ...errors import InvalidArgumentError
-from ...words import cutter
+from ...words import load_cutter
 
 Units = tuple[str, ...]
 
@@ -88,7 +88,7 @@ def sacrebleu_zh_tokens(text: str) -> Units:
 
 
 def _cut_words(text: str) -> list[str]:
-    cut = cutter()
+    cut = load_cutter()
     if cut is None:
         raise InvalidArgumentError(
             "this recipe counts words: pip install 'qfnb[zh]', or recipe='strict' (需要安装 jieba)"
