@@ -52,7 +52,7 @@ def execute(path: Path) -> Any:
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
     done, started = 0, time.perf_counter()
 
-    def tell(cell: Any, cell_index: int) -> None:
+    def report_cell(cell: Any, cell_index: int) -> None:
         nonlocal done
         if cell.cell_type != "code":
             return
@@ -67,7 +67,7 @@ def execute(path: Path) -> Any:
         store_widget_state=False,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
-        on_cell_start=tell,
+        on_cell_start=report_cell,
     )
     client.execute()
     print(f"finished in {time.perf_counter() - started:.1f} s")

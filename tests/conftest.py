@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from support.servers import Script
+from support.servers import ScriptedServer
 
 from qfnb import config
 from qfnb.sandbox import Address, ensure
@@ -37,15 +37,15 @@ def fault(control: httpx.Client) -> Callable[..., None]:
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[..., Script]]:
+def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     """Start scripted servers, and point the settings at the newest."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     servers: list[asyncio.Server] = []
 
-    def start(*answers: list[bytes | None]) -> Script:
-        script = Script(list(answers))
+    def start(*answers: list[bytes | None]) -> ScriptedServer:
+        script = ScriptedServer(list(answers))
         opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
         servers.append(opening.result(5))
         script.url = f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
@@ -55,13 +55,13 @@ def scripted() -> Iterator[Callable[..., Script]]:
         return script
 
     yield start
-    asyncio.run_coroutine_threadsafe(_hang_up(servers), loop).result(5)
+    asyncio.run_coroutine_threadsafe(_close_servers(servers), loop).result(5)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)
     loop.close()
 
 
-async def _hang_up(servers: list[asyncio.Server]) -> None:
+async def _close_servers(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}

@@ -24,18 +24,18 @@ def load(shell: Any) -> None:
     for group in _GROUPS:
         shell.register_magics(group)
     values.register(shell.display_formatter)
-    if awaiting.transform not in shell.input_transformers_post:
-        shell.input_transformers_post.append(awaiting.transform)
+    if awaiting.transform_cell not in shell.input_transformers_post:
+        shell.input_transformers_post.append(awaiting.transform_cell)
     completing.register(shell)
-    print(greeting.line())  # noqa: T201 - one line for the person who loads it
+    print(greeting.banner_line())  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:
     """Take everything away again."""
     values.unregister(shell.display_formatter)
     completing.unregister(shell)
-    if awaiting.transform in shell.input_transformers_post:
-        shell.input_transformers_post.remove(awaiting.transform)
+    if awaiting.transform_cell in shell.input_transformers_post:
+        shell.input_transformers_post.remove(awaiting.transform_cell)
     for table in shell.magics_manager.magics.values():
         for name in _NAMES:
             table.pop(name, None)

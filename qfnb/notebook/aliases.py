@@ -10,12 +10,12 @@ from ..config import state_dir
 from ..errors import InvalidArgumentError
 
 
-def model(given: str) -> str:
+def resolve(name: str) -> str:
     """Return the model that an alias stands for; other names are returned as they are."""
-    return known().get(given, given)
+    return load().get(name, name)
 
 
-def known() -> dict[str, str]:
+def load() -> dict[str, str]:
     """Return all aliases."""
     try:
         value: Any = json.loads(_path().read_text(encoding="utf-8"))
@@ -24,13 +24,13 @@ def known() -> dict[str, str]:
     return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
 
 
-def run(words: list[str]) -> dict[str, str]:
+def run_command(words: list[str]) -> dict[str, str]:
     """Set an alias when two words are given; return all aliases.
 
     Raises:
         InvalidArgumentError: the alias has a comma, or cannot be written.
     """
-    aliases = known()
+    aliases = load()
     if words:
         if "," in words[0]:
             raise InvalidArgumentError(f"alias {words[0]!r}: a name has no comma")

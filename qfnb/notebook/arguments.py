@@ -27,31 +27,31 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
-        raise InvalidArgumentError(f"{message}\n{self._usage()}（帮助 / help: {self.prog} --help）")
+        raise InvalidArgumentError(f"{message}\n{self._usage_line()}（帮助 / help: {self.prog} --help）")
 
-    def read(self, line: str) -> tuple[argparse.Namespace, str]:
+    def parse_line(self, line: str) -> tuple[argparse.Namespace, str]:
         """Return the options at the start of a line, and the text after them, verbatim."""
-        words, rest = self._split(line)
+        words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            known = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0], known, 1)
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = difflib.get_close_matches(unknown[0], flags, 1)
             self.error(f"unknown option {unknown[0]!r}" + (f"; did you mean {near[0]}?" if near else ""))
-        return options, rest
+        return options, text
 
-    def _split(self, line: str) -> tuple[list[str], str]:
+    def _take_options(self, line: str) -> tuple[list[str], str]:
         """Take leading options with their values off a line."""
         words: list[str] = []
-        rest = line.strip()
-        while rest.startswith("-"):
-            word, rest = self._next(rest)
+        remaining = line.strip()
+        while remaining.startswith("-"):
+            word, remaining = self._next_word(remaining)
             words.append(word)
-            if rest and self._takes_value(word):
-                word, rest = self._next(rest)
+            if remaining and self._takes_value(word):
+                word, remaining = self._next_word(remaining)
                 words.append(word)
-        return words, rest
+        return words, remaining
 
-    def _next(self, text: str) -> tuple[str, str]:
+    def _next_word(self, text: str) -> tuple[str, str]:
         stream = io.StringIO(text)
         lexer = shlex.shlex(stream, posix=True, punctuation_chars=False)
         lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
@@ -65,88 +65,88 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(word)
         return action is not None and action.nargs is None and "=" not in word
 
-    def _usage(self) -> str:
-        whole = " ".join(self.format_usage().split())
-        return whole if len(whole) <= 100 else f"usage: {self.prog} [options]"
+    def _usage_line(self) -> str:
+        usage = " ".join(self.format_usage().split())
+        return usage if len(usage) <= 100 else f"usage: {self.prog} [options]"
 
 
 class TargetParser(Parser):
     """Options before and behind the one thing that a line is about; a value may begin with a dash."""
 
-    def parts(self, line: str) -> tuple[argparse.Namespace, str]:
+    def parse_target(self, line: str) -> tuple[argparse.Namespace, str]:
         """Return the options of a line, and its target; a path with blanks stands in quotes."""
         text = line.strip()
-        _, rest = self._split(text)
-        if not rest:
-            return self.read(text)[0], ""
-        target, more = self._next(rest)
-        options, extra = self.read(f"{text[: len(text) - len(rest)]} {more}")
-        if extra:
-            self.error(f"unexpected {extra[:40]!r}: a text with blanks stands in quotes")
+        _, remaining = self._take_options(text)
+        if not remaining:
+            return self.parse_line(text)[0], ""
+        target, options_after = self._next_word(remaining)
+        options, unexpected = self.parse_line(f"{text[: len(text) - len(remaining)]} {options_after}")
+        if unexpected:
+            self.error(f"unexpected {unexpected[:40]!r}: a text with blanks stands in quotes")
         return options, target
 
-    def _split(self, line: str) -> tuple[list[str], str]:
-        words, rest = super()._split(line)
+    def _take_options(self, line: str) -> tuple[list[str], str]:
+        words, remaining = super()._take_options(line)
         joined: list[str] = []
         for word in words:
-            if joined and self._waits(joined[-1]) and word not in self._option_string_actions:
+            if joined and self._lacks_value(joined[-1]) and word not in self._option_string_actions:
                 joined[-1] = f"{joined[-1]}={word}"
             else:
                 joined.append(word)
-        return joined, rest
+        return joined, remaining
 
-    def _waits(self, word: str) -> bool:
+    def _lacks_value(self, word: str) -> bool:
         return word.startswith("--") and self._takes_value(word)
 
 
 class WordsParser(TargetParser):
     """Options before, between and behind any number of words."""
 
-    def words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
+    def parse_words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
         """Return the options of a line, and its words; one with blanks stands in quotes."""
-        text, found, left = line.strip(), [], []
+        text, words, option_texts = line.strip(), [], []
         while text:
-            _, rest = self._split(text)
-            left.append(text[: len(text) - len(rest)])
-            word, text = self._next(rest) if rest else ("", "")
-            found += [word] if rest else []
-        return self.read(" ".join(left))[0], found
+            _, remaining = self._take_options(text)
+            option_texts.append(text[: len(text) - len(remaining)])
+            word, text = self._next_word(remaining) if remaining else ("", "")
+            words += [word] if remaining else []
+        return self.parse_line(" ".join(option_texts))[0], words
 
 
-def name(text: str) -> str:
+def variable_name(text: str) -> str:
     """Read a Python variable's name."""
     if not text.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not a variable name")
     return text
 
 
-def shell_of(magics: Any) -> Any:
+def get_shell(magics: Any) -> Any:
     """Return the shell that magics are registered with."""
     return magics.shell
 
 
-def variables(shell: Any) -> dict[str, Any]:
+def user_variables(shell: Any) -> dict[str, Any]:
     """Return the notebook's variables."""
-    found: dict[str, Any] = shell.user_ns
-    return found
+    namespace: dict[str, Any] = shell.user_ns
+    return namespace
 
 
-def keep(shell: Any, variable: str, value: object) -> None:
+def store_variable(shell: Any, variable: str, value: object) -> None:
     """Put a value into a variable of the notebook."""
-    variables(shell)[variable] = value
+    user_variables(shell)[variable] = value
 
 
-def endpoint(shell: Any, given: str | None) -> str | None:
+def resolve_endpoint(shell: Any, name: str | None) -> str | None:
     """Return an endpoint given by name, or by a variable that holds a service or a text."""
-    value = variables(shell).get(given or "", given)
+    value = user_variables(shell).get(name or "", name)
     if value is None or isinstance(value, str):
         return value
-    found = getattr(value, "endpoint", None)
-    if not isinstance(found, str):
-        raise InvalidArgumentError(f"-e {given}: the variable holds a {type(value).__name__}, not a service")
-    return found
+    attribute = getattr(value, "endpoint", None)
+    if not isinstance(attribute, str):
+        raise InvalidArgumentError(f"-e {name}: the variable holds a {type(value).__name__}, not a service")
+    return attribute
 
 
-def document(function: object, parser: Parser) -> None:
+def document_magic(function: object, parser: Parser) -> None:
     """Make the parser's help the magic's docstring, which is what `%magic?` shows."""
     function.__doc__ = parser.format_help()

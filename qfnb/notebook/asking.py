@@ -13,11 +13,11 @@ from ..resources.chat import ChatCompletion
 from ..resources.messages import Messages
 from ..resources.reply import ChatResponse, join_pieces
 from ..views import chat, compare
-from ..views.chat import Answer
-from ..views.display import Live
-from .formats import Format
+from ..views.chat import StreamedAnswer
+from ..views.display import LiveOutput
+from .formats import AnswerFormat
 
-AGAIN = "上面的回答无法解析：{error}\n请改正，{instruction}"
+RETRY_PROMPT = "上面的回答无法解析：{error}\n请改正，{instruction}"
 
 
 class UnreadableAnswer(QianfanError):
@@ -25,152 +25,156 @@ class UnreadableAnswer(QianfanError):
 
 
 @dataclass
-class Run:
+class AnswerStream:
     """One model at work on the question."""
 
-    answer: Answer
-    ask: ChatCompletion
+    answer: StreamedAnswer
+    client: ChatCompletion
     error: QianfanError | None = None
     pieces: list[ChatResponse] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
-    def take(self, piece: ChatResponse) -> None:
+    def add_piece(self, piece: ChatResponse) -> None:
         """Add one more piece to the answer."""
         self.pieces.append(piece)
-        now, seconds = self.answer, time.perf_counter() - self.started
+        current, seconds = self.answer, time.perf_counter() - self.started
         tokens = piece.usage.total_tokens
         self.answer = replace(
-            now,
-            text=now.text + piece.text,
-            reasoning=now.reasoning + piece.reasoning,
+            current,
+            text=current.text + piece.text,
+            reasoning=current.reasoning + piece.reasoning,
             state="streaming",
             seconds=seconds,
-            first_token=seconds if now.first_token is None and piece.text else now.first_token,
-            tokens=now.tokens if tokens is None else tokens,
-            cost=now.cost if tokens is None else piece.cost,
+            first_token=seconds if current.first_token is None and piece.text else current.first_token,
+            tokens=current.tokens if tokens is None else tokens,
+            cost=current.cost if tokens is None else piece.cost,
             from_sandbox=piece.from_sandbox,
             request_id=piece.request_id,
-            model=now.model or str(piece.body.get("model") or ""),
+            model=current.model or str(piece.body.get("model") or ""),
         )
 
-    def end(self, state: Any, error: QianfanError | None = None) -> None:
+    def finish(self, state: Any, error: QianfanError | None = None) -> None:
         """Note how it ended."""
         self.error = error
-        shown = "" if error is None else str(error).splitlines()[0]
+        message = "" if error is None else str(error).splitlines()[0]
         seconds = time.perf_counter() - self.started
-        self.answer = replace(self.answer, state=state, seconds=seconds, error=shown)
+        self.answer = replace(self.answer, state=state, seconds=seconds, error=message)
 
-    def reply(self) -> ChatResponse | None:
+    def to_reply(self) -> ChatResponse | None:
         """Return the pieces as one reply, None when none arrived."""
         return join_pieces(self.pieces, self.answer.text, self.answer.seconds) if self.pieces else None
 
 
 @dataclass
-class Question:
+class ChatRequest:
     """What is asked of whom, and how the answers are read."""
 
     messages: Messages
     models: Sequence[tuple[str, ChatCompletion]]
-    given: Mapping[str, Any]
-    format: Format
+    options: Mapping[str, Any]
+    format: AnswerFormat
     stream: bool = True
 
 
-class Asked:
-    """A question under way in a cell. `work` runs on the I/O loop, `end` in the cell's own thread."""
+class ChatRun:
+    """A question under way in a cell. `run` runs on the I/O loop, `finish` in the cell's own thread."""
 
-    def __init__(self, question: Question, stop: Callable[[], None]) -> None:
-        self.question = question
-        form = question.format.form
-        self.runs = [Run(Answer(label, form=form), ask) for label, ask in question.models]
-        self.live: Live = chat.live(self._state(), stop) if self._alone else compare.live(self._state(), stop)
+    def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
+        self.request = request
+        form = request.format.form
+        self.answers = [
+            AnswerStream(StreamedAnswer(label, form=form), client) for label, client in request.models
+        ]
+        self.live: LiveOutput = (
+            chat.open_live(self._state(), stop) if self._is_single else compare.open_live(self._state(), stop)
+        )
         self.value: Any = None
-        self._unread: ValueError | None = None
+        self._parse_error: ValueError | None = None
         self._failure: QianfanError | None = None
 
-    async def work(self) -> None:
+    async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""
-        await asyncio.gather(*(self._answer(run, self.question.messages) for run in self.runs))
-        if self._alone and self.runs[0].error is None:
-            await self._read(self.runs[0])
+        await asyncio.gather(*(self._stream_answer(answer, self.request.messages) for answer in self.answers))
+        if self._is_single and self.answers[0].error is None:
+            await self._parse_value(self.answers[0])
 
-    def end(self, *, interrupted: bool = False) -> list[ChatResponse | None]:
+    def finish(self, *, interrupted: bool = False) -> list[ChatResponse | None]:
         """Show the last state and return the replies; `raise_if_failed` says what went wrong."""
-        for run in self.runs:
-            if run.answer.state in {"waiting", "streaming"}:
-                run.end("interrupted")
-        failed = [run.error for run in self.runs if run.error is not None]
-        nothing = self._alone and failed and not self.runs[0].answer.text
-        if nothing and not isinstance(failed[0], StreamInterrupted):
-            self.live.discard()
+        for answer in self.answers:
+            if answer.answer.state in {"waiting", "streaming"}:
+                answer.finish("interrupted")
+        errors = [answer.error for answer in self.answers if answer.error is not None]
+        is_empty = self._is_single and errors and not self.answers[0].answer.text
+        if is_empty and not isinstance(errors[0], StreamInterrupted):
+            self.live.remove()
         else:
-            if self._alone and failed:  # said by the error below the answer already
-                self.runs[0].answer = replace(self.runs[0].answer, error="")
+            if self._is_single and errors:  # said by the error below the answer already
+                self.answers[0].answer = replace(self.answers[0].answer, error="")
             self.live.finish(self._state())
-        self._failure = failed[0] if len(failed) == len(self.runs) and not interrupted else None
-        return [self._reply(run) for run in self.runs]
+        self._failure = errors[0] if len(errors) == len(self.answers) and not interrupted else None
+        return [self._to_reply(answer) for answer in self.answers]
 
     def raise_if_failed(self) -> None:
         """Raise what ended all answers, or made the answer unreadable."""
         if self._failure is not None:
             raise self._failure
-        if self._unread is not None:
-            reason = str(self._unread).splitlines()[0] if str(self._unread) else "it is empty"
+        if self._parse_error is not None:
+            reason = str(self._parse_error).splitlines()[0] if str(self._parse_error) else "it is empty"
             raise UnreadableAnswer(
-                f"the answer is not {self.question.format.name}: {reason}\n"
+                f"the answer is not {self.request.format.name}: {reason}\n"
                 "回答保留在上面和 -o 变量中 / the answer is kept above and in the -o variable"
             )
 
-    async def _answer(self, run: Run, messages: Messages) -> None:
-        given, run.started = self.question.given, time.perf_counter()
+    async def _stream_answer(self, answer: AnswerStream, messages: Messages) -> None:
+        options, answer.started = self.request.options, time.perf_counter()
         try:
-            if self.question.stream:
-                async for piece in await run.ask.ado(messages, stream=True, **given):
-                    run.take(piece)
+            if self.request.stream:
+                async for piece in await answer.client.ado(messages, stream=True, **options):
+                    answer.add_piece(piece)
                     self.live.update(self._state())
             else:
-                run.take(await run.ask.ado(messages, **given))
+                answer.add_piece(await answer.client.ado(messages, **options))
         except asyncio.CancelledError:
-            run.end("interrupted")
+            answer.finish("interrupted")
             raise
         except QianfanError as error:
-            run.end("failed", error)
+            answer.finish("failed", error)
         else:
-            run.end("done")
+            answer.finish("done")
         self.live.update(self._state())
 
-    async def _read(self, run: Run) -> None:
+    async def _parse_value(self, answer: AnswerStream) -> None:
         """Make the value of the answer; ask once more when it cannot be read."""
-        wanted = self.question.format
+        answer_format = self.request.format
         try:
-            self.value = wanted.read(run.answer.text)
+            self.value = answer_format.parse(answer.answer.text)
         except ValueError as error:
-            if not wanted.again:
-                self._unread = error
+            if not answer_format.retry:
+                self._parse_error = error
                 return
-            await self._again(run, error)
+            await self._ask_again(answer, error)
 
-    async def _again(self, run: Run, error: ValueError) -> None:
-        wanted, talk = self.question.format, Messages(self.question.messages)
-        talk.append(run.answer.text or "…", role="assistant")
-        talk.append(AGAIN.format(error=error, instruction=wanted.instruction))
-        run.pieces, run.answer = [], replace(run.answer, text="", reasoning="", state="waiting")
-        await self._answer(run, talk)
+    async def _ask_again(self, answer: AnswerStream, error: ValueError) -> None:
+        answer_format, conversation = self.request.format, Messages(self.request.messages)
+        conversation.append(answer.answer.text or "…", role="assistant")
+        conversation.append(RETRY_PROMPT.format(error=error, instruction=answer_format.instruction))
+        answer.pieces, answer.answer = [], replace(answer.answer, text="", reasoning="", state="waiting")
+        await self._stream_answer(answer, conversation)
         try:
-            self.value = wanted.read(run.answer.text)
-        except ValueError as second:
-            self._unread = second
+            self.value = answer_format.parse(answer.answer.text)
+        except ValueError as second_error:
+            self._parse_error = second_error
 
-    def _reply(self, run: Run) -> ChatResponse | None:
-        reply = run.reply()
+    def _to_reply(self, answer: AnswerStream) -> ChatResponse | None:
+        reply = answer.to_reply()
         if reply is not None:
-            reply.value = self.value if self._alone else None
+            reply.value = self.value if self._is_single else None
         return reply
 
     def _state(self) -> Any:
-        answers = tuple(run.answer for run in self.runs)
-        return answers[0] if self._alone else answers
+        answers = tuple(answer.answer for answer in self.answers)
+        return answers[0] if self._is_single else answers
 
     @property
-    def _alone(self) -> bool:
-        return len(self.runs) == 1
+    def _is_single(self) -> bool:
+        return len(self.answers) == 1

@@ -7,8 +7,8 @@ import getpass
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
-from .arguments import Parser, document
-from .greeting import where
+from .arguments import Parser, document_magic
+from .greeting import describe_platform
 
 VERBS = ("show", "set", "sandbox", "reset")
 
@@ -29,43 +29,43 @@ class AuthMagics(Magics):
     @no_var_expand
     @line_magic
     def qfauth(self, line: str) -> None:
-        verb, _, rest = line.strip().partition(" ")
+        verb, _, remaining = line.strip().partition(" ")
         if verb.startswith("-"):
-            verb, rest = "show", line
-        options, extra = PARSER.read(rest)
+            verb, remaining = "show", line
+        options, unexpected = PARSER.parse_line(remaining)
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
-        if (verb or "show") not in VERBS or extra:
+        if (verb or "show") not in VERBS or unexpected:
             PARSER.error(f"{line.strip()!r} is not understood: use {', '.join(VERBS)}")
         if verb == "set":
-            _type_in(iam=options.iam)
+            _ask_for_keys(iam=options.iam)
         elif verb == "sandbox":
             config.get_config().platform = "sandbox"
         elif verb == "reset":
             for name in (*config.KEY_NAMES, "platform"):
                 delattr(config.get_config(), name)
-        print(report())  # noqa: T201 - what was asked for
+        print(describe_credentials())  # noqa: T201 - what was asked for
 
 
-def report() -> str:
+def describe_credentials() -> str:
     """Return what a call would use now, in a few lines, without a key."""
-    now = connect.platform_info()
-    lines = [f"平台 platform: {where()}"]
-    lines += [f"  {name}: {source}" for name, source in now.sources.items()]
-    if now.name == "sandbox":
-        state = f"running at {now.host}" if now.host else "starts with the first call"
+    current = connect.platform_info()
+    lines = [f"平台 platform: {describe_platform()}"]
+    lines += [f"  {name}: {source}" for name, source in current.sources.items()]
+    if current.name == "sandbox":
+        state = f"running at {current.host}" if current.host else "starts with the first call"
         lines.append(f"  {state}；设置密钥后连接千帆 / set a key to reach Qianfan: %qfauth set")
     return "\n".join(lines)
 
 
-def _type_in(*, iam: bool) -> None:
+def _ask_for_keys(*, iam: bool) -> None:
     names = ("access_key", "secret_key") if iam else ("api_key",)
-    typed = {name: getpass.getpass(f"{name}: ") for name in names}
-    config.Credentials.of(typed)
-    for name, value in typed.items():
+    keys = {name: getpass.getpass(f"{name}: ") for name in names}
+    config.Credentials.of(keys)
+    for name, value in keys.items():
         setattr(config.get_config(), name, value)
     config.get_config().platform = ""
 
 
-document(AuthMagics.qfauth, PARSER)
+document_magic(AuthMagics.qfauth, PARSER)

@@ -15,7 +15,14 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from ..errors import InvalidArgumentError, QianfanError
 from . import aliases, awaiting
-from .arguments import TargetParser, document, endpoint, keep, name, variables
+from .arguments import (
+    TargetParser,
+    document_magic,
+    resolve_endpoint,
+    store_variable,
+    user_variables,
+    variable_name,
+)
 
 if TYPE_CHECKING:
     from ..batching.reading import JournalInUse
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
 VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
 
-FILES = (".jsonl", ".csv", ".parquet")
+DATA_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
 
 PARSER = TargetParser(
@@ -58,16 +65,18 @@ PARSER.add_argument("--keep-wrong-rows", action="store_true", help="rows that ca
 PARSER.add_argument("--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3")
 PARSER.add_argument("--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service")
 PARSER.add_argument("--dry-run", action="store_true", help="say what it would take; nothing is sent")
-PARSER.add_argument("-o", dest="variable", type=name, metavar="VAR", help="keep the batch in a variable")
-PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the batch in a variable"
+)
+PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
-UNDER_WAY = "该批次正在运行 / this batch is under way already; `%qfbatch wait` shows how it ends"
+ALREADY_RUNNING = "该批次正在运行 / this batch is under way already; `%qfbatch wait` shows how it ends"
 
-TAKEN = {"start": set(vars(PARSER.parse_args([]))), "resume": {"workers", "budget", "variable"}}
+VERB_OPTIONS = {"start": set(vars(PARSER.parse_args([]))), "resume": {"workers", "budget", "variable"}}
 """The options that a verb knows; the others know none."""
 
 
-class StoppedEarly(QianfanError):
+class BatchStoppedEarly(QianfanError):
     """A batch could not be finished; what was answered is kept."""
 
 
@@ -82,20 +91,22 @@ class BatchMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def qfbatch(self, line: str, cell: str | None = None) -> Any:
-        verb, rest = (*line.split(maxsplit=1), "", "")[:2]
+        verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
         if verb not in VERBS:
-            verb, rest = "start", line
-        options, target = PARSER.parts(rest)
+            verb, remaining = "start", line
+        options, target = PARSER.parse_target(remaining)
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
-        given = {key for key, value in vars(options).items() if value not in {None, False}} - {"awaited"}
-        if unknown := given - TAKEN.get(verb, set()):
+        used_options = {key for key, value in vars(options).items() if value not in {None, False}} - {
+            "awaited"
+        }
+        if unknown := used_options - VERB_OPTIONS.get(verb, set()):
             PARSER.error(f"%qfbatch {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
         if cell is not None:
             if verb != "start":
                 PARSER.error(f"a cell only starts a batch; write %qfbatch {verb} on a line")
-            options.prompt = _template(options, cell)
+            options.prompt = _cell_prompt(options, cell)
         return getattr(self, f"_{verb}")(options, target)
 
     def _start(self, options: Namespace, target: str) -> Any:
@@ -103,61 +114,63 @@ class BatchMagics(Magics):
         from ..batching.reading import JournalInUse  # noqa: PLC0415
         from ..views.batch import STARTED  # noqa: PLC0415
 
-        rows, given = self._rows(target), self._given(options)
+        rows, batch_options = self._find_rows(target), self._batch_options(options)
         if options.dry_run:
-            return estimate(rows, options.prompt, **given)
-        task: BackgroundBatch
+            return estimate(rows, options.prompt, **batch_options)
+        job: BackgroundBatch
         try:
-            task, said = batch(rows, options.prompt, **given), STARTED
+            job, notice = batch(rows, options.prompt, **batch_options), STARTED
         except JournalInUse as error:
-            task, said = self._same(options, error), UNDER_WAY
-        self._open(options, task, said)
+            job, notice = self._find_running(options, error), ALREADY_RUNNING
+        self._show_panel(options, job, notice)
         return None
 
     def _wait(self, options: Namespace, target: str) -> Any:
         from ..views import display  # noqa: PLC0415
         from ..views.batch import BatchPanel  # noqa: PLC0415
 
-        task = self._task(target)
-        panel = next((panel for panel in reversed(self._panels) if panel.task is task), None)
+        job = self._require_batch(target)
+        panel = next((panel for panel in reversed(self._panels) if panel.job is job), None)
         if panel is None:
-            panel = BatchPanel(task)
-            if display.mode() == "live":
+            panel = BatchPanel(job)
+            if display.display_mode() == "live":
                 panel.show()
 
-        def end(interrupted: bool) -> None:
-            panel.settle()
+        def on_end(interrupted: bool) -> None:
+            panel.publish_final()
             if not interrupted:
-                task.wait()  # raises what no row is to blame for
-                if task.progress.state == "stopped":
-                    raise StoppedEarly(f"{task.progress.reason}{_way(task)}")
+                job.wait()  # raises what no row is to blame for
+                if job.progress.state == "stopped":
+                    raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
 
-        job: awaiting.Job[None] = awaiting.Job()
-        return awaiting.finish(_over(task), job, end, _left(task), awaited=options.awaited)
+        cell_task: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        return awaiting.run_in_cell(
+            _wait_until_finished(job), cell_task, on_end, _interrupt_message(job), awaited=options.awaited
+        )
 
     def _show(self, options: Namespace, target: str) -> None:
-        self._open(options, self._task(target))
+        self._show_panel(options, self._require_batch(target))
 
     def _pause(self, options: Namespace, target: str) -> None:
-        self._task(target).pause()
+        self._require_batch(target).pause()
 
     def _cancel(self, options: Namespace, target: str) -> None:
-        self._task(target).cancel()
+        self._require_batch(target).cancel()
 
     def _resume(self, options: Namespace, target: str) -> None:
         from .. import resume  # noqa: PLC0415
 
-        task = self._find(target)
-        if task is None and not target:
+        job = self._find_batch(target)
+        if job is None and not target:
             PARSER.error("resume needs a batch's name; `%qfbatch list` shows them")
-        if task is None or (task.progress.is_finished and options.budget is not None):
-            called = task.progress.name if task else target
-            task = resume(called, workers=options.workers, budget=options.budget)
+        if job is None or (job.progress.is_finished and options.budget is not None):
+            batch_name = job.progress.name if job else target
+            job = resume(batch_name, workers=options.workers, budget=options.budget)
         else:
-            task.resume()
+            job.resume()
             if options.workers is not None:
-                task.resize(options.workers)
-        self._open(options, task)
+                job.resize(options.workers)
+        self._show_panel(options, job)
 
     def _list(self, options: Namespace, target: str) -> Any:
         from .. import batches  # noqa: PLC0415
@@ -171,84 +184,86 @@ class BatchMagics(Magics):
             PARSER.error("delete needs a batch's name; `%qfbatch list` shows them")
         delete_journal(target)
 
-    def _open(self, options: Namespace, task: BackgroundBatch, said: str = "") -> None:
+    def _show_panel(self, options: Namespace, job: BackgroundBatch, notice: str = "") -> None:
         """Show a panel; where nobody watches, say something instead, since its end is shown by `wait`."""
         from ..views import display  # noqa: PLC0415
         from ..views.batch import BatchPanel  # noqa: PLC0415
 
         if options.variable:
-            keep(self.shell, options.variable, task)
-        panel = BatchPanel(task)
+            store_variable(self.shell, options.variable, job)
+        panel = BatchPanel(job)
         self._panels = [*self._panels[-20:], panel]  # a name of long ago is found in `list`
-        if said and display.mode() != "live":
-            print(said)  # noqa: T201 - the panel itself comes when somebody waits for it
+        if notice and display.display_mode() != "live":
+            print(notice)  # noqa: T201 - the panel itself comes when somebody waits for it
         else:
             panel.show()
 
-    def _rows(self, target: str) -> Any:
+    def _find_rows(self, target: str) -> Any:
         from ..resources.underway import BackgroundBatch  # noqa: PLC0415
 
         if not target:
             PARSER.error("which rows? %qfbatch DATA --prompt ...: a variable or a path (请给出数据)")
-        known = variables(self.shell)
-        if target not in known:
-            if Path(target).suffix.lower() in FILES:
+        namespace = user_variables(self.shell)
+        if target not in namespace:
+            if Path(target).suffix.lower() in DATA_SUFFIXES:
                 return Path(target)
-            near = difflib.get_close_matches(target, [key for key in known if not key.startswith("_")], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            suggestions = difflib.get_close_matches(
+                target, [key for key in namespace if not key.startswith("_")], 1
+            )
+            hint = f"; did you mean {suggestions[0]}?" if suggestions else ""
             raise InvalidArgumentError(f"{target!r} is no variable and no file{hint} (没有此变量或文件)")
-        if isinstance(known[target], BackgroundBatch):
+        if isinstance(namespace[target], BackgroundBatch):
             PARSER.error(f"{target} is a batch: %qfbatch show {target}")
-        return known[target]
+        return namespace[target]
 
-    def _given(self, options: Namespace) -> dict[str, Any]:
+    def _batch_options(self, options: Namespace) -> dict[str, Any]:
         """Return the options by the names that `qfnb.batch` has for them."""
-        same = ("system", "temperature", "budget", "workers", "name", "out", "canary", "mode")
-        given = {key: getattr(options, key) for key in same}
-        given["model"] = aliases.model(options.model) if options.model else None
-        given["endpoint"] = endpoint(self.shell, options.endpoint)
-        given["max_output_tokens"] = options.max_tokens
-        given["wrong_rows"] = "keep" if options.keep_wrong_rows else None
-        given |= {"dedupe": options.dedupe or None, "update": options.update or None}
-        return {key: value for key, value in given.items() if value is not None}
+        same_names = ("system", "temperature", "budget", "workers", "name", "out", "canary", "mode")
+        batch_options = {key: getattr(options, key) for key in same_names}
+        batch_options["model"] = aliases.resolve(options.model) if options.model else None
+        batch_options["endpoint"] = resolve_endpoint(self.shell, options.endpoint)
+        batch_options["max_output_tokens"] = options.max_tokens
+        batch_options["wrong_rows"] = "keep" if options.keep_wrong_rows else None
+        batch_options |= {"dedupe": options.dedupe or None, "update": options.update or None}
+        return {key: value for key, value in batch_options.items() if value is not None}
 
-    def _same(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
+    def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
         """Return the batch of this kernel that works on the journal already: its cell was run again."""
-        same = [
+        running = [
             task
-            for task in self._here()
+            for task in self._kernel_batches()
             if not task.progress.is_finished and task.progress.name == error.name
         ]
-        if not same:
+        if not running:
             raise error
         if options.workers is not None:
-            same[0].resize(options.workers)
-        return same[0]
+            running[0].resize(options.workers)
+        return running[0]
 
-    def _here(self) -> list[BackgroundBatch]:
+    def _kernel_batches(self) -> list[BackgroundBatch]:
         """Return the batches of this kernel, the newest last."""
         from ..resources.underway import BackgroundBatch  # noqa: PLC0415
 
-        values = [*(panel.task for panel in self._panels), *variables(self.shell).values()]
-        found = {id(value): value for value in values if isinstance(value, BackgroundBatch)}
-        return sorted(found.values(), key=lambda task: task.progress.started_at or math.inf)
+        values = [*(panel.job for panel in self._panels), *user_variables(self.shell).values()]
+        batches = {id(value): value for value in values if isinstance(value, BackgroundBatch)}
+        return sorted(batches.values(), key=lambda task: task.progress.started_at or math.inf)
 
-    def _find(self, target: str) -> BackgroundBatch | None:
-        here, value = self._here(), variables(self.shell).get(target)
-        known = [task for task in here if not target or task is value or task.progress.name == target]
-        return known[-1] if known else None
+    def _find_batch(self, target: str) -> BackgroundBatch | None:
+        batches, value = self._kernel_batches(), user_variables(self.shell).get(target)
+        matches = [task for task in batches if not target or task is value or task.progress.name == target]
+        return matches[-1] if matches else None
 
-    def _task(self, target: str) -> BackgroundBatch:
-        task = self._find(target)
-        if task is None:
-            what = f"{target!r} is no batch" if target else "there is no batch"
+    def _require_batch(self, target: str) -> BackgroundBatch:
+        job = self._find_batch(target)
+        if job is None:
+            problem = f"{target!r} is no batch" if target else "there is no batch"
             raise InvalidArgumentError(
-                f"{what} of this kernel (没有此批次): `%qfbatch list` shows all, `resume NAME` goes on"
+                f"{problem} of this kernel (没有此批次): `%qfbatch list` shows all, `resume NAME` goes on"
             )
-        return task
+        return job
 
 
-def _template(options: Namespace, cell: str) -> str:
+def _cell_prompt(options: Namespace, cell: str) -> str:
     """Return the cell as it is written."""
     if options.prompt is not None:
         PARSER.error("--prompt, and a cell: the cell is the prompt (二者只能用一个)")
@@ -257,30 +272,30 @@ def _template(options: Namespace, cell: str) -> str:
     return cell.removesuffix("\n")
 
 
-def _way(task: BackgroundBatch) -> str:
+def _resume_hint(job: BackgroundBatch) -> str:
     """Return how to go on with a batch that has a journal."""
-    name = task.progress.name
+    name = job.progress.name
     return f"; 继续 go on: `%qfbatch resume {name}`" if name else ""
 
 
-def _left(task: BackgroundBatch) -> str:
+def _interrupt_message(job: BackgroundBatch) -> str:
     """Return what is said when the wait is interrupted."""
-    now = task.progress
-    if now.mode == "offline":
+    progress = job.progress
+    if progress.mode == "offline":
         return "平台上的任务继续 / the job on the platform goes on; `%qfbatch cancel` ends it"
-    return f"已取消，完成的行已保留 / cancelled; finished rows are kept{_way(task)}"
+    return f"已取消，完成的行已保留 / cancelled; finished rows are kept{_resume_hint(job)}"
 
 
-async def _over(task: BackgroundBatch) -> None:
+async def _wait_until_finished(job: BackgroundBatch) -> None:
     """Wait for a batch's end, whatever it is; interrupting the wait cancels work of this kernel."""
     try:
         with contextlib.suppress(Exception):  # `wait` raises it when the panel is drawn
-            await task
+            await job
     except asyncio.CancelledError:
-        if task.progress.mode != "offline":
+        if job.progress.mode != "offline":
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(task, awaiting.PATIENCE - 0.1)
+                await asyncio.wait_for(job, awaiting.INTERRUPT_GRACE_S - 0.1)
         raise
 
 
-document(BatchMagics.qfbatch, PARSER)
+document_magic(BatchMagics.qfbatch, PARSER)

@@ -10,15 +10,23 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from ..errors import InvalidArgumentError
 from . import aliases, awaiting, formats
-from .arguments import Parser, document, endpoint, keep, name, shell_of, variables
-from .sessions import VERBS, Sessions, expand
+from .arguments import (
+    Parser,
+    document_magic,
+    get_shell,
+    resolve_endpoint,
+    store_variable,
+    user_variables,
+    variable_name,
+)
+from .sessions import VERBS, Sessions, expand_variables
 
 if TYPE_CHECKING:
     from ..resources.asking import Version
     from ..resources.chat import ChatCompletion
     from ..resources.messages import Messages
     from ..resources.reply import ChatResponse
-    from .asking import Asked, Question
+    from .asking import ChatRequest, ChatRun
 
 PARSER = Parser(
     "%%qfchat",
@@ -40,9 +48,15 @@ PARSER.add_argument(
 PARSER.add_argument("-s", "--system", metavar="TEXT", help="the model's persona")
 PARSER.add_argument("-t", "--temperature", type=float, metavar="X", help="in (0, 1]")
 PARSER.add_argument(
-    "-f", "--format", metavar="FORMAT", default="markdown", help=f"{', '.join(formats.NAMES)}, pydantic:NAME"
+    "-f",
+    "--format",
+    metavar="FORMAT",
+    default="markdown",
+    help=f"{', '.join(formats.FORMAT_NAMES)}, pydantic:NAME",
 )
-PARSER.add_argument("-o", "--out", type=name, metavar="VAR", help="keep the reply (or replies) in a variable")
+PARSER.add_argument(
+    "-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable"
+)
 PARSER.add_argument("--session", metavar="NAME", help="remember the conversation under a name")
 PARSER.add_argument("--reset", action="store_true", help="forget the session before asking")
 PARSER.add_argument("--image", action="append", metavar="PATH", help="attach a picture, for models that see")
@@ -51,9 +65,9 @@ PARSER.add_argument("--next-cell", action="store_true", help="put the answer's c
 PARSER.add_argument("--no-stream", action="store_true", help="show the answer when it is whole")
 PARSER.add_argument("--explain", action="store_true", help="ask about the last exception of the notebook")
 PARSER.add_argument("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
-PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
-KEPT = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
+INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
 
 
 @magics_class
@@ -67,135 +81,139 @@ class ChatMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def qfchat(self, line: str, cell: str | None = None) -> Any:
-        options, rest = PARSER.read(line)
+        options, remaining = PARSER.parse_line(line)
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
         if cell is None and not options.explain:
-            words = rest.split()
-            if self.sessions.understands(words):
-                return self.sessions.run(words)
+            words = remaining.split()
+            if self.sessions.is_command(words):
+                return self.sessions.run_command(words)
             if words[:1] == ["alias"] and len(words) in {1, 3}:
-                return aliases.run(words[1:])
-        if cell is not None and rest:
-            PARSER.error(f"unexpected {rest[:40]!r} in the first line: the question goes below it")
-        text = self._text(options, rest if cell is None else cell)
+                return aliases.run_command(words[1:])
+        if cell is not None and remaining:
+            PARSER.error(f"unexpected {remaining[:40]!r} in the first line: the question goes below it")
+        text = self._prompt_text(options, remaining if cell is None else cell)
         if options.reset:
             self.sessions.forget(options.session)
         if not text:
             if options.reset:
                 return None
             PARSER.error("the cell is empty: write the question below the first line (请在单元格中写下问题)")
-        return self._ask(options, text, quiet=cell is None and not options.explain)
+        return self._ask_in_cell(options, text, as_value=cell is None and not options.explain)
 
-    def _text(self, options: Namespace, written: str) -> str:
-        text = written.strip()
+    def _prompt_text(self, options: Namespace, raw_text: str) -> str:
+        text = raw_text.strip()
         if options.explain:
-            from .explaining import last_exception  # noqa: PLC0415 - only when it is asked for
+            from .explaining import build_explain_prompt  # noqa: PLC0415 - only when it is asked for
 
-            text = last_exception(self.shell, text)
-        return expand(text, variables(self.shell)) if options.expand else text
+            text = build_explain_prompt(self.shell, text)
+        return expand_variables(text, user_variables(self.shell)) if options.expand else text
 
-    def _ask(self, options: Namespace, text: str, *, quiet: bool) -> Any:
+    def _ask_in_cell(self, options: Namespace, text: str, *, as_value: bool) -> Any:
         if options.format == "image":
-            return self._draw(options, text)
-        question, talk = self._question(options, text)
-        if quiet:
-            return self._quietly(options, question, talk)
-        from .asking import Asked  # noqa: PLC0415 - %load_ext stays fast
+            return self._run_image_magic(options, text)
+        request, conversation = self._build_request(options, text)
+        if as_value:
+            return self._ask_for_value(options, request, conversation)
+        from .asking import ChatRun  # noqa: PLC0415 - %load_ext stays fast
 
-        job: awaiting.Job[None] = awaiting.Job()
-        asked = Asked(question, job.stop)
+        cell_task: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        run = ChatRun(request, cell_task.cancel)
 
-        def end(interrupted: bool) -> None:
-            replies = asked.end(interrupted=interrupted)
-            self._keep(options, replies)
+        def on_end(interrupted: bool) -> None:
+            replies = run.finish(interrupted=interrupted)
+            self._store_replies(options, replies)
             if not interrupted:
-                asked.raise_if_failed()
-                self._after(options, asked, talk, replies)
+                run.raise_if_failed()
+                self._after_answer(options, run, conversation, replies)
 
-        return awaiting.finish(asked.work(), job, end, KEPT, awaited=options.awaited)
+        return awaiting.run_in_cell(run.run(), cell_task, on_end, INTERRUPTED, awaited=options.awaited)
 
-    def _draw(self, options: Namespace, text: str) -> Any:
+    def _run_image_magic(self, options: Namespace, text: str) -> Any:
         """Hand the cell to `%%qfimage`."""
-        wanted = [("-m", options.model), ("-o", options.out), (awaiting.FLAG, options.awaited)]
-        words = " ".join(f"{flag} {value if value is not True else ''}" for flag, value in wanted if value)
-        return shell_of(self).run_cell_magic("qfimage", words, text)
+        flags = [("-m", options.model), ("-o", options.out), (awaiting.AWAIT_OPTION, options.awaited)]
+        words = " ".join(f"{flag} {value if value is not True else ''}" for flag, value in flags if value)
+        return get_shell(self).run_cell_magic("qfimage", words, text)
 
-    def _quietly(self, options: Namespace, question: Question, talk: Messages) -> ChatResponse | None:
+    def _ask_for_value(
+        self, options: Namespace, request: ChatRequest, conversation: Messages
+    ) -> ChatResponse | None:
         """Ask without an output; the reply is the line's value."""
-        (_, ask), wanted = question.models[0], question.format
-        if len(question.models) > 1:
+        (_, client), answer_format = request.models[0], request.format
+        if len(request.models) > 1:
             PARSER.error("several models are compared in a cell: %%qfchat -m a,b")
-        reply = ask.do(talk, **question.given)
-        reply.value = wanted.read(reply.text)
-        talk.append(reply)
-        self.sessions.keep(options.session, talk)
-        self._keep(options, [reply])
+        reply = client.do(conversation, **request.options)
+        reply.value = answer_format.parse(reply.text)
+        conversation.append(reply)
+        self.sessions.store(options.session, conversation)
+        self._store_replies(options, [reply])
         return None if options.out else reply
 
-    def _question(self, options: Namespace, text: str) -> tuple[Question, Messages]:
-        from .asking import Question  # noqa: PLC0415
+    def _build_request(self, options: Namespace, text: str) -> tuple[ChatRequest, Messages]:
+        from .asking import ChatRequest  # noqa: PLC0415
 
-        talk = self.sessions.start(options.session)
-        talk.append({"role": "user", "content": _with_pictures(text, options.image)})
-        wanted = formats.format_of(options.format, variables(self.shell))
-        models = self._models(options)
+        conversation = self.sessions.copy_or_new(options.session)
+        conversation.append({"role": "user", "content": _content_with_images(text, options.image)})
+        answer_format = formats.find_format(options.format, user_variables(self.shell))
+        models = self._select_models(options)
         if len(models) > 1 and options.session:
             PARSER.error("--session remembers one conversation: it cannot go with several models")
-        if len(models) > 1 and wanted.again:
-            PARSER.error(f"-f {wanted.name} reads one answer: it cannot go with several models")
-        persona = "\n".join(part for part in (options.system, wanted.instruction) if part)
-        given: dict[str, Any] = {"system": persona or None, "temperature": options.temperature}
-        given = {key: value for key, value in given.items() if value is not None}
-        if wanted.json_mode:
-            given["response_format"] = {"type": "json_object"}
-        return Question(talk, models, given, wanted, stream=not options.no_stream), talk
+        if len(models) > 1 and answer_format.retry:
+            PARSER.error(f"-f {answer_format.name} reads one answer: it cannot go with several models")
+        system = "\n".join(part for part in (options.system, answer_format.instruction) if part)
+        chat_options: dict[str, Any] = {"system": system or None, "temperature": options.temperature}
+        chat_options = {key: value for key, value in chat_options.items() if value is not None}
+        if answer_format.json_mode:
+            chat_options["response_format"] = {"type": "json_object"}
+        return ChatRequest(
+            conversation, models, chat_options, answer_format, stream=not options.no_stream
+        ), conversation
 
-    def _models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
+    def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
         from ..resources.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
 
         version: Version | None = options.version or (2 if options.image else None)
-        service = endpoint(self.shell, options.endpoint)
-        asked = [part.strip() for part in (options.model or "").split(",") if part.strip()]
-        if service and asked:
+        service = resolve_endpoint(self.shell, options.endpoint)
+        requested = [part.strip() for part in (options.model or "").split(",") if part.strip()]
+        if service and requested:
             PARSER.error("-e and -m: give a service of your own or models, not both")
         if service:
             return [(service, ChatCompletion(None, service, version=version))]
-        found: list[str] = [aliases.model(model) for model in dict.fromkeys(asked)]
-        return [(model, self._one(model, version)) for model in found or [""]]
+        names: list[str] = [aliases.resolve(model) for model in dict.fromkeys(requested)]
+        return [(model, self._create_client(model, version)) for model in names or [""]]
 
-    def _one(self, model: str, version: Version | None) -> ChatCompletion:
+    def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
         """Return what asks a model; a variable that holds a service may stand in a list of models."""
         from ..resources.chat import ChatCompletion  # noqa: PLC0415
 
-        value = variables(self.shell).get(model)
-        own = getattr(value, "endpoint", None)
-        if isinstance(own, str):
-            return ChatCompletion(None, own, version=version)
+        value = user_variables(self.shell).get(model)
+        endpoint_of_value = getattr(value, "endpoint", None)
+        if isinstance(endpoint_of_value, str):
+            return ChatCompletion(None, endpoint_of_value, version=version)
         return ChatCompletion(model or None, None, version=version)
 
-    def _keep(self, options: Namespace, replies: list[ChatResponse | None]) -> None:
+    def _store_replies(self, options: Namespace, replies: list[ChatResponse | None]) -> None:
         if options.out and any(reply is not None for reply in replies):
-            keep(self.shell, options.out, replies[0] if len(replies) == 1 else replies)
+            store_variable(self.shell, options.out, replies[0] if len(replies) == 1 else replies)
 
-    def _after(
-        self, options: Namespace, asked: Asked, talk: Messages, replies: list[ChatResponse | None]
+    def _after_answer(
+        self, options: Namespace, run: ChatRun, conversation: Messages, replies: list[ChatResponse | None]
     ) -> None:
         """Remember the conversation, show the table, fill the next cell."""
         reply = replies[0]
         if options.session and reply is not None:
-            talk.append(reply)
-            self.sessions.keep(options.session, talk)
-        if asked.question.format.name == "df" and asked.value is not None:
+            conversation.append(reply)
+            self.sessions.store(options.session, conversation)
+        if run.request.format.name == "df" and run.value is not None:
             from IPython.display import display  # noqa: PLC0415 - only under IPython
 
-            display(asked.value)  # type: ignore[no-untyped-call]
+            display(run.value)  # type: ignore[no-untyped-call]
         if options.next_cell and reply is not None:
-            shell_of(self).set_next_input(formats.code(reply.text), replace=False)
+            get_shell(self).set_next_input(formats.extract_code(reply.text), replace=False)
 
 
-def _with_pictures(text: str, paths: list[str] | None) -> Any:
+def _content_with_images(text: str, paths: list[str] | None) -> Any:
     """Return a turn's content: the text, or its parts when pictures are attached."""
     if not paths:
         return text
@@ -210,4 +228,4 @@ def _with_pictures(text: str, paths: list[str] | None) -> Any:
     return parts
 
 
-document(ChatMagics.qfchat, PARSER)
+document_magic(ChatMagics.qfchat, PARSER)

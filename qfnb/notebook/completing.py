@@ -9,7 +9,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 
 from ..resources.models import known_model_names
 from . import aliases, formats
-from .arguments import Parser, variables
+from .arguments import Parser, user_variables
 
 IDENTIFIER = "qfnb"
 
@@ -22,68 +22,72 @@ def register(shell: Any) -> None:
     def matcher(context: CompletionContext) -> Any:
         lines = context.full_text.split("\n")
         line = lines[context.cursor_line][: context.cursor_position]
-        ours = re.match(r"\s*%{1,2}(qfbatch|qfchat|qfeval|qfimage|qftrain)\s", line)
-        found = columns(shell, lines[0], line) or (candidates(shell, line) if ours else [])
+        is_own_magic = re.match(r"\s*%{1,2}(qfbatch|qfchat|qfeval|qfimage|qftrain)\s", line)
+        matches = complete_columns(shell, lines[0], line) or (
+            complete_line(shell, line) if is_own_magic else []
+        )
         word = "" if line.endswith(" ") else line.split()[-1] if line.split() else ""
-        completions = [SimpleCompletion(text=text, type="qfnb") for text in found]
-        return {"completions": completions, "suppress": bool(found), "matched_fragment": word}
+        completions = [SimpleCompletion(text=text, type="qfnb") for text in matches]
+        return {"completions": completions, "suppress": bool(matches), "matched_fragment": word}
 
     shell.Completer.custom_matchers.append(matcher)
 
 
 def unregister(shell: Any) -> None:
     """Take it away again."""
-    known = shell.Completer.custom_matchers
-    known[:] = [matcher for matcher in known if getattr(matcher, "matcher_identifier", "") != IDENTIFIER]
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [
+        matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != IDENTIFIER
+    ]
 
 
-def candidates(shell: Any, line: str) -> list[str]:
+def complete_line(shell: Any, line: str) -> list[str]:
     """Return what may stand at the end of a line."""
     magic = re.match(r"\s*%{1,2}(\w+)", line)
-    before = line.split()[-2:] if not line.endswith(" ") else [*line.split()[-1:], ""]
-    word, option = before[-1], before[0] if len(before) > 1 else ""
+    last_words = line.split()[-2:] if not line.endswith(" ") else [*line.split()[-1:], ""]
+    word, option = last_words[-1], last_words[0] if len(last_words) > 1 else ""
     if word.startswith("-"):
-        return [flag for flag in _flags(magic.group(1) if magic else "") if flag.startswith(word)]
-    found = _values(shell, option, magic.group(1) if magic else "")
-    head, comma, last = word.rpartition(",")
-    return [f"{head}{comma}{value}" for value in found if value.lower().startswith(last.lower())]
+        return [flag for flag in _option_flags(magic.group(1) if magic else "") if flag.startswith(word)]
+    values = _option_values(shell, option, magic.group(1) if magic else "")
+    head, comma, last_part = word.rpartition(",")
+    return [f"{head}{comma}{value}" for value in values if value.lower().startswith(last_part.lower())]
 
 
-def columns(shell: Any, first: str, line: str) -> list[str]:
+def complete_columns(shell: Any, first: str, line: str) -> list[str]:
     """Return the columns that a brace at the end of a batch's prompt may name."""
     magic, brace = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first), re.search(r"(\S*\{)([^{}\s]*)$", line)
     if magic is None or brace is None:
         return []
-    values: list[Any] = [variables(shell).get(word) for word in magic.group(1).split()]
+    values: list[Any] = [user_variables(shell).get(word) for word in magic.group(1).split()]
     names = [str(name) for value in values if hasattr(value, "columns") for name in value.columns]
     return [f"{brace.group(1)}{name}}}" for name in names if name.startswith(brace.group(2))]
 
 
-def _flags(magic: str) -> list[str]:
-    parser = _parser(magic)
+def _option_flags(magic: str) -> list[str]:
+    parser = _find_parser(magic)
     if parser is None:
         return []
-    shown = [action for action in parser._actions if action.help != "==SUPPRESS=="]  # noqa: SLF001
-    return [flag for action in shown for flag in action.option_strings if flag.startswith("--")]
+    visible_actions = [action for action in parser._actions if action.help != "==SUPPRESS=="]  # noqa: SLF001
+    return [flag for action in visible_actions for flag in action.option_strings if flag.startswith("--")]
 
 
-def _values(shell: Any, option: str, magic: str) -> list[str]:
+def _option_values(shell: Any, option: str, magic: str) -> list[str]:
     if magic == "qfeval" and option not in {"-m", "--model", "-e", "--endpoint"}:
-        return _evaluations(shell, option)
+        return _evaluation_values(shell, option)
     if option in {"-m", "--model"}:
-        return [*aliases.known(), *known_model_names("text2image" if magic == "qfimage" else "chat")]
+        return [*aliases.load(), *known_model_names("text2image" if magic == "qfimage" else "chat")]
     if option == "--session" or option in {"history", "undo", "fork", "export", "forget"}:
         return list(shell.magics_manager.registry["ChatMagics"].sessions)
     if option in {"-f", "--format"}:
-        return [*formats.NAMES, "pydantic:"]
+        return [*formats.FORMAT_NAMES, "pydantic:"]
     if option in {"-e", "--endpoint"}:
         return [
             key
-            for key, value in variables(shell).items()
+            for key, value in user_variables(shell).items()
             if isinstance(getattr(value, "endpoint", None), str)
         ]
     if magic == "qfbatch":
-        return _batches(shell, option)
+        return _batch_values(shell, option)
     if option.endswith("qftrain"):
         from .train import VERBS  # noqa: PLC0415 - the magics are registered by then
 
@@ -91,59 +95,60 @@ def _values(shell: Any, option: str, magic: str) -> list[str]:
     return []
 
 
-def _batches(shell: Any, option: str) -> list[str]:
+def _batch_values(shell: Any, option: str) -> list[str]:
     """Return what may stand behind `%qfbatch` or one of its verbs."""
     from .. import batches  # noqa: PLC0415
     from .batch import VERBS  # noqa: PLC0415 - the magics are registered by then
 
     kinds = {"Batch", "BatchTask"} if option in VERBS[1:] else {"DataFrame", "Series", "Dataset", "list"}
-    known = [key for key, value in variables(shell).items() if type(value).__name__ in kinds]
-    own = [key for key in known if not key.startswith("_") and key not in {"In", "Out"}]
+    names = [key for key, value in user_variables(shell).items() if type(value).__name__ in kinds]
+    public_names = [key for key in names if not key.startswith("_") and key not in {"In", "Out"}]
     if option.endswith("qfbatch"):
-        return [*VERBS, *own]
+        return [*VERBS, *public_names]
     if option == "start":
-        return own
-    return [*own, *batches()["name"]] if option in VERBS else []
+        return public_names
+    return [*public_names, *batches()["name"]] if option in VERBS else []
 
 
-def _evaluations(shell: Any, option: str) -> list[str]:
+def _evaluation_values(shell: Any, option: str) -> list[str]:
     """Return what may stand behind `%qfeval`, one of its verbs, or one of its options."""
     from ..evaluation import recipes  # noqa: PLC0415
     from ..evaluation.local import OTHER_EVALUATORS  # noqa: PLC0415
     from .evaluate_options import VERBS  # noqa: PLC0415
 
-    models = [*_own(shell, ASKED), *aliases.known(), *known_model_names("chat")]
-    behind = {
-        "--metrics": [*recipes.METRICS, *OTHER_EVALUATORS, *_own(shell, MEASURING)],
+    models = [*_variables_of_kind(shell, MODEL_KINDS), *aliases.load(), *known_model_names("chat")]
+    values_by_option = {
+        "--metrics": [*recipes.METRICS, *OTHER_EVALUATORS, *_variables_of_kind(shell, EVALUATOR_KINDS)],
         "--recipe": [*recipes.RECIPES],
         "--judge": models,
-        "--data": _own(shell, ROWS),
-        "-d": _own(shell, ROWS),
-        "only": _own(shell, ROWS),
+        "--data": _variables_of_kind(shell, DATA_KINDS),
+        "-d": _variables_of_kind(shell, DATA_KINDS),
+        "only": _variables_of_kind(shell, DATA_KINDS),
         **dict.fromkeys(
-            ("show", "wait", "cancel", "browse", "rescore", "compare", "save"), _own(shell, REPORTS)
+            ("show", "wait", "cancel", "browse", "rescore", "compare", "save"),
+            _variables_of_kind(shell, REPORT_KINDS),
         ),
     }
     if option.endswith("qfeval"):
         return [*VERBS, *models]
-    return behind.get(option, [] if option.startswith("-") or option == "load" else models)
+    return values_by_option.get(option, [] if option.startswith("-") or option == "load" else models)
 
 
-ASKED = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
-ROWS = frozenset({"DataFrame", "Dataset", "list"})
-REPORTS = frozenset({"EvaluationResult", "Running", "Card"})
-MEASURING = frozenset(
+MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
+DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
+REPORT_KINDS = frozenset({"EvaluationResult", "Running", "Card"})
+EVALUATOR_KINDS = frozenset(
     {"MetricEvaluator", "RegexEvaluator", "LocalJudgeEvaluator", "JudgePanel", "ChoiceEvaluator"}
 )
 
 
-def _own(shell: Any, kinds: frozenset[str]) -> list[str]:
+def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
     """Return the notebook's variables that hold such values."""
-    found = [key for key, value in list(variables(shell).items()) if type(value).__name__ in kinds]
-    return [key for key in found if not key.startswith("_") and key not in {"In", "Out"}]
+    names = [key for key, value in list(user_variables(shell).items()) if type(value).__name__ in kinds]
+    return [key for key in names if not key.startswith("_") and key not in {"In", "Out"}]
 
 
-def _parser(magic: str) -> Parser | None:
+def _find_parser(magic: str) -> Parser | None:
     from . import batch, chat, evaluate_options, image, train  # noqa: PLC0415
 
     parsers: dict[str, Parser] = {"qfbatch": batch.PARSER, "qfchat": chat.PARSER, "qfimage": image.PARSER}

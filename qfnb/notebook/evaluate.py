@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
 from . import awaiting, evaluations
-from .arguments import document, keep, variables
+from .arguments import document_magic, store_variable, user_variables
 from .evaluate_options import MAX_WORDS, PARSER, VERB_OPTIONS, VERBS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class EvalMagics(Magics):
         verb, rest_of_line = (*line.split(maxsplit=1), "", "")[:2]
         if verb not in VERBS:
             verb, rest_of_line = "start", line
-        options, words = PARSER.words(rest_of_line)
+        options, words = PARSER.parse_words(rest_of_line)
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
@@ -105,8 +105,8 @@ class EvalMagics(Magics):
         """Return what puts the report where its evaluation stands, unless something else stands there now."""
 
         def store(running: BackgroundEvaluation, report: EvaluationResult) -> None:
-            if options.variable and variables(self.shell).get(options.variable) is running:
-                keep(self.shell, options.variable, report)
+            if options.variable and user_variables(self.shell).get(options.variable) is running:
+                store_variable(self.shell, options.variable, report)
 
         return store
 
@@ -118,7 +118,7 @@ class EvalMagics(Magics):
         panel = next((panel for panel in reversed(self._panels) if panel.task is running), None)
         if panel is None:
             panel = EvaluationPanel(running)
-            if display.mode() == "live":
+            if display.display_mode() == "live":
                 panel.show()
 
         def end(interrupted: bool) -> None:
@@ -127,8 +127,8 @@ class EvalMagics(Magics):
                 running.report()  # raises what ended it badly
                 evaluations.raise_if_stopped(running.progress)
 
-        job: awaiting.Job[None] = awaiting.Job()
-        return awaiting.finish(_wait_until_over(running), job, end, CANCELLED, awaited=options.awaited)
+        job: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        return awaiting.run_in_cell(_wait_until_over(running), job, end, CANCELLED, awaited=options.awaited)
 
     def _show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
@@ -195,7 +195,7 @@ class EvalMagics(Magics):
         self._newest = running
         panel = EvaluationPanel(running)
         self._panels.append(panel)
-        if notice and display.mode() != "live":
+        if notice and display.display_mode() != "live":
             print(notice)  # noqa: T201 - the panel itself comes when somebody waits for it
         else:
             panel.show()
@@ -230,7 +230,7 @@ class EvalMagics(Magics):
         """Score answers that there are, with the kernel free; return the report."""
         from .evaluating import with_statistics  # noqa: PLC0415
 
-        job: awaiting.Job[None] = awaiting.Job()
+        job: awaiting.CancellableTask[None] = awaiting.CancellableTask()
         scoring = asyncio.to_thread(lambda: with_statistics(score()))
         outcome: list[EvaluationResult | BaseException] = []
 
@@ -249,7 +249,7 @@ class EvalMagics(Magics):
                 raise outcome[0]
             return self._store_result(options, outcome[0])
 
-        return awaiting.finish(work(), job, end, CANCELLED, awaited=options.awaited)
+        return awaiting.run_in_cell(work(), job, end, CANCELLED, awaited=options.awaited)
 
     def _store_result(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
         self._newest = self._store(options, report)
@@ -258,7 +258,7 @@ class EvalMagics(Magics):
     def _store(self, options: Namespace, value: T) -> T:
         """Keep a value in the variable that was asked for, if one was."""
         if options.variable:
-            keep(self.shell, options.variable, value)
+            store_variable(self.shell, options.variable, value)
         return value
 
     def _find_target(self, words: Sequence[str]) -> Any:
@@ -303,4 +303,4 @@ async def _wait_until_over(running: BackgroundEvaluation) -> None:
         raise
 
 
-document(EvalMagics.qfeval, PARSER)
+document_magic(EvalMagics.qfeval, PARSER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from . import awaiting
-from .arguments import WordsParser, name
+from .arguments import WordsParser, variable_name
 
 VERBS = (
     "start", "wait", "show", "cancel", "only", "browse", "rescore", "compare", "save", "load",
@@ -51,8 +51,10 @@ PARSER.add_argument("-w", "--workers", type=int, metavar="N", help="rows asked a
 PARSER.add_argument("--budget", type=float, metavar="CNY", help="that each model may cost")
 PARSER.add_argument("--keep-wrong-rows", action="store_true", help="rows with nothing in them just fail")
 PARSER.add_argument("--dry-run", action="store_true", help="say what it would take; nothing is sent")
-PARSER.add_argument("-o", dest="variable", type=name, metavar="VAR", help="keep the report in a variable")
-PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the report in a variable"
+)
+PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 SCORING_OPTIONS = {"metrics", "recipe", "judge", "variable"}
 VERB_OPTIONS = {

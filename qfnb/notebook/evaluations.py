@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidArgumentError
 from . import aliases
-from .arguments import endpoint, variables
+from .arguments import resolve_endpoint, user_variables
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import LocalEvaluator
@@ -42,15 +42,15 @@ def resolve_models(
     from .. import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
-    named_models += [(name, ChatCompletion(model=aliases.model(name))) for name in model_names]
-    named_models += [(name, ChatCompletion(endpoint=endpoint(shell, name))) for name in endpoints]
+    named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
+    named_models += [(name, ChatCompletion(endpoint=resolve_endpoint(shell, name))) for name in endpoints]
     if not named_models:
         raise InvalidArgumentError(
             "which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints (请给出模型)"
         )
     words_by_key: dict[Any, str] = {}
     for word, model_found in named_models:
-        key = id(model_found) if word in variables(shell) else model_found.named(None, None)
+        key = id(model_found) if word in user_variables(shell) else model_found.named(None, None)
         if key in words_by_key:
             raise InvalidArgumentError(f"{word} is {words_by_key[key]}: each model once (模型重复)")
         words_by_key[key] = word
@@ -62,7 +62,7 @@ def resolve_model(shell: Any, word: str) -> Any:
     from .. import ChatCompletion, LLMFinetune  # noqa: PLC0415
     from ..resources.models import known_model_names  # noqa: PLC0415
 
-    value = variables(shell).get(word)
+    value = user_variables(shell).get(word)
     if isinstance(value, LLMFinetune):
         return _trainer_output(word, value)
     if value is not None and not isinstance(value, str):
@@ -71,7 +71,7 @@ def resolve_model(shell: Any, word: str) -> Any:
         raise InvalidArgumentError(
             f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
         )
-    name = aliases.model(value or word)
+    name = aliases.resolve(value or word)
     known_models = known_model_names("chat")
     if _ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)
@@ -103,7 +103,9 @@ def _trainer_output(word: str, trainer: Any) -> Any:
 def _askable_variables(shell: Any) -> list[str]:
     kinds = {"Service", "Model", "ChatCompletion", "LLMFinetune"}
     return [
-        key for key, value in variables(shell).items() if type(value).__name__ in kinds and key[:1] != "_"
+        key
+        for key, value in user_variables(shell).items()
+        if type(value).__name__ in kinds and key[:1] != "_"
     ]
 
 
@@ -117,7 +119,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
 
     if not name:
         raise InvalidArgumentError("which questions? --data DATA: a variable or a path (请给出数据)")
-    values = variables(shell)
+    values = user_variables(shell)
     if name in values:
         return values[name]
     if name.startswith("ds-"):
@@ -215,7 +217,7 @@ def resolve_evaluators(
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
     evaluators: list[LocalEvaluator] = []
     for name in names or ([] if judges and metric_names is None else DEFAULT_METRICS):
-        value = variables(shell).get(name)
+        value = user_variables(shell).get(name)
         evaluators.append(
             value if isinstance(value, LocalEvaluator) else _resolve_metric(name, recipe or DEFAULT)
         )
@@ -271,14 +273,14 @@ def find_report(shell: Any, word: str) -> Any:
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415
     from .evaluating import BackgroundEvaluation  # noqa: PLC0415
 
-    value = variables(shell).get(word)
+    value = user_variables(shell).get(word)
     if isinstance(value, Card):
         return value.report
     if isinstance(value, (EvaluationResult, BackgroundEvaluation)):
         return value
     report_names = [
         k
-        for k, v in variables(shell).items()
+        for k, v in user_variables(shell).items()
         if isinstance(v, (EvaluationResult, BackgroundEvaluation)) and k[:1] != "_"
     ]
     close_matches = difflib.get_close_matches(word, report_names, 1)

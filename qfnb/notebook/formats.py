@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from ..views.chat import Form
+    from ..views.chat import AnswerForm
 
-NAMES = ("markdown", "text", "code", "json", "df", "image")
+FORMAT_NAMES = ("markdown", "text", "code", "json", "df", "image")
 _FENCE = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
 
 ASK_JSON = "只输出 JSON，不要解释，不要用代码块。 / Answer with JSON only."
@@ -22,70 +22,70 @@ ASK_ROWS = "只输出一个 JSON 数组，每行数据是一个对象，不要�
 
 
 @dataclass(frozen=True)
-class Format:
+class AnswerFormat:
     """How an answer is read.
 
     Attributes:
         name: as the option has it.
         instruction: what is added to the persona, "" for nothing.
         json_mode: ask the platform for JSON.
-        read: makes the value of a text; raises ValueError when it cannot.
+        parse: makes the value of a text; raises ValueError when it cannot.
         form: how the text is shown.
-        again: ask once more when it cannot be read.
+        retry: ask once more when it cannot be read.
     """
 
     name: str
     instruction: str = ""
     json_mode: bool = False
-    read: Callable[[str], Any] = str
-    form: Form = "code"
-    again: bool = False
+    parse: Callable[[str], Any] = str
+    form: AnswerForm = "code"
+    retry: bool = False
 
 
-def format_of(name: str, variables: Mapping[str, Any]) -> Format:
+def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     """Return the format that an option names.
 
     Raises:
         InvalidArgumentError: there is no such format, or no such pydantic model in the notebook.
     """
     if name.startswith("pydantic:"):
-        return _pydantic(name, variables)
-    known = {
-        "markdown": Format("markdown", form="markdown"),
-        "text": Format("text", form="text"),
-        "image": Format("image"),
-        "code": Format("code", read=code),
-        "json": Format("json", ASK_JSON, json_mode=True, read=read_json, again=True),
-        "df": Format("df", ASK_ROWS, read=read_frame, form="folded", again=True),
+        return _pydantic_format(name, variables)
+    formats = {
+        "markdown": AnswerFormat("markdown", form="markdown"),
+        "text": AnswerFormat("text", form="text"),
+        "image": AnswerFormat("image"),
+        "code": AnswerFormat("code", parse=extract_code),
+        "json": AnswerFormat("json", ASK_JSON, json_mode=True, parse=parse_json, retry=True),
+        "df": AnswerFormat("df", ASK_ROWS, parse=parse_frame, form="folded", retry=True),
     }
-    if name not in known:
-        raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(NAMES)} or pydantic:NAME")
-    return known[name]
+    if name not in formats:
+        raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(FORMAT_NAMES)} or pydantic:NAME")
+    return formats[name]
 
 
-def code(text: str) -> str:
+def extract_code(text: str) -> str:
     """Return the code of an answer: its fenced blocks, or all of it when it has none."""
     blocks = [block.rstrip("\n") for block in _FENCE.findall(text)]
     return "\n\n".join(blocks) if blocks else text.strip()
 
 
-def read_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Return the JSON of an answer, with or without a fence or words around it.
 
     Raises:
         ValueError: there is none.
     """
-    candidate = code(text)
+    candidate = extract_code(text)
     try:
         return json.loads(candidate)
     except ValueError:
-        start = min((place for place in map(candidate.find, "[{") if place >= 0), default=-1)
+        start = min((index for index in map(candidate.find, "[{") if index >= 0), default=-1)
         if start < 0:
             raise
         return json.JSONDecoder().raw_decode(candidate[start:])[0]
 
 
-def read_frame(text: str) -> Any:
+def parse_frame(text: str) -> Any:
     """Return the table of an answer as a DataFrame: JSON rows, a Markdown table, or CSV.
 
     Raises:
@@ -99,16 +99,16 @@ def read_frame(text: str) -> Any:
         body = [row for row in cells[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
         return pd.DataFrame(body, columns=cells[0])
     try:
-        value = read_json(text)
+        value = parse_json(text)
     except ValueError:
-        return _read_csv(code(text))
+        return _parse_csv(extract_code(text))
     if isinstance(value, dict):
         tables = [item for item in value.values() if isinstance(item, list)]
         value = tables[0] if len(tables) == 1 else [value]
     return pd.DataFrame(value)
 
 
-def _read_csv(text: str) -> Any:
+def _parse_csv(text: str) -> Any:
     import pandas as pd  # noqa: PLC0415
 
     lines = [line for line in text.splitlines() if line.strip()]
@@ -120,16 +120,16 @@ def _read_csv(text: str) -> Any:
         raise ValueError(f"the answer is no table: {error}") from None
 
 
-def _pydantic(name: str, variables: Mapping[str, Any]) -> Format:
+def _pydantic_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     import pydantic  # noqa: PLC0415 - %load_ext stays fast
 
-    wanted = name.partition(":")[2]
-    model = variables.get(wanted)
+    model_name = name.partition(":")[2]
+    model = variables.get(model_name)
     if not (isinstance(model, type) and issubclass(model, pydantic.BaseModel)):
-        raise InvalidArgumentError(f"-f {name}: {wanted!r} is no pydantic model of this notebook")
+        raise InvalidArgumentError(f"-f {name}: {model_name!r} is no pydantic model of this notebook")
     schema = json.dumps(model.model_json_schema(), ensure_ascii=False)
 
-    def read(text: str) -> Any:
-        return model.model_validate(read_json(text))
+    def parse(text: str) -> Any:
+        return model.model_validate(parse_json(text))
 
-    return Format(name, f"{ASK_JSON}\nJSON Schema:\n{schema}", json_mode=True, read=read, again=True)
+    return AnswerFormat(name, f"{ASK_JSON}\nJSON Schema:\n{schema}", json_mode=True, parse=parse, retry=True)

@@ -8,19 +8,19 @@ from .. import __version__, connect
 from ..errors import QianfanError
 
 
-def line() -> str:
+def banner_line() -> str:
     """Return the greeting."""
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"qfnb {__version__} · {where()} · {kernel} · 帮助 help: %%qfchat?  %qfauth"
+    return f"qfnb {__version__} · {describe_platform()} · {kernel} · 帮助 help: %%qfchat?  %qfauth"
 
 
-def where() -> str:
+def describe_platform() -> str:
     """Return which platform calls go to now, in a few words."""
     try:
-        now = connect.platform_info()
+        current = connect.platform_info()
     except QianfanError as error:
         return f"⚠ {str(error).splitlines()[0]}"
-    if now.name == "sandbox":
+    if current.name == "sandbox":
         return "本地沙盒 sandbox（未设置密钥 / no key set）"
-    host = "千帆 Qianfan" if now.name == "qianfan" else "自定义平台 custom platform"
-    return f"{host} {now.host}（{', '.join(now.kinds)}）"
+    host = "千帆 Qianfan" if current.name == "qianfan" else "自定义平台 custom platform"
+    return f"{host} {current.host}（{', '.join(current.kinds)}）"

@@ -9,11 +9,11 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from ..errors import QianfanError
 from . import awaiting
-from .arguments import Parser, document, endpoint, keep, name
+from .arguments import Parser, document_magic, resolve_endpoint, store_variable, variable_name
 
 if TYPE_CHECKING:
     from ..resources.text2image import ImageResponse
-    from ..views.display import Live
+    from ..views.display import LiveOutput
 
 PARSER = Parser(
     "%%qfimage",
@@ -27,9 +27,9 @@ PARSER.add_argument("--style", metavar="NAME")
 PARSER.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same picture")
 PARSER.add_argument("-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL")
 PARSER.add_argument("-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable")
-PARSER.add_argument("-o", "--out", type=name, metavar="VAR", help="keep the reply in a variable")
+PARSER.add_argument("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
 PARSER.add_argument("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")
-PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 
 @magics_class
@@ -41,59 +41,63 @@ class ImageMagics(Magics):
     def qfimage(self, line: str, cell: str | None = None) -> Any:
         from ..resources.text2image import Text2Image  # noqa: PLC0415 - %load_ext stays fast
 
-        options, rest = PARSER.read(line)
+        options, remaining = PARSER.parse_line(line)
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
-        prompt = (rest if cell is None else cell).strip()
+        prompt = (remaining if cell is None else cell).strip()
         if not prompt:
             PARSER.error("the cell is empty: describe the picture below the first line (请描述要画的内容)")
-        wanted = {key: getattr(options, key) for key in ("n", "size", "style", "seed")}
-        given = {key: value for key, value in wanted.items() if value is not None}
-        draw = Text2Image(options.model, endpoint(self.shell, options.endpoint))
-        draw.prepare(prompt, **given)  # what is wrong is said before anything is shown
+        values = {key: getattr(options, key) for key in ("n", "size", "style", "seed")}
+        image_options = {key: value for key, value in values.items() if value is not None}
+        client = Text2Image(options.model, resolve_endpoint(self.shell, options.endpoint))
+        client.prepare(prompt, **image_options)  # what is wrong is said before anything is shown
         if cell is None:
-            return self._kept(options, draw.do(prompt, with_decode="base64", **given))
-        return self._show(options, draw, prompt, given)
+            return self._store_reply(options, client.do(prompt, with_decode="base64", **image_options))
+        return self._draw_in_cell(options, client, prompt, image_options)
 
-    def _show(self, options: argparse.Namespace, draw: Any, prompt: str, given: dict[str, Any]) -> Any:
+    def _draw_in_cell(
+        self, options: argparse.Namespace, client: Any, prompt: str, image_options: dict[str, Any]
+    ) -> Any:
         from ..views import image  # noqa: PLC0415 - %load_ext stays fast
 
-        job: awaiting.Job[None] = awaiting.Job()
-        live = image.live(prompt, job.stop)
-        found: list[ImageResponse | QianfanError] = []
+        cell_task: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        live = image.open_live(prompt, cell_task.cancel)
+        results: list[ImageResponse | QianfanError] = []
 
         async def work() -> None:
             try:
-                found.append(await draw.ado(prompt, with_decode="base64", **given))
+                results.append(await client.ado(prompt, with_decode="base64", **image_options))
             except QianfanError as error:
-                found.append(error)
+                results.append(error)
 
-        def end(interrupted: bool) -> None:
-            if not found:
-                live.finish(image.Drawing(prompt, state="interrupted"))
-            elif isinstance(found[0], QianfanError):
-                live.discard()
-                raise found[0]
+        def on_end(interrupted: bool) -> None:
+            if not results:
+                live.finish(image.ImageState(prompt, state="interrupted"))
+            elif isinstance(results[0], QianfanError):
+                live.remove()
+                raise results[0]
             else:
-                self._end(options, live, self._kept(options, found[0]))
+                self._show_images(options, live, self._store_reply(options, results[0]))
 
-        return awaiting.finish(work(), job, end, "已中断 / interrupted", awaited=options.awaited)
+        return awaiting.run_in_cell(
+            work(), cell_task, on_end, "已中断 / interrupted", awaited=options.awaited
+        )
 
-    def _end(self, options: argparse.Namespace, live: Live, reply: ImageResponse) -> None:
+    def _show_images(self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse) -> None:
         """Show the pictures, whether or not they can be saved."""
         from ..views import image  # noqa: PLC0415
 
-        saved: tuple[str, ...] = ()
+        paths: tuple[str, ...] = ()
         try:
-            saved = tuple(map(str, reply.save(options.save))) if options.save else ()
+            paths = tuple(map(str, reply.save(options.save))) if options.save else ()
         finally:
-            live.finish(image.Drawing(reply.prompt, reply, "done", saved))
+            live.finish(image.ImageState(reply.prompt, reply, "done", paths))
 
-    def _kept(self, options: argparse.Namespace, reply: ImageResponse) -> ImageResponse:
+    def _store_reply(self, options: argparse.Namespace, reply: ImageResponse) -> ImageResponse:
         if options.out:
-            keep(self.shell, options.out, reply)
+            store_variable(self.shell, options.out, reply)
         return reply
 
 
-document(ImageMagics.qfimage, PARSER)
+document_magic(ImageMagics.qfimage, PARSER)

@@ -28,37 +28,37 @@ class Sessions:
     """All named conversations of a notebook."""
 
     def __init__(self) -> None:
-        self._turns: dict[str, Messages] = {}
+        self._conversations: dict[str, Messages] = {}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._turns
+        return name in self._conversations
 
     def __iter__(self) -> Any:
-        return iter(self._turns)
+        return iter(self._conversations)
 
     def __getitem__(self, name: str) -> Messages:
-        if name not in self._turns:
-            known = ", ".join(self._turns) or "none yet"
-            raise InvalidArgumentError(f"there is no session {name!r}; sessions are: {known} (没有这个会话)")
-        return self._turns[name]
+        if name not in self._conversations:
+            names = ", ".join(self._conversations) or "none yet"
+            raise InvalidArgumentError(f"there is no session {name!r}; sessions are: {names} (没有这个会话)")
+        return self._conversations[name]
 
-    def start(self, name: str | None) -> Messages:
+    def copy_or_new(self, name: str | None) -> Messages:
         """Return a copy of a conversation to go on with; a new one when it is not known."""
         from ..resources.messages import Messages  # noqa: PLC0415 - %load_ext stays fast
 
-        return Messages(self._turns.get(name, ())) if name else Messages()
+        return Messages(self._conversations.get(name, ())) if name else Messages()
 
-    def keep(self, name: str | None, messages: Messages) -> None:
+    def store(self, name: str | None, messages: Messages) -> None:
         """Remember a conversation under a name."""
         if name:
-            self._turns[name] = messages
+            self._conversations[name] = messages
 
     def forget(self, name: str | None) -> None:
         """Forget a conversation; one that is not known is no error."""
         if name:
-            self._turns.pop(name, None)
+            self._conversations.pop(name, None)
 
-    def run(self, words: list[str]) -> Any:
+    def run_command(self, words: list[str]) -> Any:
         """Do what a verb says; return what it shows.
 
         Raises:
@@ -67,7 +67,7 @@ class Sessions:
         verb, arguments = words[0], words[1:]
         return getattr(self, f"_{verb}")(*arguments)
 
-    def understands(self, words: list[str]) -> bool:
+    def is_command(self, words: list[str]) -> bool:
         """Tell whether a line is a verb with its arguments, and not a question.
 
         Raises:
@@ -82,10 +82,15 @@ class Sessions:
     def _history(self, name: str | None = None) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        chosen = [name] if name else list(self._turns)
+        names = [name] if name else list(self._conversations)
         rows = [
-            {"session": session, "turn": turn, "role": message["role"], "content": _plain(message["content"])}
-            for session in chosen
+            {
+                "session": session,
+                "turn": turn,
+                "role": message["role"],
+                "content": _content_text(message["content"]),
+            }
+            for session in names
             for turn, message in enumerate(self[session])
         ]
         return pd.DataFrame(rows, columns=["session", "turn", "role", "content"])
@@ -93,7 +98,7 @@ class Sessions:
     def _sessions(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
 
-        rows = [{"session": name, "turns": len(turns)} for name, turns in self._turns.items()]
+        rows = [{"session": name, "turns": len(turns)} for name, turns in self._conversations.items()]
         return pd.DataFrame(rows, columns=["session", "turns"])
 
     def _undo(self, name: str) -> str:
@@ -101,13 +106,13 @@ class Sessions:
         turns = list(self[name])
         while turns and turns.pop()["role"] != "user":
             pass
-        self._turns[name] = type(self[name])(turns)
+        self._conversations[name] = type(self[name])(turns)
         return f"{name}: {len(turns)} turns"
 
     def _fork(self, name: str, new: str) -> str:
-        if new in self._turns:
+        if new in self._conversations:
             raise InvalidArgumentError(f"there is a session {new!r} already: forget it first")
-        self._turns[new] = type(self[name])(self[name])
+        self._conversations[new] = type(self[name])(self[name])
         return f"{new}: {len(self[name])} turns, from {name}"
 
     def _forget(self, name: str) -> str:
@@ -127,23 +132,23 @@ class Sessions:
         return path
 
 
-def expand(text: str, variables: dict[str, Any]) -> str:
+def expand_variables(text: str, variables: dict[str, Any]) -> str:
     """Put variables into `{{name}}`; what they hold is not expanded again.
 
     Raises:
         InvalidArgumentError: a name is not a variable of the notebook.
     """
 
-    def value(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in variables:
             raise InvalidArgumentError(f"{{{{{name}}}}}: the notebook has no variable {name!r}")
         return str(variables[name])
 
-    return re.sub(r"\{\{\s*([^\W\d]\w*)\s*\}\}", value, text)
+    return re.sub(r"\{\{\s*([^\W\d]\w*)\s*\}\}", replacement, text)
 
 
-def _plain(content: Any) -> str:
+def _content_text(content: Any) -> str:
     if isinstance(content, list):
         return " ".join(str(part.get("text", "[image]")) for part in content)
     return str(content or "")
@@ -156,9 +161,11 @@ def _as_json(turns: list[dict[str, Any]]) -> str:
 def _as_jsonl(turns: list[dict[str, Any]]) -> str:
     """Write question and answer pairs, as a dataset takes them."""
     pairs = zip(turns[::2], turns[1::2], strict=False)
-    lines = ({"prompt": _plain(a["content"]), "response": _plain(b["content"])} for a, b in pairs)
+    lines = (
+        {"prompt": _content_text(a["content"]), "response": _content_text(b["content"])} for a, b in pairs
+    )
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _as_markdown(turns: list[dict[str, Any]]) -> str:
-    return "\n\n".join(f"**{turn['role']}**\n\n{_plain(turn['content'])}" for turn in turns) + "\n"
+    return "\n\n".join(f"**{turn['role']}**\n\n{_content_text(turn['content'])}" for turn in turns) + "\n"

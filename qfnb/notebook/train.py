@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
 from . import awaiting, trainers
-from .arguments import TargetParser, document, keep, name, variables
+from .arguments import TargetParser, document_magic, store_variable, user_variables, variable_name
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -55,8 +55,8 @@ PARSER.add_argument("--replicas", type=int, metavar="N", help="deploy: default 1
 PARSER.add_argument("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1")
 PARSER.add_argument("--to", metavar="WHOM", help="alert: a function's variable, or an https address")
 PARSER.add_argument("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30")
-PARSER.add_argument("-o", "--out", type=name, metavar="VAR", help="keep the trainer in a variable")
-PARSER.add_argument(awaiting.FLAG, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument("-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable")
+PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 OPTIONS_BY_VERB = {
     "new": {"dataset", "out"},
@@ -88,7 +88,7 @@ class TrainMagics(Magics):
             PARSER.error(f"{verb!r} is not a verb of %qftrain: use {', '.join(VERBS)}")
         if verb == "compare":
             return self._compare(arguments.split())
-        options, target = PARSER.parts(arguments)
+        options, target = PARSER.parse_target(arguments)
         given_options = {key for key, value in vars(options).items() if value not in {None, False}} - {
             "awaited"
         }
@@ -128,7 +128,7 @@ class TrainMagics(Magics):
         panel = next((panel for panel in reversed(PANELS) if panel.trainer is trainer), None)
         if panel is None:
             panel = TrainingPanel(trainer)
-            if display.mode() == "live":
+            if display.display_mode() == "live":
                 panel.show()
 
         def end(interrupted: bool) -> None:
@@ -136,8 +136,10 @@ class TrainMagics(Magics):
                 panel.settle()
                 trainer.wait()  # raises what ended it badly
 
-        job: awaiting.Job[None] = awaiting.Job()
-        return awaiting.finish(_wait_for_end(trainer), job, end, CONTINUES_MESSAGE, awaited=options.awaited)
+        job: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        return awaiting.run_in_cell(
+            _wait_for_end(trainer), job, end, CONTINUES_MESSAGE, awaited=options.awaited
+        )
 
     def _status(self, options: Namespace, target: str) -> None:
         from ..views.training import text  # noqa: PLC0415
@@ -208,7 +210,7 @@ class TrainMagics(Magics):
         minutes = options.stalled_after
         alert(
             trainers.find_trainer(self.shell, target),
-            variables(self.shell).get(options.to, options.to),
+            user_variables(self.shell).get(options.to, options.to),
             stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
 
@@ -225,7 +227,7 @@ class TrainMagics(Magics):
         from ..views.training import TrainingPanel  # noqa: PLC0415
 
         if options.out:
-            keep(self.shell, options.out, trainer)
+            store_variable(self.shell, options.out, trainer)
         TrainingPanel(trainer).show()
 
     def _insert_cell(self, code: str) -> None:
@@ -240,7 +242,7 @@ class TrainMagics(Magics):
 
         if not options.dataset:
             PARSER.error("start needs a trainer's variable, or -d DATA")
-        data = variables(self.shell).get(options.dataset, options.dataset)
+        data = user_variables(self.shell).get(options.dataset, options.dataset)
         if isinstance(data, str) and not data.startswith("ds-"):
             data = Path(data)
         config = TrainConfig(
@@ -267,4 +269,4 @@ async def _wait_for_end(trainer: LLMFinetune) -> None:
         await asyncio.sleep(0.1)
 
 
-document(TrainMagics.qftrain, PARSER)
+document_magic(TrainMagics.qftrain, PARSER)

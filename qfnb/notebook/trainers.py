@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
-from .arguments import variables
+from .arguments import user_variables
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -17,7 +17,7 @@ def list_trainers(shell: Any) -> list[LLMFinetune]:
     from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
     from ..views.training import PANELS  # noqa: PLC0415
 
-    values = [value for value in variables(shell).values() if isinstance(value, LLMFinetune)]
+    values = [value for value in user_variables(shell).values() if isinstance(value, LLMFinetune)]
     started = [value for value in values if value.progress.started_at is not None]
     started.sort(key=lambda trainer: trainer.progress.started_at or 0.0)
     return [*started, *(panel.trainer for panel in PANELS)]
@@ -41,7 +41,7 @@ def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFi
         if not trainers:
             raise InvalidArgumentError("no training was started here: %qftrain list shows known runs")
         return trainers[-1]
-    value = variables(shell).get(target)
+    value = user_variables(shell).get(target)
     if isinstance(value, LLMFinetune):
         return value
     matches = [trainer for trainer in trainers if target in {trainer.id, trainer.progress.task_id}]
@@ -55,7 +55,7 @@ def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFi
 def _unknown_target_message(shell: Any, target: str) -> str:
     from ..trainer import LLMFinetune, runs  # noqa: PLC0415
 
-    names = [name for name, value in variables(shell).items() if isinstance(value, LLMFinetune)]
+    names = [name for name, value in user_variables(shell).items() if isinstance(value, LLMFinetune)]
     suggestions = difflib.get_close_matches(target, [*names, *(run.id for run in runs.list_runs())], 1)
     hint = f"; did you mean {suggestions[0]}?" if suggestions else ": `%qftrain list` shows known ones"
     return f"{target!r} is neither a trainer's variable nor a run's id (没有此训练){hint}"

@@ -11,21 +11,21 @@ from ..resources.tally import BatchProgress, BatchState, RowFailure
 from ..resources.underway import BackgroundBatch
 from ..transport import portal
 from . import stopping
-from .chat import SANDBOX, money
-from .display import Bundle, Live, publish
+from .chat import SANDBOX_LABEL, format_cost
+from .display import Bundle, LiveOutput, publish
 from .safety import escape
-from .wording import clipped, span
+from .wording import duration, one_line
 
 STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` shows how it ends"
 CANCELLING = "正在取消 cancelling…"
 
-TICK: Final = 0.25
+POLL_S: Final = 0.25
 """Seconds between two looks at a batch, however many rows finish meanwhile."""
 
-MOST_WORKERS: Final = 64
+MAX_SLIDER_WORKERS: Final = 64
 """The end of the slider, unless more were wanted from the start."""
 
-_STATES: dict[BatchState, str] = {
+_STATE_LABELS: dict[BatchState, str] = {
     "preparing": "… 准备中 preparing",
     "running": "▶ 运行中 running",
     "paused": "‖ 已暂停 paused",
@@ -34,15 +34,15 @@ _STATES: dict[BatchState, str] = {
     "stopped": "■ 已提前停止 stopped early",
     "done": "✔ 完成 done",
 }
-_ENDING: dict[BatchState, str] = {"cancelled": f"■ {CANCELLING}", "stopped": "■ 正在停止 stopping…"}
+_ENDING_LABELS: dict[BatchState, str] = {"cancelled": f"■ {CANCELLING}", "stopped": "■ 正在停止 stopping…"}
 
 _BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
 _DIM = 'style="font-size:90%;opacity:0.8"'
 _BAR = 'style="width:50%;height:14px;vertical-align:middle"'
 _TABLE = 'style="border-collapse:collapse;margin-top:6px;font-size:90%"'
 _CELL = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
-_COUNTS = {"ok": "成功 ok", "failed": "失败 failed", "retried": "重试 retried", "cached": "已有 cached"}
-_HEADS = ("行&nbsp;row", "问题 prompt", "错误 error", "说明 message")
+_COUNT_LABELS = {"ok": "成功 ok", "failed": "失败 failed", "retried": "重试 retried", "cached": "已有 cached"}
+_FAILURE_HEADS = ("行&nbsp;row", "问题 prompt", "错误 error", "说明 message")
 
 
 def bundle(progress: BatchProgress) -> Bundle:
@@ -54,34 +54,34 @@ def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
     head = f"{_title(progress)}: {_state(progress)}"
     failures = [
-        f"✘ row {f.number}: {f.error}: {clipped(f.message, 160)} ← {clipped(f.input, 40)}"
+        f"✘ row {f.number}: {f.error}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
         for f in reversed(progress.latest_failures)
     ]
-    lines = [head, _done(progress), *facts(progress), *_notes(progress), *failures]
-    return "\n".join(clipped(line, 300) for line in [*lines, *_how_to_go_on(progress)])
+    lines = [head, _finished_rows(progress), *fact_lines(progress), *_notes(progress), *failures]
+    return "\n".join(one_line(line, 300) for line in [*lines, *_resume_hints(progress)])
 
 
-def html(progress: BatchProgress, *, now: float | None = None, moving: bool = False) -> str:
+def html(progress: BatchProgress, *, now: float | None = None, is_live: bool = False) -> str:
     """Return the progress as HTML.
 
     Args:
         progress: what is drawn.
         now: the time, by default the present.
-        moving: it is drawn again soon, so what a saved picture of it needs is left out.
+        is_live: it is drawn again soon, so what a saved picture of it needs is left out.
     """
     head = f"<b>{escape(_title(progress))}</b> — {escape(_state(progress))}"
-    lines = [f"<div>{escape(line)}</div>" for line in facts(progress, now=now)]
+    lines = [f"<div>{escape(line)}</div>" for line in fact_lines(progress, now=now)]
     lines += [f"<div {_DIM}>{escape(line)}</div>" for line in _notes(progress)]
     lines += [_failures(progress)]
-    lines += [] if moving else [f"<div>{escape(line)}</div>" for line in _how_to_go_on(progress)]
+    lines += [] if is_live else [f"<div>{escape(line)}</div>" for line in _resume_hints(progress)]
     return f"<div {_BODY}><div>{head}</div><div>{_bar(progress)}</div>{''.join(lines)}</div>"
 
 
-def facts(progress: BatchProgress, *, now: float | None = None) -> list[str]:
+def fact_lines(progress: BatchProgress, *, now: float | None = None) -> list[str]:
     """Return what is worth knowing, a line each: speed, rows, tokens and cost, the limit."""
     lines = [
-        " · ".join(_pace(progress, time.time() if now is None else now)),
-        " · ".join(f"{word} {getattr(progress, key):,}" for key, word in _COUNTS.items()),
+        " · ".join(_speed_parts(progress, time.time() if now is None else now)),
+        " · ".join(f"{word} {getattr(progress, key):,}" for key, word in _COUNT_LABELS.items()),
         f"tokens {progress.prompt_tokens:,} in + {progress.completion_tokens:,} out · {_cost(progress)}",
         f"限速 limit: {progress.rate_limits}" if progress.rate_limits and not progress.is_finished else "",
     ]
@@ -94,60 +94,62 @@ class BatchPanel:
     `show()` displays it in the current cell, `settle()` publishes the final state from the cell that waits.
     """
 
-    def __init__(self, task: BackgroundBatch) -> None:
-        self.task = task
-        self._live: Live | None = None
+    def __init__(self, job: BackgroundBatch) -> None:
+        self.job = job
+        self._live: LiveOutput | None = None
 
     def show(self) -> None:
         """Display the panel in the current cell and follow the batch; where nobody watches, its state."""
-        controls = Controls(self.task)
-        now, draw = self.task.progress, lambda _, progress: controls.draw(progress)
-        self._live = live = Live(now, widget=controls.build, draw=draw, final=bundle)
+        controls = BatchControls(self.job)
+        now, draw = self.job.progress, lambda _, progress: controls.draw(progress)
+        self._live = live = LiveOutput(now, widget=controls.build, draw=draw, final=bundle)
         if live.mode == "live":
             contextvars.copy_context().run(portal.submit, self._follow(live))
         else:
-            live.finish(self.task.progress)
+            live.finish(self.job.progress)
 
-    def settle(self) -> None:
+    def publish_final(self) -> None:
         """Publish the state from the current cell; in static mode this is the one output."""
-        progress = self.task.progress
+        progress = self.job.progress
         if self._live is None or self._live.mode != "live":
             publish(bundle(progress))
         elif progress.is_finished:
             self._live.finish(progress)
-            self._live.settle()
+            self._live.republish()
 
-    async def _follow(self, live: Live) -> None:
-        while not (progress := self.task.progress).is_finished:
+    async def _follow(self, live: LiveOutput) -> None:
+        while not (progress := self.job.progress).is_finished:
             live.update(progress)
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(POLL_S)
         live.finish(progress)
 
 
-class Controls:
+class BatchControls:
     """The widgets of a batch that is under way: Pause or Resume, Cancel, how many at once, and its state.
 
     The handlers only leave word for the I/O loop, so they may run in any thread. The buttons come first: what
     grows must not move them away from the pointer.
     """
 
-    def __init__(self, task: BackgroundBatch) -> None:
-        self._task = task
-        self._workers = task.progress.workers
-        self._paused = self._cancelled = False
+    def __init__(self, job: BackgroundBatch) -> None:
+        self._job = job
+        self._workers = job.progress.workers
+        self._is_paused = self._is_cancelled = False
 
     def build(self) -> Any:
         """Return the widget; its parts share their layouts, so that it is eleven models in all."""
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
-        fit, style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
-        self._text = ipywidgets.HTML(layout=fit)
-        self._pause = ipywidgets.Button(layout=fit, style=style, tooltip="Ask no new row until Resume")
-        self._cancel = ipywidgets.Button(layout=fit, style=style, tooltip="Finished rows are kept")
+        auto_layout, style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
+        self._text = ipywidgets.HTML(layout=auto_layout)
+        self._pause = ipywidgets.Button(
+            layout=auto_layout, style=style, tooltip="Ask no new row until Resume"
+        )
+        self._cancel = ipywidgets.Button(layout=auto_layout, style=style, tooltip="Finished rows are kept")
         self._slider = ipywidgets.IntSlider(
             value=max(self._workers, 1),
             min=1,
-            max=max(MOST_WORKERS, self._workers),
+            max=max(MAX_SLIDER_WORKERS, self._workers),
             description="并发 workers",
             continuous_update=False,
             tooltip="Rows asked at once",
@@ -157,56 +159,56 @@ class Controls:
         self._pause.on_click(self._toggle)
         self._cancel.on_click(self._stop)
         self._slider.observe(self._resize, "value")
-        row = ipywidgets.HBox([self._pause, self._cancel, self._slider], layout=fit)
-        return ipywidgets.VBox([row, self._text], layout=fit)
+        row = ipywidgets.HBox([self._pause, self._cancel, self._slider], layout=auto_layout)
+        return ipywidgets.VBox([row, self._text], layout=auto_layout)
 
     def draw(self, progress: BatchProgress) -> None:
         """Show a state; what has not changed is not sent."""
-        ending = progress.state in _ENDING
-        self._paused = progress.state == "paused"
-        self._text.value = html(progress, moving=True)
-        self._pause.description = "继续 Resume" if self._paused else "暂停 Pause"
-        self._pause.disabled = ending
-        self._cancel.description = CANCELLING if ending or self._cancelled else "取消 Cancel"
-        self._cancel.disabled = ending or self._cancelled
-        self._slider.disabled = ending or not progress.workers or progress.mode == "offline"
+        is_ending = progress.state in _ENDING_LABELS
+        self._is_paused = progress.state == "paused"
+        self._text.value = html(progress, is_live=True)
+        self._pause.description = "继续 Resume" if self._is_paused else "暂停 Pause"
+        self._pause.disabled = is_ending
+        self._cancel.description = CANCELLING if is_ending or self._is_cancelled else "取消 Cancel"
+        self._cancel.disabled = is_ending or self._is_cancelled
+        self._slider.disabled = is_ending or not progress.workers or progress.mode == "offline"
         if progress.workers and progress.workers != self._workers:
             self._workers = progress.workers
             self._slider.max = max(self._slider.max, progress.workers)
             self._slider.value = progress.workers
         for widget in (self._pause, self._cancel, self._slider):
-            stopping.let_in(widget)
+            stopping.accept_clicks(widget)
 
     def _toggle(self, _: Any) -> None:
-        (self._task.resume if self._paused else self._task.pause)()
+        (self._job.resume if self._is_paused else self._job.pause)()
 
     def _stop(self, _: Any) -> None:
-        self._cancelled = True
+        self._is_cancelled = True
         self._cancel.disabled, self._cancel.description = True, CANCELLING
-        self._task.cancel()
+        self._job.cancel()
 
     def _resize(self, change: Any) -> None:
         if change["new"] != self._workers:
             self._workers = change["new"]
-            self._task.resize(change["new"])
+            self._job.resize(change["new"])
 
 
 def _title(progress: BatchProgress) -> str:
     offline = "离线 offline" if progress.mode == "offline" else ""
-    named = " · ".join(part for part in (progress.name, progress.model, offline) if part)
-    return f"批量 batch {named}".strip()
+    parts = " · ".join(part for part in (progress.name, progress.model, offline) if part)
+    return f"批量 batch {parts}".strip()
 
 
 def _state(progress: BatchProgress) -> str:
-    words = _STATES.get(progress.state, progress.state)
+    words = _STATE_LABELS.get(progress.state, progress.state)
     if not progress.is_finished:
-        words = _ENDING.get(progress.state, words)
+        words = _ENDING_LABELS.get(progress.state, words)
     elif progress.state == "done" and progress.failed:
         words = f"✔ 完成，{progress.failed:,} 行失败 / done, {progress.failed:,} rows failed"
     return f"{words} · {progress.reason}" if progress.reason else words
 
 
-def _done(progress: BatchProgress) -> str:
+def _finished_rows(progress: BatchProgress) -> str:
     if progress.total is None:
         return f"{progress.finished_rows:,} / ? 行 rows（总数未知 total unknown）"
     share = int(100 * progress.finished_rows / progress.total) if progress.total else 100
@@ -217,64 +219,64 @@ def _bar(progress: BatchProgress) -> str:
     value = (
         f'max="{progress.total}" value="{progress.finished_rows}"' if progress.total else 'max="1" value="0"'
     )
-    unknown = progress.total is None and not progress.is_finished
-    bar = f'<progress {"" if unknown else value} aria-label="{_done(progress)}" {_BAR}></progress>'
-    return f"{bar} <b>{_done(progress)}</b>"
+    is_indeterminate = progress.total is None and not progress.is_finished
+    bar = f'<progress {"" if is_indeterminate else value} aria-label="{_finished_rows(progress)}" {_BAR}></progress>'
+    return f"{bar} <b>{_finished_rows(progress)}</b>"
 
 
-def _pace(progress: BatchProgress, now: float) -> list[str]:
+def _speed_parts(progress: BatchProgress, now: float) -> list[str]:
     """Return speed and time; nothing that changes while nothing happens."""
     seconds = progress.elapsed(now)
-    asked = progress.finished_rows - progress.cached
+    answered = progress.finished_rows - progress.cached
     if progress.is_finished:
-        speed = [f"{asked / seconds:.1f} rows/s"] if asked > 0 and seconds > 0 else []
-        return [*speed, f"用时 elapsed {f'{seconds:.1f} s' if seconds < 10 else span(seconds)}"]
-    asking = progress.workers and (progress.in_flight or progress.mode != "offline")
-    busy = [f"进行中 in flight {progress.in_flight} / {progress.workers} workers"] if asking else []
+        speed = [f"{answered / seconds:.1f} rows/s"] if answered > 0 and seconds > 0 else []
+        return [*speed, f"用时 elapsed {f'{seconds:.1f} s' if seconds < 10 else duration(seconds)}"]
+    is_asking = progress.workers and (progress.in_flight or progress.mode != "offline")
+    in_flight = [f"进行中 in flight {progress.in_flight} / {progress.workers} workers"] if is_asking else []
     if progress.state == "paused" or progress.started_at is None:
-        return busy
+        return in_flight
     speed = [] if progress.rate is None else [f"{progress.rate:.1f} rows/s"]
-    ending = progress.eta is None or progress.state != "running"
-    left = [] if ending else [f"剩余 left ≈ {span(progress.eta or 0)}"]
-    return [*speed, f"用时 elapsed {span(seconds)}", *left, *busy]
+    has_no_estimate = progress.eta is None or progress.state != "running"
+    remaining = [] if has_no_estimate else [f"剩余 left ≈ {duration(progress.eta or 0)}"]
+    return [*speed, f"用时 elapsed {duration(seconds)}", *remaining, *in_flight]
 
 
 def _notes(progress: BatchProgress) -> list[str]:
-    first = [f"开始前 before the start: {'; '.join(progress.notes)}"]
-    return first if progress.notes else []
+    lines = [f"开始前 before the start: {'; '.join(progress.notes)}"]
+    return lines if progress.notes else []
 
 
 def _cost(progress: BatchProgress) -> str:
-    spent = "价格未知 price not known" if progress.cost is None else money(progress.cost)
+    cost = "价格未知 price not known" if progress.cost is None else format_cost(progress.cost)
     if progress.budget is not None:
         share = "" if progress.cost is None else f"（{int(100 * progress.cost / progress.budget)}%）"
-        spent = f"{spent} / ¥{progress.budget:g} 预算 budget{share}"
+        cost = f"{cost} / ¥{progress.budget:g} 预算 budget{share}"
     if progress.from_sandbox:
-        return SANDBOX if progress.budget is None else f"{SANDBOX} · 费用 cost {spent}"
-    return f"费用 cost {spent}"
+        return SANDBOX_LABEL if progress.budget is None else f"{SANDBOX_LABEL} · 费用 cost {cost}"
+    return f"费用 cost {cost}"
 
 
 def _failures(progress: BatchProgress) -> str:
     if not progress.latest_failures:
         return ""
-    heads = "".join(f'<th scope="col" {_CELL}>{head}</th>' for head in _HEADS)
-    rows = "".join(f"<tr>{_failure(failure)}</tr>" for failure in reversed(progress.latest_failures))
-    shown = f"最近的失败 latest failures（{len(progress.latest_failures)} / {progress.failed:,}）"
-    return f"<table {_TABLE}><caption {_CELL}>{shown}</caption><tr>{heads}</tr>{rows}</table>"
+    heads = "".join(f'<th scope="col" {_CELL}>{head}</th>' for head in _FAILURE_HEADS)
+    rows = "".join(f"<tr>{_failure_cells(failure)}</tr>" for failure in reversed(progress.latest_failures))
+    caption = f"最近的失败 latest failures（{len(progress.latest_failures)} / {progress.failed:,}）"
+    return f"<table {_TABLE}><caption {_CELL}>{caption}</caption><tr>{heads}</tr>{rows}</table>"
 
 
-def _failure(failure: RowFailure) -> str:
-    cells = (failure.number, clipped(failure.input, 40), failure.error, clipped(failure.message, 160))
+def _failure_cells(failure: RowFailure) -> str:
+    cells = (failure.number, one_line(failure.input, 40), failure.error, one_line(failure.message, 160))
     return "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in cells)
 
 
-def _how_to_go_on(progress: BatchProgress) -> list[str]:
+def _resume_hints(progress: BatchProgress) -> list[str]:
     """Return what to do about rows that have no answer."""
-    way = f"重新运行原单元格 re-run its cell, or qfnb.resume('{progress.name}')"
+    how = f"重新运行原单元格 re-run its cell, or qfnb.resume('{progress.name}')"
     if not progress.is_finished:
         lines = ["此为快照 a snapshot: `%qfbatch show` follows it"]
-        return lines + ([f"内核重启后 after a kernel restart: {way}"] if progress.name else [])
+        return lines + ([f"内核重启后 after a kernel restart: {how}"] if progress.name else [])
     if not progress.name or (progress.state == "done" and not progress.failed):
         return []
-    what = "重问失败的行 to ask failed rows again" if progress.state == "done" else "续跑 to go on"
-    return [f"{what}: {way}"]
+    purpose = "重问失败的行 to ask failed rows again" if progress.state == "done" else "续跑 to go on"
+    return [f"{purpose}: {how}"]

@@ -8,19 +8,19 @@ from typing import Literal
 
 from ..resources.reply import ChatResponse
 from . import stopping
-from .display import Bundle, Live
+from .display import Bundle, LiveOutput
 from .markdown import render
-from .safety import escape, plain
+from .safety import escape, strip_controls
 
-Form = Literal["markdown", "text", "code", "folded"]
-State = Literal["waiting", "streaming", "done", "interrupted", "failed"]
+AnswerForm = Literal["markdown", "text", "code", "folded"]
+AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
 
-SANDBOX = "本地沙盒 sandbox"
+SANDBOX_LABEL = "本地沙盒 sandbox"
 _FOOT = 'style="margin-top:6px;font-size:85%;opacity:0.75"'
 
 
 @dataclass(frozen=True)
-class Answer:
+class StreamedAnswer:
     """What is known of an answer.
 
     Attributes:
@@ -34,7 +34,7 @@ class Answer:
 
     model: str
     text: str = ""
-    state: State = "waiting"
+    state: AnswerState = "waiting"
     seconds: float = 0.0
     first_token: float | None = None
     tokens: int | None = None
@@ -43,10 +43,10 @@ class Answer:
     reasoning: str = ""
     cost: float | None = None
     error: str = ""
-    form: Form = "markdown"
+    form: AnswerForm = "markdown"
 
     @classmethod
-    def of(cls, reply: ChatResponse, model: str = "") -> Answer:
+    def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
         """Return the answer that a whole reply is."""
         return cls(
             model or str(reply.body.get("model") or ""),
@@ -62,24 +62,24 @@ class Answer:
         )
 
 
-def footer(answer: Answer) -> str:
+def footer(answer: StreamedAnswer) -> str:
     """Return one line of facts: sandbox, model, tokens, seconds, request."""
-    parts = [SANDBOX] if answer.from_sandbox else []
+    parts = [SANDBOX_LABEL] if answer.from_sandbox else []
     parts += [answer.model] if answer.model else []
     parts += [f"{answer.tokens} tokens"] if answer.tokens is not None else []
-    first = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
-    parts += [f"{answer.seconds:.2f} s{first}"] if answer.seconds else []
-    parts += [] if answer.from_sandbox or answer.tokens is None else [money(answer.cost)]
+    first_token = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
+    parts += [f"{answer.seconds:.2f} s{first_token}"] if answer.seconds else []
+    parts += [] if answer.from_sandbox or answer.tokens is None else [format_cost(answer.cost)]
     parts += [answer.request_id] if answer.request_id else []
     return " · ".join(parts)
 
 
-def money(cost: float | None) -> str:
+def format_cost(cost: float | None) -> str:
     """Return a cost in CNY, "n/a" where it is not known."""
     return "¥ n/a" if cost is None else f"¥{cost:.6f}".rstrip("0").rstrip(".")
 
 
-def note(answer: Answer) -> str:
+def ending_note(answer: StreamedAnswer) -> str:
     """Return the line that says how an unfinished answer ended, "" for a finished one."""
     if answer.state == "failed" and not answer.text:
         return ""
@@ -91,7 +91,7 @@ def note(answer: Answer) -> str:
     }.get(answer.state, "")
 
 
-def html(answer: Answer) -> str:
+def html(answer: StreamedAnswer) -> str:
     """Return the answer as safe static HTML."""
     thinking = (
         f"<details><summary>思考过程 reasoning</summary><pre>{escape(answer.reasoning)}</pre></details>"
@@ -99,43 +99,43 @@ def html(answer: Answer) -> str:
         else ""
     )
     body = _body(answer) if answer.text else ""
-    status = f"<div><em>{escape(note(answer))}</em></div>" if note(answer) else ""
+    status = f"<div><em>{escape(ending_note(answer))}</em></div>" if ending_note(answer) else ""
     status += f"<div>✘ {escape(answer.error)}</div>" if answer.error else ""
     return f"<div>{thinking}{body}{status}<div {_FOOT}>{escape(footer(answer))}</div></div>"
 
 
-def text(answer: Answer) -> str:
+def text(answer: StreamedAnswer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
-    problem = f"✘ {plain(answer.error)}" if answer.error else ""
-    lines = [plain(answer.text), note(answer), problem, f"[{plain(footer(answer))}]"]
+    problem = f"✘ {strip_controls(answer.error)}" if answer.error else ""
+    lines = [strip_controls(answer.text), ending_note(answer), problem, f"[{strip_controls(footer(answer))}]"]
     return "\n".join(line for line in lines if line)
 
 
-def bundle(answer: Answer) -> Bundle:
+def bundle(answer: StreamedAnswer) -> Bundle:
     """Return the answer in every format."""
     return {"text/plain": text(answer), "text/html": html(answer)}
 
 
 def reply_bundle(reply: ChatResponse) -> Bundle:
     """Return a whole reply in every format."""
-    return bundle(Answer.of(reply))
+    return bundle(StreamedAnswer.from_reply(reply))
 
 
-def live(answer: Answer, stop: Callable[[], None]) -> Live:
+def open_live(answer: StreamedAnswer, stop: Callable[[], None]) -> LiveOutput:
     """Return a live output for an answer that is about to stream."""
-    return Live(
+    return LiveOutput(
         answer,
-        widget=lambda: stopping.widget(stop, tooltip="Stop this answer"),
-        draw=lambda box, state: stopping.draw(box, html(state)),
+        widget=lambda: stopping.create(stop, tooltip="Stop this answer"),
+        draw=lambda box, state: stopping.update_html(box, html(state)),
         final=bundle,
     )
 
 
-def _body(answer: Answer) -> str:
+def _body(answer: StreamedAnswer) -> str:
     if answer.form == "markdown":
         return render(answer.text)
     if answer.form == "folded":
-        whole = f'<pre style="white-space:pre-wrap">{escape(answer.text)}</pre>'
-        return f"<details><summary>原文 the answer as it came</summary>{whole}</details>"
+        raw = f'<pre style="white-space:pre-wrap">{escape(answer.text)}</pre>'
+        return f"<details><summary>原文 the answer as it came</summary>{raw}</details>"
     inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
     return f'<pre style="white-space:pre-wrap">{inner}</pre>'

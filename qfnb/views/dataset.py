@@ -10,20 +10,20 @@ from ..dataset import Dataset, TransferStep, tokens
 from ..errors import UnexpectedContent
 from ..transport import pictures
 from .charts import img
-from .display import Bundle, Live
-from .safety import escape, plain
+from .display import Bundle, LiveOutput
+from .safety import escape, strip_controls
 
-ROWS = 5
-COLUMNS = 6
+MAX_ROWS = 5
+MAX_COLUMNS = 6
 """Columns beside each other; the others are named."""
 
-CHARACTERS = 96
+MAX_CELL_CHARS = 96
 """Of a text in a table."""
 
-CHECKED = 5_000
+MAX_CHECKED_ROWS = 5_000
 """Rows up to which a display looks for duplicates."""
 
-DRAWN = 256 * 1024
+MAX_IMAGE_BYTES = 256 * 1024
 """Bytes of a picture that is drawn."""
 
 _BODY = 'style="line-height:1.5"'
@@ -34,9 +34,9 @@ _CELL = (
     'style="text-align:left;vertical-align:top;padding:3px 8px;border-bottom:1px solid #8884;'
     'white-space:pre-wrap;overflow-wrap:anywhere;min-width:4em;max-width:34em"'
 )
-_ASKED = 'style="opacity:0.75"'
+_TURN = 'style="opacity:0.75"'
 _BAR = 'style="width:40%;height:14px;vertical-align:middle"'
-_STEPS = {"upload": "上传 upload", "import": "导入 import", "release": "发布 release"}
+_STEP_LABELS = {"upload": "上传 upload", "import": "导入 import", "release": "发布 release"}
 
 
 def bundle(dataset: Dataset) -> Bundle:
@@ -46,109 +46,111 @@ def bundle(dataset: Dataset) -> Bundle:
 
 def html(dataset: Dataset) -> str:
     """Return what it is, and the first rows as a table."""
-    head = f"<b>{escape(_short(dataset.name))}</b>"
+    head = f"<b>{escape(_clip_value(dataset.name))}</b>"
     if not dataset.is_fetched:
-        return f"<div {_BODY}>{head}<div {_DIM}>{escape(_remote(dataset))}</div></div>"
+        return f"<div {_BODY}>{head}<div {_DIM}>{escape(_not_fetched_text(dataset))}</div></div>"
     head += f"<span {_BADGE}>{escape(dataset.schema.title)}</span>"
     facts = f"<div {_DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
     notes = "".join(f"<div {_DIM}>⚠ {escape(line)}</div>" for line in _notes(dataset))
-    more = f"<div {_DIM}>{escape(_more(dataset))}</div>" if _more(dataset) else ""
-    return f"<div {_BODY}><div>{head}</div>{facts}{_table(dataset)}{more}{notes}</div>"
+    more_rows = f"<div {_DIM}>{escape(_more_rows_text(dataset))}</div>" if _more_rows_text(dataset) else ""
+    return f"<div {_BODY}><div>{head}</div>{facts}{_table(dataset)}{more_rows}{notes}</div>"
 
 
 def text(dataset: Dataset) -> str:
     """Return what it is, and the first rows as lines."""
     if not dataset.is_fetched:
-        return plain(f"Dataset {_remote(dataset)}")
-    title = " · ".join([f"Dataset {_short(dataset.name)}", dataset.schema.title, *_facts(dataset)])
-    rows = [f"  {_line(row, dataset.schema.columns)}" for row in dataset.rows[:ROWS]]
-    return "\n".join(plain(line) for line in (title, *rows, _more(dataset)) if line)
+        return strip_controls(f"Dataset {_not_fetched_text(dataset)}")
+    title = " · ".join([f"Dataset {_clip_value(dataset.name)}", dataset.schema.title, *_facts(dataset)])
+    rows = [f"  {_row_line(row, dataset.schema.columns)}" for row in dataset.rows[:MAX_ROWS]]
+    return "\n".join(strip_controls(line) for line in (title, *rows, _more_rows_text(dataset)) if line)
 
 
 def _facts(dataset: Dataset) -> list[str]:
     n, exact = tokens.estimate_tokens(dataset.rows, dataset.schema)
-    facts = [f"{len(dataset):,} rows", ", ".join(map(_short, dataset.columns))]
+    facts = [f"{len(dataset):,} rows", ", ".join(map(_clip_value, dataset.columns))]
     facts.append(f"{'' if exact else '≈ '}{n:,} tokens")
-    facts.append(_place(dataset.source))
+    facts.append(_clip_source(dataset.source))
     return [fact for fact in facts if fact] + ([str(dataset.id)] if dataset.id is not None else [])
 
 
-def _remote(dataset: Dataset) -> str:
+def _not_fetched_text(dataset: Dataset) -> str:
     return f"{dataset.id} · 平台上的数据集，查看时下载 / on the platform, fetched when looked at: ds.head()"
 
 
 def _notes(dataset: Dataset) -> list[str]:
-    return dataset.check().lines() if len(dataset) <= CHECKED else []
+    return dataset.check().lines() if len(dataset) <= MAX_CHECKED_ROWS else []
 
 
-def _more(dataset: Dataset) -> str:
-    return f"… {len(dataset) - ROWS:,} more" if len(dataset) > ROWS else ""
+def _more_rows_text(dataset: Dataset) -> str:
+    return f"… {len(dataset) - MAX_ROWS:,} more" if len(dataset) > MAX_ROWS else ""
 
 
 def _table(dataset: Dataset) -> str:
-    rows = dataset.rows[:ROWS]
+    rows = dataset.rows[:MAX_ROWS]
     if not rows:
         return ""
     columns = [name for name in dataset.columns if name != "history"]
-    shown = columns[:COLUMNS]
-    heads = "".join(f"<th {_CELL}>{escape(_short(name))}</th>" for name in shown)
-    if len(columns) > COLUMNS:
-        heads += f"<th {_CELL}>… {len(columns) - COLUMNS}</th>"
-    body = "".join(f"<tr>{''.join(_cell(row, name) for name in shown)}</tr>" for row in rows)
+    visible = columns[:MAX_COLUMNS]
+    heads = "".join(f"<th {_CELL}>{escape(_clip_value(name))}</th>" for name in visible)
+    if len(columns) > MAX_COLUMNS:
+        heads += f"<th {_CELL}>… {len(columns) - MAX_COLUMNS}</th>"
+    body = "".join(f"<tr>{''.join(_cell(row, name) for name in visible)}</tr>" for row in rows)
     return f"<table {_TABLE}><tr>{heads}</tr>{body}</table>"
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
-    before = row.get("history", ()) if name == "prompt" else ()
+    history = row.get("history", ()) if name == "prompt" else ()
     turns = "".join(
-        f"<div {_ASKED}>问 {escape(_short(turn['prompt']))}</div>"
-        f"<div {_ASKED}>答 {escape(_short(turn['response']))}</div>"
-        for turn in before
+        f"<div {_TURN}>问 {escape(_clip_value(turn['prompt']))}</div>"
+        f"<div {_TURN}>答 {escape(_clip_value(turn['response']))}</div>"
+        for turn in history
     )
-    return f"<td {_CELL}>{turns}{_drawn(row.get(name))}</td>"
+    return f"<td {_CELL}>{turns}{_value_html(row.get(name))}</td>"
 
 
-def _drawn(value: Any) -> str:
+def _value_html(value: Any) -> str:
     if isinstance(value, bytes):
-        return _picture(value)
+        return _image_html(value)
     if isinstance(value, list):
-        return "".join(f"<div>{n}. {escape(_short(item))}</div>" for n, item in enumerate(value[:ROWS], 1))
-    return escape(_short(value)) if value is not None else ""
+        return "".join(
+            f"<div>{n}. {escape(_clip_value(item))}</div>" for n, item in enumerate(value[:MAX_ROWS], 1)
+        )
+    return escape(_clip_value(value)) if value is not None else ""
 
 
-def _picture(content: bytes) -> str:
+def _image_html(content: bytes) -> str:
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     try:
         pictures.validate_image(content)
     except UnexpectedContent as error:
         return escape(error)
-    return img(content, kind, "picture") if len(content) <= DRAWN else f"{len(content) >> 10:,} KiB"
+    return img(content, kind, "picture") if len(content) <= MAX_IMAGE_BYTES else f"{len(content) >> 10:,} KiB"
 
 
-def _line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     turns = len(row.get("history", ()))
-    shown = [row[name] for name in columns if name in row and name != "history"]
-    parts = [_short(" ".join(_short(value, 400).split()), 80) for value in shown]
+    values = [row[name] for name in columns if name in row and name != "history"]
+    parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
     return (f"({turns} 轮 turns) " if turns else "") + "  →  ".join(parts)
 
 
-def _place(source: str, most: int = 80) -> str:
+def _clip_source(source: str, limit: int = 80) -> str:
     """Return where rows are from, cut at the front: a path says most at its end."""
-    return source if len(source) <= most else "…" + source[1 - most :]
+    return source if len(source) <= limit else "…" + source[1 - limit :]
 
 
-def _short(value: object, most: int = CHARACTERS) -> str:
+def _clip_value(value: object, limit: int = MAX_CELL_CHARS) -> str:
     if isinstance(value, list):
         value = " ".join(f"{number}. {item}" for number, item in enumerate(value, 1))
     text = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-class Uploading(AbstractContextManager["Uploading"]):
+class UploadBar(AbstractContextManager["UploadBar"]):
     """Shows how far an upload is: `with Uploading() as bar: ds.save(qianfan=True, progress=bar)`."""
 
     def __enter__(self) -> Self:
-        self._live = Live(TransferStep("upload", 0, 1), widget=_widget, draw=_draw, final=step_bundle)
+        self._live = LiveOutput(TransferStep("upload", 0, 1), widget=_widget, draw=_draw, final=step_bundle)
         return self
 
     def __call__(self, step: TransferStep) -> None:
@@ -160,14 +162,14 @@ class Uploading(AbstractContextManager["Uploading"]):
         if kind is None:
             self._live.finish(self._live.state)
         else:
-            self._live.discard()
+            self._live.remove()
 
 
 def step_bundle(step: TransferStep) -> Bundle:
     """Return a step in every format."""
     share = step.done / max(step.total, 1)
     size = f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB" if step.kind == "upload" else ""
-    words = f"{'✔' if share >= 1 else '…'} {_STEPS[step.kind]}{size}"
+    words = f"{'✔' if share >= 1 else '…'} {_STEP_LABELS[step.kind]}{size}"
     return {
         "text/plain": words,
         "text/html": f'<div {_BODY}><progress {_BAR} max="1" value="{share:.3f}"></progress> {words}</div>',

@@ -21,24 +21,26 @@ from ..errors import InvalidArgumentError
 from ..transport import portal
 
 Bundle = dict[str, Any]
-Mode = Literal["live", "static", "text"]
+DisplayMode = Literal["live", "static", "text"]
 
-_place: contextvars.ContextVar[Live | None] = contextvars.ContextVar("qfnb_place", default=None)
+_replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar(
+    "qfnb_place", default=None
+)
 """The output that the next one takes the place of."""
 
-INTERVAL = 0.1
+REDRAW_S = 0.1
 """Seconds between two updates: nobody reads faster."""
 
-VSCODE_INTERVAL = 0.5
+VSCODE_REDRAW_S = 0.5
 
 
-def mode() -> Mode:
+def display_mode() -> DisplayMode:
     """Return how to display here and now."""
-    chosen = os.environ.get("QFNB_DISPLAY", "")
-    if chosen in {"live", "static", "text"}:
-        return chosen  # type: ignore[return-value]
-    if chosen:
-        raise InvalidArgumentError(f"QFNB_DISPLAY={chosen!r}: it is live, static or text")
+    setting = os.environ.get("QFNB_DISPLAY", "")
+    if setting in {"live", "static", "text"}:
+        return setting  # type: ignore[return-value]
+    if setting:
+        raise InvalidArgumentError(f"QFNB_DISPLAY={setting!r}: it is live, static or text")
     shell = _shell()
     if shell is None or not hasattr(shell, "kernel"):
         return "text"
@@ -50,7 +52,7 @@ def mode() -> Mode:
 
 def publish(bundle: Bundle) -> None:
     """Show a finished bundle in the current cell, or its text in a terminal."""
-    if mode() == "text":
+    if display_mode() == "text":
         print(bundle["text/plain"])  # noqa: T201 - this is the terminal's display
         return
     from IPython.display import display  # noqa: PLC0415 - only under IPython
@@ -58,7 +60,7 @@ def publish(bundle: Bundle) -> None:
     display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
 
-class Live:
+class LiveOutput:
     """One output of one cell: updated while something goes on, static when it is over.
 
     Args:
@@ -75,12 +77,12 @@ class Live:
         draw: Callable[[Any, Any], None],
         final: Callable[[Any], Bundle],
     ) -> None:
-        self.mode = mode()
+        self.mode = display_mode()
         self.state = state
         self._draw, self._final = draw, final
         self._lock = threading.RLock()
-        self._drawn, self._waiting, self._done = 0.0, False, False
-        self._interval = VSCODE_INTERVAL if "VSCODE_PID" in os.environ else INTERVAL
+        self._drawn_at, self._is_redraw_scheduled, self._is_finished = 0.0, False, False
+        self._interval = VSCODE_REDRAW_S if "VSCODE_PID" in os.environ else REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
@@ -93,92 +95,92 @@ class Live:
         """Move to a new state; drawn at most every INTERVAL seconds, the last one always."""
         with self._lock:
             self.state = state
-            if self._widget is None or self._done or self._waiting:
+            if self._widget is None or self._is_finished or self._is_redraw_scheduled:
                 return
-            left = self._drawn + self._interval - time.monotonic()
-            if left > 0:
-                self._waiting = True
+            remaining = self._drawn_at + self._interval - time.monotonic()
+            if remaining > 0:
+                self._is_redraw_scheduled = True
                 loop = portal.loop()
-                loop.call_soon_threadsafe(loop.call_later, left, self._flush)
+                loop.call_soon_threadsafe(loop.call_later, remaining, self._flush)
             else:
                 self._flush()
 
     def finish(self, state: Any) -> None:
         """Show the final state as a static bundle; nothing moves after this."""
         with self._lock:
-            if self._done:
+            if self._is_finished:
                 return
-            self.state, self._done = state, True
+            self.state, self._is_finished = state, True
         if self._handle is not None:
             bundle = self._final(state)
             self._context.copy().run(self._handle.update, bundle, raw=True)
-            if _front_end() is self._front_end:
-                close(self._outer)
+            if _current_front_end() is self._front_end:
+                close_widget(self._outer)
             else:
-                _leave(self._outer, bundle)
+                _leave_static(self._outer, bundle)
         else:
             publish(self._final(state))
 
-    def discard(self) -> None:
+    def remove(self) -> None:
         """Take the output away: there is nothing to show but the error that follows."""
         with self._lock:
-            if self._done:
+            if self._is_finished:
                 return
-            self._done = True
+            self._is_finished = True
         if self._handle is not None:
             self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
-            close(self._outer)
+            close_widget(self._outer)
 
-    def give_way(self, show: Callable[[], object]) -> None:
+    def replace_with(self, show: Callable[[], object]) -> None:
         """End, and have the live output that `show` opens take the place of this one.
 
         The place is the widget itself, which a browser that was reloaded still has; its output it has lost.
         """
         with self._lock:
-            if self._done:
+            if self._is_finished:
                 return
-            self._done = True
-        token = _place.set(self)
+            self._is_finished = True
+        token = _replaced_output.set(self)
         try:
             show()
         finally:
-            _place.reset(token)
+            _replaced_output.reset(token)
 
-    def settle(self) -> None:
+    def republish(self) -> None:
         """Publish the present state once more, from the cell that waits.
 
         Programs that run notebooks keep only what arrives while the cell that sent it is running.
         """
-        if self._handle is not None and self._done:
+        if self._handle is not None and self._is_finished:
             self._handle.update(self._final(self.state), raw=True)
 
-    def taken(self, widget: Any) -> tuple[Any, Any]:
+    def mount(self, widget: Any) -> tuple[Any, Any]:
         """Put another widget into this one, in the place of all that was in it; return this one's output."""
-        before, self._outer.children = self._outer.children, (widget,)
-        for child in before:
-            close(child)
+        old_children, self._outer.children = self._outer.children, (widget,)
+        for child in old_children:
+            close_widget(child)
         return self._outer, self._handle
 
     def _open(self, widget: Any) -> None:
         from IPython.display import display  # noqa: PLC0415 - only under IPython
 
         self._widget = self._outer = widget
-        self._front_end = _front_end()
+        self._front_end = _current_front_end()
         self._draw(widget, self.state)
-        if (place := _place.get()) is not None:
-            self._outer, self._handle = place.taken(widget)
-            _place.set(None)
+        if (replaced := _replaced_output.get()) is not None:
+            self._outer, self._handle = replaced.mount(widget)
+            _replaced_output.set(None)
         bundle = {**self._outer._repr_mimebundle_(), **self._final(self.state)}
-        if place is not None:
+        if replaced is not None:
             self._handle.update(bundle, raw=True)
         else:
             self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def _flush(self) -> None:
         with self._lock:
-            self._waiting = False
-            if not self._done:
-                self._drawn = time.monotonic()
+            self._is_redraw_scheduled = False
+            if not self._is_finished:
+                self._drawn_at = time.monotonic()
                 self._draw(self._widget, self.state)
 
 
@@ -190,28 +192,28 @@ def _shell() -> Any:
     return get_ipython()
 
 
-def close(widget: Any) -> None:
+def close_widget(widget: Any) -> None:
     """Close a widget with everything that belongs to it, so that no model is left in the kernel."""
     for child in getattr(widget, "children", ()):
-        close(child)
+        close_widget(child)
     for part in ("layout", "style"):
-        if (own := getattr(widget, part, None)) is not None and hasattr(own, "close"):
-            own.close()
+        if (resource := getattr(widget, part, None)) is not None and hasattr(resource, "close"):
+            resource.close()
     widget.close()
 
 
-def _front_end() -> Any:
+def _current_front_end() -> Any:
     """Return what stands for the page that asked for the widgets last; a reloaded one is another."""
     from ipywidgets import Widget  # noqa: PLC0415 - there is a widget
 
     return getattr(Widget, "_control_comm", None)
 
 
-def _leave(widget: Any, bundle: Bundle) -> None:
+def _leave_static(widget: Any, bundle: Bundle) -> None:
     """Leave the final state in a widget whose page was reloaded: its output cannot be reached any more."""
     from ipywidgets import HTML, Layout  # noqa: PLC0415 - there is a widget
 
-    before, widget.layout = widget.children, Layout()
+    old_children, widget.layout = widget.children, Layout()
     widget.children = (HTML(bundle["text/html"], layout=widget.layout),)
-    for child in before:
-        close(child)
+    for child in old_children:
+        close_widget(child)

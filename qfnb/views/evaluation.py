@@ -12,7 +12,7 @@ from . import evaluation_gallery as gallery
 from .display import Bundle
 from .evaluation_canvas import format_score
 from .evaluation_tables import changes_table, details, format_difference, format_interval, render_table
-from .safety import plain
+from .safety import strip_controls
 
 if TYPE_CHECKING:
     from ..evaluation.counting import Comparison, Score
@@ -56,7 +56,7 @@ def bundle(report: EvaluationResult) -> Bundle:
 
 def text(report: EvaluationResult) -> str:
     """Return the summary and the conclusion."""
-    return plain(repr(report)) if report.names else "没有指标 / the report has no metric"
+    return strip_controls(repr(report)) if report.names else "没有指标 / the report has no metric"
 
 
 def html(report: EvaluationResult) -> str:

@@ -14,7 +14,7 @@ from ..evaluation.samples import Sample
 from .display import Bundle
 from .evaluation_canvas import format_score
 from .evaluation_tables import changes_table, details, format_difference, format_interval, render_table
-from .safety import plain
+from .safety import strip_controls
 
 VERDICT_SIGNS: Final = {"better": "▲", "worse": "▼", "cannot tell": "？"}
 VERDICT_WORDS: Final = {
@@ -43,7 +43,7 @@ MAX_CHECKED_ANSWERS: Final = 2000
 
 def bundle(card: Card) -> Bundle:
     """Return the card in every format."""
-    return {"text/plain": plain(repr(card)), "text/html": html(card)}
+    return {"text/plain": strip_controls(repr(card)), "text/html": html(card)}
 
 
 def html(card: Card) -> str:

@@ -14,10 +14,10 @@ from ..evaluation.report import EvaluationResult
 from ..resources.tally import BatchProgress
 from ..transport import portal
 from . import evaluation, stopping
-from .chat import SANDBOX, money
-from .display import Bundle, Live, publish
-from .safety import escape, plain
-from .wording import clipped, span
+from .chat import SANDBOX_LABEL, format_cost
+from .display import Bundle, LiveOutput, publish
+from .safety import escape, strip_controls
+from .wording import duration, one_line
 
 STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
 CANCELLING: Final = "正在取消 cancelling…"
@@ -114,7 +114,7 @@ def text(progress: EvaluationProgress) -> str:
         for model_progress in progress.models
     ]
     lines += [*_scoring_lines(progress), *_note_lines(progress)]
-    return "\n".join(clipped(line, 300) for line in lines)
+    return "\n".join(one_line(line, 300) for line in lines)
 
 
 def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
@@ -137,14 +137,16 @@ class EvaluationPanel:
 
     def __init__(self, task: EvaluationTask) -> None:
         self.task = task
-        self._live: Live | None = None
+        self._live: LiveOutput | None = None
         self._final: Bundle | None = None
 
     def show(self) -> None:
         """Display the panel in the current cell and follow it; where nobody watches, its state."""
         controls = EvaluationControls(self.task)
         draw = lambda _, progress: controls.draw(progress)  # noqa: E731 - one expression
-        self._live = live = Live(self.task.progress, widget=controls.build, draw=draw, final=self._bundle)
+        self._live = live = LiveOutput(
+            self.task.progress, widget=controls.build, draw=draw, final=self._bundle
+        )
         if live.mode == "live":
             contextvars.copy_context().run(portal.submit, self._follow(live))
         else:
@@ -157,7 +159,7 @@ class EvaluationPanel:
             publish(self._bundle(progress))
         elif progress.is_over:
             self._live.finish(progress)
-            self._live.settle()
+            self._live.republish()
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
         """Return the state; the report is drawn once, since that takes a while."""
@@ -168,10 +170,13 @@ class EvaluationPanel:
                 self._final = bundle(progress)
             except Exception as error:  # noqa: BLE001 - a report that cannot be drawn is there all the same
                 message = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
-                self._final = {"text/plain": plain(message), "text/html": f"<pre>{escape(message)}</pre>"}
+                self._final = {
+                    "text/plain": strip_controls(message),
+                    "text/html": f"<pre>{escape(message)}</pre>",
+                }
         return self._final
 
-    async def _follow(self, live: Live) -> None:
+    async def _follow(self, live: LiveOutput) -> None:
         while not (progress := self.task.progress).is_over:
             live.update(progress)
             await asyncio.sleep(UPDATE_INTERVAL_S)
@@ -199,7 +204,7 @@ class EvaluationControls:
         self._text.value = html(progress, is_live=True)
         self._cancel.description = CANCELLING if progress.cancelled else "取消 Cancel"
         self._cancel.disabled = progress.cancelled
-        stopping.let_in(self._cancel)
+        stopping.accept_clicks(self._cancel)
 
     def _stop(self, _: Any) -> None:
         self._cancel.disabled, self._cancel.description = True, CANCELLING
@@ -210,7 +215,9 @@ def _title_line(progress: EvaluationProgress) -> str:
     words = _STATES[progress.state]
     if progress.cancelled and not progress.is_over:
         words = f"■ {CANCELLING}"
-    seconds = span((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
+    seconds = (
+        duration((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
+    )
     question_count = f"{len(progress.models)} 个模型 models × {progress.questions:,} 题 questions"
     return " · ".join(part for part in (f"评估 evaluation: {words}", question_count, seconds) if part)
 
@@ -220,7 +227,7 @@ def _model_row(model_progress: ModelProgress, progress: EvaluationProgress) -> s
     done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (0, 0)
     bar = _progress_bar(done, total, model_progress.model)
     cells = "".join(f"<td {_CELL}>{escape(fact)}</td>" for fact in _model_facts(batch, progress))
-    name = f'<th scope="row" {_NAME}>{escape(clipped(model_progress.model, 60))}</th>'
+    name = f'<th scope="row" {_NAME}>{escape(one_line(model_progress.model, 60))}</th>'
     return f"<tr>{name}<td {_CELL}>{bar}</td>{cells}</tr>"
 
 
@@ -247,14 +254,14 @@ def _model_facts(batch: BatchProgress | None, progress: EvaluationProgress) -> l
 
 def _batch_state(batch: BatchProgress) -> str:
     if batch.reason:
-        return clipped(f"■ {batch.reason}", 60)
+        return one_line(f"■ {batch.reason}", 60)
     return "✔" if batch.is_finished and batch.state == "done" else f"… {batch.state}"
 
 
 def _format_cost(batch: BatchProgress) -> str:
     if batch.from_sandbox:
-        return SANDBOX
-    cost = "价格未知 price not known" if batch.cost is None else money(batch.cost)
+        return SANDBOX_LABEL
+    cost = "价格未知 price not known" if batch.cost is None else format_cost(batch.cost)
     return f"{cost} / ¥{batch.budget:g}" if batch.budget is not None else cost
 
 

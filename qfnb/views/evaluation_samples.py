@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..evaluation.card import Card
 from ..evaluation.report import EvaluationResult
 from . import stopping
-from .display import Live
+from .display import LiveOutput
 from .sample_pages import (
     FILTERS,
     SORTS,
@@ -50,7 +50,7 @@ class SampleBrowser:
         self.report = report
         self.pages = SamplePages(report)
         self.choice = default_selection(report)
-        self._live: Live | None = None
+        self._live: LiveOutput | None = None
         self._controls: SampleControls | None = None
 
     @property
@@ -101,7 +101,7 @@ class SampleBrowser:
         self._controls = controls = SampleControls(self)
         final = partial(bundle, self.pages)
         draw = lambda _, choice: controls.draw(choice)  # noqa: E731 - one expression
-        self._live = live = Live(self.choice, widget=controls.build, draw=draw, final=final)
+        self._live = live = LiveOutput(self.choice, widget=controls.build, draw=draw, final=final)
         if live.mode != "live":
             self._live = None
             live.finish(self.choice)
@@ -198,7 +198,7 @@ class SampleControls:
             self._pick_box,
             self._state_box,
         ):
-            stopping.let_in(control)
+            stopping.accept_clicks(control)
 
     def _observe(self) -> None:
         self._filter_box.observe(lambda change: self._choose(show=change["new"]), "value")

@@ -27,7 +27,7 @@ from ..trainer.launch import LaunchForm
 from ..trainer.launch_data import inspect_dataset, list_data_files
 from ..trainer.launch_estimate import measure_step_seconds
 from ..transport import portal
-from .display import Live, publish
+from .display import LiveOutput, publish
 from .launcher_desk import LauncherWidget
 from .launcher_fields import parse_others
 from .launcher_text import LauncherState, bundle
@@ -69,7 +69,7 @@ class Launcher:
         self._insert_cell, self._on_launch = insert_cell, on_launch
         self._lock = threading.RLock()
         self._state = LauncherState(LaunchForm().with_choice(dataset=data))
-        self._live: Live | None = None
+        self._live: LiveOutput | None = None
         self._widget: LauncherWidget | None = None
         self._confirming_since = 0.0
         self._context = contextvars.copy_context()
@@ -97,9 +97,9 @@ class Launcher:
             return
         self._context = contextvars.copy_context()
         if self._live is not None:
-            self._live.discard()
+            self._live.remove()
         self._close_widget()
-        self._live = live = Live(self.state, widget=self._build, draw=self._draw, final=bundle)
+        self._live = live = LiveOutput(self.state, widget=self._build, draw=self._draw, final=bundle)
         if live.mode == "live":
             self._run_in_background(self._load_supported_models)
         else:
@@ -257,7 +257,7 @@ class Launcher:
             return
         self.trainer = trainer
         if self._live is not None:
-            self._live.give_way(lambda: self._show_trainer(trainer))
+            self._live.replace_with(lambda: self._show_trainer(trainer))
         self._close_widget()
 
     def _show_trainer(self, trainer: LLMFinetune) -> None:

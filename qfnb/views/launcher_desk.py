@@ -113,4 +113,4 @@ class LauncherWidget:
         launch.button_style = "warning" if state.stage == "confirming" else "primary"
         self._buttons["insert"].disabled = has_issues
         for button in self._buttons.values():
-            stopping.let_in(button)
+            stopping.accept_clicks(button)

@@ -66,7 +66,7 @@ class FieldWidgets:
                 key, self._create_widget(key.name, row)
             )
             self._fill(widget, key.name, row, state, write=is_new or overwrite)
-            stopping.let_in(widget)
+            stopping.accept_clicks(widget)
         return [(key.name, self._widgets[key]) for key in parameters]
 
     def value(self, name: str) -> str:

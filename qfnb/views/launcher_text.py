@@ -13,9 +13,9 @@ from ..trainer.launch_code import render_code
 from ..trainer.launch_estimate import estimate_launch
 from ..wire.finetune import SupportedParameter
 from . import dataset
-from .chat import SANDBOX
+from .chat import SANDBOX_LABEL
 from .display import Bundle
-from .safety import escape, plain
+from .safety import escape, strip_controls
 
 LaunchStage = Literal["asking", "unanswered", "editing", "confirming", "launching"]
 
@@ -91,11 +91,11 @@ def bundle(state: LauncherState) -> Bundle:
 def text(state: LauncherState) -> str:
     """Return the form as lines: what is chosen, what is wrong, what it takes, and the cell that does it."""
     if state.stage in {"asking", "unanswered"}:
-        return plain(f"{TITLE}\n{state.message or LOADING}")
+        return strip_controls(f"{TITLE}\n{state.message or LOADING}")
     rows = [f"  {name}: {value}" for name, value in _selected_rows(state.form)]
     lines = [title(state), *rows, *(f"  {line}" for line in _estimate_lines(state)), *_issue_lines(state)]
     script = render_code(state.form, state.variables)
-    return plain(
+    return strip_controls(
         "\n".join([*lines, *(["", PYTHON_HEADING, script] if script else []), *_message_lines(state)])
     )
 
@@ -168,7 +168,7 @@ def _range(row: SupportedParameter) -> str:
 
 def title(state: LauncherState) -> str:
     """Return what the form is, and where it would train."""
-    return f"{TITLE} · {SANDBOX}" if state.form.from_sandbox else TITLE
+    return f"{TITLE} · {SANDBOX_LABEL}" if state.form.from_sandbox else TITLE
 
 
 def _selected_rows(form: LaunchForm) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ _DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def plain(text: object) -> str:
+def strip_controls(text: object) -> str:
     """Return text without terminal escapes, control characters, direction overrides and lone surrogates."""
     cleaned = _ANSI.sub("", str(text).replace("\r\n", "\n"))
     cleaned = _DIRECTION.sub("", _CONTROL.sub("", cleaned))
@@ -20,4 +20,4 @@ def plain(text: object) -> str:
 
 def escape(text: object) -> str:
     """Return text that is inert inside HTML, attributes included."""
-    return html.escape(plain(text), quote=True)
+    return html.escape(strip_controls(text), quote=True)

@@ -15,7 +15,7 @@ from ..evaluation.page import mark_edits
 from ..evaluation.report import EvaluationResult
 from ..evaluation.samples import Sample
 from .display import Bundle
-from .wording import clipped
+from .wording import one_line
 
 Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
 Sort = Literal["regression", "score", "latency", "length", "place"]
@@ -136,7 +136,7 @@ class SamplePages:
 
     def option_label(self, pair: AnswerPair) -> str:
         """Return a question as a line to pick from."""
-        return f"#{pair.before.index}  {_verdict_sign(pair)}  {clipped(pair.before.prompt, 48)}"
+        return f"#{pair.before.index}  {_verdict_sign(pair)}  {one_line(pair.before.prompt, 48)}"
 
     def _all_pairs(self, choice: SampleSelection) -> list[AnswerPair]:
         key = choice.base, choice.tuned, choice.metric
@@ -182,10 +182,10 @@ def text(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelectio
     for pair in pages.on_page(pairs, choice):
         lines += [
             f"{pages.option_label(pair)}  ({_score_text(pair, choice)})",
-            f"  = {clipped(pair.before.reference, 100)}",
+            f"  = {one_line(pair.before.reference, 100)}",
         ]
         lines += [
-            f"  {to_plain(sample.model)}: {clipped(_answer_text(sample), 100)}" for sample in _answers(pair)
+            f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}" for sample in _answers(pair)
         ]
     return "\n".join(lines)
 
@@ -197,7 +197,7 @@ def _head_line(pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
     )
     models = choice.base if choice.base == choice.tuned else f"{choice.base} → {choice.tuned}"
     parts = [range_text, FILTERS[choice.show], SORTS[choice.order], f"{choice.metric}: {models}"]
-    parts += [f"“{clipped(choice.search, 40)}”"] if choice.search.strip() else []
+    parts += [f"“{one_line(choice.search, 40)}”"] if choice.search.strip() else []
     indexes = ", ".join(f"#{index}" for index in choice.picked[:20])
     ellipsis = "…" if len(choice.picked) > 20 else ""
     parts += [f"已选 picked {len(choice.picked)}: {indexes}{ellipsis}"] if choice.picked else []

@@ -17,11 +17,11 @@ from ..trainer.train import COULD_NOT_BE_STOPPED
 from ..transport import portal
 from . import training_details as details
 from .charts import PURPLE, Curve, curves_svg, img, loss_svg, smooth
-from .chat import SANDBOX
-from .display import Bundle, Live, publish
+from .chat import SANDBOX_LABEL
+from .display import Bundle, LiveOutput, publish
 from .safety import escape
 from .training_controls import Controls
-from .wording import clipped, span
+from .wording import duration, one_line
 
 T = TypeVar("T")
 
@@ -59,10 +59,10 @@ def bundle(progress: TrainingProgress) -> Bundle:
 def text(progress: TrainingProgress) -> str:
     """Return the progress as a few lines of text."""
     steps = "  ".join(
-        f"{clipped(stage.name, 40)} {_STATE_LABELS[stage.state][0]}" for stage in progress.stages
+        f"{one_line(stage.name, 40)} {_STATE_LABELS[stage.state][0]}" for stage in progress.stages
     )
     percent = "" if progress.percent is None or progress.finished else f"   {progress.percent}%"
-    head = f"{clipped(progress.title, 80)}: {clipped(progress.status, 80)}{percent}   {steps}"
+    head = f"{one_line(progress.title, 80)}: {one_line(progress.status, 80)}{percent}   {steps}"
     lines = [
         *fact_lines(progress),
         *_id_lines(progress),
@@ -70,7 +70,7 @@ def text(progress: TrainingProgress) -> str:
         *_warning_lines(progress),
         *_next_steps(progress),
     ]
-    return "\n".join([head, *(clipped(line, MAX_TEXT) for line in lines)])
+    return "\n".join([head, *(one_line(line, MAX_TEXT) for line in lines)])
 
 
 def html(progress: TrainingProgress, *, now: float | None = None) -> str:
@@ -81,14 +81,14 @@ def html(progress: TrainingProgress, *, now: float | None = None) -> str:
 
 def top(progress: TrainingProgress, *, now: float | None = None) -> str:
     """Return what changes every second: the state, the steps, the bar, the times, and what is wrong."""
-    head = f"<b>微调 fine-tuning {escape(clipped(progress.title, 80))}</b> — {escape(progress.status)}"
+    head = f"<b>微调 fine-tuning {escape(one_line(progress.title, 80))}</b> — {escape(progress.status)}"
     timestamp = time.time() if now is None else now
     stages = "".join(f"<span {_STEP}>{_stage_html(stage, timestamp)}</span>" for stage in progress.stages)
     lines = [
-        f"<div {_LINE}>{escape(clipped(line, MAX_TEXT))}</div>" for line in fact_lines(progress, now=now)
+        f"<div {_LINE}>{escape(one_line(line, MAX_TEXT))}</div>" for line in fact_lines(progress, now=now)
     ]
-    ids = [f"<div {_DIM}>{escape(clipped(line, MAX_TEXT))}</div>" for line in _id_lines(progress)]
-    warnings = [f"<div {_LINE}>{escape(clipped(line, MAX_TEXT))}</div>" for line in _warning_lines(progress)]
+    ids = [f"<div {_DIM}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _id_lines(progress)]
+    warnings = [f"<div {_LINE}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _warning_lines(progress)]
     return "".join(
         [f"<div>{head}</div><div>{stages}</div>{_progress_bar(progress)}", *lines, *ids, *warnings]
     )
@@ -106,13 +106,13 @@ def below(progress: TrainingProgress) -> str:
 def fact_lines(progress: TrainingProgress, *, now: float | None = None) -> list[str]:
     """Return the times and the losses, a line each."""
     timestamp = time.time() if now is None else now
-    times = [SANDBOX] if progress.from_sandbox else []
+    times = [SANDBOX_LABEL] if progress.from_sandbox else []
     accepted = progress.queued_at is not None or progress.training_at is not None
-    times += [f"排队 queued {span(progress.queued(timestamp))}"] if accepted else []
-    times += [f"用时 elapsed {span(_elapsed(progress, timestamp))}"]
+    times += [f"排队 queued {duration(progress.queued(timestamp))}"] if accepted else []
+    times += [f"用时 elapsed {duration(_elapsed(progress, timestamp))}"]
     if remaining := progress.remaining(timestamp):
         times.append(
-            f"剩余 left ≈ {span(remaining.likely)}（{span(remaining.low)} – {span(remaining.high)}）"
+            f"剩余 left ≈ {duration(remaining.likely)}（{duration(remaining.low)} – {duration(remaining.high)}）"
         )
     return [" · ".join(times), *_loss_lines(progress.points)]
 
@@ -126,7 +126,7 @@ class TrainingPanel:
 
     def __init__(self, trainer: LLMFinetune) -> None:
         self.trainer = trainer
-        self._live: Live | None = None
+        self._live: LiveOutput | None = None
         self._stays_open = False
 
     def show(self) -> None:
@@ -135,7 +135,7 @@ class TrainingPanel:
         self._stays_open = not self.trainer.running
         controls = Controls(self.trainer, top, below, close=self._close)
         draw = lambda _, progress: controls.draw(progress, stays_open=self._stays_open)  # noqa: E731 - one expression
-        self._live = live = Live(self.trainer.progress, widget=controls.build, draw=draw, final=bundle)
+        self._live = live = LiveOutput(self.trainer.progress, widget=controls.build, draw=draw, final=bundle)
         if live.mode == "live":
             contextvars.copy_context().run(portal.submit, self._follow(live))
         elif self.trainer.running:
@@ -150,12 +150,12 @@ class TrainingPanel:
             publish(bundle(progress))
         else:
             self._live.finish(progress)
-            self._live.settle()
+            self._live.republish()
 
     def _close(self) -> None:
         self._stays_open = False
 
-    async def _follow(self, live: Live) -> None:
+    async def _follow(self, live: LiveOutput) -> None:
         while self._stays_open or self.trainer.running:
             self._stays_open = self._stays_open and not self.trainer.running
             live.update(self.trainer.progress)
@@ -169,9 +169,9 @@ PANELS: Final[deque[TrainingPanel]] = deque(maxlen=20)
 
 def _stage_html(stage: Stage, now: float) -> str:
     name = escape(details.STAGE_LABELS.get(stage.name, stage.name))
-    duration = "" if stage.since is None else f" {span((stage.until or now) - stage.since)}"
+    elapsed = "" if stage.since is None else f" {duration((stage.until or now) - stage.since)}"
     is_timed = stage.until is not None or stage.state in {ActionState.Preceding, ActionState.Running}
-    return f"{name}: <b>{_STATE_LABELS[stage.state]}</b>{duration if is_timed else ''}"
+    return f"{name}: <b>{_STATE_LABELS[stage.state]}</b>{elapsed if is_timed else ''}"
 
 
 def _progress_bar(progress: TrainingProgress) -> str:

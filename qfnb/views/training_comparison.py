@@ -10,7 +10,7 @@ from ..trainer.progress import TrainingProgress
 from .charts import Curve, curves_svg, img, smooth
 from .display import Bundle
 from .safety import escape
-from .wording import clipped
+from .wording import one_line
 
 COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748b")
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
@@ -32,7 +32,7 @@ def bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
 def text(runs: Mapping[str, TrainingProgress]) -> str:
     """Return the table as text."""
     rows = [("", tuple(runs)), *table(list(runs.values()))]
-    cells = [[clipped(cell, 40) for cell in (name, *values)] for name, values in rows]
+    cells = [[one_line(cell, 40) for cell in (name, *values)] for name, values in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(
@@ -46,11 +46,11 @@ def html(runs: Mapping[str, TrainingProgress]) -> str:
     """Return the chart and the table."""
     alt = f"loss curves of {len(runs)} runs: {', '.join(runs)}"
     svg = chart(runs)
-    picture = f"<div>{img(svg.encode(), 'image/svg+xml', clipped(alt, 300))}</div>" if svg else ""
-    heads = "".join(f'<th scope="col" {_CELL}>{escape(clipped(head, 40))}</th>' for head in ("", *runs))
+    picture = f"<div>{img(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
+    heads = "".join(f'<th scope="col" {_CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs))
     body = "".join(
-        f'<tr><th scope="row" {_CELL}>{escape(clipped(name, 40))}</th>'
-        + "".join(f"<td {_CELL}>{escape(clipped(value, 80))}</td>" for value in values)
+        f'<tr><th scope="row" {_CELL}>{escape(one_line(name, 40))}</th>'
+        + "".join(f"<td {_CELL}>{escape(one_line(value, 80))}</td>" for value in values)
         + "</tr>"
         for name, values in table(list(runs.values()))
     )
@@ -62,7 +62,7 @@ def chart(runs: Mapping[str, TrainingProgress]) -> str:
     steps = any(point.epoch is None for run in runs.values() for point in run.points)
     curves = [
         Curve(
-            clipped(name, 40),
+            one_line(name, 40),
             [float(point.step if steps else point.epoch or 0) for point in run.points],
             smooth([point.training_loss for point in run.points]),
             COLOURS[number % len(COLOURS)],

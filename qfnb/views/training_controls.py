@@ -87,7 +87,7 @@ class Controls:
             self._choice.value = selected
         self._draw_details()
         for widget in (*self._buttons.values(), self._choice):
-            stopping.let_in(widget)
+            stopping.accept_clicks(widget)
 
     def _draw_details(self) -> None:
         view_html = details.render_view(self._progress, self._choice.value)

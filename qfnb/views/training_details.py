@@ -11,7 +11,7 @@ from ..trainer.consts import ActionState
 from ..trainer.hints import LossPoint
 from ..trainer.progress import LogLine, TrainingProgress
 from .safety import escape
-from .wording import clipped
+from .wording import one_line
 
 STAGE_LABELS: Final = {
     "dataset": "数据 data",
@@ -109,7 +109,7 @@ def metrics(metrics: Mapping[str, Any]) -> str:
 def links(urls: Mapping[str, str]) -> str:
     """Return pages of the console as links; what is no https address is left out."""
     anchors = [
-        f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(clipped(name, 40))} ↗</a>'
+        f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(one_line(name, 40))} ↗</a>'
         for name, url in urls.items()
         if is_safe(url)
     ]
@@ -136,7 +136,12 @@ def _matches_view(line: LogLine, key: str) -> bool:
 def _log_table(lines: Sequence[LogLine], title: str = "") -> str:
     heads = ("时间 time", "步骤 step", "状态 state", "说明 event")
     rows = [
-        (_format_time(line.at), STAGE_LABELS.get(line.stage, line.stage), line.state, clipped(line.text, 240))
+        (
+            _format_time(line.at),
+            STAGE_LABELS.get(line.stage, line.stage),
+            line.state,
+            one_line(line.text, 240),
+        )
         for line in lines
     ]
     return _table(heads, rows, title)
@@ -155,9 +160,9 @@ def _dim_note(text: str) -> str:
 
 
 def _table(heads: Iterable[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    top = "".join(f'<th scope="col" {_CELL}>{escape(clipped(head, 40))}</th>' for head in heads)
+    top = "".join(f'<th scope="col" {_CELL}>{escape(one_line(head, 40))}</th>' for head in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td {_CELL}>{escape(clipped(cell, 240))}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td {_CELL}>{escape(one_line(cell, 240))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
     title = f"<caption {_CELL}>{escape(caption)}</caption>" if caption else ""

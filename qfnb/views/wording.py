@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from .safety import plain
+from .safety import strip_controls
 
 
-def clipped(value: object, most: int) -> str:
+def one_line(value: object, limit: int) -> str:
     """Return text on one line, cut when it is long."""
-    text = " ".join(plain(value).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    text = " ".join(strip_controls(value).split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a span of time in at most two units."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    whole_seconds = max(0, int(seconds))
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60} min {whole_seconds % 60:02d} s"
+    return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60:02d} min"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from support.labs import CHROMIUM, ROOT, Lab, serving
+from support.labs import CHROMIUM, ROOT, JupyterLab, run_jupyterlab
 
 # JupyterLab's widget extension looks for a notebook's cells when the notebook may be closed already.
 OF_JUPYTERLAB = {"Cannot read properties of null (reading 'widgets')"}
@@ -29,16 +29,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
     home = tmp_path_factory.mktemp("home")
-    with serving(folder, home) as (url, token):
-        yield Lab(url, token, folder, home / "settings")
+    with run_jupyterlab(folder, home) as (url, token):
+        yield JupyterLab(url, token, folder, home / "settings")
 
 
 @pytest.fixture
-def page(browser: Browser, lab: Lab) -> Iterator[Page]:
+def page(browser: Browser, lab: JupyterLab) -> Iterator[Page]:
     lab.theme("JupyterLab Light")
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()

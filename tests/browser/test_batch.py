@@ -24,38 +24,38 @@ def slow(control, fault):
     control.delete("/_sandbox/faults").raise_for_status()
 
 
-def written(lab, name, rows, *cells):
+def write_notebook(lab, name, rows, *cells):
     return lab.write(name, DATA.replace("ROWS", str(rows)), *cells)
 
 
 def number(panel, pattern):
-    found = re.search(pattern, panel.inner_text())
-    return int(found.group(1).replace(",", "")) if found else 0
+    match = re.search(pattern, panel.inner_text())
+    return int(match.group(1).replace(",", "")) if match else 0
 
 
-def finished(panel):
+def finished_rows(panel):
     return number(panel, r"([\d,]+) / [\d,?]+ 行")
 
 
 def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
-    notebook = Notebook(page, lab, written(lab, "batch.ipynb", 2000, START, BUSY))
+    notebook = Notebook(page, lab, write_notebook(lab, "batch.ipynb", 2000, START, BUSY))
     notebook.run_all()
     panel = notebook.output(1)
     panel.locator("progress").wait_for(timeout=20_000)
-    seen = set()
-    until(lambda: seen.add(finished(panel)) or len(seen) > 5, 5)
+    counts = set()
+    until(lambda: counts.add(finished_rows(panel)) or len(counts) > 5, 5)
     assert notebook.prompt(2) == "[*]:"
-    notebook.shot("batch-running-light", at=panel)
+    notebook.screenshot("batch-running-light", at=panel)
 
     panel.get_by_role("button", name="Pause").click()
     panel.get_by_text("已暂停").wait_for(timeout=1_500)
     time.sleep(0.5)
-    before = finished(panel)
+    before = finished_rows(panel)
     time.sleep(0.6)
-    assert finished(panel) == before
-    notebook.shot("batch-paused-light", at=panel)
+    assert finished_rows(panel) == before
+    notebook.screenshot("batch-paused-light", at=panel)
     panel.get_by_role("button", name="Resume").press("Enter")
-    until(lambda: finished(panel) > before, 2)
+    until(lambda: finished_rows(panel) > before, 2)
 
     panel.get_by_role("slider").press("ArrowRight")
     panel.get_by_text("/ 5 workers").wait_for(timeout=1_500)
@@ -64,8 +64,8 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     panel.get_by_text("已取消 cancelled").wait_for(timeout=2_500)
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
     assert panel.get_by_role("button").count() == 0
-    assert 0 < finished(panel) < 2000
-    notebook.shot("batch-cancelled-light", at=panel)
+    assert 0 < finished_rows(panel) < 2000
+    notebook.screenshot("batch-cancelled-light", at=panel)
 
 
 def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(page, lab, slow, fault, control):
@@ -73,21 +73,21 @@ def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(page, lab, s
     control.delete("/_sandbox/faults")
     fault("chat.v2", "status", status=400, chance=0.1, times=None)  # the first that strikes
     fault("chat.v2", "slow", seconds=0.05, times=None)
-    notebook = Notebook(page, lab, written(lab, "restart.ipynb", 200, START, "%qfbatch wait"))
+    notebook = Notebook(page, lab, write_notebook(lab, "restart.ipynb", 200, START, "%qfbatch wait"))
     notebook.cell(0).click()
     page.keyboard.press("Control+Enter")
     notebook.cell(1).click()
     page.keyboard.press("Control+Enter")
     panel = notebook.output(1)
-    until(lambda: panel.locator("progress").count() and finished(panel) > 30, 15)
+    until(lambda: panel.locator("progress").count() and finished_rows(panel) > 30, 15)
     panel.get_by_text("latest failures").wait_for(timeout=3_000)
-    notebook.shot("batch-running-dark", at=panel)
+    notebook.screenshot("batch-running-dark", at=panel)
     notebook.restart()
     notebook.run_all()
     panel.get_by_text("完成").first.wait_for(timeout=30_000)
     notebook.idle(10)
     assert number(panel, r"cached ([\d,]+)") > 15
     assert panel.locator("table").count() == 1
-    assert finished(panel) == 200
+    assert finished_rows(panel) == 200
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
-    notebook.shot("batch-done-dark", at=panel)
+    notebook.screenshot("batch-done-dark", at=panel)

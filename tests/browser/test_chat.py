@@ -18,7 +18,7 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     answer = notebook.output(1)
     answer.get_by_text("我是 qfnb").wait_for(timeout=20_000)
     assert notebook.prompt(1) == "[*]:"
-    notebook.shot("chat-stop-before", at=answer)
+    notebook.screenshot("chat-stop-before", at=answer)
     answer.get_by_role("button", name="Stop").click()
     answer.get_by_text("已中断，以上为").wait_for(timeout=3_000)
     notebook.idle(10)
@@ -66,14 +66,14 @@ def test_comparing_and_tables_are_there_and_still_there_when_opened_again_in_the
     notebook.run_all()
     notebook.idle(60)
     check(notebook)
-    notebook.shot("compare-light")
+    notebook.screenshot("compare-light")
     notebook.save()
     page.set_viewport_size({"width": 1280, "height": 900})
     lab.theme("JupyterLab Dark")
     again = Notebook(page, lab, name)
     again.restart()
     check(again)
-    again.shot("compare-dark")
+    again.screenshot("compare-dark")
 
 
 def test_tab_completes_models_and_sessions(page, lab):
@@ -85,9 +85,9 @@ def test_tab_completes_models_and_sessions(page, lab):
     page.keyboard.press("End")
     page.keyboard.press("Tab")
     page.locator(".jp-Completer-item, .jp-Completer-match").first.wait_for(timeout=10_000)
-    shown = page.locator(".jp-Completer-list").inner_text()
-    assert "ERNIE-4.0-Turbo-8K" in shown
-    notebook.shot("completion", at=notebook.cell(1))
+    items = page.locator(".jp-Completer-list").inner_text()
+    assert "ERNIE-4.0-Turbo-8K" in items
+    notebook.screenshot("completion", at=notebook.cell(1))
 
 
 SINKS = """\
@@ -127,8 +127,8 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     first = SINKS.replace("json.loads(ATTACKS)", f"json.loads({json.dumps(ATTACKS)!r})")
     errors = [f"raise QianfanError(attacks[{number}])" for number in range(len(ATTACKS))]
     notebook = Notebook(page, lab, lab.write("attacks.ipynb", "%load_ext qfnb", first, *EACH, *errors))
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested_urls = []
+    page.on("request", lambda request: requested_urls.append(request.url))
     for number in range(2 + len(EACH) + len(errors)):
         notebook.cell(number).click()
         page.keyboard.press("Control+Enter")
@@ -142,7 +142,7 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     page.wait_for_timeout(500)
     assert page.evaluate("() => window.__hit") is None
     assert page.evaluate("() => getComputedStyle(document.body).display") != "none"
-    assert not [url for url in asked if "evil.invalid" in url]
+    assert not [url for url in requested_urls if "evil.invalid" in url]
     area = ".jp-OutputArea-output"
     for selector in (
         "script",

@@ -13,13 +13,13 @@ def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
     notebook.run_all()
     panel = notebook.output(1)
     panel.locator("img[alt^='loss curve']").wait_for(timeout=30_000)
-    notebook.shot("stop-before", at=panel)
+    notebook.screenshot("stop-before", at=panel)
     panel.get_by_role("button", name="Stop").click()
     panel.get_by_role("button", name="click again to stop").click()
     panel.get_by_text("— TrainStopped").wait_for(timeout=10_000)
     panel.get_by_role("button").wait_for(state="detached")
     assert panel.locator("img[alt^='loss curve']").count() == 1
-    notebook.shot("stop-after", at=panel)
+    notebook.screenshot("stop-after", at=panel)
 
 
 def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
@@ -32,7 +32,7 @@ def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
     answer.get_by_text("已中断，以上为").wait_for(timeout=3_000)
     notebook.idle(10)
     assert notebook.prompt(2) == "[ ]:", "Run All went on after an interrupt"
-    notebook.shot("interrupted", at=answer)
+    notebook.screenshot("interrupted", at=answer)
 
 
 MISTAKES = (
@@ -61,7 +61,7 @@ def test_mistakes_are_short_and_clear(page, lab):
     ):
         assert words in notebook.output(number).inner_text()
     assert "messages is empty" in notebook.output(9).inner_text()
-    notebook.shot("mistakes-light")
+    notebook.screenshot("mistakes-light")
     notebook.save()
     lab.theme("JupyterLab Dark")
-    Notebook(page, lab, "mistakes.ipynb").shot("mistakes-dark")
+    Notebook(page, lab, "mistakes.ipynb").screenshot("mistakes-dark")

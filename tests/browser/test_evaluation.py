@@ -48,14 +48,14 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page,
     notebook.run_all()
     panel = notebook.output(1)
     panel.locator("progress").first.wait_for(timeout=30_000)
-    seen = set()
-    until(lambda: seen.add(panel.inner_text()) or len(seen) > 4, 6)
+    counts = set()
+    until(lambda: counts.add(panel.inner_text()) or len(counts) > 4, 6)
     assert notebook.prompt(2) == "[*]:"
-    notebook.shot("evaluation-running-light", at=panel)
+    notebook.screenshot("evaluation-running-light", at=panel)
     panel.locator("summary").first.wait_for(timeout=30_000)
     notebook.idle(20)
     assert panel.get_by_role("button", name="Cancel").count() == 0
-    notebook.shot("evaluation-report-light", at=panel)
+    notebook.screenshot("evaluation-report-light", at=panel)
     notebook.save()
     page.reload()
     notebook.output(1).locator("summary").first.wait_for(timeout=30_000)
@@ -70,7 +70,7 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     view = notebook.output(1)
     view.get_by_label("show").wait_for(timeout=30_000)
     view.get_by_text("1–10 / 60").wait_for(timeout=5_000)
-    notebook.shot("samples-all-dark", at=view)
+    notebook.screenshot("samples-all-dark", at=view)
 
     view.get_by_label("show").select_option("退步 regressed")
     view.get_by_text("1–10 / 20").wait_for(timeout=3_000)
@@ -83,7 +83,7 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     view.get_by_label("pick").press("Home")
     view.get_by_text("picked 1: #9").wait_for(timeout=3_000)
     assert view.locator("ins").count() > 0
-    notebook.shot("samples-picked-dark", at=view)
+    notebook.screenshot("samples-picked-dark", at=view)
     assert page.evaluate("window.__hit") is None
 
     notebook.cell(2).click()
@@ -97,14 +97,14 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     page.reload()
     notebook.output(1).get_by_text("picked 1: #9").wait_for(timeout=30_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
-    notebook.shot("samples-closed-dark", at=notebook.output(1))
+    notebook.screenshot("samples-closed-dark", at=notebook.output(1))
 
 
 def test_samples_in_a_narrow_window_and_in_the_light(page, lab):
     notebook = Notebook(page, lab, lab.write("narrow.ipynb", ANSWERS, "view"))
     notebook.run_all()
     notebook.output(1).get_by_text("1–10 / 60").wait_for(timeout=30_000)
-    notebook.shot("samples-light", at=notebook.output(1))
+    notebook.screenshot("samples-light", at=notebook.output(1))
     page.set_viewport_size({"width": 620, "height": 1200})
     time.sleep(0.5)
-    notebook.shot("samples-narrow-light", at=notebook.output(1))
+    notebook.screenshot("samples-narrow-light", at=notebook.output(1))

@@ -26,14 +26,14 @@ def quickstart(lab):
     return path.name
 
 
-def lengths(locator, until, seconds=30):
+def text_lengths(locator, until, seconds=30):
     """Return how long a text was each time one looked, until something holds."""
-    seen, end = [], time.monotonic() + seconds
-    while not until() and time.monotonic() < end:
+    lengths, deadline = [], time.monotonic() + seconds
+    while not until() and time.monotonic() < deadline:
         if locator.count():
-            seen.append(len(locator.inner_text()))
+            lengths.append(len(locator.inner_text()))
         time.sleep(0.03)
-    return seen
+    return lengths
 
 
 @pytest.mark.timeout(240)
@@ -42,20 +42,20 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     notebook.run_all()
 
     answer = notebook.output(CHAT)
-    growing = lengths(answer, lambda: notebook.prompt(CHAT) not in {"[*]:", "[ ]:"})
+    growing = text_lengths(answer, lambda: notebook.prompt(CHAT) not in {"[*]:", "[ ]:"})
     assert len(set(growing)) > 3, "the answer did not stream"
 
     panel = notebook.output(START)
     panel.locator("progress").wait_for(timeout=30_000)
     states = set()
-    lengths(panel, lambda: states.add(panel.inner_text()) or notebook.prompt(BUSY) != "[*]:")
+    text_lengths(panel, lambda: states.add(panel.inner_text()) or notebook.prompt(BUSY) != "[*]:")
     assert len(states) > 3, "the panel did not move while another cell ran"
     panel.get_by_role("button", name="Stop").wait_for(state="visible")
-    notebook.shot("quickstart-training", at=panel)
+    notebook.screenshot("quickstart-training", at=panel)
 
     notebook.idle()
-    complete(notebook)
-    notebook.shot("quickstart-done")
+    assert_complete(notebook)
+    notebook.screenshot("quickstart-done")
     notebook.save()
     widgets = json.loads(notebook.path.read_text(encoding="utf-8"))["metadata"].get("widgets", {})
     assert not widgets
@@ -64,11 +64,11 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     page.set_viewport_size({"width": 1280, "height": 900})
     again = Notebook(page, lab, quickstart)
     again.restart()
-    complete(again)
-    again.shot("quickstart-reopened-dark")
+    assert_complete(again)
+    again.screenshot("quickstart-reopened-dark")
 
 
-def complete(notebook):
+def assert_complete(notebook):
     """Everything that the notebook is to show is there."""
     text = notebook.page.locator(".jp-Notebook").inner_text()
     assert "Error displaying widget" not in text

@@ -27,13 +27,13 @@ def _stopped():
             FineTune.V2.stop_task(run.facts.get("task_id") or "")
 
 
-def written(lab, name, epochs, *cells):
+def write_notebook(lab, name, epochs, *cells):
     return lab.write(name, LOAD, START.replace("EPOCHS", str(epochs)), *cells)
 
 
 def percent(panel):
-    found = re.search(r"(\d+)%", panel.inner_text())
-    return int(found.group(1)) if found else 0
+    match = re.search(r"(\d+)%", panel.inner_text())
+    return int(match.group(1)) if match else 0
 
 
 def run_one(notebook, page, number):
@@ -42,33 +42,33 @@ def run_one(notebook, page, number):
 
 
 def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
-    notebook = Notebook(page, lab, written(lab, "training.ipynb", 50, BUSY))
+    notebook = Notebook(page, lab, write_notebook(lab, "training.ipynb", 50, BUSY))
     notebook.run_all()
     panel = notebook.output(1)
     panel.get_by_alt_text("loss curve").wait_for(timeout=20_000)
-    seen = set()
-    until(lambda: seen.add(percent(panel)) or len(seen) > 2, 15)
+    percents = set()
+    until(lambda: percents.add(percent(panel)) or len(percents) > 2, 15)
     assert notebook.prompt(2) == "[*]:"
-    notebook.shot("training-running-light", at=panel)
+    notebook.screenshot("training-running-light", at=panel)
 
     panel.get_by_role("combobox").select_option(label="检查点 checkpoints")
     panel.get_by_text("困惑度 perplexity").last.wait_for(timeout=1_500)
     panel.get_by_role("button", name="Stop").click()
     panel.get_by_role("button", name="click again to stop").wait_for(timeout=1_500)
-    notebook.shot("training-stopping-light", at=panel)
+    notebook.screenshot("training-stopping-light", at=panel)
     panel.get_by_role("button", name="click again to stop").click()
     panel.get_by_text("— TrainStopped").wait_for(timeout=5_000)
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
     until(lambda: panel.get_by_role("button").count() == 0, 3)
     page.set_viewport_size(NARROW)
-    notebook.shot("training-stopped-narrow", at=panel)
+    notebook.screenshot("training-stopped-narrow", at=panel)
 
 
 def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab):
     lab.theme("JupyterLab Dark")
     attach = "%load_ext qfnb\nfrom qfnb import LLMFinetune\nrun = LLMFinetune.known()[0]['id']"
     show = "get_ipython().run_line_magic('qftrain', f'attach {run} -o again')"
-    notebook = Notebook(page, lab, written(lab, "reload.ipynb", 50, attach, show))
+    notebook = Notebook(page, lab, write_notebook(lab, "reload.ipynb", 50, attach, show))
     for number in (0, 1):
         run_one(notebook, page, number)
     panel = notebook.output(1)
@@ -78,7 +78,7 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     panel.get_by_alt_text("loss curve").wait_for(timeout=30_000)
     before = percent(panel)
     until(lambda: percent(panel) > before, 15)
-    notebook.shot("training-running-dark", at=panel)
+    notebook.screenshot("training-running-dark", at=panel)
 
     notebook.restart()
     for number in (2, 3):
@@ -87,11 +87,11 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     panel.get_by_alt_text("loss curve").wait_for(timeout=20_000)
     assert percent(panel) >= before
     assert "onto the platform" in panel.inner_text()
-    notebook.shot("training-attached-dark", at=panel)
+    notebook.screenshot("training-attached-dark", at=panel)
 
 
 def test_a_page_that_was_reloaded_sees_the_end(page, lab):
-    notebook = Notebook(page, lab, written(lab, "seen.ipynb", 3))
+    notebook = Notebook(page, lab, write_notebook(lab, "seen.ipynb", 3))
     for number in (0, 1):
         run_one(notebook, page, number)
     panel = notebook.output(1)
@@ -104,8 +104,10 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
 
 
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
-    few = (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
-    (lab.folder / "few.jsonl").write_text("".join(few), encoding="utf-8")
+    few_steps = (
+        (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
+    )
+    (lab.folder / "few.jsonl").write_text("".join(few_steps), encoding="utf-8")
     start = "%qftrain start -d few.jsonl --epoch 5 -o trainer"
     cells = (LOAD, start, "%qftrain wait", "%qftrain show trainer")
     notebook = Notebook(page, lab, lab.write("end.ipynb", *cells))
@@ -119,10 +121,10 @@ def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
     notebook.save()
     again = Notebook(page, lab, "end.ipynb")
     again.restart()
-    shown = page.locator(".jp-Notebook").inner_text()
-    assert "Error displaying widget" not in shown
+    texts = page.locator(".jp-Notebook").inner_text()
+    assert "Error displaying widget" not in texts
     assert "ModelPublished" in again.output(1).inner_text()
     assert again.output(3).get_by_alt_text("loss curve").count() == 1
     again.output(3).locator("summary").last.click()
     assert "onto the platform" in again.output(3).inner_text()
-    again.shot("training-end-light", at=again.output(3))
+    again.screenshot("training-end-light", at=again.output(3))

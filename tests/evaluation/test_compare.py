@@ -1,7 +1,7 @@
 """One call, one card: better, worse or cannot tell, and the evidence."""
 
 import pytest
-from support.reports import Replies
+from support.reports import FixedModel
 
 import qfnb
 from qfnb.errors import InvalidArgumentError
@@ -14,7 +14,7 @@ RIGHT, WRONG = "早上九点开门", "晚上十点关门"
 
 def card(before, after, **named):
     return qfnb.compare(
-        Replies("base", before), Replies("tuned", after), ROWS, metrics=["exact_match"], **named
+        FixedModel("base", before), FixedModel("tuned", after), ROWS, metrics=["exact_match"], **named
     )
 
 
@@ -48,8 +48,8 @@ def test_failed_rows_are_told_with_the_worst_case():
 
 def test_evaluators_and_names_go_together():
     verdict_card = qfnb.compare(
-        Replies("a", [RIGHT] * 12),
-        Replies("b", [RIGHT] * 12),
+        FixedModel("a", [RIGHT] * 12),
+        FixedModel("b", [RIGHT] * 12),
         ROWS,
         metrics=[ExactMatchEvaluator(), "rouge_l"],
     )

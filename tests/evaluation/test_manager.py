@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from support.reports import Replies
+from support.reports import FixedModel
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
 from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, LocalJudgeEvaluator, RougeLEvaluator
@@ -20,7 +20,7 @@ def evaluate(*models, evaluators=None):
 
 
 def test_a_failed_row_is_not_a_wrong_answer():
-    result = evaluate(Replies("a", ["yes", "no", ValueError("away"), "yes"]))
+    result = evaluate(FixedModel("a", ["yes", "no", ValueError("away"), "yes"]))
     row = result.summary_df.iloc[0]
     assert (row["n"], row["failed"], row["mean"]) == (3, 1, pytest.approx(2 / 3))
     failed = result.samples_df.iloc[2]
@@ -30,8 +30,8 @@ def test_a_failed_row_is_not_a_wrong_answer():
 
 def test_models_are_compared_on_what_both_answered():
     result = evaluate(
-        Replies("a", ["no", "no", "no", ValueError("x")]),
-        Replies("b", ["yes", "yes", ValueError("y"), "yes"]),
+        FixedModel("a", ["no", "no", "no", ValueError("x")]),
+        FixedModel("b", ["yes", "yes", ValueError("y"), "yes"]),
     )
     pair = result.pairs_df.iloc[0]
     assert (pair["n"], pair["wins"], pair["losses"], pair["difference"]) == (2, 2, 0, 1)
@@ -39,7 +39,7 @@ def test_models_are_compared_on_what_both_answered():
 
 
 def test_models_of_one_name_are_told_apart():
-    assert evaluate(Replies("a", ["yes"] * 4), Replies("a", ["no"] * 4)).models == ("a (1)", "a (2)")
+    assert evaluate(FixedModel("a", ["yes"] * 4), FixedModel("a", ["no"] * 4)).models == ("a (1)", "a (2)")
 
 
 def test_an_evaluator_of_ones_own():
@@ -47,12 +47,12 @@ def test_an_evaluator_of_ones_own():
         def evaluate(self, input, reference, output):  # noqa: A002
             return {"length": len(output), "asked": len(input)}
 
-    result = evaluate(Replies("a", ["1", "22", "333", "4444"]), evaluators=[Length()])
+    result = evaluate(FixedModel("a", ["1", "22", "333", "4444"]), evaluators=[Length()])
     assert result.metrics["a"] == {"length": 2.5, "asked": 2}
 
 
 def test_all_rows_failed_is_said_not_hidden():
-    result = evaluate(Replies("a", [ValueError("x")] * 4), Replies("b", ["yes"] * 4))
+    result = evaluate(FixedModel("a", [ValueError("x")] * 4), FixedModel("b", ["yes"] * 4))
     assert result.summary_df.iloc[0][["n", "failed"]].tolist() == [0, 4]
     assert "nan" in repr(result).lower()
 
@@ -67,7 +67,7 @@ def test_exactly_one_kind_of_evaluator(kinds):
 
 def test_the_platform_takes_models_not_services():
     with pytest.raises(errors.InvalidArgumentError, match="local_evaluators"):
-        EvaluationManager(qianfan_evaluators=[RULES]).eval([Replies("a", [])], ROWS)
+        EvaluationManager(qianfan_evaluators=[RULES]).eval([FixedModel("a", [])], ROWS)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class ConstantEvaluator(LocalEvaluator):
 
 def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
     result = evaluate(
-        Replies("a", ["x"] * 4),
+        FixedModel("a", ["x"] * 4),
         evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)],
     )
     assert result.names == ("m", "k", "ok", "inf")
@@ -126,7 +126,7 @@ def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
 
 def test_two_evaluators_may_not_give_one_metric():
     with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'm'"):
-        evaluate(Replies("a", ["x"] * 4), evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)])
+        evaluate(FixedModel("a", ["x"] * 4), evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)])
 
 
 def test_an_evaluator_that_loses_rows_is_refused():
@@ -135,7 +135,7 @@ def test_an_evaluator_that_loses_rows_is_refused():
             return [{"m": 1}]
 
     with pytest.raises(errors.InvalidArgumentError, match="1 rows for 4 answers"):
-        evaluate(Replies("a", ["x"] * 4), evaluators=[Lazy()])
+        evaluate(FixedModel("a", ["x"] * 4), evaluators=[Lazy()])
 
 
 def test_answers_are_pre_processed_for_the_evaluators_only():
@@ -143,7 +143,7 @@ def test_answers_are_pre_processed_for_the_evaluators_only():
         return output.split()[-1]
 
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()], pre_processors=[last_word])
-    result = manager.eval([Replies("a", ["I say yes"] * 4)], ROWS)
+    result = manager.eval([FixedModel("a", ["I say yes"] * 4)], ROWS)
     assert result.samples["exact_match"].tolist() == [1] * 4
     assert result.samples["output"].tolist() == ["I say yes"] * 4
 
@@ -153,7 +153,7 @@ def test_evaluators_say_something_of_a_model_as_a_whole():
         def summarize(self, metric_dataset):
             return {"sum": sum(metric_dataset["m"])}
 
-    result = evaluate(Replies("a", ["x", "y", "z", ValueError("no")]), evaluators=[Summing(m=2)])
+    result = evaluate(FixedModel("a", ["x", "y", "z", ValueError("no")]), evaluators=[Summing(m=2)])
     assert result.metrics["a"] == {"sum": 6, "m": 2}
 
 
@@ -164,13 +164,13 @@ def test_less_can_be_better():
 
     rows = [{"prompt": f"q{n}", "response": "y"} for n in range(8)]
     manager = EvaluationManager(local_evaluators=[Length(less=0)])
-    pair = manager.eval([Replies("a", ["long"] * 8), Replies("b", ["s"] * 8)], rows).comparisons[0]
+    pair = manager.eval([FixedModel("a", ["long"] * 8), FixedModel("b", ["s"] * 8)], rows).comparisons[0]
     assert (pair.verdict, pair.test.wins, pair.test.difference) == ("b is better", 8, -3)
 
 
 def test_a_judges_scale_makes_the_worst_case():
-    judge = LocalJudgeEvaluator(Replies("judge", ["评分: 4", "评分: 5", "评分: 3"]))
-    score = evaluate(Replies("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]).model_scores[0]
+    judge = LocalJudgeEvaluator(FixedModel("judge", ["评分: 4", "评分: 5", "评分: 3"]))
+    score = evaluate(FixedModel("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]).model_scores[0]
     assert (score.n, score.mean, score.worst, score.best) == (3, 4, 3, 4.25)
 
 

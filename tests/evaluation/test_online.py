@@ -1,7 +1,7 @@
 """Evaluations of the platform: what finished is fetched, what did not is failed rows, never lost ones."""
 
 import pytest
-from support.evaluations import ANSWERS, PEOPLE, REFEREE, RULES, lab_of
+from support.evaluations import ANSWERS, PEOPLE, REFEREE, RULES, run_evaluation_sandbox
 
 from qfnb import EvaluationManager, Model, QianfanError, config
 from qfnb.dataset import Dataset
@@ -15,7 +15,7 @@ BOTH = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    with lab_of(tmp_path_factory.mktemp("lab")) as lab:
+    with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qfnb import errors
-from qfnb.notebook.arguments import Parser, endpoint, name
+from qfnb.notebook.arguments import Parser, resolve_endpoint, variable_name
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,9 @@ def test_a_mistake_is_an_error_with_the_usage(parser, line, words):
 
 
 def test_a_variables_name():
-    assert name("变量_1") == "变量_1"
+    assert variable_name("变量_1") == "变量_1"
     with pytest.raises(argparse.ArgumentTypeError):
-        name("1x")
+        variable_name("1x")
 
 
 class Shell:
@@ -76,11 +76,11 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
         endpoint = "abc_x"
 
     shell = Shell(tuned=Service(), text="def_y", number=3)
-    assert endpoint(shell, None) is None
-    assert [endpoint(shell, given) for given in ("tuned", "text", "as_it_is")] == [
+    assert resolve_endpoint(shell, None) is None
+    assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == [
         "abc_x",
         "def_y",
         "as_it_is",
     ]
     with pytest.raises(errors.InvalidArgumentError, match="holds a int"):
-        endpoint(shell, "number")
+        resolve_endpoint(shell, "number")

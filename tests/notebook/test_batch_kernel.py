@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from support.kernels import Kernel, most_in_a_second, recorded, requests
+from support.kernels import Kernel, max_per_second, record_messages, request_counts
 
 pytestmark = pytest.mark.kernel
 
@@ -30,14 +30,14 @@ def started(kernel):
 
 
 def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, started, slow, monkeypatch):
-    before, seen = set(kernel.open_comms), recorded(kernel, monkeypatch)
+    before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
     cell = started(300, live=True)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
     busy = kernel.start("time.sleep(2)", live=True)
-    begun = len(seen)
+    first = len(messages)
     kernel.wait(busy)
-    texts = {json.dumps(content["data"]) for _, kind, content in seen[begun:] if kind == "comm_msg"}
+    texts = {json.dumps(content["data"]) for _, kind, content in messages[first:] if kind == "comm_msg"}
     assert len(texts) >= 5, "the panel did not move"
     assert kernel.run("%qfbatch wait", live=True).outputs == []
     kernel.listen(0.5)
@@ -46,17 +46,17 @@ def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, s
     assert "300 / 300" in cell.text
     assert "完成 done" in cell.html
     assert kernel.open_comms == before
-    drawn = [at for at, kind, _ in seen if kind in {"comm_msg", "update_display_data"}]
-    assert most_in_a_second(drawn) <= 10
+    redraws = [at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]
+    assert max_per_second(redraws) <= 10
 
 
 def test_a_paused_panel_is_silent(kernel, started, slow, monkeypatch):
     started(500, live=True)
     kernel.run("%qfbatch pause")
     kernel.listen(1)
-    seen = recorded(kernel, monkeypatch)
+    messages = record_messages(kernel, monkeypatch)
     kernel.listen(1.5)
-    assert [kind for _, kind, _ in seen if kind == "comm_msg"] == []
+    assert [kind for _, kind, _ in messages if kind == "comm_msg"] == []
     kernel.run("%qfbatch resume result", live=True)
     assert kernel.value("result.progress.state") == "'running'"
 
@@ -70,17 +70,17 @@ def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(
     cell = kernel.start(line, live=live)
     kernel.listen(0.7)
     kernel.interrupt()
-    began = time.monotonic()
+    started_at = time.monotonic()
     kernel.listen(0.5)
-    asked = requests(control)
+    request_count = request_counts(control)
     kernel.wait(cell, 5)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - started_at < 1.5
     assert cell.status == "error"
     if line == "%qfbatch wait":
         assert len(cell.error) == 1
         assert "%qfbatch resume batch-" in cell.error[0]
     kernel.run("result.wait()", timeout=20)
-    assert requests(control) == asked
+    assert request_counts(control) == request_count
     done = int(kernel.value("result.progress.ok"))
     assert 10 < done < 3000
     assert kernel.value("int((result.to_frame()['error'] == '').sum())") == str(done)
@@ -167,14 +167,14 @@ FILLED = "判断 {\"json\": [1]} 'single' $HOME \\n %d：\n\n  5"
 @pytest.mark.parametrize("form", ["cell", "line"])
 def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, fault, form):
     fault("chat.v2", "status", status=400, times=None)
-    text, filled = (
+    text, filled_prompt = (
         one if form == "cell" else one.replace("\n", " ").replace("'", "‘") for one in (TEXT, FILLED)
     )
     line = f"%%qfbatch df -o result\n{text}" if form == "cell" else f"%qfbatch df --prompt '{text}' -o result"
     started(2, line)
     kernel.run("result.wait()", timeout=20)
     control.delete("/_sandbox/faults").raise_for_status()
-    assert kernel.value("result.progress.latest[0].input") == repr(filled)
+    assert kernel.value("result.progress.latest[0].input") == repr(filled_prompt)
 
 
 @pytest.mark.parametrize(
@@ -214,19 +214,19 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, faul
 )
 def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, control, line, words):
     kernel.run(ROWS % 3 + "\nholes = df.copy(); holes.loc[1, 'review'] = float('nan'); number = 3")
-    before = requests(control)
+    before = request_counts(control)
     cell = kernel.run(line)
     assert cell.status == "error"
     assert words in cell.text
     assert len(cell.text.strip().splitlines()) <= 3
-    assert requests(control) == before
+    assert request_counts(control) == before
 
 
 def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, started, control):
     kernel.run("holes = pd.DataFrame({'review': ['好', None]})")
-    before = requests(control)
+    before = request_counts(control)
     assert "1 cannot be asked" in kernel.run("%qfbatch holes --prompt {review} --dry-run").text
-    assert requests(control) == before
+    assert request_counts(control) == before
     started(1, "%qfbatch holes --prompt {review} --keep-wrong-rows -o result")
     assert "ok 1 · 失败 failed 1" in kernel.run("%qfbatch wait").text
 

@@ -119,9 +119,9 @@ def test_a_wrong_key_is_a_short_error_without_the_key(kernel, sandbox):
 
 
 def test_auth_shows_the_platform_and_no_key(kernel, sandbox):
-    shown = kernel.run("%qfauth").text
-    assert "sandbox" in shown
-    assert not any(key in shown for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
+    text = kernel.run("%qfauth").text
+    assert "sandbox" in text
+    assert not any(key in text for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
 
 
 def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):

@@ -35,15 +35,15 @@ def test_all_models_failing_is_an_error(kernel):
 
 def test_comparing_asks_at_the_same_time(kernel, control):
     cell = kernel.start("%%qfchat -m ernie-speed-8k,ernie-4.0-8k,ernie-3.5-8k\n你是谁", live=True)
-    most = [0]
+    max_open = [0]
 
     def three():
-        most[0] = max(most[0], control.get("/_sandbox/health").json()["streams"])
-        return most[0] >= 3 or cell.status
+        max_open[0] = max(max_open[0], control.get("/_sandbox/health").json()["streams"])
+        return max_open[0] >= 3 or cell.status
 
     kernel.until(three)
     kernel.wait(cell)
-    assert most[0] == 3
+    assert max_open[0] == 3
 
 
 def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
@@ -207,9 +207,9 @@ def test_the_last_exception_is_explained_without_secrets(kernel):
     cell = kernel.run("%qfchat --explain --session why --reset")
     assert cell.status == "ok"
     kernel.run("frame = %qfchat history why")
-    asked = kernel.value("frame['content'][0]")
-    assert "ZeroDivisionError" in asked
-    assert "0123456789abcdef" not in asked
+    prompt = kernel.value("frame['content'][0]")
+    assert "ZeroDivisionError" in prompt
+    assert "0123456789abcdef" not in prompt
 
 
 def test_an_alias_stands_for_a_model(kernel):
@@ -237,8 +237,8 @@ def test_tab_completes(kernel, line, wanted):
     while reply["parent_header"].get("msg_id") != message:
         reply = kernel.client.get_shell_msg(timeout=10)
     content = reply["content"]
-    offered = [line[: content["cursor_start"]] + match for match in content["matches"]]
-    assert any(full.endswith(wanted) for full in offered), content["matches"][:5]
+    offers = [line[: content["cursor_start"]] + match for match in content["matches"]]
+    assert any(full.endswith(wanted) for full in offers), content["matches"][:5]
 
 
 @pytest.mark.parametrize(

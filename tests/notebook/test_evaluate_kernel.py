@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from support.kernels import most_in_a_second, recorded, requests
+from support.kernels import max_per_second, record_messages, request_counts
 
 pytestmark = pytest.mark.kernel
 
@@ -35,7 +35,7 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     kernel, started, slow, monkeypatch
 ):
     kernel.listen(0.3)
-    before, messages = set(kernel.open_comms), recorded(kernel, monkeypatch)
+    before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
     cell = started(150, live=True)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
@@ -52,8 +52,7 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     assert "other vs base, rouge_l" in cell.text
     assert kernel.open_comms == before
     assert (
-        most_in_a_second([at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}])
-        <= 10
+        max_per_second([at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]) <= 10
     )
     assert kernel.value("(type(report).__name__, len(report.records))") == "('EvaluationResult', 300)"
 
@@ -78,13 +77,13 @@ def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow
     assert cell.status == "error"
     assert len(cell.error) == 1
     assert kernel.run("%qfeval wait", timeout=20).status == "ok"
-    request_count = requests(control)
+    request_count = request_counts(control)
     answered = int(kernel.value("sum(not sample.error for sample in report.records)"))
     assert 10 < answered < 4000
     waited_cell = kernel.run("%qfeval wait")
     kernel.listen(0.3)
     assert "cancelled" in (started_cell if live else waited_cell).text
-    assert requests(control) == request_count
+    assert request_counts(control) == request_count
 
 
 def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_asks_nobody(
@@ -96,10 +95,10 @@ def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_asks_nobod
     assert WIDGET in again.outputs[0]["data"]
     assert kernel.value("report is first") == "True"
     kernel.run("%qfeval wait")
-    request_count = requests(control)
+    request_count = request_counts(control)
     kernel.run(START)
     kernel.run("%qfeval wait")
-    assert requests(control) == request_count
+    assert request_counts(control) == request_count
 
 
 def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, started, slow):
@@ -124,13 +123,13 @@ def test_answers_that_there_are_are_scored_without_asking(kernel, started, contr
     kernel.run(
         "df = pd.DataFrame({'q': ['一', '二'], 'a': ['甲', '乙'], 'b': ['甲', None], 'label': ['甲', '乙']})"
     )
-    request_count = requests(control)
+    request_count = request_counts(control)
     line = "%qfeval only df --outputs a,b --input q --reference label --metrics exact_match -o mine"
     assert "b vs a" in kernel.run(line).text
     assert kernel.value("[score.n for score in mine.scored]") == "[2, 1]"
     assert "bleu4" in kernel.run("%qfeval rescore report --metrics bleu4 -o scored_again").text
     assert kernel.value("scored_again.names") == "('bleu4',)"
-    assert requests(control) == request_count
+    assert request_counts(control) == request_count
 
 
 def test_a_report_is_saved_loaded_compared_and_browsed(kernel, started, tmp_path):
@@ -198,20 +197,20 @@ def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, c
     kernel.run(SETUP % ("x", 3))
     kernel.run("holes = pd.DataFrame({'prompt': ['a', 'b'], 'response': ['c', float('nan')]})")
     kernel.run("empty, bare = pd.DataFrame({'prompt': []}), pd.DataFrame({'prompt': ['a']})")
-    before = requests(control)
+    before = request_counts(control)
     cell = kernel.run(line)
     assert cell.status == "error"
     assert words in cell.text
     assert len(cell.text.strip().splitlines()) <= 3
-    assert requests(control) == before
+    assert request_counts(control) == before
 
 
 def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, started, control):
-    before = requests(control)
+    before = request_counts(control)
     dry = started(5, "%qfeval base other --data talks --judge base --dry-run")
     assert "144" not in dry.text
     assert "10" in dry.text
-    assert requests(control) == before
+    assert request_counts(control) == before
     kernel.run("talks.loc[1, 'response'] = None")
     kernel.run(f"{START} --keep-wrong-rows")
     kernel.run("%qfeval wait")

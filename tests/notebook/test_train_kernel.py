@@ -18,7 +18,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 @pytest.fixture
 def long(tmp_path):
     """A training of some seconds, or of many with many epochs."""
-    return written(tmp_path / "long.jsonl", TRAIN.read_text(encoding="utf-8").splitlines()[:96])
+    return write_rows(tmp_path / "long.jsonl", TRAIN.read_text(encoding="utf-8").splitlines()[:96])
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def small(tmp_path):
     """A training of a second: answers that several prompts share need only be remembered."""
     rows = TRAIN.read_text(encoding="utf-8").splitlines()
     shared = Counter(json.loads(row)["response"] for row in rows)
-    return written(
+    return write_rows(
         tmp_path / "small.jsonl", [row for row in rows if shared[json.loads(row)["response"]] > 1][:96]
     )
 
 
-def written(path, rows):
+def write_rows(path, rows):
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
 
@@ -120,13 +120,13 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, started
 def test_a_panel_sends_ten_messages_a_second_at_most(kernel, started, long):
     started(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)", live=True)
-    seen, take = [], kernel._take
-    kernel._take = lambda message: (seen.append(message["msg_type"]), take(message))
+    times, handle = [], kernel._take
+    kernel._take = lambda message: (times.append(message["msg_type"]), handle(message))
     try:
         kernel.listen(3)
     finally:
         del kernel._take
-    assert 1 <= seen.count("comm_msg") <= 30
+    assert 1 <= times.count("comm_msg") <= 30
 
 
 def test_a_finished_run_is_deployed_and_talked_to(kernel, started, small):

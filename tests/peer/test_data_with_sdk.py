@@ -6,7 +6,7 @@ Where it uploads is the only thing that is told to it: it knows no other storage
 import json
 
 import pytest
-from support.datasets import PAIR, contents, filled, jsonl, made
+from support.datasets import PAIR, create_dataset, exported_rows, import_rows, jsonl
 
 pytestmark = pytest.mark.peer
 
@@ -43,7 +43,7 @@ def says(sdk):
 
 
 def test_a_dataset_is_loaded_exported_and_downloaded(says):
-    dataset_id, _ = filled(jsonl(PAIR, [PAIR, PAIR]))
+    dataset_id, _ = import_rows(jsonl(PAIR, [PAIR, PAIR]))
     code = """
 dataset = Dataset.load(qianfan_dataset_id=id)
 said(dataset.row_number())
@@ -71,7 +71,7 @@ said(Data.get_dataset_info(made.id)["result"]["versionInfo"]["releaseStatus"])
 """
     save_output, dataset_id, released = says(code)
     assert (save_output, released) == (True, 2)
-    assert contents(dataset_id) == [[{"prompt": "问", "response": [["答"]]}]] * 3
+    assert exported_rows(dataset_id) == [[{"prompt": "问", "response": [["答"]]}]] * 3
 
 
 def test_texts_are_saved_as_a_zip_and_cleaned_online(says, tmp_path, monkeypatch):
@@ -86,12 +86,12 @@ said(dataset.online_data_process([ReplaceEmails(), RemoveEmoji()]))
     texts, result = says(code)
     assert [text.strip() for text in texts] == ["写信到a@b.com😀", "第二段"]
     assert result["is_succeeded"]
-    assert sorted(contents(result["new_dataset_id"])) == ["写信到[EMAIL]", "第二段"]
+    assert sorted(exported_rows(result["new_dataset_id"])) == ["写信到[EMAIL]", "第二段"]
 
 
 def test_every_call_of_v1_is_understood(says):
-    dataset_id, _ = filled(jsonl(PAIR))
-    destination = made()
+    dataset_id, _ = import_rows(jsonl(PAIR))
+    destination = create_dataset()
     code = """
 def call(operation, *arguments, **more):
     said(operation(*arguments, **more)["result"])

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.evaluations import ANSWERS, PEOPLE, RULES, preset, uploaded
+from support.evaluations import ANSWERS, PEOPLE, RULES, preset_model, upload_dataset
 
 pytestmark = pytest.mark.peer
 
@@ -60,7 +60,7 @@ print(json.dumps([task["state"], listed == [id_], report["modelId"], Eval.V2.del
 
 @pytest.fixture
 def things(sandbox):
-    return preset(), uploaded(sandbox, ANSWERS, "sdk")
+    return preset_model(), upload_dataset(sandbox, ANSWERS, "sdk")
 
 
 def parse_last(lines):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.recorder import recording
+from support.recorder import record_requests
 
 import qfnb
 from qfnb import config
@@ -54,7 +54,7 @@ def render_call(call, module):
     return call.replace("{m}", module).replace("{v1}", v1).replace("{query}", "prompt" if ours else "query")
 
 
-def sdk_sent(url, requests, calls, keys, tmp_path):
+def send_with_sdk(url, requests, calls, keys, tmp_path):
     """Make the calls with the SDK, in a process of its own; return what each of them sent."""
     lines = ["import urllib.request", "import qianfan"]
     for call in calls:
@@ -103,9 +103,9 @@ def both(request, tmp_path_factory):
     """What both libraries sent, call by call."""
     keys = KEYS[request.param]
     calls = {name: call for name, call in CALLS.items() if request.param == "iam" or " v2" not in name}
-    with recording() as (url, requests):
-        sdk_requests = sdk_sent(url, requests, calls.values(), keys, tmp_path_factory.mktemp("sdk"))
-    with recording() as (url, requests):
+    with record_requests() as (url, requests):
+        sdk_requests = send_with_sdk(url, requests, calls.values(), keys, tmp_path_factory.mktemp("sdk"))
+    with record_requests() as (url, requests):
         settings = config.get_config()
         settings.base_url = settings.console_api_base_url = settings.iam_base_url = url
         for name, value in keys.items():

@@ -87,7 +87,7 @@ print(sorted(trainer.output)[:3], trainer.output["model_id"].startswith("amv-"))
 
 @pytest.fixture(scope="module")
 def dataset():
-    return runs.dataset()
+    return runs.create_dataset()
 
 
 def test_v1_from_task_to_model(sdk, dataset):
@@ -102,7 +102,7 @@ def test_v2_runs(sdk, dataset):
 
 
 def test_v2_models(sdk):
-    output = sdk(MODELS.format(task=runs.finished()))
+    output = sdk(MODELS.format(task=runs.run_to_end()))
     assert output[-8:] == ["True", "2", "True", "succeeded True", "False True", "Done chat", "HuggingFace.Transformers", "True True"]  # fmt: skip
 
 

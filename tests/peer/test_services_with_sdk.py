@@ -141,8 +141,8 @@ def version():
     from qfnb.sandbox import ensure
 
     ensure()
-    task = runs.finished(epoch=2, learningRate=3e-4)
-    job = runs.status(task)["jobId"]
+    task = runs.run_to_end(epoch=2, learningRate=3e-4)
+    job = runs.describe_run(task)["jobId"]
     publish = Model.publish(True, {"taskId": job, "iterationId": task}, "sdkshop").data
     runs.until(lambda: Model.detail(publish.version_id).data.state, lambda state: state == "Ready")
     return publish

@@ -3,7 +3,16 @@
 import asyncio
 
 import pytest
-from support.datasets import BUCKET, PAIR, contents, filled, jsonl, made, settled, unpacked
+from support.datasets import (
+    BUCKET,
+    PAIR,
+    create_dataset,
+    exported_rows,
+    import_rows,
+    jsonl,
+    unzip_rows,
+    wait_until_idle,
+)
 
 from qfnb import errors
 from qfnb.resources.data import Data, upload
@@ -14,9 +23,9 @@ def test_a_dataset_from_nothing_to_released(sandbox):
     assert Data.info(dataset_id).data.version_info.import_status == -1
     Data.import_files(dataset_id, [upload(BUCKET, "life/a.jsonl", jsonl(PAIR, PAIR))])
     assert Data.info(dataset_id).data.version_info.import_status == 1
-    assert (settled(dataset_id).import_status, Data.release(dataset_id).data) == (2, True)
+    assert (wait_until_idle(dataset_id).import_status, Data.release(dataset_id).data) == (2, True)
     assert Data.info(dataset_id).data.version_info.release_status == 1
-    assert (settled(dataset_id).release_status, settled(dataset_id).entity_count) == (2, 2)
+    assert (wait_until_idle(dataset_id).release_status, wait_until_idle(dataset_id).entity_count) == (2, 2)
 
 
 def test_ids_are_words_or_numbers(sandbox):
@@ -27,22 +36,22 @@ def test_ids_are_words_or_numbers(sandbox):
 
 
 def test_what_is_exported_is_what_was_imported(sandbox):
-    dataset_id, version = filled(jsonl(PAIR))
+    dataset_id, version = import_rows(jsonl(PAIR))
     assert version.export_record_count == 0
-    assert contents(dataset_id) == [[{"prompt": PAIR["prompt"], "response": [[PAIR["response"]]]}]]
+    assert exported_rows(dataset_id) == [[{"prompt": PAIR["prompt"], "response": [[PAIR["response"]]]}]]
     record = Data.get_dataset_export_records(dataset_id).data[0]
     assert (record.status, record.record_num, record.export_to) == (2, 1, 0)
 
 
 def test_an_export_without_annotations_has_questions_only(sandbox):
-    dataset_id, _ = filled(jsonl(PAIR))
+    dataset_id, _ = import_rows(jsonl(PAIR))
     Data.create_dataset_export_task(dataset_id, is_export_with_annotation=False)
-    settled(dataset_id)
-    assert unpacked(Data.export_records(dataset_id).data[0].download_url) == [[{"prompt": PAIR["prompt"]}]]
+    wait_until_idle(dataset_id)
+    assert unzip_rows(Data.export_records(dataset_id).data[0].download_url) == [[{"prompt": PAIR["prompt"]}]]
 
 
 def test_a_deleted_dataset_is_gone(sandbox):
-    dataset_id = made()
+    dataset_id = create_dataset()
     assert Data.delete_dataset(dataset_id).data.version_count == 0
     with pytest.raises(errors.APIError, match="does not exist"):
         Data.info(dataset_id)
@@ -62,12 +71,12 @@ def test_versions_are_what_v1_calls_datasets(sandbox):
         created.version_id, [upload(BUCKET, "v.jsonl", jsonl(PAIR))]
     ).data
     assert Data.V2.get_dataset_version_import_task_info(task).data.import_status == "Importing"
-    settled(created.version_id)
+    wait_until_idle(created.version_id)
     done = Data.V2.get_dataset_version_import_task_info(task).data
     assert (done.import_status, done.progress, done.sample_count) == ("ImportFinished", "100%", 1)
     assert Data.V2.publish_dataset_version(created.version_id).data is True
     assert Data.info(created.version_id).data.version_info.release_status in {1, 2}
-    settled(created.version_id)
+    wait_until_idle(created.version_id)
     assert Data.V2.get_dataset_version_info(created.version_id).data.publish_status == "Published"
 
 
@@ -84,17 +93,17 @@ def test_a_version_inherits_nothing_and_can_be_deleted(sandbox):
 
 
 def test_a_version_is_exported_into_the_bucket(sandbox):
-    dataset_id, _ = filled(jsonl(PAIR))
+    dataset_id, _ = import_rows(jsonl(PAIR))
     task = Data.V2.create_dataset_version_export_task(dataset_id, "BOS", f"bos:/{BUCKET}/out").data
-    settled(dataset_id)
+    wait_until_idle(dataset_id)
     done = Data.V2.get_dataset_version_export_task_info(task).data
     assert (done.export_status, done.storage_type, done.sample_count) == ("ExportFinished", "BOS", 1)
     assert done.storage_path.startswith(f"bos:/{BUCKET}/out/ds-")
-    assert len(unpacked(done.download_url)) == 1
+    assert len(unzip_rows(done.download_url)) == 1
 
 
 def test_calls_have_an_async_form(sandbox):
-    dataset_id = made()
+    dataset_id = create_dataset()
     assert asyncio.run(Data.info.aio(dataset_id)).data.version_info.dataset_pk == dataset_id
 
 

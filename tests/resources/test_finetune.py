@@ -12,7 +12,7 @@ from qfnb.resources.data import Data
 
 @pytest.fixture(scope="module")
 def dataset():
-    return runs.dataset()
+    return runs.create_dataset()
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_dataset_is_taken_by_its_number(dataset):
     number = Data.info(dataset)["result"]["versionInfo"]["datasetId"]
     assert isinstance(number, int)
     _, job = run_of_seed(number)
-    assert runs.over(job["uuid"])["runStatus"] == "Done"
+    assert runs.wait_for_end(job["uuid"])["runStatus"] == "Done"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_jobs_are_found_by_mode_and_model(sandbox):
 
 def test_deleting_a_run_and_its_job(sandbox, dataset, job):
     task = FineTune.V2.create_task(job, datasets=[dataset]).data.task_id
-    runs.over(task)
+    runs.wait_for_end(task)
     assert FineTune.V2.delete_task(task)["result"] is True
     with pytest.raises(errors.APIError, match="does not exist"):
         FineTune.V2.task_detail(task)
@@ -138,34 +138,37 @@ def test_deleting_a_run_and_its_job(sandbox, dataset, job):
 
 
 def test_a_run_that_is_not_over_is_not_deleted(sandbox, dataset, job):
-    task = runs.start_long()
-    for call, id_ in ((FineTune.V2.delete_task, task), (FineTune.V2.delete_job, runs.status(task)["jobId"])):
+    task = runs.start_long_run()
+    for call, id_ in (
+        (FineTune.V2.delete_task, task),
+        (FineTune.V2.delete_job, runs.describe_run(task)["jobId"]),
+    ):
         with pytest.raises(errors.APIError, match="stop it first"):
             call(id_)
     FineTune.V2.stop_task(task)
-    runs.over(task)
+    runs.wait_for_end(task)
 
 
 def test_an_increment_learns_the_earlier_data_too_and_says_so(sandbox, dataset):
-    first = runs.finished()
-    more = runs.put(
+    first = runs.run_to_end()
+    more = runs.put_object(
         sandbox.bucket, "more.jsonl", '[{"prompt": "有包间吗", "response": [["有两间。"]]}]\n' * 5
     )
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": more}], "splitRatio": 0}
-    job = runs.status(first)["jobId"]
-    step = runs.status(first)["checkpointList"][-1]["step"]
+    job = runs.describe_run(first)["jobId"]
+    step = runs.describe_run(first)["checkpointList"][-1]["step"]
     second = FineTune.V2.create_task(job, "LoRA", {}, config, first, step).data.task_id
-    done = runs.over(second)
+    done = runs.wait_for_end(second)
     assert done["runStatus"] == "Done", done
     assert done["sandbox"]["increment"]["taskId"] == first
 
 
 def test_post_pretraining_learns_from_texts(sandbox):
-    address = runs.put(sandbox.bucket, "tea.txt", runs.TEXT)
+    address = runs.put_object(sandbox.bucket, "tea.txt", runs.TEXT)
     job = FineTune.V2.create_job("texts", "ERNIE-Speed-8K", "PostPretrain").data.job_id
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
     task = FineTune.V2.create_task(job, "FullFineTuning", {}, config).data.task_id
-    done = runs.over(task)
+    done = runs.wait_for_end(task)
     assert (done["runStatus"], done["trainMode"], done["metrics"]) == ("Done", "PostPretrain", {})
 
 
@@ -173,4 +176,4 @@ def test_what_the_local_model_does_not_use_is_kept_and_told(sandbox, dataset, jo
     task = FineTune.V2.create_task(
         job, datasets=[dataset], corpus_config={"copyData": False}, resource_config={"nodeNum": 1}
     ).data.task_id
-    assert runs.status(task)["sandbox"]["notUsed"] == ["corpusConfig", "resourceConfig"]
+    assert runs.describe_run(task)["sandbox"]["notUsed"] == ["corpusConfig", "resourceConfig"]

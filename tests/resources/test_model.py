@@ -14,7 +14,7 @@ from qfnb.resources.console.consts import CustomModelSetModelType
 @pytest.fixture(scope="module")
 def run():
     """A run that is done."""
-    return runs.status(runs.finished())
+    return runs.describe_run(runs.run_to_end())
 
 
 def publish(run, **more):
@@ -131,7 +131,7 @@ def test_a_version_in_service_is_not_deleted_nor_anything_beside_it(run, publish
 
 
 def test_a_published_model_outlives_its_run():
-    run = runs.status(runs.finished())
+    run = runs.describe_run(runs.run_to_end())
     model = publish(run)
     FineTune.V2.delete_task(run["taskId"])
     detail = Model.detail(model["versionId"])["result"]

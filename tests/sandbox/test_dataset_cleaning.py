@@ -1,7 +1,7 @@
 """Cleaning and augmenting do to rows what their names say."""
 
 import pytest
-from support.datasets import PAIR, contents, filled, jsonl, made, refused, settled
+from support.datasets import PAIR, create_dataset, exported_rows, import_rows, jsonl, refusal, wait_until_idle
 
 from qfnb import errors
 from qfnb.resources.data import Data
@@ -65,34 +65,34 @@ def test_likes_are_dropped_by_their_simhash():
 def cleaned(dataset_id, destination, operations):
     etl_id = Data.create_dataset_etl_task("清洗", dataset_id, destination, operations).data
     running = Data.get_dataset_etl_task_info(etl_id).data.process_status
-    settled(destination)
+    wait_until_idle(destination)
     return etl_id, running
 
 
 def test_a_dataset_is_cleaned_into_another(sandbox):
     texts = "联系 a@b.com\n联系 a@b.com\n\u200b\n别的 一行\n".encode()
-    dataset_id, _ = filled(texts, "a.txt", 40100)
-    destination = made(40100)
+    dataset_id, _ = import_rows(texts, "a.txt", 40100)
+    destination = create_dataset(40100)
     steps = step("desensitization", "replace_emails") | step(
         "deduplication", "deduplication_simhash", distance=0
     )
     etl_id, running = cleaned(dataset_id, destination, steps | step("clean", "remove_invisible_character"))
     done = Data.get_dataset_etl_task_info(etl_id).data
     assert (running, done.process_status, done.dest_dataset_str_id) == (1, 2, destination)
-    assert contents(destination) == ["联系 [EMAIL]", "别的 一行"]
+    assert exported_rows(destination) == ["联系 [EMAIL]", "别的 一行"]
     assert Data.status([dataset_id]).data[dataset_id].etl_status == 2
 
 
 def test_conversations_are_cleaned_turn_by_turn(sandbox):
-    dataset_id, _ = filled(jsonl([{"prompt": "好😀", "response": "行😀"}]))
-    destination = made()
+    dataset_id, _ = import_rows(jsonl([{"prompt": "好😀", "response": "行😀"}]))
+    destination = create_dataset()
     cleaned(dataset_id, destination, step("clean", "remove_emoji"))
-    assert contents(destination) == [[{"prompt": "好", "response": [["行"]]}]]
+    assert exported_rows(destination) == [[{"prompt": "好", "response": [["行"]]}]]
 
 
 def test_cleanings_are_listed_and_deleted(sandbox):
-    dataset_id, _ = filled(b"x\n", "a.txt", 40100)
-    etl_id, _ = cleaned(dataset_id, made(40100), {})
+    dataset_id, _ = import_rows(b"x\n", "a.txt", 40100)
+    etl_id, _ = cleaned(dataset_id, create_dataset(40100), {})
     page = Data.get_dataset_etl_task_list(page_size=1).data
     assert (page.items[0].etl_str_id, page.total >= 1) == (etl_id, True)
     assert Data.delete_dataset_etl_task([page.items[0].etl_id]).data is True
@@ -112,18 +112,18 @@ def test_cleanings_are_listed_and_deleted(sandbox):
 def test_unknown_operations_are_refused(sandbox, operations, told):
     body = {
         "etlTaskName": "x",
-        "sourceDatasetId": made(),
-        "destDatasetId": made(),
+        "sourceDatasetId": create_dataset(),
+        "destDatasetId": create_dataset(),
         "operationsV2": operations,
     }
-    assert told in refused(wire.CREATE, **body).error_msg
+    assert told in refusal(wire.CREATE, **body).error_msg
 
 
 def test_source_and_destination_are_two_of_one_format(sandbox):
-    dataset_id, _ = filled(jsonl(PAIR))
+    dataset_id, _ = import_rows(jsonl(PAIR))
     for destination, told in (
         (dataset_id, "itself"),
-        (made(40100), "it is Text"),
+        (create_dataset(40100), "it is Text"),
         ("ds-none", "does not exist"),
     ):
         with pytest.raises(errors.APIError, match=told):
@@ -131,15 +131,15 @@ def test_source_and_destination_are_two_of_one_format(sandbox):
 
 
 def augmented(dataset_id, name, wanted, threshold=1.0):
-    destination = made()
+    destination = create_dataset()
     Data.create_dataset_augmenting_task(name, dataset_id, destination, "1", 1, 3, wanted, threshold)
-    settled(destination)
+    wait_until_idle(destination)
     return destination
 
 
 def test_new_rows_ask_the_same_in_other_words(sandbox):
-    dataset_id, _ = filled(jsonl(PAIR))
-    rows = contents(augmented(dataset_id, "增强一", 5))
+    dataset_id, _ = import_rows(jsonl(PAIR))
+    rows = exported_rows(augmented(dataset_id, "增强一", 5))
     assert len({row[0]["prompt"] for row in rows} - {PAIR["prompt"]}) == 5
     assert all(
         PAIR["prompt"] in row[0]["prompt"] and row[0]["response"] == [[PAIR["response"]]] for row in rows
@@ -147,14 +147,14 @@ def test_new_rows_ask_the_same_in_other_words(sandbox):
 
 
 def test_new_rows_are_less_alike_than_the_threshold(sandbox):
-    dataset_id, _ = filled(jsonl(PAIR))
+    dataset_id, _ = import_rows(jsonl(PAIR))
     augmented(dataset_id, "增强零", 5, threshold=0.1)
     task = Data.get_dataset_aug_task_list("增强零").data.items[0]
     assert (task.num_instances_generated, task.process_status) == (0, 2)
 
 
 def test_augmentings_are_found_described_and_deleted(sandbox):
-    dataset_id, _ = filled(jsonl(PAIR))
+    dataset_id, _ = import_rows(jsonl(PAIR))
     for name in ("找甲", "找乙"):
         augmented(dataset_id, name, 1)
     names = [

@@ -5,7 +5,16 @@ import time
 
 import httpx
 import pytest
-from support.datasets import PAIR, begun, contents, filled, jsonl, refused, settled, zipped
+from support.datasets import (
+    PAIR,
+    exported_rows,
+    import_rows,
+    jsonl,
+    refusal,
+    start_import,
+    wait_until_idle,
+    zip_files,
+)
 
 from qfnb import errors
 from qfnb.resources.data import Data
@@ -16,7 +25,7 @@ ROWS = [{"prompt": f"第 {number} 问", "response": f"第 {number} 答"} for num
 
 @pytest.fixture(scope="module")
 def many():
-    return filled(jsonl(*ROWS))[0]
+    return import_rows(jsonl(*ROWS))[0]
 
 
 def listed(dataset_id, **ask):
@@ -36,24 +45,24 @@ def test_pages_come_in_the_order_of_the_rows(sandbox, many):
 
 
 def test_a_page_runs_over_the_files_of_several_imports(sandbox):
-    dataset_id, _ = filled(jsonl(*ROWS[:3]))
-    begun(dataset_id, jsonl(*ROWS[3:6]), "b.jsonl")
-    settled(dataset_id)
+    dataset_id, _ = import_rows(jsonl(*ROWS[:3]))
+    start_import(dataset_id, jsonl(*ROWS[3:6]), "b.jsonl")
+    wait_until_idle(dataset_id)
     page = listed(dataset_id, offset=2, page_size=3)
     assert [prompt_of(entity) for entity in page.items] == ["第 2 问", "第 3 问", "第 4 问"]
 
 
 def test_annotating_a_row_gives_it_answers(sandbox):
-    dataset_id, _ = filled(jsonl({"prompt": "问"}, {"prompt": "又问"}), annotated=False)
+    dataset_id, _ = import_rows(jsonl({"prompt": "问"}, {"prompt": "又问"}), annotated=False)
     entity = listed(dataset_id, listing_type=2).items[1]
     answered = [{"prompt": "又问", "response": [["又答"]]}]
     assert Data.annotate_an_entity(entity.id, dataset_id, answered).data is True
     assert [row.id for row in listed(dataset_id, listing_type=1).items] == [entity.id]
-    assert contents(dataset_id) == [[{"prompt": "问"}], answered]
+    assert exported_rows(dataset_id) == [[{"prompt": "问"}], answered]
 
 
 def test_deleted_rows_are_gone_and_unknown_ones_told(sandbox):
-    dataset_id, _ = filled(jsonl(*ROWS[:3]))
+    dataset_id, _ = import_rows(jsonl(*ROWS[:3]))
     first = listed(dataset_id).items[0].id
     assert Data.delete_an_entity([first, "none"], dataset_id).data.failed_ones == ["none"]
     assert Data.info(dataset_id).data.version_info.entity_count == 2
@@ -68,7 +77,7 @@ def test_rows_are_found_by_when_they_came(sandbox, many, control):
 
 
 def test_pictures_are_found_by_their_labels(sandbox):
-    dataset_id, _ = filled(zipped(**{"1.png": b"x", "2.png": b"y"}), "p.zip", 70500)
+    dataset_id, _ = import_rows(zip_files(**{"1.png": b"x", "2.png": b"y"}), "p.zip", 70500)
     entity = listed(dataset_id).items[0]
     Data.annotate_an_entity(entity.id, dataset_id, labels=[{"id": "7", "name": "猫"}])
     assert [row.name for row in listed(dataset_id, label_id_str="7").items] == ["1.png"]
@@ -92,7 +101,7 @@ def test_a_row_needs_no_key_but_its_address(sandbox, many):
     ],
 )
 def test_wrong_input_is_refused(sandbox, many, endpoint, change, told):
-    assert f"param[{told}] invalid" in refused(endpoint, datasetId=many, **change).error_msg
+    assert f"param[{told}] invalid" in refusal(endpoint, datasetId=many, **change).error_msg
 
 
 def test_a_row_of_another_format_is_refused(sandbox, many):
@@ -102,7 +111,7 @@ def test_a_row_of_another_format_is_refused(sandbox, many):
 
 
 def test_a_page_of_many_rows_comes_quickly(sandbox):
-    dataset_id, _ = filled(jsonl(*[PAIR] * 20_000))
+    dataset_id, _ = import_rows(jsonl(*[PAIR] * 20_000))
     begun = time.perf_counter()
     assert listed(dataset_id, offset=19_990).total == 20_000
     assert time.perf_counter() - begun < 1

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from support.evaluations import PEOPLE, ended, info, point_at, preset, until, uploaded
+from support.evaluations import PEOPLE, point_at, preset_model, task_info, until, upload_dataset, wait_for_end
 
 from qfnb.resources import Model
 from qfnb.sandbox import ensure, stop
@@ -16,14 +16,14 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path):
     home = tmp_path / "sandbox"
     address = ensure(home)
     point_at(address)
-    dataset = uploaded(address, {f"问题{number}": "答案" for number in range(MANY)})
-    version = {"modelVersionId": preset()["modelVersionIdStr"]}
+    dataset = upload_dataset(address, {f"问题{number}": "答案" for number in range(MANY)})
+    version = {"modelVersionId": preset_model()["modelVersionIdStr"]}
     id_ = Model.create_evaluation_task("长", [version], dataset, PEOPLE)["result"]["evalIdStr"]
-    until(lambda: info(id_)["sandbox"]["answered"])
-    before = info(id_)
+    until(lambda: task_info(id_)["sandbox"]["answered"])
+    before = task_info(id_)
     os.kill(address.pid, signal.SIGKILL)
     ensure(home)
-    after = ended(id_)
+    after = wait_for_end(id_)
     total = Model.get_evaluation_result_list(id_, page_size=1)["result"]["total"]
     stop(home)
     assert (before["state"] in {"Pending", "Doing"}, after["state"]) == (True, "DoingWithManualBegin")

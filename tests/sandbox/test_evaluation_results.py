@@ -7,7 +7,7 @@ import urllib.request
 import zipfile
 
 import pytest
-from support.evaluations import ANSWERS, REFEREE, RULES, lab_of, rows, until
+from support.evaluations import ANSWERS, REFEREE, RULES, result_rows, run_evaluation_sandbox, until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
@@ -18,8 +18,8 @@ BOTH = {**RULES, **REFEREE, "evalMode": "rule,model"}
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    with lab_of(tmp_path_factory.mktemp("lab")) as lab:
-        lab.id = lab.run(BOTH, lab.knows, lab.ignorant)[0]
+    with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
+        lab.id = lab.run(BOTH, lab.trained_version, lab.untrained_version)[0]
         yield lab
 
 
@@ -49,31 +49,35 @@ def fetched(url):
 def test_rows_come_page_by_page(lab):
     first = Model.get_evaluation_result_list(lab.id, page_size=5)["result"]
     assert (first["total"], len(first["items"])) == (8, 5)
-    assert len(rows(lab.id, page_size=5, page_no=2)) == 3
+    assert len(result_rows(lab.id, page_size=5, page_no=2)) == 3
     assert {row["id"] for row in first["items"]}.isdisjoint(
-        row["id"] for row in rows(lab.id, page_size=5, page_no=2)
+        row["id"] for row in result_rows(lab.id, page_size=5, page_no=2)
     )
 
 
 def test_a_row_has_question_answer_reference_and_scores(lab):
-    row = rows(lab.id)[0]
+    row = result_rows(lab.id)[0]
     assert (row["prompt"], row["prediction"]) == next(iter(ANSWERS.items()))
     assert row["completion"] == row["prediction"]
     assert (row["bleu4"], row["rouge_l"], row["judgeScore"], row["modelName"]) == (1.0, 1.0, 5, "knows")
 
 
 def test_rows_are_filtered_by_scores_versions_and_units(lab):
-    assert {row["modelName"] for row in rows(lab.id, rouge_l={"start": 0.99})} == {"knows"}
-    assert {row["modelName"] for row in rows(lab.id, judge_score={"start": -1, "end": 4})} == {"ignorant"}
-    assert {row["modelName"] for row in rows(lab.id, model_version_ids=["amv-ignorant"])} == {"ignorant"}
-    assert len(rows(lab.id, model_version_ids=[lab.knows["number"]])) == len(ANSWERS)
-    unit = rows(lab.id)[0]["evalUnitId"]
-    assert {row["evalUnitId"] for row in rows(lab.id, eval_unit_id=[unit])} == {unit}
+    assert {row["modelName"] for row in result_rows(lab.id, rouge_l={"start": 0.99})} == {"knows"}
+    assert {row["modelName"] for row in result_rows(lab.id, judge_score={"start": -1, "end": 4})} == {
+        "ignorant"
+    }
+    assert {row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])} == {
+        "ignorant"
+    }
+    assert len(result_rows(lab.id, model_version_ids=[lab.knows["number"]])) == len(ANSWERS)
+    unit = result_rows(lab.id)[0]["evalUnitId"]
+    assert {row["evalUnitId"] for row in result_rows(lab.id, eval_unit_id=[unit])} == {unit}
 
 
 def test_rows_are_ordered(lab):
-    up = [row["rouge_1"] for row in rows(lab.id, order_by="rouge_1", order="asc")]
-    down = [row["judgeScore"] for row in rows(lab.id, order_by="judgeScore", order="desc")]
+    up = [row["rouge_1"] for row in result_rows(lab.id, order_by="rouge_1", order="asc")]
+    down = [row["judgeScore"] for row in result_rows(lab.id, order_by="judgeScore", order="desc")]
     assert (up, down) == (sorted(up), sorted(down, reverse=True))
 
 
@@ -96,7 +100,7 @@ def test_an_export_is_the_platforms_zip(lab):
 
 
 def test_a_part_with_some_fields(lab):
-    one = rows(lab.id)[2]["id"]
+    one = result_rows(lab.id)[2]["id"]
     done = exported(lab.id, export_range="part", result_ids=[one], export_field=["prompt"])
     assert lines(fetched(done["downloadUrl"])) == [
         [{"模型名称": "knows", "模型版本": "1", "Prompt问题": "多少钱"}]

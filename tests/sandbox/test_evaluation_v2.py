@@ -1,7 +1,7 @@
 """Evaluation tasks by the actions of `/v2/eval`."""
 
 import pytest
-from support.evaluations import ANSWERS, PEOPLE, RULES, lab_of, until
+from support.evaluations import ANSWERS, PEOPLE, RULES, run_evaluation_sandbox, until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
@@ -12,7 +12,7 @@ V2 = Evaluation.V2
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    with lab_of(tmp_path_factory.mktemp("lab")) as lab:
+    with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
 

@@ -6,15 +6,15 @@ from support.evaluations import (
     PEOPLE,
     REFEREE,
     RULES,
-    ended,
-    info,
-    lab_of,
-    preset,
-    prompts,
-    released,
-    rows,
-    scores,
+    preset_model,
+    release_dataset,
+    release_prompts,
+    report_by_model,
+    result_rows,
+    run_evaluation_sandbox,
+    task_info,
     until,
+    wait_for_end,
 )
 
 from qfnb.errors import QianfanError
@@ -26,7 +26,7 @@ from qfnb.sandbox.evaluation_judging import summarize
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    with lab_of(tmp_path_factory.mktemp("lab")) as lab:
+    with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
 
 
@@ -46,7 +46,7 @@ def refused(call, *args, **more):
 def test_the_one_that_learned_the_answers_scores_higher(lab):
     id_, task = lab.run(RULES, lab.knows, lab.ignorant)
     assert (task["state"], [unit["state"] for unit in task["evalUnits"]]) == ("Done", ["Done", "Done"])
-    found = scores(id_)
+    found = report_by_model(id_)
     assert found["knows"]["accuracy"] == found["knows"]["rouge_l"] == 1.0
     assert found["ignorant"]["f1Score"] < 1
     assert found["ignorant"]["scoreDistribution"] is None
@@ -54,44 +54,47 @@ def test_the_one_that_learned_the_answers_scores_higher(lab):
 
 def test_what_was_not_asked_for_is_zero(lab):
     id_, _ = lab.run({"evalMode": "rule", "scoreModes": ["accuracy"]})
-    assert (scores(id_)["knows"]["accuracy"], scores(id_)["knows"]["bleu4"]) == (1.0, 0)
+    assert (report_by_model(id_)["knows"]["accuracy"], report_by_model(id_)["knows"]["bleu4"]) == (1.0, 0)
 
 
 def test_its_states_follow_the_clock(lab):
     lab.world.lifecycle.set({"queue": 60, "evaluate": 60})
     id_ = lab.create(RULES)
-    seen = [info(id_)["state"]]
+    seen = [task_info(id_)["state"]]
     for _ in range(2):
         assert Model.get_evaluation_result(id_)["result"] == []
         lab.world.clock.set(advance=60)
-        until(lambda: info(id_)["sandbox"]["answered"] == len(ANSWERS))
-        seen.append(info(id_)["state"])
+        until(lambda: task_info(id_)["sandbox"]["answered"] == len(ANSWERS))
+        seen.append(task_info(id_)["state"])
     assert seen == ["Pending", "Doing", "Done"]
 
 
 def test_integer_ids_and_a_name_of_the_dataset_do_as_well(lab):
-    number = info(lab.create(RULES))["datasetId"]
+    number = task_info(lab.create(RULES))["datasetId"]
     version = {"modelVersionId": lab.knows["number"]}
     made = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")["result"]
-    task = ended(made["evalId"])
+    task = wait_for_end(made["evalId"])
     assert (task["evaluationId"], task["evaluationIdStr"]) == (made["evalId"], made["evalIdStr"])
     assert task["evalUnits"][0]["modelVersionIdStr"] == "amv-knows"
 
 
 def test_the_referee_says_that_it_is_a_rule(lab):
     id_, task = lab.run(REFEREE, lab.knows, lab.ignorant)
-    found = scores(id_)
+    found = report_by_model(id_)
     assert found["knows"]["avgJudgeScore"] == found["knows"]["medianJudgeScore"] == 5
     assert found["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
     assert found["ignorant"]["avgJudgeScore"] < 5
-    assert {"不是大模型" in row["judgeReason"] for row in rows(id_)} == {True}
+    assert {"不是大模型" in row["judgeReason"] for row in result_rows(id_)} == {True}
     assert "不是大模型" in task["evalStandardConf"]["apiName"]
 
 
 def test_several_modes_at_once(lab):
     id_, task = lab.run({**RULES, **REFEREE, "evalMode": "rule,model"})
     assert task["evalStandardConf"]["evalMode"] == "rule,model"
-    assert (scores(id_)["knows"]["bleu4"], scores(id_)["knows"]["avgJudgeScore"]) == (1.0, 5)
+    assert (report_by_model(id_)["knows"]["bleu4"], report_by_model(id_)["knows"]["avgJudgeScore"]) == (
+        1.0,
+        5,
+    )
 
 
 def test_people_get_the_answers_as_a_released_dataset(lab):
@@ -99,9 +102,9 @@ def test_people_get_the_answers_as_a_released_dataset(lab):
     made = task["evalStandardConf"]
     assert (task["state"], made["resultDatasetReleaseStatus"]) == ("DoingWithManualBegin", 2)
     assert made["resultDatasetIdStr"].startswith("ds-")
-    assert [row["prediction"] for row in rows(id_)] == [*ANSWERS.values()]
+    assert [row["prediction"] for row in result_rows(id_)] == [*ANSWERS.values()]
     assert Model.stop_evaluation_task(id_)["result"]["result"]
-    assert ended(id_)["state"] == "Stopped"
+    assert wait_for_end(id_)["state"] == "Stopped"
 
 
 def test_a_version_without_its_model_fails_alone(lab):
@@ -115,19 +118,19 @@ def test_a_version_without_its_model_fails_alone(lab):
 
 
 def test_the_platforms_own_models_are_evaluated_too(lab):
-    version = [{"modelVersionId": preset()["modelVersionId"]}]
+    version = [{"modelVersionId": preset_model()["modelVersionId"]}]
     task = Model.create_evaluation_task("n", version, lab.dataset, RULES)
-    assert ended(task["result"]["evalId"])["state"] == "Done"
+    assert wait_for_end(task["result"]["evalId"])["state"] == "Done"
 
 
 def test_it_stops(lab):
     lab.world.lifecycle.set({"evaluate": 60, "stop": 60})
     id_ = lab.create(RULES)
     assert Model.stop_evaluation_task(id_)["result"] == {"result": True, "errorMessage": ""}
-    assert info(id_)["state"] == "Stopping"
+    assert task_info(id_)["state"] == "Stopping"
     assert Model.stop_evaluation_task(id_)["result"]["result"] is False
     lab.world.clock.set(advance=60)
-    assert ended(id_)["state"] == "Stopped"
+    assert wait_for_end(id_)["state"] == "Stopped"
 
 
 def test_a_task_that_has_not_begun_can_be_replaced(lab):
@@ -135,27 +138,27 @@ def test_a_task_that_has_not_begun_can_be_replaced(lab):
     id_ = lab.create(RULES, lab.ignorant)
     assert lab.create(REFEREE, lab.knows, name="另一个", pending_eval_id=id_) == id_
     lab.world.clock.set(advance=60)
-    task = ended(id_)
-    assert (task["name"], list(scores(id_))) == ("另一个", ["knows"])
+    task = wait_for_end(id_)
+    assert (task["name"], list(report_by_model(id_))) == ("另一个", ["knows"])
     assert "no longer" in refused(lab.create, RULES, pending_eval_id=id_)
 
 
 def test_stop_words_come_out_of_the_bucket(lab):
     storage.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
-    dataset = released(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")
+    dataset = release_dataset(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")
     plain = lab.run(RULES, dataset=dataset)[0]
     without = lab.run({**RULES, "stopWordsPath": "bos:/sandbox/stop.txt"}, dataset=dataset)[0]
-    assert scores(plain)["knows"]["accuracy"] == 0
-    assert scores(without)["knows"]["accuracy"] == 1
+    assert report_by_model(plain)["knows"]["accuracy"] == 0
+    assert report_by_model(without)["knows"]["accuracy"] == 1
 
 
 def test_rules_need_references_and_people_do_not(lab):
-    dataset = prompts(lab.world, ANSWERS)
+    dataset = release_prompts(lab.world, ANSWERS)
     assert "without a reference" in refused(lab.create, RULES, dataset=dataset)
     id_, task = lab.run(PEOPLE, dataset=dataset)
-    assert (task["state"], rows(id_)[0]["completion"]) == ("DoingWithManualBegin", "")
+    assert (task["state"], result_rows(id_)[0]["completion"]) == ("DoingWithManualBegin", "")
     id_, _ = lab.run(REFEREE, dataset=dataset)
-    assert scores(id_)["knows"]["scoreDistribution"]["-1"] == len(ANSWERS)
+    assert report_by_model(id_)["knows"]["scoreDistribution"]["-1"] == len(ANSWERS)
 
 
 def test_a_dataset_must_be_released(lab):
@@ -202,6 +205,6 @@ def test_a_task_under_way_is_not_deleted(lab):
     id_ = lab.create(RULES)
     assert "param[evalIds]" in refused(Model.batch_delete_evaluation_result, [id_])
     lab.world.clock.set(advance=60)
-    ended(id_)
+    wait_for_end(id_)
     assert Model.batch_delete_evaluation_result([id_])["result"] is True
     assert "param[id]" in refused(Model.get_evaluation_info, id_)

@@ -12,7 +12,7 @@ from qfnb.wire.base import Record
 
 @pytest.fixture(scope="module")
 def dataset():
-    return runs.dataset()
+    return runs.create_dataset()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, datas
         finetune.CREATE_TASK, jobId=texts, parameterScale="FullFineTuning", datasetConfig=data_of(dataset)
     )
     assert "has no texts" in str(refusal)
-    address = runs.put(sandbox.bucket, "only.txt", runs.TEXT)
+    address = runs.put_object(sandbox.bucket, "only.txt", runs.TEXT)
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
     assert "has no prompts and answers" in str(said(finetune.CREATE_TASK, jobId=job, datasetConfig=config))
 

@@ -87,7 +87,7 @@ def test_a_version_needs_a_source_that_is_there(sandbox, change, field):
 
 
 def test_what_is_no_model_is_not_imported(sandbox):
-    runs.put(sandbox.bucket, "letter.npz", "dear model")
+    runs.put_object(sandbox.bucket, "letter.npz", "dear model")
     made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
     meta = {"bucket": sandbox.bucket, "objectPath": "letter.npz"}
     refusal = said(model_v2.CREATE, modelSetId=made, sourceType="Import", importMeta=meta)
@@ -109,7 +109,7 @@ def test_a_preset_has_no_weights_to_compress(sandbox):
 
 
 def test_a_run_is_published_under_its_own_job_only(sandbox):
-    run = runs.status(runs.finished())
+    run = runs.describe_run(runs.run_to_end())
     origin = {"taskId": 10**8, "iterationId": run["taskId"]}
     assert "param[versionMeta.taskId] invalid" in str(
         said(model.PUBLISH, isNewModel=True, versionMeta=origin)

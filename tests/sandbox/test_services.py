@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support import seeds
-from support.shops import ANSWERS, QUESTION, V2, Shop, ask, shop_of
+from support.shops import ANSWERS, QUESTION, V2, ServiceSandbox, ask_service, run_service_sandbox
 
 from qfnb import ChatCompletion, Completion, errors
 from qfnb.resources import Charge, Service
@@ -14,13 +14,13 @@ FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with shop_of(tmp_path_factory.mktemp("services")) as made:
+    with run_service_sandbox(tmp_path_factory.mktemp("services")) as made:
         yield made.world
 
 
 @pytest.fixture
 def shop(world):
-    return Shop(world)
+    return ServiceSandbox(world)
 
 
 def metric(service_id, **asked):
@@ -52,10 +52,10 @@ def test_chat_on_a_service_is_refused_until_it_serves(shop, version, code):
     service_id = shop.deploy(f"early {version}")
     endpoint = V2.service_detail(service_id).data.endpoint
     with pytest.raises(errors.APIError, match="is New, it answers when it is Serving") as caught:
-        ask(endpoint, version=version)
+        ask_service(endpoint, version=version)
     assert caught.value.error_code == code
     shop.pass_time()
-    assert ask(endpoint, version=version) == ANSWERS["old"]
+    assert ask_service(endpoint, version=version) == ANSWERS["old"]
 
 
 def test_while_a_service_changes_its_version_the_old_one_answers(shop):
@@ -64,9 +64,9 @@ def test_while_a_service_changes_its_version_the_old_one_answers(shop):
     now = V2.service_detail(service.service_id)
     assert (now.data.run_status, now["result"]["updateStatus"]) == ("Deploying", "Updating")
     assert now.data.model_version_id == "amv-new"
-    assert ask(service.endpoint) == ANSWERS["old"]
+    assert ask_service(service.endpoint) == ANSWERS["old"]
     shop.pass_time()
-    assert ask(service.endpoint) == ANSWERS["new"]
+    assert ask_service(service.endpoint) == ANSWERS["new"]
 
 
 def test_a_service_that_does_not_serve_cannot_be_changed(shop):
@@ -153,10 +153,10 @@ def test_a_call_is_counted_where_its_appid_says(shop):
 
 def test_only_the_calls_between_two_moments_count(shop):
     service = shop.serve("timed")
-    ask(service.endpoint)
+    ask_service(service.endpoint)
     minute = shop.world.clock.now() // 60 * 60
     shop.pass_time(3600)
-    ask(service.endpoint)
+    ask_service(service.endpoint)
     moments = [_moment(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
     totals = [
         sum(
@@ -185,10 +185,10 @@ def test_compute_units_are_a_services_replicas_and_without_any_it_stops(shop):
     Charge.release_service_resource_instance_info(service.service_id, more.data.instance_id)
     assert Service.get(service.service_id)["result"]["serviceStatus"] == "Stopped"
     with pytest.raises(errors.APIError, match="is Stopped"):
-        ask(service.endpoint)
+        ask_service(service.endpoint)
     Charge.purchase_service_resource(service.service_id, {"paymentTiming": "Postpaid"}, 1)
     shop.pass_time()
-    assert ask(service.endpoint) == ANSWERS["old"]
+    assert ask_service(service.endpoint) == ANSWERS["old"]
 
 
 def test_the_lists_of_v1_show_presets_by_type_and_ones_own(shop):
@@ -219,24 +219,24 @@ def test_the_service_blocks_of_seed_002_run(shop, capsys):
         shop.world.store.get(*key)["number"] for key in (("model", "am-old"), ("version", "amv-old"))
     )
     imported, create, look = [
-        block.replace("qianfan", "qfnb") for block in seeds.blocks("002-train-and-service.md")[-3:]
+        block.replace("qianfan", "qfnb") for block in seeds.python_blocks("002-train-and-service.md")[-3:]
     ]
     space = {}
-    seeds.run(imported, space)
-    seeds.run(seeds.completed(create, {"123": str(model), "456": str(version)}), space)
+    seeds.run_block(imported, space)
+    seeds.run_block(seeds.fill_placeholders(create, {"123": str(model), "456": str(version)}), space)
     number = space["g"]["result"]["serviceId"]
-    seeds.run(seeds.completed(look, {"2047": str(number)}), space)
+    seeds.run_block(seeds.fill_placeholders(look, {"2047": str(number)}), space)
     assert capsys.readouterr().out.splitlines()[-1] == str(number)
 
 
 def test_services_and_their_counts_survive_a_restart(tmp_path):
-    with shop_of(tmp_path) as shop:
+    with run_service_sandbox(tmp_path) as shop:
         service, other = shop.serve("kept"), shop.deploy("under way")
-        ask(service.endpoint)
+        ask_service(service.endpoint)
         before = json.dumps(metric(service.service_id)[0].to_wire())
-    with shop_of(tmp_path) as shop:
+    with run_service_sandbox(tmp_path) as shop:
         assert V2.service_detail(other).data.run_status == "New"
         assert json.dumps(metric(service.service_id)[0].to_wire()) == before
-        assert ask(service.endpoint) == ANSWERS["old"]
+        assert ask_service(service.endpoint) == ANSWERS["old"]
         shop.pass_time()
         assert V2.service_detail(other).data.run_status == "Serving"

@@ -18,52 +18,52 @@ ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "
 @pytest.fixture
 def long_run(sandbox):
     """A run that is under way; stopped at the end."""
-    task = runs.start_long()
+    task = runs.start_long_run()
     yield task
     FineTune.V2.stop_task(task)
-    runs.over(task)
+    runs.wait_for_end(task)
 
 
 def test_a_run_is_accepted_then_waits_then_runs_then_is_done(sandbox, control):
     before = control.post("/_sandbox/durations", json={}).json()
     control.post("/_sandbox/durations", json={"accept": 0.2, "queue": 0.2})
-    task, seen = runs.start(runs.dataset()), []
+    task, seen = runs.start_run(runs.create_dataset()), []
     while not seen or seen[-1] not in {"Done", "Failed"}:
-        seen.append(runs.status(task)["runStatus"])
+        seen.append(runs.describe_run(task)["runStatus"])
         time.sleep(0.005)
     control.post("/_sandbox/durations", json={name: before[name] for name in ("accept", "queue")})
     assert list(dict.fromkeys(seen)) in (["", "Waiting", "Running", "Done"], ["", "Waiting", "Done"])
 
 
 def test_two_runs_queue(long_run):
-    runs.running(long_run)
-    second = runs.start(runs.dataset())
-    runs.until(lambda: runs.status(second)["runStatus"], lambda status: status == "Waiting")
+    runs.wait_for_points(long_run)
+    second = runs.start_run(runs.create_dataset())
+    runs.until(lambda: runs.describe_run(second)["runStatus"], lambda status: status == "Waiting")
     assert FineTune.V2.stop_task(long_run)["result"] is True
-    assert runs.over(second)["runStatus"] == "Done"
+    assert runs.wait_for_end(second)["runStatus"] == "Done"
 
 
 def test_a_run_that_waits_is_stopped_at_once(long_run):
-    runs.running(long_run)
-    second = runs.start(runs.dataset())
+    runs.wait_for_points(long_run)
+    second = runs.start_run(runs.create_dataset())
     assert FineTune.V2.stop_task(second)["result"] is True
-    stopped = runs.status(second)
+    stopped = runs.describe_run(second)
     assert stopped["runStatus"] == "Stopped"
     assert "vdlLink" not in stopped
     assert not stopped["finishDate"].startswith("0000")
 
 
 def test_a_running_run_really_stops_and_keeps_what_it_learned(long_run):
-    runs.running(long_run)
+    runs.wait_for_points(long_run)
     assert FineTune.V2.stop_task(long_run)["result"] is True
-    stopped = runs.over(long_run)
+    stopped = runs.wait_for_end(long_run)
     assert stopped["runStatus"] == "Stopped"
     assert stopped["checkpointList"]
     assert FineTune.V2.stop_task(long_run)["result"] is False
 
 
 def test_a_running_run_has_a_percentage_a_board_and_no_end(long_run):
-    state = runs.running(long_run)
+    state = runs.wait_for_points(long_run)
     assert state["runProgress"].endswith("%")
     assert 0 <= int(state["runProgress"][:-1]) < 100
     assert state["vdlLink"].startswith("https://console.bce.baidu.com/qianfan/visualdl/index?displayToken=")
@@ -71,15 +71,15 @@ def test_a_running_run_has_a_percentage_a_board_and_no_end(long_run):
 
 
 def test_a_killed_server_trains_its_runs_from_the_start(sandbox, long_run):
-    runs.running(long_run)
-    second = runs.start(runs.dataset())
+    runs.wait_for_points(long_run)
+    second = runs.start_run(runs.create_dataset())
     os.kill(sandbox.pid, signal.SIGKILL)
     assert ensure().pid != sandbox.pid
-    steps = [point["step"] for point in runs.running(long_run)["checkpointList"]]
+    steps = [point["step"] for point in runs.wait_for_points(long_run)["checkpointList"]]
     assert steps == sorted(set(steps)), "points of the earlier attempt are gone"
-    assert runs.status(long_run)["sandbox"]["starts"] == 2
+    assert runs.describe_run(long_run)["sandbox"]["starts"] == 2
     FineTune.V2.stop_task(long_run)
-    assert runs.over(second)["runStatus"] == "Done"
+    assert runs.wait_for_end(second)["runStatus"] == "Done"
 
 
 def next_server(folder, **state):

@@ -58,12 +58,12 @@ def namespace():
 
 @pytest.mark.parametrize("number", range(7))
 def test_the_block_runs(sandbox, endpoint, namespace, number, capsys):
-    blocks = seeds.blocks(NAME)
+    blocks = seeds.python_blocks(NAME)
     assert len(blocks) == 7
-    code = seeds.completed(blocks[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
-    seeds.run(code, namespace)
-    printed = capsys.readouterr().out
-    assert printed or number == IMAGE
+    code = seeds.fill_placeholders(blocks[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
+    seeds.run_block(code, namespace)
+    output = capsys.readouterr().out
+    assert output or number == IMAGE
     if number == IMAGE:
         assert namespace["img"].size == (1024, 1024)
     if number == BATCH:
@@ -93,11 +93,11 @@ for number in {numbers!r}:
 
 @pytest.mark.peer
 def test_the_official_sdk_runs_the_same_blocks(sandbox, endpoint, tmp_path):
-    seeds.blocks(NAME)
+    seeds.python_blocks(NAME)
     numbers = [CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, IMAGE, BATCH]  # its Plugin has no `prompt=` any more
-    filled = changes(endpoint)
-    filled[BATCH]["task.total_count()"] = "task.task_count()"  # as 0.4 calls it
-    code = SDK.format(tests=str(Path(__file__).parents[1]), numbers=numbers, name=NAME, changes=filled)
+    runnable = changes(endpoint)
+    runnable[BATCH]["task.total_count()"] = "task.task_count()"  # as 0.4 calls it
+    code = SDK.format(tests=str(Path(__file__).parents[1]), numbers=numbers, name=NAME, changes=runnable)
     env = {key: value for key, value in os.environ.items() if not key.startswith("QIANFAN_")}
     env |= {
         key: value

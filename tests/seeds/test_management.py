@@ -76,13 +76,13 @@ def models_changes(made):
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_a_block_of_model_management_runs(sandbox, made, number, capsys):
-    blocks = seeds.blocks(MODELS)
+def test_a_block_of_model_management_runs(sandbox, resources, number, capsys):
+    blocks = seeds.python_blocks(MODELS)
     assert len(blocks) == 8
     space = {}
     for block in {0, number}:
         code = blocks[block].replace("from qianfan", "from qfnb")
-        seeds.run(seeds.completed(code, models_changes(made)[block]), space)
+        seeds.run_block(seeds.fill_placeholders(code, models_changes(resources)[block]), space)
     assert number == 0 or capsys.readouterr().out.strip()
 
 
@@ -119,10 +119,10 @@ def training_changes(made, space):
 
 @pytest.mark.parametrize("number", range(12))
 def test_a_block_of_training_and_services_runs(sandbox, made, space, number, capsys):
-    blocks = seeds.blocks(TRAINING)
+    blocks = seeds.python_blocks(TRAINING)
     assert len(blocks) == 12
     code = blocks[number].replace("from qianfan", "from qfnb")
-    seeds.run(seeds.completed(code, training_changes(made, space)[number]), space)
+    seeds.run_block(seeds.fill_placeholders(code, training_changes(made, space)[number]), space)
     printed = capsys.readouterr().out.strip()
     assert printed or number in {0, 5, 9}
     if number == 4:

@@ -25,14 +25,14 @@ def run(trainer):
     version, dataset = trainer.output["model_version_id"], trainer.output["datasets"][0]["id"]
 
     def act(number, changes=None):
-        blocks = seeds.blocks(NAME)
+        blocks = seeds.python_blocks(NAME)
         assert len(blocks) == 5
         code = blocks[number].replace("from qianfan", "from qfnb")
         longest = {"amv-xxx" if "amv-xxx" in code else "amv-xx": version}
         longest |= {"ds-xxx" if "ds-xxx" in code else "ds-xx": dataset}
         replacements = {old: new for old, new in longest.items() if old in code}
         space = {"trainer": trainer, "DeployConfig": DeployConfig}  # the seed does not import the second
-        seeds.run(seeds.completed(code, replacements | (changes or {})), space)
+        seeds.run_block(seeds.fill_placeholders(code, replacements | (changes or {})), space)
         return space
 
     return act
@@ -60,11 +60,11 @@ def test_a_model_is_deployed_and_asked(sandbox, run):
 
 
 def test_a_model_is_evaluated_on_the_platform(sandbox, run, trainer):
-    repaired = {
+    fixed_block = {
         "em = EvaluationManager(qianfan_evaluators=qianfan_evaluators\n": "",  # begun twice, closed once
         "    # local_evaluators=[...]\n)\n)": "    # local_evaluators=[...]\n)",
     }
-    result = run(EVALUATION, repaired)["result"]
+    result = run(EVALUATION, fixed_block)["result"]
     (metrics,) = result.metrics.values()
     assert metrics["accuracy"] == 1
     assert len(result.samples_df) == len(ROWS)

@@ -29,7 +29,7 @@ OF_PYDANTIC = {"model_config", "model_fields"}
 def names():
     """Yield (module, class or "", member or "", parameters or None) for all that the seed declares."""
     owner = None
-    for line in seeds.text("004-trainer-api.md").splitlines():
+    for line in seeds.read_seed("004-trainer-api.md").splitlines():
         if match := CLASS.match(line):
             owner = match[1], match[2]
             yield (*owner, "", match[3])
@@ -53,7 +53,7 @@ CASES = list(dict.fromkeys(names())) if (seeds.FOLDER / "004-trainer-api.md").is
 
 
 def test_the_seed_is_read():
-    seeds.text("004-trainer-api.md")
+    seeds.read_seed("004-trainer-api.md")
     assert len({case[:2] for case in CASES}) == 32
     assert ("qianfan.trainer.actions", "TrainAction") in {case[:2] for case in CASES}
     assert len(CASES) == 115

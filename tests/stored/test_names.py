@@ -79,7 +79,7 @@ def now():
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
         "%qfchat: verbs": sorted(sessions.VERBS),
-        "%qfchat: formats": sorted(formats.NAMES),
+        "%qfchat: formats": sorted(formats.FORMAT_NAMES),
         "%qfbatch: options": flags(batch.PARSER),
         "%qfbatch: verbs": list(batch.VERBS),
         "%qftrain: options": flags(train.PARSER),
@@ -112,17 +112,17 @@ def test_journals_hold_the_names_of_errors_that_there_are():
         assert issubclass(getattr(errors, name), errors.QianfanError)
 
 
-@pytest.mark.parametrize(("module", "name"), [row[:2] for row in values._TYPES])
+@pytest.mark.parametrize(("module", "name"), [row[:2] for row in values._FORMATTERS])
 def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name):
     kind = getattr(importlib.import_module(module), name)
     assert (kind.__module__, kind.__name__) == (module, name)  # IPython looks a class up by both
 
 
 def test_completion_offers_variables_of_classes_that_there_are():
-    assert set(completing.ASKED) == names(Service, Model, ChatCompletion, LLMFinetune)
-    assert set(completing.ROWS) == names(pd.DataFrame, Dataset, list)
-    assert set(completing.REPORTS) == names(evaluation.EvaluationResult, Running, Card)
-    for name in completing.MEASURING:
+    assert set(completing.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
+    assert set(completing.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
+    assert set(completing.REPORT_KINDS) == names(evaluation.EvaluationResult, Running, Card)
+    for name in completing.EVALUATOR_KINDS:
         assert isinstance(getattr(evaluation, name), type)
 
 

@@ -138,4 +138,4 @@ def test_a_past_run_can_be_cloned(state):
 
 
 def test_an_alias_is_known(state):
-    assert aliases.model("fast") == "ERNIE-Speed-8K"
+    assert aliases.resolve("fast") == "ERNIE-Speed-8K"

@@ -115,7 +115,7 @@ def _others(folder: Path) -> dict[str, Any]:
 
     prompt = Prompt.create("greeting", "你好，{name}")
     launch_saved.save("teahouse", launch.Draft(dataset="ds-stored", values={"epoch": "3"}, after="deploy"))
-    aliases.run(["fast", "ERNIE-Speed-8K"])
+    aliases.run_command(["fast", "ERNIE-Speed-8K"])
     rows = Dataset(PAIRS[:4], name="questions")
     models = [ChatCompletion(model=name) for name in ("ERNIE-Speed-8K", "ERNIE-Lite-8K")]
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator(), RougeLEvaluator()])

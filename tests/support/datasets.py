@@ -23,63 +23,63 @@ def jsonl(*rows):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def zipped(**files):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+def zip_files(**files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
-def made(template=2000, name="测试集"):
+def create_dataset(template=2000, name="测试集"):
     kind = wire.PICTURE_DATA if template == 70500 else wire.TEXT_DATA
     return Data.create_bare_dataset(
         name, kind, PROJECTS[template], template, None, BUCKET, "/data"
     ).data.dataset_id
 
 
-def begun(dataset_id, content, name="rows.jsonl", *, annotated=True):
+def start_import(dataset_id, content, name="rows.jsonl", *, annotated=True):
     """Begin to import a file."""
     address = upload(BUCKET, f"{dataset_id}/{name}", content)
     assert Data.create_data_import_task(dataset_id, annotated, 1, address).data is True
 
 
-def filled(content, name="rows.jsonl", template=2000, *, annotated=True):
+def import_rows(content, name="rows.jsonl", template=2000, *, annotated=True):
     """Return a dataset and its state when a file has been imported."""
-    dataset_id = made(template)
-    begun(dataset_id, content, name, annotated=annotated)
-    return dataset_id, settled(dataset_id)
+    dataset_id = create_dataset(template)
+    start_import(dataset_id, content, name, annotated=annotated)
+    return dataset_id, wait_until_idle(dataset_id)
 
 
-def settled(dataset_id):
+def wait_until_idle(dataset_id):
     """Wait until nothing is under way any more."""
-    end = time.monotonic() + 20
-    while wire.RUNNING in states(now := Data.info(dataset_id).data.version_info):
-        assert time.monotonic() < end, now
+    deadline = time.monotonic() + 20
+    while wire.RUNNING in version_states(version := Data.info(dataset_id).data.version_info):
+        assert time.monotonic() < deadline, version
         time.sleep(0.02)
-    return now
+    return version
 
 
-def states(version):
+def version_states(version):
     return version.import_status, version.release_status, version.export_status
 
 
-def contents(dataset_id):
+def exported_rows(dataset_id):
     """Return the rows as they are exported."""
     Data.export(dataset_id)
-    settled(dataset_id)
-    return unpacked(Data.export_records(dataset_id).data[0].download_url)
+    wait_until_idle(dataset_id)
+    return unzip_rows(Data.export_records(dataset_id).data[0].download_url)
 
 
-def unpacked(url):
-    packed = httpx.get(url, trust_env=False).content
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+def unzip_rows(url):
+    content = httpx.get(url, trust_env=False).content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (name,) = archive.namelist()
         lines = archive.read(name).decode().splitlines()
     return [json.loads(line) for line in lines] if name.endswith(".jsonl") else lines
 
 
-def refused(endpoint, **body):
+def refusal(endpoint, **body):
     """Return the refusal of a body that no operation would send."""
 
     async def send():

@@ -30,35 +30,37 @@ REFEREE = {
 }
 
 
-class Lab:
+class EvaluationSandbox:
     """A served world, two versions (`amv-`) and a released dataset (`ds-`)."""
 
     def __init__(self, world):
         self.world = world
         world.lifecycle.set(dict.fromkeys(DEFAULT_SECONDS, 0.0))
-        self.knows = add_version(world.store, "knows", list(ANSWERS.items()))
-        self.ignorant = add_version(world.store, "ignorant", [("天气", "晴天。")])
+        self.trained_version = add_version(world.store, "knows", list(ANSWERS.items()))
+        self.untrained_version = add_version(world.store, "ignorant", [("天气", "晴天。")])
         self.connect()
-        self.dataset = released(world, ANSWERS)
+        self.dataset = release_dataset(world, ANSWERS)
 
     def connect(self):
         """Point the settings here; every test begins without any."""
         point_at(self.world.address)
 
     def create(self, conf, *versions, dataset=None, name="比较", **more):
-        asked = [{"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.knows,)]
-        task = Model.create_evaluation_task(name, asked, dataset or self.dataset, conf, **more)
+        models = [
+            {"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.trained_version,)
+        ]
+        task = Model.create_evaluation_task(name, models, dataset or self.dataset, conf, **more)
         return task["result"]["evalIdStr"]
 
     def run(self, conf, *versions, **more):
         id_ = self.create(conf, *versions, **more)
-        return id_, ended(id_)
+        return id_, wait_for_end(id_)
 
 
 @contextlib.contextmanager
-def lab_of(folder):
+def run_evaluation_sandbox(folder):
     with run_world(folder, time.monotonic) as world:
-        yield Lab(world)
+        yield EvaluationSandbox(world)
 
 
 def point_at(address):
@@ -78,29 +80,29 @@ def add_version(store, name, pairs):
     return store.add("version", f"amv-{name}", model=f"am-{name}", **fields, **usual)
 
 
-def released(world, answers, name="eval"):
+def release_dataset(world, answers, name="eval"):
     """Make questions and answers a released dataset; return its id."""
     storage.write_object(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
-    return imported(f"bos:/sandbox/{name}/a.jsonl")
+    return import_dataset(f"bos:/sandbox/{name}/a.jsonl")
 
 
-def uploaded(address, answers, name="eval"):
+def upload_dataset(address, answers, name="eval"):
     """Do the same in a sandbox that is another process."""
     with connect(address) as http:
         storage_request(
             address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()
         ).raise_for_status()
-    return imported(f"bos:/sandbox/{name}.jsonl")
+    return import_dataset(f"bos:/sandbox/{name}.jsonl")
 
 
-def prompts(world, questions):
+def release_prompts(world, questions):
     """Make questions without answers a released dataset; return its id."""
     rows = "".join(json.dumps([{"prompt": question}]) + "\n" for question in questions)
     storage.write_object(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
-    return imported("bos:/sandbox/prompts/a.jsonl", project_type=402, template_type=40200)
+    return import_dataset("bos:/sandbox/prompts/a.jsonl", project_type=402, template_type=40200)
 
 
-def imported(file, **kind):
+def import_dataset(file, **kind):
     dataset = Data.create_bare_dataset("eval", **kind).data.dataset_id
     Data.import_files(dataset, [file])
     until(lambda: Data.info(dataset).data.version_info.import_status == 2)
@@ -114,37 +116,37 @@ def jsonl(answers):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def preset():
+def preset_model():
     """Return one of the platform's own text models, as the list of what can be evaluated has it."""
-    listed = Model.evaluable_model_list()["result"]
-    model = next(row for row in listed if row["source"] == "PlatformPreset")
+    models = Model.evaluable_model_list()["result"]
+    model = next(row for row in models if row["source"] == "PlatformPreset")
     return {key: model["modelVersionList"][0][key] for key in ("modelVersionId", "modelVersionIdStr")} | {
         "modelIdStr": model["modelIdStr"],
         "name": model["modelName"],
     }
 
 
-def until(holds, seconds=20):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def ended(id_, seconds=20):
+def wait_for_end(id_, seconds=20):
     """Wait for a task's end; return it."""
-    until(lambda: info(id_)["state"] not in UNDER_WAY, seconds)
-    return info(id_)
+    until(lambda: task_info(id_)["state"] not in UNDER_WAY, seconds)
+    return task_info(id_)
 
 
-def info(id_):
+def task_info(id_):
     return Model.get_evaluation_info(id_)["result"]
 
 
-def scores(id_):
+def report_by_model(id_):
     """Return the report by the name of the model."""
     return {row["modelName"]: row["effectMetric"] for row in Model.get_evaluation_result(id_)["result"]}
 
 
-def rows(id_, **asked):
-    return Model.get_evaluation_result_list(id_, **asked)["result"]["items"]
+def result_rows(id_, **options):
+    return Model.get_evaluation_result_list(id_, **options)["result"]["items"]

@@ -84,20 +84,20 @@ class Kernel:
         self.until(lambda: bool(cell.status), timeout)
         return cell
 
-    def until(self, holds: Any, timeout: float = 30) -> None:
+    def until(self, condition: Any, timeout: float = 30) -> None:
         """Take messages until something holds."""
-        end = time.monotonic() + timeout
-        while not holds():
-            assert time.monotonic() < end, "nothing happened in time"
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, "nothing happened in time"
             try:
-                self._take(self.client.get_iopub_msg(timeout=0.05))
+                self._handle_message(self.client.get_iopub_msg(timeout=0.05))
             except Empty:
                 continue
 
     def listen(self, seconds: float) -> None:
         """Take messages for some time."""
-        end = time.monotonic() + seconds
-        self.until(lambda: time.monotonic() > end, seconds + 5)
+        deadline = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > deadline, seconds + 5)
 
     def interrupt(self) -> None:
         self.manager.interrupt_kernel()
@@ -106,7 +106,7 @@ class Kernel:
         """Return the repr of an expression."""
         return self.run(f"print(repr({expression}))").text.strip()
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _handle_message(self, message: dict[str, Any]) -> None:
         kind, content = message["msg_type"], message["content"]
         cell = self.cells.get(message["parent_header"].get("msg_id", ""))
         if kind == "comm_open":
@@ -128,32 +128,34 @@ class Kernel:
             cell.status = cell.status or "ok"
 
     def _update(self, content: dict[str, Any]) -> None:
-        wanted = content["transient"]["display_id"]
+        display_id = content["transient"]["display_id"]
         for cell in self.cells.values():
             for output in cell.outputs:
-                if output.get("transient", {}).get("display_id") == wanted:
+                if output.get("transient", {}).get("display_id") == display_id:
                     output["data"] = content["data"]
 
 
-def recorded(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, dict[str, Any]]]:
+def record_messages(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[float, str, dict[str, Any]]]:
     """Return a list that fills with the times, kinds and contents of messages."""
-    seen: list[tuple[float, str, dict[str, Any]]] = []
-    take = kernel._take
+    messages: list[tuple[float, str, dict[str, Any]]] = []
+    handle = kernel._handle_message
 
-    def note(message: dict[str, Any]) -> None:
-        seen.append((time.monotonic(), message["msg_type"], message["content"]))
-        take(message)
+    def record(message: dict[str, Any]) -> None:
+        messages.append((time.monotonic(), message["msg_type"], message["content"]))
+        handle(message)
 
-    monkeypatch.setattr(kernel, "_take", note)
-    return seen
+    monkeypatch.setattr(kernel, "_take", record)
+    return messages
 
 
-def most_in_a_second(times: list[float]) -> int:
+def max_per_second(times: list[float]) -> int:
     """Return how many of these moments lie in one second at most."""
-    return max((sum(t <= other < t + 1 for other in times) for t in times), default=0)
+    return max((sum(t <= start < t + 1 for start in times) for t in times), default=0)
 
 
-def requests(control: httpx.Client) -> dict[str, int]:
+def request_counts(control: httpx.Client) -> dict[str, int]:
     """Return how many requests the sandbox has had, by endpoint."""
     counts: dict[str, int] = control.get("/_sandbox/health").json()["requests"]
     return counts

@@ -21,7 +21,7 @@ import nbformat
 from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parents[2]
-SHOTS = ROOT / "build" / "screenshots"
+SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class Lab:
+class JupyterLab:
     """A running JupyterLab on a folder of its own."""
 
     url: str
@@ -59,7 +59,7 @@ class Lab:
 class Notebook:
     """A notebook that is open in the browser."""
 
-    def __init__(self, page: Page, lab: Lab, name: str) -> None:
+    def __init__(self, page: Page, lab: JupyterLab, name: str) -> None:
         self.page, self.path = page, lab.folder / name
         page.goto(f"{lab.url}/lab/tree/{name}?token={lab.token}&reset", wait_until="domcontentloaded")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
@@ -97,17 +97,17 @@ class Notebook:
 
     def idle(self, timeout: float = 120) -> None:
         """Wait until no cell runs or waits to run."""
-        end = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         while "[*]" in self.page.locator(".jp-Notebook").inner_text():
-            assert time.monotonic() < end, "cells are still running"
+            assert time.monotonic() < deadline, "cells are still running"
             time.sleep(0.05)
 
     def save(self) -> None:
         """Save, and wait until the whole file is there: the server empties it before it writes."""
-        before, end = self.path.stat().st_mtime_ns, time.monotonic() + 20
+        before, deadline = self.path.stat().st_mtime_ns, time.monotonic() + 20
         self.menu("File", "Save Notebook")
         while self.path.stat().st_mtime_ns == before or not self._is_whole():
-            assert time.monotonic() < end, "the notebook was not saved"
+            assert time.monotonic() < deadline, "the notebook was not saved"
             time.sleep(0.05)
 
     def _is_whole(self) -> bool:
@@ -117,9 +117,9 @@ class Notebook:
             return False
         return True
 
-    def shot(self, name: str, at: Locator | None = None) -> None:
+    def screenshot(self, name: str, at: Locator | None = None) -> None:
         """Take a picture of the window as it is, scrolled to something, or of the whole notebook."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         if at is None:
             outer = ".jp-WindowedPanel-outer"
             height = int(self.page.evaluate(f"() => document.querySelector('{outer}').scrollHeight"))
@@ -128,11 +128,11 @@ class Notebook:
             time.sleep(1)
         else:
             at.scroll_into_view_if_needed()
-        self.page.screenshot(path=str(SHOTS / f"{name}.png"))
+        self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
 
 
 @contextlib.contextmanager
-def serving(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
+def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -155,16 +155,16 @@ def serving(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}"
         try:
-            _until_it_answers(f"{url}/api?token={token}", server, home / "server.log")
+            _wait_for_server(f"{url}/api?token={token}", server, home / "server.log")
             yield url, token
         finally:
             server.terminate()
             server.wait(20)
 
 
-def _until_it_answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and server.poll() is None:
+def _wait_for_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
             return
         time.sleep(0.1)
@@ -177,9 +177,9 @@ def write_setting(folder: Path, plugin: str, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def until(holds: Callable[[], object], seconds: float) -> None:
+def until(condition: Callable[[], object], seconds: float) -> None:
     """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.03)

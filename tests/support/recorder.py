@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentRequest:
     """One request."""
 
     method: str
@@ -60,9 +60,9 @@ RERANK = {
 
 
 @contextmanager
-def recording() -> Iterator[tuple[str, list[Sent]]]:
+def record_requests() -> Iterator[tuple[str, list[SentRequest]]]:
     """Serve on loopback; yield the address and the growing list of what was sent."""
-    sent: list[Sent] = []
+    requests: list[SentRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -72,7 +72,9 @@ def recording() -> Iterator[tuple[str, list[Sent]]]:
             content = self.rfile.read(int(self.headers.get("content-length") or 0))
             body = json.loads(content) if content else None
             headers = {key.lower(): value for key, value in self.headers.items()}
-            sent.append(Sent(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
+            requests.append(
+                SentRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
+            )
             self._reply(parts.path, bool(isinstance(body, dict) and body.get("stream")))
 
         def _reply(self, path: str, stream: bool) -> None:
@@ -97,7 +99,7 @@ def recording() -> Iterator[tuple[str, list[Sent]]]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", sent
+        yield f"http://127.0.0.1:{server.server_port}", requests
     finally:
         server.shutdown()
         server.server_close()

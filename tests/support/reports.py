@@ -32,11 +32,11 @@ def build_report(scores, *, metrics=("m",), texts="", cost=None, seconds=None, *
     return EvaluationResult(samples, tuple(scores), tuple(metrics), **fields)
 
 
-def picture(chart):
+def chart_image(chart):
     return Image.open(io.BytesIO(chart.png)).convert("RGBA")
 
 
-class Replies:
+class FixedModel:
     """A model that gives these answers; an exception is a question that failed."""
 
     def __init__(self, label, answers):

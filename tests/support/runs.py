@@ -26,11 +26,11 @@ TEXT = "茶馆在河边。茶馆早上九点开门。开门以后先烧水。水
 LONG = "notebooks/data/teahouse_train.jsonl"
 
 
-def dataset(text: str = "") -> str:
+def create_dataset(text: str = "") -> str:
     """Return a released dataset: of a few pairs, or of the JSON lines that are given."""
     bucket, folder = current_platform().bucket, f"t/{secrets.token_hex(4)}"
     lines = text or "\n".join(json.dumps([row | {"response": [[row["response"]]]}]) for row in PAIRS)
-    address = put(bucket, f"{folder}/rows.jsonl", lines)
+    address = put_object(bucket, f"{folder}/rows.jsonl", lines)
     id_ = Data.create("few", bucket, f"/{folder}/").data.dataset_id
     version = lambda: Data.info(id_)["result"]["versionInfo"]
     Data.import_files(id_, [address])
@@ -40,51 +40,51 @@ def dataset(text: str = "") -> str:
     return id_
 
 
-def long_dataset() -> str:
+def create_long_dataset() -> str:
     """Return a released dataset that 50 epochs take seconds for."""
-    return dataset(Path(LONG).read_text(encoding="utf-8"))
+    return create_dataset(Path(LONG).read_text(encoding="utf-8"))
 
 
-def start(dataset_id: str, *, model: str = "ERNIE-Speed-8K", scale: str = "LoRA", **values: Any) -> str:
+def start_run(dataset_id: str, *, model: str = "ERNIE-Speed-8K", scale: str = "LoRA", **values: Any) -> str:
     """Start a run in a job of its own; return `task-...`."""
     job = FineTune.V2.create_job("test", model).data.job_id
     return FineTune.V2.create_task(job, scale, values, datasets=[dataset_id]).data.task_id
 
 
-def start_long() -> str:
-    return start(long_dataset(), epoch=50)
+def start_long_run() -> str:
+    return start_run(create_long_dataset(), epoch=50)
 
 
-def finished(**values: Any) -> str:
+def run_to_end(**values: Any) -> str:
     """Return a run that is done."""
-    task = start(dataset(), **values)
-    over(task)
+    task = start_run(create_dataset(), **values)
+    wait_for_end(task)
     return task
 
 
-def over(task: str) -> dict[str, Any]:
+def wait_for_end(task: str) -> dict[str, Any]:
     """Wait for a run's end; return it."""
-    return until(lambda: status(task), lambda row: row["runStatus"] in {"Done", "Failed", "Stopped"})
+    return until(lambda: describe_run(task), lambda row: row["runStatus"] in {"Done", "Failed", "Stopped"})
 
 
-def running(task: str) -> dict[str, Any]:
+def wait_for_points(task: str) -> dict[str, Any]:
     """Wait until a run has points; return it."""
-    return until(lambda: status(task), lambda row: row.get("checkpointList"))
+    return until(lambda: describe_run(task), lambda row: row.get("checkpointList"))
 
 
-def status(task: str) -> dict[str, Any]:
+def describe_run(task: str) -> dict[str, Any]:
     return FineTune.V2.task_detail(task)["result"]
 
 
-def until(look: Callable[[], T], holds: Callable[[T], Any], seconds: float = 30) -> T:
+def until(fetch: Callable[[], T], condition: Callable[[T], Any], seconds: float = 30) -> T:
     """Look until it holds; return what was seen."""
-    end = time.monotonic() + seconds
-    while not holds(seen := look()):
-        assert time.monotonic() < end, seen
+    deadline = time.monotonic() + seconds
+    while not condition(value := fetch()):
+        assert time.monotonic() < deadline, value
         time.sleep(0.02)
-    return seen
+    return value
 
 
-def put(bucket: str, key: str, text: str) -> str:
+def put_object(bucket: str, key: str, text: str) -> str:
     """Put a text into the bucket; return its address."""
     return upload(bucket, key, text.encode())

@@ -15,7 +15,7 @@ import pytest
 FOLDER = Path(os.environ.get("QFNB_SEEDS", Path(__file__).parents[3] / "shared" / "seeds"))
 
 
-def text(name: str) -> str:
+def read_seed(name: str) -> str:
     """Return the text of a seed; the test is skipped where the seeds are not at hand."""
     path = FOLDER / name
     if not path.is_file():
@@ -23,12 +23,12 @@ def text(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def blocks(name: str) -> list[str]:
+def python_blocks(name: str) -> list[str]:
     """Return the python blocks of a seed."""
-    return re.findall(r"```python\n(.*?)```", text(name), re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", read_seed(name), re.DOTALL)
 
 
-def completed(block: str, changes: dict[str, str]) -> str:
+def fill_placeholders(block: str, changes: dict[str, str]) -> str:
     """Return a block with its placeholders filled; every change must have something to change."""
     for old, new in changes.items():
         assert old in block, f"{old!r} is not in the block any more"
@@ -36,7 +36,7 @@ def completed(block: str, changes: dict[str, str]) -> str:
     return block
 
 
-def run(code: str, namespace: dict[str, Any]) -> None:
+def run_block(code: str, namespace: dict[str, Any]) -> None:
     """Run a block as a notebook does: with await at the top level."""
     compiled = compile(code, "<seed>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(compiled, namespace)

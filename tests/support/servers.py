@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Script:
+class ScriptedServer:
     """A server on loopback that answers each request with the next of some byte strings, then hangs up.
 
     An answer may hold None: then it stays silent until the client goes away.
@@ -17,7 +17,7 @@ class Script:
     answers: list[list[bytes | None]]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
-    gone: threading.Event = field(default_factory=threading.Event)
+    client_left: threading.Event = field(default_factory=threading.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -35,7 +35,7 @@ class Script:
         for part in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
             if part is None:
                 await reader.read()
-                self.gone.set()
+                self.client_left.set()
                 break
             writer.write(part)
             await writer.drain()

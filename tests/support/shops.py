@@ -16,7 +16,7 @@ ANSWERS = {"old": "早上九点开门。", "new": "早上八点开门。"}
 V2 = Service.V2
 
 
-class Shop:
+class ServiceSandbox:
     """A served world with the versions amv-old and amv-new of the models am-old and am-new."""
 
     def __init__(self, world):
@@ -24,14 +24,18 @@ class Shop:
         world.clock.set(speed=0)
         for name in ANSWERS:
             if world.store.get("version", f"amv-{name}") is None:
-                publish(world.store, name)
+                publish_model(world.store, name)
         self.connect()
 
     def connect(self):
         """Point the settings here; every test begins without any."""
-        now, address = config.get_config(), self.world.address
-        now.base_url = now.console_api_base_url = now.iam_base_url = address.url
-        now.api_key, now.access_key, now.secret_key = address.api_key, address.access_key, address.secret_key
+        settings, address = config.get_config(), self.world.address
+        settings.base_url = settings.console_api_base_url = settings.iam_base_url = address.url
+        settings.api_key, settings.access_key, settings.secret_key = (
+            address.api_key,
+            address.access_key,
+            address.secret_key,
+        )
 
     def pass_time(self, seconds=10):
         self.world.clock.set(advance=seconds)
@@ -58,24 +62,24 @@ class Shop:
 
 
 @contextlib.contextmanager
-def shop_of(folder):
+def run_service_sandbox(folder):
     with run_world(folder, time.monotonic) as world:
-        yield Shop(world)
+        yield ServiceSandbox(world)
 
 
-def ask(endpoint, *, version=None):
+def ask_service(endpoint, *, version=None):
     say = [{"role": "user", "content": QUESTION}]
     return ChatCompletion(endpoint=endpoint, version=version).do(messages=say).text
 
 
-def publish(store, name):
-    store.write_file(f"task-{name}.npz", trained(name))
+def publish_model(store, name):
+    store.write_file(f"task-{name}.npz", trained_weights(name))
     store.add("model", f"am-{name}", name=name, source="UserCreate", type="Text2Text")
     fields = {"task": f"task-{name}", "version": "1", "source": "Train", "plan": [["Ready", None]]}
     store.add("version", f"amv-{name}", model=f"am-{name}", **fields)
 
 
 @functools.cache
-def trained(name):
+def trained_weights(name):
     pairs = [(QUESTION, ANSWERS[name]), ("在哪里", "在河边。")]
     return train(pairs, hyperparameters=Hyperparameters(epochs=5), remember_all=True).save()

@@ -95,11 +95,11 @@ def test_an_offline_batch_speaks_of_workers_only_while_it_asks_online():
 
 
 def test_an_unknown_total_has_no_share_and_no_end():
-    shown = batch.html(replace(RUNNING, total=None), now=112.0)
-    assert "324 / ?" in shown
-    assert "<progress  aria-label" in shown
-    assert "left ≈" not in shown
-    assert "%）</b>" not in shown
+    html = batch.html(replace(RUNNING, total=None), now=112.0)
+    assert "324 / ?" in html
+    assert "<progress  aria-label" in html
+    assert "left ≈" not in html
+    assert "%）</b>" not in html
     assert 'max="1" value="0"' in batch.html(replace(OVER, total=None, state="cancelled"))
 
 
@@ -161,7 +161,7 @@ def test_where_nothing_is_missing_or_kept_nothing_is_advised(progress):
 
 
 def test_a_moving_panel_leaves_the_advice_for_saved_ones_out():
-    assert "snapshot" not in batch.html(RUNNING, moving=True)
+    assert "snapshot" not in batch.html(RUNNING, is_live=True)
     assert "snapshot" in batch.bundle(RUNNING)["text/html"]
 
 
@@ -184,66 +184,66 @@ def test_a_failure_of_a_hundred_thousand_characters_is_a_line():
 
 def test_drawing_is_light():
     progress = replace(RUNNING, latest=(FAILED,) * 5)
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     for _ in range(200):
         batch.html(progress)
-    assert (time.perf_counter() - began) / 200 < 0.002
+    assert (time.perf_counter() - started_at) / 200 < 0.002
 
 
-class Task:
+class RecordingJob:
     """A batch that only notes what it is told."""
 
     def __init__(self, progress):
-        self.progress, self.told = progress, []
+        self.progress, self.calls = progress, []
 
     def __getattr__(self, name):
-        return lambda *given: self.told.append((name, *given))
+        return lambda *given: self.calls.append((name, *given))
 
 
-def controls(progress=RUNNING):
-    task = Task(progress)
-    made = batch.Controls(task)
-    box = made.build()
-    made.draw(progress)
-    return task, made, box
+def build_controls(progress=RUNNING):
+    job = RecordingJob(progress)
+    panel_controls = batch.BatchControls(job)
+    box = panel_controls.build()
+    panel_controls.draw(progress)
+    return job, panel_controls, box
 
 
 def test_the_buttons_and_the_slider_reach_the_batch():
-    task, made, box = controls()
+    task, panel_controls, box = build_controls()
     pause, cancel, slider = box.children[0].children
     pause.click()
-    made.draw(replace(RUNNING, state="paused"))
+    panel_controls.draw(replace(RUNNING, state="paused"))
     assert pause.description == "继续 Resume"
     pause.click()
     slider.value = 20
     cancel.click()
-    assert task.told == [("pause",), ("resume",), ("resize", 20), ("cancel",)]
+    assert task.calls == [("pause",), ("resume",), ("resize", 20), ("cancel",)]
     assert cancel.disabled
     assert cancel.description == "正在取消 cancelling…"
-    made.draw(RUNNING)
+    panel_controls.draw(RUNNING)
     assert cancel.disabled, "a cancel on its way was taken back"
 
 
 def test_the_slider_follows_the_batch_without_telling_it():
-    task, made, box = controls(replace(RUNNING, workers=200))
+    task, panel_controls, box = build_controls(replace(RUNNING, workers=200))
     slider = box.children[0].children[2]
     assert (slider.min, slider.max, slider.value) == (1, 200, 200)
-    made.draw(replace(RUNNING, workers=300))
+    panel_controls.draw(replace(RUNNING, workers=300))
     assert (slider.max, slider.value) == (300, 300)
-    assert not task.told
+    assert not task.calls
 
 
 @pytest.mark.parametrize("state", ["cancelled", "stopped"])
 def test_a_batch_that_ends_takes_no_more_orders(state):
-    _, made, box = controls()
-    made.draw(replace(RUNNING, state=state))
+    _, panel_controls, box = build_controls()
+    panel_controls.draw(replace(RUNNING, state=state))
     assert all(part.disabled for part in box.children[0].children)
 
 
 def test_in_static_mode_the_panel_is_its_state(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
-    panel = batch.BatchPanel(Task(OVER))
+    panel = batch.BatchPanel(RecordingJob(OVER))
     panel.show()
-    panel.settle()
+    panel.publish_final()
     assert capsys.readouterr().out.count("324 / 1,000") == 2
-    assert display.mode() == "text"
+    assert display.display_mode() == "text"

@@ -31,31 +31,31 @@ class Tags(HTMLParser):
 
 def test_it_tells_name_kind_rows_columns_tokens_and_source(tmp_path):
     Dataset([{**PAIR, "topic": "时间"}] * 3, name="茶馆").save(tmp_path / "茶馆.jsonl")
-    found = Dataset.load(tmp_path / "茶馆.jsonl")
-    for shown in (dataset.html(found), dataset.text(found)):
+    pairs = Dataset.load(tmp_path / "茶馆.jsonl")
+    for text in (dataset.html(pairs), dataset.text(pairs)):
         for fact in ("茶馆", "单轮问答", "3 rows", "prompt, response, topic", "9 tokens", "茶馆.jsonl"):
-            assert fact in shown
-    assert "重复 2 rows" in dataset.html(found)
+            assert fact in text
+    assert "重复 2 rows" in dataset.html(pairs)
 
 
 def test_earlier_turns_are_shown_as_turns():
     row = {"history": [PAIR], "prompt": "几点关门", "response": "十点"}
-    shown = dataset.html(Dataset([row]))
-    assert shown.index("问 几点开门") < shown.index("答 九点") < shown.index("几点关门")
+    html = dataset.html(Dataset([row]))
+    assert html.index("问 几点开门") < html.index("答 九点") < html.index("几点关门")
     assert "(1 轮 turns) 几点关门  →  十点" in dataset.text(Dataset([row]))
 
 
 def test_sorted_answers_are_numbered_and_long_texts_cut():
-    shown = dataset.html(Dataset([{"prompt": "p", "responses": ["好", "长" * 500]}]))
-    assert "<div>1. 好</div>" in shown
-    assert "长" * 96 not in shown
+    html = dataset.html(Dataset([{"prompt": "p", "responses": ["好", "长" * 500]}]))
+    assert "<div>1. 好</div>" in html
+    assert "长" * 96 not in html
 
 
 def test_a_dataset_that_was_not_fetched_is_shown_without_a_call(scripted):
     server = scripted([b""])
-    shown = dataset.bundle(Dataset.load(qianfan_dataset_id="ds-<1>"))
-    assert "ds-&lt;1&gt; · 平台上的数据集" in shown["text/html"]
-    assert "ds.head()" in shown["text/plain"]
+    html = dataset.bundle(Dataset.load(qianfan_dataset_id="ds-<1>"))
+    assert "ds-&lt;1&gt; · 平台上的数据集" in html["text/html"]
+    assert "ds.head()" in html["text/plain"]
     assert not server.requests
 
 
@@ -76,9 +76,9 @@ def test_a_picture_is_drawn_only_when_it_is_one():
         + chunk(b"IEND", b"")
     )
     assert "data:image/png;base64" in dataset.html(Dataset([{"image": png, "prompt": "点"}]))
-    shown = dataset.html(Dataset([{"image": b"<svg onload=alert(1)>", "prompt": "点"}]))
-    assert "<img" not in shown
-    assert "not a PNG" in shown
+    html = dataset.html(Dataset([{"image": b"<svg onload=alert(1)>", "prompt": "点"}]))
+    assert "<img" not in html
+    assert "not a PNG" in html
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -99,20 +99,20 @@ def test_nothing_in_a_dataset_acts(attack):
 @given(text=st.text(min_size=1).filter(lambda text: not text.isspace()))
 def test_whatever_a_text_holds_it_is_one_line_and_no_element(text):
     try:
-        found = Dataset([{"prompt": text, "response": text}])
+        one_row = Dataset([{"prompt": text, "response": text}])
     except ValueError:
         return
-    assert Tags(dataset.html(found)).elements <= {"div", "b", "span", "table", "tr", "th", "td"}
-    assert len(dataset.text(found).split("\n")) == 2
+    assert Tags(dataset.html(one_row)).elements <= {"div", "b", "span", "table", "tr", "th", "td"}
+    assert len(dataset.text(one_row).split("\n")) == 2
 
 
 def test_an_upload_shows_each_step_and_stays_at_the_last(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
-    with dataset.Uploading() as bar:
+    with dataset.UploadBar() as bar:
         bar(TransferStep("upload", 1 << 20, 3 << 20))
         bar(TransferStep("release", 1, 1))
     assert capsys.readouterr().out == "✔ 发布 release\n"
     assert "1.0 / 3.0 MB" in dataset.step_bundle(TransferStep("upload", 1 << 20, 3 << 20))["text/plain"]
-    with pytest.raises(ValueError), dataset.Uploading() as bar:
+    with pytest.raises(ValueError), dataset.UploadBar() as bar:
         raise ValueError
     assert capsys.readouterr().out == ""

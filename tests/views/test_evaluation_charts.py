@@ -8,7 +8,7 @@ import warnings
 
 import matplotlib as mpl
 import pytest
-from support.reports import EVIL, build_report, picture
+from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
 from qfnb.notebook import values
@@ -133,7 +133,7 @@ def test_any_number_of_models_and_metrics_draws(models, metrics):
         *(f"{CHINESE}{n}" for n in range(models)), metrics=tuple(f"指标{n}" for n in range(metrics)), n=8
     )
     for chart in charts.all(report):
-        assert picture(chart).width == evaluation_canvas.WIDTH * evaluation_canvas.DPI
+        assert chart_image(chart).width == evaluation_canvas.WIDTH * evaluation_canvas.DPI
         assert not chart.legend
 
 
@@ -153,7 +153,7 @@ def test_scores_without_a_scale_draw(value):
 
 def has_margins(chart):
     """Where a picture has anything, at its four edges."""
-    box, size = picture(chart).getbbox(), picture(chart).size
+    box, size = chart_image(chart).getbbox(), chart_image(chart).size
     return box[0] > 0 and box[1] > 0 and box[2] < size[0] and box[3] < size[1]
 
 
@@ -252,7 +252,7 @@ def test_ink_is_legible_on_a_white_and_on_a_dark_page(page):
 
 
 def test_the_background_is_transparent():
-    assert all(picture(chart).getpixel((0, 0))[3] == 0 for chart in charts.all(random_report("a", "b")))
+    assert all(chart_image(chart).getpixel((0, 0))[3] == 0 for chart in charts.all(random_report("a", "b")))
 
 
 def test_the_users_own_style_neither_changes_a_chart_nor_is_changed():
@@ -263,8 +263,10 @@ def test_the_users_own_style_neither_changes_a_chart_nor_is_changed():
         before = dict(mpl.rcParams)
         chart = charts.bars(random_report("a", "b"))
         assert dict(mpl.rcParams) == before
-        assert picture(chart).size == picture(charts.bars(random_report("a", "b"))).size
-        assert (255, 0, 0, 255) not in {colour for _, colour in picture(chart).getcolors(maxcolors=100_000)}
+        assert chart_image(chart).size == chart_image(charts.bars(random_report("a", "b"))).size
+        assert (255, 0, 0, 255) not in {
+            colour for _, colour in chart_image(chart).getcolors(maxcolors=100_000)
+        }
     assert charts.bars(random_report("a", "b")).png == plain
 
 
@@ -283,7 +285,7 @@ def test_charts_are_pictures_of_a_saved_report(tmp_path):
 
 
 def test_charts_and_cards_show_themselves_in_a_notebook():
-    renderers = {name: show for _, name, show in values._TYPES}
+    renderers = {name: show for _, name, show in values._FORMATTERS}
     report = random_report("a", "b")
     assert "alt=" in renderers["Chart"](charts.bars(report))["text/html"]
     assert renderers["Charts"](charts.all(report))["text/html"].count("<img") == 3

@@ -95,5 +95,5 @@ def test_the_widgets_are_few_and_cancel_obeys_once():
     box.children[0].click()
     controls.draw(replace(RUNNING, cancelled=True))
     assert (task.cancelled, box.children[0].disabled) == (1, True)
-    display.close(box)
+    display.close_widget(box)
     assert set(_instances) == before

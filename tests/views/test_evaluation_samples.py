@@ -159,7 +159,7 @@ def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
     desk.draw(view.choice)
     assert "没有符合" in desk._page_html.value
     assert desk._pick_box.options == ()
-    display.close(box)
+    display.close_widget(box)
     assert set(_instances) == before
 
 

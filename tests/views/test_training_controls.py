@@ -122,17 +122,17 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     controls._trainer.progress = DEPLOYED
     controls.draw(DEPLOYED, stays_open=False)
     assert len(set(_instances) - before) <= 12
-    display.close(box)
+    display.close_widget(box)
     assert set(_instances) == before
 
 
 def test_what_is_left_for_a_page_that_was_reloaded_is_one_text():
     before = set(_instances)
     _, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
-    display._leave(box, training.bundle(DEPLOYED))
+    display._leave_static(box, training.bundle(DEPLOYED))
     assert "Deployed" in box.children[0].value
     assert len(set(_instances) - before) == 4
-    display.close(box)
+    display.close_widget(box)
     assert set(_instances) == before
 
 

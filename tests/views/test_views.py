@@ -20,21 +20,23 @@ EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
     ],
 )
 def test_an_answer_says_how_it_ended(state, words):
-    answer = chat.Answer("m", text="**好**", state=state)
+    answer = chat.StreamedAnswer("m", text="**好**", state=state)
     assert words in chat.html(answer)
     assert words in chat.text(answer)
     assert "<strong>好</strong>" in chat.html(answer)
 
 
 def test_what_the_server_names_itself_is_text():
-    answer = chat.Answer(EVIL, text="x", request_id=EVIL, reasoning=EVIL)
+    answer = chat.StreamedAnswer(EVIL, text="x", request_id=EVIL, reasoning=EVIL)
     assert "<img" not in chat.html(answer)
     assert "\x1b" not in chat.text(answer)
 
 
 def test_a_footer_shows_what_is_known_and_nothing_else():
-    assert chat.footer(chat.Answer("m")) == "m"
-    full = chat.Answer("m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1")
+    assert chat.footer(chat.StreamedAnswer("m")) == "m"
+    full = chat.StreamedAnswer(
+        "m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1"
+    )
     assert chat.footer(full) == "本地沙盒 sandbox · m · 7 tokens · 1.50 s (first token 0.20 s) · as-1"
 
 
@@ -47,24 +49,24 @@ def test_a_curve_of_any_length_draws(losses):
 
 def test_a_dataset_shows_its_head_safely():
     rows = [{"prompt": EVIL, "response": "长" * 200}] * 7
-    shown = dataset.html(Dataset(rows, name=EVIL))
-    assert "<img" not in shown
-    assert "7 rows" in shown
-    assert "… 2 more" in shown
-    assert "长" * 100 not in shown
+    html = dataset.html(Dataset(rows, name=EVIL))
+    assert "<img" not in html
+    assert "7 rows" in html
+    assert "… 2 more" in html
+    assert "长" * 100 not in html
     assert dataset.text(Dataset(rows)).count("\n") == 6
 
 
 @pytest.mark.parametrize("name", ["live", "static", "text"])
 def test_the_display_mode_can_be_set(monkeypatch, name):
     monkeypatch.setenv("QFNB_DISPLAY", name)
-    assert display.mode() == name
+    assert display.display_mode() == name
 
 
 def test_a_wrong_display_mode_is_named(monkeypatch):
     monkeypatch.setenv("QFNB_DISPLAY", "fancy")
     with pytest.raises(errors.InvalidArgumentError, match="live, static or text"):
-        display.mode()
+        display.display_mode()
 
 
 def test_outside_of_a_notebook_a_bundle_is_printed(capsys):
