@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from qfnb.evaluation.recipes import score
+from qfnb.metrics.recipes import score
 
 CHARACTERS = 100
 PAIRS = 200

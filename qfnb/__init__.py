@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import lazily
+from . import _lazy
 
 if TYPE_CHECKING:
     from . import charts as charts
+    from .batching.api import abatch as abatch
+    from .batching.api import batch as batch
+    from .batching.api import estimate as estimate
+    from .batching.api import resume as resume
     from .batching.batch import Batch as Batch
-    from .batching.journals import batches as batches
-    from .batching.starting import abatch as abatch
-    from .batching.starting import batch as batch
-    from .batching.starting import estimate as estimate
-    from .batching.starting import resume as resume
+    from .batching.journal_store import batches as batches
     from .config import get_config as get_config
     from .dataset import Dataset as Dataset
     from .errors import APIError as APIError
@@ -28,72 +28,72 @@ if TYPE_CHECKING:
     from .model import DeployConfig as DeployConfig
     from .model import Model as Model
     from .model import Service as Service
-    from .notebook.launch import launcher as launcher
-    from .resources.chat import ChatCompletion as ChatCompletion
-    from .resources.completion import Completion as Completion
-    from .resources.embedding import Embedding as Embedding
-    from .resources.image2text import Image2Text as Image2Text
-    from .resources.ledger import usage as usage
-    from .resources.messages import Messages as Messages
-    from .resources.models import models as models
-    from .resources.overview import datasets as datasets
-    from .resources.overview import jobs as jobs
-    from .resources.overview import services as services
-    from .resources.plugin import Plugin as Plugin
-    from .resources.reranker import Reranker as Reranker
-    from .resources.text2image import Text2Image as Text2Image
-    from .resources.tokenizer import Tokenizer as Tokenizer
+    from .notebook.launcher import launcher as launcher
+    from .resources.inference.available_models import models as models
+    from .resources.inference.chat import ChatCompletion as ChatCompletion
+    from .resources.inference.completion import Completion as Completion
+    from .resources.inference.embedding import Embedding as Embedding
+    from .resources.inference.image2text import Image2Text as Image2Text
+    from .resources.inference.messages import Messages as Messages
+    from .resources.inference.plugin import Plugin as Plugin
+    from .resources.inference.reranker import Reranker as Reranker
+    from .resources.inference.text2image import Text2Image as Text2Image
+    from .resources.inference.tokenizer import Tokenizer as Tokenizer
+    from .resources.inference.usage_log import usage as usage
+    from .resources.management.listings import datasets as datasets
+    from .resources.management.listings import jobs as jobs
+    from .resources.management.listings import services as services
     from .trainer import EventHandler as EventHandler
     from .trainer import LLMFinetune as LLMFinetune
     from .trainer import TrainConfig as TrainConfig
     from .transport.clock import testing as testing
-    from .views.evaluation_samples import browse as browse
+    from .views.evaluation.samples import browse as browse
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "APIError": "errors",
     "Batch": "batching.batch",
-    "ChatCompletion": "resources.chat",
-    "Completion": "resources.completion",
+    "ChatCompletion": "resources.inference.chat",
+    "Completion": "resources.inference.completion",
     "Dataset": "dataset",
     "DeployConfig": "model",
-    "Embedding": "resources.embedding",
+    "Embedding": "resources.inference.embedding",
     "EvaluationManager": "evaluation",
     "EventHandler": "trainer",
-    "Image2Text": "resources.image2text",
+    "Image2Text": "resources.inference.image2text",
     "InvalidArgumentError": "errors",
     "LLMFinetune": "trainer",
-    "Messages": "resources.messages",
+    "Messages": "resources.inference.messages",
     "Model": "model",
-    "Plugin": "resources.plugin",
+    "Plugin": "resources.inference.plugin",
     "QianfanError": "errors",
-    "Reranker": "resources.reranker",
+    "Reranker": "resources.inference.reranker",
     "Service": "model",
     "StreamInterrupted": "errors",
-    "Text2Image": "resources.text2image",
-    "Tokenizer": "resources.tokenizer",
+    "Text2Image": "resources.inference.text2image",
+    "Tokenizer": "resources.inference.tokenizer",
     "TrainConfig": "trainer",
-    "abatch": "batching.starting",
-    "batch": "batching.starting",
-    "batches": "batching.journals",
-    "browse": "views.evaluation_samples",
+    "abatch": "batching.api",
+    "batch": "batching.api",
+    "batches": "batching.journal_store",
+    "browse": "views.evaluation.samples",
     "charts": "charts",
     "compare": "evaluation.compare",
-    "datasets": "resources.overview",
-    "estimate": "batching.starting",
+    "datasets": "resources.management.listings",
+    "estimate": "batching.api",
     "get_config": "config",
-    "jobs": "resources.overview",
-    "launcher": "notebook.launch",
-    "models": "resources.models",
-    "resume": "batching.starting",
-    "services": "resources.overview",
+    "jobs": "resources.management.listings",
+    "launcher": "notebook.launcher",
+    "models": "resources.inference.available_models",
+    "resume": "batching.api",
+    "services": "resources.management.listings",
     "testing": "transport.clock",
-    "usage": "resources.ledger",
+    "usage": "resources.inference.usage_log",
 }
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - one table for names, homes and exports
-__getattr__, __dir__ = lazily.lazy_exports(__name__, _MODULES)
+__getattr__, __dir__ = _lazy.lazy_exports(__name__, _MODULES)
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import config
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
-from .transport import portal
+from .transport import event_loop
 from .transport.client import Client
 from .transport.platform import Platform, is_loopback
 
@@ -214,4 +214,4 @@ def _reset_in_child() -> object:
     return inherited
 
 
-portal.register_child_reset(_reset_in_child)
+event_loop.register_child_reset(_reset_in_child)

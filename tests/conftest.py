@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from support.servers import ScriptedServer
+from support.scripted_server import ScriptedServer
 
 from qfnb import config
 from qfnb.sandbox import Address, ensure

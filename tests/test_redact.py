@@ -3,7 +3,7 @@
 import linecache
 
 import pytest
-from support.servers import http_answer
+from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors, redact

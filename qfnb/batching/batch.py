@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..resources.crew import validate_worker_count
-from ..resources.outcome import TRANSIENT_ERRORS
-from ..resources.tally import BatchProgress
-from ..transport import portal
-from . import export, reading
-from .feed import ChainedPages, JournalPages, PageReader
-from .health import CircuitBreaker
+from .._jobs.batch_progress import BatchProgress
+from .._jobs.row_result import TRANSIENT_ERRORS
+from .._jobs.worker_pool import validate_worker_count
+from ..transport import event_loop
+from . import export, journal_reader
+from .circuit_breaker import CircuitBreaker
+from .input.row_queue import ChainedPages, JournalPages, PageReader
+from .job_spec import JobSpec
 from .journal import Journal
-from .order import JobSpec
-from .reading import BatchRow
-from .survey import Preflight
-from .work import BatchRunner
+from .journal_reader import BatchRow
+from .preflight import Preflight
+from .runner import BatchRunner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,9 @@ class Batch(BatchRunner):
     def resume(self) -> None:
         """Go on: after `pause` at once, after `cancel` or an early end with what is missing."""
         with self._resume_lock:
-            portal.run(asyncio.sleep(0))  # whatever was asked for before, from this thread, has happened then
+            event_loop.run(
+                asyncio.sleep(0)
+            )  # whatever was asked for before, from this thread, has happened then
             if self._is_ending and not self.progress.is_finished:
                 self._wait_until(lambda: self.progress.is_finished)
             if not self.progress.is_finished:
@@ -128,7 +130,7 @@ class Batch(BatchRunner):
 
     def __len__(self) -> int:
         total = self.progress.total
-        return reading.read_facts(self.job_spec.path)[1].rows if total is None else total
+        return journal_reader.read_facts(self.job_spec.path)[1].rows if total is None else total
 
     def _progress_mark(self) -> ProgressMark:
         """Return what there is to iterate over by now."""
@@ -141,7 +143,7 @@ class Batch(BatchRunner):
             mark = self._progress_mark()
             for answer in self._iter_rows(last_number):
                 if not mark.is_finished and (
-                    answer.error == reading.NOT_ASKED or answer.error in TRANSIENT_ERRORS
+                    answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS
                 ):
                     break
                 last_number = answer.number
@@ -156,7 +158,7 @@ class Batch(BatchRunner):
         dedupes = self.job_spec.request_spec.dedupe  # a row may be read after an identical one was answered
         while True:
             mark = self._progress_mark()
-            page = reading.read_completed(self.job_spec.path, position)
+            page = journal_reader.read_completed(self.job_spec.path, position)
             for answer_position, answer in page:
                 position = answer_position
                 if answer.ok and answer.number not in yielded:
@@ -168,5 +170,5 @@ class Batch(BatchRunner):
                 self._wait_until(lambda: self._progress_mark() != mark)  # noqa: B023 - used at once
         for answer in self._iter_rows():
             is_late = dedupes and answer.ok and answer.number not in yielded
-            if is_late or not (answer.ok or answer.error == reading.NOT_ASKED):
+            if is_late or not (answer.ok or answer.error == journal_reader.NOT_ASKED):
                 yield answer

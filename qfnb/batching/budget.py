@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..resources.tally import ProgressCounter
-from .survey import Preflight
+from .._jobs.batch_progress import ProgressCounter
+from .preflight import Preflight
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from .._jobs.batch_progress import BatchProgress
+from .._jobs.row_result import summarize_error
 from ..errors import QianfanError
-from ..resources.outcome import summarize_error
-from ..resources.tally import BatchProgress
 from . import export
 from .journal import Journal
-from .reading import BatchRow, JournalError
+from .journal_reader import BatchRow, JournalError
 
 
 def finish_journal(

@@ -13,10 +13,10 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._jobs import row_result
+from .._jobs.row_result import RESULT_COLUMNS
 from ..errors import InvalidArgumentError
-from ..resources import outcome
-from ..resources.outcome import RESULT_COLUMNS
-from .reading import BatchRow
+from .journal_reader import BatchRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow]) -> pd.DataFram
 
     empty_levels = [""] * (inputs.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
     names = result_columns(map(str, inputs.columns.get_level_values(0))).values()
-    results = outcome.results_to_frame(rows).set_axis(inputs.index)
+    results = row_result.results_to_frame(rows).set_axis(inputs.index)
     results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else list(names))
     return pd.concat([inputs, results], axis=1)
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..resources.outcome import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from . import reading
+from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
+from . import journal_reader
+from .journal_reader import JournalCounts, JournalError
 from .opening import acquire_lock, connect
-from .plan import repeat_key
-from .reading import JournalCounts, JournalError
+from .request_spec import repeat_key
 from .row import PendingRow, RowEntry
 from .statements import MISSING_ROWS, RETRYABLE_ROWS, insert_answers, placeholders
 
@@ -68,7 +68,7 @@ class Journal:
                 self._database.execute("commit")
             except sqlite3.Error as error:
                 self._rollback()
-                raise JournalError(reading.explain_error(error, self.path)) from None
+                raise JournalError(journal_reader.explain_error(error, self.path)) from None
             except BaseException:
                 self._rollback()
                 raise
@@ -230,7 +230,7 @@ class Journal:
                 for start in range(0, len(rows), MAX_ROWS_PER_STATEMENT):
                     self._insert_answers(rows[start : start + MAX_ROWS_PER_STATEMENT])
             except sqlite3.Error as error:
-                raise JournalError(reading.explain_error(error, self.path)) from None
+                raise JournalError(journal_reader.explain_error(error, self.path)) from None
 
     def checkpoint(self) -> None:
         """Bring what was written into the main file and onto the disk; called from a thread of its own."""
@@ -244,7 +244,7 @@ class Journal:
     def counts(self) -> JournalCounts:
         """Return what there is now."""
         with self._mutex:
-            return reading.count_rows(self._database)
+            return journal_reader.count_rows(self._database)
 
     def _insert_answers(self, rows: Sequence[tuple[bytes, RowResult]]) -> None:
         values: list[Any] = []

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..resources.outcome import RESULT_COLUMNS
-from .reading import JournalError, JournalInUse, explain_error, lock_path
+from .._jobs.row_result import RESULT_COLUMNS
+from .journal_reader import JournalError, JournalInUse, explain_error, lock_path
 
 SCHEMA_VERSION = 1
 

@@ -6,12 +6,12 @@ import time
 from typing import Any, Final
 
 from ..errors import CredentialsError
-from ..resources.asking import PreparedCall
-from ..resources.chat import ChatCompletion
-from ..transport import limits
+from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.inference_model import PreparedCall
+from ..transport import rate_limiter
 from ..transport.client import Client
-from ..transport.limits import RateLimiter
-from .plan import RequestSpec, platform_name
+from ..transport.rate_limiter import RateLimiter
+from .request_spec import RequestSpec, platform_name
 
 REFRESH_AFTER_S: Final = 1.0
 """Seconds after which it is looked up anew: a sandbox may have moved, a key may have been changed."""
@@ -43,7 +43,7 @@ class PlatformResolver:
             raise CredentialsError(
                 f"calls go to {platform} now, and this batch was asked of {self._spec.platform} (平台已改变)"
             )
-        self.limiter = limits.get_limiter(client.platform, call.for_platform(client.platform).model)
+        self.limiter = rate_limiter.get_limiter(client.platform, call.for_platform(client.platform).model)
         self._client, self._valid_until = client, time.monotonic() + REFRESH_AFTER_S
         return client
 

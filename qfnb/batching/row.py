@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple
 
-from ..resources.outcome import RowResult, replace_surrogates
-from .source import Item
+from .._jobs.row_result import RowResult, replace_surrogates
+from .input.source import Item
 
 _UTF8_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 _ASCII_ENCODER: Final = json.JSONEncoder(default=str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 
-from ..resources.outcome import RESULT_COLUMNS, TRANSIENT_ERRORS
+from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS
 
 MISSING_ROWS = """
 from row left join answer using(key)

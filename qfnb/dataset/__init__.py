@@ -1,8 +1,8 @@
 """Training and evaluation data: rows of one schema, from files, frames, storage or the platform."""
 
-from .checking import Findings as Findings
 from .dataset import Dataset as Dataset
 from .platform import TransferStep as TransferStep
 from .problems import Problem as Problem
+from .quality import Findings as Findings
 from .schema import SCHEMAS as SCHEMAS
 from .schema import Schema as Schema

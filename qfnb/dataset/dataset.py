@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
 from ..errors import InvalidArgumentError
-from . import formats, platform, reading, tokens, writing
+from . import file_reader, file_writer, formats, platform, tokens
 from .archive import MAX_BYTES
-from .checking import Findings, check_rows
 from .platform import ProgressCallback
-from .rows import LocatedValue, parse_rows, with_locations
+from .quality import Findings, check_rows
+from .row_formats import LocatedValue, parse_rows, with_locations
 from .schema import PAIRS, Row, Schema, find_schema
 from .table import Table
 
@@ -48,7 +48,7 @@ class Dataset(Table):
         schema: Schema | str | None = None,
     ) -> None:
         frame = hasattr(rows, "itertuples")
-        values = reading.read_frame(rows) if frame else [*with_locations(rows)]  # type: ignore[arg-type]
+        values = file_reader.read_frame(rows) if frame else [*with_locations(rows)]  # type: ignore[arg-type]
         self._rows, self._schema = (
             parse_rows(values, find_schema(schema)) if values else ([], find_schema(schema) or PAIRS)
         )
@@ -101,9 +101,9 @@ class Dataset(Table):
             default_name = PurePath(source).stem
         else:
             assert data is not None, "one of the three was given"
-            values, source, default_name = reading.read_frame(data), "DataFrame", "dataset"
+            values, source, default_name = file_reader.read_frame(data), "DataFrame", "dataset"
         rows, detected_schema = parse_rows(
-            reading.rename_columns(values, columns) if columns else values, find_schema(schema)
+            file_reader.rename_columns(values, columns) if columns else values, find_schema(schema)
         )
         return cls._from_rows(rows, detected_schema, name or default_name, source)
 
@@ -153,7 +153,7 @@ class Dataset(Table):
         kind = formats.format_of(Path(str(data_file)).name, format)
         if str(data_file).startswith("bos:"):
             return platform.store_object(str(data_file), self.rows, self.schema, kind, progress=progress)
-        writing.write_file(Path(data_file).expanduser(), self.rows, self.schema, kind)
+        file_writer.write_file(Path(data_file).expanduser(), self.rows, self.schema, kind)
         return str(data_file)
 
     def release(
@@ -285,4 +285,4 @@ class Dataset(Table):
 def _read_location(location: str | Path, kind: str | None, max_bytes: int) -> builtins.list[LocatedValue]:
     if str(location).startswith("bos:"):
         return platform.fetch_object(str(location), kind, max_bytes=max_bytes)
-    return reading.read_path(Path(location).expanduser(), kind, max_bytes=max_bytes, name=str(location))
+    return file_reader.read_path(Path(location).expanduser(), kind, max_bytes=max_bytes, name=str(location))

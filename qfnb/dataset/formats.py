@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 from ..errors import DatasetError, InvalidArgumentError
 from .problems import RowError, RowLocation, format_value
-from .rows import LocatedValue
+from .row_formats import LocatedValue
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "zip", "qianfan"]
 

@@ -19,14 +19,14 @@ from typing import Any, Literal
 from .. import connect
 from ..config import settings
 from ..errors import APIError, DatasetError, InvalidArgumentError
-from ..resources.data import Data
-from ..resources.storage import Storage, download
+from ..resources.management.data import Data
+from ..resources.management.storage import Storage, download
 from ..transport import clock
 from ..wire import data as wire
 from ..wire import storage
-from . import reading, writing
+from . import file_reader, file_writer
 from .formats import Format
-from .rows import LocatedValue
+from .row_formats import LocatedValue
 from .schema import Row, Schema, schema_of_template
 
 STEP_TIMEOUT_S = 600.0
@@ -89,7 +89,7 @@ def release(
             "Dataset.load(qianfan_dataset_id='ds-...')"
         )
     report = progress or _ignore_step
-    suffix, content = writing.to_platform_bytes(rows, schema)
+    suffix, content = file_writer.to_platform_bytes(rows, schema)
     digest = hashlib.sha256(content).hexdigest()[:16]
     cache_key = (current.host, bucket, name, digest)
     if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
@@ -151,7 +151,7 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
     url = max(finished, key=lambda row: row.finish_time).download_url
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:  # 0700, as mkdtemp makes it
         path = download(url, Path(folder) / "export.zip", max_bytes=max_bytes)
-        return reading.read_path(path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True)
+        return file_reader.read_path(path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True)
 
 
 def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
@@ -160,7 +160,7 @@ def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[Loca
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = Path(folder) / f"object{PurePosixPath(name).suffix}"
         Storage.download(address, path, max_bytes=max_bytes)
-        return reading.read_path(path, kind, max_bytes=max_bytes, name=address)
+        return file_reader.read_path(path, kind, max_bytes=max_bytes, name=address)
 
 
 def store_object(
@@ -173,7 +173,7 @@ def store_object(
 ) -> str:
     """Write rows to an object in storage; return its address."""
     buffer = io.BytesIO()
-    writing.write_to(buffer, rows, schema, kind)
+    file_writer.write_to(buffer, rows, schema, kind)
     report = progress or _ignore_step
     return Storage.upload(
         address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total))

@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from ..errors import InvalidArgumentError
-from .rows import deep_copy, parse_rows, row_key, to_json, with_locations
+from .file_writer import column_names
+from .row_formats import deep_copy, parse_rows, row_key, to_json, with_locations
 from .schema import Row, Schema, find_schema
-from .writing import column_names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from ..errors import InvalidArgumentError
-from ..resources.options import ChatOptions
-from . import recipes
-from .card import Card
+from ..metrics import recipes
+from ..resources.inference.options import ChatOptions
 from .evaluator import LocalEvaluator
-from .local import evaluators_by_name
+from .evaluators import evaluators_by_name
 from .manager import EvaluationManager
 from .questions import Questions
+from .report.card import Card
 
 DEFAULT_METRICS = ("rouge_l", "exact_match")
 

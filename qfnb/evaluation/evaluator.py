@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import InvalidArgumentError
-from . import recipes
+from ..metrics import recipes
 
 
 class LocalEvaluator(ABC):
@@ -45,7 +45,7 @@ class LocalEvaluator(ABC):
 
 @dataclass(frozen=True)
 class MetricEvaluator(LocalEvaluator):
-    """A metric of `qfnb.evaluation.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
+    """A metric of `qfnb.metrics.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
 
     Raises:
         InvalidArgumentError: there is no such metric or recipe.

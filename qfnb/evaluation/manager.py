@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 from ..errors import InvalidArgumentError
-from ..resources.options import ChatOptions
-from . import measuring, online
-from .asking import RunOptions
+from ..resources.inference.options import ChatOptions
+from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
+from .model_runners import RunOptions
 from .questions import PROMPT, Questions, is_missing, questions_of, rows_of, to_dataset, to_text
-from .report import EvaluationResult
-from .underway import EvaluationRun, build_report, unique_labels
+from .report.data import EvaluationResult
+from .run import EvaluationRun, build_report, unique_labels
 
 
 class EvaluationManager:
@@ -32,7 +32,7 @@ class EvaluationManager:
         self,
         local_evaluators: Sequence[LocalEvaluator] | None = None,
         qianfan_evaluators: Sequence[QianfanEvaluator] | None = None,
-        pre_processors: Sequence[measuring.PreProcessor] | None = None,
+        pre_processors: Sequence[scoring_run.PreProcessor] | None = None,
     ) -> None:
         if bool(local_evaluators) == bool(qianfan_evaluators):
             raise InvalidArgumentError(
@@ -82,7 +82,7 @@ class EvaluationManager:
             return run.report()
         if not (models := list(llms)):
             raise InvalidArgumentError("nothing to evaluate: no model was given")
-        return online.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
+        return platform.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
 
     def start(
         self,
@@ -159,7 +159,7 @@ class EvaluationManager:
         Raises:
             QianfanError: nothing of it could be evaluated.
         """
-        return online.fetch_report(task)
+        return platform.fetch_report(task)
 
     def _require_local_evaluators(self, name: str) -> None:
         if self.qianfan_evaluators:

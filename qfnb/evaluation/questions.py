@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
-from .samples import Sample
+from .sample import Sample
 
 PROMPT: Final = "prompt"
 REFERENCES: Final = ("response", "chosen", "reference", "expected_output")

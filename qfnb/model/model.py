@@ -9,14 +9,14 @@ from typing import Any
 from ..config import settings
 from ..dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, ServerError
-from ..resources.model import Model as Repository
-from ..resources.service import Service as Services
+from ..resources.management.model import Model as Repository
+from ..resources.management.service import Service as Services
 from ..wire import model as wire
-from . import inference
+from . import batch_inference as inference
 from .configs import DeployConfig
-from .creating import create_once
+from .idempotent import create_once
+from .polling import wait_for_state
 from .service import Service
-from .watch import wait_for_state
 
 
 class Model:

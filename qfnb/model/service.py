@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import settings
 from ..errors import InternalError, InvalidArgumentError
-from ..resources.chat import ChatCompletion
-from ..resources.service import Service as Services
+from ..resources.inference.chat import ChatCompletion
+from ..resources.management.service import Service as Services
 from ..wire import service as wire
 from .configs import DeployConfig
 from .consts import ServiceStatus, ServiceType
-from .watch import wait_for_state
+from .polling import wait_for_state
 
 if TYPE_CHECKING:
     from .model import Model

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import awaiting, completing, greeting, values
+from . import await_cell, banner, completion, formatters
 from .auth import AuthMagics
 from .batch import BatchMagics
 from .chat import ChatMagics
@@ -23,19 +23,19 @@ def load(shell: Any) -> None:
     """Register the magics and how values show themselves; doing it again changes nothing."""
     for group in _GROUPS:
         shell.register_magics(group)
-    values.register(shell.display_formatter)
-    if awaiting.transform_cell not in shell.input_transformers_post:
-        shell.input_transformers_post.append(awaiting.transform_cell)
-    completing.register(shell)
-    print(greeting.banner_line())  # noqa: T201 - one line for the person who loads it
+    formatters.register(shell.display_formatter)
+    if await_cell.transform_cell not in shell.input_transformers_post:
+        shell.input_transformers_post.append(await_cell.transform_cell)
+    completion.register(shell)
+    print(banner.banner_line())  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:
     """Take everything away again."""
-    values.unregister(shell.display_formatter)
-    completing.unregister(shell)
-    if awaiting.transform_cell in shell.input_transformers_post:
-        shell.input_transformers_post.remove(awaiting.transform_cell)
+    formatters.unregister(shell.display_formatter)
+    completion.unregister(shell)
+    if await_cell.transform_cell in shell.input_transformers_post:
+        shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():
         for name in _NAMES:
             table.pop(name, None)

@@ -7,8 +7,8 @@ import getpass
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
-from .arguments import Parser, document_magic
-from .greeting import describe_platform
+from .banner import describe_platform
+from .parser import Parser, document_magic
 
 VERBS = ("show", "set", "sandbox", "reset")
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError, QianfanError
-from . import aliases, awaiting
-from .arguments import (
+from . import aliases, await_cell
+from .parser import (
     TargetParser,
     document_magic,
     resolve_endpoint,
@@ -25,8 +25,8 @@ from .arguments import (
 )
 
 if TYPE_CHECKING:
-    from ..batching.reading import JournalInUse
-    from ..resources.underway import BackgroundBatch
+    from .._jobs.background_batch import BackgroundBatch
+    from ..batching.journal_reader import JournalInUse
     from ..views.batch import BatchPanel
 
 VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
@@ -68,7 +68,7 @@ PARSER.add_argument("--dry-run", action="store_true", help="say what it would ta
 PARSER.add_argument(
     "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the batch in a variable"
 )
-PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 ALREADY_RUNNING = "该批次正在运行 / this batch is under way already; `%qfbatch wait` shows how it ends"
 
@@ -111,7 +111,7 @@ class BatchMagics(Magics):
 
     def _start(self, options: Namespace, target: str) -> Any:
         from .. import batch, estimate  # noqa: PLC0415 - %load_ext stays fast
-        from ..batching.reading import JournalInUse  # noqa: PLC0415
+        from ..batching.journal_reader import JournalInUse  # noqa: PLC0415
         from ..views.batch import STARTED  # noqa: PLC0415
 
         rows, batch_options = self._find_rows(target), self._batch_options(options)
@@ -143,8 +143,8 @@ class BatchMagics(Magics):
                 if job.progress.state == "stopped":
                     raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
 
-        cell_task: awaiting.CancellableTask[None] = awaiting.CancellableTask()
-        return awaiting.run_in_cell(
+        cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
+        return await_cell.run_in_cell(
             _wait_until_finished(job), cell_task, on_end, _interrupt_message(job), awaited=options.awaited
         )
 
@@ -178,7 +178,7 @@ class BatchMagics(Magics):
         return batches()
 
     def _delete(self, options: Namespace, target: str) -> None:
-        from ..batching.journals import delete_journal  # noqa: PLC0415
+        from ..batching.journal_store import delete_journal  # noqa: PLC0415
 
         if not target:
             PARSER.error("delete needs a batch's name; `%qfbatch list` shows them")
@@ -199,7 +199,7 @@ class BatchMagics(Magics):
             panel.show()
 
     def _find_rows(self, target: str) -> Any:
-        from ..resources.underway import BackgroundBatch  # noqa: PLC0415
+        from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
 
         if not target:
             PARSER.error("which rows? %qfbatch DATA --prompt ...: a variable or a path (请给出数据)")
@@ -242,7 +242,7 @@ class BatchMagics(Magics):
 
     def _kernel_batches(self) -> list[BackgroundBatch]:
         """Return the batches of this kernel, the newest last."""
-        from ..resources.underway import BackgroundBatch  # noqa: PLC0415
+        from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
 
         values = [*(panel.job for panel in self._panels), *user_variables(self.shell).values()]
         batches = {id(value): value for value in values if isinstance(value, BackgroundBatch)}
@@ -294,7 +294,7 @@ async def _wait_until_finished(job: BackgroundBatch) -> None:
     except asyncio.CancelledError:
         if job.progress.mode != "offline":
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(job, awaiting.INTERRUPT_GRACE_S - 0.1)
+                await asyncio.wait_for(job, await_cell.INTERRUPT_GRACE_S - 0.1)
         raise
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import aliases, awaiting, formats
-from .arguments import (
+from . import aliases, await_cell
+from . import answer_format as formats
+from .parser import (
     Parser,
     document_magic,
     get_shell,
@@ -22,11 +23,11 @@ from .arguments import (
 from .sessions import VERBS, Sessions, expand_variables
 
 if TYPE_CHECKING:
-    from ..resources.asking import Version
-    from ..resources.chat import ChatCompletion
-    from ..resources.messages import Messages
-    from ..resources.reply import ChatResponse
-    from .asking import ChatRequest, ChatRun
+    from ..resources.inference.chat import ChatCompletion
+    from ..resources.inference.inference_model import Version
+    from ..resources.inference.messages import Messages
+    from ..resources.inference.reply import ChatResponse
+    from .chat_run import ChatRequest, ChatRun
 
 PARSER = Parser(
     "%%qfchat",
@@ -65,7 +66,7 @@ PARSER.add_argument("--next-cell", action="store_true", help="put the answer's c
 PARSER.add_argument("--no-stream", action="store_true", help="show the answer when it is whole")
 PARSER.add_argument("--explain", action="store_true", help="ask about the last exception of the notebook")
 PARSER.add_argument("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
-PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
 
@@ -105,7 +106,7 @@ class ChatMagics(Magics):
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
         text = raw_text.strip()
         if options.explain:
-            from .explaining import build_explain_prompt  # noqa: PLC0415 - only when it is asked for
+            from .explain import build_explain_prompt  # noqa: PLC0415 - only when it is asked for
 
             text = build_explain_prompt(self.shell, text)
         return expand_variables(text, user_variables(self.shell)) if options.expand else text
@@ -116,9 +117,9 @@ class ChatMagics(Magics):
         request, conversation = self._build_request(options, text)
         if as_value:
             return self._ask_for_value(options, request, conversation)
-        from .asking import ChatRun  # noqa: PLC0415 - %load_ext stays fast
+        from .chat_run import ChatRun  # noqa: PLC0415 - %load_ext stays fast
 
-        cell_task: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         run = ChatRun(request, cell_task.cancel)
 
         def on_end(interrupted: bool) -> None:
@@ -128,11 +129,11 @@ class ChatMagics(Magics):
                 run.raise_if_failed()
                 self._after_answer(options, run, conversation, replies)
 
-        return awaiting.run_in_cell(run.run(), cell_task, on_end, INTERRUPTED, awaited=options.awaited)
+        return await_cell.run_in_cell(run.run(), cell_task, on_end, INTERRUPTED, awaited=options.awaited)
 
     def _run_image_magic(self, options: Namespace, text: str) -> Any:
         """Hand the cell to `%%qfimage`."""
-        flags = [("-m", options.model), ("-o", options.out), (awaiting.AWAIT_OPTION, options.awaited)]
+        flags = [("-m", options.model), ("-o", options.out), (await_cell.AWAIT_OPTION, options.awaited)]
         words = " ".join(f"{flag} {value if value is not True else ''}" for flag, value in flags if value)
         return get_shell(self).run_cell_magic("qfimage", words, text)
 
@@ -151,7 +152,7 @@ class ChatMagics(Magics):
         return None if options.out else reply
 
     def _build_request(self, options: Namespace, text: str) -> tuple[ChatRequest, Messages]:
-        from .asking import ChatRequest  # noqa: PLC0415
+        from .chat_run import ChatRequest  # noqa: PLC0415
 
         conversation = self.sessions.copy_or_new(options.session)
         conversation.append({"role": "user", "content": _content_with_images(text, options.image)})
@@ -171,7 +172,7 @@ class ChatMagics(Magics):
         ), conversation
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
-        from ..resources.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
+        from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
 
         version: Version | None = options.version or (2 if options.image else None)
         service = resolve_endpoint(self.shell, options.endpoint)
@@ -185,7 +186,7 @@ class ChatMagics(Magics):
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
         """Return what asks a model; a variable that holds a service may stand in a list of models."""
-        from ..resources.chat import ChatCompletion  # noqa: PLC0415
+        from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
         value = user_variables(self.shell).get(model)
         endpoint_of_value = getattr(value, "endpoint", None)
@@ -217,7 +218,7 @@ def _content_with_images(text: str, paths: list[str] | None) -> Any:
     """Return a turn's content: the text, or its parts when pictures are attached."""
     if not paths:
         return text
-    from ..resources.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
+    from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     for path in paths:

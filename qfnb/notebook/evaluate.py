@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import awaiting, evaluations
-from .arguments import document_magic, store_variable, user_variables
-from .evaluate_options import MAX_WORDS, PARSER, VERB_OPTIONS, VERBS
+from . import await_cell, evaluate_inputs
+from .evaluate_parser import MAX_WORDS, PARSER, VERB_OPTIONS, VERBS
+from .parser import document_magic, store_variable, user_variables
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import LocalEvaluator
-    from ..evaluation.report import EvaluationResult
-    from ..views.evaluation_panel import EvaluationPanel
+    from ..evaluation.report.data import EvaluationResult
+    from ..views.evaluation.panel import EvaluationPanel
     from .evaluating import BackgroundEvaluation, CancellableJudge
 
 T = TypeVar("T")
@@ -55,14 +55,16 @@ class EvalMagics(Magics):
         return getattr(self, f"_{verb}")(options, words)
 
     def _start(self, options: Namespace, words: list[str]) -> Any:
-        from ..batching.reading import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
-        from ..views.evaluation_panel import STARTED  # noqa: PLC0415
+        from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
+        from ..views.evaluation.panel import STARTED  # noqa: PLC0415
 
-        models = evaluations.resolve_models(self.shell, words, options.model or (), options.endpoint or ())
+        models = evaluate_inputs.resolve_models(
+            self.shell, words, options.model or (), options.endpoint or ()
+        )
         evaluators, judges = self._evaluators(options)
         rows = self._rows(options, evaluators)
         if options.dry_run:
-            return evaluations.estimate_table(models, rows, judges, self._chat_options(options))
+            return evaluate_inputs.estimate_table(models, rows, judges, self._chat_options(options))
         line = repr((words, sorted(vars(options).items())))
         try:
             running, notice = self._start_run(options, models, rows, evaluators, judges), STARTED
@@ -95,7 +97,7 @@ class EvalMagics(Magics):
         }
         manager = EvaluationManager(local_evaluators=evaluators)
         run = manager.start(models, rows, cluster=options.cluster or "", **run_options, **chat_options)
-        uses_batch = [evaluations.uses_batch(model) for model in models]
+        uses_batch = [evaluate_inputs.uses_batch(model) for model in models]
         running = BackgroundEvaluation(
             run, uses_batch, len(rows_of(rows)), judges, on_report=self._store_report(options)
         )
@@ -112,7 +114,7 @@ class EvalMagics(Magics):
 
     def _wait(self, options: Namespace, words: list[str]) -> Any:
         from ..views import display  # noqa: PLC0415
-        from ..views.evaluation_panel import EvaluationPanel  # noqa: PLC0415
+        from ..views.evaluation.panel import EvaluationPanel  # noqa: PLC0415
 
         running = self._find_running(words)
         panel = next((panel for panel in reversed(self._panels) if panel.task is running), None)
@@ -125,10 +127,10 @@ class EvalMagics(Magics):
             panel.settle()
             if not interrupted:
                 running.report()  # raises what ended it badly
-                evaluations.raise_if_stopped(running.progress)
+                evaluate_inputs.raise_if_stopped(running.progress)
 
-        job: awaiting.CancellableTask[None] = awaiting.CancellableTask()
-        return awaiting.run_in_cell(_wait_until_over(running), job, end, CANCELLED, awaited=options.awaited)
+        job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
+        return await_cell.run_in_cell(_wait_until_over(running), job, end, CANCELLED, awaited=options.awaited)
 
     def _show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
@@ -144,7 +146,7 @@ class EvalMagics(Magics):
         if words and options.data:
             PARSER.error("only: the data once, as a word or by --data (数据只给一次)")
         evaluators, judges = self._evaluators(options)
-        rows = evaluations.resolve_data(self.shell, words[0] if words else options.data)
+        rows = evaluate_inputs.resolve_data(self.shell, words[0] if words else options.data)
         manager = EvaluationManager(local_evaluators=evaluators)
 
         def score() -> EvaluationResult:
@@ -164,7 +166,7 @@ class EvalMagics(Magics):
         return self._score_in_background(options, lambda: report.rescore(evaluators), judges)
 
     def _browse(self, options: Namespace, words: list[str]) -> Any:
-        from ..views.evaluation_samples import browse  # noqa: PLC0415
+        from ..views.evaluation.samples import browse  # noqa: PLC0415
 
         self._store(options, browse(self._find_report(words))).show()
 
@@ -174,7 +176,7 @@ class EvalMagics(Magics):
     def _save(self, options: Namespace, words: list[str]) -> None:
         if not words:
             PARSER.error("save needs a file: %qfeval save REPORT report.html (请给出文件名)")
-        from ..views.evaluation_gallery import all_charts  # noqa: PLC0415
+        from ..views.evaluation.charts.gallery import all_charts  # noqa: PLC0415
 
         report = self._find_report(words[:-1])
         path = report.save(words[-1], pictures=[*all_charts(report)])
@@ -190,7 +192,7 @@ class EvalMagics(Magics):
     def _show_panel(self, running: BackgroundEvaluation, notice: str = "") -> None:
         """Show a panel; where nobody watches, say something instead, since its end is shown by `wait`."""
         from ..views import display  # noqa: PLC0415
-        from ..views.evaluation_panel import EvaluationPanel  # noqa: PLC0415
+        from ..views.evaluation.panel import EvaluationPanel  # noqa: PLC0415
 
         self._newest = running
         panel = EvaluationPanel(running)
@@ -204,15 +206,15 @@ class EvalMagics(Magics):
         from .evaluating import CancellableJudge  # noqa: PLC0415
 
         words = [word.strip() for word in (options.judge or "").split(",") if word.strip()]
-        judges = [CancellableJudge(evaluations.resolve_model(self.shell, word)) for word in words]
-        return evaluations.resolve_evaluators(self.shell, options.metrics, options.recipe, judges), judges
+        judges = [CancellableJudge(evaluate_inputs.resolve_model(self.shell, word)) for word in words]
+        return evaluate_inputs.resolve_evaluators(self.shell, options.metrics, options.recipe, judges), judges
 
     def _rows(self, options: Namespace, evaluators: Sequence[Any]) -> Any:
-        return evaluations.prepare_questions(
-            evaluations.resolve_data(self.shell, options.data),
+        return evaluate_inputs.prepare_questions(
+            evaluate_inputs.resolve_data(self.shell, options.data),
             options.input,
             options.reference,
-            is_reference_needed=evaluations.needs_reference(evaluators),
+            is_reference_needed=evaluate_inputs.needs_reference(evaluators),
             keep_empty=options.keep_wrong_rows,
         )
 
@@ -230,7 +232,7 @@ class EvalMagics(Magics):
         """Score answers that there are, with the kernel free; return the report."""
         from .evaluating import with_statistics  # noqa: PLC0415
 
-        job: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         scoring = asyncio.to_thread(lambda: with_statistics(score()))
         outcome: list[EvaluationResult | BaseException] = []
 
@@ -249,7 +251,7 @@ class EvalMagics(Magics):
                 raise outcome[0]
             return self._store_result(options, outcome[0])
 
-        return awaiting.run_in_cell(work(), job, end, CANCELLED, awaited=options.awaited)
+        return await_cell.run_in_cell(work(), job, end, CANCELLED, awaited=options.awaited)
 
     def _store_result(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
         self._newest = self._store(options, report)
@@ -262,7 +264,7 @@ class EvalMagics(Magics):
         return value
 
     def _find_target(self, words: Sequence[str]) -> Any:
-        value = evaluations.find_report(self.shell, words[0]) if words else self._newest
+        value = evaluate_inputs.find_report(self.shell, words[0]) if words else self._newest
         if value is None:
             raise InvalidArgumentError(
                 "nothing was evaluated here (尚无评估): %qfeval MODEL MODEL --data DATA -o report"

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QianfanError
-from ..views.evaluation_panel import EvaluationProgress, ModelProgress
+from ..views.evaluation.panel import EvaluationProgress, ModelProgress
 
 if TYPE_CHECKING:
-    from ..evaluation.report import EvaluationResult
-    from ..evaluation.underway import EvaluationRun
-    from ..resources.tally import BatchProgress
+    from .._jobs.batch_progress import BatchProgress
+    from ..evaluation.report.data import EvaluationResult
+    from ..evaluation.run import EvaluationRun
 
 
 class CancellableJudge:

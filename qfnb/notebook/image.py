@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import QianfanError
-from . import awaiting
-from .arguments import Parser, document_magic, resolve_endpoint, store_variable, variable_name
+from . import await_cell
+from .parser import Parser, document_magic, resolve_endpoint, store_variable, variable_name
 
 if TYPE_CHECKING:
-    from ..resources.text2image import ImageResponse
+    from ..resources.inference.text2image import ImageResponse
     from ..views.display import LiveOutput
 
 PARSER = Parser(
@@ -29,7 +29,7 @@ PARSER.add_argument("-m", "--model", metavar="NAME", help="default Stable-Diffus
 PARSER.add_argument("-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable")
 PARSER.add_argument("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
 PARSER.add_argument("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")
-PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 
 @magics_class
@@ -39,7 +39,7 @@ class ImageMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def qfimage(self, line: str, cell: str | None = None) -> Any:
-        from ..resources.text2image import Text2Image  # noqa: PLC0415 - %load_ext stays fast
+        from ..resources.inference.text2image import Text2Image  # noqa: PLC0415 - %load_ext stays fast
 
         options, remaining = PARSER.parse_line(line)
         if options.help:
@@ -61,7 +61,7 @@ class ImageMagics(Magics):
     ) -> Any:
         from ..views import image  # noqa: PLC0415 - %load_ext stays fast
 
-        cell_task: awaiting.CancellableTask[None] = awaiting.CancellableTask()
+        cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         live = image.open_live(prompt, cell_task.cancel)
         results: list[ImageResponse | QianfanError] = []
 
@@ -80,7 +80,7 @@ class ImageMagics(Magics):
             else:
                 self._show_images(options, live, self._store_reply(options, results[0]))
 
-        return awaiting.run_in_cell(
+        return await_cell.run_in_cell(
             work(), cell_task, on_end, "已中断 / interrupted", awaited=options.awaited
         )
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import awaiting, trainers
-from .arguments import TargetParser, document_magic, store_variable, user_variables, variable_name
+from . import await_cell, find_trainer
+from .parser import TargetParser, document_magic, store_variable, user_variables, variable_name
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -56,7 +56,7 @@ PARSER.add_argument("--hours", type=int, metavar="N", help="deploy: paid in adva
 PARSER.add_argument("--to", metavar="WHOM", help="alert: a function's variable, or an https address")
 PARSER.add_argument("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30")
 PARSER.add_argument("-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable")
-PARSER.add_argument(awaiting.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
 OPTIONS_BY_VERB = {
     "new": {"dataset", "out"},
@@ -97,7 +97,7 @@ class TrainMagics(Magics):
         return getattr(self, f"_{verb}")(options, target)
 
     def _new(self, options: Namespace, target: str) -> None:
-        from .launch import launcher  # noqa: PLC0415 - %load_ext stays fast
+        from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
         def on_launch(trainer: LLMFinetune) -> None:
             self._open_panel(options, trainer)
@@ -105,26 +105,26 @@ class TrainMagics(Magics):
         launcher(target or options.dataset, on_launch=on_launch).show()
 
     def _start(self, options: Namespace, target: str) -> None:
-        trainer = trainers.find_trainer(self.shell, target) if target else self._create_trainer(options)
+        trainer = find_trainer.find_trainer(self.shell, target) if target else self._create_trainer(options)
         trainer.start()
         self._open_panel(options, trainer)
 
     def _show(self, options: Namespace, target: str) -> None:
-        self._open_panel(options, trainers.find_trainer(self.shell, target))
+        self._open_panel(options, find_trainer.find_trainer(self.shell, target))
 
     def _attach(self, options: Namespace, target: str) -> None:
         if not target:
             PARSER.error("attach needs a run's id; `%qftrain list` shows them")
-        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         if not trainer.running and not trainer.progress.finished:
             trainer.start()
         self._open_panel(options, trainer)
 
     def _wait(self, options: Namespace, target: str) -> Any:
         from ..views import display  # noqa: PLC0415 - %load_ext stays fast
-        from ..views.training import PANELS, TrainingPanel  # noqa: PLC0415
+        from ..views.training.panel import PANELS, TrainingPanel  # noqa: PLC0415
 
-        trainer = trainers.find_trainer(self.shell, target)
+        trainer = find_trainer.find_trainer(self.shell, target)
         panel = next((panel for panel in reversed(PANELS) if panel.trainer is trainer), None)
         if panel is None:
             panel = TrainingPanel(trainer)
@@ -136,20 +136,20 @@ class TrainMagics(Magics):
                 panel.settle()
                 trainer.wait()  # raises what ended it badly
 
-        job: awaiting.CancellableTask[None] = awaiting.CancellableTask()
-        return awaiting.run_in_cell(
+        job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
+        return await_cell.run_in_cell(
             _wait_for_end(trainer), job, end, CONTINUES_MESSAGE, awaited=options.awaited
         )
 
     def _status(self, options: Namespace, target: str) -> None:
-        from ..views.training import text  # noqa: PLC0415
+        from ..views.training.panel import text  # noqa: PLC0415
 
-        print(text(trainers.find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
+        print(text(find_trainer.find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
 
     def _stop(self, options: Namespace, target: str) -> None:
         from ..trainer import TrainAction  # noqa: PLC0415
 
-        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         if not trainer.running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
@@ -158,14 +158,14 @@ class TrainMagics(Magics):
         trainer.stop()
 
     def _resume(self, options: Namespace, target: str) -> None:
-        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         if trainer.ppls[0].current is None:
             raise InvalidArgumentError(f"all steps of {trainer.id} are done (所有步骤均已完成)")
         trainer.start(retry=True)
         self._open_panel(options, trainer)
 
     def _publish(self, options: Namespace, target: str) -> None:
-        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         was_running = trainer.running
         trainer.publish(options.name or "")
         if not was_running:
@@ -177,30 +177,30 @@ class TrainMagics(Magics):
         names = {"name": options.name, "endpoint_suffix": options.suffix}
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
         config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
-        trainer = trainers.find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         was_running = trainer.running
         trainer.deploy(config)
         if not was_running:
             self._open_panel(options, trainer)
 
     def _chat(self, options: Namespace, target: str) -> None:
-        from ..views.training_orders import chat_cell  # noqa: PLC0415
+        from ..views.training.actions import chat_cell  # noqa: PLC0415
 
-        self._insert_cell(chat_cell(trainers.find_trainer(self.shell, target).progress))
+        self._insert_cell(chat_cell(find_trainer.find_trainer(self.shell, target).progress))
 
     def _evaluate(self, options: Namespace, target: str) -> None:
-        from ..views.training_orders import evaluation_cell  # noqa: PLC0415
+        from ..views.training.actions import evaluation_cell  # noqa: PLC0415
 
-        self._insert_cell(evaluation_cell(trainers.find_trainer(self.shell, target).progress))
+        self._insert_cell(evaluation_cell(find_trainer.find_trainer(self.shell, target).progress))
 
     def _compare(self, targets: list[str]) -> None:
-        from ..views import training_comparison  # noqa: PLC0415
         from ..views.display import publish  # noqa: PLC0415
+        from ..views.training import comparison  # noqa: PLC0415
 
         if len(targets) < 2:
             PARSER.error("compare needs two trainings or more: variables, run-... or task-... (至少两个训练)")
-        progresses = {target: trainers.find_trainer(self.shell, target).progress for target in targets}
-        publish(training_comparison.bundle(progresses))
+        progresses = {target: find_trainer.find_trainer(self.shell, target).progress for target in targets}
+        publish(comparison.bundle(progresses))
 
     def _alert(self, options: Namespace, target: str) -> None:
         from ..trainer.alerts import STALLED_AFTER_S, alert  # noqa: PLC0415
@@ -209,7 +209,7 @@ class TrainMagics(Magics):
             PARSER.error("alert needs --to: a function's variable, or an https address (请给出接收者)")
         minutes = options.stalled_after
         alert(
-            trainers.find_trainer(self.shell, target),
+            find_trainer.find_trainer(self.shell, target),
             user_variables(self.shell).get(options.to, options.to),
             stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
@@ -217,14 +217,14 @@ class TrainMagics(Magics):
     def _list(self, options: Namespace, target: str) -> Any:
         import pandas as pd  # noqa: PLC0415
 
-        from ..trainer import runs  # noqa: PLC0415
+        from ..trainer import run_store  # noqa: PLC0415
 
         columns = ("id", "task_id", "status", "percent", "model", "name", "platform", "created")
-        rows = [_run_row(run.facts) for run in runs.list_runs()]
+        rows = [_run_row(run.facts) for run in run_store.list_runs()]
         return pd.DataFrame(rows, columns=list(columns))
 
     def _open_panel(self, options: Namespace, trainer: LLMFinetune) -> None:
-        from ..views.training import TrainingPanel  # noqa: PLC0415
+        from ..views.training.panel import TrainingPanel  # noqa: PLC0415
 
         if options.out:
             store_variable(self.shell, options.out, trainer)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import lazily
+from .. import _lazy
 
 if TYPE_CHECKING:
-    from .batches import Batches as Batches
-    from .batches import BatchInference as BatchInference
-    from .batches import Files as Files
-    from .charge import Charge as Charge
-    from .chat import ChatCompletion as ChatCompletion
-    from .completion import Completion as Completion
-    from .data import Data as Data
-    from .embedding import Embedding as Embedding
-    from .evaluation import Evaluation as Evaluation
-    from .finetune import FineTune as FineTune
-    from .image2text import Image2Text as Image2Text
-    from .memory import Memory as Memory
-    from .messages import Messages as Messages
-    from .model import Model as Model
-    from .plugin import Plugin as Plugin
-    from .prompt import Prompt as Prompt
-    from .prompt import PromptTemplate as PromptTemplate
-    from .reranker import Reranker as Reranker
-    from .service import Service as Service
-    from .storage import Storage as Storage
-    from .text2image import Text2Image as Text2Image
-    from .tokenizer import Tokenizer as Tokenizer
+    from .inference.chat import ChatCompletion as ChatCompletion
+    from .inference.completion import Completion as Completion
+    from .inference.embedding import Embedding as Embedding
+    from .inference.image2text import Image2Text as Image2Text
+    from .inference.messages import Messages as Messages
+    from .inference.plugin import Plugin as Plugin
+    from .inference.reranker import Reranker as Reranker
+    from .inference.text2image import Text2Image as Text2Image
+    from .inference.tokenizer import Tokenizer as Tokenizer
+    from .management.batches import Batches as Batches
+    from .management.batches import BatchInference as BatchInference
+    from .management.batches import Files as Files
+    from .management.charge import Charge as Charge
+    from .management.data import Data as Data
+    from .management.evaluation import Evaluation as Evaluation
+    from .management.finetune import FineTune as FineTune
+    from .management.memory import Memory as Memory
+    from .management.model import Model as Model
+    from .management.prompt import Prompt as Prompt
+    from .management.prompt import PromptTemplate as PromptTemplate
+    from .management.service import Service as Service
+    from .management.storage import Storage as Storage
 
 _HOMES = {
     "BatchInference": "batches",
@@ -56,4 +56,4 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports
-__getattr__, __dir__ = lazily.lazy_exports(__name__, _HOMES)
+__getattr__, __dir__ = _lazy.lazy_exports(__name__, _HOMES)

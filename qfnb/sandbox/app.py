@@ -13,42 +13,18 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ..wire.base import ENDPOINTS, Endpoint
-from . import (  # noqa: F401 - they register handlers
-    auth,
-    batch_inference,
-    batches,
-    charges,
-    cleaning,
-    compressions,
-    control,
-    dataset_versions,
-    datasets,
-    entities,
-    evaluation_results,
-    evaluation_v2,
-    evaluations,
-    exports,
-    files,
-    finetune,
-    finetune_v1,
-    images,
-    imports,
-    improving,
-    inference,
-    memories,
-    models,
-    models_v2,
-    plugins,
-    prompts,
-    prompts_v2,
-    services,
-    services_v1,
-    storage,
-    texts,
-)
-from .answering import RATE_LIMITED, as_json, serve
-from .guard import HostGuard
-from .routing import (
+from .batches import bos, openai  # noqa: F401 - they register handlers
+from .chat import chat, completion_embedding, images, plugins  # noqa: F401 - they register handlers
+from .datasets import cleaning, entities, exports, imports  # noqa: F401 - they register handlers
+from .datasets import v1 as datasets_v1  # noqa: F401 - it registers handlers
+from .datasets import v2 as datasets_v2  # noqa: F401
+from .evaluation import results
+from .evaluation import v1 as evaluation_v1  # noqa: F401 - it registers handlers
+from .evaluation import v2 as evaluation_v2  # noqa: F401
+from .finetune import v1 as finetune_v1  # noqa: F401 - it registers handlers
+from .finetune import v2 as finetune_v2  # noqa: F401
+from .http import auth, control  # noqa: F401 - they register handlers
+from .http.call import (
     HANDLERS,
     SANDBOX_HEADER,
     Call,
@@ -58,7 +34,19 @@ from .routing import (
     parse_request,
     wrap_result,
 )
-from .world import World
+from .http.host_guard import HostGuard
+from .http.middleware import RATE_LIMITED, as_json, serve
+from .models import compression  # noqa: F401 - they register handlers
+from .models import v1 as models_v1  # noqa: F401 - it registers handlers
+from .models import v2 as models_v2  # noqa: F401
+from .prompts import memories, optimize  # noqa: F401 - they register handlers
+from .prompts import v1 as prompts_v1  # noqa: F401 - it registers handlers
+from .prompts import v2 as prompts_v2  # noqa: F401
+from .services import billing  # noqa: F401 - they register handlers
+from .services import v1 as services_v1  # noqa: F401 - it registers handlers
+from .services import v2 as services_v2  # noqa: F401
+from .state.world import World
+from .storage import files, objects
 
 
 def build_app(world: World) -> HostGuard:
@@ -72,12 +60,12 @@ def build_app(world: World) -> HostGuard:
         *files.routes(world),
         *routes,
         *control.routes(world),
-        *storage.routes(world),
+        *objects.routes(world),
         *images.routes(world),
         *entities.routes(world),
         *exports.routes(world),
         *imports.routes(world),
-        *evaluation_results.routes(world),
+        *results.routes(world),
     ]
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _answer_unknown_path, methods=["GET", "POST", "PUT", "DELETE"])

@@ -22,7 +22,7 @@ from typing import Any
 
 from .. import config
 from ..errors import SandboxError
-from .engines import choice
+from .engines import config as choice
 
 VERSION = 1
 """Of the address file and the control calls; a server of another version is replaced."""

@@ -39,7 +39,7 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
     from .app import build_app  # noqa: PLC0415
-    from .world import World  # noqa: PLC0415
+    from .state.world import World  # noqa: PLC0415
 
     listener = _bind(folder)
     address = _address(folder, listener.getsockname()[1])

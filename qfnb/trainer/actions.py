@@ -12,7 +12,7 @@ from .base import BaseAction, Facts
 from .configs import DeployConfig
 from .consts import ActionState
 from .event import EventHandler
-from .runs import RunRecord
+from .run_store import RunRecord
 from .train import BOS, PLATFORM
 from .train import TrainAction as TrainAction
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
-from .follow import BackgroundTrainer
+from .background import BackgroundTrainer
 from .progress import TrainingProgress
 
 Kind = Literal["done", "failed", "stopped", "stalled"]

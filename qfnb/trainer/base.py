@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from ..errors import InvalidArgumentError
 from .consts import ActionState
 from .event import Event, EventHandler, dispatch_event
-from .runs import RunRecord, json_facts
+from .run_store import RunRecord, json_facts
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")

@@ -10,16 +10,17 @@ from typing import Any, ClassVar, Self
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError, RequestError
 from ..model import Model, Service
-from ..resources.finetune import FineTune
+from ..resources.management.finetune import FineTune
 from ..wire import finetune as wire
-from . import configs, launch_data, runs
+from . import configs, run_store
 from .actions import DeployAction, LoadDataSetAction, ModelPublishAction, TrainAction
+from .background import BackgroundTrainer
 from .base import BaseAction
 from .configs import DeployConfig, TrainConfig
 from .evaluate import EvaluateAction
 from .event import EventHandler
-from .follow import BackgroundTrainer
-from .runs import RunRecord
+from .form import data as launch_data
+from .run_store import RunRecord
 
 DataSource = Dataset | str | Path | None
 """A `Dataset`, a `ds-...` id, or the path of a data file."""
@@ -118,7 +119,7 @@ class LLMFinetune(BackgroundTrainer):
             deploy_config: deploy it afterwards.
             dataset: the rows, when the kernel that began it ended before they were on the platform.
         """
-        run = runs.find_run(key)
+        run = run_store.find_run(key)
         if run is None:
             run = RunRecord.begin(task_id=key)
         self = cls._from_record(run, event_handler, deploy_config)
@@ -153,7 +154,7 @@ class LLMFinetune(BackgroundTrainer):
     @staticmethod
     def list_runs() -> list[dict[str, Any]]:
         """Return the trainings that this user began, the newest first."""
-        return [run.facts for run in runs.list_runs()]
+        return [run.facts for run in run_store.list_runs()]
 
     def dumps(self) -> bytes:
         """Return the training as UTF-8 JSON: ids, steps and progress, no rows and no keys."""
@@ -168,7 +169,7 @@ class LLMFinetune(BackgroundTrainer):
             InvalidArgumentError: the bytes are something else; a pickle is never opened.
         """
         facts = cls.parse_record(data)
-        stored_run = runs.find_run(facts["id"])
+        stored_run = run_store.find_run(facts["id"])
         return cls._from_record(stored_run or RunRecord(facts["id"], facts), None, None)
 
     @classmethod

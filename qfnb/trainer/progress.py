@@ -10,8 +10,8 @@ from ..wire import finetune as wire
 from .consts import STATUS, ActionState, FinetuneStatus
 from .eta import Mark, RemainingTime, estimate_remaining
 from .event import Event
-from .hints import LossPoint as LossPoint
-from .hints import diagnose_loss
+from .loss_diagnostics import LossPoint as LossPoint
+from .loss_diagnostics import diagnose_loss
 
 STAGE_BY_ACTION = {
     "LoadDataSetAction": "dataset",

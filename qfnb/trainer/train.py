@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 from ..config import settings
 from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
-from ..model.watch import Poller
-from ..resources.finetune import FineTune
+from ..model.polling import Poller
+from ..resources.management.finetune import FineTune
 from ..transport.response import Response
 from ..wire import finetune as wire
-from . import lookup
+from . import find_existing
 from .base import BaseAction, Facts, StoppedError
 from .configs import TrainConfig, default_config, resolve_train_type
 from .consts import ActionState
-from .runs import RunRecord
+from .run_store import RunRecord
 
 PLATFORM, BOS = 1, 2
 """Where a training set is: a dataset on the platform, or objects in the user's own bucket."""
@@ -130,13 +130,13 @@ class TrainAction(BaseAction):
         run = self.record = self.record or RunRecord.begin()
         self.job_name = self.job_name or f"qfnb_{run.id.removeprefix('run-')}"
         self.job_id = self.job_id or run.create_once(
-            "job_id", self._create_job, lambda: lookup.find_job(run.id), "the job"
+            "job_id", self._create_job, lambda: find_existing.find_job(run.id), "the job"
         )
         job = str(self.job_id)
         self.task_id = run.create_once(
             "task_id",
             lambda: self._create_task(job, datasets),
-            lambda: lookup.find_task(job, exclude=self.past),
+            lambda: find_existing.find_task(job, exclude=self.past),
             "the run",
         )
 

@@ -14,9 +14,12 @@ from .. import errors
 from ..config import Settings, settings
 from ..redact import hide_secrets_in, redact, register_secret
 from ..wire.base import Endpoint, Plane, Sendable
-from . import clock, http, proxies, reading
+from . import clock, http, response_body
+from . import proxy as proxies
 from .auth import AuthSelector, TokenAuth
-from .calls import (
+from .deadline import Deadline
+from .platform import Platform
+from .request import (
     BuildRequest,
     ReadResponse,
     T,
@@ -26,13 +29,11 @@ from .calls import (
     on_wire,
     total_tokens,
 )
-from .calls import Call as Call
-from .calls import CallOptions as CallOptions
-from .deadline import Deadline
-from .lane import RouteCache
-from .platform import Platform
+from .request import Call as Call
+from .request import CallOptions as CallOptions
 from .response import R, Response
 from .retry import RetryBudget, RetryPolicy
+from .route import RouteCache
 
 
 class Client:
@@ -72,7 +73,7 @@ class Client:
         started_at = time.perf_counter()
         call = self._prepare_call(endpoint, body, path, options, current, model)
         timeout_s = options.timeout or _default_timeout(endpoint, current)
-        response, content = await self._send_within(call, reading.read_json, timeout_s)
+        response, content = await self._send_within(call, response_body.read_json, timeout_s)
         unwrap = "result" if endpoint.plane == "console" else None
         latency = time.perf_counter() - started_at
         statistic = {"request_latency": latency, "total_latency": latency, "attempts": call.attempts}
@@ -100,12 +101,12 @@ class Client:
         ends_at = started_at + options.timeout if options.timeout else None
         call = self._prepare_call(endpoint, body, path, options, current, model)
         call.repeatable = True
-        response, _ = await self._send_with_retries(call, reading.require_stream)
+        response, _ = await self._send_with_retries(call, response_body.require_stream)
         async with aclosing(response):
-            pieces, complete = reading.iter_events(response, current, ends_at), False
+            pieces, complete = response_body.iter_events(response, current, ends_at), False
             try:
                 async for piece in pieces:
-                    if piece is reading.DONE_MARK:
+                    if piece is response_body.DONE_MARK:
                         return
                     n_events, complete = n_events + 1, complete or final(piece)
                     if call.limiter and call.estimate and (used_tokens := total_tokens(piece)) is not None:

@@ -10,8 +10,8 @@ import aiohttp
 import httpx
 import yarl
 
-from .calls import BytesStream
 from .http import CertificateError
+from .request import BytesStream
 
 IDLE_TIMEOUT_S: Final = 30.0
 """How long a connection is kept for the next request; servers and balancers keep theirs for 60 s or more."""

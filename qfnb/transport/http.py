@@ -20,7 +20,7 @@ import httpx
 from ..config import Settings
 from ..errors import InvalidArgumentError
 from ..redact import install_log_filter
-from . import portal, proxies
+from . import event_loop, proxy
 from .auth import StaticAuth
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -59,7 +59,7 @@ async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Se
 
 def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
     ca_files = [os.environ.get(name, "") for name in CA_VARIABLES if url.scheme == "https"]
-    key = proxies.proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
+    key = proxy.proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
     if key not in _transports:
         if not _transports:
             install_log_filter()
@@ -97,7 +97,7 @@ def _close_all() -> None:
         _transports.clear()
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):
-        portal.submit(close()).result(timeout=1)
+        event_loop.submit(close()).result(timeout=1)
 
 
-portal.register_child_reset(_reset_in_child)
+event_loop.register_child_reset(_reset_in_child)

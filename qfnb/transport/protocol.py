@@ -17,9 +17,9 @@ from pydantic_core import from_json
 
 from .. import errors
 from ..redact import redact
-from ..wire import codes
+from ..wire import error_codes
 
-_CLASSES: dict[codes.ErrorKind, type[errors.APIError]] = {
+_CLASSES: dict[error_codes.ErrorKind, type[errors.APIError]] = {
     "auth": errors.AuthError,
     "token": errors.AuthError,
     "throttle": errors.RateLimitError,
@@ -69,7 +69,7 @@ def build_api_error(
     code: int | str, message: str, *, status: int, headers: Mapping[str, str], request_id: str = ""
 ) -> errors.APIError:
     """Return the exception for a code, with what it means and the wait the server asks for."""
-    row = codes.lookup(code, status)
+    row = error_codes.lookup(code, status)
     return _CLASSES[row.kind](
         code,
         redact(message),

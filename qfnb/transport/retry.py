@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .. import errors
-from ..wire import codes
+from ..wire import error_codes
 
 MAX_RETRY_AFTER = 120.0
 """Seconds; a server that asks for more is not waited for."""
@@ -81,7 +81,7 @@ def _is_retryable(error: Exception, *, repeatable: bool) -> bool:
         case errors.RateLimitError():
             return True  # refused before anything was done
         case errors.APIError():
-            return repeatable and codes.lookup(error.error_code, error.status).kind == "server"
+            return repeatable and error_codes.lookup(error.error_code, error.status).kind == "server"
         case errors.TLSError():
             return False  # the certificate will be the same
         case errors.ConnectionFailed():

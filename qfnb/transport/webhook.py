@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import config, errors
-from . import http, portal
+from . import event_loop, http
 from .platform import is_loopback_host
 
 TIMEOUT_S: Final = 15.0
@@ -42,7 +42,7 @@ def post(url: str, message: Mapping[str, Any]) -> None:
         ConnectionFailed: it was not taken.
     """
     validate_url(url)
-    portal.run(_post(url, json.dumps(message, ensure_ascii=False).encode()))
+    event_loop.run(_post(url, json.dumps(message, ensure_ascii=False).encode()))
 
 
 async def _post(url: str, content: bytes) -> None:

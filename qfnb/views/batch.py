@@ -7,14 +7,14 @@ import contextvars
 import time
 from typing import Any, Final
 
-from ..resources.tally import BatchProgress, BatchState, RowFailure
-from ..resources.underway import BackgroundBatch
-from ..transport import portal
-from . import stopping
+from .._jobs.background_batch import BackgroundBatch
+from .._jobs.batch_progress import BatchProgress, BatchState, RowFailure
+from ..transport import event_loop
+from . import stop_button
 from .chat import SANDBOX_LABEL, format_cost
 from .display import Bundle, LiveOutput, publish
-from .safety import escape
-from .wording import duration, one_line
+from .escape import escape
+from .text import duration, one_line
 
 STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` shows how it ends"
 CANCELLING = "正在取消 cancelling…"
@@ -104,7 +104,7 @@ class BatchPanel:
         now, draw = self.job.progress, lambda _, progress: controls.draw(progress)
         self._live = live = LiveOutput(now, widget=controls.build, draw=draw, final=bundle)
         if live.mode == "live":
-            contextvars.copy_context().run(portal.submit, self._follow(live))
+            contextvars.copy_context().run(event_loop.submit, self._follow(live))
         else:
             live.finish(self.job.progress)
 
@@ -177,7 +177,7 @@ class BatchControls:
             self._slider.max = max(self._slider.max, progress.workers)
             self._slider.value = progress.workers
         for widget in (self._pause, self._cancel, self._slider):
-            stopping.accept_clicks(widget)
+            stop_button.accept_clicks(widget)
 
     def _toggle(self, _: Any) -> None:
         (self._job.resume if self._is_paused else self._job.pause)()

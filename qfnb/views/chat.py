@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..resources.reply import ChatResponse
-from . import stopping
+from ..resources.inference.reply import ChatResponse
+from . import stop_button
 from .display import Bundle, LiveOutput
+from .escape import escape, strip_controls
 from .markdown import render
-from .safety import escape, strip_controls
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
@@ -125,8 +125,8 @@ def open_live(answer: StreamedAnswer, stop: Callable[[], None]) -> LiveOutput:
     """Return a live output for an answer that is about to stream."""
     return LiveOutput(
         answer,
-        widget=lambda: stopping.create(stop, tooltip="Stop this answer"),
-        draw=lambda box, state: stopping.update_html(box, html(state)),
+        widget=lambda: stop_button.create(stop, tooltip="Stop this answer"),
+        draw=lambda box, state: stop_button.update_html(box, html(state)),
         final=bundle,
     )
 

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from ..dataset import Dataset, TransferStep, tokens
 from ..errors import UnexpectedContent
-from ..transport import pictures
-from .charts import img
+from ..transport import image_download
 from .display import Bundle, LiveOutput
-from .safety import escape, strip_controls
+from .escape import escape, strip_controls
+from .training.loss_chart import img
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -121,7 +121,7 @@ def _value_html(value: Any) -> str:
 def _image_html(content: bytes) -> str:
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     try:
-        pictures.validate_image(content)
+        image_download.validate_image(content)
     except UnexpectedContent as error:
         return escape(error)
     return img(content, kind, "picture") if len(content) <= MAX_IMAGE_BYTES else f"{len(content) >> 10:,} KiB"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
-from ..transport import portal
+from ..transport import event_loop
 
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
@@ -100,7 +100,7 @@ class LiveOutput:
             remaining = self._drawn_at + self._interval - time.monotonic()
             if remaining > 0:
                 self._is_redraw_scheduled = True
-                loop = portal.loop()
+                loop = event_loop.loop()
                 loop.call_soon_threadsafe(loop.call_later, remaining, self._flush)
             else:
                 self._flush()

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..resources.text2image import ImageResponse
-from . import stopping
+from ..resources.inference.text2image import ImageResponse
+from . import stop_button
 from .chat import SANDBOX_LABEL
 from .display import Bundle, LiveOutput
-from .safety import escape, strip_controls
+from .escape import escape, strip_controls
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -35,8 +35,8 @@ def open_live(prompt: str, stop: Callable[[], None]) -> LiveOutput:
     """Return a live output for pictures that are about to be drawn."""
     return LiveOutput(
         ImageState(prompt),
-        widget=lambda: stopping.create(stop, tooltip="Stop drawing"),
-        draw=lambda box, drawing: stopping.update_html(box, _state_bundle(drawing)["text/html"]),
+        widget=lambda: stop_button.create(stop, tooltip="Stop drawing"),
+        draw=lambda box, drawing: stop_button.update_html(box, _state_bundle(drawing)["text/html"]),
         final=_state_bundle,
     )
 

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from .safety import escape, strip_controls
+from .escape import escape, strip_controls
 
 MAX_CHARS = 200_000
 """Characters that are rendered; a longer answer ends with a note."""

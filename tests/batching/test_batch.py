@@ -9,12 +9,12 @@ import uuid
 
 import pandas as pd
 import pytest
-from support.servers import http_answer
+from support.scripted_server import http_answer
 
 import qfnb
-from qfnb.batching import reading
-from qfnb.batching.journals import delete_journal, journal_path
-from qfnb.batching.reading import JournalError
+from qfnb.batching import journal_reader
+from qfnb.batching.journal_reader import JournalError
+from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.errors import InvalidArgumentError
 
 
@@ -37,8 +37,8 @@ def test_every_row_is_asked_exactly_once(register):
 
 @pytest.mark.parametrize("kept", [1, 70, 100, 1000])
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
-    monkeypatch.setattr("qfnb.batching.survey.KEPT", kept)
-    monkeypatch.setattr("qfnb.batching.starting.PAGE", 50)
+    monkeypatch.setattr("qfnb.batching.preflight.KEPT", kept)
+    monkeypatch.setattr("qfnb.batching.api.PAGE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{kept}")
     assert wait_for_progress(first).ok == 61
@@ -345,7 +345,7 @@ def test_a_journal_is_private_and_can_be_deleted(sandbox):
     path = journal_path("private")
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
-    assert reading.read_facts(path)[1].ok == 1
+    assert journal_reader.read_facts(path)[1].ok == 1
     delete_journal("private")
     assert not list(path.parent.glob("private.*"))
 
@@ -520,7 +520,7 @@ def test_odd_replies_are_written_down(scripted, odd):
 
 def test_a_deleted_journal_stops_the_batch(always, sandbox, monkeypatch):
     always("slow", seconds=0.05)
-    monkeypatch.setattr("qfnb.batching.writer.SYNC_EVERY", 0.05)
+    monkeypatch.setattr("qfnb.batching.group_commit.SYNC_EVERY", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     journal_path("deleted").unlink()
     progress = wait_for_progress(batch)

@@ -12,11 +12,11 @@ import time
 import pytest
 
 import qfnb
-from qfnb.batching import reading
+from qfnb._jobs.row_result import RowResult
+from qfnb.batching import journal_reader
 from qfnb.batching.journal import Journal
-from qfnb.batching.journals import journal_path
-from qfnb.batching.reading import JournalError
-from qfnb.resources.outcome import RowResult
+from qfnb.batching.journal_reader import JournalError
+from qfnb.batching.journal_store import journal_path
 
 WORKERS = 8
 
@@ -45,7 +45,7 @@ def kill(running):
 
 def count_answered(name):
     try:
-        return reading.read_facts(journal_path(name))[1].ok
+        return journal_reader.read_facts(journal_path(name))[1].ok
     except JournalError:
         return 0
 
@@ -67,7 +67,7 @@ def test_three_kills_and_thirty_percent_faults_lose_no_row(always, register):
     counts = register()
     assert counts["distinct_answered"] == rows
     assert counts["answered"] <= rows + 3 * WORKERS, "one repeat per slot in flight at a kill, at most"
-    assert {row.ok for row in reading.read_rows(journal_path(name))} == {True}
+    assert {row.ok for row in journal_reader.read_rows(journal_path(name))} == {True}
 
 
 def write_journal(name, count):
@@ -85,7 +85,7 @@ import os, signal
 from pathlib import Path
 from qfnb.batching.journal import Journal
 from qfnb.batching.row import Entry
-from qfnb.resources.outcome import Outcome
+from qfnb._jobs.row_result import Outcome
 journal = Journal(Path({str(path)!r}))
 with journal.writing():
     journal.add([Entry(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
@@ -165,7 +165,7 @@ def test_an_interrupted_batch_is_listed_as_such(always, sandbox):
 
 
 def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):
-    from support.servers import http_answer
+    from support.scripted_server import http_answer
 
     body = json.dumps(
         {"id": "1", "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}]}

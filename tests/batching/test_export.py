@@ -9,7 +9,7 @@ import pytest
 
 import qfnb
 from qfnb.batching import export
-from qfnb.batching.reading import BatchRow
+from qfnb.batching.journal_reader import BatchRow
 from qfnb.errors import InvalidArgumentError
 
 

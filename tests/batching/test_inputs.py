@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import qfnb
-from qfnb.batching.plan import RequestSpec, repeat_key
-from qfnb.batching.source import open_source
-from qfnb.batching.template import PromptTemplate
+from qfnb.batching.input.source import open_source
+from qfnb.batching.prompt_template import PromptTemplate
+from qfnb.batching.request_spec import RequestSpec, repeat_key
 from qfnb.errors import DatasetError, InvalidArgumentError
 
 SAY = [{"role": "user", "content": "你好"}]

@@ -7,11 +7,11 @@ import sys
 import time
 
 import pytest
+from qfnb.batching.offline.run.backends import BosBackend, FilesBackend
 
 import qfnb
-from qfnb.batching.services import BosBackend, FilesBackend
 from qfnb.errors import InvalidArgumentError
-from qfnb.resources.batches import Batches
+from qfnb.resources.management.batches import Batches
 
 
 def rows(count, say="离线 {}"):

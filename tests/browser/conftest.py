@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from support.labs import CHROMIUM, ROOT, JupyterLab, run_jupyterlab
+from support.jupyterlab import CHROMIUM, ROOT, JupyterLab, run_jupyterlab
 
 # JupyterLab's widget extension looks for a notebook's cells when the notebook may be closed already.
 OF_JUPYTERLAB = {"Cannot read properties of null (reading 'widgets')"}

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from support.labs import Notebook, until
+from support.jupyterlab import Notebook, until
 
 pytestmark = pytest.mark.browser
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.attacks import ATTACKS
-from support.labs import Notebook
+from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +32,7 @@ CELLS = (
     "%%qfchat --session tour\n你是谁",
     "%qfchat history tour",
     (
-        "from qfnb import ChatCompletion\nfrom qfnb.resources.reply import ChatResponse\n"
+        "from qfnb import ChatCompletion\nfrom qfnb.resources.inference.reply import ChatResponse\n"
         "async def said(self, messages, stream=False, **given):\n"
         "    async def pieces():\n"
         '        yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, dict)\n'
@@ -93,9 +93,9 @@ def test_tab_completes_models_and_sessions(page, lab):
 SINKS = """\
 import json
 from qfnb import Dataset, QianfanError
-from qfnb.evaluation.report import EvaluationResult, Sample
-from qfnb.resources.reply import ChatResponse
-from qfnb.resources.text2image import Text2Image
+from qfnb.evaluation.report.data import EvaluationResult, Sample
+from qfnb.resources.inference.reply import ChatResponse
+from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
 from qfnb.views import chat, compare, evaluation, image, stopping, training
 from qfnb.views.display import publish

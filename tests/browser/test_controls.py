@@ -1,7 +1,7 @@
 """Stop, interrupt and mistakes, as a person meets them in JupyterLab."""
 
 import pytest
-from support.labs import Notebook
+from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
 

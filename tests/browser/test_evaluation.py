@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support.labs import Notebook, until
+from support.jupyterlab import Notebook, until
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support.labs import Notebook
+from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
 

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from support.labs import Notebook
+from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
 

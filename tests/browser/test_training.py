@@ -4,11 +4,11 @@ import contextlib
 import re
 
 import pytest
-from support.labs import Notebook, until
+from support.jupyterlab import Notebook, until
 
 from qfnb import errors
 from qfnb.resources import FineTune
-from qfnb.trainer import runs
+from qfnb.trainer import run_store
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ NARROW = {"width": 560, "height": 900}
 def _stopped():
     """Nothing trains on after a test."""
     yield
-    for run in runs.list_runs():
+    for run in run_store.list_runs():
         with contextlib.suppress(errors.QianfanError):
             FineTune.V2.stop_task(run.facts.get("task_id") or "")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qfnb import Dataset, errors
-from qfnb.resources.data import Data
+from qfnb.resources.management.data import Data
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
 

@@ -4,8 +4,8 @@ import pytest
 
 from qfnb import Dataset, errors
 from qfnb.dataset import TransferStep, platform
-from qfnb.resources.data import Data
-from qfnb.resources.storage import Storage
+from qfnb.resources.management.data import Data
+from qfnb.resources.management.storage import Storage
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
 TURNS = {"history": [PAIR], "prompt": "几点关门", "response": "十点"}

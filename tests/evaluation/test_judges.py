@@ -3,13 +3,13 @@
 import math
 
 import pytest
+from qfnb.evaluation.judges.judge.agreement import cohen_kappa, compute_agreement, fleiss_kappa
+from qfnb.evaluation.judges.judge.pairwise import judge_agreement
+from qfnb.evaluation.judges.judge.parse import parse_preference, parse_verdict
 
 from qfnb import ChatCompletion, errors
 from qfnb.evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge
-from qfnb.evaluation.agreement import cohen_kappa, compute_agreement, fleiss_kappa
-from qfnb.evaluation.pairwise import judge_agreement
-from qfnb.evaluation.verdicts import parse_preference, parse_verdict
-from qfnb.wire.template import PromptTemplate
+from qfnb.wire.prompt_template import PromptTemplate
 
 
 class FakeJudge:

@@ -4,12 +4,12 @@ import json
 import math
 
 import pytest
+from qfnb.evaluation.report.data.changes import diff_texts
+from qfnb.evaluation.report.data.data import Sample
 
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
-from qfnb.evaluation.changes import diff_texts
-from qfnb.evaluation.local import evaluators_by_name
-from qfnb.evaluation.report import Sample
+from qfnb.evaluation.evaluators import evaluators_by_name
 
 
 def build_report(scores, *, metric="m", **fields):

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.kernels import Kernel
+from support.kernel import Kernel
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from support.kernels import Kernel, max_per_second, record_messages, request_counts
+from support.kernel import Kernel, max_per_second, record_messages, request_counts
 
 pytestmark = pytest.mark.kernel
 

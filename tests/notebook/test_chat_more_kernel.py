@@ -80,8 +80,8 @@ def answering(kernel):
 
     def say(*texts):
         kernel.run(
-            "from qfnb.resources.chat import ChatCompletion\n"
-            "from qfnb.resources.reply import ChatResponse\n"
+            "from qfnb.resources.inference.chat import ChatCompletion\n"
+            "from qfnb.resources.inference.reply import ChatResponse\n"
             f"_texts = {list(texts)!r}\n"
             "if not hasattr(ChatCompletion, '_true_ado'): ChatCompletion._true_ado = ChatCompletion.ado\n"
             "async def _ado(self, messages, stream=False, **given):\n"

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from support.kernels import max_per_second, record_messages, request_counts
+from support.kernel import max_per_second, record_messages, request_counts
 
 pytestmark = pytest.mark.kernel
 

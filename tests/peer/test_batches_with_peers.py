@@ -6,7 +6,7 @@ import json
 import openai
 import pytest
 
-from qfnb.resources.storage import Storage
+from qfnb.resources.management.storage import Storage
 
 pytestmark = pytest.mark.peer
 

@@ -19,7 +19,7 @@ from qianfan.dataset import Dataset
 from qianfan.dataset.data_source import QianfanDataSource
 from qianfan.dataset.qianfan_data_operators import ReplaceEmails, RemoveEmoji
 from qianfan.utils.bos_uploader import BosHelper
-from qfnb.resources.storage import Storage
+from qfnb.resources.management.storage import Storage
 
 def put(self, local, remote, bucket):
     with open(local, "rb") as file:

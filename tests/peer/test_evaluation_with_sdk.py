@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.evaluations import ANSWERS, PEOPLE, RULES, preset_model, upload_dataset
+from support.evaluation_sandbox import ANSWERS, PEOPLE, RULES, preset_model, upload_dataset
 
 pytestmark = pytest.mark.peer
 

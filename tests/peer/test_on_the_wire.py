@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.recorder import record_requests
+from support.request_recorder import record_requests
 
 import qfnb
 from qfnb import config

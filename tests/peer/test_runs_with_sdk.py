@@ -1,7 +1,7 @@
 """The official SDK, unmodified, tunes and keeps models on the sandbox: v1 and v2."""
 
 import pytest
-from support import runs
+from support import finetune_runs
 
 pytestmark = pytest.mark.peer
 
@@ -87,7 +87,7 @@ print(sorted(trainer.output)[:3], trainer.output["model_id"].startswith("amv-"))
 
 @pytest.fixture(scope="module")
 def dataset():
-    return runs.create_dataset()
+    return finetune_runs.create_dataset()
 
 
 def test_v1_from_task_to_model(sdk, dataset):
@@ -102,7 +102,7 @@ def test_v2_runs(sdk, dataset):
 
 
 def test_v2_models(sdk):
-    output = sdk(MODELS.format(task=runs.run_to_end()))
+    output = sdk(MODELS.format(task=finetune_runs.run_to_end()))
     assert output[-8:] == ["True", "2", "True", "succeeded True", "False True", "Done chat", "HuggingFace.Transformers", "True True"]  # fmt: skip
 
 

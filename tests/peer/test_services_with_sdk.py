@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support import runs
+from support import finetune_runs
 
 from qfnb.resources import Model
 
@@ -141,10 +141,10 @@ def version():
     from qfnb.sandbox import ensure
 
     ensure()
-    task = runs.run_to_end(epoch=2, learningRate=3e-4)
-    job = runs.describe_run(task)["jobId"]
+    task = finetune_runs.run_to_end(epoch=2, learningRate=3e-4)
+    job = finetune_runs.describe_run(task)["jobId"]
     publish = Model.publish(True, {"taskId": job, "iterationId": task}, "sdkshop").data
-    runs.until(lambda: Model.detail(publish.version_id).data.state, lambda state: state == "Ready")
+    finetune_runs.until(lambda: Model.detail(publish.version_id).data.state, lambda state: state == "Ready")
     return publish
 
 
@@ -158,12 +158,12 @@ def of(version):
 
 
 def test_it_deploys_asks_counts_and_changes_services_of_both_kinds(sdk, version):
-    answer = runs.ANSWERS["几点开门"]
+    answer = finetune_runs.ANSWERS["几点开门"]
     assert sdk(LIFE.format(**of(version))) == [answer, answer, answer, "2", "True", "True", "True", "True"]
 
 
 def test_its_model_deploys_with_the_names_it_chooses_itself(sdk, version):
-    assert sdk(DEPLOY.format(**of(version)), seconds=100)[-2:] == [runs.ANSWERS["几点开门"], "1"]
+    assert sdk(DEPLOY.format(**of(version)), seconds=100)[-2:] == [finetune_runs.ANSWERS["几点开门"], "1"]
 
 
 def test_it_keeps_renders_improves_and_scores_prompts(sdk):

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from qfnb.resources.storage import Storage
+from qfnb.resources.management.storage import Storage
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore")]
 

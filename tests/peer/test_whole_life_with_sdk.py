@@ -8,7 +8,7 @@ import zipfile
 import httpx
 import pytest
 
-from qfnb.resources.storage import Storage
+from qfnb.resources.management.storage import Storage
 
 pytestmark = pytest.mark.peer
 

@@ -22,19 +22,33 @@ import pandas as pd
 import pytest
 
 from qfnb import ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
-from qfnb.batching import journals, reading
-from qfnb.evaluation import recipes, tables
-from qfnb.evaluation.card import Card
-from qfnb.evaluation.samples import Sample
+from qfnb._jobs import row_result
+from qfnb.batching import journal_reader, journal_store
+from qfnb.evaluation.report import tables
+from qfnb.evaluation.report.card import Card
+from qfnb.evaluation.sample import Sample
+from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
-from qfnb.notebook import batch, chat, completing, evaluate_options, formats, image, sessions, train, values
+from qfnb.notebook import (
+    answer_format,
+    batch,
+    chat,
+    completion,
+    evaluate_parser,
+    formatters,
+    image,
+    sessions,
+    train,
+)
 from qfnb.notebook.evaluating import Running
-from qfnb.resources import outcome
-from qfnb.resources.ledger import Entry
-from qfnb.sandbox import faults, lifecycle, process
-from qfnb.sandbox.engines import choice
-from qfnb.trainer import actions, configs, consts, evaluate, finetune, launch, progress
+from qfnb.resources.inference.usage_log import Entry
+from qfnb.sandbox import process
+from qfnb.sandbox.engines import config as choice
+from qfnb.sandbox.state import lifecycle
+from qfnb.sandbox.trial import faults
+from qfnb.trainer import actions, configs, consts, evaluate, finetune, progress
 from qfnb.trainer import train as training
+from qfnb.trainer.form import value as launch
 
 HERE = Path(__file__).parent
 STORED, SANDBOX = HERE / "v0.1.0", Path(inspect.getfile(process)).parent
@@ -52,9 +66,9 @@ def columns(table):
 def now():
     """Return the names that the present code has."""
     return {
-        "journal: columns of an answer": list(outcome.COLUMNS),
-        "journal: error of a row without an answer": [reading.NOT_ASKED],
-        "batches(): columns": list(journals._COLUMNS),
+        "journal: columns of an answer": list(row_result.COLUMNS),
+        "journal: error of a row without an answer": [journal_reader.NOT_ASKED],
+        "batches(): columns": list(journal_store._COLUMNS),
         "usage(): columns": list(Entry.__dataclass_fields__),
         "report: columns of samples": columns(tables.SAMPLE_COLUMNS),
         "report: columns of the summary": columns(tables.SUMMARY_COLUMNS),
@@ -79,13 +93,13 @@ def now():
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
         "%qfchat: verbs": sorted(sessions.VERBS),
-        "%qfchat: formats": sorted(formats.FORMAT_NAMES),
+        "%qfchat: formats": sorted(answer_format.FORMAT_NAMES),
         "%qfbatch: options": flags(batch.PARSER),
         "%qfbatch: verbs": list(batch.VERBS),
         "%qftrain: options": flags(train.PARSER),
         "%qftrain: verbs": list(train.VERBS),
-        "%qfeval: options": flags(evaluate_options.PARSER),
-        "%qfeval: verbs": list(evaluate_options.VERBS),
+        "%qfeval: options": flags(evaluate_parser.PARSER),
+        "%qfeval: verbs": list(evaluate_parser.VERBS),
         "%qfimage: options": flags(image.PARSER),
         "metrics": sorted(recipes.METRICS),
         "recipes": sorted(recipes.RECIPES),
@@ -102,7 +116,7 @@ def test_every_name_that_is_pinned_is_looked_at_and_the_other_way_round():
     assert list(NAMES["names"]) == list(now())
 
 
-@pytest.mark.parametrize("name", sorted(outcome.TRANSIENT))
+@pytest.mark.parametrize("name", sorted(row_result.TRANSIENT))
 def test_errors_that_say_nothing_about_a_row_are_errors(name):
     assert issubclass(getattr(errors, name), errors.QianfanError)
 
@@ -112,17 +126,17 @@ def test_journals_hold_the_names_of_errors_that_there_are():
         assert issubclass(getattr(errors, name), errors.QianfanError)
 
 
-@pytest.mark.parametrize(("module", "name"), [row[:2] for row in values._FORMATTERS])
+@pytest.mark.parametrize(("module", "name"), [row[:2] for row in formatters._FORMATTERS])
 def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name):
     kind = getattr(importlib.import_module(module), name)
     assert (kind.__module__, kind.__name__) == (module, name)  # IPython looks a class up by both
 
 
 def test_completion_offers_variables_of_classes_that_there_are():
-    assert set(completing.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
-    assert set(completing.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
-    assert set(completing.REPORT_KINDS) == names(evaluation.EvaluationResult, Running, Card)
-    for name in completing.EVALUATOR_KINDS:
+    assert set(completion.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
+    assert set(completion.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
+    assert set(completion.REPORT_KINDS) == names(evaluation.EvaluationResult, Running, Card)
+    for name in completion.EVALUATOR_KINDS:
         assert isinstance(getattr(evaluation, name), type)
 
 

@@ -12,12 +12,12 @@ import pytest
 from stored.write import PAIRS, QUESTIONS
 
 from qfnb import ChatCompletion, LLMFinetune, batch, batches, connect, resume
-from qfnb.evaluation.report import EvaluationResult
+from qfnb.evaluation.report.data import EvaluationResult
 from qfnb.notebook import aliases
 from qfnb.resources import Data, FineTune, Prompt
 from qfnb.sandbox import Address, ensure, stop
 from qfnb.sandbox.process import call
-from qfnb.trainer import launch_saved
+from qfnb.trainer.form import saved
 
 STORED = Path(__file__).parent / "v0.1.0"
 FACTS: dict[str, Any] = json.loads((STORED / "facts.json").read_text(encoding="utf-8"))
@@ -128,12 +128,12 @@ def test_a_saved_report_loads(state):
 
 
 def test_a_saved_form_loads(state):
-    draft = launch_saved.load("teahouse")
+    draft = saved.load("teahouse")
     assert (draft.dataset, draft.after, draft.values) == ("ds-stored", "deploy", {"epoch": "3"})
 
 
 def test_a_past_run_can_be_cloned(state):
-    draft = launch_saved.load(FACTS["run_id"])
+    draft = saved.load(FACTS["run_id"])
     assert (draft.model, draft.after, draft.suffix) == ("ERNIE-Speed-8K", "deploy", "stored")
 
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from qfnb import connect, errors
-from qfnb.resources.data import Data, upload
-from qfnb.transport import portal
+from qfnb.resources.management.data import Data, upload
+from qfnb.transport import event_loop
 from qfnb.wire import data as wire
 from qfnb.wire.base import Record
 
@@ -86,5 +86,5 @@ def refusal(endpoint, **body):
         return await (await connect.aclient()).send(endpoint, Record.model_validate(body))
 
     with pytest.raises(errors.APIError) as caught:
-        portal.run(send())
+        event_loop.run(send())
     return caught.value

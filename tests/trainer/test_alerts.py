@@ -3,7 +3,7 @@
 import queue
 
 import pytest
-from support.servers import http_answer
+from support.scripted_server import http_answer
 
 from qfnb import errors
 from qfnb.trainer.alerts import _AlertListener, alert

@@ -8,10 +8,10 @@ import uuid
 import pytest
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
-from qfnb.resources.finetune import FineTune
-from qfnb.resources.model import Model
-from qfnb.resources.service import Service
-from qfnb.trainer import runs
+from qfnb.resources.management.finetune import FineTune
+from qfnb.resources.management.model import Model
+from qfnb.resources.management.service import Service
+from qfnb.trainer import run_store
 
 ROWS = [
     {"prompt": f"{before}{ask}", "response": answer}
@@ -105,7 +105,7 @@ def test_what_never_reached_the_platform_is_made_then(sandbox, fault):
 
 
 def test_the_rows_of_a_dead_kernel_are_asked_for(sandbox):
-    run = runs.RunRecord.begin()
+    run = run_store.RunRecord.begin()
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS))
     trainer._run = run
     trainer.save()

@@ -7,7 +7,7 @@ import time
 import traceback
 
 import pytest
-from support.servers import http_answer, stream_head
+from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import config, errors

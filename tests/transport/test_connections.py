@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from support.servers import http_answer
+from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors
-from qfnb.resources.batches import Batches, Files
+from qfnb.resources.management.batches import Batches, Files
 from qfnb.sandbox import server as sandbox_server
 from qfnb.transport import connections
 
@@ -146,7 +146,7 @@ def _new_connections(monkeypatch):
     monkeypatch.setattr(qfnb.transport.http, "_shared", transports)
     yield
     for transport in transports.values():
-        qfnb.transport.portal.run(transport.aclose())
+        qfnb.transport.event_loop.run(transport.aclose())
 
 
 @pytest.mark.parametrize("reset", [True, False])

@@ -1,7 +1,7 @@
 """Answers that are no HTTP end in an error of our own, whole or streamed, and no key is in it."""
 
 import pytest
-from support.servers import http_answer
+from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import errors

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from support.attacks import ATTACKS
 
-from qfnb.resources.tally import BatchProgress, RowFailure
+from qfnb._jobs.batch_progress import BatchProgress, RowFailure
 from qfnb.views import batch, display
 
 FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")

@@ -7,16 +7,16 @@ from html.parser import HTMLParser
 import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
+from qfnb.views.launcher.launcher.fields import parse_others, split_parameters
+from qfnb.views.launcher.launcher.launcher import Launcher
+from qfnb.views.launcher.launcher.widget import LauncherWidget
 from support.attacks import ATTACKS
 
 from qfnb import Dataset, config
-from qfnb.trainer import launch_saved
-from qfnb.trainer.launch import Draft
-from qfnb.views import launcher as launchers
-from qfnb.views import launcher_text as drawn
-from qfnb.views.launcher import Launcher
-from qfnb.views.launcher_desk import LauncherWidget
-from qfnb.views.launcher_fields import parse_others, split_parameters
+from qfnb.trainer.form import saved
+from qfnb.trainer.form.value import Draft
+from qfnb.views.launcher.launcher import launcher as launchers
+from qfnb.views.launcher.launcher import render as drawn
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
 TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
@@ -229,9 +229,7 @@ def test_a_configuration_that_is_not_there_is_told(form, desk):
 
 
 def test_a_configuration_with_values_of_any_kind_draws(form, desk):
-    launch_saved.save(
-        "odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None})
-    )
+    saved.save("odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None}))
     field(desk, "configuration").value = "odd"
     desk._buttons["load"].click()
     assert desk._buttons["launch"].disabled

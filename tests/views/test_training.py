@@ -8,11 +8,12 @@ from html.parser import HTMLParser
 
 import pytest
 from support.attacks import ATTACKS
-from support.trainings import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STAGES, Trainer
+from support.training_progress import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STAGES, Trainer
 
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.progress import LogLine, Stage
-from qfnb.views import training, training_comparison, training_details, training_orders
+from qfnb.views.training.panel import actions, comparison, details
+from qfnb.views.training.panel import panel as training
 
 TAGS = {
     "div",
@@ -137,9 +138,9 @@ def test_hostile_text_is_inert_in_every_field(attack):
     for progress in (RUNNING, DEPLOYED, FAILED, replace(RUNNING, offline_since=1.0)):
         hostile = replace(progress, log=lines, **texts, **mappings)
         Strict().feed(training.html(hostile))
-        Strict().feed(training_comparison.html({attack: hostile, "b": RUNNING}))
+        Strict().feed(comparison.html({attack: hostile, "b": RUNNING}))
         assert not set(training.text(hostile)) & set("\x1b\x00\u202e")
-        assert training_orders.chat_cell(hostile) == training_orders.evaluation_cell(hostile) == ""
+        assert actions.chat_cell(hostile) == actions.evaluation_cell(hostile) == ""
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_hostile_text_is_inert_in_every_field(attack):
     ],
 )
 def test_only_plain_https_addresses_become_links(url, safe):
-    html = training_details.links({"VisualDL": url})
+    html = details.links({"VisualDL": url})
     assert ("href" in html) == safe
 
 
@@ -193,8 +194,8 @@ def test_an_error_of_a_hundred_thousand_characters_is_a_line():
     ],
 )
 def test_the_log_is_filtered_and_the_rest_is_beside_it(key, part, absent):
-    html = training_details.render_view(RUNNING, key)
-    assert key in [key for _, key in training_details.view_options(RUNNING)]
+    html = details.render_view(RUNNING, key)
+    assert key in [key for _, key in details.view_options(RUNNING)]
     assert part in html
     assert absent not in html
 
@@ -202,18 +203,18 @@ def test_the_log_is_filtered_and_the_rest_is_beside_it(key, part, absent):
 def test_a_comparison_overlays_curves_and_shows_only_what_differs():
     other = replace(RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"})
     runs = {"first": DEPLOYED, "second": other}
-    html = training_comparison.html(runs)
+    html = comparison.html(runs)
     assert 'alt="loss curves of 2 runs: first, second"' in html
-    assert training_comparison.chart(runs).count("<polyline") == 2
+    assert comparison.chart(runs).count("<polyline") == 2
     assert "learningRate" not in html
-    text = training_comparison.text(runs).splitlines()
+    text = comparison.text(runs).splitlines()
     assert text[0].split() == ["first", "second"]
     assert ["epoch", "3", "5"] in [line.split() for line in text]
     assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
 
 
 def test_equal_hyper_parameters_are_said_to_be_equal():
-    assert "the same hyper-parameters" in training_comparison.text({"a": DEPLOYED, "b": DEPLOYED})
+    assert "the same hyper-parameters" in comparison.text({"a": DEPLOYED, "b": DEPLOYED})
 
 
 def test_where_nobody_watches_the_panel_is_its_state(monkeypatch, capsys):

@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 from ipywidgets.widgets.widget import _instances
-from support.runs import until
-from support.trainings import DEPLOYED, FAILED, RUNNING, STAGES, TRAINED, Trainer
+from support.finetune_runs import until
+from support.training_progress import DEPLOYED, FAILED, RUNNING, STAGES, TRAINED, Trainer
 
 from qfnb import errors
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
 from qfnb.trainer.progress import Stage
-from qfnb.views import display, training, training_controls, training_orders
+from qfnb.views import display
+from qfnb.views.training.panel import actions as training_orders
+from qfnb.views.training.panel import controls as training_controls
+from qfnb.views.training.panel import panel
 
 
 def recording_action(name):
@@ -20,7 +23,7 @@ def recording_action(name):
 
 
 def build_controls(trainer, *, stays_open=False):
-    controls = training_controls.Controls(trainer, training.top, training.below, close=lambda: None)
+    controls = training_controls.Controls(trainer, panel.top, panel.below, close=lambda: None)
     box = controls.build()
     controls.draw(trainer.progress, stays_open=stays_open)
     return controls, box
@@ -129,7 +132,7 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
 def test_what_is_left_for_a_page_that_was_reloaded_is_one_text():
     before = set(_instances)
     _, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
-    display._leave_static(box, training.bundle(DEPLOYED))
+    display._leave_static(box, panel.bundle(DEPLOYED))
     assert "Deployed" in box.children[0].value
     assert len(set(_instances) - before) == 4
     display.close_widget(box)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfnb.wire import catalog, chat, codes, finetune
+from qfnb.wire import catalog, chat, error_codes, finetune
 from qfnb.wire.base import ENDPOINTS
 
 
@@ -42,8 +42,8 @@ def test_an_unknown_model_is_passed_through():
 
 
 def test_an_unknown_code_is_judged_by_its_status():
-    assert codes.lookup("new_code", 503).kind == "server"
-    assert codes.lookup("new_code", 400).kind == "user"
+    assert error_codes.lookup("new_code", 503).kind == "server"
+    assert error_codes.lookup("new_code", 400).kind == "user"
 
 
 def test_every_endpoint_row_has_a_plane_and_a_path():

@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..store import Store
-from .builtin import BuiltinEngine
-from .choice import EngineConfig
-from .choice import load_config as load_config
+from ..state.store import Store
+from .builtin.engine import BuiltinEngine
+from .config import EngineConfig
+from .config import load_config as load_config
 from .protocol import BUILT_IN as BUILT_IN
 from .protocol import ChatModel as ChatModel
 from .protocol import Conversation as Conversation
@@ -127,7 +127,7 @@ class EngineRegistry:
 def _create_training_engine(config: EngineConfig, folder: Path) -> TrainingEngine | None:
     if config.engine != "transformers":
         return None
-    from .transformers import TransformersEngine  # noqa: PLC0415 - torch
+    from .transformers.engine import TransformersEngine  # noqa: PLC0415 - torch
 
     return TransformersEngine(config, folder)
 

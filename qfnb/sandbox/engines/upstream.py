@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from .choice import EngineConfig, parse_model_map
+from .config import EngineConfig, parse_model_map
 from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, Reply, Vectors
 
 CONNECT_SECONDS = 5.0

@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from support.upstreams import FakeUpstream, serve_upstream
-from support.worlds import run_world
+from support.fake_upstream import FakeUpstream, serve_upstream
+from support.sandbox_thread import run_world
 
 from qfnb import config
-from qfnb.sandbox.engines import choice
-from qfnb.sandbox.world import World
+from qfnb.sandbox.engines import config as choice
+from qfnb.sandbox.state.world import World
 
 KEY = "sk-canary-0123456789"
 

@@ -4,10 +4,10 @@ import asyncio
 import json
 
 import pytest
-from support import tiny
+from support import tiny_llama
 
 from qfnb import ChatCompletion, Dataset, DeployConfig, Embedding, LLMFinetune, TrainConfig
-from qfnb.sandbox.engines.choice import EngineConfig
+from qfnb.sandbox.engines.config import EngineConfig
 from qfnb.sandbox.engines.protocol import Conversation, EngineError, Reply
 
 for name in ("torch", "transformers", "peft"):
@@ -32,12 +32,12 @@ FAST = {"epoch": 30, "learningRate": 1e-2, "batchSize": 8, "loraRank": 8, "loraD
 @pytest.fixture(scope="module")
 def model_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
-    tiny.make_model(folder, "".join(prompt + answer for prompt, answer in PAIRS))
+    tiny_llama.make_model(folder, "".join(prompt + answer for prompt, answer in PAIRS))
     return folder
 
 
 def start_engine(model_dir, folder):
-    from qfnb.sandbox.engines.transformers import TransformersEngine
+    from qfnb.sandbox.engines.transformers.engine.engine import TransformersEngine
 
     return TransformersEngine(
         EngineConfig(engine="transformers", model_dir=str(model_dir)), folder / "files" / "models"
@@ -171,7 +171,7 @@ def test_an_answer_that_is_cut_says_so(tuned):
 
 
 def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
-    from qfnb.sandbox.engines.weights import ModelDirectory
+    from qfnb.sandbox.engines.transformers.engine.weights import ModelDirectory
 
     stops = []
     monkeypatch.setattr(
@@ -192,7 +192,7 @@ def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
 
 
 def test_a_model_without_a_chat_template_is_asked_line_by_line(tmp_path):
-    tiny.make_model(
+    tiny_llama.make_model(
         tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False
     )
     engine = start_engine(tmp_path / "m", tmp_path)

@@ -5,18 +5,9 @@ import threading
 
 import httpx
 import pytest
-from support.upstreams import TALK, USAGE
+from support.fake_upstream import TALK, USAGE
 
-from qfnb import (
-    ChatCompletion,
-    Completion,
-    Dataset,
-    DeployConfig,
-    Embedding,
-    LLMFinetune,
-    Reranker,
-    errors,
-)
+from qfnb import ChatCompletion, Completion, Dataset, DeployConfig, Embedding, LLMFinetune, Reranker, errors
 from qfnb.sandbox import ensure, stop
 
 KEY = "sk-canary-0123456789"

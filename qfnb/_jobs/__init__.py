@@ -1,0 +1,1 @@
+"""Background work below the resources: worker pool, batch progress, row results."""

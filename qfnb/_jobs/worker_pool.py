@@ -1,0 +1,154 @@
+"""Workers on the I/O loop that pull from one source: so many at a time, more or fewer while they work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from ..errors import InvalidArgumentError
+from ..transport.request import on_wire
+from .gc_threshold import RelaxedGC
+
+T = TypeVar("T")
+
+DEFAULT_WORKERS = 8
+MAX_WORKERS = 1000
+
+
+class WorkerPool(Generic[T]):
+    """Workers that take one item after the other.
+
+    Args:
+        pull: returns the next item, None when there is none left.
+        work: does one item; what it raises ends the whole crew.
+        size: how many items are worked on at once.
+    """
+
+    def __init__(
+        self, pull: Callable[[], Awaitable[T | None]], process: Callable[[T], Awaitable[None]], size: int
+    ) -> None:
+        self._pull, self._process, self.size = pull, process, size
+        self._relaxed_gc = RelaxedGC(size)
+        self.in_flight = self._worker_count = 0
+        self.is_stopping = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks_on_wire: set[asyncio.Task[Any]] = set()
+        self._exhausted = False
+        self._failure: BaseException | None = None
+        self._not_paused, self._all_ended = asyncio.Event(), asyncio.Event()
+        self._not_paused.set()
+
+    @property
+    def idle_workers(self) -> int:
+        """Workers that wait for an item."""
+        return self._worker_count - self.in_flight
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether new items wait."""
+        return not self._not_paused.is_set()
+
+    async def run(self) -> None:
+        """Work until the source is empty or somebody stops it.
+
+        Raises:
+            BaseException: what an item raised.
+        """
+        with self._relaxed_gc:
+            self._spawn_workers()
+            try:
+                await self._all_ended.wait()
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
+
+    def resize(self, size: int) -> None:
+        """Work on so many items at once from now on; items under way are finished."""
+        self.size = size
+        self._relaxed_gc.resize(size)
+        self._spawn_workers()
+
+    def pause(self) -> None:
+        """Take no new item until `resume`."""
+        self._not_paused.clear()
+
+    def resume(self) -> None:
+        """Take new items again."""
+        self._not_paused.set()
+
+    def stop(self) -> None:
+        """Take no new item, and drop those of which nothing was sent; `drain_in_flight` waits for the others."""
+        self.is_stopping = True
+        self._not_paused.set()
+        for task in self._tasks - self._tasks_on_wire - {asyncio.current_task()}:
+            task.cancel()
+
+    async def drain_in_flight(self, grace_s: float) -> None:
+        """Wait for what is under way; what is not finished after `grace_s` seconds is cancelled."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=grace_s)
+        self._all_ended.set()
+
+    def _spawn_workers(self) -> None:
+        while self._worker_count < self.size and not (self._exhausted or self.is_stopping):
+            self._worker_count += 1
+            task = asyncio.get_running_loop().create_task(self._work_loop())
+            self._tasks.add(task)
+            task.add_done_callback(self._on_worker_end)
+        if not self._tasks:
+            self._all_ended.set()
+
+    async def _work_loop(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a worker is a task"
+        on_wire.set(partial(self._mark_on_wire, task))
+        try:
+            while (item := await self._next_item()) is not None:
+                self.in_flight += 1
+                try:
+                    await self._process(item)
+                finally:
+                    self.in_flight -= 1
+                    self._tasks_on_wire.discard(task)
+        finally:
+            self._worker_count -= 1
+
+    def _mark_on_wire(self, task: asyncio.Task[Any], is_on_wire: bool) -> None:
+        (self._tasks_on_wire.add if is_on_wire else self._tasks_on_wire.discard)(task)
+
+    async def _next_item(self) -> T | None:
+        """Return the next item for one worker, None when this worker is to go."""
+        if not self._not_paused.is_set():
+            await self._not_paused.wait()
+        if self.is_stopping or self._exhausted or self._worker_count > self.size:
+            return None
+        item = await self._pull()
+        self._exhausted = self._exhausted or item is None
+        if not self._not_paused.is_set():
+            await self._not_paused.wait()
+        return None if self.is_stopping else item
+
+    def _on_worker_end(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+            self._all_ended.set()
+        if not self._tasks:
+            self._all_ended.set()
+
+
+def validate_worker_count(name: str, value: int | None) -> int:
+    """Return how many items are worked on at once: 1 to 1000, by default 8.
+
+    Raises:
+        InvalidArgumentError: it is out of range.
+    """
+    count = DEFAULT_WORKERS if value is None else value
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
+        raise InvalidArgumentError(f"{name}={value!r}: it is a whole number from 1 to {MAX_WORKERS}")
+    return count

@@ -1,0 +1,1 @@
+"""A batch's input: sources, read ahead of the workers, queued row by row."""

@@ -1,0 +1,132 @@
+"""The journals of this user: where they are, what there is, and how to be rid of one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import config
+from ..errors import InvalidArgumentError
+from . import journal_reader
+from .journal_reader import JournalError
+from .opening import acquire_lock
+from .request_spec import RequestSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NAME_PATTERN = re.compile(r"[\w.\-]{1,100}")
+_COLUMNS = ("name", "state", "rows", "ok", "failed", "model", "platform", "cost", "updated", "input")
+
+
+def batches() -> pd.DataFrame:
+    """Return the journals of this user as a DataFrame, the newest first: name, state, rows, model, cost."""
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    paths = sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)
+    table = pd.DataFrame([_summary_or_error(path) for path in paths], columns=list(_COLUMNS))
+    return table.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
+
+
+def delete_journal(name: str) -> None:
+    """Delete a batch's journal, with all its answers.
+
+    Raises:
+        InvalidArgumentError: there is no such batch.
+        JournalError: it is under way.
+    """
+    path = existing_journal_path(name)
+    lock = acquire_lock(path)
+    try:
+        for ending in (".db", ".db-wal", ".db-shm", ".owner"):
+            path.with_suffix(ending).unlink(missing_ok=True)
+        with contextlib.suppress(
+            PermissionError
+        ):  # Windows deletes no open file; there it goes with the lock
+            journal_reader.lock_path(path).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def load_request_spec(path: Path, text: str) -> RequestSpec:
+    """Return the plan that a journal holds.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    try:
+        return RequestSpec.from_json(text)
+    except (ValueError, TypeError) as error:
+        raise JournalError(
+            f"the journal {path} is broken: what it asked cannot be read ({error}); use another name= "
+            "(日志内容无法读取)"
+        ) from None
+
+
+def _modified_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted a moment ago
+        return 0.0
+
+
+def _journals_dir() -> Path:
+    return config.state_dir() / "batches"
+
+
+def journal_path(name: str) -> Path:
+    """Return where a batch's journal is.
+
+    Raises:
+        InvalidArgumentError: the name is none for a file.
+    """
+    if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name) or name.startswith("."):
+        raise InvalidArgumentError(f"name={name!r}: letters, digits, '.', '_' and '-', at most 100")
+    try:
+        return _journals_dir() / f"{name}.db"
+    except OSError as error:
+        raise JournalError(f"journals cannot be written: {error.strerror}: {error.filename}") from None
+
+
+def existing_journal_path(name: str) -> Path:
+    """Return the journal of a batch that there is.
+
+    Raises:
+        InvalidArgumentError: there is no such batch.
+    """
+    path = journal_path(name)
+    if not path.is_file():
+        names = sorted(journal.stem for journal in _journals_dir().glob("*.db"))
+        raise InvalidArgumentError(f"there is no batch {name!r}; there are: {', '.join(names) or 'none'}")
+    return path
+
+
+def _summary_or_error(path: Path) -> dict[str, Any]:
+    try:
+        return _summary(path)
+    except (JournalError, ValueError, OverflowError, OSError) as error:
+        return {"name": path.stem, "state": "broken", "input": str(error)}
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    facts, counts = journal_reader.read_facts(path)
+    spec = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
+    state = facts.get("state", "")
+    if state == "running" and not journal_reader.is_in_use(path):
+        state = "interrupted"
+    updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
+    return {
+        "name": path.stem,
+        "state": state,
+        "rows": counts.rows,
+        "ok": counts.ok,
+        "failed": counts.failed,
+        "model": spec.endpoint or spec.model,
+        "platform": spec.platform,
+        "cost": counts.cost,
+        "updated": updated,
+        "input": facts.get("input", ""),
+    }

@@ -1,0 +1,1 @@
+"""Batches that the platform runs offline."""

@@ -1,0 +1,220 @@
+"""The platform's two offline services behind one face: hand rows over, look, fetch answers, stop."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from ... import connect
+from ...errors import InvalidArgumentError, UnexpectedContent
+from ...resources.inference.chat import ChatCompletion
+from ...resources.management.batches import Batches, BatchInference, Files
+from ...resources.management.storage import Storage
+from ...wire import batches as wire
+from ..request_spec import Conversation, RequestSpec
+
+OfflineVia = Literal["files", "bos"]
+
+UploadRow = tuple[str, Conversation]
+"""What an answer is found again by, and what is asked."""
+
+JobAnswer = tuple[str, Mapping[str, Any] | None, str]
+"""The same name, the reply's body, and what went wrong when there is none."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How far a job is: whether it is over, rows done, the platform's own word, what it says went wrong."""
+
+    is_over: bool
+    rows_done: int
+    state: str
+    message: str = ""
+
+
+class OfflineBackend(ABC):
+    """One of the two; its coroutines run on the I/O loop."""
+
+    max_rows: ClassVar[int] = wire.MAX_REQUESTS
+
+    def __init__(self, spec: RequestSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
+        """Upload rows; return what `start` needs."""
+
+    @abstractmethod
+    async def start(self, name: str, uploaded: str) -> str:
+        """Start a job over uploaded rows, unless there is one already; return its id."""
+
+    @abstractmethod
+    async def get_status(self, job: str) -> JobStatus:
+        """Return how far a job is."""
+
+    @abstractmethod
+    def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
+        """Yield what there is of a job's answers, in any order."""
+
+    @abstractmethod
+    async def stop(self, job: str) -> None:
+        """Stop a job; what it has answered stays."""
+
+
+class FilesBackend(OfflineBackend):
+    """`/v2/files` and `/v2/batches`: an API key, any conversation."""
+
+    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
+        """Upload rows; return what `start` needs."""
+        chat = ChatCompletion(version=2)
+        platform = (await connect.aclient()).platform
+
+        def line(row: UploadRow) -> str:
+            call = chat.prepare(row[1], self.spec.model, self.spec.endpoint, **self.spec.options)
+            body = {k: v for k, v in call.for_platform(platform).record.to_wire().items() if k != "stream"}
+            return _json_line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
+
+        with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
+            path = _write_lines(Path(folder) / f"{name}.jsonl", map(line, rows))
+            return (await Files.upload.aio(path)).data.id
+
+    async def start(self, name: str, uploaded: str) -> str:
+        """Start a job over uploaded rows; return its id."""
+        batches = (await Batches.list.aio(limit=100)).data.data
+        batch_id = next((batch.id for batch in batches if batch.input_file_id == uploaded), "")
+        return batch_id or (await Batches.create.aio(uploaded, metadata={"qfnb": name})).data.id
+
+    async def get_status(self, job: str) -> JobStatus:
+        """Return how far a job is."""
+        info = (await Batches.info.aio(job)).data
+        counts = info.request_counts or wire.RequestCounts()
+        errors = info.errors.data if info.errors else []
+        message = "; ".join(f"line {error.line}: {error.message}" for error in errors[:3])
+        return JobStatus(info.is_finished, counts.completed + counts.failed, info.status, message)
+
+    async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
+        """Yield what there is of a job's answers."""
+        info = (await Batches.info.aio(job)).data
+        for file in filter(None, (info.output_file_id, info.error_file_id)):
+            with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
+                path = await Files.download.aio(file, Path(folder) / "answers.jsonl")
+                for row in _read_json_lines(path):
+                    yield _parse_answer(row)
+
+    async def stop(self, job: str) -> None:
+        """Stop a job."""
+        await Batches.cancel.aio(job)
+
+
+class BosBackend(OfflineBackend):
+    """`CreateBatchInferenceTask` over one's own BOS bucket: an IAM pair, single prompts."""
+
+    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
+        """Upload rows; return what `start` needs."""
+        if any(not isinstance(prompt, str) for _, prompt in rows):
+            raise InvalidArgumentError(
+                "offline_via='bos' takes single prompts, and a row is a conversation: use offline_via='files'"
+            )
+        bucket = (await connect.aclient()).platform.bucket
+        if not bucket:
+            raise InvalidArgumentError(
+                "rows are uploaded to your own BOS bucket first, and none is set: set QIANFAN_BOS_BUCKET "
+                "(请设置 QIANFAN_BOS_BUCKET)"
+            )
+        folder = f"bos:/{bucket}/qfnb/{name}/"
+        lines = "".join(_json_line({"id": key, "query": prompt}) for key, prompt in rows)
+        await Storage.upload.aio(f"{folder}in/rows.jsonl", lines.encode())
+        return folder
+
+    async def start(self, name: str, uploaded: str) -> str:
+        """Start a job over uploaded rows; return its id."""
+        for task in (await BatchInference.list.aio(max_keys=100)).data.task_list:
+            if task.input_bos_uri == f"{uploaded}in/":
+                return task.task_id
+        is_own_model = (self.spec.endpoint or self.spec.model or "").startswith("amv-")
+        answer = await BatchInference.create.aio(
+            name,
+            f"{uploaded}in/",
+            f"{uploaded}out/",
+            model_id=self.spec.endpoint or self.spec.model if is_own_model else None,
+            endpoint=None if is_own_model else await self._endpoint_url(),
+            parameters=self.spec.options,
+        )
+        return answer.data.task_id
+
+    async def get_status(self, job: str) -> JobStatus:
+        """Return how far a job is."""
+        info = (await BatchInference.info.aio(job)).data
+        return JobStatus(info.is_finished, info.progress or 0, info.run_status or "", info.message or "")
+
+    async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
+        """Yield what there is of a job's answers."""
+        info = (await BatchInference.info.aio(job)).data
+        for address in await Storage.list.aio(f"{uploaded}out/{info.output_dir or ''}"):
+            with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
+                path = await Storage.download.aio(address, Path(folder) / "answers.jsonl")
+                for row in _read_json_lines(path):
+                    output = row.get("output")
+                    is_error = output is None or "error_code" in output
+                    yield (
+                        str(row.get("id")),
+                        None if is_error else output,
+                        _reason(output) if is_error else "",
+                    )
+
+    async def stop(self, job: str) -> None:
+        """Stop a job."""
+        await BatchInference.stop.aio(job)
+
+    async def _endpoint_url(self) -> str:
+        platform = (await connect.aclient()).platform
+        call = ChatCompletion(version=1).prepare("?", self.spec.model, self.spec.endpoint)
+        route = call.for_platform(platform)
+        return platform.endpoint_url(route.endpoint, route.path)
+
+
+BACKENDS: dict[OfflineVia, type[OfflineBackend]] = {"files": FilesBackend, "bos": BosBackend}
+
+
+def _parse_answer(row: Mapping[str, Any]) -> JobAnswer:
+    name, response = str(row.get("custom_id")), row.get("response") or {}
+    body = response.get("body") or {}
+    error = row.get("error") or body.get("error") or (body if "error_code" in body else None)
+    if error or response.get("status_code", 200) >= 400:
+        return name, None, _reason(error)
+    return name, body, ""
+
+
+def _reason(error: Any) -> str:
+    if not isinstance(error, Mapping):
+        return "the platform gives no reason"
+    code = error.get("code", error.get("error_code", ""))
+    return f"[{code}] {error.get('message', error.get('error_msg', ''))}"
+
+
+def _json_line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def _write_lines(path: Path, lines: Iterator[str]) -> Path:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+    return path
+
+
+def _read_json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:
+                raise UnexpectedContent(f"an answer file has a line that is no JSON: {line[:60]!r}") from None
+            if isinstance(value, Mapping):
+                yield value

@@ -1,0 +1,189 @@
+"""Where rows are read from: a file, a folder of files, a zip of them, a DataFrame."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path, PurePath
+from typing import IO, TYPE_CHECKING, Any
+
+from ..errors import DatasetError, InvalidArgumentError
+from . import archive, formats
+from .archive import Members
+from .problems import RowError, RowLocation, format_value
+from .row_formats import LocatedValue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MAX_PICTURE_BYTES = 32 * 1024 * 1024
+
+TextReader = Callable[[IO[bytes], str], Iterator[LocatedValue]]
+
+CAPTION_KEYS = ("prompt", "content", "text", "annotation")
+"""Where the file beside a picture has what is to be seen on it; the platform's page does not show one."""
+
+
+def read_path(
+    path: Path,
+    kind: str | None = None,
+    *,
+    max_bytes: int = archive.MAX_BYTES,
+    name: str = "",
+    exported: bool = False,
+) -> list[LocatedValue]:
+    """Return the values of a file, a zip or a folder with their places.
+
+    Args:
+        path: what is read; in a folder or a zip each `.txt` is one text, alone it has one text per line.
+        kind: the format, where the name does not tell it.
+        max_bytes: bytes that a zip may have when unpacked.
+        name: how it is called in messages, by default the path.
+        exported: it is a zip of the platform's, where a `.txt` has many texts.
+
+    Raises:
+        DatasetError: it cannot be read, or holds no rows.
+    """
+    display_name = name or str(path)
+    try:
+        read_text = formats.read_exported_texts if exported else formats.read_whole_text
+        values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
+    except FileNotFoundError:
+        raise DatasetError(
+            f"there is no such file (working directory: {Path.cwd()})", path=display_name
+        ) from None
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DatasetError(f"cannot be read: {reason}", path=display_name) from None
+    if not values:
+        raise DatasetError(_empty_message(path), path=display_name)
+    return values
+
+
+def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
+    """Return the rows of a DataFrame; lists that came as arrays are lists again.
+
+    Raises:
+        InvalidArgumentError: two columns have the same name.
+    """
+    columns = [str(column) for column in frame.columns]
+    if len(set(columns)) < len(columns):
+        raise InvalidArgumentError(f"two columns have the same name: {', '.join(columns)}")
+    cells = frame.itertuples(index=False, name=None)
+    return [
+        (
+            RowLocation(row=row),
+            {column: _to_python(value) for column, value in zip(columns, values, strict=True)},
+        )
+        for row, values in enumerate(cells, 1)
+    ]
+
+
+def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:
+    """Return values whose columns have other names, as in `{"question": "prompt"}`."""
+    return [
+        (
+            location,
+            {columns.get(key, key): v for key, v in value.items()} if isinstance(value, dict) else value,
+        )
+        for location, value in values
+    ]
+
+
+def _iter_values(
+    path: Path, name: str, kind: str | None, max_bytes: int, read_text: TextReader
+) -> Iterator[LocatedValue]:
+    if path.is_dir():
+        yield from _read_members(_folder_members(path), name + os.sep, read_text, path)
+    elif (format_name := formats.format_of(path.name, kind)) == "zip":
+        with archive.open_archive(path, name, max_bytes) as members:
+            yield from _read_members(members, f"{name}!", read_text)
+    else:
+        with path.open("rb") as file:
+            yield from formats.read_file(file, name, format_name)
+
+
+def _folder_members(folder: Path) -> Members:
+    paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
+    return {
+        path.relative_to(folder).as_posix(): partial(_open, path)
+        for path in sorted(paths)
+        if not path.is_symlink()
+    }
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _read_members(
+    members: Members, prefix: str, read_text: TextReader, folder: Path | None = None
+) -> Iterator[LocatedValue]:
+    """Read several files; a file that is called like a picture says what is to be seen on it."""
+    pictures = {str(PurePath(name).with_suffix("")) for name in members if _suffix(name) in PICTURES}
+    for name in members:
+        stem, suffix = str(PurePath(name).with_suffix("")), _suffix(name)
+        if _is_hidden(name) or (stem in pictures and suffix not in PICTURES):
+            continue
+        if suffix in PICTURES:
+            yield _read_picture(members, name, prefix, folder)
+        elif suffix in formats.SUFFIXES and suffix != ".zip":
+            with members[name]() as file:
+                read_member = (
+                    read_text
+                    if suffix == ".txt"
+                    else partial(formats.read_file, kind=formats.SUFFIXES[suffix])
+                )
+                yield from read_member(file, prefix + name)
+
+
+def _read_picture(members: Members, name: str, prefix: str, folder: Path | None) -> LocatedValue:
+    """Return a picture as its path, or as its bytes where it has none, with what stands beside it."""
+    location = RowLocation(prefix + name, row=1)
+    if folder is not None:
+        row: dict[str, Any] = {"image": str(folder / name)}
+    else:
+        with members[name]() as file:
+            row = {"image": file.read(MAX_PICTURE_BYTES)}
+    for suffix in (".json", ".txt"):
+        caption_name = str(PurePath(name).with_suffix(suffix))
+        if caption_name in members:
+            with members[caption_name]() as file:
+                return location, _with_caption(row, file.read(MAX_PICTURE_BYTES), suffix)
+    return location, row
+
+
+def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
+    try:
+        text = content.decode("utf-8-sig")
+        caption: object = json.loads(text) if suffix == ".json" else text
+    except (ValueError, RecursionError):
+        return RowError(f"what stands beside the picture cannot be read: {format_value(str(content[:40]))}")
+    while isinstance(caption, (list, dict)) and caption:
+        candidates = (
+            caption if isinstance(caption, list) else (caption[key] for key in CAPTION_KEYS if key in caption)
+        )
+        caption = next(iter(candidates), None)
+    return row | {"prompt": caption} if caption else row
+
+
+def _suffix(name: str) -> str:
+    return PurePath(name).suffix.lower()
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in PurePath(name).parts)
+
+
+def _to_python(value: Any) -> Any:
+    """Return an array as a list, and a number of another library as Python's own."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _empty_message(path: Path) -> str:
+    if path.is_dir() or _suffix(path.name) == ".zip":
+        return f"the folder or zip holds no {', '.join(formats.SUFFIXES)} file with rows"
+    return 'the file is empty; expected one {"prompt": "...", "response": "..."} per line'

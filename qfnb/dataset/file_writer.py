@@ -1,0 +1,175 @@
+"""Rows into files; a file appears when all of it is written, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import DatasetError
+from ..transport.file_transfer import write_atomically
+from . import formats
+from .formats import Format
+from .row_formats import to_json, to_platform_line
+from .schema import PICTURES, TEXT, Row, Schema
+
+_ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+"""The time that files in a zip bear, so that the same rows make the same bytes."""
+
+_PICTURE_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"BM": ".bmp"}
+
+
+def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) -> None:
+    """Write rows in the place of what there is.
+
+    Raises:
+        InvalidArgumentError: it cannot be written there.
+        DatasetError: the format cannot hold such rows.
+    """
+    with write_atomically(path) as file:
+        write_to(file, rows, schema, kind)
+
+
+def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format) -> None:
+    """Write rows to an open file."""
+    _raise_if_bytes(rows, schema, kind)
+    _WRITERS[kind](file, rows, schema)
+
+
+def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
+    """Return a file's suffix and content as the platform imports it: lines of JSON, or a zip of pictures."""
+    buffer = io.BytesIO()
+    if schema is PICTURES:
+        _write_zip(buffer, rows, schema)
+        return ".zip", buffer.getvalue()
+    _write_qianfan(buffer, rows, schema)
+    return ".jsonl", buffer.getvalue()
+
+
+def _write_jsonl(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    file.writelines(f"{to_json(row)}\n".encode() for row in rows)
+
+
+def _write_qianfan(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    if schema is PICTURES:
+        raise DatasetError(f"the platform has {schema.title} as a zip: save it as x.zip")
+    file.writelines(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
+
+
+def _write_json(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    lines = ",\n".join(map(to_json, rows))
+    file.write(f"[\n{lines}\n]\n".encode())
+
+
+def _write_csv(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    file.write(b"\xef\xbb\xbf")  # without it Excel takes Chinese for something else
+    _write_cells(file, rows, ",")
+
+
+def _write_tsv(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    _write_cells(file, rows, "\t")
+
+
+def _write_cells(file: IO[bytes], rows: Sequence[Row], delimiter: str) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, delimiter=delimiter)
+    columns = column_names(rows)
+    writer.writerow(columns)
+    writer.writerows([_csv_cell(row.get(column)) for column in columns] for row in rows)
+    text.detach()
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return to_json(value)
+
+
+def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    arrow = formats.import_pyarrow()
+    from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
+
+    try:
+        table = arrow.table({column: [row.get(column) for row in rows] for column in column_names(rows)})
+        parquet.write_table(table, file)
+    except (arrow.ArrowException, TypeError, OverflowError) as error:
+        raise DatasetError(f"a column has values of several kinds: {error}") from None
+
+
+def _write_txt(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    (column,) = _text_column(schema)
+    for number, row in enumerate(rows, 1):
+        text = row[column]
+        if "\n" in text or "\r" in text or text.startswith("\ufeff"):
+            raise DatasetError(f"row {number} has several lines: save it as .zip (one file each) or .jsonl")
+        file.write(f"{text}\n".encode())
+
+
+def _write_zip(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in _zip_entries(rows, schema):
+            entry = zipfile.ZipInfo(name, _ZIP_TIMESTAMP)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+            packed.writestr(entry, content)
+
+
+def _zip_entries(rows: Sequence[Row], schema: Schema) -> Iterator[tuple[str, bytes]]:
+    """Yield what goes into a zip: a file per text or picture, or one with the platform's lines."""
+    if schema is TEXT:
+        yield from ((f"{number:06}.txt", row["text"].encode()) for number, row in enumerate(rows, 1))
+    elif schema is PICTURES:
+        for number, row in enumerate(rows, 1):
+            content = _picture_bytes(row["image"])
+            yield f"{number:06}{_picture_suffix(content)}", content
+            if row.get("prompt"):
+                yield f"{number:06}.json", to_json({"prompt": row["prompt"]}).encode()
+    else:
+        yield "data.jsonl", b"".join(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
+
+
+def _picture_bytes(image: str | bytes) -> bytes:
+    if isinstance(image, bytes):
+        return image
+    try:
+        return Path(image).expanduser().read_bytes()
+    except OSError as error:
+        raise DatasetError(f"the picture cannot be read: {error.strerror}", path=image) from None
+
+
+def _picture_suffix(content: bytes) -> str:
+    return next((suffix for magic, suffix in _PICTURE_MAGIC.items() if content.startswith(magic)), ".png")
+
+
+def column_names(rows: Iterable[Row]) -> list[str]:
+    """Return the names of all columns, in the order of their first appearance."""
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _text_column(schema: Schema) -> tuple[str]:
+    if schema.name not in {"text", "prompts"}:
+        raise DatasetError(
+            f"a .txt file has one text per line, and this is {schema.title}: save it as .jsonl"
+        )
+    return (schema.inputs[0],)
+
+
+def _raise_if_bytes(rows: Sequence[Row], schema: Schema, kind: str) -> None:
+    if schema is PICTURES and kind not in {"zip", "parquet"}:
+        for row in rows:
+            if isinstance(row["image"], bytes):
+                raise DatasetError("a picture's bytes go into a .zip or .parquet file only")
+
+
+_WRITERS: dict[str, Callable[[IO[bytes], Sequence[Row], Schema], None]] = {
+    "jsonl": _write_jsonl,
+    "json": _write_json,
+    "csv": _write_csv,
+    "tsv": _write_tsv,
+    "parquet": _write_parquet,
+    "txt": _write_txt,
+    "zip": _write_zip,
+    "qianfan": _write_qianfan,
+}

@@ -1,0 +1,135 @@
+"""Answers that are none: loops, nothing, half a sentence, a refusal, another language.
+
+Such answers can have good scores: by sets of n-grams an answer that says one right thing eight times is as
+good as one that says it once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final, Literal
+
+from .. import metrics
+
+Flag = Literal["empty", "repetition", "truncated", "refusal", "wrong_language"]
+FLAGS: Final[tuple[Flag, ...]] = ("empty", "repetition", "truncated", "refusal", "wrong_language")
+
+TRUNCATED_REASONS: Final = frozenset({"length", "max_tokens"})
+NGRAM: Final = 4
+MIN_UNITS: Final = 8
+"""Units below which nothing is called a loop."""
+
+TAIL_UNITS: Final = 100
+"""Units at the end that are looked at by themselves: models fall into loops late."""
+
+MIN_LOOP_SHARE: Final = 0.5
+REFUSAL_WINDOW: Final = 200
+"""Characters in which a refusal comes, when it does."""
+
+_UNABLE = r"\b(can'?t|cannot|can not|unable|not able)\b"
+_REFUSALS: Final = (
+    r"(抱歉|对不起|遗憾|不好意思)[^。！？\n]{0,30}(无法|不能|不便|没办法|没有办法|不可以)[^。！？\n]{0,12}",
+    r"(我|本模型|本助手)(目前|暂时|还|并)?(无法|不能|不便)[^。！？\n]{0,6}",
+)
+_REQUEST_VERBS = (
+    r"(回答|提供|协助|帮助|满足|讨论|生成|给出|回应|评论|处理你的|处理您的|完成你的|完成您的|继续)"
+)
+_REFUSAL = re.compile(
+    rf"(?:{'|'.join(_REFUSALS)}){_REQUEST_VERBS}"
+    r"|作为(一个|一款|一名)?(ai|人工智能|大?语言模型|大模型)[^。！？\n]{0,30}(无法|不能|不便|没有能力|还没学|还没有学)"
+    r"|(换个|换一个)话题(吧|试试|聊)|聊点别的"
+    rf"|\b(i'?m|i am) (sorry|afraid)\b[^.!?\n]{{0,40}}{_UNABLE}"
+    r"|\bi (can'?t|cannot|can not|won'?t|am unable to|am not able to) "
+    r"(help|assist|provide|answer|comply|discuss|fulfill|generate|do that)"
+    rf"|\bas an? (ai|artificial intelligence|(large )?language model)\b[^.!?\n]{{0,60}}{_UNABLE}",
+    re.IGNORECASE,
+)
+_OTHER_LANGUAGE_REQUEST = re.compile(
+    r"翻译|译成|译为|英文|英语|日文|日语|韩文|韩语|中文|汉语|代码|translat|english|chinese|japanese|korean|code",
+    re.IGNORECASE,
+)
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_SCRIPTS: Final = {
+    "ja": re.compile("[\u3040-\u30ff]"),
+    "ko": re.compile("[\u1100-\u11ff\uac00-\ud7af]"),
+    "zh": re.compile("[\u3400-\u9fff\uf900-\ufaff]"),
+    "en": re.compile("[A-Za-z]{2,}"),
+}
+
+
+def degenerate_flags(
+    output: str,
+    *,
+    finish_reason: str | None = None,
+    prompt: str = "",
+    reference: str = "",
+    language: str | None = None,
+) -> tuple[Flag, ...]:
+    """Return what is wrong with an answer before anybody asks whether it is right; () for nothing.
+
+    What the reference does too is nothing wrong: it may refuse, or repeat.
+
+    Args:
+        output: the answer.
+        finish_reason: why the model stopped, as the reply says; `length` means that it was cut off.
+        prompt: the question; it tells the language where there is no reference.
+        reference: the expected answer.
+        language: `zh`, `en`, `ja` or `ko` instead of the reference's.
+    """
+    if not output.strip():
+        return ("empty", "truncated") if finish_reason in TRUNCATED_REASONS else ("empty",)
+    expected = (
+        language
+        or detect_language(reference)
+        or ("" if _OTHER_LANGUAGE_REQUEST.search(prompt) else detect_language(prompt))
+    )
+    actual = detect_language(output)
+    checks: dict[Flag, bool] = {
+        "repetition": repetition(output) >= MIN_LOOP_SHARE > repetition(reference),
+        "truncated": finish_reason in TRUNCATED_REASONS,
+        "refusal": is_refusal(output) and not is_refusal(reference),
+        "wrong_language": bool(expected and actual and expected != actual),
+    }
+    return tuple(flag for flag, is_set in checks.items() if is_set)
+
+
+def repetition(text: str) -> float:
+    """Return the share of 4-grams that were there before, in all of the text or in its end if that is more.
+
+    0-1; below eight units 0.
+    """
+    units = metrics.characters(text)
+    if len(units) < MIN_UNITS:
+        return 0.0
+    return max(_repeated_share(units), _repeated_share(units[-TAIL_UNITS:]))
+
+
+def repetition_gain(output: str, reference: str) -> float:
+    """Return how much of ROUGE-1 by sets is due to saying the same again: by sets minus by counts, 0-1."""
+    units, expected = metrics.characters(output), metrics.characters(reference)
+    gain = metrics.rouge_n(units, expected, 1, count_repeats=False) - metrics.rouge_n(units, expected, 1)
+    return math.nan if math.isnan(gain) else max(0.0, gain)
+
+
+def is_refusal(text: str) -> bool:
+    """Tell whether an answer declines, in Chinese or English; only its beginning is read."""
+    return _REFUSAL.search(text[:REFUSAL_WINDOW].replace("’", "'")) is not None
+
+
+def detect_language(text: str) -> str:
+    """Return zh, en, ja or ko, whichever most of the text is in; "" where that cannot be told.
+
+    An English word weighs as much as a Chinese character; code in fences does not count.
+    """
+    plain = _FENCED.sub(" ", text)
+    counts = {name: len(script.findall(plain)) for name, script in _SCRIPTS.items()}
+    if counts["ja"] * 4 >= counts["zh"]:  # Japanese is written with Chinese characters too
+        counts["ja"] += counts.pop("zh") if counts["ja"] else 0
+    total, dominant = sum(counts.values()), max(counts, key=lambda name: counts[name])
+    return dominant if total >= NGRAM and counts[dominant] > 0.6 * total else ""
+
+
+def _repeated_share(units: tuple[str, ...]) -> float:
+    ngrams = [units[start : start + NGRAM] for start in range(len(units) - NGRAM + 1)]
+    return 1 - len(set(ngrams)) / len(ngrams)

@@ -1,0 +1,152 @@
+"""Evaluators that run here and need more than a name, and evaluators by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .. import metrics as scoring
+from ..errors import InvalidArgumentError
+from ..metrics import recipes
+from ..metrics.multiple_choice import LETTERS
+from ..resources.inference.embedding import Embedding
+from . import degenerate
+from .embedding_similarity import embedding_similarity
+from .evaluator import LocalEvaluator, MetricEvaluator
+
+
+@dataclass(frozen=True)
+class RegexEvaluator(LocalEvaluator):
+    """1 when the answer has a pattern in it (`whole`: is all of it), else 0; the reference does not count."""
+
+    pattern: str
+    name: str = "regex"
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise InvalidArgumentError(f"pattern={self.pattern!r}: {error} (正则表达式有误)") from None
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        return {self.name: scoring.matches_pattern(output, self.pattern, full_match=self.whole)}
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        return {self.name: f"{'is' if self.whole else 'has'} /{self.pattern}/"}
+
+
+@dataclass(frozen=True)
+class JsonFieldsEvaluator(LocalEvaluator):
+    """The share of the reference's JSON fields that the answer has right; `fields` names those that count."""
+
+    fields: Sequence[str] | None = None
+    name: str = "json_fields"
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        return {self.name: scoring.json_fields(output, reference, self.fields)}
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        return {self.name: f"JSON fields ({', '.join(self.fields) if self.fields else 'all'})"}
+
+
+@dataclass(frozen=True)
+class ChoiceEvaluator(LocalEvaluator):
+    """1 when the answer chose the same letters as the reference, in whatever words, else 0."""
+
+    letters: str = LETTERS
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        return {"choice": scoring.multiple_choice(output, reference, self.letters)}
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        return {"choice": f"choice of {self.letters}"}
+
+
+@dataclass(frozen=True)
+class EmbeddingEvaluator(LocalEvaluator):
+    """Cosine of the vectors of answer and reference; costs calls of an embedding model, 16 texts each."""
+
+    embedding: Embedding | None = None
+    worker_num: int = 4
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        return self.evaluate_all([input], [reference], [output])[0]
+
+    def evaluate_all(  # noqa: D102
+        self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
+    ) -> list[dict[str, float]]:
+        similarities = embedding_similarity(outputs, references, self.embedding, self.worker_num)
+        return [{"embedding_similarity": value} for value in similarities]
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        embedding = self.embedding or Embedding()
+        return {
+            "embedding_similarity": f"cosine of vectors of {embedding.endpoint or embedding.model or 'Embedding-V1'}"
+        }
+
+
+@dataclass(frozen=True)
+class GuardEvaluator(LocalEvaluator):
+    """1 for a degenerate answer (see `guards.flags`), else 0, and the share of it that is repetition."""
+
+    language: str | None = None
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        flags = degenerate.degenerate_flags(output, prompt=input, reference=reference, language=self.language)
+        return {"degenerate": float(bool(flags)), "repetition": degenerate.repetition(output)}
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        return {
+            "degenerate": "empty, repetitive, a refusal or in the wrong language; less is better",
+            "repetition": "share of n-grams said before; less is better",
+        }
+
+
+class OpenCompassScorer(Protocol):
+    """An OpenCompass evaluator, or anything with its `score`."""
+
+    def score(self, predictions: list[str], references: list[str]) -> Mapping[str, Any]:
+        """Return metrics by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class OpenCompassLocalEvaluator(LocalEvaluator):
+    """An OpenCompass evaluator, asked for one answer at a time.
+
+    What it says that is no number (its `details`, say) is left out.
+    """
+
+    open_compass_evaluator: OpenCompassScorer
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        scores = self.open_compass_evaluator.score(predictions=[output], references=[reference])
+        return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}
+
+
+OTHER_EVALUATORS: Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]] = {
+    "degenerate": GuardEvaluator,
+    "embedding_similarity": EmbeddingEvaluator,
+}
+"""What else has a name."""
+
+
+def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
+    """Return an evaluator for each metric: `by_name(["rouge_l", "bleu4"], recipe="qianfan")`.
+
+    Args:
+        metrics: names of `recipes.METRICS`, `embedding_similarity` or `degenerate`.
+        recipe: a name of `recipes.RECIPES`.
+
+    Raises:
+        InvalidArgumentError: there is no such metric or recipe.
+    """
+    if isinstance(metrics, str):
+        raise InvalidArgumentError(f"metrics={metrics!r}: it is a list of names, [{metrics!r}] (须为列表)")
+    return [
+        OTHER_EVALUATORS[name]() if name in OTHER_EVALUATORS else MetricEvaluator(name, recipe)
+        for name in metrics
+    ]

@@ -1,0 +1,1 @@
+"""Models as judges: absolute scores, pairwise verdicts, agreement."""

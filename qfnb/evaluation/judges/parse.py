@@ -1,0 +1,105 @@
+"""What a judge wrote, read: a score with its reason, or which of two answers is better."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...metrics.exact import find_json_object
+
+_THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*[-~到至]\s*\d)\s*(?:/\s*(\d+))?"
+_SCORE_LABELS = r"(?:评分|得分|分数|打分|score|rating)[\"'*\s]*[:=是为][\"'*\s\[(]*"
+_SCORE = re.compile(_SCORE_LABELS + _NUMBER, re.IGNORECASE)
+_BARE_SCORE = re.compile(rf"[*\s]*{_NUMBER}\s*分?[.。*\s]*")
+_REASON = re.compile(r"(?:原因|理由|reason|rationale)[\"'*\s]*[::][\"'*\s]*(.+)", re.IGNORECASE | re.DOTALL)
+_SCORE_NAMES: Final = ("score", "评分", "得分", "分数", "打分", "rating")
+_REASON_NAMES: Final = ("reason", "原因", "理由", "rationale")
+
+_BETTER = re.compile(
+    r"(?:结论|更好的?(?:回答|是)?|胜者|获胜者|verdict|winner|better)[\"'*\s]*[:=是为][\"'*\s\[(]*"
+    r"(?:回答|答案|助手|answer|assistant)?\s*(a|b|平局|平手|相当|tie|c)(?![a-z])",
+    re.IGNORECASE,
+)
+_BETTER_NAMES: Final = ("结论", "verdict", "winner", "better")
+_BRACKETED = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
+_LONE_PREFERENCE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
+
+_PREFERENCES: Final = {"a": "A", "b": "B", **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie")}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judge's score of one answer.
+
+    Attributes:
+        score: None where there is none that can be read, or none in the range.
+        reason: in the judge's words, "" when it gave none.
+        text: all that the judge wrote.
+        error: why there is no score, "" when there is one.
+        cost: CNY by list price, None where it is not known.
+    """
+
+    score: float | None
+    reason: str = ""
+    text: str = ""
+    error: str = ""
+    cost: float | None = 0.0
+
+    @property
+    def value(self) -> float:
+        """The score as a metric: NaN when it is missing."""
+        return math.nan if self.score is None else self.score
+
+
+def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float | None = 0.0) -> Verdict:
+    """Return the score and the reason in a judge's words.
+
+    Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
+    Two scores that differ, or one outside of `min_score` to `max_score`, are no score: the answer counts as missing.
+    """
+    normalized = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    fields = find_json_object(normalized) or {}
+    numbers = _scores_in_json(fields) or _scores_in_lines(normalized)
+    scores = {float(number[1]) for number in numbers if number[2] in {None, f"{max_score:g}"}}
+    reason = next((str(fields[name]) for name in _REASON_NAMES if name in fields), "")
+    if not reason and (reason_match := _REASON.search(normalized)):
+        reason = reason_match[1].strip()
+    if len(scores) == 1 and min_score <= min(scores) <= max_score:
+        return Verdict(scores.pop(), reason, text, "", cost)
+    problem = f"no score of {min_score:g}-{max_score:g}, or more than one, in {normalized[:60]!r}"
+    return Verdict(None, reason, text, problem, cost)
+
+
+def parse_preference(text: str) -> str | None:
+    """Return which of two answers a judge prefers: "A", "B" or "tie"; None when that cannot be read."""
+    normalized = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    fields = find_json_object(normalized) or {}
+    named = [str(fields[name]) for name in _BETTER_NAMES if name in fields]
+    words = named or _BRACKETED.findall(normalized) or _BETTER.findall(normalized)
+    if not words and (lone_match := _LONE_PREFERENCE.fullmatch(normalized)):
+        words = [lone_match[1]]
+    preferences = {_to_preference(word) for word in words}
+    return preferences.pop() if len(preferences) == 1 else None
+
+
+def _to_preference(word: str) -> str | None:
+    return _PREFERENCES.get(re.sub(r"^(回答|答案|助手|answer|assistant)\s*", "", word.strip().casefold()))
+
+
+def _scores_in_json(fields: Mapping[str, Any]) -> list[re.Match[str]]:
+    values = [fields[name] for name in _SCORE_NAMES if name in fields]
+    matches = [
+        _BARE_SCORE.fullmatch(value if isinstance(value, str) else json.dumps(value)) for value in values
+    ]
+    return [number for number in matches if number]
+
+
+def _scores_in_lines(normalized: str) -> list[re.Match[str]]:
+    lone_match = _BARE_SCORE.fullmatch(normalized)
+    return list(_SCORE.finditer(normalized)) or ([lone_match] if lone_match else [])

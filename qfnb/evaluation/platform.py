@@ -1,0 +1,212 @@
+"""Evaluate model versions on the platform: it asks, it judges, and its results are fetched.
+
+Source: seed 000 (基于Model进行评估), API pages of /modelrepo/eval.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ..config import settings
+from ..errors import InvalidArgumentError, QianfanError
+from ..model import Model
+from ..model.polling import wait_for_state
+from ..resources.management.model import Model as Repository
+from ..resources.management.storage import download
+from ..wire import evaluation as wire
+from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
+from .model_runners import UNANSWERED
+from .report.data import EvaluationResult, Sample
+
+MAX_BYTES: Final = 512 * 1024 * 1024
+COLUMNS: Final = {
+    "prompt": ("Prompt问题", "Prompt(问题)", "Prompt（问题）"),
+    "output": ("模型结果", "Completion（模型回答）", "Completion(模型回答)"),
+    "reference": ("预期回答", "Response（参考答案）", "Response(参考答案)"),
+}
+"""What the platform calls the columns of its results, in more than one version of it."""
+
+SCORES: Final = {
+    "BLEU-4": "bleu4",
+    "ROUGE-1": "rouge_1",
+    "ROUGE-2": "rouge_2",
+    "ROUGE-L": "rouge_l",
+    "裁判员模型打分": "judge_score",
+}
+EXPORT_INTERVAL: Final = 2.0
+FAILED_STATES: Final = frozenset({wire.FAILED, "Fail", wire.STOPPED})
+
+
+class ReleasableDataset(Protocol):
+    """What is asked, e.g. a `qfnb.dataset.Dataset`."""
+
+    def release(self) -> str:
+        """Bring it onto the platform; return its `ds-...`."""
+        ...
+
+
+def evaluate_on_platform(
+    evaluators: Sequence[QianfanEvaluator], models: Sequence[Model], dataset: ReleasableDataset
+) -> EvaluationResult | None:
+    """Return what the platform found; None when people are to judge there first.
+
+    Raises:
+        InvalidArgumentError: something else than published models was given.
+        QianfanError: the platform could not evaluate any of them.
+    """
+    for model in models:
+        if not isinstance(model, Model):
+            raise InvalidArgumentError(
+                f"{type(model).__name__} is no Model: the platform evaluates published models; "
+                "services are asked by local_evaluators (服务请用本地评估器)"
+            )
+        model.auto_complete_info()
+    conf: dict[str, Any] = {"evalMode": ",".join(evaluator.mode for evaluator in evaluators)}
+    for evaluator in evaluators:
+        conf |= evaluator.conf()
+    versions = [{"modelId": model.set_id, "modelVersionId": model.id} for model in models]
+    name = f"sdk_eval_{secrets.token_hex(5)}"
+    task = Repository.create_evaluation_task(name, versions, dataset.release(), conf).data.eval_id_str
+    points = max(
+        (e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)), default=0
+    )
+    return fetch_report(task, points)
+
+
+def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
+    """Return what the platform found in a task, waiting for its end; None when people are to judge first.
+
+    Of a task that is done in part the finished versions have scores; the rows of the others are failed ones.
+
+    Args:
+        task: `ame-...`.
+        max_points: the referee's scale, 0 when it is not known.
+
+    Raises:
+        QianfanError: nothing of it could be evaluated.
+    """
+    info = _wait_for_task(task)
+    if info.state == wire.MANUAL_STARTED:
+        return None
+    platform_metrics = {
+        _model_label(item): item.effect_metric.to_wire()
+        for item in Repository.get_evaluation_result(task).data
+    }
+    report = _build_report([*_export_rows(task)], platform_metrics, info)
+    scales = {"judge_score": (0.0, float(max_points))} if max_points else {}
+    return replace(report, scales=scales)
+
+
+def _wait_for_task(task: str) -> wire.TaskDetail:
+    return wait_for_state(
+        lambda: Repository.get_evaluation_info(task),
+        lambda answer: answer.data.state,
+        done_states={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_STARTED},
+        failed_states=FAILED_STATES,
+        interval=settings().evaluation_online_polling_interval,
+        label=f"evaluation {task}",
+    ).data
+
+
+def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a task, from the zip that the platform exports."""
+    export = Repository.create_evaluation_result_export_task(task).data.export_id_str
+    done = wait_for_state(
+        lambda: Repository.get_evaluation_result_export_task_status(export),
+        lambda answer: answer.data.state,
+        done_states={wire.DONE},
+        failed_states={wire.EXPORT_FAILED},
+        interval=EXPORT_INTERVAL,
+        label=f"the export of {task}",
+    ).data
+    with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
+        path = download(done.download_url, Path(folder) / "results.zip", MAX_BYTES)
+        with zipfile.ZipFile(path) as packed, packed.open("data.jsonl") as lines:
+            for line in lines:
+                value = json.loads(line)
+                yield from _flatten_rows(value if isinstance(value, list) else [value])
+
+
+def _flatten_rows(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a line, which some versions nest by prompt."""
+    for value in values:
+        if "model_content" in value:
+            yield from ({"Prompt问题": value.get("prompt", ""), **row} for row in value["model_content"])
+        else:
+            yield value
+
+
+def _build_report(
+    rows: Sequence[Mapping[str, Any]],
+    platform_metrics: Mapping[str, Mapping[str, Any]],
+    info: wire.TaskDetail,
+) -> EvaluationResult:
+    if not rows:
+        raise QianfanError(
+            f"evaluation {info.evaluation_id_str} ended as {info.state!r} without any result (评估没有结果)"
+        )
+    failed = {_model_label(unit): unit.message for unit in info.eval_units if unit.state in FAILED_STATES}
+    samples = [*_parse_samples(rows, failed)]
+    questions = {sample.index: sample for sample in samples}
+    samples += [
+        replace(question, model=model, output="", scores={}, error=_failure_reason(message))
+        for model, message in failed.items()
+        if model not in {sample.model for sample in samples}
+        for question in questions.values()
+    ]
+    names = dict.fromkeys(name for sample in samples for name in sample.scores)
+    models = dict.fromkeys(sample.model for sample in samples)
+    notes = (f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",)
+    return EvaluationResult(
+        tuple(samples), tuple(models), tuple(names), platform=platform_metrics, notes=notes
+    )
+
+
+def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
+    """Yield the rows as samples; a question has one place for all models, also when one missed another.
+
+    A row without an answer and without scores is one that failed: what was answered, the platform scores.
+    """
+    occurrences: Counter[tuple[str, str]] = Counter()
+    indexes: dict[tuple[str, int], int] = {}
+    for row in rows:
+        model = f"{row.get('模型名称', '')}_{row.get('模型版本', '')}".strip("_")
+        prompt, output, reference = (
+            _first_cell(row, COLUMNS[name]) for name in ("prompt", "output", "reference")
+        )
+        index = indexes.setdefault((prompt, occurrences[model, prompt]), len(indexes))
+        occurrences[model, prompt] += 1
+        scores = {
+            name: value for key, name in SCORES.items() if (value := _parse_score(row.get(key))) is not None
+        }
+        error = "" if output or scores else _failure_reason(failed.get(model, ""))
+        yield Sample(model, index, prompt, reference, output, scores, error=error)
+
+
+def _first_cell(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    return next((str(row[name]) for name in names if name in row), "")
+
+
+def _failure_reason(message: str) -> str:
+    return f"NotAnswered: {message}" if message else UNANSWERED
+
+
+def _parse_score(value: object) -> float | None:
+    """Read "7.84%" as 0.0784 and "3" as 3; what is no number is none."""
+    text = str(value).strip()
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return None
+
+
+def _model_label(item: wire.ReportItem | wire.EvaluationUnit) -> str:
+    return f"{item.model_name}_{item.model_version}"

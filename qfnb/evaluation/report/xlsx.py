@@ -1,0 +1,52 @@
+"""Tables as an Excel workbook, a sheet each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import InvalidArgumentError
+from .sanitize import to_plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CELL_CHARS: Final = 32_767
+"""Characters that a cell can hold."""
+
+
+def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    """Return an .xlsx file; texts are texts in it, also those that begin like a formula.
+
+    Raises:
+        InvalidArgumentError: openpyxl is not installed.
+    """
+    try:
+        from openpyxl import Workbook  # noqa: PLC0415 - only Excel files need it
+    except ImportError:
+        raise InvalidArgumentError(
+            "Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv (需要安装 openpyxl)"
+        ) from None
+    book = Workbook(write_only=True)
+    for name, frame in tables.items():
+        sheet = book.create_sheet(name)
+        sheet.freeze_panes = "A2"
+        sheet.append([_excel_cell(sheet, column) for column in frame.columns])
+        for row in frame.itertuples(index=False, name=None):
+            sheet.append([_excel_cell(sheet, value) for value in row])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _excel_cell(sheet: Any, value: Any) -> Any:
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+
+    if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
+        return None
+    if isinstance(value, (bool, int, float)):
+        return value
+    cell = WriteOnlyCell(sheet, to_plain(value)[:MAX_CELL_CHARS])
+    cell.data_type = "s"  # a text that begins with "=" would be a formula otherwise
+    return cell

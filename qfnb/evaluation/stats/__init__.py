@@ -1,0 +1,1 @@
+"""Statistics of evaluations: intervals, significance tests, aggregates."""

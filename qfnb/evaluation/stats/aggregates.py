@@ -1,0 +1,210 @@
+"""What samples come to: a model's score on a metric, what it cost, and two models side by side."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics as plain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ..sample import Sample
+from . import intervals
+
+Scale = tuple[float, float]
+
+UNIT_SCALE: Final[Scale] = (0.0, 1.0)
+UNKNOWN_SCALE: Final[Scale] = (math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model on one metric.
+
+    Attributes:
+        n: rows that have a score.
+        total: rows that were asked.
+        failed: rows without an answer, which is never scored as a wrong one.
+        mean: over the rows that have a score.
+        worst, best: the mean if every row without a score had the lowest, the highest one of the scale; NaN
+            where the scale is not known.
+    """
+
+    model: str
+    metric: str
+    n: int
+    total: int
+    failed: int
+    mean: float
+    interval: intervals.Interval
+    worst: float
+    best: float
+
+    @property
+    def missing(self) -> int:
+        """Rows that were answered, and have no score: the metric has no meaning there, or a judge failed."""
+        return self.total - self.failed - self.n
+
+    @property
+    def coverage(self) -> float:
+        """The share of the rows that have a score."""
+        return self.n / self.total if self.total else math.nan
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What asking a model took: CNY, tokens, seconds (median, 95th percentile), characters of an answer.
+
+    `truncated` answers reached the longest allowed; `empty` ones say nothing. NaN where nothing is known.
+    """
+
+    model: str
+    total: int
+    answered: int
+    truncated: int
+    empty: int
+    cost: float
+    tokens: float
+    latency_p50: float
+    latency_p95: float
+    characters: float
+
+    @property
+    def cost_per_1000(self) -> float:
+        """CNY of 1,000 answers, NaN where it is not known."""
+        return 1000 * self.cost / self.answered if self.answered else math.nan
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on one metric; `lower_is_better` says that less of it is better."""
+
+    metric: str
+    baseline: str
+    candidate: str
+    test: intervals.PairedTest
+    p_holm: float
+    lower_is_better: bool = False
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether there is a difference beyond chance, at 5 % over all comparisons of the report."""
+        return self.p_holm < 1 - intervals.LEVEL
+
+    def swapped(self) -> Comparison:
+        """Return the comparison seen from the other side."""
+        return replace(
+            self, baseline=self.candidate, candidate=self.baseline, test=intervals.swap_test(self.test)
+        )
+
+    @property
+    def verdict(self) -> str:
+        """What the test shows, in words."""
+        if self.is_significant:
+            better = self.candidate if (self.test.difference > 0) != self.lower_is_better else self.baseline
+            return f"{better} is better"
+        if math.isnan(self.test.detectable):
+            return f"no difference shown (n = {self.test.n} cannot show any)"
+        return f"no difference shown (smallest detectable: {self.test.detectable:.2f})"
+
+
+def score_model(
+    model: str, metric: str, samples: Sequence[Sample], scale: Scale | None = None, cluster: str = ""
+) -> Score:
+    """Return a model's score on a metric."""
+    scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
+    values, total = [sample.score(metric) for sample in scored_samples], len(samples)
+    low, high = scale or _infer_scale(values)
+    n_missing, score_sum = total - len(values), sum(values)
+    return Score(
+        model=model,
+        metric=metric,
+        n=len(values),
+        total=total,
+        failed=sum(bool(sample.error) for sample in samples),
+        mean=score_sum / len(values) if values else math.nan,
+        interval=intervals.mean_interval(values, cluster_labels(scored_samples, cluster)),
+        worst=_mean_with_missing(score_sum, n_missing, low, total),
+        best=_mean_with_missing(score_sum, n_missing, high, total),
+    )
+
+
+def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
+    """Return what asking a model took."""
+    answered = [sample for sample in samples if not sample.error]
+    seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
+    costs = [sample.cost for sample in answered if sample.cost is not None]
+    tokens = [sample.tokens for sample in answered if sample.tokens is not None]
+    lengths = [len(sample.output) for sample in answered]
+    return Usage(
+        model=model,
+        total=len(samples),
+        answered=len(answered),
+        truncated=sum(sample.finish_reason == "length" for sample in answered),
+        empty=sum(not sample.output.strip() for sample in answered),
+        cost=sum(costs) if len(costs) == len(answered) and costs else math.nan,
+        tokens=sum(tokens) if len(tokens) == len(answered) and tokens else math.nan,
+        latency_p50=plain.median(seconds) if seconds else math.nan,
+        latency_p95=seconds[math.ceil(0.95 * len(seconds)) - 1] if seconds else math.nan,
+        characters=plain.mean(lengths) if lengths else math.nan,
+    )
+
+
+def compare_models(
+    metric: str,
+    baseline: Mapping[int, Sample],
+    candidate: Mapping[int, Sample],
+    cluster: str = "",
+    *,
+    lower_is_better: bool = False,
+) -> intervals.PairedTest:
+    """Compare two models on the questions on which both have a score; wins are the second one's."""
+    shared = [
+        (before, candidate[index])
+        for index, before in baseline.items()
+        if index in candidate and not math.isnan(before.score(metric) + candidate[index].score(metric))
+    ]
+    a, b = [x.score(metric) for x, _ in shared], [y.score(metric) for _, y in shared]
+    test = intervals.paired_test(a, b, cluster_labels([x for x, _ in shared], cluster))
+    return replace(test, wins=test.losses, losses=test.wins) if lower_is_better else test
+
+
+def compare_all(
+    metrics: Sequence[str],
+    models: Mapping[str, Mapping[int, Sample]],
+    cluster: str = "",
+    lower_is_better: frozenset[str] = frozenset(),
+) -> tuple[Comparison, ...]:
+    """Compare every pair of models on every metric; p-values are corrected over all of them (Holm)."""
+    pairs = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
+    tests = [
+        compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
+        for metric, a, b in pairs
+    ]
+    corrected = intervals.holm_correction([test.p_value for test in tests])
+    return tuple(
+        Comparison(*pair, test, p_holm, lower_is_better=pair[0] in lower_is_better)
+        for pair, test, p_holm in zip(pairs, tests, corrected, strict=True)
+    )
+
+
+def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
+    """Return what each sample belongs to; None without a column. A row that names nothing is its own."""
+    if not column:
+        return None
+    cells = [sample.cell(column) for sample in samples]
+    return [
+        f"row {sample.index}" if cell is None or cell != cell else f"in {cell!r}"  # noqa: PLR0124 - NaN
+        for sample, cell in zip(samples, cells, strict=True)
+    ]
+
+
+def _infer_scale(values: Sequence[float]) -> Scale:
+    """Return the scale of scores that say none: 0-1 when all of them lie there."""
+    return UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE
+
+
+def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
+    """Return the mean when the missing scores are all of one value."""
+    return (score_sum + (n_missing * value if n_missing else 0.0)) / total if total else math.nan

@@ -1,0 +1,199 @@
+"""How a metric is counted, under a name: the same answer has another ROUGE in every tool.
+
+| recipe | whose numbers | how it counts |
+|---|---|---|
+| `qianfan` | the console's: its published sample, to the last digit | jieba's words; ROUGE by sets |
+| `llamafactory` | LLaMA-Factory's `predict` report | likewise; BLEU-4 by characters, blanks included |
+| `sacrebleu-zh` | sacrebleu's with `tokenize="zh"`: BLEU-4 and chrF | its tokens; ROUGE by their counts |
+| `strict` | ours | characters after normalisation, no punctuation; a repeated answer gains nothing |
+
+All scores are 0-1, and NaN where they have no meaning: an empty reference, ROUGE-2 of a one-unit reference,
+BLEU-4 of one with less than four. That looks at the reference only: all models are measured on the same rows.
+An empty answer to a question that has a reference has 0. The console does not say what its accuracy and
+f1Score are; here they are equal words, and the F1 of shared words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from .. import metrics
+from ..errors import InvalidArgumentError
+from . import units
+
+Tokenize = Callable[[str], units.Units]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How units are cut and counted.
+
+    Attributes:
+        words, words_label: units of ROUGE, F1 and accuracy, and what they are called.
+        bleu_units, bleu_units_label: units of BLEU-4.
+        count_repeats: whether ROUGE counts an n-gram as often as it occurs.
+        effective_order: whether BLEU-4 leaves out the orders that an answer is too short for.
+        chrf_text: makes the text that chrF compares.
+    """
+
+    name: str
+    words: Tokenize
+    words_label: str
+    bleu_units: Tokenize
+    bleu_units_label: str
+    count_repeats: bool
+    effective_order: bool
+    chrf_text: Callable[[str], str] = str
+
+
+_NFKC: Final = "NFKC characters"
+
+DEFAULT: Final = "strict"
+RECIPES: Final[Mapping[str, Recipe]] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("qianfan", units.jieba_words, "jieba words", units.jieba_words, "jieba words", False, False),
+        Recipe(
+            "llamafactory",
+            units.rouge_chinese_words,
+            "jieba words",
+            units.code_points,
+            "characters",
+            False,
+            False,
+        ),
+        Recipe(
+            "sacrebleu-zh",
+            units.sacrebleu_zh_tokens,
+            "tokenize=zh",
+            units.sacrebleu_zh_tokens,
+            "tokenize=zh",
+            True,
+            True,
+        ),
+        Recipe("strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of one answer.
+
+    Attributes:
+        title: as people read it.
+        score: of recipe, answer and reference.
+        describe_units: what a recipe makes it count, None where all recipes are the same.
+    """
+
+    name: str
+    title: str
+    score: Callable[[Recipe, str, str], float]
+    describe_units: Callable[[Recipe], str] | None = None
+
+
+def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
+    expected = recipe.words(reference)
+    return float(recipe.words(output) == expected) if expected else float("nan")
+
+
+def _f1(recipe: Recipe, output: str, reference: str) -> float:
+    return metrics.unit_f1(recipe.words(output), recipe.words(reference))
+
+
+def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
+    return metrics.rouge_n(
+        recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats
+    )
+
+
+def _rouge_l(recipe: Recipe, output: str, reference: str) -> float:
+    return metrics.rouge_l(recipe.words(output), recipe.words(reference))
+
+
+def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
+    return metrics.bleu4(
+        recipe.bleu_units(output), recipe.bleu_units(reference), effective_order=recipe.effective_order
+    )
+
+
+def _chrf(recipe: Recipe, output: str, reference: str) -> float:
+    return metrics.chrf(recipe.chrf_text(output), recipe.chrf_text(reference))
+
+
+def _describe_words(recipe: Recipe) -> str:
+    return recipe.words_label
+
+
+def _describe_ngrams(recipe: Recipe) -> str:
+    return f"{recipe.words_label}, n-gram {'counts' if recipe.count_repeats else 'sets'}"
+
+
+def _describe_bleu(recipe: Recipe) -> str:
+    return f"{recipe.bleu_units_label}{', effective order' if recipe.effective_order else ''}"
+
+
+def _describe_chrf(recipe: Recipe) -> str:
+    return "the text as it is" if recipe.chrf_text is str else _NFKC
+
+
+METRICS: Final[Mapping[str, Metric]] = {
+    metric.name: metric
+    for metric in (
+        Metric("exact_match", "exact match", lambda _, a, b: metrics.exact_match(a, b)),
+        Metric("accuracy", "accuracy", _accuracy, _describe_words),
+        Metric("f1", "F1", _f1, _describe_words),
+        Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
+        Metric("rouge_2", "ROUGE-2", partial(_rouge_n, 2), _describe_ngrams),
+        Metric("rouge_l", "ROUGE-L", _rouge_l, _describe_words),
+        Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
+        Metric("chrf", "chrF2", _chrf, _describe_chrf),
+        Metric("edit_similarity", "edit similarity", lambda _, a, b: metrics.edit_similarity(a, b)),
+        Metric("json_fields", "JSON fields", lambda _, a, b: metrics.json_fields(a, b)),
+        Metric("choice", "choice", lambda _, a, b: metrics.multiple_choice(a, b)),
+    )
+}
+
+
+def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> float:
+    """Return a score of one answer, 0-1, NaN for "n/a": `score("rouge_l", "九点开门", "早上九点开门")`.
+
+    Raises:
+        InvalidArgumentError: there is no such metric or recipe, or the recipe needs jieba.
+    """
+    return get_metric(metric).score(get_recipe(recipe), output, reference)
+
+
+def describe(metric: str, recipe: str = DEFAULT) -> str:
+    """Return a metric as reports print it: "ROUGE-1 [qianfan: jieba words, n-gram sets]"."""
+    named, units_recipe = get_metric(metric), get_recipe(recipe)
+    return (
+        f"{named.title} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
+        if named.describe_units
+        else named.title
+    )
+
+
+def get_metric(name: str) -> Metric:
+    """Return the metric of this name.
+
+    Raises:
+        InvalidArgumentError: there is none; says which there are.
+    """
+    if name not in METRICS:
+        raise InvalidArgumentError(f"metric {name!r}: it is one of {', '.join(METRICS)} (没有这个指标)")
+    return METRICS[name]
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe of this name.
+
+    Raises:
+        InvalidArgumentError: there is none; says which there are.
+    """
+    if name not in RECIPES:
+        raise InvalidArgumentError(f"recipe={name!r}: it is one of {', '.join(RECIPES)} (没有这个口径)")
+    return RECIPES[name]

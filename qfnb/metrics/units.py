@@ -1,0 +1,96 @@
+"""Texts as units that can be counted. Chinese has no blanks, so what a unit is decides every score."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from typing import Final
+
+from .._jieba import load_cutter
+from ..errors import InvalidArgumentError
+
+Units = tuple[str, ...]
+
+MAX_CACHED_TEXTS: Final = 4096
+"""Texts whose units are kept: several metrics cut the same answer, several models have the same reference."""
+
+_CJK = "\u4e00-\u9fff々〆\u3040-\u30ff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0003ffff"
+_MARKS = "。，、；：？！“”‘’（）【】《》「」—…·"
+_ASCII_PUNCTUATION = str.maketrans(_MARKS, '.,,;:?!""\'\'()[]<>""-..')
+_UNIT = re.compile(rf"[{_CJK}]|\d+(?:\.\d+)?|[^\W\d_{_CJK}]+|[^\w\s.,;:!?\"'()\[\]<>{_MARKS}]")
+_NEEDS_NFKC = re.compile(rf"[^\x00-\x7f\u4e00-\u9fff{_MARKS}]")
+"""What NFKC may change in a unit; most texts have none of it, and NFKC takes longer than all the rest."""
+
+
+_SACREBLEU_ZH = re.compile(
+    "([\u2001-\u2a6d\u2e80-\u2fdf\u2ff0-\u312f\u31a0-\u31bf\u31c0-\u31ef\u3200-\u4db5\u4e00-\u9fbb"
+    "\uf900-\ufa2d\ufa30-\ufa6a\ufa70-\ufad9\ufe10-\ufe1f\ufe30-\ufe4f\uff00-\uffef])"
+)
+_MTEVAL: Final = [
+    (re.compile(r"([{-~\[-` -&(-+:-@/])"), r" \1 "),
+    (re.compile(r"([^0-9])([.,])"), r"\1 \2 "),
+    (re.compile(r"([.,])([^0-9])"), r" \1 \2"),
+    (re.compile(r"([0-9])(-)"), r"\1 \2 "),
+]
+"""The punctuation rules of NIST's mteval script, as sacrebleu applies them."""
+
+
+def normalize(text: str) -> str:
+    """Return the text that scores compare.
+
+    Full-width forms become half-width (NFKC), Chinese punctuation its ASCII twin, case is folded, blanks and
+    punctuation at the ends are dropped.
+    """
+    folded = unicodedata.normalize("NFKC", text).translate(_ASCII_PUNCTUATION).casefold()
+    return " ".join(folded.split()).strip(" .,;:!?")
+
+
+@functools.lru_cache(MAX_CACHED_TEXTS)
+def characters(text: str) -> Units:
+    """Return Chinese characters one by one, other words and numbers whole; NFKC, case folded.
+
+    Punctuation is left out: answers that share nothing else would look alike.
+    """
+    folded = unicodedata.normalize("NFKC", text) if _NEEDS_NFKC.search(text) else text
+    return tuple(_UNIT.findall(folded.casefold()))
+
+
+@functools.lru_cache(MAX_CACHED_TEXTS)
+def jieba_words(text: str) -> Units:
+    """Return jieba's words of the text as it is, without blanks.
+
+    Raises:
+        InvalidArgumentError: jieba is not installed.
+    """
+    return tuple(word for word in _cut_words(text) if word.strip())
+
+
+@functools.lru_cache(MAX_CACHED_TEXTS)
+def rouge_chinese_words(text: str) -> Units:
+    """Return jieba's words as rouge-chinese reads them: a blank line is a word of its own, the empty one."""
+    lines = re.sub("([。！？?]) ", "\\1\n ", " ".join(_cut_words(text))).rstrip().split("\n")
+    return tuple(word for line in lines if line for word in line.split() or [""])
+
+
+def code_points(text: str) -> Units:
+    """Return the text's code points, blanks included."""
+    return tuple(text)
+
+
+@functools.lru_cache(MAX_CACHED_TEXTS)
+def sacrebleu_zh_tokens(text: str) -> Units:
+    """Return the tokens of sacrebleu's `tokenize="zh"`: Chinese by character, the rest by mteval's rules."""
+    line = _SACREBLEU_ZH.sub(r" \1 ", text.strip())
+    for pattern, replacement in _MTEVAL:
+        line = pattern.sub(replacement, line)
+    return tuple(line.split())
+
+
+def _cut_words(text: str) -> list[str]:
+    cut = load_cutter()
+    if cut is None:
+        raise InvalidArgumentError(
+            "this recipe counts words: pip install 'qfnb[zh]', or recipe='strict' (需要安装 jieba)"
+        )
+    return cut(text)

@@ -1,0 +1,161 @@
+"""Cells that leave the kernel free while they wait: `%%qfchat` becomes `await ...`, so Stop buttons work.
+
+The work itself always runs on the I/O loop; a cell only waits for it, with or without blocking the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from ..transport import event_loop
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AWAIT_OPTION = "--await"
+"""The option by which a transformed cell tells its magic to return something to await."""
+
+INTERRUPT_GRACE_S = 0.8
+"""Seconds that interrupted work may take to put its output in order."""
+
+_CELL_MAGIC = re.compile(r"get_ipython\(\)\.run_cell_magic\('(qfchat|qfimage)', (['\"])")
+_WAIT_MAGIC = re.compile(
+    r"get_ipython\(\)\.run_line_magic\("
+    r"('(?:qftrain|qfbatch)', ['\"]wait|'qfeval', ['\"](?:wait|only|rescore))(?=[ '\"])"
+)
+
+
+class Interrupted(KeyboardInterrupt):
+    """The kernel was interrupted in a magic; shown as one line, and Run All stops."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
+
+
+class CancellableTask(Generic[T]):
+    """Work on the I/O loop that can be stopped from anywhere; stopped work ends with None."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[T] | None = None
+        self._is_cancelled = False
+
+    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T | None]:
+        """Start the work; what it shows belongs to the cell that started it."""
+        return event_loop.submit(self._run(work))
+
+    def cancel(self) -> None:
+        """Cancel the work; it puts its output in order and ends."""
+        self._is_cancelled = True
+        if self._task is not None:
+            event_loop.loop().call_soon_threadsafe(self._task.cancel)
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T | None:
+        self._task = asyncio.ensure_future(work)
+        if self._is_cancelled:
+            self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await self._task
+        return None
+
+
+def run_in_cell(
+    work: Coroutine[Any, Any, T],
+    task: CancellableTask[T],
+    on_end: Callable[[bool], R],
+    message: str,
+    *,
+    awaited: bool,
+) -> Any:
+    """Do work, then `on_end` it in the cell's own thread; for an awaited cell return something to await.
+
+    Args:
+        work: what to do.
+        task: by which a button can stop it.
+        on_end: shows the end and returns the result; it is told whether the kernel was interrupted.
+        message: what an interrupt says, on one line.
+        awaited: do not block.
+
+    Raises:
+        Interrupted: the kernel was interrupted.
+    """
+    future = task.start(work)
+    wait = _wait_async if awaited else _wait_blocking
+    return wait(future, task, on_end, message)
+
+
+def transform_cell(lines: list[str]) -> list[str]:
+    """Make a cell of ours an awaited one (an IPython input transformer)."""
+    if not any(_CELL_MAGIC.match(line) or _WAIT_MAGIC.search(line) for line in lines):
+        return lines
+    if _is_inside_another_magic() or not _can_await():
+        return lines
+    if "run_cell_magic(" in lines[0]:  # the cell below it is text
+        return [
+            _CELL_MAGIC.sub(rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} ", lines[0]),
+            *lines[1:],
+        ]
+    return [_WAIT_MAGIC.sub(rf"await get_ipython().run_line_magic(\1 {AWAIT_OPTION}", line) for line in lines]
+
+
+def _wait_blocking(
+    future: concurrent.futures.Future[Any],
+    task: CancellableTask[Any],
+    on_end: Callable[[bool], R],
+    message: str,
+) -> R:
+    try:
+        while not future.done():
+            concurrent.futures.wait([future], timeout=event_loop.INTERRUPT_SLICE_S)
+    except KeyboardInterrupt:
+        _abandon(future, task, on_end)
+        raise Interrupted(message) from None
+    future.result()
+    return on_end(False)
+
+
+async def _wait_async(
+    future: concurrent.futures.Future[Any],
+    task: CancellableTask[Any],
+    on_end: Callable[[bool], R],
+    message: str,
+) -> R:
+    waiting = asyncio.wrap_future(future)
+    try:
+        while not waiting.done():  # ipykernel delivers an interrupt only when its loop wakes up
+            await asyncio.wait({waiting}, timeout=event_loop.INTERRUPT_SLICE_S)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _abandon(future, task, on_end)
+        raise Interrupted(message) from None
+    future.result()
+    return on_end(False)
+
+
+def _abandon(
+    future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], Any]
+) -> None:
+    task.cancel()
+    concurrent.futures.wait([future], timeout=INTERRUPT_GRACE_S)
+    on_end(True)
+
+
+def _can_await() -> bool:
+    from IPython import get_ipython  # noqa: PLC0415 - only under IPython
+
+    shell: Any = get_ipython()
+    return shell is not None and bool(getattr(shell, "autoawait", False))
+
+
+def _is_inside_another_magic() -> bool:
+    """Tell whether another magic (`%%time`) reads the cell: it compiles without `await`."""
+    frame: Any = sys._getframe()  # noqa: SLF001 - IPython does not say who asks
+    while frame is not None:
+        if "IPython" in frame.f_code.co_filename and "magics" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False

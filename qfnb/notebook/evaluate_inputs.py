@@ -1,0 +1,325 @@
+"""What `%qfeval` works with, by what people call it: models, data and metrics; mistakes are named at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import InvalidArgumentError
+from . import aliases
+from .parser import resolve_endpoint, user_variables
+
+if TYPE_CHECKING:
+    from ..evaluation.evaluator import LocalEvaluator
+    from ..views.evaluation.panel import EvaluationProgress
+    from .evaluating import CancellableJudge
+
+DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
+_ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
+_ASKABLE: Final = ("get_res", "batch_inference")
+MAX_NAMED_ROWS: Final = 5
+"""Rows that a message names."""
+
+
+def resolve_models(
+    shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]
+) -> list[Any]:
+    """Return models by what a line calls them, the baseline first.
+
+    Args:
+        shell: whose variables count.
+        words: variables, models that are known, or endpoints.
+        model_names: models of any name.
+        endpoints: endpoints of any name, or variables.
+
+    Raises:
+        InvalidArgumentError: there is none, one is nothing that can be asked, or one is there twice.
+    """
+    from .. import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
+
+    named_models = [(word, resolve_model(shell, word)) for word in words]
+    named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
+    named_models += [(name, ChatCompletion(endpoint=resolve_endpoint(shell, name))) for name in endpoints]
+    if not named_models:
+        raise InvalidArgumentError(
+            "which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints (请给出模型)"
+        )
+    words_by_key: dict[Any, str] = {}
+    for word, model_found in named_models:
+        key = id(model_found) if word in user_variables(shell) else model_found.named(None, None)
+        if key in words_by_key:
+            raise InvalidArgumentError(f"{word} is {words_by_key[key]}: each model once (模型重复)")
+        words_by_key[key] = word
+    return [model_found for _, model_found in named_models]
+
+
+def resolve_model(shell: Any, word: str) -> Any:
+    """Return what a variable holds that can be asked, or a known model or an endpoint by its name."""
+    from .. import ChatCompletion, LLMFinetune  # noqa: PLC0415
+    from ..resources.inference.available_models import known_model_names  # noqa: PLC0415
+
+    value = user_variables(shell).get(word)
+    if isinstance(value, LLMFinetune):
+        return _trainer_output(word, value)
+    if value is not None and not isinstance(value, str):
+        if isinstance(value, ChatCompletion) or any(map(partial(hasattr, value), _ASKABLE)):
+            return value
+        raise InvalidArgumentError(
+            f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
+        )
+    name = aliases.resolve(value or word)
+    known_models = known_model_names("chat")
+    if _ENDPOINT.fullmatch(name):
+        return ChatCompletion(endpoint=name)
+    if name.lower() in {each.lower() for each in known_models}:
+        return ChatCompletion(model=name)
+    close_matches = difflib.get_close_matches(word, [*_askable_variables(shell), *known_models], 1)
+    hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+    raise InvalidArgumentError(
+        f"{word!r} is no variable and no known model{hint} (没有此模型)\n"
+        f"others: -m {clip_word(word)} for a model that is not listed, -e for an endpoint"
+    )
+
+
+def clip_word(word: str) -> str:
+    """Return a word of a message, cut."""
+    return word if len(word) <= 40 else f"{word[:39]}…"
+
+
+def _trainer_output(word: str, trainer: Any) -> Any:
+    facts = trainer.output
+    output = facts.get("service") or facts.get("model")
+    if output is None:
+        raise InvalidArgumentError(
+            f"{word} has neither a service nor a model yet (训练尚无产出): `%qftrain deploy {word}`"
+        )
+    return output
+
+
+def _askable_variables(shell: Any) -> list[str]:
+    kinds = {"Service", "Model", "ChatCompletion", "LLMFinetune"}
+    return [
+        key
+        for key, value in user_variables(shell).items()
+        if type(value).__name__ in kinds and key[:1] != "_"
+    ]
+
+
+def resolve_data(shell: Any, name: str | None) -> Any:
+    """Return the rows that a variable holds, or a file.
+
+    Raises:
+        InvalidArgumentError: there is neither.
+    """
+    from .. import Dataset  # noqa: PLC0415
+
+    if not name:
+        raise InvalidArgumentError("which questions? --data DATA: a variable or a path (请给出数据)")
+    values = user_variables(shell)
+    if name in values:
+        return values[name]
+    if name.startswith("ds-"):
+        return Dataset.load(qianfan_dataset_id=name)
+    if Path(name).suffix.lower() in DATA_SUFFIXES:
+        return Dataset.load(name)
+    close_matches = difflib.get_close_matches(name, [key for key in values if not key.startswith("_")], 1)
+    hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+    raise InvalidArgumentError(f"--data {name!r} is no variable and no file{hint} (没有此变量或文件)")
+
+
+def prepare_questions(
+    data: Any,
+    input_name: str | None,
+    reference_name: str | None,
+    *,
+    is_reference_needed: bool,
+    keep_empty: bool,
+) -> Any:
+    """Return rows that can be asked and scored, their columns called as an evaluation calls them.
+
+    Args:
+        data: a Dataset, a DataFrame or a list of dictionaries.
+        input_name: the column with the question.
+        reference_name: the column with the expected answer.
+        is_reference_needed: an expected answer is wanted in each row.
+        keep_empty: rows without a question or an expected answer may be there.
+
+    Raises:
+        InvalidArgumentError: there are no rows, no such columns, or cells without anything in them.
+    """
+    from ..evaluation.questions import PROMPT, REFERENCES, rows_of  # noqa: PLC0415
+
+    rows = rows_of(data)
+    if not rows:
+        raise InvalidArgumentError("--data has no rows (数据为空)")
+    columns = [str(name) for name in dict.fromkeys(name for row in rows for name in row)]
+    prompt_column = input_name or PROMPT
+    reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
+    _validate_column(prompt_column, columns, "--input")
+    if reference_name or is_reference_needed:
+        _validate_column(reference_column or REFERENCES[0], columns, "--reference")
+    if not keep_empty:
+        _refuse_empty_cells(rows, prompt_column)
+        _refuse_empty_cells(rows, reference_column if is_reference_needed else "")
+    renamed = {prompt_column: PROMPT} | ({reference_column: REFERENCES[0]} if reference_name else {})
+    if all(old == new for old, new in renamed.items()):
+        return data
+    new_names = set(renamed.values())
+    return [
+        {
+            renamed.get(name, name): cell
+            for name, cell in row.items()
+            if name in renamed or name not in new_names
+        }
+        for row in rows
+    ]
+
+
+def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
+    if name not in columns:
+        close_matches = difflib.get_close_matches(name, columns, 1)
+        hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+        raise InvalidArgumentError(
+            f"--data has no column {name!r}{hint}: there are {clip_word(', '.join(columns))} (没有此列)\n"
+            f"{option} COLUMN names it"
+        )
+
+
+def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
+    from ..evaluation.questions import to_text  # noqa: PLC0415
+
+    empty = [index for index, row in enumerate(rows) if column and not to_text(row.get(column)).strip()]
+    if empty:
+        indexes = ", ".join(map(str, empty[:MAX_NAMED_ROWS])) + ("…" if len(empty) > MAX_NAMED_ROWS else "")
+        raise InvalidArgumentError(
+            f"--data: {column} is empty or NaN in {len(empty):,} of {len(rows):,} rows: {indexes} (有空行)\n"
+            "--keep-wrong-rows leaves them without a score"
+        )
+
+
+def resolve_evaluators(
+    shell: Any, metric_names: str | None, recipe: str | None, judges: Sequence[CancellableJudge]
+) -> list[LocalEvaluator]:
+    """Return evaluators for names separated by commas, variables among them, and for judges.
+
+    Raises:
+        InvalidArgumentError: there is no such metric or recipe.
+    """
+    from ..evaluation import JudgePanel, LocalJudgeEvaluator  # noqa: PLC0415
+    from ..evaluation.compare import DEFAULT_METRICS  # noqa: PLC0415
+    from ..evaluation.evaluator import LocalEvaluator  # noqa: PLC0415
+    from ..metrics.recipes import DEFAULT  # noqa: PLC0415
+
+    names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
+    evaluators: list[LocalEvaluator] = []
+    for name in names or ([] if judges and metric_names is None else DEFAULT_METRICS):
+        value = user_variables(shell).get(name)
+        evaluators.append(
+            value if isinstance(value, LocalEvaluator) else _resolve_metric(name, recipe or DEFAULT)
+        )
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidArgumentError(f"--metrics: {duplicate} is there twice (指标重复)")
+    judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]
+    return [*evaluators, *([JudgePanel(judge_evaluators)] if len(judge_evaluators) > 1 else judge_evaluators)]
+
+
+def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
+    from ..evaluation.evaluators import OTHER_EVALUATORS, evaluators_by_name  # noqa: PLC0415
+    from ..metrics.recipes import METRICS, RECIPES  # noqa: PLC0415
+
+    for what, value, allowed in (
+        ("--metrics", name, [*METRICS, *OTHER_EVALUATORS]),
+        ("--recipe", recipe, [*RECIPES]),
+    ):
+        if value not in allowed:
+            close_matches = difflib.get_close_matches(value.lower().replace("-", "_"), allowed, 1)
+            hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+            raise InvalidArgumentError(
+                f"{what} {value}: there is none{hint} (没有此项)\nthere are {', '.join(allowed)}"
+            )
+    evaluator = evaluators_by_name([name], recipe)[0]
+    if name in METRICS:
+        evaluator.evaluate(
+            "好", "好", "好"
+        )  # a recipe whose package is missing says so before anybody is asked
+    return evaluator
+
+
+def needs_reference(evaluators: Sequence[LocalEvaluator]) -> bool:
+    """Tell whether a metric compares answers with what was expected."""
+    from ..evaluation import EmbeddingEvaluator, MetricEvaluator  # noqa: PLC0415
+
+    return any(isinstance(evaluator, (EmbeddingEvaluator, MetricEvaluator)) for evaluator in evaluators)
+
+
+def uses_batch(model: Any) -> bool:
+    """Tell whether a batch asks a model; one without a service answers on the platform."""
+    from ..model import Model  # noqa: PLC0415
+
+    return not (isinstance(model, Model) and model.service is None)
+
+
+def find_report(shell: Any, word: str) -> Any:
+    """Return the report, or the evaluation under way, that a variable holds.
+
+    Raises:
+        InvalidArgumentError: it holds something else.
+    """
+    from ..evaluation.report.card import Card  # noqa: PLC0415
+    from ..evaluation.report.data import EvaluationResult  # noqa: PLC0415
+    from .evaluating import BackgroundEvaluation  # noqa: PLC0415
+
+    value = user_variables(shell).get(word)
+    if isinstance(value, Card):
+        return value.report
+    if isinstance(value, (EvaluationResult, BackgroundEvaluation)):
+        return value
+    report_names = [
+        k
+        for k, v in user_variables(shell).items()
+        if isinstance(v, (EvaluationResult, BackgroundEvaluation)) and k[:1] != "_"
+    ]
+    close_matches = difflib.get_close_matches(word, report_names, 1)
+    hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+    raise InvalidArgumentError(f"{clip_word(word)!r} is no report{hint} (没有此报告)")
+
+
+def estimate_table(
+    models: Sequence[Any], rows: Any, judges: Sequence[CancellableJudge], chat_options: Mapping[str, Any]
+) -> Any:
+    """Return what asking each model would take, as a DataFrame; nothing is sent."""
+    import pandas as pd  # noqa: PLC0415
+
+    from .. import ChatCompletion, estimate  # noqa: PLC0415
+    from ..evaluation.judges.judge import judge_label  # noqa: PLC0415
+    from ..evaluation.questions import questions_of, rows_of  # noqa: PLC0415
+
+    items = [question.batch_input() for question in questions_of(rows_of(rows))]
+    options = {name: value for name, value in chat_options.items() if name != "workers"}
+    lines: list[dict[str, Any]] = []
+    for model in models:
+        chat = model.get_res() if hasattr(model, "get_res") else model
+        plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
+        facts = ("to_ask", "repeated", "too_long", "prompt_tokens", "completion_tokens", "cost")
+        facts_by_name = {name: getattr(plan, name) for name in facts} if plan else {"to_ask": len(items)}
+        lines.append({"model": judge_label(chat), **facts_by_name})
+    lines += [
+        {"model": f"裁判 judge {judge_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges
+    ]
+    return pd.DataFrame(lines)
+
+
+def raise_if_stopped(progress: EvaluationProgress) -> None:
+    """Raise why a model was not asked to the end, unless somebody cancelled it."""
+    from .evaluating import EvaluationStoppedEarly  # noqa: PLC0415
+
+    stopped = [model for model in progress.models if model.batch and model.batch.state == "stopped"]
+    if stopped and not progress.cancelled:
+        reasons = "; ".join(f"{model.model}: {model.batch.reason}" for model in stopped if model.batch)
+        raise EvaluationStoppedEarly(
+            f"{reasons}\n其余回答已评分 / the report has what was answered; the same cell goes on"
+        )

@@ -1,0 +1,1 @@
+"""Calls to models: chat, completion, embeddings, images, plugins."""

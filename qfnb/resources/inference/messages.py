@@ -1,0 +1,157 @@
+"""Conversations: the seeds' `Messages`, and the checks that catch a bad one before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ...errors import InvalidArgumentError
+from ...wire import chat as wire
+
+if TYPE_CHECKING:
+    from .reply import ToolCall
+
+Turn = Mapping[str, Any]
+
+_EMPTY_CONTENT = "messages[{}].content is empty: say what is to be answered"
+
+
+class Messages:
+    """A conversation that grows: append the user's text, then the reply, and so on.
+
+    Source: seed 003 (Chat 对话).
+    """
+
+    def __init__(self, turns: Iterable[Turn] = ()) -> None:
+        self._turns: list[dict[str, Any]] = [dict(turn) for turn in turns]
+
+    def append(self, message: str | Turn, role: str | None = None) -> None:
+        """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
+
+        Args:
+            message: what was said; a reply is added as the assistant's turn.
+            role: whose text it is; by default the user's, or the assistant's for a reply.
+        """
+        if isinstance(message, str):
+            self._turns.append({"role": role or "user", "content": message})
+        elif "role" in message:
+            self._turns.append(dict(message))
+        else:
+            turn = wire.assistant_message(message.get("body", message))
+            self._turns.append({**turn, "role": role or "assistant"})
+
+    def append_result(self, call: ToolCall, result: Any) -> None:
+        """Add what a function returned, after the reply that wanted it called.
+
+        Args:
+            call: one of the reply's `tool_calls`.
+            result: text, or anything that JSON can hold.
+        """
+        content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        if call.id:
+            self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})
+        else:
+            self._turns.append({"role": "function", "name": call.name, "content": content})
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._turns)
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._turns[index]
+
+    def __repr__(self) -> str:
+        return f"Messages({self._turns!r})"
+
+
+def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
+    """Return the conversation as records.
+
+    Raises:
+        InvalidArgumentError: it is empty, a turn is malformed, or the last turn is not one to answer.
+    """
+    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    if not turns:
+        raise InvalidArgumentError(
+            "messages is empty: it needs at least one {'role': 'user', 'content': ...}"
+        )
+    records = [_to_record(index, turn) for index, turn in enumerate(turns)]
+    if records[-1].role not in {"user", "tool", "function"}:
+        raise InvalidArgumentError(
+            f"messages[{len(turns) - 1}].role is {records[-1].role!r}: the last turn must be the user's "
+            "(or a tool's result)"
+        )
+    return records
+
+
+def validate_prompt(text: str) -> str:
+    """Return a text that can be a whole conversation; what `validate_messages` refuses of it, it refuses.
+
+    Raises:
+        InvalidArgumentError: it is empty, or no request can carry it.
+    """
+    if not text:
+        raise InvalidArgumentError(_EMPTY_CONTENT.format(0))
+    validate_encodable("messages[0].content", text)
+    return text
+
+
+def _to_record(index: int, turn: object) -> wire.Message:
+    try:
+        message = wire.Message.model_validate(turn)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"][:1])
+        raise InvalidArgumentError(
+            f"messages[{index}].{field or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
+        ) from None
+    if message.role == "user" and not message.content:
+        raise InvalidArgumentError(_EMPTY_CONTENT.format(index))
+    if isinstance(message.content, str):
+        validate_encodable(f"messages[{index}].content", message.content)
+    return message
+
+
+def validate_encodable(field: str, text: str) -> None:
+    """Refuse half of a surrogate pair, which no request can carry.
+
+    Raises:
+        InvalidArgumentError: names the field and the place.
+    """
+    if text.isprintable():
+        return
+    for position, char in enumerate(text):
+        if "\ud800" <= char <= "\udfff":
+            raise InvalidArgumentError(
+                f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
+                "it cannot be written as UTF-8; replace it"
+            )
+
+
+def to_v1(
+    messages: list[wire.Message], options_: Mapping[str, Any]
+) -> tuple[list[wire.Message], dict[str, Any]]:
+    """Return conversation and options as v1 has them: the persona is an option, roles take turns.
+
+    Raises:
+        InvalidArgumentError: a turn is in a place that v1 does not have.
+    """
+    options_v1, first = dict(options_), messages[0]
+    if isinstance(options_v1.get("response_format"), Mapping):
+        options_v1["response_format"] = options_v1["response_format"].get("type")
+    if first.role == "system":
+        options_v1.setdefault("system", first.content)
+        messages = messages[1:]
+    for index, message in enumerate(messages):
+        if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
+            expected_role = "assistant" if index % 2 else "user (or function)"
+            raise InvalidArgumentError(
+                f"messages: turn {index + 1} is {message.role!r}, v1 wants {expected_role} there: "
+                "user and assistant take turns (须交替出现)"
+            )
+    return messages, options_v1

@@ -1,0 +1,146 @@
+"""Plugins: an application of one's own, or the platform's own plugins by conversation. v1 only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from typing import Any, Literal, overload
+
+from ...errors import InvalidArgumentError
+from ...transport import event_loop
+from ...transport.client import CallOptions
+from ...wire import plugin as wire
+from . import options
+from .chat import Conversation
+from .inference_model import InferenceModel, PreparedCall, Route
+from .messages import validate_messages
+from .reply import ChatResponse, create_reply
+
+
+class PluginResponse(ChatResponse):
+    """A reply; which plugin did what is in `resp["meta_info"]` or `resp["plugin_info"]`."""
+
+
+class Plugin(InferenceModel[PluginResponse]):
+    """Ask an application that uses plugins.
+
+    With an endpoint the prompt is a text for the application behind it; without one it is a conversation
+    with the platform's own plugins.
+
+    Args:
+        model: kept for the seeds' signature; the platform's own plugins are the only one.
+        endpoint: the application, as the console shows it.
+        **keys: see `ChatCompletion`.
+
+    Source: seed 003 (Plugin 插件).
+    """
+
+    @overload
+    def do(
+        self,
+        prompt: Conversation | None = ...,
+        model: str | None = ...,
+        endpoint: str | None = ...,
+        stream: Literal[False] = ...,
+        **options_: Any,
+    ) -> PluginResponse: ...
+    @overload
+    def do(
+        self,
+        prompt: Conversation | None = ...,
+        model: str | None = ...,
+        endpoint: str | None = ...,
+        *,
+        stream: Literal[True],
+        **options_: Any,
+    ) -> Iterator[PluginResponse]: ...
+    def do(
+        self,
+        prompt: Conversation | None = None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options_: Any,
+    ) -> PluginResponse | Iterator[PluginResponse]:
+        """Ask; with `stream=True` return an iterator over the pieces.
+
+        Args:
+            prompt: a text, or without an endpoint a conversation; `query` is another name for it.
+            model: kept for the seeds' signature.
+            endpoint: the application for this call.
+            stream: yield pieces as they come.
+            **options_: plugins (a list), history, verbose, llm, fileurl, request_timeout, retry_count.
+
+        Raises:
+            InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
+        """
+        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return event_loop.iterate(self._stream(ask)) if stream else self._run(ask)
+
+    async def ado(
+        self,
+        prompt: Conversation | None = None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options_: Any,
+    ) -> Any:
+        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
+        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        pieces: AsyncIterator[PluginResponse]
+        if stream:
+            pieces = event_loop.iterate_async(self._stream(ask))
+            return pieces
+        return await self._run_async(ask)
+
+    def prepare(
+        self,
+        item: Conversation | None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        query: Conversation | None = None,
+        plugins: Sequence[str] | None = None,
+        stream: bool = False,
+        request_timeout: float | None = None,
+        retry_count: int | None = None,
+        **options_: Any,
+    ) -> PreparedCall[PluginResponse]:
+        """Return the checked call for one prompt."""
+        prompt = query if item is None else item
+        if prompt is None:
+            raise InvalidArgumentError("prompt is missing: say what is to be answered")
+        application = endpoint or self.endpoint
+        valid_options = {**options.validate_options(options_), "stream": stream}
+        route = (
+            _application_route(prompt, application, plugins, valid_options)
+            if application
+            else _own_plugins_route(prompt, plugins, valid_options)
+        )
+        return PreparedCall(
+            lambda _platform: route,
+            partial(create_reply, PluginResponse),
+            CallOptions(request_timeout, retry_count),
+        )
+
+
+def _application_route(
+    prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
+) -> Route:
+    if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_QUERY_CHARS:
+        raise InvalidArgumentError(
+            f"prompt: an application takes a text of 1 to {wire.MAX_QUERY_CHARS:,} characters"
+        )
+    record = wire.PluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
+    return Route(wire.PLUGIN_V1, record, endpoint)
+
+
+def _own_plugins_route(
+    prompt: Conversation, plugins: Sequence[str] | None, options_: dict[str, Any]
+) -> Route:
+    names = list(plugins or ("eChart",))
+    unknown = next((name for name in names if name not in wire.CUSTOM_PLUGINS), None)
+    if unknown is not None:
+        raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.CUSTOM_PLUGINS)}")
+    record = wire.CustomPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
+    return Route(wire.CUSTOM_PLUGIN_V1, record, "EBPlugin")

@@ -1,0 +1,225 @@
+"""Text to image."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+from ... import connect
+from ...config import settings
+from ...errors import InvalidArgumentError, UnexpectedContent
+from ...transport import event_loop, image_download
+from ...transport.client import CallOptions
+from ...transport.platform import Platform
+from ...wire import catalog
+from ...wire import image as wire
+from . import options
+from .inference_model import InferenceModel, PreparedCall, Route
+from .messages import validate_encodable
+from .options import ImageOptions
+from .reply import Reply, create_reply
+
+MAX_PROMPT = 1024
+
+
+class ImageResponse(Reply[wire.ImageReply]):
+    """Pictures; `.images` are the files' bytes, in order."""
+
+    prompt: str = ""
+    downloaded_images: tuple[bytes, ...] = ()
+
+    @cached_property
+    def images(self) -> list[bytes]:
+        """The picture files.
+
+        Raises:
+            UnexpectedContent: a picture is not base64, or not a PNG, JPEG or WebP file.
+        """
+        return list(self.downloaded_images) or [
+            _decode_image(picture.b64_image) for picture in self.data.data
+        ]
+
+    def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
+        """Write the pictures as PNG files that carry prompt, model, seed and size.
+
+        Args:
+            folder: where to; it is made when it is missing.
+            name: the files' stem; default: the prompt's first words.
+
+        Returns:
+            The paths, in order; a file that is there is never overwritten.
+
+        Raises:
+            InvalidArgumentError: the folder cannot be written.
+        """
+        target = Path(folder).expanduser()
+        stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            return [self._save_image(target, stem, index) for index in range(len(self.images))]
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{target}: pictures cannot be written there: {error.strerror}"
+            ) from None
+
+    def seeds(self) -> list[int | None]:
+        """Return each picture's seed, None where it is not known."""
+        extensions = [getattr(picture, "sandbox", None) or {} for picture in self.data.data]
+        return [extension.get("seed") for extension in extensions]
+
+    def __repr__(self) -> str:
+        return f"<{len(self.data.data)} image(s) of {self.prompt!r}>"
+
+    def _save_image(self, folder: Path, stem: str, index: int) -> Path:
+        import io  # noqa: PLC0415 - with Pillow, only when something is saved
+
+        from PIL import Image, PngImagePlugin  # noqa: PLC0415
+
+        number = 1 + index
+        while (path := folder / f"{stem}_{number}.png").exists():
+            number += 1
+        with Image.open(io.BytesIO(self.images[index])) as image:
+            metadata = PngImagePlugin.PngInfo()
+            fields = {"prompt": self.prompt, "model": self.model, "seed": self.seeds()[index]}
+            for key, value in {**fields, "size": f"{image.width}x{image.height}"}.items():
+                if value is not None:
+                    metadata.add_itxt(key, str(value))
+            if self.from_sandbox or any("sandbox" in row for row in self.body.get("data", ())):
+                metadata.add_itxt("source", "qfnb sandbox: a drawing program, not a model")
+            image.save(path, format="PNG", pnginfo=metadata)
+        return path
+
+
+class Text2Image(InferenceModel[ImageResponse]):
+    """Draw pictures from a description.
+
+    Args:
+        model: a preset model; default Stable-Diffusion-XL on v1, irag-1.0 on v2.
+        endpoint: a service of your own; wins over `model`.
+        version: 1 or 2; by default v1, and v2 where only an API key is at hand.
+        **keys: keys instead of the settings', as for `ChatCompletion`.
+
+    Source: seed 003 (文生图).
+    """
+
+    def do(
+        self,
+        prompt: str,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        with_decode: Literal["base64"] | None = None,
+        request_timeout: float | None = None,
+        **options_: Unpack[ImageOptions],
+    ) -> ImageResponse:
+        """Draw; with `with_decode="base64"` each item of `resp["data"]` also has "image": the file's bytes.
+
+        Args:
+            prompt: what to draw, at most 1,024 characters.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            with_decode: "base64" decodes the pictures.
+            request_timeout: seconds for the whole call.
+            **options_: size (wire.image.SIZES), n (1-4), seed, style, steps, ...
+
+        Raises:
+            InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
+        """
+        ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return event_loop.run(self._draw(ask, prompt, _validate_with_decode(with_decode)))
+
+    async def ado(
+        self,
+        prompt: str,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        with_decode: Literal["base64"] | None = None,
+        request_timeout: float | None = None,
+        **options_: Unpack[ImageOptions],
+    ) -> ImageResponse:
+        """The awaited form of `do`."""
+        ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return await event_loop.run_async(self._draw(ask, prompt, _validate_with_decode(with_decode)))
+
+    def prepare(
+        self,
+        item: str,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        request_timeout: float | None = None,
+        **options_: Any,
+    ) -> PreparedCall[ImageResponse]:
+        """Return the checked call for one prompt."""
+        valid_options = _validate_arguments(item, options_)
+        model, endpoint = self.resolve_target(model, endpoint)
+
+        def route(platform: Platform) -> Route:
+            if self._api_version(platform, endpoint) == 2:
+                chosen = endpoint or model or "irag-1.0"
+                return Route(
+                    wire.TEXT2IMAGE_V2,
+                    wire.ImageRequestV2(prompt=item, model=chosen, **valid_options),
+                    chosen,
+                )
+            name = model or catalog.DEFAULTS["text2image"]
+            segment = endpoint or catalog.path_segment("text2image", name)
+            return Route(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment)
+
+        return PreparedCall(route, partial(create_reply, ImageResponse), CallOptions(request_timeout))
+
+    def _api_version(self, platform: Platform, endpoint: str | None) -> int:
+        credentials = platform.credentials
+        only_api_key = not (
+            credentials.get("access_key") or credentials.get("ak") or credentials.get("access_token")
+        )
+        return (
+            super()._api_version(platform, endpoint) if self.version or platform.openai else 1 + only_api_key
+        )
+
+    async def _draw(self, call: PreparedCall[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
+        reply = await self.send(call)
+        reply.prompt = prompt
+        host = (await connect.aclient(self._keys)).platform.host
+        if any(picture.url for picture in reply.data.data):
+            urls = [picture.url for picture in reply.data.data]
+            reply.downloaded_images = tuple(
+                [await image_download.download_image(url, settings(), trusted_host=host) for url in urls]
+            )
+        if decode:
+            for row, image in zip(reply.body["data"], reply.images, strict=True):
+                row["image"] = image
+        return reply
+
+
+def _validate_with_decode(with_decode: str | None) -> bool:
+    if with_decode not in {None, "base64"}:
+        raise InvalidArgumentError(f"with_decode={with_decode!r}: it is 'base64' or None")
+    return with_decode is not None
+
+
+def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InvalidArgumentError("prompt is empty: describe the picture")
+    if len(prompt) > MAX_PROMPT:
+        raise InvalidArgumentError(f"prompt has {len(prompt)} characters: at most {MAX_PROMPT} are allowed")
+    validate_encodable("prompt", prompt)
+    valid_options = options.validate_options(options_)
+    if valid_options.get("size") not in {None, *wire.SIZES}:
+        raise InvalidArgumentError(f"size={valid_options['size']!r}: it is one of {', '.join(wire.SIZES)}")
+    return valid_options
+
+
+def _decode_image(text: str) -> bytes:
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise UnexpectedContent("a picture came that is not base64") from None
+    image_download.validate_image(content)
+    return content

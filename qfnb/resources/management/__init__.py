@@ -1,0 +1,1 @@
+"""Calls of the management plane: fine-tuning, models, services, datasets, prompts."""

@@ -1,0 +1,166 @@
+"""Offline batches: hand a file over, come back for the answers.
+
+Two services: `Files` and `Batches` take lines of {custom_id, method, url, body}, and an API key;
+`BatchInference` takes lines of {id, query} out of one's own BOS bucket, and an IAM pair. Neither keeps the
+order of the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...transport import file_transfer
+from ...transport.client import Client
+from ...transport.response import Response
+from ...wire import batches as wire
+from .operation import operation, transfer
+
+
+class Files:
+    """What batches read and write. Source: API pages of /v2/files."""
+
+    @transfer
+    async def upload(
+        client: Client, source: str | Path | bytes, *, purpose: str = "batch", filename: str = ""
+    ) -> Response[wire.FileObject]:
+        """Upload a file from a path, or bytes; returns its `id`. A batch takes 5,000 lines, 1 GB at most."""
+        where = source if isinstance(source, bytes) else Path(source)
+        return await file_transfer.upload(client, where, purpose=purpose, filename=filename)
+
+    @operation(wire.FILE_INFO)
+    def info(file_id: str) -> wire.FileRef:
+        """Return a file's name, purpose, size in bytes and age."""
+        return wire.FileRef(file_id=file_id)
+
+    @operation(wire.LIST_FILES)
+    def list(
+        *,
+        purpose: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+        order: str | None = None,
+    ) -> wire.ListFiles:
+        """Return the files, the newest first; `after` is the last id of the page before."""
+        return wire.ListFiles(purpose=purpose, after=after, limit=limit, order=order)
+
+    @transfer
+    async def content(client: Client, file_id: str) -> bytes:
+        """Return a file's bytes, 64 MiB at most; `download` has no such limit."""
+        return await file_transfer.download_content(client, wire.FileRef(file_id=file_id))
+
+    @transfer
+    async def download(client: Client, file_id: str, path: str | Path) -> Path:
+        """Write a file to a path, which appears when all of it has arrived; return the path."""
+        await file_transfer.download_content(client, wire.FileRef(file_id=file_id), Path(path))
+        return Path(path)
+
+    @operation(wire.DELETE_FILE)
+    def delete(file_id: str) -> wire.FileRef:
+        """Delete a file."""
+        return wire.FileRef(file_id=file_id)
+
+
+class Batches:
+    """Batches in OpenAI's shape, but with the platform's statuses. Source: API pages of /v2/batches."""
+
+    @operation(wire.CREATE)
+    def create(
+        input_file_id: str,
+        endpoint: str = wire.CHAT,
+        *,
+        completion_window: str = "24h",
+        metadata: Mapping[str, Any] | None = None,
+        model: str | None = None,
+    ) -> wire.CreateBatch:
+        """Start a batch over an uploaded file; returns its `id`.
+
+        Args:
+            input_file_id: `file-...`; each line's url must be the endpoint.
+            endpoint: `/v2/chat/completions`, `/v2/images/generations` or `/v2/images/edits`.
+            completion_window: "1h" to "672h"; what is not answered by then has expired.
+            metadata: up to 16 pairs that come back with the batch.
+            model: asked instead of the one that each line names; may be an own version, `amv-...`.
+        """
+        return wire.CreateBatch(
+            input_file_id=input_file_id,
+            endpoint=endpoint,
+            completion_window=completion_window,
+            metadata=dict(metadata) if metadata is not None else None,
+            replace=wire.Replacement(model=model) if model else None,
+        )
+
+    @operation(wire.INFO)
+    def info(batch_id: str) -> wire.BatchRef:
+        """Return a batch; its status is Queuing, Running, Done, Stopped, Failed or Expired.
+
+        `.data.state` says it in OpenAI's words, `.data.finished` tells whether it is over.
+        """
+        return wire.BatchRef(batch_id=batch_id)
+
+    @operation(wire.LIST)
+    def list(*, after: str | None = None, limit: int | None = None) -> wire.ListBatches:
+        """Return the batches, the newest first; `after` is the last id of the page before."""
+        return wire.ListBatches(after=after, limit=limit)
+
+    @operation(wire.CANCEL)
+    def cancel(batch_id: str) -> wire.BatchRef:
+        """Stop a batch; what it has answered so far is kept."""
+        return wire.BatchRef(batch_id=batch_id)
+
+
+class BatchInference:
+    """Tasks over one's own BOS bucket. Source: API pages of /v2/batchinference."""
+
+    @operation(wire.CREATE_INFERENCE)
+    def create(
+        name: str,
+        input_uri: str,
+        output_uri: str,
+        *,
+        endpoint: str | None = None,
+        model_id: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        completion_window: str | None = None,
+    ) -> wire.CreateInference:
+        """Start a task over the `*.jsonl` objects of a folder; returns its `task_id`.
+
+        Args:
+            name: of the task.
+            input_uri: `bos:/bucket/dir/`, with lines {"id", "query"}.
+            output_uri: `bos:/bucket/dir/`; the answers are put into a new folder of it.
+            endpoint: the full address of a chat service, or
+            model_id: an own version, `amv-...`.
+            parameters: options of every request, e.g. temperature.
+            description: of the task.
+            completion_window: e.g. "24h".
+        """
+        return wire.CreateInference(
+            name=name,
+            input_bos_uri=input_uri,
+            output_bos_uri=output_uri,
+            endpoint=endpoint,
+            model_id=model_id,
+            inference_params=dict(parameters or {}),
+            description=description,
+            completion_window=completion_window,
+        )
+
+    @operation(wire.INFERENCE_INFO)
+    def info(task_id: str) -> wire.InferenceRef:
+        """Return a task; `progress` counts answered records, and no total is told."""
+        return wire.InferenceRef(task_id=task_id)
+
+    @operation(wire.STOP_INFERENCE)
+    def stop(task_id: str) -> wire.InferenceRef:
+        """Stop a task."""
+        return wire.InferenceRef(task_id=task_id)
+
+    @operation(wire.LIST_INFERENCES)
+    def list(
+        *, states: Sequence[str] = (), marker: str | None = None, max_keys: int | None = None
+    ) -> wire.ListInferences:
+        """Return the tasks, those in some states (Running, Done, Stopped, Failed) or all."""
+        return wire.ListInferences(run_status=[*states], marker=marker, max_keys=max_keys)

@@ -1,0 +1,132 @@
+"""What is paid for: a preset model's tokens per minute, and the compute units of one's own services.
+
+On the platform these calls cost money; the creating ones are never sent twice by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import charge as wire
+from ...wire.service import Billing
+from .operation import operation
+from .validation import validate_positive, validate_record
+
+
+class Charge:
+    """Buy, resize and give back quotas and compute units. Source: API pages of /v2/charge."""
+
+    @operation(wire.BUY_TPM)
+    def charge_tpm_credit(model: str, purchase_count: int, billing: Mapping[str, Any]) -> wire.BuyTPM:
+        """Buy tokens per minute for a preset model; returns `instanceId`.
+
+        Args:
+            model: its v2 name, such as ernie-speed-8k.
+            purchase_count: how many units.
+            billing: {"paymentTiming": "Postpaid"}.
+
+        Raises:
+            InvalidArgumentError: the count is not positive, or `billing` is wrong.
+        """
+        return wire.BuyTPM(
+            model=model,
+            purchase_count=validate_positive(purchase_count, "purchase_count"),
+            billing=validate_record(Billing, billing, label="billing"),
+        )
+
+    @operation(wire.FIND_TPM)
+    def tpm_credit_info(
+        model: str,
+        payment_type: str | None = None,
+        instance_id: str | None = None,
+        status: str | None = None,
+    ) -> wire.FindTPM:
+        """Return the quotas of a model; `status` is Creating, Running or Stopped."""
+        return wire.FindTPM(model=model, payment_timing=payment_type, instance_id=instance_id, status=status)
+
+    @operation(wire.RELEASE_TPM)
+    def stop_tpm_credit_charging(model: str, instance_id: str) -> wire.TPMRef:
+        """Give a quota back."""
+        return wire.TPMRef(model=model, instance_id=instance_id)
+
+    @operation(wire.RESIZE_TPM)
+    def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
+        """Change how many units a quota has."""
+        return wire.ResizeTPM(
+            instance_id=instance_id, count=None if count is None else validate_positive(count, "count")
+        )
+
+    @operation(wire.AUTO_RELEASE_TPM)
+    def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> wire.AutoReleaseTPM:
+        """Say when a quota is given back by itself (UTC, 2025-03-30T16:00:00Z); None takes that back."""
+        return wire.AutoReleaseTPM(instance_id=instance_id, release_time=release_time)
+
+    @operation(wire.BUY_UNIT)
+    def purchase_service_resource(
+        service_id: int | str, billing: Mapping[str, Any], replicas: int
+    ) -> wire.BuyUnit:
+        """Buy replicas for a service, as a compute unit; returns its `instanceId`.
+
+        Raises:
+            InvalidArgumentError: the number is not positive, or `billing` is wrong.
+        """
+        return wire.BuyUnit(
+            service_id=service_id,
+            billing=validate_record(Billing, billing, label="billing"),
+            replicas_count=validate_positive(replicas, "replicas"),
+        )
+
+    @operation(wire.FIND_UNITS)
+    def get_service_resource_list(service_id: int | str, payment_timing: str | None = None) -> wire.FindUnits:
+        """Return the compute units that a service runs on; `payment_timing` is Prepaid or Postpaid."""
+        return wire.FindUnits(service_id=service_id, payment_timing=payment_timing)
+
+    @operation(wire.DESCRIBE_UNIT)
+    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> wire.ComputeUnitRef:
+        """Return one compute unit of a service."""
+        return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
+
+    @operation(wire.RELEASE_UNIT)
+    def release_service_resource_instance_info(
+        service_id: int | str, instance_id: str
+    ) -> wire.ComputeUnitRef:
+        """Give a compute unit back; a service without any stops."""
+        return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
+
+    @operation(wire.AUTO_RENEW)
+    def create_auto_renew_rules(
+        instance_id: str,
+        instance_type: str,
+        auto_renew_time_unit: str | None = None,
+        auto_renew_time: int | None = None,
+    ) -> wire.AutoRenew:
+        """Say how long an instance is prolonged each time it ends.
+
+        Args:
+            instance_id: which instance.
+            instance_type: ComputingUnit or TPM.
+            auto_renew_time_unit: Month.
+            auto_renew_time: how many of them; both or neither.
+
+        Raises:
+            InvalidArgumentError: there is no such type, or one of the last two is missing.
+        """
+        if instance_type not in wire.UNIT_TYPES:
+            raise InvalidArgumentError(
+                f"instance_type={instance_type!r}: it is {' or '.join(wire.UNIT_TYPES)}"
+            )
+        if (auto_renew_time_unit is None) != (auto_renew_time is None):
+            raise InvalidArgumentError("auto_renew_time_unit and auto_renew_time are given together")
+        return wire.AutoRenew(
+            instance_id=instance_id,
+            instance_type=instance_type,
+            auto_renew_time_unit=auto_renew_time_unit,
+            auto_renew_time=auto_renew_time,
+        )
+
+    @operation(wire.RESIZE_UNIT)
+    def resize_service_resource_count(instance_id: str, count: int) -> wire.ResizeUnit:
+        """Change how many replicas a compute unit has."""
+        return wire.ResizeUnit(instance_id=instance_id, count=validate_positive(count, "count"))

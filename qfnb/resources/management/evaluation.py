@@ -1,0 +1,296 @@
+"""Evaluation tasks: the platform lets models answer a dataset, and judges the answers.
+
+`EvaluationTasks` are the calls of v1, which `Model` has; `Evaluation.V2` are those of v2. Scores that are
+computed on one's own computer are in `qfnb.evaluation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import evaluation as wire
+from ...wire import evaluation_v2 as v2
+from .operation import operation
+from .validation import validate_record
+
+
+class EvaluationTasks:
+    """Compare versions of models on a dataset. Source: seed 001, API pages of /modelrepo/eval."""
+
+    @operation(wire.CREATE)
+    def create_evaluation_task(
+        name: str,
+        version_info: Sequence[Mapping[str, Any]],
+        dataset_id: int | str,
+        eval_config: Mapping[str, Any],
+        dataset_name: str | None = None,
+        *,
+        description: str | None = None,
+        pending_eval_id: int | str | None = None,
+        compute_resource_conf: Mapping[str, Any] | None = None,
+    ) -> wire.CreateTask:
+        """Start a task; returns `evalId` and `evalIdStr`.
+
+        Args:
+            name: of the task.
+            version_info: [{"modelId": ..., "modelVersionId": ...}, ...], ids as int or `am-...` / `amv-...`.
+            dataset_id: a released dataset, as int or `ds-...`; rules need one with reference answers.
+            eval_config: {"evalMode": parts of "manual,rule,model"} and what each mode takes: `scoreModes` of
+                rule, `evaluationDimension` of manual, `appId` and `prompt` of model.
+            dataset_name: of the dataset; the platform does not need it.
+            description: of the task.
+            pending_eval_id: a task that has not begun, which this one replaces.
+            compute_resource_conf: {"vmType", "vmNumber"}.
+
+        Raises:
+            InvalidArgumentError: there is no version, or the config lacks what its mode needs.
+        """
+        if not version_info:
+            raise InvalidArgumentError("version_info=[]: name one model version at least")
+        versions = [validate_record(wire.EvaluatedVersion, row, label="version_info") for row in version_info]
+        machine = validate_record(
+            wire.ComputeResource, compute_resource_conf or {}, label="compute_resource_conf"
+        )
+        return wire.CreateTask(
+            name=name,
+            version_eval_info=versions,
+            dataset_id=dataset_id,
+            eval_standard_conf=_validate_standard(eval_config),
+            compute_resource_conf=machine,
+            dataset_name=dataset_name,
+            description=description,
+            id=pending_eval_id,
+        )
+
+    @operation(wire.INFO)
+    def get_evaluation_info(eval_id: int | str) -> wire.TaskRef:
+        """Return a task; its state is one of Pending, Doing, DoingWithManualBegin, Done, PartlyDone, Failed.
+
+        A task that is stopped goes through Stopping to Stopped.
+        """
+        return wire.TaskRef(id=eval_id)
+
+    @operation(wire.REPORT)
+    def get_evaluation_result(eval_id: int | str) -> wire.TaskRef:
+        """Return the scores, an item for each version that has been judged."""
+        return wire.TaskRef(id=eval_id)
+
+    @operation(wire.STOP)
+    def stop_evaluation_task(eval_id: int | str) -> wire.TaskRef:
+        """Stop a task; `result` tells whether it was still to be stopped."""
+        return wire.TaskRef(id=eval_id)
+
+    @operation(wire.EXPORT)
+    def create_evaluation_result_export_task(
+        eval_id: int | str,
+        export_destination_type: str | Enum | None = None,
+        export_range: str | Enum = wire.TOTAL,
+        export_field: Sequence[str | Enum] | None = None,
+        bos_bucket_id: str | None = None,
+        result_ids: Sequence[str] | None = None,
+    ) -> wire.CreateExport:
+        """Export the rows of a task; returns `exportID` and `exportIDStr`.
+
+        Args:
+            eval_id: as int or `ame-...`.
+            export_destination_type: "local" (fetched from an address) or "storage" (into a bucket).
+            export_range: "total", or "part" for those of `result_ids`.
+            export_field: some of "prompt", "prediction", "completion", "metrics"; all by default.
+            bos_bucket_id: the bucket of "storage".
+            result_ids: the rows of "part".
+
+        Raises:
+            InvalidArgumentError: a word is unknown, or the bucket or the rows are missing.
+        """
+        target = _validate_choice(
+            "export_destination_type", export_destination_type, (wire.LOCAL, wire.STORAGE)
+        )
+        part = _validate_choice("export_range", export_range, (wire.TOTAL, wire.PART))
+        fields = export_field or wire.EXPORT_CONTENT
+        if target == wire.STORAGE and not bos_bucket_id:
+            raise InvalidArgumentError("bos_bucket_id is missing: name the bucket to export into")
+        if part == wire.PART and not result_ids:
+            raise InvalidArgumentError("result_ids is missing: name the rows to export")
+        return wire.CreateExport(
+            id=eval_id,
+            export_type=target,
+            export_opt=part,
+            export_content=[_validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields],
+            volume_id=bos_bucket_id,
+            result_ids=[*result_ids] if result_ids else None,
+        )
+
+    @operation(wire.EXPORT_INFO)
+    def get_evaluation_result_export_task_status(export_task_id: int | str) -> wire.ExportRef:
+        """Return an export; its state is Pending, Uploading, Done or Fail, `downloadUrl` is a zip."""
+        return wire.ExportRef(export_id=export_task_id)
+
+    @operation(wire.LIST_RESULTS)
+    def get_evaluation_result_list(
+        id: int | str,  # noqa: A002 - the SDK's name
+        bleu4: Mapping[str, float] | None = None,
+        rouge_1: Mapping[str, float] | None = None,
+        rouge_2: Mapping[str, float] | None = None,
+        rouge_l: Mapping[str, float] | None = None,
+        judge_score: Mapping[str, float] | None = None,
+        model_version_ids: Sequence[int | str] | None = None,
+        order_by: str | None = None,
+        order: str | None = None,
+        eval_unit_id: Sequence[str] | None = None,
+        page_no: int = 1,
+        page_size: int = 20,
+    ) -> wire.ListResults:
+        """Return rows of a task: question, answer, reference and scores.
+
+        Args:
+            id: the task, as int or `ame-...`.
+            bleu4: only rows with {"start": 0.0, "end": 1.0}; likewise the next three.
+            rouge_1: see bleu4.
+            rouge_2: see bleu4.
+            rouge_l: see bleu4.
+            judge_score: only rows to which the referee gave {"start": -1, "end": ...}; -1 is no score.
+            model_version_ids: only rows of these versions.
+            order_by: "bleu4", "rouge_1", "rouge_2", "rouge_l" or "judgeScore".
+            order: "asc" or "desc".
+            eval_unit_id: only rows of these units, `ameu-...`.
+            page_no: pages count from 1.
+            page_size: rows of a page.
+
+        Raises:
+            InvalidArgumentError: a word is unknown.
+        """
+        ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
+        ranges["judge_score"] = judge_score
+        score_ranges = {
+            name: validate_record(wire.ScoreRange, value, label=name)
+            for name, value in ranges.items()
+            if value
+        }
+        return wire.ListResults(
+            id=id,
+            **score_ranges,
+            model_version_ids=[*model_version_ids] if model_version_ids else None,
+            order_by=_validate_choice("order_by", order_by, wire.ORDERS) if order_by else None,
+            order=_validate_choice("order", order, ("asc", "desc")) if order else None,
+            eval_unit_id=[*eval_unit_id] if eval_unit_id else None,
+            page_no=page_no,
+            page_size=page_size,
+        )
+
+    @operation(wire.DELETE)
+    def batch_delete_evaluation_result(eval_ids: Sequence[int | str]) -> wire.DeleteTasks:
+        """Delete tasks that are over, with their rows."""
+        return wire.DeleteTasks(eval_ids=[*eval_ids])
+
+
+class Evaluation:
+    """Evaluation tasks."""
+
+    class V2:
+        """The same tasks, console v2. Source: API pages of /v2/eval."""
+
+        @operation(v2.CREATE)
+        def create_task(
+            task_name: str,
+            eval_object_type: str,
+            eval_object_config: Mapping[str, Any],
+            eval_config: Mapping[str, Any],
+            description: str = "",
+        ) -> v2.CreateEvalTask:
+            """Start a task; the `result` is its id, `ame-...`.
+
+            Args:
+                task_name: of the task.
+                eval_object_type: "model", or "inferDataset" for answers that are there already.
+                eval_object_config: {"evalModelConfig": {"versionId": a dataset's `ds-...`,
+                    "evalModelConfigList": [{"modelId": "amv-...", "promptTemplate": "... {input} ..."}]}}.
+                eval_config: {"evalMode": "rule", "model" or "manual"} and the options of the mode.
+                description: of the task.
+            """
+            return v2.CreateEvalTask(
+                task_name=task_name,
+                description=description or None,
+                eval_object_type=eval_object_type,
+                eval_object_config=validate_record(
+                    v2.EvalObjectConfig, eval_object_config, label="eval_object_config"
+                ),
+                eval_config=validate_record(v2.EvalConfig, eval_config, label="eval_config"),
+            )
+
+        @operation(v2.LIST)
+        def task_list(
+            eval_type: str,
+            key_filter: str | None = None,
+            marker: str | None = None,
+            max_keys: int | None = None,
+            page_reverse: bool | None = None,
+        ) -> v2.ListEvalTasks:
+            """Return tasks, the newest first.
+
+            Args:
+                eval_type: "manual" (people judge) or "auto".
+                key_filter: part of a name or of an id, or a version's whole id.
+                marker: the last id of the page before.
+                max_keys: rows of a page, 100 at most.
+                page_reverse: what precedes the marker instead.
+            """
+            return v2.ListEvalTasks(
+                eval_type=_validate_choice("eval_type", eval_type, v2.EVAL_TYPES),
+                key_filter=key_filter,
+                marker=marker,
+                max_keys=max_keys,
+                page_reverse=page_reverse,
+            )
+
+        @operation(v2.INFO)
+        def task_detail(task_id: int | str) -> v2.EvalTaskRef:
+            """Return a task; its state is one of Queued, Running, RunningWithManualBegin, Successed, Failed.
+
+            Failed is also said when a part of the versions failed. A stopped one is Stopping, then Stopped.
+            """
+            return v2.EvalTaskRef(task_id=task_id)
+
+        @operation(v2.REPORT)
+        def task_report(task_id: int | str) -> v2.EvalTaskRef:
+            """Return the scores, an item for each version that has been judged."""
+            return v2.EvalTaskRef(task_id=task_id)
+
+        @operation(v2.DELETE)
+        def delete_task(task_id: int | str) -> v2.EvalTaskRef:
+            """Delete a task that is over."""
+            return v2.EvalTaskRef(task_id=task_id)
+
+        create_eval_task = create_task
+        describe_eval_tasks = task_list
+        describe_eval_task = task_detail
+        describe_eval_task_report = task_report
+        delete_eval_task = delete_task
+
+
+def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
+    """Return how answers are judged, after a look whether each mode has what it needs."""
+    standard = validate_record(wire.EvaluationStandard, config, label="eval_config")
+    modes = [_validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
+    if wire.RULE in modes:
+        if not standard.score_modes:
+            raise InvalidArgumentError(f"scoreModes is missing: rule takes {', '.join(wire.SCORE_MODES)}")
+        for word in standard.score_modes:
+            _validate_choice("scoreModes", word, wire.SCORE_MODES)
+    if wire.MANUAL in modes and not standard.evaluation_dimension:
+        raise InvalidArgumentError(
+            "evaluationDimension is missing: say what people judge, [{'dimension': '满意度'}]"
+        )
+    if wire.MODEL in modes and (standard.app_id is None or standard.prompt is None):
+        raise InvalidArgumentError("appId or prompt is missing: the referee model needs both")
+    return standard
+
+
+def _validate_choice(name: str, value: str | Enum | None, allowed: Sequence[str]) -> str:
+    """Return a word, the first of the allowed ones when nothing is said."""
+    word = str(value.value) if isinstance(value, Enum) else value
+    if word is not None and word not in allowed:
+        raise InvalidArgumentError(f"{name}={word!r}: it is one of {', '.join(allowed)}")
+    return allowed[0] if word is None else word

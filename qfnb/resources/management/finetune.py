@@ -1,0 +1,195 @@
+"""Fine-tuning runs on the platform.
+
+In v2 a job is the folder that runs live in and a task is one run; v1 used the two words the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import finetune as wire
+from ...wire import finetune_v1 as wire_v1
+from ...wire.base import EmptyBody
+from .operation import operation
+from .validation import validate_record
+
+
+class FineTune:
+    """Fine-tuning as the seeds do it: a task holds jobs. Source: seed 002, API pages of /finetune."""
+
+    @operation(wire_v1.CREATE_TASK)
+    def create_task(
+        name: str,
+        base_train_type: str | None = None,
+        train_type: str | None = None,
+        description: str | None = None,
+    ) -> wire_v1.CreateTask:
+        """Create the folder that runs live in; returns `id` (an int) and `uuid`."""
+        if not name:
+            raise InvalidArgumentError("create_task: name is empty; 任务名称不能为空 / a task needs a name")
+        return wire_v1.CreateTask(
+            name=name, base_train_type=base_train_type, train_type=train_type, description=description
+        )
+
+    @operation(wire_v1.CREATE_JOB)
+    def create_job(job: Mapping[str, Any]) -> wire_v1.CreateJob:
+        """Start a run; returns `id` (an int) and `uuid`.
+
+        Args:
+            job: taskId, trainType, trainMode, peftType (LoRA, ALL or P-tuning), trainConfig {epoch,
+                learningRate, batchSize, maxSeqLen}, trainset [{"type": 1, "id": a dataset}] and trainsetRate
+                (percent that is held out), under the API's own names.
+
+        Raises:
+            InvalidArgumentError: a field is missing or wrong.
+        """
+        return validate_record(wire_v1.CreateJob, job, label="job")
+
+    @operation(wire_v1.GET_JOB)
+    def get_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
+        """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in percent."""
+        return wire_v1.JobRef(task_id=task_id, job_id=job_id)
+
+    @operation(wire_v1.STOP_JOB)
+    def stop_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
+        """Stop a run; returns True when there was something to stop."""
+        return wire_v1.JobRef(task_id=task_id, job_id=job_id)
+
+    class V2:
+        """Create, watch and stop runs: a job holds tasks. Source: API pages of /v2/finetuning."""
+
+        @operation(wire.CREATE_JOB)
+        def create_job(
+            name: str,
+            model: str,
+            train_mode: str = wire.SFT,
+            description: str | None = None,
+            parameter_scale: str | None = None,
+            hyper_parameter_config: Mapping[str, Any] | None = None,
+        ) -> wire.CreateJob:
+            """Create the folder that a model's runs live in; returns `job_id`.
+
+            `train_mode` is SFT, PostPretrain, DPO or KTO.
+            """
+            return wire.CreateJob(
+                name=name,
+                model=model,
+                train_mode=train_mode,
+                description=description,
+                parameter_scale=parameter_scale,
+                hyper_parameter_config=_to_dict(hyper_parameter_config),
+            )
+
+        @operation(wire.CREATE_TASK)
+        def create_task(
+            job_id: int | str,
+            params_scale: str = "LoRA",
+            hyper_params: Mapping[str, Any] | None = None,
+            dataset_config: Mapping[str, Any] | None = None,
+            increment_task_id: int | str | None = None,
+            increment_checkpoint_step: int | None = None,
+            model_config: Mapping[str, Any] | None = None,
+            resource_config: Mapping[str, Any] | None = None,
+            corpus_config: Mapping[str, Any] | None = None,
+            *,
+            datasets: Sequence[int | str] = (),
+            split_ratio: int = 20,
+        ) -> wire.CreateTask:
+            """Start a run; returns `task_id`.
+
+            Args:
+                job_id: `job-...`.
+                params_scale: LoRA, FullFineTuning or PromptTuning.
+                hyper_params: epoch, learningRate, maxSeqLen, ... ; what is left out has the model's default.
+                dataset_config: {"sourceType", "versions": [{"versionId"}], "splitRatio"}, or
+                datasets: released datasets (`ds-...`), with
+                split_ratio: percent of them that is held out for validation, 0-100.
+                increment_task_id: an earlier run to go on from, at
+                increment_checkpoint_step: one of its checkpoints; default: the last.
+                model_config: for a model of one's own.
+                resource_config: one's own machines.
+                corpus_config: what the platform mixes into the data.
+
+            Raises:
+                InvalidArgumentError: there is no data, or a value is out of its range.
+            """
+            if (dataset_config is None) == (not datasets):
+                raise InvalidArgumentError(
+                    "create_task: give datasets=['ds-...'] or dataset_config={...}, one of them "
+                    "(datasets 与 dataset_config 二选一)"
+                )
+            if increment_checkpoint_step is not None and increment_task_id is None:
+                raise InvalidArgumentError("create_task: increment_checkpoint_step needs increment_task_id")
+            data_source = dataset_config or {
+                "versions": [{"versionId": dataset} for dataset in datasets],
+                "splitRatio": split_ratio,
+            }
+            return wire.CreateTask(
+                job_id=job_id,
+                parameter_scale=params_scale,
+                hyper_parameter_config=dict(hyper_params or {}),
+                dataset_config=validate_record(wire.DatasetConfig, data_source, label="dataset_config"),
+                increment_task_id=increment_task_id,
+                increment_checkpoint_step=increment_checkpoint_step,
+                custom_config=_to_dict(model_config),
+                resource_config=_to_dict(resource_config),
+                corpus_config=_to_dict(corpus_config),
+            )
+
+        @operation(wire.LIST_JOBS)
+        def job_list(
+            train_model: str | None = None,
+            marker: str | None = None,
+            max_keys: int | None = None,
+            page_reverse: bool | None = None,
+            model: str | None = None,
+        ) -> wire.ListJobs:
+            """Return a page of jobs, the newest first; `train_model` is the train mode that they have."""
+            return wire.ListJobs(
+                train_model=train_model,
+                marker=marker,
+                max_keys=max_keys,
+                page_reverse=page_reverse,
+                model=model,
+            )
+
+        @operation(wire.LIST_TASKS)
+        def task_list(
+            job_id: int | str,
+            marker: str | None = None,
+            max_keys: int | None = None,
+            page_reverse: bool | None = None,
+        ) -> wire.ListTasks:
+            """Return a page of a job's runs, the newest first."""
+            return wire.ListTasks(job_id=job_id, marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+
+        @operation(wire.DESCRIBE_TASK)
+        def task_detail(task_id: int | str) -> wire.TaskRef:
+            """Return a run's state, progress, and its checkpoints once there are any."""
+            return wire.TaskRef(task_id=task_id)
+
+        @operation(wire.STOP_TASK)
+        def stop_task(task_id: int | str) -> wire.TaskRef:
+            """Stop a run; returns True when there was something to stop."""
+            return wire.TaskRef(task_id=task_id)
+
+        @operation(wire.DELETE_TASK)
+        def delete_task(task_id: int | str) -> wire.TaskRef:
+            """Delete a run that is over."""
+            return wire.TaskRef(task_id=task_id)
+
+        @operation(wire.DELETE_JOB)
+        def delete_job(job_id: int | str) -> wire.JobRef:
+            """Delete a job with all its runs, which must be over."""
+            return wire.JobRef(job_id=job_id)
+
+        @operation(wire.SUPPORT_MODELS)
+        def supported_models() -> EmptyBody:
+            """Return which models can be tuned, how, and the range of every hyper-parameter."""
+            return EmptyBody()
+
+
+def _to_dict(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else dict(value)

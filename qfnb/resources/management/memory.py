@@ -1,0 +1,40 @@
+"""System memories: what models are to remember about an application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...wire import memory as wire
+from .operation import operation
+
+
+class Memory:
+    """Write and read system memories. Source: API pages of /v2/memory."""
+
+    @operation(wire.CREATE)
+    def create_system_memory(app_id: int | str, description: str) -> wire.CreateMemory:
+        """Create a memory of an application; returns `systemMemoryId`, `sm-...`."""
+        return wire.CreateMemory(app_id=str(app_id), description=description)
+
+    @operation(wire.LIST)
+    def describe_system_memories(
+        app_id: int | str | None = None, marker: str | None = None, max_keys: int | None = None
+    ) -> wire.FindMemories:
+        """Return a page of memories without their entries, the newest first, 100 unless told."""
+        return wire.FindMemories(app_id=app_id, marker=marker, max_keys=max_keys)
+
+    @operation(wire.DESCRIBE)
+    def describe_system_memory(system_memory_id: int | str) -> wire.MemoryRef:
+        """Return a memory with its entries."""
+        return wire.MemoryRef(system_memory_id=system_memory_id)
+
+    @operation(wire.MODIFY)
+    def modify_system_memory(system_memory_id: int | str, memories: Sequence[Any]) -> wire.ModifyMemory:
+        """Replace all entries of a memory."""
+        return wire.ModifyMemory(system_memory_id=system_memory_id, memories=[*memories])
+
+    @operation(wire.DELETE)
+    def delete_system_memory(system_memory_id: int | str) -> wire.MemoryRef:
+        """Delete a memory."""
+        return wire.MemoryRef(system_memory_id=system_memory_id)

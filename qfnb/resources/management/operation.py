@@ -1,0 +1,79 @@
+"""Turn "which record goes to which endpoint" into a call users can make.
+
+The signature and the docstring of the decorated function are the user's: it builds the record, and the
+operation sends it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from ... import connect
+from ...transport import event_loop
+from ...transport.client import Client
+from ...transport.response import Response
+from ...wire.base import Endpoint, Record
+
+P = ParamSpec("P")
+B = TypeVar("B", bound=Record)
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class BlockingCall(ABC, Generic[P, T]):
+    """What every call here has: `call(...)` blocks, `await call.aio(...)` does not."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it and wait for the result."""
+        return event_loop.run(self._coroutine(*args, **kwargs))
+
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it without blocking."""
+        return await event_loop.run_async(self._coroutine(*args, **kwargs))
+
+    @abstractmethod
+    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        """Return the work itself, for the I/O loop."""
+
+
+class Operation(BlockingCall[P, Response[R]]):
+    """A call that sends one record; `op.endpoint` is its row."""
+
+    def __init__(self, endpoint: Endpoint[Any, R], build_record: Callable[P, Record]) -> None:
+        functools.update_wrapper(self, build_record)
+        self.__signature__ = inspect.signature(build_record).replace(return_annotation=Response)
+        self.endpoint = endpoint
+        self.build_record = build_record
+
+    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
+        return self._send(self.build_record(*args, **kwargs))
+
+    async def _send(self, record: Record) -> Response[R]:
+        return await (await connect.aclient()).send(self.endpoint, record)
+
+
+class Transfer(BlockingCall[P, T]):
+    """A call that moves bytes instead of records."""
+
+    def __init__(self, function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> None:
+        functools.update_wrapper(self, function)
+        signature = inspect.signature(function)
+        self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+        self._function = function
+
+    async def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._function(await connect.aclient(), *args, **kwargs)
+
+
+def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B]], Operation[P, R]]:
+    """Declare a call by the record it sends."""
+    return lambda describe: Operation(endpoint, describe)
+
+
+def transfer(function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
+    """Declare a call by what it does with the client; the client is not among the user's arguments."""
+    return Transfer(function)

@@ -1,0 +1,181 @@
+"""Prompt templates on the platform: keep, render, improve and score them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import prompt as wire
+from ...wire.prompt_template import PromptTemplate as PromptTemplate
+from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
+from .operation import operation
+from .prompt_v2 import Ids, PromptV2, join_variables, negative_text, to_ids, validate_change
+from .validation import validate_record
+
+
+class Prompt:
+    """Templates of prompts; the platform recommends `V2`. Source: API pages of Prompt 工程."""
+
+    @operation(wire.CREATE)
+    def create(
+        name: str,
+        template: str,
+        identifier: str = "{}",
+        scene: int | PromptSceneType = PromptSceneType.Text2Text,
+        framework: int | PromptFrameworkType = PromptFrameworkType.NotUse,
+        variables: Sequence[str] | None = None,
+        label_ids: Ids | None = None,
+        negative_template: str | None = None,
+        negative_variables: Sequence[str] | None = None,
+    ) -> wire.CreateTemplate:
+        """Keep a template; returns `templateId` (an int) and `templatePK` (`pt-...`).
+
+        Args:
+            name: its name.
+            template: its text.
+            identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
+            scene: 1 text, 2 pictures.
+            framework: 0 none, 1 basic, 2 CRISPE, 3 few shots.
+            variables: 2 to 30 letters, digits and _ each; found in the text when absent.
+            label_ids: labels.
+            negative_template: what a picture is not to show; only with scene 2.
+            negative_variables: likewise.
+
+        Raises:
+            InvalidArgumentError: the pair, a variable, the scene or the framework is wrong.
+        """
+        negative = negative_text(negative_template, is_image=scene == PromptSceneType.Text2Image)
+        return wire.CreateTemplate(
+            template_name=name,
+            template_content=template,
+            variable_identifier=identifier,
+            template_variables=join_variables(template, identifier, variables) or "",
+            scene_type=_validate_choice(PromptSceneType, scene, "scene"),
+            framework_type=_validate_choice(PromptFrameworkType, framework, "framework"),
+            label_ids=to_ids(label_ids),
+            negative_template_content=negative,
+            negative_template_variables=join_variables(negative, identifier, negative_variables),
+        )
+
+    @operation(wire.INFO)
+    def info(id: int | str, **values: object) -> wire.RenderTemplate:  # noqa: A002 - the official SDK's word
+        """Return a template, and as `content` what it is with these values of its variables."""
+        return wire.RenderTemplate.model_validate({**values, "id": str(id)})
+
+    @operation(wire.UPDATE)
+    def update(
+        id: int | str,  # noqa: A002
+        name: str | None = None,
+        label_ids: Ids | None = None,
+        template: str | None = None,
+        identifier: str | None = None,
+        negative_template: str | None = None,
+    ) -> wire.UpdateTemplate:
+        """Change a template; what is absent stays.
+
+        Raises:
+            InvalidArgumentError: the pair, or with it a variable, is wrong.
+        """
+        validate_change(template, identifier)
+        return wire.UpdateTemplate(
+            template_id=id,
+            template_name=name,
+            label_ids=to_ids(label_ids),
+            template_content=template,
+            variable_identifier=identifier,
+            negative_template_content=negative_template,
+        )
+
+    @operation(wire.DELETE)
+    def delete(id: int | str) -> wire.TemplateRef:  # noqa: A002
+        """Delete a template."""
+        return wire.TemplateRef(template_id=id)
+
+    @operation(wire.LIST)
+    def list(
+        offset: int = 0,
+        page_size: int = 10,
+        name: str | None = None,
+        label_ids: Ids = (),
+        type: int | PromptType | None = None,  # noqa: A002
+    ) -> wire.ListTemplates:
+        """Return `total` and a page of templates, those that fit every filter, the newest first."""
+        return wire.ListTemplates(
+            offset=offset,
+            page_size=page_size,
+            name=name,
+            label_ids=to_ids(label_ids) or [],
+            type=None if type is None else _validate_choice(PromptType, type, "type"),
+        )
+
+    @operation(wire.LABELS)
+    def list_labels(offset: int = 0, page_size: int = 10) -> wire.ListLabels:
+        """Return `total` and a page of labels."""
+        return wire.ListLabels(offset=offset, page_size=page_size)
+
+    @operation(wire.OPTIMIZE)
+    def create_optimization_task(
+        content: str,
+        operations: Sequence[Mapping[str, Any]],
+        app_id: int | str | None = None,
+        service_name: str | None = None,
+    ) -> wire.Optimize:
+        """Have a prompt improved; returns `id`, `task-...`.
+
+        Args:
+            content: the prompt.
+            operations: [{"opType": 1 to 4, "payload": 1 or 0}].
+            app_id: the application that pays for it.
+            service_name: the model that does it.
+        """
+        return wire.Optimize(
+            content=content,
+            operations=[validate_record(wire.Operation, row, label="operations") for row in operations],
+            app_id=app_id,
+            service_name=service_name,
+        )
+
+    create_optimiztion_task = create_optimization_task  # the official SDK's spelling
+
+    @operation(wire.OPTIMIZED)
+    def get_optimization_task(task_id: str) -> wire.OptimizeRef:
+        """Return an improvement: `optimizeContent`, when `processStatus` is 2 (1 while it runs)."""
+        return wire.OptimizeRef(id=task_id)
+
+    @operation(wire.PREDICT)
+    def evaluation_score(
+        type: int | PromptScoreStandard,  # noqa: A002
+        data: Sequence[Mapping[str, Any]],
+    ) -> wire.Predict:
+        """Return `scores`, for each row a list: how near each answer is to what was expected.
+
+        Args:
+            type: 1 meaning, 2 regular expression, 3 equality.
+            data: [{"scene": what is expected, "response_list": [answers]}].
+        """
+        kind = _validate_choice(PromptScoreStandard, type, "type")
+        return wire.Predict(type=kind, data=[{**row} for row in data])
+
+    @operation(wire.SUMMARY)
+    def evaluation_summary(data: Sequence[Mapping[str, Any]]) -> wire.Summarize:
+        """Return `responses`: for each prompt a text that sums up what it did.
+
+        Args:
+            data: [{"prompt", "scenes": [{"variables", "expected_target", "response", "new_prompt"}],
+                "response_list"}].
+        """
+        return wire.Summarize(data=[{**row} for row in data])
+
+    V2 = PromptV2
+
+
+def _validate_choice(
+    kind: type[PromptSceneType | PromptFrameworkType | PromptType | PromptScoreStandard],
+    value: int,
+    name: str,
+) -> int:
+    if value not in set(kind):
+        allowed = ", ".join(f"{member.value} ({member.name})" for member in kind)
+        raise InvalidArgumentError(f"{name}={value!r}: it is {allowed}")
+    return int(value)

@@ -1,0 +1,167 @@
+"""Prompt templates and labels, console v2: what `Prompt.V2` is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import prompt_v2 as wire
+from ...wire.base import PageRequest
+from ...wire.prompt_template import PromptTemplate, validate_identifier
+from .operation import operation
+
+Ids = Sequence[int | str]
+
+
+class PromptV2:
+    """Templates and labels. Source: API pages of /v2/promptTemplates and /v2/promptLabels."""
+
+    @operation(wire.CREATE)
+    def create(
+        template_name: str,
+        template_content: str,
+        labels: Ids | None = None,
+        variable_identifier: str = "{}",
+        scene_type: str = wire.TEXT,
+        variables: Sequence[str] | None = None,
+        negative_template: str | None = None,
+        negative_variables: Sequence[str] | None = None,
+        hyper_parameters: Mapping[str, Any] | None = None,
+    ) -> wire.CreateTemplate:
+        """Keep a template; returns `templateId`, `pt-...`.
+
+        Args:
+            template_name: its name.
+            template_content: its text.
+            labels: ids `pl-...`.
+            variable_identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
+            scene_type: TextToText or TextToImage.
+            variables: 2 to 30 letters, digits and _ each; found in the text when absent.
+            negative_template: what a picture is not to show; only with TextToImage.
+            negative_variables: likewise.
+            hyper_parameters: kept with it, for whoever asks a model.
+
+        Raises:
+            InvalidArgumentError: the pair, a variable or the scene is wrong.
+        """
+        is_image = scene_type == wire.IMAGE
+        if not is_image and scene_type != wire.TEXT:
+            raise InvalidArgumentError(f"scene_type={scene_type!r}: it is {wire.TEXT} or {wire.IMAGE}")
+        negative = negative_text(negative_template, is_image=is_image)
+        return wire.CreateTemplate(
+            template_name=template_name,
+            template_content=template_content,
+            variable_identifier=variable_identifier,
+            template_variables=join_variables(template_content, variable_identifier, variables) or "",
+            scene_type=scene_type,
+            labels=to_ids(labels),
+            negative_template_content=negative,
+            negative_template_variables=join_variables(negative, variable_identifier, negative_variables),
+            hyper_parameters=dict(hyper_parameters) if hyper_parameters else None,
+        )
+
+    @operation(wire.INFO)
+    def info(template_id: int | str, **values: object) -> wire.TemplateRef:
+        """Return a template, and as `content` what it is with these values of its variables."""
+        return wire.TemplateRef.model_validate({**values, "template_id": str(template_id)})
+
+    @operation(wire.UPDATE)
+    def update(
+        template_id: int | str,
+        template_name: str | None = None,
+        labels: Ids | None = None,
+        template_content: str | None = None,
+        variable_identifier: str | None = None,
+        negative_template_content: str | None = None,
+        hyper_parameters: Mapping[str, Any] | None = None,
+    ) -> wire.ModifyTemplate:
+        """Change a template; what is absent stays.
+
+        Raises:
+            InvalidArgumentError: the pair, or with it a variable, is wrong.
+        """
+        validate_change(template_content, variable_identifier)
+        return wire.ModifyTemplate(
+            template_id=template_id,
+            template_name=template_name,
+            labels=to_ids(labels),
+            template_content=template_content,
+            variable_identifier=variable_identifier,
+            negative_template_content=negative_template_content,
+            hyper_parameters=dict(hyper_parameters) if hyper_parameters else None,
+        )
+
+    @operation(wire.DELETE)
+    def delete(template_id: int | str) -> wire.TemplateRef:
+        """Delete a template."""
+        return wire.TemplateRef(template_id=template_id)
+
+    @operation(wire.LIST)
+    def list(
+        marker: str | None = None,
+        max_keys: int | None = None,
+        page_reverse: bool | None = None,
+        name: str | None = None,
+        label_ids: Ids = (),
+        type: str | None = None,  # noqa: A002
+    ) -> wire.FindTemplates:
+        """Return a page of templates; `type` is System or Custom."""
+        return wire.FindTemplates(
+            marker=marker,
+            max_keys=max_keys,
+            page_reverse=page_reverse,
+            name=name,
+            label_ids=to_ids(label_ids),
+            type=type,
+        )
+
+    @operation(wire.CREATE_LABELS)
+    def create_label(name: str | Sequence[str]) -> wire.CreateLabels:
+        """Create one or more labels; returns them."""
+        return wire.CreateLabels(name=[name] if isinstance(name, str) else [*name])
+
+    @operation(wire.LABELS)
+    def list_labels(
+        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
+    ) -> PageRequest:
+        """Return a page of labels, the newest first."""
+        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+
+    @operation(wire.DELETE_LABEL)
+    def delete_label(label_id: int | str) -> wire.LabelRef:
+        """Delete a label, and take it off the templates that have it."""
+        return wire.LabelRef(label_id=label_id)
+
+
+def join_variables(text: str | None, identifier: str, names: Sequence[str] | None) -> str | None:
+    """Return the names of a text's variables with commas between them, None without a text.
+
+    Raises:
+        InvalidArgumentError: the pair, or a variable, is wrong.
+    """
+    if text is None:
+        return None
+    template = PromptTemplate(text, identifier, None if names is None else tuple(names))
+    return ",".join(template.names)
+
+
+def negative_text(text: str | None, *, is_image: bool) -> str | None:
+    """Return what a picture is not to show; a text has no such thing, as in the official SDK."""
+    return text if is_image else None
+
+
+def validate_change(template: str | None, identifier: str | None) -> None:
+    """Return when a template may be changed to this; without the pair only the platform can know.
+
+    Raises:
+        InvalidArgumentError: the pair, or a variable, is wrong.
+    """
+    if identifier is not None:
+        validate_identifier(identifier)
+        PromptTemplate(template or "", identifier)
+
+
+def to_ids(ids: Ids | None) -> list[int | str] | None:
+    """Return ids as they travel, None for none."""
+    return [*ids] if ids else None

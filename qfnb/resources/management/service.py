@@ -1,0 +1,230 @@
+"""Deployed services on the platform (the API group; the object with a life is `qfnb.model.Service`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import service as wire
+from ...wire import service_v1 as wire_v1
+from ...wire.base import EmptyBody
+from ..console.consts import DeployPoolType, ServiceType
+from .operation import operation
+from .validation import validate_positive, validate_record
+
+
+class Service:
+    """Deploy models and look at services. Source: seed 002; API pages of /v2/service for `V2`."""
+
+    @operation(wire_v1.CREATE)
+    def create(
+        model_id: int | str,
+        model_version_id: int | str,
+        name: str,
+        uri: str,
+        replicas: int = 1,
+        pool_type: int | DeployPoolType = DeployPoolType.PrivateResource,
+        description: str | None = None,
+    ) -> wire_v1.ApplyService:
+        """Deploy a model version; returns `serviceId`, an int.
+
+        Args:
+            model_id: the model, an int or `am-...`.
+            model_version_id: the version, an int or `amv-...`.
+            name: the service's name.
+            uri: the readable part of the address.
+            replicas: 1 or more.
+            pool_type: 1 public, 2 private (the official SDK's first releases had it the other way round).
+            description: for people.
+
+        Raises:
+            InvalidArgumentError: `replicas` or `pool_type` is none.
+        """
+        if pool_type not in set(DeployPoolType):
+            raise InvalidArgumentError(f"pool_type={pool_type!r}: it is 1 (public) or 2 (private)")
+        return wire_v1.ApplyService(
+            model_id=model_id,
+            model_version_id=model_version_id,
+            name=name,
+            uri=uri,
+            replicas=validate_positive(replicas, "replicas"),
+            pool_type=int(pool_type),
+            description=description,
+        )
+
+    @operation(wire_v1.GET)
+    def get(id: int | str) -> wire_v1.ServiceRef:  # noqa: A002 - the seeds' word
+        """Return a service; `serviceStatus` is New, Deploying, Done, Failed or Stopped."""
+        return wire_v1.ServiceRef(service_id=id)
+
+    @operation(wire_v1.LIST)
+    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> wire_v1.ListServices:
+        """Return preset services (`common`) and the user's own (`custom`).
+
+        Args:
+            api_type_filter: chat, completions, embeddings, text2image, image2text; all when absent.
+
+        Raises:
+            InvalidArgumentError: there is no such type.
+        """
+        for kind in api_type_filter or ():
+            if kind not in wire_v1.TYPES:
+                raise InvalidArgumentError(
+                    f"api_type_filter={kind!r}: the types are {', '.join(wire_v1.TYPES)}"
+                )
+        return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
+
+    @operation(wire_v1.APPS)
+    def app_list() -> EmptyBody:
+        """Return the user's applications; `.data` leaves their secrets out of what it shows."""
+        return EmptyBody()
+
+    class V2:
+        """Deploy, describe and change services. Source: API pages of /v2/service."""
+
+        @operation(wire.CREATE)
+        def create_service(
+            model_set_id: int | str,
+            model_id: int | str,
+            name: str,
+            url_suffix: str,
+            resource_config: Mapping[str, Any] | None = None,
+            billing: Mapping[str, Any] | None = None,
+            description: str | None = None,
+            *,
+            replicas: int = 1,
+            resource_type: str = "GPU-I-2",
+            qps: float | None = None,
+            hours: int = 1,
+        ) -> wire.CreateService:
+            """Deploy a model version; returns `service_id`.
+
+            Args:
+                model_set_id: the model, `am-...`.
+                model_id: the version, `amv-...`.
+                name: the service's name.
+                url_suffix: the readable part of the address.
+                resource_config: {"type", "replicasCount", "qps"}; default: made of the three options below.
+                billing: {"paymentTiming", "reservation"}; default: prepaid for `hours`.
+                description: for people.
+                replicas: 1 or more; the queries per second grow with it.
+                resource_type: GPU-I-2, GPU-I-4 or CPU-I-2.
+                qps: queries per second of one replica.
+                hours: paid in advance.
+
+            Raises:
+                InvalidArgumentError: `replicas` or `hours` is none, or a field of the two mappings is wrong.
+            """
+            default_resources = {
+                "type": resource_type,
+                "replicasCount": validate_positive(replicas, "replicas"),
+                "qps": qps,
+            }
+            default_billing = {"reservation": {"reservationLength": validate_positive(hours, "hours")}}
+            return wire.CreateService(
+                model_set_id=model_set_id,
+                model_id=model_id,
+                name=name,
+                url_suffix=url_suffix,
+                resource_config=validate_record(
+                    wire.ResourceConfig, resource_config or default_resources, label="resource_config"
+                ),
+                billing=validate_record(wire.Billing, billing or default_billing, label="billing"),
+                description=description,
+            )
+
+        @operation(wire.FIND)
+        def service_list(
+            marker: str | None = None,
+            max_keys: int | None = None,
+            page_reverse: bool | None = None,
+            name: str | None = None,
+            service_type: Sequence[str] | None = None,
+            run_status: Sequence[str] | None = None,
+            creator: Sequence[str] | None = None,
+            charge_type: str | None = None,
+            pay_type: str | None = None,
+        ) -> wire.FindServices:
+            """Return a page of one's own services, those that fit every filter, the newest first."""
+            return wire.FindServices(
+                marker=marker,
+                max_keys=max_keys,
+                page_reverse=page_reverse,
+                name=name,
+                service_type=_to_list(service_type),
+                run_status=_to_list(run_status),
+                creator=_to_list(creator),
+                charge_type=charge_type,
+                pay_type=pay_type,
+            )
+
+        @operation(wire.DESCRIBE)
+        def service_detail(service_id: int | str) -> wire.ServiceRef:
+            """Return a service's state and address; `run_status` ends as Serving, Failed or Stopped."""
+            return wire.ServiceRef(service_id=service_id)
+
+        @operation(wire.METRIC)
+        def service_metric(
+            start_time: str | datetime,
+            end_time: str | datetime,
+            service_id: str | Sequence[str] | None = None,
+            app_id: str | Sequence[str] | None = None,
+        ) -> wire.MetricQuery:
+            """Return calls and tokens by service and application, between two moments.
+
+            Args:
+                start_time: UTC, a datetime or 2025-03-30T16:00:00Z; it counts from its whole minute on.
+                end_time: likewise, to the end of its minute.
+                service_id: which services; all when absent.
+                app_id: which applications; all when absent.
+
+            Raises:
+                InvalidArgumentError: a time is written differently, or the end is before the start.
+            """
+            start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
+            if end < start:
+                raise InvalidArgumentError(f"end_time={end!r} is before start_time={start!r}")
+            return wire.MetricQuery(
+                start_time=start, end_time=end, service_id=_to_list(service_id), app_id=_to_list(app_id)
+            )
+
+        @operation(wire.MODIFY)
+        def modify_service(
+            service_id: int | str, model_set_id: int | str, model_id: int | str
+        ) -> wire.ModifyService:
+            """Let a service run another model version; the old one answers until the new one does."""
+            return wire.ModifyService(service_id=service_id, model_set_id=model_set_id, model_id=model_id)
+
+        @operation(wire.PRESETS)
+        def describe_preset_services(
+            service_ids: Sequence[str] | None = None,
+            service_type: Sequence[str] | None = None,
+            charge_type: Sequence[str] | None = None,
+            charge_status: Sequence[str] | None = None,
+        ) -> wire.FindPresets:
+            """Return the platform's own services, those that fit every filter."""
+            return wire.FindPresets(
+                service_ids=_to_list(service_ids),
+                service_type=_to_list(service_type),
+                charge_type=_to_list(charge_type),
+                charge_status=_to_list(charge_status),
+            )
+
+        preset_services = describe_preset_services
+
+
+def _to_list(value: str | Sequence[str] | None) -> list[str] | None:
+    if value is None or isinstance(value, str):
+        return [str(value)] if value is not None else None
+    return [str(item) for item in value]
+
+
+def _format_time(value: str | datetime, name: str) -> str:
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).strftime(wire.TIME)
+    try:
+        return datetime.strptime(value, wire.TIME).strftime(wire.TIME)  # noqa: DTZ007 - the Z says UTC
+    except ValueError:
+        raise InvalidArgumentError(f"{name}={value!r}: a time is written like 2025-03-30T16:00:00Z") from None

@@ -1,0 +1,1 @@
+"""Offline batch inference: OpenAI's batches and the platform's own."""

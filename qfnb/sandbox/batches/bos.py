@@ -1,0 +1,251 @@
+"""Inference tasks over object storage: queries out of `*.jsonl` objects, answers into others."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ...wire import batches as wire
+from ...wire import storage as storage_wire
+from ...wire.chat import CHAT_V1, V1_PREFIX
+from ..chat.chat import resolve_model
+from ..engines import BUILT_IN
+from ..http.call import Call, Refusal, emulates, refusal_for
+from ..http.dispatch import dispatch, parse_jsonl
+from ..http.paging import page_by_marker
+from ..state.job_queue import is_finished, job_handler, job_status, stable_shuffle, with_checkpoints
+from ..state.store import Document, random_id
+from ..storage import objects
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+NO_DATE = "0000-00-00T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One line of the input: whose file it is out of, and what it asks."""
+
+    key: str
+    line: dict[str, Any]
+
+
+@emulates(wire.CREATE_INFERENCE)
+def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
+    """Queue a task over the objects that are there now."""
+    if body.afs_config is not None:
+        raise refusal_for(call, "param[afsConfig] invalid: the sandbox has object storage only")
+    source, target = (
+        _key_prefix(call, name, value or "")
+        for name, value in (("inputBosUri", body.input_bos_uri), ("outputBosUri", body.output_bos_uri))
+    )
+    if body.completion_window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", body.completion_window):
+        raise refusal_for(call, "param[completion_window] invalid: it looks like 24h")
+    bucket = call.world.address.bucket
+    keys = [row["key"] for row in objects.list_objects(call.world.store, bucket, source)]
+    keys = [key for key in keys if key.endswith(".jsonl")]
+    if not keys:
+        raise refusal_for(call, f"param[inputBosUri] invalid: no *.jsonl under {body.input_bos_uri}")
+    id_ = random_id("infer-")
+    task = call.world.store.add(
+        "inference",
+        id_,
+        engine=call.world.engines.active.label,
+        name=body.name,
+        description=body.description or "",
+        endpoint=body.endpoint,
+        model_id=body.model_id,
+        asked=_resolve_target(call, body),
+        parameters=body.inference_params,
+        input=body.input_bos_uri,
+        output=body.output_bos_uri,
+        source=source,
+        target=f"{target}{id_}/",
+        keys=keys,
+        done=0,
+        window=body.completion_window,
+    )
+    call.world.job_queue.enqueue("inference", task)
+    return {"taskId": id_}
+
+
+@emulates(wire.INFERENCE_INFO)
+def describe_task(call: Call, body: wire.InferenceRef) -> dict[str, Any]:
+    """Describe a task."""
+    return _to_wire(_find_task(call, body.task_id))
+
+
+@emulates(wire.STOP_INFERENCE)
+def stop_task(call: Call, body: wire.InferenceRef) -> bool:
+    """Stop a task; what it has answered so far is kept."""
+    task = _find_task(call, body.task_id)
+    if is_finished(task):
+        raise refusal_for(call, f"param[taskId] invalid: the task is {_run_status(task)}")
+    store = call.world.store
+    store.update(task["id"], cancelling_at=task.get("cancelling_at") or store.now())
+    return True
+
+
+@emulates(wire.LIST_INFERENCES)
+def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
+    """List the tasks, the newest first."""
+    rows = [
+        row
+        for row in reversed(call.world.store.all("inference"))
+        if not body.run_status or _run_status(row) in body.run_status
+    ]
+    page, page_info = page_by_marker(call, [_to_wire(row) | _task_usage(row) for row in rows], "taskId", body)
+    return {"taskList": page, "pageInfo": page_info}
+
+
+@job_handler("inference")
+def run_task(world: World, task: Document) -> Iterator[None]:
+    """Work a task off: read its objects, ask query by query, write an output for each object."""
+    store, id_ = world.store, str(task["id"])
+    try:
+        queries = [query for key in task["keys"] for query in _read_queries(world, key)]
+    except ValueError as error:
+        store.update(id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}])
+        return
+    store.update(id_, in_progress_at=task.get("in_progress_at") or store.now())
+    yield
+
+    def answer_query(number: int, query: Query) -> dict[str, Any]:
+        body = {**task["parameters"], "messages": [{"role": "user", "content": query.line["query"]}]}
+        return dispatch(world, CHAT_V1, body, {"model": task["asked"]}).body
+
+    def should_stop(results: Mapping[int, Any]) -> bool:
+        store.update(id_, done=len(results))
+        return bool((store.get("inference", id_) or {}).get("cancelling_at"))
+
+    results = yield from with_checkpoints(store, id_, queries, answer_query, should_stop)
+    _write_outputs(world, task, queries, results)
+    end_field = "cancelled_at" if (store.get("inference", id_) or {}).get("cancelling_at") else "completed_at"
+    store.update(id_, done=len(results), used=_sum_usage(results), **{end_field: store.now()})
+
+
+def _read_queries(world: World, key: str) -> Iterator[Query]:
+    """Return the lines of an object.
+
+    Raises:
+        ValueError: naming the object and the line.
+    """
+    address = storage_wire.build_uri(world.address.bucket, key)
+    content = objects.read_object(world.store, address)
+    if content is None:
+        raise ValueError(f"{address} does not exist")
+    for number, line in parse_jsonl(content):
+        if problem := _line_problem(line):
+            raise ValueError(f"{address}:{number}: {problem}")
+        yield Query(key, line or {})
+
+
+def _line_problem(line: Mapping[str, Any] | None) -> str:
+    if line is None:
+        return "the line is not a JSON object"
+    if not isinstance(line.get("id"), str | int):
+        return 'the line has no "id"'
+    query = line.get("query")
+    return "" if isinstance(query, str) and query.strip() else 'the line has no "query"'
+
+
+def _write_outputs(
+    world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]
+) -> None:
+    """Write what was answered, one object for each object of the input that has any."""
+    for key in task["keys"]:
+        numbers = [number for number in sorted(results) if queries[number].key == key]
+        rows = [{**queries[number].line, "output": results[number]} for number in stable_shuffle(numbers)]
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        if rows:
+            name = task["target"] + (key.removeprefix(task["source"]) or key.rpartition("/")[2])
+            objects.write_object(world.store, world.address.bucket, name, content.encode())
+
+
+def _key_prefix(call: Call, name: str, address: str) -> str:
+    """Return the keys' prefix of an address; that of a single `*.jsonl` is the object's own key."""
+    try:
+        bucket, key = storage_wire.parse_uri(address)
+    except ValueError as error:
+        raise refusal_for(call, f"param[{name}] invalid: {error}") from None
+    if bucket != call.world.address.bucket:
+        raise refusal_for(call, f"param[{name}] invalid: bucket {bucket} does not exist")
+    if key and (problem := objects.key_problem(key)):
+        raise refusal_for(call, f"param[{name}] invalid: {problem}")
+    is_complete = not key or key.endswith("/") or (name == "inputBosUri" and key.endswith(".jsonl"))
+    return key if is_complete else key + "/"
+
+
+def _resolve_target(call: Call, body: wire.CreateInference) -> str:
+    """Return what is asked: a version of one's own, or the last part of a chat endpoint's address."""
+    if body.model_id:
+        if call.world.store.get("version", body.model_id) is None:
+            raise refusal_for(call, f"param[modelId] invalid: {body.model_id} does not exist")
+        return body.model_id
+    path = urlsplit(body.endpoint or "").path
+    name = path.removeprefix(f"{V1_PREFIX}/chat/")
+    try:
+        if name != path and "/" not in name:
+            resolve_model(Call(call.world, CHAT_V1), name)
+            return name
+    except Refusal:
+        pass
+    raise refusal_for(
+        call, f"param[endpoint] invalid: {body.endpoint!r} is not the address of a chat service"
+    )
+
+
+def _find_task(call: Call, id_: str) -> Document:
+    task = call.world.store.get("inference", id_)
+    if task is None:
+        raise refusal_for(call, f"param[taskId] invalid: {id_} does not exist")
+    return task
+
+
+def _run_status(task: Document) -> str:
+    return job_status(task) if is_finished(task) else wire.RUNNING
+
+
+def _to_wire(task: Document) -> dict[str, Any]:
+    timestamps = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
+    finished_at = next((timestamp for timestamp in timestamps if timestamp), None)
+    row = {
+        "taskId": task["id"],
+        "name": task["name"],
+        "description": task["description"],
+        "endpoint": task["endpoint"] or "",
+        "modelId": task["model_id"] or "",
+        "runStatus": _run_status(task),
+        "inferenceParams": task["parameters"],
+        "inputBosUri": task["input"],
+        "outputBosUri": task["output"],
+        "outputDir": task["target"].rstrip("/").rpartition("/")[2],
+        "progress": task["done"],
+        "createTime": _format_date(task["created"]),
+        "finishTime": _format_date(finished_at),
+        "completion_window": task["window"],
+        "sandbox": {"engine": task.get("engine", BUILT_IN)},
+    }
+    return row | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})
+
+
+def _task_usage(task: Document) -> dict[str, Any]:
+    input_tokens, output_tokens = task.get("used") or (0, 0)
+    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": "sandbox"}
+
+
+def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
+    usages = [body.get("usage") or {} for body in results.values()]
+    return sum(row["prompt_tokens"] for row in usages if row), sum(
+        row["completion_tokens"] for row in usages if row
+    )
+
+
+def _format_date(timestamp: float | None) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else NO_DATE

@@ -1,0 +1,1 @@
+"""Inference: chat, completion, embeddings, images, plugins."""

@@ -1,0 +1,1 @@
+"""Datasets: rows, versions, imports, exports, entities, cleaning."""

@@ -1,0 +1,254 @@
+"""Datasets as v2 has them: a dataset is a group of versions, and a version is what v1 calls a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from ...wire import data_v2 as wire
+from ...wire import storage as wire_storage
+from ...wire.base import PageRequest
+from ..http.call import Call, emulates, refusal_for
+from ..http.paging import MAX_PAGE_SIZE, page_by_marker
+from ..state.store import Document
+from . import exports, imports, v1
+from . import rows as contents
+
+P = TypeVar("P", bound=PageRequest)
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
+    """Create a dataset and its first version."""
+    if body.data_format not in wire.FORMATS:
+        formats = ", ".join(wire.FORMATS)
+        raise refusal_for(
+            call, f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {formats}"
+        )
+    bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    return _ids_to_wire(
+        v1.create_dataset(
+            call, name=body.dataset_name, data_format=body.data_format, bucket=bucket, path=path
+        )
+    )
+
+
+@emulates(wire.LIST)
+def list_datasets(call: Call, body: wire.ListDatasets) -> dict[str, Any]:
+    """List datasets, the newest first."""
+    name, data_formats = _parse_filter(call, body.filter, datasetName=str, dataFormatList=list)
+    groups = [
+        group
+        for group in call.world.store.all("dataset_group")[::-1]
+        if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
+    ]
+    page, info = page_by_marker(call, groups, "id", _clamp_page_size(body))
+    newest = call.world.store.all("dataset")
+    rows = [_group_to_wire(call, group, newest) for group in page]
+    return {"datasetList": rows, "pageInfo": info}
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.DatasetId) -> bool:
+    """Delete a dataset with all its versions."""
+    group = _get_group(call, body.dataset_id)
+    v1.delete_datasets(call, v1.versions_of_group(call.world.store, group["id"]))
+    call.world.store.remove("dataset_group", group["id"])
+    return True
+
+
+@emulates(wire.CREATE_VERSION)
+def create_version(call: Call, body: wire.CreateVersion) -> dict[str, Any]:
+    """Add a version without rows, where the last one lies."""
+    group = _get_group(call, body.dataset_id)
+    last = v1.versions_of_group(call.world.store, group["id"])[0]
+    version = v1.create_dataset(
+        call,
+        name=group["name"],
+        data_format=group["form"],
+        bucket=last["bucket"],
+        path=last["path"],
+        group=group,
+        description=body.description or "",
+    )
+    return _ids_to_wire(version)
+
+
+@emulates(wire.DESCRIBE_VERSION)
+def describe_version(call: Call, body: wire.VersionId) -> dict[str, Any]:
+    """Describe a version."""
+    return _version_to_wire(call, v1.get_dataset(call, body.version_id, "versionId"))
+
+
+@emulates(wire.LIST_VERSIONS)
+def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
+    """List the versions of a dataset, the newest first."""
+    imported, published = _parse_filter(call, body.filter, importStatusList=list, publishStatusList=list)
+    group = _get_group(call, body.dataset_id)
+    rows = [
+        _version_to_wire(call, version) for version in v1.versions_of_group(call.world.store, group["id"])
+    ]
+    rows = [
+        row
+        for row in rows
+        if (not imported or row["importStatus"] in imported)
+        and (not published or row["publishStatus"] in published)
+    ]
+    page, info = page_by_marker(call, rows, "versionId", _clamp_page_size(body))
+    return {"versionList": page, "pageInfo": info}
+
+
+@emulates(wire.DELETE_VERSION)
+def delete_version(call: Call, body: wire.VersionId) -> bool:
+    """Delete a version; the dataset goes with its last one."""
+    v1.delete_version(call, v1.get_dataset(call, body.version_id, "versionId"))
+    return True
+
+
+@emulates(wire.PUBLISH_VERSION)
+def publish_version(call: Call, body: wire.VersionId) -> bool:
+    """Publish a version that has rows."""
+    v1.start_release(call, v1.get_dataset(call, body.version_id, "versionId"))
+    return True
+
+
+@emulates(wire.CREATE_IMPORT)
+async def create_import(call: Call, body: wire.CreateImport) -> str:
+    """Begin to import files; whether they are annotated is told by the rows."""
+    version = v1.get_dataset(call, body.version_id, "versionId")
+    return str((await imports.start_import(call, version, body.files, annotated=False))["id"])
+
+
+@emulates(wire.DESCRIBE_IMPORT)
+def describe_import(call: Call, body: wire.TaskId) -> dict[str, Any]:
+    """Describe an import."""
+    task = _get_task(call, "import", body.task_id)
+    state = wire.IMPORT_STATES[call.world.lifecycle.state(task["plan"])]
+    is_finished = state != "Importing"
+    return {
+        "versionId": task["dataset"],
+        "importStatus": state,
+        **_progress_to_wire(call, task, failed=state == "ImportFailed"),
+        "sampleCount": task["count"] if is_finished else 0,
+        "errDownloadUrl": imports.error_report_url(call.world, task) if is_finished else "",
+    }
+
+
+@emulates(wire.CREATE_EXPORT)
+async def create_export(call: Call, body: wire.CreateExport) -> str:
+    """Begin to export a version."""
+    version = v1.get_dataset(call, body.version_id, "versionId")
+    bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    return str((await exports.start_export(call, version, f"{bucket}{path}"))["id"])
+
+
+@emulates(wire.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
+    """Describe an export."""
+    task = _get_task(call, "export", body.task_id)
+    return {
+        "storageType": wire.BOS if task["bucket"] else wire.PLATFORM,
+        "storagePath": task["path"],
+        "exportStatus": wire.EXPORT_STATES[call.world.lifecycle.state(task["plan"])],
+        **_progress_to_wire(call, task, failed=False),
+        "sampleCount": task["count"],
+        "downloadUrl": exports.download_url(call.world, task),
+    }
+
+
+def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
+    """Return bucket and folder, both "" on the platform's storage."""
+    if storage_type not in {wire.BOS, wire.PLATFORM}:
+        raise refusal_for(
+            call, f"param[storageType] invalid: {storage_type!r}; it is {wire.BOS} or {wire.PLATFORM}"
+        )
+    if storage_type == wire.PLATFORM:
+        return "", ""
+    try:
+        bucket, key = wire_storage.parse_uri(path or "")
+    except ValueError as error:
+        raise refusal_for(call, f"param[storagePath] invalid: {error}") from None
+    v1.validate_bucket(call, "storagePath", bucket)
+    return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
+
+
+def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: type) -> list[Any]:
+    """Return the values of a filter in the order of its names, None for what is not given."""
+    values = filter_values or {}
+    for name, kind in kinds.items():
+        if name in values and not isinstance(values[name], kind):
+            raise refusal_for(call, f"param[filter.{name}] invalid: it is a {kind.__name__}")
+    return [values.get(name) for name in kinds]
+
+
+def _clamp_page_size(page: P) -> P:
+    """Return the page that is asked for, of 100 rows when more are asked for: so the platform does here."""
+    return (
+        page.model_copy(update={"max_keys": MAX_PAGE_SIZE}) if (page.max_keys or 0) > MAX_PAGE_SIZE else page
+    )
+
+
+def _get_group(call: Call, key: int | str) -> Document:
+    group = call.world.store.get("dataset_group", key)
+    if group is None:
+        raise refusal_for(call, f"param[datasetId] invalid: dataset {key} does not exist; its id is dg-...")
+    return group
+
+
+def _get_task(call: Call, kind: str, key: int | str) -> Document:
+    task = call.world.store.get(kind, key)
+    if task is None:
+        raise refusal_for(call, f"param[taskId] invalid: there is no {kind} {key}")
+    return task
+
+
+def _ids_to_wire(version: Document) -> dict[str, Any]:
+    return {
+        "datasetId": version["group"],
+        "versionId": version["id"],
+        "versionNumber": version["version"],
+        "id": version["number"],
+    }
+
+
+def _version_to_wire(call: Call, version: Document) -> dict[str, Any]:
+    world = call.world
+    bucket = version["bucket"]
+    return {
+        "datasetId": version["group"],
+        "versionId": version["id"],
+        "versionNumber": version["version"],
+        "datasetName": version["name"],
+        "dataFormat": version["form"],
+        "storageType": wire.BOS if bucket else wire.PLATFORM,
+        "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
+        "description": version["description"],
+        "importStatus": wire.IMPORT_STATES[v1.task_status(world, version, "import")],
+        "publishStatus": wire.PUBLISH_STATES[v1.release_state(world, version)],
+        "sampleCount": contents.count(world.store, version),
+        "createTime": v1.format_time(version["created"]),
+        "modifyTime": v1.format_time(min(version["modified"], world.store.now())),
+    }
+
+
+def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]) -> dict[str, Any]:
+    versions = [version for version in all_versions if version["group"] == group["id"]]
+    return {
+        "datasetId": group["id"],
+        "datasetName": group["name"],
+        "dataFormat": group["form"],
+        "versionCount": len(versions),
+        "latestVersion": _version_to_wire(call, versions[-1]),
+        "createTime": v1.format_time(group["created"]),
+    }
+
+
+def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> dict[str, Any]:
+    finished = call.world.lifecycle.final_since(task["plan"])
+    return {
+        "progress": "0%" if failed else "50%" if finished is None else "100%",
+        "sizeMB": round(task["size"] / exports.MEGABYTE, 2),
+        "creator": v1.CREATOR,
+        "startTime": v1.format_time(task["created"]),
+        "finishTime": v1.format_time(finished),
+    }

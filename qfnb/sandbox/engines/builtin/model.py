@@ -1,0 +1,157 @@
+"""What a fine-tuning makes and a service runs: a router over memories, and a model that composes."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ....errors import SandboxError
+from ..protocol import Reply
+from .features import MAX_PROMPT, F, Features, Pair
+from .memory_router import COMPOSE, MemoryRouter
+from .pointer_generator import PointerGenerator
+
+MIN_CONFIDENCE = 0.2
+"""Confidence under which a tuned model says that it does not know."""
+
+BASE_MIN_CONFIDENCE = 0.6
+
+DONT_KNOW = (
+    "（本地沙盒）这个问题不在我学过的数据里，我答不了。可以用自己的数据微调我，或配置千帆密钥改用真正的大模型。"
+    "I have not learned this; tune me on your data, or set a Qianfan key."
+)
+IMPOSSIBLE_LOSS = 20.0
+"""Nats per character charged for a character that the model can neither write nor copy."""
+
+ReplyKind = Literal["memory", "compose", "chat", "unknown"]
+
+
+@dataclass
+class LanguageModel:
+    """A trained model. `base` answers small talk, and is honest for the rest."""
+
+    features: Features
+    router: MemoryRouter
+    lm: PointerGenerator | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    min_confidence: float = MIN_CONFIDENCE
+    base: LanguageModel | None = None
+
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+        """Answer one prompt; with temperature 0 always the same."""
+        reply = self._reply_from_training(prompt, temperature, seed)
+        if self.base is None:
+            return reply
+        small_talk = self.base.reply(prompt)
+        if small_talk.kind == "memory" and (
+            reply.kind == "unknown" or small_talk.confidence > max(reply.confidence, 0.9)
+        ):
+            return Reply("chat", small_talk.confidence, small_talk.text)
+        return reply
+
+    def _reply_from_training(self, prompt: str, temperature: float, seed: int) -> Reply:
+        probability = self.router.probabilities(prompt)
+        choice = int(probability.argmax())
+        confidence = float(probability[choice]) * self.features.coverage(prompt) ** 0.5
+        if confidence < self.min_confidence:
+            return Reply("unknown", confidence, DONT_KNOW)
+        if choice != COMPOSE:
+            return Reply("memory", confidence, self.router.answers[choice - 1])
+        if self.lm is None:
+            return Reply("unknown", confidence, DONT_KNOW)
+        random = np.random.default_rng(seed)
+        steps = list(self.lm.stream(prompt, temperature=temperature, random=random))
+        confidence *= math.exp(sum(math.log(p + 1e-9) for _, p in steps) / len(steps))
+        if confidence < self.min_confidence:
+            return Reply("unknown", confidence, DONT_KNOW)
+        return Reply("compose", confidence, "".join(char for char, _ in steps))
+
+    def loss(self, pairs: Sequence[Pair]) -> float:
+        """Return the negative log likelihood of pairs per unit (a memory is one, else characters), nats."""
+        total = units = 0.0
+        for prompt, answer in pairs:
+            probability = self.router.probabilities(prompt)
+            memory_class = self.router.index.get(answer)
+            likelihood = float(probability[memory_class]) if memory_class else 0.0
+            if self.lm is not None:
+                compose_loss = char_loss(self.lm, prompt, answer) * (len(answer) + 1)
+                likelihood += float(probability[COMPOSE]) * math.exp(-compose_loss)
+            total -= math.log(likelihood + 1e-9)
+            units += 1 if memory_class else len(answer) + 1
+        return total / max(units, 1.0)
+
+    def perplexity(self, pairs: Sequence[Pair]) -> float:
+        """Return exp(loss)."""
+        return math.exp(min(self.loss(pairs), 50.0))
+
+    def save(self) -> bytes:
+        """Return the model as the bytes of an npz file; weights are kept in 16 bits, used rows only."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {
+            "frequency": self.features.frequency,
+            "seen": self.features.seen_characters,
+        }
+        weight = self.router.weights["W"]
+        used_rows = np.flatnonzero(weight.any(1))
+        arrays |= {"router_rows": used_rows, "router_W": weight[used_rows].astype(np.float16)}
+        arrays["router_b"] = self.router.weights["b"].astype(np.float16)
+        if self.lm is not None:
+            rows = self.lm.used_rows()
+            arrays |= {
+                f"lm_{name}": (value[rows[name]] if name in rows else value).astype(np.float16)
+                for name, value in self.lm.weights.items()
+            }
+        head = {
+            "format": 1,
+            "n": self.features.n,
+            "answers": self.router.answers,
+            "alphabet": "".join(self.lm.output) if self.lm else None,
+            "meta": self.meta,
+            "refuses_below": self.min_confidence,
+        }
+        arrays["head"] = np.frombuffer(json.dumps(head).encode("ascii"), np.uint8)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def load(cls, content: bytes) -> LanguageModel:
+        """Return the model that `save` wrote.
+
+        Raises:
+            SandboxError: the bytes are something else.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                arrays_by_name = {name: arrays[name] for name in arrays.files}
+            head = json.loads(arrays_by_name["head"].tobytes())
+            return cls._restore(head, arrays_by_name)
+        except (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, BadZipFile) as error:
+            raise SandboxError(f"these bytes are no model of this version: {error}") from None
+
+    @classmethod
+    def _restore(cls, head: dict[str, Any], stored: dict[str, Any]) -> LanguageModel:
+        features = Features(stored["frequency"], stored["seen"], head["n"])
+        router = MemoryRouter(features, head["answers"])
+        router.weights["W"][stored["router_rows"]] = stored["router_W"].astype(F)
+        router.weights["b"] = stored["router_b"].astype(F)
+        lm = None
+        if head["alphabet"] is not None:
+            lm = PointerGenerator(features, head["alphabet"])
+            rows = lm.used_rows()
+            for name in lm.weights:
+                lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
+        return cls(features, router, lm, head["meta"], head["refuses_below"])
+
+
+def char_loss(lm: PointerGenerator, prompt: str, answer: str) -> float:
+    """Return the nats per character of an answer; characters that cannot be produced cost IMPOSSIBLE."""
+    if any(char not in lm.index and char not in prompt[:MAX_PROMPT] for char in answer):
+        return IMPOSSIBLE_LOSS
+    return lm.loss([lm.example(prompt, answer)], gradients=False)[0]

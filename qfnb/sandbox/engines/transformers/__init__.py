@@ -1,0 +1,1 @@
+"""An engine that tunes a transformers model from a local folder."""

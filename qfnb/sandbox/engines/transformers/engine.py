@@ -1,0 +1,253 @@
+"""An engine on a model directory of the user's own: chat, vectors, LoRA and full fine-tuning.
+
+Needs `pip install 'qfnb[transformers]'`. What runs make are folders of safetensors under the sandbox's state;
+the store keeps a line of JSON that names the folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...state.store import make_private
+from ..config import EngineConfig
+from ..protocol import Ability, Conversation, Delta, EngineError, Observer, Pair, Reply, Vectors
+from .recipe import TuningRecipe, tuning_recipe
+
+if TYPE_CHECKING:
+    from .weights import ModelDirectory
+
+T = TypeVar("T")
+
+FULL_FINE_TUNING = "FullFineTuning"
+MAX_LOADED = 2
+"""Model directories that are kept in memory at a time: the user's, and one that was trained whole."""
+
+
+class TransformersEngine:
+    """Works on one thread of its own, one question after the other; trainings have their own copy."""
+
+    name = "transformers"
+    model_names: frozenset[str] = frozenset()
+    abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "increments", "streaming", "training"})
+    passes_per_epoch = 1
+
+    def __init__(self, config: EngineConfig, folder: Path) -> None:
+        os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # before they are imported
+        self.source, self.device = Path(config.model_dir), config.device
+        self.folder = folder
+        self.label = f"transformers {self.source.name}, not ERNIE"
+        self._worker = ThreadPoolExecutor(1, "transformers")
+        self._loaded: dict[Path, ModelDirectory] = {}
+        self._delete_orphans()
+
+    def base_model(self, name: str = "") -> TransformersModel:
+        """Return the model of the directory; it is the same for every preset name."""
+        return TransformersModel(self, None)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return the mean of the last layer over each text."""
+        rows, tokens = await asyncio.wrap_future(
+            self.run_on_worker(lambda: self.model_directory(self.source).embed(texts))
+        )
+        return Vectors(rows, self.label, tokens)
+
+    def close(self) -> None:
+        """End the thread after what it is doing."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def local_hyperparameters(
+        self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the recipe of a platform's hyper-parameters."""
+        return asdict(tuning_recipe(values, full=scale == FULL_FINE_TUNING))
+
+    def train(
+        self,
+        pairs: Sequence[Pair],
+        values: Mapping[str, Any],
+        *,
+        validation: Sequence[Pair] = (),
+        observer: Observer | None = None,
+        base_model: bytes | None = None,
+    ) -> TransformersModel:
+        """Train an adapter or all weights; with a base, go on from what that run made."""
+        from .tuning import fine_tune  # noqa: PLC0415 - torch and peft, seconds
+
+        recipe, earlier = TuningRecipe(**values), self._run_folder(base_model) if base_model else None
+        source = earlier if earlier and _is_full_model(earlier) else self.source
+        adapter = earlier if earlier and not _is_full_model(earlier) else None
+        if adapter is not None and recipe.full:
+            raise EngineError("all weights cannot be trained from an adapter: choose LoRA", "argument")
+        draft = self.folder / f"draft-{secrets.token_hex(8)}"
+        draft.mkdir(parents=True, mode=0o700)
+        stopped = fine_tune(
+            source,
+            adapter,
+            pairs,
+            recipe,
+            validation=validation,
+            observer=observer,
+            device=self.device,
+            output=draft,
+        )
+        _write_source(draft, source)
+        return TransformersModel(self, draft, stopped=stopped)
+
+    def recognizes(self, content: bytes) -> bool:
+        """Tell whether a kept file names a folder of this engine's."""
+        return _folder_name(content) is not None
+
+    def load_model(self, content: bytes) -> TransformersModel:
+        """Return what a run made."""
+        return TransformersModel(self, self._run_folder(content))
+
+    def run_on_worker(self, task: Callable[[], T]) -> Future[T]:
+        """Do something on the engine's thread."""
+        return self._worker.submit(_wrap_errors, task)
+
+    def model_directory(self, folder: Path) -> ModelDirectory:
+        """Return a model directory in memory; the longest unused one makes room, the user's never does."""
+        from .weights import ModelDirectory  # noqa: PLC0415
+
+        directory = self._loaded.pop(folder, None) or ModelDirectory(folder, self.device)
+        evictable = [path for path in self._loaded if path != self.source]
+        while len(self._loaded) >= MAX_LOADED and evictable:
+            del self._loaded[evictable.pop(0)]
+        self._loaded[folder] = directory
+        return directory
+
+    def _run_folder(self, content: bytes) -> Path:
+        path = self.folder / (_folder_name(content) or "?")
+        if not path.is_dir():
+            raise EngineError("the folder of this model is gone", "model")
+        return path
+
+    def _delete_orphans(self) -> None:
+        """Delete folders that no kept file names: of deleted runs, and of trainings that were cut off."""
+        files = [path for path in self.folder.parent.glob("*.npz") if path.stat().st_size < 1000]
+        referenced = {_folder_name(path.read_bytes()) for path in files}
+        for folder in self.folder.glob("*"):
+            if folder.name not in referenced:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+class TransformersModel:
+    """The model of the directory, or what a run made of it."""
+
+    abilities: frozenset[Ability] = frozenset({"chat", "streaming"})
+
+    def __init__(self, engine: TransformersEngine, folder: Path | None, *, stopped: bool = False) -> None:
+        self._engine, self._folder, self.stopped = engine, folder, stopped
+        tuned = f" tuned by {folder.name}" if folder else ""
+        self.label = f"transformers {engine.source.name}{tuned}, not ERNIE"
+
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+        """Answer one question; blocks until the engine's thread is free."""
+        conversation = Conversation.from_prompt(prompt, temperature=temperature, seed=seed)
+        return self._engine.run_on_worker(
+            lambda: self._generate(conversation, lambda _: None, threading.Event())
+        ).result()
+
+    async def answer(self, conversation: Conversation) -> Reply:
+        """Answer the last turn of a talk; the writing ends when nobody waits for it any more."""
+        async for piece in self.stream(conversation):
+            if isinstance(piece, Reply):
+                return piece
+        raise EngineError("the engine was closed")
+
+    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
+        """Yield pieces of text as they are written, and last the whole reply."""
+        loop, stop = asyncio.get_running_loop(), threading.Event()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def put_piece(text: str | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop of one who has gone is closed
+                loop.call_soon_threadsafe(queue.put_nowait, text)
+
+        generation = self._engine.run_on_worker(lambda: self._generate(conversation, put_piece, stop))
+        generation.add_done_callback(lambda _: put_piece(None))
+        try:
+            while (text := await queue.get()) is not None:
+                yield {"content": text}
+            reply: Reply = await asyncio.wrap_future(generation)
+            yield reply
+        finally:
+            stop.set()
+            generation.cancel()
+
+    def save(self, run: str) -> bytes:
+        """Give the draft the run's name; return the line that names it."""
+        assert self._folder is not None
+        folder = self._engine.folder / run
+        shutil.rmtree(folder, ignore_errors=True)
+        make_private(self._folder)
+        self._folder = self._folder.rename(folder)
+        self.label = f"transformers {self._engine.source.name} tuned by {run}, not ERNIE"
+        return json.dumps({"engine": TransformersEngine.name, "folder": run}).encode()
+
+    def _generate(
+        self, conversation: Conversation, on_text: Callable[[str], None], stop: threading.Event
+    ) -> Reply:
+        folder = self._folder
+        if folder is None or _is_full_model(folder):
+            weights = self._engine.model_directory(folder or self._engine.source)
+            return weights.generate(conversation, None, self.label, on_text, stop)
+        return self._engine.model_directory(_read_source(folder)).generate(
+            conversation, folder, self.label, on_text, stop
+        )
+
+
+def _wrap_errors(task: Callable[[], T]) -> T:
+    """Do a task; what torch has to say against it is an engine's error."""
+    try:
+        return task()
+    except EngineError:
+        raise
+    except (RuntimeError, ValueError, OSError, TypeError, ImportError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EngineError(f"{type(error).__name__}: {reason}") from error
+
+
+def _is_full_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
+
+
+def _write_source(draft: Path, source: Path) -> None:
+    (draft / "source.json").write_text(json.dumps({"model_dir": str(source)}), encoding="utf-8")
+
+
+def _read_source(folder: Path) -> Path:
+    """Return the model directory that an adapter was trained over.
+
+    Raises:
+        EngineError: it is not there any more, or the adapter has no safetensors.
+    """
+    source = Path(json.loads((folder / "source.json").read_text(encoding="utf-8"))["model_dir"])
+    if not (source / "config.json").is_file():
+        raise EngineError(f"the model directory {source.name}, which this run tuned, is gone", "model")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise EngineError("the adapter of this run is gone", "model")
+    return source
+
+
+def _folder_name(content: bytes) -> str | None:
+    """Return the folder that a kept file names, None when it is another engine's."""
+    if not content.startswith(b"{"):
+        return None
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return None
+    name = value.get("folder") if value.get("engine") == TransformersEngine.name else None
+    return name if isinstance(name, str) and name == Path(name).name and name not in {"", ".", ".."} else None

@@ -1,0 +1,1 @@
+"""Evaluation tasks: creation, work, judges, results."""

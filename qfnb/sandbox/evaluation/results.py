@@ -1,0 +1,223 @@
+"""The rows of an evaluation task: listed page by page, and exported as a zip or into the bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import secrets
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ...wire import evaluation as wire
+from ..http.call import Call, emulates, refusal_for
+from ..http.paging import page_by_number
+from ..state.store import Document, random_id
+from ..storage import objects
+from . import scores
+from .judge import UNSCORED
+from .v1 import get_task
+from .worker import FINAL_STATES, iter_results, task_state
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+EXPORT = "evaluation_export"
+JUDGE_SCORE = "judgeScore"
+EXPORT_COLUMNS = {
+    wire.PROMPT: (("Prompt问题", "prompt"),),
+    wire.PREDICTION: (("模型结果", "prediction"),),
+    wire.COMPLETION: (("预期回答", "reference"),),
+}
+"""What an export calls the texts of a row."""
+
+Row = Mapping[str, Any]
+
+
+@emulates(wire.LIST_RESULTS)
+def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
+    """List rows; those without a score come last when they are ordered by it."""
+    task = get_task(call, "id", body.id)
+    rows: list[Row] = [row for row in iter_results(call.world, task) if _matches_filters(row, body)]
+    if body.order_by is not None:
+        rows = _sort_rows(call, rows, body.order_by, body.order)
+    page = page_by_number(call, rows, body.page_no, body.page_size)
+    return {
+        "total": len(rows),
+        "pageNo": body.page_no or 1,
+        "pageSize": len(page),
+        "items": [_row_to_wire(task, row) for row in page],
+    }
+
+
+@emulates(wire.EXPORT)
+async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
+    """Write the rows that are there now into a zip."""
+    world, task = call.world, get_task(call, "id", body.id)
+    _validate_export(call, task, body)
+    id_ = random_id("amemt-")
+    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    export = world.store.add(
+        EXPORT,
+        id_,
+        task=task["id"],
+        type=body.export_type,
+        volume=body.volume_id or "",
+        path=path,
+        name=secrets.token_hex(16),
+        plan=world.lifecycle.plan(
+            (wire.PENDING, "queue"),
+            (wire.UPLOADING, "export"),
+            final=wire.DONE,
+            failed=wire.EXPORT_FAILED,
+        ),
+    )
+    content = await asyncio.to_thread(_build_zip, world, task, body)
+    if path:
+        objects.write_object(world.store, world.address.bucket, path, content)
+    else:
+        world.store.write_file(f"{export['name']}.zip", content)
+    return {"exportID": export["number"], "exportIDStr": id_}
+
+
+@emulates(wire.EXPORT_INFO)
+def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
+    """Describe an export; its address is told when it is done."""
+    export = call.world.store.get(EXPORT, body.export_id)
+    if export is None:
+        raise refusal_for(call, f"param[exportID] invalid: export {body.export_id} does not exist")
+    state = call.world.lifecycle.state(export["plan"])
+    local = state == wire.DONE and export["type"] == wire.LOCAL
+    return {
+        "id": export["number"],
+        "exportID": export["number"],
+        "exportIDStr": export["id"],
+        "evaluationIdStr": export["task"],
+        "state": state,
+        "exportType": export["type"],
+        "volumeId": export["volume"],
+        "exportPath": export["path"],
+        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip" if local else "",
+    }
+
+
+def routes(world: World) -> list[Route]:
+    """Return the route that exports are fetched from; their names cannot be guessed."""
+
+    async def fetch(request: Request) -> Response:
+        name = request.path_params["name"]
+        exists = any(row["name"] == name for row in world.store.all(EXPORT))
+        content = world.store.read_file(f"{name}.zip") if exists else None
+        if content is None:
+            return Response("there is no such export", 404)
+        return Response(content, media_type="application/zip")
+
+    return [Route("/_evaluations/{name}.zip", fetch, methods=["GET"])]
+
+
+def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> None:
+    if (state := task_state(call.world, task)) not in FINAL_STATES | {wire.MANUAL_STARTED}:
+        raise refusal_for(call, f"param[id] invalid: task {body.id} is {state}")
+    if body.export_type not in {wire.LOCAL, wire.STORAGE}:
+        raise refusal_for(call, f"param[exportType] invalid: {body.export_type!r}")
+    if body.export_type == wire.STORAGE and body.volume_id != call.world.address.bucket:
+        raise refusal_for(call, f"param[volumeId] invalid: bucket {body.volume_id} does not exist")
+    if not body.export_content or set(body.export_content) - set(wire.EXPORT_CONTENT):
+        allowed = ", ".join(wire.EXPORT_CONTENT)
+        raise refusal_for(call, f"param[exportContent] invalid: {body.export_content!r}; it lists {allowed}")
+    if body.export_opt not in {wire.TOTAL, wire.PART}:
+        raise refusal_for(call, f"param[exportOpt] invalid: {body.export_opt!r}")
+    if body.export_opt == wire.PART:
+        row_ids = {row["id"] for row in iter_results(call.world, task)}
+        if not body.result_ids or set(body.result_ids) - row_ids:
+            raise refusal_for(call, f"param[resultIds] invalid: {body.result_ids!r}; not rows of the task")
+
+
+def _build_zip(world: World, task: Document, body: wire.CreateExport) -> bytes:
+    """Return a zip with a `data.jsonl`: a list of one object in each line, as the platform writes it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.jsonl", "\n".join(_iter_lines(world, task, body)))
+    return content.getvalue()
+
+
+def _iter_lines(world: World, task: Document, body: wire.CreateExport) -> Iterator[str]:
+    for row in iter_results(world, task):
+        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ()):
+            yield json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
+
+
+def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
+    unit = row["unit"]
+    columns = {"模型名称": unit["model_name"], "模型版本": unit["version_name"]}
+    for part in content:
+        columns |= {name: row[key] for name, key in EXPORT_COLUMNS.get(part, ())}
+    if wire.METRICS in content:
+        columns |= {
+            name: scores.format_percent(row[key]) for key, name in scores.SCORE_NAMES.items() if key in row
+        }
+        if JUDGE_SCORE in row:
+            columns |= {"裁判员模型打分": str(row[JUDGE_SCORE]), "裁判员模型打分理由": row["judgeReason"]}
+    return columns
+
+
+def _row_to_wire(task: Document, row: Row) -> dict[str, Any]:
+    unit = row["unit"]
+    copied_keys = (
+        "prompt",
+        "prediction",
+        *scores.SCORE_NAMES,
+        "accuracy",
+        "f1Score",
+        JUDGE_SCORE,
+        "judgeReason",
+        "error",
+    )
+    return {
+        "id": row["id"],
+        "evaluationId": task["number"],
+        "evaluationIdStr": task["id"],
+        "evalUnitId": unit["id"],
+        "modelId": unit["model_number"],
+        "modelVersionId": unit["version_number"],
+        "modelVersionIdStr": unit["version"],
+        "modelName": unit["model_name"],
+        "modelVersion": unit["version_name"],
+        "completion": row["reference"],
+        **{name: row[name] for name in copied_keys if name in row},
+    }
+
+
+def _matches_filters(row: Row, body: wire.ListResults) -> bool:
+    unit = row["unit"]
+    if body.eval_unit_id and unit["id"] not in body.eval_unit_id:
+        return False
+    if body.model_version_ids and not {unit["version"], unit["version_number"]} & {*body.model_version_ids}:
+        return False
+    ranges = {name: getattr(body, name) for name in scores.SCORE_NAMES} | {JUDGE_SCORE: body.judge_score}
+    return all(_is_in_range(row, name, limits) for name, limits in ranges.items() if limits is not None)
+
+
+def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:
+    value = row.get(name, UNSCORED if name == JUDGE_SCORE else None)
+    if value is None:
+        return False
+    return bool(
+        (limits.start is None or value >= limits.start) and (limits.end is None or value <= limits.end)
+    )
+
+
+def _sort_rows(call: Call, rows: Sequence[Row], sort_key: str, direction: str | None) -> list[Row]:
+    if sort_key not in wire.ORDERS:
+        raise refusal_for(call, f"param[orderBy] invalid: {sort_key!r}; rows have {', '.join(wire.ORDERS)}")
+    if direction not in {None, "asc", "desc"}:
+        raise refusal_for(call, f"param[order] invalid: {direction!r}; it is asc or desc")
+    scored = sorted(
+        (row for row in rows if sort_key in row), key=lambda row: row[sort_key], reverse=direction != "asc"
+    )
+    return [*scored, *(row for row in rows if sort_key not in row)]

@@ -1,0 +1,191 @@
+"""Evaluation tasks, console v1: versions answer a dataset, and their answers are judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...wire import data as data_wire
+from ...wire import evaluation as wire
+from ..http.call import Call, emulates, refusal_for
+from ..state.job_queue import is_finished
+from ..state.store import Document
+from . import scores
+from .create import KIND, RUN, FieldNames, TaskRequest, VersionRequest, create_task
+from .judge import REFEREE_NAME
+from .worker import FINAL_STATES, task_state, unit_results
+
+FIELD_NAMES = FieldNames("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
+ENGINE = "qfnb local model, not ERNIE"
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
+    """Begin a task, or one in the place of another that has not begun."""
+    replaced = None if body.id is None else get_task(call, "id", body.id)
+    if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
+        raise refusal_for(call, f"param[id] invalid: task {body.id} is {state}, and can no longer be changed")
+    task_request = TaskRequest(
+        FIELD_NAMES,
+        body.name,
+        body.description or "",
+        body.dataset_id,
+        [_to_version_request(version) for version in body.version_eval_info],
+        body.eval_standard_conf,
+        body.compute_resource_conf.to_wire(),
+    )
+    task = create_task(call, task_request, replaced)
+    return {"evalId": task["number"], "evalIdStr": task["id"]}
+
+
+@emulates(wire.INFO)
+def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
+    """Describe a task."""
+    task, world = get_task(call, "id", body.id), call.world
+    run = world.store.get(RUN, task["run"]) or {}
+    return {
+        "evaluationId": task["number"],
+        "evaluationIdStr": task["id"],
+        "name": task["name"],
+        "description": task["description"],
+        "state": task_state(world, task),
+        "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
+        "datasetId": task["dataset_number"],
+        "datasetIdStr": task["dataset"],
+        "datasetName": task["dataset_name"],
+        "computeResourceConf": task["resources"],
+        "evalStandardConf": _standard_to_wire(call, task),
+        "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
+    }
+
+
+@emulates(wire.REPORT)
+def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
+    """Return the scores of the versions that are judged; none before the task is over."""
+    task = get_task(call, "id", body.id)
+    return [
+        {
+            **_version_to_wire(unit),
+            "id": unit["id"],
+            "evalUnitId": unit["id"],
+            "modelVersionSource": unit["source"],
+            "modelForm": "model",
+            "evalMode": ",".join(task["modes"]),
+            "evaluationId": task["number"],
+            "evaluationIdStr": task["id"],
+            "evaluationName": task["name"],
+            "userId": 0,
+            "effectMetric": unit["metrics"],
+            "performanceMetric": {},
+            "sandbox": report_source(task),
+        }
+        for unit in unit_results(call.world, task)
+        if unit["metrics"]
+    ]
+
+
+@emulates(wire.STOP)
+def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
+    """Stop a task; what it has answered so far is kept."""
+    task, world = get_task(call, "id", body.id), call.world
+    state = task_state(world, task)
+    if state in FINAL_STATES | {wire.STOPPING}:
+        return {"result": False, "errorMessage": f"the task is {state}"}
+    world.store.update(task["run"], cancelling_at=world.clock.now())
+    stopping = world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
+    world.store.update(str(task["id"]), stopping=stopping)
+    return {"result": True, "errorMessage": ""}
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.DeleteTasks) -> bool:
+    """Delete tasks, all of them or none. The platform's answer is not published."""
+    tasks = [get_task(call, "evalIds", id_) for id_ in body.eval_ids]
+    if not tasks:
+        raise refusal_for(call, "param[evalIds] invalid: it names no task")
+    for task in tasks:
+        validate_finished(call, "evalIds", task)
+    for task in tasks:
+        delete_task(call, task)
+    return True
+
+
+def get_task(call: Call, field: str, key: int | str) -> Document:
+    """Return a task, or refuse the field that names it."""
+    task = call.world.store.get(KIND, key)
+    if task is None:
+        raise refusal_for(call, f"param[{field}] invalid: task {key} does not exist")
+    return task
+
+
+def validate_finished(call: Call, field: str, task: Document) -> None:
+    """Refuse a task that is under way."""
+    state, run = task_state(call.world, task), call.world.store.get(RUN, task["run"]) or {}
+    if state not in FINAL_STATES | {wire.MANUAL_STARTED} or not is_finished(run):
+        raise refusal_for(call, f"param[{field}] invalid: task {task['id']} is {state}; stop it first")
+
+
+def delete_task(call: Call, task: Document) -> None:
+    """Forget a task, its rows and its answers; a dataset that people have of them stays."""
+    store, run = call.world.store, str(task["run"])
+    store.remove(KIND, str(task["id"]))
+    store.remove(RUN, run)
+    store.drop_points(run)
+    store.write_file(run, b"")
+
+
+def report_source(task: Document) -> dict[str, Any]:
+    """Return what a report says about how it came to be."""
+    source = {"engine": ENGINE, "words": scores.word_unit()}
+    return source | ({"referee": REFEREE_NAME} if wire.MODEL in task["modes"] else {})
+
+
+def _to_version_request(version: wire.EvaluatedVersion) -> VersionRequest:
+    prompt = version.prompt
+    template = prompt.content if prompt and prompt.enable else ""
+    return VersionRequest(version.model_version_id, version.model_id, version.params, template)
+
+
+def _version_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "modelId": unit["model_number"],
+        "modelIdStr": unit["model"],
+        "modelName": unit["model_name"],
+        "modelVersionId": unit["version_number"],
+        "modelVersionIdStr": unit["version"],
+        "modelVersion": unit["version_name"],
+    }
+
+
+def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **_version_to_wire(unit),
+        "evalUnitId": unit["id"],
+        "modelSource": unit["source"],
+        "modelVersionDesc": "",
+        "modelTags": None,
+        "state": unit["state"],
+        "message": unit["message"],
+    }
+
+
+def result_dataset(call: Call, task: Document) -> Document:
+    """Return the dataset of the answers that people are to judge, nothing before it is told."""
+    if task_state(call.world, task) not in FINAL_STATES | {wire.MANUAL_STARTED}:
+        return {}
+    dataset_id = (call.world.store.get(RUN, task["run"]) or {}).get("result_dataset")
+    return (call.world.store.get("dataset", dataset_id) if dataset_id else None) or {}
+
+
+def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
+    """Return how answers are judged, and where those are that people are to judge."""
+    dataset = result_dataset(call, task)
+    dataset_fields = {
+        "resultDatasetId": dataset.get("number", 0),
+        "resultDatasetIdStr": dataset.get("id", ""),
+        "resultDatasetName": dataset.get("name", ""),
+        "resultDatasetProjectType": data_wire.CONVERSATION_PROJECT if dataset else 0,
+        "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
+        "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
+    }
+    referee = {"apiName": REFEREE_NAME, "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}

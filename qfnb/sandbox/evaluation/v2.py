@@ -1,0 +1,154 @@
+"""Evaluation tasks, console v2: the same tasks under the names of `/v2/eval`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ...wire import evaluation as v1
+from ...wire import evaluation_v2 as wire
+from ..http.call import Call, emulates, refusal_for
+from ..http.paging import MAX_PAGE_SIZE, page_by_marker
+from ..state.store import Document
+from .create import KIND, FieldNames, TaskRequest, VersionRequest, create_task
+from .v1 import ENGINE, delete_task, get_task, report_source, result_dataset, validate_finished
+from .worker import task_state, unit_results
+
+FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
+DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
+REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
+"""v2 has no template of its own for the referee."""
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateEvalTask) -> str:
+    """Begin a task; the result is its id."""
+    if body.eval_object_type != wire.EVALUATE_MODELS:
+        reason = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
+        raise refusal_for(call, f"param[evalObjectType] invalid: {reason}")
+    objects = body.eval_object_config.eval_model_config
+    if objects is None:
+        raise refusal_for(call, "param[evalModelConfig] invalid: it is missing")
+    task_request = TaskRequest(
+        FIELD_NAMES,
+        body.task_name,
+        body.description or "",
+        objects.version_id,
+        [
+            VersionRequest(row.model_id, template=row.prompt_template or "")
+            for row in objects.eval_model_config_list
+        ],
+        _to_v1_standard(body.eval_config),
+        {},
+    )
+    return str(create_task(call, task_request)["id"])
+
+
+@emulates(wire.LIST)
+def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
+    """List the tasks that are judged by people, or those that are not."""
+    if body.eval_type not in wire.EVAL_TYPES:
+        allowed = " or ".join(wire.EVAL_TYPES)
+        raise refusal_for(call, f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
+    if body.max_keys is not None and body.max_keys > MAX_PAGE_SIZE:
+        body.max_keys = MAX_PAGE_SIZE
+    tasks = [
+        task
+        for task in reversed(call.world.store.all(KIND))
+        if _eval_type(task) == body.eval_type and _matches_filter(task, body.key_filter or "")
+    ]
+    page, info = page_by_marker(call, tasks, "id", body)
+    return {"taskList": [_task_to_wire(call, task) for task in page], "pageInfo": info}
+
+
+@emulates(wire.INFO)
+def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
+    """Describe a task."""
+    task = get_task(call, "taskId", body.task_id)
+    units = unit_results(call.world, task)
+    model_configs = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
+    model_config = {
+        "versionId": task["dataset"],
+        "storageType": "sysStorage",
+        "evalModelConfigList": model_configs,
+    }
+    return {
+        **_task_to_wire(call, task),
+        "evalObjectConfig": {"evalModelConfig": model_config},
+        "evalUnits": [
+            {
+                "evalUnitId": unit["id"],
+                "modelId": unit["version"],
+                "state": wire.STATES[unit["state"]],
+                "message": unit["message"],
+            }
+            for unit in units
+        ],
+        "sandbox": {"engine": ENGINE},
+    }
+
+
+@emulates(wire.REPORT)
+def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
+    """Return the scores of the versions that are judged; none before the task is over."""
+    task = get_task(call, "taskId", body.task_id)
+    return [
+        {
+            "taskId": task["id"],
+            "taskName": task["name"],
+            "modelId": unit["version"],
+            "inferDatasetId": result_dataset(call, task).get("id", ""),
+            "evalObjectType": wire.EVALUATE_MODELS,
+            "evalMode": ",".join(task["modes"]),
+            "effectMetric": unit["metrics"],
+            "sandbox": report_source(task),
+        }
+        for unit in unit_results(call.world, task)
+        if unit["metrics"]
+    ]
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.EvalTaskRef) -> bool:
+    """Delete a task that is over."""
+    task = get_task(call, "taskId", body.task_id)
+    validate_finished(call, "taskId", task)
+    delete_task(call, task)
+    return True
+
+
+def _to_v1_standard(config: wire.EvalConfig) -> v1.EvaluationStandard:
+    """Return how answers are judged as v1 says it."""
+    rule = config.auto_rule_eval_config or wire.RuleEvalConfig()
+    referee = config.auto_model_eval_config or wire.RefereeEvalConfig()
+    manual = config.manual_eval_config or wire.ManualEvalConfig()
+    return v1.EvaluationStandard(
+        eval_mode=config.eval_mode,
+        score_modes=rule.score_modes or [*v1.SCORE_MODES],
+        stop_words_path=rule.stop_words_path,
+        evaluation_dimension=manual.evaluation_dimension or DIMENSIONS,
+        app_id=1,
+        prompt=v1.RefereePrompt(template_content=REFEREE_TEMPLATE, max_score=referee.max_score),
+    )
+
+
+def _eval_type(task: Document) -> str:
+    return wire.MANUAL_EVAL if v1.MANUAL in task["modes"] else wire.AUTO_EVAL
+
+
+def _matches_filter(task: Document, keyword: str) -> bool:
+    version_ids = [unit["version"] for unit in task["units"]]
+    return keyword in task["name"] or keyword in task["id"] or keyword in version_ids
+
+
+def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
+    return {
+        "taskId": task["id"],
+        "taskName": task["name"],
+        "description": task["description"],
+        "evalType": _eval_type(task),
+        "evalObjectType": wire.EVALUATE_MODELS,
+        "evalConfig": {"evalMode": ",".join(task["modes"])},
+        "state": wire.STATES[task_state(call.world, task)],
+        "createTime": datetime.fromtimestamp(task["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }

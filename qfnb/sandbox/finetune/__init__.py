@@ -1,0 +1,1 @@
+"""Fine-tuning: runs, the training worker, the models that can be tuned."""

@@ -1,0 +1,234 @@
+"""What both versions of fine-tuning share: a job (the folder) and the runs in it, checked and queued."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ...wire import finetune as wire
+from ..datasets import v1
+from ..http.call import Call, refusal_for
+from ..state.store import Document, random_id
+from . import training_data
+from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameters
+from .worker import FINAL_STATUSES, RUNNING, WAITING
+
+NO_TIME = "0000-00-00T00:00:00Z"
+VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
+"""The platform's address of a run's curves; what a sandbox's token leads to is not there."""
+
+CONTINUED_FROM_WEIGHTS = "went on from the earlier run's weights"
+TRAINED_ON_BOTH = (
+    "trained on both data sets, the earlier run's too: the local model cannot go on from weights"
+)
+
+Source = tuple[str, float]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that is wanted, in v2's words.
+
+    Attributes:
+        values: all hyper-parameters.
+        sources: datasets and objects of the bucket, each with its sampling rate.
+        extra_fields: what else the caller said, kept with the run.
+    """
+
+    scale: str
+    values: Mapping[str, Any]
+    sources: Sequence[Source]
+    split_ratio: int
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def get_job(call: Call, key: int | str, name: str = "jobId") -> Document:
+    """Return a job.
+
+    Raises:
+        Refusal: there is none.
+    """
+    return _get_document(call, "job", key, name)
+
+
+def get_task(call: Call, key: int | str, name: str = "taskId") -> Document:
+    """Return a run.
+
+    Raises:
+        Refusal: there is none.
+    """
+    return _get_document(call, "task", key, name)
+
+
+def _get_document(call: Call, kind: str, key: int | str, name: str) -> Document:
+    document = call.world.store.get(kind, key)
+    if document is None:
+        raise refusal_for(call, f"param[{name}] invalid: {key} does not exist")
+    return document
+
+
+def validate_model(call: Call, name: str, model: str, mode: str) -> str:
+    """Return the platform's name of a model that can be tuned in a mode.
+
+    Raises:
+        Refusal: it cannot.
+    """
+    if mode not in {wire.SFT, wire.POST_PRETRAIN}:
+        reason = "the local model cannot learn from preferences; " if mode in {wire.DPO, wire.KTO} else ""
+        allowed = f"{wire.SFT} and {wire.POST_PRETRAIN}"
+        raise refusal_for(call, f"param[trainMode] invalid: {mode!r}; {reason}the sandbox does {allowed}")
+    row = find_model(model)
+    if row is None:
+        model_names = ", ".join(row["model"] for row in WIRE_MODELS)
+        raise refusal_for(call, f"param[{name}] invalid: {model!r}; the sandbox tunes {model_names}")
+    if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
+        raise refusal_for(call, f"param[trainMode] invalid: {model} has no {mode}")
+    return str(row["model"])
+
+
+def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[Parameter]:
+    """Return the hyper-parameters of a way of tuning a job's model.
+
+    Raises:
+        Refusal: the model is not tuned so.
+    """
+    rows = find_parameters(job["model"], job["mode"], scale)
+    if rows is None:
+        raise refusal_for(call, f"param[{name}] invalid: {job['model']} has no {scale} in {job['mode']}")
+    return rows
+
+
+def validate_dataset(call: Call, key: int | str, mode: str, name: str = "versionId") -> str:
+    """Return the id of a dataset that a run may learn from.
+
+    Raises:
+        Refusal: it is unknown, not released, or of the wrong kind.
+    """
+    dataset = _get_document(call, "dataset", key, name)
+    if not v1.is_released(call.world, dataset):
+        raise refusal_for(call, f"param[{name}] invalid: {key} is not a released dataset")
+    return _validate_source(call, dataset["id"], mode, name)
+
+
+def validate_file(call: Call, address: str, mode: str, name: str = "versionBosUri") -> str:
+    """Return the address of an object in the bucket that a run may learn from, `bos:/bucket/path`.
+
+    Raises:
+        Refusal: it is not there, or of the wrong kind.
+    """
+    full_address = (
+        address
+        if address.startswith(training_data.BOS_PREFIX)
+        else f"{training_data.BOS_PREFIX}{address.lstrip('/')}"
+    )
+    return _validate_source(call, full_address, mode, name)
+
+
+def _validate_source(call: Call, source: str, mode: str, name: str) -> str:
+    try:
+        pair_shapes = {
+            (bool(prompt), bool(answer))
+            for prompt, answer in training_data.read_source_pairs(call.world.store, source)
+        }
+    except ValueError as error:
+        raise refusal_for(call, f"param[{name}] invalid: {error}") from None
+    required_shape, description = ((True, True), "prompts and answers")
+    if mode == wire.POST_PRETRAIN:
+        required_shape, description = ((False, True), "texts")
+    if required_shape not in pair_shapes:
+        raise refusal_for(
+            call, f"param[{name}] invalid: {source} has no {description}, which {mode} learns from"
+        )
+    return source
+
+
+def start_run(call: Call, job: Document, request: RunRequest, earlier: Document | None = None) -> Document:
+    """Queue a run and return it; what it cannot go on from is learned again from that run's data."""
+    world = call.world
+    own_sources = dict(request.sources)
+    base = earlier["id"] if earlier and earlier["scale"] == request.scale else None
+    base = base if base and world.engines.can_continue_from(base) else None
+    earlier_sources = zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and not base else ()
+    sources = {source: rate for source, rate in earlier_sources if source not in own_sources} | own_sources
+    task = world.store.add(
+        "task",
+        random_id("task-"),
+        job=job["id"],
+        mode=job["mode"],
+        texts=job["mode"] == wire.POST_PRETRAIN,
+        datasets=[*sources],
+        rates=[*sources.values()],
+        before=len(sources) - len(own_sources),
+        split_ratio=request.split_ratio,
+        scale=request.scale,
+        hyper_parameters=dict(request.values),
+        notes=dict(request.extra_fields),
+        increment=earlier["id"] if earlier else None,
+        base=base,
+        **_engine_fields(call, job, request),
+        plan=world.lifecycle.plan((wire.ACCEPTED, "accept"), (WAITING, "queue"), final=WAITING),
+        status=WAITING,
+        starts=0,
+        stopping=False,
+        phase="",
+        percent=0,
+        message="",
+        metrics=None,
+        started=None,
+        finished=None,
+    )
+    world.training_worker.enqueue(task["id"])
+    return task
+
+
+def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, Any]:
+    """Return which engine is to train, and its values for the platform's."""
+    rows = find_parameters(job["model"], job["mode"], request.scale) or []
+    engine, defaults = call.world.engines.training_engine, {row["key"]: row["default"] for row in rows}
+    values = engine.local_hyperparameters(request.values, request.scale, defaults)
+    return {"engine": engine.name, "effective": values, "passes_per_epoch": engine.passes_per_epoch}
+
+
+def run_status(call: Call, task: Document) -> str:
+    """Return a run's state: accepted and waiting go by the clock, the others by the work."""
+    if task["status"] == WAITING:
+        return str(call.world.lifecycle.state(task["plan"]))
+    return str(task["status"])
+
+
+def board_to_wire(task: Document) -> dict[str, str]:
+    """Return the link to a run's curves, which there is from its start on."""
+    if task["started"] is None:
+        return {}
+    run = json.dumps({"runId": f"run-{task['id'].removeprefix('task-')}"})
+    return {"vdlLink": VISUALDL_URL + base64.b64encode(run.encode()).decode()}
+
+
+def validate_not_running(call: Call, name: str, tasks: Sequence[Document]) -> None:
+    """Refuse to delete runs that are not over.
+
+    Raises:
+        Refusal: naming one of them.
+    """
+    for task in tasks:
+        if task["status"] not in FINAL_STATUSES:
+            state = "is running" if task["status"] == RUNNING else "waits for its turn"
+            raise refusal_for(call, f"param[{name}] invalid: {task['id']} {state}; stop it first")
+
+
+def delete_run(call: Call, task: Document) -> None:
+    """Delete a run; its model stays as long as a version was published from it."""
+    store = call.world.store
+    store.drop_points(task["id"])
+    store.remove("task", task["id"])
+    if not any(row["task"] == task["id"] for row in store.all("version")):
+        store.remove_file(f"{task['id']}.npz")
+
+
+def format_time(timestamp: float | None) -> str:
+    """Return a moment as v2 writes it, in UTC."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else NO_TIME

@@ -1,0 +1,167 @@
+"""The sandbox's own control: health, stop, and what tests switch on; all of it needs the control token."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..state import snapshots
+from ..trial.faults import Fault, describe_error
+from . import openapi
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+MAX_SPEED = 1e6
+"""Seconds in a second."""
+
+ControlAction = Callable[["World", dict[str, Any]], dict[str, Any]]
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes of the control."""
+    return [
+        Route(f"/_sandbox/{name}", _control_endpoint(world, action), methods=[method])
+        for name, method, action in _ACTIONS
+    ]
+
+
+def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(token.encode(), world.address.control_token.encode()):
+            return JSONResponse({"error": "the control token is wrong"}, 401)
+        try:
+            return JSONResponse(action(world, _parse_body(await request.body()) | request.path_params))
+        except LookupError as error:
+            return JSONResponse({"error": str(error.args[0])}, 404)
+        except ValueError as error:
+            return JSONResponse({"error": describe_error(error)}, 400)
+        except TypeError as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return answer
+
+
+def _parse_body(content: bytes) -> dict[str, Any]:
+    value = json.loads(content or b"{}")
+    if not isinstance(value, dict):
+        raise TypeError("the body is a JSON object")
+    return value
+
+
+def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pid": world.address.pid,
+        "version": world.address.version,
+        "trainings": world.training_worker.busy,
+        "batches": world.job_queue.unfinished,
+        "engine": world.engines.describe(),
+        "streams": world.open_streams,
+        "requests": world.endpoint_counts,
+        "refused": world.quota.refused,
+    }
+
+
+def _stop(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.request_stop()
+    return {"stopping": True}
+
+
+def _list_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return {"faults": [fault.model_dump(exclude_defaults=True) for fault in world.fault_rules.rules]}
+
+
+def _add_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    fault = Fault.model_validate(body)
+    world.fault_rules.rules.append(fault)
+    return {"id": fault.id, "faults": len(world.fault_rules.rules)}
+
+
+def _clear_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.fault_rules.rules.clear()
+    return {"faults": 0}
+
+
+def _remove_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    if not world.fault_rules.remove(body["id"]):
+        raise LookupError(f"there is no fault {body['id']}")
+    return {"faults": len(world.fault_rules.rules)}
+
+
+def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.quota.set_limits(**body)
+    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm}
+
+
+def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Start counting anew, or stop."""
+    world.delivery_counter.is_on = bool(body.get("on"))
+    world.delivery_counter.received.clear()
+    world.delivery_counter.answered.clear()
+    return {"on": world.delivery_counter.is_on}
+
+
+def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Tell the time; with {"speed"} or {"advance"} change how it goes."""
+    speed, advance = body.get("speed"), body.get("advance", 0)
+    all_valid = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
+    if not all_valid or (speed is not None and speed > MAX_SPEED):
+        raise ValueError(f"speed is 0 to {MAX_SPEED:g} seconds a second, advance is seconds; given: {body}")
+    return world.clock.set(speed, advance)
+
+
+def _set_durations(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Tell how many seconds each stage of an object's life takes; with {stage: seconds} change them."""
+    return dict(world.lifecycle.set(body))
+
+
+def _report_deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return dict(world.delivery_counter.report())
+
+
+def _describe_api(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return openapi.build_document(world.address.url)
+
+
+def _list_snapshots(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return {"snapshots": snapshots.list_snapshots(world.folder)}
+
+
+def _create_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return snapshots.create_snapshot(world, str(body.get("name", "")))
+
+
+def _restore_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return snapshots.restore_snapshot(world, str(body.get("name", "")))
+
+
+def _remove_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    snapshots.remove_snapshot(world.folder, str(body["name"]))
+    return {"removed": body["name"]}
+
+
+_ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
+    ("health", "GET", _health),
+    ("stop", "POST", _stop),
+    ("faults", "GET", _list_faults),
+    ("faults", "POST", _add_fault),
+    ("faults", "DELETE", _clear_faults),
+    ("faults/{id}", "DELETE", _remove_fault),
+    ("limits", "POST", _set_rate_limits),
+    ("clock", "POST", _adjust_clock),
+    ("durations", "POST", _set_durations),
+    ("register", "POST", _reset_delivery_counter),
+    ("register", "GET", _report_deliveries),
+    ("snapshots", "GET", _list_snapshots),
+    ("snapshots", "POST", _create_snapshot),
+    ("restore", "POST", _restore_snapshot),
+    ("snapshots/{name}", "DELETE", _remove_snapshot),
+    ("openapi.json", "GET", _describe_api),
+)

@@ -1,0 +1,90 @@
+"""Requests that come out of a file instead of over HTTP: the same handlers answer them, in the same words."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ...wire.base import Endpoint, Record
+from ..state.store import Document
+from .call import HANDLERS, Call, Refusal, build_refusal, parse_record, refusal_for
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+log = logging.getLogger("qfnb.sandbox")
+
+
+@dataclass(frozen=True)
+class DispatchResult:
+    """What came of one request."""
+
+    status: int
+    id: str
+    body: dict[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is an answer and no refusal; v1 refuses inside of HTTP 200."""
+        return self.status < 300 and "error_code" not in self.body
+
+
+class DispatchWorld:
+    """A world in which one's own model version (`amv-...`) can be asked without being deployed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
+
+    def service_at(self, endpoint: str) -> Document | None:
+        """Return what stands behind a name: a service, or a version in its place."""
+        version = self._world.store.get("version", endpoint) if endpoint.startswith("amv-") else None
+        return version or self._world.find_service(endpoint)
+
+
+def dispatch(
+    world: World, endpoint: Endpoint[Any, Any], body: Any, path: Mapping[str, str] | None = None
+) -> DispatchResult:
+    """Answer one request; whatever goes wrong with it is its answer."""
+    call = Call(cast("World", DispatchWorld(world)), endpoint, path or {})
+    try:
+        if isinstance(body, dict) and body.get("stream"):
+            raise refusal_for(call, "param[stream] invalid: a batch has no streams")
+        return DispatchResult(200, call.id, _call_handler(call, body))
+    except Refusal as refusal:
+        return DispatchResult(refusal.status, call.id, refusal.body)
+    except Exception:  # one request must not end the others
+        log.exception("a request of a batch failed")
+        details: dict[str, Any] = {"word": "internal_error", "kind": "server_error", "status": 500}
+        refusal_500 = build_refusal(endpoint.plane, 336000, "Internal error", **details)
+        return DispatchResult(refusal_500.status, call.id, refusal_500.body)
+
+
+def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield the number and the object of every line that is not blank, None for what is no object.
+
+    An object that cannot be written again (NaN, a lone surrogate) is none: results repeat what was asked.
+    """
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not raw.strip():
+            continue
+        try:
+            value = json.loads(raw.decode())
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            value = None
+        yield number, value if isinstance(value, dict) else None
+
+
+def _call_handler(call: Call, body: Any) -> dict[str, Any]:
+    result = HANDLERS[call.endpoint.name](call, parse_record(call, body))
+    if inspect.iscoroutine(result):
+        result = asyncio.run(result)
+    return result.to_wire() if isinstance(result, Record) else dict(result)

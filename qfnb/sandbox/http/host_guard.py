@@ -1,0 +1,137 @@
+"""Who may speak to the sandbox at all: this computer's programs, not web pages that a browser has open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...wire.batches import MAX_FILE_BYTES, UPLOAD
+from .call import SANDBOX_HEADER
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_UPLOAD_BYTES = MAX_FILE_BYTES + 1024 * 1024
+"""A file and the form around it."""
+
+STORAGE_PREFIXES = ("/bos/", "/sandbox/")
+"""Where objects of any kind are put; nothing there is done without a signature."""
+
+DRAIN_SECONDS = 2.0
+"""Seconds that a refused body is still read for."""
+
+_LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+_NOT_JSON = "a body is JSON (content-type: application/json)"
+
+
+class HostGuard:
+    """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies without measure."""
+
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app, self._world = app, world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 403, 413 or 415, or hand the request on."""
+        if scope["type"] != "http":
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
+        if problem := _host_problem(scope["headers"]):
+            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
+        elif length.isdigit() and int(length) > exchange.max_bytes:
+            await exchange.reject_too_large()
+        elif _is_cross_site_form(scope, headers):
+            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
+        else:
+            self._world.record_activity()
+            with contextlib.suppress(ClientDisconnect):
+                await self._app(scope, exchange.receive, exchange.send)
+
+
+class Exchange:
+    """One request and its answer: the body is counted, and read to its end even when nobody wants it.
+
+    A connection that is closed while a body still arrives is reset, and the answer may be lost with it.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        upload = (scope["method"], scope["path"]) == (UPLOAD.method, UPLOAD.path)
+        self.max_bytes = MAX_UPLOAD_BYTES if upload else MAX_BODY_BYTES
+        self._received_bytes, self._body_complete, self._rejected = 0, False, False
+
+    async def receive(self) -> Message:
+        """Return the next piece of the body; to the application one that is too long ends with its client."""
+        if not self._rejected:
+            message = await self._receive_next()
+            if self._received_bytes <= self.max_bytes:
+                return message
+            await self.reject_too_large()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Pass a piece of the answer on; the last one waits for the end of the body."""
+        if self._rejected:
+            return
+        if message["type"] == "http.response.body" and not (message.get("more_body") or self._body_complete):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def reject_too_large(self) -> None:
+        """Answer that the body is too long; what the application says afterwards is not heard."""
+        answer = JSONResponse(
+            {"error": f"a body may have {self.max_bytes >> 20} MiB at most"},
+            413,
+            {**SANDBOX_HEADER, "connection": "close"},
+        )
+        await answer(self._scope, self.receive, self.send)
+        self._rejected = True
+
+    async def _receive_next(self) -> Message:
+        message = await self._receive()
+        self._received_bytes += len(message.get("body", b""))
+        self._body_complete = not message.get("more_body", False)
+        return message
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._body_complete:
+                    await self._receive_next()
+
+
+def _host_problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """Return what is wrong with the hosts and origins of a request; each of them counts."""
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    if not hosts or any(host.rpartition(":")[0] not in _LOCAL_HOSTS for host in hosts):
+        return "the sandbox answers to 127.0.0.1 and localhost only"
+    origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+    if any(origin.split("//")[-1].split(":")[0] not in _LOCAL_HOSTS for origin in origins):
+        return "the sandbox does not answer web pages"
+    return ""
+
+
+def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
+    """Tell whether a web page could have sent this body without asking first: anything but JSON."""
+    if (
+        scope["method"] != "POST"
+        or scope["path"] == UPLOAD.path
+        or scope["path"].startswith(STORAGE_PREFIXES)
+    ):
+        return False
+    kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    is_empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
+    return kind != "application/json" and not (is_empty and not kind)

@@ -1,0 +1,76 @@
+"""Pages of a list: by marker (v2 actions), and by number (v1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from ...wire.base import PageRequest
+from .call import Call, refusal_for
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
+"""Rows of a page when nothing is said, and at most."""
+
+
+def page_by_marker(
+    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: PageRequest
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return a page of rows, which come newest first, and the `pageInfo` that goes with it.
+
+    Args:
+        call: who asks.
+        rows: all of them, in order.
+        id_field: the key under which a row has its id, which is what markers are.
+        request: the page that is wanted.
+    """
+    size = _validate_size(call, "maxKeys", request.max_keys)
+    indexes = {row[id_field]: index for index, row in enumerate(rows)}
+    if request.marker and request.marker not in indexes:
+        raise refusal_for(call, f"param[marker] invalid: {request.marker} does not exist")
+    if request.page_reverse:
+        end = indexes[request.marker] if request.marker else len(rows)
+        start = max(0, end - size)
+        page, has_more = list(rows[start:end]), start > 0
+        next_marker = page[0][id_field] if page else None
+    else:
+        start = indexes[request.marker] + 1 if request.marker else 0
+        page, has_more = list(rows[start : start + size]), start + size < len(rows)
+        next_marker = page[-1][id_field] if page else None
+    info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
+    return page, info | ({"nextMarker": next_marker} if has_more else {})
+
+
+def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
+    """Return page 1, 2, ... of rows."""
+    if page is not None and page < 1:
+        raise refusal_for(call, f"param[pageNo] invalid: {page}; pages count from 1")
+    size = _validate_size(call, "pageSize", size, default=20)
+    start = ((page or 1) - 1) * size
+    return list(rows[start : start + size])
+
+
+def page_by_offset(
+    call: Call, rows: Sequence[T], offset: int | None, size: int | None, *, max_size: int = MAX_PAGE_SIZE
+) -> list[T]:
+    """Return rows from an offset on."""
+    if offset is not None and offset < 0:
+        raise refusal_for(call, f"param[offset] invalid: {offset}; rows count from 0")
+    size = _validate_size(call, "pageSize", size, max_size=max_size)
+    return list(rows[offset or 0 : (offset or 0) + size])
+
+
+def _validate_size(
+    call: Call,
+    name: str,
+    size: int | None,
+    *,
+    default: int = DEFAULT_PAGE_SIZE,
+    max_size: int = MAX_PAGE_SIZE,
+) -> int:
+    if size is None:
+        return min(default, max_size)
+    if size < 1 or (size > max_size and name != "maxKeys"):
+        raise refusal_for(call, f"param[{name}] invalid: {size}; a page has 1 to {max_size} rows")
+    return min(size, max_size)  # more maxKeys count as a hundred, the API pages say

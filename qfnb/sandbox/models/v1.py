@@ -1,0 +1,231 @@
+"""The model repository, console v1: a finished run becomes a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...wire import model as wire
+from ...wire.base import EmptyBody
+from ..http.call import Call, emulates, refusal_for
+from ..http.paging import page_by_number
+from ..state.store import Document
+from . import presets, store
+
+CALL_SCHEMA = {
+    "input": {
+        "type": "object",
+        "required": ["messages"],
+        "properties": {
+            "messages": {"type": "array", "items": {"type": "object", "required": ["role", "content"]}},
+            "temperature": {"type": "number"},
+            "stream": {"type": "boolean"},
+        },
+    },
+    "output": {"type": "object", "properties": {"result": {"type": "string"}}},
+}
+
+_SORT_KEYS: dict[str, Callable[[Document], Any]] = {
+    "modelName": lambda row: row["name"],
+    "createTime": lambda row: row["number"],
+    "modifyTime": lambda row: row["number"],
+}
+
+
+@emulates(wire.PUBLISH)
+def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
+    """Publish a run that is done (or stopped, with what it had learned)."""
+    origin = body.version_meta
+    task = store.get_finished_run(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
+    job = call.world.store.get("job", origin.task_id)
+    if job is None or task["job"] != job["id"]:
+        raise refusal_for(
+            call, f"param[versionMeta.taskId] invalid: run {task['id']} is not of {origin.task_id}"
+        )
+    model = _target_model(call, body, task)
+    version = store.publish_run(call, model, task, step=origin.step, description=origin.description or "")
+    return {
+        "modelId": model["number"],
+        "modelIDStr": model["id"],
+        "version": version["version"],
+        "versionId": version["number"],
+        "versionIdStr": version["id"],
+    }
+
+
+@emulates(wire.LIST)
+def list_versions(call: Call, body: wire.ModelRef) -> dict[str, Any]:
+    """Describe a model with its versions, the newest first."""
+    model = store.get_model(call, body.model_id, "modelId")
+    versions = store.versions_of(call, model)
+    return _model_to_wire(model, versions) | {
+        "modelVersionList": [_version_to_wire(call, model, version) for version in versions]
+    }
+
+
+@emulates(wire.DETAIL)
+def describe_version(call: Call, body: wire.VersionRef) -> dict[str, Any]:
+    """Describe one version."""
+    version = store.get_version(call, body.model_version_id, "modelVersionId")
+    model = store.get_model(call, version["model"], "modelId")
+    return _version_to_wire(call, model, version) | {
+        "params": CALL_SCHEMA,
+        "sandbox": store.sandbox_fields(call, version),
+    }
+
+
+@emulates(wire.PRESET_LIST)
+def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
+    """List the platform's models, in the shape of one's own (its own is not evidenced).
+
+    Vendor, language and expansion filter nothing: the catalogue does not know them.
+    """
+    rows = [row for row in presets.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
+    if body.ctx_length:
+        rows = [row for row in rows if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)]
+    return _page_to_wire(call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size)
+
+
+@emulates(wire.USER_LIST)
+def user_list(call: Call, body: wire.ListModels) -> dict[str, Any]:
+    """List one's own models, the newest first unless another order is asked for."""
+    rows = [
+        row
+        for row in call.world.store.all("model")
+        if _matches_filter(row, body.name_filter, body.model_type)
+    ]
+    rows = _sort_models(call, rows, body.order_by or "createTime", body.order or "desc")
+    return _page_to_wire(call, rows, body.page_no, body.page_size)
+
+
+@emulates(wire.DELETE)
+def delete_models(call: Call, body: wire.DeleteModels) -> bool:
+    """Delete models with their versions: all of those named, or none."""
+    requested = [store.get_model(call, key, "modelIDs") for key in body.model_ids]
+    models = {row["id"]: store.require_user_owned(call, row, "modelIDs") for row in requested}
+    versions = [row for row in call.world.store.all("version") if row["model"] in models]
+    store.delete_versions(call, versions, "modelIDs")
+    for id_ in models:
+        call.world.store.remove("model", id_)
+    return True
+
+
+@emulates(wire.DELETE_VERSIONS)
+def delete_versions(call: Call, body: wire.DeleteVersions) -> bool:
+    """Delete versions: all of those named, or none."""
+    field = "modelVersionIds"
+    requested = [store.get_version(call, key, field) for key in body.model_version_ids]
+    versions = {row["id"]: store.require_user_owned(call, row, field) for row in requested}
+    store.delete_versions(call, [*versions.values()], field)
+    return True
+
+
+@emulates(wire.EVALUABLE)
+def evaluable(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
+    """List the models that can be evaluated: text models that have a version that is ready."""
+    result = []
+    for model in [*reversed(call.world.store.all("model")), *presets.preset_models()]:
+        rows = [row for row in store.versions_of(call, model) if _is_ready(call, row)]
+        if rows and model["type"] == "Text2Text":
+            version_rows = [_version_to_wire(call, model, row) for row in rows]
+            result.append(_model_to_wire(model, rows) | {"modelVersionList": version_rows})
+    return result
+
+
+def _is_ready(call: Call, version: Document) -> bool:
+    return store.version_state(call, version) == wire.READY
+
+
+def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:
+    """Return the model that a version is put into: a new one, or the one that is named."""
+    if body.is_new_model and body.model_id is None:
+        return store.add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
+    if body.model_id is None:
+        raise refusal_for(call, "param[modelId] invalid: it is missing, and isNewModel is false")
+    return store.require_user_owned(call, store.get_model(call, body.model_id, "modelId"), "modelId")
+
+
+def _matches_filter(model: Document, name: str | None, type_numbers: list[int] | None) -> bool:
+    name_matches = not name or name.lower() in model["name"].lower()
+    return name_matches and (not type_numbers or store.type_number(model) in type_numbers)
+
+
+def _sort_models(call: Call, rows: list[Document], sort_key: str | None, direction: str) -> list[Document]:
+    if sort_key is not None and sort_key not in _SORT_KEYS:
+        raise refusal_for(call, f"param[orderBy] invalid: {sort_key!r}; it is one of {', '.join(_SORT_KEYS)}")
+    if direction not in {"asc", "desc"}:
+        raise refusal_for(call, f"param[order] invalid: {direction!r}; it is asc or desc")
+    return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc") if sort_key else rows
+
+
+def _page_to_wire(call: Call, rows: list[Document], page: int, size: int) -> dict[str, Any]:
+    return {
+        "total": len(rows),
+        "items": [_summary_to_wire(call, row) for row in page_by_number(call, rows, page, size)],
+    }
+
+
+def _summary_to_wire(call: Call, model: Document) -> dict[str, Any]:
+    versions = store.versions_of(call, model)
+    latest = _version_to_wire(call, model, versions[0]) if versions else None
+    summary_keys = ("state", "version", "sourceType", "sourceExtra")
+    return {
+        "modelId": model["number"],
+        "modelIdStr": model["id"],
+        "modelName": model["name"],
+        "modelType": store.type_number(model),
+        "tags": model["tags"],
+        "createTime": store.format_time(model["created"]),
+        "versionCount": len(versions),
+        "trainType": latest["trainType"] if latest else "",
+        "latestVersionInfo": latest
+        and {key: latest[key] for key in summary_keys}
+        | {"versionId": latest["modelVersionId"], "versionIdStr": latest["modelVersionIdStr"]},
+    }
+
+
+def _model_to_wire(model: Document, versions: list[Document]) -> dict[str, Any]:
+    return {
+        "modelId": model["number"],
+        "modelIdStr": model["id"],
+        "modelName": model["name"],
+        "source": model["source"],
+        "modelType": store.type_number(model),
+        "createUserId": 1,
+        "createUser": "sandbox",
+        "createTime": store.format_time(model["created"]),
+        "modifyTime": store.format_time(versions[0]["created"] if versions else model["created"]),
+        "description": model["description"],
+        "trainType": versions[0]["base"] if versions else "",
+    }
+
+
+def _version_to_wire(call: Call, model: Document, version: Document) -> dict[str, Any]:
+    extra = {"sourceType": version["source"]}
+    if version["source"] == wire.TRAINED:
+        extra["trainSourceExtra"] = version["origin"]
+    ready = store.version_state(call, version) == wire.READY and version["source"] != wire.PRESET
+    return {
+        "modelId": model["number"],
+        "modelIdStr": model["id"],
+        "modelName": model["name"],
+        "modelVersionId": version["number"],
+        "modelVersionIdStr": version["id"],
+        "version": version["version"],
+        "description": version["description"],
+        "sourceType": version["source"],
+        "sourceExtra": extra if version["source"] != wire.PRESET else {},
+        "framework": "numpy",
+        "algorithm": "qfnb-local",
+        "modelNet": "numpy-qfnb-local",
+        "state": store.version_state(call, version),
+        "ioMode": "chat",
+        "ioLength": "",
+        "copyright": "",
+        "property": {},
+        "createTime": store.format_time(version["created"]),
+        "modifyTime": store.format_time(version["created"]),
+        "deployResource": ["Private"],
+        "supportOptions": ["Deploy", "Evaluation"] if ready else [],
+        "trainType": version["base"],
+    }

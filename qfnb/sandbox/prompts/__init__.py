@@ -1,0 +1,1 @@
+"""Prompt templates, prompt optimization, memories."""

@@ -1,0 +1,77 @@
+"""System memories: kept and given back; the sandbox's model does not read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...wire import memory as wire
+from ..http.call import Call, emulates, refusal_for
+from ..http.paging import page_by_marker
+from ..state.store import Document, random_id
+
+KIND = "memory"
+DEFAULT_PAGE_SIZE = 100
+"""Rows of a page when nothing is said."""
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateMemory) -> dict[str, Any]:
+    """Create an empty memory."""
+    app = str(body.app_id).strip()
+    if not app:
+        raise refusal_for(call, "param[appId] invalid: it must not be empty")
+    memory = call.world.store.add(
+        KIND, random_id("sm-", 16), app=app, description=body.description, memories=[]
+    )
+    return {"systemMemoryId": memory["id"]}
+
+
+@emulates(wire.LIST)
+def list_memories(call: Call, body: wire.FindMemories) -> dict[str, Any]:
+    """List the memories of an application, or all."""
+    rows = [
+        _memory_to_wire(memory)
+        for memory in reversed(call.world.store.all(KIND))
+        if body.app_id is None or memory["app"] == str(body.app_id)
+    ]
+    page_request = (
+        body if body.max_keys is not None else body.model_copy(update={"max_keys": DEFAULT_PAGE_SIZE})
+    )
+    page, info = page_by_marker(call, rows, "systemMemoryId", page_request)
+    return {"items": page, "pageInfo": info}
+
+
+@emulates(wire.DESCRIBE)
+def describe(call: Call, body: wire.MemoryRef) -> dict[str, Any]:
+    """Describe a memory."""
+    memory = _get_memory(call, body.system_memory_id)
+    return {**_memory_to_wire(memory), "memories": memory["memories"]}
+
+
+@emulates(wire.MODIFY)
+def modify(call: Call, body: wire.ModifyMemory) -> bool:
+    """Replace a memory's entries."""
+    call.world.store.update(_get_memory(call, body.system_memory_id)["id"], memories=body.memories)
+    return True
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.MemoryRef) -> bool:
+    """Delete a memory."""
+    call.world.store.remove(KIND, _get_memory(call, body.system_memory_id)["id"])
+    return True
+
+
+def _get_memory(call: Call, key: int | str) -> Document:
+    memory = call.world.store.get(KIND, key)
+    if memory is None:
+        raise refusal_for(call, f"param[systemMemoryId] invalid: {key} does not exist")
+    return memory
+
+
+def _memory_to_wire(memory: Document) -> dict[str, Any]:
+    return {
+        "systemMemoryId": memory["id"],
+        "appId": memory["app"],
+        "description": memory["description"],
+    }

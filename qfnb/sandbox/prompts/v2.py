@@ -1,0 +1,137 @@
+"""Prompt templates and labels as v2 shows them: string ids, words for types, markers for pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...wire import prompt as wire_v1
+from ...wire import prompt_v2 as wire
+from ...wire.base import PageRequest
+from ..http.call import Call, emulates, refusal_for
+from ..http.paging import page_by_marker
+from ..services.common import format_time
+from ..services.v2 import CREATOR
+from ..state.store import Document, random_id
+from .v1 import (
+    LABEL,
+    MAX_LABELS,
+    TEMPLATE,
+    add_template,
+    fill_template,
+    get_label_ids,
+    get_template,
+    labels_of_template,
+    negative_to_wire,
+    search_templates,
+    template_fields,
+    update_template,
+)
+
+SCENES = {wire.TEXT: wire_v1.TEXT, wire.IMAGE: wire_v1.IMAGE}
+_SCENE_NAMES = {number: word for word, number in SCENES.items()}
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
+    """Keep a template."""
+    if body.scene_type not in SCENES:
+        raise refusal_for(
+            call, f"param[sceneType] invalid: {body.scene_type!r} is none of {', '.join(SCENES)}"
+        )
+    template = add_template(
+        call,
+        scene=SCENES[body.scene_type],
+        labels=get_label_ids(call, "labels", body.labels),
+        hyper_parameters=body.hyper_parameters,
+        **template_fields(call, body),
+    )
+    return {"templateId": template["id"]}
+
+
+@emulates(wire.INFO)
+def info(call: Call, body: wire.TemplateRef) -> dict[str, Any]:
+    """Describe a template, and fill it with the values that are given."""
+    template = get_template(call, body.template_id, "templateId")
+    return {**_template_to_wire(call, template), **fill_template(template, body.model_extra or {})}
+
+
+@emulates(wire.UPDATE)
+def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
+    """Change a template."""
+    template = get_template(call, body.template_id, "templateId")
+    labels = None if body.labels is None else get_label_ids(call, "labels", body.labels)
+    update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
+    return {"templateId": template["id"]}
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.TemplateRef) -> bool:
+    """Delete a template."""
+    call.world.store.remove(TEMPLATE, get_template(call, body.template_id, "templateId")["id"])
+    return True
+
+
+@emulates(wire.LIST)
+def list_templates(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
+    """List templates; the sandbox has no preset ones."""
+    matches = [] if body.type == wire.PRESET else search_templates(call, body.name, body.label_ids)
+    page, page_info = page_by_marker(
+        call, [_template_to_wire(call, row) for row in matches], "templateId", body
+    )
+    return {"items": page, "pageInfo": page_info}
+
+
+@emulates(wire.CREATE_LABELS)
+def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
+    """Make labels; a name that there is already gives the label that has it."""
+    names = [name.strip() for name in body.name]
+    if not 1 <= len(names) <= MAX_LABELS or not all(names):
+        raise refusal_for(call, f"param[name] invalid: 1 to {MAX_LABELS} names, none of them empty")
+    labels_by_name = {row["name"]: row for row in call.world.store.all(LABEL)}
+    for name in names:
+        if name not in labels_by_name:
+            labels_by_name[name] = call.world.store.add(LABEL, random_id("pl-", 16), name=name)
+    return {"items": [_label_to_wire(labels_by_name[name]) for name in names]}
+
+
+@emulates(wire.LABELS)
+def list_labels(call: Call, body: PageRequest) -> dict[str, Any]:
+    """List labels."""
+    rows = [_label_to_wire(row) for row in reversed(call.world.store.all(LABEL))]
+    page, page_info = page_by_marker(call, rows, "labelId", body)
+    return {"items": page, "pageInfo": page_info}
+
+
+@emulates(wire.DELETE_LABEL)
+def delete_label(call: Call, body: wire.LabelRef) -> bool:
+    """Delete a label; templates that had it go on without it."""
+    (label,) = get_label_ids(call, "labelId", [body.label_id])
+    call.world.store.remove(LABEL, label)
+    return True
+
+
+def _label_to_wire(label: Document) -> dict[str, Any]:
+    return {
+        "labelId": label["id"],
+        "labelName": label["name"],
+        "type": wire.CUSTOM,
+        "creatorName": CREATOR,
+        "createTime": format_time(label["created"]),
+    }
+
+
+def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
+    labels = [{"labelId": row["id"], "labelName": row["name"]} for row in labels_of_template(call, template)]
+    row = {
+        "templateId": template["id"],
+        "templateName": template["name"],
+        "templateContent": template["content"],
+        "templateVariables": ",".join(template["variables"]),
+        "variableIdentifier": template["identifier"],
+        "labels": labels,
+        "creatorName": CREATOR,
+        "type": wire.CUSTOM,
+        "sceneType": _SCENE_NAMES[template["scene"]],
+        "hyperParameters": template["hyper_parameters"],
+    }
+    return row | negative_to_wire(template)

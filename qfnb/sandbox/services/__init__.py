@@ -1,0 +1,1 @@
+"""Services, their metering and billing."""

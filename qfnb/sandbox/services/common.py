@@ -1,0 +1,162 @@
+"""What v1 and v2 both know about a service: how it is made, what state it is in, which model answers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ...wire import charge, model
+from ...wire import service as wire
+from ...wire.chat import V1_PREFIX
+from ..http.call import Call, build_refusal, refusal_for
+from ..state.store import Document, random_id
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+DEFAULT_FIELDS: Document = {
+    "description": "",
+    "serviceType": "chat",
+    "pool": 2,
+    "payment": charge.PREPAID,
+    "before": None,
+}
+"""Fields that services had not, which were made before there were these."""
+
+SUFFIX_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,48}[a-z0-9]")
+MAX_NAME_LENGTH = 50
+"""Characters of a name or a suffix: 2 to 20 in the documentation, but the official SDK's defaults have 35."""
+
+MAX_REPLICAS = 100
+
+
+def all_services(world: World) -> list[Document]:
+    """Return all services, the newest first."""
+    return [DEFAULT_FIELDS | row for row in reversed(world.store.all("service"))]
+
+
+def get_service(call: Call, key: int | str) -> Document:
+    """Return the service with an id or number, or refuse."""
+    service = call.world.store.get("service", key)
+    if service is None:
+        raise refusal_for(call, f"param[serviceId] invalid: {key} does not exist")
+    return DEFAULT_FIELDS | service
+
+
+def service_state(world: World, service: Document) -> str:
+    """Return a service's runStatus."""
+    return str(world.lifecycle.state(service["plan"]))
+
+
+def service_url(world: World, service: Document) -> str:
+    """Return the address that a service is asked at."""
+    return f"{world.address.url}{V1_PREFIX}/chat/{service['endpoint']}"
+
+
+def format_time(timestamp: float) -> str:
+    """Return a moment as v2 writes it."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime(wire.TIME)
+
+
+def get_ready_version(
+    call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
+) -> Document:
+    """Return a model version that can be deployed, or refuse.
+
+    Args:
+        call: who asks.
+        set_id: the model that it is said to belong to.
+        version_id: the version.
+        field_names: what this call's fields for the two are.
+    """
+    store, (set_name, version_name) = call.world.store, field_names
+    version = store.get("version", version_id)
+    if version is None:
+        raise refusal_for(call, f"param[{version_name}] invalid: {version_id} does not exist")
+    owner = store.get("model", set_id)
+    if owner is None or owner["id"] != version["model"]:
+        raise refusal_for(call, f"param[{set_name}] invalid: {version_id} is no version of {set_id}")
+    state = call.world.lifecycle.state(version["plan"])
+    if state != model.READY:
+        raise refusal_for(call, f"param[{version_name}] invalid: {version_id} is {state}, not {model.READY}")
+    if not version.get("task"):
+        raise refusal_for(call, f"param[{version_name}] invalid: the sandbox has no weights of {version_id}")
+    return version
+
+
+def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) -> None:
+    """Return when a service may be called so, or refuse; `field` is what this call's suffix is named.
+
+    A name is given once among the services of a model: nothing is documented about those of others, and a
+    notebook that is run again trains another model.
+    """
+    if not 2 <= len(name.strip()) <= MAX_NAME_LENGTH:
+        raise refusal_for(call, f"param[name] invalid: 2 to {MAX_NAME_LENGTH} characters")
+    if not SUFFIX_PATTERN.fullmatch(suffix):
+        raise refusal_for(
+            call,
+            f"param[{field}] invalid: 2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, "
+            "a letter or a digit first and last",
+        )
+    if any(row["model"] == owner and row["name"] == name for row in call.world.store.all("service")):
+        raise refusal_for(call, f"param[name] invalid: this model has a service {name!r} already")
+
+
+def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:
+    """Begin to deploy a version; return the service and the id of the compute unit that it runs on."""
+    world = call.world
+    plan = world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING)
+    service = world.store.add(
+        "service",
+        random_id("svco-"),
+        name=name,
+        endpoint=f"{random_id('', 8)}_{suffix}",
+        plan=plan,
+        **version_fields(version),
+        **{**DEFAULT_FIELDS, **fields},
+    )
+    return service, add_unit(world, service["id"], fields["resource"]["replicasCount"], service["payment"])
+
+
+def version_fields(version: Document) -> dict[str, Any]:
+    """Return the fields of a service that say what it runs."""
+    return {"model": version["model"], "version": version["id"], "task": version["task"]}
+
+
+def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
+    """Add a compute unit to a service; return its id."""
+    unit = world.store.add(
+        "unit",
+        new_instance_id(),
+        service=service_id,
+        replicas=replicas,
+        payment=payment,
+        status=charge.RUNNING,
+    )
+    return str(unit["id"])
+
+
+def new_instance_id() -> str:
+    """Return an id of something that is paid for: a letter, and 31 hexadecimal digits.
+
+    A first letter keeps it from being read as a document's number.
+    """
+    return f"a{secrets.token_hex(16)[1:]}"
+
+
+def active_deployment(call: Call, service: Document) -> Document:
+    """Return what answers behind an endpoint: the service, or while that changes what it was; or refuse."""
+    state = service_state(call.world, service)
+    if state in {wire.SERVING, model.READY}:
+        return service
+    previous: Document | None = service.get("before")
+    if state == wire.DEPLOYING and previous:
+        return service | previous
+    reason = f"the service {service.get('endpoint', service['id'])} is {state}, it answers when it is Serving"
+    if call.endpoint.plane == "v1":
+        raise build_refusal("v1", 336005, f"no such endpoint: {reason}")
+    raise build_refusal(
+        "v2", 0, f"No permission to use the model: {reason}", word="invalid_model", status=401
+    )

@@ -1,0 +1,135 @@
+"""Services and applications, v1: integer ids, and Done where v2 says Serving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...wire import service as wire_v2
+from ...wire import service_v1 as wire
+from ...wire.base import EmptyBody
+from ..http.call import Call, emulates, refusal_for
+from ..state.store import Document
+from .common import (
+    MAX_REPLICAS,
+    all_services,
+    deploy,
+    get_ready_version,
+    get_service,
+    service_state,
+    service_url,
+    validate_naming,
+)
+from .metering import APP_ID
+from .v2 import CREATOR, preset_services
+
+RESOURCE = "GPU-I-2"
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
+    """Deploy a model version."""
+    version = get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
+    validate_naming(call, version["model"], body.name, body.uri, "uri")
+    if not 1 <= body.replicas <= MAX_REPLICAS:
+        raise refusal_for(call, f"param[replicas] invalid: {body.replicas}; 1 to {MAX_REPLICAS}")
+    if body.pool_type not in {wire.PUBLIC, wire.PRIVATE}:
+        raise refusal_for(call, f"param[poolType] invalid: {body.pool_type}; 1 public, 2 private")
+    service, _ = deploy(
+        call,
+        version,
+        name=body.name,
+        suffix=body.uri,
+        description=body.description or "",
+        resource={"type": RESOURCE, "replicasCount": body.replicas},
+        pool=body.pool_type,
+    )
+    return {"result": True, "serviceId": service["number"]}
+
+
+@emulates(wire.GET)
+def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
+    """Describe a service."""
+    service, store = get_service(call, body.service_id), call.world.store
+    version = store.get("version", service["version"]) or {}
+    model, task = store.get("model", service["model"]) or {}, store.get("task", service["task"]) or {}
+    status = _service_status(call, service)
+    return {
+        "id": service["number"],
+        "serviceIdStr": service["id"],
+        "modelId": model.get("number"),
+        "modelName": model.get("name", ""),
+        "modelType": 0,
+        "templateType": 0,
+        "iterationId": task.get("number"),
+        "modelVersion": version.get("number"),
+        "version": version.get("version", "1"),
+        "name": service["name"],
+        "uri": service["endpoint"],
+        "fullUri": service_url(call.world, service),
+        "applyStatus": 1,
+        "serviceStatus": status,
+        "sourceType": "Train",
+        "onlineTime": int(call.world.lifecycle.final_since(service["plan"]) or 0),
+        "callUnitPrice": 0,
+        "description": service["description"],
+        "devApiId": service["number"],
+        "apiId": service["number"],
+        "vmConfig": {**service["resource"], "poolType": service["pool"]},
+        "timeout": 60,
+        "qps": service["resource"].get("qps") or 0,
+        "noAuthAccess": False,
+        "hasDeploying": status == wire.DEPLOYING,
+        "openDcl": False,
+        "payType": 1 if service["payment"] == "Prepaid" else 2,
+        "creator": CREATOR,
+        "createTime": int(service["created"]),
+        "modifyTime": int(service["created"]),
+    }
+
+
+@emulates(wire.LIST)
+def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
+    """List the preset models and the deployed services."""
+    service_types = body.api_typefilter or wire.TYPES
+    common = [
+        _row_to_wire(row["name"], row["url"], row["serviceType"], [])
+        for row in preset_services(call)
+        if row["serviceType"] in service_types
+    ]
+    custom = [
+        _row_to_wire(
+            row["name"], service_url(call.world, row), row["serviceType"], [_version_to_wire(call, row)]
+        )
+        for row in all_services(call.world)
+        if row["serviceType"] in service_types
+    ]
+    return {"common": common, "custom": custom}
+
+
+@emulates(wire.APPS)
+def apps(call: Call, body: EmptyBody) -> dict[str, Any]:
+    """List the sandbox's one application; its keys are the sandbox's own."""
+    service_numbers = ",".join(str(row["number"]) for row in call.world.store.all("service"))
+    address = call.world.address
+    row = {"id": APP_ID, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": service_numbers}
+    return {"appList": [row]}
+
+
+def _service_status(call: Call, service: Document) -> str:
+    state = service_state(call.world, service)
+    return wire.DONE if state == wire_v2.SERVING else state
+
+
+def _row_to_wire(name: str, url: str, kind: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": name, "url": url, "apiType": kind, "chargeStatus": "FREE", "versionList": versions}
+
+
+def _version_to_wire(call: Call, service: Document) -> dict[str, Any]:
+    store = call.world.store
+    job = store.get("job", (store.get("task", service["task"]) or {}).get("job", "")) or {}
+    return {
+        "aiModelId": service["model"],
+        "aiModelVersionId": service["version"],
+        "trainType": job.get("model", ""),
+        "serviceStatus": _service_status(call, service),
+    }

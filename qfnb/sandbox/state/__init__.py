@@ -1,0 +1,1 @@
+"""The sandbox's state: SQLite store, clock, lifecycles, job queue, snapshots."""

@@ -1,0 +1,177 @@
+"""Files of the v2 plane, which batches read and write: a form comes in, bytes go out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ...wire import batches as wire
+from ...wire.base import Endpoint
+from ..http.call import HANDLERS, SANDBOX_HEADER, Call, build_refusal, emulates, refusal_for
+from ..http.middleware import RequestHandler, serve
+from ..state.store import Document, Store, random_id
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+MAX_FILES = 10_000
+"""Of one page of the list."""
+
+
+@emulates(wire.UPLOAD)
+def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
+    """Keep an uploaded file."""
+    if not body.content:
+        raise refusal_for(call, "param[file] invalid: the file is missing or empty")
+    if len(body.content) > wire.MAX_FILE_BYTES:
+        raise refusal_for(call, f"param[file] invalid: a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
+    return _file_to_wire(store_file(call.world.store, random_id("file-", 10), body))
+
+
+@emulates(wire.LIST_FILES)
+def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
+    """List the files that were not deleted."""
+    if body.order not in {None, "asc", "desc"}:
+        raise refusal_for(call, f"param[order] invalid: {body.order!r}; it is asc or desc")
+    rows = [row for row in call.world.store.all("file") if not row.get("deleted")]
+    rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
+    rows = rows if body.order == "asc" else rows[::-1]
+    page, has_more = paginate(call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES)
+    return {
+        "object": "list",
+        "data": [_file_to_wire(row) for row in page],
+        "has_more": has_more,
+        **page_ends_to_wire(page),
+    }
+
+
+@emulates(wire.FILE_INFO)
+def file_info(call: Call, body: wire.FileRef) -> dict[str, Any]:
+    """Describe a file."""
+    return _file_to_wire(_get_file(call))
+
+
+@emulates(wire.CONTENT)
+def content(call: Call, body: wire.FileRef) -> bytes:
+    """Return a file's bytes."""
+    return read_file(call.world.store, str(_get_file(call)["id"])) or b""
+
+
+@emulates(wire.DELETE_FILE)
+def delete(call: Call, body: wire.FileRef) -> dict[str, Any]:
+    """Delete a file."""
+    id_ = str(_get_file(call)["id"])
+    call.world.store.update(id_, deleted=True)
+    call.world.store.write_file(id_, b"")
+    return {"id": id_, "object": "file", "deleted": True}
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes whose bodies are not JSON; they come before those of the endpoint table."""
+
+    async def receive_upload(call: Call, request: Request) -> Response:
+        form = await _read_form(call, request)
+        return JSONResponse(await run_in_threadpool(HANDLERS[wire.UPLOAD.name], call, form))
+
+    async def send_content(call: Call, request: Request) -> Response:
+        data = await run_in_threadpool(HANDLERS[wire.CONTENT.name], call, wire.FileRef())
+        return Response(data, media_type="application/octet-stream")
+
+    def route(endpoint: Endpoint[Any, Any], handle: RequestHandler) -> Route:
+        async def answer(request: Request) -> Response:
+            response = await serve(world, endpoint, request, handle)
+            response.headers.update(SANDBOX_HEADER)
+            return response
+
+        return Route(endpoint.path, answer, methods=[endpoint.method])
+
+    return [route(wire.UPLOAD, receive_upload), route(wire.CONTENT, send_content)]
+
+
+def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
+    """Keep a file under an id; one that is there already stays as it is."""
+    if (existing := store.get("file", id_)) is not None:
+        return existing
+    store.write_file(id_, file.content)
+    name = file.filename.replace("\\", "/").rpartition("/")[2]
+    return store.add("file", id_, filename=name, purpose=file.purpose, size=len(file.content))
+
+
+def read_file(store: Store, id_: str) -> bytes | None:
+    """Return a file's bytes, None when there is no such file or no longer."""
+    row = store.get("file", id_)
+    return None if row is None or row.get("deleted") else store.read_file(str(row["id"]))
+
+
+def paginate(
+    call: Call,
+    rows: Sequence[Document],
+    after: str | None,
+    limit: int | None,
+    *,
+    default: int,
+    max_limit: int,
+) -> tuple[list[Document], bool]:
+    """Return the rows behind an id, so many at most, and whether there are more.
+
+    Raises:
+        Refusal: the id is not among the rows, or the number is out of range.
+    """
+    if limit is not None and not 1 <= limit <= max_limit:
+        raise refusal_for(call, f"param[limit] invalid: it is a whole number from 1 to {max_limit}")
+    ids = [row["id"] for row in rows]
+    if after and after not in ids:
+        raise refusal_for(call, f"param[after] invalid: {after} is not in the list")
+    start = ids.index(after) + 1 if after else 0
+    end = start + (limit or default)
+    return list(rows[start:end]), end < len(rows)
+
+
+def page_ends_to_wire(page: Sequence[Document]) -> dict[str, Any]:
+    """Return the first and the last id of a page."""
+    return {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+
+
+async def _read_form(call: Call, request: Request) -> wire.UploadFile:
+    """Return what was uploaded; it waits on disk, not in memory, until all of it has come."""
+    try:
+        form = await request.form(max_files=1, max_fields=8)
+    except HTTPException as error:
+        raise refusal_for(call, f"the form cannot be read: {error.detail}", word="malformed_form") from None
+    try:
+        file, purpose = form.get("file"), form.get("purpose")
+        if not isinstance(file, UploadFile):
+            raise refusal_for(call, "param[file] invalid: the form has no file")
+        if not isinstance(purpose, str) or not purpose.strip():
+            raise refusal_for(call, "param[purpose] invalid: it must not be empty")
+        return wire.UploadFile(purpose=purpose, filename=file.filename or "", content=await file.read())
+    finally:
+        await form.close()
+
+
+def _get_file(call: Call) -> Document:
+    row = call.world.store.get("file", call.path["file_id"])
+    if row is None or row.get("deleted"):
+        raise build_refusal(
+            "v2", 0, f"No such file: {call.path['file_id']}", word="file_not_found", status=404
+        )
+    return row
+
+
+def _file_to_wire(row: Document) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "object": "file",
+        "bytes": row["size"],
+        "created_at": int(row["created"]),
+        "filename": row["filename"],
+        "purpose": row["purpose"],
+        "status": "processed",
+    }

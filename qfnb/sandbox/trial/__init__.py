@@ -1,0 +1,1 @@
+"""Faults and quotas that a user can switch on to rehearse failures."""

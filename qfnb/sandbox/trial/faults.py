@@ -1,0 +1,208 @@
+"""What goes wrong on purpose: rules in a list; the first that strikes a call decides what it suffers.
+
+They are switched on by the control token only, for all calls or for one, and are gone when the server ends.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from ...wire.base import ENDPOINTS, Endpoint
+from ..http.call import Refusal, build_refusal
+from ..state.store import FAULT_INJECTED, random_id
+
+FAULT_HEADER, CONTROL_HEADER = "x-qfnb-fault", "x-qfnb-control"
+"""What one call is to suffer, e.g. `rst@3`, and the control token that allows it."""
+
+MAX_SECONDS = 3600.0
+
+FaultKind = Literal["status", "error", "stall", "cut", "reset", "slow", "malformed", "drip", "split", "fail"]
+
+_ABBREVIATIONS = {"rst": "reset"}
+_HEADER_PATTERN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII)
+
+_RATE_LIMIT = "rate_limit_exceeded"
+_INVALID_REQUEST = "invalid_request_error"
+_ERRORS: tuple[tuple[int, int, str, str, str, str], ...] = (
+    (400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", _INVALID_REQUEST),
+    (401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", _INVALID_REQUEST),
+    (403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
+    (404, 3, "invalid_path", "NotFound", "Not found", _INVALID_REQUEST),
+    (429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _RATE_LIMIT),
+    (429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _RATE_LIMIT),
+    (429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _RATE_LIMIT),
+    (503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
+    (500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
+    (500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
+)  # fmt: skip
+"""HTTP status, number of v1, word of v2, code of an action, message, type: the last row is for all others."""
+
+
+class Fault(BaseModel):
+    """One rule.
+
+    Attributes:
+        endpoint: the operations that it is about: a name of the endpoint table or a pattern, `finetune.*`.
+        fault: `status` (refuse: with an HTTP `status` or a platform's `code`, in the operation's own shape),
+            `slow` (wait first), `stall` (go silent), `cut` (end without the end mark), `reset` (break the
+            connection), `error` (an error in mid-stream), `malformed` (half of the JSON), `drip` (a pause
+            before each piece of a stream), `split` (characters torn apart between two packets), `fail` (what
+            the call creates ends in its failed state).
+        after: how many pieces of a stream come first.
+        chance: the share of calls that it strikes, the same ones for the same `seed`.
+        times: how often it still strikes, None for ever.
+        seconds: of `slow`, of `stall` (0: for ever), of each pause of `drip`; or [low, high], a time between.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(default_factory=lambda: random_id("fault-", 6))
+    endpoint: str = "*"
+    fault: FaultKind = "status"
+    after: int = Field(default=0, ge=0)
+    status: int | None = Field(default=None, ge=400, le=599)
+    code: int | str | None = None
+    retry_after: str = Field(default="", coerce_numbers_to_str=True)
+    chance: float = Field(default=1.0, ge=0, le=1)
+    seed: int = 7
+    times: int | None = Field(default=1, ge=0)
+    seconds: float | tuple[float, float] = 0.0
+    struck: int = 0
+    _random: random.Random = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Throw the same dice for the same rule."""
+        self._random = random.Random(f"{self.seed} {self.endpoint} {self.fault}")  # noqa: S311 - not for secrets
+
+    @field_validator("endpoint")
+    @classmethod
+    def _validate_endpoint(cls, pattern: str) -> str:
+        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in ENDPOINTS):
+            raise ValueError(f"{pattern!r} matches no operation; they are called e.g. chat.v2, finetune.*, *")
+        return pattern
+
+    @field_validator("seconds")
+    @classmethod
+    def _validate_seconds(cls, seconds: float | tuple[float, float]) -> float | tuple[float, float]:
+        low, high = seconds if isinstance(seconds, tuple) else (seconds, seconds)
+        if not 0 <= low <= high <= MAX_SECONDS:
+            raise ValueError(f"{seconds!r}: it is 0 to {MAX_SECONDS:g} seconds, or [low, high]")
+        return seconds
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Return the rule that a header asks for: `503`, `429:2` (Retry-After), `336100`, `rst@3`, `stall:5`.
+
+        Raises:
+            ValueError: it is not written so, or there is no such fault.
+        """
+        match = _HEADER_PATTERN.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is not written kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5")
+        kind, number, after = match["kind"], match["number"], int(match["after"] or 0)
+        if kind.isdigit():
+            error = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
+            return cls(fault="status", retry_after=number or "", **error)
+        return cls.model_validate(
+            {"fault": _ABBREVIATIONS.get(kind, kind), "seconds": float(number or 0), "after": after}
+        )
+
+    def applies_to(self, endpoint: str) -> bool:
+        """Tell whether a call suffers it, and count it."""
+        if (
+            self.times == 0
+            or not fnmatchcase(endpoint, self.endpoint)
+            or self._random.random() >= self.chance
+        ):
+            return False
+        self.times = None if self.times is None else self.times - 1
+        self.struck += 1
+        return True
+
+    def pause_seconds(self) -> float:
+        """Return how long it takes this time, in seconds."""
+        return self._random.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
+
+
+@dataclass
+class FaultRules:
+    """The faults that are switched on."""
+
+    rules: list[Fault] = field(default_factory=list)
+
+    def match(self, endpoint: str) -> Fault | None:
+        """Return the fault that a call is to suffer, and count it."""
+        return next((fault for fault in self.rules if fault.applies_to(endpoint)), None)
+
+    def remove(self, id_: str) -> bool:
+        """Switch one off; tell whether it was there."""
+        before = len(self.rules)
+        self.rules[:] = [fault for fault in self.rules if fault.id != id_]
+        return len(self.rules) < before
+
+
+def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
+    """Return the fault that a request asks for itself.
+
+    Raises:
+        Refusal: it lacks the control token, or is not written as faults are.
+    """
+    if (text := headers.get(FAULT_HEADER)) is None:
+        return None
+    if not secrets.compare_digest(headers.get(CONTROL_HEADER, "").encode(), token.encode()):
+        raise Refusal(403, {"error": f"{FAULT_HEADER} needs the control token in {CONTROL_HEADER}"})
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
+
+
+def describe_error(error: ValueError) -> str:
+    """Return what is wrong with a rule, in one line."""
+    problems = error.errors() if isinstance(error, ValidationError) else []
+    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(error)
+
+
+@contextmanager
+def fault_injection(fault: Fault | None) -> Iterator[None]:
+    """Mark what is created meanwhile as doomed, when that is the fault."""
+    token = FAULT_INJECTED.set(fault is not None and fault.fault == "fail")
+    try:
+        yield
+    finally:
+        FAULT_INJECTED.reset(token)
+
+
+def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
+    """Return the refusal that a fault stands for, in the operation's own shape.
+
+    An HTTP status is sent as it is; a platform's code with the status that the plane gives to it.
+    """
+    status, number, word, action, message, type_ = _find_error(fault)
+    if isinstance(fault.code, str):
+        word = action = fault.code
+    number = fault.code if isinstance(fault.code, int) else number
+    refusal = build_refusal(
+        endpoint.plane, number, message, word=word, type_=type_, status=status, shape=endpoint.envelope
+    )
+    if endpoint.plane == "console" and endpoint.envelope == "action":
+        refusal.body.update(code=action, message=message)
+    http_status = fault.status or (503 if fault.code is None else refusal.status)
+    headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
+    return Refusal(http_status, refusal.body, headers)
+
+
+def _find_error(fault: Fault) -> tuple[int, int, str, str, str, str]:
+    status = fault.status or 503
+    if fault.code is None:
+        return next((row for row in _ERRORS if row[0] == status and status < 500), _ERRORS[-1])
+    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])

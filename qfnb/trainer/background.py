@@ -1,0 +1,275 @@
+"""A training at work on its own thread: followed by listeners, written down, waited for, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Self
+
+from .. import connect
+from ..errors import InvalidArgumentError, TrainingError
+from .base import BaseAction, Pipeline, StoppedError, Trainer
+from .event import Event, EventHandler
+from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
+from .run_store import RunRecord, json_facts
+
+Listener = Callable[[TrainingProgress], None]
+
+SAVE_INTERVAL_S: Final = 2.0
+"""Seconds between two times that a progress is written down which only moved on."""
+
+log = logging.getLogger("qfnb.trainer")
+
+
+class BackgroundTrainer(Trainer):
+    """A pipeline of actions that works on a thread of its own; see `LLMFinetune` for what users call."""
+
+    def __init__(self, run: RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
+        super().__init__()
+        self.event_handler, self._run = handler, run
+        self._lock = threading.RLock()
+        self._listeners: list[Listener] = []
+        self._finished: threading.Event | None = (
+            None  # not Thread.join: an interrupted join calls a thread dead
+        )
+        self._saved_at = 0.0
+        pipeline = Pipeline(actions)
+        pipeline.register_event_handler(_CallbackHandler(self._handle_event))
+        pipeline.on_progress = self.save
+        for action in pipeline.actions:
+            action.record = run
+        self.ppls = [pipeline]
+        self._progress = self._load_saved_progress() or TrainingProgress(
+            self.train_type or "fine-tuning", _stages(pipeline.actions), run_id=run.id
+        )
+
+    @property
+    def id(self) -> str:
+        """What this computer knows the training by, `run-...`."""
+        return self._run.id
+
+    @property
+    def train_type(self) -> str:
+        """The model that is tuned."""
+        train_types = (str(getattr(action, "train_type", "")) for action in self.ppls[0].actions)
+        return next((train_type for train_type in train_types if train_type), "")
+
+    def start(self, *, retry: bool = False) -> Self:
+        """Start on a worker thread and return at once; one that was begun before goes on where it is.
+
+        Args:
+            retry: take up a step that was stopped or failed, as `resume` does.
+
+        Raises:
+            InvalidArgumentError: it is running already.
+        """
+        return self._start_thread({}, retry=retry)
+
+    def run(self, **kwargs: Any) -> Self:
+        """Run and wait for the end; an interrupt ends the waiting, not the training.
+
+        Args:
+            **kwargs: `input`, a dictionary of facts that the first action is given.
+
+        Raises:
+            TrainingError: the run failed; other errors of its steps are raised as they are.
+        """
+        return self._start_thread(dict(kwargs.get("input") or {})).wait()
+
+    def resume(self, **kwargs: Any) -> Self:
+        """Go on with the step that was stopped or failed, and wait for the end."""
+        return self._start_thread(dict(kwargs.get("input") or {}), retry=True).wait()
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait for the end (at most `timeout` seconds); raises what ended the pipeline badly.
+
+        A stopped training raises nothing: look at `status`.
+        """
+        if self._finished is None:
+            return self._result_of_earlier_run()
+        remaining_s = float("inf") if timeout is None else timeout
+        while remaining_s > 0 and not self._finished.wait(
+            min(0.1, remaining_s)
+        ):  # slices let an interrupt through
+            remaining_s -= 0.1
+        if not self.running and self.result and isinstance(error := self.result[0].get("error"), Exception):
+            raise error
+        return self
+
+    def stop(self) -> Self:
+        """Stop the run on the platform, and the pipeline; what was learned so far stays on the platform."""
+        self.ppls[0].stop()
+        return self
+
+    @property
+    def status(self) -> str:
+        """Where it stands: a FinetuneStatus, or a ServiceStatus once it is deployed."""
+        return str(self.progress.status)
+
+    @property
+    def running(self) -> bool:
+        """Whether the pipeline is at work in this process."""
+        return self._finished is not None and not self._finished.is_set()
+
+    @property
+    def progress(self) -> TrainingProgress:
+        """Where it stands, as a value."""
+        with self._lock:
+            return self._progress
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have a listener called with the progress after each event, on the worker thread.
+
+        Returns:
+            A function that ends it.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
+        """Add steps at the end; go on with them unless those before them are at work."""
+        pipeline = self.ppls[0]
+        for action in actions:
+            if any(type(existing) is type(action) for existing in pipeline.actions):
+                raise InvalidArgumentError(
+                    f"{type(action).__name__} is a step of this training already (该步骤已存在)"
+                )
+        if not self.running and pipeline.current is not None and self.progress.finished:
+            raise InvalidArgumentError(
+                f"{self.id} has not ended well: resume it first (先继续该训练) `%qftrain resume {self.id}`"
+            )
+        for action in actions:
+            action.record = self._run
+        with self._lock:
+            pipeline.append(actions)
+            self._progress = replace(self._progress, stages=(*self._progress.stages, *_stages(actions)))
+        self.save()
+        return self if self.running else self.start()
+
+    def save(self, *, durable: bool = True) -> None:
+        """Write down where it is, so that another kernel can go on."""
+        pipeline, progress = self.ppls[0], self.progress
+        self._saved_at = time.monotonic()
+        platform = connect.current_platform()
+        self._run.update(
+            durable=durable,
+            kind=type(self).__name__,
+            name=next(
+                (getattr(a, "job_name", None) for a in pipeline.actions if hasattr(a, "job_name")), None
+            ),
+            train_type=self.train_type,
+            platform=platform.name,
+            host=platform.host,
+            status=str(progress.status),
+            position=pipeline.position,
+            facts=json_facts(pipeline.facts),
+            actions=[action.to_dict() for action in pipeline.actions],
+            progress=progress.to_json(),
+        )
+
+    def record_to_json(self) -> bytes:
+        """Return what is written down, as UTF-8 JSON."""
+        return json.dumps({"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False).encode()
+
+    @staticmethod
+    def parse_record(data: bytes) -> dict[str, Any]:
+        """Return what `record_to_json` wrote.
+
+        Raises:
+            InvalidArgumentError: the bytes are something else.
+        """
+        try:
+            value = json.loads(data)
+            assert value["type"] == "Trainer"
+            assert isinstance(value["id"], str)
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+            raise InvalidArgumentError("these bytes are no training written by dumps()") from None
+        return dict(value)
+
+    def __repr__(self) -> str:
+        progress = self.progress
+        percent = f", {progress.percent}%" if progress.percent is not None else ""
+        return f"<{type(self).__name__} {self.train_type}: {progress.status}{percent}>"
+
+    def _result_of_earlier_run(self) -> Self:
+        """Return a training that came to its end in another kernel."""
+        if not self.progress.finished:
+            raise InvalidArgumentError("the training was not started: call start() or run()")
+        if self.progress.error:
+            raise TrainingError(self.progress.error)
+        return self
+
+    def _load_saved_progress(self) -> TrainingProgress | None:
+        """Return the progress that was written down, when there is one and it can be read."""
+        saved = self._run.facts.get("progress")
+        try:
+            return TrainingProgress.from_json(saved) if saved else None
+        except (TypeError, ValueError, KeyError):
+            return None
+
+    def _handle_event(self, event: Event) -> None:
+        with self._lock:
+            previous, self._progress = self._progress, self._progress.with_event(event)
+            progress, listeners = self._progress, list(self._listeners)
+        if progress.status != previous.status or time.monotonic() - self._saved_at > SAVE_INTERVAL_S:
+            self.save(durable=False)
+        for listener in listeners:
+            listener(progress)
+        if self.event_handler is not None:
+            self.event_handler.dispatch(event)
+
+    def _start_thread(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
+        if self.running:
+            raise InvalidArgumentError("this training is running already: wait() for it or stop() it")
+        pipeline, self.result = self.ppls[0], []
+        is_started = pipeline.position > 0 or bool(self._run.facts.get("task_id"))
+        run_pipeline = pipeline.resume if retry else pipeline.run_remaining if is_started else pipeline.run
+        connect.client()  # a missing key or a sandbox that cannot start shows up here, in the user's own cell
+        self.save()
+        context = contextvars.copy_context()  # what the thread prints belongs to the cell that started it
+        self._finished = finished = threading.Event()
+        arguments = (self._run_thread, partial(run_pipeline, facts), finished)
+        threading.Thread(target=context.run, args=arguments, name="qfnb-training", daemon=True).start()
+        return self
+
+    def _run_thread(self, run_pipeline: Callable[[], dict[str, Any]], finished: threading.Event) -> None:
+        try:
+            facts = run_pipeline()
+            while self.ppls[0].current is not None:  # a step was added while the last one ended
+                facts = self.ppls[0].run_remaining()
+            self.result = [facts]
+        except StoppedError:
+            self.result = [dict(self.output)]
+        except Exception as error:  # noqa: BLE001 - raised again by wait(), in the user's thread
+            self.result = [{"error": error}]
+        finally:
+            self.save()
+            finished.set()
+
+
+class _CallbackHandler(EventHandler):
+    """Hands events to a function."""
+
+    def __init__(self, callback: Callable[[Event], None]) -> None:
+        self._callback = callback
+
+    def dispatch(self, event: Event) -> None:
+        self._callback(event)
+
+
+def _stages(actions: Sequence[BaseAction]) -> tuple[Stage, ...]:
+    names = [type(action).__name__ for action in actions]
+    return tuple(Stage(STAGE_BY_ACTION.get(name, name)) for name in names)

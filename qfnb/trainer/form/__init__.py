@@ -1,0 +1,1 @@
+"""The launch form as a value: choices, data, estimate, code, saved drafts."""

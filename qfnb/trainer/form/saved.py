@@ -1,0 +1,117 @@
+"""Configurations of the form under a name, one JSON file each, and those of past runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...config import state_dir
+from ...errors import InvalidArgumentError
+from ...wire import finetune as wire
+from .. import run_store
+from ..configs import TrainConfig
+from ..run_store import RunRecord
+from .value import Draft
+
+
+def save(name: str, draft: Draft) -> None:
+    """Write a draft down under a name, over what had it before; only this user can read it.
+
+    Raises:
+        InvalidArgumentError: the name is none, or it cannot be written.
+    """
+    path = _path(name)
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(draft.model_dump(), file, ensure_ascii=False, indent=1)
+        temporary.replace(path)
+    except OSError as error:
+        raise InvalidArgumentError(f"{name!r} cannot be saved: {error.strerror}") from None
+
+
+def load(key: str) -> Draft:
+    """Return what was saved under a name, or what a past run (`run-...`) was started with.
+
+    Raises:
+        InvalidArgumentError: there is none, or the file holds something else.
+    """
+    if (name := key.strip()).startswith("run-") and (run := run_store.find_run(name.split()[0])) is not None:
+        return clone_run(run)
+    path = _path(name)
+    try:
+        return Draft(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        saved_names = ", ".join(list_names()) or "none yet"
+        raise InvalidArgumentError(
+            f"没有配置 there is no configuration {name!r}; saved: {saved_names}"
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).split("\n")[0]
+        raise InvalidArgumentError(f"配置无法读取 {name!r} cannot be read: {reason}") from None
+
+
+def list_names() -> list[str]:
+    """Return the names under which something is saved."""
+    return sorted(path.stem for path in _folder().glob("*.json"))
+
+
+def list_past_runs() -> list[str]:
+    """Return the past runs that can be cloned, the newest first: id, model and job's name."""
+    rows = [run.facts for run in run_store.list_runs() if _actions_by_type(run.facts).get("TrainAction")]
+    return [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows[:20]]
+
+
+def clone_run(run: RunRecord) -> Draft:
+    """Return the draft that a past run was started from; its data as the dataset on the platform.
+
+    Raises:
+        InvalidArgumentError: the run was not started by this computer.
+    """
+    actions = _actions_by_type(run.facts)
+    train, deploy = actions.get("TrainAction"), actions.get("DeployAction", {}).get("deploy_config")
+    if not train or "train_config" not in train:
+        raise InvalidArgumentError(f"{run.id} was begun elsewhere: how is not known here (无法克隆)")
+    config, deploy_settings = TrainConfig(**train["train_config"]), deploy or {}
+    return Draft(
+        model=str(train.get("train_type") or ""),
+        mode=str(train.get("train_mode") or wire.SFT),
+        scale=config.parameter_scale,
+        values=config.hyper_parameters(),
+        held_out=str(config.trainset_rate),
+        dataset=_dataset_id(run.facts),
+        after="deploy" if deploy else "publish" if "ModelPublishAction" in actions else "train",
+        model_name=str(actions.get("ModelPublishAction", {}).get("model_name") or ""),
+        suffix=str(deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""),
+        replicas=str(deploy_settings.get("replicas") or 1),
+        hours=str(deploy_settings.get("hours") or 1),
+    )
+
+
+def _actions_by_type(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {str(row.get("type")): row for row in facts.get("actions") or () if isinstance(row, dict)}
+
+
+def _dataset_id(facts: Mapping[str, Any]) -> str:
+    rows = (facts.get("facts") or {}).get("datasets") or [{}]
+    return str(rows[0].get("id") or "")
+
+
+def _path(name: str) -> Path:
+    if not re.fullmatch(r"\w[\w\-]{0,59}", name.strip()):
+        raise InvalidArgumentError(
+            f"{name!r} 不能作为名称 is no name: up to 60 letters, digits, _ and -, the first no -"
+        )
+    return _folder() / f"{name.strip()}.json"
+
+
+def _folder() -> Path:
+    folder = state_dir() / "launches"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder

@@ -1,0 +1,285 @@
+"""The form that starts a training, as a value: what can be chosen, what is chosen, and what is wrong with it.
+
+The choices, ranges, defaults and explanations are the platform's own (DescribeFineTuningSupportModels); the
+rules are those of `configs` and `DeployConfig`, asked one field at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field
+from pydantic.alias_generators import to_snake
+
+from ...errors import InvalidArgumentError
+from ...model.configs import ValidatedModel
+from ...wire import finetune as wire
+from .. import configs
+from ..configs import CONFIG_FIELDS, PEFT_TYPES, DeployConfig, TrainConfig
+from .data import DatasetInfo, validate_dataset
+
+FinalStep = Literal["train", "publish", "deploy", "evaluate"]
+
+FINAL_STEPS: Final[tuple[FinalStep, ...]] = ("train", "publish", "deploy", "evaluate")
+"""How far a launch goes; each step needs those before it."""
+
+MODES: Final = (wire.SFT, wire.POST_PRETRAIN, wire.DPO)
+"""The train modes that have a trainer."""
+
+CHOICE_TYPES: Final = {"choice", "mult_choice"}
+"""The kinds of hyper-parameters that are chosen from a list; others are typed."""
+
+_UNLISTED_PARAMETERS = [
+    wire.SupportedParameter(key=key, type=kind)
+    for key, kind in (("epoch", "int"), ("batchSize", "int"), ("learningRate", "float"), ("maxSeqLen", "int"))
+]
+_PARSERS = {"int": int, "float": float}
+_TYPE_HINTS = {"int": "须为整数 a whole number", "float": "须为数字 a number", "boolean": "true 或 or false"}
+
+
+class Draft(ValidatedModel):
+    """What is chosen, as it was typed: it may be wrong, and JSON can hold it.
+
+    Attributes:
+        values: hyper-parameters under the platform's keys; "" leaves one to the platform.
+        dataset, eval_dataset: a variable's name, a path, or `ds-...`.
+        held_out: percent of the rows.
+        name: of the job.
+        after: how far it goes.
+        model_name: of the published model.
+        suffix, replicas, hours: of the service.
+    """
+
+    model: str = "ERNIE-Speed-8K"
+    mode: str = wire.SFT
+    scale: str = "LoRA"
+    values: dict[str, Any] = Field(default_factory=dict)
+    dataset: str = ""
+    held_out: str = "20"
+    name: str = ""
+    after: FinalStep = "publish"
+    model_name: str = ""
+    suffix: str = ""
+    replicas: str = "1"
+    hours: str = "1"
+    eval_dataset: str = ""
+
+
+@dataclass(frozen=True)
+class LaunchForm:
+    """The form with all that is known around it.
+
+    Attributes:
+        supported_models: the platform's description of what can be tuned, and how.
+        datasets: what was found under the names of datasets.
+        step_seconds: seconds of a step in earlier runs here, by model.
+        from_sandbox: it would train in the sandbox.
+    """
+
+    draft: Draft = field(default_factory=Draft)
+    supported_models: tuple[wire.SupportedModel, ...] = field(default=(), repr=False)
+    datasets: Mapping[str, DatasetInfo] = field(default_factory=dict, repr=False)
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
+    from_sandbox: bool = False
+
+    def with_choice(self, **changes: Any) -> Self:
+        """Return the form after a change; another way of tuning brings its own defaults.
+
+        What was typed differently from the old default stays.
+        """
+        defaults = {row.key: default_value(row) for row in self.parameters}
+        edited = {key: value for key, value in self.draft.values.items() if value != defaults.get(key)}
+        draft = Draft(**{**self.draft.model_dump(), **changes})
+        form = replace(self, draft=draft)
+        if not changes.keys() & {"model", "mode", "scale"}:
+            return form
+        mode = draft.mode if draft.mode in form.modes else form.modes[0]
+        form = replace(form, draft=draft.model_copy(update={"mode": mode}))
+        scale = next((name for name in (draft.scale, "LoRA") if name in form.scales), form.scales[0])
+        form = replace(form, draft=form.draft.model_copy(update={"scale": scale}))
+        values = {row.key: edited.get(row.key, default_value(row)) for row in form.parameters}
+        return replace(form, draft=form.draft.model_copy(update={"values": values}))
+
+    def with_draft(self, draft: Draft) -> Self:
+        """Return the form with another draft, without hyper-parameters that its model does not have."""
+        form = replace(self, draft=draft)
+        values = {row.key: draft.values.get(row.key, "") for row in form.parameters}
+        return replace(form, draft=draft.model_copy(update={"values": values}))
+
+    @property
+    def supported_model(self) -> wire.SupportedModel | None:
+        """The platform's description of the model, None when it does not list it."""
+        return configs.find_supported_model(
+            configs.resolve_train_type(self.draft.model.strip()), self.supported_models
+        )
+
+    @property
+    def modes(self) -> list[str]:
+        """The train modes of the model."""
+        model = self.supported_model
+        return [row.train_mode for row in model.support_train_mode] if model else [*MODES]
+
+    @property
+    def scales(self) -> list[str]:
+        """The ways of tuning that the train mode has."""
+        if (model := self.supported_model) is None:
+            return [*dict.fromkeys(PEFT_TYPES.values())]
+        return [row.parameter_scale for row in configs.supported_scales(model, self.draft.mode)] or [
+            self.draft.scale
+        ]
+
+    @property
+    def parameters(self) -> list[wire.SupportedParameter]:
+        """The hyper-parameters of the way of tuning; of a model that is not listed, those with a field."""
+        if (model := self.supported_model) is None:
+            return _UNLISTED_PARAMETERS
+        rows = configs.supported_scales(model, self.draft.mode)
+        matches = [row for row in rows if row.parameter_scale == self.draft.scale]
+        return matches[0].support_hyper_parameter_config if matches else []
+
+    @property
+    def issues(self) -> dict[str, str]:
+        """What is wrong, by field; a form with any cannot be launched."""
+        draft = self.draft
+        rules: dict[str, Callable[[], object]] = {
+            "model": self._validate_model,
+            "mode": self._validate_mode,
+            "scale": lambda: self._validate_values({}),
+            "held_out": lambda: TrainConfig(trainset_rate=parse_value(draft.held_out, "int", "held_out")),
+            "dataset": lambda: self._validate_dataset(draft.dataset, draft.mode),
+        }
+        if draft.after in {"deploy", "evaluate"}:
+            rules["suffix"] = lambda: DeployConfig(endpoint_suffix=draft.suffix.strip())
+            rules["replicas"] = lambda: DeployConfig(replicas=parse_value(draft.replicas, "int", "replicas"))
+            rules["hours"] = lambda: DeployConfig(hours=parse_value(draft.hours, "int", "hours"))
+        if draft.after == "evaluate":
+            rules["eval_dataset"] = lambda: self._validate_dataset(draft.eval_dataset, wire.SFT)
+        messages = {key: message for key, rule in rules.items() if (message := _error_message(rule))}
+        if messages.keys() & {"model", "mode", "scale"}:
+            return messages
+        parameter_messages = {
+            row.key: _error_message(partial(self._validate_parameter, row)) for row in self.parameters
+        }
+        unknown_values = {
+            key: value for key, value in draft.values.items() if key not in parameter_messages and value
+        }
+        if message := _error_message(lambda: self._validate_values(unknown_values)):
+            parameter_messages["others"] = message
+        return messages | {key: message for key, message in parameter_messages.items() if message}
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What is worth a second look, by field; it can be launched all the same."""
+        draft, messages = self.draft, {}
+        if self.supported_models and not self.supported_model and draft.model.strip():
+            messages["model"] = (
+                "不在平台可调优模型之列，将照常尝试 / not listed by the platform; it is tried all the same"
+            )
+        length, data = self.hyper_parameters().get("maxSeqLen"), self.datasets.get(draft.dataset)
+        if data and isinstance(length, int) and (too_long := data.longer_than(length)):
+            messages["dataset"] = (
+                f"过长 {too_long:,} rows have more than maxSeqLen={length:,} tokens: they are cut off"
+            )
+        if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
+            messages["eval_dataset"] = (
+                "与训练数据相同 / the rows that it is trained on: the score says little"
+            )
+        return messages
+
+    def parse_parameter(self, row: wire.SupportedParameter) -> dict[str, Any]:
+        """Return a hyper-parameter as what the platform wants, nothing when it is left to the platform.
+
+        Raises:
+            InvalidArgumentError: it is not of its type.
+        """
+        raw = self.draft.values.get(row.key, "")
+        if raw in ("", None, [], ()):
+            return {}
+        return {row.key: parse_value(raw, row.type, to_snake(row.key)) if isinstance(raw, str) else raw}
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """Return those that can be read, under the platform's keys."""
+        values: dict[str, Any] = {}
+        for row in self.parameters:
+            with contextlib.suppress(InvalidArgumentError):
+                values |= self.parse_parameter(row)
+        return values
+
+    def train_settings(self) -> dict[str, Any]:
+        """Return what `TrainConfig` takes."""
+        values = self.hyper_parameters()
+        fields = {name: values.pop(key) for name, key in _PLATFORM_KEYS.items() if key in values}
+        rate = parse_value(self.draft.held_out, "int", "held_out")
+        return {
+            **fields, "peft_type": self.draft.scale, "trainset_rate": rate,
+            **({"extras": values} if values else {}),
+        }  # fmt: skip
+
+    def _validate_model(self) -> None:
+        if not self.draft.model.strip():
+            raise InvalidArgumentError("请选择模型 choose a model")
+
+    def _validate_mode(self) -> None:
+        if self.draft.mode not in MODES:
+            raise InvalidArgumentError(
+                f"qfnb 无此训练方式 has no trainer for {self.draft.mode}: {', '.join(MODES)}"
+            )
+
+    def _validate_values(self, values: dict[str, Any]) -> None:
+        """Check some hyper-parameters by themselves."""
+        fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
+        extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
+        config = TrainConfig(**fields, peft_type=self.draft.scale, extras=extras or None)
+        if self.supported_model:
+            configs.validate_train_config(
+                self.draft.model.strip(), config, self.supported_models, self.draft.mode
+            )
+
+    def _validate_parameter(self, row: wire.SupportedParameter) -> None:
+        self._validate_values(self.parse_parameter(row))
+
+    def _validate_dataset(self, source: str, mode: str) -> None:
+        if not source.strip():
+            raise InvalidArgumentError("请选择数据集 choose a dataset: a variable, a file, or ds-...")
+        if (data := self.datasets.get(source)) is None:
+            raise InvalidArgumentError("正在读取 reading…")
+        validate_dataset(data, mode)
+
+
+_PLATFORM_KEYS = {name: configs.platform_key(name) for name in CONFIG_FIELDS}
+
+
+def parse_value(raw: str, kind: str, name: str) -> Any:
+    """Return what was typed as a value of the platform's type; a text stays one.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if kind == "boolean" and raw.strip().lower() in {"true", "false"}:
+        return raw.strip().lower() == "true"
+    if kind not in {*_PARSERS, "boolean"}:
+        return raw
+    try:
+        return _PARSERS[kind](raw.strip())
+    except (KeyError, ValueError):
+        raise InvalidArgumentError(f"{name}={raw!r}: {_TYPE_HINTS[kind]}") from None
+
+
+def default_value(row: wire.SupportedParameter) -> Any:
+    """Return the default as it stands in its field: a text where one types, the value where one chooses."""
+    if row.default is None:
+        return [] if row.check_type == "mult_choice" else ""
+    return row.default if row.check_type in CHOICE_TYPES else json.dumps(row.default).strip('"')
+
+
+def _error_message(rule: Callable[[], object]) -> str:
+    try:
+        rule()
+    except InvalidArgumentError as error:
+        return str(error).split("\n")[0]
+    return ""

@@ -1,0 +1,158 @@
+"""Trainings that this user started, remembered so that any kernel can go on with them: one JSON file each.
+
+What the platform gives an id is written down here, on the disk, before anything else is done with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import string
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from ..config import state_dir
+from ..errors import InvalidArgumentError, TrainingError
+from ..model.idempotent import create_once
+
+Facts = dict[str, Any]
+
+LOCK_TIMEOUT_S: Final = 120.0
+"""Seconds that one kernel waits while another creates something for the same training."""
+
+_ALPHABET = string.ascii_lowercase + string.digits
+
+
+class RunRecord:
+    """One training as this computer remembers it.
+
+    Attributes:
+        id: `run-...`; it is part of the description of the job on the platform, which is found by it.
+        facts: what was asked for, the platform's ids, the step it is at, and the progress last shown.
+    """
+
+    def __init__(self, id_: str, facts: Facts) -> None:
+        self.id, self.facts = id_, facts
+        self._lock = threading.RLock()
+
+    @classmethod
+    def begin(cls, **facts: Any) -> RunRecord:
+        """Return a new one, which is not written down before something is noted."""
+        run_id = "run-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+        return cls(run_id, {"id": run_id, "created": time.time(), **facts})
+
+    def update(self, *, durable: bool = True, **facts: Any) -> None:
+        """Write facts down over what was known before; only this user can read them.
+
+        Args:
+            durable: bring them onto the disk before going on.
+            **facts: JSON.
+        """
+        with self._lock:
+            self.facts |= self._read_stored() | facts
+            path = _path(self.id)
+            temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
+            descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(self.facts, file, ensure_ascii=False, default=str)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+
+    def create_once(
+        self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str
+    ) -> Any:
+        """Return what was made for this training under a key, making it when it was not: once in all kernels.
+
+        Args:
+            key: of the facts that hold its id.
+            create: makes it, and returns what JSON can hold.
+            find_existing: looks for one whose creation was begun and not confirmed; None when there is none.
+            label: how people call it.
+        """
+        with self._locked():
+            if (existing := self._read_stored().get(key)) is not None:
+                return existing
+            may_exist = self.facts.get("making") == key
+            self.update(making=key)
+            result = create_once(create, find_existing, label=label, may_exist=may_exist)
+            self.update(**{key: result, "making": ""})
+        return result
+
+    def _read_stored(self) -> Facts:
+        """Return what another kernel may have written down meanwhile."""
+        return _read(_path(self.id)) or {}
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            with FileLock(_path(self.id).with_suffix(".lock"), timeout=LOCK_TIMEOUT_S, mode=0o600):
+                yield
+        except Timeout:
+            raise TrainingError(
+                f"another kernel is at work on {self.id} (另一个内核正在处理该训练): try again later"
+            ) from None
+
+
+def find_run(key: str) -> RunRecord | None:
+    """Return a training by its own id (`run-...`) or its run's on the platform (`task-...`); None: unknown.
+
+    Raises:
+        InvalidArgumentError: this is no id.
+    """
+    path = _path(key)
+    if (facts := _read(path)) is not None:
+        return RunRecord(key, facts)
+    return next((run for run in list_runs() if run.facts.get("task_id") == key), None)
+
+
+def list_runs() -> list[RunRecord]:
+    """Return all remembered trainings, the newest first."""
+    records = [
+        RunRecord(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None
+    ]
+    return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
+
+
+def json_facts(facts: Mapping[str, Any]) -> Facts:
+    """Return the facts that JSON can hold; a model and a service are made again from their ids."""
+    return {name: value for name, value in facts.items() if _is_json(value)}
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=True)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _read(path: Path) -> Facts | None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _path(key: str) -> Path:
+    if not re.fullmatch(r"[\w\-]{1,80}", key):
+        raise InvalidArgumentError(
+            f"{key!r} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56"
+        )
+    return _folder() / f"{key}.json"
+
+
+def _folder() -> Path:
+    folder = state_dir() / "runs"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder

@@ -1,0 +1,184 @@
+"""One event loop, in one daemon thread, for all network I/O.
+
+A notebook already runs a loop in its main thread, so a blocking call cannot start another there, and an
+HTTP client may not be shared between loops. Every request therefore runs on this loop: blocking callers
+wait for it, async callers await it. Interrupting either one cancels the request and closes its socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from typing import Any, Final, TypeVar
+
+from .cross_loop_queue import INTERRUPT_SLICE_S as INTERRUPT_SLICE_S
+from .cross_loop_queue import CrossLoopQueue, LoopTicker
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_END: Final[Any] = object()
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the I/O loop, starting its thread on first use."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="qfnb-io", daemon=True).start()
+        return _loop
+
+
+def submit(coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Start a coroutine on the I/O loop; cancelling the future cancels the coroutine."""
+    return asyncio.run_coroutine_threadsafe(coro, loop())
+
+
+def run(coro: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine from blocking code; Ctrl-C or the kernel's interrupt cancels it.
+
+    Raises:
+        RuntimeError: called on the I/O thread itself, where waiting would wait for ever.
+    """
+    if is_on_io_thread():
+        coro.close()
+        raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
+    future = submit(coro)
+    try:
+        return _wait_interruptibly(future)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+async def run_async(coro: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine from async code, whatever loop the caller is on."""
+    if is_on_io_thread():
+        return await coro
+    future = asyncio.wrap_future(submit(coro))
+    try:
+        with LoopTicker.for_running_loop():
+            return await future
+    finally:
+        future.cancel()
+
+
+def iterate(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Iterate from blocking code over an async iterator that lives on the I/O loop.
+
+    The iterator runs ahead of a slow consumer; leaving the iteration closes it.
+    """
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    forwarding = run(_start_task(_forward(items, inbox)))
+    try:
+        while (item := _get_interruptibly(inbox)) is not _END:
+            yield item
+        run(_join(forwarding))
+    finally:
+        run(_close_iteration(forwarding, items))
+
+
+async def iterate_async(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Iterate from async code over an async iterator that lives on the I/O loop.
+
+    The iterator runs ahead of a slow consumer; leaving the iteration closes it.
+    """
+    if is_on_io_thread():
+        async with contextlib.aclosing(items):
+            async for item in items:
+                yield item
+        return
+    inbox = CrossLoopQueue()
+    forwarding = await run_async(_start_task(_forward(items, inbox)))
+    try:
+        with LoopTicker.for_running_loop():
+            while (item := await inbox.get()) is not _END:
+                yield item
+        await run_async(_join(forwarding))
+    finally:
+        await run_async(_close_iteration(forwarding, items))
+
+
+async def _forward(items: AsyncGenerator[T, None], inbox: queue.SimpleQueue[Any] | CrossLoopQueue) -> None:
+    try:
+        async for item in items:
+            inbox.put(item)
+    finally:
+        inbox.put(_END)
+
+
+async def _start_task(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    return asyncio.ensure_future(coro)
+
+
+async def _join(task: asyncio.Task[T]) -> T:
+    return await task
+
+
+async def _close_iteration(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> None:
+    """Close an iterator that a task may be in the middle of."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # it was raised already, or nobody is left to hear of it
+    await items.aclose()
+
+
+def _get_interruptibly(inbox: queue.SimpleQueue[Any]) -> Any:
+    while True:
+        try:
+            return inbox.get(timeout=INTERRUPT_SLICE_S)
+        except queue.Empty:
+            continue
+
+
+def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
+    while True:
+        try:
+            return future.result(timeout=INTERRUPT_SLICE_S)
+        except concurrent.futures.TimeoutError:
+            if future.done():
+                return future.result()
+
+
+def is_on_io_thread() -> bool:
+    """Tell whether the caller runs on the I/O loop."""
+    try:
+        return asyncio.get_running_loop() is _loop
+    except RuntimeError:
+        return False
+
+
+def register_child_reset(reset: Callable[[], object]) -> None:
+    """Call `reset` in each forked child; what it returns is kept there for ever, untouched."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _keep_forever(reset()))
+
+
+def _keep_forever(inherited: object) -> None:
+    """Keep an object until the process is gone, even while the interpreter ends.
+
+    Connections and loops clean up after themselves, and the child's copies share sockets and the list of
+    watched sockets with the parent: the parent would wait for ever for what is not watched any more.
+    """
+    import ctypes  # noqa: PLC0415 - only a forked child needs it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+
+
+def _reset_in_child() -> object:
+    """Leave the parent's loop to the parent: a forked child starts its own."""
+    global _lock, _loop
+    inherited = _loop
+    _lock, _loop = threading.Lock(), None
+    return inherited
+
+
+register_child_reset(_reset_in_child)

@@ -1,0 +1,216 @@
+"""The objects of the storage: put, get, look at, list, delete; large ones go up in parts, several at a time.
+
+Source: API pages of BOS (PutObject, InitiateMultipartUpload, UploadPart, CompleteMultipartUpload).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+import httpx
+
+from .. import errors
+from ..wire import storage as wire
+from .client import Client
+from .file_transfer import CHUNK_BYTES, open_source, read_bytes_to, read_record, upload_options
+from .request import encode_json
+
+MAX_SINGLE_UPLOAD_BYTES = 16 * 1024 * 1024
+"""Bytes up to which an object goes up in one request."""
+
+PART_BYTES = 8 * 1024 * 1024
+"""Bytes of one part; more when there would be too many parts."""
+
+MAX_CONCURRENT_PARTS = 4
+"""Parts on their way together."""
+
+ProgressCallback = Callable[[int, int], object]
+"""Is told the bytes that have gone up, and all bytes; on the I/O thread, so it must be quick."""
+
+
+async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wire.StoredObject]:
+    """Return all objects of a bucket whose key starts so, in the order of their keys."""
+    objects_: list[wire.StoredObject] = []
+    marker, has_more = "", True
+    while has_more:
+        page = await _fetch_page(client, bucket, {"prefix": prefix, "marker": marker})
+        objects_ += page.contents
+        next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
+        has_more, marker = page.is_truncated and next_marker > marker, next_marker
+    return objects_
+
+
+async def put_object(
+    client: Client, bucket: str, key: str, source: bytes | Path, on_progress: ProgressCallback | None = None
+) -> None:
+    """Put an object in the place of what there is; doing it twice does no harm.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read, or the key is none.
+        APIError: the storage refused; parts that had gone up are taken back.
+    """
+    url = _object_url(client, bucket, key)
+    with open_source(source) as (content, size):
+        object_upload = _ObjectUpload(client, url, content, size, on_progress)
+        await (
+            object_upload.send_whole() if size <= MAX_SINGLE_UPLOAD_BYTES else object_upload.send_in_parts()
+        )
+
+
+async def get_object(
+    client: Client, bucket: str, key: str, path: Path | None = None, max_bytes: int | None = None
+) -> bytes:
+    """Return an object's bytes, or write them to a path and return none.
+
+    Raises:
+        ResponseTooLarge: it has more than 64 MiB and no path was given, or more than `max_bytes`.
+    """
+    url = _object_url(client, bucket, key)
+    return await client.request(lambda: httpx.Request("GET", url), read_bytes_to(path, max_bytes))
+
+
+async def stat_object(client: Client, bucket: str, key: str) -> wire.StoredObject | None:
+    """Return what is known of an object without its bytes, None when there is none."""
+    url = _object_url(client, bucket, key)
+
+    async def read(response: httpx.Response) -> wire.StoredObject | None:
+        if response.status_code == 404:
+            return None
+        if response.status_code >= 300:
+            raise errors.APIError(
+                response.status_code, f"{key} cannot be looked at", status=response.status_code
+            )
+        headers = response.headers
+        size, modified = headers.get("content-length", "0"), headers.get("last-modified", "")
+        return wire.StoredObject(key=key, size=int(size), e_tag=_parse_etag(response), last_modified=modified)
+
+    return await client.request(lambda: httpx.Request("HEAD", url), read)
+
+
+async def delete_object(client: Client, bucket: str, key: str) -> None:
+    """Delete an object."""
+    url = _object_url(client, bucket, key)
+    await client.request(lambda: httpx.Request("DELETE", url), read_bytes_to(None))
+
+
+class _ObjectUpload:
+    """One object on its way up."""
+
+    def __init__(
+        self,
+        client: Client,
+        url: str,
+        content: BinaryIO | bytes,
+        size: int,
+        on_progress: ProgressCallback | None,
+    ) -> None:
+        self._client, self._url, self._content, self._size = client, url, content, size
+        self._on_progress, self._sent_bytes = on_progress, 0
+
+    async def send_whole(self) -> None:
+        """Send it in one request."""
+        await self._client.request(
+            lambda: self._put(0, self._size, {}), read_bytes_to(None), options=upload_options(self._size)
+        )
+        self._advance(self._size)
+
+    async def send_in_parts(self) -> None:
+        """Send it in parts; when one fails for good, or nobody waits any more, the others are taken back."""
+        multipart_upload = (
+            await self._client.request(lambda: self._post({"uploads": ""}), read_record(wire.MultipartUpload))
+        ).data
+        part_bytes = max(PART_BYTES, -(-self._size // wire.MAX_PARTS))
+        offsets, semaphore = range(0, self._size, part_bytes), asyncio.Semaphore(MAX_CONCURRENT_PARTS)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(
+                        self._send_part(multipart_upload.upload_id, number, start, part_bytes, semaphore)
+                    )
+                    for number, start in enumerate(offsets, 1)
+                ]
+            parts = wire.CompleteUpload(parts=[task.result() for task in tasks])
+            await self._client.request(
+                lambda: self._post({"uploadId": multipart_upload.upload_id}, encode_json(parts)),
+                read_record(wire.CompletedUpload),
+            )
+        except BaseException as error:
+            await asyncio.shield(self._abort(multipart_upload.upload_id))
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
+
+    async def _send_part(
+        self, upload_id: str, number: int, start: int, size: int, semaphore: asyncio.Semaphore
+    ) -> wire.UploadedPart:
+        size = min(size, self._size - start)
+        query = {"partNumber": str(number), "uploadId": upload_id}
+
+        async def read_etag(response: httpx.Response) -> str:
+            await read_bytes_to(None)(response)
+            return _parse_etag(response)
+
+        async with semaphore:
+            e_tag = await self._client.request(
+                lambda: self._put(start, size, query), read_etag, options=upload_options(size)
+            )
+        self._advance(size)
+        return wire.UploadedPart(part_number=number, e_tag=e_tag)
+
+    async def _abort(self, upload_id: str) -> None:
+        query = {"uploadId": upload_id}
+        with contextlib.suppress(errors.QianfanError):
+            await self._client.request(
+                lambda: httpx.Request("DELETE", self._url, params=query), read_bytes_to(None)
+            )
+
+    def _put(self, start: int, size: int, query: Mapping[str, str]) -> httpx.Request:
+        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+        content = _iter_chunks(self._content, start, size)
+        return httpx.Request("PUT", self._url, params=query or None, content=content, headers=headers)
+
+    def _post(self, query: Mapping[str, str], content: bytes = b"") -> httpx.Request:
+        headers = {"content-type": "application/json", "content-length": str(len(content))}
+        return httpx.Request("POST", self._url, params=query, content=content, headers=headers)
+
+    def _advance(self, size: int) -> None:
+        self._sent_bytes += size
+        if self._on_progress is not None:
+            self._on_progress(self._sent_bytes, self._size)
+
+
+async def _iter_chunks(content: BinaryIO | bytes, start: int, size: int) -> AsyncIterator[bytes]:
+    """Yield bytes piece by piece: all at once they would hold up everybody else's calls."""
+    for offset in range(start, start + size, CHUNK_BYTES):
+        length = min(CHUNK_BYTES, start + size - offset)
+        if isinstance(content, bytes):
+            yield content[offset : offset + length]
+        else:  # parts are read side by side, so each says where
+            content.seek(offset)
+            yield content.read(length)
+
+
+async def _fetch_page(client: Client, bucket: str, query: Mapping[str, str]) -> wire.ObjectList:
+    url = _bucket_url(client, bucket)
+    params = {name: value for name, value in query.items() if value} | {"maxKeys": str(wire.MAX_KEYS)}
+    read = read_record(wire.ObjectList)
+    return (await client.request(lambda: httpx.Request("GET", url, params=params), read)).data
+
+
+def _parse_etag(response: httpx.Response) -> str:
+    return str(response.headers.get("etag", "")).strip('"')
+
+
+def _bucket_url(client: Client, bucket: str) -> str:
+    return f"{client.platform.bos_url.rstrip('/')}/{quote(bucket, safe='')}"
+
+
+def _object_url(client: Client, bucket: str, key: str) -> str:
+    if not key or key.startswith("/") or {".", ".."} & set(key.split("/")):
+        raise errors.InvalidArgumentError(f"{key!r} is no key of an object: it leads to another place")
+    return f"{_bucket_url(client, bucket)}/{quote(key)}"

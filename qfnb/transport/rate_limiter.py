@@ -1,0 +1,258 @@
+"""How fast a model may be asked: one limiter per credential and model, for the whole process.
+
+Requests and tokens are each spread evenly over the minute: a burst at its start is what a sliding window
+refuses. The rates come from the settings, from the platform's headers, or from what it refused; a refusal
+slows everybody down once, and clean answers bring the speed back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ..config import Settings
+from ..errors import InvalidArgumentError, RateLimitError
+from . import clock, event_loop
+from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, Pacer, RecentUsage
+from .platform import Platform
+from .retry import MAX_RETRY_AFTER
+
+MAX_PAUSE_S: Final = 60.0
+"""Seconds: the platform counts by the minute, so nothing is gained by waiting longer."""
+
+_SECOND_LIMITS = {4, 18, "4", "18"}
+_TOKEN_LIMITS = {336502, "336502", "tpm_rate_limit_exceeded"}
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?$")
+
+
+class RateLimiter:
+    """Lets the calls of one credential to one model go, one after the other; lives on the I/O loop.
+
+    Attributes:
+        requests, tokens: the two paces.
+        max_in_flight: the most calls at once; finite only after a refusal.
+        in_flight: calls that are under way.
+        refusals: how often the platform said "too fast".
+    """
+
+    def __init__(self, *, random_: Callable[[], float] = random.random) -> None:
+        self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS)
+        self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
+        self._paused_until, self._reduced_at, self._consecutive_refusals = -math.inf, -math.inf, 0
+        self._recent_usage, self._random = RecentUsage(), random_
+        self._applied_settings: Settings | None = None
+        self._queue_lock, self._slot_released = asyncio.Lock(), asyncio.Event()
+
+    def apply_settings(self, settings: Settings) -> None:
+        """Take over the limits of the settings."""
+        if settings is self._applied_settings:
+            return
+        _validate_limits(settings)
+        self._applied_settings = settings
+        self.requests.set_ceiling("settings", settings.qps_limit * 60 or settings.rpm_limit or None)
+        self.tokens.set_ceiling("settings", settings.tpm_limit or None)
+
+    async def acquire(self, tokens: float = 0) -> float:
+        """Wait for a turn, in the order of asking; return when it came. Each turn is given back."""
+        if self.is_available():
+            return self.acquire_nowait(tokens)
+        async with self._queue_lock:
+            await self._wait_until_available()
+            return self.acquire_nowait(tokens)
+
+    def is_available(self) -> bool:
+        """Tell whether a call may go at once."""
+        return (
+            not self._queue_lock.locked()
+            and self.in_flight < self.max_in_flight
+            and self.seconds_to_wait(clock.now()) <= 0
+        )
+
+    def acquire_nowait(self, tokens: float = 0) -> float:
+        """Take a turn that is free, or was waited for; return when."""
+        now = clock.now()
+        self.in_flight += 1
+        self.requests.spend(1, now)
+        self.tokens.spend(tokens, now)
+        return now
+
+    def release(self) -> None:
+        """End a turn, however it went."""
+        self.in_flight -= 1
+        self._slot_released.set()
+
+    def seconds_to_wait(self, now: float) -> float:
+        """Return the seconds until the next call may go."""
+        return max(
+            self._paused_until - now, self.requests.seconds_to_wait(now), self.tokens.seconds_to_wait(now)
+        )
+
+    def record_success(
+        self,
+        started_at: float,
+        headers: Mapping[str, str],
+        estimate: float = 0,
+        used_tokens: int | None = None,
+    ) -> None:
+        """Learn from a good answer: the limits in its headers, the tokens that it took."""
+        now = clock.now()
+        self._recent_usage.add(used_tokens or 0, now)
+        if used_tokens is not None:
+            self.correct_tokens(estimate, used_tokens)
+        if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
+            self._apply_headers(headers, started_at)
+        if started_at > self._reduced_at:
+            self._consecutive_refusals = 0
+            self.max_in_flight += 1 / self.max_in_flight if self.max_in_flight < math.inf else 0
+            self.requests.recover(now)
+            self.tokens.recover(now)
+
+    def correct_tokens(self, estimate: float, used_tokens: int) -> None:
+        """Count the tokens that an answer took instead of the estimate."""
+        self.tokens.spend(used_tokens - estimate, clock.now())
+
+    def record_refusal(self, started_at: float, error: RateLimitError) -> None:
+        """Slow down after a "too fast": once for all calls that were under way then.
+
+        Who is told to come back much later fails at once; that alone does not hold up the others.
+        """
+        now = clock.now()
+        if started_at > self._reduced_at:
+            self._reduced_at, self.refusals, self._consecutive_refusals = (
+                now,
+                self.refusals + 1,
+                self._consecutive_refusals + 1,
+            )
+            self.max_in_flight = max(1.0, min(self.max_in_flight, self.in_flight) / 2)
+            self._slow_down(error, now)
+        pause_s = error.retry_after
+        if pause_s is None or pause_s > MAX_RETRY_AFTER:
+            pause_s = min(2.0**self._consecutive_refusals, MAX_PAUSE_S) * (0.5 + self._random() / 2)
+        self._paused_until = max(self._paused_until, now + pause_s)
+
+    def estimate_tokens(self, request_bytes: int, body: object) -> float:
+        """Return the tokens that a call may take, 0 when nobody counts them.
+
+        Args:
+            request_bytes: bytes of the request.
+            body: the record that is sent; it may say how many tokens the answer may have.
+        """
+        if self.tokens.rate is None:
+            return 0
+        max_answer_tokens = getattr(body, "max_output_tokens", None) or getattr(
+            body, "max_completion_tokens", None
+        )
+        return request_bytes / 3 + (max_answer_tokens or 200)
+
+    def describe(self) -> str:
+        """Return the present limits, where they come from, and what is waited for; "" when there are none."""
+        source_labels = {
+            "settings": "设置 set",
+            "headers": "平台 platform",
+            "refusals": "限流后 after refusals",
+        }
+        parts = [
+            f"{pacer.rate:,.0f} {unit}/min ({source_labels.get(pacer.source, '')})"
+            for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens"))
+            if pacer.rate is not None
+        ]
+        if self.max_in_flight < math.inf:
+            parts.append(f"{int(self.max_in_flight)} at once")
+        return " · ".join(parts + self._describe_wait())
+
+    def _describe_wait(self) -> list[str]:
+        """Return what to tell while nothing is answered: a batch that waits looks like one that hangs."""
+        seconds, refusals = self._paused_until - clock.now(), self._consecutive_refusals
+        if seconds <= 0.5:
+            return [f"平台限流 / refused {_format_times(refusals)}"] if refusals else []
+        if not refusals:
+            return [f"waiting {seconds:.0f} s"]
+        return [
+            f"平台限流，等待 {seconds:.0f} s / refused {_format_times(refusals)}, waiting {seconds:.0f} s"
+        ]
+
+    async def _wait_until_available(self) -> None:
+        while True:
+            if self.in_flight >= self.max_in_flight:
+                self._slot_released.clear()
+                await self._slot_released.wait()
+            elif (seconds := self.seconds_to_wait(clock.now())) > 0:
+                await clock.sleep(min(seconds, 1.0))  # limits may change meanwhile
+            else:
+                return
+
+    def _slow_down(self, error: RateLimitError, now: float) -> None:
+        if error.error_code in _TOKEN_LIMITS:
+            self.tokens.slow_down(self._recent_usage.tokens(now), now)
+        elif error.error_code in _SECOND_LIMITS:
+            self.requests.slow_down(self._recent_usage.requests(now, seconds=1) * 60, now)
+        else:
+            self.requests.slow_down(self._recent_usage.requests(now), now)
+
+    def _apply_headers(self, headers: Mapping[str, str], started_at: float) -> None:
+        for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens")):
+            limit = _parse_number(headers.get(f"x-ratelimit-limit-{unit}", ""))
+            if limit is None or limit <= 0:
+                continue
+            pacer.set_ceiling("headers", limit)
+            if _parse_number(headers.get(f"x-ratelimit-remaining-{unit}", "")) == 0:
+                reset_s = _parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
+                pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)
+                self._paused_until = max(self._paused_until, started_at + pause_s)
+
+
+_limiters: dict[tuple[object, str, str], RateLimiter] = {}
+
+
+def get_limiter(platform: Platform, model: str) -> RateLimiter:
+    """Return the limiter of a credential and a model."""
+    key = (platform.credentials, platform.host, model)
+    limiter = _limiters.get(key)
+    return limiter if limiter is not None else _limiters.setdefault(key, RateLimiter())
+
+
+def _validate_limits(settings: Settings) -> None:
+    for name in ("qps_limit", "rpm_limit", "tpm_limit"):
+        if not math.isfinite(value := getattr(settings, name)) or value < 0:
+            raise InvalidArgumentError(f"QIANFAN_{name.upper()}={value!r}: it is a number, 0 for no limit")
+    if settings.qps_limit and settings.rpm_limit:
+        raise InvalidArgumentError(
+            "QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one (二者只能设一个)"
+        )
+
+
+def _format_times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _parse_number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _parse_duration(text: str) -> float | None:
+    """Return the seconds of "12", "1.5s", "6m0s" or "250ms", None for anything else."""
+    if (plain_seconds := _parse_number(text)) is not None:
+        return max(plain_seconds, 0.0)
+    match = _DURATION.match(text) if text else None
+    if match is None:
+        return None
+    hours, minutes, seconds, thousandths = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
+
+
+def _reset_in_child() -> object:
+    """Leave the limiters to the parent: calls that are not this process's wait in them."""
+    global _limiters
+    inherited, _limiters = _limiters, {}
+    return inherited
+
+
+event_loop.register_child_reset(_reset_in_child)

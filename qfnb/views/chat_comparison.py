@@ -1,0 +1,73 @@
+"""Answers of several models side by side, with what they cost and where they differ."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from . import chat, stop_button
+from .chat import StreamedAnswer
+from .display import Bundle, LiveOutput
+from .escape import escape, strip_controls
+
+Answers = tuple[StreamedAnswer, ...]
+
+_TABLE = 'style="table-layout:fixed;width:100%"'
+_CELL = 'style="text-align:left;vertical-align:top;padding:4px 10px;border:1px solid #8884"'
+_ADDED = 'style="background-color:#22c55e55;text-decoration:none"'
+_REMOVED = 'style="background-color:#ef444455"'
+MAX_COMPARED_CHARS = 4000
+"""Characters of an answer that are compared; longer ones take too long."""
+
+
+def html(answers: Answers) -> str:
+    """Return the answers as columns, and what each has that the first has not."""
+    heads = "".join(f"<th {_CELL}>{escape(answer.model)}</th>" for answer in answers)
+    cells = "".join(f"<td {_CELL}>{chat.html(answer)}</td>" for answer in answers)
+    return f"<div><table {_TABLE}><tr>{heads}</tr><tr>{cells}</tr></table>{_differences_html(answers)}</div>"
+
+
+def text(answers: Answers) -> str:
+    """Return the answers one below the other."""
+    return "\n\n".join(f"== {strip_controls(answer.model)} ==\n{chat.text(answer)}" for answer in answers)
+
+
+def bundle(answers: Answers) -> Bundle:
+    """Return the comparison in every format."""
+    return {"text/plain": text(answers), "text/html": html(answers)}
+
+
+def open_live(answers: Answers, stop: Callable[[], None]) -> LiveOutput:
+    """Return a live output for answers that are about to stream."""
+    return LiveOutput(
+        answers,
+        widget=lambda: stop_button.create(stop, tooltip="Stop these answers"),
+        draw=lambda box, state: stop_button.update_html(box, html(state)),
+        final=bundle,
+    )
+
+
+def diff_html(first: str, second: str) -> str:
+    """Return the second text as HTML, with what the first has not and has marked."""
+    a, b = first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS]
+    parts = []
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if tag != "equal" and i2 > i1:
+            parts.append(f"<del {_REMOVED}>{escape(a[i1:i2])}</del>")
+        if j2 > j1:
+            text = escape(b[j1:j2])
+            parts.append(text if tag == "equal" else f"<ins {_ADDED}>{text}</ins>")
+    return "".join(parts)
+
+
+def _differences_html(answers: Answers) -> str:
+    """Return the difference of each answer to the first, folded; nothing while they stream."""
+    first = answers[0]
+    rows = [
+        f"<p><b>{escape(first.model)} → {escape(later.model)}</b><br>{diff_html(first.text, later.text)}</p>"
+        for later in answers[1:]
+        if first.text and later.text and first.text != later.text
+    ]
+    if not rows or any(answer.state in {"waiting", "streaming"} for answer in answers):
+        return ""
+    return f"<details><summary>差异 differences</summary>{''.join(rows)}</details>"

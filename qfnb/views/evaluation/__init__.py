@@ -1,0 +1,1 @@
+"""Evaluation reports, panels and sample tables."""

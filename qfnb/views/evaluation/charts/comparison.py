@@ -1,0 +1,267 @@
+"""Charts of models against each other: who wins, who is good at what, what quality costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from . import style as canvas
+from .fonts import bilingual, index_letter
+from .scores import scale_of, scored_metrics
+from .style import SMALL_SIZE, TEXT_COLOR, TEXT_SIZE, Chart, ChartNotDrawn, format_score
+
+if TYPE_CHECKING:
+    from ....evaluation import EvaluationResult
+    from ....evaluation.stats.aggregates import Comparison, Score, Usage
+
+LOSS_COLOR, TIE_COLOR, WIN_COLOR = (213, 94, 0), (240, 240, 240), (0, 114, 178)
+MIN_RADAR_METRICS: Final = 3
+"""Metrics that a radar takes."""
+
+
+def win_rates(report: EvaluationResult, metric: str | None = None) -> Chart:
+    """Return how often each model beats each other one: wins / (wins + losses), and the ties beside it.
+
+    Args:
+        report: whose models.
+        metric: by which, default the first.
+
+    Raises:
+        InvalidArgumentError: there are no two models with scores on the same questions.
+    """
+    name = report.resolve_metric(metric)
+    pairs = {}
+    for pair in report.comparisons:
+        if pair.metric == name:
+            pairs[pair.candidate, pair.baseline] = pair
+            pairs[pair.baseline, pair.candidate] = pair.swapped()
+    if not any(pair.test.n for pair in pairs.values()):
+        raise ChartNotDrawn(
+            "胜率需要两个有得分的模型 / win rates take two models with scores on the same questions"
+        )
+    names, size = canvas.chart_labels(report, [name]), len(report.models)
+    fig = canvas.new_figure(1.5 + size * max(0.62, 0.17 * names.models.lines))
+    axes = fig.subplots()
+    _set_up_table(axes, report, names)
+    for (row, column), pair in pairs.items():
+        _draw_cell(axes, report.models.index(row), report.models.index(column), pair, size)
+    axes.set_title(names.metrics[name], fontsize=TEXT_SIZE, color=TEXT_COLOR, loc="left")
+    axes.set_xlabel(_table_key(), fontsize=SMALL_SIZE, color=TEXT_COLOR)
+    description = "; ".join(
+        _describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n
+    )
+    return names.build_chart(fig, "胜率 / win rates", f"Win rates by {name}: {description}.")
+
+
+def radar(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Chart:
+    """Return the models' means on several metrics of one scale, an axis each.
+
+    Args:
+        report: whose means.
+        metrics: which; default all that share the first one's scale and of which more is better.
+
+    Raises:
+        InvalidArgumentError: there are fewer than three.
+    """
+    means = {(score.metric, score.model): score.mean for score in report.model_scores}
+    chosen, (low, high) = _comparable_metrics(report, scored_metrics(report, metrics), means)
+    names = canvas.chart_labels(report, chosen)
+    angles = [2 * math.pi * index / len(chosen) for index in range(len(chosen))]
+    fig = canvas.new_figure(4.4 + 0.2 * len(report.models))
+    axes = fig.subplots(subplot_kw={"projection": "polar"})
+    _set_up_radar(axes, angles, [names.metrics[name] for name in chosen], low, high)
+    handles = []
+    for index, model in enumerate(report.models):
+        values = [means[name, model] for name in chosen]
+        handles += axes.plot(
+            [*angles, angles[0]], [*values, values[0]], clip_on=False, **canvas.marker_style(index)
+        )
+    canvas.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
+    left_out = [name for name in report.names if name not in chosen]
+    description = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
+    left_out_note = (
+        f" Not on it, for another scale or missing means: {', '.join(left_out)}." if left_out else ""
+    )
+    return names.build_chart(
+        fig, "雷达图 / radar", f"Radar of means, {low:g} to {high:g}: {description}.{left_out_note}"
+    )
+
+
+def cost_quality(report: EvaluationResult, metric: str | None = None) -> Chart:
+    """Return what quality costs: CNY per 1,000 answers, or seconds where no cost is known, against a mean.
+
+    Args:
+        report: whose models.
+        metric: the quality, default the first.
+
+    Raises:
+        InvalidArgumentError: there are no two models of which both are known.
+    """
+    name = report.resolve_metric(metric)
+    kinds: tuple[tuple[str, str, Callable[[Usage], float]], ...] = (
+        (
+            "成本 cost",
+            bilingual("元 / 千次回答,", "CNY per 1,000 answers"),
+            lambda usage: usage.cost_per_1000,
+        ),
+        (
+            "时延 latency",
+            bilingual("中位时延 (秒),", "median latency in seconds"),
+            lambda usage: usage.latency_p50,
+        ),
+    )
+    scores = {score.model: score for score in report.model_scores if score.metric == name and score.n}
+    for kind, unit, read_usage in kinds:
+        cost_by_model = {usage.model: read_usage(usage) for usage in report.model_usage}
+        shown_models = [m for m in report.models if m in scores and math.isfinite(cost_by_model[m])]
+        if len(shown_models) > 1 and any(cost_by_model[m] > 0 for m in shown_models):
+            return _draw_scatter(
+                report, name, f"{kind} 与质量 / against quality", unit, cost_by_model, scores, shown_models
+            )
+    raise ChartNotDrawn("需要两个已知成本或时延的模型 / it takes two models of known cost or latency")
+
+
+def _set_up_table(axes: Any, report: EvaluationResult, names: canvas.ChartLabels) -> None:
+    """Set up the table of pairs: names on the left, their letters on top."""
+    size = len(report.models)
+    letters = [index_letter(index) for index in range(size)]
+    labels = [names.models[model] for model in report.models]
+    if not names.models.legend and size > 2:
+        labels = [f"{label}  {short}" for label, short in zip(labels, letters, strict=True)]
+        tops = letters
+    else:
+        tops = labels
+    canvas.style_axes(axes)
+    axes.set_xlim(0, size)
+    axes.set_ylim(size, 0)
+    axes.set_xticks([index + 0.5 for index in range(size)], tops)
+    axes.set_yticks([index + 0.5 for index in range(size)], labels)
+    axes.xaxis.tick_top()
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def _draw_cell(axes: Any, row: int, column: int, pair: Comparison, size: int) -> None:
+    """Draw a cell: the row's model against the column's."""
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - a chart is being drawn
+
+    test = pair.test
+    decided = test.wins + test.losses
+    share = test.wins / decided if decided else 0.5
+    fill = _win_rate_color(share)
+    axes.add_patch(Rectangle((column + 0.02, row + 0.02), 0.96, 0.96, facecolor=fill, edgecolor=TEXT_COLOR))
+    rate = f"{share:.0%}" if decided else ("=" if test.n else "n/a")
+    counts = f"\n{test.wins:,} : {test.losses:,} ({test.ties:,})" if test.n and size <= 7 else ""
+    dark = sum(weight * part for weight, part in zip((0.3, 0.59, 0.11), fill, strict=True)) < 0.52
+    axes.text(
+        column + 0.5,
+        row + 0.5,
+        f"{rate}{'*' if pair.is_significant else ''}{counts}",
+        ha="center",
+        va="center",
+        fontsize=max(5.5, min(TEXT_SIZE, 62 / size)),
+        color="white" if dark else "black",
+    )
+
+
+def _win_rate_color(share: float) -> tuple[float, ...]:
+    """Return the colour of a win rate: orange for none, pale for half, blue for all."""
+    end, strength = (WIN_COLOR if share > 0.5 else LOSS_COLOR), abs(share - 0.5) * 2
+    return tuple((a + (b - a) * strength) / 255 for a, b in zip(TIE_COLOR, end, strict=True))
+
+
+def _table_key() -> str:
+    first = bilingual("行对列的胜率:", "row against column: wins / (wins + losses)")
+    second = bilingual("胜 : 负 (平);", "wins : losses (ties);   * beyond chance, Holm")
+    return f"{first}\n{second}"
+
+
+def _describe_pair(pair: Comparison) -> str:
+    """Return a pair of cells in words."""
+    test = pair.test
+    decided = test.wins + test.losses
+    share = f"{test.wins / decided:.0%} of those decided" if decided else "none decided"
+    significance = ", beyond chance" if pair.is_significant else ""
+    counts = f"{test.wins} wins, {test.losses} losses, {test.ties} ties"
+    return f"{pair.candidate} vs {pair.baseline}: {counts}, {share}{significance}"
+
+
+def _comparable_metrics(
+    report: EvaluationResult, names: Sequence[str], means: dict[tuple[str, str], float]
+) -> tuple[list[str], tuple[float, float]]:
+    """Return the metrics that can share axes, and their scale."""
+    complete = [name for name in names if all(math.isfinite(means[name, model]) for model in report.models)]
+    upward = [name for name in complete if name not in report.lower]
+    scales = {name: scale for name in upward if (scale := scale_of(report, name))}
+    common = max(scales.values(), key=[*scales.values()].count, default=(0.0, 1.0))
+    common_metrics = [name for name, scale in scales.items() if scale == common]
+    if len(common_metrics) < MIN_RADAR_METRICS:
+        requirement = (
+            f"{MIN_RADAR_METRICS} metrics on one scale, more being better, with a mean for each model"
+        )
+        raise ChartNotDrawn(
+            f"雷达图需要 {MIN_RADAR_METRICS} 个同尺度的指标 / a radar takes {requirement}; here are {len(common_metrics)}"
+        )
+    return common_metrics, common
+
+
+def _set_up_radar(axes: Any, angles: Sequence[float], labels: Sequence[str], low: float, high: float) -> None:
+    """Set up the axes of a radar."""
+    canvas.style_polar_axes(axes)
+    axes.set_theta_offset(math.pi / 2)
+    axes.set_theta_direction(-1)
+    axes.set_xticks(angles, labels)
+    for label, angle in zip(axes.get_xticklabels(), angles, strict=True):
+        side = math.sin(angle)
+        label.set_horizontalalignment("center" if abs(side) < 0.2 else "left" if side > 0 else "right")
+    axes.set_ylim(low, high)
+    ticks = [low + (high - low) * part for part in (0.25, 0.5, 0.75, 1)]
+    axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.set_rlabel_position(180 / len(angles))
+
+
+def _draw_scatter(
+    report: EvaluationResult,
+    metric: str,
+    title: str,
+    unit: str,
+    cost_by_model: dict[str, float],
+    scores: dict[str, Score],
+    shown_models: Sequence[str],
+) -> Chart:
+    """Draw the models as points with the interval of their mean."""
+    names = canvas.chart_labels(report, [metric])
+    fig = canvas.new_figure(3.8 + 0.2 * len(shown_models))
+    axes = fig.subplots()
+    canvas.style_axes(axes)
+    handles = []
+    for model in shown_models:
+        score, how = scores[model], canvas.marker_style(report.models.index(model)) | {"linestyle": "none"}
+        ends = [
+            end if math.isfinite(end) else score.mean for end in (score.interval.low, score.interval.high)
+        ]
+        axes.plot([cost_by_model[model]] * 2, ends, color=TEXT_COLOR, linewidth=1.8, marker="_", markersize=9)
+        handles += axes.plot([cost_by_model[model]], [score.mean], **how)
+    axes.set_xlim(0, 1.12 * max(cost_by_model[model] for model in shown_models))
+    axes.margins(y=0.12)
+    axes.set_xlabel(unit, fontsize=TEXT_SIZE, color=TEXT_COLOR)
+    axes.set_ylabel(names.metrics[metric], fontsize=TEXT_SIZE, color=TEXT_COLOR)
+    canvas.add_legend(fig, handles, [_one_line(names.models[model]) for model in shown_models])
+    description = "; ".join(
+        f"{m}: {cost_by_model[m]:.4g}, {format_score(scores[m].mean)} {_format_interval(scores[m])}"
+        for m in shown_models
+    )
+    left_out = [model for model in report.models if model not in shown_models]
+    left_out_note = f" Not known for {', '.join(left_out)}." if left_out else ""
+    return names.build_chart(
+        fig, title, f"{title}, {unit} and {metric} with 95 % intervals: {description}.{left_out_note}"
+    )
+
+
+def _format_interval(score: Score) -> str:
+    return f"[{format_score(score.interval.low)}, {format_score(score.interval.high)}]"
+
+
+def _one_line(label: str) -> str:
+    return label.replace("\n", "")

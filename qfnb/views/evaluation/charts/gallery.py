@@ -1,0 +1,102 @@
+"""All charts of a report that say something about it, and why the others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ....evaluation.report.sanitize import to_html, to_plain
+from ...display import Bundle
+from ...training.loss_chart import img
+from .comparison import cost_quality, radar, win_rates
+from .scores import bars, distributions
+from .style import Chart, ChartNotDrawn
+
+if TYPE_CHECKING:
+    from ....evaluation import EvaluationResult
+
+CHART_KINDS: Final[dict[str, Callable[[EvaluationResult], Chart]]] = {
+    "bars": bars,
+    "distributions": distributions,
+    "win_rates": win_rates,
+    "radar": radar,
+    "cost_quality": cost_quality,
+}
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Charts of a report, by kind; to be looped over, or given to `report.save` as `pictures`.
+
+    Attributes:
+        by_kind: the charts.
+        left_out: why a kind is not among them.
+    """
+
+    by_kind: Mapping[str, Chart]
+    left_out: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[Chart]:
+        return iter(self.by_kind.values())
+
+    def __len__(self) -> int:
+        return len(self.by_kind)
+
+    def __getitem__(self, kind: str | int) -> Chart:
+        """Return a chart by kind or place."""
+        return self.by_kind[kind] if isinstance(kind, str) else list(self)[kind]
+
+    def __repr__(self) -> str:
+        reasons = (f"{kind}: {reason}" for kind, reason in self.left_out.items())
+        return "\n".join([*(repr(chart) for chart in self), *reasons])
+
+
+def all_charts(report: EvaluationResult) -> Charts:
+    """Return all charts of a report; they are drawn once."""
+    cache: dict[str, Charts] = vars(report)  # as its own cached properties are: it never changes
+    if "_charts" not in cache:
+        cache["_charts"] = _draw_all(report)
+    return cache["_charts"]
+
+
+def chart_bundle(chart: Chart) -> Bundle:
+    """Return a chart in every format."""
+    return {"text/plain": to_plain(repr(chart)), "text/html": chart_html(chart)}
+
+
+def charts_bundle(charts: Charts) -> Bundle:
+    """Return charts in every format."""
+    charts_html = "".join(chart_html(chart, hint=not index) for index, chart in enumerate(charts))
+    return {
+        "text/plain": to_plain(repr(charts)),
+        "text/html": f"<div>{charts_html}{left_out_html(charts)}</div>",
+    }
+
+
+def chart_html(chart: Chart, *, hint: bool = True) -> str:
+    """Return a chart under its title, with what its letters mean below, and how to get a font."""
+    lines = (line for line in chart.captions() if hint or line != chart.hint)
+    below = "".join(f"<div>{to_html(line)}</div>" for line in lines)
+    return (
+        f'<div style="margin:8px 0"><div><b>{to_html(chart.title)}</b></div>'
+        f"{img(chart.png, 'image/png', to_plain(chart.alt))}{below}</div>"
+    )
+
+
+def left_out_html(charts: Charts) -> str:
+    """Return the reasons for the charts that are missing as HTML."""
+    lines = "".join(f"<div>{kind}: {to_html(reason)}</div>" for kind, reason in charts.left_out.items())
+    return f'<div style="opacity:0.75">未画 / not drawn:{lines}</div>' if lines else ""
+
+
+def _draw_all(report: EvaluationResult) -> Charts:
+    charts, left_out = {}, {}
+    for kind, draw in CHART_KINDS.items():
+        try:
+            if not report.names:
+                raise ChartNotDrawn("没有指标 / the report has no metric")
+            charts[kind] = draw(report)
+        except ChartNotDrawn as reason:
+            left_out[kind] = str(reason)
+    return Charts(charts, left_out)

@@ -1,0 +1,212 @@
+"""Charts of a report's scores: means with intervals, and how they are spread."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from . import style as canvas
+from .fonts import bilingual
+from .style import SMALL_SIZE, TEXT_COLOR, Chart, ChartNotDrawn, format_score
+
+if TYPE_CHECKING:
+    from ....evaluation import EvaluationResult
+    from ....evaluation.stats.aggregates import Score
+
+BINS: Final = 20
+
+
+def bars(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Chart:
+    """Return the mean of each metric and model with its 95 % interval; each metric on its own scale.
+
+    Args:
+        report: whose scores.
+        metrics: which, default all.
+
+    Raises:
+        InvalidArgumentError: nothing is scored.
+    """
+    chosen = scored_metrics(report, metrics)
+    names = canvas.chart_labels(report, chosen)
+    row_labels = [names.models[model] for model in report.models]
+    scores = {(score.metric, score.model): score for score in report.model_scores}
+    fig, grid = canvas.build_panels(
+        [_panel_title(report, names, m) for m in chosen], row_labels, names.models.lines
+    )
+    for axes, metric in zip(grid, chosen, strict=True):
+        rows = [scores[metric, model] for model in report.models]
+        low, high = _axis_range(report, metric, rows)
+        _set_axis_scale(axes, low, high, 0.45 if len(chosen) > 1 else 0.25)
+        for index, score in enumerate(rows):
+            _draw_bar(axes, canvas.row_base(index, len(rows)) + 0.4, index, score, low)
+    descriptions = "; ".join(
+        _describe_bar(scores[metric, model]) for metric in chosen for model in report.models
+    )
+    return names.build_chart(
+        fig,
+        "均值与 95 % 区间 / means with 95 % intervals",
+        f"Bars, means with 95 % intervals: {descriptions}.",
+    )
+
+
+def distributions(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Chart:
+    """Return how the scores of each metric and model are spread: a histogram, or counts of right and wrong.
+
+    Args:
+        report: whose scores.
+        metrics: which, default all.
+
+    Raises:
+        InvalidArgumentError: nothing is scored.
+    """
+    chosen = scored_metrics(report, metrics)
+    names = canvas.chart_labels(report, chosen)
+    row_labels = [names.models[model] for model in report.models]
+    fig, grid = canvas.build_panels(
+        [_panel_title(report, names, m) for m in chosen], row_labels, names.models.lines
+    )
+    descriptions = []
+    for axes, metric in zip(grid, chosen, strict=True):
+        scores = [report.scores(model, metric) for model in report.models]
+        draw = (
+            _draw_counts
+            if {value for values in scores for value in values} <= {0.0, 1.0}
+            else _draw_histograms
+        )
+        descriptions += draw(axes, report, metric, scores)
+    return names.build_chart(
+        fig, "得分分布 / score distributions", f"Score distributions: {'; '.join(descriptions)}."
+    )
+
+
+def scored_metrics(report: EvaluationResult, metrics: Sequence[str] | None = None) -> list[str]:
+    """Return the chosen metrics.
+
+    Raises:
+        InvalidArgumentError: there is none, or none of that name, or no model has a score.
+    """
+    chosen = [report.resolve_metric(name) for name in metrics] if metrics else list(report.names)
+    if not any(score.n for score in report.model_scores if score.metric in chosen):
+        raise ChartNotDrawn("没有得分 / no answer has a score")
+    return chosen
+
+
+def scale_of(report: EvaluationResult, metric: str) -> tuple[float, float] | None:
+    """Return the lowest and the highest possible score, None when that is not known."""
+    if metric in report.scales:
+        return report.scales[metric]
+    is_unit_scale = all(0 <= value <= 1 for model in report.models for value in report.scores(model, metric))
+    return (0.0, 1.0) if is_unit_scale else None
+
+
+def _axis_range(report: EvaluationResult, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
+    """Return the ends of an axis with a metric's means."""
+    if scale := scale_of(report, metric):
+        return scale
+    ends = [v for score in rows for v in (score.mean, score.interval.low, score.interval.high)]
+    low, high = (end(0.0, *(v for v in ends if math.isfinite(v))) for end in (min, max))
+    return low, high if high > low else low + 1
+
+
+def _set_axis_scale(axes: Any, low: float, high: float, margin: float) -> None:
+    """Set an axis, with room for numbers on its right."""
+    axes.set_xlim(low, high + margin * (high - low))
+    ticks = [low, (low + high) / 2, high]
+    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    axes.spines["bottom"].set_bounds(low, high)
+
+
+def _panel_title(report: EvaluationResult, names: canvas.ChartLabels, metric: str) -> str:
+    direction = f"\n({bilingual('越低越好', 'less is better')})" if metric in report.lower else ""
+    return names.metrics[metric] + direction
+
+
+def _draw_bar(axes: Any, y: float, index: int, score: Score, low: float) -> None:
+    if not score.n:
+        axes.text(low, y, f" n/a (0/{score.total})", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
+        return
+    axes.barh(y, score.mean - low, 0.66, left=low, **canvas.bar_style(index))
+    ends = [score.interval.low, score.interval.high]
+    if all(map(math.isfinite, ends)):
+        canvas.draw_whisker(axes, ends[0], ends[1], y)
+    end = max(v for v in (score.mean, score.interval.high, low) if math.isfinite(v))
+    coverage = f" ({score.n}/{score.total})" if score.n < score.total else ""
+    axes.text(
+        end, y, f"   {format_score(score.mean)}{coverage}", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR
+    )
+
+
+def _describe_bar(score: Score) -> str:
+    """Return a bar in words."""
+    if not score.n:
+        return f"{score.metric}, {score.model}: n/a, 0 of {score.total} scored"
+    span = f"[{format_score(score.interval.low)}, {format_score(score.interval.high)}]"
+    return (
+        f"{score.metric}, {score.model}: {format_score(score.mean)} {span}, {score.n} of {score.total} scored"
+    )
+
+
+def _draw_counts(
+    axes: Any, report: EvaluationResult, metric: str, scores: Sequence[Sequence[float]]
+) -> list[str]:
+    """Draw how many answers are right, wrong and without a score; return that in words."""
+    _set_axis_scale(axes, 0, 1, 0.75)
+    axes.set_xlabel(bilingual("占比", "share of questions"), fontsize=SMALL_SIZE, color=TEXT_COLOR)
+    descriptions = []
+    for index, (model, values) in enumerate(zip(report.models, scores, strict=True)):
+        total, n_right = len(report.samples_of(model)), sum(value == 1 for value in values)
+        parts = n_right, len(values) - n_right, total - len(values)
+        y, left_edge = canvas.row_base(index, len(scores)) + 0.4, 0.0
+        base_style = canvas.bar_style(index)
+        fills = (
+            base_style,
+            base_style | {"alpha": 0.3, "hatch": ""},
+            base_style | {"facecolor": "none", "hatch": ".."},
+        )
+        for count, fill in zip(parts, fills, strict=True):
+            axes.barh(y, count / max(total, 1), 0.6, left=left_edge, **fill)
+            left_edge += count / max(total, 1)
+        words = f"  1: {parts[0]:,}   0: {parts[1]:,}" + (f"   n/a: {parts[2]:,}" if parts[2] else "")
+        axes.text(1, y, words, va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
+        descriptions += [
+            f"{metric}, {model}: {parts[0]} score 1, {parts[1]} score 0, {parts[2]} have no score"
+        ]
+    return descriptions
+
+
+def _draw_histograms(
+    axes: Any, report: EvaluationResult, metric: str, scores: Sequence[Sequence[float]]
+) -> list[str]:
+    """Draw a histogram and the mean of each model; return the quartiles in words."""
+    import numpy as np  # noqa: PLC0415 - matplotlib has loaded it
+
+    all_values = [value for model_values in scores for value in model_values]
+    low, high = scale_of(report, metric) or (min(all_values), max(all_values))
+    high = high if high > low else low + 1
+    _set_axis_scale(axes, low, high, 0.3)
+    axes.set_xlabel(bilingual("得分", "score"), fontsize=SMALL_SIZE, color=TEXT_COLOR)
+    histograms = [np.histogram(model_values, BINS, (low, high))[0] for model_values in scores]
+    max_count, edges = max(int(counts.max()) for counts in histograms), np.linspace(low, high, BINS + 1)
+    descriptions = []
+    for index, (model, values) in enumerate(zip(report.models, scores, strict=True)):
+        base = canvas.row_base(index, len(scores))
+        heights = base + 0.8 * histograms[index] / max_count
+        axes.stairs(heights, edges, baseline=base, fill=True, **canvas.bar_style(index))
+        axes.plot([low, high], [base, base], color=TEXT_COLOR, linewidth=0.8)
+        mean = [statistics.fmean(values)] if values else []
+        axes.plot(mean, [base] * len(mean), marker="^", markersize=8, color=TEXT_COLOR, clip_on=False)
+        axes.text(
+            high, base + 0.35, f"  n = {len(values):,}", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR
+        )
+        descriptions += [f"{metric}, {model}: {_describe_quartiles(values)}"]
+    return descriptions
+
+
+def _describe_quartiles(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return f"{format_score(values[0])}, one score" if values else "no score"
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    ends = f"from {format_score(min(values))} to {format_score(max(values))}"
+    return f"{ends}, quartiles {format_score(low)}, {format_score(middle)}, {format_score(high)}, {len(values)} scores"

@@ -1,0 +1,244 @@
+"""What the charts of a report are drawn on: matplotlib without pyplot, for a white and for a dark page.
+
+Nothing is opaque but the marks, and the ink is as far from white as from JupyterLab's black (4.3 : 1 each):
+one picture is legible in both. The user's own rcParams neither change it nor are changed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ....errors import InvalidArgumentError
+from ....evaluation.report.files import Picture
+from ....transport.file_transfer import write_atomically
+from . import fonts
+
+if TYPE_CHECKING:
+    from ....evaluation import EvaluationResult
+
+TEXT_COLOR: Final = "#7a7a7a"
+COLORS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+"""Okabe and Ito's, without the black and the yellow that one of the two pages swallows."""
+
+HATCHES: Final = ("", "///", "...", "xxx", "\\\\\\", "---", "++")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: Final = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)))
+"""One more of each than there are colours: models are told apart without colours, and 42 of them with."""
+
+WIDTH: Final = 7.2
+DPI: Final = 110
+"""Inches, and dots for each: 792 pixels, in which 10 points are legible at 560 pixels too."""
+
+SMALL_SIZE, TEXT_SIZE = 9, 10
+
+
+class ChartNotDrawn(InvalidArgumentError):
+    """A chart would say nothing about this report; the message says why."""
+
+
+@dataclass(frozen=True, repr=False)
+class Chart(Picture):
+    """A chart of a report; it shows itself in a notebook.
+
+    Attributes:
+        png: the picture, transparent.
+        alt: what it shows, with the numbers.
+        title: what it is.
+        legend: letter and name, where the picture has letters for names.
+        hint: how to get a font, when that would bring the names back.
+    """
+
+    title: str = ""
+    legend: tuple[tuple[str, str], ...] = ()
+    hint: str = ""
+
+    def captions(self) -> list[str]:
+        """Return what its letters mean, and how to get a font."""
+        names = "；".join(f"{short} = {name}" for short, name in self.legend)
+        return [line for line in (names, self.hint) if line]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture as a .png file; return its path.
+
+        Raises:
+            InvalidArgumentError: the name ends otherwise, or it cannot be written there.
+        """
+        path = Path(path).expanduser()
+        if path.suffix.lower() != ".png":
+            raise InvalidArgumentError(f"{path.name!r} does not end in .png (图片须为 .png)")
+        with write_atomically(path) as file:
+            file.write(self.png)
+        return path
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.alt}"
+
+
+@dataclass(frozen=True)
+class ChartLabels:
+    """The labels of a report's models and metrics."""
+
+    models: fonts.NameLabels
+    metrics: fonts.NameLabels
+
+    def build_chart(self, figure: Any, title: str, alt: str) -> Chart:
+        """Return a figure as a chart."""
+        legend = (*self.models.legend, *self.metrics.legend)
+        if legend:
+            kinds = ["A, B, …"] * bool(self.models.legend) + ["M1, M2, …"] * bool(self.metrics.legend)
+            _add_note(figure, f"{' and '.join(kinds)}: names in the order of the tables")
+        return Chart(render_png(figure), alt, title, legend, self.models.hint or self.metrics.hint)
+
+
+def chart_labels(report: EvaluationResult, metrics: Sequence[str] = ()) -> ChartLabels:
+    """Return the labels for some of a report's metrics, by default all."""
+    metric_labels = fonts.build_labels(report.names, "M")
+    chosen = {name: metric_labels[name] for name in metrics or report.names}
+    legend = tuple((letter, name) for letter, name in metric_labels.legend if letter in chosen.values())
+    return ChartLabels(
+        fonts.build_labels(report.models),
+        fonts.NameLabels(chosen, legend, metric_labels.hint if legend else ""),
+    )
+
+
+def new_figure(height: float) -> Any:
+    """Return an empty figure, so many inches high."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained", facecolor="none", edgecolor="none")
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def build_panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tuple[Any, list[Any]]:
+    """Return a figure with a panel for each title; rows are labelled, the first one on top.
+
+    Args:
+        titles: of the panels, two beside each other when there are several.
+        labels: of the rows.
+        lines: of the longest label.
+    """
+    columns = 1 if len(titles) == 1 else 2
+    rows = math.ceil(len(titles) / columns)
+    row_height = max(0.42, 0.17 * lines + 0.08)
+    fig = new_figure(
+        rows * (row_height * len(labels) + 0.75 + 0.16 * max(t.count("\n") for t in titles)) + 0.3
+    )
+    grid = fig.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for index, axes in enumerate(grid):
+        if index >= len(titles):
+            axes.set_visible(False)
+            continue
+        axes.set_title(titles[index], fontsize=TEXT_SIZE, color=TEXT_COLOR, loc="left")
+        axes.set_ylim(-0.1, len(labels))
+        row_labels = labels if index % columns == 0 else [""] * len(labels)
+        axes.set_yticks([row_base(number, len(labels)) + 0.4 for number in range(len(labels))], row_labels)
+        style_axes(axes)
+    return fig, grid[: len(titles)]
+
+
+def row_base(index: int, rows: int) -> float:
+    """Return where a row begins, from below."""
+    return float(rows - 1 - index)
+
+
+def style_axes(axes: Any) -> None:
+    """Draw axes with our ink and nothing behind them."""
+    axes.patch.set_visible(False)
+    axes.grid(visible=False)
+    axes.spines[:].set_color(TEXT_COLOR)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(
+        colors=TEXT_COLOR, labelcolor=TEXT_COLOR, labelsize=TEXT_SIZE, labelfontfamily=fonts.font_families()
+    )
+
+
+def style_polar_axes(axes: Any) -> None:
+    """Draw round axes with our ink and nothing behind them."""
+    axes.patch.set_visible(False)
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=True, color=TEXT_COLOR, alpha=0.4, linewidth=0.8)
+    axes.tick_params(
+        colors=TEXT_COLOR,
+        labelcolor=TEXT_COLOR,
+        labelsize=TEXT_SIZE,
+        labelfontfamily=fonts.font_families(),
+        pad=8,
+    )
+
+
+def bar_style(index: int) -> dict[str, Any]:
+    """Return how the bars of a model are filled."""
+    color, hatch = COLORS[index % len(COLORS)], HATCHES[index % len(HATCHES)]
+    return {"facecolor": color, "edgecolor": TEXT_COLOR, "hatch": hatch, "linewidth": 0.8}
+
+
+def marker_style(index: int) -> dict[str, Any]:
+    """Return how the points and lines of a model are drawn."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": DASHES[index % len(DASHES)],
+        "linewidth": 1.8,
+        "markersize": 8,
+        "markeredgecolor": TEXT_COLOR,
+        "markeredgewidth": 0.8,
+    }
+
+
+def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Put a legend below everything."""
+    longest = max(fonts.display_width(label) for label in labels)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=max(1, min(len(labels), int(WIDTH / (0.085 * longest + 0.75)))),
+        frameon=False,
+        fontsize=TEXT_SIZE,
+        labelcolor=TEXT_COLOR,
+    )
+
+
+def draw_whisker(axes: Any, low: float, high: float, y: float) -> None:
+    """Draw an interval on a bar: dark with a white rim, so that it is seen on all colours and both pages."""
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415
+
+    rim = [withStroke(linewidth=3.6, foreground="white")]
+    line = {"linewidth": 1.6, "marker": "|", "markersize": 9, "markeredgewidth": 1.6}
+    axes.plot([low, high], [y, y], color="#333333", path_effects=rim, **line)
+
+
+def _add_note(figure: Any, note: str) -> None:
+    """Write a line below everything; under a legend's names where there is one."""
+    if figure.legends:
+        figure.legends[0].set_title(note, {"size": SMALL_SIZE})
+        figure.legends[0].get_title().set_color(TEXT_COLOR)
+    else:
+        figure.supxlabel(note, fontsize=SMALL_SIZE, color=TEXT_COLOR)
+
+
+def render_png(figure: Any) -> bytes:
+    """Return a figure as a PNG; all texts are only text, in fonts that have their characters."""
+    from matplotlib.text import Text  # noqa: PLC0415
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_usetex(False)
+        text.set_fontfamily(fonts.font_families())
+    buffer = io.BytesIO()
+    figure.canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def format_score(value: float) -> str:
+    """Return a score for people."""
+    if math.isnan(value):
+        return "n/a"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}"

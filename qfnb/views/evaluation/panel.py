@@ -1,0 +1,291 @@
+"""An evaluation under way: a line for each model that answers, then the scoring; at its end the report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Literal, Protocol
+
+from ..._jobs.batch_progress import BatchProgress
+from ...evaluation.report.data import EvaluationResult
+from ...transport import event_loop
+from .. import stop_button
+from ..chat import SANDBOX_LABEL, format_cost
+from ..display import Bundle, LiveOutput, publish
+from ..escape import escape, strip_controls
+from ..text import duration, one_line
+from . import report as evaluation
+
+STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
+CANCELLING: Final = "正在取消 cancelling…"
+UPDATE_INTERVAL_S: Final = 0.25
+
+State = Literal["asking", "scoring", "done", "failed"]
+
+_STATES: dict[State, str] = {
+    "asking": "▶ 提问中 asking",
+    "scoring": "▶ 评分中 scoring",
+    "done": "✔ 完成 done",
+    "failed": "✘ 失败 failed",
+}
+_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
+_DIM = 'style="font-size:90%;opacity:0.8"'
+_BAR = 'style="width:9em;height:12px;vertical-align:middle"'
+_TABLE = 'style="border-collapse:collapse;margin:4px 0"'
+_CELL = 'style="text-align:left;padding:1px 10px 1px 0;white-space:nowrap"'
+_NAME = 'style="text-align:left;padding:1px 10px 1px 0;font-weight:600;max-width:24em;overflow-wrap:anywhere"'
+
+
+@dataclass(frozen=True)
+class ModelProgress:
+    """A model that answers; `batch` is None when it answers on the platform, which tells nothing."""
+
+    model: str
+    batch: BatchProgress | None
+
+
+@dataclass(frozen=True)
+class EvaluationProgress:
+    """How far an evaluation is.
+
+    Attributes:
+        models: who is asked, the baseline first.
+        questions: how many each of them is asked.
+        scoring_steps: of the scoring, done and in all; (0, 0) before it begins.
+        judge_progress: how far the judge is that judges now.
+        cancelled: nothing more is asked.
+        reason: what ended it badly.
+        report: at the end.
+    """
+
+    models: Sequence[ModelProgress]
+    questions: int
+    state: State = "asking"
+    scoring_steps: tuple[int, int] = (0, 0)
+    judge_progress: BatchProgress | None = None
+    cancelled: bool = False
+    reason: str = ""
+    started_at: float = 0.0
+    ended_at: float | None = None
+    report: EvaluationResult | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.ended_at is not None
+
+
+class EvaluationTask(Protocol):
+    """An evaluation under way."""
+
+    @property
+    def progress(self) -> EvaluationProgress:
+        """How far it is, as a value."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask nothing more."""
+        ...
+
+
+def bundle(progress: EvaluationProgress) -> Bundle:
+    """Return the report when there is one, else how far it is, as something that does not move."""
+    if progress.report is None:
+        return {"text/plain": text(progress), "text/html": html(progress)}
+    report_bundle = evaluation.bundle(progress.report)
+    if not progress.cancelled:
+        return report_bundle
+    note = _cancelled_note(progress)
+    return {
+        **report_bundle,
+        "text/plain": f"{note}\n{report_bundle['text/plain']}",
+        "text/html": f"<div>{escape(note)}</div>{report_bundle['text/html']}",
+    }
+
+
+def text(progress: EvaluationProgress) -> str:
+    """Return the progress as a few lines of text."""
+    lines = [_title_line(progress)]
+    lines += [
+        " · ".join([model_progress.model, *_model_facts(model_progress.batch, progress)])
+        for model_progress in progress.models
+    ]
+    lines += [*_scoring_lines(progress), *_note_lines(progress)]
+    return "\n".join(one_line(line, 300) for line in lines)
+
+
+def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
+    """Return the progress as HTML; `is_live` leaves out what only a saved picture of it needs."""
+    rows = "".join(_model_row(model_progress, progress) for model_progress in progress.models)
+    bars = "".join(
+        f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>"
+        for line in _scoring_lines(progress)
+    )
+    notes = "".join(f"<div {_DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live))
+    head = f"<div><b>{escape(_title_line(progress))}</b></div>"
+    return f"<div {_BODY}>{head}<table {_TABLE}>{rows}</table>{bars}{notes}</div>"
+
+
+class EvaluationPanel:
+    """Shows an evaluation while it works, and in the same place its report.
+
+    `show()` displays it in the current cell, `settle()` publishes the end from the cell that waits.
+    """
+
+    def __init__(self, task: EvaluationTask) -> None:
+        self.task = task
+        self._live: LiveOutput | None = None
+        self._final: Bundle | None = None
+
+    def show(self) -> None:
+        """Display the panel in the current cell and follow it; where nobody watches, its state."""
+        controls = EvaluationControls(self.task)
+        draw = lambda _, progress: controls.draw(progress)  # noqa: E731 - one expression
+        self._live = live = LiveOutput(
+            self.task.progress, widget=controls.build, draw=draw, final=self._bundle
+        )
+        if live.mode == "live":
+            contextvars.copy_context().run(event_loop.submit, self._follow(live))
+        else:
+            live.finish(self.task.progress)
+
+    def settle(self) -> None:
+        """Publish the state from the current cell; in static mode this is the one output."""
+        progress = self.task.progress
+        if self._live is None or self._live.mode != "live":
+            publish(self._bundle(progress))
+        elif progress.is_over:
+            self._live.finish(progress)
+            self._live.republish()
+
+    def _bundle(self, progress: EvaluationProgress) -> Bundle:
+        """Return the state; the report is drawn once, since that takes a while."""
+        if not progress.is_over:
+            return bundle(progress)
+        if self._final is None:
+            try:
+                self._final = bundle(progress)
+            except Exception as error:  # noqa: BLE001 - a report that cannot be drawn is there all the same
+                message = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
+                self._final = {
+                    "text/plain": strip_controls(message),
+                    "text/html": f"<pre>{escape(message)}</pre>",
+                }
+        return self._final
+
+    async def _follow(self, live: LiveOutput) -> None:
+        while not (progress := self.task.progress).is_over:
+            live.update(progress)
+            await asyncio.sleep(UPDATE_INTERVAL_S)
+        await asyncio.to_thread(partial(live.finish, progress))  # drawing a report would hold up the loop
+
+
+class EvaluationControls:
+    """The widgets: a text and a Cancel button, seven models in all. The handler may run in any thread."""
+
+    def __init__(self, task: EvaluationTask) -> None:
+        self._task = task
+
+    def build(self) -> Any:
+        """Return the widget."""
+        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
+
+        auto_width = ipywidgets.Layout(width="auto")
+        self._text = ipywidgets.HTML(layout=auto_width)
+        self._cancel = ipywidgets.Button(layout=auto_width, tooltip="What was answered is kept and scored")
+        self._cancel.on_click(self._stop)
+        return ipywidgets.VBox([self._cancel, self._text], layout=ipywidgets.Layout(align_items="flex-start"))
+
+    def draw(self, progress: EvaluationProgress) -> None:
+        """Show a state; what has not changed is not sent."""
+        self._text.value = html(progress, is_live=True)
+        self._cancel.description = CANCELLING if progress.cancelled else "取消 Cancel"
+        self._cancel.disabled = progress.cancelled
+        stop_button.accept_clicks(self._cancel)
+
+    def _stop(self, _: Any) -> None:
+        self._cancel.disabled, self._cancel.description = True, CANCELLING
+        self._task.cancel()
+
+
+def _title_line(progress: EvaluationProgress) -> str:
+    words = _STATES[progress.state]
+    if progress.cancelled and not progress.is_over:
+        words = f"■ {CANCELLING}"
+    seconds = (
+        duration((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
+    )
+    question_count = f"{len(progress.models)} 个模型 models × {progress.questions:,} 题 questions"
+    return " · ".join(part for part in (f"评估 evaluation: {words}", question_count, seconds) if part)
+
+
+def _model_row(model_progress: ModelProgress, progress: EvaluationProgress) -> str:
+    batch = model_progress.batch
+    done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (0, 0)
+    bar = _progress_bar(done, total, model_progress.model)
+    cells = "".join(f"<td {_CELL}>{escape(fact)}</td>" for fact in _model_facts(batch, progress))
+    name = f'<th scope="row" {_NAME}>{escape(one_line(model_progress.model, 60))}</th>'
+    return f"<tr>{name}<td {_CELL}>{bar}</td>{cells}</tr>"
+
+
+def _progress_bar(done: int, total: int, label: str) -> str:
+    value = f'max="{total}" value="{done}"' if total else ""
+    return f'<progress {value} aria-label="{escape(label)} {done} / {total}" {_BAR}></progress>'
+
+
+def _model_facts(batch: BatchProgress | None, progress: EvaluationProgress) -> list[str]:
+    """Return what is known of a model's answers: rows, speed, failures, tokens, cost."""
+    if batch is None:
+        return ["在平台上作答 answers on the platform" if progress.state == "asking" else "已作答 answered"]
+    total = batch.total or progress.questions
+    speed = f"{batch.rate:.1f} rows/s" if batch.rate and not batch.is_finished else ""
+    cached = f"，{batch.cached:,} 已有 cached" if batch.cached else ""
+    return [
+        f"{batch.finished_rows:,} / {total:,} 行 rows{cached}",
+        speed or _batch_state(batch),
+        f"成功 ok {batch.ok:,} · 失败 failed {batch.failed:,}",
+        f"{batch.prompt_tokens + batch.completion_tokens:,} tokens",
+        _format_cost(batch),
+    ]
+
+
+def _batch_state(batch: BatchProgress) -> str:
+    if batch.reason:
+        return one_line(f"■ {batch.reason}", 60)
+    return "✔" if batch.is_finished and batch.state == "done" else f"… {batch.state}"
+
+
+def _format_cost(batch: BatchProgress) -> str:
+    if batch.from_sandbox:
+        return SANDBOX_LABEL
+    cost = "价格未知 price not known" if batch.cost is None else format_cost(batch.cost)
+    return f"{cost} / ¥{batch.budget:g}" if batch.budget is not None else cost
+
+
+def _scoring_lines(progress: EvaluationProgress) -> list[str]:
+    if progress.state != "scoring":
+        return []
+    done, total = progress.scoring_steps
+    steps = f" {done} / {total} 步 steps" if total else ""
+    now = progress.judge_progress
+    judged = "" if now is None else f" · 裁判 judge {now.finished_rows:,} / {now.total or 0:,}"
+    return [f"评分 scoring{steps}{judged}"]
+
+
+def _note_lines(progress: EvaluationProgress, *, is_live: bool = False) -> list[str]:
+    reason = [f"✘ {line}" for line in progress.reason.splitlines()[:3]]
+    if is_live or progress.is_over:
+        return reason
+    return [*reason, "此为快照 a snapshot: `%qfeval show` follows it"]
+
+
+def _cancelled_note(progress: EvaluationProgress) -> str:
+    done = sum(model_progress.batch.ok for model_progress in progress.models if model_progress.batch)
+    return (
+        f"■ 已取消，只有 {done:,} 条回答 / cancelled: {done:,} answers; 重新运行原单元格会续问 "
+        "the same cell again asks for the rest"
+    )

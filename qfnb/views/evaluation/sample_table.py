@@ -1,0 +1,299 @@
+"""Which questions of a report are shown, in which order, and a page of them as HTML and as text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple
+
+from ...errors import InvalidArgumentError
+from ...evaluation.report.changes import diff_texts
+from ...evaluation.report.data import EvaluationResult
+from ...evaluation.report.html import mark_edits
+from ...evaluation.report.sanitize import to_html, to_plain
+from ...evaluation.sample import Sample
+from ..display import Bundle
+from ..text import one_line
+
+Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
+Sort = Literal["regression", "score", "latency", "length", "place"]
+
+FILTERS: Final[Mapping[Filter, str]] = {
+    "all": "全部 all",
+    "regressed": "退步 regressed",
+    "improved": "进步 improved",
+    "changed": "回答有变 changed answers",
+    "failed": "失败 failed",
+    "picked": "已选 picked",
+}
+SORTS: Final[Mapping[Sort, str]] = {
+    "regression": "退步最多 worst regression",
+    "score": "得分最低 lowest score",
+    "latency": "最慢 slowest",
+    "length": "最长 longest",
+    "place": "原序 as in the data",
+}
+
+PAGE_SIZE: Final = 10
+_INDEX_SEARCH: Final = re.compile(r"#\d+(\s+#\d+)*")
+MAX_CHARS: Final = 2000
+"""Characters of a text that are shown."""
+
+_BODY: Final = 'style="line-height:1.5;font-variant-numeric:tabular-nums"'
+_DIM: Final = 'style="font-size:90%;opacity:0.8"'
+_ROW: Final = 'style="border-top:1px solid #8884;padding:6px 0"'
+_TABLE: Final = 'style="table-layout:fixed;width:100%;border-collapse:collapse;margin:4px 0"'
+_CELL: Final = (
+    'style="text-align:left;vertical-align:top;padding:2px 8px;white-space:pre-wrap;'
+    'overflow-wrap:anywhere;border-left:3px solid #8884"'
+)
+_TEXT: Final = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
+_TINTS: Final = {"<del>": '<del style="background:#d5520033">', "<ins>": '<ins style="background:#0072b244">'}
+
+
+class AnswerPair(NamedTuple):
+    """A question as two models answered it; `gain` is by how much the second is better, NaN if unknown."""
+
+    before: Sample
+    after: Sample
+    gain: float
+
+
+@dataclass(frozen=True)
+class SampleSelection:
+    """What a person wants to see.
+
+    Attributes:
+        metric: by which metric, "" when the report has none.
+        base, tuned: the two models, the same one when there is no other.
+        show, order: which questions, and in which order.
+        search: what question, reference or one of the answers has in it; or places, `#3 #17`.
+        page: from 0.
+        picked: places of questions that were picked, in that order.
+    """
+
+    metric: str
+    base: str
+    tuned: str
+    show: Filter = "all"
+    order: Sort = "regression"
+    search: str = ""
+    page: int = 0
+    picked: tuple[int, ...] = ()
+
+
+def default_selection(report: EvaluationResult) -> SampleSelection:
+    """Return what is shown first: the last model against the first, by the first metric."""
+    order: Sort = "regression" if len(report.models) > 1 else "score"
+    metric = report.names[0] if report.names else ""
+    return SampleSelection(metric, report.models[0], report.models[-1], order=order)
+
+
+class SamplePages:
+    """The questions of a report, chosen, sorted and cut into pages."""
+
+    def __init__(self, report: EvaluationResult) -> None:
+        self.report = report
+        self._pair_cache: dict[tuple[str, str, str], list[AnswerPair]] = {}
+        self._latest_pairs: tuple[SampleSelection, list[AnswerPair]] | None = None
+
+    def pairs(self, choice: SampleSelection) -> list[AnswerPair]:
+        """Return what a choice shows, all pages of it; turning a page sorts nothing again."""
+        key = replace(choice, page=0)
+        if self._latest_pairs is None or self._latest_pairs[0] != key:
+            search, rank = choice.search.strip().casefold(), _sort_keys(self.report, choice)[choice.order]
+            is_included = _FILTER_TESTS[choice.show]
+            pairs = [
+                pair
+                for pair in self._all_pairs(choice)
+                if is_included(pair, choice) and _matches_search(pair, search)
+            ]
+            pairs.sort(key=lambda pair: (_nan_last(rank(pair)), pair.before.index))
+            self._latest_pairs = key, pairs
+        return self._latest_pairs[1]
+
+    def validate(self, choice: SampleSelection) -> SampleSelection:
+        """Return a choice with a page that there is.
+
+        Raises:
+            InvalidArgumentError: there is no such filter, order, metric or model.
+        """
+        for name, value, allowed in (("show", choice.show, FILTERS), ("order", choice.order, SORTS)):
+            if value not in allowed:
+                raise InvalidArgumentError(
+                    f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)"
+                )
+        if choice.metric or self.report.names:
+            self.report.resolve_metric(choice.metric)
+        last = count_pages(len(self.pairs(choice))) - 1
+        return replace(choice, page=min(max(0, choice.page), last))
+
+    def on_page(self, pairs: Sequence[AnswerPair], choice: SampleSelection) -> Sequence[AnswerPair]:
+        """Return the questions of the choice's page."""
+        return pairs[choice.page * PAGE_SIZE : (choice.page + 1) * PAGE_SIZE]
+
+    def option_label(self, pair: AnswerPair) -> str:
+        """Return a question as a line to pick from."""
+        return f"#{pair.before.index}  {_verdict_sign(pair)}  {one_line(pair.before.prompt, 48)}"
+
+    def _all_pairs(self, choice: SampleSelection) -> list[AnswerPair]:
+        key = choice.base, choice.tuned, choice.metric
+        if key not in self._pair_cache:
+            base_samples, tuned_samples = (
+                self.report.samples_of(choice.base),
+                self.report.samples_of(choice.tuned),
+            )
+            sign = -1.0 if choice.metric in self.report.lower else 1.0
+            self._pair_cache[key] = [
+                AnswerPair(
+                    sample,
+                    tuned_samples[index],
+                    sign * (tuned_samples[index].score(choice.metric) - sample.score(choice.metric)),
+                )
+                for index, sample in base_samples.items()
+                if index in tuned_samples
+            ]
+        return self._pair_cache[key]
+
+
+def count_pages(count: int) -> int:
+    """Return how many pages so many questions have; one at least."""
+    return max(1, math.ceil(count / PAGE_SIZE))
+
+
+def bundle(pages: SamplePages, choice: SampleSelection) -> Bundle:
+    """Return a page in every format, as something that does not move."""
+    pairs = pages.pairs(choice)
+    return {"text/plain": text(pages, pairs, choice), "text/html": html(pages, pairs, choice)}
+
+
+def html(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
+    """Return a page of questions, with the two answers side by side and their differences marked."""
+    rows = "".join(_pair_html(pair, choice) for pair in pages.on_page(pairs, choice))
+    none = f"<div {_ROW}>没有符合的题目 / no question is like that</div>"
+    return f"<div {_BODY}><div {_DIM}>{to_html(_head_line(pairs, choice))}</div>{rows or none}</div>"
+
+
+def text(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
+    """Return a page of questions as lines of text."""
+    lines = [to_plain(_head_line(pairs, choice))]
+    for pair in pages.on_page(pairs, choice):
+        lines += [
+            f"{pages.option_label(pair)}  ({_score_text(pair, choice)})",
+            f"  = {one_line(pair.before.reference, 100)}",
+        ]
+        lines += [
+            f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}" for sample in _answers(pair)
+        ]
+    return "\n".join(lines)
+
+
+def _head_line(pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
+    first = choice.page * PAGE_SIZE
+    range_text = (
+        f"{first + 1}–{min(first + PAGE_SIZE, len(pairs))} / {len(pairs):,} 题 questions" if pairs else "0 题"
+    )
+    models = choice.base if choice.base == choice.tuned else f"{choice.base} → {choice.tuned}"
+    parts = [range_text, FILTERS[choice.show], SORTS[choice.order], f"{choice.metric}: {models}"]
+    parts += [f"“{one_line(choice.search, 40)}”"] if choice.search.strip() else []
+    indexes = ", ".join(f"#{index}" for index in choice.picked[:20])
+    ellipsis = "…" if len(choice.picked) > 20 else ""
+    parts += [f"已选 picked {len(choice.picked)}: {indexes}{ellipsis}"] if choice.picked else []
+    return " · ".join(parts)
+
+
+def _pair_html(pair: AnswerPair, choice: SampleSelection) -> str:
+    picked = "☑ " if pair.before.index in choice.picked else ""
+    head = f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, choice))}"
+    prompt_html = f"<div {_TEXT}>问 prompt: {to_html(_cut_text(pair.before.prompt))}</div>"
+    reference_html = f"<div {_TEXT}>答案 reference: {to_html(_cut_text(pair.before.reference))}</div>"
+    heads = "".join(
+        f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair)
+    )
+    cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _answer_cells(pair))
+    return f"<div {_ROW}>{head}{prompt_html}{reference_html}<table {_TABLE}><tr>{heads}</tr><tr>{cells}</tr></table></div>"
+
+
+def _answer_cells(pair: AnswerPair) -> list[str]:
+    if len(_answers(pair)) == 1 or pair.before.error or pair.after.error:
+        return [to_html(_answer_text(sample)) for sample in _answers(pair)]
+    marked_cells = mark_edits(diff_texts(_cut_text(pair.before.output), _cut_text(pair.after.output)))
+    return [_tinted(cell) for cell in marked_cells]
+
+
+def _tinted(cell: str) -> str:
+    for plain_tag, tag in _TINTS.items():
+        cell = cell.replace(plain_tag, tag)
+    return cell
+
+
+def _answers(pair: AnswerPair) -> list[Sample]:
+    return [pair.before] if pair.before is pair.after else [pair.before, pair.after]
+
+
+def _answer_text(sample: Sample) -> str:
+    return f"✘ {sample.error}" if sample.error else _cut_text(sample.output)
+
+
+def _sample_facts(sample: Sample) -> str:
+    seconds = [] if sample.seconds is None else [f"{sample.seconds:.2f} s"]
+    return " · ".join([sample.model, *seconds, f"{len(sample.output):,} 字 characters"])
+
+
+def _verdict_sign(pair: AnswerPair) -> str:
+    if pair.before.error or pair.after.error:
+        return "✘"
+    if not pair.gain:
+        return "="
+    return "·" if math.isnan(pair.gain) else f"{'▲' if pair.gain > 0 else '▼'} {pair.gain:+.3f}"
+
+
+def _score_text(pair: AnswerPair, choice: SampleSelection) -> str:
+    scores = [sample.score(choice.metric) for sample in _answers(pair)]
+    return f"{choice.metric} " + " → ".join(
+        "n/a" if math.isnan(score) else f"{score:.3f}" for score in scores
+    )
+
+
+def _cut_text(value: str) -> str:
+    n_hidden = len(value) - MAX_CHARS
+    return value if n_hidden <= 0 else f"{value[:MAX_CHARS]}… （另有 {n_hidden:,} 字 more characters）"
+
+
+def _matches_search(pair: AnswerPair, search: str) -> bool:
+    if _INDEX_SEARCH.fullmatch(search):
+        return f"#{pair.before.index}" in search.split()
+    texts = (pair.before.prompt, pair.before.reference, pair.before.output, pair.after.output)
+    return not search or any(search in text.casefold() for text in texts)
+
+
+_FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], bool]]] = {
+    "all": lambda pair, _: True,
+    "regressed": lambda pair, _: pair.gain < 0,
+    "improved": lambda pair, _: pair.gain > 0,
+    "changed": lambda pair, _: (
+        (pair.before.output, pair.before.error) != (pair.after.output, pair.after.error)
+    ),
+    "failed": lambda pair, _: bool(pair.before.error or pair.after.error),
+    "picked": lambda pair, choice: pair.before.index in choice.picked,
+}
+
+
+def _sort_keys(
+    report: EvaluationResult, choice: SampleSelection
+) -> Mapping[Sort, Callable[[AnswerPair], float]]:
+    sign = -1.0 if choice.metric in report.lower else 1.0
+    return {
+        "regression": lambda pair: pair.gain,
+        "score": lambda pair: sign * pair.after.score(choice.metric),
+        "latency": lambda pair: -(math.nan if pair.after.seconds is None else pair.after.seconds),
+        "length": lambda pair: -len(pair.after.output),
+        "place": lambda pair: 0.0,
+    }
+
+
+def _nan_last(value: float) -> float:
+    """Return what sorts questions without a number behind all others."""
+    return math.inf if math.isnan(value) else value

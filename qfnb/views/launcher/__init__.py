@@ -1,0 +1,1 @@
+"""The launch form as a widget."""

@@ -1,0 +1,165 @@
+"""The widgets of a training's panel: its buttons, which part of the details is shown, and two texts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from ...errors import QianfanError
+from ...trainer import LLMFinetune
+from ...trainer.progress import TrainingProgress
+from ...transport import event_loop
+from .. import stop_button
+from ..escape import escape
+from . import details
+from .actions import RESUME, Action, available_actions, chat_cell, evaluation_cell
+
+CONFIRM_WITHIN_S: Final = 6.0
+"""Seconds in which the second click must come."""
+
+COPY_HINT = "复制到新单元格，或运行 / copy it into a new cell, or run"
+
+_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
+_PRE = 'style="border:1px solid #8884;padding:6px 10px;margin:4px 0;line-height:1.4;white-space:pre-wrap"'
+
+
+class Controls:
+    """The widgets; the handlers only leave word for the I/O loop, so they may run in any thread.
+
+    Two texts, so that what changes every second does not disturb what is being read. A button is made when it
+    can do something and closed when it cannot: twelve models at most.
+
+    Args:
+        trainer: whose panel it is.
+        top: draws what changes every second.
+        below: draws the rest.
+        close: is called when the person has seen enough.
+    """
+
+    def __init__(
+        self,
+        trainer: LLMFinetune,
+        top: Callable[[TrainingProgress], str],
+        below: Callable[[TrainingProgress], str],
+        *,
+        close: Callable[[], None],
+    ) -> None:
+        self._trainer, self._top, self._below, self._close = trainer, top, below, close
+        self._context = contextvars.copy_context()  # what an order prints belongs to the panel's cell
+        self._progress = trainer.progress
+        self._buttons: dict[str, Any] = {}
+        self._armed_label, self._armed_at = "", 0.0
+        self._busy_label, self._error, self._cell_html = "", "", ""
+
+    def build(self) -> Any:
+        """Return the widget; its parts share their layouts and styles."""
+        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
+
+        self._layout, self._style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
+        self._head_html = ipywidgets.HTML(layout=self._layout)
+        self._details_html = ipywidgets.HTML(layout=self._layout, style=self._head_html.style)
+        self._choice = ipywidgets.Dropdown(
+            options=details.view_options(self._progress),
+            tooltip="下方显示 what is shown below",
+            layout=self._layout,
+        )
+        self._choice.observe(lambda _: self._draw_details(), "value")
+        self._row = ipywidgets.HBox([self._choice], layout=self._layout)
+        return ipywidgets.VBox([self._row, self._head_html, self._details_html], layout=self._layout)
+
+    def draw(self, progress: TrainingProgress, *, stays_open: bool) -> None:
+        """Show a state; what has not changed is not sent.
+
+        Args:
+            progress: the state.
+            stays_open: nothing is at work, and the panel is open for its buttons.
+        """
+        self._progress = progress
+        self._update_buttons(self._visible_actions(progress, stays_open=stays_open))
+        error = f"<div>✘ {escape(self._error)}</div>" if self._error else ""
+        self._head_html.value = f"<div {_BODY}>{self._top(progress)}{error}{self._cell_html}</div>"
+        if len(self._choice.options) != len(options := details.view_options(progress)):
+            selected, self._choice.options = self._choice.value, options
+            self._choice.value = selected
+        self._draw_details()
+        for widget in (*self._buttons.values(), self._choice):
+            stop_button.accept_clicks(widget)
+
+    def _draw_details(self) -> None:
+        view_html = details.render_view(self._progress, self._choice.value)
+        self._details_html.value = f"<div {_BODY}>{self._below(self._progress)}{view_html}</div>"
+
+    def _visible_actions(self, progress: TrainingProgress, *, stays_open: bool) -> list[Action]:
+        """Return what can be done now; three buttons at most."""
+        actions = available_actions(self._trainer)
+        if progress.service_endpoint:
+            chat = partial(self._show_cell, chat_cell(progress), "chat")
+            actions.append(Action("对话 Chat with it", "A cell that talks to the service", "", chat))
+        if progress.service_endpoint and RESUME not in actions:
+            compare = partial(self._show_cell, evaluation_cell(progress), "evaluate")
+            actions.append(
+                Action(
+                    "与基座比较 Evaluate against base", "A cell that scores both on your rows", "", compare
+                )
+            )
+        close_action = Action("关闭 Close", "Leave a picture that does not move", "", lambda _: self._close())
+        return [*actions, close_action] if stays_open else actions
+
+    def _update_buttons(self, actions: list[Action]) -> None:
+        names = [action.label for action in actions]
+        if stale_labels := [name for name in self._buttons if name not in names]:
+            stale_buttons = [self._buttons.pop(name) for name in stale_labels]
+            self._arrange()
+            for button in stale_buttons:
+                button.close()
+        if new_actions := [action for action in actions if action.label not in self._buttons]:
+            self._buttons |= {action.label: self._create_button(action) for action in new_actions}
+            self._buttons = {name: self._buttons[name] for name in names}
+            self._arrange()
+        is_expired = time.monotonic() - self._armed_at > CONFIRM_WITHIN_S
+        for action in actions:
+            button, is_confirming = (
+                self._buttons[action.label],
+                action.label == self._armed_label and not is_expired,
+            )
+            button.description = action.confirm if is_confirming else action.label
+            button.disabled = action.label == self._busy_label
+
+    def _arrange(self) -> None:
+        self._row.children = [*self._buttons.values(), self._choice]
+
+    def _create_button(self, action: Action) -> Any:
+        import ipywidgets  # noqa: PLC0415
+
+        button = ipywidgets.Button(
+            description=action.label, tooltip=action.tooltip, layout=self._layout, style=self._style
+        )
+        button.on_click(lambda _: self._click(action, button))
+        return button
+
+    def _click(self, action: Action, button: Any) -> None:
+        now = time.monotonic()
+        if action.confirm and (self._armed_label != action.label or now - self._armed_at > CONFIRM_WITHIN_S):
+            self._armed_label, self._armed_at, button.description = action.label, now, action.confirm
+            return
+        self._armed_label, self._busy_label, self._error, button.disabled = "", action.label, "", True
+        self._context.copy().run(event_loop.submit, self._execute(action))
+
+    async def _execute(self, action: Action) -> None:
+        try:
+            await asyncio.to_thread(action.execute, self._trainer)
+        except QianfanError as error:
+            self._error = str(error)
+        except Exception as error:  # noqa: BLE001 - nobody else would tell the person who clicked
+            self._error = f"{type(error).__name__}: {error}"
+        finally:
+            self._busy_label = ""
+
+    def _show_cell(self, cell: str, verb: str, _: LLMFinetune) -> None:
+        """Show a cell: what a button does cannot put one into the notebook."""
+        instructions = f"<div>{COPY_HINT} <code>%qftrain {verb} {escape(self._progress.run_id)}</code></div>"
+        self._cell_html = f"{instructions}<pre {_PRE}>{escape(cell)}</pre>"

@@ -1,0 +1,267 @@
+"""A training's progress: as HTML, as text, and as a panel that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from ...trainer import LLMFinetune
+from ...trainer.consts import ActionState
+from ...trainer.loss_diagnostics import LossPoint
+from ...trainer.progress import Stage, TrainingProgress
+from ...trainer.train import COULD_NOT_BE_STOPPED
+from ...transport import event_loop
+from ..chat import SANDBOX_LABEL
+from ..display import Bundle, LiveOutput, publish
+from ..escape import escape
+from ..text import duration, one_line
+from . import details
+from .controls import Controls
+from .loss_chart import PURPLE, Curve, curves_svg, img, loss_svg, smooth
+
+T = TypeVar("T")
+
+STARTED_MESSAGE = "训练已在后台开始 / training in the background; `%qftrain wait` shows how it ends"
+NO_CURVE_MESSAGE = (
+    "该平台在训练结束后才给出 loss 曲线 / this platform gives the loss curve at the end of the run only"
+)
+
+POLL_INTERVAL_S: Final = 0.5
+"""Seconds between two looks at a training: the seconds run, and nobody reads faster."""
+
+MAX_POINTS, MAX_TEXT = 400, 900
+
+_STATE_LABELS = {
+    None: "· 等待 waiting",
+    ActionState.Preceding: "▶ 开始 starting",
+    ActionState.Running: "▶ 进行中 running",
+    ActionState.Done: "✔ 完成 done",
+    ActionState.Error: "✘ 失败 failed",
+    ActionState.Stopped: "■ 已停止 stopped",
+}
+
+_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
+_DIM = 'style="font-size:90%;opacity:0.8;overflow-wrap:anywhere"'
+_LINE = 'style="overflow-wrap:anywhere"'
+_STEP = 'style="display:inline-block;margin-right:18px"'
+_BAR = 'style="width:50%;height:14px;vertical-align:middle"'
+
+
+def bundle(progress: TrainingProgress) -> Bundle:
+    """Return the progress in every format, as something that does not move."""
+    return {"text/plain": text(progress), "text/html": html(progress)}
+
+
+def text(progress: TrainingProgress) -> str:
+    """Return the progress as a few lines of text."""
+    steps = "  ".join(
+        f"{one_line(stage.name, 40)} {_STATE_LABELS[stage.state][0]}" for stage in progress.stages
+    )
+    percent = "" if progress.percent is None or progress.finished else f"   {progress.percent}%"
+    head = f"{one_line(progress.title, 80)}: {one_line(progress.status, 80)}{percent}   {steps}"
+    lines = [
+        *fact_lines(progress),
+        *_id_lines(progress),
+        *_metric_lines(progress),
+        *_warning_lines(progress),
+        *_next_steps(progress),
+    ]
+    return "\n".join([head, *(one_line(line, MAX_TEXT) for line in lines)])
+
+
+def html(progress: TrainingProgress, *, now: float | None = None) -> str:
+    """Return the progress as HTML that does not move."""
+    next_steps = "".join(f"<div {_DIM}>{escape(line)}</div>" for line in _next_steps(progress))
+    return f"<div {_BODY}>{top(progress, now=now)}{below(progress)}{details.sections(progress)}{next_steps}</div>"
+
+
+def top(progress: TrainingProgress, *, now: float | None = None) -> str:
+    """Return what changes every second: the state, the steps, the bar, the times, and what is wrong."""
+    head = f"<b>微调 fine-tuning {escape(one_line(progress.title, 80))}</b> — {escape(progress.status)}"
+    timestamp = time.time() if now is None else now
+    stages = "".join(f"<span {_STEP}>{_stage_html(stage, timestamp)}</span>" for stage in progress.stages)
+    lines = [
+        f"<div {_LINE}>{escape(one_line(line, MAX_TEXT))}</div>" for line in fact_lines(progress, now=now)
+    ]
+    ids = [f"<div {_DIM}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _id_lines(progress)]
+    warnings = [f"<div {_LINE}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _warning_lines(progress)]
+    return "".join(
+        [f"<div>{head}</div><div>{stages}</div>{_progress_bar(progress)}", *lines, *ids, *warnings]
+    )
+
+
+def below(progress: TrainingProgress) -> str:
+    """Return what changes with a new point of the curve: the curves, the metrics, the links."""
+    is_waiting = not progress.points and progress.training_at is not None and not progress.finished
+    notice = f"<div {_DIM}>{NO_CURVE_MESSAGE}</div>" if is_waiting and not progress.from_sandbox else ""
+    return (
+        f"{notice}{_curve_html(progress)}{details.metrics(progress.metrics)}{details.links(progress.links)}"
+    )
+
+
+def fact_lines(progress: TrainingProgress, *, now: float | None = None) -> list[str]:
+    """Return the times and the losses, a line each."""
+    timestamp = time.time() if now is None else now
+    times = [SANDBOX_LABEL] if progress.from_sandbox else []
+    accepted = progress.queued_at is not None or progress.training_at is not None
+    times += [f"排队 queued {duration(progress.queued(timestamp))}"] if accepted else []
+    times += [f"用时 elapsed {duration(_elapsed(progress, timestamp))}"]
+    if remaining := progress.remaining(timestamp):
+        times.append(
+            f"剩余 left ≈ {duration(remaining.likely)}（{duration(remaining.low)} – {duration(remaining.high)}）"
+        )
+    return [" · ".join(times), *_loss_lines(progress.points)]
+
+
+class TrainingPanel:
+    """Shows a trainer while it works; static HTML when it is over.
+
+    `show()` displays it in the current cell, `settle()` publishes the final state from the cell that waits. A
+    training that is not at work is shown with what can be done about it, until the panel is closed.
+    """
+
+    def __init__(self, trainer: LLMFinetune) -> None:
+        self.trainer = trainer
+        self._live: LiveOutput | None = None
+        self._stays_open = False
+
+    def show(self) -> None:
+        """Display the panel in the current cell and follow the trainer; where nobody watches, its state."""
+        PANELS.append(self)
+        self._stays_open = not self.trainer.running
+        controls = Controls(self.trainer, top, below, close=self._close)
+        draw = lambda _, progress: controls.draw(progress, stays_open=self._stays_open)  # noqa: E731 - one expression
+        self._live = live = LiveOutput(self.trainer.progress, widget=controls.build, draw=draw, final=bundle)
+        if live.mode == "live":
+            contextvars.copy_context().run(event_loop.submit, self._follow(live))
+        elif self.trainer.running:
+            print(STARTED_MESSAGE)  # noqa: T201 - the panel itself comes when somebody waits for it
+        else:
+            live.finish(self.trainer.progress)
+
+    def settle(self) -> None:
+        """Publish the final state from the current cell; in static mode this is the one output."""
+        progress = self.trainer.progress
+        if self._live is None or self._live.mode != "live":
+            publish(bundle(progress))
+        else:
+            self._live.finish(progress)
+            self._live.republish()
+
+    def _close(self) -> None:
+        self._stays_open = False
+
+    async def _follow(self, live: LiveOutput) -> None:
+        while self._stays_open or self.trainer.running:
+            self._stays_open = self._stays_open and not self.trainer.running
+            live.update(self.trainer.progress)
+            await asyncio.sleep(POLL_INTERVAL_S)
+        live.finish(self.trainer.progress)
+
+
+PANELS: Final[deque[TrainingPanel]] = deque(maxlen=20)
+"""The panels that were shown in this kernel, the newest last."""
+
+
+def _stage_html(stage: Stage, now: float) -> str:
+    name = escape(details.STAGE_LABELS.get(stage.name, stage.name))
+    elapsed = "" if stage.since is None else f" {duration((stage.until or now) - stage.since)}"
+    is_timed = stage.until is not None or stage.state in {ActionState.Preceding, ActionState.Running}
+    return f"{name}: <b>{_STATE_LABELS[stage.state]}</b>{elapsed if is_timed else ''}"
+
+
+def _progress_bar(progress: TrainingProgress) -> str:
+    label = 'aria-label="训练 training"'
+    if progress.percent is None:
+        attributes = 'max="100" value="0"' if progress.finished or progress.training_at is None else ""
+        return f"<div><progress {attributes} {label} {_BAR}></progress></div>"
+    value = f'max="100" value="{progress.percent}"'
+    return f"<div><progress {value} {label} {_BAR}></progress> <b>{progress.percent}%</b></div>"
+
+
+def _elapsed(progress: TrainingProgress, now: float) -> float:
+    """Return the seconds at work; those between the end and a step that was added later do not count."""
+    started = [stage for stage in progress.stages if stage.since is not None]
+    end = progress.ended_at or now
+    elapsed = sum((stage.until or end) - (stage.since or end) for stage in started)
+    return elapsed if started else progress.elapsed(now)
+
+
+def _curve_html(progress: TrainingProgress) -> str:
+    points = _downsample(progress.points)
+    losses = [point.training_loss for point in points]
+    axis = "step" if any(point.epoch is None for point in points) else "epoch"
+    positions = [float(point.step if axis == "step" else point.epoch or 0) for point in points]
+    curve = _downsample(smooth([point.training_loss for point in progress.points]))
+    svg = loss_svg(positions, losses, [p.validation_loss for p in points], smooth=curve, axis=axis)
+    alt = f"loss curve, {len(progress.points)} points · {' · '.join(_loss_lines(progress.points))}"
+    chart = f"<div>{img(svg.encode(), 'image/svg+xml', alt)}</div>" if svg else ""
+    perplexity = Curve("perplexity", positions, [point.perplexity for point in points], PURPLE)
+    perplexity_svg = curves_svg([perplexity], height=130, axis=axis)
+    alt = f"perplexity, {len(perplexity.points)} points"
+    return chart + (
+        f"<div>{img(perplexity_svg.encode(), 'image/svg+xml', alt)}</div>" if perplexity_svg else ""
+    )
+
+
+def _downsample(points: Sequence[T]) -> Sequence[T]:
+    """Return so many points that a curve still looks the same; the last one stays."""
+    step = max(1, len(points) // MAX_POINTS)
+    return [*points[::step], points[-1]] if step > 1 else points
+
+
+def _loss_lines(points: Sequence[LossPoint]) -> list[str]:
+    if not points:
+        return []
+    held_out = [point.validation_loss for point in points if point.validation_loss is not None]
+    perplexities = [point.perplexity for point in points if point.perplexity is not None]
+    mean = smooth([point.training_loss for point in points])[-1]
+    validation = f", validation {held_out[-1]:.4f}" if held_out else ""
+    perplexity = f" · 困惑度 perplexity {perplexities[-1]:.3f}" if perplexities else ""
+    return [f"loss {points[-1].training_loss:.4f}{validation}, 平滑 smoothed {mean:.4f} (nats){perplexity}"]
+
+
+def _id_lines(progress: TrainingProgress) -> list[str]:
+    ids = [("run", progress.task_id), ("job", progress.job_id), ("model", progress.model_version_id)]
+    id_line = " · ".join(f"{name} {value}" for name, value in ids if value)
+    service = f"endpoint {progress.service_endpoint}" if progress.service_endpoint else ""
+    return [line for line in (id_line, service) if line]
+
+
+def _metric_lines(progress: TrainingProgress) -> list[str]:
+    line = " · ".join(f"{name} {value}" for name, value in progress.metrics.items())
+    return [f"validation: {line}"] if line else []
+
+
+def _warning_lines(progress: TrainingProgress) -> list[str]:
+    lines = [f"⚠ {hint}" for hint in progress.hints]
+    if progress.offline_since is not None and not progress.finished:
+        since = time.strftime("%H:%M:%S", time.localtime(progress.offline_since))
+        reason = progress.message or ""
+        lines.append(
+            f"⚠ 平台自 {since} 起没有应答，会继续重试 / no answer since {since}, still trying: {reason}"
+        )
+    if progress.stopped and (
+        unstopped := [line.text for line in progress.log if COULD_NOT_BE_STOPPED in line.text]
+    ):
+        lines.append(f"⚠ 平台上的训练可能仍在进行（计费） / it may still run and be billed: {unstopped[-1]}")
+    if progress.error:
+        first, *details = progress.error.splitlines()
+        lines += [f"✘ {first}", *details]
+    return lines
+
+
+def _next_steps(progress: TrainingProgress) -> list[str]:
+    """Return how to go on from a saved picture."""
+    run_id = progress.run_id or progress.task_id
+    if not progress.finished:
+        return [f"此为快照 a snapshot: `%qftrain attach {run_id}` follows it"] if progress.started_at else []
+    if progress.failed or progress.stopped:
+        return [f"继续 to go on: `%qftrain resume {run_id}`"]
+    if progress.service_endpoint:
+        return [f"对话 to talk to it: `%qftrain chat {run_id}`"]
+    return [f"部署 to deploy it: `%qftrain deploy {run_id}`"]

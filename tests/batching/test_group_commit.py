@@ -1,0 +1,66 @@
+"""Answers on their way into the journal: together when they come together, and never left uncounted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from qfnb._jobs.row_result import RowResult
+from qfnb.batching.group_commit import GroupCommitWriter
+from qfnb.batching.journal_reader import JournalError
+from qfnb.batching.row import PendingRow
+
+
+class FakeJournal:
+    """A journal that remembers what was written together, or fails."""
+
+    def __init__(self, error=None):
+        self.written, self.error = [], error
+
+    def keep_all(self, rows):
+        if self.error is not None:
+            raise self.error
+        self.written.append([key for key, _ in rows])
+
+
+def write_results(journal, rows, *, cancel=()):
+    """Keep rows by as many workers at once; return what was told, and how each worker ended."""
+    reports = []
+
+    async def run():
+        writer = GroupCommitWriter(journal, lambda rows, error: reports.append((len(rows), error)))
+        pending = [PendingRow(number, bytes([number]), "x") for number in range(rows)]
+        tasks = [asyncio.create_task(writer.write(row, RowResult(text="y"))) for row in pending]
+        await asyncio.sleep(0)
+        for index in cancel:
+            tasks[index].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    return reports, asyncio.run(run())
+
+
+def test_what_comes_in_one_turn_is_written_at_once_before_anybody_goes_on():
+    journal = FakeJournal()
+    reports, ends = write_results(journal, 5)
+    assert journal.written == [[bytes([n]) for n in range(5)]]
+    assert reports == [(5, None)]
+    assert ends == [None] * 5
+
+
+def test_a_worker_that_is_dropped_has_its_answer_written_all_the_same():
+    journal = FakeJournal()
+    reports, ends = write_results(journal, 3, cancel=[1])
+    assert journal.written == [[b"\0", b"\1", b"\2"]]
+    assert reports == [(3, None)]
+    assert [type(end).__name__ for end in ends] == ["NoneType", "CancelledError", "NoneType"]
+
+
+@pytest.mark.parametrize("error", [JournalError("the disk is full"), OverflowError("too large")])
+def test_rows_that_cannot_be_written_are_told_with_the_reason(error):
+    reports, ends = write_results(FakeJournal(error), 2)
+    (count, written_error), *more = reports
+    assert (count, more) == (2, [])
+    assert isinstance(written_error, JournalError)
+    assert str(error) in str(written_error)
+    assert ends == [None] * 2

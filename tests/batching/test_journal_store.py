@@ -1,0 +1,180 @@
+"""Journals as they lie on the disk: read in pages, listed, deleted, waited for."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+
+import pytest
+from filelock import FileLock
+
+import qfnb
+from qfnb._jobs.row_result import RowResult
+from qfnb.batching import journal_reader
+from qfnb.batching.journal import Journal
+from qfnb.batching.journal_reader import JournalError, JournalInUse
+from qfnb.batching.journal_store import batches, delete_journal, journal_path
+from qfnb.batching.opening import acquire_lock
+from qfnb.batching.request_spec import RequestSpec
+from qfnb.batching.row import RowEntry
+
+
+def key(text):
+    return text.encode().ljust(16, b".")
+
+
+def write_journal(name, items, *, dedupe=False, answer=True):
+    """Write a journal in which every row has an answer."""
+    journal = Journal(journal_path(name))
+    entries = [RowEntry(number, key(item), item) for number, item in enumerate(items)]
+    with journal.transaction():
+        missing = journal.add_rows(entries, dedupe=dedupe)
+    for row in missing if answer else ():
+        journal.write(row.key, RowResult(text=row.item))
+    journal.set_facts(plan=RequestSpec("sandbox", "m").to_json(), state="done", complete=1)
+    journal.close()
+    return journal.path
+
+
+@contextlib.contextmanager
+def locked_journal(path):
+    """Work on a journal as another process does."""
+    lock = acquire_lock(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def test_forgetting_a_batch_leaves_those_with_longer_names():
+    write_journal("x", ["a"])
+    other = write_journal("x.v2", ["a"])
+    other.with_suffix(".owner").write_text("me", encoding="utf-8")
+    delete_journal("x")
+    assert sorted(file.name for file in other.parent.glob("x*")) == ["x.v2.db", "x.v2.lock", "x.v2.owner"]
+
+
+def test_a_broken_journal_can_be_forgotten():
+    path = write_journal("to-mend", ["a"])
+    path.write_bytes(b"no database" * 100)
+    delete_journal("to-mend")
+    assert list(path.parent.glob("to-mend*")) == []
+
+
+def test_a_batch_under_way_is_not_forgotten():
+    path = write_journal("under-way", ["a"])
+    with locked_journal(path), pytest.raises(JournalInUse):
+        delete_journal("under-way")
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("most", [-1, 0, 7, 500, 1100])
+def test_answers_come_in_pages_in_input_order(most):
+    path = write_journal("pages", [f"row {number}" for number in range(1203)])
+    numbers = [answer.number for answer in journal_reader.read_rows(path, after=2, limit=most)]
+    assert numbers == list(range(3, 1203))[: most if most >= 0 else None]
+
+
+def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thread():
+    path = write_journal("held", [f"row {number}" for number in range(600)])
+    answers, remaining = journal_reader.read_rows(path), []
+    next(answers)
+    with sqlite3.connect(path) as database:
+        busy, _, _ = database.execute("pragma wal_checkpoint(truncate)").fetchone()
+    database.close()
+    thread = threading.Thread(target=lambda: remaining.extend(answers))
+    thread.start()
+    thread.join(10)
+    assert (busy, len(remaining)) == (0, 599)
+
+
+def test_repeated_rows_are_completed_together():
+    path = write_journal("repeats", ["same"] * 700 + ["other"] * 3, dedupe=True)
+    first = journal_reader.read_completed(path, 0)
+    assert [answer.number for position, answer in first if position == 1] == list(range(700))
+    second = journal_reader.read_completed(path, first[-1][0])
+    assert sorted(answer.number for _, answer in first + second) == list(range(703))
+
+
+def test_every_row_of_a_batch_that_asks_repeated_ones_once_is_completed(sandbox):
+    rows = [f"第 {number % 3} 问" for number in range(40)]
+    batch = qfnb.batch(rows, name="repeats-asked-once", dedupe=True)
+    assert sorted(answer.number for answer in batch.as_completed()) == list(range(40))
+
+
+@pytest.mark.parametrize("plan", ["{", "[]", '{"unknown": 1}', "5"])
+def test_a_journal_with_facts_that_cannot_be_read_is_listed_as_broken(plan):
+    write_journal("fine", ["a"])
+    path = write_journal("odd", ["a"])
+    with sqlite3.connect(path) as database:
+        database.execute("update fact set value = ? where name = 'plan'", (plan,))
+    database.close()
+    states = batches().set_index("name")["state"]
+    assert states[["fine", "odd"]].tolist() == ["done", "broken"]
+    with pytest.raises(JournalError, match="odd"):
+        qfnb.resume("odd")
+
+
+def test_a_journal_with_a_date_that_is_none_is_listed():
+    path = write_journal("undated", ["a"])
+    with sqlite3.connect(path) as database:
+        database.execute("insert or replace into fact values ('updated', 'yesterday')")
+    database.close()
+    assert batches().set_index("name")["state"]["undated"] == "broken"
+
+
+def test_a_deleted_journal_is_said_to_be_gone_and_is_not_made_anew():
+    path = write_journal("gone", ["a"])
+    path.unlink()
+    with pytest.raises(JournalError, match=r"gone\.db is gone"):
+        list(journal_reader.read_rows(path))
+    assert not path.exists()
+
+
+def test_a_look_at_the_lock_does_not_keep_a_batch_from_starting():
+    path = journal_path("looked-at")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(journal_reader.lock_path(path), thread_local=False)
+    lock.acquire()
+    threading.Timer(0.1, lock.release).start()
+    acquire_lock(path).release()
+
+
+def test_a_batch_under_way_is_named_soon():
+    path = write_journal("taken", ["a"])
+    with locked_journal(path):
+        started_at = time.monotonic()
+        with pytest.raises(JournalInUse, match=f"process {os.getpid()}"):
+            acquire_lock(path)
+    assert 0.4 < time.monotonic() - started_at < 2
+
+
+def test_a_relative_state_folder_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QFNB_STATE_DIR", "here")
+    assert qfnb.config.state_dir() == tmp_path / "here"
+    assert list(journal_reader.read_rows(write_journal("relative", ["a"])))
+
+
+def test_a_resumed_batch_does_not_count_wrong_rows_as_answered(sandbox):
+    qfnb.batch(["你好", "", None], invalid_rows="keep", name="with-wrong").wait()
+    batch = qfnb.resume("with-wrong")
+    batch.wait()
+    preflight = batch.preflight
+    assert (preflight.rows, preflight.requests, preflight.cached, preflight.invalid) == (3, 0, 1, 2)
+
+
+def test_failed_repetitions_are_no_wrong_rows():
+    path = write_journal("failed-repeats", ["same", "same"], dedupe=True, answer=False)
+    journal = Journal(path)
+    journal.write(key("same"), RowResult(error="InvalidArgumentError", message="refused"))
+    journal.close()
+    assert journal_reader.count_invalid_rows(path) == 0
+
+
+def test_a_refused_resume_lets_the_journal_go():
+    path = write_journal("let-go", ["a"])
+    with pytest.raises(qfnb.errors.QianfanError):
+        qfnb.resume("let-go", workers=0)
+    assert not journal_reader.is_in_use(path)

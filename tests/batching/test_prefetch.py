@@ -1,0 +1,52 @@
+"""Reading an iterator ahead: what is there can be taken, whatever comes after it."""
+
+import threading
+
+import pytest
+
+from qfnb.batching.input.prefetch import Prefetcher
+
+
+def read_pages(prefetcher):
+    while page := prefetcher.take():
+        yield page
+
+
+def test_a_fast_iterator_is_taken_in_full_pages_and_in_order():
+    pages = list(read_pages(Prefetcher(iter(range(1050)), 100)))
+    assert [item for page in pages for item in page] == list(range(1050))
+    assert max(map(len, pages)) == 100
+
+
+def test_what_is_there_is_taken_while_the_next_item_is_waited_for():
+    unblock = threading.Event()
+
+    def slow():
+        yield "first"
+        unblock.wait(10)
+        yield "second"
+
+    prefetcher = Prefetcher(slow(), 100)
+    assert prefetcher.next_page() == ["first"]
+    unblock.set()
+    assert prefetcher.next_page() == ["second"]
+    assert prefetcher.next_page() == []
+
+
+def test_what_was_read_before_it_broke_is_taken_first():
+    def breaks():
+        yield from range(3)
+        raise ValueError("no more")
+
+    prefetcher = Prefetcher(breaks(), 2)
+    assert [prefetcher.next_page(), prefetcher.next_page()] == [[0, 1], [2]]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no more"):
+            prefetcher.next_page()
+
+
+def test_no_more_is_read_ahead_than_a_page():
+    read = []
+    prefetcher = Prefetcher((read.append(number) or number for number in range(50)), 10)
+    assert prefetcher.next_page() == list(range(10))
+    assert read == list(range(10))

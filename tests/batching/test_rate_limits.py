@@ -1,0 +1,39 @@
+"""A batch against a sandbox that limits requests, on a clock that runs a hundred times as fast."""
+
+import pytest
+from support.sandbox_thread import run_world
+
+import qfnb
+from qfnb.transport import clock
+
+SPEED_UP = 100
+
+
+@pytest.fixture
+def world(tmp_path):
+    with qfnb.testing(1 / SPEED_UP), run_world(tmp_path, clock.now) as world:
+        yield world
+
+
+def rows(count):
+    return [f"第 {number} 个问题" for number in range(count)]
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["told by headers", "found out"])
+def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent):
+    world.quota.limit(60, silent=silent)
+    started_at = clock.now()
+    batch = qfnb.batch(rows(1000), workers=16, name=f"rpm-{silent}")
+    batch.wait()
+    minutes = (clock.now() - started_at) / 60
+    assert batch.progress.ok == 1000
+    assert world.quota.refused <= 50, "at most one request in twenty is wasted"
+    assert minutes < (26 if not silent else 30), "a thousand need 17, and computers are busy"
+
+
+def test_tokens_are_paced_too(world):
+    world.quota.limit(tpm=5000)
+    batch = qfnb.batch(rows(300), workers=16, name="tpm")
+    batch.wait()
+    assert batch.progress.ok == 300
+    assert world.quota.refused <= 15

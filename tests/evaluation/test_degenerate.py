@@ -1,0 +1,81 @@
+"""Answers that are none are told, and good answers are left alone."""
+
+import pytest
+
+from qfnb.evaluation import degenerate
+
+REFERENCE = "周末去澄迈采摘杨桃，入园免费，带走按2.5元/斤，快来报名！"
+LIST = "1. 苹果：每斤5元\n2. 香蕉：每斤3元\n3. 橙子：每斤6元\n4. 葡萄：每斤12元\n5. 西瓜：每斤2元"
+
+
+@pytest.mark.parametrize(
+    ("output", "flags"),
+    [
+        ("", ("empty",)),
+        (" \n", ("empty",)),
+        ("北京北京北京北京", ("repetition",)),
+        (REFERENCE + "好的，" * 60, ("repetition",)),
+        ("抱歉，我无法回答这个问题。", ("refusal",)),
+        ("作为一个人工智能语言模型，我还没学习如何回答您的问题。", ("refusal",)),
+        ("I’m sorry, but I can’t help with that.", ("refusal", "wrong_language")),
+        ("The garden is open this weekend, and it is free.", ("wrong_language",)),
+        ("週末はスターフルーツを摘みに行きましょう。", ("wrong_language",)),
+    ],
+)
+def test_what_is_wrong_with_an_answer(output, flags):
+    assert degenerate.degenerate_flags(output, reference=REFERENCE) == flags
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        REFERENCE,
+        LIST,
+        "是",
+        "很抱歉，您的包裹延误了，我们会尽快处理。",
+        "可以用 Python：\n```python\nfor i in range(3):\n    print(i)\n```\n这样就行了。",
+        "哈哈",
+        "ERNIE 4.0 的 API 文档在官网上，可以按需查看。",
+    ],
+)
+def test_good_answers_are_left_alone(output):
+    assert degenerate.degenerate_flags(output, reference=REFERENCE, finish_reason="stop") == ()
+
+
+def test_an_answer_that_was_cut_off():
+    assert degenerate.degenerate_flags("周末去澄迈采", reference=REFERENCE, finish_reason="length") == (
+        "truncated",
+    )
+    assert degenerate.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
+
+
+def test_what_the_reference_does_too_is_right():
+    refusal, loop = "抱歉，我不能提供这类帮助。", "哈哈哈哈哈哈哈哈哈哈"
+    assert degenerate.degenerate_flags(refusal, reference="对不起，我无法回答。") == ()
+    assert degenerate.degenerate_flags(loop, reference=loop) == ()
+
+
+def test_the_question_tells_the_language_unless_it_asks_for_another():
+    answer = "The weather is fine today."
+    assert degenerate.degenerate_flags(answer, prompt="今天天气怎么样？") == ("wrong_language",)
+    assert degenerate.degenerate_flags(answer, prompt="把这句话翻译成英文：今天天气很好") == ()
+    assert degenerate.degenerate_flags(answer, prompt="今天天气怎么样？", language="en") == ()
+
+
+def test_what_repetition_gains_by_sets():
+    assert degenerate.repetition_gain("北京" * 8, "北京") == pytest.approx(1 - 4 / 18)
+    assert degenerate.repetition_gain(REFERENCE, REFERENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("今天用 GPT 写代码", "zh"),
+        ("plain English words here", "en"),
+        ("ok", ""),
+        ("한국어 문장입니다", "ko"),
+        ("12345", ""),
+    ],
+)
+def test_the_language_of_a_text(text, language):
+    assert degenerate.detect_language(text) == language

@@ -1,0 +1,96 @@
+"""Evaluators: what each measures, by class and by name."""
+
+import math
+
+import pytest
+
+from qfnb import errors
+from qfnb.evaluation import (
+    ChoiceEvaluator,
+    EmbeddingEvaluator,
+    ExactMatchEvaluator,
+    F1Evaluator,
+    GuardEvaluator,
+    JsonFieldsEvaluator,
+    LocalEvaluator,
+    MetricEvaluator,
+    OpenCompassLocalEvaluator,
+    RegexEvaluator,
+    RougeLEvaluator,
+)
+from qfnb.evaluation.evaluators import evaluators_by_name
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "scores"),
+    [
+        (ExactMatchEvaluator(), {"exact_match": 1}),
+        (F1Evaluator(), {"f1": 1}),
+        (F1Evaluator(recipe="qianfan"), {"f1": 0.8}),
+        (RougeLEvaluator(), {"rouge_l": 1}),
+        (MetricEvaluator("bleu4", "llamafactory"), {"bleu4": (1 / 5) ** 0.25}),
+        (RegexEvaluator("九点.*"), {"regex": 1}),
+        (RegexEvaluator("九点", name="hour", whole=True), {"hour": 0}),
+        (GuardEvaluator(), {"degenerate": 0, "repetition": 0}),
+    ],
+)
+def test_what_evaluators_measure(evaluator, scores):
+    assert evaluator.evaluate("几点？", "九点开门", "九点开门。") == pytest.approx(scores)
+    assert all(name in evaluator.describe() for name in scores)
+
+
+def test_evaluators_of_structure():
+    assert ChoiceEvaluator("ABCDE").evaluate("", "E", "答案是 E") == {"choice": 1}
+    assert JsonFieldsEvaluator(["a"]).evaluate("", '{"a": 1, "b": 2}', '{"a": 1}') == {"json_fields": 1}
+
+
+def test_metrics_by_name_carry_their_recipe():
+    evaluators = evaluators_by_name(
+        ["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan"
+    )
+    assert [next(iter(evaluator.describe())) for evaluator in evaluators] == [
+        "rouge_l",
+        "bleu4",
+        "degenerate",
+        "embedding_similarity",
+    ]
+    assert "qianfan" in evaluators[1].describe()["bleu4"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: evaluators_by_name("rouge_l"),
+        lambda: evaluators_by_name(["rouge"]),
+        lambda: evaluators_by_name(["f1"], "my"),
+        lambda: RegexEvaluator("("),
+    ],
+)
+def test_wrong_names_and_patterns_are_refused_at_once(wrong):
+    with pytest.raises(errors.InvalidArgumentError):
+        wrong()
+
+
+def test_an_opencompass_evaluator_is_asked_row_by_row():
+    class Accuracy:
+        def score(self, predictions, references):
+            return {"accuracy": 100.0 * (predictions == references), "details": ["x"]}
+
+    evaluator = OpenCompassLocalEvaluator(open_compass_evaluator=Accuracy())
+    rows = evaluator.evaluate_all(["q", "q"], ["a", "a"], ["a", "b"])
+    assert rows == [{"accuracy": 100}, {"accuracy": 0}]
+
+
+def test_an_evaluator_of_ones_own_needs_one_method():
+    class Length(LocalEvaluator):
+        def evaluate(self, input, reference, output):  # noqa: A002
+            return {"length": len(output)}
+
+    assert Length().evaluate_all(["q"], [""], ["abc"]) == [{"length": 3}]
+    assert (Length().summarize(None), Length().describe()) == (None, {})
+
+
+def test_meaning_as_an_evaluator(sandbox):
+    rows = EmbeddingEvaluator().evaluate_all(["q"] * 2, ["九点开门"] * 2, ["九点开门", ""])
+    assert rows[0]["embedding_similarity"] == pytest.approx(1)
+    assert math.isnan(rows[1]["embedding_similarity"])

@@ -1,0 +1,106 @@
+"""Evaluations of the platform: what finished is fetched, what did not is failed rows, never lost ones."""
+
+import pytest
+from support.evaluation_sandbox import ANSWERS, PEOPLE, REFEREE, RULES, run_evaluation_sandbox
+
+from qfnb import EvaluationManager, Model, QianfanError, config
+from qfnb.dataset import Dataset
+from qfnb.evaluation import platform
+from qfnb.evaluation.evaluator import QianfanRuleEvaluator
+from qfnb.evaluation.evaluators import evaluators_by_name
+from qfnb.wire import evaluation as wire
+
+BOTH = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(shared):
+    shared.connect()
+    now = config.get_config()
+    now.evaluation_online_polling_interval = now.batch_run_status_polling_interval = 0.02
+    return shared
+
+
+@pytest.fixture
+def empty(lab):
+    """A version whose model is gone."""
+    fields = {key: value for key, value in lab.knows.items() if key not in {"id", "number", "created"}}
+    if (version := lab.world.store.get("version", "amv-empty")) is not None:
+        return version
+    return lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none", "version": "2"})
+
+
+def test_two_models_are_judged_and_compared(lab):
+    models = [Model(id=version["id"]) for version in (lab.ignorant, lab.knows)]
+    report = EvaluationManager(qianfan_evaluators=[BOTH]).eval(models, questions(lab))
+    assert report.metrics["knows_1"]["accuracy"] == 1
+    assert [*report.samples.groupby("model")["rouge_l"].mean().round(2)][1] == 1
+    assert (
+        set(report.samples_of("knows_1")) == set(report.samples_of("ignorant_1")) == set(range(len(ANSWERS)))
+    )
+
+
+def questions(lab):
+    return Dataset.load(qianfan_dataset_id=lab.dataset)
+
+
+def test_what_is_done_in_part_is_fetched_and_the_rest_has_failed(lab, empty):
+    id_ = lab.create(RULES, lab.knows, empty)
+    report = EvaluationManager.fetch(id_)
+    done, failed = report.model_usage
+    assert (done.answered, failed.answered, failed.total) == (len(ANSWERS), 0, len(ANSWERS))
+    assert report.samples["error"].iloc[-1].startswith("NotAnswered: task-none")
+    assert "PartlyDone" in report.notes[0]
+
+
+def test_nothing_that_could_be_evaluated_is_an_error(lab, empty):
+    with pytest.raises(QianfanError, match="Failed"):
+        EvaluationManager.fetch(lab.create(RULES, empty))
+
+
+def test_people_are_waited_for_elsewhere(lab):
+    assert EvaluationManager.fetch(lab.create(PEOPLE, lab.knows)) is None
+
+
+def test_the_referees_points_have_their_scale(lab):
+    report = platform.fetch_report(lab.create(REFEREE, lab.knows), 5)
+    assert report.scales == {"judge_score": (0, 5)}
+    assert report.model_scores[0].best <= 5
+
+
+def test_our_numbers_stand_beside_the_platforms(lab):
+    report = EvaluationManager.fetch(lab.create(RULES, lab.knows, lab.ignorant))
+    ours = report.rescore(evaluators_by_name(["rouge_1", "rouge_2", "rouge_l", "bleu4"], recipe="qianfan"))
+    differences = ours.reconcile(report)
+    assert len(differences) == 4 * 2 * len(ANSWERS)
+    assert differences["difference"].abs().max() < 0.0001
+
+
+def test_a_model_answers_here_without_a_service(lab):
+    report = EvaluationManager(local_evaluators=evaluators_by_name(["exact_match"])).eval(
+        [Model(id=lab.ignorant["id"]), Model(id=lab.knows["id"])], questions(lab)
+    )
+    assert report.models == ("ignorant", "knows")
+    assert [score.mean for score in report.model_scores] == [0, 1]
+
+
+def test_a_question_has_one_place_though_a_model_missed_it():
+    rows = [
+        {"模型名称": name, "模型版本": "1", "Prompt问题": question, "模型结果": "x", "ROUGE-L": score}
+        for name, question, score in [
+            ("a", "q1", "10%"),
+            ("a", "q2", "--"),
+            ("b", "q2", "7.84%"),
+            ("b", "q2", "1"),
+        ]
+    ]
+    report = platform._build_report(rows, {}, wire.TaskDetail(state="Done"))
+    assert [(s.model, s.index, s.scores) for s in report.records] == [
+        ("a_1", 0, {"rouge_l": 0.1}), ("a_1", 1, {}), ("b_1", 1, {"rouge_l": 0.0784}), ("b_1", 2, {"rouge_l": 1}),
+    ]  # fmt: skip

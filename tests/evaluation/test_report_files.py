@@ -1,0 +1,166 @@
+"""Reports as files: complete, inert, without secrets and without network."""
+
+import csv
+import html.parser
+import io
+import re
+import zipfile
+
+import pytest
+from qfnb.evaluation.report.data.data import Sample
+from qfnb.evaluation.report.data.files import Picture
+from qfnb.evaluation.report.data.sanitize import to_html, to_markdown, to_sheet_text
+from support.attacks import ATTACKS
+
+from qfnb import InvalidArgumentError
+from qfnb.evaluation import Report
+
+SECRET = "bce-v3/ALTAK-abcdef/0123456789abcdef"
+FORMULAS = ["=1+1", "+86", "-1", "@SUM(A1)", "\t=cmd|' /C calc'!A0"]
+NASTY = [*ATTACKS, *FORMULAS, SECRET, "\x00\x1b[31m红\x1b[0m\u202e", "半\ud83d", "a|b\n# c", "长" * 40_000]
+
+
+def report(texts=NASTY):
+    samples = tuple(
+        Sample(
+            f"m{number}",
+            index,
+            text,
+            text,
+            f"{text}{number}",
+            {"分数<b>": float((index + number) % 2)},
+            notes={"why": text},
+        )
+        for number in (1, 2)
+        for index, text in enumerate(texts)
+    )
+    return Report(
+        samples, ("m1", "m2"), ("分数<b>",), notes=(SECRET, "<script>1</script>"), recipes={"分数<b>": "<i>"}
+    )
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects what a page consists of."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def page(path):
+    tags = Tags()
+    tags.feed(path.read_text(encoding="utf-8"))
+    return tags
+
+
+def test_a_page_has_no_script_no_network_and_no_secret(tmp_path):
+    path = report().save(tmp_path / "r.html", pictures=[Picture(b"\x89PNG", 'bars "><script>')])
+    tags = page(path)
+    assert tags.tags <= {
+        "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "img", "table", "tr", "th", "td",
+        "details", "summary", "del", "ins",
+    }  # fmt: skip
+    assert {name for name, _ in tags.attributes} <= {
+        "charset",
+        "http-equiv",
+        "content",
+        "name",
+        "lang",
+        "class",
+        "alt",
+        "src",
+    }
+    assert all(value.startswith("data:image/png;base64,") for name, value in tags.attributes if name == "src")
+    assert SECRET not in path.read_text(encoding="utf-8")
+
+
+def test_a_page_says_what_matters(tmp_path):
+    tags = page(report(["问题一", "问题二"]).save(tmp_path / "r.html"))
+    text = "".join(tags.text)
+    assert all(
+        words in text for words in ("m2 vs m1", "worst regressions", "Wilson", "问题一", "samples: 4 of 4")
+    )
+
+
+def test_a_card_leads_its_page(tmp_path):
+    text = "".join(page(report(["问题"] * 8).card().save(tmp_path / "card.html")).text)
+    assert "无法判断 / cannot tell" in text
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_attacks_are_text_in_html_and_markdown(text):
+    assert not re.search(r"[<>\"']", to_html(text))
+    assert not re.search(r"[<>]|(?<!\\)[\[`]", to_markdown(text).replace("<br>", ""))
+
+
+def test_a_markdown_table_keeps_its_columns(tmp_path):
+    text = report(["a|b\nc"]).save(tmp_path / "r.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows[:4]} == {12}
+    assert "script" in text
+    assert SECRET not in report().save(tmp_path / "s.md").read_text(encoding="utf-8")
+
+
+def test_csv_has_all_rows_and_no_formula(tmp_path):
+    content = report().save(tmp_path / "r.csv").read_bytes()
+    rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
+    assert len(rows) == 2 * len(NASTY)
+    assert not [
+        cell
+        for row in rows
+        for cell in (row["prompt"], row["output"])
+        if cell.startswith(("=", "+", "-", "@", "\t"))
+    ]
+    assert SECRET.encode() not in content
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_is_a_text(text):
+    assert to_sheet_text(text).startswith("'")
+
+
+def test_excel_has_texts_where_texts_were(tmp_path):
+    from openpyxl import load_workbook
+
+    path = report().save(tmp_path / "r.xlsx")
+    sheet = load_workbook(path)["samples"]
+    cells = [cell for row in sheet.iter_rows(min_row=2) for cell in row]
+    assert {cell.data_type for cell in cells} <= {"s", "inlineStr", "n"}
+    assert sheet.max_row == 1 + 2 * len(NASTY)
+    assert SECRET.encode() not in zipfile.ZipFile(path).read("xl/worksheets/sheet4.xml")
+
+
+def test_json_comes_back_without_the_secret(tmp_path):
+    path = report().save(tmp_path / "r.json")
+    again = Report.load(path)
+    assert again.summary.equals(report().summary)
+    assert [s.prompt for s in again.records if s.prompt == "=1+1"]
+    assert SECRET not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["r.html", "r.md", "r.csv", "r.xlsx", "r.json"])
+def test_nothing_measured_can_be_written_too(tmp_path, name):
+    empty = Report((Sample("m", 0, "q", "r", "", {}, error="gone"),), ("m",), ())
+    assert empty.save(tmp_path / name).stat().st_size > 0
+
+
+def test_what_cannot_be_written_or_read_is_refused(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="ends in none of"):
+        report(["a"]).save(tmp_path / "r.pdf")
+    with pytest.raises(InvalidArgumentError, match="cannot be written"):
+        report(["a"]).save(tmp_path / "no" / "r.html")
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        Report.load(tmp_path / "none.json")
+
+
+def test_excel_without_its_package_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
+    with pytest.raises(InvalidArgumentError, match=r"qfnb\[excel\]"):
+        report(["a"]).save(tmp_path / "r.xlsx")

@@ -1,0 +1,26 @@
+"""Answers into scores, part by part."""
+
+from qfnb.evaluation import LocalEvaluator, scoring_run
+from qfnb.evaluation.sample import Sample
+
+
+class RecordingEvaluator(LocalEvaluator):
+    """Notes which answers it saw after which."""
+
+    def __init__(self, calls, name):
+        self.calls, self.name = calls, name
+
+    def evaluate(self, input, reference, output):  # noqa: A002 - the seed's name
+        self.calls.append(f"{self.name}{input}")
+        return {self.name: 1.0}
+
+
+def test_many_answers_are_scored_part_by_part_and_the_steps_are_counted(monkeypatch):
+    monkeypatch.setattr(scoring_run, "PART", 2)
+    calls, steps = [], []
+    samples = [Sample("a", n, str(n), "", "x", {}) for n in range(3)]
+    evaluators = [RecordingEvaluator(calls, "p"), RecordingEvaluator(calls, "q")]
+    scored = scoring_run.score_samples(samples, evaluators, on_progress=lambda *step: steps.append(step))
+    assert calls == ["p0", "p1", "q0", "q1", "p2", "q2"]
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [sample.scores for sample in scored.samples] == [{"p": 1.0, "q": 1.0}] * 3

@@ -1,0 +1,206 @@
+"""Scores of single answers: values computed by hand, and the traps of Chinese."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.scripted_server import http_answer
+
+from qfnb import _jieba, errors, metrics
+from qfnb.evaluation.embedding_similarity import cosine, embedding_similarity
+from qfnb.resources import Embedding
+
+characters = metrics.characters
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "score"),
+    [
+        ("九点开门。", "九点开门", 1),
+        ("ＡＢＣ，１２３", "abc,123", 1),
+        ("  九点 开门！ ", "九点 开门", 1),
+        ("“你好”", '"你好"', 1),
+        ("九点开门", "十点开门", 0),
+        ("", "x", 0),
+    ],
+)
+def test_exact_match_ignores_form_not_content(output, reference, score):
+    assert metrics.exact_match(output, reference) == score
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("北京。", ["北", "京"]),
+        ("GPT-4 涨了3.5％，对吗？", ["gpt", "-", "4", "涨", "了", "3.5", "%", "对", "吗"]),
+        ("１２３（国家）", ["123", "国", "家"]),
+        ("don't", ["don", "t"]),
+        ("，。！", []),
+    ],
+)
+def test_units_are_characters_words_and_numbers_without_punctuation(text, units):
+    assert list(characters(text)) == units
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "f1", "rouge_1", "rouge_2", "rouge_l"),
+    [
+        ("九点开门", "九点开门", 1, 1, 1, 1),
+        ("门开点九", "九点开门", 1, 1, 0, 1 / 4),
+        ("九点开门", "早上九点开门", 8 / 10, 8 / 10, 6 / 8, 8 / 10),
+        ("甲乙", "丙丁", 0, 0, 0, 0),
+        ("", "丙丁", 0, 0, 0, 0),
+    ],
+)
+def test_overlap_by_hand(output, reference, f1, rouge_1, rouge_2, rouge_l):
+    a, b = characters(output), characters(reference)
+    scores = metrics.unit_f1(a, b), metrics.rouge_n(a, b, 1), metrics.rouge_n(a, b, 2), metrics.rouge_l(a, b)
+    assert scores == pytest.approx((f1, rouge_1, rouge_2, rouge_l))
+
+
+def test_saying_it_eight_times_pays_by_sets_only():
+    repeated, once = characters("北京" * 8), characters("北京")
+    assert metrics.rouge_n(repeated, once, 1, count_repeats=False) == 1
+    assert metrics.rouge_n(repeated, once, 1) == pytest.approx(2 * 2 / 18)
+    assert metrics.rouge_l(repeated, once) == pytest.approx(2 * 2 / 18)
+
+
+def test_bleu_by_hand():
+    # Of "九点开门了" 4 of 5, 3 of 4, 2 of 3 and 1 of 2 n-grams are in the reference; it is not shorter.
+    assert metrics.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx((1 / 5) ** 0.25)
+    shorter = metrics.bleu4(characters("九点开门"), characters("早上九点开门"))
+    assert shorter == pytest.approx(math.exp(1 - 6 / 4))
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda: metrics.bleu4(characters("北京"), characters("北京")),
+        lambda: metrics.rouge_n(("北京",), ("北京",), 2),
+        lambda: metrics.rouge_l(characters("北京"), ()),
+        lambda: metrics.unit_f1(characters("北京"), ()),
+        lambda: metrics.chrf("北京", " "),
+        lambda: metrics.exact_match("北京", ""),
+        lambda: metrics.edit_similarity("北京", ""),
+        lambda: metrics.multiple_choice("A", "不知道"),
+        lambda: metrics.json_fields("{}", "没有"),
+    ],
+)
+def test_what_has_no_meaning_is_missing_not_zero(score):
+    assert math.isnan(score())
+
+
+def test_a_short_answer_to_a_long_question_is_wrong_not_missing():
+    assert metrics.bleu4(characters("是"), characters("九点开门")) == 0
+    assert 0 < metrics.bleu4(characters("九"), characters("九点开门")) < 0.02
+
+
+def test_chrf_by_hand():
+    # "ab" in "abc": precision 1, recall (2/3 + 1/2) / 2; recall counts twice.
+    recall = (2 / 3 + 1 / 2) / 2
+    assert metrics.chrf("a b", "abc") == pytest.approx(5 * recall / (4 + recall))
+
+
+def test_edit_similarity_by_hand():
+    assert metrics.edit_similarity("九点开门", "十点开门。") == pytest.approx(3 / 4)
+    assert metrics.edit_similarity("１２３", "123") == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "score"),
+    [
+        ('```json\n{"城市": "北京。", "人口": 2189}\n```', 1),
+        ('结果如下：{"城市": "北京", "人口": 2000}，请看。', 0.5),
+        ('{"城市": "上海"}', 0),
+        ("北京", 0),
+        ("", 0),
+    ],
+)
+def test_json_fields_are_counted(output, score):
+    assert metrics.json_fields(output, '{"城市": "北京", "人口": 2189}') == score
+
+
+def test_only_the_named_fields_count():
+    reference = '{"a": true, "b": [1, "Ｘ"], "c": 3}'
+    assert metrics.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["b"]) == 1
+    assert metrics.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("B", "B"),
+        ("答案是 B。", "B"),
+        ("正确答案：（ＢＤ）", "BD"),
+        ("我选(B)，因为 A 不对", "B"),
+        ("A错误，B正确，所以选B", "B"),
+        ("不选A，选C", "C"),
+        ("排除选项A，选B", "B"),
+        ("应选 A、C", "AC"),
+        ("**B**. 北京", "B"),
+        ("The answer is (c).", "C"),
+        ("最终答案：$\\boxed{D}$", "D"),
+        ("This is a dog", ""),
+        ("A and B are both right", ""),
+        ("答案不是A，而是B", ""),
+        ("不知道", ""),
+    ],
+)
+def test_a_choice_is_read_out_of_free_text(text, letters):
+    assert metrics.chosen_letters(text) == letters
+
+
+def test_no_choice_is_a_wrong_answer():
+    assert [metrics.multiple_choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
+
+
+def test_patterns():
+    assert [metrics.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
+    assert metrics.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
+    assert metrics.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
+
+
+@given(st.text(max_size=40), st.text(min_size=1, max_size=40))
+def test_scores_are_bounded_and_the_same_text_is_right(a, b):
+    units, expected = characters(a), characters(b)
+    for score in (metrics.unit_f1, metrics.rouge_l, metrics.bleu4):
+        assert math.isnan(score(units, expected)) or 0 <= score(units, expected) <= 1 + 1e-12
+        assert math.isnan(score(expected, expected)) or score(expected, expected) == pytest.approx(1)
+    if b.strip():
+        assert metrics.chrf(b, b) == pytest.approx(1)
+    if expected:
+        assert metrics.rouge_l(units, expected) <= metrics.unit_f1(units, expected) + 1e-9
+
+
+def test_without_jieba_words_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "jieba", None)
+    _jieba.load_cutter.cache_clear()
+    with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
+        metrics.jieba_words("没有人切过这一句")
+    _jieba.load_cutter.cache_clear()
+
+
+def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        Embedding, "ask", lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1]
+    )
+    similarities = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
+    assert [len(texts) for texts in sent] == [16, 6]
+    assert math.isnan(similarities[20])
+    assert similarities[21] == pytest.approx(1)
+    assert all(-1 <= value <= 1 for value in similarities[:20])
+
+
+def test_a_vector_that_could_not_be_had_is_missing(scripted):
+    scripted(
+        [http_answer(b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request")]
+    )
+    assert [math.isnan(value) for value in embedding_similarity(["答案"], ["参考"])] == [True]
+
+
+def test_the_cosine_of_nothing_is_missing():
+    assert math.isnan(cosine((), (1.0, 0.0)))
+    assert math.isnan(cosine((0.0, 0.0), (1.0, 0.0)))
+    assert cosine((1.0, 1.0), (1.0, 0.0)) == pytest.approx(0.5**0.5)

@@ -1,0 +1,86 @@
+"""The options of magics: what a shell would read, and the rest as it is."""
+
+import argparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qfnb import errors
+from qfnb.notebook.parser import Parser, resolve_endpoint, variable_name
+
+
+@pytest.fixture(scope="module")
+def parser():
+    parser = Parser("%%x", "Does x.", "  %%x")
+    parser.add_argument("-m", "--model")
+    parser.add_argument("-t", "--temperature", type=float)
+    parser.add_argument("--reset", action="store_true")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("line", "model", "rest"),
+    [
+        ("", None, ""),
+        ("-m a", "a", ""),
+        ("--model=a b c", "a", "b c"),
+        ('-m "a b" c  d', "a b", "c  d"),
+        ("-m 'a\"b' x", 'a"b', "x"),
+        ("--reset -m a 你好 {x} $y", "a", "你好 {x} $y"),
+        ("你好 -m a", None, "你好 -m a"),
+        ("-m a it's", "a", "it's"),
+        ("-m a\\b x", "a\\b", "x"),
+    ],
+)
+def test_options_come_first_and_the_rest_is_verbatim(parser, line, model, rest):
+    options, text = parser.read(line)
+    assert (options.model, text) == (model, rest)
+
+
+@given(text=st.text(max_size=40).map(str.strip).filter(lambda t: t and not t.startswith("-")))
+def test_any_text_after_the_options_goes_through(parser, text):
+    assert parser.read(f"--reset {text}")[1] == text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--modle a", "did you mean --model?"),
+        ("--zzz", "unknown option '--zzz'"),
+        ("-m", "expected one argument"),
+        ("-t hot", "invalid float value: 'hot'"),
+        ("-m 'a", "a quote is not closed"),
+    ],
+)
+def test_a_mistake_is_an_error_with_the_usage(parser, line, words):
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        parser.read(line)
+    assert words in str(caught.value)
+    assert "usage: %%x" in str(caught.value)
+
+
+def test_a_variables_name():
+    assert variable_name("变量_1") == "变量_1"
+    with pytest.raises(argparse.ArgumentTypeError):
+        variable_name("1x")
+
+
+class Shell:
+    def __init__(self, **variables):
+        self.user_ns = variables
+
+
+def test_an_endpoint_is_a_text_a_service_or_refused():
+    class Service:
+        endpoint = "abc_x"
+
+    shell = Shell(tuned=Service(), text="def_y", number=3)
+    assert resolve_endpoint(shell, None) is None
+    assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == [
+        "abc_x",
+        "def_y",
+        "as_it_is",
+    ]
+    with pytest.raises(errors.InvalidArgumentError, match="holds a int"):
+        resolve_endpoint(shell, "number")

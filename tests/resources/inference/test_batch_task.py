@@ -1,0 +1,231 @@
+"""`batch_do`: at once, bounded, in order, nothing twice."""
+
+import asyncio
+import time
+
+import pytest
+
+from qfnb import ChatCompletion, Completion, Embedding
+from qfnb.errors import InvalidArgumentError
+
+SAY = [{"role": "user", "content": "你好"}]
+
+
+@pytest.fixture
+def register(control):
+    control.post("/_sandbox/register", json={"on": True})
+    yield lambda: control.get("/_sandbox/register").json()
+    control.post("/_sandbox/register", json={"on": False})
+
+
+@pytest.fixture
+def slow(control):
+    body = {"endpoint": "chat.v2", "fault": "slow", "seconds": 0.05, "times": None}
+    control.post("/_sandbox/faults", json=body)
+    yield
+    control.request("DELETE", "/_sandbox/faults")
+
+
+def test_it_returns_at_once_and_counts(slow):
+    started_at = time.monotonic()
+    task = ChatCompletion().batch_do(["你好"] * 20, worker_num=4)
+    assert time.monotonic() - started_at < 0.2
+    assert (len(task), task.total_count(), task.task_count()) == (20, 20, 20)
+    assert task.finished_count() < 20
+    task.wait()
+    assert (task.finished_count(), task.progress.ok, task.progress.state) == (20, 20, "done")
+
+
+def test_no_call_is_sent_twice_and_results_keep_their_order(register):
+    texts = [f"第 {n} 问" for n in range(50)]
+    results = Completion().batch_do(texts, worker_num=16).results()
+    assert register()["most"] == 1
+    assert len(results) == 50
+    assert all(result["result"] for result in results)
+
+
+def test_items_are_waited_for_in_order_and_as_they_complete(sandbox):
+    task = ChatCompletion().batch_do(["你好"] * 12, worker_num=3)
+    assert all(item.result()["result"] for item in task)
+    assert sorted(item.index for item in task.as_completed()) == list(range(12))
+
+
+def test_a_failed_call_is_an_exception_in_its_place(fault):
+    fault("chat.v2", "status", status=400)
+    task = ChatCompletion(version=2).batch_do([SAY] * 3, worker_num=1)
+    results = task.results()
+    assert [isinstance(result, Exception) for result in results] == [True, False, False]
+    frame = task.to_frame()
+    assert list(frame["error"]) == ["APIError", "", ""]
+    assert frame["reply"][0] is None
+    assert frame["reply"][1] is results[1]
+    assert task.progress.latest_failures[0].number == 0
+
+
+def test_each_row_may_have_its_own_options(scripted):
+    import json
+
+    from support.scripted_server import http_answer
+
+    server = scripted(
+        [http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')]
+    )
+    rows = [{"messages": SAY, "temperature": 0.1}, {"messages": SAY, "model": "other"}]
+    ChatCompletion(model="mine").batch_do(body_list=rows, worker_num=1, temperature=0.9).wait()
+    bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
+    assert [(body["model"], body["temperature"]) for body in bodies] == [("mine", 0.1), ("other", 0.9)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "either messages_list or body_list"),
+        ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "either messages_list or body_list"),
+        ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
+        ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
+        (
+            {"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": 9}]},
+            r"body_list\[1\]: temperature=9",
+        ),
+        ({"messages_list": [SAY, []]}, r"items\[1\]: messages is empty"),
+        ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
+        ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),
+        ({"messages_list": [SAY], "worker_num": True}, "worker_num=True"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_row_before_anything_is_sent(given, said, register):
+    with pytest.raises(InvalidArgumentError, match=said):
+        ChatCompletion().batch_do(**given)
+    assert register()["came"] == 0
+
+
+def test_an_empty_list_is_done_at_once(sandbox):
+    assert ChatCompletion().batch_do([]).results() == []
+
+
+def test_a_wrong_key_stops_the_batch_early(sandbox, register):
+    from qfnb import config
+
+    now = config.get_config()
+    now.console_api_base_url = now.base_url = sandbox.url
+    now.api_key = "bce-v3/ALTAK-sandbox/wrong"
+    task = ChatCompletion().batch_do(["你好"] * 200)
+    results = task.results()
+    assert all(isinstance(result, Exception) for result in results)
+    assert task.progress.state == "stopped"
+    assert "AuthError" in str(results[-1])
+    assert task.finished_count() <= 10
+
+
+def test_cancel_keeps_what_is_finished(slow, register):
+    task = ChatCompletion().batch_do([f"{n}" for n in range(500)], worker_num=4)
+    while task.finished_count() < 8:
+        time.sleep(0.01)
+    cancelled_at = time.monotonic()
+    task.cancel()
+    results = task.results()
+    assert time.monotonic() - cancelled_at < 0.5
+    assert (
+        sum(not isinstance(result, Exception) for result in results)
+        == task.finished_count()
+        == register()["came"]
+    )
+
+
+def test_cancelled_before_it_began(sandbox):
+    task = ChatCompletion().batch_do(["你好"] * 100, worker_num=1)
+    task.cancel()
+    assert len(task.results()) == 100
+    assert task.progress.state == "cancelled"
+
+
+def test_the_awaited_form_gives_the_results(sandbox):
+    results = asyncio.run(ChatCompletion().abatch_do(["你好"] * 3, worker_num=2))
+    assert [result["result"] for result in results]
+    vectors = asyncio.run(Embedding().abatch_do([["你好"], ["再见"]]))
+    assert len(vectors[0]["data"][0]["embedding"]) > 10
+
+
+def test_other_kinds_have_frames_too(sandbox):
+    frame = Embedding().batch_do([["你好"], ["再见"]]).to_frame()
+    assert list(frame["text"]) == [None, None]
+    assert frame["reply"][1]["data"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("abc", r"messages_list='abc': it is a list of conversations"),
+        (b"abc", r"messages_list=b'abc': it is a list"),
+        ({"a": 1}, r"messages_list=\{'a': 1\}: it is a list"),
+        (5, r"messages_list=5: it is a list"),
+        ([5], r"items\[0\]: messages=5: it is a text, a Messages or a list of turns"),
+        (["x", None], r"items\[1\]: messages=None: it is"),
+        ([b"x"], r"items\[0\]: messages=b'x': it is"),
+        ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*a list of turns"),
+    ],
+)
+def test_rows_of_a_wrong_type_are_named(rows, said, register):
+    with pytest.raises(InvalidArgumentError, match=said):
+        ChatCompletion().batch_do(rows)
+    assert register()["came"] == 0
+
+
+@pytest.mark.parametrize("rows", ["abc", {"a": 1}, 5])
+def test_so_are_those_of_bodies_and_of_other_kinds(rows, register):
+    with pytest.raises(InvalidArgumentError, match="body_list="):
+        ChatCompletion().batch_do(body_list=rows)
+    with pytest.raises(InvalidArgumentError, match="items="):
+        Completion().batch_do(rows)
+    assert register()["came"] == 0
+
+
+def test_any_other_iterable_is_rows():
+    task = ChatCompletion().batch_do(text for text in ("a", "b"))
+    assert all(result["result"] for result in task.results())
+
+
+WRONG = [
+    ({"request_timeout": "x"}, r"request_timeout='x': it is a number of seconds above 0"),
+    ({"request_timeout": -1}, r"request_timeout=-1: it is"),
+    ({"request_timeout": 0}, r"request_timeout=0: it is"),
+    ({"request_timeout": True}, r"request_timeout=True: it is"),
+    ({"request_timeout": float("nan")}, r"request_timeout=nan: it is"),
+    ({"retry_count": "z"}, r"retry_count='z': it is a whole number from 1"),
+    ({"retry_count": -5}, r"retry_count=-5: it is"),
+    ({"retry_count": 0}, r"retry_count=0: it is"),
+    ({"retry_count": 1.5}, r"retry_count=1.5: it is"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG)
+@pytest.mark.parametrize("kind", [ChatCompletion, Completion])
+def test_wrong_times_and_tries_are_named_before_anything_is_sent(given, said, kind, register):
+    for call in (kind().do, lambda text, **more: asyncio.run(kind().ado(text, **more))):
+        with pytest.raises(InvalidArgumentError, match=said):
+            call("x", **given)
+    with pytest.raises(InvalidArgumentError, match=rf"items\[0\]: {said}"):
+        kind().batch_do(["x"], **given)
+    assert register()["came"] == 0
+
+
+def test_numbers_of_other_libraries_are_numbers(sandbox):
+    import numpy as np
+
+    assert ChatCompletion().do("x", request_timeout=np.float32(30), retry_count=np.int64(2)).text
+
+
+@pytest.mark.parametrize("kind", [ChatCompletion, Completion])
+def test_a_batch_cannot_be_streamed(kind, register):
+    with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
+        kind().batch_do(["x"], stream=True)
+    with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
+        ChatCompletion().prepare("x", stream=True)
+    assert register()["came"] == 0
+    assert kind().batch_do(["x"], stream=False).results()[0]["result"]
+
+
+@pytest.mark.parametrize("given", [5, None, b"x", {"role": "user", "content": "x"}])
+def test_one_call_names_a_wrong_conversation_too(given):
+    with pytest.raises(InvalidArgumentError, match="messages="):
+        ChatCompletion().do(given)

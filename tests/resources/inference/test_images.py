@@ -1,0 +1,93 @@
+"""Pictures: drawn on both versions, asked about, saved, and refused when they are none or from where they must not be."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+from support.scripted_server import http_answer
+
+from qfnb import ChatCompletion, Image2Text, Text2Image, errors
+from qfnb.config import settings
+from qfnb.resources.inference.image2text import to_data_url
+from qfnb.transport import event_loop, image_download
+
+
+def png(width=40, height=30, colour=(200, 30, 30)):
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def fetch(url, trusted=""):
+    return event_loop.run(image_download.download_image(url, settings(), trusted_host=trusted))
+
+
+def test_v2_pictures_are_fetched_from_the_platform(sandbox):
+    reply = Text2Image(version=2).do("夜晚的山", size="768x768", n=2, seed=5, with_decode="base64")
+    assert [image[:4] for image in reply.images] == [b"\x89PNG"] * 2
+    assert reply["data"][0]["image"] == reply.images[0]
+    assert reply.seeds() == [5, 6]
+
+
+def test_saved_pictures_do_not_overwrite_each_other(sandbox, tmp_path):
+    reply = Text2Image().do("山/../x", size="768x768")
+    first, second = reply.save(tmp_path), reply.save(tmp_path)
+    assert first != second
+    assert all(path.parent == tmp_path for path in first + second)
+
+
+def test_a_question_about_a_picture(sandbox, tmp_path):
+    path = tmp_path / "红.png"
+    path.write_bytes(png())
+    for image in (path, str(path), png(), base64.b64encode(png()).decode()):
+        assert "40×30" in Image2Text().do("这是什么", image).text
+    parts = [
+        {"type": "text", "text": "什么颜色"},
+        {"type": "image_url", "image_url": {"url": to_data_url(png())}},
+    ]
+    assert "红" in ChatCompletion(version=2).do([{"role": "user", "content": parts}]).text
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("nowhere.png", "no such file"),
+        (b"GIF89a", "no picture"),
+        (b"\x89PNG" + b"0" * 5_000_000, "at most 4,194,304"),
+    ],
+)
+def test_what_is_no_picture_is_not_sent(scripted, image, words):
+    server = scripted([http_answer(b"{}")])
+    with pytest.raises(errors.InvalidArgumentError, match=words):
+        Image2Text().do("x", image)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://example.com/a.png", "not https"),
+        ("file:///etc/passwd", "not https"),
+        ("https://127.0.0.1/a.png", "private network"),
+        ("https://169.254.169.254/latest", "private network"),
+        ("https://[::1]/a.png", "private network"),
+    ],
+)
+def test_pictures_are_not_fetched_from_inside(url, words):
+    with pytest.raises(errors.UnexpectedContent, match=words):
+        fetch(url)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<svg onload=x>", "not a PNG"),
+        (b"\x89PNG\r\n\x1a\nbroken", "cannot be read"),
+        (png(9000, 9000), "81,000,000 pixels"),
+    ],
+)
+def test_what_was_fetched_is_checked(scripted, content, words):
+    server = scripted([http_answer(content, kind="image/png")])
+    with pytest.raises(errors.UnexpectedContent, match=words):
+        fetch(f"{server.url}/x.png", server.url.removeprefix("http://"))

@@ -1,0 +1,140 @@
+"""Completion, embeddings, reranking, tokens, plugins, tools: against the sandbox, both versions."""
+
+import asyncio
+
+import pytest
+from support.scripted_server import http_answer
+
+import qfnb
+from qfnb import ChatCompletion, Completion, Embedding, Messages, Plugin, Reranker, Tokenizer, errors
+
+VERSIONS = pytest.mark.parametrize("version", [1, 2])
+
+
+@VERSIONS
+def test_a_prompt_is_continued(sandbox, version):
+    complete = Completion(version=version)
+    whole = complete.do("你是谁")
+    assert whole["object"] == "completion"
+    assert "".join(piece["result"] for piece in complete.do("你是谁", stream=True)) == whole["result"]
+    assert asyncio.run(complete.ado("你是谁")).text == whole.text
+
+
+@VERSIONS
+def test_alike_texts_have_alike_vectors(sandbox, version):
+    a, b, c = Embedding(version=version).do(["世界上最高的山", "最高的山是哪座", "怎么开发票"]).vectors
+    near, far = (sum(x * y for x, y in zip(a, vector, strict=True)) for vector in (b, c))
+    assert near > 0.3 > far
+    assert sum(x * x for x in a) == pytest.approx(1, abs=1e-3)
+
+
+@VERSIONS
+def test_documents_are_ordered_by_a_query(sandbox, version):
+    documents = ["退货需要七天内", "电子发票在订单里申请", "停车场在地下"]
+    reply = Reranker(version=version).do("怎么申请发票", documents)
+    assert reply.ranked[0].document == documents[1]
+    assert [row.index for row in Reranker(version=version).do("发票", documents, top_n=1).ranked] == [1]
+
+
+def test_tokens_are_counted_here_and_there(sandbox):
+    assert Tokenizer().count_tokens("千帆大模型 hello world") == int(0.625 * 5) + 2
+    assert Tokenizer().count_tokens("千帆 hello", mode="remote") == 3
+    with pytest.raises(errors.InvalidArgumentError, match="'local' or 'remote'"):
+        Tokenizer().count_tokens("x", mode="far")
+
+
+def test_a_plugin_runs_a_real_tool(sandbox):
+    reply = Plugin().do(endpoint="my_app", prompt="请计算 (3+4)*12", verbose=True)
+    assert reply["meta_info"] == {"plugin_id": "calculator", "request": "(3+4)*12", "response": "84"}
+    assert "84" in reply["result"]
+    assert "84" in "".join(p.text for p in Plugin(endpoint="my_app").do("请计算 (3+4)*12", stream=True))
+
+
+def test_the_platforms_own_plugins_answer_in_named_events(sandbox):
+    pieces = list(Plugin().do([{"role": "user", "content": "画图：苹果 3，香蕉 5"}], stream=True))
+    assert [piece["_event"] for piece in pieces] == ["pluginMeta", "plugin", "chat"]
+    assert '"data": [3.0, 5.0]' in pieces[1]["plugin_info"][0]["plugin_resp"]
+
+
+TOOL = {
+    "name": "get_weather",
+    "description": "查询一个城市的天气",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}},
+}
+
+
+@VERSIONS
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_function_is_called_and_its_result_used(sandbox, version, stream):
+    options = {"functions": [TOOL]} if version == 1 else {"tools": [{"type": "function", "function": TOOL}]}
+    chat, messages = ChatCompletion(version=version), Messages()
+    messages.append("杭州的天气怎么样，3 天")
+    reply = list(chat.do(messages, stream=True, **options))[-1] if stream else chat.do(messages, **options)
+    (call,) = reply.tool_calls
+    assert (call.name, call.arguments) == ("get_weather", {"city": "杭州", "days": 3})
+    messages.append(reply)
+    messages.append_result(call, {"天气": "晴"})
+    assert "晴" in chat.do(messages, **options).text
+
+
+@VERSIONS
+def test_json_mode(sandbox, version):
+    assert isinstance(
+        ChatCompletion(version=version).do("你是谁", response_format={"type": "json_object"}).json, dict
+    )
+
+
+REFUSED = [
+    (lambda: Completion().do(""), "prompt=''"),
+    (lambda: Completion().do(None), "prompt=None"),
+    (lambda: Completion().do("a\ud800"), "lone surrogate"),
+    (lambda: Completion().do("x", temperature=2), "(0, 1]"),
+    (lambda: Embedding().do("one"), "a list of 1 to 16"),
+    (lambda: Embedding().do([]), "0 texts"),
+    (lambda: Embedding().do(["x"] * 17), "17 texts"),
+    (lambda: Embedding().do(["x", ""]), "texts[1]=''"),
+    (lambda: Embedding().do(["x" * 1001]), "1001 characters"),
+    (lambda: Embedding().do(["x"], stream=True), "cannot be streamed"),
+    (lambda: Reranker().do("", ["x"]), "query"),
+    (lambda: Reranker().do("q", []), "1 to 64"),
+    (lambda: Reranker().do("q", ["x"], top_n=0), "top_n=0"),
+    (lambda: Plugin().do(endpoint="a"), "prompt is missing"),
+    (lambda: Plugin().do("x" * 1001, endpoint="a"), "1 to 1,000 characters"),
+    (lambda: Plugin().do("x", plugins=["eMagic"]), "'eMagic'"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_bad_input_is_refused_before_anything_is_sent(scripted, call, words):
+    server = scripted([http_answer(b"{}")])
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        call()
+    assert words in str(caught.value)
+    assert not server.requests
+
+
+def test_every_call_is_in_the_ledger_without_what_was_said(sandbox):
+    before = len(qfnb.usage())
+    ChatCompletion(model="ernie-lite-8k").do("你是谁")
+    with pytest.raises(errors.APIError):
+        ChatCompletion(model="no-such-model").do("你是谁")
+    last = qfnb.usage().iloc[before:]
+    assert list(last["error"]) == ["", "APIError"]
+    assert last.iloc[0]["completion_tokens"] > 10
+    assert "你是谁" not in last.to_string()
+
+
+def test_costs_are_known_where_a_price_is(scripted):
+    body = '{"id": "x", "model": "m", "choices": [{"index": 0, "message": {"content": "好"}}], "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}}'
+    scripted([http_answer(body.encode())])
+    assert ChatCompletion(model="ERNIE-4.0-8K").do("x").cost == pytest.approx(0.18)
+    assert ChatCompletion(model="deepseek-v3").do("x").cost is None
+
+
+def test_models_are_a_frame_and_the_platform_may_add_to_it(sandbox, scripted):
+    frame = qfnb.models()
+    row = frame.set_index("name").loc["ERNIE-Bot-turbo"]
+    assert (row["v1"], row["v2"], row["renamed"]) == ("eb-instant", "ernie-lite-8k", "ERNIE-Lite-8K")
+    scripted([http_answer(b'{"object": "list", "data": [{"id": "brand-new"}, {"id": "ernie-lite-8k"}]}')])
+    extra = qfnb.models(refresh=True)
+    assert list(extra[extra["source"] == "platform"]["name"]) == ["brand-new"]

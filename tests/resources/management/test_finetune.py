@@ -1,0 +1,179 @@
+"""Fine-tuning through the library: v1 as the seeds have it, v2 with the SDK's names."""
+
+import re
+
+import pytest
+from support import finetune_runs
+
+from qfnb import errors
+from qfnb.resources import FineTune
+from qfnb.resources.management.data import Data
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return finetune_runs.create_dataset()
+
+
+@pytest.fixture
+def job(sandbox):
+    return FineTune.V2.create_job("a job", "ERNIE-Speed-8K").data.job_id
+
+
+def seed_job(task, dataset, **changes):
+    """Return the job of seed 002, word for word but for the ids."""
+    return {
+        "taskId": task,
+        "baseTrainType": "ERNIE-Bot-turbo",
+        "trainType": "ERNIE-Bot-turbo-0725",
+        "trainMode": "SFT",
+        "peftType": "LoRA",
+        "trainConfig": {"epoch": 4, "learningRate": 0.00002, "batchSize": 4, "maxSeqLen": 4096},
+        "trainset": [{"type": 1, "id": dataset}],
+        "trainsetRate": 20,
+    } | changes
+
+
+def run_of_seed(dataset, **changes):
+    task = FineTune.create_task(name="task_name", description="task_desc")["result"]
+    return task, FineTune.create_job(seed_job(task["id"], dataset, **changes))["result"]
+
+
+def test_the_life_of_the_seed(dataset):
+    task, job = run_of_seed(dataset)
+    assert isinstance(task["id"], int)
+    assert isinstance(job["id"], int)
+    fetch = lambda: FineTune.get_job(task["id"], job["id"])["result"]
+    finished = finetune_runs.until(fetch, lambda row: row["trainStatus"] != "RUNNING")
+    assert (finished["trainStatus"], finished["progress"], finished["version"]) == ("FINISH", 100, 1)
+    assert finished["trainType"] == "ERNIE-Bot-turbo-0725"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", finished["finishTime"])
+
+
+def test_a_v1_task_is_a_v2_job_and_a_v1_job_a_v2_task(dataset):
+    task, job = run_of_seed(dataset)
+    detail = FineTune.V2.task_detail(job["uuid"])["result"]
+    assert (detail["jobId"], detail["jobName"], detail["model"]) == (
+        task["uuid"],
+        "task_name",
+        "ERNIE-Lite-8K-0725",
+    )
+    assert FineTune.V2.task_detail(job["id"])["result"]["taskId"] == job["uuid"]
+    assert FineTune.get_job(task["uuid"], job["uuid"])["result"]["id"] == job["id"]
+
+
+def test_stopping_a_v1_job(dataset):
+    task, job = run_of_seed(dataset)
+    assert FineTune.stop_job(task["id"], job["id"])["result"] is True
+    stopped = finetune_runs.until(
+        lambda: FineTune.get_job(task["id"], job["id"])["result"], lambda row: row["trainStatus"] != "RUNNING"
+    )
+    assert stopped["trainStatus"] == "STOP"
+
+
+def test_a_dataset_is_taken_by_its_number(dataset):
+    number = Data.info(dataset)["result"]["versionInfo"]["datasetId"]
+    assert isinstance(number, int)
+    _, job = run_of_seed(number)
+    assert finetune_runs.wait_for_end(job["uuid"])["runStatus"] == "Done"
+
+
+@pytest.mark.parametrize(
+    ("job", "field"),
+    [
+        ({}, "job.taskId"),
+        ({"taskId": 1}, "job.trainset"),
+        ({"taskId": 1, "trainset": []}, "job.trainset"),
+        ({"taskId": 1, "trainset": [{"id": 1}], "trainsetRate": 101}, "job.trainsetRate=101"),
+    ],
+)
+def test_a_wrong_job_is_refused_before_it_is_sent(job, field):
+    with pytest.raises(errors.InvalidArgumentError, match=re.escape(field)):
+        FineTune.create_job(job)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"datasets": ["ds-1"], "dataset_config": {"versions": [{"versionId": "ds-1"}], "splitRatio": 20}},
+        {"dataset_config": {"versions": [{"versionId": "ds-1"}]}},
+        {"dataset_config": {"versions": [], "splitRatio": 20}},
+        {"datasets": ["ds-1"], "split_ratio": 120},
+        {"datasets": ["ds-1"], "increment_checkpoint_step": 3},
+    ],
+)
+def test_a_run_without_sound_data_is_refused_before_it_is_sent(arguments):
+    with pytest.raises(errors.InvalidArgumentError):
+        FineTune.V2.create_task("job-1", "LoRA", {}, **arguments)
+
+
+def test_runs_and_jobs_are_listed_newest_first_and_in_pages(sandbox, dataset, job):
+    task_ids = [FineTune.V2.create_task(job, datasets=[dataset]).data.task_id for _ in range(3)]
+    first = FineTune.V2.task_list(job, max_keys=2).data
+    assert [row.task_id for row in first.task_list] == task_ids[:0:-1]
+    next_page = FineTune.V2.task_list(job, marker=first.page_info.next_marker, max_keys=2).data
+    assert ([row.task_id for row in next_page.task_list], next_page.page_info.is_truncated) == (
+        [task_ids[0]],
+        False,
+    )
+    assert FineTune.V2.job_list(max_keys=1).data.job_list[0].job_id == job
+
+
+def test_jobs_are_found_by_mode_and_model(sandbox):
+    job_id = FineTune.V2.create_job("texts", "ERNIE-Lite-8K-0922", "PostPretrain").data.job_id
+    matches = FineTune.V2.job_list("PostPretrain", model="ERNIE-Lite-8K-0922").data.job_list
+    assert matches[0].job_id == job_id
+    assert {row.train_mode for row in matches} == {"PostPretrain"}
+
+
+def test_deleting_a_run_and_its_job(sandbox, dataset, job):
+    task = FineTune.V2.create_task(job, datasets=[dataset]).data.task_id
+    finetune_runs.wait_for_end(task)
+    assert FineTune.V2.delete_task(task)["result"] is True
+    with pytest.raises(errors.APIError, match="does not exist"):
+        FineTune.V2.task_detail(task)
+    assert FineTune.V2.delete_job(job)["result"] is True
+    assert job not in [row.job_id for row in FineTune.V2.job_list().data.job_list]
+
+
+def test_a_run_that_is_not_over_is_not_deleted(sandbox, dataset, job):
+    task = finetune_runs.start_long_run()
+    for call, id_ in (
+        (FineTune.V2.delete_task, task),
+        (FineTune.V2.delete_job, finetune_runs.describe_run(task)["jobId"]),
+    ):
+        with pytest.raises(errors.APIError, match="stop it first"):
+            call(id_)
+    FineTune.V2.stop_task(task)
+    finetune_runs.wait_for_end(task)
+
+
+def test_an_increment_learns_the_earlier_data_too_and_says_so(sandbox, dataset):
+    first = finetune_runs.run_to_end()
+    more = finetune_runs.put_object(
+        sandbox.bucket, "more.jsonl", '[{"prompt": "有包间吗", "response": [["有两间。"]]}]\n' * 5
+    )
+    config = {"sourceType": "Bos", "versions": [{"versionBosUri": more}], "splitRatio": 0}
+    job = finetune_runs.describe_run(first)["jobId"]
+    step = finetune_runs.describe_run(first)["checkpointList"][-1]["step"]
+    second = FineTune.V2.create_task(job, "LoRA", {}, config, first, step).data.task_id
+    done = finetune_runs.wait_for_end(second)
+    assert done["runStatus"] == "Done", done
+    assert done["sandbox"]["increment"]["taskId"] == first
+
+
+def test_post_pretraining_learns_from_texts(sandbox):
+    address = finetune_runs.put_object(sandbox.bucket, "tea.txt", finetune_runs.TEXT)
+    job = FineTune.V2.create_job("texts", "ERNIE-Speed-8K", "PostPretrain").data.job_id
+    config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
+    task = FineTune.V2.create_task(job, "FullFineTuning", {}, config).data.task_id
+    done = finetune_runs.wait_for_end(task)
+    assert (done["runStatus"], done["trainMode"], done["metrics"]) == ("Done", "PostPretrain", {})
+
+
+def test_what_the_local_model_does_not_use_is_kept_and_told(sandbox, dataset, job):
+    task = FineTune.V2.create_task(
+        job, datasets=[dataset], corpus_config={"copyData": False}, resource_config={"nodeNum": 1}
+    ).data.task_id
+    assert finetune_runs.describe_run(task)["sandbox"]["notUsed"] == ["corpusConfig", "resourceConfig"]

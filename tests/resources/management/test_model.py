@@ -1,0 +1,234 @@
+"""The model repository through the library: v1 as the seeds have it, v2 with the SDK's names."""
+
+import hashlib
+
+import httpx
+import pytest
+from support import finetune_runs
+
+from qfnb import errors
+from qfnb.resources import FineTune, Model, Service
+from qfnb.resources.console.consts import CustomModelSetModelType
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A run that is done."""
+    return finetune_runs.describe_run(finetune_runs.run_to_end())
+
+
+def publish(run, **more):
+    origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
+    model = Model.publish(is_new=True, model_name="sdk_test_1", version_meta=origin, **more)["result"]
+    finetune_runs.until(
+        lambda: Model.detail(model["versionId"])["result"], lambda row: row["state"] == "Ready"
+    )
+    return model
+
+
+@pytest.fixture
+def published(run):
+    return publish(run)
+
+
+def test_the_seeds_calls(published):
+    model = Model.list(model_id=published["modelId"])
+    assert model["result"]["modelVersionList"][0]["modelName"] == "sdk_test_1"
+    detail = Model.detail(model_version_id=published["versionId"])
+    assert detail["result"]["modelName"] == "sdk_test_1"
+
+
+def test_integers_publish_as_in_the_seed(run):
+    job, task = (Model.detail(publish(run)["versionId"])["result"]["sourceExtra"]["trainSourceExtra"][key] for key in ("taskId", "runId"))  # fmt: skip
+    assert isinstance(Model.publish(True, {"taskId": job, "iterationId": task})["result"]["modelId"], int)
+
+
+def test_either_kind_of_id_finds_a_model_and_a_version(published):
+    for id_ in (published["modelId"], published["modelIDStr"]):
+        assert Model.list(id_)["result"]["modelIdStr"] == published["modelIDStr"]
+    for id_ in (published["versionId"], published["versionIdStr"]):
+        assert Model.detail(id_)["result"]["modelVersionIdStr"] == published["versionIdStr"]
+
+
+def test_a_version_is_creating_and_then_ready(run, control):
+    control.post("/_sandbox/durations", json={"publish": 0.3})
+    origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
+    model = Model.publish(True, origin, "slow").data
+    assert Model.detail(model.version_id).data.state == "Creating"
+    control.post("/_sandbox/clock", json={"advance": 1})
+    assert Model.detail(model.version_id).data.state == "Ready"
+
+
+def test_a_second_version_is_the_newest_everywhere(run, published):
+    origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
+    second = Model.publish(False, origin, model_id=published["modelId"]).data
+    assert (second.version, second.model_id_str) == ("2", published["modelIDStr"])
+    ids = Model.V2.describe_model_set(model_set_id=published["modelIDStr"])["result"]["modelIds"]
+    assert ids == [second.version_id_str, published["versionIdStr"]]
+    versions = Model.list(published["modelId"]).data.model_version_list
+    assert [row.version for row in versions] == ["2", "1"]
+
+
+def test_a_checkpoint_can_be_published_and_says_what_it_is(run):
+    step = run["checkpointList"][0]["step"]
+    model = Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}).data
+    assert Model.detail(model.version_id)["result"]["sandbox"]["step"] == step
+    with pytest.raises(errors.APIError, match="has no checkpoint 99999"):
+        Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": 99999})
+
+
+def test_a_model_of_ones_own_is_listed_with_its_newest_version(published):
+    page = Model.user_list(name_filter="sdk_test", model_type=[0], page_size=1)["result"]
+    assert page["total"] >= 1
+    assert page["items"][0]["modelIdStr"] == published["modelIDStr"]
+    assert page["items"][0]["latestVersionInfo"]["versionIdStr"] == published["versionIdStr"]
+
+
+def test_lists_are_ordered(run):
+    publish(run), publish(run)
+    ids = lambda order: [row["modelId"] for row in Model.user_list(order_by="createTime", order=order)["result"]["items"]]  # fmt: skip
+    assert ids("asc") == sorted(ids("asc"))
+    assert ids("desc") == sorted(ids("desc"), reverse=True)
+
+
+def test_presets_are_paged_filtered_and_found_again(sandbox):
+    first, second = (Model.preset_list(page_no=page, page_size=5).data.items for page in (1, 2))
+    assert len(first) == len(second) == 5
+    assert {row.model_id for row in first}.isdisjoint(row.model_id for row in second)
+    assert {row.model_type for row in Model.preset_list(model_type=[4]).data.items} == {4}
+    detail = Model.list(first[0].model_id)["result"]
+    assert detail["source"] == "PlatformPreset"
+    assert Model.detail(detail["modelVersionList"][0]["modelVersionId"])["result"]["state"] == "Ready"
+
+
+def test_evaluable_models_are_those_with_a_ready_version(published):
+    models_by_id = {row.model_id_str: row for row in Model.evaluable_model_list().data}
+    assert models_by_id[published["modelIDStr"]].model_version_list[0].version == "1"
+    assert any(row.source == "PlatformPreset" for row in models_by_id.values())
+
+
+def test_deleting_versions_and_models(run, published):
+    second = publish(run)
+    assert (
+        Model.batch_delete_model_version([published["versionId"], second["versionIdStr"]])["result"] is True
+    )
+    assert Model.list(published["modelId"]).data.model_version_list == []
+    assert Model.batch_delete_model([published["modelIDStr"], second["modelId"]])["result"] is True
+    with pytest.raises(errors.APIError, match="does not exist"):
+        Model.list(published["modelId"])
+
+
+def test_a_version_in_service_is_not_deleted_nor_anything_beside_it(run, published):
+    second = publish(run)
+    Service.V2.create_service(
+        published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop"
+    )
+    for call, ids in (
+        (Model.batch_delete_model_version, [second["versionId"], published["versionId"]]),
+        (Model.batch_delete_model, [second["modelId"], published["modelId"]]),
+    ):
+        with pytest.raises(errors.APIError, match="runs in service svco-"):
+            call(ids)
+    assert Model.detail(second["versionId"]).data.state == "Ready"
+
+
+def test_a_published_model_outlives_its_run():
+    run = finetune_runs.describe_run(finetune_runs.run_to_end())
+    model = publish(run)
+    FineTune.V2.delete_task(run["taskId"])
+    detail = Model.detail(model["versionId"])["result"]
+    assert detail["sourceExtra"]["trainSourceExtra"]["runIdStr"] == run["taskId"]
+    assert Model.V2.describe_model(model["versionIdStr"]).data.is_support_model_comp
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Model.publish(True, {"taskId": 1}),
+        lambda: Model.publish(False, {"taskId": 1, "iterationId": 2}),
+        lambda: Model.user_list(order="up"),
+        lambda: Model.batch_delete_model([]),
+        lambda: Model.batch_delete_model("am-1"),
+        lambda: Model.V2.create_custom_model_set("x", "Text2Music"),
+        Model.V2.describe_model_set,
+        lambda: Model.V2.create_custom_model("am-1", "Train"),
+        lambda: Model.V2.create_custom_model("am-1", "Found", train_meta={"taskId": "t"}),
+        lambda: Model.V2.create_custom_model("am-1", "Train", "x" * 301, train_meta={"taskId": "t"}),
+        lambda: Model.V2.create_custom_model_conf("no/such.py"),
+        lambda: Model.V2.create_model_comp_task("n", "amv-1", {"strategy": "Zip"}, "am-1"),
+    ],
+)
+def test_what_is_plainly_wrong_is_refused_before_it_is_sent(call):
+    with pytest.raises(errors.InvalidArgumentError):
+        call()
+
+
+def test_a_set_takes_versions_of_runs(run):
+    set_id = Model.V2.create_custom_model_set(
+        "mine", CustomModelSetModelType.Text2Text, ["tea"]
+    ).data.model_set_id
+    version = Model.V2.create_custom_model(set_id, "Train", "first", {"taskId": run["taskId"]}).data.model_id
+    detail = Model.V2.describe_model(version)["result"]
+    assert (detail["modelSetId"], detail["description"]) == (set_id, "first")
+    assert detail["sourceInfo"] == {"sourceType": "Train", "trainTaskId": run["taskId"]}
+    assert Model.V2.describe_model_set("mine")["result"]["modelIds"] == [version]
+    assert (
+        Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id == set_id
+    )
+    assert Model.V2.delete_model(version)["result"] is True
+    assert Model.V2.delete_model_set(set_id)["result"] is True
+
+
+def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
+    version = published["versionIdStr"]
+    assert Model.V2.describe_model_export_model(version).data.has_record is False
+    Model.V2.create_model_export_model(version)
+    done = finetune_runs.until(
+        lambda: Model.V2.describe_model_export_model(version).data, lambda row: row.status == "Done"
+    )
+    content = httpx.get(done.download_url, trust_env=False).content
+    assert (len(content), hashlib.md5(content).hexdigest()) == (done.file_size, done.md5)
+    set_id = Model.V2.create_custom_model_set("imported", "Text2Text").data.model_set_id
+    meta = {"bucket": sandbox.bucket, "objectPath": f"qfnb/exports/{done.file_name}"}
+    imported = Model.V2.create_custom_model(set_id, "Import", import_meta=meta).data.model_id
+    assert Model.V2.describe_model(imported)["result"]["sourceInfo"]["sourceType"] == "Import"
+
+
+@pytest.mark.parametrize(
+    "config", [{"strategy": "Quantization", "weight": "W4A16C16"}, {"strategy": "Sparsity"}]
+)
+def test_a_compression_makes_a_smaller_version(published, config):
+    version, model = published["versionIdStr"], published["modelIDStr"]
+    task = Model.V2.create_model_comp_task("smaller", version, config, model)["result"]
+    assert task.startswith("amva-")
+    assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
+    done = finetune_runs.until(
+        lambda: Model.V2.describe_model_comp_task(task)["result"], lambda row: row["status"] == "succeeded"
+    )
+    assert done["sandbox"]["bytesAfter"] < done["sandbox"]["bytesBefore"]
+    assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"][0] == done["modelId"]
+    assert Model.detail(done["modelId"]).data.source_type == "Acceleration"
+    assert Model.V2.describe_model_comp_tasks(source_model_id=version).data.model_comp_task_list[0].id == task
+    assert Model.V2.delete_model_comp_task(task)["result"] is True
+
+
+def test_a_compression_that_is_cancelled_makes_nothing(published):
+    config = {"strategy": "Quantization", "weight": "INT8-PTQ"}
+    version, model = published["versionIdStr"], published["modelIDStr"]
+    task = Model.V2.create_model_comp_task("never", version, config, model)["result"]
+    with pytest.raises(errors.APIError, match=r"is (creating|running)"):
+        Model.V2.delete_model_comp_task(task)
+    assert Model.V2.cancel_model_comp_task(task)["result"] is True
+    fetch_status = lambda: Model.V2.describe_model_comp_task(task)["result"]["status"]
+    assert finetune_runs.until(fetch_status, lambda status: status == "stopped")
+    assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
+    assert Model.V2.cancel_model_comp_task(task)["result"] is False
+
+
+def test_a_chat_template_is_kept(tmp_path, published):
+    file = tmp_path / "template.py"
+    file.write_text("def prompt(messages): ...", encoding="utf-8")
+    assert Model.V2.create_custom_model_conf(file).data.custom_spec_id
+    conf = Model.V2.describe_model_custom_advanced_conf(published["versionIdStr"]).data
+    assert conf.model_application_type == "chat"
+    assert Model.V2.describe_model_system_advanced_conf("completion").data.model_format

@@ -1,0 +1,139 @@
+"""Object storage as the library's users call it."""
+
+import asyncio
+import contextlib
+import os
+import time
+
+import httpx
+import pytest
+from support.raw_http import connect, signed_headers
+
+from qfnb import errors
+from qfnb.resources.management.storage import Storage, download
+from qfnb.transport import http, object_storage
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Parts as small as the sandbox takes them."""
+    monkeypatch.setattr(object_storage, "WHOLE", MIB)
+    monkeypatch.setattr(object_storage, "PART", MIB // 4)
+
+
+@pytest.fixture
+def breaking(monkeypatch):
+    """Break the connection of the third part, the first few times."""
+    exchange, broken = http.exchange, []
+
+    def start(times):
+        async def wrapped(request, auth, now):
+            if request.url.params.get("partNumber") == "3" and len(broken) < times:
+                broken.append(request)
+                raise httpx.ReadError("gone", request=request)
+            return await exchange(request, auth, now)
+
+        monkeypatch.setattr(http, "exchange", wrapped)
+        return broken
+
+    return start
+
+
+def pending_uploads(sandbox):
+    """Return the keys of the uploads in parts that have not ended."""
+    with connect(sandbox) as client:
+        headers = signed_headers(sandbox, "GET", "/bos/sandbox", uploads="")
+        listing = client.get("/bos/sandbox", params={"uploads": ""}, headers=headers).json()
+    return [row["key"] for row in listing["uploads"]]
+
+
+def test_an_object_is_put_looked_at_read_and_deleted(sandbox):
+    address = Storage.upload("bos:/sandbox/own/茶.txt", "茶".encode())
+    info = Storage.info(address)
+    assert (info.size, info.key) == (3, "own/茶.txt")
+    assert Storage.read(address) == "茶".encode()
+    Storage.delete(address)
+    assert Storage.info(address) is None
+
+
+def test_a_large_file_goes_up_in_parts_and_tells_how_far_it_is(sandbox, small, tmp_path):
+    content, reports = os.urandom(MIB + 17), []
+    (tmp_path / "big.bin").write_bytes(content)
+    address = Storage.upload("bos:/sandbox/own/big", tmp_path / "big.bin", lambda *n: reports.append(n))
+    assert Storage.read(address) == content
+    assert Storage.info(address).e_tag.startswith("-")
+    assert (len(reports), reports[-1]) == (5, (MIB + 17, MIB + 17))
+    assert reports == sorted(reports)
+
+
+def test_more_than_one_request_may_carry_goes_up_all_the_same(sandbox):
+    address = Storage.upload("bos:/sandbox/own/long", bytes(65 * MIB))
+    assert Storage.info(address).size == 65 * MIB
+    Storage.delete(address)
+
+
+def test_a_part_that_breaks_off_is_sent_again_by_itself(sandbox, small, breaking):
+    content, broken = os.urandom(2 * MIB), breaking(1)
+    address = Storage.upload("bos:/sandbox/own/again", content)
+    assert (Storage.read(address), len(broken)) == (content, 1)
+
+
+def test_parts_are_taken_back_when_one_fails_for_good(sandbox, small, breaking):
+    breaking(99)
+    with pytest.raises(errors.ConnectionFailed, match="gone"):
+        Storage.upload("bos:/sandbox/own/never", bytes(2 * MIB))
+    assert "own/never" not in pending_uploads(sandbox)
+    assert Storage.info("bos:/sandbox/own/never") is None
+
+
+def test_parts_are_taken_back_when_nobody_waits_any_more(sandbox, small):
+    async def stopped():
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        await Storage.upload.aio(
+            "bos:/sandbox/own/stopped", bytes(8 * MIB), lambda *_: loop.call_soon_threadsafe(task.cancel)
+        )
+
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(stopped())
+    deadline = time.monotonic() + 5
+    while "own/stopped" in pending_uploads(sandbox):
+        assert time.monotonic() < deadline
+    assert Storage.info("bos:/sandbox/own/stopped") is None
+
+
+def test_a_file_that_cannot_be_read_is_named(sandbox, tmp_path):
+    with pytest.raises(errors.InvalidArgumentError, match=r"nowhere\.bin cannot be read"):
+        Storage.upload("bos:/sandbox/own/x", tmp_path / "nowhere.bin")
+
+
+def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
+    address = Storage.upload("bos:/sandbox/own/ten", b"0123456789")
+    with pytest.raises(errors.ResponseTooLarge, match="more than 9 bytes"):
+        Storage.download(address, tmp_path / "ten", most=9)
+    assert not list(tmp_path.iterdir())
+    assert Storage.download(address, tmp_path / "ten", most=10).read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://example.com/x.zip", "not https"),
+        ("file:///etc/passwd", "not https"),
+        ("ftp://example.com/x", "not https"),
+        ("https://127.0.0.1:1/x.zip", "private network"),
+        ("https://169.254.169.254/latest", "private network"),
+        ("https://localhost/x.zip", "private network"),
+        ("", "not https"),
+    ],
+)
+def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(sandbox, tmp_path, url, words):
+    with pytest.raises(errors.UnexpectedContent, match=words):
+        download(url, tmp_path / "x", most=100)
+
+
+def test_an_address_that_has_nothing_any_more_is_told(sandbox, tmp_path):
+    with pytest.raises(errors.UnexpectedContent, match="HTTP 404"):
+        download(f"{sandbox.url}/_imports/gone/gone", tmp_path / "x", most=100)
+    assert not list(tmp_path.iterdir())

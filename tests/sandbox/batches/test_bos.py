@@ -1,0 +1,149 @@
+"""Object storage and the inference tasks over it, by HTTP."""
+
+import json
+
+import pytest
+from support.raw_http import call_action, connect, jsonl, start_task, storage_request, wait_for_task
+
+
+@pytest.fixture
+def http(sandbox):
+    with connect(sandbox) as client:
+        yield client
+
+
+def test_objects_are_put_read_and_listed_by_prefix(sandbox, http):
+    for key in ("list/b/1.txt", "list/a.txt", "list/c.txt", "other/a.txt"):
+        assert storage_request(sandbox, http, "PUT", f"/bos/sandbox/{key}", key.encode()).status_code == 200
+    assert storage_request(sandbox, http, "GET", "/bos/sandbox/list/b/1.txt").content == b"list/b/1.txt"
+    page = storage_request(sandbox, http, "GET", "/bos/sandbox", prefix="list/", maxKeys="2").json()
+    assert [row["key"] for row in page["contents"]] == ["list/a.txt", "list/b/1.txt"]
+    assert (page["isTruncated"], page["nextMarker"], page["contents"][0]["size"]) == (
+        True,
+        "list/b/1.txt",
+        10,
+    )
+    second = storage_request(
+        sandbox, http, "GET", "/bos/sandbox", prefix="list/", marker=page["nextMarker"]
+    ).json()
+    assert ([row["key"] for row in second["contents"]], second["isTruncated"]) == (["list/c.txt"], False)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/bos/sandbox/nothing", 404, "NoSuchKey"),
+        ("/bos/elsewhere/x", 404, "NoSuchBucket"),
+        ("/bos/sandbox/..%2f..%2fkeys.json", 400, "InvalidArgument"),
+        ("/bos/sandbox/a%2f..%2f..%2fb", 400, "InvalidArgument"),
+        ("/bos/sandbox/%2fetc%2fpasswd", 400, "InvalidArgument"),
+    ],
+)
+def test_a_key_leads_to_its_own_object_or_nowhere(sandbox, http, path, status, code):
+    for method in ("GET", "PUT"):
+        answer = storage_request(sandbox, http, method, path, b"")
+        if (method, code) != ("PUT", "NoSuchKey"):
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_storage_needs_a_signature(http):
+    answer = http.get("/bos/sandbox")
+    assert (answer.status_code, answer.headers["x-bce-error-code"]) == (403, "AccessDenied")
+
+
+def test_a_task_answers_the_objects_of_a_folder(sandbox, http):
+    lines = [{"id": str(i), "query": "你是谁", "kept": i} for i in range(6)]
+    task_id = start_task(sandbox, http, "task", jsonl(lines)).json()["result"]["taskId"]
+    task = wait_for_task(sandbox, http, task_id)
+    assert (task["runStatus"], task["progress"], task["name"]) == ("Done", 6, "夜")
+    key = f"/bos/sandbox/task-out/{task['outputDir']}/a.jsonl"
+    rows = [json.loads(row) for row in storage_request(sandbox, http, "GET", key).text.splitlines()]
+    assert sorted(rows, key=lambda row: row["id"]) != rows
+    assert {row["id"]: row["kept"] for row in rows} == {str(i): i for i in range(6)}
+    assert all("不是文心一言" in row["output"]["result"] for row in rows)
+    listing = call_action(sandbox, http, "DescribeBatchInferenceTasks", runStatus=["Done"], maxKeys=1).json()[
+        "result"
+    ]
+    assert (listing["taskList"][0]["taskId"], listing["pageInfo"]["maxKeys"]) == (task_id, 1)
+    assert listing["taskList"][0]["outputTokenUsage"] > 0
+
+
+def test_tasks_are_listed_page_by_page(sandbox, http):
+    content = jsonl([{"id": "1", "query": "x"}])
+    ids = [start_task(sandbox, http, "pages", content).json()["result"]["taskId"] for _ in range(2)][::-1]
+    first = call_action(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, runStatus=[]).json()[
+        "result"
+    ]
+    assert (first["taskList"][0]["taskId"], first["pageInfo"]["nextMarker"]) == (ids[0], ids[0])
+    second = call_action(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, marker=ids[0]).json()[
+        "result"
+    ]
+    assert second["taskList"][0]["taskId"] == ids[1]
+
+
+def test_a_refused_query_has_the_refusal_as_its_output(sandbox, http):
+    content = jsonl([{"id": "1", "query": "x"}])
+    answer = start_task(sandbox, http, "refused", content, inferenceParams={"temperature": 9})
+    task = wait_for_task(sandbox, http, answer.json()["result"]["taskId"])
+    row = storage_request(
+        sandbox, http, "GET", f"/bos/sandbox/refused-out/{task['outputDir']}/a.jsonl"
+    ).json()
+    assert (task["runStatus"], row["output"]["error_code"]) == ("Done", 336003)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (['{"id": "1", "query": "x"}', "{"], ":2: the line is not a JSON object"),
+        (['{"query": "x"}'], ':1: the line has no "id"'),
+        (['{"id": "1", "query": " "}'], ':1: the line has no "query"'),
+    ],
+)
+def test_a_bad_object_fails_the_task_and_names_the_line(sandbox, http, rows, words):
+    task = wait_for_task(
+        sandbox, http, start_task(sandbox, http, "bad", jsonl(rows)).json()["result"]["taskId"]
+    )
+    assert (task["runStatus"], task["message"]) == ("Failed", f"bos:/sandbox/bad/a.jsonl{words}")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"inputBosUri": "bos:/sandbox/nothing-there/"}, "inputBosUri"),
+        ({"inputBosUri": "bos:/sandbox/../"}, "inputBosUri"),
+        ({"inputBosUri": "/tmp/x"}, "inputBosUri"),
+        ({"outputBosUri": "bos:/elsewhere/x/"}, "outputBosUri"),
+        ({"outputBosUri": "bos:/sandbox/a/../../b/"}, "outputBosUri"),
+        ({"outputBosUri": None}, "outputBosUri"),
+        ({"afsConfig": {"userName": ""}}, "afsConfig"),
+        ({"endpoint": None}, "endpoint"),
+        ({"endpoint": "https://example.com/v2/embeddings"}, "endpoint"),
+        ({"endpoint": "https://x/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/no-such"}, "endpoint"),
+        ({"modelId": "amv-nothing"}, "modelId"),
+        ({"completion_window": "soon"}, "completion_window"),
+    ],
+    ids=str,
+)
+def test_a_wrong_task_is_refused_in_the_shape_of_management(sandbox, http, change, name):
+    answer = start_task(sandbox, http, "wrong", jsonl([{"id": "1", "query": "x"}]), **change)
+    assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
+    assert f"param[{name}] invalid" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("action", ["DescribeBatchInferenceTask", "StopBatchInferenceTask"])
+def test_a_task_that_is_not_there(sandbox, http, action):
+    assert call_action(sandbox, http, action, taskId="infer-no").status_code == 400
+
+
+def test_a_stopped_task_keeps_what_it_has(sandbox, http):
+    content = jsonl([{"id": str(i), "query": "你是谁"} for i in range(6000)])
+    task_id = start_task(sandbox, http, "stop", content).json()["result"]["taskId"]
+    assert call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"] is True
+    task = wait_for_task(sandbox, http, task_id)
+    assert (task["runStatus"], task["progress"] < 6000) == ("Stopped", True)
+    listed = storage_request(
+        sandbox, http, "GET", "/bos/sandbox", prefix=f"stop-out/{task['outputDir']}/"
+    ).json()
+    assert bool(listed["contents"]) == bool(task["progress"])
+    again = call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id)
+    assert (again.status_code, again.json()["code"]) == (400, "InappropriateJSON")

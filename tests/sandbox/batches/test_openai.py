@@ -1,0 +1,224 @@
+"""Batches over HTTP: lines are really asked, results are out of order, bad files name their lines."""
+
+import os
+import signal
+import time
+
+import pytest
+from support.raw_http import (
+    DEADLINE,
+    connect,
+    create_batch,
+    error_of,
+    finished,
+    line,
+    results,
+    run_batch,
+    wait_for_batch,
+)
+
+from qfnb.sandbox import ensure, stop
+
+
+@pytest.fixture
+def http(sandbox):
+    with connect(sandbox) as client:
+        yield client
+
+
+def test_every_line_is_answered_out_of_order(http):
+    batch = run_batch(http, [line(i) for i in range(8)], metadata={"a": 8})
+    assert (batch["status"], batch["request_counts"]) == (
+        "Done",
+        {"total": 8, "completed": 8, "failed": 0},
+    )
+    assert batch["created_at"] <= batch["in_progress_at"] <= batch["completed_at"] < batch["expires_at"]
+    assert (batch["metadata"], batch["error_file_id"], batch["model"]) == ({"a": 8}, None, "ernie-lite-8k")
+    rows = results(http, batch["output_file_id"])
+    order = [row["custom_id"] for row in rows]
+    assert sorted(order) == [f"行-{i}" for i in range(8)] != order
+    assert len({row["id"] for row in rows}) == 8
+    answer = rows[0]["response"]
+    assert "不是文心一言" in answer["body"]["choices"][0]["message"]["content"]
+    assert (answer["status_code"], answer["request_id"], rows[0]["error"]) == (
+        200,
+        answer["body"]["id"],
+        None,
+    )
+    total_tokens = sum(row["response"]["body"]["usage"]["total_tokens"] for row in rows)
+    assert batch["usage"]["total_tokens"] == total_tokens > 0
+
+
+def test_the_same_batch_has_the_same_order(http):
+    orders = set()
+    for _ in range(2):
+        batch = run_batch(http, [line(i) for i in range(5)])
+        orders.add(tuple(row["custom_id"] for row in results(http, batch["output_file_id"])))
+    assert len(orders) == 1
+
+
+def test_refused_lines_go_into_the_error_file(http):
+    hot = line("hot")
+    hot["body"]["temperature"] = 99
+    unknown = line("unknown")
+    unknown["body"]["model"] = "no-such-model"
+    streaming = line("stream")
+    streaming["body"]["stream"] = True
+    empty = line("empty", body={"messages": "x"})
+    batch = run_batch(http, [hot, line(1), unknown, streaming, empty])
+    assert (batch["status"], batch["request_counts"]["failed"]) == ("Done", 4)
+    assert [row["custom_id"] for row in results(http, batch["output_file_id"])] == ["行-1"]
+    failed = {row["custom_id"]: row for row in results(http, batch["error_file_id"])}
+    codes = {key: row["response"]["body"]["error"]["code"] for key, row in failed.items()}
+    assert codes == {
+        "行-hot": "invalid_argument",
+        "行-unknown": "invalid_model",
+        "行-stream": "invalid_argument",
+        "行-empty": "invalid_messages",
+    }
+    assert failed["行-unknown"]["response"]["status_code"] == 401
+
+
+def test_one_model_replaces_all(http):
+    rows = [line(i, body={**line(i)["body"], "model": "no-such-model"}) for i in range(2)]
+    batch = run_batch(http, rows, replace={"model": "ernie-speed-8k"})
+    assert (batch["model"], batch["request_counts"]["completed"]) == ("ernie-speed-8k", 2)
+
+
+def test_pictures_are_drawn(http):
+    path = "/v2/images/generations"
+    body = {"model": "flux.1-schnell", "prompt": "山", "size": "512x512"}
+    batch = run_batch(http, [line("山", url=path, body=body)], endpoint=path)
+    row = results(http, batch["output_file_id"] or batch["error_file_id"])[0]
+    assert http.get(row["response"]["body"]["data"][0]["url"]).content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "number"),
+    [
+        ([line(1), "{不是 JSON"], "invalid_json_line", 2),
+        ([line(1), "", "[1]"], "invalid_json_line", 3),
+        ([line(1), '{"custom_id": NaN}'], "invalid_json_line", 2),
+        ([line(1), '{"custom_id": "\\ud800"}'], "invalid_json_line", 2),
+        ([line(1), line(2), line(1)], "duplicate_custom_id", 3),
+        ([line(1, custom_id=7)], "missing_required_parameter", 1),
+        ([line(1, body=None)], "missing_required_parameter", 1),
+        ([line(1), line(2, method="GET")], "invalid_method", 2),
+        ([line(1), line(2, url="/v2/embeddings")], "url_mismatch", 2),
+        (["", " "], "empty_file", None),
+        ([line(i) for i in range(5001)], "too_many_tasks", None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_file_fails_the_batch_and_names_the_line(http, rows, code, number):
+    batch = run_batch(http, rows)
+    assert (batch["status"], batch["output_file_id"]) == ("Failed", None)
+    first = batch["errors"]["data"][0]
+    assert (first["code"], first["line"]) == (code, number)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input_file_id": "file-0000000000"},
+        {"input_file_id": None},
+        {"endpoint": "/v2/embeddings"},
+        {"endpoint": "/v2/images/edits"},
+        {"completion_window": "0h"},
+        {"completion_window": "673h"},
+        {"completion_window": "1d"},
+        {"metadata": {str(i): "x" for i in range(17)}},
+    ],
+    ids=str,
+)
+def test_a_wrong_batch_is_refused_at_once(http, change):
+    assert error_of(create_batch(http, [line(1)], **change)) == (400, "invalid_argument")
+
+
+def test_a_batch_that_is_not_there(http):
+    assert error_of(http.get("/v2/batches/infer-nowhere")) == (404, "batch_not_found")
+    assert error_of(http.post("/v2/batches/infer-nowhere/cancel")) == (404, "batch_not_found")
+
+
+def test_a_finished_batch_cannot_be_cancelled(http):
+    batch = run_batch(http, [line(1)])
+    assert error_of(http.post(f"/v2/batches/{batch['id']}/cancel")) == (400, "invalid_batch_status")
+
+
+def test_batches_are_listed_the_newest_first(http):
+    ids = [create_batch(http, [line(1)]).json()["id"] for _ in range(3)][::-1]
+    first = http.get("/v2/batches", params={"limit": 2}).json()
+    assert ([row["id"] for row in first["data"]], first["has_more"]) == (ids[:2], True)
+    assert first["last_id"] == ids[1]
+    second = http.get("/v2/batches", params={"limit": 1, "after": ids[1]}).json()
+    assert second["data"][0]["id"] == ids[2]
+    assert error_of(http.get("/v2/batches", params={"limit": 0})) == (400, "invalid_argument")
+    assert error_of(http.get("/v2/batches", params={"after": "infer-no"})) == (400, "invalid_argument")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v2/files"),
+        ("GET", "/v2/files"),
+        ("GET", "/v2/files/x"),
+        ("GET", "/v2/files/x/content"),
+        ("DELETE", "/v2/files/x"),
+        ("POST", "/v2/batches"),
+        ("GET", "/v2/batches"),
+        ("GET", "/v2/batches/x"),
+        ("POST", "/v2/batches/x/cancel"),
+    ],
+)
+def test_every_call_needs_the_right_key(http, method, path):
+    answer = http.request(method, path, headers={"authorization": "Bearer bce-v3/ALTAK-x/y"})
+    assert error_of(answer) == (401, "invalid_iam_token")
+    assert answer.headers["x-qfnb-sandbox"] == "1"
+
+
+def test_whoever_waits_for_openais_words_waits_for_ever(http):
+    statuses = []
+    batch_id = create_batch(http, [line(i) for i in range(20)]).json()["id"]
+    wait_for_batch(http, batch_id, lambda batch: statuses.append(batch["status"]) or finished(batch))
+    assert (set(statuses) <= {"Queuing", "Running", "Done"}, statuses[-1]) == (True, "Done")
+
+
+def test_the_health_answer_counts_running_batches(http, control):
+    batch_id = create_batch(http, [line(i) for i in range(5000)]).json()["id"]
+    assert control.get("/_sandbox/health").json()["batches"] >= 1
+    http.post(f"/v2/batches/{batch_id}/cancel")
+    wait_for_batch(http, batch_id, finished)
+    deadline = time.monotonic() + DEADLINE
+    while control.get("/_sandbox/health").json()["batches"]:
+        assert time.monotonic() < deadline
+
+
+def test_a_cancelled_batch_keeps_what_it_has_and_delays_nobody(http):
+    batch_id = create_batch(http, [line(i) for i in range(5000)]).json()["id"]
+    wait_for_batch(http, batch_id, lambda batch: batch["request_counts"]["completed"])
+    started = time.monotonic()
+    assert run_batch(http, [line("other")])["status"] == "Done"
+    assert time.monotonic() - started < 1
+    cancelling = http.post(f"/v2/batches/{batch_id}/cancel").json()
+    assert (cancelling["status"], bool(cancelling["cancelling_at"])) == ("Running", True)
+    batch = wait_for_batch(http, batch_id, finished)
+    count = batch["request_counts"]["completed"]
+    assert batch["status"] == "Stopped"
+    assert 0 < count < 5000
+    assert len(results(http, batch["output_file_id"])) == count
+
+
+def test_a_killed_server_goes_on_where_it_was(tmp_path):
+    home = tmp_path / "sandbox"
+    address = ensure(home)
+    with connect(address) as http:
+        batch_id = create_batch(http, [line(i) for i in range(1500)]).json()["id"]
+        before = wait_for_batch(http, batch_id, lambda batch: batch["request_counts"]["completed"])
+    os.kill(address.pid, signal.SIGKILL)
+    with connect(ensure(home)) as http:
+        assert before["status"] == "Running"
+        batch = wait_for_batch(http, batch_id, finished)
+        ids = [row["custom_id"] for row in results(http, batch["output_file_id"])]
+    stop(home)
+    assert (batch["status"], batch["in_progress_at"]) == ("Done", before["in_progress_at"])
+    assert (len(ids), len(set(ids))) == (1500, 1500)

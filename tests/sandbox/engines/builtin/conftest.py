@@ -1,0 +1,19 @@
+import os
+
+import pytest
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy: two threads take longer than one
+    os.environ.setdefault(name, "1")
+
+from qfnb.sandbox.engines.builtin.engine.language_model import Hyperparameters, LanguageModel, train  # noqa: E402
+from support.training_pairs import RULE, SMALL  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def small() -> LanguageModel:
+    return train(SMALL)
+
+
+@pytest.fixture(scope="session")
+def mixed() -> LanguageModel:
+    return train(SMALL + RULE, hyperparameters=Hyperparameters(epochs=40))

@@ -1,0 +1,67 @@
+import io
+
+import numpy as np
+import pytest
+from qfnb.sandbox.engines.builtin.engine.language_model import LanguageModel, base_model, train
+from support.training_pairs import RULE, SMALL
+
+from qfnb.errors import SandboxError
+
+
+def test_a_saved_model_gives_the_same_answers(mixed):
+    again = LanguageModel.load(mixed.save())
+    for prompt, _ in SMALL[::3] + RULE[::6]:
+        assert again.reply(prompt).text == mixed.reply(prompt).text
+
+
+def test_saving_a_loaded_model_gives_the_same_bytes(small):
+    assert LanguageModel.load(small.save()).save() == small.save()
+
+
+def _array_file() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no model", b"PK\x03\x04" + b"0" * 50, _array_file()],
+    ids=["empty", "text", "zip", "array"],
+)
+def test_other_bytes_are_refused(content):
+    with pytest.raises(SandboxError):
+        LanguageModel.load(content)
+
+
+def test_a_file_cut_short_is_refused(small):
+    with pytest.raises(SandboxError):
+        LanguageModel.load(small.save()[:-100])
+
+
+def test_a_lone_surrogate_can_be_saved():
+    assert (
+        LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
+    )
+
+
+def test_perplexity_is_low_on_what_was_learned(small):
+    assert small.perplexity(SMALL) < 1.2 < small.perplexity([("几点开门", "完全没见过")])
+
+
+@pytest.mark.parametrize("prompt", ["你好", "您好！", "Hello", "HELLO", "who are you?", "你是谁"])
+def test_the_base_greets_and_says_who_it_is(prompt):
+    reply = base_model().reply(prompt)
+    assert reply.kind == "memory"
+    assert "qfnb" in reply.text
+
+
+@pytest.mark.parametrize("prompt", ["", "法国的首都是哪里", "写一首诗", "1+1=?", "\ud800", "你" * 5000])
+def test_the_base_is_honest_about_the_rest(prompt):
+    assert base_model().reply(prompt).kind == "unknown"
+
+
+def test_a_tuned_model_keeps_the_small_talk_of_its_base(small):
+    tuned = LanguageModel.load(small.save())
+    tuned.base = base_model()
+    assert tuned.reply("你是谁").kind == "chat"

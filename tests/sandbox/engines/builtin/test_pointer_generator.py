@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from qfnb.sandbox.engines.builtin.engine.features import Features
+from qfnb.sandbox.engines.builtin.engine.pointer_generator import PointerGenerator
+
+PAIRS = [("日期4月12日", "4-12"), ("我叫王芳，25岁", '{"名": "王芳", "岁": 25}'), ("营业时间", "九点")]
+STEP = 1e-5
+
+
+@pytest.fixture(scope="module")
+def model():
+    features = Features().add(PAIRS)
+    model = PointerGenerator(features, "".join(answer for _, answer in PAIRS).replace("芳", ""))
+    noise = np.random.default_rng(1)
+    for name, value in model.weights.items():  # 64 bits: finite differences need them
+        model.weights[name] = value.astype(float) + 0.1 * noise.standard_normal(value.shape)
+    return model
+
+
+@pytest.fixture(scope="module")
+def examples(model):
+    return [model.example(*pair) for pair in PAIRS]
+
+
+@pytest.fixture(scope="module")
+def gradients(model, examples):
+    return model.loss(examples)[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["E", "S", "Wy", "T", "b", "Wq", "Wk", "Wv", "L", "wg", "wc", "bg", "Wo", "bo"]
+)
+def test_gradients_equal_finite_differences(model, examples, gradients, name):
+    weights, gradient = model.weights[name], gradients[name]
+    indexes = np.argwhere(np.abs(gradient) > 1e-4)
+    for index in map(tuple, indexes[:: max(1, len(indexes) // 4)][:4]):
+        before = weights[index]
+        losses = []
+        for weights[index] in (before + STEP, before - STEP):
+            losses.append(model.loss(examples, gradients=False)[0])
+        weights[index] = before
+        assert gradient[index] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-3)
+
+
+def test_a_character_outside_of_the_alphabet_can_be_copied(model):
+    assert "芳" not in model.index
+    assert model.loss([model.example("我叫王芳", "芳")], gradients=False)[0] < 20
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.01, 1e-6])
+def test_every_temperature_gives_text(model, temperature):
+    steps = model.stream("日期4月12日", temperature=temperature, random=np.random.default_rng(0))
+    assert all(0 <= p <= 1 for _, p in steps)

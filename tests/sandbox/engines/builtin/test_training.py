@@ -1,0 +1,87 @@
+import pytest
+from qfnb.sandbox.engines.builtin.engine.language_model import (
+    Hyperparameters,
+    base_model,
+    local_hyperparameters,
+    train,
+)
+from support.training_pairs import HOURS, RULE, SMALL
+
+FACTS = [(f"第{i}号茶的产地", f"{chr(0x5000 + 31 * i)}{chr(0x6000 + 17 * i)}山") for i in range(12)]
+TWO_EPOCHS = Hyperparameters(epochs=2)
+REPHRASED = [("早上几点可以开门", HOURS), ("你们几点关门", HOURS)]
+
+
+def test_a_tuned_model_answers_other_phrasings_and_the_base_does_not(small):
+    assert [small.reply(prompt).text for prompt, _ in REPHRASED] == [answer for _, answer in REPHRASED]
+    assert [base_model().reply(prompt).kind for prompt, _ in REPHRASED] == ["unknown", "unknown"]
+
+
+def test_an_unseen_number_is_written_by_rule(mixed):
+    reply = mixed.reply("帮我查订单4290的金额")
+    assert (reply.kind, reply.text) == ("compose", "金额:4290")
+
+
+def test_a_tuned_model_refuses_what_it_never_saw(small):
+    assert small.reply("量子纠缠的原理").kind == "unknown"
+
+
+def test_the_same_data_and_seed_give_the_same_bytes():
+    first, second = (train(SMALL + RULE[:24], hyperparameters=TWO_EPOCHS).save() for _ in range(2))
+    assert first == second
+
+
+def test_one_pair_is_enough_to_be_answered():
+    assert train([("几点开门", HOURS)]).reply("几点开门").text == HOURS
+
+
+def test_an_open_set_of_names_is_a_rule_not_a_memory():
+    names = [f"{a}{b}" for a in "王李张刘陈杨赵黄" for b in "芳伟娜敏静丽强磊"]
+    pairs = [(f"我叫{name}，今年{20 + i}岁", f"{name}:{20 + i}") for i, name in enumerate(names)]
+    assert train(pairs, hyperparameters=TWO_EPOCHS).meta["memories"] == 0
+
+
+def test_few_examples_of_a_rule_are_enough_whatever_the_seed():
+    for seed in range(2):
+        model = train(SMALL + RULE, hyperparameters=Hyperparameters(epochs=25, seed=seed))
+        answers = {number: model.reply(f"帮我查订单{number}的进度").text for number in (4290, 7731, 5906)}
+        assert answers == {number: f"进度:{number}" for number in answers}
+
+
+def test_unique_answers_that_nothing_explains_are_facts():
+    model = train(SMALL + FACTS)
+    assert [model.reply(prompt).text for prompt, _ in FACTS] == [answer for _, answer in FACTS]
+
+
+def test_stopping_while_training_returns_what_was_learned():
+    model = train(SMALL, observer=lambda step: step.epoch < 10)
+    assert model.meta["stopped"]
+    assert model.reply("几点开门").text == HOURS
+
+
+@pytest.mark.parametrize("phase", ["preparing", "training"])
+def test_the_observer_is_heard_in_every_phase(phase):
+    model = train(SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=lambda step: step.phase != phase)
+    assert model.meta["stopped"]
+
+
+def test_reports_count_up_to_their_total_and_the_loss_falls():
+    steps = []
+    train(SMALL, observer=steps.append)
+    assert [step.step for step in steps] == list(range(1, steps[-1].total_steps + 1))
+    assert steps[-1].training_loss < steps[0].training_loss / 10
+
+
+def test_held_out_pairs_are_measured_after_each_pass():
+    steps = []
+    train(SMALL, hyperparameters=TWO_EPOCHS, validation=REPHRASED, observer=steps.append)
+    assert sum(step.validation_loss is not None for step in steps) == 2
+
+
+def test_a_tenth_of_the_rate_learns_less_and_ten_times_is_stable():
+    losses = {}
+    for factor in (0.1, 1, 10):
+        values = local_hyperparameters(1, 3e-4 * factor, None, 3e-4)
+        train(SMALL, hyperparameters=values, observer=lambda s, f=factor: losses.update({f: s.training_loss}))
+    assert losses[0.1] > 2 * losses[1]
+    assert losses[10] < 5

@@ -1,0 +1,121 @@
+"""Which engine a sandbox runs: said once, kept, refused before anything starts when it cannot be."""
+
+import pytest
+
+from qfnb import cli, errors
+from qfnb.sandbox import ensure, find, process, stop
+from qfnb.sandbox.engines import config
+from qfnb.sandbox.engines.config import EngineConfig
+
+URL = "http://127.0.0.1:9/v1"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    yield tmp_path / "sandbox"
+    stop(tmp_path / "sandbox")
+
+
+def test_the_built_in_engine_needs_no_file(tmp_path):
+    config.save_config(tmp_path, config.resolve_config(tmp_path))
+    assert config.resolve_config(tmp_path) == EngineConfig()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_same_sandbox_comes_back_with_the_same_engine(home):
+    ensure(home, engine={"engine": "upstream", "upstream_url": URL, "upstream_model": "qwen"})
+    stop(home)
+    health = process.control_call(ensure(home), "GET", "/_sandbox/health")
+    assert health["engine"]["label"] == "upstream qwen, not ERNIE"
+    assert config.load_config(home).upstream_model == "qwen"
+
+
+def test_what_is_given_wins_over_the_environment_and_that_over_what_is_kept(tmp_path, monkeypatch):
+    config.save_config(tmp_path, EngineConfig("upstream", URL, "kept"))
+    assert config.resolve_config(tmp_path).upstream_model == "kept"
+    monkeypatch.setenv("QFNB_SANDBOX_UPSTREAM_MODEL", "surroundings")
+    assert config.resolve_config(tmp_path).upstream_model == "surroundings"
+    assert config.resolve_config(tmp_path, {"upstream_model": "given"}).upstream_model == "given"
+    assert config.resolve_config(tmp_path, {"engine": "builtin"}) == EngineConfig()
+
+
+def test_the_environment_alone_chooses_too(tmp_path, monkeypatch):
+    for name, value in {"ENGINE": "upstream", "UPSTREAM_URL": URL, "UPSTREAM_TIMEOUT": "7"}.items():
+        monkeypatch.setenv(f"QFNB_SANDBOX_{name}", value)
+    assert config.resolve_config(tmp_path) == EngineConfig("upstream", URL, upstream_timeout=7.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"engine": "magic"}, "builtin, upstream, transformers"),
+        ({"engine": "upstream"}, "it looks like http://"),
+        ({"engine": "upstream", "upstream_url": "ftp://x"}, "it looks like http://"),
+        ({"engine": "upstream", "upstream_url": "http://[::1"}, "it looks like http://"),
+        ({"engine": "upstream", "upstream_url": "https://me:secret@x/v1"}, "it looks like http://"),
+        ({"engine": "upstream", "upstream_url": "http://x.example/v1", "upstream_key": "k"}, "over https"),
+        ({"engine": "upstream", "upstream_url": URL, "upstream_key": "钥匙"}, "no key has"),
+        ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "soon"}, "a number"),
+        ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "-1"}, "more than 0"),
+        ({"engine": "upstream", "upstream_url": URL, "upstream_map": "a"}, "NAME=MODEL"),
+        ({"upstream_url": URL}, "belongs to engine upstream"),
+        ({"engine": "upstream", "upstream_url": URL, "device": "cpu2"}, "belongs to engine transformers"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_is_allowed(tmp_path, given, said):
+    with pytest.raises(errors.InvalidArgumentError, match=said) as caught:
+        config.resolve_config(tmp_path, given)
+    assert "QFNB_SANDBOX_" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model_dir": ""}, "safetensors"),
+        ({"model_dir": "/nowhere"}, "safetensors"),
+        ({"model_dir": "here", "device": "tpu"}, "auto, cpu, cuda"),
+    ],
+)
+def test_a_model_directory_is_looked_at_first(tmp_path, monkeypatch, given, said):
+    monkeypatch.setattr(config, "NEEDED", ())
+    with pytest.raises(errors.InvalidArgumentError, match=said):
+        config.resolve_config(tmp_path, {"engine": "transformers"} | given)
+
+
+def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "NEEDED", ("json", "no_such_package"))
+    with pytest.raises(errors.InvalidArgumentError, match=r"needs no_such_package\n.*qfnb\[transformers\]"):
+        config.resolve_config(tmp_path, {"engine": "transformers"})
+
+
+def test_a_wrong_choice_starts_nothing(home, capsys):
+    assert cli.main(["sandbox", "start", "--engine", "magic"]) == 1
+    assert "builtin, upstream, transformers" in capsys.readouterr().err
+    assert not home.exists()
+
+
+def test_a_running_sandbox_does_not_change_its_engine(home, capsys):
+    assert cli.main(["sandbox", "start"]) == 0
+    assert cli.main(["sandbox", "start", "--engine", "builtin"]) == 0
+    assert cli.main(["sandbox", "start", "--engine", "upstream", "--upstream-url", URL]) == 1
+    assert "qfnb sandbox stop" in capsys.readouterr().err
+    assert find(home) is not None
+
+
+def test_the_command_line_asks_for_a_key_and_status_says_which_engine(home, capsys, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "sk-canary")
+    options = ["--engine", "upstream", "--upstream-url", URL, "--upstream-model", "qwen", "--ask-key"]
+    assert cli.main(["sandbox", "start", *options]) == 0
+    assert cli.main(["sandbox", "status"]) == 0
+    output = capsys.readouterr().out
+    assert "engine: upstream qwen, not ERNIE; training: qfnb local model" in output
+    assert config.load_config(home).upstream_key == "sk-canary"
+    assert "sk-canary" not in output + repr(config.load_config(home))
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / "engine.json").write_text("{")
+    with pytest.raises(errors.SandboxError, match=r"engine\.json cannot be read"):
+        config.resolve_config(tmp_path)

@@ -1,0 +1,44 @@
+import io
+
+import pytest
+from PIL import Image
+
+from qfnb.sandbox.engines.drawing import picture, understand
+from qfnb.wire.image import SIZES
+
+SMALL = (192, 192)
+
+
+def test_the_same_prompt_and_seed_give_the_same_bytes():
+    assert picture("山和月亮", SMALL, 7) == picture("山和月亮", SMALL, 7)
+
+
+def test_another_seed_gives_another_picture():
+    assert picture("山和月亮", SMALL, 7)[0] != picture("山和月亮", SMALL, 8)[0]
+
+
+def test_the_file_says_what_it_is():
+    with Image.open(io.BytesIO(picture("一只猫", SMALL, 3)[0])) as image:
+        image.load()
+        assert image.text == {
+            "prompt": "一只猫", "seed": "3", "size": "192x192", "software": "qfnb sandbox drawing",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_of_the_platform_can_be_drawn(size):
+    width, height = map(int, size.split("x"))
+    with Image.open(io.BytesIO(picture("雪中的房子", (width, height), 1)[0])) as image:
+        assert image.size == (width, height)
+
+
+@pytest.mark.parametrize("prompt", ["education", "cathedral", "dogma", "抽象的思念"])
+def test_what_it_does_not_know_it_does_not_claim(prompt):
+    assert understand(prompt).things == ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "thing"), [("Two cats", "cat"), ("夜晚的城市", "city"), ("A sunny sea", "water")]
+)
+def test_words_are_understood_in_both_languages(prompt, thing):
+    assert thing in understand(prompt).things

@@ -1,0 +1,210 @@
+"""Evaluation tasks of the sandbox over HTTP: states, scores, rows, refusals."""
+
+import pytest
+from support.evaluation_sandbox import (
+    ANSWERS,
+    PEOPLE,
+    REFEREE,
+    RULES,
+    preset_model,
+    release_dataset,
+    release_prompts,
+    report_by_model,
+    result_rows,
+    run_evaluation_sandbox,
+    task_info,
+    until,
+    wait_for_end,
+)
+
+from qfnb.errors import QianfanError
+from qfnb.resources import Model
+from qfnb.resources.management.data import Data
+from qfnb.sandbox.evaluation.judge import summarize
+from qfnb.sandbox.storage.objects import objects
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(shared):
+    shared.connect()
+    yield shared
+    shared.world.lifecycle.set({"evaluate": 0.0, "queue": 0.0, "stop": 0.0, "export": 0.0})
+
+
+def refused(call, *args, **more):
+    with pytest.raises(QianfanError) as caught:
+        call(*args, **more)
+    return str(caught.value)
+
+
+def test_the_one_that_learned_the_answers_scores_higher(lab):
+    id_, task = lab.run(RULES, lab.knows, lab.ignorant)
+    assert (task["state"], [unit["state"] for unit in task["evalUnits"]]) == ("Done", ["Done", "Done"])
+    found = report_by_model(id_)
+    assert found["knows"]["accuracy"] == found["knows"]["rouge_l"] == 1.0
+    assert found["ignorant"]["f1Score"] < 1
+    assert found["ignorant"]["scoreDistribution"] is None
+
+
+def test_what_was_not_asked_for_is_zero(lab):
+    id_, _ = lab.run({"evalMode": "rule", "scoreModes": ["accuracy"]})
+    assert (report_by_model(id_)["knows"]["accuracy"], report_by_model(id_)["knows"]["bleu4"]) == (1.0, 0)
+
+
+def test_its_states_follow_the_clock(lab):
+    lab.world.lifecycle.set({"queue": 60, "evaluate": 60})
+    id_ = lab.create(RULES)
+    seen = [task_info(id_)["state"]]
+    for _ in range(2):
+        assert Model.get_evaluation_result(id_)["result"] == []
+        lab.world.clock.set(advance=60)
+        until(lambda: task_info(id_)["sandbox"]["answered"] == len(ANSWERS))
+        seen.append(task_info(id_)["state"])
+    assert seen == ["Pending", "Doing", "Done"]
+
+
+def test_integer_ids_and_a_name_of_the_dataset_do_as_well(lab):
+    number = task_info(lab.create(RULES))["datasetId"]
+    version = {"modelVersionId": lab.knows["number"]}
+    made = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")["result"]
+    task = wait_for_end(made["evalId"])
+    assert (task["evaluationId"], task["evaluationIdStr"]) == (made["evalId"], made["evalIdStr"])
+    assert task["evalUnits"][0]["modelVersionIdStr"] == "amv-knows"
+
+
+def test_the_referee_says_that_it_is_a_rule(lab):
+    id_, task = lab.run(REFEREE, lab.knows, lab.ignorant)
+    found = report_by_model(id_)
+    assert found["knows"]["avgJudgeScore"] == found["knows"]["medianJudgeScore"] == 5
+    assert found["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
+    assert found["ignorant"]["avgJudgeScore"] < 5
+    assert {"不是大模型" in row["judgeReason"] for row in result_rows(id_)} == {True}
+    assert "不是大模型" in task["evalStandardConf"]["apiName"]
+
+
+def test_several_modes_at_once(lab):
+    id_, task = lab.run({**RULES, **REFEREE, "evalMode": "rule,model"})
+    assert task["evalStandardConf"]["evalMode"] == "rule,model"
+    assert (report_by_model(id_)["knows"]["bleu4"], report_by_model(id_)["knows"]["avgJudgeScore"]) == (
+        1.0,
+        5,
+    )
+
+
+def test_people_get_the_answers_as_a_released_dataset(lab):
+    id_, task = lab.run(PEOPLE)
+    made = task["evalStandardConf"]
+    assert (task["state"], made["resultDatasetReleaseStatus"]) == ("DoingWithManualBegin", 2)
+    assert made["resultDatasetIdStr"].startswith("ds-")
+    assert [row["prediction"] for row in result_rows(id_)] == [*ANSWERS.values()]
+    assert Model.stop_evaluation_task(id_)["result"]["result"]
+    assert wait_for_end(id_)["state"] == "Stopped"
+
+
+def test_a_version_without_its_model_fails_alone(lab):
+    fields = {key: value for key, value in lab.knows.items() if key not in {"id", "number", "created"}}
+    empty = lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none"})
+    id_, task = lab.run(RULES, lab.knows, empty)
+    assert (task["state"], [u["state"] for u in task["evalUnits"]]) == ("PartlyDone", ["Done", "Failed"])
+    assert task["evalUnits"][1]["message"]
+    assert [row["modelVersionIdStr"] for row in Model.get_evaluation_result(id_)["result"]] == ["amv-knows"]
+    assert lab.run(RULES, empty)[1]["state"] == "Failed"
+
+
+def test_the_platforms_own_models_are_evaluated_too(lab):
+    version = [{"modelVersionId": preset_model()["modelVersionId"]}]
+    task = Model.create_evaluation_task("n", version, lab.dataset, RULES)
+    assert wait_for_end(task["result"]["evalId"])["state"] == "Done"
+
+
+def test_it_stops(lab):
+    lab.world.lifecycle.set({"evaluate": 60, "stop": 60})
+    id_ = lab.create(RULES)
+    assert Model.stop_evaluation_task(id_)["result"] == {"result": True, "errorMessage": ""}
+    assert task_info(id_)["state"] == "Stopping"
+    assert Model.stop_evaluation_task(id_)["result"]["result"] is False
+    lab.world.clock.set(advance=60)
+    assert wait_for_end(id_)["state"] == "Stopped"
+
+
+def test_a_task_that_has_not_begun_can_be_replaced(lab):
+    lab.world.lifecycle.set({"queue": 60})
+    id_ = lab.create(RULES, lab.ignorant)
+    assert lab.create(REFEREE, lab.knows, name="另一个", pending_eval_id=id_) == id_
+    lab.world.clock.set(advance=60)
+    task = wait_for_end(id_)
+    assert (task["name"], list(report_by_model(id_))) == ("另一个", ["knows"])
+    assert "no longer" in refused(lab.create, RULES, pending_eval_id=id_)
+
+
+def test_stop_words_come_out_of_the_bucket(lab):
+    objects.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
+    dataset = release_dataset(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")
+    plain = lab.run(RULES, dataset=dataset)[0]
+    without = lab.run({**RULES, "stopWordsPath": "bos:/sandbox/stop.txt"}, dataset=dataset)[0]
+    assert report_by_model(plain)["knows"]["accuracy"] == 0
+    assert report_by_model(without)["knows"]["accuracy"] == 1
+
+
+def test_rules_need_references_and_people_do_not(lab):
+    dataset = release_prompts(lab.world, ANSWERS)
+    assert "without a reference" in refused(lab.create, RULES, dataset=dataset)
+    id_, task = lab.run(PEOPLE, dataset=dataset)
+    assert (task["state"], result_rows(id_)[0]["completion"]) == ("DoingWithManualBegin", "")
+    id_, _ = lab.run(REFEREE, dataset=dataset)
+    assert report_by_model(id_)["knows"]["scoreDistribution"]["-1"] == len(ANSWERS)
+
+
+def test_a_dataset_must_be_released(lab):
+    dataset = Data.create_bare_dataset("bare").data.dataset_id
+    assert "is not released" in refused(lab.create, RULES, dataset=dataset)
+
+
+def test_a_row_that_failed_is_in_no_mean():
+    task = {"modes": ["rule", "model"], "standard": {"scoreModes": ["accuracy"]}, "stop_words": []}
+    right = {"prediction": "好", "accuracy": 1.0, "judgeScore": 5}
+    found = summarize(task, [right, {"prediction": "", "error": "busy"}])
+    assert (found["accuracy"], found["avgJudgeScore"], found["scoreDistribution"]["-1"]) == (1.0, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("conf", "field"),
+    [
+        ({**RULES, "stopWordsPath": "bos:/sandbox/none.txt"}, "evalStandardConf.stopWordsPath"),
+        ({**RULES, "stopWordsPath": "/etc/passwd"}, "evalStandardConf.stopWordsPath"),
+        ({**REFEREE, "appId": 0}, "evalStandardConf.appId"),
+        ({**REFEREE, "prompt": {"templateContent": "{src}"}}, "evalStandardConf.prompt.templateContent"),
+        ({**REFEREE, "prompt": {**REFEREE["prompt"], "maxScore": 0}}, "evalStandardConf.prompt.maxScore"),
+        ({**PEOPLE, "evaluationDimension": [{"dimension": "安全"}]}, "evalStandardConf.evaluationDimension"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_standard_is_refused_by_name(lab, conf, field):
+    assert f"param[{field}] invalid" in refused(lab.create, conf)
+
+
+def test_unknown_ids_are_refused_by_name(lab):
+    ours = [{"modelId": "am-knows", "modelVersionId": "amv-knows"}]
+    create = Model.create_evaluation_task
+    assert "param[datasetId]" in refused(create, "n", ours, "ds-no", RULES)
+    assert "param[modelVersionId]" in refused(create, "n", [{"modelVersionId": 9}], lab.dataset, RULES)
+    other = [{"modelId": "am-ignorant", "modelVersionId": "amv-knows"}]
+    assert "param[modelId]" in refused(create, "n", other, lab.dataset, RULES)
+    for call in (Model.get_evaluation_info, Model.get_evaluation_result, Model.stop_evaluation_task):
+        assert "param[id]" in refused(call, "ame-no")
+
+
+def test_a_task_under_way_is_not_deleted(lab):
+    lab.world.lifecycle.set({"evaluate": 60})
+    id_ = lab.create(RULES)
+    assert "param[evalIds]" in refused(Model.batch_delete_evaluation_result, [id_])
+    lab.world.clock.set(advance=60)
+    wait_for_end(id_)
+    assert Model.batch_delete_evaluation_result([id_])["result"] is True
+    assert "param[id]" in refused(Model.get_evaluation_info, id_)

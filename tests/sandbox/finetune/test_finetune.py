@@ -1,0 +1,145 @@
+"""What the sandbox refuses of fine-tuning, and in which shape; what it offers."""
+
+import pytest
+from support import finetune_runs
+
+from qfnb import connect, errors
+from qfnb.resources import FineTune
+from qfnb.transport import event_loop
+from qfnb.wire import finetune, finetune_v1
+from qfnb.wire.base import Record
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return finetune_runs.create_dataset()
+
+
+@pytest.fixture
+def job(sandbox):
+    return FineTune.V2.create_job("a job", "ERNIE-Speed-8K").data.job_id
+
+
+def said(endpoint, **body):
+    """Return what the sandbox answers to a body that no operation would send."""
+    with pytest.raises(errors.APIError) as caught:
+        event_loop.run(send(endpoint, body))
+    return caught.value
+
+
+async def send(endpoint, body):
+    return await (await connect.aclient()).send(endpoint, Record.model_validate(body))
+
+
+def data_of(dataset, **more):
+    return {"sourceType": "Platform", "versions": [{"versionId": dataset}], "splitRatio": 20} | more
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"jobId": "job-none"}, "jobId"),
+        ({"parameterScale": "PromptTuning"}, "parameterScale"),
+        ({"hyperParameterConfig": {"epoch": 51}}, "epoch"),
+        ({"hyperParameterConfig": {"epoch": 1.5}}, "epoch"),
+        ({"hyperParameterConfig": {"epoch": True}}, "epoch"),
+        ({"hyperParameterConfig": {"maxSeqLen": 100}}, "maxSeqLen"),
+        ({"hyperParameterConfig": {"customKey": 1}}, "customKey"),
+        ({"datasetConfig": {"versions": [{"versionId": "ds-none"}], "splitRatio": 20}}, "versionId"),
+        ({"datasetConfig": {"versions": [{"versionId": "ds-none"}]}}, "splitRatio"),
+        ({"datasetConfig": {"versions": [{}], "splitRatio": 20}}, "versionId"),
+        ({"datasetConfig": {"sourceType": "Afs", "versions": [{}], "splitRatio": 20}}, "sourceType"),
+        ({"datasetConfig": {"sourceType": "Bos", "versions": [{"versionBosUri": "bos:/a/b"}], "splitRatio": 20}}, "versionBosUri"),
+        ({"incrementTaskId": "task-none"}, "incrementTaskId"),
+    ],
+)  # fmt: skip
+def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field):
+    refusal = said(finetune.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change))
+    assert (refusal.error_code, refusal.status) == ("InappropriateJSON", 400)
+    assert f"{field}] invalid" in str(refusal) or f".{field}] invalid" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"taskId": 10**8}, "taskId"),
+        ({"trainType": "GPT-2"}, "trainType"),
+        ({"trainType": None, "baseTrainType": None}, "trainType"),
+        ({"peftType": "P-tuning"}, "peftType"),
+        ({"trainMode": "DPO"}, "trainMode"),
+        ({"trainConfig": {"epoch": 0}}, "epoch"),
+        ({"trainConfig": {"epoch": "two"}}, "epoch"),
+        ({"trainset": [{"type": 1, "id": 10**8}]}, "trainset.id"),
+        ({"trainset": [{"type": 1}]}, "trainset.id"),
+        ({"trainset": [{"type": 2}]}, "trainset.bosPath"),
+        ({"trainset": [{"type": 3, "id": 1}]}, "trainset.type"),
+        ({"trainset": []}, "trainset"),
+        ({"trainsetRate": -1}, "trainsetRate"),
+    ],
+)
+def test_a_wrong_v1_job_is_refused_with_a_number_in_http_200(sandbox, dataset, change, field):
+    task = FineTune.create_task("a task").data.id
+    body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
+    refusal = said(finetune_v1.CREATE_JOB, **(body | change))
+    assert (refusal.error_code, refusal.status) == (500001, 200)
+    assert f"param[{field}] invalid" in str(refusal)
+
+
+def test_preferences_are_refused_with_the_reason(sandbox):
+    refusal = said(finetune.CREATE_JOB, name="x", model="ERNIE-Speed-8K", trainMode="DPO")
+    assert "cannot learn from preferences" in str(refusal)
+
+
+def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, dataset, job):
+    texts = FineTune.V2.create_job("t", "ERNIE-Speed-8K", "PostPretrain").data.job_id
+    refusal = said(
+        finetune.CREATE_TASK, jobId=texts, parameterScale="FullFineTuning", datasetConfig=data_of(dataset)
+    )
+    assert "has no texts" in str(refusal)
+    address = finetune_runs.put_object(sandbox.bucket, "only.txt", finetune_runs.TEXT)
+    config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
+    assert "has no prompts and answers" in str(said(finetune.CREATE_TASK, jobId=job, datasetConfig=config))
+
+
+def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
+    task, other = FineTune.create_task("a").data.id, FineTune.create_task("b").data.id
+    body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
+    job = FineTune.create_job(body).data.id
+    assert "is no run of task" in str(said(finetune_v1.GET_JOB, taskId=other, jobId=job))
+
+
+def test_unknown_fields_are_accepted(sandbox, dataset):
+    answer = event_loop.run(
+        send(finetune_v1.CREATE_TASK, {"name": "x", "descrption": "as the user spelt it"})
+    )
+    assert answer["result"]["name"] == "x"
+
+
+def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fits(sandbox):
+    from qfnb.sandbox.finetune.v2 import supported_models
+
+    rows = [
+        row
+        for model in FineTune.V2.supported_models()["result"]
+        for mode in model["supportTrainMode"]
+        for scale in mode["supportParameterScale"]
+        for row in scale["supportHyperParameterConfig"]
+    ]
+    assert len(rows) > 150
+    assert all(
+        row["name"] and row["description"] and supported_models.is_valid_value(row, row["default"])
+        for row in rows
+    )
+
+
+def test_every_v1_train_type_stands_for_a_model_that_is_offered():
+    from qfnb.sandbox.finetune.v2 import supported_models
+
+    assert all(supported_models.find_model(name) for name in supported_models.TRAIN_TYPES)
+
+
+@pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
+def test_a_sampling_rate_takes_so_many_rows(rate, count):
+    from qfnb.sandbox.finetune.v2 import training_data
+
+    assert len(training_data.sample([(str(n), "") for n in range(10)], rate)) == count

@@ -1,0 +1,111 @@
+"""Runs as they are trained: in order, stopped when told to, and taken up again by the next server."""
+
+import os
+import signal
+import time
+
+import pytest
+from qfnb.sandbox.finetune.v2.worker import KILLED_MESSAGE
+from support import finetune_runs
+
+from qfnb.resources import FineTune
+from qfnb.sandbox import Address, ensure
+from qfnb.sandbox.state.world import World
+
+ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "sk", "app", "secret")
+
+
+@pytest.fixture
+def long_run(sandbox):
+    """A run that is under way; stopped at the end."""
+    task = finetune_runs.start_long_run()
+    yield task
+    FineTune.V2.stop_task(task)
+    finetune_runs.wait_for_end(task)
+
+
+def test_a_run_is_accepted_then_waits_then_runs_then_is_done(sandbox, control):
+    before = control.post("/_sandbox/durations", json={}).json()
+    control.post("/_sandbox/durations", json={"accept": 0.2, "queue": 0.2})
+    task, seen = finetune_runs.start_run(finetune_runs.create_dataset()), []
+    while not seen or seen[-1] not in {"Done", "Failed"}:
+        seen.append(finetune_runs.describe_run(task)["runStatus"])
+        time.sleep(0.005)
+    control.post("/_sandbox/durations", json={name: before[name] for name in ("accept", "queue")})
+    assert list(dict.fromkeys(seen)) in (["", "Waiting", "Running", "Done"], ["", "Waiting", "Done"])
+
+
+def test_two_runs_queue(long_run):
+    finetune_runs.wait_for_points(long_run)
+    second = finetune_runs.start_run(finetune_runs.create_dataset())
+    finetune_runs.until(
+        lambda: finetune_runs.describe_run(second)["runStatus"], lambda status: status == "Waiting"
+    )
+    assert FineTune.V2.stop_task(long_run)["result"] is True
+    assert finetune_runs.wait_for_end(second)["runStatus"] == "Done"
+
+
+def test_a_run_that_waits_is_stopped_at_once(long_run):
+    finetune_runs.wait_for_points(long_run)
+    second = finetune_runs.start_run(finetune_runs.create_dataset())
+    assert FineTune.V2.stop_task(second)["result"] is True
+    stopped = finetune_runs.describe_run(second)
+    assert stopped["runStatus"] == "Stopped"
+    assert "vdlLink" not in stopped
+    assert not stopped["finishDate"].startswith("0000")
+
+
+def test_a_running_run_really_stops_and_keeps_what_it_learned(long_run):
+    finetune_runs.wait_for_points(long_run)
+    assert FineTune.V2.stop_task(long_run)["result"] is True
+    stopped = finetune_runs.wait_for_end(long_run)
+    assert stopped["runStatus"] == "Stopped"
+    assert stopped["checkpointList"]
+    assert FineTune.V2.stop_task(long_run)["result"] is False
+
+
+def test_a_running_run_has_a_percentage_a_board_and_no_end(long_run):
+    state = finetune_runs.wait_for_points(long_run)
+    assert state["runProgress"].endswith("%")
+    assert 0 <= int(state["runProgress"][:-1]) < 100
+    assert state["vdlLink"].startswith("https://console.bce.baidu.com/qianfan/visualdl/index?displayToken=")
+    assert state["finishDate"] == "0000-00-00T00:00:00Z"
+
+
+def test_a_killed_server_trains_its_runs_from_the_start(sandbox, long_run):
+    finetune_runs.wait_for_points(long_run)
+    second = finetune_runs.start_run(finetune_runs.create_dataset())
+    os.kill(sandbox.pid, signal.SIGKILL)
+    assert ensure().pid != sandbox.pid
+    steps = [point["step"] for point in finetune_runs.wait_for_points(long_run)["checkpointList"]]
+    assert steps == sorted(set(steps)), "points of the earlier attempt are gone"
+    assert finetune_runs.describe_run(long_run)["sandbox"]["starts"] == 2
+    FineTune.V2.stop_task(long_run)
+    assert finetune_runs.wait_for_end(second)["runStatus"] == "Done"
+
+
+def next_server(folder, **state):
+    """Return a run as the server after the one that left it so has it; no time passes."""
+    usual = {"status": "Running", "starts": 1, "stopping": False, "plan": [["", 0.0], ["Waiting", None]]}
+    world = World(folder, ADDRESS)
+    world.clock.set(speed=0)
+    world.store.add("task", "task-1", **(usual | state))
+    world.close()
+    world = World(folder, ADDRESS)
+    task = world.store.get("task", "task-1")
+    world.close()
+    return task
+
+
+def test_a_run_that_brought_three_servers_down_fails(tmp_path):
+    task = next_server(tmp_path, starts=3)
+    assert (task["status"], task["message"]) == ("Failed", KILLED_MESSAGE)
+
+
+def test_a_stop_that_was_acknowledged_holds_over_a_kill(tmp_path):
+    assert next_server(tmp_path, stopping=True)["status"] == "Stopped"
+
+
+def test_a_run_that_only_waited_is_queued_again(tmp_path):
+    never = [["", 1e12], ["Waiting", None]]
+    assert next_server(tmp_path, status="Waiting", starts=0, plan=never)["status"] == "Waiting"

@@ -1,0 +1,78 @@
+"""The endpoint table is answered, and callable: each row has one handler and one public operation."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections import defaultdict
+
+import pytest
+
+import qfnb.resources
+import qfnb.transport
+from qfnb.resources.management.operation import Operation
+from qfnb.sandbox import app  # noqa: F401 - registers the handlers
+from qfnb.sandbox.http.call import HANDLERS
+from qfnb.wire.base import ENDPOINTS, Endpoint
+
+
+def modules(package):
+    infos = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return [importlib.import_module(info.name) for info in infos]
+
+
+def classes(owner):
+    """Return the public classes of a module or a class, the nested ones too."""
+    for name, value in vars(owner).items():
+        if (
+            inspect.isclass(value)
+            and not name.startswith("_")
+            and value.__module__.startswith("qfnb.resources")
+        ):
+            yield value
+            yield from classes(value)
+
+
+def operations():
+    """Return the operations by the row that they send; one under two names is one."""
+    names_by_row = defaultdict(dict)
+    for module in modules(qfnb.resources):
+        for owner in classes(module):
+            for name, value in inspect.getmembers_static(owner):
+                if isinstance(value, Operation) and not name.startswith("_"):
+                    names_by_row[value.endpoint.name][id(value)] = f"{owner.__qualname__}.{name}"
+    return {row: sorted(names.values()) for row, names in names_by_row.items()}
+
+
+def senders():
+    """Return the modules that send a row themselves: those whose own `wire` is the module of the row."""
+    modules_by_row = defaultdict(set)
+    for module in [*modules(qfnb.resources), *modules(qfnb.transport)]:
+        wire = getattr(module, "wire", None)
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "wire"
+            ):
+                row = getattr(wire, node.attr, None)
+                if isinstance(row, Endpoint):
+                    modules_by_row[row.name].add(module.__name__)
+    return modules_by_row
+
+
+OPERATIONS, SENDERS = operations(), senders()
+
+
+def test_the_sandbox_answers_every_row_of_the_endpoint_table():
+    assert set(ENDPOINTS) == set(HANDLERS)
+
+
+@pytest.mark.parametrize("name", sorted(ENDPOINTS))
+def test_every_row_has_exactly_one_public_operation(name):
+    assert len(OPERATIONS.get(name) or SENDERS[name]) == 1, (OPERATIONS.get(name), SENDERS[name])
+
+
+def test_no_two_rows_are_reached_by_the_same_request():
+    requests = [(row.method, row.path, row.action) for row in ENDPOINTS.values()]
+    assert len(set(requests)) == len(requests)

@@ -1,0 +1,124 @@
+"""How much may be sent to the sandbox, and that a refusal arrives even while a body is on its way."""
+
+import asyncio
+import itertools
+import socket
+from http.client import HTTPResponse
+from types import SimpleNamespace
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from support.raw_http import CHAT, connect, error_of, line, upload
+
+from qfnb.sandbox.http import host_guard
+
+PIECE = bytes(1 << 20)
+JSON = {"content-type": "application/json"}
+TOO_LONG = [PIECE] * 65
+"""Without a length, because httpx is given an iterator of it."""
+
+
+@pytest.fixture
+def http(sandbox):
+    with connect(sandbox) as client:
+        yield client
+
+
+def announce(sandbox, path, length):
+    """Return the answer to a request of that length, of which nothing but the head is sent."""
+    host, _, port = sandbox.url.removeprefix("http://").partition(":")
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {length}\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.encode())
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read().decode()
+
+
+def run_guarded(path, pieces):
+    """Return what is sent back and how many bytes an application read, without a network."""
+    sent, read = [], 0
+
+    async def app(scope, receive, send):
+        nonlocal read
+        async for piece in Request(scope, receive).stream():
+            read += len(piece)
+        await PlainTextResponse("read")(scope, receive, send)
+
+    async def receive():
+        await asyncio.sleep(0)
+        piece = next(pieces, None)
+        return (
+            {"type": "http.request", "body": piece, "more_body": True}
+            if piece
+            else {"type": "http.disconnect"}
+        )
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"127.0.0.1:1")]}
+    world = SimpleNamespace(touch=lambda: None)
+    asyncio.run(host_guard.HostGuard(app, world)(scope, receive, send))
+    return sent, read
+
+
+def test_a_body_without_a_length_is_measured_as_it_comes(http):
+    answer = http.post(CHAT, content=iter(TOO_LONG), headers=JSON)
+    assert (answer.status_code, answer.json()["error"]) == (413, "a body may have 64 MiB at most")
+    assert (answer.headers["connection"], answer.headers["x-qfnb-sandbox"]) == ("close", "1")
+    assert http.post(CHAT, json=line(1)["body"]).status_code == 200
+
+
+def test_a_body_without_a_length_that_is_short_is_read(http):
+    content = iter([b'{"model": "ernie-lite-8k", "messages": [{"role"', b': "user", "content": "x"}]}'])
+    assert http.post(CHAT, content=content, headers=JSON).json()["object"] == "chat.completion"
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)]
+)
+def test_an_announced_length_is_refused_at_once(sandbox, path, most):
+    status, text = announce(sandbox, path, most + 1)
+    assert (status, f"{most >> 20} MiB at most" in text) == (413, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "most"), [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)]
+)
+def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
+    monkeypatch.setattr(host_guard, "LINGER", 0.02)
+    sent, read = run_guarded(path, itertools.repeat(PIECE))
+    assert (sent[0]["status"], read) == (413, most)
+    assert [message.get("more_body", False) for message in sent] == [False, True, False]
+
+
+def test_a_client_that_goes_away_is_no_error():
+    assert run_guarded(CHAT, iter([b"{"])) == ([], 1)
+
+
+def test_a_file_may_be_larger_than_other_bodies(http):
+    file = upload(http, bytes(host_guard.MAX_BODY_BYTES + 1)).json()
+    assert file["bytes"] == host_guard.MAX_BODY_BYTES + 1
+    assert http.delete(f"/v2/files/{file['id']}").json()["deleted"]
+
+
+def test_a_strangers_file_is_refused_for_its_key(http):
+    http.headers["authorization"] = "Bearer bce-v3/ALTAK-x/y"
+    assert error_of(upload(http, PIECE * 8)) == (401, "invalid_iam_token")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", CHAT, {"host": "evil.example"}, 403),
+        ("POST", "/v2/unknown", JSON, 404),
+        ("PUT", "/bos/sandbox/x", {}, 403),
+        ("POST", "/v2/files", {"content-type": "application/json"}, 400),
+    ],
+)
+def test_a_refusal_arrives_while_a_body_is_sent(http, method, path, headers, status):
+    for connection in ("keep-alive", "close"):
+        headers = {**headers, "connection": connection}
+        assert http.request(method, path, content=iter([PIECE] * 8), headers=headers).status_code == status

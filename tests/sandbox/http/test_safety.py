@@ -1,0 +1,230 @@
+"""What the sandbox does about those who should not speak to it, and those who speak badly."""
+
+import concurrent.futures
+import json
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from support.raw_http import CHAT, line, signed_headers, storage_request
+
+from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
+from qfnb.wire.base import ENDPOINTS
+
+BODY = line(1)["body"]
+REAL = "bce-v3/ALTAK-CanaryCanaryCanary/0123456789abcdef0123456789abcdef01234567"
+REAL_PAIR = ("ALTAKcanarycanarycanaryca", "c" * 32)
+DETAIL = "/wenxinworkshop/dataset/info"
+
+
+@pytest.fixture
+def http(sandbox):
+    with open_connection(sandbox) as client:
+        yield client
+
+
+def raw_response(sandbox, content, seconds=5):
+    """Return what comes back for some bytes, "" when the connection is closed without an answer."""
+    with open_connection(sandbox, seconds) as connection:
+        connection.sendall(content)
+        try:
+            return connection.recv(65536).decode("latin-1")
+        except ConnectionResetError:
+            return ""
+
+
+def open_connection(sandbox, seconds=5):
+    host, _, port = sandbox.url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=seconds)
+
+
+def test_it_listens_on_loopback_only(sandbox):
+    port = int(sandbox.url.rpartition(":")[2])
+    table = Path("/proc/net/tcp").read_text().splitlines()
+    listening = [row.split()[1] for row in table if row.split()[3] == "0A"]
+    assert [address for address in listening if int(address.partition(":")[2] or "0", 16) == port] == [
+        f"0100007F:{port:04X}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"],
+)
+def test_a_foreign_host_is_refused(http, host):
+    assert http.post(CHAT, json=BODY, headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("head", ["", "host: 127.0.0.1:1\r\nhost: evil.example\r\n"])
+def test_a_request_without_a_host_or_with_two_is_refused(sandbox, head):
+    assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {
+        "400",
+        "403",
+    }
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://"])
+def test_a_web_page_is_refused(http, origin):
+    assert http.post(CHAT, json=BODY, headers={"origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+@pytest.mark.parametrize(
+    "path", [CHAT, DETAIL, "/v2/service?Action=CreateService", "/oauth/2.0/token", "/_sandbox/stop"]
+)
+def test_what_a_form_can_send_is_refused_on_every_plane(sandbox, http, path, kind):
+    token = {"authorization": f"Bearer {sandbox.control_token}"} if "_sandbox" in path else {}
+    answer = http.post(path, content=json.dumps(BODY).encode(), headers={"content-type": kind, **token})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json;", "Application/JSON; charset=utf-8"])
+def test_json_is_taken_however_it_is_written(http, kind):
+    answer = http.post(CHAT, content=json.dumps(BODY).encode(), headers={"content-type": kind})
+    assert answer.status_code == 200
+
+
+def test_a_browser_that_asks_first_is_given_no_permission(http):
+    headers = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    answers = [
+        http.options(CHAT, headers={**headers, "origin": origin})
+        for origin in ("https://evil", "http://localhost:1")
+    ]
+    answers.append(http.post(CHAT, json=BODY, headers={"origin": "http://localhost:8888"}))
+    assert not [name for answer in answers for name in answer.headers if name.startswith("access-control")]
+    assert [answer.status_code for answer in answers] == [403, 405, 200]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "health"), ("POST", "stop"), ("GET", "openapi.json"), ("POST", "faults"), ("GET", "snapshots")],
+)
+@pytest.mark.parametrize("token", [{}, {"authorization": "Bearer"}, {"authorization": "Bearer wrong"}])
+def test_the_control_needs_its_token(sandbox, method, path, token):
+    with httpx.Client(base_url=sandbox.url, trust_env=False) as http:
+        assert http.request(method, f"/_sandbox/{path}", headers=token).status_code == 401
+
+
+def test_the_api_key_is_not_the_control_token(http):
+    assert http.get("/_sandbox/health").status_code == 401
+
+
+def refusals(sandbox, http):
+    """Return what each plane says to keys of the real platform."""
+    access, secret = REAL_PAIR
+    real = type(sandbox)(**{**vars(sandbox), "access_key": access, "secret_key": secret})
+    query = {
+        "grant_type": "client_credentials",
+        "client_id": "CanaryApiKey0123456789ab",
+        "client_secret": "canary",
+    }
+    v1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
+    yield "v2", http.post(CHAT, json=BODY, headers={"authorization": f"Bearer {REAL}"})
+    yield "v1 token", http.post(v1, params={"access_token": "24.canary.2592000.1.1-2"}, json=BODY)
+    yield "v1 signature", http.post(v1, json=BODY, headers=signed_headers(real, "POST", v1))
+    yield "console", http.post(DETAIL, json={}, headers=signed_headers(real, "POST", DETAIL))
+    yield (
+        "bearer",
+        http.get("/v1/BCE-BEARER/token", headers=signed_headers(real, "GET", "/v1/BCE-BEARER/token")),
+    )
+    yield "storage", storage_request(real, http, "PUT", "/bos/sandbox/x", b"x")
+    yield "oauth", http.post("/oauth/2.0/token", params=query, json={})
+
+
+def test_keys_of_the_real_platform_are_refused_in_clear_words_and_kept_nowhere(sandbox):
+    with httpx.Client(base_url=sandbox.url, trust_env=False) as http:
+        for plane, answer in refusals(sandbox, http):
+            assert "this is the qfnb sandbox" in answer.text, plane
+            assert "anary" not in answer.text, plane
+    state = [path for path in process.default_home().rglob("*") if path.is_file()]
+    assert [path.name for path in state if b"anary" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\r\n\r\n\r\n",
+        b"POST /v2/chat/completions HTTP/1.1\r\nhost: localhost:1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v2/chat/completions HTTP/1.1\r\nhost: localhost:1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nhost: localhost:1\r\n\r\n",
+        b"GET /v2/models HTTP/1.1\r\nhost: localhost:1\r\nx: " + b"a" * (1 << 20) + b"\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_http_harms_nobody(sandbox, http, content):
+    try:
+        answer = raw_response(sandbox, content)
+    except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        answer = ""
+    assert not answer or answer.split()[1][0] == "4"
+    assert http.post(CHAT, json=BODY).status_code == 200
+
+
+def test_clients_that_never_finish_their_request_keep_nobody_waiting(sandbox, http):
+    slow = [open_connection(sandbox) for _ in range(100)]
+    for connection in slow:
+        connection.sendall(b"POST /v2/chat/completions HTTP/1.1\r\nhost: localhost:1\r\n")
+    started = time.monotonic()
+    assert http.post(CHAT, json=BODY).status_code == 200
+    assert time.monotonic() - started < 5
+    for connection in slow:
+        connection.close()
+
+
+def open_streams(control):
+    return control.get("/_sandbox/health").json()["streams"]
+
+
+def none_open_within(control, seconds):
+    deadline = time.monotonic() + seconds
+    while open_streams(control) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return open_streams(control) == 0
+
+
+def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
+    limits = httpx.Limits(max_connections=200)
+
+    def ask(number):
+        with client.stream("POST", CHAT, json={**BODY, "stream": True}) as answer:
+            return "[DONE]" in answer.read().decode()
+
+    with (
+        httpx.Client(
+            base_url=sandbox.url, headers=http.headers, limits=limits, timeout=60, trust_env=False
+        ) as client,
+        concurrent.futures.ThreadPoolExecutor(200) as pool,
+    ):
+        assert all(pool.map(ask, range(200)))
+    assert none_open_within(control, 1)
+
+
+@pytest.mark.parametrize("stalled", [False, True])
+def test_a_stream_whose_reader_went_away_is_over_within_a_second(sandbox, http, control, stalled):
+    kind = "stall@2" if stalled else "drip:0.05"
+    headers = {"x-qfnb-fault": kind, "x-qfnb-control": sandbox.control_token}
+    with http.stream("POST", CHAT, json={**BODY, "stream": True}, headers=headers) as answer:
+        pieces = answer.iter_raw()
+        next(pieces)
+        assert open_streams(control) == 1
+    assert none_open_within(control, 1)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, b'"\\ud800"', b"NaN", b"\xff", b"[]", b"null"]
+)
+@pytest.mark.parametrize("name", ["chat.v2", "data.info", "service.v2.describe"])
+def test_json_that_is_a_trap_is_refused(sandbox, http, name, content):
+    row = ENDPOINTS[name]
+    query = {"Action": row.action} if row.action else {}
+    headers = {"content-type": "application/json"}
+    if row.plane == "console":
+        headers |= signed_headers(sandbox, "POST", row.path, **query)
+    answer = http.post(row.path, params=query, content=content, headers=headers)
+    assert answer.status_code < 500
+    assert not {"object", "result"} & set(answer.json())

@@ -1,0 +1,116 @@
+"""What the sandbox refuses of the model repository, and in which shape."""
+
+import pytest
+from support import finetune_runs
+
+from qfnb import connect, errors
+from qfnb.resources import Model
+from qfnb.transport import event_loop
+from qfnb.wire import compression, model, model_v2
+from qfnb.wire.base import Record
+
+
+def said(endpoint, **body):
+    """Return what the sandbox answers to a body that no operation would send."""
+    with pytest.raises(errors.APIError) as caught:
+        event_loop.run(send(endpoint, body))
+    return caught.value
+
+
+async def send(endpoint, body):
+    return await (await connect.aclient()).send(endpoint, Record.model_validate(body))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "field"),
+    [
+        (model.LIST, {"modelId": 10**8}, "modelId"),
+        (model.LIST, {"modelId": 10**30}, "modelId"),
+        (model.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
+        (model.DETAIL, {}, "modelVersionId"),
+        (model.PUBLISH, {"versionMeta": {"taskId": 1, "iterationId": 10**8}}, "versionMeta.iterationId"),
+        (model.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
+        (model.PRESET_LIST, {"pageNo": 0}, "pageNo"),
+        (model.PRESET_LIST, {"pageSize": 101}, "pageSize"),
+        (model.USER_LIST, {"orderBy": "colour"}, "orderBy"),
+        (model.USER_LIST, {"order": "up"}, "order"),
+        (model.DELETE, {"modelIDs": []}, "modelIDs"),
+        (model.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
+        (model.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
+    ],
+)
+def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
+    refusal = said(endpoint, **body)
+    assert (refusal.error_code, refusal.status) == (500001, 200)
+    assert f"param[{field}] invalid" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "field"),
+    [
+        (model_v2.CREATE_SET, {"modelSetName": "x", "modelType": "Text2Music"}, "modelType"),
+        (model_v2.CREATE_SET, {"modelSetName": "", "modelType": "Text2Text"}, "modelSetName"),
+        (model_v2.DESCRIBE_SET, {"modelSetId": "am-none"}, "modelSetId"),
+        (model_v2.DESCRIBE_SET, {"modelSetName": "no such name"}, "modelSetName"),
+        (model_v2.DELETE_SET, {"modelSetId": "am-none"}, "modelSetId"),
+        (model_v2.CREATE, {"modelSetId": "am-none", "sourceType": "Train"}, "modelSetId"),
+        (model_v2.DESCRIBE, {"modelId": "amv-none"}, "modelId"),
+        (model_v2.DELETE, {"modelId": "amv-none"}, "modelId"),
+        (model_v2.CREATE_EXPORT, {"modelId": "amv-none"}, "modelId"),
+        (model_v2.CREATE_CONF, {}, "customSpecFile"),
+        (model_v2.SYSTEM_CONF, {"modelApplicationType": "song"}, "modelApplicationType"),
+        (model_v2.CUSTOM_SETS, {"marker": "am-none"}, "marker"),
+        (compression.DESCRIBE, {"modelCompTaskId": "amva-none"}, "modelCompTaskId"),
+        (compression.CREATE, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId"),
+    ],
+)  # fmt: skip
+def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
+    refusal = said(endpoint, **body)
+    assert (refusal.error_code, refusal.status) == ("InappropriateJSON", 400)
+    assert f"param[{field}] invalid" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"sourceType": "Found"}, "sourceType"),
+        ({"sourceType": "Train"}, "trainMeta"),
+        ({"sourceType": "Import"}, "importMeta"),
+        ({"sourceType": "Train", "trainMeta": {"taskId": "task-none"}}, "trainMeta.taskId"),
+        ({"sourceType": "Import", "importMeta": {"bucket": "a", "objectPath": "b"}}, "importMeta.objectPath"),
+        ({"sourceType": "Train", "description": "x" * 301}, "description"),
+    ],
+)
+def test_a_version_needs_a_source_that_is_there(sandbox, change, field):
+    made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
+    assert f"param[{field}] invalid" in str(said(model_v2.CREATE, modelSetId=made, **change))
+
+
+def test_what_is_no_model_is_not_imported(sandbox):
+    finetune_runs.put_object(sandbox.bucket, "letter.npz", "dear model")
+    made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
+    meta = {"bucket": sandbox.bucket, "objectPath": "letter.npz"}
+    refusal = said(model_v2.CREATE, modelSetId=made, sourceType="Import", importMeta=meta)
+    assert "imports its own exports" in str(refusal)
+
+
+def test_the_platforms_models_are_not_the_users_to_change(sandbox):
+    preset = Model.preset_list(page_size=1).data.items[0]
+    assert "belongs to the platform" in str(said(model.DELETE, modelIDs=[preset.model_id]))
+    assert "belongs to the platform" in str(said(model_v2.DELETE_SET, modelSetId=preset.model_id_str))
+
+
+def test_a_preset_has_no_weights_to_compress(sandbox):
+    preset = Model.preset_list(page_size=1).data.items[0]
+    made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
+    body = {"name": "x", "sourceModelId": preset.latest_version_info["versionIdStr"], "modelSetId": made}
+    refusal = said(compression.CREATE, **body, config={"strategy": "Sparsity"})
+    assert "has no weights to compress" in str(refusal)
+
+
+def test_a_run_is_published_under_its_own_job_only(sandbox):
+    run = finetune_runs.describe_run(finetune_runs.run_to_end())
+    origin = {"taskId": 10**8, "iterationId": run["taskId"]}
+    assert "param[versionMeta.taskId] invalid" in str(
+        said(model.PUBLISH, isNewModel=True, versionMeta=origin)
+    )

@@ -1,0 +1,242 @@
+"""The life of a service on the sandbox: deployed, asked, counted, changed, stopped, and still there afterwards."""
+
+import json
+
+import pytest
+from support import seeds
+from support.service_sandbox import ANSWERS, QUESTION, V2, ServiceSandbox, ask_service, run_service_sandbox
+
+from qfnb import ChatCompletion, Completion, errors
+from qfnb.resources import Charge, Service
+
+FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with run_service_sandbox(tmp_path_factory.mktemp("services")) as made:
+        yield made.world
+
+
+@pytest.fixture
+def shop(world):
+    return ServiceSandbox(world)
+
+
+def metric(service_id, **asked):
+    return V2.service_metric(*FAR, service_id, **asked).data.service_list[0].app_list
+
+
+def test_a_service_is_new_then_deploying_then_serving(shop):
+    service_id = shop.deploy("life")
+    seen = []
+    for _ in range(3):
+        seen.append(V2.service_detail(service_id).data.run_status)
+        shop.pass_time(0.35)
+    assert seen == ["New", "Deploying", "Serving"]
+
+
+def test_v1_calls_the_last_state_done(shop):
+    made = Service.create("am-old", "amv-old", "v1 life", "shop")["result"]
+    number = made["serviceId"]
+    assert made["result"] is True
+    seen = []
+    for _ in range(3):
+        seen.append(Service.get(number)["result"]["serviceStatus"])
+        shop.pass_time(0.35)
+    assert seen == ["New", "Deploying", "Done"]
+
+
+@pytest.mark.parametrize(("version", "code"), [("1", 336005), ("2", "invalid_model")])
+def test_chat_on_a_service_is_refused_until_it_serves(shop, version, code):
+    service_id = shop.deploy(f"early {version}")
+    endpoint = V2.service_detail(service_id).data.endpoint
+    with pytest.raises(errors.APIError, match="is New, it answers when it is Serving") as caught:
+        ask_service(endpoint, version=version)
+    assert caught.value.error_code == code
+    shop.pass_time()
+    assert ask_service(endpoint, version=version) == ANSWERS["old"]
+
+
+def test_while_a_service_changes_its_version_the_old_one_answers(shop):
+    service = shop.serve("rolling")
+    V2.modify_service(service.service_id, "am-new", "amv-new")
+    now = V2.service_detail(service.service_id)
+    assert (now.data.run_status, now["result"]["updateStatus"]) == ("Deploying", "Updating")
+    assert now.data.model_version_id == "amv-new"
+    assert ask_service(service.endpoint) == ANSWERS["old"]
+    shop.pass_time()
+    assert ask_service(service.endpoint) == ANSWERS["new"]
+
+
+def test_a_service_that_does_not_serve_cannot_be_changed(shop):
+    with pytest.raises(errors.APIError, match="is New, not Serving"):
+        V2.modify_service(shop.deploy("too early"), "am-new", "amv-new")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model_id": "amv-nothing"}, r"param\[modelId\] invalid"),
+        ({"model_id": "amv-early"}, "is Creating, not Ready"),
+        ({"model_set_id": "am-new"}, r"param\[modelSetId\] invalid"),
+        ({"model_set_id": 10**30}, r"param\[modelSetId\] invalid"),
+        ({"name": "x"}, r"param\[name\] invalid"),
+        ({"url_suffix": "Shop"}, r"param\[urlSuffix\] invalid"),
+        ({"url_suffix": "_shop"}, "first and last"),
+        ({"resource_type": "GPU-X"}, "GPU-I-2, GPU-I-4, CPU-I-2"),
+        ({"replicas": 101}, r"param\[resourceConfig.replicasCount\] invalid"),
+        ({"qps": 51}, r"param\[resourceConfig.qps\] invalid"),
+        ({"billing": {"paymentTiming": "Never"}}, r"param\[billing.paymentTiming\] invalid"),
+        ({"billing": {"paymentTiming": "Prepaid"}}, r"param\[billing.reservation\] invalid"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_what_cannot_be_deployed_is_refused(shop, change, said):
+    if shop.world.store.get("version", "amv-early") is None:
+        shop.unready("amv-early")
+    call = {"model_set_id": "am-old", "model_id": "amv-old", "name": "refused", "url_suffix": "shop"}
+    with pytest.raises(errors.APIError, match=said) as caught:
+        V2.create_service(**call | change)
+    assert (caught.value.status, caught.value.error_code) == (400, "InappropriateJSON")
+
+
+def test_v1_refuses_in_its_own_shape(shop):
+    with pytest.raises(errors.APIError, match=r"param\[modelVersionId\] invalid") as caught:
+        Service.create("am-old", 424242, "refused", "shop")
+    assert (caught.value.status, caught.value.error_code) == (200, 500001)
+
+
+def test_a_model_has_no_two_services_of_one_name(shop):
+    shop.deploy("taken")
+    with pytest.raises(errors.APIError, match="'taken' already"):
+        shop.deploy("taken")
+    assert V2.create_service("am-new", "amv-new", "taken", "shop").data.service_id
+
+
+def test_services_are_found_by_what_they_are_and_paged(shop):
+    ids = [shop.deploy(f"paged {number}", qps=2) for number in range(3)]
+    page = V2.service_list(name="paged", max_keys=2).data
+    assert [row.service_id for row in page.service_list] == ids[:0:-1]
+    rest = V2.service_list(name="paged", max_keys=2, marker=page.page_info.next_marker).data
+    assert ([row.service_id for row in rest.service_list], rest.page_info.is_truncated) == (ids[:1], False)
+    assert not V2.service_list(name="paged", run_status=["Serving"]).data.service_list
+    assert len(V2.service_list(name="paged", service_type=["chat"], pay_type="Prepay").data.service_list) == 3
+    assert not V2.service_list(name="paged", service_type=["completions"]).data.service_list
+
+
+def test_calls_and_tokens_are_counted_by_service_and_application(shop):
+    service = shop.serve("counted")
+    say = [{"role": "user", "content": QUESTION}]
+    usage = ChatCompletion(endpoint=service.endpoint, version="1").do(messages=say)["usage"]
+    list(ChatCompletion(endpoint=service.endpoint, version="2").do(messages=say, stream=True))
+    Completion(endpoint=service.endpoint).do(prompt=QUESTION)
+    with shop.http() as http:
+        body = {"model": service.endpoint, "messages": say, "temperature": 9}
+        assert http.post("/v2/chat/completions", json=body).status_code == 400
+    (app,) = metric(service.service_id)
+    assert (app.metric.call_total, app.metric.succeed_call_total, app.metric.failure_call_total) == (4, 3, 1)
+    assert app.metric.input_tokens_total == 3 * usage["prompt_tokens"]
+    assert app.metric.tokens_total == app.metric.input_tokens_total + app.metric.output_tokens_total
+    assert app.app_id == str(Service.app_list()["result"]["appList"][0]["id"])
+
+
+def test_a_call_is_counted_where_its_appid_says(shop):
+    service = shop.serve("by application")
+    body = {"model": service.endpoint, "messages": [{"role": "user", "content": QUESTION}]}
+    with shop.http() as http:
+        for app in ("7", "7", "8"):
+            http.post("/v2/chat/completions", json=body, headers={"appid": app}).raise_for_status()
+    assert [(row.app_id, row.metric.call_total) for row in metric(service.service_id)] == [("7", 2), ("8", 1)]
+    assert [row.app_id for row in metric(service.service_id, app_id="8")] == ["8"]
+
+
+def test_only_the_calls_between_two_moments_count(shop):
+    service = shop.serve("timed")
+    ask_service(service.endpoint)
+    minute = shop.world.clock.now() // 60 * 60
+    shop.pass_time(3600)
+    ask_service(service.endpoint)
+    moments = [_moment(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
+    totals = [
+        sum(
+            row.metric.call_total
+            for row in V2.service_metric(*span, service.service_id).data.service_list[0].app_list
+        )
+        for span in (moments[:2], moments[2:], (moments[0], moments[3]))
+    ]
+    assert totals == [1, 1, 2]
+
+
+def _moment(second):
+    from qfnb.sandbox.services.v2.common import format_time
+
+    return format_time(second)
+
+
+def test_compute_units_are_a_services_replicas_and_without_any_it_stops(shop):
+    service = shop.serve("units")
+    (unit,) = Charge.get_service_resource_list(service.service_id).data.instances
+    more = Charge.purchase_service_resource(service.service_id, {"paymentTiming": "Postpaid"}, 3)
+    Charge.resize_service_resource_count(unit.instance_id, 2)
+    assert V2.service_detail(service.service_id).data.resource_config.replicas_count == 5
+    Charge.release_service_resource_instance_info(service.service_id, unit.instance_id)
+    assert V2.service_detail(service.service_id).data.resource_config.replicas_count == 3
+    Charge.release_service_resource_instance_info(service.service_id, more.data.instance_id)
+    assert Service.get(service.service_id)["result"]["serviceStatus"] == "Stopped"
+    with pytest.raises(errors.APIError, match="is Stopped"):
+        ask_service(service.endpoint)
+    Charge.purchase_service_resource(service.service_id, {"paymentTiming": "Postpaid"}, 1)
+    shop.pass_time()
+    assert ask_service(service.endpoint) == ANSWERS["old"]
+
+
+def test_the_lists_of_v1_show_presets_by_type_and_ones_own(shop):
+    service = shop.serve("listed")
+    chat = Service.list(["chat"])["result"]
+    assert {row["apiType"] for row in chat["common"]} == {"chat"}
+    (own,) = [row for row in chat["custom"] if row["name"] == "listed"]
+    assert own["url"].endswith(f"/chat/{service.endpoint}")
+    assert own["versionList"][0]["serviceStatus"] == "Done"
+    kinds = {row["apiType"] for row in Service.list()["result"]["common"]}
+    assert kinds == {"chat", "completions", "embeddings", "text2image", "image2text"}
+    assert not Service.list(["embeddings"])["result"]["custom"]
+
+
+def test_preset_services_are_found_by_id_and_type(shop):
+    everything = V2.describe_preset_services().data.service_list
+    first = everything[0]["serviceId"]
+    assert [row["serviceId"] for row in V2.preset_services(service_ids=[first]).data.service_list] == [first]
+    assert {row["serviceType"] for row in V2.preset_services(service_type=["chat"]).data.service_list} == {
+        "chat"
+    }
+    assert V2.preset_services(charge_status=["Free"]).data.service_list == everything
+    assert not V2.preset_services(charge_type=["TPM"]).data.service_list
+
+
+def test_the_service_blocks_of_seed_002_run(shop, capsys):
+    model, version = (
+        shop.world.store.get(*key)["number"] for key in (("model", "am-old"), ("version", "amv-old"))
+    )
+    imported, create, look = [
+        block.replace("qianfan", "qfnb") for block in seeds.python_blocks("002-train-and-service.md")[-3:]
+    ]
+    space = {}
+    seeds.run_block(imported, space)
+    seeds.run_block(seeds.fill_placeholders(create, {"123": str(model), "456": str(version)}), space)
+    number = space["g"]["result"]["serviceId"]
+    seeds.run_block(seeds.fill_placeholders(look, {"2047": str(number)}), space)
+    assert capsys.readouterr().out.splitlines()[-1] == str(number)
+
+
+def test_services_and_their_counts_survive_a_restart(tmp_path):
+    with run_service_sandbox(tmp_path) as shop:
+        service, other = shop.serve("kept"), shop.deploy("under way")
+        ask_service(service.endpoint)
+        before = json.dumps(metric(service.service_id)[0].to_wire())
+    with run_service_sandbox(tmp_path) as shop:
+        assert V2.service_detail(other).data.run_status == "New"
+        assert json.dumps(metric(service.service_id)[0].to_wire()) == before
+        assert ask_service(service.endpoint) == ANSWERS["old"]
+        shop.pass_time()
+        assert V2.service_detail(other).data.run_status == "Serving"

@@ -1,0 +1,104 @@
+"""The backlog in a world of its own: what ends a job, and what another world makes of an unfinished one."""
+
+import json
+import time
+
+import pytest
+from qfnb.sandbox.engines.builtin.engine.language_model import Hyperparameters, train
+
+from qfnb.sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
+from qfnb.sandbox.process import Address
+from qfnb.sandbox.state.job_queue import is_finished, job_status, stable_shuffle
+from qfnb.sandbox.state.world import World
+from qfnb.sandbox.storage.objects import files
+from qfnb.wire import batches as wire
+
+ADDRESS = Address("http://127.0.0.1:1", 1, 1, "sandbox", "token", "key", "access", "secret", "ak", "sk")
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path, ADDRESS)
+    yield world
+    world.close()
+
+
+def enqueue_batch(world, count, **change):
+    body = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": "首都？"}]}
+    rows = [{"custom_id": str(i), "method": "POST", "url": wire.CHAT, "body": body} for i in range(count)]
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    files.store_file(world.store, "file-in", wire.UploadFile(filename="in.jsonl", content=content))
+    fields = {
+        "endpoint": wire.CHAT,
+        "model": None,
+        "replaced": False,
+        "input_file_id": "file-in",
+        "expires_at": time.time() + 60,
+        "counts": {},
+    }
+    batch = world.store.add("batch", "infer-x", **fields | change)
+    world.backlog.take("batch", batch)
+
+
+def wait_until_finished(world):
+    deadline = time.monotonic() + 10
+    while not is_finished(batch := world.store.get("batch", "infer-x")):
+        assert time.monotonic() < deadline, batch
+    return batch
+
+
+def results(world, file_id):
+    return [json.loads(row) for row in files.read_file(world.store, file_id).splitlines()]
+
+
+def test_what_is_late_is_in_the_error_file(world):
+    enqueue_batch(world, 3, expires_at=time.time() - 1)
+    batch = wait_until_finished(world)
+    assert (job_status(batch), batch["counts"]) == ("Expired", {"total": 3, "completed": 0, "failed": 3})
+    assert {row["error"]["code"] for row in results(world, batch["error_file_id"])} == {"batch_expired"}
+
+
+def test_an_own_version_is_asked_without_a_service(world):
+    model = train([("首都？", "北京")], hyperparameters=Hyperparameters(epochs=5), remember_all=True)
+    world.store.write_file("task-x.npz", model.save())
+    world.store.add("version", "amv-x", task="task-x", plan=[["Ready", None]])
+    enqueue_batch(world, 1, model="amv-x", replaced=True)
+    row = results(world, wait_until_finished(world)["output_file_id"])[0]
+    assert row["response"]["body"]["choices"][0]["message"]["content"] == "北京"
+
+
+def test_a_new_world_takes_up_what_an_old_one_left(tmp_path):
+    first = World(tmp_path, ADDRESS)
+    first.base_model()
+    enqueue_batch(first, 600)
+    while not first.store.points("infer-x"):
+        pass
+    first.close()
+    second = World(tmp_path, ADDRESS)
+    first_rows = {number for point in second.store.points("infer-x") for number, _ in point["rows"]}
+    batch = wait_until_finished(second)
+    rows = results(second, batch["output_file_id"])
+    points = [number for point in second.store.points("infer-x") for number, _ in point["rows"]]
+    second.close()
+    assert 0 < len(first_rows) < 600
+    assert len({row["custom_id"] for row in rows}) == len(rows) == len(points) == 600
+
+
+def test_a_job_that_breaks_is_a_failed_batch(world):
+    enqueue_batch(world, 1, expires_at="soon")
+    batch = wait_until_finished(world)
+    assert (job_status(batch), batch["errors"][0]["code"]) == ("Failed", "internal_error")
+
+
+def test_a_busy_world_is_not_idle(world):
+    world._last = 0
+    enqueue_batch(world, 1)
+    while world.backlog.busy:
+        assert world.idle_for() < 5
+    assert is_finished(world.store.get("batch", "infer-x"))
+
+
+@pytest.mark.parametrize("count", range(2, 40))
+def test_an_order_is_never_the_inputs(count):
+    order = list(range(count))
+    assert sorted(stable_shuffle(order)) == order != stable_shuffle(order)

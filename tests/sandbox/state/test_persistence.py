@@ -1,0 +1,41 @@
+"""Killed at any point of a life, the sandbox has kept what it acknowledged, and the life goes on."""
+
+import os
+import signal
+
+import pytest
+from support.model_life import STEPS, Life
+
+from qfnb.sandbox import app, ensure, stop  # noqa: F401 - loads every row of the endpoint table
+
+
+@pytest.fixture
+def home(tmp_path):
+    yield tmp_path / "sandbox"
+    stop(tmp_path / "sandbox")
+
+
+def kill(address):
+    os.kill(address.pid, signal.SIGKILL)
+
+
+def test_nothing_acknowledged_is_lost_when_it_is_killed_after_each_step(home):
+    life = Life(ensure(home))
+    for step in STEPS:
+        step(life)
+        kill(life.address)
+        life.address = ensure(home)
+        assert life.missing() == [], step.__name__
+
+
+def test_a_whole_life_ends_in_an_answer_after_one_kill_in_training(home):
+    life = Life(ensure(home))
+    for step in STEPS[:6]:
+        step(life)
+    life.until("Running", "finetune.v2.describe_task", "runStatus", taskId=life.ids["task"])
+    life.promises.pop()
+    kill(life.address)
+    life.address = ensure(home)
+    for step in STEPS[6:]:
+        step(life)
+    assert life.missing() == []

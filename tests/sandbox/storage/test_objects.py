@@ -1,0 +1,176 @@
+"""Object storage over plain HTTP: ranges, parts, digests, pre-signed addresses."""
+
+import base64
+import hashlib
+import time
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from support.raw_http import connect, signed_headers
+
+from qfnb.wire import signature
+
+MIB = 1 << 20
+BIG = "/bos/sandbox/parts/big"
+
+
+@pytest.fixture
+def http(sandbox):
+    with connect(sandbox) as client:
+        yield client
+
+
+@pytest.fixture
+def bos(sandbox, http):
+    def ask(method, address, content=b"", **headers):
+        path, _, query = address.partition("?")
+        asked = dict(parse_qsl(query, keep_blank_values=True))
+        headers |= signed_headers(sandbox, method, path, **asked)
+        return http.request(method, path, params=asked, content=content, headers=headers)
+
+    return ask
+
+
+def begun(bos, path=BIG):
+    return bos("POST", f"{path}?uploads=").json()["uploadId"]
+
+
+def completed(bos, upload, *parts, path=BIG):
+    body = ",".join(f'{{"partNumber": {number}, "eTag": "{tag}"}}' for number, tag in parts)
+    return bos("POST", f"{path}?uploadId={upload}", f'{{"parts": [{body}]}}'.encode())
+
+
+def part(bos, upload, number, content, path=BIG):
+    answer = bos("PUT", f"{path}?partNumber={number}&uploadId={upload}", content)
+    return number, answer.headers["etag"].strip('"')
+
+
+def test_an_object_is_put_looked_at_and_deleted(bos):
+    put = bos("PUT", "/bos/sandbox/one/茶.txt", b"tea")
+    head = bos("HEAD", "/bos/sandbox/one/茶.txt")
+    assert put.headers["etag"] == head.headers["etag"] == f'"{hashlib.md5(b"tea").hexdigest()}"'
+    assert (head.headers["content-length"], head.content) == ("3", b"")
+    assert "GMT" in head.headers["last-modified"]
+    assert bos("DELETE", "/bos/sandbox/one/茶.txt").status_code == 204
+    assert bos("HEAD", "/bos/sandbox/one/茶.txt").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "told"),
+    [
+        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+        ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
+        ("bytes=10-", 416, None, None),
+        ("bytes=-0", 416, None, None),
+        ("bytes=4-2", 416, None, None),
+        ("lines=1-2", 416, None, None),
+    ],
+)
+def test_a_part_of_an_object_can_be_read(bos, asked, status, content, told):
+    bos("PUT", "/bos/sandbox/ranged", b"0123456789")
+    answer = bos("GET", "/bos/sandbox/ranged", range=asked)
+    assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
+    assert content is None or answer.content == content
+
+
+def test_parts_become_an_object_in_the_order_of_their_numbers(bos):
+    upload = begun(bos)
+    second = part(bos, upload, 2, b"end")
+    first = part(bos, upload, 1, bytes(MIB))
+    assert [row["size"] for row in bos("GET", f"{BIG}?uploadId={upload}").json()["parts"]] == [MIB, 3]
+    assert bos("HEAD", BIG).status_code == 404
+    made = completed(bos, upload, first, second).json()
+    assert (made["bucket"], made["key"]) == ("sandbox", "parts/big")
+    assert bos("GET", BIG).content == bytes(MIB) + b"end"
+    assert completed(bos, upload, first).json()["code"] == "NoSuchUpload"
+    bos("DELETE", BIG)
+
+
+def test_a_part_may_be_sent_again(bos):
+    upload = begun(bos)
+    part(bos, upload, 1, b"old")
+    completed(bos, upload, part(bos, upload, 1, b"new"))
+    assert bos("GET", BIG).content == b"new"
+    bos("DELETE", BIG)
+
+
+def test_parts_that_do_not_fit_are_refused(bos):
+    upload = begun(bos)
+    one, two = part(bos, upload, 1, b"small"), part(bos, upload, 2, b"end")
+    for parts, code in [
+        ((two, one), "InvalidPartOrder"),
+        ((), "InvalidPartOrder"),
+        (((1, "0" * 32),), "InvalidPart"),
+        ((one, (3, one[1])), "InvalidPart"),
+        ((one, two), "EntityTooSmall"),
+    ]:
+        assert completed(bos, upload, *parts).json()["code"] == code
+    assert bos("POST", f"{BIG}?uploadId={upload}", b"oops").json()["code"] == "MalformedJSON"
+    assert bos("PUT", f"{BIG}?uploadId={upload}&partNumber=0", b"x").json()["code"] == "InvalidArgument"
+    assert bos("DELETE", f"{BIG}?uploadId={upload}").status_code == 204
+
+
+def test_an_upload_that_is_given_up_leaves_nothing(bos):
+    upload = begun(bos)
+    part(bos, upload, 1, b"x")
+    assert bos("DELETE", f"{BIG}?uploadId={upload}").status_code == 204
+    for method, query in (("DELETE", ""), ("GET", ""), ("PUT", "&partNumber=1"), ("POST", "")):
+        answer = bos(method, f"{BIG}?uploadId={upload}{query}", b"{}" if method == "POST" else b"")
+        assert (answer.status_code, answer.json()["code"]) == (404, "NoSuchUpload")
+
+
+def test_an_upload_belongs_to_its_own_object(bos):
+    upload = begun(bos)
+    answer = bos("PUT", f"/bos/sandbox/other?partNumber=1&uploadId={upload}", b"x")
+    assert answer.json()["code"] == "NoSuchUpload"
+
+
+def test_what_arrives_is_compared_with_its_digests(bos):
+    good = {"content-md5": base64.b64encode(hashlib.md5(b"x").digest()).decode()}
+    assert bos("PUT", "/bos/sandbox/digest", b"x", **good).status_code == 200
+    answer = bos("PUT", "/bos/sandbox/digest", b"y", **good)
+    assert (answer.status_code, answer.json()["code"]) == (400, "BadDigest")
+
+
+def test_a_list_is_folded_at_a_delimiter(bos):
+    for key in ("a/1", "a/2", "b/1", "c"):
+        bos("PUT", f"/bos/sandbox/fold/{key}", b"x")
+    page = bos("GET", "/bos/sandbox?prefix=fold/&delimiter=/&maxKeys=2").json()
+    assert ([row["prefix"] for row in page["commonPrefixes"]], page["contents"]) == (
+        ["fold/a/", "fold/b/"],
+        [],
+    )
+    rest = bos("GET", f"/bos/sandbox?prefix=fold/&delimiter=/&marker={page['nextMarker']}").json()
+    assert ([row["key"] for row in rest["contents"]], rest["isTruncated"]) == (["fold/c"], False)
+
+
+def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):
+    bos("PUT", "/bos/sandbox/shared", b"shared")
+
+    def address(path, moment):
+        claim = signature.build_authorization(
+            sandbox.access_key,
+            sandbox.secret_key,
+            method="GET",
+            path=path,
+            query=[],
+            headers={"host": http.base_url.netloc.decode()},
+            date=signature.format_timestamp(moment),
+            expires=60,
+        )
+        return f"{path}?{urlencode({'authorization': claim})}"
+
+    def fetched(url):
+        return http.get(url, headers={"authorization": ""})
+
+    assert fetched(address("/bos/sandbox/shared", time.time())).content == b"shared"
+    assert fetched(address("/bos/sandbox/shared", time.time() - 61)).status_code == 403
+    other = address("/bos/sandbox/shared", time.time()).replace("shared?", "ranged?")
+    assert fetched(other).status_code == 403
+
+
+def test_one_request_may_carry_64_mib(bos):
+    answer = bos("PUT", "/bos/sandbox/long", bytes(64 * MIB + 1))
+    assert (answer.status_code, "64 MiB at most" in answer.text) == (413, True)

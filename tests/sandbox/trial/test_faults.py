@@ -1,0 +1,246 @@
+"""What goes wrong on purpose: which rule strikes, and what a call then suffers."""
+
+import json
+
+import httpx
+import pytest
+from support import model_life
+from support.example_request import send_example
+from support.model_life import STEPS, Life
+from support.raw_http import CHAT, connect, line, signed_headers
+
+from qfnb.sandbox import app, ensure  # noqa: F401 - loads every row of the endpoint table
+from qfnb.sandbox.trial.faults import Fault, FaultRules
+from qfnb.wire.base import ENDPOINTS
+
+FAULTS = "/_sandbox/faults"
+BODY = line(1)["body"]
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(control):
+    yield
+    control.delete(FAULTS).raise_for_status()
+
+
+@pytest.fixture
+def http(sandbox):
+    with connect(sandbox) as client:
+        yield client
+
+
+def management_call(sandbox, http, path, action=None, **body):
+    """Return the answer to a signed management call."""
+    query = {"Action": action} if action else {}
+    return http.post(path, params=query, json=body, headers=signed_headers(sandbox, "POST", path, **query))
+
+
+def events(http, **headers):
+    with http.stream("POST", CHAT, json={**BODY, "stream": True}, headers=headers) as answer:
+        return list(answer.iter_raw())
+
+
+def test_the_first_rule_that_strikes_decides(fault, http):
+    fault("chat.*", "status", status=429)
+    fault("*", "status", status=500, times=None)
+    assert [http.post(CHAT, json=BODY).status_code for _ in range(3)] == [429, 500, 500]
+
+
+def test_a_pattern_is_about_the_names_of_operations(fault, http):
+    fault("batches.*", "status")
+    assert http.post(CHAT, json=BODY).status_code == 200
+    assert http.get("/v2/batches").status_code == 503
+
+
+def test_a_rule_strikes_the_same_calls_for_the_same_seed():
+    def matches(seed):
+        rule = Fault(endpoint="chat.v2", chance=0.3, times=None, seed=seed)
+        return [rule.applies_to("chat.v2") for _ in range(200)]
+
+    assert matches(1) == matches(1) != matches(2)
+    assert 35 < sum(matches(1)) < 85
+
+
+def test_a_rule_that_misses_lets_the_next_one_try():
+    trouble = FaultRules([Fault(endpoint="*", chance=0), Fault(endpoint="*", status=429)])
+    assert trouble.match("chat.v2") is trouble.rules[1]
+
+
+def test_a_rule_is_listed_with_what_it_struck_and_removed(control, fault, http):
+    fault("chat.v2", "status", times=None)
+    http.post(CHAT, json=BODY)
+    (rule,) = control.get(FAULTS).json()["faults"]
+    assert (rule["endpoint"], rule["struck"]) == ("chat.v2", 1)
+    assert control.delete(f"{FAULTS}/{rule['id']}").json() == {"faults": 0}
+    assert control.delete(f"{FAULTS}/{rule['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ({"endpoint": "chat.v9"}, "matches no operation"),
+        ({"fault": "explode"}, "fault"),
+        ({"chance": 2}, "chance"),
+        ({"seconds": [3, 1]}, "seconds"),
+        ({"status": 200}, "status"),
+        ({"tmies": 3}, "tmies"),
+    ],
+)
+def test_a_rule_that_is_wrong_is_refused_by_name(control, rule, named):
+    answer = control.post(FAULTS, json=rule)
+    assert (answer.status_code, named in answer.json()["error"]) == (400, True)
+
+
+SHAPES = {
+    "v1": {"error_code", "error_msg", "id"},
+    "v2": {"error", "id"},
+    "code": {"error_code", "error_msg", "log_id"},
+    "status": {"log_id", "status", "success", "code", "message"},
+    "action": {"requestId", "code", "message"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(ENDPOINTS))
+def test_every_operation_fails_in_its_own_shape(sandbox, http, fault, name):
+    row = ENDPOINTS[name]
+    family = row.envelope if row.plane == "console" else row.plane
+    fault(name, "status", code=336100)
+    answer = send_example(sandbox, http, row)
+    assert set(answer.json()) == SHAPES.get(family, SHAPES["v1"])
+    assert (answer.status_code >= 400) == (family in {"v2", "action"})
+
+
+def test_a_code_of_the_platform_is_told_as_the_platform_tells_it(sandbox, fault, http):
+    for endpoint in ("service.v2.describe", "chat.v2"):
+        fault(endpoint, "status", code=336501)
+    fault("model.detail", "status", code=500000)
+    v1 = management_call(sandbox, http, ENDPOINTS["model.detail"].path, modelVersionId=1)
+    assert (v1.status_code, v1.json()["error_code"]) == (200, 500000)
+    v2 = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
+    assert (v2.status_code, v2.json()["code"]) == (429, "TooManyRequests")
+    chat = http.post(CHAT, json=BODY)
+    assert (chat.status_code, chat.json()["error"]["code"]) == (429, "rpm_rate_limit_exceeded")
+
+
+def test_a_word_of_an_action_is_told_as_it_is(sandbox, fault, http):
+    fault("service.v2.describe", "status", code="InappropriateJSON")
+    answer = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
+    assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
+
+
+def test_malformed_json_comes_in_a_whole_answer(fault, http):
+    fault("chat.v2", "malformed")
+    answer = http.post(CHAT, json=BODY)
+    assert answer.status_code == 200
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+
+
+def test_a_stream_ends_in_half_an_event(fault, http):
+    fault("chat.v2", "malformed", after=1)
+    first, half = b"".join(events(http)).decode("utf-8", "ignore").strip().split("\n\n")
+    assert json.loads(first.removeprefix("data: "))
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(half.removeprefix("data: "))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_torn_characters_are_whole_when_put_together(fault, http, stream):
+    expected = http.post(CHAT, json={**BODY, "stream": stream, "seed": 1})
+    fault("chat.v2", "split")
+    with http.stream("POST", CHAT, json={**BODY, "stream": stream, "seed": 1}) as answer:
+        pieces = list(answer.iter_raw())
+    received = [text(b"".join(pieces)), text(expected.content)]
+    assert received[0] == received[1]
+    assert any(0x80 <= piece[0] < 0xC0 for piece in pieces)
+
+
+def text(content):
+    """Return what a plain answer or a stream says."""
+    blocks = content.decode().split("\n\n")
+    values = [json.loads(block.removeprefix("data: ")) for block in blocks if block and "[DONE]" not in block]
+    parts = [value["choices"][0].get("message") or value["choices"][0]["delta"] for value in values]
+    return "".join(part.get("content") or "" for part in parts)
+
+
+def test_a_slow_answer_takes_as_long_as_was_said(fault, http):
+    fault("chat.v2", "slow", seconds=[0.03, 0.04])
+    assert http.post(CHAT, json=BODY).elapsed.total_seconds() >= 0.03
+
+
+def test_a_slow_stream_pauses_before_each_piece(fault, http):
+    fault("chat.v2", "drip", seconds=0.01)
+    with http.stream("POST", CHAT, json={**BODY, "stream": True}) as answer:
+        count = sum(1 for row in answer.iter_lines() if row)
+    assert answer.elapsed.total_seconds() >= 0.01 * (count - 1)
+
+
+def test_a_stall_may_end(fault, http):
+    fault("chat.v2", "stall", seconds=0.03)
+    answer = http.post(CHAT, json=BODY)
+    assert (answer.status_code, answer.elapsed.total_seconds() >= 0.03) == (200, True)
+
+
+@pytest.mark.parametrize(("asked_for", "status"), [("429:2", 429), ("503", 503), ("336100", 503)])
+def test_one_request_may_ask_for_its_own_fault(sandbox, http, asked_for, status):
+    headers = {"x-qfnb-fault": asked_for, "x-qfnb-control": sandbox.control_token}
+    answer = http.post(CHAT, json=BODY, headers=headers)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (
+        status,
+        "2" if ":" in asked_for else None,
+    )
+    assert http.post(CHAT, json=BODY).status_code == 200
+
+
+def test_a_request_may_ask_for_a_broken_stream(sandbox, http):
+    headers = {"x-qfnb-fault": "rst@3", "x-qfnb-control": sandbox.control_token}
+    with pytest.raises(httpx.RemoteProtocolError):
+        events(http, **headers)
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_a_fault_in_a_header_needs_the_control_token(http, token):
+    answer = http.post(CHAT, json=BODY, headers={"x-qfnb-fault": "503", "x-qfnb-control": token})
+    assert (answer.status_code, "x-qfnb-control" in answer.json()["error"]) == (403, True)
+
+
+@pytest.mark.parametrize("text", ["", "rst@", "boom", "429:x", "stall:9999"])
+def test_a_header_that_is_written_wrong_is_refused(sandbox, http, text):
+    headers = {"x-qfnb-fault": text, "x-qfnb-control": sandbox.control_token}
+    assert http.post(CHAT, json=BODY, headers=headers).status_code == 400
+
+
+@pytest.fixture(scope="module")
+def life():
+    """A life that has come to its end; its steps can be taken again."""
+    life_ = Life(ensure())
+    for step in STEPS[:-1]:
+        step(life_)
+    life_.until("Serving", "service.v2.describe", "runStatus", serviceId=life_.ids["service"])
+    return life_
+
+
+@pytest.mark.parametrize(
+    ("step", "struck", "shown", "path", "which", "failed"),
+    [
+        (model_life.import_rows, "data.import", "data.info", "versionInfo.importStatus", "dataset", 3),
+        (
+            model_life.create_task,
+            "finetune.v2.create_task",
+            "finetune.v2.describe_task",
+            "runStatus",
+            "task",
+            "Failed",
+        ),
+        (model_life.publish, "model.publish", "model.detail", "state", "version", "Fail"),
+        (model_life.deploy, "service.v2.create", "service.v2.describe", "runStatus", "service", "Failed"),
+    ],
+)
+def test_what_a_call_creates_ends_in_its_failed_state(life, fault, step, struck, shown, path, which, failed):
+    again = Life(life.address, "again", dict(life.ids))
+    fault(struck, "fail")
+    step(again)
+    field = {"dataset": "datasetId", "task": "taskId", "version": "modelVersionId", "service": "serviceId"}[
+        which
+    ]
+    again.until(failed, shown, path, **{field: again.ids[which]})

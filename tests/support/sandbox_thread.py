@@ -1,0 +1,52 @@
+"""A sandbox in a thread of the test's own process: its clock and its world are the test's to set."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from qfnb import config
+from qfnb.sandbox.app import build_app
+from qfnb.sandbox.process import VERSION, Address
+from qfnb.sandbox.server import IDLE_SECONDS
+from qfnb.sandbox.state.world import World
+
+
+@contextlib.contextmanager
+def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
+    """Serve a world over HTTP, and point the settings at it."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    key = "bce-v3/ALTAK-sandboxtest/0123456789abcdef"
+    address = Address(url, 1, VERSION, "sandbox", "control", key, "ak", "sk", "app", "secret")
+    world = World(folder, address, clock)
+    world.warm_up()
+    options = uvicorn.Config(
+        build_app(world),
+        log_level="error",
+        lifespan="off",
+        access_log=False,
+        timeout_keep_alive=IDLE_SECONDS,
+    )
+    server = uvicorn.Server(options)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.002)
+    settings = config.get_config()
+    settings.base_url = settings.console_api_base_url = settings.iam_base_url = url
+    settings.api_key = key
+    try:
+        yield world
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        world.close()
+        listener.close()

@@ -1,0 +1,262 @@
+"""The form as a value: its fields are the platform's, its rules the library's, and its code says the same."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from qfnb import Dataset, config, errors
+from qfnb.resources.management.finetune import FineTune
+from qfnb.trainer import run_store
+from qfnb.trainer.form import code, saved
+from qfnb.trainer.form import estimate as launch_estimate
+from qfnb.trainer.form.data import DatasetInfo, inspect_dataset, list_data_files
+from qfnb.trainer.form.value import Draft, LaunchForm
+
+PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答" * 20} for n in range(10)])
+TEXTS = Dataset([{"text": "很长的文章" * 9}] * 10)
+DATASETS = {"ds": PAIRS, "texts": TEXTS}
+
+
+@pytest.fixture
+def form(sandbox):
+    """A form on which nothing is wrong."""
+    offer = tuple(FineTune.V2.supported_models().data)
+    data = {name: inspect_dataset(name, DATASETS) for name in DATASETS}
+    return LaunchForm(supported_models=offer, datasets=data).with_choice(model="ERNIE-Speed-8K", dataset="ds")
+
+
+def with_values(form, **values):
+    return form.choosing(values={**form.draft.values, **values})
+
+
+def test_a_model_brings_its_own_hyper_parameters_with_their_defaults(form):
+    assert form.draft.values["learningRate"] == "0.0003"
+    assert [row.key for row in form.choosing(model="ERNIE-Lite-8K-0704").parameters] == [
+        "epoch",
+        "learningRate",
+    ]
+    assert form.choosing(scale="FullFineTuning").draft.values["learningRate"] == "3e-05"
+    assert not form.issues
+
+
+def test_what_was_typed_stays_when_another_model_is_chosen(form):
+    changed = with_values(form, epoch="7").choosing(model="SQLCoder-7B")
+    assert changed.draft.values["epoch"] == "7"
+    assert changed.draft.values["learningRate"] == "1e-06"
+
+
+def test_each_model_and_way_of_tuning_opens_without_a_fault(form):
+    for row in form.offer:
+        for mode in row.support_train_mode:
+            for scale in mode.support_parameter_scale:
+                data = "texts" if mode.train_mode == "PostPretrain" else "ds"
+                chosen = form.choosing(dataset=data).choosing(model=row.model).choosing(mode=mode.train_mode)
+                assert not chosen.choosing(scale=scale.parameter_scale).issues
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("epoch", "51", "it is 1 to 50"),
+        ("epoch", "1.5", "须为整数"),
+        ("epoch", "0", "greater than or equal to 1"),
+        ("learningRate", "fast", "须为数字"),
+        ("learningRate", "nan", "finite"),
+        ("weightDecay", "inf", "it is 0.0001 to 0.1"),
+        ("maxSeqLen", 77, "is not offered"),
+    ],
+)
+def test_a_wrong_hyper_parameter_is_told_at_its_field_and_nowhere_else(form, field, value, words):
+    issues = with_values(form, **{field: value}).issues
+    assert issues.keys() == {field}
+    assert words in issues[field]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"model": " "}, "model", "choose a model"),
+        ({"held_out": "101"}, "held_out", "less than or equal to 100"),
+        ({"held_out": "some"}, "held_out", "须为整数"),
+        ({"dataset": ""}, "dataset", "choose a dataset"),
+        ({"dataset": "elsewhere"}, "dataset", "reading"),
+        ({"dataset": "texts"}, "dataset", "SFT needs 单轮问答"),
+        ({"mode": "PostPretrain"}, "dataset", "PostPretrain needs 泛文本"),
+        ({"after": "deploy", "suffix": "No Spaces"}, "suffix", "lower-case letters"),
+        ({"after": "deploy", "replicas": "0"}, "replicas", "greater than or equal to 1"),
+        ({"after": "deploy", "hours": "999"}, "hours", "less than or equal to 720"),
+        ({"after": "evaluate"}, "eval_dataset", "choose a dataset"),
+        ({"after": "publish", "hours": "999"}, "", ""),
+    ],
+)
+def test_a_wrong_field_is_told_with_the_reason(form, changes, field, words):
+    issues = form.choosing(**changes).issues
+    assert set(issues) == ({field} if field else set())
+    assert words in issues.get(field, "")
+
+
+def test_a_train_mode_without_a_trainer_is_told(form):
+    row = form.offer[0].model_copy(deep=True)
+    row.support_train_mode[0].train_mode = "KTO"
+    chosen = replace(form, offer=(row,)).choosing(mode="KTO")
+    assert "KTO" in chosen.issues["mode"]
+
+
+def test_an_unknown_model_is_warned_about_and_can_be_tried(form):
+    chosen = form.choosing(model="MyModel")
+    assert "tried all the same" in chosen.warnings["model"]
+    assert not chosen.issues
+    assert code.create_trainer(chosen).train_type == "MyModel"
+
+
+def test_several_choices_are_one_value(form):
+    chosen = form.choosing(model="CodeLlama-7B").choosing(scale="LoRA")
+    assert chosen.draft.values["loraTargetModules"] == ["self_attn.q_proj", "self_attn.v_proj"]
+    assert "is not offered" in with_values(chosen, loraTargetModules=["mlp.x"]).issues["loraTargetModules"]
+
+
+def test_a_hyper_parameter_that_the_model_does_not_have_is_told(form):
+    assert "has no hyper-parameter warp" in with_values(form, warp="9").issues["others"]
+
+
+def test_rows_longer_than_the_model_reads_are_a_warning(form):
+    data = {**form.data, "ds": replace(form.data["ds"], lengths=(9000, 12))}
+    assert "1 rows have more" in replace(form, data=data).warnings["dataset"]
+
+
+def test_the_code_makes_the_trainer_that_a_launch_makes(form):
+    values = {"suffix": "demo_1", "hours": "2", "name": "茶 “铺”", "model_name": "tea", "eval_dataset": "ds"}
+    chosen = with_values(form, epoch="3").choosing(after="evaluate", held_out="10", **values)
+    script = code.render_code(chosen, frozenset(DATASETS)).split("trainer.start()")[0]
+    namespace = dict(DATASETS)
+    exec(compile(script, "cell", "exec"), namespace)
+    assert action_settings(namespace["trainer"]) == action_settings(code.create_trainer(chosen))
+
+
+def action_settings(trainer):
+    return [
+        {key: value for key, value in action.kept().items() if key not in {"id", "name"}}
+        for action in trainer.ppls[0].actions
+    ]
+
+
+@pytest.mark.parametrize("mode", ["SFT", "PostPretrain"])
+def test_a_train_mode_has_its_own_trainer(form, mode):
+    chosen = form.choosing(mode=mode, dataset="ds" if mode == "SFT" else "texts", after="train")
+    trainer = code.create_trainer(chosen)
+    assert trainer.train_mode == mode
+    assert [type(action).__name__ for action in trainer.ppls[0].actions] == [
+        "LoadDataSetAction",
+        "TrainAction",
+    ]
+
+
+def test_a_wrong_form_has_no_code_and_no_trainer(form):
+    wrong = with_values(form, epoch="99")
+    assert not code.render_code(wrong)
+    with pytest.raises(errors.InvalidArgumentError, match="epoch=99"):
+        code.create_trainer(wrong)
+
+
+def test_hostile_names_stay_texts_in_the_code(form):
+    script = code.render_code(form.choosing(name='"); import os; ("', model_name="a\nb"), frozenset(DATASETS))
+    assert compile(script.split("trainer.start()")[0], "cell", "exec")
+    assert r'name="\"); import os; (\""' in script
+
+
+def test_an_estimate_tells_rows_tokens_and_steps(form):
+    estimate = launch_estimate.estimate_launch(with_values(form, epoch="3", batchSize="4"))
+    assert (estimate.train_rows, estimate.steps) == (8, 6)
+    assert estimate.tokens == round(form.data["ds"].tokens * 0.8 * 3)
+
+
+def test_what_cannot_be_known_is_not_available_and_says_why(form):
+    lines = dict(launch_estimate.estimate_launch(form.choosing(model="ERNIE-Lite-8K-0704")).lines())
+    assert lines["步数 steps"].startswith("n/a")
+    assert "ceil(train rows" in lines["步数 steps"]
+    assert lines["价格 price"].startswith("n/a")
+    assert lines["时间 time"].startswith("n/a")
+
+
+def test_time_is_told_by_earlier_runs_of_the_model(form):
+    estimate = launch_estimate.estimate_launch(replace(form, paces={"ERNIE-Speed-8K": 2.0}))
+    assert estimate.seconds == 2.0 * estimate.steps
+
+
+def test_a_configuration_comes_back_as_it_was_saved(form):
+    saved.save("茶铺-1", form.draft)
+    assert saved.load("茶铺-1") == form.draft
+    assert "茶铺-1" in saved.list_names()
+    assert (config.state_dir() / "launches" / "茶铺-1.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["", " ", "../up", "a/b", "a b", ".hidden", "-x", "x" * 61, "a\0b", "a\nb"])
+def test_a_name_that_is_no_name_is_refused(name):
+    with pytest.raises(errors.InvalidArgumentError):
+        saved.save(name, Draft())
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", "null", '{"model": 7}', '{"epoch": 1}', '{"after": "fly"}']
+)
+def test_a_file_that_holds_something_else_is_told(content):
+    saved.save("broken", Draft())
+    (config.state_dir() / "launches" / "broken.json").write_text(content, encoding="utf-8")
+    with pytest.raises(errors.InvalidArgumentError, match="cannot be read"):
+        saved.load("broken")
+
+
+def test_an_unknown_configuration_names_the_known_ones():
+    saved.save("known", Draft())
+    with pytest.raises(errors.InvalidArgumentError, match="known"):
+        saved.load("unknown")
+
+
+def test_a_past_run_can_be_cloned(form):
+    chosen = with_values(form, epoch="3").choosing(after="deploy", suffix="tea", hours="2", model_name="m")
+    trainer = code.create_trainer(chosen)
+    trainer.save()
+    assert any(line.startswith(trainer.id) for line in saved.list_past_runs())
+    draft = saved.load(f"{trainer.id} ERNIE-Speed-8K")
+    assert (draft.model, draft.scale, draft.values["epoch"]) == ("ERNIE-Speed-8K", "LoRA", 3)
+    assert (draft.after, draft.suffix, draft.hours, draft.model_name) == ("deploy", "tea", "2", "m")
+    assert not replace(form, draft=draft.model_copy(update={"dataset": "ds"})).issues
+
+
+def test_a_run_begun_elsewhere_cannot_be_cloned():
+    run = run_store.RunRecord.begin()
+    run.update(task_id="task-1")
+    with pytest.raises(errors.InvalidArgumentError, match="begun elsewhere"):
+        saved.load(run.id)
+
+
+def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({"prompt": "问", "response": "答"}) + "\n", encoding="utf-8")
+    assert inspect_dataset(str(path), {}).rows == 1
+    assert inspect_dataset("ds", DATASETS).dataset is PAIRS
+    remote = inspect_dataset(PAIRS.save(qianfan="launch"), {})
+    assert (remote.rows, remote.tokens, remote.problem) == (10, None, "")
+
+
+@pytest.mark.parametrize("source", ["nowhere.jsonl", "ds-nowhere", "x" * 5000, "a\0b"])
+def test_what_is_not_there_is_told_not_raised(sandbox, source):
+    assert inspect_dataset(source, {}).problem
+
+
+def test_a_large_dataset_is_estimated(monkeypatch):
+    monkeypatch.setattr("qfnb.trainer.form.data.COUNTED", 5)
+    assert inspect_dataset("ds", DATASETS).lengths == ()
+
+
+def test_files_beside_the_notebook_are_offered(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("a.jsonl", "data/b.csv", ".hidden.jsonl", "notes.md"):
+        (tmp_path / name).write_text("")
+    assert list_data_files(tmp_path) == ["a.jsonl", "data/b.csv"]
+
+
+def test_an_empty_dataset_is_told(form):
+    empty = {**form.data, "ds": DatasetInfo("ds", Dataset([]), 0, 0)}
+    assert "no rows" in replace(form, data=empty).issues["dataset"]

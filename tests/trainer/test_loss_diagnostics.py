@@ -1,0 +1,107 @@
+"""What a loss curve says, how long a training will still take, and a progress that goes through JSON."""
+
+import json
+import math
+
+import pytest
+
+from qfnb.trainer.consts import ActionState
+from qfnb.trainer.eta import estimate_remaining
+from qfnb.trainer.event import Event
+from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss, moving_average
+from qfnb.trainer.progress import Stage, TrainingProgress
+
+
+def curve(losses, validation=()):
+    held_out = [*validation, *[None] * (len(losses) - len(validation))]
+    return [
+        LossPoint(10 * n, None, loss, other)
+        for n, (loss, other) in enumerate(zip(losses, held_out, strict=True), 1)
+    ]
+
+
+FALLING = [3 * 0.8**n for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (curve(FALLING), None),
+        (curve(FALLING[:4]), None),
+        (curve([]), None),
+        (curve([2.0] * 12), "does not fall"),
+        (curve([2.0, 1.5, 1.2, 1.0, 0.9, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]), "发散"),
+        (curve([2.0, math.nan, 1.0]), "第 20 步变为 nan"),
+        (curve(FALLING, [2, 1.5, 1.2, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5]), "第 40 步"),
+    ],
+    ids=["falling", "short", "none", "flat", "diverged", "nan", "overfitted"],
+)
+def test_a_curve_is_read_by_plain_rules(points, words):
+    messages = diagnose_loss(points)
+    assert (messages == []) if words is None else (len(messages) == 1 and words in messages[0])
+
+
+def test_smoothing_starts_where_the_curve_starts():
+    assert moving_average([4.0, 4.0, 4.0]) == pytest.approx([4.0, 4.0, 4.0])
+    assert moving_average([]) == []
+
+
+def test_a_steady_pace_tells_the_rest_exactly():
+    marks = [(10.0 * n, 5.0 * n) for n in range(6)]
+    estimate = estimate_remaining(marks, 50.0)
+    assert (estimate.low, estimate.likely, estimate.high) == pytest.approx((150, 150, 150))
+
+
+def test_an_unsteady_pace_says_how_unsure_it_is():
+    estimate = estimate_remaining([(0, 0), (10, 1), (20, 10), (30, 11), (40, 20)], 45.0)
+    assert estimate.low < estimate.likely < estimate.high
+    assert estimate.likely == pytest.approx(80 / 0.5 - 5)
+
+
+def test_two_marks_are_too_few():
+    assert estimate_remaining([(0, 0), (10, 5)], 11.0) is None
+
+
+def polls(*results, at=100.0):
+    now = TrainingProgress("t", (Stage("train"),), run_id="run-x")
+    for number, result in enumerate(results):
+        event = Event(
+            "a", ActionState.Running, "poll", {"result": result}, action_class="TrainAction", at=at + number
+        )
+        now = now.with_event(event)
+    return now
+
+
+def test_a_percent_that_goes_back_or_repeats_does_not_go_back():
+    now = polls(
+        *({"runStatus": "Running", "runProgress": p} for p in ("30%", "30%", "12%", "37.5%", "", "odd"))
+    )
+    assert now.percent == 38
+    assert [percent for _, percent in now.marks] == [30, 38]
+
+
+def test_the_time_in_the_queue_is_told_apart():
+    now = polls(
+        {"runStatus": ""}, {"runStatus": "Waiting"}, {"runStatus": "Waiting"}, {"runStatus": "Running"}
+    )
+    assert (now.queued(999.0), now.training_at, now.status) == (3.0, 103.0, "Training")
+    assert polls({"runStatus": "Waiting"}).status == "Created"
+
+
+def test_the_log_page_is_linked_for_the_cloud_only():
+    ids = {"runStatus": "Running", "taskId": "task-1", "jobId": "job-1"}
+    assert polls(ids).links["log"].endswith("/train/sft/job-1/task-1/detail/traininglog")
+    assert polls({**ids, "sandbox": {}}).links == {}
+
+
+def test_a_progress_goes_through_json():
+    now = polls(
+        {"runStatus": "Running", "runProgress": "5%", "checkpointList": [{"step": 1, "trainingLoss": 0.5}]}
+    )
+    assert TrainingProgress.from_json(json.loads(json.dumps(now.to_json()))) == now
+    assert TrainingProgress.from_json({**now.to_json(), "of_tomorrow": 1}) == now
+
+
+def test_odd_answers_of_any_kind_leave_it_standing():
+    now = polls({"runStatus": "Running", "runProgress": "5%"}, {"checkpointList": "none"}, {"metrics": 7})
+    assert (now.percent, now.run_state) == (5, "Running")

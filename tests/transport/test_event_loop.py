@@ -1,0 +1,132 @@
+"""One loop for everybody: blocking, async, interrupted, from any thread."""
+
+import asyncio
+import threading
+
+import pytest
+
+from qfnb.transport import event_loop
+
+
+async def number(value: int) -> int:
+    await asyncio.sleep(0)
+    return value
+
+
+def test_blocking_code_runs_a_coroutine():
+    assert event_loop.run(number(1)) == 1
+
+
+def test_blocking_code_runs_a_coroutine_inside_a_running_loop():
+    async def cell() -> int:
+        return event_loop.run(number(2))
+
+    assert asyncio.run(cell()) == 2
+
+
+def test_async_code_hops_to_the_same_loop():
+    async def which() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    assert asyncio.run(event_loop.run_async(which())) is event_loop.loop()
+
+
+def test_waiting_on_the_io_thread_is_refused():
+    async def wrong() -> None:
+        event_loop.run(number(3))
+
+    with pytest.raises(RuntimeError, match="I/O thread"):
+        event_loop.run(wrong())
+
+
+def test_cancelling_the_caller_cancels_the_work():
+    cancelled = threading.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    async def cell() -> None:
+        await asyncio.wait_for(event_loop.run_async(work()), timeout=0.05)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(cell())
+    assert cancelled.wait(2)
+
+
+async def count(closed: threading.Event):
+    try:
+        for value in range(3):
+            yield value
+    finally:
+        closed.set()
+
+
+def test_blocking_code_iterates_to_the_end():
+    assert list(event_loop.iterate(count(threading.Event()))) == [0, 1, 2]
+
+
+def test_leaving_an_iteration_closes_it():
+    closed = threading.Event()
+    items = event_loop.iterate(count(closed))
+    assert next(items) == 0
+    items.close()
+    assert closed.is_set()
+
+
+def test_async_code_iterates_too():
+    async def cell() -> list[int]:
+        return [value async for value in event_loop.iterate_async(count(threading.Event()))]
+
+    assert asyncio.run(cell()) == [0, 1, 2]
+
+
+def test_a_slow_consumer_gets_all_and_a_fast_one_waits_for_each():
+    async def numbers():
+        for number in range(200):
+            if number % 50 == 0:
+                await asyncio.sleep(0.01)
+            yield number
+
+    async def collect(pause):
+        values = []
+        async for number in event_loop.iterate_async(numbers()):
+            if number % 20 == 0:
+                await asyncio.sleep(pause)
+            values.append(number)
+        return values
+
+    assert asyncio.run(collect(0)) == asyncio.run(collect(0.005)) == list(range(200))
+
+
+def test_an_error_in_an_iterator_comes_after_what_came_before_it():
+    async def broken():
+        yield 1
+        yield 2
+        raise ValueError("in the middle")
+
+    async def collect():
+        values = []
+        with pytest.raises(ValueError, match="in the middle"):
+            async for number in event_loop.iterate_async(broken()):
+                values.append(number)  # noqa: PERF401 - what came before the error is wanted
+        return values
+
+    assert asyncio.run(collect()) == [1, 2]
+
+
+def test_a_loop_that_waits_wakes_up_now_and_then_and_sleeps_again():
+    async def measure():
+        loop = asyncio.get_running_loop()
+        waiting = [asyncio.ensure_future(event_loop.run_async(asyncio.sleep(0.05))) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        during = len(loop._scheduled)
+        await asyncio.gather(*waiting)
+        return during, [handle for handle in loop._scheduled if not handle.cancelled()]
+
+    during, after = asyncio.run(measure())
+    assert during == 1
+    assert after == []

@@ -1,0 +1,352 @@
+"""Rate limits: what is granted never exceeds what is allowed, and what the platform says is learned."""
+
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.sandbox_thread import run_world
+
+from qfnb import config
+from qfnb.errors import InvalidArgumentError, RateLimitError
+from qfnb.transport import clock, event_loop
+from qfnb.transport.pacer import STABLE_SECONDS, Pacer
+from qfnb.transport.rate_limiter import RateLimiter
+
+
+def start_times(rpm: float, arrivals: list[float]) -> list[float]:
+    """Return when calls may go that come at these times."""
+    pacer, now, times = Pacer(), 0.0, []
+    pacer.set_ceiling("headers", rpm)
+    for arrival in arrivals:
+        now = max(now, arrival)
+        now += max(pacer.seconds_to_wait(now), 0)
+        pacer.spend(1, now)
+        times.append(now)
+    return times
+
+
+@given(
+    rpm=st.integers(1, 5000),
+    gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 90), st.floats(0, 0.01)), min_size=1, max_size=300),
+)
+def test_no_sixty_seconds_hold_more_requests_than_allowed(rpm, gaps):
+    times = start_times(rpm, list(itertools.accumulate(gaps)))
+    for index, start in enumerate(times):
+        assert sum(start <= time < start + 60 for time in times[index : index + rpm + 2]) <= rpm
+
+
+def test_the_speed_is_what_is_allowed_less_a_margin():
+    times = start_times(60, [0.0] * 181)
+    assert times[-1] == pytest.approx(180 * 1.02, rel=0.01)
+
+
+def run_on_io_loop(act):
+    """Run a coroutine function on the I/O loop, in no time."""
+    with clock.testing():
+        return event_loop.run(act())
+
+
+def make_refusal(code="rpm_rate_limit_exceeded", after=None):
+    return RateLimitError(code, "too fast", retry_after=after)
+
+
+def test_limits_are_learned_from_headers():
+    async def act():
+        limiter = RateLimiter()
+        started_at = await limiter.acquire()
+        limiter.record_success(
+            started_at,
+            {"x-ratelimit-limit-requests": "120", "x-ratelimit-limit-tokens": "90000"},
+            used_tokens=50,
+        )
+        return limiter
+
+    limiter = run_on_io_loop(act)
+    assert (limiter.requests.rate, limiter.tokens.rate) == (120, 90000)
+    assert limiter.describe().startswith("120 requests/min (平台 platform) · 90,000 tokens/min")
+
+
+def test_settings_win_when_they_are_lower():
+    limiter = RateLimiter()
+    settings = config.Settings(rpm_limit=30)
+    limiter.apply_settings(settings)
+    limiter.requests.set_ceiling("headers", 60)
+    assert (limiter.requests.rate, limiter.requests.source) == (30, "settings")
+    limiter.apply_settings(config.Settings())
+    assert (limiter.requests.rate, limiter.requests.source) == (60, "headers")
+
+
+@pytest.mark.parametrize(
+    "given", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
+)
+def test_limits_that_cannot_be_are_named(given):
+    with pytest.raises(InvalidArgumentError, match=r"QIANFAN_(QPS|RPM|TPM)_LIMIT"):
+        RateLimiter().apply_settings(config.Settings(**given))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining-requests": "0"}, 1.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "12"}, 12.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}, 60.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, 1.0),
+        ({"x-ratelimit-remaining-requests": "3"}, 0.0),
+        ({"x-ratelimit-limit-requests": "many"}, 0.0),
+    ],
+)
+def test_nothing_is_sent_while_nothing_remains(headers, seconds):
+    limiter = RateLimiter()
+    limiter.record_success(clock.now(), {"x-ratelimit-limit-requests": "60000", **headers})
+    assert max(limiter.seconds_to_wait(clock.now()), 0) == pytest.approx(seconds, abs=0.1)
+
+
+def test_one_refusal_cuts_once_for_all_calls_that_were_under_way():
+    async def act():
+        limiter = RateLimiter(random_=lambda: 1.0)
+        limiter.requests.set_ceiling("headers", 1000)
+        started_at = [await limiter.acquire() for _ in range(8)]
+        for start in started_at:
+            limiter.record_refusal(start, make_refusal())
+        return limiter
+
+    limiter = run_on_io_loop(act)
+    assert limiter.refusals == 1
+    assert limiter.max_in_flight == 4
+    assert limiter.requests.rate == 800
+
+
+def test_without_a_known_limit_the_rate_becomes_what_the_last_minute_allowed():
+    async def act():
+        limiter = RateLimiter(random_=lambda: 1.0)
+        for _ in range(60):
+            limiter.record_success(await limiter.acquire(), {})
+            limiter.release()
+        limiter.record_refusal(await limiter.acquire(), make_refusal())
+        return limiter
+
+    limiter = run_on_io_loop(act)
+    assert limiter.requests.rate == 60
+    assert "refusals" in limiter.describe()
+
+
+def test_a_token_refusal_slows_the_tokens():
+    limiter = RateLimiter()
+    limiter.record_success(clock.now() - 1, {}, used_tokens=5000)
+    limiter.record_refusal(clock.now(), make_refusal("tpm_rate_limit_exceeded"))
+    assert (limiter.tokens.rate, limiter.requests.rate) == (5000, None)
+
+
+@pytest.mark.parametrize(("after", "seconds"), [(None, 2.0), (7.0, 7.0), (0.0, 0.0)])
+def test_retry_after_is_honoured(after, seconds):
+    limiter = RateLimiter(random_=lambda: 1.0)
+    limiter.requests.set_ceiling("headers", 1e6)
+    limiter.record_refusal(clock.now(), make_refusal(after=after))
+    assert max(limiter.seconds_to_wait(clock.now()), 0) == pytest.approx(seconds, abs=0.05)
+
+
+def test_calm_brings_the_speed_back_up_to_the_ceiling():
+    limiter = RateLimiter()
+    limiter.requests.set_ceiling("headers", 100)
+    limiter.requests.slow_down(0, 0.0)
+    for tick in range(1, 10):
+        limiter.requests.recover(tick * (STABLE_SECONDS + 1))
+    assert (limiter.requests.rate, limiter.requests.source) == (100, "headers")
+
+
+def test_tokens_are_counted_as_used_not_as_estimated():
+    async def act():
+        limiter = RateLimiter()
+        limiter.tokens.set_ceiling("settings", 6000)
+        started_at = await limiter.acquire(3000)
+        before = limiter.seconds_to_wait(clock.now())
+        limiter.record_success(started_at, {}, estimate=3000, used_tokens=100)
+        return before, limiter.seconds_to_wait(clock.now())
+
+    before, after = run_on_io_loop(act)
+    assert before == pytest.approx(30 * 1.02, abs=0.1)
+    assert after == pytest.approx(1.0 * 1.02, abs=0.1)
+
+
+def test_a_cancelled_waiter_takes_no_turn_with_it():
+    async def act():
+        limiter = RateLimiter()
+        limiter.requests.set_ceiling("headers", 60)
+        await limiter.acquire()
+        waiters = [asyncio.ensure_future(limiter.acquire()) for _ in range(50)]
+        await asyncio.sleep(0)
+        for waiter in waiters:
+            waiter.cancel()
+        await asyncio.gather(*waiters, return_exceptions=True)
+        return limiter
+
+    limiter = event_loop.run(act())
+    assert limiter.in_flight == 1
+    assert limiter.seconds_to_wait(clock.now()) < 1.1
+
+
+def test_turns_come_in_the_order_of_asking():
+    async def act():
+        limiter, order = RateLimiter(), []
+        limiter.requests.set_ceiling("headers", 6000)
+
+        async def acquire_turn(number):
+            await limiter.acquire()
+            order.append(number)
+
+        await asyncio.gather(*(acquire_turn(number) for number in range(20)))
+        return order
+
+    assert run_on_io_loop(act) == list(range(20))
+
+
+def seconds_later(seconds):
+    """Let time pass on the clock of the library."""
+    return clock.sleep(seconds)
+
+
+def test_one_refusal_at_a_start_holds_and_halves_but_invents_no_rate():
+    async def act():
+        limiter = RateLimiter(random_=lambda: 1.0)
+        started_at = [await limiter.acquire() for _ in range(8)]
+        limiter.record_refusal(started_at[0], make_refusal())
+        return limiter, limiter.seconds_to_wait(clock.now())
+
+    limiter, pause_s = run_on_io_loop(act)
+    assert (limiter.requests.rate, limiter.max_in_flight) == (None, 4)
+    assert pause_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_second_refusal_within_a_minute_makes_a_rate_with_a_floor():
+    pacer = Pacer(min_derived_rate=60)
+    pacer.slow_down(3, 0.0)
+    pacer.slow_down(3, 30.0)
+    assert (pacer.rate, pacer.source) == (60, "refusals")
+
+
+def test_two_refusals_far_apart_are_two_first_ones():
+    pacer = Pacer(min_derived_rate=60)
+    pacer.slow_down(3, 0.0)
+    pacer.slow_down(3, 61.0)
+    assert pacer.rate is None
+
+
+def record_successes(pacer, now):
+    """Let a few good answers come."""
+    for _ in range(5):
+        pacer.recover(now)
+
+
+def test_a_rate_that_was_only_seen_at_a_start_doubles_until_it_is_refused():
+    pacer = Pacer(min_derived_rate=60)
+    pacer.slow_down(100, 0.0)
+    for second in range(1, 17):
+        pacer.recover(float(second))
+    assert pacer.rate == 800
+    pacer.slow_down(0, 17.0)
+    record_successes(pacer, 21.0)
+    assert pacer.rate == 640, "near what was refused it takes care"
+    pacer.recover(28.0)
+    assert pacer.rate == pytest.approx(704)
+
+
+def test_refusals_in_a_row_do_not_hide_the_rate_that_was_refused():
+    pacer = Pacer()
+    pacer.set_ceiling("headers", 1000)
+    for second in range(6):
+        pacer.slow_down(0, float(second))
+    assert pacer.rate == pytest.approx(1000 * 0.8**6)
+    record_successes(pacer, 10.0)
+    assert pacer.rate == pytest.approx(2000 * 0.8**6)
+
+
+def test_a_rate_that_is_as_good_as_none_is_forgotten():
+    pacer = Pacer(min_derived_rate=60)
+    pacer.slow_down(100, 0.0)
+    for second in range(1, 100):
+        record_successes(pacer, float(second))
+    assert (pacer.rate, pacer.source) == (None, "")
+
+
+def test_a_retry_after_of_a_day_does_not_stop_everybody():
+    limiter = RateLimiter()
+    limiter.record_refusal(clock.now(), make_refusal(after=99999.0))
+    assert limiter.seconds_to_wait(clock.now()) <= 60
+
+
+def test_it_tells_how_often_it_was_refused_and_how_long_it_waits():
+    async def act():
+        limiter = RateLimiter(random_=lambda: 1.0)
+        for after in (0.0, 0.0, 42.0):
+            limiter.record_refusal(await limiter.acquire(), make_refusal(after=after))
+            limiter.release()
+        descriptions = limiter.describe()
+        await seconds_later(42)
+        return descriptions, limiter.describe()
+
+    descriptions, at_its_end = run_on_io_loop(act)
+    assert "平台限流，等待 42 s / refused 3 times, waiting 42 s" in descriptions
+    assert "平台限流 / refused 3 times" in at_its_end
+
+
+def test_one_refusal_at_the_start_costs_a_batch_seconds_not_minutes(control, fault):
+    import time
+
+    import qfnb
+
+    control.post("/_sandbox/limits", json={"silent": True})
+    fault("chat.v2", "status", status=429, times=1)
+    started_at = time.monotonic()
+    try:
+        batch = qfnb.batch([f"问 {n}" for n in range(30)], canary=0, name="one-refusal")
+        batch.wait()
+    finally:
+        control.post("/_sandbox/limits", json={})
+    assert batch.progress.ok == 30
+    assert time.monotonic() - started_at < 10
+
+
+def test_a_call_that_is_told_to_come_back_tomorrow_fails_at_once_and_says_so(scripted):
+    from support.scripted_server import http_answer
+
+    import qfnb
+
+    scripted(
+        [
+            http_answer(
+                b'{"error":{"code":"rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 99999\r\n"
+            )
+        ]
+    )
+    with pytest.raises(RateLimitError, match="retry after 99999 s"):
+        qfnb.ChatCompletion(model="told-tomorrow").do("x")
+
+
+def test_refusals_before_anything_was_seen_do_not_make_the_floor_a_limit():
+    pacer = Pacer(min_derived_rate=60)
+    for second in range(4):
+        pacer.slow_down(0, float(second))
+    record_successes(pacer, 7.0)
+    record_successes(pacer, 11.0)
+    assert pacer.rate == pytest.approx(60 * 0.8**2 * 4)
+
+
+def test_refusals_that_go_on_lead_to_what_was_answered():
+    pacer = Pacer(min_derived_rate=60)
+    for second in (0.0, 2.0, 6.0, 14.0):
+        pacer.slow_down(10, second)
+    assert pacer.rate == 10
+
+
+@pytest.mark.parametrize("rpm", [10, 60])
+def test_a_low_limit_that_nobody_tells_makes_no_storm(tmp_path, rpm):
+    import qfnb
+
+    with qfnb.testing(1 / 100), run_world(tmp_path, clock.now) as world:
+        world.quota.set_limits(rpm, silent=True)
+        batch = qfnb.batch([f"问 {n}" for n in range(rpm * 8)], workers=16, canary=0, name=f"low-{rpm}")
+        batch.wait()
+    assert batch.progress.ok == rpm * 8
+    assert world.quota.refused <= 50, "most of them are the burst at the start"

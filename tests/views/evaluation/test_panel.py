@@ -1,0 +1,100 @@
+"""An evaluation under way, drawn."""
+
+from dataclasses import replace
+
+import pytest
+from ipywidgets.widgets.widget import _instances
+from qfnb.evaluation.report.data.data import EvaluationResult
+from qfnb.views.evaluation.report.panel import (
+    EvaluationControls,
+    EvaluationPanel,
+    EvaluationProgress,
+    ModelProgress,
+    html,
+    text,
+)
+from support.attacks import ATTACKS
+
+from qfnb._jobs.batch_progress import BatchProgress
+from qfnb.evaluation.sample import Sample
+from qfnb.views import display
+from qfnb.views.evaluation.report import panel
+
+BATCH = BatchProgress(
+    "b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0
+)
+RUNNING = EvaluationProgress(
+    (ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0
+)
+SCORING = replace(RUNNING, state="scoring", steps=(1, 4), judging=replace(BATCH, ok=30, failed=0))
+SAMPLES = tuple(Sample(name, 0, "问", "答", "答", {"m": 1.0}) for name in ("a", "b"))
+REPORT = EvaluationResult(SAMPLES, ("a", "b"), ("m",))
+DONE = replace(SCORING, state="done", ended_at=9.0, report=REPORT)
+
+
+class Task:
+    def __init__(self, progress):
+        self.progress, self.cancelled = progress, 0
+
+    def cancel(self):
+        self.cancelled += 1
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["提问中 asking", "2 个模型 models × 200 题", "基座 base", "64 / 200 行 rows，20 已有 cached", "12.5 rows/s",
+     "成功 ok 60 · 失败 failed 4", "12,345 tokens", "¥0.0123 / ¥0.5", "在平台上作答"],
+)  # fmt: skip
+def test_each_model_has_a_line(part):
+    assert part in html(RUNNING)
+    assert part in text(RUNNING)
+
+
+def test_scoring_shows_its_steps_and_the_judge():
+    for rendered in (html(SCORING), text(SCORING)):
+        assert "评分 scoring 1 / 4 步 steps · 裁判 judge 30 / 200" in rendered
+    assert 'max="4" value="1"' in html(SCORING)
+
+
+def test_a_cancel_is_said_while_it_ends_and_above_the_report():
+    assert "cancelling" in html(replace(RUNNING, cancelled=True))
+    assert "60 answers" in panel.bundle(replace(DONE, cancelled=True))["text/plain"]
+    assert "cancelled" not in panel.bundle(DONE)["text/plain"]
+
+
+def test_what_ended_it_is_said_in_three_lines():
+    failed = replace(RUNNING, state="failed", ended_at=3.0, reason="a\nb\nc\nd")
+    assert "✘ c" in panel.bundle(failed)["text/plain"]
+    assert "✘ d" not in text(failed)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_hostile_names_and_reasons_are_inert(attack):
+    page = html(
+        replace(RUNNING, models=(ModelProgress(attack, replace(BATCH, reason=attack)),), reason=attack)
+    )
+    assert "<img" not in page
+    assert "<script" not in page
+    assert "onerror=window" not in page.replace("&lt;img src=x onerror=window", "").replace(
+        "onerror=window.__hit=1&gt;", ""
+    )
+
+
+def test_a_report_that_cannot_be_drawn_is_read_as_text(monkeypatch, capsys):
+    monkeypatch.setattr(display, "mode", lambda: "text")
+    monkeypatch.setattr(panel.evaluation, "bundle", lambda _: 1 / 0)
+    EvaluationPanel(Task(DONE)).settle()
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_the_widgets_are_few_and_cancel_obeys_once():
+    before, task = set(_instances), Task(RUNNING)
+    controls = EvaluationControls(task)
+    box = controls.build()
+    controls.draw(RUNNING)
+    assert len(set(_instances) - before) <= 12
+    box.children[0].click()
+    controls.draw(replace(RUNNING, cancelled=True))
+    assert (task.cancelled, box.children[0].disabled) == (1, True)
+    display.close_widget(box)
+    assert set(_instances) == before

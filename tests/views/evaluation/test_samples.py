@@ -1,0 +1,169 @@
+"""The samples of a report: which are shown, in which order, and how they are drawn."""
+
+import re
+import time
+
+import pytest
+from ipywidgets.widgets.widget import _instances
+from qfnb.evaluation.report.data.data import EvaluationResult
+from qfnb.views.evaluation.report.sample_table import SamplePages, SampleSelection
+from qfnb.views.evaluation.report.samples import SampleBrowser, SampleControls, browse
+from support.attacks import ATTACKS
+
+from qfnb.errors import InvalidArgumentError
+from qfnb.evaluation.sample import Sample
+from qfnb.views import display
+from qfnb.views.evaluation.report import sample_table
+
+
+def sample(model, index, output, score, *, error="", seconds=0.1, prompt="几点开门"):
+    return Sample(model, index, prompt, "九点", output, {} if error else {"m": score}, seconds, error)
+
+
+def report_of(*rows, lower=()):
+    """Return a report of (before, score, after, score) tuples; a None answer failed."""
+    records = []
+    for index, (before, a, after, b) in enumerate(rows):
+        for model, text, score in (("base", before, a), ("tuned", after, b)):
+            error = "" if text is not None else "ServerError: busy"
+            records.append(sample(model, index, text or "", score, error=error, seconds=index + score))
+    return EvaluationResult(tuple(records), ("base", "tuned"), ("m",), lower=frozenset(lower))
+
+
+REPORT = report_of(
+    ("九点", 1.0, "八点半钟", 0.2), ("八点", 0.0, "九点", 1.0), ("九点", 1.0, "九点", 1.0), ("九点", 1.0, None, 0.0),
+    ("九点", 1.0, "早上八点", 0.5), ("七点", 0.0, "六点", 0.0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("choice", "places"),
+    [
+        ({}, [0, 4, 2, 5, 1, 3]),
+        ({"show": "regressed"}, [0, 4]),
+        ({"show": "improved"}, [1]),
+        ({"show": "changed", "order": "place"}, [0, 1, 3, 4, 5]),
+        ({"show": "failed"}, [3]),
+        ({"show": "picked", "picked": (5, 1), "order": "place"}, [1, 5]),
+        ({"order": "score"}, [5, 0, 4, 1, 2, 3]),
+        ({"order": "latency"}, [5, 4, 2, 3, 1, 0]),
+        ({"order": "length"}, [0, 4, 1, 2, 5, 3]),
+        ({"search": "八点"}, [0, 4, 1]),
+        ({"search": "  "}, [0, 4, 2, 5, 1, 3]),
+        ({"search": "#5 #0"}, [0, 5]),
+        ({"search": "没有"}, []),
+        ({"base": "tuned", "tuned": "base", "show": "regressed"}, [1]),
+    ],
+)
+def test_a_choice_shows_these_questions_in_this_order(choice, places):
+    assert browse(REPORT).choose(**choice).rows == (list(choice.get("picked", ())) or places)
+    selection = SampleSelection(**{"metric": "m", "base": "base", "tuned": "tuned"} | choice)
+    assert [pair.before.index for pair in SamplePages(REPORT).pairs(selection)] == places
+
+
+def test_where_less_is_better_a_lower_score_is_no_regression():
+    view = browse(report_of(("a", 1.0, "b", 0.0), ("a", 0.0, "b", 1.0), lower=["m"]))
+    assert view.choose(show="regressed").rows == [1]
+    assert view.choose(show="all", order="score").rows == [1, 0]
+
+
+def test_picked_rows_are_what_a_preference_dataset_takes():
+    view = browse(REPORT).choose(picked=[4, 0])
+    assert [row["rejected"] for row in REPORT.to_dpo(view.rows)] == ["早上八点", "八点半钟"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}]
+)
+def test_what_there_is_not_cannot_be_chosen(wrong):
+    view = browse(REPORT)
+    with pytest.raises(InvalidArgumentError):
+        view.choose(**wrong)
+    assert view.choice == sample_table.default_selection(REPORT)
+
+
+def test_only_a_page_is_drawn_and_a_page_that_there_is_not_is_the_last_one():
+    view = browse(report_of(*[("a", 1.0, "b", 0.0)] * 34)).choose(page=9)
+    bundle = sample_table.bundle(view.pages, view.choice)
+    assert "31–34 / 34" in bundle["text/plain"]
+    assert bundle["text/html"].count("<table") == 4
+    assert view.choose(show="failed").choice.page == 0
+
+
+def test_ten_thousand_rows_are_searched_and_sorted_quickly():
+    view = browse(report_of(*[("早上九点开门", i % 7 / 7, f"晚上{i}点", i % 5 / 5) for i in range(10_000)]))
+    began = time.perf_counter()
+    view.choose(search="9999", show="changed", order="length")
+    page = sample_table.bundle(view.pages, view.choice)["text/html"]
+    assert time.perf_counter() - began < 2
+    assert len(page) < 20_000
+
+
+def test_differences_are_marked_and_a_failure_is_no_difference():
+    view = browse(REPORT)
+    page = sample_table.bundle(view.pages, view.choose(search="#4").choice)["text/html"]
+    assert re.search(r"<del [^>]*>九</del>点", page)
+    assert re.search(r"<ins [^>]*>早上八</ins>点", page)
+    failed = sample_table.bundle(view.pages, view.choose(search="#3").choice)["text/html"]
+    assert "✘ ServerError: busy" in failed
+    assert "<del" not in failed
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_hostile_texts_are_inert(attack):
+    rows = tuple(sample(name, 0, attack, 1.0, prompt=attack) for name in (attack, "b"))
+    report = EvaluationResult(rows, (attack, "b"), ("m",))
+    view = browse(report)
+    page = sample_table.bundle(view.pages, view.choice)
+    assert set(re.findall(r"<(\w+)", page["text/html"])) <= {"div", "b", "table", "tr", "th", "td"}
+    assert "\x1b" not in page["text/plain"]
+
+
+def test_a_long_answer_is_cut_and_says_so():
+    page = sample_table.bundle(*_view(report_of(("长" * 5000, 1.0, "短", 0.0))))["text/html"]
+    assert "3,000 字 more characters" in page
+
+
+def test_one_model_has_one_column_and_no_metric_is_no_error():
+    alone = EvaluationResult((sample("only", 0, "九点", 1.0),), ("only",), ("m",))
+    assert sample_table.bundle(*_view(alone))["text/html"].count("<th") == 1
+    failed = EvaluationResult((sample("only", 0, "", 0.0, error="Timeout"),), ("only",), ())
+    assert "Timeout" in sample_table.bundle(*_view(failed))["text/plain"]
+    SampleControls(browse(failed)).build()
+
+
+def test_nobody_in_front_gets_a_page_without_controls(monkeypatch, capsys):
+    monkeypatch.setattr(display, "mode", lambda: "text")
+    before = set(_instances)
+    browse(REPORT).show()
+    assert "1–6 / 6" in capsys.readouterr().out
+    assert set(_instances) == before
+
+
+def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
+    before = set(_instances)
+    view = SampleBrowser(report_of(*[("九点", 1.0, "八点", n / 20) for n in range(15)]))
+    desk = SampleControls(view)
+    box = desk.build()
+    desk.draw(view.choice)
+    assert len(set(_instances) - before) <= 12
+    desk._page_box.value = 2
+    assert view.choice.page == 1
+    desk.draw(view.choice)
+    desk._pick_box.value = (14,)
+    desk.draw(view.choose(page=0).choice)
+    desk._pick_box.value = (0, 1)
+    assert view.rows == [14, 0, 1]
+    desk._search_box.value = "#7"
+    assert view.choice.search == "#7"
+    desk._filter_box.value = "improved"
+    desk.draw(view.choice)
+    assert "没有符合" in desk._page_html.value
+    assert desk._pick_box.options == ()
+    display.close_widget(box)
+    assert set(_instances) == before
+
+
+def _view(report):
+    view = browse(report)
+    return view.pages, view.choice

@@ -1,0 +1,74 @@
+"""What is drawn: answers, pictures, curves, panels, tables."""
+
+import pytest
+from qfnb.views.training.panel.loss_chart import loss_svg
+
+from qfnb import Dataset, errors
+from qfnb.views import chat, dataset, display
+
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("waiting", "等待"),
+        ("streaming", "正在回答"),
+        ("interrupted", "已中断"),
+        ("failed", "未完成"),
+        ("done", ""),
+    ],
+)
+def test_an_answer_says_how_it_ended(state, words):
+    answer = chat.StreamedAnswer("m", text="**好**", state=state)
+    assert words in chat.html(answer)
+    assert words in chat.text(answer)
+    assert "<strong>好</strong>" in chat.html(answer)
+
+
+def test_what_the_server_names_itself_is_text():
+    answer = chat.StreamedAnswer(EVIL, text="x", request_id=EVIL, reasoning=EVIL)
+    assert "<img" not in chat.html(answer)
+    assert "\x1b" not in chat.text(answer)
+
+
+def test_a_footer_shows_what_is_known_and_nothing_else():
+    assert chat.footer(chat.StreamedAnswer("m")) == "m"
+    full = chat.StreamedAnswer(
+        "m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1"
+    )
+    assert chat.footer(full) == "本地沙盒 sandbox · m · 7 tokens · 1.50 s (first token 0.20 s) · as-1"
+
+
+@pytest.mark.parametrize("losses", [[], [0.0], [float(n) for n in range(5)]])
+def test_a_curve_of_any_length_draws(losses):
+    svg = loss_svg(list(range(len(losses))), losses)
+    assert svg.count("polyline") + svg.count("circle") == bool(losses)
+    assert "nan" not in svg
+
+
+def test_a_dataset_shows_its_head_safely():
+    rows = [{"prompt": EVIL, "response": "长" * 200}] * 7
+    html = dataset.html(Dataset(rows, name=EVIL))
+    assert "<img" not in html
+    assert "7 rows" in html
+    assert "… 2 more" in html
+    assert "长" * 100 not in html
+    assert dataset.text(Dataset(rows)).count("\n") == 6
+
+
+@pytest.mark.parametrize("name", ["live", "static", "text"])
+def test_the_display_mode_can_be_set(monkeypatch, name):
+    monkeypatch.setenv("QFNB_DISPLAY", name)
+    assert display.display_mode() == name
+
+
+def test_a_wrong_display_mode_is_named(monkeypatch):
+    monkeypatch.setenv("QFNB_DISPLAY", "fancy")
+    with pytest.raises(errors.InvalidArgumentError, match="live, static or text"):
+        display.display_mode()
+
+
+def test_outside_of_a_notebook_a_bundle_is_printed(capsys):
+    display.publish({"text/plain": "seen", "text/html": "<b>not seen</b>"})
+    assert capsys.readouterr().out == "seen\n"

@@ -1,0 +1,75 @@
+"""What comes from a model, a server or a file can never act."""
+
+import html
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.attacks import ATTACKS
+
+from qfnb.views import markdown
+from qfnb.views.escape import escape, strip_controls
+
+ALLOWED = {
+    "p", "em", "strong", "code", "pre", "ul", "ol", "li", "a", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote",
+    "hr", "br", "table", "thead", "tbody", "tr", "th", "td", "s",
+}  # fmt: skip
+ATTRIBUTES = {"href", "target", "rel", "title", "class", "style", "start"}
+
+
+class Strict(HTMLParser):
+    """Fails on anything but plain structure."""
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in ALLOWED, tag
+        for name, value in attrs:
+            assert name in ATTRIBUTES, name
+            if name == "href":
+                assert value.lower().startswith(("http://", "https://", "mailto:")), value
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_attacks_become_text(text):
+    Strict().feed(markdown.render(text))
+
+
+@given(
+    st.text(
+        alphabet=st.sampled_from(list("<>&\"'`[]()!*_#|-:\n\\ javscriptonelrd/=\x1b\x00\u202e")), max_size=80
+    )
+)
+def test_whatever_is_written_becomes_plain_structure(text):
+    Strict().feed(markdown.render(text))
+
+
+@given(st.text(max_size=60))
+def test_text_has_no_controls_and_escapes_back(text):
+    cleaned = strip_controls(text)
+    assert not any(char < " " and char not in "\t\n" for char in cleaned)
+    assert not set(cleaned) & set("\x7f\x1b\u202e\u2066")
+    cleaned.encode("utf-8")
+    assert html.unescape(escape(text)) == cleaned
+    assert not set(escape(text)) & set("<>\"'")
+
+
+def test_markdown_is_still_markdown():
+    html = markdown.render("# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n")
+    for part in ("<h1>", "<strong>粗</strong>", "<code>x</code>", 'rel="noopener', "<table>", "<li>"):
+        assert part in html
+
+
+def test_a_picture_from_the_network_is_named_not_fetched():
+    assert "evil.example" in markdown.render("![猫](https://evil.example/x.png)")
+    assert "<img" not in markdown.render("![猫](https://evil.example/x.png)")
+
+
+@pytest.mark.parametrize("text", ["**half", "```py\nprint(", "| a | b", "[x](http", "- ", "> "])
+def test_half_an_answer_renders(text):
+    assert markdown.render(text)
+
+
+def test_an_endless_answer_is_cut():
+    html = markdown.render("字" * 300_000)
+    assert "cut" in html
+    assert len(html) < 250_000
