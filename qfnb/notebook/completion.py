@@ -136,7 +136,7 @@ def _evaluation_values(shell: Any, option: str) -> list[str]:
 
 MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
-REPORT_KINDS = frozenset({"EvaluationResult", "Running", "Card"})
+REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
 EVALUATOR_KINDS = frozenset(
     {"MetricEvaluator", "RegexEvaluator", "LocalJudgeEvaluator", "JudgePanel", "ChoiceEvaluator"}
 )

@@ -37,8 +37,8 @@ def test_every_row_is_asked_exactly_once(register):
 
 @pytest.mark.parametrize("kept", [1, 70, 100, 1000])
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
-    monkeypatch.setattr("qfnb.batching.preflight.KEPT", kept)
-    monkeypatch.setattr("qfnb.batching.api.PAGE", 50)
+    monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", kept)
+    monkeypatch.setattr("qfnb.batching.api.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{kept}")
     assert wait_for_progress(first).ok == 61
@@ -520,7 +520,7 @@ def test_odd_replies_are_written_down(scripted, odd):
 
 def test_a_deleted_journal_stops_the_batch(always, sandbox, monkeypatch):
     always("slow", seconds=0.05)
-    monkeypatch.setattr("qfnb.batching.group_commit.SYNC_EVERY", 0.05)
+    monkeypatch.setattr("qfnb.batching.group_commit.SYNC_INTERVAL_S", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     journal_path("deleted").unlink()
     progress = wait_for_progress(batch)

@@ -20,8 +20,8 @@ def rows(count, say="离线 {}"):
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr(FilesBackend, "most", 40)
-    monkeypatch.setattr(BosBackend, "most", 40)
+    monkeypatch.setattr(FilesBackend, "max_rows", 40)
+    monkeypatch.setattr(BosBackend, "max_rows", 40)
 
 
 @pytest.mark.parametrize("via", ["files", "bos"])

@@ -16,7 +16,7 @@ class RecordingEvaluator(LocalEvaluator):
 
 
 def test_many_answers_are_scored_part_by_part_and_the_steps_are_counted(monkeypatch):
-    monkeypatch.setattr(scoring_run, "PART", 2)
+    monkeypatch.setattr(scoring_run, "CHUNK_SIZE", 2)
     calls, steps = [], []
     samples = [Sample("a", n, str(n), "", "x", {}) for n in range(3)]
     evaluators = [RecordingEvaluator(calls, "p"), RecordingEvaluator(calls, "q")]

@@ -56,7 +56,7 @@ def test_many_sign_flips_are_a_normal_variable(monkeypatch):
     lot = random.Random(3)
     values = [lot.gauss(0.03, 1) for _ in range(significance.MIN_NORMAL + 1)]
     quick = significance.sign_flip_p_value(values)
-    monkeypatch.setattr(significance, "NORMAL", 10**6)
+    monkeypatch.setattr(significance, "MIN_NORMAL", 10**6)
     assert quick == pytest.approx(significance.sign_flip_p_value(values), abs=0.015)
 
 

@@ -184,7 +184,9 @@ def test_without_jieba_words_say_what_to_install(monkeypatch):
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
     sent = []
     monkeypatch.setattr(
-        Embedding, "ask", lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1]
+        Embedding,
+        "prepare",
+        lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1],
     )
     similarities = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
     assert [len(texts) for texts in sent] == [16, 6]

@@ -40,8 +40,8 @@ from qfnb.notebook import (
     sessions,
     train,
 )
-from qfnb.notebook.evaluating import Running
-from qfnb.resources.inference.usage_log import Entry
+from qfnb.notebook.evaluating import BackgroundEvaluation
+from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
 from qfnb.sandbox.state import lifecycle
@@ -66,10 +66,10 @@ def columns(table):
 def now():
     """Return the names that the present code has."""
     return {
-        "journal: columns of an answer": list(row_result.COLUMNS),
+        "journal: columns of an answer": list(row_result.RESULT_COLUMNS),
         "journal: error of a row without an answer": [journal_reader.NOT_ASKED],
         "batches(): columns": list(journal_store._COLUMNS),
-        "usage(): columns": list(Entry.__dataclass_fields__),
+        "usage(): columns": list(UsageEntry.__dataclass_fields__),
         "report: columns of samples": columns(tables.SAMPLE_COLUMNS),
         "report: columns of the summary": columns(tables.SUMMARY_COLUMNS),
         "report: columns of pairs": columns(tables.PAIR_COLUMNS),
@@ -78,17 +78,17 @@ def now():
         "run store: states of an action": list(consts.ActionState),
         "run store: states of a run": list(consts.FinetuneStatus),
         "run store: states of a service": list(consts.ServiceStatus),
-        "run store: stages by action": sorted(progress.STAGES.items()),
-        "run store: actions": sorted(finetune._KINDS),
+        "run store: stages by action": sorted(progress.STAGE_BY_ACTION.items()),
+        "run store: actions": sorted(finetune._ACTION_CLASSES),
         "run store: fields of a TrainConfig": list(configs.TrainConfig.model_fields),
         "run store: fields of a DeployConfig": list(DeployConfig.model_fields),
         "run store: fields of a progress": [field.name for field in fields(progress.TrainingProgress)],
-        "run store: attributes of a TrainAction": list(training.TrainAction.remembered),
+        "run store: attributes of a TrainAction": list(training.TrainAction.persisted),
         "launches: fields of a draft": list(launch.Draft.model_fields),
         "sandbox: fields of server.json": [field.name for field in fields(process.Address)],
-        "sandbox: fields of engine.json": [field.name for field in fields(choice.Choice)],
-        "sandbox: stages": list(lifecycle.SECONDS),
-        "sandbox: faults": sorted(get_args(faults.Kind)),
+        "sandbox: fields of engine.json": [field.name for field in fields(choice.EngineConfig)],
+        "sandbox: stages": list(lifecycle.DEFAULT_SECONDS),
+        "sandbox: faults": sorted(get_args(faults.FaultKind)),
         "sandbox: fields of a fault": list(faults.Fault.model_fields),
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
@@ -116,7 +116,7 @@ def test_every_name_that_is_pinned_is_looked_at_and_the_other_way_round():
     assert list(NAMES["names"]) == list(now())
 
 
-@pytest.mark.parametrize("name", sorted(row_result.TRANSIENT))
+@pytest.mark.parametrize("name", sorted(row_result.TRANSIENT_ERRORS))
 def test_errors_that_say_nothing_about_a_row_are_errors(name):
     assert issubclass(getattr(errors, name), errors.QianfanError)
 
@@ -135,7 +135,7 @@ def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name)
 def test_completion_offers_variables_of_classes_that_there_are():
     assert set(completion.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
     assert set(completion.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
-    assert set(completion.REPORT_KINDS) == names(evaluation.EvaluationResult, Running, Card)
+    assert set(completion.REPORT_KINDS) == names(evaluation.EvaluationResult, BackgroundEvaluation, Card)
     for name in completion.EVALUATOR_KINDS:
         assert isinstance(getattr(evaluation, name), type)
 
@@ -149,7 +149,7 @@ def test_actions_are_stored_by_the_names_of_their_classes():
         actions.LoadDataSetAction, training.TrainAction, actions.ModelPublishAction, actions.DeployAction,
         evaluate.EvaluateAction,
     )  # fmt: skip
-    assert set(progress.STAGES) == set(finetune._KINDS) == names(*kinds)
+    assert set(progress.STAGE_BY_ACTION) == set(finetune._ACTION_CLASSES) == names(*kinds)
 
 
 def test_every_key_of_a_stored_document_still_stands_in_the_code_of_the_sandbox():

@@ -16,7 +16,7 @@ from qfnb.evaluation.report.data import EvaluationResult
 from qfnb.notebook import aliases
 from qfnb.resources import Data, FineTune, Prompt
 from qfnb.sandbox import Address, ensure, stop
-from qfnb.sandbox.process import call
+from qfnb.sandbox.process import control_call
 from qfnb.trainer.form import saved
 
 STORED = Path(__file__).parent / "v0.1.0"
@@ -28,7 +28,7 @@ def state(tmp_path, monkeypatch):
     """A copy of the state folder, which is this user's now; its sandbox ends with the test."""
     shutil.copytree(STORED, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    monkeypatch.setattr(connect, "_seen", None)  # the sandbox of the tests before this one
+    monkeypatch.setattr(connect, "_last_sandbox", None)  # the sandbox of the tests before this one
     yield tmp_path
     stop()
 
@@ -42,7 +42,7 @@ def answers_of(path):
 
 
 def chat_calls(address: Address) -> int:
-    health = call(address, "GET", "/_sandbox/health")
+    health = control_call(address, "GET", "/_sandbox/health")
     assert health is not None
     return health["requests"].get("chat.v2", 0)
 

@@ -146,7 +146,7 @@ def record_messages(
         messages.append((time.monotonic(), message["msg_type"], message["content"]))
         handle(message)
 
-    monkeypatch.setattr(kernel, "_take", record)
+    monkeypatch.setattr(kernel, "_handle_message", record)
     return messages
 
 

@@ -246,7 +246,7 @@ def test_what_is_not_there_is_told_not_raised(sandbox, source):
 
 
 def test_a_large_dataset_is_estimated(monkeypatch):
-    monkeypatch.setattr("qfnb.trainer.form.data.COUNTED", 5)
+    monkeypatch.setattr("qfnb.trainer.form.data.MAX_COUNTED_ROWS", 5)
     assert inspect_dataset("ds", DATASETS).lengths == ()
 
 

@@ -132,7 +132,7 @@ def test_a_creation_does_not_go_out_on_a_connection_that_may_be_closing(closing,
 
 
 def test_a_creation_uses_a_connection_that_was_idle_for_a_moment_only(closing, monkeypatch):
-    monkeypatch.setattr(connections, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(connections, "FRESH_TIMEOUT_S", -1.0)
     with _new_connections(monkeypatch):
         Batches.create("file-1")
         Batches.create("file-2")
@@ -143,7 +143,7 @@ def test_a_creation_uses_a_connection_that_was_idle_for_a_moment_only(closing, m
 def _new_connections(monkeypatch):
     """Let calls open connections of their own, with the limits of this moment."""
     transports = {}
-    monkeypatch.setattr(qfnb.transport.http, "_shared", transports)
+    monkeypatch.setattr(qfnb.transport.http, "_transports", transports)
     yield
     for transport in transports.values():
         qfnb.transport.event_loop.run(transport.aclose())

@@ -115,5 +115,5 @@ def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
     environment("HTTPS_PROXY", "http://a:1")
     assert proxies.proxy_for(REMOTE_HOST, "") == "http://a:1"
     environment("HTTPS_PROXY", "http://b:2")
-    monkeypatch.setattr("qfnb.transport.proxy.AGAIN", 1e-9)
+    monkeypatch.setattr("qfnb.transport.proxy.ENVIRONMENT_TTL_S", 1e-9)
     assert proxies.proxy_for(REMOTE_HOST, "") == "http://b:2"

@@ -53,6 +53,6 @@ def test_the_standard_is_followed(frame, events):
 
 
 def test_an_endless_event_is_refused(monkeypatch):
-    monkeypatch.setattr(sse, "MAX_EVENT", 100)
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     with pytest.raises(ResponseTooLarge):
         EventParser().feed(b"data: " + b"x" * 200)

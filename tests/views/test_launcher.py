@@ -161,7 +161,7 @@ def test_a_launch_takes_a_second_click_and_a_double_click_is_one(form, desk, mon
     assert "确认启动" in button.description
     button.click()
     assert form.sheet.stage == "confirming"
-    monkeypatch.setattr(launchers, "DOUBLE", 0.0)
+    monkeypatch.setattr(launchers, "DOUBLE_CLICK_S", 0.0)
     button.click()
     assert form.sheet.stage == "launching"
     assert button.disabled

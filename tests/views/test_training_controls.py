@@ -60,7 +60,9 @@ def test_buttons_are_there_only_when_they_can_do_something(progress, actions, ru
 def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
     trainer = Trainer(RUNNING)
     monkeypatch.setattr(
-        training_controls, "orders", lambda _: [recording_action("careful"), recording_action("simple")]
+        training_controls,
+        "available_actions",
+        lambda _: [recording_action("careful"), recording_action("simple")],
     )
     _, box = build_controls(trainer)
     careful, simple = box.children[0].children[:2]
@@ -76,8 +78,8 @@ def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
 
 def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
     trainer = Trainer(RUNNING)
-    monkeypatch.setattr(training_controls, "orders", lambda _: [recording_action("careful")])
-    monkeypatch.setattr(training_controls, "CONFIRM_WITHIN", 0.0)
+    monkeypatch.setattr(training_controls, "available_actions", lambda _: [recording_action("careful")])
+    monkeypatch.setattr(training_controls, "CONFIRM_WITHIN_S", 0.0)
     controls, box = build_controls(trainer)
     button = box.children[0].children[0]
     button.click()
@@ -91,7 +93,9 @@ def test_what_an_order_meets_with_is_told_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")
 
-    monkeypatch.setattr(training_controls, "orders", lambda _: [training_orders.Action("go", "", "", refuse)])
+    monkeypatch.setattr(
+        training_controls, "available_actions", lambda _: [training_orders.Action("go", "", "", refuse)]
+    )
     controls, box = build_controls(Trainer(RUNNING))
     button = box.children[0].children[0]
     button.click()

@@ -104,7 +104,7 @@ def test_a_task_over_object_storage(sandbox, tmp_path):
 
 
 def test_a_long_list_is_read_to_its_end(sandbox, monkeypatch):
-    monkeypatch.setattr("qfnb.wire.storage.MOST_KEYS", 2)
+    monkeypatch.setattr("qfnb.wire.storage.MAX_KEYS", 2)
     addresses = [Storage.upload(f"bos:/sandbox/long/{i}", b"x") for i in range(5)]
     assert Storage.list("bos:/sandbox/long/") == addresses
 

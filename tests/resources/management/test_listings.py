@@ -43,7 +43,7 @@ def test_datasets_count_their_rows(sandbox, trained):
 
 
 def test_more_than_a_page_is_fetched(sandbox, trained, monkeypatch):
-    monkeypatch.setattr(listings, "PAGE", 1)
+    monkeypatch.setattr(listings, "PAGE_SIZE", 1)
     Dataset(ROWS[:3], name="second").release()
     assert len(qfnb.datasets(2)) == 2
 

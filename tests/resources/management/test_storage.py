@@ -19,8 +19,8 @@ MIB = 1 << 20
 @pytest.fixture
 def small(monkeypatch):
     """Parts as small as the sandbox takes them."""
-    monkeypatch.setattr(object_storage, "WHOLE", MIB)
-    monkeypatch.setattr(object_storage, "PART", MIB // 4)
+    monkeypatch.setattr(object_storage, "MAX_SINGLE_UPLOAD_BYTES", MIB)
+    monkeypatch.setattr(object_storage, "PART_BYTES", MIB // 4)
 
 
 @pytest.fixture

@@ -79,13 +79,13 @@ def test_what_cannot_be_is_refused_with_what_is_allowed(tmp_path, given, said):
     ],
 )
 def test_a_model_directory_is_looked_at_first(tmp_path, monkeypatch, given, said):
-    monkeypatch.setattr(config, "NEEDED", ())
+    monkeypatch.setattr(config, "TRANSFORMERS_PACKAGES", ())
     with pytest.raises(errors.InvalidArgumentError, match=said):
         config.resolve_config(tmp_path, {"engine": "transformers"} | given)
 
 
 def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "NEEDED", ("json", "no_such_package"))
+    monkeypatch.setattr(config, "TRANSFORMERS_PACKAGES", ("json", "no_such_package"))
     with pytest.raises(errors.InvalidArgumentError, match=r"needs no_such_package\n.*qfnb\[transformers\]"):
         config.resolve_config(tmp_path, {"engine": "transformers"})
 

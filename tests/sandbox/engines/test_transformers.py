@@ -176,7 +176,7 @@ def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
     stops = []
     monkeypatch.setattr(
         ModelDirectory,
-        "write",
+        "generate",
         lambda self, talk, adapter, label, say, stop: stops.append(stop) or stop.wait(5),
     )
 

@@ -88,7 +88,7 @@ def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     ("path", "most"), [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)]
 )
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
-    monkeypatch.setattr(host_guard, "LINGER", 0.02)
+    monkeypatch.setattr(host_guard, "DRAIN_SECONDS", 0.02)
     sent, read = run_guarded(path, itertools.repeat(PIECE))
     assert (sent[0]["status"], read) == (413, most)
     assert [message.get("more_body", False) for message in sent] == [False, True, False]

@@ -29,7 +29,7 @@ def _every_warning_counts():
 
 @pytest.fixture
 def no_font(monkeypatch):
-    monkeypatch.setattr(evaluation_fonts, "chinese", lambda: "")
+    monkeypatch.setattr(evaluation_fonts, "chinese_font", lambda: "")
 
 
 def random_report(*models, metrics=("m",), n=12, **fields):

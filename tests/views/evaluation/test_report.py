@@ -154,7 +154,7 @@ def test_the_difference_is_that_of_shared_questions_and_says_so():
 
 
 def test_guards_of_many_answers_say_how_many_were_looked_at(monkeypatch):
-    monkeypatch.setattr(evaluation_card, "GUARDED", 3)
+    monkeypatch.setattr(evaluation_card, "MAX_CHECKED_ANSWERS", 3)
     samples = [Sample(model, n, "q", "right", "", {"m": 1.0}) for model in "ab" for n in range(5)]
     page = evaluation_card.html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
     assert "⚠ 空 empty (前 first 3)" in page

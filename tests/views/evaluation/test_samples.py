@@ -133,7 +133,7 @@ def test_one_model_has_one_column_and_no_metric_is_no_error():
 
 
 def test_nobody_in_front_gets_a_page_without_controls(monkeypatch, capsys):
-    monkeypatch.setattr(display, "mode", lambda: "text")
+    monkeypatch.setattr(display, "display_mode", lambda: "text")
     before = set(_instances)
     browse(REPORT).show()
     assert "1–6 / 6" in capsys.readouterr().out
