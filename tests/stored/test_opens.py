@@ -100,7 +100,7 @@ def test_a_run_is_found_by_the_id_of_the_platform_too(state):
 def test_a_stopped_run_attaches_and_both_are_listed(state):
     stopped = LLMFinetune.attach(FACTS["stopped"])
     assert (stopped.status, stopped.progress.stopped) == ("TrainStopped", True)
-    assert {row["id"] for row in LLMFinetune.known()} == {FACTS["run_id"], FACTS["stopped"]}
+    assert {row["id"] for row in LLMFinetune.list_runs()} == {FACTS["run_id"], FACTS["stopped"]}
 
 
 def test_a_stopped_run_is_taken_up_again(state):
