@@ -260,7 +260,9 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         self, route: Callable[..., Route], series: ChatRequestBuilder, limits: CallOptions
     ) -> PreparedCall[ChatResponse]:
         return PreparedCall(
-            lambda platform: route(self._api_version(platform, series.endpoint), translate_names=not platform.openai),
+            lambda platform: route(
+                self._api_version(platform, series.endpoint), translate_names=not platform.openai
+            ),
             _to_reply,
             limits,
         )
