@@ -189,7 +189,7 @@ def test_leaving_a_stream_hangs_up(scripted):
     pieces = ask(stream=True)
     assert next(pieces).text == "你"
     pieces.close()
-    assert script.gone.wait(2)
+    assert script.client_left.wait(2)
 
 
 def test_cancelling_an_awaited_call_hangs_up(scripted):
@@ -200,7 +200,7 @@ def test_cancelling_an_awaited_call_hangs_up(scripted):
 
     with pytest.raises(TimeoutError):
         asyncio.run(cell())
-    assert script.gone.wait(2)
+    assert script.client_left.wait(2)
 
 
 def test_nulls_and_surprises_do_no_harm(scripted):
