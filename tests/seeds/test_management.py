@@ -1,4 +1,4 @@
-"""Every python block of seeds 001 and 002, taken from their text; the ids are of objects that the test made."""
+"""Every python block of seeds 001 and 002, taken from their text, with the ids of objects that the test creates."""
 
 import time
 
@@ -38,7 +38,7 @@ def wait_for_state(fetch, *states):
 
 
 @pytest.fixture(scope="module")
-def made():
+def resources():
     """A dataset, a finished run, two versions of a model and an evaluation, by their whole numbers."""
     released = Dataset(ROWS, name="seed").release()
     dataset = Data.info(released).body["result"]["versionInfo"]["datasetId"]
@@ -55,23 +55,23 @@ def made():
     return {"dataset": dataset, "task": task, "run": run, "models": models, "evaluation": evaluation}
 
 
-def models_changes(made):
+def models_changes(resources):
     """What the blocks of seed 001 leave open, and what it is filled with."""
-    first, second = made["models"]
+    first, second = resources["models"]
     return [
         {},
         {"5862": str(first["modelId"])},
         {"5659": str(first["versionId"])},
-        {"9220": str(made["task"]), "5234": str(made["run"]), "sdk_test_1": f"sdk_{time.time_ns()}"},
+        {"9220": str(resources["task"]), "5234": str(resources["run"]), "sdk_test_1": f"sdk_{time.time_ns()}"},
         {
             "2259": str(first["modelId"]),
             "2744": str(first["versionId"]),
             "2258": str(second["modelId"]),
             "2743": str(second["versionId"]),
-            "14666": str(made["dataset"]),
+            "14666": str(resources["dataset"]),
             "test_name_only_rule": f"rule_{time.time_ns()}",
         },
-        *[{"14670": str(made["evaluation"])}] * 3,
+        *[{"14670": str(resources["evaluation"])}] * 3,
     ]
 
 
@@ -92,21 +92,21 @@ def space():
     return {}
 
 
-def training_changes(made, space):
+def training_changes(resources, space):
     """What the blocks of seed 002 leave open, and what it is filled with."""
-    first = made["models"][0]
+    first = resources["models"][0]
     stamp = time.time_ns()
     run = {"task_id, job_id": "task_id, create_job_resp['result']['id']"}
     return [
         {},
         {"task_name": f"task_{stamp}"},
-        {"1234": str(made["dataset"])},
+        {"1234": str(resources["dataset"])},
         run,
         run,
         {},
         {"5862": str(first["modelId"])},
         {"5659": str(first["versionId"])},
-        {"9220": str(made["task"]), "5234": str(made["run"]), "sdk_test_1": f"sdk_{stamp}"},
+        {"9220": str(resources["task"]), "5234": str(resources["run"]), "sdk_test_1": f"sdk_{stamp}"},
         {},
         {"123": str(first["modelId"]), "456": str(first["versionId"])},
         {
@@ -118,11 +118,11 @@ def training_changes(made, space):
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_a_block_of_training_and_services_runs(sandbox, made, space, number, capsys):
+def test_a_block_of_training_and_services_runs(sandbox, resources, space, number, capsys):
     blocks = seeds.python_blocks(TRAINING)
     assert len(blocks) == 12
     code = blocks[number].replace("from qianfan", "from qfnb")
-    seeds.run_block(seeds.fill_placeholders(code, training_changes(made, space)[number]), space)
+    seeds.run_block(seeds.fill_placeholders(code, training_changes(resources, space)[number]), space)
     printed = capsys.readouterr().out.strip()
     assert printed or number in {0, 5, 9}
     if number == 4:

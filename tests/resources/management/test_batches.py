@@ -25,7 +25,7 @@ def lines(count=3):
 
 def until(fetch):
     deadline = time.monotonic() + 20
-    while not (status := fetch().data).finished:
+    while not (status := fetch().data).is_finished:
         assert time.monotonic() < deadline, status
     return status
 

@@ -13,7 +13,7 @@ RULES = {"evalMode": "rule", "scoreModes": ["similarity"]}
 
 
 def sent(operation, *args, **more):
-    return operation._describe(*args, **more).to_wire()
+    return operation.build_record(*args, **more).to_wire()
 
 
 def test_the_seeds_call_is_what_travels():

@@ -13,7 +13,7 @@ NOON = "2025-03-30T12:00:00Z"
 
 
 def sent(operation, *args, **kwargs):
-    return operation._describe(*args, **kwargs).to_wire()
+    return operation.build_record(*args, **kwargs).to_wire()
 
 
 @pytest.mark.parametrize("pool", [2, DeployPoolType.PrivateResource])

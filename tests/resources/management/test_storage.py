@@ -111,9 +111,9 @@ def test_a_file_that_cannot_be_read_is_named(sandbox, tmp_path):
 def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
     address = Storage.upload("bos:/sandbox/own/ten", b"0123456789")
     with pytest.raises(errors.ResponseTooLarge, match="more than 9 bytes"):
-        Storage.download(address, tmp_path / "ten", most=9)
+        Storage.download(address, tmp_path / "ten", max_bytes=9)
     assert not list(tmp_path.iterdir())
-    assert Storage.download(address, tmp_path / "ten", most=10).read_bytes() == b"0123456789"
+    assert Storage.download(address, tmp_path / "ten", max_bytes=10).read_bytes() == b"0123456789"
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
 )
 def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(sandbox, tmp_path, url, words):
     with pytest.raises(errors.UnexpectedContent, match=words):
-        download(url, tmp_path / "x", most=100)
+        download(url, tmp_path / "x", max_bytes=100)
 
 
 def test_an_address_that_has_nothing_any_more_is_told(sandbox, tmp_path):
     with pytest.raises(errors.UnexpectedContent, match="HTTP 404"):
-        download(f"{sandbox.url}/_imports/gone/gone", tmp_path / "x", most=100)
+        download(f"{sandbox.url}/_imports/gone/gone", tmp_path / "x", max_bytes=100)
     assert not list(tmp_path.iterdir())
