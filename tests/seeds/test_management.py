@@ -62,7 +62,11 @@ def models_changes(resources):
         {},
         {"5862": str(first["modelId"])},
         {"5659": str(first["versionId"])},
-        {"9220": str(resources["task"]), "5234": str(resources["run"]), "sdk_test_1": f"sdk_{time.time_ns()}"},
+        {
+            "9220": str(resources["task"]),
+            "5234": str(resources["run"]),
+            "sdk_test_1": f"sdk_{time.time_ns()}",
+        },
         {
             "2259": str(first["modelId"]),
             "2744": str(first["versionId"]),
