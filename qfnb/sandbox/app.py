@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ..wire.base import ENDPOINTS, Endpoint
+from ..wire.endpoints import ENDPOINTS, Endpoint
 from .batches import bos, openai  # noqa: F401 - they register handlers
 from .chat import chat, completion_embedding, images, plugins  # noqa: F401 - they register handlers
 from .datasets import cleaning, entities, exports, imports  # noqa: F401 - they register handlers

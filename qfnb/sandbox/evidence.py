@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from ..wire.base import Endpoint
+from ..wire.endpoints import Endpoint
 
 FOLDER = "QFNB_SANDBOX_EVIDENCE"
 

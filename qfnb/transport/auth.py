@@ -20,7 +20,7 @@ from ..errors import CredentialsError
 from ..redact import register_secret
 from ..wire import auth as wire
 from ..wire import signature
-from ..wire.base import Plane
+from ..wire.endpoints import Plane
 from . import protocol
 from .platform import Platform
 

@@ -13,7 +13,8 @@ import httpx
 from .. import errors
 from ..config import Settings, settings
 from ..redact import hide_secrets_in, redact, register_secret
-from ..wire.base import Endpoint, Plane, Sendable
+from ..wire.base import Sendable
+from ..wire.endpoints import Endpoint, Plane
 from . import clock, http, response_body
 from . import proxy as proxies
 from .auth import AuthSelector, TokenAuth

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from ..config import Credentials
 from ..errors import InvalidArgumentError
-from ..wire.base import Endpoint, Plane
+from ..wire.endpoints import Endpoint, Plane
 
 PlatformName = Literal["qianfan", "sandbox", "custom"]
 

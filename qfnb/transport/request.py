@@ -17,7 +17,8 @@ import httpx
 
 from .. import errors
 from ..config import Settings
-from ..wire.base import Endpoint, Plane, Sendable
+from ..wire.base import Sendable
+from ..wire.endpoints import Endpoint, Plane
 from . import clock
 from .deadline import Deadline
 from .rate_limiter import RateLimiter

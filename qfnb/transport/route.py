@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from ..wire.base import Endpoint, Sendable
+from ..wire.base import Sendable
+from ..wire.endpoints import Endpoint
 from . import rate_limiter
 from .platform import Platform
 from .rate_limiter import RateLimiter

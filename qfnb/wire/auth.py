@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import ConsoleRecord, EmptyBody, Endpoint, Record
+from .base import ConsoleRecord, EmptyBody, Record
+from .endpoints import Endpoint
 
 
 class AccessToken(Record):

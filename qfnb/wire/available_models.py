@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import EmptyBody, Endpoint, Record
+from .base import EmptyBody, Record
+from .endpoints import Endpoint
 
 
 class AvailableModel(Record):

@@ -1,23 +1,11 @@
-"""The vocabulary of the wire: a Record is a JSON object, an Endpoint is one row of the API.
-
-The client, the sandbox and the completeness tests all read the same rows.
-"""
+"""JSON objects of the wire: base classes of all records, and the records that many endpoints share."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-
-Plane = Literal["v1", "v2", "console", "iam", "oauth"]
-"""Which part of the platform answers: it decides host, authentication and the shape of errors.
-
-v1 and v2 are inference; console is management (v1 paths and v2 actions); iam and oauth hand out tokens.
-"""
 
 
 class Record(BaseModel):
@@ -77,55 +65,3 @@ class PageInfo(ConsoleRecord):
     max_keys: int | None = None
     is_truncated: bool = False
     next_marker: str | None = None
-
-
-Envelope = Literal["code", "status", "action"]
-"""How the management plane wraps its answers.
-
-code: v1 finetuning, models, services: {"log_id", "result"}, errors {"error_code", "error_msg"} in HTTP 200.
-status: v1 datasets and prompts: "status" and "success" too, errors {"code", "message"} in HTTP 200.
-action: v2: {"requestId", "result"}, errors {"code", "message"} in HTTP 4xx.
-"""
-
-_WITH_STATUS = re.compile(r"/wenxinworkshop/(dataset|etl|enhance|entity|prompt)/")
-
-BodyT = TypeVar("BodyT", bound=Record)
-ResultT = TypeVar("ResultT")
-
-ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
-
-
-@dataclass(frozen=True)
-class Endpoint(Generic[BodyT, ResultT]):
-    """One row of the endpoint table.
-
-    Attributes:
-        name: dotted, unique; the handler and the operation are found by it.
-        path: below the plane's base URL; `{model}` stands for the model's own path segment.
-        body: the record that is sent, a GET's as the query.
-        result: the type of what comes back (inside `result` on the console plane).
-        action: the `?Action=` of a console v2 route.
-        repeatable: sending it twice does no harm, so it may be sent again after a failure.
-        headers: that every request of it carries.
-    """
-
-    name: str
-    path: str
-    body: type[BodyT]
-    result: type[ResultT]
-    plane: Plane = field(kw_only=True)
-    method: str = field(default="POST", kw_only=True)
-    action: str | None = field(default=None, kw_only=True)
-    repeatable: bool = field(default=True, kw_only=True)
-    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
-
-    @property
-    def envelope(self) -> Envelope:
-        """How an answer is wrapped, on the management plane."""
-        if self.action:
-            return "action"
-        return "status" if _WITH_STATUS.match(self.path) else "code"
-
-    def __post_init__(self) -> None:
-        assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"
-        ENDPOINTS[self.name] = self

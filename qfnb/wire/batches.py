@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, PageRequest, Record
+from .base import ConsoleRecord, PageRequest, Record
 from .chat import CHAT_V2
+from .endpoints import Endpoint
 from .image import TEXT2IMAGE_V2
 
 MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30

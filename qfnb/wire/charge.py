@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from .base import ConsoleRecord, Endpoint, Record
+from .base import ConsoleRecord, Record
+from .endpoints import Endpoint
 from .service import Billing
 
 B = TypeVar("B", bound=Record)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .base import Endpoint, Record
+from .base import Record
+from .endpoints import Endpoint
 
 V1_PREFIX = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
 

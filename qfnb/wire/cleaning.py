@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, Endpoint
+from .base import ConsoleRecord
+from .endpoints import Endpoint
 
 NO_TASK, RUNNING, FINISHED, INTERRUPTED, FAILED, PAUSED = 0, 1, 2, 3, 4, 5
 """Values of processStatus, etlStatus and enhanceStatus."""

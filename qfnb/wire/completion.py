@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Endpoint, Record
+from .base import Record
 from .chat import V1_PREFIX, ChatReply
+from .endpoints import Endpoint
 
 
 class CompletionRequest(Record):

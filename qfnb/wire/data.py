@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint
+from .base import ConsoleRecord
+from .endpoints import Endpoint
 
 CONVERSATION_PROJECT, CONVERSATION_TEMPLATE, TEXT_DATA, PICTURE_DATA = 20, 2000, 4, 7
 PICTURE_PROJECT = 705

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
+from .base import ConsoleRecord, PageInfo, PageRequest
+from .endpoints import Endpoint
 
 PATH = "/v2/dataset"
 

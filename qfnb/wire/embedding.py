@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Endpoint, Record
+from .base import Record
 from .chat import V1_PREFIX, Usage
+from .endpoints import Endpoint
 
 MAX_TEXTS, MAX_TEXT_CHARS = 16, 1000
 MAX_DOCUMENTS, MAX_DOCUMENT_CHARS, MAX_QUERY_CHARS = 64, 4096, 1600

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, Endpoint
+from .base import ConsoleRecord
+from .endpoints import Endpoint
 
 ALL, ANNOTATED, NOT_ANNOTATED = 0, 1, 2
 """Values of tabType."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint
+from .base import ConsoleRecord
+from .endpoints import Endpoint
 
 PENDING, DOING, MANUAL_STARTED = "Pending", "Doing", "DoingWithManualBegin"
 STOPPING, STOPPED = "Stopping", "Stopped"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
+from .base import ConsoleRecord, PageInfo, PageRequest
+from .endpoints import Endpoint
 from .evaluation import (
     DOING,
     DONE,

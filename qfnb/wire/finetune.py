@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from .base import ConsoleRecord, EmptyBody, Endpoint, PageInfo, PageRequest
+from .base import ConsoleRecord, EmptyBody, PageInfo, PageRequest
+from .endpoints import Endpoint
 
 _PATH = "/v2/finetuning"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint
+from .base import ConsoleRecord
+from .endpoints import Endpoint
 
 _PATH = "/wenxinworkshop/finetune/"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, EmptyBody, Endpoint
+from .base import ConsoleRecord, EmptyBody
+from .endpoints import Endpoint
 
 _PATH = "/wenxinworkshop/modelrepo/"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Endpoint, Record
+from .base import Record
 from .chat import V1_PREFIX, ChatReply, Message
+from .endpoints import Endpoint
 
 MAX_QUERY_CHARS = 1000
 CUSTOM_PLUGINS = ("eChart", "ImageAI", "ChatFile")

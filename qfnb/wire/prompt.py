@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Endpoint, Record
+from .base import ConsoleRecord, Record
+from .endpoints import Endpoint
 
 TEXT, IMAGE = 1, 2
 """Values of sceneType."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest, Record
+from .base import ConsoleRecord, PageInfo, PageRequest, Record
+from .endpoints import Endpoint
 
 TEXT, IMAGE = "TextToText", "TextToImage"
 """Values of sceneType."""

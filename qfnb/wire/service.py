@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import model_validator
 
-from .base import ConsoleRecord, Endpoint, PageInfo, PageRequest
+from .base import ConsoleRecord, PageInfo, PageRequest
+from .endpoints import Endpoint
 
 NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"
 """Values of runStatus."""

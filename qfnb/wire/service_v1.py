@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from .base import ConsoleRecord, EmptyBody, Endpoint
+from .base import ConsoleRecord, EmptyBody
+from .endpoints import Endpoint
 
 NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "Stopped"
 """Values of serviceStatus; New waits for payment and resources."""

@@ -3,7 +3,7 @@
 from support.fidelity import HEAD, TABLE, merge_evidence, render_table
 
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
-from qfnb.wire.base import ENDPOINTS
+from qfnb.wire.endpoints import ENDPOINTS
 
 
 def test_every_operation_has_its_row():

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qfnb.wire.base import ENDPOINTS, Endpoint
+from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
 TABLE = Path(__file__).parents[2] / "FIDELITY.md"
 COLUMNS = ("operation", "shape", "SDK", "validation", "states", "errors", "limits", "source")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from qfnb.wire.base import ENDPOINTS
+from qfnb.wire.endpoints import ENDPOINTS
 from support.raw_http import signed_headers, storage_request
 
 ROWS = [(f"咖啡第{number}问", f"咖啡答{number}号") for number in range(12)]

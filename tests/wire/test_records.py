@@ -3,7 +3,7 @@
 import pytest
 
 from qfnb.wire import catalog, chat, error_codes, finetune
-from qfnb.wire.base import ENDPOINTS
+from qfnb.wire.endpoints import ENDPOINTS
 
 
 @pytest.mark.parametrize(

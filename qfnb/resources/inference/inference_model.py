@@ -17,7 +17,8 @@ from ...transport.client import CallOptions, Client
 from ...transport.platform import Platform
 from ...transport.response import Response
 from ...wire import chat as wire
-from ...wire.base import Endpoint, Sendable
+from ...wire.base import Sendable
+from ...wire.endpoints import Endpoint
 from . import batch_task, usage_log
 from .options import AccountKeys
 from .reply import Reply

@@ -16,7 +16,8 @@ from ... import connect
 from ...transport import event_loop
 from ...transport.client import Client
 from ...transport.response import Response
-from ...wire.base import Endpoint, Record
+from ...wire.base import Record
+from ...wire.endpoints import Endpoint
 
 P = ParamSpec("P")
 B = TypeVar("B", bound=Record)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...wire import batches as wire
-from ...wire.base import Endpoint
 from ...wire.chat import CHAT_V2
+from ...wire.endpoints import Endpoint
 from ...wire.image import TEXT2IMAGE_V2
 from ..engines import BUILT_IN
 from ..http.call import Call, build_refusal, emulates, refusal_for

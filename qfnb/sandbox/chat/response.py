@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ...wire.base import Plane
+from ...wire.endpoints import Plane
 from ..engines import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
 from ..http.call import Call, Refusal, Stream, build_refusal
 

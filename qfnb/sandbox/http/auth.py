@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from ...wire import auth as wire
-from ...wire.base import Plane
+from ...wire.endpoints import Plane
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
 from .call import Call, Refusal, build_refusal, emulates, gateway_refusal

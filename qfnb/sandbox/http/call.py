@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from ...wire.base import Endpoint, Envelope, Plane, Record
+from ...wire.base import Record
+from ...wire.endpoints import Endpoint, Envelope, Plane
 from ..state.store import random_id
 
 if TYPE_CHECKING:

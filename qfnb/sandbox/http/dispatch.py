@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ...wire.base import Endpoint, Record
+from ...wire.base import Record
+from ...wire.endpoints import Endpoint
 from ..state.store import Document
 from .call import HANDLERS, Call, Refusal, build_refusal, parse_record, refusal_for
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from ...wire.base import Endpoint, Plane
 from ...wire.chat import CHAT_V1, CHAT_V2
+from ...wire.endpoints import Endpoint, Plane
 from ..trial import faults
 from ..trial.faults import MAX_SECONDS, Fault
 from . import auth

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from ...wire.base import ENDPOINTS, Endpoint
 from ...wire.batches import CONTENT, UPLOAD
 from ...wire.chat import CHAT_V1, CHAT_V2
+from ...wire.endpoints import ENDPOINTS, Endpoint
 
 Schema = dict[str, Any]
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ...wire import batches as wire
-from ...wire.base import Endpoint
+from ...wire.endpoints import Endpoint
 from ..http.call import HANDLERS, SANDBOX_HEADER, Call, build_refusal, emulates, refusal_for
 from ..http.middleware import RequestHandler, serve
 from ..state.store import Document, Store, random_id

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from ...wire.base import ENDPOINTS, Endpoint
+from ...wire.endpoints import ENDPOINTS, Endpoint
 from ..http.call import Refusal, build_refusal
 from ..state.store import FAULT_INJECTED, random_id
 

@@ -13,7 +13,7 @@ import qfnb.transport
 from qfnb.resources.management.operation import Operation
 from qfnb.sandbox import app  # noqa: F401 - registers the handlers
 from qfnb.sandbox.http.call import HANDLERS
-from qfnb.wire.base import ENDPOINTS, Endpoint
+from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
 
 def modules(package):

@@ -17,7 +17,7 @@ from support.sandbox_thread import run_world
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.sandbox.http import openapi
 from qfnb.wire import signature
-from qfnb.wire.base import ENDPOINTS
+from qfnb.wire.endpoints import ENDPOINTS
 
 FULL = bool(os.environ.get("QFNB_FULL"))
 EXAMPLES = 100 if FULL else 3

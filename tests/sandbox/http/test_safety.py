@@ -11,7 +11,7 @@ import pytest
 from support.raw_http import CHAT, line, signed_headers, storage_request
 
 from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
-from qfnb.wire.base import ENDPOINTS
+from qfnb.wire.endpoints import ENDPOINTS
 
 BODY = line(1)["body"]
 REAL = "bce-v3/ALTAK-CanaryCanaryCanary/0123456789abcdef0123456789abcdef01234567"

@@ -11,7 +11,7 @@ from support.raw_http import CHAT, connect, line, signed_headers
 
 from qfnb.sandbox import app, ensure  # noqa: F401 - loads every row of the endpoint table
 from qfnb.sandbox.trial.faults import Fault, FaultRules
-from qfnb.wire.base import ENDPOINTS
+from qfnb.wire.endpoints import ENDPOINTS
 
 FAULTS = "/_sandbox/faults"
 BODY = line(1)["body"]
