@@ -46,7 +46,7 @@ def batch(
     budget: float | None = None,
     dedupe: bool = False,
     canary: int = 3,
-    invalid_rows: Literal["refuse", "keep"] = "refuse",
+    invalid_rows: Literal["raise", "fail"] = "raise",
     allow_changed_input: bool = False,
     client: ChatCompletion | None = None,
     mode: Literal["online", "offline"] = "online",
@@ -73,7 +73,7 @@ def batch(
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.
         dedupe: ask identical rows once.
         canary: rows that are asked first; when all of them fail the others are not asked. 0 for none.
-        invalid_rows: `refuse` the batch when a row cannot be asked (NaN, empty), or `keep` it as a failed row.
+        invalid_rows: `raise` when a row cannot be sent (NaN, empty), or `fail` only that row.
         allow_changed_input: the input of a named journal has changed: keep what still fits, drop the rest.
         client: a `ChatCompletion` with keys or a base_url of its own.
         mode: `offline` hands the rows to the platform's batch service, at 40 % of the price and without
@@ -91,8 +91,8 @@ def batch(
     validation.validate_arguments(
         name=name,
         canary=canary,
-        wrong_rows=invalid_rows,
-        update=allow_changed_input,
+        invalid_rows=invalid_rows,
+        allow_changed_input=allow_changed_input,
         mode=mode,
         offline_via=offline_via,
         request_timeout=request_timeout,
@@ -106,13 +106,13 @@ def batch(
     via = validation.choose_offline_via(mode, offline_via, client)
     source, scan, stream = _scan_input(rows, spec)
     output_path = validation.validate_output(out, source)
-    if invalid_rows == "refuse":
+    if invalid_rows == "raise":
         scan.raise_if_invalid()
     path = journal_path(name or f"batch-{scan.digest}")
     journal = Journal(path)
     try:
         first_page = _load_rows(journal, spec, source, scan, stream is not None, allow_changed_input)
-        journal.set_facts(offline_via=via or "")
+        journal.set_facts(offline=via or "")
         preflight = _journal_preflight(journal, spec, source, scan, worker_count, budget, stream is not None)
     except BaseException:
         journal.close()
@@ -215,7 +215,7 @@ def _build_request_spec(
     dedupe: bool,
     options: Mapping[str, Any],
 ) -> RequestSpec:
-    validation.validate_arguments(asking=client, model=model, endpoint=endpoint, dedupe=dedupe)
+    validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     client = client or ChatCompletion()
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise InvalidArgumentError(f"prompt={prompt!r}: it is a template with {{column}} in it, or left out")
@@ -280,7 +280,7 @@ def _load_rows(
         if foreign_rows:
             raise JournalError(
                 f"the journal {journal.path.stem!r} has answers to {foreign_rows} rows that are not in this input: "
-                "give this one another name (--name), or drop them (update=True, --update) (输入与日志不符)"
+                "give this one another name (--name), or drop them (allow_changed_input=True, --update) (输入与日志不符)"
             )
     facts = {"plan": spec.to_json(), "input": source.description, "complete": int(not is_streamed)}
     journal.set_facts(**facts, created=journal.get_fact("created") or time.time())

@@ -72,7 +72,7 @@ class InputScan:
         raise InvalidArgumentError(
             f"{self.invalid} of {self.rows} rows cannot be asked: {named}{suffix}\n"
             "补全或删去这些行，或记为失败 / mend or drop them, or keep them as failed rows: "
-            "wrong_rows='keep' (--keep-wrong-rows)"
+            "invalid_rows='fail' (--keep-wrong-rows)"
         )
 
 

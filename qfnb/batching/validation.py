@@ -28,7 +28,7 @@ class EstimateOptions(ChatOptions, total=False):
     name: str | None
     workers: int | None
     canary: int
-    invalid_rows: Literal["refuse", "keep"]
+    invalid_rows: Literal["raise", "fail"]
     allow_changed_input: bool
     mode: Literal["online", "offline"]
     offline_via: OfflineVia | None
@@ -43,7 +43,7 @@ BATCH_ARGUMENTS = (
     "endpoint",
     "budget",
     "dedupe",
-    "asking",
+    "client",
     *sorted(EstimateOptions.__optional_keys__),
 )
 
@@ -69,10 +69,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "endpoint": (lambda value: isinstance(value, str), "it is the name of a service of yours"),
     "name": (lambda value: isinstance(value, str), "it is a text, the name of the journal"),
     "dedupe": (lambda value: isinstance(value, bool), "it is True or False"),
-    "update": (lambda value: isinstance(value, bool), "it is True or False"),
-    "asking": (lambda value: isinstance(value, ChatCompletion), "it is a qfnb.ChatCompletion"),
+    "allow_changed_input": (lambda value: isinstance(value, bool), "it is True or False"),
+    "client": (lambda value: isinstance(value, ChatCompletion), "it is a qfnb.ChatCompletion"),
     "canary": (lambda value: is_count(value, 0), "it is a number of rows, 0 for none"),
-    "wrong_rows": (_is_one_of("refuse", "keep"), "it is 'refuse' or 'keep'"),
+    "invalid_rows": (_is_one_of("raise", "fail"), "it is 'raise' or 'fail'"),
     "mode": (_is_one_of("online", "offline"), "it is 'online' or 'offline'"),
     "offline_via": (_is_one_of("files", "bos"), "it is 'files' or 'bos', and for mode='offline'"),
     "request_timeout": (is_positive_number, "it is a number of seconds above 0"),
@@ -92,7 +92,7 @@ def validate_arguments(**arguments: object) -> None:
             raise InvalidArgumentError(f"{name}={value!r}: {allowed}")
 
 
-_MAY_BE_NONE = {"model", "endpoint", "name", "asking", "offline_via", "request_timeout", "retry_count"}
+_MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "request_timeout", "retry_count"}
 
 
 def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
     if mode == "online":
         return None
     if client.has_own_keys:
-        raise InvalidArgumentError("mode='offline' works with the settings' keys, not with asking='s own")
+        raise InvalidArgumentError("mode='offline' works with the settings' keys, not with those of client=")
     keys = config.credentials()
     has_only_iam = keys.get("access_key") and not keys.get("api_key")
     return requested or ("bos" if has_only_iam else "files")

@@ -118,7 +118,7 @@ class ModelRuns:
             name=f"{earlier[0].name}-{len(earlier) + 1}" if earlier else None,
             workers=options.workers,
             budget=options.budget,
-            invalid_rows="keep",
+            invalid_rows="fail",
             **options.options,
         )
         earlier.append(batch_run)

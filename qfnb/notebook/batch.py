@@ -223,8 +223,8 @@ class BatchMagics(Magics):
         batch_options["model"] = aliases.resolve(options.model) if options.model else None
         batch_options["endpoint"] = resolve_endpoint(self.shell, options.endpoint)
         batch_options["max_output_tokens"] = options.max_tokens
-        batch_options["wrong_rows"] = "keep" if options.keep_wrong_rows else None
-        batch_options |= {"dedupe": options.dedupe or None, "update": options.update or None}
+        batch_options["invalid_rows"] = "fail" if options.keep_wrong_rows else None
+        batch_options |= {"dedupe": options.dedupe or None, "allow_changed_input": options.update or None}
         return {key: value for key, value in batch_options.items() if value is not None}
 
     def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:

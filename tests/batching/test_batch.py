@@ -448,7 +448,7 @@ def test_numbers_add_up_after_a_streamed_batch_went_on(always, sandbox):
 
 
 def test_wrong_rows_stay_failed_when_resumed_by_name(sandbox):
-    qfnb.batch(["甲", None, "乙"], invalid_rows="keep", name="kept-wrong").wait()
+    qfnb.batch(["甲", None, "乙"], invalid_rows="fail", name="kept-wrong").wait()
     progress = wait_for_progress(qfnb.resume("kept-wrong"))
     assert (progress.ok, progress.failed) == (2, 1)
 

@@ -84,13 +84,13 @@ def test_a_torn_tail_costs_only_the_rows_in_it(sandbox, tmp_path, share):
 import os, signal
 from pathlib import Path
 from qfnb.batching.journal import Journal
-from qfnb.batching.row import Entry
-from qfnb._jobs.row_result import Outcome
+from qfnb.batching.row import RowEntry
+from qfnb._jobs.row_result import RowResult
 journal = Journal(Path({str(path)!r}))
-with journal.writing():
-    journal.add([Entry(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
+with journal.transaction():
+    journal.add_rows([RowEntry(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
 for n in range(200):
-    journal.keep(n.to_bytes(16, "big"), Outcome(text="好" * 50))
+    journal.write(n.to_bytes(16, "big"), RowResult(text="好" * 50))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", code], check=False)

@@ -18,7 +18,7 @@ class FakeJournal:
     def __init__(self, error=None):
         self.written, self.error = [], error
 
-    def keep_all(self, rows):
+    def write_all(self, rows):
         if self.error is not None:
             raise self.error
         self.written.append([key for key, _ in rows])

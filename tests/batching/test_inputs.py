@@ -55,7 +55,7 @@ def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, register
 
 def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
     frame = pd.DataFrame({"q": ["你好", None]})
-    batch = qfnb.batch(frame, "{q}", invalid_rows="keep", name="wrong-kept")
+    batch = qfnb.batch(frame, "{q}", invalid_rows="fail", name="wrong-kept")
     answers = batch.results()
     assert [answer.error for answer in answers] == ["", "InvalidArgumentError"]
     assert "q is" in answers[1].message
@@ -65,7 +65,7 @@ def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
 def test_half_a_surrogate_pair_is_named_or_kept(sandbox):
     with pytest.raises(InvalidArgumentError, match="lone surrogate at character 1"):
         qfnb.batch(["\u534a\ud83d", "你好"])
-    batch = qfnb.batch(["\u534a\ud83d", "你好"], invalid_rows="keep", name="surrogates")
+    batch = qfnb.batch(["\u534a\ud83d", "你好"], invalid_rows="fail", name="surrogates")
     assert [answer.ok for answer in batch.results()] == [False, True]
 
 
@@ -170,9 +170,9 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         ({"temperature": 3}, "temperature=3"),
         ({"stream": True}, "stream=True"),
         ({"prompt": " "}, "prompt=' '"),
-        ({"wrong_rows": "foo"}, "wrong_rows='foo'"),
-        ({"wrong_rows": ["keep"]}, "wrong_rows=['keep']"),
-        ({"asking": 5}, "asking=5"),
+        ({"invalid_rows": "foo"}, "invalid_rows='foo'"),
+        ({"invalid_rows": ["fail"]}, "invalid_rows=['fail']"),
+        ({"client": 5}, "client=5"),
         ({"model": 5}, "model=5"),
         ({"endpoint": 5}, "endpoint=5"),
         ({"out": 5}, "out=5"),
@@ -185,7 +185,7 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         ({"request_timeout": math.nan}, "request_timeout=nan"),
         ({"request_timeout": "9"}, "request_timeout='9'"),
         ({"dedupe": "no"}, "dedupe='no'"),
-        ({"update": 1}, "update=1"),
+        ({"allow_changed_input": 1}, "allow_changed_input=1"),
         ({"canary": True}, "canary=True"),
         ({"mode": ["offline"]}, "mode=['offline']"),
     ],
@@ -227,7 +227,7 @@ def test_an_estimate_refuses_names_that_batch_does_not_have():
 def test_an_estimate_takes_what_batch_takes(sandbox):
     plain = qfnb.estimate(["你好"])
     preflight = qfnb.estimate(
-        ["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="keep", mode="online"
+        ["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="fail", mode="online"
     )
     assert preflight.prompt_tokens > plain.prompt_tokens
     assert preflight.budget == 5
@@ -236,7 +236,7 @@ def test_an_estimate_takes_what_batch_takes(sandbox):
 def test_an_estimate_checks_what_batch_checks():
     with pytest.raises(InvalidArgumentError, match="workers=0"):
         qfnb.estimate(["a"], workers=0)
-    with pytest.raises(InvalidArgumentError, match="wrong_rows='foo'"):
+    with pytest.raises(InvalidArgumentError, match="invalid_rows='foo'"):
         qfnb.estimate(["a"], invalid_rows="foo")
 
 
@@ -255,7 +255,7 @@ def test_a_row_whose_keys_are_no_texts_is_a_wrong_row(sandbox):
     rows = [{"prompt": "你好"}, {"prompt": "x", 5: 1}, {"prompt": "x", (1, 2): 1}]
     with pytest.raises(InvalidArgumentError, match=r"2 of 3 rows cannot be asked: row 1: .*5"):
         qfnb.batch(rows)
-    batch = qfnb.batch(rows, invalid_rows="keep", name="odd-keys")
+    batch = qfnb.batch(rows, invalid_rows="fail", name="odd-keys")
     assert [answer.error for answer in batch.results()] == ["", *["InvalidArgumentError"] * 2]
 
 

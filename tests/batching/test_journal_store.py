@@ -158,7 +158,7 @@ def test_a_relative_state_folder_is_made_absolute(tmp_path, monkeypatch):
 
 
 def test_a_resumed_batch_does_not_count_wrong_rows_as_answered(sandbox):
-    qfnb.batch(["你好", "", None], invalid_rows="keep", name="with-wrong").wait()
+    qfnb.batch(["你好", "", None], invalid_rows="fail", name="with-wrong").wait()
     batch = qfnb.resume("with-wrong")
     batch.wait()
     preflight = batch.preflight

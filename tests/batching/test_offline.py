@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from qfnb.batching.offline.run.backends import BosBackend, FilesBackend
+from qfnb.batching.offline.backends import BosBackend, FilesBackend
 
 import qfnb
 from qfnb.errors import InvalidArgumentError
@@ -108,7 +108,7 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
         ({"mode": "later"}, "mode='later'"),
         ({"offline_via": "files"}, "offline_via='files'"),
         ({"mode": "offline", "offline_via": "ftp"}, "offline_via='ftp'"),
-        ({"mode": "offline", "asking": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "settings' keys"),
+        ({"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "settings' keys"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(given, said):

@@ -8,7 +8,7 @@ from qfnb.batching.input.prefetch import Prefetcher
 
 
 def read_pages(prefetcher):
-    while page := prefetcher.take():
+    while page := prefetcher.next_page():
         yield page
 
 

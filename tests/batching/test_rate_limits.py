@@ -21,7 +21,7 @@ def rows(count):
 
 @pytest.mark.parametrize("silent", [False, True], ids=["told by headers", "found out"])
 def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent):
-    world.quota.limit(60, silent=silent)
+    world.quota.set_limits(60, silent=silent)
     started_at = clock.now()
     batch = qfnb.batch(rows(1000), workers=16, name=f"rpm-{silent}")
     batch.wait()
@@ -32,7 +32,7 @@ def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent)
 
 
 def test_tokens_are_paced_too(world):
-    world.quota.limit(tpm=5000)
+    world.quota.set_limits(tpm=5000)
     batch = qfnb.batch(rows(300), workers=16, name="tpm")
     batch.wait()
     assert batch.progress.ok == 300

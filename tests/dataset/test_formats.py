@@ -115,7 +115,7 @@ def test_a_frame_is_loaded_and_its_gaps_are_told():
     frame = pd.DataFrame({"prompt": ["1", None, "3"], "response": ["一", "二", float("nan")], "n": [1, 2, 3]})
     with pytest.raises(errors.DatasetError, match="row 2: prompt must be a text") as caught:
         Dataset.load(frame)
-    assert [(p.place.row, p.column) for p in caught.value.problems] == [(2, "prompt"), (3, "response")]
+    assert [(p.location.row, p.column) for p in caught.value.problems] == [(2, "prompt"), (3, "response")]
     assert Dataset.load(frame[:1]).list() == Dataset(frame[:1]).list()
     assert Dataset.load(frame[:1])[0] == {"prompt": "1", "response": "一", "n": 1}
 

@@ -58,7 +58,7 @@ def test_the_same_rows_are_not_brought_there_twice(sandbox):
 def test_each_step_is_told(sandbox):
     steps = []
     Dataset([{**PAIR, "response": "仅此一次"}], name="步骤").save(qianfan=True, progress=steps.append)
-    assert [step.what for step in steps] == ["upload"] * 2 + ["import"] * 2 + ["release"] * 2
+    assert [step.kind for step in steps] == ["upload"] * 2 + ["import"] * 2 + ["release"] * 2
     assert steps[0].done == steps[0].total > 50
     assert steps[-1] == TransferStep("release", 1, 1)
 
