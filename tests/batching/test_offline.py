@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
-from qfnb.batching.offline.backends import BosBackend, FilesBackend
 
 import qfnb
+from qfnb.batching.offline.backends import BosBackend, FilesBackend
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
 
