@@ -5,7 +5,7 @@ import functools
 import time
 
 import httpx
-from qfnb.sandbox.engines.builtin.engine.language_model import Hyperparameters, train
+from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
 
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service

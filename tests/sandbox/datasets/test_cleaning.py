@@ -5,7 +5,7 @@ from support.datasets import PAIR, create_dataset, exported_rows, import_rows, j
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.datasets.v1 import cleaning_rules
+from qfnb.sandbox.datasets import cleaning_rules
 from qfnb.wire import cleaning as wire
 
 

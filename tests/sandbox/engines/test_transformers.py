@@ -37,7 +37,7 @@ def model_dir(tmp_path_factory):
 
 
 def start_engine(model_dir, folder):
-    from qfnb.sandbox.engines.transformers.engine.engine import TransformersEngine
+    from qfnb.sandbox.engines.transformers.engine import TransformersEngine
 
     return TransformersEngine(
         EngineConfig(engine="transformers", model_dir=str(model_dir)), folder / "files" / "models"
@@ -171,7 +171,7 @@ def test_an_answer_that_is_cut_says_so(tuned):
 
 
 def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
-    from qfnb.sandbox.engines.transformers.engine.weights import ModelDirectory
+    from qfnb.sandbox.engines.transformers.weights import ModelDirectory
 
     stops = []
     monkeypatch.setattr(

@@ -11,7 +11,7 @@ from support.evaluation_sandbox import ANSWERS, REFEREE, RULES, result_rows, run
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
-from qfnb.sandbox.storage.objects import objects
+from qfnb.sandbox.storage import objects
 
 BOTH = {**RULES, **REFEREE, "evalMode": "rule,model"}
 

@@ -21,7 +21,7 @@ from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
 from qfnb.sandbox.evaluation.judge import summarize
-from qfnb.sandbox.storage.objects import objects
+from qfnb.sandbox.storage import objects
 
 
 @pytest.fixture(scope="module")

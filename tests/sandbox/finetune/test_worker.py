@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from qfnb.sandbox.finetune.v2.worker import KILLED_MESSAGE
+from qfnb.sandbox.finetune.worker import KILLED_MESSAGE
 from support import finetune_runs
 
 from qfnb.resources import FineTune

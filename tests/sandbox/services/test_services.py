@@ -169,7 +169,7 @@ def test_only_the_calls_between_two_moments_count(shop):
 
 
 def _moment(second):
-    from qfnb.sandbox.services.v2.common import format_time
+    from qfnb.sandbox.services.common import format_time
 
     return format_time(second)
 

@@ -4,13 +4,13 @@ import json
 import time
 
 import pytest
-from qfnb.sandbox.engines.builtin.engine.language_model import Hyperparameters, train
+from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
 
 from qfnb.sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
 from qfnb.sandbox.process import Address
 from qfnb.sandbox.state.job_queue import is_finished, job_status, stable_shuffle
 from qfnb.sandbox.state.world import World
-from qfnb.sandbox.storage.objects import files
+from qfnb.sandbox.storage import files
 from qfnb.wire import batches as wire
 
 ADDRESS = Address("http://127.0.0.1:1", 1, 1, "sandbox", "token", "key", "access", "secret", "ak", "sk")

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from qfnb.sandbox.engines.builtin.engine.language_model import LanguageModel, base_model, train
+from qfnb.sandbox.engines.builtin.language_model import LanguageModel, base_model, train
 from support.training_pairs import RULE, SMALL
 
 from qfnb.errors import SandboxError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from qfnb.sandbox.engines.builtin.engine.features import Features
-from qfnb.sandbox.engines.builtin.engine.pointer_generator import PointerGenerator
+from qfnb.sandbox.engines.builtin.features import Features
+from qfnb.sandbox.engines.builtin.pointer_generator import PointerGenerator
 
 PAIRS = [("日期4月12日", "4-12"), ("我叫王芳，25岁", '{"名": "王芳", "岁": 25}'), ("营业时间", "九点")]
 STEP = 1e-5

@@ -1,5 +1,5 @@
 import pytest
-from qfnb.sandbox.engines.builtin.engine.language_model import (
+from qfnb.sandbox.engines.builtin.language_model import (
     Hyperparameters,
     base_model,
     local_hyperparameters,
