@@ -30,14 +30,14 @@ def lab(shared):
 @pytest.fixture
 def empty(lab):
     """A version whose model is gone."""
-    fields = {key: value for key, value in lab.knows.items() if key not in {"id", "number", "created"}}
+    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
     if (version := lab.world.store.get("version", "amv-empty")) is not None:
         return version
     return lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none", "version": "2"})
 
 
 def test_two_models_are_judged_and_compared(lab):
-    models = [Model(id=version["id"]) for version in (lab.ignorant, lab.knows)]
+    models = [Model(id=version["id"]) for version in (lab.untrained_version, lab.trained_version)]
     report = EvaluationManager(qianfan_evaluators=[BOTH]).eval(models, questions(lab))
     assert report.metrics["knows_1"]["accuracy"] == 1
     assert [*report.samples.groupby("model")["rouge_l"].mean().round(2)][1] == 1
@@ -51,7 +51,7 @@ def questions(lab):
 
 
 def test_what_is_done_in_part_is_fetched_and_the_rest_has_failed(lab, empty):
-    id_ = lab.create(RULES, lab.knows, empty)
+    id_ = lab.create(RULES, lab.trained_version, empty)
     report = EvaluationManager.fetch(id_)
     done, failed = report.model_usage
     assert (done.answered, failed.answered, failed.total) == (len(ANSWERS), 0, len(ANSWERS))
@@ -65,17 +65,17 @@ def test_nothing_that_could_be_evaluated_is_an_error(lab, empty):
 
 
 def test_people_are_waited_for_elsewhere(lab):
-    assert EvaluationManager.fetch(lab.create(PEOPLE, lab.knows)) is None
+    assert EvaluationManager.fetch(lab.create(PEOPLE, lab.trained_version)) is None
 
 
 def test_the_referees_points_have_their_scale(lab):
-    report = platform.fetch_report(lab.create(REFEREE, lab.knows), 5)
+    report = platform.fetch_report(lab.create(REFEREE, lab.trained_version), 5)
     assert report.scales == {"judge_score": (0, 5)}
     assert report.model_scores[0].best <= 5
 
 
 def test_our_numbers_stand_beside_the_platforms(lab):
-    report = EvaluationManager.fetch(lab.create(RULES, lab.knows, lab.ignorant))
+    report = EvaluationManager.fetch(lab.create(RULES, lab.trained_version, lab.untrained_version))
     ours = report.rescore(evaluators_by_name(["rouge_1", "rouge_2", "rouge_l", "bleu4"], recipe="qianfan"))
     differences = ours.reconcile(report)
     assert len(differences) == 4 * 2 * len(ANSWERS)
@@ -84,7 +84,7 @@ def test_our_numbers_stand_beside_the_platforms(lab):
 
 def test_a_model_answers_here_without_a_service(lab):
     report = EvaluationManager(local_evaluators=evaluators_by_name(["exact_match"])).eval(
-        [Model(id=lab.ignorant["id"]), Model(id=lab.knows["id"])], questions(lab)
+        [Model(id=lab.untrained_version["id"]), Model(id=lab.trained_version["id"])], questions(lab)
     )
     assert report.models == ("ignorant", "knows")
     assert [score.mean for score in report.model_scores] == [0, 1]

@@ -5,10 +5,10 @@ import functools
 import time
 
 import httpx
-from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
 
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service
+from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
 from support.sandbox_thread import run_world
 
 QUESTION = "几点开门"

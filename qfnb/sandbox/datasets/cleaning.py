@@ -38,7 +38,7 @@ async def create(call: Call, body: wire.CreateCleaning) -> str:
         [("", row) for row in result.kept],
         name=body.etl_task_name,
         operations=body.operations_v2,
-        fields={"kept": len(result.kept), "changed": result.changed, "dropped": dict(result.dropped)},
+        told={"kept": len(result.kept), "changed": result.changed, "dropped": dict(result.dropped)},
     )
     return str(task["id"])
 
@@ -80,7 +80,7 @@ async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
         _source_and_destination(call, source["id"], destination["id"]),
         [("sandbox", row) for row in new_rows],
         name=body.name,
-        fields={"engine": "qfnb rules, not a model", "wanted": body.num_instances_to_generate},
+        told={"engine": "qfnb rules, not a model", "wanted": body.num_instances_to_generate},
     )
     return True
 

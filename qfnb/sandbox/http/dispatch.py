@@ -44,7 +44,7 @@ class DispatchWorld:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._world, name)
 
-    def service_at(self, endpoint: str) -> Document | None:
+    def find_service(self, endpoint: str) -> Document | None:
         """Return what stands behind a name: a service, or a version in its place."""
         version = self._world.store.get("version", endpoint) if endpoint.startswith("amv-") else None
         return version or self._world.find_service(endpoint)

@@ -70,7 +70,7 @@ def test_rows_are_filtered_by_scores_versions_and_units(lab):
     assert {row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])} == {
         "ignorant"
     }
-    assert len(result_rows(lab.id, model_version_ids=[lab.knows["number"]])) == len(ANSWERS)
+    assert len(result_rows(lab.id, model_version_ids=[lab.trained_version["number"]])) == len(ANSWERS)
     unit = result_rows(lab.id)[0]["evalUnitId"]
     assert {row["evalUnitId"] for row in result_rows(lab.id, eval_unit_id=[unit])} == {unit}
 

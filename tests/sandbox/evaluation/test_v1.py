@@ -44,7 +44,7 @@ def refused(call, *args, **more):
 
 
 def test_the_one_that_learned_the_answers_scores_higher(lab):
-    id_, task = lab.run(RULES, lab.knows, lab.ignorant)
+    id_, task = lab.run(RULES, lab.trained_version, lab.untrained_version)
     assert (task["state"], [unit["state"] for unit in task["evalUnits"]]) == ("Done", ["Done", "Done"])
     found = report_by_model(id_)
     assert found["knows"]["accuracy"] == found["knows"]["rouge_l"] == 1.0
@@ -71,7 +71,7 @@ def test_its_states_follow_the_clock(lab):
 
 def test_integer_ids_and_a_name_of_the_dataset_do_as_well(lab):
     number = task_info(lab.create(RULES))["datasetId"]
-    version = {"modelVersionId": lab.knows["number"]}
+    version = {"modelVersionId": lab.trained_version["number"]}
     made = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")["result"]
     task = wait_for_end(made["evalId"])
     assert (task["evaluationId"], task["evaluationIdStr"]) == (made["evalId"], made["evalIdStr"])
@@ -79,7 +79,7 @@ def test_integer_ids_and_a_name_of_the_dataset_do_as_well(lab):
 
 
 def test_the_referee_says_that_it_is_a_rule(lab):
-    id_, task = lab.run(REFEREE, lab.knows, lab.ignorant)
+    id_, task = lab.run(REFEREE, lab.trained_version, lab.untrained_version)
     found = report_by_model(id_)
     assert found["knows"]["avgJudgeScore"] == found["knows"]["medianJudgeScore"] == 5
     assert found["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
@@ -108,9 +108,9 @@ def test_people_get_the_answers_as_a_released_dataset(lab):
 
 
 def test_a_version_without_its_model_fails_alone(lab):
-    fields = {key: value for key, value in lab.knows.items() if key not in {"id", "number", "created"}}
+    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
     empty = lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none"})
-    id_, task = lab.run(RULES, lab.knows, empty)
+    id_, task = lab.run(RULES, lab.trained_version, empty)
     assert (task["state"], [u["state"] for u in task["evalUnits"]]) == ("PartlyDone", ["Done", "Failed"])
     assert task["evalUnits"][1]["message"]
     assert [row["modelVersionIdStr"] for row in Model.get_evaluation_result(id_)["result"]] == ["amv-knows"]
@@ -135,8 +135,8 @@ def test_it_stops(lab):
 
 def test_a_task_that_has_not_begun_can_be_replaced(lab):
     lab.world.lifecycle.set({"queue": 60})
-    id_ = lab.create(RULES, lab.ignorant)
-    assert lab.create(REFEREE, lab.knows, name="另一个", pending_eval_id=id_) == id_
+    id_ = lab.create(RULES, lab.untrained_version)
+    assert lab.create(REFEREE, lab.trained_version, name="另一个", pending_eval_id=id_) == id_
     lab.world.clock.set(advance=60)
     task = wait_for_end(id_)
     assert (task["name"], list(report_by_model(id_))) == ("另一个", ["knows"])

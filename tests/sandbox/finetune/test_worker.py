@@ -5,11 +5,11 @@ import signal
 import time
 
 import pytest
-from qfnb.sandbox.finetune.worker import KILLED_MESSAGE
 from support import finetune_runs
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
+from qfnb.sandbox.finetune.worker import KILLED_MESSAGE
 from qfnb.sandbox.state.world import World
 
 ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "sk", "app", "secret")

@@ -5,8 +5,9 @@ import pytest
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy: two threads take longer than one
     os.environ.setdefault(name, "1")
 
-from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, LanguageModel, train  # noqa: E402
 from support.training_pairs import RULE, SMALL  # noqa: E402
+
+from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, LanguageModel, train  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@ import io
 
 import numpy as np
 import pytest
-from qfnb.sandbox.engines.builtin.language_model import LanguageModel, base_model, train
 from support.training_pairs import RULE, SMALL
 
 from qfnb.errors import SandboxError
+from qfnb.sandbox.engines.builtin.language_model import LanguageModel, base_model, train
 
 
 def test_a_saved_model_gives_the_same_answers(mixed):

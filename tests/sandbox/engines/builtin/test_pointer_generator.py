@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from qfnb.sandbox.engines.builtin.features import Features
 from qfnb.sandbox.engines.builtin.pointer_generator import PointerGenerator
 
