@@ -30,7 +30,9 @@ def lab(shared):
 @pytest.fixture
 def empty(lab):
     """A version whose model is gone."""
-    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
+    fields = {
+        key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}
+    }
     if (version := lab.world.store.get("version", "amv-empty")) is not None:
         return version
     return lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none", "version": "2"})

@@ -108,7 +108,9 @@ def test_people_get_the_answers_as_a_released_dataset(lab):
 
 
 def test_a_version_without_its_model_fails_alone(lab):
-    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
+    fields = {
+        key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}
+    }
     empty = lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none"})
     id_, task = lab.run(RULES, lab.trained_version, empty)
     assert (task["state"], [u["state"] for u in task["evalUnits"]]) == ("PartlyDone", ["Done", "Failed"])
