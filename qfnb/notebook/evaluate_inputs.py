@@ -50,7 +50,7 @@ def resolve_models(
         )
     words_by_key: dict[Any, str] = {}
     for word, model_found in named_models:
-        key = id(model_found) if word in user_variables(shell) else model_found.named(None, None)
+        key = id(model_found) if word in user_variables(shell) else model_found.resolve_target(None, None)
         if key in words_by_key:
             raise InvalidArgumentError(f"{word} is {words_by_key[key]}: each model once (模型重复)")
         words_by_key[key] = word

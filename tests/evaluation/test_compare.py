@@ -1,7 +1,7 @@
 """One call, one card: better, worse or cannot tell, and the evidence."""
 
 import pytest
-from qfnb.evaluation.report.data.data import Report, Sample
+from qfnb.evaluation.report.data import Report, Sample
 from support.reports import FixedModel
 
 import qfnb

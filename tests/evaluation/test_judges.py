@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from qfnb.evaluation.judges.judge.agreement import cohen_kappa, compute_agreement, fleiss_kappa
-from qfnb.evaluation.judges.judge.pairwise import judge_agreement
-from qfnb.evaluation.judges.judge.parse import parse_preference, parse_verdict
+from qfnb.evaluation.judges.agreement import cohen_kappa, compute_agreement, fleiss_kappa
+from qfnb.evaluation.judges.pairwise import judge_agreement
+from qfnb.evaluation.judges.parse import parse_preference, parse_verdict
 
 from qfnb import ChatCompletion, errors
 from qfnb.evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge

@@ -4,8 +4,8 @@ import json
 import math
 
 import pytest
-from qfnb.evaluation.report.data.changes import diff_texts
-from qfnb.evaluation.report.data.data import Sample
+from qfnb.evaluation.report.changes import diff_texts
+from qfnb.evaluation.report.data import Sample
 
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report

@@ -7,9 +7,9 @@ import re
 import zipfile
 
 import pytest
-from qfnb.evaluation.report.data.data import Sample
-from qfnb.evaluation.report.data.files import Picture
-from qfnb.evaluation.report.data.sanitize import to_html, to_markdown, to_sheet_text
+from qfnb.evaluation.report.data import Sample
+from qfnb.evaluation.report.files import Picture
+from qfnb.evaluation.report.sanitize import to_html, to_markdown, to_sheet_text
 from support.attacks import ATTACKS
 
 from qfnb import InvalidArgumentError

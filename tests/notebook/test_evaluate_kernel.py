@@ -126,7 +126,7 @@ def test_answers_that_there_are_are_scored_without_asking(kernel, started, contr
     request_count = request_counts(control)
     line = "%qfeval only df --outputs a,b --input q --reference label --metrics exact_match -o mine"
     assert "b vs a" in kernel.run(line).text
-    assert kernel.value("[score.n for score in mine.scored]") == "[2, 1]"
+    assert kernel.value("[score.n for score in mine.model_scores]") == "[2, 1]"
     assert "bleu4" in kernel.run("%qfeval rescore report --metrics bleu4 -o scored_again").text
     assert kernel.value("scored_again.names") == "('bleu4',)"
     assert request_counts(control) == request_count
@@ -214,7 +214,7 @@ def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, started, con
     kernel.run("talks.loc[1, 'response'] = None")
     kernel.run(f"{START} --keep-wrong-rows")
     kernel.run("%qfeval wait")
-    assert kernel.value("[score.n for score in report.scored]") == "[4, 4, 4, 4]"
+    assert kernel.value("[score.n for score in report.model_scores]") == "[4, 4, 4, 4]"
 
 
 def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(kernel, started, fault, control):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from ipywidgets.widgets.widget import _instances
-from qfnb.evaluation.report.data.data import EvaluationResult
-from qfnb.views.evaluation.report.panel import (
+from qfnb.evaluation.report.data import EvaluationResult
+from qfnb.views.evaluation.panel import (
     EvaluationControls,
     EvaluationPanel,
     EvaluationProgress,
@@ -18,7 +18,7 @@ from support.attacks import ATTACKS
 from qfnb._jobs.batch_progress import BatchProgress
 from qfnb.evaluation.sample import Sample
 from qfnb.views import display
-from qfnb.views.evaluation.report import panel
+from qfnb.views.evaluation import panel
 
 BATCH = BatchProgress(
     "b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0
@@ -26,7 +26,7 @@ BATCH = BatchProgress(
 RUNNING = EvaluationProgress(
     (ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0
 )
-SCORING = replace(RUNNING, state="scoring", steps=(1, 4), judging=replace(BATCH, ok=30, failed=0))
+SCORING = replace(RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0))
 SAMPLES = tuple(Sample(name, 0, "问", "答", "答", {"m": 1.0}) for name in ("a", "b"))
 REPORT = EvaluationResult(SAMPLES, ("a", "b"), ("m",))
 DONE = replace(SCORING, state="done", ended_at=9.0, report=REPORT)

@@ -3,12 +3,12 @@
 import math
 
 import pytest
-from qfnb.evaluation.report.data.data import Sample
+from qfnb.evaluation.report.data import Sample
 from support.reports import EVIL, build_report
 
-from qfnb.views.evaluation.report import card as evaluation_card
-from qfnb.views.evaluation.report import report as evaluation
-from qfnb.views.evaluation.report import tables
+from qfnb.views.evaluation import card as evaluation_card
+from qfnb.views.evaluation import report as evaluation
+from qfnb.views.evaluation import tables
 
 
 def tuned_report(n=20):
@@ -25,7 +25,7 @@ def test_the_conclusion_comes_before_the_chart_and_the_numbers():
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "less", "said"),
+    ("first", "last", "lower_is_better", "words"),
     [
         (0.0, 1.0, False, "更好 better"),
         (0.0, 1.0, True, "更差 worse"),
