@@ -26,7 +26,9 @@ BATCH = BatchProgress(
 RUNNING = EvaluationProgress(
     (ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0
 )
-SCORING = replace(RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0))
+SCORING = replace(
+    RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0)
+)
 SAMPLES = tuple(Sample(name, 0, "问", "答", "答", {"m": 1.0}) for name in ("a", "b"))
 REPORT = EvaluationResult(SAMPLES, ("a", "b"), ("m",))
 DONE = replace(SCORING, state="done", ended_at=9.0, report=REPORT)
