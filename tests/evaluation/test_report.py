@@ -4,12 +4,12 @@ import json
 import math
 
 import pytest
-from qfnb.evaluation.report.changes import diff_texts
-from qfnb.evaluation.report.data import Sample
 
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.evaluators import evaluators_by_name
+from qfnb.evaluation.report.changes import diff_texts
+from qfnb.evaluation.report.data import Sample
 
 
 def build_report(scores, *, metric="m", **fields):

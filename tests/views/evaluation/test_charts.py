@@ -8,14 +8,14 @@ import warnings
 
 import matplotlib as mpl
 import pytest
-from qfnb.views.evaluation.charts import fonts as evaluation_fonts
-from qfnb.views.evaluation.charts import gallery as evaluation_gallery
-from qfnb.views.evaluation.charts import style
 from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
 from qfnb.notebook import formatters
 from qfnb.views.evaluation import report as evaluation
+from qfnb.views.evaluation.charts import fonts as evaluation_fonts
+from qfnb.views.evaluation.charts import gallery as evaluation_gallery
+from qfnb.views.evaluation.charts import style
 
 CHINESE = "千帆中文大模型七十亿参数版本"
 

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from qfnb.evaluation.report.data import Sample
 from support.reports import EVIL, build_report
 
+from qfnb.evaluation.report.data import Sample
 from qfnb.views.evaluation import card as evaluation_card
 from qfnb.views.evaluation import report as evaluation
 from qfnb.views.evaluation import tables

@@ -5,15 +5,15 @@ import time
 
 import pytest
 from ipywidgets.widgets.widget import _instances
-from qfnb.evaluation.report.data import EvaluationResult
-from qfnb.views.evaluation.sample_table import SamplePages, SampleSelection
-from qfnb.views.evaluation.samples import SampleBrowser, SampleControls, browse
 from support.attacks import ATTACKS
 
 from qfnb.errors import InvalidArgumentError
+from qfnb.evaluation.report.data import EvaluationResult
 from qfnb.evaluation.sample import Sample
 from qfnb.views import display
 from qfnb.views.evaluation import sample_table
+from qfnb.views.evaluation.sample_table import SamplePages, SampleSelection
+from qfnb.views.evaluation.samples import SampleBrowser, SampleControls, browse
 
 
 def sample(model, index, output, score, *, error="", seconds=0.1, prompt="几点开门"):
