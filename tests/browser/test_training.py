@@ -66,7 +66,7 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
 
 def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab):
     lab.theme("JupyterLab Dark")
-    attach = "%load_ext qfnb\nfrom qfnb import LLMFinetune\nrun = LLMFinetune.known()[0]['id']"
+    attach = "%load_ext qfnb\nfrom qfnb import LLMFinetune\nrun = LLMFinetune.list_runs()[0]['id']"
     show = "get_ipython().run_line_magic('qftrain', f'attach {run} -o again')"
     notebook = Notebook(page, lab, write_notebook(lab, "reload.ipynb", 50, attach, show))
     for number in (0, 1):

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.kernel
 
 TRAIN = Path(__file__).parents[2] / "notebooks" / "data" / "teahouse_train.jsonl"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-READY = "form.sheet.stage == 'editing' and not form.sheet.form.issues"
+READY = "form.state.stage == 'editing' and not form.state.form.issues"
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def test_where_nobody_can_fill_it_in_the_form_is_read(kernel, data, line):
 
 def test_the_variables_of_the_notebook_are_offered(kernel, data):
     kernel.run("other = ds.head(3); form = qfnb.launcher(); form.show()")
-    assert kernel.value("{'ds', 'other'} <= form.sheet.variables") == "True"
+    assert kernel.value("{'ds', 'other'} <= form.state.variables") == "True"
 
 
 def test_a_dataset_without_a_name_is_used_all_the_same(kernel, data):
     kernel.run("form = qfnb.launcher(ds.head(5)); form.show()")
-    assert kernel.value("(form.sheet.form.draft.dataset, form.sheet.form.issues)") == "('dataset', {})"
+    assert kernel.value("(form.state.form.draft.dataset, form.state.form.issues)") == "('dataset', {})"
 
 
 def test_what_is_no_dataset_is_refused(kernel):
@@ -89,5 +89,5 @@ def test_the_cell_is_offered_below_the_next_one(kernel, data):
     kernel.run("form = qfnb.launcher(ds); form", live=True)
     wait_for(kernel, READY)
     assert kernel.run("form.press('insert')").status == "ok"
-    assert kernel.value("form.sheet.message").count("next cell") == 1
+    assert kernel.value("form.state.message").count("next cell") == 1
     kernel.run("form.close()")

@@ -120,13 +120,13 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, started
 def test_a_panel_sends_ten_messages_a_second_at_most(kernel, started, long):
     started(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)", live=True)
-    times, handle = [], kernel._take
-    kernel._take = lambda message: (times.append(message["msg_type"]), handle(message))
+    message_types, handle = [], kernel._handle_message
+    kernel._handle_message = lambda message: (message_types.append(message["msg_type"]), handle(message))
     try:
         kernel.listen(3)
     finally:
-        del kernel._take
-    assert 1 <= times.count("comm_msg") <= 30
+        del kernel._handle_message
+    assert 1 <= message_types.count("comm_msg") <= 30
 
 
 def test_a_finished_run_is_deployed_and_talked_to(kernel, started, small):

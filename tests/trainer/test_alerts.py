@@ -14,7 +14,7 @@ from qfnb.trainer.progress import Stage, TrainingProgress
 class Trainer:
     """Something that can be followed."""
 
-    def follow(self, listener):
+    def subscribe(self, listener):
         self.listener = listener
         return lambda: None
 

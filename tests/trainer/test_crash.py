@@ -22,20 +22,20 @@ ROWS = [
 DYING = """
 import os, sys
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
-from qfnb.trainer import runs
+from qfnb.trainer import run_store
 
-moment, key, name = sys.argv[1:]
-note = runs.Run.note
+when, key, name = sys.argv[1:]
+update = run_store.RunRecord.update
 
-def noting(self, **facts):
-    here = facts.get("making") == key if moment == "before" else bool(facts.get(key))
-    if here and moment == "unheard":
+def update_and_die(self, **facts):
+    here = facts.get("making") == key if when == "before" else bool(facts.get(key))
+    if here and when == "unheard":
         os._exit(9)
-    note(self, **facts)
+    update(self, **facts)
     if here:
         os._exit(9)
 
-runs.Run.note = noting
+run_store.RunRecord.update = update_and_die
 rows = {rows!r}
 config = DeployConfig(endpoint_suffix="crash", name=name)
 trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(rows), TrainConfig(epoch=1), config, name=name)
@@ -69,7 +69,7 @@ def count_created(name):
 
 
 @pytest.mark.parametrize("key", ["job_id", "task_id", "published", "service_id"])
-@pytest.mark.parametrize("moment", ["before", "unheard", "after"])
+@pytest.mark.parametrize("when", ["before", "unheard", "after"])
 def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, when, key):
     name = f"crash_{uuid.uuid4().hex[:8]}"
     run = run_until_death(when, key, name)

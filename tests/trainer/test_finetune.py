@@ -114,7 +114,7 @@ def test_attach_watches_a_run_that_another_kernel_started(long_run):
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(long_run, fault):
     offline_times = []
-    long_run.follow(lambda progress: offline_times.append(progress.offline_since))
+    long_run.subscribe(lambda progress: offline_times.append(progress.offline_since))
     fault("finetune.v2.describe_task", "status", status=503, times=8)
     until(lambda: any(since is not None for since in offline_times))
     until(lambda: offline_times[-1] is None)
@@ -133,7 +133,7 @@ def test_resuming_a_stopped_run_begins_a_new_one_in_the_same_job(long_run):
     job, first = long_run.progress.job_id, long_run.progress.task_id
     long_run.stop().wait(10)
     assert long_run.status == FinetuneStatus.TrainStopped
-    long_run.start(again=True)
+    long_run.start(retry=True)
     until(lambda: long_run.progress.task_id not in {"", first})
     assert long_run.progress.job_id == job
     until(lambda: long_run.status == FinetuneStatus.Training)
@@ -163,10 +163,10 @@ def test_a_run_id_that_cannot_be_one_is_refused():
 
 def test_listeners_may_come_and_go(long_run):
     heard = threading.Event()
-    unfollow = long_run.follow(lambda progress: heard.set())
+    unsubscribe = long_run.subscribe(lambda progress: heard.set())
     assert heard.wait(5)
-    unfollow()
-    unfollow()
+    unsubscribe()
+    unsubscribe()
 
 
 def test_publishing_what_was_not_trained_is_refused():

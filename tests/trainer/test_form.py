@@ -27,32 +27,36 @@ def form(sandbox):
 
 
 def with_values(form, **values):
-    return form.choosing(values={**form.draft.values, **values})
+    return form.with_choice(values={**form.draft.values, **values})
 
 
 def test_a_model_brings_its_own_hyper_parameters_with_their_defaults(form):
     assert form.draft.values["learningRate"] == "0.0003"
-    assert [row.key for row in form.choosing(model="ERNIE-Lite-8K-0704").parameters] == [
+    assert [row.key for row in form.with_choice(model="ERNIE-Lite-8K-0704").parameters] == [
         "epoch",
         "learningRate",
     ]
-    assert form.choosing(scale="FullFineTuning").draft.values["learningRate"] == "3e-05"
+    assert form.with_choice(scale="FullFineTuning").draft.values["learningRate"] == "3e-05"
     assert not form.issues
 
 
 def test_what_was_typed_stays_when_another_model_is_chosen(form):
-    changed = with_values(form, epoch="7").choosing(model="SQLCoder-7B")
+    changed = with_values(form, epoch="7").with_choice(model="SQLCoder-7B")
     assert changed.draft.values["epoch"] == "7"
     assert changed.draft.values["learningRate"] == "1e-06"
 
 
 def test_each_model_and_way_of_tuning_opens_without_a_fault(form):
-    for row in form.offer:
+    for row in form.supported_models:
         for mode in row.support_train_mode:
             for scale in mode.support_parameter_scale:
                 data = "texts" if mode.train_mode == "PostPretrain" else "ds"
-                chosen = form.choosing(dataset=data).choosing(model=row.model).choosing(mode=mode.train_mode)
-                assert not chosen.choosing(scale=scale.parameter_scale).issues
+                chosen = (
+                    form.with_choice(dataset=data)
+                    .with_choice(model=row.model)
+                    .with_choice(mode=mode.train_mode)
+                )
+                assert not chosen.with_choice(scale=scale.parameter_scale).issues
 
 
 @pytest.mark.parametrize(
@@ -91,27 +95,27 @@ def test_a_wrong_hyper_parameter_is_told_at_its_field_and_nowhere_else(form, fie
     ],
 )
 def test_a_wrong_field_is_told_with_the_reason(form, changes, field, words):
-    issues = form.choosing(**changes).issues
+    issues = form.with_choice(**changes).issues
     assert set(issues) == ({field} if field else set())
     assert words in issues.get(field, "")
 
 
 def test_a_train_mode_without_a_trainer_is_told(form):
-    row = form.offer[0].model_copy(deep=True)
+    row = form.supported_models[0].model_copy(deep=True)
     row.support_train_mode[0].train_mode = "KTO"
-    chosen = replace(form, offer=(row,)).choosing(mode="KTO")
+    chosen = replace(form, supported_models=(row,)).with_choice(mode="KTO")
     assert "KTO" in chosen.issues["mode"]
 
 
 def test_an_unknown_model_is_warned_about_and_can_be_tried(form):
-    chosen = form.choosing(model="MyModel")
+    chosen = form.with_choice(model="MyModel")
     assert "tried all the same" in chosen.warnings["model"]
     assert not chosen.issues
     assert code.create_trainer(chosen).train_type == "MyModel"
 
 
 def test_several_choices_are_one_value(form):
-    chosen = form.choosing(model="CodeLlama-7B").choosing(scale="LoRA")
+    chosen = form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
     assert chosen.draft.values["loraTargetModules"] == ["self_attn.q_proj", "self_attn.v_proj"]
     assert "is not offered" in with_values(chosen, loraTargetModules=["mlp.x"]).issues["loraTargetModules"]
 
@@ -121,13 +125,13 @@ def test_a_hyper_parameter_that_the_model_does_not_have_is_told(form):
 
 
 def test_rows_longer_than_the_model_reads_are_a_warning(form):
-    data = {**form.data, "ds": replace(form.data["ds"], lengths=(9000, 12))}
-    assert "1 rows have more" in replace(form, data=data).warnings["dataset"]
+    data = {**form.datasets, "ds": replace(form.datasets["ds"], lengths=(9000, 12))}
+    assert "1 rows have more" in replace(form, datasets=data).warnings["dataset"]
 
 
 def test_the_code_makes_the_trainer_that_a_launch_makes(form):
     values = {"suffix": "demo_1", "hours": "2", "name": "茶 “铺”", "model_name": "tea", "eval_dataset": "ds"}
-    chosen = with_values(form, epoch="3").choosing(after="evaluate", held_out="10", **values)
+    chosen = with_values(form, epoch="3").with_choice(after="evaluate", held_out="10", **values)
     script = code.render_code(chosen, frozenset(DATASETS)).split("trainer.start()")[0]
     namespace = dict(DATASETS)
     exec(compile(script, "cell", "exec"), namespace)
@@ -136,14 +140,14 @@ def test_the_code_makes_the_trainer_that_a_launch_makes(form):
 
 def action_settings(trainer):
     return [
-        {key: value for key, value in action.kept().items() if key not in {"id", "name"}}
+        {key: value for key, value in action.to_dict().items() if key not in {"id", "name"}}
         for action in trainer.ppls[0].actions
     ]
 
 
 @pytest.mark.parametrize("mode", ["SFT", "PostPretrain"])
 def test_a_train_mode_has_its_own_trainer(form, mode):
-    chosen = form.choosing(mode=mode, dataset="ds" if mode == "SFT" else "texts", after="train")
+    chosen = form.with_choice(mode=mode, dataset="ds" if mode == "SFT" else "texts", after="train")
     trainer = code.create_trainer(chosen)
     assert trainer.train_mode == mode
     assert [type(action).__name__ for action in trainer.ppls[0].actions] == [
@@ -160,7 +164,9 @@ def test_a_wrong_form_has_no_code_and_no_trainer(form):
 
 
 def test_hostile_names_stay_texts_in_the_code(form):
-    script = code.render_code(form.choosing(name='"); import os; ("', model_name="a\nb"), frozenset(DATASETS))
+    script = code.render_code(
+        form.with_choice(name='"); import os; ("', model_name="a\nb"), frozenset(DATASETS)
+    )
     assert compile(script.split("trainer.start()")[0], "cell", "exec")
     assert r'name="\"); import os; (\""' in script
 
@@ -168,11 +174,11 @@ def test_hostile_names_stay_texts_in_the_code(form):
 def test_an_estimate_tells_rows_tokens_and_steps(form):
     estimate = launch_estimate.estimate_launch(with_values(form, epoch="3", batchSize="4"))
     assert (estimate.train_rows, estimate.steps) == (8, 6)
-    assert estimate.tokens == round(form.data["ds"].tokens * 0.8 * 3)
+    assert estimate.tokens == round(form.datasets["ds"].tokens * 0.8 * 3)
 
 
 def test_what_cannot_be_known_is_not_available_and_says_why(form):
-    lines = dict(launch_estimate.estimate_launch(form.choosing(model="ERNIE-Lite-8K-0704")).lines())
+    lines = dict(launch_estimate.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704")).lines())
     assert lines["步数 steps"].startswith("n/a")
     assert "ceil(train rows" in lines["步数 steps"]
     assert lines["价格 price"].startswith("n/a")
@@ -180,7 +186,7 @@ def test_what_cannot_be_known_is_not_available_and_says_why(form):
 
 
 def test_time_is_told_by_earlier_runs_of_the_model(form):
-    estimate = launch_estimate.estimate_launch(replace(form, paces={"ERNIE-Speed-8K": 2.0}))
+    estimate = launch_estimate.estimate_launch(replace(form, step_seconds={"ERNIE-Speed-8K": 2.0}))
     assert estimate.seconds == 2.0 * estimate.steps
 
 
@@ -214,7 +220,7 @@ def test_an_unknown_configuration_names_the_known_ones():
 
 
 def test_a_past_run_can_be_cloned(form):
-    chosen = with_values(form, epoch="3").choosing(after="deploy", suffix="tea", hours="2", model_name="m")
+    chosen = with_values(form, epoch="3").with_choice(after="deploy", suffix="tea", hours="2", model_name="m")
     trainer = code.create_trainer(chosen)
     trainer.save()
     assert any(line.startswith(trainer.id) for line in saved.list_past_runs())
@@ -258,5 +264,5 @@ def test_files_beside_the_notebook_are_offered(tmp_path):
 
 
 def test_an_empty_dataset_is_told(form):
-    empty = {**form.data, "ds": DatasetInfo("ds", Dataset([]), 0, 0)}
-    assert "no rows" in replace(form, data=empty).issues["dataset"]
+    empty = {**form.datasets, "ds": DatasetInfo("ds", Dataset([]), 0, 0)}
+    assert "no rows" in replace(form, datasets=empty).issues["dataset"]

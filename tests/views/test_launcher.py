@@ -7,16 +7,16 @@ from html.parser import HTMLParser
 import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
-from qfnb.views.launcher.launcher.fields import parse_others, split_parameters
-from qfnb.views.launcher.launcher.launcher import Launcher
-from qfnb.views.launcher.launcher.widget import LauncherWidget
 from support.attacks import ATTACKS
 
 from qfnb import Dataset, config
 from qfnb.trainer.form import saved
 from qfnb.trainer.form.value import Draft
-from qfnb.views.launcher.launcher import launcher as launchers
-from qfnb.views.launcher.launcher import render as drawn
+from qfnb.views.launcher import launcher as launchers
+from qfnb.views.launcher import render as drawn
+from qfnb.views.launcher.fields import parse_others, split_parameters
+from qfnb.views.launcher.launcher import Launcher
+from qfnb.views.launcher.widget import LauncherWidget
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
 TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
@@ -41,9 +41,9 @@ def form(sandbox):
 @pytest.fixture
 def desk(form):
     """The widgets of a form, drawn anew at each change."""
-    made = form._desk = LauncherWidget(form.choose, form.press)
+    made = form._widget = LauncherWidget(form.choose, form.press)
     form._live = ImmediateOutput(made)
-    made.draw(form.sheet)
+    made.draw(form.state)
     yield made
     made.root.close()
     made.close()
@@ -56,7 +56,7 @@ class ImmediateOutput:
         self.update = desk.draw
         self.ways = []
 
-    def give_way(self, show):
+    def replace_with(self, show):
         self.ways.append(show)
 
     def finish(self, sheet):
@@ -78,26 +78,26 @@ def field(desk, words):
     "part", ["ERNIE-Speed-8K", "LoRA", "learning_rate", "0.0003", "本地沙盒 sandbox", "steps"]
 )
 def test_a_form_that_is_only_read_says_what_is_chosen_and_what_it_takes(form, part):
-    assert part in drawn.text(form.sheet)
-    assert part in drawn.html(form.sheet)
+    assert part in drawn.text(form.state)
+    assert part in drawn.html(form.state)
 
 
 def test_a_form_that_is_only_read_has_the_same_as_python(form):
-    assert "TrainConfig(" in drawn.text(form.sheet)
-    assert "&quot;ERNIE-Speed-8K&quot;" in drawn.html(form.sheet)
+    assert "TrainConfig(" in drawn.text(form.state)
+    assert "&quot;ERNIE-Speed-8K&quot;" in drawn.html(form.state)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_texts_are_inert_in_every_field(form, attack):
-    row = form.sheet.form.offer[0].model_copy(deep=True)
+    row = form.state.form.supported_models[0].model_copy(deep=True)
     row.model = attack
     parameter = row.support_train_mode[0].support_parameter_scale[0].support_hyper_parameter_config[0]
     parameter.name = parameter.description = parameter.key = attack
     names = dict.fromkeys(("model", "dataset", "name", "model_name", "suffix", "eval_dataset"), attack)
-    hostile = replace(form.sheet.form, offer=(row,)).choosing(
+    hostile = replace(form.state.form, supported_models=(row,)).with_choice(
         **names, after="evaluate", scale="FullFineTuning"
     )
-    sheet = replace(form.sheet, form=hostile, message=attack)
+    sheet = replace(form.state, form=hostile, message=attack)
     labels = "".join(drawn.parameter_label(sheet, row) for row in hostile.parameters)
     Strict().feed(drawn.html(sheet) + drawn.summary(sheet) + drawn.preview(sheet) + labels)
     assert not set(drawn.text(sheet)) & set("\x1b\x00\u202e")
@@ -109,9 +109,11 @@ def test_the_largest_form_has_at_most_forty_models_and_leaves_none(form):
     form.choose("model", "CodeLlama-7B")
     form.choose("scale", "LoRA")
     form.choose("after", "evaluate")
-    desk.draw(form.sheet)
+    desk.draw(form.state)
     assert len(set(_instances) - before) <= 40
-    desk.draw(replace(form.sheet, form=form.sheet.form.choosing(model="ERNIE-Lite-8K-0704", after="train")))
+    desk.draw(
+        replace(form.state, form=form.state.form.with_choice(model="ERNIE-Lite-8K-0704", after="train"))
+    )
     for part in (*desk.root.children, desk.root):
         part.close()
         part.layout.close()
@@ -124,7 +126,7 @@ def test_a_fault_stands_in_the_label_and_the_form_cannot_be_launched(form, desk)
     assert "it is 1 to 50" in field(desk, "epoch").description
     assert desk._buttons["launch"].disabled
     form.press("launch")
-    assert form.sheet.stage == "editing"
+    assert form.state.stage == "editing"
     field(desk, "epoch").value = "2"
     assert not desk._buttons["launch"].disabled
 
@@ -151,7 +153,7 @@ def test_choices_are_dropdowns_and_several_choices_a_list(form, desk):
     modules = field(desk, "lora_target_modules")
     assert modules.value == ("self_attn.q_proj", "self_attn.v_proj")
     modules.value = ("mlp.up_proj",)
-    assert form.sheet.form.draft.values["loraTargetModules"] == ["mlp.up_proj"]
+    assert form.state.form.draft.values["loraTargetModules"] == ["mlp.up_proj"]
 
 
 def test_a_launch_takes_a_second_click_and_a_double_click_is_one(form, desk, monkeypatch):
@@ -160,17 +162,17 @@ def test_a_launch_takes_a_second_click_and_a_double_click_is_one(form, desk, mon
     button.click()
     assert "确认启动" in button.description
     button.click()
-    assert form.sheet.stage == "confirming"
+    assert form.state.stage == "confirming"
     monkeypatch.setattr(launchers, "DOUBLE_CLICK_S", 0.0)
     button.click()
-    assert form.sheet.stage == "launching"
+    assert form.state.stage == "launching"
     assert button.disabled
 
 
 def test_a_change_takes_the_first_click_back(form, desk):
     desk._buttons["launch"].click()
     field(desk, "epoch").value = "2"
-    assert form.sheet.stage == "editing"
+    assert form.state.stage == "editing"
     assert "Launch" in desk._buttons["launch"].description
 
 
@@ -178,7 +180,7 @@ def test_what_the_platform_refuses_at_the_launch_leaves_the_form(form, desk, fau
     fault("finetune.v2.support_models", "error", code="AccessDenied", status=403)
     form._launch()
     assert form.trainer is None
-    assert form.sheet.stage == "editing"
+    assert form.state.stage == "editing"
     assert "could not be started" in desk._summary.value
 
 
@@ -187,26 +189,26 @@ def test_a_platform_that_does_not_answer_is_told_and_asked_again(form, desk, san
     now.platform, now.access_key, now.secret_key = "qianfan", "ALTAKxxxx", "0123456789abcdef"
     now.console_api_base_url = "http://127.0.0.1:9"
     now.console_api_retry_count = 0
-    form._ask()
-    assert form.sheet.stage == "unanswered"
+    form._load_supported_models()
+    assert form.state.stage == "unanswered"
     assert "tells nothing" in desk._summary.value
     assert "Try again" in desk._buttons["launch"].description
     config.get_config()._overrides.clear()
     form.press("launch")
-    until(lambda: form.sheet.stage == "editing")
+    until(lambda: form.state.stage == "editing")
 
 
 def test_an_api_key_alone_is_told_which_key_is_needed(form):
     now = config.get_config()
     now.platform, now.api_key = "qianfan", "bce-v3/ALTAK-test/canary0123456789"
-    form._ask()
-    assert "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY" in form.sheet.message
-    assert "canary" not in drawn.html(form.sheet)
+    form._load_supported_models()
+    assert "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY" in form.state.message
+    assert "canary" not in drawn.html(form.state)
 
 
 def test_the_cell_is_handed_to_the_notebook(form, desk):
     cells = []
-    form._insert = cells.append
+    form._insert_cell = cells.append
     desk._buttons["insert"].click()
     assert "LLMFinetune(" in cells[0]
     assert "next cell that runs" in desk._summary.value
@@ -237,7 +239,7 @@ def test_a_configuration_with_values_of_any_kind_draws(form, desk):
 
 
 def test_more_hyper_parameters_than_there_is_room_for_share_a_field(form):
-    sheet = form.sheet.form.choosing(model="CodeLlama-7B").choosing(scale="LoRA")
+    sheet = form.state.form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
     rows = sheet.parameters
     rows[-1:-1] = [rows[-2].model_copy(update={"key": f"extra{n}"}) for n in range(3)]
     separate, shared = split_parameters(sheet)

@@ -12,8 +12,7 @@ from support.training_progress import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STA
 
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.progress import LogLine, Stage
-from qfnb.views.training.panel import actions, comparison, details
-from qfnb.views.training.panel import panel as training
+from qfnb.views.training import actions, comparison, details, panel
 
 TAGS = {
     "div",
@@ -69,7 +68,7 @@ class Strict(HTMLParser):
     ],
 )
 def test_a_running_training_shows_what_is_known_of_it(part):
-    assert part in training.html(RUNNING, now=120.0)
+    assert part in panel.html(RUNNING, now=120.0)
 
 
 @pytest.mark.parametrize(
@@ -85,39 +84,35 @@ def test_a_running_training_shows_what_is_known_of_it(part):
 )
 def test_both_forms_say_how_it_stands_and_what_to_do(progress, words):
     for word in words:
-        assert word in training.html(progress)
-        assert word in training.text(progress)
+        assert word in panel.html(progress)
+        assert word in panel.text(progress)
 
 
 def test_the_first_line_of_the_text_has_all_steps():
-    assert training.text(RUNNING).startswith(
-        "ERNIE-Speed-8K: Training   40%   dataset ✔  train ▶  publish ·\n"
-    )
+    assert panel.text(RUNNING).startswith("ERNIE-Speed-8K: Training   40%   dataset ✔  train ▶  publish ·\n")
 
 
 def test_a_platform_that_gives_no_curve_while_it_trains_is_said_to_be_one():
     cloud = replace(RUNNING, points=(), from_sandbox=False)
-    assert "at the end of the run only" in training.html(cloud)
-    assert "<img" not in training.html(cloud)
+    assert "at the end of the run only" in panel.html(cloud)
+    assert "<img" not in panel.html(cloud)
     for other in (
         replace(cloud, from_sandbox=True),
         replace(cloud, training_at=None),
         replace(DEPLOYED, points=()),
     ):
-        assert "at the end of the run only" not in training.html(other)
+        assert "at the end of the run only" not in panel.html(other)
 
 
 def test_a_run_that_could_not_be_stopped_is_not_said_to_be_over():
     line = LogLine(130.0, "train", "Stopped", "run task-1 could not be stopped: refused")
     stages = (replace(STAGES[1], state=ActionState.Stopped),)
-    assert "it may still run" in training.html(replace(DEPLOYED, stages=stages, log=(*LOG, line)))
+    assert "it may still run" in panel.html(replace(DEPLOYED, stages=stages, log=(*LOG, line)))
 
 
 def test_the_time_between_the_end_and_a_later_step_is_not_work():
     later = (*DEPLOYED.stages[:1], Stage("deploy", ActionState.Running, "", 90_000.0))
-    assert (
-        "elapsed 20 s" in training.fact_lines(replace(DEPLOYED, stages=later, ended_at=None), now=90_010.0)[0]
-    )
+    assert "elapsed 20 s" in panel.fact_lines(replace(DEPLOYED, stages=later, ended_at=None), now=90_010.0)[0]
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
@@ -137,9 +132,9 @@ def test_hostile_text_is_inert_in_every_field(attack):
     lines = (LogLine(1.0, attack, attack, attack),)
     for progress in (RUNNING, DEPLOYED, FAILED, replace(RUNNING, offline_since=1.0)):
         hostile = replace(progress, log=lines, **texts, **mappings)
-        Strict().feed(training.html(hostile))
+        Strict().feed(panel.html(hostile))
         Strict().feed(comparison.html({attack: hostile, "b": RUNNING}))
-        assert not set(training.text(hostile)) & set("\x1b\x00\u202e")
+        assert not set(panel.text(hostile)) & set("\x1b\x00\u202e")
         assert actions.chat_cell(hostile) == actions.evaluation_cell(hostile) == ""
 
 
@@ -164,7 +159,7 @@ def test_only_plain_https_addresses_become_links(url, safe):
 def test_points_that_are_no_numbers_do_not_break_the_curve():
     odd = (replace(CURVE[0], training_loss=float("nan")), *CURVE[1:], replace(CURVE[0], step=130, epoch=7.0,
            training_loss=float("inf")))  # fmt: skip
-    html = training.html(replace(RUNNING, points=odd))
+    html = panel.html(replace(RUNNING, points=odd))
     for picture in re.findall(r"base64,([^\"]+)", html):
         svg = base64.b64decode(picture).decode()
         assert not re.search(r"\b(nan|inf)\b", svg)
@@ -173,17 +168,17 @@ def test_points_that_are_no_numbers_do_not_break_the_curve():
 def test_a_curve_of_thousands_of_points_stays_small_and_quick():
     points = tuple(replace(CURVE[0], step=n, epoch=n / 10, perplexity=1.5) for n in range(50_000))
     started_at = time.perf_counter()
-    assert len(training.html(replace(RUNNING, points=points))) < 120_000
+    assert len(panel.html(replace(RUNNING, points=points))) < 120_000
     assert time.perf_counter() - started_at < 1.0
 
 
 def test_an_error_of_a_hundred_thousand_characters_is_a_line():
-    html = training.html(replace(FAILED, points=(), error="x" * 100_000))
+    html = panel.html(replace(FAILED, points=(), error="x" * 100_000))
     assert len(html) < 10_000
 
 
 @pytest.mark.parametrize(
-    ("key", "part", "other"),
+    ("key", "part", "absent"),
     [
         ("all", "bringing 800 rows", "learningRate"),
         ("train", "run task-1: Running", "bringing 800 rows"),
@@ -219,7 +214,7 @@ def test_equal_hyper_parameters_are_said_to_be_equal():
 
 def test_where_nobody_watches_the_panel_is_its_state(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
-    panel = training.TrainingPanel(Trainer(DEPLOYED, running=False))
-    panel.show()
-    panel.settle()
+    shown = panel.TrainingPanel(Trainer(DEPLOYED, running=False))
+    shown.show()
+    shown.settle()
     assert capsys.readouterr().out.count("Deployed") == 2

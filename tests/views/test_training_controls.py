@@ -11,22 +11,18 @@ from qfnb import errors
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
 from qfnb.trainer.progress import Stage
 from qfnb.views import display
-from qfnb.views.training.panel import actions as training_orders
-from qfnb.views.training.panel import controls as training_controls
-from qfnb.views.training.panel import panel
+from qfnb.views.training import actions, controls, panel
 
 
 def recording_action(name):
-    return training_orders.Action(
-        name, "", "really?" if name == "careful" else "", lambda t: t.told.append(name)
-    )
+    return actions.Action(name, "", "really?" if name == "careful" else "", lambda t: t.executed.append(name))
 
 
 def build_controls(trainer, *, stays_open=False):
-    controls = training_controls.Controls(trainer, panel.top, panel.below, close=lambda: None)
-    box = controls.build()
-    controls.draw(trainer.progress, stays_open=stays_open)
-    return controls, box
+    widgets = controls.Controls(trainer, panel.top, panel.below, close=lambda: None)
+    box = widgets.build()
+    widgets.draw(trainer.progress, stays_open=stays_open)
+    return widgets, box
 
 
 def labels(box):
@@ -60,7 +56,7 @@ def test_buttons_are_there_only_when_they_can_do_something(progress, actions, ru
 def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
     trainer = Trainer(RUNNING)
     monkeypatch.setattr(
-        training_controls,
+        controls,
         "available_actions",
         lambda _: [recording_action("careful"), recording_action("simple")],
     )
@@ -78,12 +74,12 @@ def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
 
 def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
     trainer = Trainer(RUNNING)
-    monkeypatch.setattr(training_controls, "available_actions", lambda _: [recording_action("careful")])
-    monkeypatch.setattr(training_controls, "CONFIRM_WITHIN_S", 0.0)
-    controls, box = build_controls(trainer)
+    monkeypatch.setattr(controls, "available_actions", lambda _: [recording_action("careful")])
+    monkeypatch.setattr(controls, "CONFIRM_WITHIN_S", 0.0)
+    widgets, box = build_controls(trainer)
     button = box.children[0].children[0]
     button.click()
-    controls.draw(RUNNING, stays_open=False)
+    widgets.draw(RUNNING, stays_open=False)
     assert button.description == "careful"
     button.click()
     assert trainer.executed == []
@@ -93,41 +89,37 @@ def test_what_an_order_meets_with_is_told_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")
 
-    monkeypatch.setattr(
-        training_controls, "available_actions", lambda _: [training_orders.Action("go", "", "", refuse)]
-    )
-    controls, box = build_controls(Trainer(RUNNING))
+    monkeypatch.setattr(controls, "available_actions", lambda _: [actions.Action("go", "", "", refuse)])
+    widgets, box = build_controls(Trainer(RUNNING))
     button = box.children[0].children[0]
     button.click()
-    until(lambda: controls._error, bool)
-    controls.draw(RUNNING, stays_open=False)
+    until(lambda: widgets._error, bool)
+    widgets.draw(RUNNING, stays_open=False)
     assert "[336100] &lt;b&gt;arrears" in box.children[1].value
     assert "top up the account" in box.children[1].value
     assert not button.disabled
 
 
 def test_chat_and_evaluate_show_the_cell_that_does_it():
-    controls, box = build_controls(
-        Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True
-    )
+    widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
     chat, evaluate, _ = box.children[0].children[:3]
     for button, words in ((chat, "%%qfchat -e ab12cd34_demo"), (evaluate, "manager.eval([base, tuned]")):
         button.click()
-        until(lambda words=words: words in controls._cell_html, bool)
-    controls.draw(DEPLOYED, stays_open=True)
+        until(lambda words=words: words in widgets._cell_html, bool)
+    widgets.draw(DEPLOYED, stays_open=True)
     assert "manager.eval" in box.children[1].value
 
 
 def test_the_cell_that_evaluates_is_python():
-    compile(training_orders.evaluation_cell(DEPLOYED), "cell", "exec")
+    compile(actions.evaluation_cell(DEPLOYED), "cell", "exec")
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     before = set(_instances)
-    controls, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
+    widgets, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
     assert len(set(_instances) - before) <= 12
-    controls._trainer.progress = DEPLOYED
-    controls.draw(DEPLOYED, stays_open=False)
+    widgets._trainer.progress = DEPLOYED
+    widgets.draw(DEPLOYED, stays_open=False)
     assert len(set(_instances) - before) <= 12
     display.close_widget(box)
     assert set(_instances) == before
@@ -144,25 +136,23 @@ def test_what_is_left_for_a_page_that_was_reloaded_is_one_text():
 
 
 def test_what_has_not_changed_is_not_sent():
-    controls, box = build_controls(
-        Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True
-    )
+    widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
     sent = []
     for widget in (*box.children, *box.children[0].children):
         widget.observe(sent.append)
-    controls.draw(DEPLOYED, stays_open=True)
+    widgets.draw(DEPLOYED, stays_open=True)
     assert sent == []
 
 
 def test_the_chosen_view_stays_when_a_step_is_added():
-    controls, box = build_controls(Trainer(RUNNING))
+    widgets, box = build_controls(Trainer(RUNNING))
     choice = box.children[0].children[-1]
     choice.value = "checkpoints"
-    controls.draw(replace(RUNNING, stages=(*STAGES, Stage("deploy"))), stays_open=False)
+    widgets.draw(replace(RUNNING, stages=(*STAGES, Stage("deploy"))), stays_open=False)
     assert choice.value == "checkpoints"
     assert ("日志 log: 部署 deploy", "deploy") in choice.options
 
 
 def test_the_buttons_call_what_the_trainer_has():
-    assert training_orders.STOP.execute is LLMFinetune.stop
-    assert training_orders.PUBLISH.execute is LLMFinetune.publish
+    assert actions.STOP.execute is LLMFinetune.stop
+    assert actions.PUBLISH.execute is LLMFinetune.publish
