@@ -12,7 +12,7 @@ from pydantic import Field
 
 from .base import ConsoleRecord, PageRequest, Record
 from .chat import CHAT_V2
-from .endpoints import Endpoint
+from .endpoints import Endpoint, EndpointGroup
 from .image import TEXT2IMAGE_V2
 
 MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
@@ -274,12 +274,9 @@ INFO = Endpoint("batches.info", "/v2/batches/{batch_id}", BatchRef, BatchInfo, p
 CANCEL = Endpoint("batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, BatchInfo, plane="v2")
 
 
-def _row(name: str, action: str, body: Any, result: Any, **how: Any) -> Endpoint[Any, Any]:
-    path = "/v2/batchinference"
-    return Endpoint(f"inference.{name}", path, body, result, plane="console", action=action, **how)
+_INFERENCE = EndpointGroup("inference", "/v2/batchinference")
 
-
-CREATE_INFERENCE: Endpoint[CreateInference, InferenceRef] = _row(
+CREATE_INFERENCE = _INFERENCE.action(
     "create",
     "CreateBatchInferenceTask",
     CreateInference,
@@ -287,10 +284,6 @@ CREATE_INFERENCE: Endpoint[CreateInference, InferenceRef] = _row(
     repeatable=False,
     headers={"Referer": "infer"},
 )
-INFERENCE_INFO: Endpoint[InferenceRef, Inference] = _row(
-    "info", "DescribeBatchInferenceTask", InferenceRef, Inference
-)
-STOP_INFERENCE: Endpoint[InferenceRef, Any] = _row("stop", "StopBatchInferenceTask", InferenceRef, Any)
-LIST_INFERENCES: Endpoint[ListInferences, InferenceList] = _row(
-    "list", "DescribeBatchInferenceTasks", ListInferences, InferenceList
-)
+INFERENCE_INFO = _INFERENCE.action("info", "DescribeBatchInferenceTask", InferenceRef, Inference)
+STOP_INFERENCE = _INFERENCE.action("stop", "StopBatchInferenceTask", InferenceRef, object)
+LIST_INFERENCES = _INFERENCE.action("list", "DescribeBatchInferenceTasks", ListInferences, InferenceList)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from .base import ConsoleRecord, Record
-from .endpoints import Endpoint
+from .base import ConsoleRecord
+from .endpoints import EndpointGroup
 from .service import Billing
-
-B = TypeVar("B", bound=Record)
-R = TypeVar("R")
 
 CREATING, RUNNING, STOPPED = "Creating", "Running", "Stopped"
 """Values of an instance's status."""
@@ -144,24 +139,17 @@ class ResizeUnit(ConsoleRecord):
     count: int
 
 
-def _row(
-    name: str, action: str, body: type[B], result: type[R], *, repeatable: bool = True
-) -> Endpoint[B, R]:
-    path = "/v2/charge"
-    return Endpoint(
-        f"charge.{name}", path, body, result, plane="console", action=action, repeatable=repeatable
-    )
+_CHARGE = EndpointGroup("charge", "/v2/charge")
 
-
-BUY_TPM = _row("buy_tpm", "PurchaseTPMResource", BuyTPM, PurchaseResult, repeatable=False)
-FIND_TPM = _row("find_tpm", "DescribeTPMResource", FindTPM, TPMList)
-RELEASE_TPM = _row("release_tpm", "ReleaseTPMResource", TPMRef, bool)
-RESIZE_TPM = _row("resize_tpm", "ResizeTPMResource", ResizeTPM, bool)
-AUTO_RELEASE_TPM = _row("auto_release_tpm", "AutoReleaseTPMResource", AutoReleaseTPM, bool)
-BUY_UNIT = _row("buy_unit", "PurchaseServiceResource", BuyUnit, PurchaseResult, repeatable=False)
-FIND_UNITS = _row("find_units", "DescribeComputeUnits", FindUnits, ComputeUnitList)
-DESCRIBE_UNIT = _row("describe_unit", "DescribeComputeUnit", ComputeUnitRef, ComputeUnitInfo)
-RELEASE_UNIT = _row("release_unit", "ReleaseComputeUnit", ComputeUnitRef, bool)
-RESIZE_UNIT = _row("resize_unit", "ResizeComputeUnit", ResizeUnit, bool)
-AUTO_RENEW = _row("auto_renew", "AutoReleaseComputeUnit", AutoRenew, bool)
+BUY_TPM = _CHARGE.action("buy_tpm", "PurchaseTPMResource", BuyTPM, PurchaseResult, repeatable=False)
+FIND_TPM = _CHARGE.action("find_tpm", "DescribeTPMResource", FindTPM, TPMList)
+RELEASE_TPM = _CHARGE.action("release_tpm", "ReleaseTPMResource", TPMRef, bool)
+RESIZE_TPM = _CHARGE.action("resize_tpm", "ResizeTPMResource", ResizeTPM, bool)
+AUTO_RELEASE_TPM = _CHARGE.action("auto_release_tpm", "AutoReleaseTPMResource", AutoReleaseTPM, bool)
+BUY_UNIT = _CHARGE.action("buy_unit", "PurchaseServiceResource", BuyUnit, PurchaseResult, repeatable=False)
+FIND_UNITS = _CHARGE.action("find_units", "DescribeComputeUnits", FindUnits, ComputeUnitList)
+DESCRIBE_UNIT = _CHARGE.action("describe_unit", "DescribeComputeUnit", ComputeUnitRef, ComputeUnitInfo)
+RELEASE_UNIT = _CHARGE.action("release_unit", "ReleaseComputeUnit", ComputeUnitRef, bool)
+RESIZE_UNIT = _CHARGE.action("resize_unit", "ResizeComputeUnit", ResizeUnit, bool)
+AUTO_RENEW = _CHARGE.action("auto_renew", "AutoReleaseComputeUnit", AutoRenew, bool)
 """The action's name notwithstanding, it says how an instance is prolonged."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import ConsoleRecord
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 NO_TASK, RUNNING, FINISHED, INTERRUPTED, FAILED, PAUSED = 0, 1, 2, 3, 4, 5
 """Values of processStatus, etlStatus and enhanceStatus."""
@@ -126,26 +126,14 @@ class AugmentationPage(ConsoleRecord):
     items: list[Augmentation] = []
 
 
-CREATE = Endpoint(
-    "etl.create", "/wenxinworkshop/etl/create", CreateCleaning, object, plane="console", repeatable=False
-)
-DETAIL = Endpoint("etl.detail", "/wenxinworkshop/etl/detail", CleaningRef, Cleaning, plane="console")
-LIST = Endpoint("etl.list", "/wenxinworkshop/etl/list", ListTasks, CleaningPage, plane="console")
-DELETE = Endpoint("etl.delete", "/wenxinworkshop/etl/delete", CleaningRefs, bool, plane="console")
-AUGMENT = Endpoint(
-    "enhance.create",
-    "/wenxinworkshop/enhance/create",
-    CreateAugmentation,
-    bool,
-    plane="console",
-    repeatable=False,
-)
-LIST_AUGMENTATIONS = Endpoint(
-    "enhance.list", "/wenxinworkshop/enhance/list", ListAugmentations, AugmentationPage, plane="console"
-)
-DESCRIBE_AUGMENTATION = Endpoint(
-    "enhance.detail", "/wenxinworkshop/enhance/detail", AugmentationRef, Augmentation, plane="console"
-)
-DELETE_AUGMENTATIONS = Endpoint(
-    "enhance.delete", "/wenxinworkshop/enhance/delete", AugmentationRefs, bool, plane="console"
-)
+_CLEANING = EndpointGroup("etl", "/wenxinworkshop/etl", envelope="status")
+_AUGMENTATION = EndpointGroup("enhance", "/wenxinworkshop/enhance", envelope="status")
+
+CREATE = _CLEANING.route("create", "create", CreateCleaning, object, repeatable=False)
+DETAIL = _CLEANING.route("detail", "detail", CleaningRef, Cleaning)
+LIST = _CLEANING.route("list", "list", ListTasks, CleaningPage)
+DELETE = _CLEANING.route("delete", "delete", CleaningRefs, bool)
+AUGMENT = _AUGMENTATION.route("create", "create", CreateAugmentation, bool, repeatable=False)
+LIST_AUGMENTATIONS = _AUGMENTATION.route("list", "list", ListAugmentations, AugmentationPage)
+DESCRIBE_AUGMENTATION = _AUGMENTATION.route("detail", "detail", AugmentationRef, Augmentation)
+DELETE_AUGMENTATIONS = _AUGMENTATION.route("delete", "delete", AugmentationRefs, bool)

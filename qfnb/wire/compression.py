@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from .base import ConsoleRecord, PageInfo, PageRequest
-from .endpoints import Endpoint
-from .model_v2 import PATH
+from .model_v2 import MODELS
 
 CREATING, RUNNING, SUCCEEDED, FAILED = "creating", "running", "succeeded", "failed"
 STOPPING, STOPPED = "stopping", "stopped"
@@ -68,24 +65,8 @@ class CompressionList(ConsoleRecord):
     page_info: PageInfo = PageInfo()
 
 
-def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
-    return Endpoint(
-        f"model.v2.{name}", PATH, body, result, plane="console", action=action, repeatable=repeatable
-    )
-
-
-CREATE: Endpoint[CreateCompression, str] = _row(
-    "create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False
-)
-LIST: Endpoint[ListCompressions, CompressionList] = _row(
-    "list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList
-)
-DESCRIBE: Endpoint[CompressionRef, Compression] = _row(
-    "describe_compression", "DescribeModelCompTask", CompressionRef, Compression
-)
-CANCEL: Endpoint[CompressionRef, bool] = _row(
-    "cancel_compression", "CancelModelCompTask", CompressionRef, bool
-)
-DELETE: Endpoint[CompressionRef, bool] = _row(
-    "delete_compression", "DeleteModelCompTask", CompressionRef, bool
-)
+CREATE = MODELS.action("create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False)
+LIST = MODELS.action("list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList)
+DESCRIBE = MODELS.action("describe_compression", "DescribeModelCompTask", CompressionRef, Compression)
+CANCEL = MODELS.action("cancel_compression", "CancelModelCompTask", CompressionRef, bool)
+DELETE = MODELS.action("delete_compression", "DeleteModelCompTask", CompressionRef, bool)

@@ -10,14 +10,12 @@ from typing import Any
 from pydantic import Field
 
 from .base import ConsoleRecord
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 CONVERSATION_PROJECT, CONVERSATION_TEMPLATE, TEXT_DATA, PICTURE_DATA = 20, 2000, 4, 7
 PICTURE_PROJECT = 705
 TEMPLATES = (2000, 2001, 2002, 40100, 40200, 70500)
 """Answers, sorted answers, chosen and rejected, plain text, prompts, pictures; // 100 is the project."""
-
-PATH = "/wenxinworkshop/dataset"
 
 PLATFORM_STORAGE, USER_STORAGE = "sysBos", "usrBos"
 USER_BOS, SHARED_ZIP = 1, 2
@@ -187,20 +185,14 @@ SIZE_EXCEEDED, BAD_FORMAT, BAD_CHARACTERS, BAD_TEXT, BAD_ZIP, NO_ANNOTATION, EMP
 )
 """Values of errCode. Source: API page of importErrorDetail."""
 
-CREATE = Endpoint(
-    "data.create", f"{PATH}/create", CreateDataset, DatasetCreated, plane="console", repeatable=False
-)
-IMPORT = Endpoint("data.import", f"{PATH}/import", ImportDataset, bool, plane="console", repeatable=False)
-INFO = Endpoint("data.info", f"{PATH}/info", DatasetRef, DatasetInfo, plane="console")
-STATUSES = Endpoint(
-    "data.statuses", f"{PATH}/statusList", DatasetRefs, dict[str, DatasetStatus], plane="console"
-)
-RELEASE = Endpoint("data.release", f"{PATH}/release", DatasetRef, bool, plane="console")
-EXPORT = Endpoint("data.export", f"{PATH}/export", ExportDataset, bool, plane="console", repeatable=False)
-EXPORT_RECORDS = Endpoint(
-    "data.export_records", f"{PATH}/exportRecord", DatasetRef, list[ExportRecord], plane="console"
-)
-IMPORT_ERRORS = Endpoint(
-    "data.import_errors", f"{PATH}/importErrorDetail", ErrorQuery, ImportErrors, plane="console"
-)
-DELETE = Endpoint("data.delete", f"{PATH}/delete", DatasetRef, DatasetDeleted, plane="console")
+_DATASETS = EndpointGroup("data", "/wenxinworkshop/dataset", envelope="status")
+
+CREATE = _DATASETS.route("create", "create", CreateDataset, DatasetCreated, repeatable=False)
+IMPORT = _DATASETS.route("import", "import", ImportDataset, bool, repeatable=False)
+INFO = _DATASETS.route("info", "info", DatasetRef, DatasetInfo)
+STATUSES = _DATASETS.route("statuses", "statusList", DatasetRefs, dict[str, DatasetStatus])
+RELEASE = _DATASETS.route("release", "release", DatasetRef, bool)
+EXPORT = _DATASETS.route("export", "export", ExportDataset, bool, repeatable=False)
+EXPORT_RECORDS = _DATASETS.route("export_records", "exportRecord", DatasetRef, list[ExportRecord])
+IMPORT_ERRORS = _DATASETS.route("import_errors", "importErrorDetail", ErrorQuery, ImportErrors)
+DELETE = _DATASETS.route("delete", "delete", DatasetRef, DatasetDeleted)

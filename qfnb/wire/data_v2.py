@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from .base import ConsoleRecord, PageInfo, PageRequest
-from .endpoints import Endpoint
-
-PATH = "/v2/dataset"
+from .endpoints import EndpointGroup
 
 BOS, PLATFORM = "BOS", "sysStorage"
 """Values of storageType."""
@@ -177,64 +175,19 @@ class ExportTask(ConsoleRecord):
     download_url: str = ""
 
 
-CREATE = Endpoint(
-    "data.v2.create",
-    PATH,
-    CreateDataset,
-    VersionCreated,
-    plane="console",
-    action="CreateDataset",
-    repeatable=False,
+_DATASETS = EndpointGroup("data.v2", "/v2/dataset")
+
+CREATE = _DATASETS.action("create", "CreateDataset", CreateDataset, VersionCreated, repeatable=False)
+LIST = _DATASETS.action("list", "DescribeDatasets", ListDatasets, DatasetPage)
+DELETE = _DATASETS.action("delete", "DeleteDataset", DatasetId, bool)
+CREATE_VERSION = _DATASETS.action(
+    "create_version", "CreateDatasetVersion", CreateVersion, VersionCreated, repeatable=False
 )
-LIST = Endpoint("data.v2.list", PATH, ListDatasets, DatasetPage, plane="console", action="DescribeDatasets")
-DELETE = Endpoint("data.v2.delete", PATH, DatasetId, bool, plane="console", action="DeleteDataset")
-CREATE_VERSION = Endpoint(
-    "data.v2.create_version",
-    PATH,
-    CreateVersion,
-    VersionCreated,
-    plane="console",
-    action="CreateDatasetVersion",
-    repeatable=False,
-)
-DESCRIBE_VERSION = Endpoint(
-    "data.v2.describe_version", PATH, VersionId, Version, plane="console", action="DescribeDatasetVersion"
-)
-LIST_VERSIONS = Endpoint(
-    "data.v2.list_versions",
-    PATH,
-    ListVersions,
-    VersionPage,
-    plane="console",
-    action="DescribeDatasetVersions",
-)
-DELETE_VERSION = Endpoint(
-    "data.v2.delete_version", PATH, VersionId, bool, plane="console", action="DeleteDatasetVersion"
-)
-PUBLISH_VERSION = Endpoint(
-    "data.v2.publish_version", PATH, VersionId, bool, plane="console", action="PublishDatasetVersion"
-)
-CREATE_IMPORT = Endpoint(
-    "data.v2.create_import",
-    PATH,
-    CreateImport,
-    str,
-    plane="console",
-    action="CreateImportTask",
-    repeatable=False,
-)
-DESCRIBE_IMPORT = Endpoint(
-    "data.v2.describe_import", PATH, TaskId, ImportTask, plane="console", action="DescribeImportTask"
-)
-CREATE_EXPORT = Endpoint(
-    "data.v2.create_export",
-    PATH,
-    CreateExport,
-    str,
-    plane="console",
-    action="CreateExportTask",
-    repeatable=False,
-)
-DESCRIBE_EXPORT = Endpoint(
-    "data.v2.describe_export", PATH, TaskId, ExportTask, plane="console", action="DescribeExportTask"
-)
+DESCRIBE_VERSION = _DATASETS.action("describe_version", "DescribeDatasetVersion", VersionId, Version)
+LIST_VERSIONS = _DATASETS.action("list_versions", "DescribeDatasetVersions", ListVersions, VersionPage)
+DELETE_VERSION = _DATASETS.action("delete_version", "DeleteDatasetVersion", VersionId, bool)
+PUBLISH_VERSION = _DATASETS.action("publish_version", "PublishDatasetVersion", VersionId, bool)
+CREATE_IMPORT = _DATASETS.action("create_import", "CreateImportTask", CreateImport, str, repeatable=False)
+DESCRIBE_IMPORT = _DATASETS.action("describe_import", "DescribeImportTask", TaskId, ImportTask)
+CREATE_EXPORT = _DATASETS.action("create_export", "CreateExportTask", CreateExport, str, repeatable=False)
+DESCRIBE_EXPORT = _DATASETS.action("describe_export", "DescribeExportTask", TaskId, ExportTask)

@@ -5,7 +5,6 @@ The client, the sandbox and the completeness tests all read the same rows.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -26,8 +25,6 @@ status: v1 datasets and prompts: "status" and "success" too, errors {"code", "me
 action: v2: {"requestId", "result"}, errors {"code", "message"} in HTTP 4xx.
 """
 
-_WITH_STATUS = re.compile(r"/wenxinworkshop/(dataset|etl|enhance|entity|prompt)/")
-
 BodyT = TypeVar("BodyT", bound=Record)
 ResultT = TypeVar("ResultT")
 
@@ -46,6 +43,7 @@ class Endpoint(Generic[BodyT, ResultT]):
         action: the `?Action=` of a console v2 route.
         repeatable: sending it twice does no harm, so it may be sent again after a failure.
         headers: that every request of it carries.
+        envelope: how an answer is wrapped, on the management plane.
     """
 
     name: str
@@ -57,14 +55,90 @@ class Endpoint(Generic[BodyT, ResultT]):
     action: str | None = field(default=None, kw_only=True)
     repeatable: bool = field(default=True, kw_only=True)
     headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
-
-    @property
-    def envelope(self) -> Envelope:
-        """How an answer is wrapped, on the management plane."""
-        if self.action:
-            return "action"
-        return "status" if _WITH_STATUS.match(self.path) else "code"
+    envelope: Envelope = field(default="code", kw_only=True)
 
     def __post_init__(self) -> None:
         assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"
         ENDPOINTS[self.name] = self
+
+
+@dataclass(frozen=True)
+class EndpointGroup:
+    """Endpoints of the management plane with a path in common.
+
+        _TASKS = EndpointGroup("finetune.v2", "/v2/finetuning")
+
+        STOP = _TASKS.action("stop_task", "StopFineTuningTask", TaskRef, bool)
+
+    Attributes:
+        name: what the names of its rows begin with.
+        path: what their paths begin with, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.
+        envelope: how answers of its v1 rows are wrapped.
+    """
+
+    name: str
+    path: str
+    envelope: Envelope = field(default="code", kw_only=True)
+
+    def action(
+        self,
+        name: str,
+        action: str,
+        body: type[BodyT],
+        result: type[ResultT],
+        *,
+        repeatable: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> Endpoint[BodyT, ResultT]:
+        """Add a v2 row: POST to the group's path with `?Action=`.
+
+        Args:
+            name: after the group's name and a dot.
+            action: e.g. `DescribeFineTuningTask`.
+            body: the record that is sent.
+            result: the type of the answer's `result`.
+            repeatable: False for what creates or buys.
+            headers: that every request carries.
+        """
+        return Endpoint(
+            f"{self.name}.{name}",
+            self.path,
+            body,
+            result,
+            plane="console",
+            action=action,
+            repeatable=repeatable,
+            headers=headers or {},
+            envelope="action",
+        )
+
+    def route(
+        self,
+        name: str,
+        path: str,
+        body: type[BodyT],
+        result: type[ResultT],
+        *,
+        repeatable: bool = True,
+        method: str = "POST",
+    ) -> Endpoint[BodyT, ResultT]:
+        """Add a v1 row at a path of its own, e.g. `template/create`, below the group's.
+
+        Args:
+            name: after the group's name and a dot.
+            path: below the group's, without a slash in front.
+            body: the record that is sent, a GET's as the query.
+            result: the type of the answer's `result`.
+            repeatable: False for what creates.
+            method: HTTP's.
+        """
+        return Endpoint(
+            f"{self.name}.{name}",
+            f"{self.path}/{path}",
+            body,
+            result,
+            plane="console",
+            method=method,
+            repeatable=repeatable,
+            envelope=self.envelope,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import ConsoleRecord
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 ALL, ANNOTATED, NOT_ANNOTATED = 0, 1, 2
 """Values of tabType."""
@@ -68,10 +68,8 @@ class EntityPage(ConsoleRecord):
     items: list[Entity] = []
 
 
-ANNOTATE = Endpoint(
-    "entity.annotate", "/wenxinworkshop/entity/annotate", AnnotateEntity, bool, plane="console"
-)
-DELETE = Endpoint(
-    "entity.delete", "/wenxinworkshop/entity/delete", DeleteEntities, EntitiesDeleted, plane="console"
-)
-LIST = Endpoint("entity.list", "/wenxinworkshop/entity/list", ListEntities, EntityPage, plane="console")
+_ENTITIES = EndpointGroup("entity", "/wenxinworkshop/entity", envelope="status")
+
+ANNOTATE = _ENTITIES.route("annotate", "annotate", AnnotateEntity, bool)
+DELETE = _ENTITIES.route("delete", "delete", DeleteEntities, EntitiesDeleted)
+LIST = _ENTITIES.route("list", "list", ListEntities, EntityPage)

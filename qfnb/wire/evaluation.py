@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from .base import ConsoleRecord
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 PENDING, DOING, MANUAL_STARTED = "Pending", "Doing", "DoingWithManualBegin"
 STOPPING, STOPPED = "Stopping", "Stopped"
@@ -253,26 +253,13 @@ class DeleteTasks(ConsoleRecord):
     eval_ids: list[int | str]
 
 
-_PATH = "/wenxinworkshop/modelrepo/eval"
+_TASKS = EndpointGroup("evaluation", "/wenxinworkshop/modelrepo/eval")
 
-CREATE = Endpoint(
-    "evaluation.create", f"{_PATH}/create", CreateTask, TaskCreated, plane="console", repeatable=False
-)
-INFO = Endpoint("evaluation.info", f"{_PATH}/detail", TaskRef, TaskDetail, plane="console")
-REPORT = Endpoint("evaluation.report", f"{_PATH}/report", TaskRef, list[ReportItem], plane="console")
-STOP = Endpoint("evaluation.stop", f"{_PATH}/cancel", TaskRef, StopResult, plane="console")
-EXPORT = Endpoint(
-    "evaluation.export",
-    f"{_PATH}/result/export",
-    CreateExport,
-    ExportCreated,
-    plane="console",
-    repeatable=False,
-)
-EXPORT_INFO = Endpoint(
-    "evaluation.export_info", f"{_PATH}/result/export/info", ExportRef, ExportDetail, plane="console"
-)
-LIST_RESULTS = Endpoint(
-    "evaluation.list_results", f"{_PATH}/result/list", ListResults, ResultPage, plane="console"
-)
-DELETE = Endpoint("evaluation.delete", f"{_PATH}/delete", DeleteTasks, bool, plane="console")
+CREATE = _TASKS.route("create", "create", CreateTask, TaskCreated, repeatable=False)
+INFO = _TASKS.route("info", "detail", TaskRef, TaskDetail)
+REPORT = _TASKS.route("report", "report", TaskRef, list[ReportItem])
+STOP = _TASKS.route("stop", "cancel", TaskRef, StopResult)
+EXPORT = _TASKS.route("export", "result/export", CreateExport, ExportCreated, repeatable=False)
+EXPORT_INFO = _TASKS.route("export_info", "result/export/info", ExportRef, ExportDetail)
+LIST_RESULTS = _TASKS.route("list_results", "result/list", ListResults, ResultPage)
+DELETE = _TASKS.route("delete", "delete", DeleteTasks, bool)

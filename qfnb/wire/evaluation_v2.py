@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import ConsoleRecord, PageInfo, PageRequest
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 from .evaluation import (
     DOING,
     DONE,
@@ -142,29 +142,10 @@ class EvalReport(ConsoleRecord):
     effect_metric: dict[str, Any] = {}
 
 
-CREATE = Endpoint(
-    "evaluation.v2.create",
-    "/v2/eval",
-    CreateEvalTask,
-    str,
-    plane="console",
-    action="CreateEvalTask",
-    repeatable=False,
-)
-LIST = Endpoint(
-    "evaluation.v2.list", "/v2/eval", ListEvalTasks, EvalTasks, plane="console", action="DescribeEvalTasks"
-)
-INFO = Endpoint(
-    "evaluation.v2.info", "/v2/eval", EvalTaskRef, EvalTask, plane="console", action="DescribeEvalTask"
-)
-REPORT = Endpoint(
-    "evaluation.v2.report",
-    "/v2/eval",
-    EvalTaskRef,
-    list[EvalReport],
-    plane="console",
-    action="DescribeEvalTaskReport",
-)
-DELETE = Endpoint(
-    "evaluation.v2.delete", "/v2/eval", EvalTaskRef, bool, plane="console", action="DeleteEvalTask"
-)
+_TASKS = EndpointGroup("evaluation.v2", "/v2/eval")
+
+CREATE = _TASKS.action("create", "CreateEvalTask", CreateEvalTask, str, repeatable=False)
+LIST = _TASKS.action("list", "DescribeEvalTasks", ListEvalTasks, EvalTasks)
+INFO = _TASKS.action("info", "DescribeEvalTask", EvalTaskRef, EvalTask)
+REPORT = _TASKS.action("report", "DescribeEvalTaskReport", EvalTaskRef, list[EvalReport])
+DELETE = _TASKS.action("delete", "DeleteEvalTask", EvalTaskRef, bool)

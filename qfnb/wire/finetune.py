@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from .base import ConsoleRecord, EmptyBody, PageInfo, PageRequest
-from .endpoints import Endpoint
-
-_PATH = "/v2/finetuning"
+from .endpoints import EndpointGroup
 
 ACCEPTED, PENDING, RUNNING, DONE, FAILED, STOPPED = "", "Waiting", "Running", "Done", "Failed", "Stopped"
 """Values of runStatus; an accepted run that is not scheduled yet has ""."""
@@ -203,24 +201,18 @@ class SupportedModel(ConsoleRecord):
     support_train_mode: list[SupportedMode] = []
 
 
-def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
-    return Endpoint(
-        f"finetune.v2.{name}", _PATH, body, result, plane="console", action=action, repeatable=repeatable
-    )
+_FINETUNING = EndpointGroup("finetune.v2", "/v2/finetuning")
 
-
-CREATE_JOB: Endpoint[CreateJob, JobCreated] = _row(
-    "create_job", "CreateFineTuningJob", CreateJob, JobCreated, repeatable=False
-)
-CREATE_TASK: Endpoint[CreateTask, TaskCreated] = _row(
+CREATE_JOB = _FINETUNING.action("create_job", "CreateFineTuningJob", CreateJob, JobCreated, repeatable=False)
+CREATE_TASK = _FINETUNING.action(
     "create_task", "CreateFineTuningTask", CreateTask, TaskCreated, repeatable=False
 )
-LIST_JOBS: Endpoint[ListJobs, JobList] = _row("list_jobs", "DescribeFineTuningJobs", ListJobs, JobList)
-LIST_TASKS: Endpoint[ListTasks, TaskList] = _row("list_tasks", "DescribeFineTuningTasks", ListTasks, TaskList)
-DESCRIBE_TASK: Endpoint[TaskRef, Task] = _row("describe_task", "DescribeFineTuningTask", TaskRef, Task)
-STOP_TASK: Endpoint[TaskRef, bool] = _row("stop_task", "StopFineTuningTask", TaskRef, bool)
-DELETE_TASK: Endpoint[TaskRef, bool] = _row("delete_task", "DeleteFineTuningTask", TaskRef, bool)
-DELETE_JOB: Endpoint[JobRef, bool] = _row("delete_job", "DeleteFineTuningJob", JobRef, bool)
-SUPPORT_MODELS: Endpoint[EmptyBody, list[SupportedModel]] = _row(
+LIST_JOBS = _FINETUNING.action("list_jobs", "DescribeFineTuningJobs", ListJobs, JobList)
+LIST_TASKS = _FINETUNING.action("list_tasks", "DescribeFineTuningTasks", ListTasks, TaskList)
+DESCRIBE_TASK = _FINETUNING.action("describe_task", "DescribeFineTuningTask", TaskRef, Task)
+STOP_TASK = _FINETUNING.action("stop_task", "StopFineTuningTask", TaskRef, bool)
+DELETE_TASK = _FINETUNING.action("delete_task", "DeleteFineTuningTask", TaskRef, bool)
+DELETE_JOB = _FINETUNING.action("delete_job", "DeleteFineTuningJob", JobRef, bool)
+SUPPORT_MODELS = _FINETUNING.action(
     "support_models", "DescribeFineTuningSupportModels", EmptyBody, list[SupportedModel]
 )

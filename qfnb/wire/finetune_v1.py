@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from .base import ConsoleRecord
-from .endpoints import Endpoint
-
-_PATH = "/wenxinworkshop/finetune/"
+from .endpoints import EndpointGroup
 
 RUNNING, FINISH, FAIL, STOP = "RUNNING", "FINISH", "FAIL", "STOP"
 """Values of trainStatus."""
@@ -99,15 +97,9 @@ class Job(ConsoleRecord):
     vdl_link: str | None = None
 
 
-def _row(name: str, path: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
-    return Endpoint(f"finetune.{name}", _PATH + path, body, result, plane="console", repeatable=repeatable)
+_FINETUNING = EndpointGroup("finetune", "/wenxinworkshop/finetune")
 
-
-CREATE_TASK: Endpoint[CreateTask, TaskCreated] = _row(
-    "create_task", "createTask", CreateTask, TaskCreated, repeatable=False
-)
-CREATE_JOB: Endpoint[CreateJob, JobCreated] = _row(
-    "create_job", "createJob", CreateJob, JobCreated, repeatable=False
-)
-GET_JOB: Endpoint[JobRef, Job] = _row("get_job", "jobDetail", JobRef, Job)
-STOP_JOB: Endpoint[JobRef, bool] = _row("stop_job", "stopJob", JobRef, bool)
+CREATE_TASK = _FINETUNING.route("create_task", "createTask", CreateTask, TaskCreated, repeatable=False)
+CREATE_JOB = _FINETUNING.route("create_job", "createJob", CreateJob, JobCreated, repeatable=False)
+GET_JOB = _FINETUNING.route("get_job", "jobDetail", JobRef, Job)
+STOP_JOB = _FINETUNING.route("stop_job", "stopJob", JobRef, bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import ConsoleRecord, PageInfo, PageRequest
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 
 class CreateMemory(ConsoleRecord):
@@ -50,22 +50,10 @@ class ModifyMemory(ConsoleRecord):
     memories: list[Any]
 
 
-PATH = "/v2/memory"
+_MEMORIES = EndpointGroup("memory", "/v2/memory")
 
-CREATE = Endpoint(
-    "memory.create",
-    PATH,
-    CreateMemory,
-    Memory,
-    plane="console",
-    action="CreateSystemMemory",
-    repeatable=False,
-)
-LIST = Endpoint(
-    "memory.list", PATH, FindMemories, MemoryPage, plane="console", action="DescribeSystemMemories"
-)
-DESCRIBE = Endpoint(
-    "memory.describe", PATH, MemoryRef, Memory, plane="console", action="DescribeSystemMemory"
-)
-MODIFY = Endpoint("memory.modify", PATH, ModifyMemory, bool, plane="console", action="ModifySystemMemory")
-DELETE = Endpoint("memory.delete", PATH, MemoryRef, bool, plane="console", action="DeleteSystemMemory")
+CREATE = _MEMORIES.action("create", "CreateSystemMemory", CreateMemory, Memory, repeatable=False)
+LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MemoryPage)
+DESCRIBE = _MEMORIES.action("describe", "DescribeSystemMemory", MemoryRef, Memory)
+MODIFY = _MEMORIES.action("modify", "ModifySystemMemory", ModifyMemory, bool)
+DELETE = _MEMORIES.action("delete", "DeleteSystemMemory", MemoryRef, bool)

@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from .base import ConsoleRecord, EmptyBody
-from .endpoints import Endpoint
-
-_PATH = "/wenxinworkshop/modelrepo/"
+from .endpoints import EndpointGroup
 
 CREATING, READY, FAILED = "Creating", "Ready", "Fail"
 """Values of a version's state."""
@@ -147,23 +145,13 @@ class DeleteVersions(ConsoleRecord):
     model_version_ids: list[int | str] = Field(min_length=1)
 
 
-def _row(name: str, path: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
-    return Endpoint(f"model.{name}", _PATH + path, body, result, plane="console", repeatable=repeatable)
+_MODELS = EndpointGroup("model", "/wenxinworkshop/modelrepo")
 
-
-PUBLISH: Endpoint[PublishModel, PublishedVersion] = _row(
-    "publish", "publishTrainModel", PublishModel, PublishedVersion, repeatable=False
-)
-LIST: Endpoint[ModelRef, ModelDetail] = _row("list", "modelDetail", ModelRef, ModelDetail)
-DETAIL: Endpoint[VersionRef, ModelVersion] = _row("detail", "modelVersionDetail", VersionRef, ModelVersion)
-PRESET_LIST: Endpoint[ListPresets, ModelPage] = _row(
-    "preset_list", "model/preset/list", ListPresets, ModelPage
-)
-USER_LIST: Endpoint[ListModels, ModelPage] = _row("user_list", "model/user/list", ListModels, ModelPage)
-DELETE: Endpoint[DeleteModels, bool] = _row("batch_delete", "model/batchDelete", DeleteModels, bool)
-DELETE_VERSIONS: Endpoint[DeleteVersions, bool] = _row(
-    "batch_delete_version", "model/version/batchDelete", DeleteVersions, bool
-)
-EVALUABLE: Endpoint[EmptyBody, list[ModelDetail]] = _row(
-    "evaluable_list", "eval/model/list", EmptyBody, list[ModelDetail]
-)
+PUBLISH = _MODELS.route("publish", "publishTrainModel", PublishModel, PublishedVersion, repeatable=False)
+LIST = _MODELS.route("list", "modelDetail", ModelRef, ModelDetail)
+DETAIL = _MODELS.route("detail", "modelVersionDetail", VersionRef, ModelVersion)
+PRESET_LIST = _MODELS.route("preset_list", "model/preset/list", ListPresets, ModelPage)
+USER_LIST = _MODELS.route("user_list", "model/user/list", ListModels, ModelPage)
+DELETE = _MODELS.route("batch_delete", "model/batchDelete", DeleteModels, bool)
+DELETE_VERSIONS = _MODELS.route("batch_delete_version", "model/version/batchDelete", DeleteVersions, bool)
+EVALUABLE = _MODELS.route("evaluable_list", "eval/model/list", EmptyBody, list[ModelDetail])

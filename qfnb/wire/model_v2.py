@@ -7,9 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from .base import ConsoleRecord, PageInfo, PageRequest
-from .endpoints import Endpoint
-
-PATH = "/v2/model"
+from .endpoints import EndpointGroup
 
 TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", "Industry")
 """Values of modelType."""
@@ -153,42 +151,18 @@ class Export(ConsoleRecord):
     download_url: str | None = None
 
 
-def _row(name: str, action: str, body: Any, result: Any, *, repeatable: bool = True) -> Endpoint[Any, Any]:
-    return Endpoint(
-        f"model.v2.{name}", PATH, body, result, plane="console", action=action, repeatable=repeatable
-    )
+MODELS = EndpointGroup("model.v2", "/v2/model")
 
-
-CREATE_SET: Endpoint[CreateModelSet, ModelSetId] = _row(
-    "create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False
-)
-SYSTEM_SETS: Endpoint[PageRequest, SystemModelSets] = _row(
-    "system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets
-)
-CUSTOM_SETS: Endpoint[PageRequest, CustomModelSets] = _row(
-    "custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets
-)
-DESCRIBE_SET: Endpoint[ModelSetRef, ModelSet] = _row(
-    "describe_set", "DescribeModelSet", ModelSetRef, ModelSet
-)
-DELETE_SET: Endpoint[ModelSetId, bool] = _row("delete_set", "DeleteModelSet", ModelSetId, bool)
-CREATE: Endpoint[CreateModel, ModelId] = _row(
-    "create", "CreateCustomModel", CreateModel, ModelId, repeatable=False
-)
-DESCRIBE: Endpoint[ModelId, ModelV2] = _row("describe", "DescribeModel", ModelId, ModelV2)
-DELETE: Endpoint[ModelId, bool] = _row("delete", "DeleteModel", ModelId, bool)
-CREATE_CONF: Endpoint[CreateConf, ConfCreated] = _row(
-    "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False
-)
-SYSTEM_CONF: Endpoint[SystemConf, AdvancedConf] = _row(
-    "system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf
-)
-CUSTOM_CONF: Endpoint[ModelId, AdvancedConf] = _row(
-    "custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf
-)
-CREATE_EXPORT: Endpoint[ModelId, Export] = _row(
-    "create_export", "CreateModelExportTask", ModelId, Export, repeatable=False
-)
-DESCRIBE_EXPORT: Endpoint[ModelId, Export] = _row(
-    "describe_export", "DescribeModelExportTask", ModelId, Export
-)
+CREATE_SET = MODELS.action("create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False)
+SYSTEM_SETS = MODELS.action("system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets)
+CUSTOM_SETS = MODELS.action("custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets)
+DESCRIBE_SET = MODELS.action("describe_set", "DescribeModelSet", ModelSetRef, ModelSet)
+DELETE_SET = MODELS.action("delete_set", "DeleteModelSet", ModelSetId, bool)
+CREATE = MODELS.action("create", "CreateCustomModel", CreateModel, ModelId, repeatable=False)
+DESCRIBE = MODELS.action("describe", "DescribeModel", ModelId, ModelV2)
+DELETE = MODELS.action("delete", "DeleteModel", ModelId, bool)
+CREATE_CONF = MODELS.action("create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False)
+SYSTEM_CONF = MODELS.action("system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf)
+CUSTOM_CONF = MODELS.action("custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf)
+CREATE_EXPORT = MODELS.action("create_export", "CreateModelExportTask", ModelId, Export, repeatable=False)
+DESCRIBE_EXPORT = MODELS.action("describe_export", "DescribeModelExportTask", ModelId, Export)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, Record
-from .endpoints import Endpoint
+from .base import ConsoleRecord
+from .endpoints import EndpointGroup
 
 TEXT, IMAGE = 1, 2
 """Values of sceneType."""
@@ -20,9 +20,6 @@ RUNNING, DONE = 1, 2
 
 SEMANTIC, REGEX, EXACT = 1, 2, 3
 """What a score measures."""
-
-B = TypeVar("B", bound=Record)
-R = TypeVar("R")
 
 
 class CreateTemplate(ConsoleRecord):
@@ -182,20 +179,15 @@ class Summaries(ConsoleRecord):
     responses: list[dict[str, Any]] = []
 
 
-def _row(
-    name: str, path_suffix: str, body: type[B], result: type[R], *, repeatable: bool = True
-) -> Endpoint[B, R]:
-    path = f"/wenxinworkshop/prompt/{path_suffix}"
-    return Endpoint(f"prompt.{name}", path, body, result, plane="console", repeatable=repeatable)
+_PROMPTS = EndpointGroup("prompt", "/wenxinworkshop/prompt", envelope="status")
 
-
-CREATE = _row("create", "template/create", CreateTemplate, TemplateKey, repeatable=False)
-INFO = _row("info", "template/info", RenderTemplate, Template)
-UPDATE = _row("update", "template/update", UpdateTemplate, TemplateKey)
-DELETE = _row("delete", "template/delete", TemplateRef, bool)
-LIST = _row("list", "template/list", ListTemplates, TemplateList)
-LABELS = _row("labels", "label/list", ListLabels, LabelList)
-OPTIMIZE = _row("optimize", "singleOptimize/create", Optimize, OptimizeRef, repeatable=False)
-OPTIMIZED = _row("optimized", "singleOptimize/info", OptimizeRef, Optimized)
-PREDICT = _row("predict", "evaluate/predict", Predict, Scores)
-SUMMARY = _row("summary", "evaluate/summary", Summarize, Summaries)
+CREATE = _PROMPTS.route("create", "template/create", CreateTemplate, TemplateKey, repeatable=False)
+INFO = _PROMPTS.route("info", "template/info", RenderTemplate, Template)
+UPDATE = _PROMPTS.route("update", "template/update", UpdateTemplate, TemplateKey)
+DELETE = _PROMPTS.route("delete", "template/delete", TemplateRef, bool)
+LIST = _PROMPTS.route("list", "template/list", ListTemplates, TemplateList)
+LABELS = _PROMPTS.route("labels", "label/list", ListLabels, LabelList)
+OPTIMIZE = _PROMPTS.route("optimize", "singleOptimize/create", Optimize, OptimizeRef, repeatable=False)
+OPTIMIZED = _PROMPTS.route("optimized", "singleOptimize/info", OptimizeRef, Optimized)
+PREDICT = _PROMPTS.route("predict", "evaluate/predict", Predict, Scores)
+SUMMARY = _PROMPTS.route("summary", "evaluate/summary", Summarize, Summaries)

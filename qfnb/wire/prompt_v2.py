@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
-from .base import ConsoleRecord, PageInfo, PageRequest, Record
-from .endpoints import Endpoint
+from .base import ConsoleRecord, PageInfo, PageRequest
+from .endpoints import EndpointGroup
 
 TEXT, IMAGE = "TextToText", "TextToImage"
 """Values of sceneType."""
 
 PRESET, CUSTOM = "System", "Custom"
 """Values of type."""
-
-B = TypeVar("B", bound=Record)
-R = TypeVar("R")
 
 
 class CreateTemplate(ConsoleRecord):
@@ -111,22 +108,16 @@ class LabelPage(ConsoleRecord):
     page_info: PageInfo | None = None
 
 
-def _row(
-    name: str, noun: str, action: str, body: type[B], result: type[R], *, repeatable: bool = True
-) -> Endpoint[B, R]:
-    path = f"/v2/prompt{noun}"
-    return Endpoint(
-        f"prompt.v2.{name}", path, body, result, plane="console", action=action, repeatable=repeatable
-    )
+_TEMPLATES = EndpointGroup("prompt.v2", "/v2/promptTemplates")
+_LABELS = EndpointGroup("prompt.v2", "/v2/promptLabels")
 
-
-CREATE = _row("create", "Templates", "CreatePromptTemplate", CreateTemplate, TemplateKey, repeatable=False)
-INFO = _row("info", "Templates", "DescribePromptTemplate", TemplateRef, Template)
-UPDATE = _row("update", "Templates", "ModifyPromptTemplate", ModifyTemplate, TemplateKey)
-DELETE = _row("delete", "Templates", "DeletePromptTemplate", TemplateRef, bool)
-LIST = _row("list", "Templates", "DescribePromptTemplates", FindTemplates, TemplatePage)
-CREATE_LABELS = _row(
-    "create_labels", "Labels", "CreatePromptLabel", CreateLabels, LabelPage, repeatable=False
+CREATE = _TEMPLATES.action("create", "CreatePromptTemplate", CreateTemplate, TemplateKey, repeatable=False)
+INFO = _TEMPLATES.action("info", "DescribePromptTemplate", TemplateRef, Template)
+UPDATE = _TEMPLATES.action("update", "ModifyPromptTemplate", ModifyTemplate, TemplateKey)
+DELETE = _TEMPLATES.action("delete", "DeletePromptTemplate", TemplateRef, bool)
+LIST = _TEMPLATES.action("list", "DescribePromptTemplates", FindTemplates, TemplatePage)
+CREATE_LABELS = _LABELS.action(
+    "create_labels", "CreatePromptLabel", CreateLabels, LabelPage, repeatable=False
 )
-LABELS = _row("labels", "Labels", "DescribePromptLabels", PageRequest, LabelPage)
-DELETE_LABEL = _row("delete_label", "Labels", "DeletePromptLabel", LabelRef, bool)
+LABELS = _LABELS.action("labels", "DescribePromptLabels", PageRequest, LabelPage)
+DELETE_LABEL = _LABELS.action("delete_label", "DeletePromptLabel", LabelRef, bool)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import model_validator
 
 from .base import ConsoleRecord, PageInfo, PageRequest
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"
 """Values of runStatus."""
@@ -185,29 +185,11 @@ class Presets(ConsoleRecord):
     service_list: list[dict[str, Any]] = []
 
 
-PATH = "/v2/service"
+_SERVICES = EndpointGroup("service.v2", "/v2/service")
 
-CREATE = Endpoint(
-    "service.v2.create",
-    PATH,
-    CreateService,
-    ServiceCreated,
-    plane="console",
-    action="CreateService",
-    repeatable=False,
-)
-FIND = Endpoint(
-    "service.v2.list", PATH, FindServices, ServicePage, plane="console", action="DescribeServices"
-)
-DESCRIBE = Endpoint(
-    "service.v2.describe", PATH, ServiceRef, ServiceDetail, plane="console", action="DescribeService"
-)
-METRIC = Endpoint(
-    "service.v2.metric", PATH, MetricQuery, Metrics, plane="console", action="DescribeServiceMetric"
-)
-MODIFY = Endpoint(
-    "service.v2.modify", PATH, ModifyService, dict[str, Any], plane="console", action="ModifyService"
-)
-PRESETS = Endpoint(
-    "service.v2.presets", PATH, FindPresets, Presets, plane="console", action="DescribePresetServices"
-)
+CREATE = _SERVICES.action("create", "CreateService", CreateService, ServiceCreated, repeatable=False)
+FIND = _SERVICES.action("list", "DescribeServices", FindServices, ServicePage)
+DESCRIBE = _SERVICES.action("describe", "DescribeService", ServiceRef, ServiceDetail)
+METRIC = _SERVICES.action("metric", "DescribeServiceMetric", MetricQuery, Metrics)
+MODIFY = _SERVICES.action("modify", "ModifyService", ModifyService, dict[str, Any])
+PRESETS = _SERVICES.action("presets", "DescribePresetServices", FindPresets, Presets)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from .base import ConsoleRecord, EmptyBody
-from .endpoints import Endpoint
+from .endpoints import EndpointGroup
 
 NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "Stopped"
 """Values of serviceStatus; New waits for payment and resources."""
@@ -86,16 +86,9 @@ class Apps(ConsoleRecord):
     app_list: list[App] = []
 
 
-CREATE = Endpoint(
-    "service.create",
-    "/wenxinworkshop/service/apply",
-    ApplyService,
-    ServiceApplied,
-    plane="console",
-    repeatable=False,
-)
-GET = Endpoint("service.get", "/wenxinworkshop/service/detail", ServiceRef, ServiceDetail, plane="console")
-LIST = Endpoint("service.list", "/wenxinworkshop/service/list", ListServices, ServiceList, plane="console")
-APPS = Endpoint(
-    "service.apps", "/wenxinworkshop/service/appList", EmptyBody, Apps, plane="console", method="GET"
-)
+_SERVICES = EndpointGroup("service", "/wenxinworkshop/service")
+
+CREATE = _SERVICES.route("create", "apply", ApplyService, ServiceApplied, repeatable=False)
+GET = _SERVICES.route("get", "detail", ServiceRef, ServiceDetail)
+LIST = _SERVICES.route("list", "list", ListServices, ServiceList)
+APPS = _SERVICES.route("apps", "appList", EmptyBody, Apps, method="GET")
