@@ -86,7 +86,7 @@ from qianfan import Completion
 from support import seeds
 space = {{"qianfan": qianfan, "Completion": Completion, "Image": Image, "io": io, "input": lambda: "你是谁"}}
 for number in {numbers!r}:
-    seeds.run(seeds.completed(seeds.blocks({name!r})[number], {changes!r}[number]), space)
+    seeds.run_block(seeds.fill_placeholders(seeds.python_blocks({name!r})[number], {changes!r}[number]), space)
     print("BLOCK", number)
 """
 
