@@ -13,6 +13,7 @@ from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..errors import QianfanError
 from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
+from ..resources.inference.reply import row_result_of
 from ..transport import clock
 from ..transport.request import CallOptions
 from . import closing, journal_reader
@@ -220,7 +221,7 @@ class BatchRunner(BackgroundBatch):
         except Exception as exception:  # noqa: BLE001 - it is written down in its place
             error, result = exception, RowResult.from_error(exception)
         else:
-            result = RowResult.of(reply)
+            result = row_result_of(reply)
         assert self._writer is not None
         await self._writer.write(row, result)
         self._abort_if_hopeless(error)

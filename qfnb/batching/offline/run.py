@@ -14,7 +14,7 @@ from typing import Any, Final
 from ... import connect, errors
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
 from ...config import settings
-from ...resources.inference.reply import ChatResponse, create_reply
+from ...resources.inference.reply import ChatResponse, create_reply, row_result_of
 from ...transport.response import Response
 from ..journal import Journal
 from ..request_spec import RequestSpec
@@ -135,7 +135,7 @@ class OfflineRun:
             return RowResult(error="APIError", message=problem)
         spec = self._context.spec
         reply = create_reply(ChatResponse, Response(dict(body), dict), spec.endpoint or spec.model or "")
-        result = RowResult.of(reply)
+        result = row_result_of(reply)
         return result if result.cost is None else replace(result, cost=result.cost * PRICE_SHARE)
 
     def _save_job(self, job: OfflineJob) -> OfflineJob:

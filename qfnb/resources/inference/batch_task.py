@@ -15,7 +15,7 @@ from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import BatchProgress, RowFailure
 from ..._jobs.row_result import RowResult, results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
-from .reply import Reply
+from .reply import Reply, row_result_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ class BatchTask(BackgroundBatch, Generic[T]):
         """Wait, then return a DataFrame with a row per input: text, tokens, cost, error and the reply."""
         results = self.results()
         rows = [
-            RowResult.of(r) if isinstance(r, Reply) else RowResult.from_error(_to_error(r)) for r in results
+            row_result_of(r) if isinstance(r, Reply) else RowResult.from_error(_to_error(r)) for r in results
         ]
         replies: list[Any] = [r if isinstance(r, Reply) else None for r in results]
         return results_to_frame(rows).assign(reply=replies)

@@ -10,9 +10,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from ..._jobs.row_result import RowResult, replace_surrogates
 from ...transport.response import Response
 from ...wire import catalog
 from ...wire import chat as wire
+
+MAX_TOKENS = 1 << 53
+"""A token count from here on is not believed."""
 
 R = TypeVar("R")
 ReplyT = TypeVar("ReplyT", bound="Reply[Any]")
@@ -141,3 +145,35 @@ def _parse_arguments(text: object) -> dict[str, Any]:
     except ValueError:
         return {"": text}
     return value if isinstance(value, dict) else {"": value}
+
+
+def row_result_of(reply: Reply[Any]) -> RowResult:
+    """Return the result of the row of a batch that got this reply."""
+    usage, is_chat = reply.usage, isinstance(reply, ChatResponse)
+    is_counted = _plausible_count(usage.total_tokens) is not None
+    return RowResult(
+        text=replace_surrogates(wire.text_of(reply.body)) if is_chat else None,
+        reasoning=replace_surrogates(wire.reasoning_of(reply.body)) or None if is_chat else None,
+        finish_reason=_finish_reason(reply.body) if is_chat else None,
+        prompt_tokens=_plausible_count(usage.prompt_tokens),
+        completion_tokens=_plausible_count(usage.completion_tokens),
+        cost=reply.cost if is_counted or reply.from_sandbox else None,
+        seconds=reply.statistic.get("total_latency"),
+        attempts=int(reply.statistic.get("attempts", 1)),
+        request_id=replace_surrogates(str(reply.request_id)),
+    )
+
+
+def _plausible_count(tokens: int | None) -> int | None:
+    """Return the count, None if it is negative or `MAX_TOKENS` or more; a server may send any."""
+    return tokens if tokens is not None and 0 <= tokens < MAX_TOKENS else None
+
+
+def _finish_reason(body: Any) -> str | None:
+    """Return why the model stopped, in v2's words; v1 has flags, and "normal" for "stop"."""
+    if body.get("is_truncated"):
+        return "length"
+    if body.get("need_clear_history") or body.get("flag"):
+        return "content_filter"
+    reason = wire.finish_reason(body)
+    return "stop" if reason == "normal" else None if reason is None else replace_surrogates(str(reason))
