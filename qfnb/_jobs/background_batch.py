@@ -1,52 +1,55 @@
-"""A batch under way, whatever it keeps its results in: progress, waiting, stopping, pausing."""
+"""A batch in the background, wherever its results are kept: progress, pausing, stopping, worker count."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextlib
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
 from typing import Any, Self
 
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import event_loop
+from .background_job import BackgroundJob
 from .batch_progress import BatchProgress, BatchState, ProgressCounter
 from .row_result import summarize_error
 from .worker_pool import WorkerPool, validate_worker_count
 
 CANCEL_GRACE_S = 2.0
-"""Seconds that rows under way have to finish after a cancel."""
+"""Seconds that rows in flight have to finish after a cancel."""
 
 FATAL_ERRORS = (AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError)
-"""Errors that all rows would meet."""
+"""Errors that every row would meet: the key or the account is wrong, or the sandbox is down."""
 
 MAX_FATAL_IN_A_ROW = 3
-"""So many hopeless errors one after the other end a batch in which something was answered."""
+"""Fatal errors in a row that end a batch in which at least one row was answered; before that, one does."""
 
 
-class BackgroundBatch(ABC):
-    """A batch under way: what the one in memory and the one with a journal share."""
+class BackgroundBatch(BackgroundJob):
+    """A batch on the I/O loop; `BatchTask` keeps its results in memory, `qfnb.batch` in a journal.
+
+    Args:
+        progress: the progress that it starts with.
+    """
 
     def __init__(self, progress: BatchProgress) -> None:
+        super().__init__()
         self._counter = ProgressCounter(progress)
         self._worker_pool: WorkerPool[Any] | None = None
         self._condition = threading.Condition()
         self._fatal_streak = 0
         self._is_ending = self._is_paused = False
         self._side_tasks: set[asyncio.Task[None]] = set()
-        self._future: concurrent.futures.Future[None] | None = None
 
     @abstractmethod
     async def _run(self) -> None:
-        """Do the work; runs on the I/O loop."""
+        """Work on the rows; runs on the I/O loop."""
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is, as a value."""
+        """The present progress, as a value."""
         pool = self._worker_pool
         return self._counter.snapshot(
             in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0
@@ -57,32 +60,33 @@ class BackgroundBatch(ABC):
         return self.progress.finished_rows
 
     def total_count(self) -> int | None:
-        """Return how many rows there are; None while an input without length is still being read."""
+        """Return the number of rows; None while an input without length is still being read."""
         return self.progress.total
 
     task_count = total_count
 
     def wait(self) -> None:
-        """Wait until every row has finished or the batch was stopped; an interrupt cancels the rest."""
-        with self._cancel_on_interrupt():
-            while not (self._future is None or self._future.done()):
-                concurrent.futures.wait([self._future], timeout=event_loop.INTERRUPT_SLICE_S)
-        self._raise_if_failed()
+        """Wait until every row has finished or the batch has been stopped; an interrupt cancels it.
+
+        Raises:
+            Exception: the batch itself failed; the errors of rows are results.
+        """
+        self._wait_for_end()
 
     def cancel(self) -> None:
-        """Ask no new row; rows under way may finish within two seconds, finished ones stay."""
+        """Send no further row; rows in flight have two seconds to finish, results so far are kept."""
         self._finish("cancelled", "")
 
     def pause(self) -> None:
-        """Ask no new row until `resume`."""
+        """Send no further row until `resume`."""
         self._call_on_loop(self._pause_now)
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         self._call_on_loop(self._resume_now)
 
     def resize(self, workers: int) -> None:
-        """Ask so many rows at once from now on (1 to 1000)."""
+        """Change the number of rows in flight at once, 1 to 1000."""
         workers = validate_worker_count("workers", workers)
         self._call_on_loop(lambda: self._worker_pool.resize(workers) if self._worker_pool else None)
 
@@ -90,16 +94,13 @@ class BackgroundBatch(ABC):
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Self:
-        with self._cancel_on_interrupt():
-            while not (self._future is None or self._future.done()):
-                await asyncio.sleep(0.02)
-        self._raise_if_failed()
+        await self._wait_for_end_async()
         return self
 
     def _start(self) -> None:
         self._is_ending = False
         self._update("paused" if self._is_paused else "preparing", ended_at=None, reason="")
-        self._future = event_loop.submit(self._run_and_record())
+        self._start_coroutine(self._run_and_record())
 
     async def _run_and_record(self) -> None:
         started_at = self._counter.progress.started_at or time.time()
@@ -115,32 +116,14 @@ class BackgroundBatch(ABC):
             self._update("done" if state in {"running", "paused", "waiting"} else state, ended_at=time.time())
             self._notify_waiters()
 
-    def _raise_if_failed(self) -> None:
-        """Raise what no row is to blame for: a mistake of ours, or a cancelled loop."""
-        if self._future is not None and self._future.done() and not self._future.cancelled():
-            self._future.result()
-
     def _set_running(self) -> None:
-        """Say that it works again, or that it is paused still."""
+        """Set the state after a wait: running, or paused if it is still paused."""
         self._update("paused" if self._is_paused else "running", reason="")
 
     def _update(self, state: BatchState | None = None, **facts: Any) -> None:
-        """Change the progress; on the I/O loop only."""
+        """Change fields of the progress; on the I/O loop only."""
         progress = self._counter.progress
         self._counter.progress = replace(progress, state=state or progress.state, **facts)
-
-    @contextlib.contextmanager
-    def _cancel_on_interrupt(self) -> Iterator[None]:
-        """Whoever waits here may be interrupted: by ■, Ctrl+C, or because a task was cancelled."""
-        try:
-            yield
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            self._on_interrupt()
-            raise
-
-    def _on_interrupt(self) -> None:
-        """Do what an interrupt of the wait means."""
-        self.cancel()
 
     def _pause_now(self) -> None:
         if self._is_ending or self._counter.progress.is_finished:
@@ -159,7 +142,7 @@ class BackgroundBatch(ABC):
         self._update("running", reason="")
 
     def _finish(self, state: BatchState, reason: str) -> None:
-        """Take no new row; the state says why."""
+        """Send no further row, and end in this state."""
 
         def finish_now() -> None:
             if self._is_ending or self._counter.progress.is_finished:
@@ -173,7 +156,7 @@ class BackgroundBatch(ABC):
         self._call_on_loop(finish_now)
 
     def _abort_if_hopeless(self, error: Exception | None) -> None:
-        """End the batch when errors are such that every row would meet them."""
+        """Stop the batch when its errors are of the kind that every row would meet."""
         if error is None:
             self._fatal_streak = 0
             return
@@ -182,7 +165,7 @@ class BackgroundBatch(ABC):
             self._finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the rows; the loop itself would forget it."""
+        """Run a coroutine beside the rows; the set keeps a reference, the loop holds only a weak one."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._side_tasks.add(task)
         task.add_done_callback(self._side_tasks.discard)
@@ -194,12 +177,12 @@ class BackgroundBatch(ABC):
             event_loop.loop().call_soon_threadsafe(action)
 
     def _notify_waiters(self) -> None:
-        """Wake up those who wait for rows."""
+        """Wake the threads that wait for rows."""
         with self._condition:
             self._condition.notify_all()
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:
-        with self._cancel_on_interrupt(), self._condition:
+        with self._handle_interrupts(), self._condition:
             while not condition():
                 self._condition.wait(timeout=event_loop.INTERRUPT_SLICE_S)
 

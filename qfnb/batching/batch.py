@@ -120,12 +120,12 @@ class Batch(BatchRunner):
 
         Rows that failed come last, when they are not asked any more.
         """
-        with self._cancel_on_interrupt():
+        with self._handle_interrupts():
             yield from self._iter_as_completed()
 
     def __iter__(self) -> Iterator[BatchRow]:
         """Iterate over the rows in input order, waiting for each; an interrupt meanwhile cancels the rest."""
-        with self._cancel_on_interrupt():
+        with self._handle_interrupts():
             yield from self._iter_in_order()
 
     def __len__(self) -> int:

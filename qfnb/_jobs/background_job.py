@@ -1,0 +1,91 @@
+"""Work in the background: what a batch, a training and an evaluation have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
+
+from ..transport import event_loop
+
+POLL_INTERVAL_S: Final = 0.02
+"""Seconds between two checks of a coroutine that waits for the end; it may run on any event loop."""
+
+
+class BackgroundJob(ABC):
+    """Work that runs while its caller goes on, on the I/O loop or on a thread of its own.
+
+    A subclass starts the work with `_start_coroutine` (network calls) or `_start_thread` (blocking code), and
+    waits with `_wait_for_end` or `_wait_for_end_async`, which raise the exception that ended the work. The wait
+    may be interrupted (■, Ctrl+C, a cancelled task); `_on_interrupt` decides what that means for the work.
+    """
+
+    def __init__(self) -> None:
+        self._future: concurrent.futures.Future[Any] | None = None
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End the work early; returns at once."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the work has been started and has not ended."""
+        return self._future is not None and not self._future.done()
+
+    def _start_coroutine(self, work: Coroutine[Any, Any, object]) -> None:
+        """Start the work on the I/O loop."""
+        self._future = event_loop.submit(work)
+
+    def _start_thread(self, work: Callable[[], object], name: str) -> None:
+        """Start the work on a daemon thread with this name; its output goes to the cell that starts it."""
+        future = self._future = concurrent.futures.Future[Any]()
+        run_in_context = contextvars.copy_context().run
+        arguments = (_run, work, future)
+        threading.Thread(target=run_in_context, args=arguments, name=name, daemon=True).start()
+
+    def _wait_for_end(self, timeout_s: float | None = None) -> None:
+        """Wait until the work has ended, at most `timeout_s` seconds; raise the exception that ended it."""
+        deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        with self._handle_interrupts():
+            while (future := self._future) is not None and not future.done():
+                remaining_s = deadline - time.monotonic()
+                if remaining_s <= 0:
+                    return
+                concurrent.futures.wait([future], timeout=min(event_loop.INTERRUPT_SLICE_S, remaining_s))
+        self._raise_if_failed()
+
+    async def _wait_for_end_async(self) -> None:
+        """Wait in a coroutine, on any event loop."""
+        with self._handle_interrupts():
+            while self.is_running:
+                await asyncio.sleep(POLL_INTERVAL_S)
+        self._raise_if_failed()
+
+    @contextlib.contextmanager
+    def _handle_interrupts(self) -> Iterator[None]:
+        try:
+            yield
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._on_interrupt()
+            raise
+
+    def _on_interrupt(self) -> None:
+        """Handle an interrupt of a wait; by default it cancels the work."""
+        self.cancel()
+
+    def _raise_if_failed(self) -> None:
+        if self._future is not None and self._future.done() and not self._future.cancelled():
+            self._future.result()
+
+
+def _run(work: Callable[[], object], future: concurrent.futures.Future[Any]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again by the wait, in the caller's thread
+        future.set_exception(error)
