@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
+from .._row_files import RowError
 from ..errors import DatasetError, InvalidArgumentError
 from . import archive, formats
 from .archive import Members
-from .problems import RowError, RowLocation, format_value
+from .problems import RowLocation, format_value
 from .row_formats import LocatedValue
 
 if TYPE_CHECKING:

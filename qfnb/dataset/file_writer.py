@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from .._row_files import import_pyarrow
 from ..errors import DatasetError
 from ..transport.file_transfer import write_atomically
-from . import formats
 from .formats import Format
 from .row_formats import to_json, to_platform_line
 from .schema import PICTURES, TEXT, Row, Schema
@@ -89,7 +89,7 @@ def _csv_cell(value: Any) -> str:
 
 
 def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
-    arrow = formats.import_pyarrow()
+    arrow = import_pyarrow()
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:

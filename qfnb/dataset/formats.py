@@ -1,17 +1,18 @@
-"""Files as values with their places: one reader per format; what cannot be read is a Flaw in its place."""
+"""Files as values with their locations; a value that cannot be read is a RowError in its place."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import PurePath
 from typing import IO, Any, Literal
 
+from .. import _row_files
+from .._row_files import RowError
 from ..errors import DatasetError, InvalidArgumentError
-from .problems import RowError, RowLocation, format_value
+from .problems import RowLocation, format_value
 from .row_formats import LocatedValue
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "zip", "qianfan"]
@@ -30,13 +31,6 @@ FORMATS = (*SUFFIXES.values(), "qianfan")
 
 NESTED = ("history", "responses", "messages")
 """Columns whose cells are JSON where cells can only be texts."""
-
-MAX_CELL_CHARACTERS = 2**31 - 1
-"""Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
-
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-NOT_UTF8 = "not UTF-8 text (保存为 UTF-8 / save it as UTF-8)"
 
 
 def format_of(name: str, requested: str | None = None) -> Format:
@@ -68,61 +62,26 @@ def read_file(file: IO[bytes], name: str, kind: Format) -> Iterator[LocatedValue
 
 
 def _read_jsonl(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    row = 0
-    for number, line in enumerate(file, 1):
-        if number == 1:
-            _raise_if_utf16(line, name)
-        if line.strip(b" \t\r\n" + _BOM):
-            row += 1
-            yield RowLocation(name, number, row), _parse_line(line, is_first_line=number == 1)
-
-
-def _parse_line(line: bytes, *, is_first_line: bool) -> object:
-    try:
-        text = line.decode("utf-8-sig" if is_first_line else "utf-8")
-    except UnicodeDecodeError:
-        return RowError(NOT_UTF8)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        return RowError(
-            f'not JSON ({_json_reason(error)}{where}): {format_value(text.strip())}; expected {{"prompt": "...", ...}}'
-        )
+    records = _row_files.read_jsonl(file, name, expected='{"prompt": "...", ...}')
+    return ((RowLocation(name, line, row), value) for row, (line, value) in enumerate(records, 1))
 
 
 def _read_json(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    text = _decode(file, name)
+    text = _row_files.read_text(file, name)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise DatasetError(f"not JSON ({_json_reason(error)})", path=name, line=line) from None
+        raise DatasetError(f"not JSON ({_row_files.json_problem(error)})", path=name, line=line) from None
     values = value if isinstance(value, list) else [value]
-    for row, item in enumerate(values, 1):
-        yield RowLocation(name, row=row), item
+    return ((RowLocation(name, row=row), item) for row, item in enumerate(values, 1))
 
 
 def _read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[LocatedValue]:
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))
-    reader = csv.reader(io.StringIO(_decode(file, name), newline=""), delimiter=delimiter)
-    try:
-        heading = next(reader, None)
-        if heading is None:
-            return
-        _validate_headings(heading, name)
-        row, previous_line = 0, reader.line_num
-        for cells in reader:
-            line, previous_line = previous_line + 1, reader.line_num
-            if cells:
-                row += 1
-                yield RowLocation(name, line, row), _parse_cells(heading, cells)
-    except csv.Error as error:
-        raise DatasetError(f"not CSV: {error}", path=name, line=reader.line_num) from None
-
-
-def _read_tsv(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    return _read_csv(file, name, delimiter="\t")
+    records = _row_files.read_csv(file, name, delimiter)
+    _, heading = next(records, (1, []))
+    for row, (line, cells) in enumerate(records, 1):
+        yield RowLocation(name, line, row), _parse_cells(heading, cells)
 
 
 def _parse_cells(heading: list[str], cells: list[str]) -> object:
@@ -141,95 +100,32 @@ def _parse_cells(heading: list[str], cells: list[str]) -> object:
 
 
 def _read_parquet(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    arrow = import_pyarrow()
-    try:
-        from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
-
-        row = 0
-        for chunk in parquet.ParquetFile(io.BytesIO(file.read())).iter_batches(1024):
-            for value in chunk.to_pylist():
-                row += 1
-                yield (
-                    RowLocation(name, row=row),
-                    {key: item for key, item in value.items() if item is not None},
-                )
-    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DatasetError(f"not Parquet: {problem}", path=name) from None
-
-
-def import_pyarrow() -> Any:
-    """Return the library for Parquet files.
-
-    Raises:
-        InvalidArgumentError: it is not installed.
-    """
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - 40 MB that only Parquet needs
-    except ImportError:
-        raise InvalidArgumentError(
-            "Parquet files need pyarrow: pip install 'qfnb[parquet]' (需要安装 pyarrow)"
-        ) from None
-    return pa
+    records = _row_files.read_parquet(io.BytesIO(file.read()), name)
+    for row, record in enumerate(records, 1):
+        yield RowLocation(name, row=row), {key: cell for key, cell in record.items() if cell is not None}
 
 
 def _read_lines(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield each line as a text; a file within an archive or a folder is one text instead."""
-    row = 0
-    for number, line in enumerate(file, 1):
-        if number == 1:
-            _raise_if_utf16(line, name)
-        try:
-            text: object = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError:
-            text = RowError(NOT_UTF8)
-        if isinstance(text, RowError) or str(text).strip():
-            row += 1
-            yield RowLocation(name, number, row), text
+    lines = (
+        pair for pair in _row_files.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip()
+    )
+    return ((RowLocation(name, line, row), text) for row, (line, text) in enumerate(lines, 1))
 
 
 def read_whole_text(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield a file as one text."""
-    text = _decode(file, name)
+    text = _row_files.read_text(file, name)
     if text.strip():
         yield RowLocation(name, row=1), text
 
 
 def read_exported_texts(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield the texts of a file that the platform exported: paragraphs if it has any, else lines."""
-    text = _decode(file, name).replace("\r\n", "\n")
-    parts = text.split("\n\n" if "\n\n" in text.strip("\n") else "\n")
-    for row, paragraph in enumerate((paragraph.strip("\n") for paragraph in parts if paragraph.strip()), 1):
-        yield RowLocation(name, row=row), paragraph
-
-
-def _decode(file: IO[bytes], name: str) -> str:
-    content = file.read()
-    _raise_if_utf16(content, name)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DatasetError(NOT_UTF8, path=name, line=line) from None
-
-
-def _raise_if_utf16(beginning: bytes, name: str) -> None:
-    if beginning.startswith(_UTF16):
-        raise DatasetError(f"the file is UTF-16, {NOT_UTF8}", path=name, line=1)
-
-
-def _validate_headings(heading: list[str], name: str) -> None:
-    for index, column in enumerate(heading):
-        if column in heading[:index]:
-            raise DatasetError(f"two columns are called {column!r}", path=name, line=1)
-
-
-def _json_reason(error: ValueError | RecursionError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return error.msg
-    if isinstance(error, RecursionError):
-        return "too deeply nested"
-    return f"a number has more than {sys.get_int_max_str_digits()} digits"  # all else that Python refuses
+    text = _row_files.read_text(file, name).replace("\r\n", "\n")
+    paragraphs = text.split("\n\n" if "\n\n" in text.strip("\n") else "\n")
+    texts = (paragraph.strip("\n") for paragraph in paragraphs if paragraph.strip())
+    return ((RowLocation(name, row=row), paragraph) for row, paragraph in enumerate(texts, 1))
 
 
 _READERS: dict[str, Callable[[IO[bytes], str], Iterator[LocatedValue]]] = {
@@ -237,7 +133,7 @@ _READERS: dict[str, Callable[[IO[bytes], str], Iterator[LocatedValue]]] = {
     "qianfan": _read_jsonl,
     "json": _read_json,
     "csv": _read_csv,
-    "tsv": _read_tsv,
+    "tsv": partial(_read_csv, delimiter="\t"),
     "parquet": _read_parquet,
     "txt": _read_lines,
 }

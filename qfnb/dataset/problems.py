@@ -6,20 +6,14 @@ import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .._row_files import RowError
+from .._text import clip
 from ..errors import DatasetError
 
 MAX_REPORTED = 10
 """Problems that an error tells; all are counted."""
 
 _MAX_REASON_LENGTH = 70
-
-
-class RowError(ValueError):
-    """What is wrong with one row, before it is known where the row is."""
-
-    def __init__(self, reason: str, column: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.column = reason, column
 
 
 class RowLocation(NamedTuple):
@@ -86,7 +80,10 @@ class Problems:
         lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
         if others:
             lines.append(
-                "; ".join(f"{_row_label(problem.location)}: {_clip(problem.reason)}" for problem in others)
+                "; ".join(
+                    f"{_row_label(problem.location)}: {clip(problem.reason, _MAX_REASON_LENGTH)}"
+                    for problem in others
+                )
             )
             lines.append(
                 f"共 {self.count:,} 处 / {self.count:,} problems in all; the first {len(self.first)} are in "
@@ -104,12 +101,8 @@ def format_value(value: object) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError, TypeError):
         text = f"a {type(value).__name__}"
-    return repr(text[:60] + ("…" if len(text) > 60 else ""))
+    return repr(clip(text, 61))
 
 
 def _row_label(location: RowLocation) -> str:
     return str(location.line) if location.line is not None else f"row {location.row}"
-
-
-def _clip(reason: str) -> str:
-    return reason if len(reason) <= _MAX_REASON_LENGTH else reason[: _MAX_REASON_LENGTH - 1] + "…"

@@ -12,7 +12,8 @@ import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .problems import Problems, RowError, RowLocation, format_value
+from .._row_files import RowError
+from .problems import Problems, RowLocation, format_value
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
 LocatedValue = tuple[RowLocation, object]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
+from .._row_files import RowError
 from ..errors import InvalidArgumentError
 from ..wire import data as wire
-from .problems import RowError, format_value
+from .problems import format_value
 
 Row = dict[str, Any]
 

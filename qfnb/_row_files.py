@@ -1,0 +1,184 @@
+"""The one reader of JSONL, CSV and Parquet, for datasets and batches: rows as a stream, with their lines."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+from ._text import clip
+from .errors import DatasetError, InvalidArgumentError
+
+MAX_CELL_CHARACTERS = 2**31 - 1
+"""Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
+
+NOT_UTF8 = "not UTF-8 text (保存为 UTF-8 / save it as UTF-8)"
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class RowError(ValueError):
+    """What is wrong with one row, where the rows after it can still be read.
+
+    Attributes:
+        reason: what was found and what is expected.
+        column: the column at fault, "" where it is the row as a whole.
+    """
+
+    def __init__(self, reason: str, column: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.column = reason, column
+
+
+def read_jsonl(file: IO[bytes], name: str, expected: str = "") -> Iterator[tuple[int, object]]:
+    """Yield the line number (from 1) and the value of every line that is not blank, or its RowError.
+
+    Args:
+        file: open for reading bytes.
+        name: how it is called in messages.
+        expected: an example of a line, for the message about one that is not JSON.
+
+    Raises:
+        DatasetError: the file is UTF-16.
+    """
+    for line, text in read_lines(file, name):
+        if isinstance(text, RowError):
+            yield line, text
+        elif text.strip().strip("\ufeff"):
+            yield line, _parse_json(text, expected)
+
+
+def read_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:
+    """Yield the line number (from 1) and the text of every line, or its RowError where it is not UTF-8.
+
+    Raises:
+        DatasetError: the file is UTF-16.
+    """
+    for number, line in enumerate(file, 1):
+        if number == 1:
+            _raise_if_utf16(line, name)
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            yield number, RowError(NOT_UTF8)
+
+
+def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which a row begins (from 1) and its cells; the heading comes first.
+
+    Raises:
+        DatasetError: it is not CSV or not UTF-8, or two columns have the same name.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))
+    reader = csv.reader(_decoded_lines(file, name), delimiter=delimiter)
+    previous_line, is_heading = 0, True
+    try:
+        for cells in reader:
+            line, previous_line = previous_line + 1, reader.line_num
+            if is_heading:
+                _validate_heading(cells, name)
+            if cells or is_heading:
+                yield line, cells
+            is_heading = False
+    except csv.Error as error:
+        raise DatasetError(f"not CSV: {error}", path=name, line=reader.line_num) from None
+
+
+def read_parquet(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows; a cell without a value is None.
+
+    Raises:
+        DatasetError: it is not Parquet.
+        InvalidArgumentError: pyarrow is not installed.
+    """
+    arrow = import_pyarrow()
+    from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
+
+    try:
+        for chunk in parquet.ParquetFile(file).iter_batches(1024):
+            yield from chunk.to_pylist()
+    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DatasetError(f"not Parquet: {reason}", path=name) from None
+
+
+def import_pyarrow() -> Any:
+    """Return the library for Parquet files.
+
+    Raises:
+        InvalidArgumentError: it is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - 40 MB that only Parquet needs
+    except ImportError:
+        raise InvalidArgumentError(
+            "Parquet files need pyarrow: pip install 'qfnb[parquet]' (需要安装 pyarrow)"
+        ) from None
+    return pa
+
+
+def read_text(file: IO[bytes], name: str) -> str:
+    """Return a file as one text.
+
+    Raises:
+        DatasetError: it is not UTF-8; says on which line.
+    """
+    content = file.read()
+    _raise_if_utf16(content, name)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DatasetError(NOT_UTF8, path=name, line=line) from None
+
+
+def json_problem(error: ValueError | RecursionError) -> str:
+    """Return why a text is not JSON."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    if isinstance(error, RecursionError):
+        return "too deeply nested"
+    return f"a number has more than {sys.get_int_max_str_digits()} digits"  # all else that Python refuses
+
+
+def _parse_json(text: str, expected: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        hint = f"; expected {expected}" if expected else ""
+        return RowError(f"not JSON ({json_problem(error)}{column}): {clip(text.strip(), 61)!r}{hint}")
+
+
+def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    try:
+        yield from text
+    except UnicodeDecodeError:
+        raise DatasetError(NOT_UTF8, path=name, line=_undecodable_line(file, name)) from None
+    finally:
+        with contextlib.suppress(ValueError):  # closed by now: the reader was given up
+            text.detach()
+
+
+def _undecodable_line(file: IO[bytes], name: str) -> int | None:
+    """Return the first line that is not UTF-8: text is decoded in blocks, so it has to be looked for."""
+    if not file.seekable():
+        return None
+    file.seek(0)
+    return next((line for line, text in read_lines(file, name) if isinstance(text, RowError)), None)
+
+
+def _raise_if_utf16(beginning: bytes, name: str) -> None:
+    if beginning.startswith(_UTF16):
+        raise DatasetError(f"the file is UTF-16, {NOT_UTF8}", path=name, line=1)
+
+
+def _validate_heading(columns: list[str], name: str) -> None:
+    for index, column in enumerate(columns):
+        if column in columns[:index]:
+            raise DatasetError(f"two columns are called {column!r}", path=name, line=1)
