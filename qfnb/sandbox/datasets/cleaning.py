@@ -1,9 +1,13 @@
-"""Cleaning and augmenting: a dataset's rows go, changed or recombined, into another dataset."""
+"""Cleaning and augmentation: the rows of a dataset are copied into another one, with simple changes to their texts.
+
+The tasks have the platform's states and fields. What they do to rows is little: plain patterns change texts,
+filters and deduplication are recorded and drop no row, and new rows come from one phrase.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...wire import cleaning as wire
@@ -13,45 +17,42 @@ from ..http.paging import page_by_offset
 from ..state.store import Document, random_id
 from . import cleaning_rules, imports, row_formats, v1
 from . import rows as contents
-from .augmentation import phrased_anew
 from .row_parser import RowParser
 
 MAX_AUGMENTATIONS = 20
-"""Of a page."""
+"""Rows of a page of augmentations."""
 
 MAX_ROWS = 50_000
-"""Of a dataset that the sandbox works on while the caller waits; the platform has other limits."""
+"""Rows of a dataset that the sandbox works on while the caller waits; the platform's limit differs."""
+
+NEW_PROMPT = "请问，{}"
+"""The prompt of a new row; `{}` is the prompt of the row that it is made from."""
 
 
 @emulates(wire.CREATE)
 async def create(call: Call, body: wire.CreateCleaning) -> str:
-    """Clean a dataset into another; the id is what the detail is asked by."""
-    if problem := cleaning_rules.problem_of(body.operations_v2):
+    """Clean a dataset into another one; return the task's id."""
+    if problem := cleaning_rules.find_problem(body.operations_v2):
         raise refusal_for(call, f"param[operationsV2] invalid: {problem}")
-    source, destination = _source_and_destination(call, body.source_dataset_id, body.dest_dataset_id)
-    source_rows = [entity.row for _, entity in contents.iter_entities(call.world.store, source)]
-    result = await asyncio.to_thread(cleaning_rules.cleaned, source_rows, body.operations_v2)
-    task = _record_task(
-        call,
-        "etl",
-        _source_and_destination(call, source["id"], destination["id"]),  # as they are now
-        [("", row) for row in result.kept],
-        name=body.etl_task_name,
-        operations=body.operations_v2,
-        told={"kept": len(result.kept), "changed": result.changed, "dropped": dict(result.dropped)},
-    )
-    return str(task["id"])
+    change = cleaning_rules.text_change(body.operations_v2)
+
+    def clean(rows: Sequence[Any]) -> list[Any]:
+        cleaned = (row_formats.map_texts(row, change) for row in rows)
+        return [row for row in cleaned if not row_formats.has_blank_text(row)]
+
+    fields = {"name": body.etl_task_name, "operations": body.operations_v2}
+    return str((await _run_task(call, "etl", body, clean, fields))["id"])
 
 
 @emulates(wire.DETAIL)
 def describe(call: Call, body: wire.CleaningRef) -> dict[str, Any]:
-    """Describe a cleaning."""
+    """Describe a cleaning task."""
     return _cleaning_to_wire(call, _get_task(call, "etl", "etlId", body.etl_id))
 
 
 @emulates(wire.LIST)
 def list_cleanings(call: Call, body: wire.ListTasks) -> dict[str, Any]:
-    """List cleanings, the newest first."""
+    """List cleaning tasks, the newest first."""
     tasks = call.world.store.all("etl")[::-1]
     page = page_by_offset(call, tasks, body.offset, body.page_size)
     return {"total": len(tasks), "items": [_cleaning_to_wire(call, task) for task in page]}
@@ -59,35 +60,29 @@ def list_cleanings(call: Call, body: wire.ListTasks) -> dict[str, Any]:
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.CleaningRefs) -> bool:
-    """Delete cleanings."""
+    """Delete cleaning tasks."""
     return _delete_tasks(call, "etl", "etlIds", body.etl_ids)
 
 
 @emulates(wire.AUGMENT)
 async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
-    """Ask a dataset's questions in other words, into another dataset; the rule is the sandbox's own."""
+    """Add rows with rephrased prompts to another dataset, at most one new row for each row of the source."""
     _validate_numbers(call, body)
-    source, destination = _source_and_destination(call, body.source_dataset_id, body.dest_dataset_id)
-    if source["form"] == row_formats.TEXT or source["form"] in row_formats.IMAGE_FORMATS:
+    source = v1.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
+    if source["form"] in {row_formats.TEXT, *row_formats.IMAGE_FORMATS}:
         raise refusal_for(call, f"param[sourceDatasetId] invalid: {source['form']} has no questions")
-    source_rows = [entity.row for _, entity in contents.iter_entities(call.world.store, source)]
-    new_rows = await asyncio.to_thread(
-        phrased_anew, source_rows, body.num_instances_to_generate, body.similarity_threshold
-    )
-    _record_task(
-        call,
-        "enhance",
-        _source_and_destination(call, source["id"], destination["id"]),
-        [("sandbox", row) for row in new_rows],
-        name=body.name,
-        told={"engine": "qfnb rules, not a model", "wanted": body.num_instances_to_generate},
-    )
+
+    def rephrase(rows: Sequence[Any]) -> list[Any]:
+        last_turns = ((row, row[-1]) for row in rows[: body.num_instances_to_generate])
+        return [[*row[:-1], turn | {"prompt": NEW_PROMPT.format(turn["prompt"])}] for row, turn in last_turns]
+
+    await _run_task(call, "enhance", body, rephrase, {"name": body.name})
     return True
 
 
 @emulates(wire.LIST_AUGMENTATIONS)
 def list_augmentations(call: Call, body: wire.ListAugmentations) -> dict[str, Any]:
-    """List augmentings, the newest first unless the oldest are asked for."""
+    """List augmentation tasks, the newest first unless ascending order is requested."""
     tasks = [task for task in call.world.store.all("enhance") if _matches_word(call, task, body.word or "")]
     tasks = tasks if body.sort_by == "asc" else tasks[::-1]
     page = page_by_offset(call, tasks, body.offset, body.page_size, max_size=MAX_AUGMENTATIONS)
@@ -96,22 +91,64 @@ def list_augmentations(call: Call, body: wire.ListAugmentations) -> dict[str, An
 
 @emulates(wire.DESCRIBE_AUGMENTATION)
 def describe_augmentation(call: Call, body: wire.AugmentationRef) -> dict[str, Any]:
-    """Describe an augmenting."""
+    """Describe an augmentation task."""
     return _augmentation_to_wire(call, _get_task(call, "enhance", "taskId", body.task_id))
 
 
 @emulates(wire.DELETE_AUGMENTATIONS)
 def delete_augmentations(call: Call, body: wire.AugmentationRefs) -> bool:
-    """Delete augmentings."""
+    """Delete augmentation tasks."""
     return _delete_tasks(call, "enhance", "taskIds", body.task_ids)
 
 
+async def _run_task(
+    call: Call,
+    kind: str,
+    body: wire.CreateCleaning | wire.CreateAugmentation,
+    rewrite: Callable[[Sequence[Any]], list[Any]],
+    fields: dict[str, Any],
+) -> Document:
+    """Write a source's rewritten rows into the destination, visible from the task's end on; return the task.
+
+    Args:
+        call: the request.
+        kind: the kind of document, "etl" or "enhance".
+        body: names the source and the destination.
+        rewrite: the source's rows to the new rows.
+        fields: what else the task's document holds.
+    """
+    world = call.world
+    source, _ = _source_and_destination(call, body)
+    rows = [entity.row for _, entity in contents.iter_entities(world.store, source)]
+    named_rows = [
+        ("sandbox" if kind == "enhance" else "", row) for row in await asyncio.to_thread(rewrite, rows)
+    ]
+    source, destination = _source_and_destination(call, body)  # as they are now
+    plan = world.lifecycle.plan((wire.RUNNING, "clean"), final=wire.FINISHED)
+    end = plan[0][1]
+    contents.add_rows(world.store, destination["id"], contents.to_entities(named_rows, end), end)
+    parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
+    imports.record_import(world, destination, plan, parser)
+    task = world.store.add(
+        kind,
+        random_id("etl-" if kind == "etl" else "task-"),
+        source=source["id"],
+        destination=destination["id"],
+        plan=plan,
+        count=len(named_rows),
+        told={"engine": "qfnb rules, not a model", "rowsBefore": len(rows), "rowsAfter": len(named_rows)},
+        **fields,
+    )
+    world.store.update(source["id"], **{kind: task["id"]})
+    return task
+
+
 def _source_and_destination(
-    call: Call, source_id: int | str, dest_id: int | str
+    call: Call, body: wire.CreateCleaning | wire.CreateAugmentation
 ) -> tuple[Document, Document]:
-    """Return source and destination, which are two of one format; the source has rows."""
-    source = v1.get_dataset(call, source_id, "sourceDatasetId")
-    destination = v1.get_dataset(call, dest_id, "destDatasetId")
+    """Return source and destination: two datasets of one format, of which the source has rows."""
+    source = v1.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
+    destination = v1.get_dataset(call, body.dest_dataset_id, "destDatasetId")
     if source["id"] == destination["id"]:
         raise refusal_for(call, "param[destDatasetId] invalid: it is the source itself")
     if source["form"] != destination["form"]:
@@ -125,34 +162,6 @@ def _source_and_destination(
     if v1.task_status(call.world, destination, "import") == wire_data.RUNNING:
         raise refusal_for(call, f"param[destDatasetId] invalid: {destination['id']} is being written to")
     return source, destination
-
-
-def _record_task(
-    call: Call,
-    kind: str,
-    source_and_destination: tuple[Document, Document],
-    named_rows: Sequence[tuple[str, Any]],
-    **fields: Any,
-) -> Document:
-    """Write the rows into the destination, as from the end of the task's time, and keep the task."""
-    world, (source, destination) = call.world, source_and_destination
-    plan = world.lifecycle.plan((wire.RUNNING, "clean"), final=wire.FINISHED)
-    contents.add_rows(
-        world.store, destination["id"], contents.to_entities(named_rows, plan[0][1]), plan[0][1]
-    )
-    parser = RowParser(destination["form"], annotated=False, named_rows=list(named_rows))
-    imports.record_import(world, destination, plan, parser)
-    task = world.store.add(
-        kind,
-        random_id("etl-" if kind == "etl" else "task-"),
-        source=source["id"],
-        destination=destination["id"],
-        plan=plan,
-        count=len(named_rows),
-        **fields,
-    )
-    world.store.update(source["id"], **{kind: task["id"]})
-    return task
 
 
 def _validate_numbers(call: Call, body: wire.CreateAugmentation) -> None:

@@ -1,4 +1,4 @@
-"""Cleaning and augmenting do to rows what their names say."""
+"""Cleaning and augmentation tasks: their states, and what they do to rows."""
 
 import pytest
 from support.datasets import PAIR, create_dataset, exported_rows, import_rows, jsonl, refusal, wait_until_idle
@@ -20,7 +20,6 @@ def step(group, name, **arguments):
         ("remove_invisible_character", "看\u200b不\u0007见\ufeff", "看不见"),
         ("replace_uniform_whitespace", "全\u3000角\u00a0空格", "全 角 空格"),
         ("remove_non_meaning_characters", "乱\ufffd码\ue000", "乱码"),
-        ("replace_traditional_chinese_to_simplified", "這個電話", "这个电话"),
         ("remove_web_identifiers", "<p>见https://a.com/b?c=1。</p>", "见。"),
         ("replace_emails", "写信到 li.lei@mail.example.com，谢谢", "写信到 [EMAIL]，谢谢"),
         ("replace_ip", "主机192.168.1.10和1.2.3", "主机[IP]和1.2.3"),
@@ -28,38 +27,7 @@ def step(group, name, **arguments):
     ],
 )
 def test_each_change_does_what_its_name_says(name, before, after):
-    assert cleaning_rules.CHANGES[name](before) == after
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "bad"),
-    [
-        ("filter_check_number_words", {"number_words_min_cutoff": 3, "number_words_max_cutoff": 9}, "短"),
-        ("filter_check_word_repetition_removal", {"word_repetition_max_cutoff": 0.2}, "天天好" * 9),
-        (
-            "filter_check_character_repetition_removal",
-            {"default_character_repetition_max_cutoff": 0.2},
-            "哈" * 40,
-        ),
-        ("filter_check_special_characters", {"special_characters_max_cutoff": 0.3}, "#$%&*!@~"),
-        ("filter_check_flagged_words", {"flagged_words_max_cutoff": 0.1}, "赌博赌博"),
-        ("filter_check_lang_id", {"lang_id_min_cutoff": 0.5}, "Здравствуйте"),
-        ("filter_check_perplexity", {"perplexity_max_cutoff": 5}, "龘靐齉爩"),
-    ],
-)
-def test_each_filter_drops_what_it_is_for(name, arguments, bad):
-    good = "河边的茶馆九点开门"
-    result = cleaning_rules.cleaned([good] * 9 + [bad], step("filter", name, **arguments))
-    assert (result.kept, dict(result.dropped)) == ([good] * 9, {name: 1})
-
-
-def test_likes_are_dropped_by_their_simhash():
-    text = "河边的茶馆早上九点开门，晚上十点关门，周末不休息，欢迎大家来喝茶聊天。"
-    other = "今天的天气预报说下午有雨，出门记得带伞，路上慢一点走，不要着急。"
-    result = cleaning_rules.cleaned(
-        [text, text + "！", other], step("deduplication", "deduplication_simhash", distance=8)
-    )
-    assert result.kept == [text, other]
+    assert cleaning_rules.TEXT_CHANGES[name](before) == after
 
 
 def cleaned(dataset_id, destination, operations):
@@ -70,12 +38,10 @@ def cleaned(dataset_id, destination, operations):
 
 
 def test_a_dataset_is_cleaned_into_another(sandbox):
-    texts = "联系 a@b.com\n联系 a@b.com\n\u200b\n别的 一行\n".encode()
+    texts = "联系 a@b.com\n\u200b\n别的 一行\n".encode()
     dataset_id, _ = import_rows(texts, "a.txt", 40100)
     destination = create_dataset(40100)
-    steps = step("desensitization", "replace_emails") | step(
-        "deduplication", "deduplication_simhash", distance=0
-    )
+    steps = step("desensitization", "replace_emails")
     etl_id, running = cleaned(dataset_id, destination, steps | step("clean", "remove_invisible_character"))
     done = Data.get_dataset_etl_task_info(etl_id).data
     assert (running, done.process_status, done.dest_dataset_str_id) == (1, 2, destination)
@@ -101,7 +67,7 @@ def test_cleanings_are_listed_and_deleted(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("operations", "told"),
+    ("operations", "expected"),
     [
         ({"wash": []}, "'wash'"),
         (step("clean", "remove_dust"), "remove_dust"),
@@ -109,51 +75,50 @@ def test_cleanings_are_listed_and_deleted(sandbox):
         (step("deduplication", "deduplication_simhash", distance="x"), "numbers"),
     ],
 )
-def test_unknown_operations_are_refused(sandbox, operations, told):
+def test_unknown_operations_are_refused(sandbox, operations, expected):
     body = {
         "etlTaskName": "x",
         "sourceDatasetId": create_dataset(),
         "destDatasetId": create_dataset(),
         "operationsV2": operations,
     }
-    assert told in refusal(wire.CREATE, **body).error_msg
+    assert expected in refusal(wire.CREATE, **body).error_msg
 
 
 def test_source_and_destination_are_two_of_one_format(sandbox):
     dataset_id, _ = import_rows(jsonl(PAIR))
-    for destination, told in (
+    for destination, reason in (
         (dataset_id, "itself"),
         (create_dataset(40100), "it is Text"),
         ("ds-none", "does not exist"),
     ):
-        with pytest.raises(errors.APIError, match=told):
+        with pytest.raises(errors.APIError, match=reason):
             Data.create_dataset_etl_task("x", dataset_id, destination, {})
 
 
-def augmented(dataset_id, name, wanted, threshold=1.0):
+def augmented(dataset_id, name, count):
     destination = create_dataset()
-    Data.create_dataset_augmenting_task(name, dataset_id, destination, "1", 1, 3, wanted, threshold)
+    Data.create_dataset_augmenting_task(name, dataset_id, destination, "1", 1, 3, count, 1.0)
     wait_until_idle(destination)
     return destination
 
 
+def test_a_filter_is_recorded_and_drops_no_row(sandbox):
+    dataset_id, _ = import_rows(b"x\nx\n", "a.txt", 40100)
+    destination = create_dataset(40100)
+    steps = step("deduplication", "deduplication_simhash", distance=0)
+    etl_id, _ = cleaned(dataset_id, destination, steps)
+    assert exported_rows(destination) == ["x", "x"]
+    assert Data.get_dataset_etl_task_info(etl_id).data.operations_v2 == steps
+
+
 def test_new_rows_ask_the_same_in_other_words(sandbox):
-    dataset_id, _ = import_rows(jsonl(PAIR))
-    rows = exported_rows(augmented(dataset_id, "增强一", 5))
-    assert len({row[0]["prompt"] for row in rows} - {PAIR["prompt"]}) == 5
-    assert all(
-        PAIR["prompt"] in row[0]["prompt"] and row[0]["response"] == [[PAIR["response"]]] for row in rows
-    )
+    dataset_id, _ = import_rows(jsonl(PAIR, PAIR | {"prompt": "另一个问题"}))
+    rows = exported_rows(augmented(dataset_id, "增强一", 1))
+    assert rows == [[{"prompt": f"请问，{PAIR['prompt']}", "response": [[PAIR["response"]]]}]]
 
 
-def test_new_rows_are_less_alike_than_the_threshold(sandbox):
-    dataset_id, _ = import_rows(jsonl(PAIR))
-    augmented(dataset_id, "增强零", 5, threshold=0.1)
-    task = Data.get_dataset_aug_task_list("增强零").data.items[0]
-    assert (task.num_instances_generated, task.process_status) == (0, 2)
-
-
-def test_augmentings_are_found_described_and_deleted(sandbox):
+def test_augmentations_are_found_described_and_deleted(sandbox):
     dataset_id, _ = import_rows(jsonl(PAIR))
     for name in ("找甲", "找乙"):
         augmented(dataset_id, name, 1)
@@ -163,7 +128,10 @@ def test_augmentings_are_found_described_and_deleted(sandbox):
     ]
     assert names == ["找甲", "找乙"]
     task = Data.get_dataset_aug_task_list("找乙").data.items[0]
-    detail = Data.get_dataset_augmenting_task_info(task.task_id)
-    assert (detail.data.id, detail["result"]["sandbox"]["engine"]) == (task.id, "qfnb rules, not a model")
+    described = Data.get_dataset_augmenting_task_info(task.task_id)
+    assert (described.data.id, described["result"]["sandbox"]["engine"]) == (
+        task.id,
+        "qfnb rules, not a model",
+    )
     assert Data.delete_dataset_augmenting_task([task.id]).data is True
     assert Data.get_dataset_aug_task_list("找乙").data.total == 0
