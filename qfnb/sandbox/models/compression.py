@@ -1,10 +1,8 @@
-"""Compressing a version: its weights are really rounded or thinned out, so that the file gets smaller."""
+"""Compression of a version: a recorded task; the new version has the source's weights as they are."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
-from zipfile import BadZipFile
 
 from ...wire import compression as wire
 from ...wire import model as wire_model
@@ -14,42 +12,44 @@ from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from . import store
 
-QUANTIZATION_LEVELS = {"INT8-PTQ": 256, "W8A16C16": 256, "W4A16C16": 16}
-"""How many values a weight may have after quantization."""
-
-SPARSE_FRACTION = 0.5
-"""The share of the smallest weights that sparsity sets to zero."""
-
-NOT_COMPRESSIBLE = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
+FAILED_REASON = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateCompression) -> str:
-    """Compress a version into a new one of a set."""
+    """Begin to compress a version into a new one of a set; return the task's id."""
     source = store.get_version(call, body.source_model_id, "sourceModelId")
     target = store.require_user_owned(
         call, store.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
     )
-    content = _require_weights(call, source)
+    content = store.read_weights(call, source)
+    if content is None or store.version_state(call, source) != wire_model.READY:
+        raise refusal_for(call, f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
     _validate_config(call, body.config)
-    compressed = compress_weights(
-        content, QUANTIZATION_LEVELS.get(body.config.weight or "") if _is_quantization(body.config) else None
+    task_id, lifecycle = random_id("amva-"), call.world.lifecycle
+    call.world.store.write_file(f"{task_id}.npz", content)
+    version = store.add_version(
+        call,
+        target,
+        wire_model.COMPRESSED,
+        task_id,
+        base=source["base"],
+        origin={"compression": task_id},
+        plan=lifecycle.plan(
+            (wire_model.CREATING, "queue"), (wire_model.CREATING, "compress"), final=wire_model.READY
+        ),
     )
-    compression, lifecycle = random_id("amva-"), call.world.lifecycle
-    stages = ((wire.CREATING, "queue"), (wire.RUNNING, "compress"))
-    version = _add_version(call, source, target, compression, compressed) if compressed else None
     call.world.store.add(
         "compression",
-        compression,
+        task_id,
         name=body.name,
         description=body.description or "",
         source=source["id"],
-        version=version and version["id"],
+        version=version["id"],
         config=body.config.to_wire(),
-        bytes=[len(content), len(compressed or b"")],
-        plan=lifecycle.plan(*stages, final=wire.SUCCEEDED if compressed else wire.FAILED),
+        plan=lifecycle.plan((wire.CREATING, "queue"), (wire.RUNNING, "compress"), final=wire.SUCCEEDED),
     )
-    return compression
+    return task_id
 
 
 @emulates(wire.LIST)
@@ -66,16 +66,13 @@ def list_compressions(call: Call, body: wire.ListCompressions) -> dict[str, Any]
 @emulates(wire.DESCRIBE)
 def describe(call: Call, body: wire.CompressionRef) -> dict[str, Any]:
     """Describe a compression."""
-    compression = _get_compression(call, body)
-    bytes_before, bytes_after = compression["bytes"]
-    return _compression_to_wire(call, compression) | {
-        "sandbox": {"bytesBefore": bytes_before, "bytesAfter": bytes_after}
-    }
+    row = _compression_to_wire(call, _get_compression(call, body))
+    return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
 @emulates(wire.CANCEL)
 def cancel(call: Call, body: wire.CompressionRef) -> bool:
-    """Stop a compression; what it was to make is not made."""
+    """Stop a compression and delete its version."""
     compression = _get_compression(call, body)
     if _current_status(call, compression) not in {wire.CREATING, wire.RUNNING}:
         return False
@@ -98,70 +95,12 @@ def delete(call: Call, body: wire.CompressionRef) -> bool:
     return True
 
 
-def compress_weights(content: bytes, levels: int | None) -> bytes | None:
-    """Return a file of weights with each rounded to so many values, or, without levels, the smallest zeroed.
-
-    None when the file holds no arrays.
-    """
-    import numpy as np  # noqa: PLC0415 - half of the start-up time
-
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            compressed_arrays = {name: _compress_array(arrays[name], levels) for name in arrays.files}
-    except (ValueError, OSError, EOFError, BadZipFile):
-        return None
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **compressed_arrays)
-    return buffer.getvalue()
-
-
-def _compress_array(array: Any, levels: int | None) -> Any:
-    import numpy as np  # noqa: PLC0415
-
-    if array.ndim < 2 or not np.issubdtype(array.dtype, np.floating) or not array.size:
-        return array
-    weights = array.astype(np.float32)
-    if levels is None:
-        return np.where(np.abs(weights) < np.quantile(np.abs(weights), SPARSE_FRACTION), 0, weights).astype(
-            array.dtype
-        )
-    unit = np.abs(weights).max() / (levels // 2 - 1) or 1.0
-    return (np.round(weights / unit) * unit).astype(array.dtype)
-
-
 def _validate_config(call: Call, config: wire.CompressionConfig) -> None:
+    quantization = wire.STRATEGIES[0]
     if config.strategy not in wire.STRATEGIES:
         raise refusal_for(call, f"param[config.strategy] invalid: it is {' or '.join(wire.STRATEGIES)}")
-    if _is_quantization(config) and config.weight not in wire.WEIGHTS:
+    if config.strategy == quantization and config.weight not in wire.WEIGHTS:
         raise refusal_for(call, f"param[config.weight] invalid: it is one of {', '.join(wire.WEIGHTS)}")
-
-
-def _is_quantization(config: wire.CompressionConfig) -> bool:
-    return config.strategy == wire.STRATEGIES[0]
-
-
-def _require_weights(call: Call, source: Document) -> bytes:
-    content = store.read_weights(call, source)
-    if content is None or store.version_state(call, source) != wire_model.READY:
-        raise refusal_for(call, f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
-    return content
-
-
-def _add_version(
-    call: Call, source: Document, target: Document, compression: str, content: bytes
-) -> Document:
-    """Put what was made into the set; it shows when the compression is over."""
-    call.world.store.write_file(f"{compression}.npz", content)
-    stages = ((wire_model.CREATING, "queue"), (wire_model.CREATING, "compress"))
-    return store.add_version(
-        call,
-        target,
-        wire_model.COMPRESSED,
-        compression,
-        base=source["base"],
-        origin={"compression": compression},
-        plan=call.world.lifecycle.plan(*stages, final=wire_model.READY),
-    )
 
 
 def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
@@ -189,5 +128,5 @@ def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
     if status == wire.SUCCEEDED:
         row["modelId"] = compression["version"]
     if status == wire.FAILED:
-        row["failedReason"] = NOT_COMPRESSIBLE
+        row["failedReason"] = FAILED_REASON
     return row | ({"finishTime": format_time(ended)} if ended else {})

@@ -1,8 +1,8 @@
-"""Quotas and compute units; here they cost nothing: units change a service's replicas, quotas are kept."""
+"""Token quotas and compute units: recorded, priced at nothing; a service has the replicas of its units."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ...wire import charge as wire
@@ -13,13 +13,15 @@ from .common import MAX_REPLICAS, add_unit, format_time, get_service, new_instan
 from .v2 import validate_billing
 
 QUOTA, UNIT = "quota", "unit"
+"""Kinds of documents."""
+
 RPM, TPM = 60, 10_000
-"""Requests and tokens per minute of one unit; the sandbox's own numbers, and not enforced."""
+"""Requests and tokens per minute of one purchased unit; the sandbox's own numbers, not enforced."""
 
 
 @emulates(wire.BUY_TPM)
 def buy_tpm(call: Call, body: wire.BuyTPM) -> dict[str, Any]:
-    """Keep a quota."""
+    """Record a quota."""
     _validate_count(call, "purchaseCount", body.purchase_count)
     validate_billing(call, body.billing)
     quota = call.world.store.add(
@@ -37,52 +39,46 @@ def buy_tpm(call: Call, body: wire.BuyTPM) -> dict[str, Any]:
 @emulates(wire.FIND_TPM)
 def find_tpm(call: Call, body: wire.FindTPM) -> dict[str, Any]:
     """List the quotas of a model."""
-    rows = [_quota_to_wire(call, row) for row in call.world.store.all(QUOTA) if row["model"] == body.model]
-    filters = {
-        "paymentTiming": body.payment_timing,
-        "instanceId": body.instance_id,
-        "status": body.status,
-    }
-    return {"instances": [row for row in rows if all(row[k] == v for k, v in filters.items() if v)]}
+    quotas = [row for row in call.world.store.all(QUOTA) if row["model"] == body.model]
+    filters = {"paymentTiming": body.payment_timing, "instanceId": body.instance_id, "status": body.status}
+    return _list_matching(call, quotas, filters)
 
 
 @emulates(wire.RELEASE_TPM)
 def release_tpm(call: Call, body: wire.TPMRef) -> bool:
-    """Give a quota back."""
-    quota = _get_quota(call, body.instance_id)
+    """End a quota."""
+    quota = _get_running(call, QUOTA, body.instance_id)
     if quota["model"] != body.model:
         raise refusal_for(call, f"param[model] invalid: {body.instance_id} is of {quota['model']}")
-    call.world.store.update(quota["id"], status=wire.STOPPED)
-    return True
+    return _update(call, quota, status=wire.STOPPED)
 
 
 @emulates(wire.RESIZE_TPM)
 def resize_tpm(call: Call, body: wire.ResizeTPM) -> bool:
-    """Change a quota."""
-    quota = _get_quota(call, body.instance_id)
-    if body.count is not None:
-        _validate_count(call, "count", body.count)
-        call.world.store.update(quota["id"], count=body.count)
-    return True
+    """Change the number of units of a quota."""
+    quota = _get_running(call, QUOTA, body.instance_id)
+    count = quota["count"] if body.count is None else body.count
+    _validate_count(call, "count", count)
+    return _update(call, quota, count=count)
 
 
 @emulates(wire.AUTO_RELEASE_TPM)
 def auto_release_tpm(call: Call, body: wire.AutoReleaseTPM) -> bool:
-    """Note when a quota ends."""
-    release_time = body.release_time
-    if release_time is not None:
-        _validate_time(call, release_time)
-    call.world.store.update(_get_quota(call, body.instance_id)["id"], until=release_time)
-    return True
+    """Set the time at which a quota ends, or none."""
+    try:
+        datetime.strptime(body.release_time or "2000-01-01T00:00:00Z", service_wire.TIME)  # noqa: DTZ007
+    except ValueError:
+        reason = f"{body.release_time!r} is not like 2025-03-30T16:00:00Z"
+        raise refusal_for(call, f"param[releaseTime] invalid: {reason}") from None
+    return _update(call, _get_running(call, QUOTA, body.instance_id), until=body.release_time)
 
 
 @emulates(wire.BUY_UNIT)
 def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
-    """Add replicas to a service; one that had none is deployed again."""
+    """Add a compute unit to a service."""
     service = get_service(call, body.service_id)
     validate_billing(call, body.billing)
-    available = MAX_REPLICAS - service["resource"]["replicasCount"]
-    _validate_count(call, "replicasCount", body.replicas_count, max_count=available)
+    _validate_count(call, "replicasCount", body.replicas_count)
     unit = add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)
     _update_replicas(call, service)
     return {"instanceId": unit}
@@ -91,125 +87,108 @@ def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
 @emulates(wire.FIND_UNITS)
 def find_units(call: Call, body: wire.FindUnits) -> dict[str, Any]:
     """List the compute units that a service runs on."""
-    service = get_service(call, body.service_id)
-    rows = [_unit_to_wire(row) for row in _running_units(call, service["id"])]
-    if body.payment_timing:
-        rows = [row for row in rows if row["paymentTiming"] == body.payment_timing]
-    return {"instances": rows}
+    units = _running_units(call, get_service(call, body.service_id))
+    return _list_matching(call, units, {"paymentTiming": body.payment_timing})
 
 
 @emulates(wire.DESCRIBE_UNIT)
 def describe_unit(call: Call, body: wire.ComputeUnitRef) -> dict[str, Any]:
     """Describe a compute unit."""
-    return {"instance": _unit_to_wire(_get_service_unit(call, body))}
+    return {"instance": _to_wire(call, _get_service_unit(call, body))}
 
 
 @emulates(wire.RELEASE_UNIT)
 def release_unit(call: Call, body: wire.ComputeUnitRef) -> bool:
-    """Take a compute unit from a service; one without any stops."""
-    call.world.store.update(_get_service_unit(call, body)["id"], status=wire.STOPPED)
-    _update_replicas(call, get_service(call, body.service_id))
-    return True
+    """End a compute unit; a service without any stops."""
+    _update(call, _get_service_unit(call, body), status=wire.STOPPED)
+    return _update_replicas(call, get_service(call, body.service_id))
 
 
 @emulates(wire.RESIZE_UNIT)
 def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
     """Change the replicas of a compute unit."""
-    unit = _get_unit(call, body.instance_id)
-    service = get_service(call, unit["service"])
-    available = MAX_REPLICAS - service["resource"]["replicasCount"] + unit["replicas"]
-    _validate_count(call, "count", body.count, max_count=available)
-    call.world.store.update(unit["id"], replicas=body.count)
-    _update_replicas(call, service)
-    return True
+    unit = _get_running(call, UNIT, body.instance_id)
+    _validate_count(call, "count", body.count)
+    _update(call, unit, replicas=body.count)
+    return _update_replicas(call, get_service(call, unit["service"]))
 
 
 @emulates(wire.AUTO_RENEW)
 def auto_renew(call: Call, body: wire.AutoRenew) -> bool:
-    """Keep the rule by which an instance is prolonged; here none ends by itself."""
-    get_document = {"ComputingUnit": _get_unit, "TPM": _get_quota}.get(body.instance_type)
-    if get_document is None:
+    """Record the rule by which an instance is renewed; here no instance ends by itself."""
+    if body.instance_type not in wire.UNIT_TYPES:
         raise refusal_for(call, f"param[instanceType] invalid: it is {' or '.join(wire.UNIT_TYPES)}")
-    rule = [body.auto_renew_time, body.auto_renew_time_unit]
-    call.world.store.update(get_document(call, body.instance_id)["id"], renew=rule)
+    instance = _get_running(
+        call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id
+    )
+    return _update(call, instance, renew=[body.auto_renew_time, body.auto_renew_time_unit])
+
+
+def _update(call: Call, instance: Document, **changes: Any) -> bool:
+    call.world.store.update(instance["id"], **changes)
     return True
 
 
-def _update_replicas(call: Call, service: Document) -> None:
-    """Give a service the replicas of its units; it stops with the last one and begins anew with the first."""
-    old_count = service["resource"]["replicasCount"]
-    count = sum(unit["replicas"] for unit in _running_units(call, service["id"]))
+def _update_replicas(call: Call, service: Document) -> bool:
+    """Give a service the replicas of its units; it stops with the last unit and is deployed again with the first."""
+    count = sum(unit["replicas"] for unit in _running_units(call, service))
     changes: dict[str, Any] = {"resource": {**service["resource"], "replicasCount": count}}
     if not count:
         changes["plan"] = call.world.lifecycle.plan(final=service_wire.STOPPED)
-    elif not old_count:
-        deploying = (service_wire.DEPLOYING, "deploy")
-        changes |= {
-            "plan": call.world.lifecycle.plan(deploying, final=service_wire.SERVING),
-            "before": None,
-        }
-    call.world.store.update(service["id"], **changes)
+    elif not service["resource"]["replicasCount"]:
+        plan = call.world.lifecycle.plan((service_wire.DEPLOYING, "deploy"), final=service_wire.SERVING)
+        changes |= {"plan": plan, "before": None}
+    return _update(call, service, **changes)
 
 
-def _running_units(call: Call, service_id: str) -> list[Document]:
+def _running_units(call: Call, service: Document) -> list[Document]:
     rows = call.world.store.all(UNIT)
-    return [row for row in rows if row["service"] == service_id and row["status"] == wire.RUNNING]
+    return [row for row in rows if row["service"] == service["id"] and row["status"] == wire.RUNNING]
 
 
 def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
-    service, unit = get_service(call, ref.service_id), _get_unit(call, ref.instance_id)
+    service, unit = get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
     if unit["service"] != service["id"]:
         raise refusal_for(call, f"param[instanceId] invalid: {unit['id']} is not of {service['id']}")
     return unit
 
 
-def _get_unit(call: Call, instance_id: str) -> Document:
-    unit = call.world.store.get(UNIT, instance_id)
-    if unit is None or unit["status"] != wire.RUNNING:
-        raise refusal_for(call, f"param[instanceId] invalid: there is no compute unit {instance_id}")
-    return unit
+def _get_running(call: Call, kind: str, instance_id: str) -> Document:
+    """Return a quota or a compute unit that has not ended.
+
+    Raises:
+        Refusal: it does not exist, or has ended.
+    """
+    instance = call.world.store.get(kind, instance_id)
+    if instance is None or _to_wire(call, instance)["status"] != wire.RUNNING:
+        noun = "quota" if kind == QUOTA else "compute unit"
+        raise refusal_for(call, f"param[instanceId] invalid: there is no {noun} {instance_id}")
+    return instance
 
 
-def _get_quota(call: Call, instance_id: str) -> Document:
-    quota = call.world.store.get(QUOTA, instance_id)
-    if quota is None or _quota_to_wire(call, quota)["status"] != wire.RUNNING:
-        raise refusal_for(call, f"param[instanceId] invalid: there is no quota {instance_id}")
-    return quota
+def _list_matching(call: Call, instances: list[Document], filters: dict[str, str | None]) -> dict[str, Any]:
+    rows = [_to_wire(call, instance) for instance in instances]
+    return {"instances": [row for row in rows if all(row[k] == v for k, v in filters.items() if v)]}
 
 
-def _quota_to_wire(call: Call, quota: Document) -> dict[str, Any]:
-    is_expired = quota["until"] is not None and quota["until"] <= format_time(call.world.clock.now())
+def _to_wire(call: Call, instance: Document) -> dict[str, Any]:
+    """Return a quota or a compute unit as the platform shows it; only a quota has an end."""
+    end = instance.get("until")
+    has_ended = end is not None and end <= format_time(call.world.clock.now())
+    if "replicas" in instance:
+        size = {"replicasCount": instance["replicas"]}
+    else:
+        size = {"rpm": instance["count"] * RPM, "tpm": instance["count"] * TPM}
     return {
-        "instanceId": quota["id"],
-        "paymentTiming": quota["payment"],
-        "rpm": quota["count"] * RPM,
-        "tpm": quota["count"] * TPM,
-        "status": wire.STOPPED if is_expired else quota["status"],
-        "startTime": format_time(quota["created"]),
-        "expiredTime": quota["until"] or "-",
+        "instanceId": instance["id"],
+        "paymentTiming": instance["payment"],
+        **size,
+        "status": wire.STOPPED if has_ended else instance["status"],
+        "startTime": format_time(instance["created"]),
+        "expiredTime": end or "-",
     }
 
 
-def _unit_to_wire(unit: Document) -> dict[str, Any]:
-    return {
-        "instanceId": unit["id"],
-        "paymentTiming": unit["payment"],
-        "replicasCount": unit["replicas"],
-        "status": unit["status"],
-        "startTime": format_time(unit["created"]),
-        "expiredTime": "-",
-    }
-
-
-def _validate_count(call: Call, field: str, count: int, *, max_count: int = MAX_REPLICAS) -> None:
-    if not 1 <= count <= max_count:
-        raise refusal_for(call, f"param[{field}] invalid: {count}; a service has 1 to {MAX_REPLICAS} in all")
-
-
-def _validate_time(call: Call, text: str) -> None:
-    try:
-        datetime.strptime(text, service_wire.TIME).replace(tzinfo=UTC)
-    except ValueError:
-        raise refusal_for(
-            call, f"param[releaseTime] invalid: {text!r} is not like 2025-03-30T16:00:00Z"
-        ) from None
+def _validate_count(call: Call, field: str, count: int) -> None:
+    if not 1 <= count <= MAX_REPLICAS:
+        raise refusal_for(call, f"param[{field}] invalid: {count}; it is 1 to {MAX_REPLICAS}")
