@@ -69,7 +69,7 @@ async def _watch(server: Any, world: Any, folder: Path, address: Address, idle_s
         await asyncio.sleep(0.005)
     _write_private(folder / "server.json", asdict(address))
     await asyncio.to_thread(world.warm_up)
-    while world.idle_for() < idle_seconds:
+    while world.idle_seconds() < idle_seconds:
         await asyncio.sleep(min(1.0, idle_seconds / 4))
     server.should_exit = True
 

@@ -63,7 +63,7 @@ def tuned(model_dir, tmp_path_factory):
 def train_model(engine, values, scale="LoRA", **options):
     steps = []
     model = engine.train(
-        PAIRS * 4, engine.effective(FAST | values, scale, {}), observer=steps.append, **options
+        PAIRS * 4, engine.local_hyperparameters(FAST | values, scale, {}), observer=steps.append, **options
     )
     return model, steps
 
@@ -73,10 +73,10 @@ def test_it_learns_its_pairs_and_knows_them_when_loaded_again(engine, scale, rat
     model, steps = train_model(engine, {"learningRate": rate}, scale)
     assert steps[-1].training_loss < steps[0].training_loss * 0.75
     content = model.save("task-x")
-    again = engine.load(content)
+    again = engine.load_model(content)
     assert [again.reply(prompt).text for prompt, _ in PAIRS] == list(COLOURS.values())
     assert again.label.endswith("tuned by task-x, not ERNIE")
-    assert engine.base().reply(PAIRS[0][0]).text != "蓝"
+    assert engine.base_model().reply(PAIRS[0][0]).text != "蓝"
 
 
 def test_every_step_is_reported_and_passes_are_validated(engine):
@@ -93,7 +93,7 @@ def test_reports_are_as_far_apart_as_was_asked_for(engine):
 
 
 def test_it_stops_within_a_step_and_keeps_what_it_learned(engine):
-    values, steps = engine.effective(FAST, "LoRA", {}), []
+    values, steps = engine.local_hyperparameters(FAST, "LoRA", {}), []
 
     def observer(step):
         steps.append(step)
@@ -132,23 +132,23 @@ def test_folders_that_no_run_names_are_deleted_at_the_next_start(engine, model_d
 
 
 def test_a_name_that_leads_out_of_its_folder_is_not_its_own(engine):
-    assert not engine.owns(json.dumps({"engine": "transformers", "folder": "../../x"}).encode())
-    assert not engine.owns(b"PK...")
+    assert not engine.recognizes(json.dumps({"engine": "transformers", "folder": "../../x"}).encode())
+    assert not engine.recognizes(b"PK...")
 
 
 def test_a_talk_that_is_too_long_is_refused(engine):
     with pytest.raises(EngineError) as caught:
-        engine.base().reply("天" * 500)
+        engine.base_model().reply("天" * 500)
     assert caught.value.category == "length"
 
 
 def test_pairs_that_do_not_fit_are_left_out_and_none_is_an_error(engine):
     with pytest.raises(ValueError, match="no pair has an answer within 8 tokens"):
-        engine.train([("天" * 50, "蓝")], engine.effective(FAST | {"maxSeqLen": 8}, "LoRA", {}))
+        engine.train([("天" * 50, "蓝")], engine.local_hyperparameters(FAST | {"maxSeqLen": 8}, "LoRA", {}))
 
 
 async def collect_pieces(model, **options):
-    return [piece async for piece in model.pieces(Conversation.from_prompt(PAIRS[5][0], **options))]
+    return [piece async for piece in model.stream(Conversation.from_prompt(PAIRS[5][0], **options))]
 
 
 def test_pieces_come_and_then_the_whole(tuned):
@@ -177,11 +177,11 @@ def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
     monkeypatch.setattr(
         ModelDirectory,
         "generate",
-        lambda self, talk, adapter, label, say, stop: stops.append(stop) or stop.wait(5),
+        lambda self, conversation, adapter, label, on_text, stop: stops.append(stop) or stop.wait(5),
     )
 
     async def leave():
-        pieces = engine.base().pieces(Conversation.from_prompt("x"))
+        pieces = engine.base_model().stream(Conversation.from_prompt("x"))
         waiting = asyncio.ensure_future(anext(pieces))
         while not stops:
             await asyncio.sleep(0.005)
@@ -243,4 +243,4 @@ def test_a_service_of_another_engine_says_which_is_missing(world, model_dir, tmp
     content = json.dumps({"engine": "transformers", "folder": "task-x"}).encode()
     running.store.write_file("task-x.npz", content)
     with pytest.raises(EngineError, match="made by another engine"):
-        running.tuned("task-x")
+        running.tuned_model("task-x")

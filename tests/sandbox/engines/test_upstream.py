@@ -32,7 +32,7 @@ def test_it_answers_on_both_versions_and_says_who_did(world, upstream):
         assert reply.text == TEXT
         assert reply["sandbox"]["engine"] == "upstream qwen, not ERNIE"
         assert reply["usage"]["total_tokens"] == USAGE["total_tokens"]
-    assert [request["model"] for request in upstream.asked] == ["qwen", "qwen"]
+    assert [request["model"] for request in upstream.requests] == ["qwen", "qwen"]
     assert upstream.keys == [f"Bearer {KEY}"] * 2
 
 
@@ -40,7 +40,7 @@ def test_names_are_mapped_kept_or_the_upstreams_own(world, upstream, http):
     running = world(upstream_map="ernie-4.0-8k=big")
     for name in ("ernie-4.0-8k", "ernie-speed-8k", "big"):
         assert v2(http, running, model=name).status_code == 200
-    assert [request["model"] for request in upstream.asked] == ["big", "ernie-speed-8k", "big"]
+    assert [request["model"] for request in upstream.requests] == ["big", "ernie-speed-8k", "big"]
     assert "big" in [row["id"] for row in http(running).get("/v2/models").json()["data"]]
 
 
@@ -53,20 +53,20 @@ def test_v1s_words_become_openais(world, upstream):
         max_output_tokens=9,
         temperature=0.5,
     )
-    request = upstream.asked[0]
+    request = upstream.requests[0]
     assert request["messages"][0] == {"role": "system", "content": "be short"}
     assert (request["max_tokens"], request["temperature"]) == (9, 0.5)
     assert "penalty_score" not in request
 
 
 def test_pieces_arrive_before_the_upstream_has_finished(world, upstream, http):
-    upstream.held = threading.Event()
+    upstream.release = threading.Event()
     running = world()
     request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
     with http(running).stream("POST", "/v2/chat/completions", json=request) as answer:
         lines = answer.iter_lines()
         assert TALK[0] in next(lines)
-        upstream.held.set()
+        upstream.release.set()
         chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
     assert "".join(row["choices"][0]["delta"]["content"] for row in chunks) == TEXT[1:]
     assert (chunks[-1]["choices"][0]["finish_reason"], chunks[-1]["usage"]) == ("stop", USAGE)
@@ -81,12 +81,12 @@ def test_a_stream_keeps_its_order_and_ends(world, version):
 
 
 def test_hanging_up_ends_the_upstreams_work(world, upstream, http):
-    upstream.held = threading.Event()
+    upstream.release = threading.Event()
     running = world()
     request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
     with http(running).stream("POST", "/v2/chat/completions", json=request) as answer:
         next(answer.iter_lines())
-    assert upstream.left.wait(5)
+    assert upstream.client_left.wait(5)
 
 
 def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
@@ -111,7 +111,7 @@ def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
 def test_its_errors_are_the_platforms_with_the_reason(
     world, upstream, http, status, v2_status, word, number, stream
 ):
-    upstream.status, upstream.repeats = status, KEY
+    upstream.status, upstream.repeated_key = status, KEY
     running = world()
     answer = v2(http, running, stream=stream)
     assert (answer.status_code, answer.json()["error"]["code"]) == (v2_status, word)
@@ -135,7 +135,7 @@ def test_an_upstream_that_is_down_is_named(world, http):
 
 
 def test_an_upstream_that_is_silent_is_given_up(world, upstream, http):
-    upstream.held = threading.Event()
+    upstream.release = threading.Event()
     answer = v2(http, world(upstream_timeout=0.2), stream=True)
     assert "said nothing for 0.2 s" in events(answer)[-1]
 
@@ -151,7 +151,7 @@ def test_tools_are_the_upstreams_own_business(world, upstream, http):
         "x", model="ERNIE-Speed-8K", functions=[{"name": "weather", "description": "", "parameters": {}}]
     )
     assert reply["function_call"] == call["function"]
-    assert upstream.asked[1]["tools"][0]["function"]["name"] == "weather"
+    assert upstream.requests[1]["tools"][0]["function"]["name"] == "weather"
 
 
 def test_a_prompt_is_continued_by_it(world):
@@ -164,20 +164,20 @@ def test_it_embeds_with_the_model_that_was_named(world, upstream):
     reply = Embedding().do(["a", "bbb"])
     assert [vector[0] for vector in reply.vectors] == [1.0, 3.0]
     assert reply["sandbox"]["engine"] == "upstream bge, not ERNIE"
-    assert upstream.asked[0] == {"model": "bge", "input": ["a", "bbb"]}
+    assert upstream.requests[0] == {"model": "bge", "input": ["a", "bbb"]}
     assert Reranker().do("a", ["bbb", "c"])["results"][0]["index"] == 1
 
 
 def test_without_a_model_for_them_embeddings_are_the_built_in_ones(world, upstream):
     world()
     assert "n-grams" in Embedding().do(["a"])["sandbox"]["engine"]
-    assert not upstream.asked
+    assert not upstream.requests
 
 
 def test_it_does_not_train_and_the_built_in_engine_does(world):
     running = world()
-    assert running.engines.trainer.name == "builtin"
-    assert running.engines.told()["can"] == ["chat", "streaming", "tools"]
+    assert running.engines.training_engine.name == "builtin"
+    assert running.engines.describe()["can"] == ["chat", "streaming", "tools"]
 
 
 def test_an_answer_that_is_none_is_refused(world, upstream, http):
@@ -187,7 +187,7 @@ def test_an_answer_that_is_none_is_refused(world, upstream, http):
 
 
 def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
-    upstream.status, upstream.repeats = 401, KEY
+    upstream.status, upstream.repeated_key = 401, KEY
     options = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
     address = ensure(tmp_path, engine=options)
     try:
@@ -232,4 +232,4 @@ def test_what_was_tuned_beside_it_answers_by_itself(world, upstream):
     service = running.store.all("service")[-1]
     reply = ChatCompletion().do("请问几点开门", endpoint=service["endpoint"])
     assert (reply.text, reply["sandbox"]["engine"]) == ("九点", "qfnb local model, not ERNIE")
-    assert not upstream.asked
+    assert not upstream.requests

@@ -48,7 +48,7 @@ def test_a_right_signature_is_let_in(sandbox, http):
     [
         ({"secret": "wrong"}, "SignatureDoesNotMatch"),
         ({"access_key": "ALTAKrealkey"}, "NotFound"),
-        ({"at": time.time() - 3600}, "RequestExpired"),
+        ({"timestamp": time.time() - 3600}, "RequestExpired"),
     ],
 )
 def test_a_wrong_signature_is_refused_as_the_gateway_does(sandbox, http, change, code):

@@ -59,7 +59,7 @@ def run_guarded(path, pieces):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"127.0.0.1:1")]}
-    world = SimpleNamespace(touch=lambda: None)
+    world = SimpleNamespace(record_activity=lambda: None)
     asyncio.run(host_guard.HostGuard(app, world)(scope, receive, send))
     return sent, read
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.raw_http import CHAT, line, signed_headers, storage_request
+from support.raw_http import CHAT, connect, line, signed_headers, storage_request
 
 from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
 from qfnb.wire.endpoints import ENDPOINTS
@@ -21,13 +21,13 @@ DETAIL = "/wenxinworkshop/dataset/info"
 
 @pytest.fixture
 def http(sandbox):
-    with open_connection(sandbox) as client:
+    with connect(sandbox) as client:
         yield client
 
 
 def raw_response(sandbox, content, seconds=5):
     """Return what comes back for some bytes, "" when the connection is closed without an answer."""
-    with open_connection(sandbox, seconds) as connection:
+    with open_socket(sandbox, seconds) as connection:
         connection.sendall(content)
         try:
             return connection.recv(65536).decode("latin-1")
@@ -35,7 +35,7 @@ def raw_response(sandbox, content, seconds=5):
             return ""
 
 
-def open_connection(sandbox, seconds=5):
+def open_socket(sandbox, seconds=5):
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
     return socket.create_connection((host, int(port)), timeout=seconds)
 
@@ -166,7 +166,7 @@ def test_what_is_no_http_harms_nobody(sandbox, http, content):
 
 
 def test_clients_that_never_finish_their_request_keep_nobody_waiting(sandbox, http):
-    slow = [open_connection(sandbox) for _ in range(100)]
+    slow = [open_socket(sandbox) for _ in range(100)]
     for connection in slow:
         connection.sendall(b"POST /v2/chat/completions HTTP/1.1\r\nhost: localhost:1\r\n")
     started = time.monotonic()

@@ -37,7 +37,7 @@ def enqueue_batch(world, count, **change):
         "counts": {},
     }
     batch = world.store.add("batch", "infer-x", **fields | change)
-    world.backlog.take("batch", batch)
+    world.job_queue.enqueue("batch", batch)
 
 
 def wait_until_finished(world):
@@ -91,10 +91,10 @@ def test_a_job_that_breaks_is_a_failed_batch(world):
 
 
 def test_a_busy_world_is_not_idle(world):
-    world._last = 0
+    world._last_activity = 0
     enqueue_batch(world, 1)
-    while world.backlog.busy:
-        assert world.idle_for() < 5
+    while world.job_queue.unfinished:
+        assert world.idle_seconds() < 5
     assert is_finished(world.store.get("batch", "infer-x"))
 
 
