@@ -16,10 +16,10 @@ from .evaluate_parser import MAX_WORDS, PARSER, VERB_OPTIONS, VERBS
 from .parser import document_magic, store_variable, user_variables
 
 if TYPE_CHECKING:
+    from ..evaluation.background import BackgroundEvaluation, CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
     from ..evaluation.report.data import EvaluationResult
     from ..views.evaluation.panel import EvaluationPanel
-    from .evaluating import BackgroundEvaluation, CancellableJudge
 
 T = TypeVar("T")
 
@@ -87,8 +87,8 @@ class EvalMagics(Magics):
     ) -> BackgroundEvaluation:
         """Ask all models; the report comes into the variable when it is there."""
         from ..evaluation import EvaluationManager  # noqa: PLC0415
+        from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
         from ..evaluation.questions import rows_of  # noqa: PLC0415
-        from .evaluating import BackgroundEvaluation  # noqa: PLC0415
 
         chat_options = self._chat_options(options)
         run_options = {
@@ -203,7 +203,7 @@ class EvalMagics(Magics):
             panel.show()
 
     def _evaluators(self, options: Namespace) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
-        from .evaluating import CancellableJudge  # noqa: PLC0415
+        from ..evaluation.background import CancellableJudge  # noqa: PLC0415
 
         words = [word.strip() for word in (options.judge or "").split(",") if word.strip()]
         judges = [CancellableJudge(evaluate_inputs.resolve_model(self.shell, word)) for word in words]
@@ -230,7 +230,7 @@ class EvalMagics(Magics):
         self, options: Namespace, score: Callable[[], EvaluationResult], judges: Sequence[CancellableJudge]
     ) -> Any:
         """Score answers that there are, with the kernel free; return the report."""
-        from .evaluating import with_statistics  # noqa: PLC0415
+        from ..evaluation.background import with_statistics  # noqa: PLC0415
 
         job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         scoring = asyncio.to_thread(lambda: with_statistics(score()))
@@ -272,7 +272,7 @@ class EvalMagics(Magics):
         return value
 
     def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:
-        from .evaluating import BackgroundEvaluation  # noqa: PLC0415
+        from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
 
         target = self._find_target(words) if words or not self._panels else self._panels[-1].task
         if isinstance(target, BackgroundEvaluation):

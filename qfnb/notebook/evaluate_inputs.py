@@ -14,9 +14,9 @@ from . import aliases
 from .parser import resolve_endpoint, user_variables
 
 if TYPE_CHECKING:
+    from ..evaluation.background import CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
     from ..views.evaluation.panel import EvaluationProgress
-    from .evaluating import CancellableJudge
 
 DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
 _ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
@@ -269,9 +269,9 @@ def find_report(shell: Any, word: str) -> Any:
     Raises:
         InvalidArgumentError: it holds something else.
     """
+    from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
     from ..evaluation.report.card import Card  # noqa: PLC0415
     from ..evaluation.report.data import EvaluationResult  # noqa: PLC0415
-    from .evaluating import BackgroundEvaluation  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
     if isinstance(value, Card):
@@ -315,7 +315,7 @@ def estimate_table(
 
 def raise_if_stopped(progress: EvaluationProgress) -> None:
     """Raise why a model was not asked to the end, unless somebody cancelled it."""
-    from .evaluating import EvaluationStoppedEarly  # noqa: PLC0415
+    from ..evaluation.background import EvaluationStoppedEarly  # noqa: PLC0415
 
     stopped = [model for model in progress.models if model.batch and model.batch.state == "stopped"]
     if stopped and not progress.cancelled:

@@ -24,6 +24,7 @@ import pytest
 from qfnb import ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
 from qfnb._jobs import row_result
 from qfnb.batching import journal_reader, journal_store
+from qfnb.evaluation.background import BackgroundEvaluation
 from qfnb.evaluation.report import tables
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.sample import Sample
@@ -40,7 +41,6 @@ from qfnb.notebook import (
     sessions,
     train,
 )
-from qfnb.notebook.evaluating import BackgroundEvaluation
 from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice

@@ -13,8 +13,8 @@ from ..views.evaluation.panel import EvaluationProgress, ModelProgress
 
 if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
-    from ..evaluation.report.data import EvaluationResult
-    from ..evaluation.run import EvaluationRun
+    from .report.data import EvaluationResult
+    from .run import EvaluationRun
 
 
 class CancellableJudge:
