@@ -1,4 +1,4 @@
-"""Evaluations in the background, from the first question to the report; followed and cancelled anywhere."""
+"""Evaluations in the background, from the first question to the report; followed and cancelled from any thread."""
 
 from __future__ import annotations
 
@@ -6,19 +6,76 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from .._jobs.batch_progress import BatchProgress
 from ..errors import QianfanError
-from ..views.evaluation.panel import EvaluationProgress, ModelProgress
+from .report.data import EvaluationResult
+from .run import EvaluationRun
 
-if TYPE_CHECKING:
-    from .._jobs.batch_progress import BatchProgress
-    from .report.data import EvaluationResult
-    from .run import EvaluationRun
+State = Literal["asking", "scoring", "done", "failed"]
+
+
+class EvaluationStoppedEarly(QianfanError):
+    """A batch ended before all its questions were asked; the report has what was answered."""
+
+
+@dataclass(frozen=True)
+class ModelProgress:
+    """How far a model is; `batch` is None when it answers on the platform, which reports no progress."""
+
+    model: str
+    batch: BatchProgress | None
+
+
+@dataclass(frozen=True)
+class EvaluationProgress:
+    """How far an evaluation is.
+
+    Attributes:
+        models: the models, the baseline first.
+        questions: number of questions for each of them.
+        scoring_steps: of the scoring, done and in all; (0, 0) before it begins.
+        judge_progress: of the judge that is at work, None without one.
+        cancelled: no more questions are sent.
+        reason: why it failed.
+        started_at, ended_at: Unix seconds.
+        report: once it is done.
+    """
+
+    models: Sequence[ModelProgress]
+    questions: int
+    state: State = "asking"
+    scoring_steps: tuple[int, int] = (0, 0)
+    judge_progress: BatchProgress | None = None
+    cancelled: bool = False
+    reason: str = ""
+    started_at: float = 0.0
+    ended_at: float | None = None
+    report: EvaluationResult | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the report is there, or the evaluation failed."""
+        return self.ended_at is not None
+
+    def raise_if_stopped(self) -> None:
+        """Raise the reason when a batch stopped early, unless the evaluation was cancelled.
+
+        Raises:
+            EvaluationStoppedEarly: a batch stopped.
+        """
+        stopped = [model for model in self.models if model.batch and model.batch.state == "stopped"]
+        if stopped and not self.cancelled:
+            reasons = "; ".join(f"{model.model}: {model.batch.reason}" for model in stopped if model.batch)
+            raise EvaluationStoppedEarly(
+                f"{reasons}\n其余回答已评分 / the report has what was answered; the same cell goes on"
+            )
 
 
 class CancellableJudge:
-    """A model that judges; what it is asked can be followed and cancelled."""
+    """A model that judges; its calls can be followed and cancelled."""
 
     def __init__(self, model: Any) -> None:
         self.label = getattr(model, "endpoint", None) or getattr(model, "model", None)
@@ -26,7 +83,7 @@ class CancellableJudge:
         self._task: Any = None
 
     def batch_do(self, texts: Sequence[str], worker_num: int | None = None, **options: Any) -> Any:
-        """Ask many questions."""
+        """Send prompts; see `ChatCompletion.batch_do`."""
         client = self._model.get_res() if hasattr(self._model, "get_res") else self._model
         self._task = client.batch_do(texts, worker_num=worker_num, **options)
         if self._cancelled:
@@ -34,14 +91,14 @@ class CancellableJudge:
         return self._task
 
     def cancel(self) -> None:
-        """Ask nothing more; what was not judged has no score."""
+        """Send no more prompts; answers that were not judged have no score."""
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
 
     @property
     def progress(self) -> BatchProgress | None:
-        """How far it is, None while it is not at work."""
+        """The progress of its calls, None while it has none."""
         progress: BatchProgress | None = self._task.progress if self._task is not None else None
         return None if progress is None or progress.is_finished else progress
 
@@ -50,33 +107,24 @@ class BackgroundEvaluation:
     """An evaluation from its first question to its report, in a thread of its own.
 
     Args:
-        evaluation: what was started.
-        asked: of each model, whether a batch asks it.
-        count: how many questions.
+        evaluation: the started run.
         judges: what is cancelled with it.
-        done: is called with the report.
+        on_report: called with the evaluation and its report.
 
     Attributes:
-        error: what ended it badly.
+        error: why it failed.
     """
 
     def __init__(
         self,
         evaluation: EvaluationRun,
-        uses_batch: Sequence[bool],
-        question_count: int,
         judges: Sequence[CancellableJudge] = (),
         *,
         on_report: Callable[[BackgroundEvaluation, EvaluationResult], object] = lambda *_: None,
     ) -> None:
         self.evaluation = evaluation
         self.error: Exception | None = None
-        self._uses_batch, self._question_count, self._judges, self._on_report = (
-            uses_batch,
-            question_count,
-            judges,
-            on_report,
-        )
+        self._judges, self._on_report = judges, on_report
         self._cancelled, self._started_at = False, time.time()
         self._report: EvaluationResult | None = None
         self._ended_at: float | None = None
@@ -86,19 +134,19 @@ class BackgroundEvaluation:
     @property
     def progress(self) -> EvaluationProgress:
         """How far it is, as a value."""
-        ended_at, batches = self._ended_at, iter(self.evaluation.batches)
+        ended_at, evaluation = self._ended_at, self.evaluation
         judge_progress = next((progress for judge in self._judges if (progress := judge.progress)), None)
-        models = [
-            ModelProgress(label, batch.progress if uses_batch and (batch := next(batches, None)) else None)
-            for label, uses_batch in zip(self.evaluation.models, self._uses_batch, strict=True)
-        ]
+        models = tuple(
+            ModelProgress(label, None if batch is None else batch.progress)
+            for label, batch in zip(evaluation.models, evaluation.model_batches, strict=True)
+        )
         is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
-        state = "scoring" if is_answered or self.evaluation.scoring_steps[1] or judge_progress else "asking"
+        is_scoring = bool(is_answered or evaluation.scoring_steps[1] or judge_progress)
         return EvaluationProgress(
-            models=tuple(models),
-            questions=self._question_count,
-            state=state if ended_at is None else "failed" if self.error else "done",  # type: ignore[arg-type]
-            scoring_steps=self.evaluation.scoring_steps,
+            models=models,
+            questions=evaluation.question_count,
+            state=self._state(ended_at, is_scoring=is_scoring),
+            scoring_steps=evaluation.scoring_steps,
             judge_progress=judge_progress,
             cancelled=self._cancelled,
             reason="" if self.error is None else str(self.error) or type(self.error).__name__,
@@ -108,7 +156,7 @@ class BackgroundEvaluation:
         )
 
     def cancel(self) -> None:
-        """Ask nothing more, neither models nor judges; what was answered is scored."""
+        """Send no more questions and prompts, to models and judges; what was answered is scored."""
         if self._ended_at is None:
             self._cancelled = True
             self.evaluation.cancel()
@@ -116,7 +164,11 @@ class BackgroundEvaluation:
                 judge.cancel()
 
     def report(self) -> EvaluationResult:
-        """Wait for the end, and return the report."""
+        """Wait for the end, and return the report.
+
+        Raises:
+            QianfanError: the evaluation failed; any other exception of an evaluator is raised too.
+        """
         while self._ended_at is None:
             time.sleep(0.02)
         if self.error is not None:
@@ -124,19 +176,24 @@ class BackgroundEvaluation:
         assert self._report is not None
         return self._report
 
+    def _state(self, ended_at: float | None, *, is_scoring: bool) -> State:
+        if ended_at is not None:
+            return "failed" if self.error else "done"
+        return "scoring" if is_scoring else "asking"
+
     def _run(self) -> None:
         try:
             self._report = with_statistics(self.evaluation.report())
             self._on_report(self, self._report)
-        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+        except Exception as error:  # noqa: BLE001 - report() raises it
             self.error = error
         finally:
             self._ended_at = time.time()
 
     def __getattr__(self, name: str) -> Any:
-        """Say what to do for those who want the report's tables too early."""
+        """Say what to do when a table of the report is read too early."""
         raise AttributeError(
-            f"no {name!r} yet: the evaluation is under way (评估进行中); `%qfeval wait` first, or .report()"
+            f"no {name!r} yet: the evaluation is running (评估进行中); `%qfeval wait` first, or .report()"
         )
 
     def __repr__(self) -> str:
@@ -147,7 +204,3 @@ def with_statistics(report: EvaluationResult) -> EvaluationResult:
     """Return a report with its intervals and tests computed, which takes a second and happens once."""
     _ = report.model_scores, report.comparisons, report.model_usage
     return report
-
-
-class EvaluationStoppedEarly(QianfanError):
-    """Not every model could be asked to the end; what was answered is in the report."""

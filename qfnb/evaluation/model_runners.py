@@ -71,7 +71,7 @@ class RunOptions:
 class ModelRuns:
     """Who is being asked: batches under way, and for each model what waits for its answers."""
 
-    batches: list[Batch] = field(default_factory=list)
+    model_batches: list[Batch | None] = field(default_factory=list)
     sample_collectors: list[CollectSamples] = field(default_factory=list)
     _batches_by_model: dict[tuple[str | None, str | None], list[Batch]] = field(
         default_factory=lambda: defaultdict(list)
@@ -89,12 +89,15 @@ class ModelRuns:
         if isinstance(target, Model):
             self.sample_collectors.append(lambda: _run_on_platform(label, target, questions, source))
         elif isinstance(client := _client_of(target), ChatCompletion):
-            started = self._start_batch(client, questions, options)
-            self.sample_collectors.append(lambda: _samples_of_batch(label, started, questions))
+            batch_run = self._start_batch(client, questions, options)
+            self.model_batches.append(batch_run)
+            self.sample_collectors.append(lambda: _samples_of_batch(label, batch_run, questions))
+            return
         else:
             conversations = [question.messages() for question in questions]
             task = client.batch_do(conversations, worker_num=options.workers)
             self.sample_collectors.append(lambda: _samples_of_replies(label, task.results(), questions))
+        self.model_batches.append(None)
 
     def collect_samples(self) -> list[Sample]:
         """Wait for all answers; whatever interrupts that cancels the batches, which keep what they have."""
@@ -106,8 +109,9 @@ class ModelRuns:
 
     def cancel(self) -> None:
         """Ask no new row of any model."""
-        for batch_run in self.batches:
-            batch_run.cancel()
+        for batch_run in self.model_batches:
+            if batch_run is not None:
+                batch_run.cancel()
 
     def _start_batch(self, chat: ChatCompletion, questions: Sequence[Question], options: RunOptions) -> Batch:
         """Start a batch; a model that occurs twice is asked twice, so that its own noise can be seen."""
@@ -122,7 +126,6 @@ class ModelRuns:
             **options.options,
         )
         earlier.append(batch_run)
-        self.batches.append(batch_run)
         return batch_run
 
 

@@ -40,9 +40,19 @@ class EvaluationRun:
         self._report: EvaluationResult | None = None
 
     @property
+    def question_count(self) -> int:
+        """Number of questions for each model."""
+        return len(self._questions)
+
+    @property
+    def model_batches(self) -> tuple[Batch | None, ...]:
+        """The batch of each model, None for one that answers on the platform."""
+        return tuple(self._runs.model_batches)
+
+    @property
     def batches(self) -> tuple[Batch, ...]:
-        """The batches that ask; models that answer on the platform have none."""
-        return tuple(self._runs.batches)
+        """The batches that send the questions; models that answer on the platform have none."""
+        return tuple(batch for batch in self.model_batches if batch is not None)
 
     def start(self, models: Sequence[Any], source: Any, options: RunOptions) -> None:
         """Begin to ask models; when one cannot be asked, the others are not asked on.

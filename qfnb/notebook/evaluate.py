@@ -70,7 +70,7 @@ class EvalMagics(Magics):
             running, notice = self._start_run(options, models, rows, evaluators, judges), STARTED
         except JournalInUse:
             earlier = self._runs_by_line.get(line)
-            if earlier is None or earlier.progress.is_over:
+            if earlier is None or earlier.progress.is_finished:
                 raise
             running, notice = earlier, ALREADY_RUNNING
         self._runs_by_line[line] = running
@@ -88,7 +88,6 @@ class EvalMagics(Magics):
         """Ask all models; the report comes into the variable when it is there."""
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
-        from ..evaluation.questions import rows_of  # noqa: PLC0415
 
         chat_options = self._chat_options(options)
         run_options = {
@@ -97,10 +96,7 @@ class EvalMagics(Magics):
         }
         manager = EvaluationManager(local_evaluators=evaluators)
         run = manager.start(models, rows, cluster=options.cluster or "", **run_options, **chat_options)
-        uses_batch = [evaluate_inputs.uses_batch(model) for model in models]
-        running = BackgroundEvaluation(
-            run, uses_batch, len(rows_of(rows)), judges, on_report=self._store_report(options)
-        )
+        running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
         return self._store(options, running)
 
     def _store_report(self, options: Namespace) -> Callable[[BackgroundEvaluation, EvaluationResult], None]:
@@ -127,7 +123,7 @@ class EvalMagics(Magics):
             panel.settle()
             if not interrupted:
                 running.report()  # raises what ended it badly
-                evaluate_inputs.raise_if_stopped(running.progress)
+                running.progress.raise_if_stopped()
 
         job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         return await_cell.run_in_cell(_wait_until_over(running), job, end, CANCELLED, awaited=options.awaited)
@@ -294,12 +290,12 @@ class EvalMagics(Magics):
 async def _wait_until_over(running: BackgroundEvaluation) -> None:
     """Wait for the end, whatever it is; interrupting the wait cancels what is asked."""
     try:
-        while not running.progress.is_over:
+        while not running.progress.is_finished:
             await asyncio.sleep(0.05)
     except asyncio.CancelledError:
         running.cancel()
         for _ in range(14):  # what is there is scored in the time that an interrupted cell has
-            if running.progress.is_over:
+            if running.progress.is_finished:
                 break
             await asyncio.sleep(0.05)
         raise

@@ -16,7 +16,6 @@ from .parser import resolve_endpoint, user_variables
 if TYPE_CHECKING:
     from ..evaluation.background import CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
-    from ..views.evaluation.panel import EvaluationProgress
 
 DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
 _ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
@@ -256,13 +255,6 @@ def needs_reference(evaluators: Sequence[LocalEvaluator]) -> bool:
     return any(isinstance(evaluator, (EmbeddingEvaluator, MetricEvaluator)) for evaluator in evaluators)
 
 
-def uses_batch(model: Any) -> bool:
-    """Tell whether a batch asks a model; one without a service answers on the platform."""
-    from ..model import Model  # noqa: PLC0415
-
-    return not (isinstance(model, Model) and model.service is None)
-
-
 def find_report(shell: Any, word: str) -> Any:
     """Return the report, or the evaluation under way, that a variable holds.
 
@@ -304,22 +296,13 @@ def estimate_table(
     for model in models:
         chat = model.get_res() if hasattr(model, "get_res") else model
         plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
-        facts = ("to_ask", "repeated", "too_long", "prompt_tokens", "completion_tokens", "cost")
-        facts_by_name = {name: getattr(plan, name) for name in facts} if plan else {"to_ask": len(items)}
-        lines.append({"model": judge_label(chat), **facts_by_name})
+        line = {"model": judge_label(chat), "to_ask": len(items)}
+        if plan is not None:
+            line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
+            line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
+            line["cost"] = plan.cost
+        lines.append(line)
     lines += [
         {"model": f"裁判 judge {judge_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges
     ]
     return pd.DataFrame(lines)
-
-
-def raise_if_stopped(progress: EvaluationProgress) -> None:
-    """Raise why a model was not asked to the end, unless somebody cancelled it."""
-    from ..evaluation.background import EvaluationStoppedEarly  # noqa: PLC0415
-
-    stopped = [model for model in progress.models if model.batch and model.batch.state == "stopped"]
-    if stopped and not progress.cancelled:
-        reasons = "; ".join(f"{model.model}: {model.batch.reason}" for model in stopped if model.batch)
-        raise EvaluationStoppedEarly(
-            f"{reasons}\n其余回答已评分 / the report has what was answered; the same cell goes on"
-        )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from ..._jobs.batch_progress import BatchProgress
-from ...evaluation.report.data import EvaluationResult
+from ...evaluation.background import EvaluationProgress, ModelProgress, State
 from ...transport import event_loop
 from .. import stop_button
 from ..chat import SANDBOX_LABEL, format_cost
@@ -23,8 +21,6 @@ from . import report as evaluation
 STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
 CANCELLING: Final = "正在取消 cancelling…"
 UPDATE_INTERVAL_S: Final = 0.25
-
-State = Literal["asking", "scoring", "done", "failed"]
 
 _STATES: dict[State, str] = {
     "asking": "▶ 提问中 asking",
@@ -38,45 +34,6 @@ _BAR = 'style="width:9em;height:12px;vertical-align:middle"'
 _TABLE = 'style="border-collapse:collapse;margin:4px 0"'
 _CELL = 'style="text-align:left;padding:1px 10px 1px 0;white-space:nowrap"'
 _NAME = 'style="text-align:left;padding:1px 10px 1px 0;font-weight:600;max-width:24em;overflow-wrap:anywhere"'
-
-
-@dataclass(frozen=True)
-class ModelProgress:
-    """A model that answers; `batch` is None when it answers on the platform, which tells nothing."""
-
-    model: str
-    batch: BatchProgress | None
-
-
-@dataclass(frozen=True)
-class EvaluationProgress:
-    """How far an evaluation is.
-
-    Attributes:
-        models: who is asked, the baseline first.
-        questions: how many each of them is asked.
-        scoring_steps: of the scoring, done and in all; (0, 0) before it begins.
-        judge_progress: how far the judge is that judges now.
-        cancelled: nothing more is asked.
-        reason: what ended it badly.
-        report: at the end.
-    """
-
-    models: Sequence[ModelProgress]
-    questions: int
-    state: State = "asking"
-    scoring_steps: tuple[int, int] = (0, 0)
-    judge_progress: BatchProgress | None = None
-    cancelled: bool = False
-    reason: str = ""
-    started_at: float = 0.0
-    ended_at: float | None = None
-    report: EvaluationResult | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.ended_at is not None
 
 
 class EvaluationTask(Protocol):
@@ -158,13 +115,13 @@ class EvaluationPanel:
         progress = self.task.progress
         if self._live is None or self._live.mode != "live":
             publish(self._bundle(progress))
-        elif progress.is_over:
+        elif progress.is_finished:
             self._live.finish(progress)
             self._live.republish()
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
         """Return the state; the report is drawn once, since that takes a while."""
-        if not progress.is_over:
+        if not progress.is_finished:
             return bundle(progress)
         if self._final is None:
             try:
@@ -178,7 +135,7 @@ class EvaluationPanel:
         return self._final
 
     async def _follow(self, live: LiveOutput) -> None:
-        while not (progress := self.task.progress).is_over:
+        while not (progress := self.task.progress).is_finished:
             live.update(progress)
             await asyncio.sleep(UPDATE_INTERVAL_S)
         await asyncio.to_thread(partial(live.finish, progress))  # drawing a report would hold up the loop
@@ -214,7 +171,7 @@ class EvaluationControls:
 
 def _title_line(progress: EvaluationProgress) -> str:
     words = _STATES[progress.state]
-    if progress.cancelled and not progress.is_over:
+    if progress.cancelled and not progress.is_finished:
         words = f"■ {CANCELLING}"
     seconds = (
         duration((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
@@ -278,7 +235,7 @@ def _scoring_lines(progress: EvaluationProgress) -> list[str]:
 
 def _note_lines(progress: EvaluationProgress, *, is_live: bool = False) -> list[str]:
     reason = [f"✘ {line}" for line in progress.reason.splitlines()[:3]]
-    if is_live or progress.is_over:
+    if is_live or progress.is_finished:
         return reason
     return [*reason, "此为快照 a snapshot: `%qfeval show` follows it"]
 

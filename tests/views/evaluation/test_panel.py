@@ -7,18 +7,12 @@ from ipywidgets.widgets.widget import _instances
 from support.attacks import ATTACKS
 
 from qfnb._jobs.batch_progress import BatchProgress
+from qfnb.evaluation.background import EvaluationProgress, ModelProgress
 from qfnb.evaluation.report.data import EvaluationResult
 from qfnb.evaluation.sample import Sample
 from qfnb.views import display
 from qfnb.views.evaluation import panel
-from qfnb.views.evaluation.panel import (
-    EvaluationControls,
-    EvaluationPanel,
-    EvaluationProgress,
-    ModelProgress,
-    html,
-    text,
-)
+from qfnb.views.evaluation.panel import EvaluationControls, EvaluationPanel, html, text
 
 BATCH = BatchProgress(
     "b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0
