@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
 from ..errors import QianfanError
 from .report.data import EvaluationResult
@@ -103,7 +102,7 @@ class CancellableJudge:
         return None if progress is None or progress.is_finished else progress
 
 
-class BackgroundEvaluation:
+class BackgroundEvaluation(BackgroundJob):
     """An evaluation from its first question to its report, in a thread of its own.
 
     Args:
@@ -122,14 +121,14 @@ class BackgroundEvaluation:
         *,
         on_report: Callable[[BackgroundEvaluation, EvaluationResult], object] = lambda *_: None,
     ) -> None:
+        super().__init__()
         self.evaluation = evaluation
         self.error: Exception | None = None
         self._judges, self._on_report = judges, on_report
         self._cancelled, self._started_at = False, time.time()
         self._report: EvaluationResult | None = None
         self._ended_at: float | None = None
-        run_in_context = contextvars.copy_context().run
-        threading.Thread(target=run_in_context, args=(self._run,), name="qfeval", daemon=True).start()
+        self._start_thread(self._run, "qfeval")
 
     @property
     def progress(self) -> EvaluationProgress:
@@ -164,17 +163,17 @@ class BackgroundEvaluation:
                 judge.cancel()
 
     def report(self) -> EvaluationResult:
-        """Wait for the end, and return the report.
+        """Wait for the end, and return the report; an interrupt ends the wait, not the evaluation.
 
         Raises:
             QianfanError: the evaluation failed; any other exception of an evaluator is raised too.
         """
-        while self._ended_at is None:
-            time.sleep(0.02)
-        if self.error is not None:
-            raise self.error
+        self._wait_for_end()
         assert self._report is not None
         return self._report
+
+    def _on_interrupt(self) -> None:
+        """Go on: the models answer also while no cell waits."""
 
     def _state(self, ended_at: float | None, *, is_scoring: bool) -> State:
         if ended_at is not None:
@@ -185,8 +184,9 @@ class BackgroundEvaluation:
         try:
             self._report = with_statistics(self.evaluation.report())
             self._on_report(self, self._report)
-        except Exception as error:  # noqa: BLE001 - report() raises it
+        except Exception as error:
             self.error = error
+            raise
         finally:
             self._ended_at = time.time()
 
