@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from . import errors
 
 
 def write_private(path: Path, content: str | bytes, *, durable: bool = False) -> None:
@@ -29,3 +35,21 @@ def write_private(path: Path, content: str | bytes, *, durable: bool = False) ->
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the path's place when all of it has been written, and vanishes otherwise."""
+    part_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with part_path.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part_path.replace(path)
+    except (TimeoutError, ConnectionError):  # the network's, not the disk's
+        raise
+    except OSError as error:
+        raise errors.InvalidArgumentError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        part_path.unlink(missing_ok=True)

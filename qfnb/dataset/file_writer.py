@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from .._files import write_atomically
 from .._row_files import import_pyarrow
 from ..errors import DatasetError
-from ..transport.file_transfer import write_atomically
 from .formats import Format
 from .row_formats import to_json, to_platform_line
 from .schema import PICTURES, TEXT, Row, Schema

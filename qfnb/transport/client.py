@@ -12,17 +12,17 @@ import httpx
 
 from .. import errors
 from ..config import Settings, settings
-from ..redact import hide_secrets_in, redact, register_secret
+from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
 from . import clock, http, response_body
-from . import proxy as proxies
 from .auth import AuthSelector, TokenAuth
 from .deadline import Deadline
 from .platform import Platform
 from .request import (
     BuildRequest,
     ReadResponse,
+    RouteCache,
     T,
     encode_json,
     may_keep_waiting,
@@ -34,7 +34,6 @@ from .request import Call as Call
 from .request import CallOptions as CallOptions
 from .response import R, Response
 from .retry import RetryBudget, RetryPolicy
-from .route import RouteCache
 
 
 class Client:
@@ -116,7 +115,7 @@ class Client:
                     yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 raise errors.StreamInterrupted(
-                    f"{self._host(endpoint)} stopped in mid-answer: {_error_text(error)}", events=n_events
+                    f"{self._host(endpoint)} stopped in mid-answer: {http.error_text(error)}", events=n_events
                 ) from None
             except errors.APIError as error:
                 raise hide_secrets_in(error) from None
@@ -226,7 +225,7 @@ class Client:
             result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
             notify(False)
-            typed = self._translate_error(error, request.url)
+            typed = http.translate_error(error, request.url)
             if limiter is not None and isinstance(typed, errors.RateLimitError):
                 limiter.record_refusal(started_at, typed)
             raise typed from None
@@ -266,36 +265,6 @@ class Client:
         url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")
 
-    def _translate_error(
-        self, error: errors.QianfanError | httpx.RequestError, url: httpx.URL
-    ) -> errors.QianfanError:
-        """Return our own error for the network library's; ours pass through, without the keys in them."""
-        if isinstance(error, errors.QianfanError):
-            return hide_secrets_in(error)
-        host, proxy = url.netloc.decode("ascii"), proxies.proxy_for(url, settings().proxy)
-        proxy_text = f" through the proxy {proxies.without_password(proxy)}" if proxy else ""
-        if isinstance(error, http.CertificateError):
-            return errors.TLSError(
-                f"{host} cannot be reached securely{proxy_text}: {_error_text(error)}\n若公司代理替换了证书，"
-                "请把其 CA 文件设为 SSL_CERT_FILE / set SSL_CERT_FILE to the CA of a proxy that has its own",
-                host=host,
-            )
-        if isinstance(error, httpx.ReadTimeout):
-            return errors.RequestTimeoutError(f"{host} did not answer in time")
-        if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
-            return errors.UnexpectedContent(
-                f"{host} answers with what is no HTTP: {_error_text(error)} (返回的不是合法的 HTTP 响应)"
-            )
-        was_sent = not isinstance(
-            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
-        )
-        return errors.ConnectionFailed(
-            f"{host} cannot be reached{proxy_text}: {_error_text(error)}\n"
-            "检查网络、代理和 base_url / check the network, the proxy and base_url",
-            host=host,
-            sent=was_sent,
-        )
-
 
 def _ignore(is_on_wire: bool) -> None:
     """Nobody need be told."""
@@ -308,9 +277,3 @@ def _default_timeout(endpoint: Endpoint[Any, Any], current: Settings) -> float:
 def _timeouts(current: Settings) -> dict[str, float | None]:
     read_timeout_s = current.first_token_timeout
     return {"connect": current.connect_timeout, "read": read_timeout_s, "write": read_timeout_s, "pool": None}
-
-
-def _error_text(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "nothing arrived in time"
-    return redact(" ".join(str(error).split())) or type(error).__name__

@@ -10,8 +10,7 @@ import aiohttp
 import httpx
 import yarl
 
-from .http import CertificateError
-from .request import BytesStream
+from .request import BytesStream, CertificateError
 
 IDLE_TIMEOUT_S: Final = 30.0
 """How long a connection is kept for the next request; servers and balancers keep theirs for 60 s or more."""

@@ -6,7 +6,6 @@ Keys, connections and retries are the client's; a file is never held in memory a
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import BinaryIO
 import httpx
 
 from .. import errors
+from .._files import write_atomically
 from ..config import settings
 from ..wire import batches as wire
 from . import protocol, response_body
@@ -116,24 +116,6 @@ def _validate_size(response: httpx.Response, size: int) -> None:
             host=response.url.host,
             sent=True,
         )
-
-
-@contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the path's place when all of it has been written, and vanishes otherwise."""
-    part_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part_path.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part_path.replace(path)
-    except (TimeoutError, ConnectionError):  # the network's, not the disk's
-        raise
-    except OSError as error:
-        raise errors.InvalidArgumentError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        part_path.unlink(missing_ok=True)
 
 
 @contextmanager

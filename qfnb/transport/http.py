@@ -17,20 +17,19 @@ from typing import Final
 
 import httpx
 
+from .. import errors
 from ..config import Settings
-from ..errors import InvalidArgumentError
-from ..redact import install_log_filter
-from . import event_loop, proxy
+from ..config import settings as current_settings
+from ..redact import hide_secrets_in, install_log_filter, redact
+from . import event_loop
 from .auth import StaticAuth
+from .proxy import proxy_for, without_password
+from .request import CertificateError
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that say which certificates are trusted; a change counts at once."""
 
 _transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
-
-
-class CertificateError(httpx.ConnectError):
-    """No secure connection could be made."""
 
 
 async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Settings) -> httpx.Response:
@@ -59,7 +58,7 @@ async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Se
 
 def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
     ca_files = [os.environ.get(name, "") for name in CA_VARIABLES if url.scheme == "https"]
-    key = proxy.proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
+    key = proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
     if key not in _transports:
         if not _transports:
             install_log_filter()
@@ -72,11 +71,47 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
             ca_settings = " or ".join(
                 f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ
             )
-            raise InvalidArgumentError(
+            raise errors.InvalidArgumentError(
                 f"the certificates of {ca_settings or 'certifi'} cannot be read: {error.strerror or error} "
                 "(证书文件无法读取)"
             ) from None
     return _transports[key]
+
+
+def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:
+    """Return our own error for the network library's; ours pass through, without the keys in them."""
+    if isinstance(error, errors.QianfanError):
+        return hide_secrets_in(error)
+    host, proxy = url.netloc.decode("ascii"), proxy_for(url, current_settings().proxy)
+    proxy_text = f" through the proxy {without_password(proxy)}" if proxy else ""
+    if isinstance(error, CertificateError):
+        return errors.TLSError(
+            f"{host} cannot be reached securely{proxy_text}: {error_text(error)}\n若公司代理替换了证书，"
+            "请把其 CA 文件设为 SSL_CERT_FILE / set SSL_CERT_FILE to the CA of a proxy that has its own",
+            host=host,
+        )
+    if isinstance(error, httpx.ReadTimeout):
+        return errors.RequestTimeoutError(f"{host} did not answer in time")
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
+        return errors.UnexpectedContent(
+            f"{host} answers with what is no HTTP: {error_text(error)} (返回的不是合法的 HTTP 响应)"
+        )
+    was_sent = not isinstance(
+        error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
+    )
+    return errors.ConnectionFailed(
+        f"{host} cannot be reached{proxy_text}: {error_text(error)}\n"
+        "检查网络、代理和 base_url / check the network, the proxy and base_url",
+        host=host,
+        sent=was_sent,
+    )
+
+
+def error_text(error: BaseException) -> str:
+    """Return a network error's message on one line, without secrets."""
+    if isinstance(error, TimeoutError):
+        return "nothing arrived in time"
+    return redact(" ".join(str(error).split())) or type(error).__name__
 
 
 def _reset_in_child() -> object:

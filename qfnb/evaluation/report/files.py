@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._files import write_atomically
 from ...errors import InvalidArgumentError
-from ...transport.file_transfer import write_atomically
 from . import html, json, xlsx
 from .sanitize import to_markdown, to_sheet_text
 

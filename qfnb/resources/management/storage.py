@@ -6,8 +6,9 @@ import builtins
 from pathlib import Path
 
 from ...errors import InvalidArgumentError
-from ...transport import file_download, object_storage
+from ...transport import object_storage
 from ...transport.client import Client
+from ...transport.download import download_file
 from ...transport.object_storage import ProgressCallback
 from ...wire import storage as wire
 from .operation import transfer
@@ -74,7 +75,7 @@ class Storage:
 @transfer
 async def download(client: Client, url: str, path: Path, max_bytes: int) -> Path:
     """Write what is at an address that the platform named to a path; `downloads` says what is refused."""
-    await file_download.download_file(client, url, path, max_bytes)
+    await download_file(client, url, path, max_bytes)
     return path
 
 

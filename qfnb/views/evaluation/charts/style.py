@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ...._files import write_atomically
 from ....errors import InvalidArgumentError
 from ....evaluation.report.files import Picture
-from ....transport.file_transfer import write_atomically
 from . import fonts
 
 if TYPE_CHECKING:
