@@ -45,15 +45,15 @@ class EvaluationSandbox:
         """Point the settings here; every test begins without any."""
         point_at(self.world.address)
 
-    def create(self, conf, *versions, dataset=None, name="比较", **more):
+    def create(self, conf, *versions, dataset=None, name="比较", **options):
         models = [
             {"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.trained_version,)
         ]
-        task = Model.create_evaluation_task(name, models, dataset or self.dataset, conf, **more)
+        task = Model.create_evaluation_task(name, models, dataset or self.dataset, conf, **options)
         return task["result"]["evalIdStr"]
 
-    def run(self, conf, *versions, **more):
-        id_ = self.create(conf, *versions, **more)
+    def run(self, conf, *versions, **options):
+        id_ = self.create(conf, *versions, **options)
         return id_, wait_for_end(id_)
 
 
@@ -73,11 +73,11 @@ def add_version(store, name, pairs):
     """Publish a model that has learned pairs, without a run of the platform's."""
     model = train(pairs, hyperparameters=Hyperparameters(epochs=5), remember_all=True)
     store.write_file(f"task-{name}.npz", model.save())
-    usual = {"description": "", "labels": [], "tags": None}
-    store.add("model", f"am-{name}", name=name, source="UserCreate", type="Text2Text", **usual)
+    defaults = {"description": "", "labels": [], "tags": None}
+    store.add("model", f"am-{name}", name=name, source="UserCreate", type="Text2Text", **defaults)
     fields = {"task": f"task-{name}", "version": "1", "source": "Train", "plan": [["Ready", None]]}
-    usual = {"description": "", "step": None, "base": "", "origin": {}}
-    return store.add("version", f"amv-{name}", model=f"am-{name}", **fields, **usual)
+    defaults = {"description": "", "step": None, "base": "", "origin": {}}
+    return store.add("version", f"amv-{name}", model=f"am-{name}", **fields, **defaults)
 
 
 def release_dataset(world, answers, name="eval"):

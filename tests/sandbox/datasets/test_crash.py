@@ -30,7 +30,7 @@ def controlled(address, name, **body):
         http.post(f"/_sandbox/{name}", json=body, headers=headers).raise_for_status()
 
 
-def begun(address, content):
+def start_import(address, content):
     """Begin an import that takes an hour."""
     controlled(address, "durations", **{"import": 3600})
     with connect(address) as http:
@@ -52,7 +52,7 @@ def killed(address, home):
 
 def test_an_import_is_finished_after_a_kill(home):
     address = ensure(home)
-    dataset_id = begun(address, jsonl(PAIR, PAIR))
+    dataset_id = start_import(address, jsonl(PAIR, PAIR))
     assert state(address, dataset_id) == (1, 0, "")
     address = killed(address, home)
     assert state(address, dataset_id) == (1, 0, "")
@@ -63,7 +63,7 @@ def test_an_import_is_finished_after_a_kill(home):
 
 def test_an_import_that_fails_does_so_after_a_kill_too(home):
     address = ensure(home)
-    dataset_id = begun(address, b"no json")
+    dataset_id = start_import(address, b"no json")
     address = killed(address, home)
     controlled(address, "clock", advance=3601)
     assert state(address, dataset_id)[:2] == (3, 0)
@@ -72,14 +72,14 @@ def test_an_import_that_fails_does_so_after_a_kill_too(home):
 
 def test_rows_and_marks_are_there_after_a_kill(home):
     address = ensure(home)
-    dataset_id = begun(address, jsonl(PAIR, PAIR, PAIR))
+    dataset_id = start_import(address, jsonl(PAIR, PAIR, PAIR))
     controlled(address, "clock", advance=3601)
     path = "/wenxinworkshop/entity/"
     with connect(address) as http:
-        ask = {"datasetId": dataset_id, "pageSize": 1}
-        listed = http.post(
-            path + "list", json=ask, headers=signed_headers(address, "POST", path + "list")
+        query = {"datasetId": dataset_id, "pageSize": 1}
+        rows = http.post(
+            path + "list", json=query, headers=signed_headers(address, "POST", path + "list")
         ).json()
-        gone = {"datasetId": dataset_id, "id": [listed["result"]["items"][0]["id"]]}
-        http.post(path + "delete", json=gone, headers=signed_headers(address, "POST", path + "delete"))
+        deleted = {"datasetId": dataset_id, "id": [rows["result"]["items"][0]["id"]]}
+        http.post(path + "delete", json=deleted, headers=signed_headers(address, "POST", path + "delete"))
     assert state(killed(address, home), dataset_id) == (2, 2, "")

@@ -81,7 +81,7 @@ def test_a_zip_of_texts_is_unpacked(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code", "told"),
+    ("name", "content", "code", "expected"),
     [
         ("a.jsonl", jsonl(PAIR) + b"{no json\n", 3, "a.jsonl line 2: no JSON"),
         ("a.jsonl", jsonl(PAIR, PAIR, {"prompt": "x"}), 12, "a.jsonl line 3: response is missing"),
@@ -101,15 +101,15 @@ def test_a_zip_of_texts_is_unpacked(sandbox):
         ("a.zip", zip_files(**{"in/b.jsonl": "[1]"}), 9, "in/b.jsonl line 1"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_and_line(sandbox, name, content, code, told):
+def test_what_is_wrong_is_told_with_file_and_line(sandbox, name, content, code, expected):
     dataset_id, version = import_rows(content, name)
     assert (version.import_status, version.entity_count, version.err_code) == (3, 0, code)
-    assert told in version.import_error_info
-    detail = Data.get_dataset_import_error_detail(dataset_id, code).data
-    assert detail.content[0].sample_file_name.endswith(
+    assert expected in version.import_error_info
+    report = Data.get_dataset_import_error_detail(dataset_id, code).data
+    assert report.content[0].sample_file_name.endswith(
         version.import_error_info.split(" line ")[0].split(":")[0]
     )
-    assert httpx.get(detail.download_url, trust_env=False).json()[0]["code"] == code
+    assert httpx.get(report.download_url, trust_env=False).json()[0]["code"] == code
 
 
 def test_links_in_a_zip_are_refused(sandbox):
@@ -193,7 +193,7 @@ def test_a_dataset_without_rows_is_neither_released_nor_exported(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({"templateType": 1}, "templateType"),
         ({"projectType": 401}, "projectType"),
@@ -204,10 +204,10 @@ def test_a_dataset_without_rows_is_neither_released_nor_exported(sandbox):
         ({"name": None}, "name"),
     ],
 )
-def test_a_wrong_dataset_is_refused_in_the_familys_shape(sandbox, change, told):
+def test_a_wrong_dataset_is_refused_in_the_familys_shape(sandbox, change, expected):
     error = refusal(wire.CREATE, **{"name": "x", "storageType": "sysBos", **change})
     assert (error.error_code, error.status) == ("500001", 200)
-    assert f"param[{told}] invalid" in error.error_msg
+    assert f"param[{expected}] invalid" in error.error_msg
 
 
 def test_what_a_waiting_run_learns_from_stays(sandbox):

@@ -24,73 +24,73 @@ ROWS = [{"prompt": f"第 {number} 问", "response": f"第 {number} 答"} for num
 
 
 @pytest.fixture(scope="module")
-def many():
+def large_dataset():
     return import_rows(jsonl(*ROWS))[0]
 
 
-def listed(dataset_id, **ask):
-    return Data.list_all_entity_in_dataset(dataset_id, **ask).data
+def list_rows(dataset_id, **query):
+    return Data.list_all_entity_in_dataset(dataset_id, **query).data
 
 
 def prompt_of(entity):
     return json.loads(httpx.get(entity.url, trust_env=False).text)[0]["prompt"]
 
 
-def test_pages_come_in_the_order_of_the_rows(sandbox, many):
-    page = listed(many, offset=28, page_size=2)
+def test_pages_come_in_the_order_of_the_rows(sandbox, large_dataset):
+    page = list_rows(large_dataset, offset=28, page_size=2)
     assert (page.total, page.total_all, len(page.items)) == (45, 45, 2)
     assert [prompt_of(entity) for entity in page.items] == ["第 28 问", "第 29 问"]
-    assert len(listed(many).items) == 20
-    assert listed(many, offset=45).items == []
+    assert len(list_rows(large_dataset).items) == 20
+    assert list_rows(large_dataset, offset=45).items == []
 
 
 def test_a_page_runs_over_the_files_of_several_imports(sandbox):
     dataset_id, _ = import_rows(jsonl(*ROWS[:3]))
     start_import(dataset_id, jsonl(*ROWS[3:6]), "b.jsonl")
     wait_until_idle(dataset_id)
-    page = listed(dataset_id, offset=2, page_size=3)
+    page = list_rows(dataset_id, offset=2, page_size=3)
     assert [prompt_of(entity) for entity in page.items] == ["第 2 问", "第 3 问", "第 4 问"]
 
 
 def test_annotating_a_row_gives_it_answers(sandbox):
     dataset_id, _ = import_rows(jsonl({"prompt": "问"}, {"prompt": "又问"}), annotated=False)
-    entity = listed(dataset_id, listing_type=2).items[1]
-    answered = [{"prompt": "又问", "response": [["又答"]]}]
-    assert Data.annotate_an_entity(entity.id, dataset_id, answered).data is True
-    assert [row.id for row in listed(dataset_id, listing_type=1).items] == [entity.id]
-    assert exported_rows(dataset_id) == [[{"prompt": "问"}], answered]
+    entity = list_rows(dataset_id, listing_type=2).items[1]
+    annotated = [{"prompt": "又问", "response": [["又答"]]}]
+    assert Data.annotate_an_entity(entity.id, dataset_id, annotated).data is True
+    assert [row.id for row in list_rows(dataset_id, listing_type=1).items] == [entity.id]
+    assert exported_rows(dataset_id) == [[{"prompt": "问"}], annotated]
 
 
 def test_deleted_rows_are_gone_and_unknown_ones_told(sandbox):
     dataset_id, _ = import_rows(jsonl(*ROWS[:3]))
-    first = listed(dataset_id).items[0].id
+    first = list_rows(dataset_id).items[0].id
     assert Data.delete_an_entity([first, "none"], dataset_id).data.failed_ones == ["none"]
     assert Data.info(dataset_id).data.version_info.entity_count == 2
-    assert Data.delete_an_entity([listed(dataset_id).items[0].id], dataset_id).data.failed_ones is None
+    assert Data.delete_an_entity([list_rows(dataset_id).items[0].id], dataset_id).data.failed_ones is None
 
 
-def test_rows_are_found_by_when_they_came(sandbox, many, control):
+def test_rows_are_found_by_when_they_came(sandbox, large_dataset, control):
     now = control.post("/_sandbox/clock").json()["now"]
-    assert listed(many, import_time_closure=[now - 3600, now]).total == 45
-    assert listed(many, import_time_closure=[now + 1, now + 2]).total == 0
-    assert listed(many, annotating_time_closure=[0, now]).total == 45
+    assert list_rows(large_dataset, import_time_closure=[now - 3600, now]).total == 45
+    assert list_rows(large_dataset, import_time_closure=[now + 1, now + 2]).total == 0
+    assert list_rows(large_dataset, annotating_time_closure=[0, now]).total == 45
 
 
 def test_pictures_are_found_by_their_labels(sandbox):
     dataset_id, _ = import_rows(zip_files(**{"1.png": b"x", "2.png": b"y"}), "p.zip", 70500)
-    entity = listed(dataset_id).items[0]
+    entity = list_rows(dataset_id).items[0]
     Data.annotate_an_entity(entity.id, dataset_id, labels=[{"id": "7", "name": "猫"}])
-    assert [row.name for row in listed(dataset_id, label_id_str="7").items] == ["1.png"]
+    assert [row.name for row in list_rows(dataset_id, label_id_str="7").items] == ["1.png"]
 
 
-def test_a_row_needs_no_key_but_its_address(sandbox, many):
-    url = listed(many, page_size=1).items[0].url
+def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
+    url = list_rows(large_dataset, page_size=1).items[0].url
     assert httpx.get(url, trust_env=False).headers["content-type"].startswith("text/plain")
     assert httpx.get(url[:-1] + "!", trust_env=False).status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "change", "told"),
+    ("endpoint", "change", "expected"),
     [
         (wire.LIST, {"pageSize": 31}, "pageSize"),
         (wire.LIST, {"offset": -1}, "offset"),
@@ -100,18 +100,18 @@ def test_a_row_needs_no_key_but_its_address(sandbox, many):
         (wire.DELETE, {"id": "no list"}, "id"),
     ],
 )
-def test_wrong_input_is_refused(sandbox, many, endpoint, change, told):
-    assert f"param[{told}] invalid" in refusal(endpoint, datasetId=many, **change).error_msg
+def test_wrong_input_is_refused(sandbox, large_dataset, endpoint, change, expected):
+    assert f"param[{expected}] invalid" in refusal(endpoint, datasetId=large_dataset, **change).error_msg
 
 
-def test_a_row_of_another_format_is_refused(sandbox, many):
-    entity = listed(many, page_size=1).items[0]
+def test_a_row_of_another_format_is_refused(sandbox, large_dataset):
+    entity = list_rows(large_dataset, page_size=1).items[0]
     with pytest.raises(errors.APIError, match="prompt is missing"):
-        Data.annotate_an_entity(entity.id, many, [{"question": "x"}])
+        Data.annotate_an_entity(entity.id, large_dataset, [{"question": "x"}])
 
 
 def test_a_page_of_many_rows_comes_quickly(sandbox):
     dataset_id, _ = import_rows(jsonl(*[PAIR] * 20_000))
-    begun = time.perf_counter()
-    assert listed(dataset_id, offset=19_990).total == 20_000
-    assert time.perf_counter() - begun < 1
+    started = time.perf_counter()
+    assert list_rows(dataset_id, offset=19_990).total == 20_000
+    assert time.perf_counter() - started < 1

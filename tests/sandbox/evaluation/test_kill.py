@@ -17,14 +17,14 @@ from qfnb.resources import Model
 from qfnb.sandbox import ensure, stop
 from qfnb.sandbox.state.store import Store
 
-MANY = 1500
+N_ROWS = 1500
 
 
 def test_a_killed_server_goes_on_where_it_was(tmp_path):
     home = tmp_path / "sandbox"
     address = ensure(home)
     point_at(address)
-    dataset = upload_dataset(address, {f"问题{number}": "答案" for number in range(MANY)})
+    dataset = upload_dataset(address, {f"问题{number}": "答案" for number in range(N_ROWS)})
     version = {"modelVersionId": preset_model()["modelVersionIdStr"]}
     id_ = Model.create_evaluation_task("长", [version], dataset, PEOPLE)["result"]["evalIdStr"]
     until(lambda: task_info(id_)["sandbox"]["answered"])
@@ -35,7 +35,7 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path):
     total = Model.get_evaluation_result_list(id_, page_size=1)["result"]["total"]
     stop(home)
     assert (before["state"] in {"Pending", "Doing"}, after["state"]) == (True, "DoingWithManualBegin")
-    assert 0 < before["sandbox"]["answered"] < MANY == after["sandbox"]["answered"] == total
+    assert 0 < before["sandbox"]["answered"] < N_ROWS == after["sandbox"]["answered"] == total
     assert answered_once(home)
 
 
@@ -44,6 +44,6 @@ def answered_once(home):
     numbers = [
         row[0] for point in store.points(store.all("evaluation_run")[0]["id"]) for row in point["rows"]
     ]
-    made = [dataset for dataset in store.all("dataset") if dataset["name"].startswith("长_")]
+    task = [dataset for dataset in store.all("dataset") if dataset["name"].startswith("长_")]
     store.close()
-    return sorted(numbers) == [*range(MANY)] and len(made) == 1
+    return sorted(numbers) == [*range(N_ROWS)] and len(task) == 1

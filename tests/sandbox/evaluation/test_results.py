@@ -13,13 +13,13 @@ from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.sandbox.storage import objects
 
-BOTH = {**RULES, **REFEREE, "evalMode": "rule,model"}
+BOTH_MODES = {**RULES, **REFEREE, "evalMode": "rule,model"}
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     with run_evaluation_sandbox(tmp_path_factory.mktemp("lab")) as lab:
-        lab.id = lab.run(BOTH, lab.trained_version, lab.untrained_version)[0]
+        lab.id = lab.run(BOTH_MODES, lab.trained_version, lab.untrained_version)[0]
         yield lab
 
 
@@ -29,10 +29,10 @@ def lab(shared):
     return shared
 
 
-def exported(id_, **asked):
-    made = Model.create_evaluation_result_export_task(id_, **asked)["result"]["exportID"]
-    until(lambda: Model.get_evaluation_result_export_task_status(made)["result"]["state"] == "Done")
-    return Model.get_evaluation_result_export_task_status(made)["result"]
+def exported(id_, **options):
+    export_id = Model.create_evaluation_result_export_task(id_, **options)["result"]["exportID"]
+    until(lambda: Model.get_evaluation_result_export_task_status(export_id)["result"]["state"] == "Done")
+    return Model.get_evaluation_result_export_task_status(export_id)["result"]
 
 
 def lines(content):
@@ -41,7 +41,7 @@ def lines(content):
         return [json.loads(line) for line in archive.read("data.jsonl").decode().splitlines()]
 
 
-def fetched(url):
+def fetch_export(url):
     with urllib.request.urlopen(url) as answer:
         return answer.read()
 
@@ -82,9 +82,9 @@ def test_rows_are_ordered(lab):
 
 
 def test_an_export_is_the_platforms_zip(lab):
-    found = lines(fetched(exported(lab.id)["downloadUrl"]))
-    assert [len(line) for line in found] == [1] * 8
-    assert found[0][0] | {"裁判员模型打分理由": ""} == {
+    rows = lines(fetch_export(exported(lab.id)["downloadUrl"]))
+    assert [len(line) for line in rows] == [1] * 8
+    assert rows[0][0] | {"裁判员模型打分理由": ""} == {
         "模型名称": "knows",
         "模型版本": "1",
         "Prompt问题": "几点开门",
@@ -102,7 +102,7 @@ def test_an_export_is_the_platforms_zip(lab):
 def test_a_part_with_some_fields(lab):
     one = result_rows(lab.id)[2]["id"]
     done = exported(lab.id, export_range="part", result_ids=[one], export_field=["prompt"])
-    assert lines(fetched(done["downloadUrl"])) == [
+    assert lines(fetch_export(done["downloadUrl"])) == [
         [{"模型名称": "knows", "模型版本": "1", "Prompt问题": "多少钱"}]
     ]
 
@@ -115,19 +115,19 @@ def test_into_the_bucket(lab):
 
 def test_an_address_must_be_known(lab):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        fetched(f"{lab.world.address.url}/_evaluations/x.zip")
+        fetch_export(f"{lab.world.address.url}/_evaluations/x.zip")
     assert caught.value.code == 404
     caught.value.close()
 
 
 def test_wrong_exports_are_refused_by_name(lab):
     export = Model.create_evaluation_result_export_task
-    for asked, field in (
+    for body, field in (
         ({"export_destination_type": "storage", "bos_bucket_id": "other"}, "volumeId"),
         ({"export_range": "part", "result_ids": ["no"]}, "resultIds"),
     ):
         with pytest.raises(QianfanError, match=rf"param\[{field}\]"):
-            export(lab.id, **asked)
+            export(lab.id, **body)
     with pytest.raises(QianfanError, match=r"param\[id\]"):
         export("ame-no")
     with pytest.raises(QianfanError, match=r"param\[exportID\]"):

@@ -37,19 +37,19 @@ def lab(shared):
     shared.world.lifecycle.set({"evaluate": 0.0, "queue": 0.0, "stop": 0.0, "export": 0.0})
 
 
-def refused(call, *args, **more):
+def refused(call, *args, **options):
     with pytest.raises(QianfanError) as caught:
-        call(*args, **more)
+        call(*args, **options)
     return str(caught.value)
 
 
 def test_the_one_that_learned_the_answers_scores_higher(lab):
     id_, task = lab.run(RULES, lab.trained_version, lab.untrained_version)
     assert (task["state"], [unit["state"] for unit in task["evalUnits"]]) == ("Done", ["Done", "Done"])
-    found = report_by_model(id_)
-    assert found["knows"]["accuracy"] == found["knows"]["rouge_l"] == 1.0
-    assert found["ignorant"]["f1Score"] < 1
-    assert found["ignorant"]["scoreDistribution"] is None
+    reports = report_by_model(id_)
+    assert reports["knows"]["accuracy"] == reports["knows"]["rouge_l"] == 1.0
+    assert reports["ignorant"]["f1Score"] < 1
+    assert reports["ignorant"]["scoreDistribution"] is None
 
 
 def test_what_was_not_asked_for_is_zero(lab):
@@ -60,30 +60,30 @@ def test_what_was_not_asked_for_is_zero(lab):
 def test_its_states_follow_the_clock(lab):
     lab.world.lifecycle.set({"queue": 60, "evaluate": 60})
     id_ = lab.create(RULES)
-    seen = [task_info(id_)["state"]]
+    states = [task_info(id_)["state"]]
     for _ in range(2):
         assert Model.get_evaluation_result(id_)["result"] == []
         lab.world.clock.set(advance=60)
         until(lambda: task_info(id_)["sandbox"]["answered"] == len(ANSWERS))
-        seen.append(task_info(id_)["state"])
-    assert seen == ["Pending", "Doing", "Done"]
+        states.append(task_info(id_)["state"])
+    assert states == ["Pending", "Doing", "Done"]
 
 
 def test_integer_ids_and_a_name_of_the_dataset_do_as_well(lab):
     number = task_info(lab.create(RULES))["datasetId"]
     version = {"modelVersionId": lab.trained_version["number"]}
-    made = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")["result"]
-    task = wait_for_end(made["evalId"])
-    assert (task["evaluationId"], task["evaluationIdStr"]) == (made["evalId"], made["evalIdStr"])
+    created = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")["result"]
+    task = wait_for_end(created["evalId"])
+    assert (task["evaluationId"], task["evaluationIdStr"]) == (created["evalId"], created["evalIdStr"])
     assert task["evalUnits"][0]["modelVersionIdStr"] == "amv-knows"
 
 
 def test_the_referee_says_that_it_is_a_rule(lab):
     id_, task = lab.run(REFEREE, lab.trained_version, lab.untrained_version)
-    found = report_by_model(id_)
-    assert found["knows"]["avgJudgeScore"] == found["knows"]["medianJudgeScore"] == 5
-    assert found["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
-    assert found["ignorant"]["avgJudgeScore"] < 5
+    reports = report_by_model(id_)
+    assert reports["knows"]["avgJudgeScore"] == reports["knows"]["medianJudgeScore"] == 5
+    assert reports["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
+    assert reports["ignorant"]["avgJudgeScore"] < 5
     assert {"不是大模型" in row["judgeReason"] for row in result_rows(id_)} == {True}
     assert "不是大模型" in task["evalStandardConf"]["apiName"]
 
@@ -99,9 +99,9 @@ def test_several_modes_at_once(lab):
 
 def test_people_get_the_answers_as_a_released_dataset(lab):
     id_, task = lab.run(PEOPLE)
-    made = task["evalStandardConf"]
-    assert (task["state"], made["resultDatasetReleaseStatus"]) == ("DoingWithManualBegin", 2)
-    assert made["resultDatasetIdStr"].startswith("ds-")
+    standard = task["evalStandardConf"]
+    assert (task["state"], standard["resultDatasetReleaseStatus"]) == ("DoingWithManualBegin", 2)
+    assert standard["resultDatasetIdStr"].startswith("ds-")
     assert [row["prediction"] for row in result_rows(id_)] == [*ANSWERS.values()]
     assert Model.stop_evaluation_task(id_)["result"]["result"]
     assert wait_for_end(id_)["state"] == "Stopped"
@@ -171,8 +171,8 @@ def test_a_dataset_must_be_released(lab):
 def test_a_row_that_failed_is_in_no_mean():
     task = {"modes": ["rule", "model"], "standard": {"scoreModes": ["accuracy"]}, "stop_words": []}
     right = {"prediction": "好", "accuracy": 1.0, "judgeScore": 5}
-    found = summarize(task, [right, {"prediction": "", "error": "busy"}])
-    assert (found["accuracy"], found["avgJudgeScore"], found["scoreDistribution"]["-1"]) == (1.0, 5, 1)
+    summary = summarize(task, [right, {"prediction": "", "error": "busy"}])
+    assert (summary["accuracy"], summary["avgJudgeScore"], summary["scoreDistribution"]["-1"]) == (1.0, 5, 1)
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,12 @@ def lab(shared):
 
 
 def objects(lab, template=None, version="amv-knows"):
-    asked = {"modelId": version} | ({"promptTemplate": template} if template else {})
-    return {"evalModelConfig": {"versionId": lab.dataset, "evalModelConfigList": [asked]}}
+    configs = {"modelId": version} | ({"promptTemplate": template} if template else {})
+    return {"evalModelConfig": {"versionId": lab.dataset, "evalModelConfigList": [configs]}}
 
 
-def created(lab, mode="rule", name="v2", **more):
-    return V2.create_task(name, "model", objects(lab, **more), {"evalMode": mode})["result"]
+def created(lab, mode="rule", name="v2", **options):
+    return V2.create_task(name, "model", objects(lab, **options), {"evalMode": mode})["result"]
 
 
 def ended(id_):
@@ -47,12 +47,12 @@ def test_a_task_is_made_described_and_reported(lab):
 
 def test_the_states_have_other_names(lab):
     lab.world.lifecycle.set({"queue": 60, "evaluate": 60})
-    id_, seen = created(lab), []
+    id_, states = created(lab), []
     for _ in range(2):
-        seen.append(V2.task_detail(id_).data.state)
+        states.append(V2.task_detail(id_).data.state)
         lab.world.clock.set(advance=60)
     ended(id_)
-    assert seen == ["Queued", "Running"]
+    assert states == ["Queued", "Running"]
 
 
 def test_v1_sees_the_same_task(lab):
@@ -73,8 +73,8 @@ def test_tasks_are_listed_by_kind_filter_and_page(lab):
     people = lab.run(PEOPLE, name="列表人工")[0]
     first = V2.task_list("auto", "列表", max_keys=2)["result"]
     assert [task["taskId"] for task in first["taskList"]] == ids[:0:-1]
-    rest = V2.task_list("auto", "列表", marker=first["pageInfo"]["nextMarker"])["result"]
-    assert [task["taskId"] for task in rest["taskList"]] == [ids[0]]
+    second_page = V2.task_list("auto", "列表", marker=first["pageInfo"]["nextMarker"])["result"]
+    assert [task["taskId"] for task in second_page["taskList"]] == [ids[0]]
     assert [task.task_id for task in V2.task_list("manual", "列表").data.task_list] == [people]
     assert V2.task_list("auto", ids[1]).data.task_list[0].task_id == ids[1]
     assert len(V2.task_list("auto", "amv-knows").data.task_list) >= 3

@@ -1,5 +1,7 @@
 """What the sandbox refuses of fine-tuning, and in which shape; what it offers."""
 
+import re
+
 import pytest
 from support import finetune_runs
 
@@ -20,7 +22,7 @@ def job(sandbox):
     return FineTune.V2.create_job("a job", "ERNIE-Speed-8K").data.job_id
 
 
-def said(endpoint, **body):
+def refusal(endpoint, **body):
     """Return what the sandbox answers to a body that no operation would send."""
     with pytest.raises(errors.APIError) as caught:
         event_loop.run(send(endpoint, body))
@@ -31,8 +33,8 @@ async def send(endpoint, body):
     return await (await connect.aclient()).send(endpoint, Record.model_validate(body))
 
 
-def data_of(dataset, **more):
-    return {"sourceType": "Platform", "versions": [{"versionId": dataset}], "splitRatio": 20} | more
+def data_of(dataset, **fields):
+    return {"sourceType": "Platform", "versions": [{"versionId": dataset}], "splitRatio": 20} | fields
 
 
 @pytest.mark.parametrize(
@@ -54,9 +56,9 @@ def data_of(dataset, **more):
     ],
 )  # fmt: skip
 def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field):
-    refusal = said(finetune.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change))
-    assert (refusal.error_code, refusal.status) == ("InappropriateJSON", 400)
-    assert f"{field}] invalid" in str(refusal) or f".{field}] invalid" in str(refusal)
+    refused = refusal(finetune.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change))
+    assert (refused.error_code, refused.status) == ("InappropriateJSON", 400)
+    assert re.search(rf"param\[([\w.]+\.)?{field}\] invalid", str(refused))
 
 
 @pytest.mark.parametrize(
@@ -80,32 +82,32 @@ def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field)
 def test_a_wrong_v1_job_is_refused_with_a_number_in_http_200(sandbox, dataset, change, field):
     task = FineTune.create_task("a task").data.id
     body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
-    refusal = said(finetune_v1.CREATE_JOB, **(body | change))
-    assert (refusal.error_code, refusal.status) == (500001, 200)
-    assert f"param[{field}] invalid" in str(refusal)
+    refused = refusal(finetune_v1.CREATE_JOB, **(body | change))
+    assert (refused.error_code, refused.status) == (500001, 200)
+    assert f"param[{field}] invalid" in str(refused)
 
 
 def test_preferences_are_refused_with_the_reason(sandbox):
-    refusal = said(finetune.CREATE_JOB, name="x", model="ERNIE-Speed-8K", trainMode="DPO")
-    assert "cannot learn from preferences" in str(refusal)
+    refused = refusal(finetune.CREATE_JOB, name="x", model="ERNIE-Speed-8K", trainMode="DPO")
+    assert "cannot learn from preferences" in str(refused)
 
 
 def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, dataset, job):
     texts = FineTune.V2.create_job("t", "ERNIE-Speed-8K", "PostPretrain").data.job_id
-    refusal = said(
+    refused = refusal(
         finetune.CREATE_TASK, jobId=texts, parameterScale="FullFineTuning", datasetConfig=data_of(dataset)
     )
-    assert "has no texts" in str(refusal)
+    assert "has no texts" in str(refused)
     address = finetune_runs.put_object(sandbox.bucket, "only.txt", finetune_runs.TEXT)
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
-    assert "has no prompts and answers" in str(said(finetune.CREATE_TASK, jobId=job, datasetConfig=config))
+    assert "has no prompts and answers" in str(refusal(finetune.CREATE_TASK, jobId=job, datasetConfig=config))
 
 
 def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
-    task, other = FineTune.create_task("a").data.id, FineTune.create_task("b").data.id
+    task, other_task = FineTune.create_task("a").data.id, FineTune.create_task("b").data.id
     body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
     job = FineTune.create_job(body).data.id
-    assert "is no run of task" in str(said(finetune_v1.GET_JOB, taskId=other, jobId=job))
+    assert "is no run of task" in str(refusal(finetune_v1.GET_JOB, taskId=other_task, jobId=job))
 
 
 def test_unknown_fields_are_accepted(sandbox, dataset):

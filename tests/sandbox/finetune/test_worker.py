@@ -25,14 +25,14 @@ def long_run(sandbox):
 
 
 def test_a_run_is_accepted_then_waits_then_runs_then_is_done(sandbox, control):
-    before = control.post("/_sandbox/durations", json={}).json()
+    durations = control.post("/_sandbox/durations", json={}).json()
     control.post("/_sandbox/durations", json={"accept": 0.2, "queue": 0.2})
-    task, seen = finetune_runs.start_run(finetune_runs.create_dataset()), []
-    while not seen or seen[-1] not in {"Done", "Failed"}:
-        seen.append(finetune_runs.describe_run(task)["runStatus"])
+    task, statuses = finetune_runs.start_run(finetune_runs.create_dataset()), []
+    while not statuses or statuses[-1] not in {"Done", "Failed"}:
+        statuses.append(finetune_runs.describe_run(task)["runStatus"])
         time.sleep(0.005)
-    control.post("/_sandbox/durations", json={name: before[name] for name in ("accept", "queue")})
-    assert list(dict.fromkeys(seen)) in (["", "Waiting", "Running", "Done"], ["", "Waiting", "Done"])
+    control.post("/_sandbox/durations", json={name: durations[name] for name in ("accept", "queue")})
+    assert list(dict.fromkeys(statuses)) in (["", "Waiting", "Running", "Done"], ["", "Waiting", "Done"])
 
 
 def test_two_runs_queue(long_run):
@@ -86,10 +86,10 @@ def test_a_killed_server_trains_its_runs_from_the_start(sandbox, long_run):
 
 def next_server(folder, **state):
     """Return a run as the server after the one that left it so has it; no time passes."""
-    usual = {"status": "Running", "starts": 1, "stopping": False, "plan": [["", 0.0], ["Waiting", None]]}
+    defaults = {"status": "Running", "starts": 1, "stopping": False, "plan": [["", 0.0], ["Waiting", None]]}
     world = World(folder, ADDRESS)
     world.clock.set(speed=0)
-    world.store.add("task", "task-1", **(usual | state))
+    world.store.add("task", "task-1", **(defaults | state))
     world.close()
     world = World(folder, ADDRESS)
     task = world.store.get("task", "task-1")

@@ -10,7 +10,7 @@ from qfnb.wire import compression, model, model_v2
 from qfnb.wire.base import Record
 
 
-def said(endpoint, **body):
+def refusal_of(endpoint, **body):
     """Return what the sandbox answers to a body that no operation would send."""
     with pytest.raises(errors.APIError) as caught:
         event_loop.run(send(endpoint, body))
@@ -40,7 +40,7 @@ async def send(endpoint, body):
     ],
 )
 def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
-    refusal = said(endpoint, **body)
+    refusal = refusal_of(endpoint, **body)
     assert (refusal.error_code, refusal.status) == (500001, 200)
     assert f"param[{field}] invalid" in str(refusal)
 
@@ -65,7 +65,7 @@ def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
     ],
 )  # fmt: skip
 def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
-    refusal = said(endpoint, **body)
+    refusal = refusal_of(endpoint, **body)
     assert (refusal.error_code, refusal.status) == ("InappropriateJSON", 400)
     assert f"param[{field}] invalid" in str(refusal)
 
@@ -82,29 +82,29 @@ def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
     ],
 )
 def test_a_version_needs_a_source_that_is_there(sandbox, change, field):
-    made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
-    assert f"param[{field}] invalid" in str(said(model_v2.CREATE, modelSetId=made, **change))
+    model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
+    assert f"param[{field}] invalid" in str(refusal_of(model_v2.CREATE, modelSetId=model_set, **change))
 
 
 def test_what_is_no_model_is_not_imported(sandbox):
     finetune_runs.put_object(sandbox.bucket, "letter.npz", "dear model")
-    made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
+    model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
     meta = {"bucket": sandbox.bucket, "objectPath": "letter.npz"}
-    refusal = said(model_v2.CREATE, modelSetId=made, sourceType="Import", importMeta=meta)
+    refusal = refusal_of(model_v2.CREATE, modelSetId=model_set, sourceType="Import", importMeta=meta)
     assert "imports its own exports" in str(refusal)
 
 
 def test_the_platforms_models_are_not_the_users_to_change(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
-    assert "belongs to the platform" in str(said(model.DELETE, modelIDs=[preset.model_id]))
-    assert "belongs to the platform" in str(said(model_v2.DELETE_SET, modelSetId=preset.model_id_str))
+    assert "belongs to the platform" in str(refusal_of(model.DELETE, modelIDs=[preset.model_id]))
+    assert "belongs to the platform" in str(refusal_of(model_v2.DELETE_SET, modelSetId=preset.model_id_str))
 
 
 def test_a_preset_has_no_weights_to_compress(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
-    made = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
-    body = {"name": "x", "sourceModelId": preset.latest_version_info["versionIdStr"], "modelSetId": made}
-    refusal = said(compression.CREATE, **body, config={"strategy": "Sparsity"})
+    model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
+    body = {"name": "x", "sourceModelId": preset.latest_version_info["versionIdStr"], "modelSetId": model_set}
+    refusal = refusal_of(compression.CREATE, **body, config={"strategy": "Sparsity"})
     assert "has no weights to compress" in str(refusal)
 
 
@@ -112,5 +112,5 @@ def test_a_run_is_published_under_its_own_job_only(sandbox):
     run = finetune_runs.describe_run(finetune_runs.run_to_end())
     origin = {"taskId": 10**8, "iterationId": run["taskId"]}
     assert "param[versionMeta.taskId] invalid" in str(
-        said(model.PUBLISH, isNewModel=True, versionMeta=origin)
+        refusal_of(model.PUBLISH, isNewModel=True, versionMeta=origin)
     )

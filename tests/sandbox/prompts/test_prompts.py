@@ -11,12 +11,12 @@ from qfnb.resources import Prompt
 V2 = Prompt.V2
 
 
-def made(**options):
+def create_template(**options):
     return Prompt.create(**{"name": "诗", "template": "写一首关于{theme}的诗", **options}).data
 
 
 def test_a_template_has_an_id_of_each_kind_and_both_views_show_it(sandbox):
-    key = made()
+    key = create_template()
     one, other = (
         Prompt.info(key.template_id, theme="秋天")["result"],
         V2.info(key.template_pk, theme="秋天")["result"],
@@ -27,18 +27,18 @@ def test_a_template_has_an_id_of_each_kind_and_both_views_show_it(sandbox):
 
 
 def test_variables_without_a_value_stay(sandbox):
-    key = made(template="{one}和{two}")
+    key = create_template(template="{one}和{two}")
     assert Prompt.info(key.template_pk, one="一").data.content == "一和{two}"
 
 
 def test_a_template_for_pictures_has_a_negative_one(sandbox):
-    key = made(scene=2, negative_template="不要{thing}")
+    key = create_template(scene=2, negative_template="不要{thing}")
     row = Prompt.info(key.template_id, theme="猫", thing="水印")["result"]
     assert (row["negativeTemplateVariables"], row["negativeContent"]) == ("thing", "不要水印")
 
 
 def test_a_changed_template_has_the_variables_of_its_new_text(sandbox):
-    key = made()
+    key = create_template()
     assert (
         Prompt.update(key.template_pk, name="词", template="写((count))首词", identifier="(())").data == key
     )
@@ -50,7 +50,7 @@ def test_a_changed_template_has_the_variables_of_its_new_text(sandbox):
 
 @pytest.mark.parametrize("prompts", [Prompt, V2])
 def test_a_deleted_template_is_gone(sandbox, prompts):
-    key = made()
+    key = create_template()
     assert prompts.delete(key.template_pk).data is True
     with pytest.raises(errors.APIError, match=f"no template {key.template_pk}"):
         prompts.info(key.template_pk)
@@ -80,7 +80,7 @@ def test_labels_are_shared_and_leave_with_a_template_behind(sandbox):
 
 def test_an_unknown_label_is_refused(sandbox):
     with pytest.raises(errors.APIError, match=r"param\[labelIds\] invalid"):
-        made(label_ids=["pl-nothing"])
+        create_template(label_ids=["pl-nothing"])
     with pytest.raises(errors.APIError, match=r"param\[labels\] invalid") as caught:
         V2.create("诗", "写诗", labels=[424242])
     assert caught.value.status == 400
@@ -90,9 +90,9 @@ def test_an_improvement_runs_and_then_is_there(sandbox):
     task = Prompt.create_optimization_task(
         "请帮我写 {job} 的总结", [{"opType": 2, "payload": 1}, {"opType": 4, "payload": 1}]
     ).data
-    end = time.monotonic() + 10
+    deadline = time.monotonic() + 10
     while (row := Prompt.get_optimization_task(task.id).data).process_status == 1:
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
     assert row.optimize_content.startswith("写 {job} 的总结\n")
     assert "一步一步" in row.optimize_content
     assert "rules" in row.sandbox["engine"]
@@ -135,5 +135,5 @@ def test_templates_survive_a_restart(tmp_path):
             now = config.get_config()
             now.access_key, now.secret_key = world.address.access_key, world.address.secret_key
             if not round_:
-                key = made()
+                key = create_template()
             assert Prompt.info(key.template_id, theme="茶").data.content == "写一首关于茶的诗"

@@ -8,8 +8,8 @@ from qfnb.resources import Charge
 POSTPAID = {"paymentTiming": "Postpaid"}
 
 
-def quota(instance_id, **asked):
-    rows = Charge.tpm_credit_info("ernie-speed-8k", instance_id=instance_id, **asked).data.instances
+def quota(instance_id, **filters):
+    rows = Charge.tpm_credit_info("ernie-speed-8k", instance_id=instance_id, **filters).data.instances
     return rows[0] if rows else None
 
 
@@ -19,10 +19,10 @@ def bought(sandbox):
 
 
 def test_a_quota_grows_with_its_units(bought):
-    before = quota(bought)
-    assert (before.status, before.payment_timing, before.expired_time) == ("Running", "Postpaid", "-")
+    initial = quota(bought)
+    assert (initial.status, initial.payment_timing, initial.expired_time) == ("Running", "Postpaid", "-")
     assert Charge.resize_tpm_resource(bought, 4).data is True
-    assert (quota(bought).rpm, quota(bought).tpm) == (2 * before.rpm, 2 * before.tpm)
+    assert (quota(bought).rpm, quota(bought).tpm) == (2 * initial.rpm, 2 * initial.tpm)
 
 
 def test_a_quota_that_was_given_back_is_stopped(bought):
@@ -43,7 +43,7 @@ def test_a_quota_ends_when_it_is_told_to(bought):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "expected"),
     [
         (lambda bought: Charge.stop_tpm_credit_charging("ernie-lite-8k", bought), r"param\[model\]"),
         (lambda bought: Charge.auto_release_tpm_resource(bought, "soon"), r"param\[releaseTime\]"),
@@ -54,8 +54,8 @@ def test_a_quota_ends_when_it_is_told_to(bought):
     ],
     ids=range(6),
 )
-def test_what_cannot_be_is_refused(bought, call, said):
-    with pytest.raises(errors.APIError, match=said) as caught:
+def test_what_cannot_be_is_refused(bought, call, expected):
+    with pytest.raises(errors.APIError, match=expected) as caught:
         call(bought)
     assert (caught.value.status, caught.value.error_code) == (400, "InappropriateJSON")
 

@@ -14,8 +14,8 @@ FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with run_service_sandbox(tmp_path_factory.mktemp("services")) as made:
-        yield made.world
+    with run_service_sandbox(tmp_path_factory.mktemp("services")) as sandbox:
+        yield sandbox.world
 
 
 @pytest.fixture
@@ -23,28 +23,28 @@ def shop(world):
     return ServiceSandbox(world)
 
 
-def metric(service_id, **asked):
-    return V2.service_metric(*FAR, service_id, **asked).data.service_list[0].app_list
+def metric(service_id, **filters):
+    return V2.service_metric(*FAR, service_id, **filters).data.service_list[0].app_list
 
 
 def test_a_service_is_new_then_deploying_then_serving(shop):
     service_id = shop.deploy("life")
-    seen = []
+    states = []
     for _ in range(3):
-        seen.append(V2.service_detail(service_id).data.run_status)
+        states.append(V2.service_detail(service_id).data.run_status)
         shop.pass_time(0.35)
-    assert seen == ["New", "Deploying", "Serving"]
+    assert states == ["New", "Deploying", "Serving"]
 
 
 def test_v1_calls_the_last_state_done(shop):
-    made = Service.create("am-old", "amv-old", "v1 life", "shop")["result"]
-    number = made["serviceId"]
-    assert made["result"] is True
-    seen = []
+    service = Service.create("am-old", "amv-old", "v1 life", "shop")["result"]
+    number = service["serviceId"]
+    assert service["result"] is True
+    states = []
     for _ in range(3):
-        seen.append(Service.get(number)["result"]["serviceStatus"])
+        states.append(Service.get(number)["result"]["serviceStatus"])
         shop.pass_time(0.35)
-    assert seen == ["New", "Deploying", "Done"]
+    assert states == ["New", "Deploying", "Done"]
 
 
 @pytest.mark.parametrize(("version", "code"), [("1", 336005), ("2", "invalid_model")])
@@ -75,7 +75,7 @@ def test_a_service_that_does_not_serve_cannot_be_changed(shop):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"model_id": "amv-nothing"}, r"param\[modelId\] invalid"),
         ({"model_id": "amv-early"}, "is Creating, not Ready"),
@@ -92,11 +92,11 @@ def test_a_service_that_does_not_serve_cannot_be_changed(shop):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-def test_what_cannot_be_deployed_is_refused(shop, change, said):
+def test_what_cannot_be_deployed_is_refused(shop, change, expected):
     if shop.world.store.get("version", "amv-early") is None:
         shop.unready("amv-early")
     call = {"model_set_id": "am-old", "model_id": "amv-old", "name": "refused", "url_suffix": "shop"}
-    with pytest.raises(errors.APIError, match=said) as caught:
+    with pytest.raises(errors.APIError, match=expected) as caught:
         V2.create_service(**call | change)
     assert (caught.value.status, caught.value.error_code) == (400, "InappropriateJSON")
 
@@ -118,8 +118,11 @@ def test_services_are_found_by_what_they_are_and_paged(shop):
     ids = [shop.deploy(f"paged {number}", qps=2) for number in range(3)]
     page = V2.service_list(name="paged", max_keys=2).data
     assert [row.service_id for row in page.service_list] == ids[:0:-1]
-    rest = V2.service_list(name="paged", max_keys=2, marker=page.page_info.next_marker).data
-    assert ([row.service_id for row in rest.service_list], rest.page_info.is_truncated) == (ids[:1], False)
+    second_page = V2.service_list(name="paged", max_keys=2, marker=page.page_info.next_marker).data
+    assert ([row.service_id for row in second_page.service_list], second_page.page_info.is_truncated) == (
+        ids[:1],
+        False,
+    )
     assert not V2.service_list(name="paged", run_status=["Serving"]).data.service_list
     assert len(V2.service_list(name="paged", service_type=["chat"], pay_type="Prepay").data.service_list) == 3
     assert not V2.service_list(name="paged", service_type=["completions"]).data.service_list
@@ -157,18 +160,18 @@ def test_only_the_calls_between_two_moments_count(shop):
     minute = shop.world.clock.now() // 60 * 60
     shop.pass_time(3600)
     ask_service(service.endpoint)
-    moments = [_moment(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
+    times = [_format_time(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
     totals = [
         sum(
             row.metric.call_total
             for row in V2.service_metric(*span, service.service_id).data.service_list[0].app_list
         )
-        for span in (moments[:2], moments[2:], (moments[0], moments[3]))
+        for span in (times[:2], times[2:], (times[0], times[3]))
     ]
     assert totals == [1, 1, 2]
 
 
-def _moment(second):
+def _format_time(second):
     from qfnb.sandbox.services.common import format_time
 
     return format_time(second)
@@ -177,12 +180,12 @@ def _moment(second):
 def test_compute_units_are_a_services_replicas_and_without_any_it_stops(shop):
     service = shop.serve("units")
     (unit,) = Charge.get_service_resource_list(service.service_id).data.instances
-    more = Charge.purchase_service_resource(service.service_id, {"paymentTiming": "Postpaid"}, 3)
+    second_unit = Charge.purchase_service_resource(service.service_id, {"paymentTiming": "Postpaid"}, 3)
     Charge.resize_service_resource_count(unit.instance_id, 2)
     assert V2.service_detail(service.service_id).data.resource_config.replicas_count == 5
     Charge.release_service_resource_instance_info(service.service_id, unit.instance_id)
     assert V2.service_detail(service.service_id).data.resource_config.replicas_count == 3
-    Charge.release_service_resource_instance_info(service.service_id, more.data.instance_id)
+    Charge.release_service_resource_instance_info(service.service_id, second_unit.data.instance_id)
     assert Service.get(service.service_id)["result"]["serviceStatus"] == "Stopped"
     with pytest.raises(errors.APIError, match="is Stopped"):
         ask_service(service.endpoint)
@@ -195,9 +198,9 @@ def test_the_lists_of_v1_show_presets_by_type_and_ones_own(shop):
     service = shop.serve("listed")
     chat = Service.list(["chat"])["result"]
     assert {row["apiType"] for row in chat["common"]} == {"chat"}
-    (own,) = [row for row in chat["custom"] if row["name"] == "listed"]
-    assert own["url"].endswith(f"/chat/{service.endpoint}")
-    assert own["versionList"][0]["serviceStatus"] == "Done"
+    (listed_service,) = [row for row in chat["custom"] if row["name"] == "listed"]
+    assert listed_service["url"].endswith(f"/chat/{service.endpoint}")
+    assert listed_service["versionList"][0]["serviceStatus"] == "Done"
     kinds = {row["apiType"] for row in Service.list()["result"]["common"]}
     assert kinds == {"chat", "completions", "embeddings", "text2image", "image2text"}
     assert not Service.list(["embeddings"])["result"]["custom"]
@@ -231,12 +234,12 @@ def test_the_service_blocks_of_seed_002_run(shop, capsys):
 
 def test_services_and_their_counts_survive_a_restart(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
-        service, other = shop.serve("kept"), shop.deploy("under way")
+        service, deploying = shop.serve("kept"), shop.deploy("under way")
         ask_service(service.endpoint)
-        before = json.dumps(metric(service.service_id)[0].to_wire())
+        counts = json.dumps(metric(service.service_id)[0].to_wire())
     with run_service_sandbox(tmp_path) as shop:
-        assert V2.service_detail(other).data.run_status == "New"
-        assert json.dumps(metric(service.service_id)[0].to_wire()) == before
+        assert V2.service_detail(deploying).data.run_status == "New"
+        assert json.dumps(metric(service.service_id)[0].to_wire()) == counts
         assert ask_service(service.endpoint) == ANSWERS["old"]
         shop.pass_time()
-        assert V2.service_detail(other).data.run_status == "Serving"
+        assert V2.service_detail(deploying).data.run_status == "Serving"

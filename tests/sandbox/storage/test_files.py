@@ -24,18 +24,18 @@ def test_a_file_is_kept_listed_read_and_deleted(http):
     assert http.get("/v2/files", params={"purpose": "batch", "limit": 1}).json()["data"] == [file]
     assert http.get(f"{path}/content").content == content
     assert http.delete(path).json() == {"id": file["id"], "object": "file", "deleted": True}
-    for gone in (http.get(path), http.get(f"{path}/content"), http.delete(path)):
-        assert error_of(gone) == (404, "file_not_found")
+    for missing in (http.get(path), http.get(f"{path}/content"), http.delete(path)):
+        assert error_of(missing) == (404, "file_not_found")
 
 
 def test_files_are_listed_page_by_page_in_both_orders(http):
     ids = [upload(http, b"x", purpose="page-test").json()["id"] for _ in range(3)]
-    ask = {"purpose": "page-test", "limit": 2}
-    first = http.get("/v2/files", params={**ask, "order": "asc"}).json()
+    query = {"purpose": "page-test", "limit": 2}
+    first = http.get("/v2/files", params={**query, "order": "asc"}).json()
     assert ([row["id"] for row in first["data"]][:2], first["has_more"]) == (ids[:2], True)
-    rest = http.get("/v2/files", params={**ask, "order": "asc", "after": first["last_id"]}).json()
-    assert ([row["id"] for row in rest["data"]], rest["has_more"]) == (ids[2:], False)
-    assert [row["id"] for row in http.get("/v2/files", params=ask).json()["data"]] == ids[:0:-1]
+    second_page = http.get("/v2/files", params={**query, "order": "asc", "after": first["last_id"]}).json()
+    assert ([row["id"] for row in second_page["data"]], second_page["has_more"]) == (ids[2:], False)
+    assert [row["id"] for row in http.get("/v2/files", params=query).json()["data"]] == ids[:0:-1]
 
 
 @pytest.mark.parametrize(

@@ -22,16 +22,16 @@ def http(sandbox):
 
 @pytest.fixture
 def bos(sandbox, http):
-    def ask(method, address, content=b"", **headers):
+    def send(method, address, content=b"", **headers):
         path, _, query = address.partition("?")
-        asked = dict(parse_qsl(query, keep_blank_values=True))
-        headers |= signed_headers(sandbox, method, path, **asked)
-        return http.request(method, path, params=asked, content=content, headers=headers)
+        params = dict(parse_qsl(query, keep_blank_values=True))
+        headers |= signed_headers(sandbox, method, path, **params)
+        return http.request(method, path, params=params, content=content, headers=headers)
 
-    return ask
+    return send
 
 
-def begun(bos, path=BIG):
+def start_upload(bos, path=BIG):
     return bos("POST", f"{path}?uploads=").json()["uploadId"]
 
 
@@ -40,7 +40,7 @@ def completed(bos, upload, *parts, path=BIG):
     return bos("POST", f"{path}?uploadId={upload}", f'{{"parts": [{body}]}}'.encode())
 
 
-def part(bos, upload, number, content, path=BIG):
+def put_part(bos, upload, number, content, path=BIG):
     answer = bos("PUT", f"{path}?partNumber={number}&uploadId={upload}", content)
     return number, answer.headers["etag"].strip('"')
 
@@ -56,7 +56,7 @@ def test_an_object_is_put_looked_at_and_deleted(bos):
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "content", "told"),
+    ("byte_range", "status", "content", "content_range"),
     [
         ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
         ("bytes=7-", 206, b"789", "bytes 7-9/10"),
@@ -68,37 +68,37 @@ def test_an_object_is_put_looked_at_and_deleted(bos):
         ("lines=1-2", 416, None, None),
     ],
 )
-def test_a_part_of_an_object_can_be_read(bos, asked, status, content, told):
+def test_a_part_of_an_object_can_be_read(bos, byte_range, status, content, content_range):
     bos("PUT", "/bos/sandbox/ranged", b"0123456789")
-    answer = bos("GET", "/bos/sandbox/ranged", range=asked)
-    assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
+    answer = bos("GET", "/bos/sandbox/ranged", range=byte_range)
+    assert (answer.status_code, answer.headers.get("content-range")) == (status, content_range)
     assert content is None or answer.content == content
 
 
 def test_parts_become_an_object_in_the_order_of_their_numbers(bos):
-    upload = begun(bos)
-    second = part(bos, upload, 2, b"end")
-    first = part(bos, upload, 1, bytes(MIB))
+    upload = start_upload(bos)
+    second = put_part(bos, upload, 2, b"end")
+    first = put_part(bos, upload, 1, bytes(MIB))
     assert [row["size"] for row in bos("GET", f"{BIG}?uploadId={upload}").json()["parts"]] == [MIB, 3]
     assert bos("HEAD", BIG).status_code == 404
-    made = completed(bos, upload, first, second).json()
-    assert (made["bucket"], made["key"]) == ("sandbox", "parts/big")
+    result = completed(bos, upload, first, second).json()
+    assert (result["bucket"], result["key"]) == ("sandbox", "parts/big")
     assert bos("GET", BIG).content == bytes(MIB) + b"end"
     assert completed(bos, upload, first).json()["code"] == "NoSuchUpload"
     bos("DELETE", BIG)
 
 
 def test_a_part_may_be_sent_again(bos):
-    upload = begun(bos)
-    part(bos, upload, 1, b"old")
-    completed(bos, upload, part(bos, upload, 1, b"new"))
+    upload = start_upload(bos)
+    put_part(bos, upload, 1, b"old")
+    completed(bos, upload, put_part(bos, upload, 1, b"new"))
     assert bos("GET", BIG).content == b"new"
     bos("DELETE", BIG)
 
 
 def test_parts_that_do_not_fit_are_refused(bos):
-    upload = begun(bos)
-    one, two = part(bos, upload, 1, b"small"), part(bos, upload, 2, b"end")
+    upload = start_upload(bos)
+    one, two = put_part(bos, upload, 1, b"small"), put_part(bos, upload, 2, b"end")
     for parts, code in [
         ((two, one), "InvalidPartOrder"),
         ((), "InvalidPartOrder"),
@@ -113,8 +113,8 @@ def test_parts_that_do_not_fit_are_refused(bos):
 
 
 def test_an_upload_that_is_given_up_leaves_nothing(bos):
-    upload = begun(bos)
-    part(bos, upload, 1, b"x")
+    upload = start_upload(bos)
+    put_part(bos, upload, 1, b"x")
     assert bos("DELETE", f"{BIG}?uploadId={upload}").status_code == 204
     for method, query in (("DELETE", ""), ("GET", ""), ("PUT", "&partNumber=1"), ("POST", "")):
         answer = bos(method, f"{BIG}?uploadId={upload}{query}", b"{}" if method == "POST" else b"")
@@ -122,7 +122,7 @@ def test_an_upload_that_is_given_up_leaves_nothing(bos):
 
 
 def test_an_upload_belongs_to_its_own_object(bos):
-    upload = begun(bos)
+    upload = start_upload(bos)
     answer = bos("PUT", f"/bos/sandbox/other?partNumber=1&uploadId={upload}", b"x")
     assert answer.json()["code"] == "NoSuchUpload"
 
@@ -142,14 +142,17 @@ def test_a_list_is_folded_at_a_delimiter(bos):
         ["fold/a/", "fold/b/"],
         [],
     )
-    rest = bos("GET", f"/bos/sandbox?prefix=fold/&delimiter=/&marker={page['nextMarker']}").json()
-    assert ([row["key"] for row in rest["contents"]], rest["isTruncated"]) == (["fold/c"], False)
+    second_page = bos("GET", f"/bos/sandbox?prefix=fold/&delimiter=/&marker={page['nextMarker']}").json()
+    assert ([row["key"] for row in second_page["contents"]], second_page["isTruncated"]) == (
+        ["fold/c"],
+        False,
+    )
 
 
 def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):
     bos("PUT", "/bos/sandbox/shared", b"shared")
 
-    def address(path, moment):
+    def address(path, signed_at):
         claim = signature.build_authorization(
             sandbox.access_key,
             sandbox.secret_key,
@@ -157,18 +160,18 @@ def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):
             path=path,
             query=[],
             headers={"host": http.base_url.netloc.decode()},
-            date=signature.format_timestamp(moment),
+            date=signature.format_timestamp(signed_at),
             expires=60,
         )
         return f"{path}?{urlencode({'authorization': claim})}"
 
-    def fetched(url):
+    def fetch(url):
         return http.get(url, headers={"authorization": ""})
 
-    assert fetched(address("/bos/sandbox/shared", time.time())).content == b"shared"
-    assert fetched(address("/bos/sandbox/shared", time.time() - 61)).status_code == 403
-    other = address("/bos/sandbox/shared", time.time()).replace("shared?", "ranged?")
-    assert fetched(other).status_code == 403
+    assert fetch(address("/bos/sandbox/shared", time.time())).content == b"shared"
+    assert fetch(address("/bos/sandbox/shared", time.time() - 61)).status_code == 403
+    changed = address("/bos/sandbox/shared", time.time()).replace("shared?", "ranged?")
+    assert fetch(changed).status_code == 403
 
 
 def test_one_request_may_carry_64_mib(bos):
