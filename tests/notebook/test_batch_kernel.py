@@ -104,7 +104,7 @@ def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, 
     try:
         kernels[0].run(data)
         kernels[0].run(START, live=True)
-        kernels[0].run("while result.progress.finished < 40: time.sleep(0.01)")
+        kernels[0].run("while result.progress.finished_rows < 40: time.sleep(0.01)")
         kernels[0].close()
         kernels.append(Kernel())
         kernels[1].run(data)
@@ -136,7 +136,7 @@ def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, started, slo
     assert "newer" in kernel.run("%qfbatch show").text
     assert "older" in kernel.run("%qfbatch show older").text
     kernel.run("%qfbatch cancel\nresult.wait()")
-    assert kernel.value("(result.progress.state, older.progress.over)") == "('cancelled', False)"
+    assert kernel.value("(result.progress.state, older.progress.is_finished)") == "('cancelled', False)"
     kernel.run("%qfbatch cancel older\nolder.wait()")
     assert kernel.value("older.progress.state") == "'cancelled'"
     assert {"older", "newer"} <= set(kernel.run("%qfbatch list").text.split())
@@ -174,7 +174,7 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, faul
     started(2, line)
     kernel.run("result.wait()", timeout=20)
     control.delete("/_sandbox/faults").raise_for_status()
-    assert kernel.value("result.progress.latest[0].input") == repr(filled_prompt)
+    assert kernel.value("result.progress.latest_failures[0].input") == repr(filled_prompt)
 
 
 @pytest.mark.parametrize(

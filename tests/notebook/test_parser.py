@@ -34,13 +34,13 @@ def parser():
     ],
 )
 def test_options_come_first_and_the_rest_is_verbatim(parser, line, model, rest):
-    options, text = parser.read(line)
+    options, text = parser.parse_line(line)
     assert (options.model, text) == (model, rest)
 
 
 @given(text=st.text(max_size=40).map(str.strip).filter(lambda t: t and not t.startswith("-")))
 def test_any_text_after_the_options_goes_through(parser, text):
-    assert parser.read(f"--reset {text}")[1] == text
+    assert parser.parse_line(f"--reset {text}")[1] == text
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_any_text_after_the_options_goes_through(parser, text):
 )
 def test_a_mistake_is_an_error_with_the_usage(parser, line, words):
     with pytest.raises(errors.InvalidArgumentError) as caught:
-        parser.read(line)
+        parser.parse_line(line)
     assert words in str(caught.value)
     assert "usage: %%x" in str(caught.value)
 

@@ -1,10 +1,10 @@
 """What is drawn: answers, pictures, curves, panels, tables."""
 
 import pytest
-from qfnb.views.training.panel.loss_chart import loss_svg
 
 from qfnb import Dataset, errors
 from qfnb.views import chat, dataset, display
+from qfnb.views.training.loss_chart import loss_svg
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 
