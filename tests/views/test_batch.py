@@ -168,22 +168,22 @@ def test_a_moving_panel_leaves_the_advice_for_saved_ones_out():
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_text_is_inert_in_every_field(attack):
     failure = RowFailure(0, attack, attack, attack)
-    texts = dict.fromkeys(("name", "model", "limits", "reason", "mode", "state"), attack)
+    texts = dict.fromkeys(("name", "model", "rate_limits", "reason", "mode", "state"), attack)
     for progress in (RUNNING, OVER, replace(OVER, state="stopped")):
-        hostile = replace(progress, latest=(failure,) * 5, notes=(attack, attack), **texts)
+        hostile = replace(progress, latest_failures=(failure,) * 5, notes=(attack, attack), **texts)
         Strict().feed(batch.html(hostile))
         assert not set(batch.text(hostile)) & set("\x1b\x00\u202e")
 
 
 def test_a_failure_of_a_hundred_thousand_characters_is_a_line():
     failure = RowFailure(3, "问\n" * 50_000, "ServerError", "x\n" * 50_000)
-    progress = replace(RUNNING, latest=(failure,) * 5)
+    progress = replace(RUNNING, latest_failures=(failure,) * 5)
     assert len(batch.html(progress)) < 6000
     assert len(batch.text(progress).splitlines()) < 16
 
 
 def test_drawing_is_light():
-    progress = replace(RUNNING, latest=(FAILED,) * 5)
+    progress = replace(RUNNING, latest_failures=(FAILED,) * 5)
     started_at = time.perf_counter()
     for _ in range(200):
         batch.html(progress)
