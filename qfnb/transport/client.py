@@ -52,7 +52,6 @@ class Client:
         body: Sendable,
         *,
         options: CallOptions | None = None,
-        path: Mapping[str, str] | None = None,
         model: str = "",
     ) -> Response[R]:
         """Send one record and wait for the answer.
@@ -61,7 +60,6 @@ class Client:
             endpoint: the row that it goes to.
             body: the record.
             options: what it may cost.
-            path: values of the placeholders in the row's path; default: the record's fields of these names.
             model: whose rate limits apply; "" for calls that have none.
 
         Raises:
@@ -71,7 +69,7 @@ class Client:
         """
         options, current = options or CallOptions(), settings()
         started_at = time.perf_counter()
-        call = self._prepare_call(endpoint, body, path, options, current, model)
+        call = self._prepare_call(endpoint, body, options, current, model)
         timeout_s = options.timeout or _default_timeout(endpoint, current)
         response, content = await self._send_within(call, response_body.read_json, timeout_s)
         unwrap = "result" if endpoint.plane == "console" else None
@@ -86,7 +84,6 @@ class Client:
         *,
         final: Callable[[Mapping[str, Any]], bool],
         options: CallOptions | None = None,
-        path: Mapping[str, str] | None = None,
         model: str = "",
     ) -> AsyncGenerator[Response[R], None]:
         """Send one record and yield the answer piece by piece, as it comes.
@@ -99,7 +96,7 @@ class Client:
         options, current = options or CallOptions(), settings()
         started_at, n_events = time.perf_counter(), 0
         ends_at = started_at + options.timeout if options.timeout else None
-        call = self._prepare_call(endpoint, body, path, options, current, model)
+        call = self._prepare_call(endpoint, body, options, current, model)
         call.repeatable = True
         response, _ = await self._send_with_retries(call, response_body.require_stream)
         async with aclosing(response):
@@ -164,13 +161,12 @@ class Client:
         self,
         endpoint: Endpoint[Any, Any],
         body: Sendable,
-        path: Mapping[str, str] | None,
         options: CallOptions,
         current: Settings,
         model: str,
     ) -> Call:
         content = encode_json(body) if endpoint.method == "POST" else b""
-        route = self._routes.get(endpoint, body, path, model)
+        route = self._routes.get(endpoint, body, model)
         call = Call(
             endpoint,
             partial(route.build_request, content),

@@ -173,31 +173,27 @@ class RouteCache:
         self._platform = platform
         self._routes: dict[tuple[str, ...], Route] = {}
 
-    def get(
-        self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str] | None, model: str
-    ) -> Route:
+    def get(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:
         """Return the lane of a call.
 
         Args:
             endpoint: the row that it goes to.
             body: the record that is sent, a GET's as the query.
-            path: values of the placeholders in the row's path; default: the record's fields of these names.
             model: whose rate limits apply; "" for calls that have none.
+
+        The placeholders of the path take the record's fields of the same names, `{model}` takes `model`.
         """
-        if "{" in endpoint.path and not path:
-            path = path_values(endpoint, body)
+        path: Mapping[str, str] = {}
+        if "{" in endpoint.path:
+            path = {"model": model} if "{model}" in endpoint.path else path_values(endpoint, body)
         if not model or endpoint.method == "GET":  # whose record is part of the address
-            return self._create(
-                endpoint, body, path or {}, get_limiter(self._platform, model) if model else None
-            )
-        key = (endpoint.name, model, *path.values()) if path else (endpoint.name, model)
+            return self._create(endpoint, body, path, get_limiter(self._platform, model) if model else None)
+        key = (endpoint.name, model, *path.values())
         route = self._routes.get(key)
         if route is None:
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            route = self._routes[key] = self._create(
-                endpoint, body, path or {}, get_limiter(self._platform, model)
-            )
+            route = self._routes[key] = self._create(endpoint, body, path, get_limiter(self._platform, model))
         return route
 
     def _create(

@@ -175,7 +175,7 @@ class BosBackend(OfflineBackend):
         platform = (await connect.aclient()).platform
         call = ChatCompletion(version=1).prepare("?", self.spec.model, self.spec.endpoint)
         route = call.for_platform(platform)
-        return platform.endpoint_url(route.endpoint, route.path)
+        return platform.endpoint_url(route.endpoint, {"model": route.model})
 
 
 BACKENDS: dict[OfflineVia, type[OfflineBackend]] = {"files": FilesBackend, "bos": BosBackend}

@@ -39,11 +39,6 @@ class Route:
     record: Sendable
     model: str
 
-    @property
-    def path(self) -> dict[str, str]:
-        """The values of the placeholders in the row's path."""
-        return {"model": self.model} if "{model}" in self.endpoint.path else {}
-
 
 @dataclass(frozen=True)
 class PreparedCall(Generic[ReplyT]):
@@ -170,9 +165,7 @@ class InferenceModel(Generic[ReplyT]):
         client = client or await self.resolve_client()
         route = call.for_platform(client.platform)
         with usage_log.log_call(route.model, client.platform.host) as entry:
-            response = await client.send(
-                route.endpoint, route.record, path=route.path, options=call.limits, model=route.model
-            )
+            response = await client.send(route.endpoint, route.record, options=call.limits, model=route.model)
             return entry.record_reply(call.to_reply(response))
 
     async def _stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
@@ -181,7 +174,6 @@ class InferenceModel(Generic[ReplyT]):
         pieces = client.stream(
             route.endpoint,
             route.record,
-            path=route.path,
             final=wire.is_final,
             options=call.limits,
             model=route.model,
