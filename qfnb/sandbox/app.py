@@ -24,18 +24,10 @@ from .evaluation import v2 as evaluation_v2  # noqa: F401
 from .finetune import v1 as finetune_v1  # noqa: F401 - it registers handlers
 from .finetune import v2 as finetune_v2  # noqa: F401
 from .http import auth, control  # noqa: F401 - they register handlers
-from .http.call import (
-    HANDLERS,
-    SANDBOX_HEADER,
-    Call,
-    Refusal,
-    Stream,
-    build_refusal,
-    parse_request,
-    wrap_result,
-)
+from .http.call import HANDLERS, Call, Stream, parse_request, wrap_result
 from .http.host_guard import HostGuard
-from .http.middleware import RATE_LIMITED, as_json, serve
+from .http.middleware import RATE_LIMITED, serve
+from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1_refusal, v2_refusal
 from .models import compression  # noqa: F401 - they register handlers
 from .models import v1 as models_v1  # noqa: F401 - it registers handlers
 from .models import v2 as models_v2  # noqa: F401
@@ -77,8 +69,8 @@ def _route(world: World, path: str, method: str, actions: Mapping[str | None, En
         action = request.query_params.get("Action")
         endpoint = actions.get(action)
         if endpoint is None:
-            refusal = build_refusal("console", 0, f"unknown Action {action!r}", shape="action")
-            return as_json(refusal.body, refusal.status)
+            refusal = console_refusal("action", 0, f"unknown Action {action!r}")
+            return refusal.to_response()
         return await serve(world, endpoint, request, _call_handler)
 
     return Route(path, answer, methods=[method])
@@ -126,9 +118,7 @@ async def _answer_unknown_path(request: Request) -> Response:
     if request.url.path.startswith("/_sandbox/"):
         return as_json({"error": "there is no such control"}, 404)
     if request.url.path.startswith("/v2/"):
-        refusal = build_refusal(
-            "v2", 0, "the sandbox does not serve this path", word="invalid_path", status=404
-        )
-        return as_json(refusal.body, refusal.status)
-    refusal = build_refusal("v1", 3, "Unsupported openapi method")
-    return as_json(refusal.body, refusal.status)
+        refusal = v2_refusal("invalid_path", "the sandbox does not serve this path", status=404)
+        return refusal.to_response()
+    refusal = v1_refusal(3, "Unsupported openapi method")
+    return refusal.to_response()

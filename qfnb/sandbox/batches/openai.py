@@ -16,8 +16,9 @@ from ...wire.chat import CHAT_V2
 from ...wire.endpoints import Endpoint
 from ...wire.image import TEXT2IMAGE_V2
 from ..engines import BUILT_IN
-from ..http.call import Call, build_refusal, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.dispatch import dispatch, parse_jsonl
+from ..http.refusals import v2_refusal
 from ..state.job_queue import STATUSES, is_finished, job_handler, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..storage import files
@@ -37,14 +38,14 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
     """Queue a batch; what is in its file is looked at later, as on the platform."""
     hours = re.fullmatch(r"([1-9]\d{0,2})h", body.completion_window)
     if hours is None or int(hours[1]) > 672:
-        raise refusal_for(call, "param[completion_window] invalid: it is 1h to 672h")
+        raise call.refusal("param[completion_window] invalid: it is 1h to 672h")
     if body.endpoint not in BATCH_ENDPOINTS:
         supported = ", ".join(BATCH_ENDPOINTS)
-        raise refusal_for(call, f"param[endpoint] invalid: {body.endpoint!r}; the sandbox has {supported}")
+        raise call.refusal(f"param[endpoint] invalid: {body.endpoint!r}; the sandbox has {supported}")
     if len(body.metadata or ()) > MAX_METADATA:
-        raise refusal_for(call, f"param[metadata] invalid: at most {MAX_METADATA} pairs")
+        raise call.refusal(f"param[metadata] invalid: at most {MAX_METADATA} pairs")
     if files.read_file(call.world.store, body.input_file_id) is None:
-        raise refusal_for(call, f"param[input_file_id] invalid: {body.input_file_id} does not exist")
+        raise call.refusal(f"param[input_file_id] invalid: {body.input_file_id} does not exist")
     batch = call.world.store.add(
         "batch",
         random_id("infer-"),
@@ -87,7 +88,7 @@ def cancel_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
     batch = _find_batch(call)
     if is_finished(batch):
         message = f"Cannot cancel a batch with status {job_status(batch)!r}."
-        raise refusal_for(call, message, word="invalid_batch_status")
+        raise call.refusal(message, v2_code="invalid_batch_status")
     store = call.world.store
     store.update(batch["id"], cancelling_at=batch.get("cancelling_at") or store.now())
     return _to_wire(_find_batch(call))
@@ -238,7 +239,7 @@ def _find_batch(call: Call) -> Document:
     batch = call.world.store.get("batch", call.path["batch_id"])
     if batch is None:
         message = f"No such batch: {call.path['batch_id']}"
-        raise build_refusal("v2", 0, message, word="batch_not_found", status=404)
+        raise v2_refusal("batch_not_found", message, status=404)
     return batch
 
 

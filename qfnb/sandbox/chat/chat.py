@@ -12,7 +12,8 @@ from typing import Any
 from ...wire import catalog
 from ...wire import chat as wire
 from ..engines import ChatModel, EngineError, Reply, StreamingModel, content_text
-from ..http.call import Call, Stream, build_refusal, emulates, refusal_for
+from ..http.call import Call, Stream, emulates
+from ..http.refusals import v1_refusal, v2_refusal
 from ..services.common import active_deployment
 from ..services.metering import metered
 from . import image_caption, tools
@@ -43,9 +44,9 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream
     validate_messages(call, body.messages)
     _validate_length(call, call.path["model"], body.messages)
     if any(message.role == "system" for message in body.messages):
-        raise refusal_for(call, "invalid role in message: system is an option of its own here")
+        raise call.refusal("invalid role in message: system is an option of its own here")
     if not len(body.messages) % 2:
-        raise refusal_for(call, "the length of messages must be an odd number")
+        raise call.refusal("the length of messages must be an odd number")
     model, conversation = resolve_model(call, call.path["model"]), conversation_v1(body)
     sandbox_reply = _sandbox_reply(model, body)
     if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
@@ -91,11 +92,12 @@ def resolve_model(call: Call, name: str) -> ChatModel:
     ):
         return call.world.base_model(name)
     if is_v1:
-        raise build_refusal("v1", 3, "Unsupported openapi method")
-    raise build_refusal(
-        "v2", 0, f"No permission to use the model {name!r}: the sandbox has no such model or service",
-        word="invalid_model", status=401,
-    )  # fmt: skip
+        raise v1_refusal(3, "Unsupported openapi method")
+    raise v2_refusal(
+        "invalid_model",
+        f"No permission to use the model {name!r}: the sandbox has no such model or service",
+        status=401,
+    )
 
 
 def load_tuned_model(call: Call, run: str) -> ChatModel:
@@ -116,14 +118,14 @@ def validate_options(call: Call, extra: Mapping[str, Any]) -> None:
             isinstance(value, (int, float)) and low <= value <= high and (name != "temperature" or value > 0)
         )
         if not is_valid:
-            raise refusal_for(call, f"{name} must be in [{low}, {high}], it is {value!r}")
+            raise call.refusal(f"{name} must be in [{low}, {high}], it is {value!r}")
 
 
 def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
     """Refuse a conversation that does not end with something to answer."""
     turns = [message for message in messages if message.role != "system"]
     if not turns or turns[-1].role not in {"user", "function", "tool"}:
-        raise refusal_for(call, "the role of the last message must be user", word="invalid_messages")
+        raise call.refusal("the role of the last message must be user", v2_code="invalid_messages")
 
 
 def _validate_length(call: Call, name: str, messages: Sequence[wire.Message]) -> None:
@@ -132,8 +134,8 @@ def _validate_length(call: Call, name: str, messages: Sequence[wire.Message]) ->
     max_chars = row.chars if row else None
     if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
         if call.endpoint.plane == "v1":
-            raise build_refusal("v1", 336007, f"the max input characters is {max_chars}")
-        raise refusal_for(call, f"the max input characters is {max_chars}", word="characters_too_long")
+            raise v1_refusal(336007, f"the max input characters is {max_chars}")
+        raise call.refusal(f"the max input characters is {max_chars}", v2_code="characters_too_long")
 
 
 def build_v1_answer(

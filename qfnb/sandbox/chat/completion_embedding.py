@@ -13,7 +13,8 @@ from ...wire import tokenizer as tokenizer_wire
 from ...wire.base import EmptyBody
 from ..engines import EngineError, StreamingModel
 from ..engines.builtin.engine import NGRAM_LABEL
-from ..http.call import Call, Stream, build_refusal, emulates, refusal_for
+from ..http.call import Call, Stream, emulates
+from ..http.refusals import v1_refusal, v2_refusal
 from ..services.metering import metered
 from .chat import build_v1_answer, resolve_model, validate_options
 from .request import prompt_conversation
@@ -26,7 +27,7 @@ async def complete(call: Call, body: completion_wire.CompletionRequest) -> dict[
     """Answer `/completions/<endpoint>`."""
     validate_options(call, body.model_extra or {})
     if not body.prompt.strip():
-        raise refusal_for(call, "prompt must not be empty")
+        raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
     model = (
         call.world.base_model(model_name)
@@ -92,7 +93,7 @@ def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
 async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[str, Any]:
     _require_model(call, "embedding", model)
     if not 1 <= len(body.input) <= wire.MAX_TEXTS or not all(text.strip() for text in body.input):
-        raise refusal_for(call, f"the number of input must be 1 to {wire.MAX_TEXTS}, none of them empty")
+        raise call.refusal(f"the number of input must be 1 to {wire.MAX_TEXTS}, none of them empty")
     try:
         embedded = await call.world.engines.embedding_engine.embed(body.input)
     except EngineError as error:
@@ -108,7 +109,7 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[st
 async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str, Any]:
     _require_model(call, "reranker", model)
     if not body.query.strip() or not 1 <= len(body.documents) <= wire.MAX_DOCUMENTS:
-        raise refusal_for(call, f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
+        raise call.refusal(f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
     scores, label = await _score_relevance(call, body.query, body.documents)
     ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
     results = [
@@ -137,10 +138,8 @@ def _require_model(call: Call, kind: catalog.ModelKind, model: str) -> None:
     if catalog.find_model(kind, model) is not None:
         return
     if call.endpoint.plane == "v1":
-        raise build_refusal("v1", 3, "Unsupported openapi method")
-    raise build_refusal(
-        "v2", 0, f"No permission to use the model {model!r}", word="invalid_model", status=401
-    )
+        raise v1_refusal(3, "Unsupported openapi method")
+    raise v2_refusal("invalid_model", f"No permission to use the model {model!r}", status=401)
 
 
 def _text_usage(texts: list[str]) -> dict[str, int]:

@@ -17,7 +17,8 @@ from starlette.routing import Route
 from ...wire import catalog
 from ...wire import image as wire
 from ...wire import vision as vision_wire
-from ..http.call import Call, Stream, build_refusal, emulates, refusal_for
+from ..http.call import Call, Stream, emulates
+from ..http.refusals import v1_refusal, v2_refusal
 from . import image_caption
 from .chat import build_v1_answer, tool_reply
 from .response import count_tokens
@@ -33,7 +34,7 @@ _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale":
 async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
     if catalog.find_model("text2image", call.path["model"]) is None:
-        raise build_refusal("v1", 3, "Unsupported openapi method")
+        raise v1_refusal(3, "Unsupported openapi method")
     _validate_v1(call, body)
     pictures = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
     data = [
@@ -52,14 +53,12 @@ async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
 async def generate_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
     """Answer `/v2/images/generations`: the pictures are fetched by their addresses."""
     if catalog.find_model("text2image", body.model) is None:
-        raise build_refusal(
-            "v2", 0, f"No permission to use the model {body.model!r}", word="invalid_model", status=401
-        )
+        raise v2_refusal("invalid_model", f"No permission to use the model {body.model!r}", status=401)
     size = re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
     if size is None or not all(512 <= int(side) <= 2048 for side in size.groups()):
-        raise refusal_for(call, "size must be WxH, each from 512 to 2048")
+        raise call.refusal("size must be WxH, each from 512 to 2048")
     if not body.prompt.strip() or len(body.prompt) > 1024 or not 1 <= (body.n or 1) <= 4:
-        raise refusal_for(call, "prompt must have 1 to 1024 characters, n is 1 to 4")
+        raise call.refusal("prompt must have 1 to 1024 characters, n is 1 to 4")
     seed = (body.model_extra or {}).get("seed")
     pictures = await _draw_pictures(
         body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None
@@ -78,7 +77,7 @@ def image_to_text(call: Call, body: vision_wire.VisionRequest) -> dict[str, Any]
     try:
         description = image_caption.describe_image(base64.b64decode(body.image, validate=True))
     except (binascii.Error, ValueError, OSError):
-        raise refusal_for(call, "image must be base64 of a picture file") from None
+        raise call.refusal("image must be base64 of a picture file") from None
     return build_v1_answer(call, tool_reply(description, kind="picture"), [body.prompt], body.stream)
 
 
@@ -116,10 +115,10 @@ def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict
 
 def _validate_v1(call: Call, body: wire.ImageRequest) -> None:
     if not body.prompt.strip() or len(body.prompt) > 1024:
-        raise refusal_for(call, "prompt must have 1 to 1024 characters")
+        raise call.refusal("prompt must have 1 to 1024 characters")
     if body.size not in {None, *wire.SIZES}:
-        raise refusal_for(call, f"size must be one of {', '.join(wire.SIZES)}")
+        raise call.refusal(f"size must be one of {', '.join(wire.SIZES)}")
     for name, (low, high) in _RANGES.items():
         value = getattr(body, name)
         if value is not None and not low <= value <= high:
-            raise refusal_for(call, f"{name} must be in [{low}, {high}]")
+            raise call.refusal(f"{name} must be in [{low}, {high}]")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...wire import plugin as wire
 from ..engines import content_text
-from ..http.call import Call, Stream, emulates, refusal_for
+from ..http.call import Call, Stream, emulates
 from . import tools
 from .chat import build_v1_answer, tool_reply, validate_messages
 from .request import prompt_conversation
@@ -20,7 +20,7 @@ from .response import ask_model, count_usage, sandbox_mark
 async def answer_application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
     if not body.query.strip() or len(body.query) > wire.MAX_QUERY_CHARS:
-        raise refusal_for(call, f"query must have 1 to {wire.MAX_QUERY_CHARS} characters")
+        raise call.refusal(f"query must have 1 to {wire.MAX_QUERY_CHARS} characters")
     tool_result = tools.run_tool(body.query)
     if tool_result is None:
         reply = await ask_model(
@@ -47,7 +47,7 @@ def answer_own_plugins(call: Call, body: wire.CustomPluginRequest) -> dict[str, 
     validate_messages(call, body.messages)
     unknown = [name for name in body.plugins if name not in wire.CUSTOM_PLUGINS]
     if unknown or not 1 <= len(body.plugins) <= 3:
-        raise refusal_for(call, f"plugins must be one to three of {', '.join(wire.CUSTOM_PLUGINS)}")
+        raise call.refusal(f"plugins must be one to three of {', '.join(wire.CUSTOM_PLUGINS)}")
     question = content_text(body.messages[-1].content)
     option = tools.build_chart(question) if "eChart" in body.plugins else None
     text = "图表已生成。" if option else "（本地沙盒）没有可以画成图表的数字。"

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ...wire.endpoints import Plane
 from ..engines import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
-from ..http.call import Call, Refusal, Stream, build_refusal
+from ..http.call import Call, Stream
+from ..http.refusals import Refusal, v1_refusal, v2_refusal
 
 FINISH_REASONS_V1 = {"stop": "normal", "tool_calls": "function_call"}
 
@@ -42,10 +42,13 @@ async def ask_model(call: Call, model: ChatModel, conversation: Conversation) ->
 def engine_refusal(call: Call, error: EngineError) -> Refusal:
     """Return an engine's error as the platform says it, with the reason."""
     number, word, status, type_ = _ERRORS_BY_CATEGORY[error.category]
-    plane: Plane = "v2" if call.endpoint.plane == "v2" else "v1"
-    refusal = build_refusal(plane, number, error.message, word=word, status=status, type_=type_)
-    headers = {"retry-after": error.retry_after} if error.retry_after else {}
-    return Refusal(refusal.status, refusal.body, headers)
+    if call.endpoint.plane == "v2":
+        refusal = v2_refusal(word, error.message, status=status, type_=type_)
+    else:
+        refusal = v1_refusal(number, error.message)
+    if error.retry_after:
+        refusal.headers["retry-after"] = error.retry_after
+    return refusal
 
 
 async def stream_v1(

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...wire import cleaning as wire
 from ...wire import data as wire_data
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document, random_id
 from . import cleaning_rules, imports, row_formats, v1
@@ -33,7 +33,7 @@ NEW_PROMPT = "请问，{}"
 async def create(call: Call, body: wire.CreateCleaning) -> str:
     """Clean a dataset into another one; return the task's id."""
     if problem := cleaning_rules.find_problem(body.operations_v2):
-        raise refusal_for(call, f"param[operationsV2] invalid: {problem}")
+        raise call.refusal(f"param[operationsV2] invalid: {problem}")
     change = cleaning_rules.text_change(body.operations_v2)
 
     def clean(rows: Sequence[Any]) -> list[Any]:
@@ -70,7 +70,7 @@ async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
     _validate_numbers(call, body)
     source = v1.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     if source["form"] in {row_formats.TEXT, *row_formats.IMAGE_FORMATS}:
-        raise refusal_for(call, f"param[sourceDatasetId] invalid: {source['form']} has no questions")
+        raise call.refusal(f"param[sourceDatasetId] invalid: {source['form']} has no questions")
 
     def rephrase(rows: Sequence[Any]) -> list[Any]:
         last_turns = ((row, row[-1]) for row in rows[: body.num_instances_to_generate])
@@ -150,17 +150,15 @@ def _source_and_destination(
     source = v1.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     destination = v1.get_dataset(call, body.dest_dataset_id, "destDatasetId")
     if source["id"] == destination["id"]:
-        raise refusal_for(call, "param[destDatasetId] invalid: it is the source itself")
+        raise call.refusal("param[destDatasetId] invalid: it is the source itself")
     if source["form"] != destination["form"]:
-        raise refusal_for(
-            call, f"param[destDatasetId] invalid: it is {destination['form']}, the source {source['form']}"
+        raise call.refusal(
+            f"param[destDatasetId] invalid: it is {destination['form']}, the source {source['form']}"
         )
     if not 1 <= contents.count(call.world.store, source) <= MAX_ROWS:
-        raise refusal_for(
-            call, f"param[sourceDatasetId] invalid: {source['id']} must have 1 to {MAX_ROWS:,} rows"
-        )
+        raise call.refusal(f"param[sourceDatasetId] invalid: {source['id']} must have 1 to {MAX_ROWS:,} rows")
     if v1.task_status(call.world, destination, "import") == wire_data.RUNNING:
-        raise refusal_for(call, f"param[destDatasetId] invalid: {destination['id']} is being written to")
+        raise call.refusal(f"param[destDatasetId] invalid: {destination['id']} is being written to")
     return source, destination
 
 
@@ -171,13 +169,13 @@ def _validate_numbers(call: Call, body: wire.CreateAugmentation) -> None:
         ("similarityThreshold", body.similarity_threshold, 0, 1),
     ):
         if not low <= value <= high:
-            raise refusal_for(call, f"param[{name}] invalid: {value}; it is {low} to {high}")
+            raise call.refusal(f"param[{name}] invalid: {value}; it is {low} to {high}")
 
 
 def _get_task(call: Call, kind: str, name: str, key: int | str) -> Document:
     task = call.world.store.get(kind, key)
     if task is None:
-        raise refusal_for(call, f"param[{name}] invalid: {key} does not exist")
+        raise call.refusal(f"param[{name}] invalid: {key} does not exist")
     return task
 
 

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ...wire import entities as wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document
 from . import row_formats, v1
@@ -29,7 +29,7 @@ def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
     """List the rows that the filters let through, in their order."""
     dataset, store = v1.get_dataset(call, body.dataset_id), call.world.store
     if body.tab_type not in {wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED}:
-        raise refusal_for(call, f"param[tabType] invalid: {body.tab_type}; it is 0, 1 or 2")
+        raise call.refusal(f"param[tabType] invalid: {body.tab_type}; it is 0, 1 or 2")
     total = total_all = contents.count(store, dataset)
     filters = _build_filters(call, body)
     if filters:
@@ -55,9 +55,9 @@ def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     dataset, store = v1.get_dataset(call, body.dataset_id), call.world.store
     entity = contents.find_entity(store, dataset, body.id)
     if entity is None:
-        raise refusal_for(call, f"param[id] invalid: {dataset['id']} has no entity {body.id!r}")
+        raise call.refusal(f"param[id] invalid: {dataset['id']} has no entity {body.id!r}")
     if not (body.content or body.labels):
-        raise refusal_for(call, "param[content] invalid: content or labels are missing")
+        raise call.refusal("param[content] invalid: content or labels are missing")
     changed = replace(entity, annotated=store.now())
     if body.content:
         changed = replace(changed, row=_normalize_content(call, dataset, body.content))
@@ -105,7 +105,7 @@ def _build_filters(call: Call, body: wire.ListEntities) -> list[Callable[[Locate
 
 def _parse_time_range(call: Call, name: str, times: list[float]) -> tuple[float, float]:
     if len(times) != 2:
-        raise refusal_for(call, f"param[{name}] invalid: it has two times, from and to")
+        raise call.refusal(f"param[{name}] invalid: it has two times, from and to")
     return times[0], times[1]
 
 
@@ -113,7 +113,7 @@ def _normalize_content(call: Call, dataset: Document, content: list[dict[str, An
     try:
         return row_formats.normalize(content, dataset["form"])
     except row_formats.InvalidRow as error:
-        raise refusal_for(call, f"param[content] invalid: {error}") from None
+        raise call.refusal(f"param[content] invalid: {error}") from None
 
 
 def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ...wire import data as wire
 from ...wire import storage as wire_storage
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from ..storage import objects
 from . import row_formats, v1
@@ -34,7 +34,7 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
         ("exportFormat", body.export_format, (0,)),
     ):
         if value not in allowed:
-            raise refusal_for(call, f"param[{name}] invalid: {value}; it is one of {allowed}")
+            raise call.refusal(f"param[{name}] invalid: {value}; it is one of {allowed}")
     dataset = v1.get_dataset(call, body.dataset_id)
     if body.export_to:
         v1.validate_bucket(call, "storageId", body.storage_id or "")
@@ -65,7 +65,7 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
     """
     world = call.world
     if not contents.count(world.store, dataset):
-        raise refusal_for(call, f"dataset {dataset['id']} has no rows to export")
+        raise call.refusal(f"dataset {dataset['id']} has no rows to export")
     content = await asyncio.to_thread(_pack_zip, world, dataset, annotated)
     dataset = v1.get_dataset(call, dataset["id"])  # it may be gone by now
     secret, id_ = random_id("", 32), random_id("task-")

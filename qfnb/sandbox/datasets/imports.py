@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from ...wire import data as wire
 from ...wire.data_v2 import FORMATS
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from ..storage import objects
 from . import rows, v1
@@ -32,7 +32,7 @@ _BOS_DOMAIN = ".bcebos.com"
 async def import_files(call: Call, body: wire.ImportDataset) -> bool:
     """Begin to import files."""
     if body.import_from not in {wire.USER_BOS, wire.SHARED_ZIP}:
-        raise refusal_for(call, f"param[importFrom] invalid: {body.import_from}; 1 is BOS, 2 a shared zip")
+        raise call.refusal(f"param[importFrom] invalid: {body.import_from}; 1 is BOS, 2 a shared zip")
     await start_import(call, v1.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated)
     return True
 
@@ -62,7 +62,7 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
     """
     world = call.world
     if not files or not all(file and file.isprintable() for file in files):
-        raise refusal_for(call, "param[files] invalid: each is the address of a file")
+        raise call.refusal("param[files] invalid: each is the address of a file")
     _validate_idle(call, dataset)
     parser, part = await asyncio.to_thread(_parse_files, world, files, RowParser(dataset["form"], annotated))
     dataset = v1.get_dataset(call, dataset["id"])  # as it is now
@@ -113,7 +113,7 @@ def routes(world: World) -> list[Route]:
 
 def _validate_idle(call: Call, dataset: Document) -> None:
     if v1.task_status(call.world, dataset, "import") == wire.RUNNING:
-        raise refusal_for(call, f"dataset {dataset['id']} is already being imported")
+        raise call.refusal(f"dataset {dataset['id']} is already being imported")
 
 
 def _parse_files(world: World, files: list[str], parser: RowParser) -> tuple[RowParser, Document | None]:

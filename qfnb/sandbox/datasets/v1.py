@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...wire import cleaning
 from ...wire import data as wire
 from ...wire.data_v2 import FORMATS
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.store import Document, Store, random_id
 from . import row_formats
 from . import rows as contents
@@ -27,16 +27,16 @@ FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
 def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     """Create a bare dataset, the first version of its group."""
     if body.template_type not in wire.TEMPLATES:
-        raise refusal_for(call, f"param[templateType] invalid: {body.template_type}; {wire.TEMPLATES}")
+        raise call.refusal(f"param[templateType] invalid: {body.template_type}; {wire.TEMPLATES}")
     if body.template_type // 100 != body.project_type:
-        raise refusal_for(
-            call, f"param[projectType] invalid: {body.project_type}; it is {body.template_type // 100}"
+        raise call.refusal(
+            f"param[projectType] invalid: {body.project_type}; it is {body.template_type // 100}"
         )
     expected_data_type = wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
     if body.data_type != expected_data_type:
-        raise refusal_for(call, f"param[dataType] invalid: {body.data_type}; it is {expected_data_type}")
+        raise call.refusal(f"param[dataType] invalid: {body.data_type}; it is {expected_data_type}")
     if body.storage_type not in {wire.PLATFORM_STORAGE, wire.USER_STORAGE}:
-        raise refusal_for(call, f"param[storageType] invalid: {body.storage_type!r}; sysBos or usrBos")
+        raise call.refusal(f"param[storageType] invalid: {body.storage_type!r}; sysBos or usrBos")
     is_user_bucket = body.storage_type == wire.USER_STORAGE
     bucket, path = (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
     if is_user_bucket:
@@ -108,7 +108,7 @@ def create_dataset(
     """Add a dataset to a group, to a new one when none is given."""
     store = call.world.store
     if not (name.strip() and name.isprintable() and path.isprintable()):
-        raise refusal_for(call, "param[name] invalid: a name has one line, and is not empty")
+        raise call.refusal("param[name] invalid: a name has one line, and is not empty")
     if group is None:
         group = store.add("dataset_group", random_id("dg-", 16), name=name, form=data_format, made=0)
     store.update(group["id"], made=group["made"] + 1)
@@ -137,15 +137,15 @@ def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Documen
     """
     dataset = call.world.store.get("dataset", key)
     if dataset is None:
-        raise refusal_for(call, f"param[{field}] invalid: dataset {key} does not exist")
+        raise call.refusal(f"param[{field}] invalid: dataset {key} does not exist")
     return dataset
 
 
 def validate_bucket(call: Call, name: str, bucket: str) -> None:
     """Refuse a bucket that is not the sandbox's."""
     if bucket != call.world.address.bucket:
-        raise refusal_for(
-            call, f"param[{name}] invalid: there is no bucket {bucket!r}; it is {call.world.address.bucket!r}"
+        raise call.refusal(
+            f"param[{name}] invalid: there is no bucket {bucket!r}; it is {call.world.address.bucket!r}"
         )
 
 
@@ -153,9 +153,9 @@ def start_release(call: Call, dataset: Document) -> None:
     """Begin to release a dataset, unless it is released."""
     world = call.world
     if task_status(world, dataset, "import") == wire.RUNNING:
-        raise refusal_for(call, f"dataset {dataset['id']} is still being imported")
+        raise call.refusal(f"dataset {dataset['id']} is still being imported")
     if not contents.count(world.store, dataset):
-        raise refusal_for(call, f"dataset {dataset['id']} has no rows to release")
+        raise call.refusal(f"dataset {dataset['id']} has no rows to release")
     if dataset["released"] is None:
         plan = world.lifecycle.plan((wire.RUNNING, "release"), final=wire.FINISHED)
         world.store.update(dataset["id"], released=plan)
@@ -166,7 +166,7 @@ def delete_datasets(call: Call, deleted: list[Document]) -> None:
     store, ids = call.world.store, {dataset["id"] for dataset in deleted}
     for task in store.all("task"):
         if task["status"] not in FINAL_RUN_STATES and ids & set(task["datasets"]):
-            raise refusal_for(call, f"{', '.join(ids)} cannot be deleted: run {task['id']} needs it")
+            raise call.refusal(f"{', '.join(ids)} cannot be deleted: run {task['id']} needs it")
     for dataset in deleted:
         store.remove("dataset", dataset["id"])
         contents.delete_parts(store, dataset)

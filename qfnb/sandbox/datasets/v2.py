@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ...wire import data_v2 as wire
 from ...wire import storage as wire_storage
 from ...wire.base import PageRequest
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import MAX_PAGE_SIZE, page_by_marker
 from ..state.store import Document
 from . import exports, imports, v1
@@ -22,9 +22,7 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     """Create a dataset and its first version."""
     if body.data_format not in wire.FORMATS:
         formats = ", ".join(wire.FORMATS)
-        raise refusal_for(
-            call, f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {formats}"
-        )
+        raise call.refusal(f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {formats}")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     return _ids_to_wire(
         v1.create_dataset(
@@ -159,15 +157,15 @@ def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
     """Return bucket and folder, both "" on the platform's storage."""
     if storage_type not in {wire.BOS, wire.PLATFORM}:
-        raise refusal_for(
-            call, f"param[storageType] invalid: {storage_type!r}; it is {wire.BOS} or {wire.PLATFORM}"
+        raise call.refusal(
+            f"param[storageType] invalid: {storage_type!r}; it is {wire.BOS} or {wire.PLATFORM}"
         )
     if storage_type == wire.PLATFORM:
         return "", ""
     try:
         bucket, key = wire_storage.parse_uri(path or "")
     except ValueError as error:
-        raise refusal_for(call, f"param[storagePath] invalid: {error}") from None
+        raise call.refusal(f"param[storagePath] invalid: {error}") from None
     v1.validate_bucket(call, "storagePath", bucket)
     return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
 
@@ -177,7 +175,7 @@ def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: 
     values = filter_values or {}
     for name, kind in kinds.items():
         if name in values and not isinstance(values[name], kind):
-            raise refusal_for(call, f"param[filter.{name}] invalid: it is a {kind.__name__}")
+            raise call.refusal(f"param[filter.{name}] invalid: it is a {kind.__name__}")
     return [values.get(name) for name in kinds]
 
 
@@ -191,14 +189,14 @@ def _clamp_page_size(page: P) -> P:
 def _get_group(call: Call, key: int | str) -> Document:
     group = call.world.store.get("dataset_group", key)
     if group is None:
-        raise refusal_for(call, f"param[datasetId] invalid: dataset {key} does not exist; its id is dg-...")
+        raise call.refusal(f"param[datasetId] invalid: dataset {key} does not exist; its id is dg-...")
     return group
 
 
 def _get_task(call: Call, kind: str, key: int | str) -> Document:
     task = call.world.store.get(kind, key)
     if task is None:
-        raise refusal_for(call, f"param[taskId] invalid: there is no {kind} {key}")
+        raise call.refusal(f"param[taskId] invalid: there is no {kind} {key}")
     return task
 
 

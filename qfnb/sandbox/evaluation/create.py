@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ...wire import evaluation as wire
 from ...wire import model as model_wire
 from ..datasets import v1
-from ..http.call import Call, Refusal, refusal_for
+from ..http.call import Call
+from ..http.refusals import Refusal
 from ..models import store as repository
 from ..state.store import Document, random_id
 from ..storage import objects
@@ -227,4 +228,4 @@ def _read_stop_words(call: Call, request: TaskRequest) -> list[str]:
 
 
 def _invalid_field(call: Call, field: str, reason: str) -> Refusal:
-    return refusal_for(call, f"param[{field}] invalid: {reason}")
+    return call.refusal(f"param[{field}] invalid: {reason}")

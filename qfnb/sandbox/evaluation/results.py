@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...wire import evaluation as wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document, random_id
 from ..storage import objects
@@ -90,7 +90,7 @@ def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
     """Describe an export; its address is told when it is done."""
     export = call.world.store.get(EXPORT, body.export_id)
     if export is None:
-        raise refusal_for(call, f"param[exportID] invalid: export {body.export_id} does not exist")
+        raise call.refusal(f"param[exportID] invalid: export {body.export_id} does not exist")
     state = call.world.lifecycle.state(export["plan"])
     local = state == wire.DONE and export["type"] == wire.LOCAL
     return {
@@ -122,20 +122,20 @@ def routes(world: World) -> list[Route]:
 
 def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> None:
     if (state := task_state(call.world, task)) not in FINAL_STATES | {wire.MANUAL_STARTED}:
-        raise refusal_for(call, f"param[id] invalid: task {body.id} is {state}")
+        raise call.refusal(f"param[id] invalid: task {body.id} is {state}")
     if body.export_type not in {wire.LOCAL, wire.STORAGE}:
-        raise refusal_for(call, f"param[exportType] invalid: {body.export_type!r}")
+        raise call.refusal(f"param[exportType] invalid: {body.export_type!r}")
     if body.export_type == wire.STORAGE and body.volume_id != call.world.address.bucket:
-        raise refusal_for(call, f"param[volumeId] invalid: bucket {body.volume_id} does not exist")
+        raise call.refusal(f"param[volumeId] invalid: bucket {body.volume_id} does not exist")
     if not body.export_content or set(body.export_content) - set(wire.EXPORT_CONTENT):
         allowed = ", ".join(wire.EXPORT_CONTENT)
-        raise refusal_for(call, f"param[exportContent] invalid: {body.export_content!r}; it lists {allowed}")
+        raise call.refusal(f"param[exportContent] invalid: {body.export_content!r}; it lists {allowed}")
     if body.export_opt not in {wire.TOTAL, wire.PART}:
-        raise refusal_for(call, f"param[exportOpt] invalid: {body.export_opt!r}")
+        raise call.refusal(f"param[exportOpt] invalid: {body.export_opt!r}")
     if body.export_opt == wire.PART:
         row_ids = {row["id"] for row in iter_results(call.world, task)}
         if not body.result_ids or set(body.result_ids) - row_ids:
-            raise refusal_for(call, f"param[resultIds] invalid: {body.result_ids!r}; not rows of the task")
+            raise call.refusal(f"param[resultIds] invalid: {body.result_ids!r}; not rows of the task")
 
 
 def _build_zip(world: World, task: Document, body: wire.CreateExport) -> bytes:
@@ -214,9 +214,9 @@ def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:
 
 def _sort_rows(call: Call, rows: Sequence[Row], sort_key: str, direction: str | None) -> list[Row]:
     if sort_key not in wire.ORDERS:
-        raise refusal_for(call, f"param[orderBy] invalid: {sort_key!r}; rows have {', '.join(wire.ORDERS)}")
+        raise call.refusal(f"param[orderBy] invalid: {sort_key!r}; rows have {', '.join(wire.ORDERS)}")
     if direction not in {None, "asc", "desc"}:
-        raise refusal_for(call, f"param[order] invalid: {direction!r}; it is asc or desc")
+        raise call.refusal(f"param[order] invalid: {direction!r}; it is asc or desc")
     scored = sorted(
         (row for row in rows if sort_key in row), key=lambda row: row[sort_key], reverse=direction != "asc"
     )

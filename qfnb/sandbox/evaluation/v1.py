@@ -6,7 +6,7 @@ from typing import Any
 
 from ...wire import data as data_wire
 from ...wire import evaluation as wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.job_queue import is_finished
 from ..state.store import Document
 from . import scores
@@ -23,7 +23,7 @@ def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Begin a task, or one in the place of another that has not begun."""
     replaced = None if body.id is None else get_task(call, "id", body.id)
     if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
-        raise refusal_for(call, f"param[id] invalid: task {body.id} is {state}, and can no longer be changed")
+        raise call.refusal(f"param[id] invalid: task {body.id} is {state}, and can no longer be changed")
     task_request = TaskRequest(
         FIELD_NAMES,
         body.name,
@@ -101,7 +101,7 @@ def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none. The platform's answer is not published."""
     tasks = [get_task(call, "evalIds", id_) for id_ in body.eval_ids]
     if not tasks:
-        raise refusal_for(call, "param[evalIds] invalid: it names no task")
+        raise call.refusal("param[evalIds] invalid: it names no task")
     for task in tasks:
         validate_finished(call, "evalIds", task)
     for task in tasks:
@@ -113,7 +113,7 @@ def get_task(call: Call, field: str, key: int | str) -> Document:
     """Return a task, or refuse the field that names it."""
     task = call.world.store.get(KIND, key)
     if task is None:
-        raise refusal_for(call, f"param[{field}] invalid: task {key} does not exist")
+        raise call.refusal(f"param[{field}] invalid: task {key} does not exist")
     return task
 
 
@@ -121,7 +121,7 @@ def validate_finished(call: Call, field: str, task: Document) -> None:
     """Refuse a task that is under way."""
     state, run = task_state(call.world, task), call.world.store.get(RUN, task["run"]) or {}
     if state not in FINAL_STATES | {wire.MANUAL_STARTED} or not is_finished(run):
-        raise refusal_for(call, f"param[{field}] invalid: task {task['id']} is {state}; stop it first")
+        raise call.refusal(f"param[{field}] invalid: task {task['id']} is {state}; stop it first")
 
 
 def delete_task(call: Call, task: Document) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...wire import evaluation as v1
 from ...wire import evaluation_v2 as wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import MAX_PAGE_SIZE, page_by_marker
 from ..state.store import Document
 from .create import KIND, FieldNames, TaskRequest, VersionRequest, create_task
@@ -25,10 +25,10 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
     """Begin a task; the result is its id."""
     if body.eval_object_type != wire.EVALUATE_MODELS:
         reason = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
-        raise refusal_for(call, f"param[evalObjectType] invalid: {reason}")
+        raise call.refusal(f"param[evalObjectType] invalid: {reason}")
     objects = body.eval_object_config.eval_model_config
     if objects is None:
-        raise refusal_for(call, "param[evalModelConfig] invalid: it is missing")
+        raise call.refusal("param[evalModelConfig] invalid: it is missing")
     task_request = TaskRequest(
         FIELD_NAMES,
         body.task_name,
@@ -49,7 +49,7 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
     """List the tasks that are judged by people, or those that are not."""
     if body.eval_type not in wire.EVAL_TYPES:
         allowed = " or ".join(wire.EVAL_TYPES)
-        raise refusal_for(call, f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
+        raise call.refusal(f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
     if body.max_keys is not None and body.max_keys > MAX_PAGE_SIZE:
         body.max_keys = MAX_PAGE_SIZE
     tasks = [

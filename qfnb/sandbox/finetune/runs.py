@@ -11,7 +11,7 @@ from typing import Any
 
 from ...wire import finetune as wire
 from ..datasets import v1
-from ..http.call import Call, refusal_for
+from ..http.call import Call
 from ..state.store import Document, random_id
 from . import training_data
 from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameters
@@ -67,7 +67,7 @@ def get_task(call: Call, key: int | str, name: str = "taskId") -> Document:
 def _get_document(call: Call, kind: str, key: int | str, name: str) -> Document:
     document = call.world.store.get(kind, key)
     if document is None:
-        raise refusal_for(call, f"param[{name}] invalid: {key} does not exist")
+        raise call.refusal(f"param[{name}] invalid: {key} does not exist")
     return document
 
 
@@ -80,13 +80,13 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
     if mode not in {wire.SFT, wire.POST_PRETRAIN}:
         reason = "the local model cannot learn from preferences; " if mode in {wire.DPO, wire.KTO} else ""
         allowed = f"{wire.SFT} and {wire.POST_PRETRAIN}"
-        raise refusal_for(call, f"param[trainMode] invalid: {mode!r}; {reason}the sandbox does {allowed}")
+        raise call.refusal(f"param[trainMode] invalid: {mode!r}; {reason}the sandbox does {allowed}")
     row = find_model(model)
     if row is None:
         model_names = ", ".join(row["model"] for row in WIRE_MODELS)
-        raise refusal_for(call, f"param[{name}] invalid: {model!r}; the sandbox tunes {model_names}")
+        raise call.refusal(f"param[{name}] invalid: {model!r}; the sandbox tunes {model_names}")
     if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
-        raise refusal_for(call, f"param[trainMode] invalid: {model} has no {mode}")
+        raise call.refusal(f"param[trainMode] invalid: {model} has no {mode}")
     return str(row["model"])
 
 
@@ -98,7 +98,7 @@ def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[
     """
     rows = find_parameters(job["model"], job["mode"], scale)
     if rows is None:
-        raise refusal_for(call, f"param[{name}] invalid: {job['model']} has no {scale} in {job['mode']}")
+        raise call.refusal(f"param[{name}] invalid: {job['model']} has no {scale} in {job['mode']}")
     return rows
 
 
@@ -110,7 +110,7 @@ def validate_dataset(call: Call, key: int | str, mode: str, name: str = "version
     """
     dataset = _get_document(call, "dataset", key, name)
     if not v1.is_released(call.world, dataset):
-        raise refusal_for(call, f"param[{name}] invalid: {key} is not a released dataset")
+        raise call.refusal(f"param[{name}] invalid: {key} is not a released dataset")
     return _validate_source(call, dataset["id"], mode, name)
 
 
@@ -135,14 +135,12 @@ def _validate_source(call: Call, source: str, mode: str, name: str) -> str:
             for prompt, answer in training_data.read_source_pairs(call.world.store, source)
         }
     except ValueError as error:
-        raise refusal_for(call, f"param[{name}] invalid: {error}") from None
+        raise call.refusal(f"param[{name}] invalid: {error}") from None
     required_shape, description = ((True, True), "prompts and answers")
     if mode == wire.POST_PRETRAIN:
         required_shape, description = ((False, True), "texts")
     if required_shape not in pair_shapes:
-        raise refusal_for(
-            call, f"param[{name}] invalid: {source} has no {description}, which {mode} learns from"
-        )
+        raise call.refusal(f"param[{name}] invalid: {source} has no {description}, which {mode} learns from")
     return source
 
 
@@ -217,7 +215,7 @@ def validate_not_running(call: Call, name: str, tasks: Sequence[Document]) -> No
     for task in tasks:
         if task["status"] not in FINAL_STATUSES:
             state = "is running" if task["status"] == RUNNING else "waits for its turn"
-            raise refusal_for(call, f"param[{name}] invalid: {task['id']} {state}; stop it first")
+            raise call.refusal(f"param[{name}] invalid: {task['id']} {state}; stop it first")
 
 
 def delete_run(call: Call, task: Document) -> None:

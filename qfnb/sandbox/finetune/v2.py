@@ -6,7 +6,7 @@ from typing import Any
 
 from ...wire import finetune as wire
 from ...wire.base import EmptyBody
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from . import runs
@@ -27,7 +27,7 @@ def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
 def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
     """Create the folder of runs."""
     if not body.name:
-        raise refusal_for(call, "param[name] invalid: it is empty")
+        raise call.refusal("param[name] invalid: it is empty")
     model = runs.validate_model(call, "model", body.model, body.train_mode)
     job = call.world.store.add(
         "job",
@@ -46,7 +46,7 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Queue a run."""
     job, data = runs.get_job(call, body.job_id), body.dataset_config
     if not job["model"]:
-        raise refusal_for(call, f"param[jobId] invalid: {job['id']} has no model yet; v1's createJob sets it")
+        raise call.refusal(f"param[jobId] invalid: {job['id']} has no model yet; v1's createJob sets it")
     values = _validated_hyper_parameters(call, job, body)
     earlier = _get_earlier_run(call, job, body)
     sources = [
@@ -129,9 +129,9 @@ def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask
     allowed = {row["key"]: row for row in rows}
     for key, value in body.hyper_parameter_config.items():
         if key not in allowed:
-            raise refusal_for(call, f"param[{key}] invalid: {job['model']} has {', '.join(allowed)}")
+            raise call.refusal(f"param[{key}] invalid: {job['model']} has {', '.join(allowed)}")
         if not is_valid_value(allowed[key], value):
-            raise refusal_for(call, f"param[{key}] invalid: {value!r}; allowed: {allowed[key]['checkValue']}")
+            raise call.refusal(f"param[{key}] invalid: {value!r}; allowed: {allowed[key]['checkValue']}")
     return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
 
 
@@ -142,10 +142,10 @@ def _validate_source(call: Call, job: Document, kind: str, row: wire.DatasetVers
         return runs.validate_file(call, row.version_bos_uri, job["mode"])
     required_field = {wire.PLATFORM: "versionId", wire.BOS: "versionBosUri"}.get(kind)
     if required_field is None:
-        raise refusal_for(
-            call, f"param[sourceType] invalid: {kind!r}; the sandbox has {wire.PLATFORM} and {wire.BOS}"
+        raise call.refusal(
+            f"param[sourceType] invalid: {kind!r}; the sandbox has {wire.PLATFORM} and {wire.BOS}"
         )
-    raise refusal_for(call, f"param[{required_field}] invalid: it is missing, and sourceType is {kind}")
+    raise call.refusal(f"param[{required_field}] invalid: it is missing, and sourceType is {kind}")
 
 
 def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Document | None:
@@ -154,12 +154,12 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
         return None
     earlier = runs.get_task(call, body.increment_task_id, "incrementTaskId")
     if earlier["status"] != DONE:
-        raise refusal_for(call, f"param[incrementTaskId] invalid: {earlier['id']} is not {DONE}")
+        raise call.refusal(f"param[incrementTaskId] invalid: {earlier['id']} is not {DONE}")
     if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
-        raise refusal_for(call, f"param[incrementTaskId] invalid: {earlier['id']} did {earlier['mode']}")
+        raise call.refusal(f"param[incrementTaskId] invalid: {earlier['id']} did {earlier['mode']}")
     step = body.increment_checkpoint_step
     if step is not None and step not in {point["step"] for point in call.world.store.points(earlier["id"])}:
-        raise refusal_for(call, f"param[incrementCheckpointStep] invalid: {earlier['id']} has no step {step}")
+        raise call.refusal(f"param[incrementCheckpointStep] invalid: {earlier['id']} has no step {step}")
     return earlier
 
 

@@ -16,7 +16,8 @@ from ...wire import auth as wire
 from ...wire.endpoints import Plane
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
-from .call import Call, Refusal, build_refusal, emulates, gateway_refusal
+from .call import Call, emulates
+from .refusals import Refusal, gateway_refusal, v1_refusal, v2_refusal
 
 if TYPE_CHECKING:
     from ..state.world import World
@@ -103,15 +104,15 @@ def _verify_bearer(world: World, header: str) -> None:
         message = (
             _OWN_KEYS_ONLY if token.startswith("bce-v3/ALTAK-") and issued is None else "invalid bearer token"
         )
-        raise build_refusal("v2", 0, message, word="invalid_iam_token", status=401)
+        raise v2_refusal("invalid_iam_token", message, status=401)
 
 
 def _verify_access_token(world: World, token: str) -> None:
     issued = world.store.get("token", token) if token.startswith("24.") else None
     if issued is None:
-        raise build_refusal("v1", 110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
+        raise v1_refusal(110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
     if issued["until"] < time.time():
-        raise build_refusal("v1", 111, "Access token expired")
+        raise v1_refusal(111, "Access token expired")
 
 
 @emulates(wire.OAUTH_TOKEN)

@@ -1,4 +1,4 @@
-"""How a handler is tied to a row of the endpoint table, and how it refuses: in the shape of its plane."""
+"""A call of an operation, and the register of the handlers that answer the rows of the endpoint table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from ...wire.base import Record
-from ...wire.endpoints import Endpoint, Envelope, Plane
-from ..state.store import random_id
+from ...wire.endpoints import Endpoint
+from ..state.store import Document, random_id
+from .refusals import INVALID_REQUEST, Refusal, build_refusal, log_id
 
 if TYPE_CHECKING:
     from ..state.world import World
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound=Record)
 R = TypeVar("R")
 
-SANDBOX_HEADER = {"x-qfnb-sandbox": "1"}
-"""On every answer, so that no client can take it for the cloud's."""
-
 
 @dataclass(frozen=True)
 class Call:
-    """One request that passed authentication; `app` is the application that it says it is from."""
+    """One request that passed authentication.
+
+    Attributes:
+        world: the state of the sandbox.
+        endpoint: the operation.
+        path: the parameters in the path.
+        query: the parameters of the query.
+        app: the application that the request says it is from.
+        id: the id that the answer carries.
+    """
 
     world: World
     endpoint: Endpoint[Any, Any]
@@ -34,6 +41,51 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     app: str = ""
     id: str = field(default_factory=lambda: random_id("as-", 10))
+
+    def refusal(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        v2_code: str = "invalid_argument",
+        status: int = 400,
+        type_: str = INVALID_REQUEST,
+    ) -> Refusal:
+        """Return a refusal of this call, in its operation's shape; by default for a wrong argument.
+
+        Args:
+            message: the reason.
+            code: v1's number, by default that of a wrong argument.
+            v2_code: the word that v2 has in the place of a number.
+            status: the HTTP status of v2 and of actions.
+            type_: v2's type of error.
+        """
+        number = code or (500001 if self.endpoint.plane == "console" else 336003)
+        refusal = build_refusal(
+            self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_
+        )
+        if self.endpoint.path.startswith(
+            "/wenxinworkshop/prompt/"
+        ):  # prompts of v1 have a shape of their own
+            refusal.body["message"] = {"global": message}
+        return refusal
+
+    def find(self, kind: str, key: int | str, field: str, noun: str = "") -> Document:
+        """Return the document of a kind with an id or a number.
+
+        Args:
+            kind: the kind.
+            key: the id or the number.
+            field: the name of the request's field that holds the key.
+            noun: what a document of this kind is called in the message.
+
+        Raises:
+            Refusal: it does not exist; the message names the field.
+        """
+        document = self.world.store.get(kind, key)
+        if document is None:
+            raise self.refusal(f"param[{field}] invalid: {f'{noun} {key}'.strip()} does not exist")
+        return document
 
 
 @dataclass(frozen=True)
@@ -72,7 +124,7 @@ def parse_request(call: Call, content: bytes) -> Record:
         if b"\\u" in content:
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except (ValueError, RecursionError):
-        raise refusal_for(call, "Invalid JSON", word="malformed_json", code=336002) from None
+        raise call.refusal("Invalid JSON", v2_code="malformed_json", code=336002) from None
     return parse_record(call, value)
 
 
@@ -92,50 +144,8 @@ def parse_record(call: Call, value: Any) -> Record:
         first = error.errors(include_input=False, include_url=False)[0]
         location = ".".join(map(str, first["loc"])) or "body"
         word = "invalid_messages" if location.startswith("messages") else "invalid_argument"
-        raise refusal_for(call, f"param[{location}] invalid: {first['msg']}", word=word) from None
+        raise call.refusal(f"param[{location}] invalid: {first['msg']}", v2_code=word) from None
     return body
-
-
-class Refusal(Exception):
-    """An answer that is a no: status, JSON body, extra headers."""
-
-    def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status, body)
-        self.status, self.body, self.headers = status, body, dict(headers or {})
-
-
-def build_refusal(
-    plane: Plane,
-    code: int,
-    message: str,
-    *,
-    word: str = "invalid_argument",
-    status: int = 400,
-    type_: str = "invalid_request_error",
-    shape: Envelope = "code",
-) -> Refusal:
-    """Return the refusal in a plane's shape: numbers in HTTP 200 on v1, words in 4xx on v2 and actions."""
-    if plane == "v2":
-        error = {"code": word, "message": message, "type": type_}
-        return Refusal(status, {"error": error, "id": random_id("as-", 10)})
-    if plane == "console" and shape == "action":
-        text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
-        return Refusal(status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text})
-    if plane == "console" and shape == "status":
-        fields = {"status": status, "success": False, "code": str(code), "message": message}
-        return Refusal(200, {"log_id": _log_id(), **fields})
-    id_field, id_ = ("log_id", _log_id()) if plane == "console" else ("id", random_id("as-", 10))
-    return Refusal(200, {"error_code": code, "error_msg": message, id_field: id_})
-
-
-def refusal_for(call: Call, message: str, *, code: int | None = None, **details: Any) -> Refusal:
-    """Return a refusal of this call for a wrong argument."""
-    if code is None:
-        code = 500001 if call.endpoint.plane == "console" else 336003
-    refusal = build_refusal(call.endpoint.plane, code, message, shape=call.endpoint.envelope, **details)
-    if call.endpoint.path.startswith("/wenxinworkshop/prompt/"):
-        refusal.body["message"] = {"global": message}
-    return refusal
 
 
 def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
@@ -145,19 +155,9 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
         return value
     if endpoint.envelope == "action":
         return {"requestId": str(uuid.uuid4()), "result": value}
-    wrapped = {"log_id": _log_id(), "result": value}
+    wrapped = {"log_id": log_id(), "result": value}
     return wrapped | {"status": 200, "success": True} if endpoint.envelope == "status" else wrapped
-
-
-def gateway_refusal(code: str, message: str) -> Refusal:
-    """Return the gateway's refusal of a signature."""
-    headers = {"X-Bce-Error-Code": code, "X-Bce-Error-Message": message}
-    return Refusal(403, {"code": code, "message": message, "requestId": str(uuid.uuid4())}, headers)
 
 
 def _to_wire(value: Any) -> Any:
     return value.to_wire() if isinstance(value, Record) else value
-
-
-def _log_id() -> str:
-    return str(uuid.uuid4().int % 10**10)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from ...wire.base import Record
 from ...wire.endpoints import Endpoint
 from ..state.store import Document
-from .call import HANDLERS, Call, Refusal, build_refusal, parse_record, refusal_for
+from .call import HANDLERS, Call, parse_record
+from .refusals import Refusal
 
 if TYPE_CHECKING:
     from ..state.world import World
@@ -57,15 +58,16 @@ def dispatch(
     call = Call(cast("World", DispatchWorld(world)), endpoint, path or {})
     try:
         if isinstance(body, dict) and body.get("stream"):
-            raise refusal_for(call, "param[stream] invalid: a batch has no streams")
+            raise call.refusal("param[stream] invalid: a batch has no streams")
         return DispatchResult(200, call.id, _call_handler(call, body))
     except Refusal as refusal:
         return DispatchResult(refusal.status, call.id, refusal.body)
     except Exception:  # one request must not end the others
         log.exception("a request of a batch failed")
-        details: dict[str, Any] = {"word": "internal_error", "kind": "server_error", "status": 500}
-        refusal_500 = build_refusal(endpoint.plane, 336000, "Internal error", **details)
-        return DispatchResult(refusal_500.status, call.id, refusal_500.body)
+        internal = call.refusal(
+            "Internal error", code=336000, v2_code="internal_error", status=500, type_="server_error"
+        )
+        return DispatchResult(internal.status, call.id, internal.body)
 
 
 def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:

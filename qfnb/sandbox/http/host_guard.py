@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...wire.batches import MAX_FILE_BYTES, UPLOAD
-from .call import SANDBOX_HEADER
+from .refusals import SANDBOX_HEADER
 
 if TYPE_CHECKING:
     from ..state.world import World

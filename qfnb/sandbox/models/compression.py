@@ -7,7 +7,7 @@ from typing import Any
 from ...wire import compression as wire
 from ...wire import model as wire_model
 from ..finetune.runs import format_time
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from . import store
@@ -24,7 +24,7 @@ def create(call: Call, body: wire.CreateCompression) -> str:
     )
     content = store.read_weights(call, source)
     if content is None or store.version_state(call, source) != wire_model.READY:
-        raise refusal_for(call, f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
+        raise call.refusal(f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
     _validate_config(call, body.config)
     task_id, lifecycle = random_id("amva-"), call.world.lifecycle
     call.world.store.write_file(f"{task_id}.npz", content)
@@ -90,7 +90,7 @@ def delete(call: Call, body: wire.CompressionRef) -> bool:
     compression = _get_compression(call, body)
     status = _current_status(call, compression)
     if status in {wire.CREATING, wire.RUNNING, wire.STOPPING}:
-        raise refusal_for(call, f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
+        raise call.refusal(f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
 
@@ -98,15 +98,15 @@ def delete(call: Call, body: wire.CompressionRef) -> bool:
 def _validate_config(call: Call, config: wire.CompressionConfig) -> None:
     quantization = wire.STRATEGIES[0]
     if config.strategy not in wire.STRATEGIES:
-        raise refusal_for(call, f"param[config.strategy] invalid: it is {' or '.join(wire.STRATEGIES)}")
+        raise call.refusal(f"param[config.strategy] invalid: it is {' or '.join(wire.STRATEGIES)}")
     if config.strategy == quantization and config.weight not in wire.WEIGHTS:
-        raise refusal_for(call, f"param[config.weight] invalid: it is one of {', '.join(wire.WEIGHTS)}")
+        raise call.refusal(f"param[config.weight] invalid: it is one of {', '.join(wire.WEIGHTS)}")
 
 
 def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
     compression = call.world.store.get("compression", body.model_comp_task_id)
     if compression is None:
-        raise refusal_for(call, f"param[modelCompTaskId] invalid: {body.model_comp_task_id} does not exist")
+        raise call.refusal(f"param[modelCompTaskId] invalid: {body.model_comp_task_id} does not exist")
     return compression
 
 

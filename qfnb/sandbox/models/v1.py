@@ -7,7 +7,7 @@ from typing import Any
 
 from ...wire import model as wire
 from ...wire.base import EmptyBody
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document
 from . import presets, store
@@ -39,9 +39,7 @@ def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
     task = store.get_finished_run(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
     job = call.world.store.get("job", origin.task_id)
     if job is None or task["job"] != job["id"]:
-        raise refusal_for(
-            call, f"param[versionMeta.taskId] invalid: run {task['id']} is not of {origin.task_id}"
-        )
+        raise call.refusal(f"param[versionMeta.taskId] invalid: run {task['id']} is not of {origin.task_id}")
     model = _target_model(call, body, task)
     version = store.publish_run(call, model, task, step=origin.step, description=origin.description or "")
     return {
@@ -141,7 +139,7 @@ def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Docume
     if body.is_new_model and body.model_id is None:
         return store.add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
     if body.model_id is None:
-        raise refusal_for(call, "param[modelId] invalid: it is missing, and isNewModel is false")
+        raise call.refusal("param[modelId] invalid: it is missing, and isNewModel is false")
     return store.require_user_owned(call, store.get_model(call, body.model_id, "modelId"), "modelId")
 
 
@@ -152,9 +150,9 @@ def _matches_filter(model: Document, name: str | None, type_numbers: list[int] |
 
 def _sort_models(call: Call, rows: list[Document], sort_key: str | None, direction: str) -> list[Document]:
     if sort_key is not None and sort_key not in _SORT_KEYS:
-        raise refusal_for(call, f"param[orderBy] invalid: {sort_key!r}; it is one of {', '.join(_SORT_KEYS)}")
+        raise call.refusal(f"param[orderBy] invalid: {sort_key!r}; it is one of {', '.join(_SORT_KEYS)}")
     if direction not in {"asc", "desc"}:
-        raise refusal_for(call, f"param[order] invalid: {direction!r}; it is asc or desc")
+        raise call.refusal(f"param[order] invalid: {direction!r}; it is asc or desc")
     return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc") if sort_key else rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...wire import memory as wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 
@@ -19,7 +19,7 @@ def create(call: Call, body: wire.CreateMemory) -> dict[str, Any]:
     """Create an empty memory."""
     app = str(body.app_id).strip()
     if not app:
-        raise refusal_for(call, "param[appId] invalid: it must not be empty")
+        raise call.refusal("param[appId] invalid: it must not be empty")
     memory = call.world.store.add(
         KIND, random_id("sm-", 16), app=app, description=body.description, memories=[]
     )
@@ -65,7 +65,7 @@ def delete(call: Call, body: wire.MemoryRef) -> bool:
 def _get_memory(call: Call, key: int | str) -> Document:
     memory = call.world.store.get(KIND, key)
     if memory is None:
-        raise refusal_for(call, f"param[systemMemoryId] invalid: {key} does not exist")
+        raise call.refusal(f"param[systemMemoryId] invalid: {key} does not exist")
     return memory
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...wire import prompt as wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.store import random_id
 
 SANDBOX_FIELDS = {"engine": "qfnb rules, not a language model"}
@@ -32,10 +32,10 @@ RULES: dict[int, Callable[[str], str]] = {
 def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
     """Begin to improve a prompt."""
     if not body.content.strip() or len(body.content) > MAX_PROMPT_LENGTH:
-        raise refusal_for(call, f"param[content] invalid: 1 to {MAX_PROMPT_LENGTH} characters")
+        raise call.refusal(f"param[content] invalid: 1 to {MAX_PROMPT_LENGTH} characters")
     for operation in body.operations:
         if operation.op_type not in RULES:
-            raise refusal_for(call, f"param[operations] invalid: opType {operation.op_type}; it is 1 to 4")
+            raise call.refusal(f"param[operations] invalid: opType {operation.op_type}; it is 1 to 4")
     op_types = [operation.op_type for operation in body.operations if operation.payload]
     task = call.world.store.add(
         TASK,
@@ -53,7 +53,7 @@ def describe_optimization(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
     """Describe an improvement."""
     task = call.world.store.get(TASK, body.id)
     if task is None:
-        raise refusal_for(call, f"param[id] invalid: there is no optimization {body.id}")
+        raise call.refusal(f"param[id] invalid: there is no optimization {body.id}")
     state = call.world.lifecycle.state(task["plan"])
     return {
         "id": task["id"],
@@ -72,9 +72,7 @@ def predict(call: Call, body: wire.Predict) -> dict[str, Any]:
         body.type
     )
     if score_answer is None:
-        raise refusal_for(
-            call, f"param[type] invalid: {body.type}; 1 meaning, 2 regular expression, 3 equality"
-        )
+        raise call.refusal(f"param[type] invalid: {body.type}; 1 meaning, 2 regular expression, 3 equality")
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
@@ -135,7 +133,7 @@ def _answers(call: Call, row: dict[str, Any]) -> list[str]:
 def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
     value = row.get(field) or []
     if not isinstance(value, list):
-        raise refusal_for(call, f"param[data] invalid: {field} is a list")
+        raise call.refusal(f"param[data] invalid: {field} is a list")
     return value
 
 
@@ -146,9 +144,7 @@ def _validate_pattern(call: Call, pattern: str) -> None:
     except (re.error, OverflowError, RecursionError):
         is_valid = False
     if not is_valid:
-        raise refusal_for(
-            call, f"param[data] invalid: {pattern[:40]!r} is no regular expression of that length"
-        )
+        raise call.refusal(f"param[data] invalid: {pattern[:40]!r} is no regular expression of that length")
 
 
 def _summary_text(similarities: list[float]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import prompt as wire
 from ...wire.prompt_template import PromptTemplate
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..services.v2 import CREATOR
 from ..state.store import Document, random_id
@@ -23,9 +23,9 @@ CHINA = timezone(timedelta(hours=8))
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
     """Keep a template."""
     if body.scene_type not in {wire.TEXT, wire.IMAGE}:
-        raise refusal_for(call, f"param[sceneType] invalid: {body.scene_type}; 1 text, 2 pictures")
+        raise call.refusal(f"param[sceneType] invalid: {body.scene_type}; 1 text, 2 pictures")
     if not 0 <= body.framework_type <= 3:
-        raise refusal_for(call, f"param[frameworkType] invalid: {body.framework_type}; 0 to 3")
+        raise call.refusal(f"param[frameworkType] invalid: {body.framework_type}; 0 to 3")
     template = add_template(
         call,
         scene=body.scene_type,
@@ -79,9 +79,9 @@ def template_fields(call: Call, body: Any) -> dict[str, Any]:
     """Return the fields of a new template that both views name alike."""
     name, identifier = body.template_name.strip(), body.variable_identifier
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        raise refusal_for(call, f"param[templateName] invalid: 1 to {MAX_NAME_LENGTH} characters")
+        raise call.refusal(f"param[templateName] invalid: 1 to {MAX_NAME_LENGTH} characters")
     if not body.template_content.strip():
-        raise refusal_for(call, "param[templateContent] invalid: it must not be empty")
+        raise call.refusal("param[templateContent] invalid: it must not be empty")
     negative = body.negative_template_content
     return {
         "name": name,
@@ -127,7 +127,7 @@ def get_template(call: Call, key: int | str, field: str) -> Document:
     """Return a template by its id or number, or refuse."""
     template = call.world.store.get(TEMPLATE, key)
     if template is None:
-        raise refusal_for(call, f"param[{field}] invalid: there is no template {key}")
+        raise call.refusal(f"param[{field}] invalid: there is no template {key}")
     return template
 
 
@@ -136,7 +136,7 @@ def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> l
     labels = [(key, call.world.store.get(LABEL, key)) for key in keys or ()]
     for key, label in labels:
         if label is None:
-            raise refusal_for(call, f"param[{field}] invalid: there is no label {key}")
+            raise call.refusal(f"param[{field}] invalid: there is no label {key}")
     return [label["id"] for _, label in labels if label]
 
 
@@ -186,7 +186,7 @@ def _parse_variables(call: Call, text: str, identifier: str, names: str | None) 
         return list(PromptTemplate(text, identifier, variable_names).names)
     except InvalidArgumentError as error:
         field = "variableIdentifier" if "identifier=" in str(error) else "templateVariables"
-        raise refusal_for(call, f"param[{field}] invalid: {error}") from None
+        raise call.refusal(f"param[{field}] invalid: {error}") from None
 
 
 def _ids_to_wire(template: Document) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from ...wire import prompt as wire_v1
 from ...wire import prompt_v2 as wire
 from ...wire.base import PageRequest
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..services.common import format_time
 from ..services.v2 import CREATOR
@@ -35,9 +35,7 @@ _SCENE_NAMES = {number: word for word, number in SCENES.items()}
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
     """Keep a template."""
     if body.scene_type not in SCENES:
-        raise refusal_for(
-            call, f"param[sceneType] invalid: {body.scene_type!r} is none of {', '.join(SCENES)}"
-        )
+        raise call.refusal(f"param[sceneType] invalid: {body.scene_type!r} is none of {', '.join(SCENES)}")
     template = add_template(
         call,
         scene=SCENES[body.scene_type],
@@ -86,7 +84,7 @@ def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
     """Make labels; a name that there is already gives the label that has it."""
     names = [name.strip() for name in body.name]
     if not 1 <= len(names) <= MAX_LABELS or not all(names):
-        raise refusal_for(call, f"param[name] invalid: 1 to {MAX_LABELS} names, none of them empty")
+        raise call.refusal(f"param[name] invalid: 1 to {MAX_LABELS} names, none of them empty")
     labels_by_name = {row["name"]: row for row in call.world.store.all(LABEL)}
     for name in names:
         if name not in labels_by_name:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...wire import charge as wire
 from ...wire import service as service_wire
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.store import Document
 from .common import MAX_REPLICAS, add_unit, format_time, get_service, new_instance_id
 from .v2 import validate_billing
@@ -49,7 +49,7 @@ def release_tpm(call: Call, body: wire.TPMRef) -> bool:
     """End a quota."""
     quota = _get_running(call, QUOTA, body.instance_id)
     if quota["model"] != body.model:
-        raise refusal_for(call, f"param[model] invalid: {body.instance_id} is of {quota['model']}")
+        raise call.refusal(f"param[model] invalid: {body.instance_id} is of {quota['model']}")
     return _update(call, quota, status=wire.STOPPED)
 
 
@@ -69,7 +69,7 @@ def auto_release_tpm(call: Call, body: wire.AutoReleaseTPM) -> bool:
         datetime.strptime(body.release_time or "2000-01-01T00:00:00Z", service_wire.TIME)  # noqa: DTZ007
     except ValueError:
         reason = f"{body.release_time!r} is not like 2025-03-30T16:00:00Z"
-        raise refusal_for(call, f"param[releaseTime] invalid: {reason}") from None
+        raise call.refusal(f"param[releaseTime] invalid: {reason}") from None
     return _update(call, _get_running(call, QUOTA, body.instance_id), until=body.release_time)
 
 
@@ -117,7 +117,7 @@ def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
 def auto_renew(call: Call, body: wire.AutoRenew) -> bool:
     """Record the rule by which an instance is renewed; here no instance ends by itself."""
     if body.instance_type not in wire.UNIT_TYPES:
-        raise refusal_for(call, f"param[instanceType] invalid: it is {' or '.join(wire.UNIT_TYPES)}")
+        raise call.refusal(f"param[instanceType] invalid: it is {' or '.join(wire.UNIT_TYPES)}")
     instance = _get_running(
         call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id
     )
@@ -149,7 +149,7 @@ def _running_units(call: Call, service: Document) -> list[Document]:
 def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
     service, unit = get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
     if unit["service"] != service["id"]:
-        raise refusal_for(call, f"param[instanceId] invalid: {unit['id']} is not of {service['id']}")
+        raise call.refusal(f"param[instanceId] invalid: {unit['id']} is not of {service['id']}")
     return unit
 
 
@@ -162,7 +162,7 @@ def _get_running(call: Call, kind: str, instance_id: str) -> Document:
     instance = call.world.store.get(kind, instance_id)
     if instance is None or _to_wire(call, instance)["status"] != wire.RUNNING:
         noun = "quota" if kind == QUOTA else "compute unit"
-        raise refusal_for(call, f"param[instanceId] invalid: there is no {noun} {instance_id}")
+        raise call.refusal(f"param[instanceId] invalid: there is no {noun} {instance_id}")
     return instance
 
 
@@ -191,4 +191,4 @@ def _to_wire(call: Call, instance: Document) -> dict[str, Any]:
 
 def _validate_count(call: Call, field: str, count: int) -> None:
     if not 1 <= count <= MAX_REPLICAS:
-        raise refusal_for(call, f"param[{field}] invalid: {count}; it is 1 to {MAX_REPLICAS}")
+        raise call.refusal(f"param[{field}] invalid: {count}; it is 1 to {MAX_REPLICAS}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ...wire import charge, model
 from ...wire import service as wire
 from ...wire.chat import V1_PREFIX
-from ..http.call import Call, build_refusal, refusal_for
+from ..http.call import Call
+from ..http.refusals import v1_refusal, v2_refusal
 from ..state.store import Document, random_id
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def get_service(call: Call, key: int | str) -> Document:
     """Return the service with an id or number, or refuse."""
     service = call.world.store.get("service", key)
     if service is None:
-        raise refusal_for(call, f"param[serviceId] invalid: {key} does not exist")
+        raise call.refusal(f"param[serviceId] invalid: {key} does not exist")
     return DEFAULT_FIELDS | service
 
 
@@ -74,15 +75,15 @@ def get_ready_version(
     store, (set_name, version_name) = call.world.store, field_names
     version = store.get("version", version_id)
     if version is None:
-        raise refusal_for(call, f"param[{version_name}] invalid: {version_id} does not exist")
+        raise call.refusal(f"param[{version_name}] invalid: {version_id} does not exist")
     owner = store.get("model", set_id)
     if owner is None or owner["id"] != version["model"]:
-        raise refusal_for(call, f"param[{set_name}] invalid: {version_id} is no version of {set_id}")
+        raise call.refusal(f"param[{set_name}] invalid: {version_id} is no version of {set_id}")
     state = call.world.lifecycle.state(version["plan"])
     if state != model.READY:
-        raise refusal_for(call, f"param[{version_name}] invalid: {version_id} is {state}, not {model.READY}")
+        raise call.refusal(f"param[{version_name}] invalid: {version_id} is {state}, not {model.READY}")
     if not version.get("task"):
-        raise refusal_for(call, f"param[{version_name}] invalid: the sandbox has no weights of {version_id}")
+        raise call.refusal(f"param[{version_name}] invalid: the sandbox has no weights of {version_id}")
     return version
 
 
@@ -93,15 +94,14 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
     notebook that is run again trains another model.
     """
     if not 2 <= len(name.strip()) <= MAX_NAME_LENGTH:
-        raise refusal_for(call, f"param[name] invalid: 2 to {MAX_NAME_LENGTH} characters")
+        raise call.refusal(f"param[name] invalid: 2 to {MAX_NAME_LENGTH} characters")
     if not SUFFIX_PATTERN.fullmatch(suffix):
-        raise refusal_for(
-            call,
+        raise call.refusal(
             f"param[{field}] invalid: 2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, "
             "a letter or a digit first and last",
         )
     if any(row["model"] == owner and row["name"] == name for row in call.world.store.all("service")):
-        raise refusal_for(call, f"param[name] invalid: this model has a service {name!r} already")
+        raise call.refusal(f"param[name] invalid: this model has a service {name!r} already")
 
 
 def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:
@@ -156,7 +156,5 @@ def active_deployment(call: Call, service: Document) -> Document:
         return service | previous
     reason = f"the service {service.get('endpoint', service['id'])} is {state}, it answers when it is Serving"
     if call.endpoint.plane == "v1":
-        raise build_refusal("v1", 336005, f"no such endpoint: {reason}")
-    raise build_refusal(
-        "v2", 0, f"No permission to use the model: {reason}", word="invalid_model", status=401
-    )
+        raise v1_refusal(336005, f"no such endpoint: {reason}")
+    raise v2_refusal("invalid_model", f"No permission to use the model: {reason}", status=401)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...wire import service as wire
-from ..http.call import Call, Refusal, Stream, refusal_for
+from ..http.call import Call, Stream
+from ..http.refusals import Refusal
 from ..state.store import Document
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
         return datetime.strptime(text, wire.TIME).replace(tzinfo=UTC).timestamp()
     except ValueError:
         name = "startTime" if attribute == "start_time" else "endTime"
-        raise refusal_for(call, f"param[{name}] invalid: {text!r} is not like 2025-03-30T16:00:00Z") from None
+        raise call.refusal(f"param[{name}] invalid: {text!r} is not like 2025-03-30T16:00:00Z") from None
 
 
 async def _call_and_count(call: Call, service_id: str, handler: Handler, body: Any) -> Any:

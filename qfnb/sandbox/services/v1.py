@@ -7,7 +7,7 @@ from typing import Any
 from ...wire import service as wire_v2
 from ...wire import service_v1 as wire
 from ...wire.base import EmptyBody
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..state.store import Document
 from .common import (
     MAX_REPLICAS,
@@ -31,9 +31,9 @@ def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
     version = get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
     validate_naming(call, version["model"], body.name, body.uri, "uri")
     if not 1 <= body.replicas <= MAX_REPLICAS:
-        raise refusal_for(call, f"param[replicas] invalid: {body.replicas}; 1 to {MAX_REPLICAS}")
+        raise call.refusal(f"param[replicas] invalid: {body.replicas}; 1 to {MAX_REPLICAS}")
     if body.pool_type not in {wire.PUBLIC, wire.PRIVATE}:
-        raise refusal_for(call, f"param[poolType] invalid: {body.pool_type}; 1 public, 2 private")
+        raise call.refusal(f"param[poolType] invalid: {body.pool_type}; 1 public, 2 private")
     service, _ = deploy(
         call,
         version,

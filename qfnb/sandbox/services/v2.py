@@ -9,7 +9,7 @@ from typing import Any
 from ...wire import catalog, charge
 from ...wire import service as wire
 from ...wire.chat import V1_PREFIX
-from ..http.call import Call, emulates, refusal_for
+from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
 from . import metering
@@ -49,9 +49,9 @@ def create(call: Call, body: wire.CreateService) -> dict[str, Any]:
     resource = body.resource_config
     _validate_choice(call, "resourceConfig.type", resource.type, RESOURCES)
     if not 1 <= resource.replicas_count <= MAX_REPLICAS:
-        raise refusal_for(call, f"param[resourceConfig.replicasCount] invalid: 1 to {MAX_REPLICAS}")
+        raise call.refusal(f"param[resourceConfig.replicasCount] invalid: 1 to {MAX_REPLICAS}")
     if resource.qps is not None and not 0 < resource.qps <= MAX_QPS_PER_REPLICA:
-        raise refusal_for(call, f"param[resourceConfig.qps] invalid: above 0, to {MAX_QPS_PER_REPLICA}")
+        raise call.refusal(f"param[resourceConfig.qps] invalid: above 0, to {MAX_QPS_PER_REPLICA}")
     validate_billing(call, body.billing)
     service, unit = deploy(
         call,
@@ -110,7 +110,7 @@ def modify(call: Call, body: wire.ModifyService) -> dict[str, Any]:
     """Let a service run another version; meanwhile the one before answers."""
     service = get_service(call, body.service_id)
     if (state := service_state(call.world, service)) != wire.SERVING:
-        raise refusal_for(call, f"param[serviceId] invalid: {service['id']} is {state}, not {wire.SERVING}")
+        raise call.refusal(f"param[serviceId] invalid: {service['id']} is {state}, not {wire.SERVING}")
     version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
     previous = {key: service[key] for key in ("model", "version", "task")}
     plan = call.world.lifecycle.plan((wire.DEPLOYING, "deploy"), final=wire.SERVING)
@@ -154,14 +154,14 @@ def validate_billing(call: Call, billing: wire.Billing) -> None:
     """Return when something can be paid for in this way, or refuse."""
     _validate_choice(call, "billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
     if billing.payment_timing == charge.PREPAID and billing.reservation is None:
-        raise refusal_for(call, "param[billing.reservation] invalid: Prepaid needs one")
+        raise call.refusal("param[billing.reservation] invalid: Prepaid needs one")
     if (reservation := billing.reservation) is None:
         return
     _validate_choice(
         call, "billing.reservation.reservationTimeUnit", reservation.reservation_time_unit, ("Hour", "Month")
     )
     if reservation.reservation_length < 1:
-        raise refusal_for(call, "param[billing.reservation.reservationLength] invalid: from 1")
+        raise call.refusal("param[billing.reservation.reservationLength] invalid: from 1")
 
 
 def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
@@ -193,4 +193,4 @@ def _matches_filter(value: str, allowed: Collection[str] | str | None) -> bool:
 
 def _validate_choice(call: Call, field: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise refusal_for(call, f"param[{field}] invalid: {value!r} is none of {', '.join(allowed)}")
+        raise call.refusal(f"param[{field}] invalid: {value!r} is none of {', '.join(allowed)}")

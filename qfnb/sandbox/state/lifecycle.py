@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..trial.faults import FAULT_INJECTED
 from .clock import Clock
-from .store import FAULT_INJECTED, Store
+from .store import Store
 
 DOCUMENT_ID = "durations"
 

@@ -13,9 +13,10 @@ import string
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+from ..trial.faults import FAULT_INJECTED
 
 SCHEMA = 3
 _TABLES = """
@@ -29,9 +30,6 @@ create index if not exists point_task on point(task);
 _ALPHABET = string.ascii_lowercase + string.digits
 
 Document = dict[str, Any]
-
-FAULT_INJECTED: ContextVar[bool] = ContextVar("doomed", default=False)
-"""Whether what is created now is to fail: set while a call suffers the fault `fail`."""
 
 DATABASE, FILES = "state.db", "files"
 MAX_NUMBER = 2**63 - 1

@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from ...wire import batches as wire
 from ...wire.endpoints import Endpoint
-from ..http.call import HANDLERS, SANDBOX_HEADER, Call, build_refusal, emulates, refusal_for
+from ..http.call import HANDLERS, Call, emulates
 from ..http.middleware import RequestHandler, serve
+from ..http.refusals import SANDBOX_HEADER, v2_refusal
 from ..state.store import Document, Store, random_id
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ MAX_FILES = 10_000
 def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
     """Keep an uploaded file."""
     if not body.content:
-        raise refusal_for(call, "param[file] invalid: the file is missing or empty")
+        raise call.refusal("param[file] invalid: the file is missing or empty")
     if len(body.content) > wire.MAX_FILE_BYTES:
-        raise refusal_for(call, f"param[file] invalid: a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
+        raise call.refusal(f"param[file] invalid: a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
     return _file_to_wire(store_file(call.world.store, random_id("file-", 10), body))
 
 
@@ -39,7 +40,7 @@ def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
 def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
     """List the files that were not deleted."""
     if body.order not in {None, "asc", "desc"}:
-        raise refusal_for(call, f"param[order] invalid: {body.order!r}; it is asc or desc")
+        raise call.refusal(f"param[order] invalid: {body.order!r}; it is asc or desc")
     rows = [row for row in call.world.store.all("file") if not row.get("deleted")]
     rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
     rows = rows if body.order == "asc" else rows[::-1]
@@ -125,10 +126,10 @@ def paginate(
         Refusal: the id is not among the rows, or the number is out of range.
     """
     if limit is not None and not 1 <= limit <= max_limit:
-        raise refusal_for(call, f"param[limit] invalid: it is a whole number from 1 to {max_limit}")
+        raise call.refusal(f"param[limit] invalid: it is a whole number from 1 to {max_limit}")
     ids = [row["id"] for row in rows]
     if after and after not in ids:
-        raise refusal_for(call, f"param[after] invalid: {after} is not in the list")
+        raise call.refusal(f"param[after] invalid: {after} is not in the list")
     start = ids.index(after) + 1 if after else 0
     end = start + (limit or default)
     return list(rows[start:end]), end < len(rows)
@@ -144,13 +145,13 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
     try:
         form = await request.form(max_files=1, max_fields=8)
     except HTTPException as error:
-        raise refusal_for(call, f"the form cannot be read: {error.detail}", word="malformed_form") from None
+        raise call.refusal(f"the form cannot be read: {error.detail}", v2_code="malformed_form") from None
     try:
         file, purpose = form.get("file"), form.get("purpose")
         if not isinstance(file, UploadFile):
-            raise refusal_for(call, "param[file] invalid: the form has no file")
+            raise call.refusal("param[file] invalid: the form has no file")
         if not isinstance(purpose, str) or not purpose.strip():
-            raise refusal_for(call, "param[purpose] invalid: it must not be empty")
+            raise call.refusal("param[purpose] invalid: it must not be empty")
         return wire.UploadFile(purpose=purpose, filename=file.filename or "", content=await file.read())
     finally:
         await form.close()
@@ -159,9 +160,7 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
 def _get_file(call: Call) -> Document:
     row = call.world.store.get("file", call.path["file_id"])
     if row is None or row.get("deleted"):
-        raise build_refusal(
-            "v2", 0, f"No such file: {call.path['file_id']}", word="file_not_found", status=404
-        )
+        raise v2_refusal("file_not_found", f"No such file: {call.path['file_id']}", status=404)
     return row
 
 

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from ...wire import storage as wire
 from ..http import auth
-from ..http.call import SANDBOX_HEADER, Refusal
+from ..http.refusals import SANDBOX_HEADER, Refusal
 from ..state.store import Document, Store
 from . import multipart as parts
 
@@ -113,7 +113,7 @@ def _refusal_of(world: World, request: Request) -> Response | None:
     try:
         auth.verify_signature(world, authorization, signed_request)
     except Refusal as refusal:
-        return JSONResponse(refusal.body, refusal.status, refusal.headers)
+        return refusal.to_response()
     if requested_bucket(world, request) != world.address.bucket:
         return error_response(404, "NoSuchBucket", "The specified bucket does not exist.")
     key = request.path_params.get("key")

@@ -8,43 +8,27 @@ from __future__ import annotations
 import random
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from ...wire.endpoints import ENDPOINTS, Endpoint
-from ..http.call import Refusal, build_refusal
-from ..state.store import FAULT_INJECTED, random_id
-
-FAULT_HEADER, CONTROL_HEADER = "x-qfnb-fault", "x-qfnb-control"
-"""What one call is to suffer, e.g. `rst@3`, and the control token that allows it."""
+from ...wire.endpoints import ENDPOINTS
 
 MAX_SECONDS = 3600.0
+"""The longest pause; also that of a fault which lasts for ever."""
+
+FAULT_INJECTED: ContextVar[bool] = ContextVar("doomed", default=False)
+"""Whether what is created now is to fail: True while a call has the fault `fail`."""
 
 FaultKind = Literal["status", "error", "stall", "cut", "reset", "slow", "malformed", "drip", "split", "fail"]
 
 _ABBREVIATIONS = {"rst": "reset"}
 _HEADER_PATTERN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII)
-
-_RATE_LIMIT = "rate_limit_exceeded"
-_INVALID_REQUEST = "invalid_request_error"
-_ERRORS: tuple[tuple[int, int, str, str, str, str], ...] = (
-    (400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", _INVALID_REQUEST),
-    (401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", _INVALID_REQUEST),
-    (403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
-    (404, 3, "invalid_path", "NotFound", "Not found", _INVALID_REQUEST),
-    (429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _RATE_LIMIT),
-    (429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _RATE_LIMIT),
-    (429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _RATE_LIMIT),
-    (503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
-    (500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
-    (500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
-)  # fmt: skip
-"""HTTP status, number of v1, word of v2, code of an action, message, type: the last row is for all others."""
 
 
 class Fault(BaseModel):
@@ -65,7 +49,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str = Field(default_factory=lambda: random_id("fault-", 6))
+    id: str = Field(default_factory=lambda: f"fault-{secrets.token_hex(3)}")
     endpoint: str = "*"
     fault: FaultKind = "status"
     after: int = Field(default=0, ge=0)
@@ -150,22 +134,6 @@ class FaultRules:
         return len(self.rules) < before
 
 
-def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
-    """Return the fault that a request asks for itself.
-
-    Raises:
-        Refusal: it lacks the control token, or is not written as faults are.
-    """
-    if (text := headers.get(FAULT_HEADER)) is None:
-        return None
-    if not secrets.compare_digest(headers.get(CONTROL_HEADER, "").encode(), token.encode()):
-        raise Refusal(403, {"error": f"{FAULT_HEADER} needs the control token in {CONTROL_HEADER}"})
-    try:
-        return Fault.parse(text)
-    except ValueError as error:
-        raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
-
-
 def describe_error(error: ValueError) -> str:
     """Return what is wrong with a rule, in one line."""
     problems = error.errors() if isinstance(error, ValidationError) else []
@@ -180,29 +148,3 @@ def fault_injection(fault: Fault | None) -> Iterator[None]:
         yield
     finally:
         FAULT_INJECTED.reset(token)
-
-
-def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
-    """Return the refusal that a fault stands for, in the operation's own shape.
-
-    An HTTP status is sent as it is; a platform's code with the status that the plane gives to it.
-    """
-    status, number, word, action, message, type_ = _find_error(fault)
-    if isinstance(fault.code, str):
-        word = action = fault.code
-    number = fault.code if isinstance(fault.code, int) else number
-    refusal = build_refusal(
-        endpoint.plane, number, message, word=word, type_=type_, status=status, shape=endpoint.envelope
-    )
-    if endpoint.plane == "console" and endpoint.envelope == "action":
-        refusal.body.update(code=action, message=message)
-    http_status = fault.status or (503 if fault.code is None else refusal.status)
-    headers = {"retry-after": fault.retry_after} if fault.retry_after else {}
-    return Refusal(http_status, refusal.body, headers)
-
-
-def _find_error(fault: Fault) -> tuple[int, int, str, str, str, str]:
-    status = fault.status or 503
-    if fault.code is None:
-        return next((row for row in _ERRORS if row[0] == status and status < 500), _ERRORS[-1])
-    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])
