@@ -17,7 +17,21 @@ for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENA
     del os.environ[_name]
 os.environ.pop("QFNB_DISPLAY", None)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
-os.environ["QFNB_SANDBOX_EVIDENCE"] = str(Path(os.environ["QFNB_STATE_DIR"]) / "evidence")
+EVIDENCE = Path(os.environ["QFNB_STATE_DIR"]) / "evidence"
+"""Where the sandboxes of a session write what was seen of them."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Collect evidence for FIDELITY.md when QFNB_EVIDENCE names a file."""
+    if not os.environ.get("QFNB_EVIDENCE"):
+        return
+    from qfnb.sandbox import ensure, process  # noqa: PLC0415
+
+    tests = str(Path(__file__).with_name("tests"))
+    os.environ["QFNB_SANDBOX_EVIDENCE"] = str(EVIDENCE)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (tests, os.environ.get("PYTHONPATH"))))
+    process.SERVER_MODULE = "support.evidence_server"
+    ensure()  # the kernels and command lines of the tests find this one
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +80,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     stop()
     if report := os.environ.get("QFNB_EVIDENCE"):
-        evidence = merge_evidence(Path(os.environ["QFNB_SANDBOX_EVIDENCE"]))
+        evidence = merge_evidence(EVIDENCE)
         Path(report).write_text(json.dumps(evidence, ensure_ascii=False, indent=1), encoding="utf-8")
     shutil.rmtree(Path(os.environ["QFNB_STATE_DIR"]), ignore_errors=True)

@@ -27,6 +27,8 @@ from .engines import config as choice
 VERSION = 1
 """Of the address file and the control calls; a server of another version is replaced."""
 
+SERVER_MODULE = "qfnb.sandbox.server"
+
 EXIT_LOCKED = 3
 """Exit code of a server that found another one running."""
 
@@ -182,7 +184,7 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
     detach_options: dict[str, Any] = (
         {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000008 | 0x00000200}
     )
-    command = [sys.executable, "-m", "qfnb.sandbox.server", str(folder), str(idle_minutes * 60)]
+    command = [sys.executable, "-m", SERVER_MODULE, str(folder), str(idle_minutes * 60)]
     with log_path(folder).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detach_options

@@ -147,7 +147,12 @@ def _write_private(path: Path, value: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Serve as the command line says; the end of a terminal does not end it."""
     if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # closing a terminal does not end it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     main(Path(sys.argv[1]), float(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    run()

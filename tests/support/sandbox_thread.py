@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
+from support.evidence import EvidenceMiddleware, with_evidence
 
 from qfnb import config
 from qfnb.sandbox.app import build_app
@@ -28,12 +29,9 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     address = Address(url, 1, VERSION, "sandbox", "control", key, "ak", "sk", "app", "secret")
     world = World(folder, address, clock)
     world.warm_up()
+    app = with_evidence(build_app(world))
     options = uvicorn.Config(
-        build_app(world),
-        log_level="error",
-        lifespan="off",
-        access_log=False,
-        timeout_keep_alive=IDLE_SECONDS,
+        app, log_level="error", lifespan="off", access_log=False, timeout_keep_alive=IDLE_SECONDS
     )
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -50,3 +48,5 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
         thread.join(10)
         world.close()
         listener.close()
+        if isinstance(app, EvidenceMiddleware):
+            app.evidence.write()

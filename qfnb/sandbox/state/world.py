@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..engines import ChatModel, EngineRegistry, load_config
-from ..evidence import Evidence
 from ..finetune.worker import TrainingWorker
 from ..process import Address
 from ..trial.faults import FaultRules
@@ -34,7 +33,6 @@ class World:
             RateQuota(clock),
             DeliveryCounter(),
         )
-        self.evidence = Evidence()
         self.request_stop: Callable[[], None] = lambda: None
         self.open_streams = 0
         self.endpoint_counts: dict[str, int] = {}
@@ -59,7 +57,6 @@ class World:
         self.training_worker.close()
         self.engines.close()
         self.store.close()
-        self.evidence.write()
 
     def warm_up(self) -> None:
         """Load what the first answer needs."""

@@ -1,0 +1,127 @@
+"""What the tests saw each operation of the sandbox do: collected by an ASGI middleware around its application.
+
+The sandbox notes in a request's `state` which operation it was and how it ended: `denied`, `limits`, `errors`,
+`validation`, `good`, `faulted` or `broken`. Each server writes a file of its own into a folder, again and again,
+because tests kill servers; `support.fidelity` makes the table of all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+
+FOLDER = "QFNB_SANDBOX_EVIDENCE"
+"""The environment variable that names the folder; nothing is collected without it."""
+
+PEERS = {"qianfan_py_sdk": "sdk", "sdk-py-": "sdk", "OpenAI/": "openai"}
+PEER_HEADERS = (b"request-source", b"request_id", b"user-agent")
+"""How other vendors' clients are recognised, and in which headers."""
+
+STATES = ("status", "state")
+PAGE_FIELDS = {"isTruncated", "has_more", "hasMore", "maxKeys", "pageSize"}
+MAX_DEPTH = 6
+WRITE_SECONDS = 0.5
+"""Seconds between two writes."""
+
+
+class Evidence:
+    """Counts by operation: how its calls ended, by which clients, and the states in its answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.json"
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._written_at = 0.0
+
+    def record(self, endpoint: Endpoint[Any, Any], outcome: str, client: str, content: bytes | None) -> None:
+        """Count one call; `content` is the answer when it is JSON."""
+        row = self._rows.setdefault(endpoint.name, {})
+        row[outcome] = row.get(outcome, 0) + 1
+        if outcome == "good":
+            for peer in {peer for mark, peer in PEERS.items() if mark in client}:
+                row[peer] = row.get(peer, 0) + 1
+            if content is not None:
+                _record_answer(endpoint, json.loads(content), row)
+        if time.monotonic() - self._written_at > WRITE_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Write what was collected so far."""
+        self._written_at = time.monotonic()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".tmp")
+        draft.write_text(json.dumps(self._rows, ensure_ascii=False, indent=1), encoding="utf-8")
+        draft.replace(self._path)
+
+
+class EvidenceMiddleware:
+    """An application that answers as the one inside does, and records what it sees."""
+
+    def __init__(self, app: ASGIApp, evidence: Evidence) -> None:
+        self._app, self.evidence = app, evidence
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, and record its answer when it was one of the table's operations."""
+        is_json, content = False, bytearray()
+
+        async def observe(message: Message) -> None:
+            nonlocal is_json
+            if message["type"] == "http.response.start":
+                headers = dict(message["headers"])
+                is_json = headers.get(b"content-type", b"").startswith(b"application/json")
+            elif is_json:
+                content.extend(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observe)
+        finally:
+            state = scope.get("state", {})
+            if "outcome" in state:
+                client = b" ".join(value for name, value in scope["headers"] if name in PEER_HEADERS)
+                endpoint, body = ENDPOINTS[state["operation"]], bytes(content) if is_json else None
+                self.evidence.record(endpoint, state["outcome"], client.decode("latin-1"), body)
+
+
+def with_evidence(app: ASGIApp) -> ASGIApp:
+    """Return an application that collects evidence, when the environment asks for it."""
+    folder = os.environ.get(FOLDER)
+    return EvidenceMiddleware(app, Evidence(Path(folder))) if folder else app
+
+
+def _record_answer(endpoint: Endpoint[Any, Any], value: Any, row: dict[str, Any]) -> None:
+    """Record whether a good answer fits the operation's record, and the states in it."""
+    result = value.get("result") if endpoint.plane == "console" else value
+    try:
+        TypeAdapter(endpoint.result).validate_python(result)
+    except ValidationError as error:
+        row["misfit"] = str(error.errors(include_input=False, include_url=False)[0])
+    else:
+        row["shape"] = row.get("shape", 0) + 1
+    for key, state in _pages_and_states(result, MAX_DEPTH):
+        if key in PAGE_FIELDS:
+            row["limits"] = row.get("limits", 0) + 1
+        elif state not in (states := row.setdefault("states", {}).setdefault(key, [])):
+            states.append(state)
+
+
+def _pages_and_states(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of pages and of states in an answer: their names and values."""
+    if isinstance(value, dict) and depth:
+        for key, item in value.items():
+            is_state = key.lower().endswith(STATES) and isinstance(item, (str, int))
+            if key in PAGE_FIELDS or is_state:
+                yield key, item
+            yield from _pages_and_states(item, depth - 1)
+    elif isinstance(value, list) and depth:
+        for item in value[:20]:
+            yield from _pages_and_states(item, depth - 1)
