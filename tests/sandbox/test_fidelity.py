@@ -27,7 +27,7 @@ def test_it_says_that_no_live_account_was_used():
 
 
 def test_the_middleware_records_how_a_call_ended(tmp_path):
-    async def app(scope, receive, send):
+    async def inner(scope, receive, send):
         scope["state"] = {"operation": "tokenizer.v1", "outcome": "good"}
         await send({"type": "http.response.start", "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": b'{"usage": {}, "status": "Done"}'})
@@ -37,7 +37,7 @@ def test_the_middleware_records_how_a_call_ended(tmp_path):
 
     sent, evidence = [], Evidence(tmp_path)
     scope = {"type": "http", "headers": [(b"user-agent", b"OpenAI/Python 1")]}
-    asyncio.run(EvidenceMiddleware(app, evidence)(scope, None, send))
+    asyncio.run(EvidenceMiddleware(inner, evidence)(scope, None, send))
     assert sent == ["http.response.start", "http.response.body"]
     assert merge_evidence(tmp_path) == {
         "tokenizer.v1": {"good": 1, "openai": 1, "shape": 1, "states": {"status": ["Done"]}}

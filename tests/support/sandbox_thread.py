@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
-from support.evidence import EvidenceMiddleware, with_evidence
 
 from qfnb import config
 from qfnb.sandbox.app import build_app
 from qfnb.sandbox.process import VERSION, Address
 from qfnb.sandbox.server import IDLE_SECONDS
 from qfnb.sandbox.state.world import World
+from support.evidence import EvidenceMiddleware, with_evidence
 
 
 @contextlib.contextmanager
