@@ -38,7 +38,7 @@ from .services import billing  # noqa: F401 - they register handlers
 from .services import v1 as services_v1  # noqa: F401 - it registers handlers
 from .services import v2 as services_v2  # noqa: F401
 from .state.world import World
-from .storage import files, objects
+from .storage import files, object_api
 
 
 def build_app(world: World) -> HostGuard:
@@ -52,7 +52,7 @@ def build_app(world: World) -> HostGuard:
         *files.routes(world),
         *routes,
         *control.routes(world),
-        *objects.routes(world),
+        *object_api.routes(world),
         *images.routes(world),
         *entities.routes(world),
         *exports.routes(world),

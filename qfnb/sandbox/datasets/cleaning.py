@@ -12,6 +12,7 @@ from typing import Any
 
 from ...wire import cleaning as wire
 from ...wire import data as wire_data
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document, random_id
@@ -222,7 +223,7 @@ def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
         "destDatasetStrId": task["destination"],
         "destDatasetName": destination.get("name", ""),
         "entityCount": task["count"],
-        "startTime": v1.format_time(task["created"]),
-        "finishTime": v1.format_time(call.world.lifecycle.final_since(task["plan"])),
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(call.world.lifecycle.final_since(task["plan"])),
         "sandbox": task["told"],
     }

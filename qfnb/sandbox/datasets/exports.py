@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from ...wire import data as wire
 from ...wire import storage as wire_storage
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from ..storage import objects
@@ -131,6 +132,6 @@ def _record_to_wire(world: World, task: Document) -> dict[str, Any]:
         "status": world.lifecycle.state(task["plan"]),
         "recordNum": task["count"],
         "downloadUrl": download_url(world, task),
-        "startTime": v1.format_time(task["created"]),
-        "finishTime": v1.format_time(world.lifecycle.final_since(task["plan"])),
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(world.lifecycle.final_since(task["plan"])),
     }

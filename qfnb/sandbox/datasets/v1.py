@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...wire import cleaning
 from ...wire import data as wire
 from ...wire.data_v2 import FORMATS
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, Store, random_id
 from . import row_formats
@@ -66,7 +66,7 @@ def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
         **_states_to_wire(call.world, dataset),
         "releaseErrCode": 0,
         "exportRecordCount": sum(row["dataset"] == dataset["id"] for row in store.all("export")),
-        "createTime": format_time(dataset["created"]),
+        "createTime": timestamps.utc_spaced(dataset["created"]),
     }
     return {
         "groupPK": dataset["group"],
@@ -211,11 +211,6 @@ def task_status(world: World, dataset: Document, kind: str) -> int:
     return int(world.lifecycle.state(task["plan"]))
 
 
-def format_time(timestamp: float | None) -> str:
-    """Return a moment as v1 writes it, in UTC; "" when it has not come."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S") if timestamp else ""
-
-
 def storage_to_wire(dataset: Document) -> dict[str, Any]:
     """Return where a dataset lies."""
     bucket = dataset["bucket"] or PLATFORM_BUCKET
@@ -261,8 +256,8 @@ def _created_to_wire(call: Call, dataset: Document) -> dict[str, Any]:
         "status": 0,
         "isUnique": 0,
         "errCode": None,
-        "createTime": format_time(dataset["created"]),
-        "modifyTime": format_time(dataset["modified"]),
+        "createTime": timestamps.utc_spaced(dataset["created"]),
+        "modifyTime": timestamps.utc_spaced(dataset["modified"]),
     }
 
 
@@ -286,7 +281,7 @@ def _states_to_wire(world: World, dataset: Document) -> dict[str, Any]:
         "annotatedEntityCount": contents.count(store, dataset, "annotated"),
         "labelCount": 0,
         "characterCount": contents.count(store, dataset, "characters"),
-        "modifyTime": format_time(min(dataset["modified"], store.now())),
+        "modifyTime": timestamps.utc_spaced(min(dataset["modified"], store.now())),
     }
 
 

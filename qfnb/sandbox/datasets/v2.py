@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ...wire import data_v2 as wire
 from ...wire import storage as wire_storage
 from ...wire.base import PageRequest
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import MAX_PAGE_SIZE, page_by_marker
 from ..state.store import Document
@@ -224,8 +225,8 @@ def _version_to_wire(call: Call, version: Document) -> dict[str, Any]:
         "importStatus": wire.IMPORT_STATES[v1.task_status(world, version, "import")],
         "publishStatus": wire.PUBLISH_STATES[v1.release_state(world, version)],
         "sampleCount": contents.count(world.store, version),
-        "createTime": v1.format_time(version["created"]),
-        "modifyTime": v1.format_time(min(version["modified"], world.store.now())),
+        "createTime": timestamps.utc_spaced(version["created"]),
+        "modifyTime": timestamps.utc_spaced(min(version["modified"], world.store.now())),
     }
 
 
@@ -237,7 +238,7 @@ def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]
         "dataFormat": group["form"],
         "versionCount": len(versions),
         "latestVersion": _version_to_wire(call, versions[-1]),
-        "createTime": v1.format_time(group["created"]),
+        "createTime": timestamps.utc_spaced(group["created"]),
     }
 
 
@@ -247,6 +248,6 @@ def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> dict[str, 
         "progress": "0%" if failed else "50%" if finished is None else "100%",
         "sizeMB": round(task["size"] / exports.MEGABYTE, 2),
         "creator": v1.CREATOR,
-        "startTime": v1.format_time(task["created"]),
-        "finishTime": v1.format_time(finished),
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(finished),
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ...wire import evaluation as v1
 from ...wire import evaluation_v2 as wire
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import MAX_PAGE_SIZE, page_by_marker
 from ..state.store import Document
@@ -150,5 +150,5 @@ def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
         "evalObjectType": wire.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
         "state": wire.STATES[task_state(call.world, task)],
-        "createTime": datetime.fromtimestamp(task["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "createTime": timestamps.utc(task["created"]),
     }

@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from ...wire import finetune as wire
@@ -17,7 +16,6 @@ from . import training_data
 from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameters
 from .worker import FINAL_STATUSES, RUNNING, WAITING
 
-NO_TIME = "0000-00-00T00:00:00Z"
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
 """The platform's address of a run's curves; what a sandbox's token leads to is not there."""
 
@@ -225,8 +223,3 @@ def delete_run(call: Call, task: Document) -> None:
     store.remove("task", task["id"])
     if not any(row["task"] == task["id"] for row in store.all("version")):
         store.remove_file(f"{task['id']}.npz")
-
-
-def format_time(timestamp: float | None) -> str:
-    """Return a moment as v2 writes it, in UTC."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else NO_TIME

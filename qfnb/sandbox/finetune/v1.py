@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ...wire import finetune as wire_v2
 from ...wire import finetune_v1 as wire
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from . import runs
 from .supported_models import PEFT_TYPES, V1_LIMITS
 from .worker import DONE, FAILED, RUNNING, STOPPED
-
-BEIJING = timezone(timedelta(hours=8))
-NO_TIME = "0000-00-00 00:00:00"
 
 _WIRE_STATUS = {DONE: wire.FINISH, FAILED: wire.FAIL, STOPPED: wire.STOP}
 
@@ -39,7 +36,7 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
         "uuid": job["id"],
         "name": job["name"],
         "description": job["description"],
-        "createTime": _format_time(job["created"]),
+        "createTime": timestamps.beijing_spaced(job["created"]),
     }
 
 
@@ -81,8 +78,8 @@ def get_job(call: Call, body: wire.JobRef) -> dict[str, Any]:
         "progress": task["percent"],
         "runTime": int((finished or now) - task["created"]),
         "trainTime": int((finished or now) - started) if started else 0,
-        "startTime": _format_time(task["created"]),
-        "finishTime": _format_time(finished),
+        "startTime": timestamps.beijing_spaced(task["created"]),
+        "finishTime": timestamps.beijing_spaced(finished),
         "vdlLink": runs.board_to_wire(task).get("vdlLink", ""),
         "sandbox": {
             "engine": call.world.engines.engine_label(task["engine"]),
@@ -150,7 +147,3 @@ def _run_number(call: Call, task: Document) -> int:
     """Return which run of its folder it is, from 1."""
     earlier = [row for row in call.world.store.all("task") if row["job"] == task["job"]]
     return 1 + len([row for row in earlier if row["number"] < task["number"]])
-
-
-def _format_time(timestamp: float | None) -> str:
-    return datetime.fromtimestamp(timestamp, BEIJING).strftime("%Y-%m-%d %H:%M:%S") if timestamp else NO_TIME

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...wire import finetune as wire
 from ...wire.base import EmptyBody
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
@@ -174,7 +175,7 @@ def _job_to_wire(job: Document) -> dict[str, Any]:
         "description": job["description"],
         "model": job["model"],
         "trainMode": job["mode"],
-        "createDate": runs.format_time(job["created"]),
+        "createDate": timestamps.utc(job["created"]),
     }
 
 
@@ -188,8 +189,8 @@ def _task_to_wire(call: Call, job: Document, task: Document) -> dict[str, Any]:
         "trainMode": task["mode"],
         "parameterScale": task["scale"],
         "runStatus": runs.run_status(call, task),
-        "createDate": runs.format_time(task["created"]),
-        "finishDate": runs.format_time(task["finished"]),
+        "createDate": timestamps.utc(task["created"]),
+        "finishDate": timestamps.utc(task["finished"]),
     }
 
 

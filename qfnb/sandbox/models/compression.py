@@ -6,7 +6,7 @@ from typing import Any
 
 from ...wire import compression as wire
 from ...wire import model as wire_model
-from ..finetune.runs import format_time
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
@@ -123,10 +123,10 @@ def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
         "status": status,
         "sourceModelId": compression["source"],
         "config": compression["config"],
-        "createTime": format_time(compression["created"]),
+        "createTime": timestamps.utc(compression["created"]),
     }
     if status == wire.SUCCEEDED:
         row["modelId"] = compression["version"]
     if status == wire.FAILED:
         row["failedReason"] = FAILED_REASON
-    return row | ({"finishTime": format_time(ended)} if ended else {})
+    return row | ({"finishTime": timestamps.utc(ended)} if ended else {})

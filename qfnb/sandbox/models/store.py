@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ...wire import model as wire
@@ -11,8 +10,6 @@ from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call
 from ..state.store import Document, random_id
 from . import presets
-
-BEIJING = timezone(timedelta(hours=8))
 
 TYPE_NUMBERS = {
     "Text2Text": 0,
@@ -194,8 +191,3 @@ def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     return {
         "engine": call.world.engines.model_origin(run) if run else call.world.base_model().label
     } | step_fields
-
-
-def format_time(timestamp: float) -> str:
-    """Return a moment as the repository writes it, in Beijing's time."""
-    return datetime.fromtimestamp(timestamp, BEIJING).isoformat(timespec="seconds")

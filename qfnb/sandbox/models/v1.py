@@ -7,6 +7,7 @@ from typing import Any
 
 from ...wire import model as wire
 from ...wire.base import EmptyBody
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document
@@ -173,7 +174,7 @@ def _summary_to_wire(call: Call, model: Document) -> dict[str, Any]:
         "modelName": model["name"],
         "modelType": store.type_number(model),
         "tags": model["tags"],
-        "createTime": store.format_time(model["created"]),
+        "createTime": timestamps.beijing(model["created"]),
         "versionCount": len(versions),
         "trainType": latest["trainType"] if latest else "",
         "latestVersionInfo": latest
@@ -191,8 +192,8 @@ def _model_to_wire(model: Document, versions: list[Document]) -> dict[str, Any]:
         "modelType": store.type_number(model),
         "createUserId": 1,
         "createUser": "sandbox",
-        "createTime": store.format_time(model["created"]),
-        "modifyTime": store.format_time(versions[0]["created"] if versions else model["created"]),
+        "createTime": timestamps.beijing(model["created"]),
+        "modifyTime": timestamps.beijing(versions[0]["created"] if versions else model["created"]),
         "description": model["description"],
         "trainType": versions[0]["base"] if versions else "",
     }
@@ -221,8 +222,8 @@ def _version_to_wire(call: Call, model: Document, version: Document) -> dict[str
         "ioLength": "",
         "copyright": "",
         "property": {},
-        "createTime": store.format_time(version["created"]),
-        "modifyTime": store.format_time(version["created"]),
+        "createTime": timestamps.beijing(version["created"]),
+        "modifyTime": timestamps.beijing(version["created"]),
         "deployResource": ["Private"],
         "supportOptions": ["Deploy", "Evaluation"] if ready else [],
         "trainType": version["base"],

@@ -9,7 +9,7 @@ from ...errors import SandboxError
 from ...wire import model as wire_v1
 from ...wire import model_v2 as wire
 from ...wire.base import PageRequest
-from ..finetune.runs import format_time
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
@@ -102,8 +102,8 @@ def describe(call: Call, body: wire.ModelId) -> dict[str, Any]:
         "model": version["base"],
         "status": store.version_state(call, version),
         "sourceInfo": _source_to_wire(version),
-        "createTime": format_time(version["created"]),
-        "modifyTime": format_time(version["created"]),
+        "createTime": timestamps.utc(version["created"]),
+        "modifyTime": timestamps.utc(version["created"]),
         "modelApplicationType": "chat",
         "isSupportModelComp": ready and store.read_weights(call, version) is not None,
         "sandbox": store.sandbox_fields(call, version),
@@ -245,8 +245,8 @@ def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:
         "modelType": model["type"],
         "labels": model["labels"],
         "description": model["description"],
-        "createTime": format_time(model["created"]),
-        "modifyTime": format_time(versions[0]["created"] if versions else model["created"]),
+        "createTime": timestamps.utc(model["created"]),
+        "modifyTime": timestamps.utc(versions[0]["created"] if versions else model["created"]),
         "modelCount": len(versions),
         "modelIds": [row["id"] for row in versions],
         "modelNames": [row["version"] for row in versions],

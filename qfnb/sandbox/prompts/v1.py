@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...wire import prompt as wire
 from ...wire.prompt_template import PromptTemplate
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..services.v2 import CREATOR
@@ -16,7 +16,6 @@ from ..state.store import Document, random_id
 
 TEMPLATE, LABEL = "template", "label"
 MAX_LABELS, MAX_NAME_LENGTH = 100, 100
-CHINA = timezone(timedelta(hours=8))
 
 
 @emulates(wire.CREATE)
@@ -215,7 +214,7 @@ def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
 
 
 def _label_to_wire(label: Document) -> dict[str, Any]:
-    created_at = datetime.fromtimestamp(label["created"], CHINA).strftime("%Y-%m-%d %H:%M:%S")
+    created_at = timestamps.beijing_spaced(label["created"])
     return {
         "labelId": label["number"],
         "labelName": label["name"],

@@ -7,9 +7,9 @@ from typing import Any
 from ...wire import prompt as wire_v1
 from ...wire import prompt_v2 as wire
 from ...wire.base import PageRequest
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
-from ..services.common import format_time
 from ..services.v2 import CREATOR
 from ..state.store import Document, random_id
 from .v1 import (
@@ -114,7 +114,7 @@ def _label_to_wire(label: Document) -> dict[str, Any]:
         "labelName": label["name"],
         "type": wire.CUSTOM,
         "creatorName": CREATOR,
-        "createTime": format_time(label["created"]),
+        "createTime": timestamps.utc(label["created"]),
     }
 
 

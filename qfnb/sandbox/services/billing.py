@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from ...wire import charge as wire
 from ...wire import service as service_wire
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document
-from .common import MAX_REPLICAS, add_unit, format_time, get_service, new_instance_id
+from .common import MAX_REPLICAS, add_unit, get_service, new_instance_id
 from .v2 import validate_billing
 
 QUOTA, UNIT = "quota", "unit"
@@ -66,7 +66,7 @@ def resize_tpm(call: Call, body: wire.ResizeTPM) -> bool:
 def auto_release_tpm(call: Call, body: wire.AutoReleaseTPM) -> bool:
     """Set the time at which a quota ends, or none."""
     try:
-        datetime.strptime(body.release_time or "2000-01-01T00:00:00Z", service_wire.TIME)  # noqa: DTZ007
+        timestamps.parse_utc(body.release_time or "2000-01-01T00:00:00Z")
     except ValueError:
         reason = f"{body.release_time!r} is not like 2025-03-30T16:00:00Z"
         raise call.refusal(f"param[releaseTime] invalid: {reason}") from None
@@ -174,7 +174,7 @@ def _list_matching(call: Call, instances: list[Document], filters: dict[str, str
 def _to_wire(call: Call, instance: Document) -> dict[str, Any]:
     """Return a quota or a compute unit as the platform shows it; only a quota has an end."""
     end = instance.get("until")
-    has_ended = end is not None and end <= format_time(call.world.clock.now())
+    has_ended = end is not None and end <= timestamps.utc(call.world.clock.now())
     if "replicas" in instance:
         size = {"replicasCount": instance["replicas"]}
     else:
@@ -184,7 +184,7 @@ def _to_wire(call: Call, instance: Document) -> dict[str, Any]:
         "paymentTiming": instance["payment"],
         **size,
         "status": wire.STOPPED if has_ended else instance["status"],
-        "startTime": format_time(instance["created"]),
+        "startTime": timestamps.utc(instance["created"]),
         "expiredTime": end or "-",
     }
 

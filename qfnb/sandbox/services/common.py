@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...wire import charge, model
@@ -54,11 +53,6 @@ def service_state(world: World, service: Document) -> str:
 def service_url(world: World, service: Document) -> str:
     """Return the address that a service is asked at."""
     return f"{world.address.url}{V1_PREFIX}/chat/{service['endpoint']}"
-
-
-def format_time(timestamp: float) -> str:
-    """Return a moment as v2 writes it."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime(wire.TIME)
 
 
 def get_ready_version(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...wire import service as wire
+from ..http import timestamps
 from ..http.call import Call, Stream
 from ..http.refusals import Refusal
 from ..state.store import Document
@@ -59,7 +59,7 @@ def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
     """Return one of a request's moments, or refuse."""
     text = getattr(body, attribute)
     try:
-        return datetime.strptime(text, wire.TIME).replace(tzinfo=UTC).timestamp()
+        return timestamps.parse_utc(text)
     except ValueError:
         name = "startTime" if attribute == "start_time" else "endTime"
         raise call.refusal(f"param[{name}] invalid: {text!r} is not like 2025-03-30T16:00:00Z") from None

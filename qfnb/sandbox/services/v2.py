@@ -9,6 +9,7 @@ from typing import Any
 from ...wire import catalog, charge
 from ...wire import service as wire
 from ...wire.chat import V1_PREFIX
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
@@ -17,7 +18,6 @@ from .common import (
     MAX_REPLICAS,
     all_services,
     deploy,
-    format_time,
     get_ready_version,
     get_service,
     service_state,
@@ -183,7 +183,7 @@ def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
         "chargeStatus": "Free",
         "resourceConfig": service["resource"],
         "creator": CREATOR,
-        "createTime": format_time(service["created"]),
+        "createTime": timestamps.utc(service["created"]),
     }
 
 

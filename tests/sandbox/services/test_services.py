@@ -8,6 +8,7 @@ from support.service_sandbox import ANSWERS, QUESTION, V2, ServiceSandbox, ask_s
 
 from qfnb import ChatCompletion, Completion, errors
 from qfnb.resources import Charge, Service
+from qfnb.sandbox.http import timestamps
 
 FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
@@ -160,7 +161,7 @@ def test_only_the_calls_between_two_moments_count(shop):
     minute = shop.world.clock.now() // 60 * 60
     shop.pass_time(3600)
     ask_service(service.endpoint)
-    times = [_format_time(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
+    times = [timestamps.utc(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
     totals = [
         sum(
             row.metric.call_total
@@ -169,12 +170,6 @@ def test_only_the_calls_between_two_moments_count(shop):
         for span in (times[:2], times[2:], (times[0], times[3]))
     ]
     assert totals == [1, 1, 2]
-
-
-def _format_time(second):
-    from qfnb.sandbox.services.common import format_time
-
-    return format_time(second)
 
 
 def test_compute_units_are_a_services_replicas_and_without_any_it_stops(shop):

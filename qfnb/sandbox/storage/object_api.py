@@ -1,0 +1,214 @@
+"""The HTTP interface of the object storage, as BOS has it under `/bos/{bucket}/{key}`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ...wire import storage as wire
+from ..http import auth
+from ..http.refusals import SANDBOX_HEADER, Refusal
+from ..http.timestamps import utc
+from ..state.store import Document
+from . import multipart
+from .objects import delete_object, list_objects, read_object, storage_refusal, write_object
+
+if TYPE_CHECKING:
+    from ..state.world import World
+
+Handle = Callable[["World", Request], Awaitable[Response]]
+
+PREFIX = "/bos"
+"""Where the library looks for the storage; other clients, which know hosts only, find it at the root too."""
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes of the object storage."""
+    routes_ = []
+    for bucket in (f"{PREFIX}/{{bucket}}", "/{bucket:own}"):
+        routes_ += [
+            _route(world, bucket, {"GET": _list_bucket, "HEAD": _list_bucket}),
+            _route(world, f"{bucket}/", {"GET": _list_bucket, "HEAD": _list_bucket}),
+            _route(world, f"{bucket}/{{key:path}}", _OBJECT_HANDLERS),
+        ]
+    return routes_
+
+
+def key_problem(key: str) -> str:
+    """Return what is wrong with an object's key, "" when nothing is."""
+    if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
+        return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
+    if key[0] in "/\\" or not key.isprintable() or {".", ".."} & set(key.replace("\\", "/").split("/")):
+        return "a key must not start with a slash, nor hold control characters or the parts . and .."
+    return ""
+
+
+def _route(world: World, path: str, handlers: Mapping[str, Handle]) -> Route:
+    """Return a route that lets a request with the right signature through to the right bucket."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            _validate_request(world, request)
+            response = await handlers[request.method](world, request)
+        except Refusal as refusal:
+            response = refusal.to_response()
+        response.headers.update(SANDBOX_HEADER)
+        return response
+
+    return Route(path.replace("{bucket:own}", world.address.bucket), answer, methods=[*handlers])
+
+
+def _validate_request(world: World, request: Request) -> None:
+    """Raise a refusal unless a request is signed, and names the sandbox's bucket and a valid key."""
+    # a key may hold !'()* and the like, which a client may sign encoded and send as they are
+    signed_request = replace(auth.signed_request(request), path=quote(request.scope["path"]))
+    authorization = request.headers.get("authorization") or signed_request.parameter("authorization")
+    auth.verify_signature(world, authorization, signed_request)
+    if _bucket_of(world, request) != world.address.bucket:
+        raise storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
+    key = request.path_params.get("key")
+    if key and (problem := key_problem(key)):
+        raise storage_refusal(400, "InvalidArgument", problem)
+
+
+def _bucket_of(world: World, request: Request) -> str:
+    """Return the bucket of a request; at the root there is only the sandbox's own."""
+    return str(request.path_params.get("bucket", world.address.bucket))
+
+
+async def _put_object(world: World, request: Request) -> Response:
+    content = await request.body()
+    if problem := digest_problem(content, request.headers):
+        raise storage_refusal(400, "BadDigest", problem)
+    if "uploadId" in request.query_params:
+        return multipart.put_part(world, request, content)
+    stored = write_object(world.store, _bucket_of(world, request), request.path_params["key"], content)
+    return Response(headers={"etag": f'"{stored["etag"]}"'})
+
+
+async def _post_object(world: World, request: Request) -> Response:
+    if "uploads" in request.query_params:
+        return multipart.start_upload(world, _bucket_of(world, request), request)
+    if "uploadId" in request.query_params:
+        return await multipart.complete_upload(world, request)
+    raise storage_refusal(400, "InvalidArgument", "a POST begins or completes a multipart upload")
+
+
+async def _delete_object(world: World, request: Request) -> Response:
+    if "uploadId" in request.query_params:
+        return multipart.abort_upload(world, request)
+    delete_object(world.store, _bucket_of(world, request), request.path_params["key"])
+    return Response(status_code=204)
+
+
+async def _get_object(world: World, request: Request) -> Response:
+    bucket, key = _bucket_of(world, request), request.path_params["key"]
+    if "uploadId" in request.query_params:
+        return multipart.list_parts(world, request)
+    row, content = (
+        world.store.get("object", f"{bucket}/{key}"),
+        read_object(world.store, wire.build_uri(bucket, key)),
+    )
+    if row is None or content is None:
+        raise storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
+    headers = {
+        "etag": f'"{row["etag"]}"',
+        "last-modified": formatdate(row["modified"], usegmt=True),
+        "accept-ranges": "bytes",
+    }
+    range_header = request.headers.get("range", "")
+    if not range_header:
+        return Response(content, headers=headers, media_type="application/octet-stream")
+    if (byte_range := _parse_range(range_header, len(content))) is None:
+        raise storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
+    headers["content-range"] = f"bytes {byte_range.start}-{byte_range.stop - 1}/{len(content)}"
+    return Response(content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream")
+
+
+def _parse_range(range_header: str, size: int) -> range | None:
+    """Return which bytes `bytes=2-5`, `bytes=2-` or `bytes=-3` are, None when there are no such bytes."""
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", range_header.strip())
+    if match is None or not any(match.groups()) or len(range_header) > 60:
+        return None
+    first, last = match.groups()
+    byte_range = (
+        range(int(first), min(int(last or size), size - 1) + 1) if first else range(size)[-int(last) :]
+    )
+    return byte_range if byte_range and int(last or 1) else None
+
+
+def digest_problem(content: bytes, headers: Mapping[str, str]) -> str:
+    """Return which digest in the headers is not that of the content, "" when all are."""
+    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+    digests = {"content-md5": md5, "x-bce-content-crc32": str(zlib.crc32(content))}
+    digests["x-bce-content-sha256"] = hashlib.sha256(content).hexdigest()
+    wrong = [name for name, value in digests.items() if headers.get(name, value) != value]
+    return f"{wrong[0]} is not that of what arrived" if wrong else ""
+
+
+async def _list_bucket(world: World, request: Request) -> Response:
+    """List a bucket's objects, or tell where it is."""
+    query, bucket = request.query_params, _bucket_of(world, request)
+    if "location" in query:
+        return JSONResponse({"locationConstraint": "bj"})
+    if "uploads" in query:
+        return multipart.list_uploads(world, bucket)
+    max_keys, marker, prefix = query.get("maxKeys", "1000"), query.get("marker", ""), query.get("prefix", "")
+    if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
+        raise storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
+    limit, delimiter = min(int(max_keys[:9]), wire.MAX_KEYS), query.get("delimiter", "")
+    rows: dict[str, Document | None] = {}
+    for row in list_objects(world.store, bucket, prefix):
+        name = _fold_key(row["key"], prefix, delimiter)
+        if name > marker:
+            rows.setdefault(name, row if name == row["key"] else None)
+    page, is_truncated = [*rows.items()][:limit], len(rows) > limit
+    return JSONResponse(
+        {
+            "name": bucket,
+            "prefix": prefix,
+            "marker": marker,
+            "delimiter": delimiter,
+            "maxKeys": limit,
+            "isTruncated": is_truncated,
+            **({"nextMarker": page[-1][0]} if is_truncated else {}),
+            "contents": [_object_to_wire(row) for _, row in page if row is not None],
+            "commonPrefixes": [{"prefix": name} for name, row in page if row is None],
+        }
+    )
+
+
+def _fold_key(key: str, prefix: str, delimiter: str) -> str:
+    """Return a key, or as much of it as the delimiter after the prefix leaves."""
+    position = key.find(delimiter, len(prefix)) if delimiter else -1
+    return key if position < 0 else key[: position + len(delimiter)]
+
+
+def _object_to_wire(row: Document) -> dict[str, Any]:
+    return {
+        "key": row["key"],
+        "size": row["size"],
+        "eTag": row["etag"],
+        "lastModified": utc(row["modified"]),
+        "storageClass": "STANDARD",
+    }
+
+
+_OBJECT_HANDLERS = {
+    "PUT": _put_object,
+    "GET": _get_object,
+    "HEAD": _get_object,
+    "POST": _post_object,
+    "DELETE": _delete_object,
+}
