@@ -22,7 +22,7 @@ from ..http.refusals import SANDBOX_HEADER, Refusal
 from ..http.timestamps import utc
 from ..state.store import Document
 from . import multipart
-from .objects import delete_object, list_objects, read_object, storage_refusal, write_object
+from .objects import delete_object, key_problem, list_objects, read_object, storage_refusal, write_object
 
 if TYPE_CHECKING:
     from ..state.world import World
@@ -43,15 +43,6 @@ def routes(world: World) -> list[Route]:
             _route(world, f"{bucket}/{{key:path}}", _OBJECT_HANDLERS),
         ]
     return routes_
-
-
-def key_problem(key: str) -> str:
-    """Return what is wrong with an object's key, "" when nothing is."""
-    if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
-        return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
-    if key[0] in "/\\" or not key.isprintable() or {".", ".."} & set(key.replace("\\", "/").split("/")):
-        return "a key must not start with a slash, nor hold control characters or the parts . and .."
-    return ""
 
 
 def _route(world: World, path: str, handlers: Mapping[str, Handle]) -> Route:

@@ -55,6 +55,15 @@ def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
     )
 
 
+def key_problem(key: str) -> str:
+    """Return what is wrong with an object's key, "" when nothing is."""
+    if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
+        return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
+    if key[0] in "/\\" or not key.isprintable() or {".", ".."} & set(key.replace("\\", "/").split("/")):
+        return "a key must not start with a slash, nor hold control characters or the parts . and .."
+    return ""
+
+
 def md5_of(content: bytes) -> str:
     """Return the MD5 of some bytes in hexadecimal digits, which is an object's tag."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
