@@ -69,7 +69,7 @@ def test_less_of_a_metric_may_be_better():
     samples = tuple(
         Sample(m, n, "q", "r", "o", {"len": v}) for m, v in (("a", 9.0), ("b", 3.0)) for n in range(8)
     )
-    verdict_card = Report(samples, ("a", "b"), ("len",), lower=frozenset({"len"})).card()
+    verdict_card = Report(samples, ("a", "b"), ("len",), lower_is_better=frozenset({"len"})).card()
     assert (verdict_card.verdict, verdict_card.difference, len(verdict_card.improvements)) == (
         "better",
         -6,

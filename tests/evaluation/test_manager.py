@@ -118,7 +118,7 @@ def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
         FixedModel("a", ["x"] * 4),
         evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)],
     )
-    assert result.names == ("m", "k", "ok", "inf")
+    assert result.metric_names == ("m", "k", "ok", "inf")
     assert result.summary["missing"].tolist() == [4, 4, 0, 4]
     assert result.samples["why"].tolist() == ["好"] * 4
     assert math.isnan(result.metrics["a"]["m"])

@@ -148,7 +148,7 @@ def test_rows_become_examples():
 
 def test_other_evaluators_ask_nobody():
     again = answers().rescore(evaluators_by_name(["rouge_l"], recipe="qianfan"))
-    assert (again.names, [s.n for s in again.model_scores]) == (("rouge_l",), [2, 3])
+    assert (again.metric_names, [s.n for s in again.model_scores]) == (("rouge_l",), [2, 3])
     assert "jieba" in again.recipes["rouge_l"]
 
 
@@ -162,7 +162,7 @@ def test_a_report_is_the_same_after_json():
     again = Report.from_json(report.to_json())
     assert again.summary.equals(report.summary)
     assert again.samples.equals(report.samples)
-    assert (again.scales, again.notes, again.lower) == (report.scales, report.notes, report.lower)
+    assert (again.scales, again.notes, again.lower_is_better) == (report.scales, report.notes, report.lower_is_better)
 
 
 def test_json_has_the_tables_and_no_nan():

@@ -32,11 +32,11 @@ class EvaluationResult:
     Attributes:
         records: every question of every model.
         models: labels, the baseline first.
-        names: metric names, in the evaluators' order.
+        metric_names: metric names, in the evaluators' order.
         platform: the platform's own numbers by model, when it did the evaluation.
         cluster: the column whose rows belong together, "" when all stand for themselves.
         scales: lowest and highest score of a metric, where it is not 0-1.
-        lower: metrics of which less is better.
+        lower_is_better: metrics of which less is better.
         recipes: what each metric is, in words.
         summaries: what evaluators say of a model as a whole.
         notes: lines on where the answers are from.
@@ -44,11 +44,11 @@ class EvaluationResult:
 
     records: tuple[Sample, ...]
     models: tuple[str, ...]
-    names: tuple[str, ...]
+    metric_names: tuple[str, ...]
     platform: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cluster: str = ""
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    lower: frozenset[str] = frozenset()
+    lower_is_better: frozenset[str] = frozenset()
     recipes: Mapping[str, str] = field(default_factory=dict)
     summaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class EvaluationResult:
         note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
         row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
         return tables.build_frame(
-            tables.sample_columns(self.names, [*note_columns], [*row_columns]), self.records
+            tables.sample_columns(self.metric_names, [*note_columns], [*row_columns]), self.records
         )
 
     @cached_property
@@ -100,7 +100,7 @@ class EvaluationResult:
                 model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster
             )
             for model in self.models
-            for name in self.names
+            for name in self.metric_names
         )
 
     @cached_property
@@ -113,7 +113,7 @@ class EvaluationResult:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-        return aggregates.compare_all(self.names, self._samples_by_model, self.cluster, self.lower)
+        return aggregates.compare_all(self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better)
 
     def versus(self, base: str, tuned: str) -> list[Comparison]:
         """Return the comparisons of two models, `base` first, a metric each.
@@ -173,7 +173,7 @@ class EvaluationResult:
             self.samples_of(tuned or self.models[-1]),
         )
         name = self.resolve_metric(metric)
-        return changes.score_changes(base_samples, tuned_samples, name, lower_is_better=name in self.lower)
+        return changes.score_changes(base_samples, tuned_samples, name, lower_is_better=name in self.lower_is_better)
 
     def worse(
         self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
@@ -240,7 +240,7 @@ class EvaluationResult:
 
         Args:
             platform: its report on the same answers, from `EvaluationManager.fetch` or `eval`.
-            names: its name of a metric, and ours, where they differ.
+            metric_names: its name of a metric, and ours, where they differ.
         """
         return tables.build_frame(
             platform_diff.COLUMNS, platform_diff.compare_scores(self, platform, names or {})
@@ -285,7 +285,7 @@ class EvaluationResult:
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
         return "\n".join(
-            files.comparison_sentence(pair) for pair in self.comparisons if pair.metric == self.names[0]
+            files.comparison_sentence(pair) for pair in self.comparisons if pair.metric == self.metric_names[0]
         )
 
     def __repr__(self) -> str:
@@ -304,9 +304,9 @@ class EvaluationResult:
         Raises:
             InvalidArgumentError: the report has none of that name.
         """
-        if not self.names or (name is not None and name not in self.names):
-            raise InvalidArgumentError(f"metric={name!r}: the report has {', '.join(self.names) or 'none'}")
-        return name or self.names[0]
+        if not self.metric_names or (name is not None and name not in self.metric_names):
+            raise InvalidArgumentError(f"metric={name!r}: the report has {', '.join(self.metric_names) or 'none'}")
+        return name or self.metric_names[0]
 
 
 Report = EvaluationResult

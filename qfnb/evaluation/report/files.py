@@ -111,13 +111,13 @@ def render_markdown(report: EvaluationResult, lead: Sequence[str] = ()) -> str:
 
 def lead_lines(report: EvaluationResult) -> list[str]:
     """Return what a report says first."""
-    return report.conclusion().splitlines() if report.names else []
+    return report.conclusion().splitlines() if report.metric_names else []
 
 
 def footnote_lines(report: EvaluationResult) -> list[str]:
     """Return where answers and numbers are from: the report's notes, each metric's recipe, the clusters."""
     cluster_note = [f"同一 {report.cluster} 的行相关 / rows of one {report.cluster} belong together"]
-    recipes = [f"{name}: {about}" for name, about in report.recipes.items() if name in report.names]
+    recipes = [f"{name}: {about}" for name, about in report.recipes.items() if name in report.metric_names]
     return [*report.notes, *recipes, *(cluster_note if report.cluster else ())]
 
 

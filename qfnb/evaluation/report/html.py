@@ -99,7 +99,7 @@ def _html_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _changes_section(report: EvaluationResult) -> str:
     """Return the worst regressions and the best improvements from the first model to the last."""
-    if len(report.models) < 2 or not report.names:
+    if len(report.models) < 2 or not report.metric_names:
         return ""
     changes = report.changes()
     worse = [change for change in changes if change.gain < 0][:MAX_CHANGES]
@@ -124,7 +124,7 @@ def _change_cells(change: Change) -> list[str]:
 
 def _samples_section(report: EvaluationResult) -> str:
     """Return the first samples, folded."""
-    columns = ("model", "index", "prompt", "reference", "output", *report.names, "error")
+    columns = ("model", "index", "prompt", "reference", "output", *report.metric_names, "error")
     rows: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MAX_SAMPLES)
     title = f"样本 / samples: {len(rows):,} of {len(report.records):,}"
     return f"<details><summary>{to_html(title)}</summary>{_frame_table(rows, columns)}</details>"

@@ -53,8 +53,8 @@ def compare_scores(
     samples_by_key: defaultdict[Key, list[Sample]] = defaultdict(list)
     for sample in ours.records:
         samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
-    pairs = {name: names.get(name, name) for name in platform.names}
-    shared = {platform_name: our_name for platform_name, our_name in pairs.items() if our_name in ours.names}
+    pairs = {name: names.get(name, name) for name in platform.metric_names}
+    shared = {platform_name: our_name for platform_name, our_name in pairs.items() if our_name in ours.metric_names}
     return [
         difference
         for sample in platform.records

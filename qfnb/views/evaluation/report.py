@@ -57,7 +57,7 @@ def bundle(report: EvaluationResult) -> Bundle:
 
 def text(report: EvaluationResult) -> str:
     """Return the summary and the conclusion."""
-    return strip_controls(repr(report)) if report.names else "没有指标 / the report has no metric"
+    return strip_controls(repr(report)) if report.metric_names else "没有指标 / the report has no metric"
 
 
 def html(report: EvaluationResult) -> str:
@@ -82,9 +82,9 @@ def html(report: EvaluationResult) -> str:
 
 def conclusion_html(report: EvaluationResult) -> list[str]:
     """Return as HTML what the evaluation shows: each model against the first one, and what is missing."""
-    if not report.names:
+    if not report.metric_names:
         return ["没有指标 / the report has no metric"]
-    metric, base = report.names[0], report.models[0] if report.models else ""
+    metric, base = report.metric_names[0], report.models[0] if report.models else ""
     scores = {score.model: score for score in report.model_scores if score.metric == metric}
     if not any(score.n for score in scores.values()):
         return [f"<b>没有得分 / no answer has a score</b>{_common_error_html(report)}"]
@@ -186,13 +186,13 @@ def _usage_table(report: EvaluationResult) -> str:
 
 def _changes_html(report: EvaluationResult) -> list[str]:
     """Return the questions that changed most from the first model to the last, folded."""
-    if len(report.models) < 2 or not report.names:
+    if len(report.models) < 2 or not report.metric_names:
         return []
     changes = report.changes()
     worse = [change for change in changes if change.gain < 0]
     better = [change for change in reversed(changes) if change.gain > 0]
     pair = f"{to_html(report.models[0])} → {to_html(report.models[-1])}"
-    named = f"{pair}, {to_html(report.names[0])}"
+    named = f"{pair}, {to_html(report.metric_names[0])}"
     groups = (("退步 regressions", worse), ("进步 improvements", better))
     return [
         details(

@@ -87,7 +87,7 @@ class SampleSelection:
 def default_selection(report: EvaluationResult) -> SampleSelection:
     """Return what is shown first: the last model against the first, by the first metric."""
     order: Sort = "regression" if len(report.models) > 1 else "score"
-    metric = report.names[0] if report.names else ""
+    metric = report.metric_names[0] if report.metric_names else ""
     return SampleSelection(metric, report.models[0], report.models[-1], order=order)
 
 
@@ -125,7 +125,7 @@ class SamplePages:
                 raise InvalidArgumentError(
                     f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)"
                 )
-        if choice.metric or self.report.names:
+        if choice.metric or self.report.metric_names:
             self.report.resolve_metric(choice.metric)
         last = count_pages(len(self.pairs(choice))) - 1
         return replace(choice, page=min(max(0, choice.page), last))
@@ -145,7 +145,7 @@ class SamplePages:
                 self.report.samples_of(choice.base),
                 self.report.samples_of(choice.tuned),
             )
-            sign = -1.0 if choice.metric in self.report.lower else 1.0
+            sign = -1.0 if choice.metric in self.report.lower_is_better else 1.0
             self._pair_cache[key] = [
                 AnswerPair(
                     sample,
@@ -284,7 +284,7 @@ _FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], boo
 def _sort_keys(
     report: EvaluationResult, choice: SampleSelection
 ) -> Mapping[Sort, Callable[[AnswerPair], float]]:
-    sign = -1.0 if choice.metric in report.lower else 1.0
+    sign = -1.0 if choice.metric in report.lower_is_better else 1.0
     return {
         "regression": lambda pair: pair.gain,
         "score": lambda pair: sign * pair.after.score(choice.metric),

@@ -235,6 +235,6 @@ def _comparison_options(report: EvaluationResult) -> list[tuple[str, tuple[str, 
     pairs.sort(key=lambda pair: pair != (first, last))
     return [
         (f"{metric}: {a} → {b}" if a != b else f"{metric}: {a}", (metric, a, b))
-        for metric in report.names or ("",)
+        for metric in report.metric_names or ("",)
         for a, b in pairs
     ]

@@ -27,7 +27,7 @@ def report_of(*rows, lower=()):
         for model, text, score in (("base", before, a), ("tuned", after, b)):
             error = "" if text is not None else "ServerError: busy"
             records.append(sample(model, index, text or "", score, error=error, seconds=index + score))
-    return EvaluationResult(tuple(records), ("base", "tuned"), ("m",), lower=frozenset(lower))
+    return EvaluationResult(tuple(records), ("base", "tuned"), ("m",), lower_is_better=frozenset(lower))
 
 
 REPORT = report_of(

@@ -78,7 +78,7 @@ def radar(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Cha
             [*angles, angles[0]], [*values, values[0]], clip_on=False, **canvas.marker_style(index)
         )
     canvas.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
-    left_out = [name for name in report.names if name not in chosen]
+    left_out = [name for name in report.metric_names if name not in chosen]
     description = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
     left_out_note = (
         f" Not on it, for another scale or missing means: {', '.join(left_out)}." if left_out else ""
@@ -192,7 +192,7 @@ def _comparable_metrics(
 ) -> tuple[list[str], tuple[float, float]]:
     """Return the metrics that can share axes, and their scale."""
     complete = [name for name in names if all(math.isfinite(means[name, model]) for model in report.models)]
-    upward = [name for name in complete if name not in report.lower]
+    upward = [name for name in complete if name not in report.lower_is_better]
     scales = {name: scale for name in upward if (scale := scale_of(report, name))}
     common = max(scales.values(), key=[*scales.values()].count, default=(0.0, 1.0))
     common_metrics = [name for name, scale in scales.items() if scale == common]

@@ -94,7 +94,7 @@ def _draw_all(report: EvaluationResult) -> Charts:
     charts, left_out = {}, {}
     for kind, draw in CHART_KINDS.items():
         try:
-            if not report.names:
+            if not report.metric_names:
                 raise ChartNotDrawn("没有指标 / the report has no metric")
             charts[kind] = draw(report)
         except ChartNotDrawn as reason:

@@ -87,7 +87,7 @@ def scored_metrics(report: EvaluationResult, metrics: Sequence[str] | None = Non
     Raises:
         InvalidArgumentError: there is none, or none of that name, or no model has a score.
     """
-    chosen = [report.resolve_metric(name) for name in metrics] if metrics else list(report.names)
+    chosen = [report.resolve_metric(name) for name in metrics] if metrics else list(report.metric_names)
     if not any(score.n for score in report.model_scores if score.metric in chosen):
         raise ChartNotDrawn("没有得分 / no answer has a score")
     return chosen
@@ -119,7 +119,7 @@ def _set_axis_scale(axes: Any, low: float, high: float, margin: float) -> None:
 
 
 def _panel_title(report: EvaluationResult, names: canvas.ChartLabels, metric: str) -> str:
-    direction = f"\n({bilingual('越低越好', 'less is better')})" if metric in report.lower else ""
+    direction = f"\n({bilingual('越低越好', 'less is better')})" if metric in report.lower_is_better else ""
     return names.metrics[metric] + direction
 
 

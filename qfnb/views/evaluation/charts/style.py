@@ -97,8 +97,8 @@ class ChartLabels:
 
 def chart_labels(report: EvaluationResult, metrics: Sequence[str] = ()) -> ChartLabels:
     """Return the labels for some of a report's metrics, by default all."""
-    metric_labels = fonts.build_labels(report.names, "M")
-    chosen = {name: metric_labels[name] for name in metrics or report.names}
+    metric_labels = fonts.build_labels(report.metric_names, "M")
+    chosen = {name: metric_labels[name] for name in metrics or report.metric_names}
     legend = tuple((letter, name) for letter, name in metric_labels.legend if letter in chosen.values())
     return ChartLabels(
         fonts.build_labels(report.models),
