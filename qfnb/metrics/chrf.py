@@ -1,4 +1,4 @@
-"""chrF2: shared runs of one to six characters, recall counted twice; 0-1. No words are needed."""
+"""chrF2: shared runs of one to six characters, recall counted twice; 0-1. It needs no words."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def chrf(output: str, reference: str) -> float:
     orders = min(MAX_ORDER, len(output_chars), len(reference_chars))
     if not orders:
         return 0.0
-    hits = [
+    matches = [
         (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n)))
         for n in range(1, orders + 1)
     ]
-    precision = sum(shared_count / (len(output_chars) - n + 1) for n, shared_count in hits) / orders
-    recall = sum(shared_count / (len(reference_chars) - n + 1) for n, shared_count in hits) / orders
+    precision = sum(count / (len(output_chars) - n + 1) for n, count in matches) / orders
+    recall = sum(count / (len(reference_chars) - n + 1) for n, count in matches) / orders
     weighted_sum = BETA**2 * precision + recall
     return (1 + BETA**2) * precision * recall / weighted_sum if weighted_sum else 0.0
 

@@ -1,18 +1,15 @@
-"""Whether an answer says what was expected: the same text, a pattern, the fields of a JSON object; 0-1."""
+"""Exact match, edit similarity and patterns, 0-1."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from .units import normalize
 
 
 def exact_match(output: str, reference: str) -> float:
-    """Return 1 when both are the same after normalisation, else 0; NaN for an empty reference."""
+    """Return 1 when both texts are the same after normalisation, else 0; NaN for an empty reference."""
     if not reference.strip():
         return math.nan
     return float(normalize(output) == normalize(reference))
@@ -31,52 +28,13 @@ def edit_similarity(output: str, reference: str) -> float:
 
 
 def matches_pattern(output: str, pattern: str | re.Pattern[str], *, full_match: bool = False) -> float:
-    """Return 1 when the pattern is found in the answer (`full_match`: is all of it, blanks at the ends aside)."""
+    """Return 1 when an answer matches a regular expression, else 0.
+
+    Args:
+        output: the answer.
+        pattern: what is searched for.
+        full_match: the whole answer must match, blanks at its ends aside.
+    """
     compiled = re.compile(pattern)
     match = compiled.fullmatch(output.strip()) if full_match else compiled.search(output)
     return float(match is not None)
-
-
-def json_fields(output: str, reference: str, fields: Sequence[str] | None = None) -> float:
-    """Return the share of the expected fields that the answer's JSON object has with the same value.
-
-    Texts are compared after normalisation, numbers as numbers.
-
-    Args:
-        output: an answer with a JSON object in it, in a Markdown fence or among other words.
-        reference: a JSON object.
-        fields: the names that count; default: all of the reference.
-
-    Returns:
-        0 for an answer without an object; NaN when the reference is none or has none of the fields.
-    """
-    expected = find_json_object(reference) or {}
-    names = [name for name in expected if fields is None or name in fields]
-    if not names:
-        return math.nan
-    actual = find_json_object(output) or {}
-    return sum(name in actual and _is_equal_json(actual[name], expected[name]) for name in names) / len(names)
-
-
-def find_json_object(text: str) -> Mapping[str, Any] | None:
-    """Return the first JSON object in a text, None when there is none."""
-    decoder = json.JSONDecoder()
-    for start in re.finditer(r"\{", text):
-        try:
-            value, _ = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):
-            continue
-        return value if isinstance(value, dict) else None
-    return None
-
-
-def _is_equal_json(actual: object, expected: object) -> bool:
-    if isinstance(actual, str) and isinstance(expected, str):
-        return normalize(actual) == normalize(expected)
-    if isinstance(actual, list) and isinstance(expected, list):
-        return len(actual) == len(expected) and all(map(_is_equal_json, actual, expected))
-    if isinstance(actual, dict) and isinstance(expected, dict):
-        return actual.keys() == expected.keys() and all(
-            _is_equal_json(actual[key], expected[key]) for key in expected
-        )
-    return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)

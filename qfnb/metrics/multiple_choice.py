@@ -32,10 +32,10 @@ def multiple_choice(output: str, reference: str, letters: str = LETTERS) -> floa
 
 
 def chosen_letters(text: str, letters: str = LETTERS) -> str:
-    """Return the chosen letters in order, "" when none is or when it cannot be told.
+    """Return the chosen letters in order, "" when the text chooses none or is ambiguous.
 
-    What is called the answer comes first, the last time that it is; then what is said to be selected; then
-    a letter that a line begins with; then the only letter that stands alone.
+    The last statement of an answer ("答案是 B") has precedence; then the last selection ("选 B"); then a
+    letter at the beginning of a line; then the only letter that stands alone.
     """
     normalized = unicodedata.normalize("NFKC", text)
     letter_list = _LETTER_LIST.format(re.escape(letters))

@@ -1,4 +1,4 @@
-"""How a metric is counted, under a name: the same answer has another ROUGE in every tool.
+"""Recipes: named ways to count a metric, since the same answer has another ROUGE in every tool.
 
 | recipe | whose numbers | how it counts |
 |---|---|---|
@@ -7,10 +7,10 @@
 | `sacrebleu-zh` | sacrebleu's with `tokenize="zh"`: BLEU-4 and chrF | its tokens; ROUGE by their counts |
 | `strict` | ours | characters after normalisation, no punctuation; a repeated answer gains nothing |
 
-All scores are 0-1, and NaN where they have no meaning: an empty reference, ROUGE-2 of a one-unit reference,
-BLEU-4 of one with less than four. That looks at the reference only: all models are measured on the same rows.
-An empty answer to a question that has a reference has 0. The console does not say what its accuracy and
-f1Score are; here they are equal words, and the F1 of shared words.
+All scores are 0-1, and NaN where a metric is not applicable: an empty reference, ROUGE-2 of a one-unit
+reference, BLEU-4 of one with less than four units. Only the reference decides this: all models are measured
+on the same rows. An empty answer to a question that has a reference scores 0. The console does not document
+its accuracy and f1Score; here they are equal words, and the F1 of shared words.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from .. import metrics
 from ..errors import InvalidArgumentError
-from . import units
+from . import bleu, exact, rouge, units
+from .chrf import chrf
+from .json_fields import json_fields
+from .multiple_choice import multiple_choice
 
 Tokenize = Callable[[str], units.Units]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How units are cut and counted.
+    """How texts are cut into units, and how these are counted.
 
     Attributes:
-        words, words_label: units of ROUGE, F1 and accuracy, and what they are called.
-        bleu_units, bleu_units_label: units of BLEU-4.
-        count_repeats: whether ROUGE counts an n-gram as often as it occurs.
-        effective_order: whether BLEU-4 leaves out the orders that an answer is too short for.
-        chrf_text: makes the text that chrF compares.
+        words, words_label: the units of ROUGE, F1 and accuracy, and their name in reports.
+        bleu_units, bleu_units_label: the units of BLEU-4, and their name in reports.
+        count_repeats: ROUGE counts an n-gram as often as it occurs.
+        effective_order: BLEU-4 leaves out the orders that an answer is too short for.
+        chrf_text: the text that chrF compares.
     """
 
     name: str
@@ -81,18 +83,22 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A score of one answer.
+    """A score of one answer, and what reports and `%qfeval` have to know of it.
 
     Attributes:
-        title: as people read it.
-        score: of recipe, answer and reference.
-        describe_units: what a recipe makes it count, None where all recipes are the same.
+        title: its name in reports.
+        score: a function of recipe, answer and reference.
+        describe_units: what a recipe makes it count, None where all recipes give the same.
+        needs_reference: it compares answers with a reference.
+        lower_is_better: lower scores are the better ones.
     """
 
     name: str
     title: str
     score: Callable[[Recipe, str, str], float]
     describe_units: Callable[[Recipe], str] | None = None
+    needs_reference: bool = True
+    lower_is_better: bool = False
 
 
 def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
@@ -101,27 +107,25 @@ def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
 
 
 def _f1(recipe: Recipe, output: str, reference: str) -> float:
-    return metrics.unit_f1(recipe.words(output), recipe.words(reference))
+    return rouge.unit_f1(recipe.words(output), recipe.words(reference))
 
 
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
-    return metrics.rouge_n(
-        recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats
-    )
+    return rouge.rouge_n(recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats)
 
 
 def _rouge_l(recipe: Recipe, output: str, reference: str) -> float:
-    return metrics.rouge_l(recipe.words(output), recipe.words(reference))
+    return rouge.rouge_l(recipe.words(output), recipe.words(reference))
 
 
 def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
-    return metrics.bleu4(
+    return bleu.bleu4(
         recipe.bleu_units(output), recipe.bleu_units(reference), effective_order=recipe.effective_order
     )
 
 
 def _chrf(recipe: Recipe, output: str, reference: str) -> float:
-    return metrics.chrf(recipe.chrf_text(output), recipe.chrf_text(reference))
+    return chrf(recipe.chrf_text(output), recipe.chrf_text(reference))
 
 
 def _describe_words(recipe: Recipe) -> str:
@@ -143,7 +147,7 @@ def _describe_chrf(recipe: Recipe) -> str:
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
-        Metric("exact_match", "exact match", lambda _, a, b: metrics.exact_match(a, b)),
+        Metric("exact_match", "exact match", lambda _, a, b: exact.exact_match(a, b)),
         Metric("accuracy", "accuracy", _accuracy, _describe_words),
         Metric("f1", "F1", _f1, _describe_words),
         Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
@@ -151,9 +155,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         Metric("rouge_l", "ROUGE-L", _rouge_l, _describe_words),
         Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
         Metric("chrf", "chrF2", _chrf, _describe_chrf),
-        Metric("edit_similarity", "edit similarity", lambda _, a, b: metrics.edit_similarity(a, b)),
-        Metric("json_fields", "JSON fields", lambda _, a, b: metrics.json_fields(a, b)),
-        Metric("choice", "choice", lambda _, a, b: metrics.multiple_choice(a, b)),
+        Metric("edit_similarity", "edit similarity", lambda _, a, b: exact.edit_similarity(a, b)),
+        Metric("json_fields", "JSON fields", lambda _, a, b: json_fields(a, b)),
+        Metric("choice", "choice", lambda _, a, b: multiple_choice(a, b)),
     )
 }
 
@@ -161,8 +165,14 @@ METRICS: Final[Mapping[str, Metric]] = {
 def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> float:
     """Return a score of one answer, 0-1, NaN for "n/a": `score("rouge_l", "九点开门", "早上九点开门")`.
 
+    Args:
+        metric: a name of `METRICS`.
+        output: the answer.
+        reference: the expected answer.
+        recipe: a name of `RECIPES`.
+
     Raises:
-        InvalidArgumentError: there is no such metric or recipe, or the recipe needs jieba.
+        InvalidArgumentError: metric or recipe is unknown, or the recipe needs jieba.
     """
     return get_metric(metric).score(get_recipe(recipe), output, reference)
 
@@ -170,18 +180,16 @@ def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> fl
 def describe(metric: str, recipe: str = DEFAULT) -> str:
     """Return a metric as reports print it: "ROUGE-1 [qianfan: jieba words, n-gram sets]"."""
     named, units_recipe = get_metric(metric), get_recipe(recipe)
-    return (
-        f"{named.title} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
-        if named.describe_units
-        else named.title
-    )
+    if named.describe_units is None:
+        return named.title
+    return f"{named.title} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
 
 
 def get_metric(name: str) -> Metric:
     """Return the metric of this name.
 
     Raises:
-        InvalidArgumentError: there is none; says which there are.
+        InvalidArgumentError: the name is unknown; lists the known ones.
     """
     if name not in METRICS:
         raise InvalidArgumentError(f"metric {name!r}: it is one of {', '.join(METRICS)} (没有这个指标)")
@@ -192,7 +200,7 @@ def get_recipe(name: str) -> Recipe:
     """Return the recipe of this name.
 
     Raises:
-        InvalidArgumentError: there is none; says which there are.
+        InvalidArgumentError: the name is unknown; lists the known ones.
     """
     if name not in RECIPES:
         raise InvalidArgumentError(f"recipe={name!r}: it is one of {', '.join(RECIPES)} (没有这个口径)")

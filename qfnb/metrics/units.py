@@ -1,27 +1,27 @@
-"""Texts as units that can be counted. Chinese has no blanks, so what a unit is decides every score."""
+"""Texts as units to count. Chinese has no blanks between words, so the choice of unit decides every score."""
 
 from __future__ import annotations
 
 import functools
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 from .._jieba import load_cutter
 from ..errors import InvalidArgumentError
 
-Units = tuple[str, ...]
+Units = Sequence[str]
 
 MAX_CACHED_TEXTS: Final = 4096
-"""Texts whose units are kept: several metrics cut the same answer, several models have the same reference."""
+"""Texts whose units are cached: several metrics cut the same answer, several models share a reference."""
 
 _CJK = "\u4e00-\u9fff々〆\u3040-\u30ff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0003ffff"
 _MARKS = "。，、；：？！“”‘’（）【】《》「」—…·"
 _ASCII_PUNCTUATION = str.maketrans(_MARKS, '.,,;:?!""\'\'()[]<>""-..')
 _UNIT = re.compile(rf"[{_CJK}]|\d+(?:\.\d+)?|[^\W\d_{_CJK}]+|[^\w\s.,;:!?\"'()\[\]<>{_MARKS}]")
 _NEEDS_NFKC = re.compile(rf"[^\x00-\x7f\u4e00-\u9fff{_MARKS}]")
-"""What NFKC may change in a unit; most texts have none of it, and NFKC takes longer than all the rest."""
-
+"""Characters that NFKC may change in a unit; most texts have none, and NFKC costs more than the rest."""
 
 _SACREBLEU_ZH = re.compile(
     "([\u2001-\u2a6d\u2e80-\u2fdf\u2ff0-\u312f\u31a0-\u31bf\u31c0-\u31ef\u3200-\u4db5\u4e00-\u9fbb"
@@ -37,9 +37,9 @@ _MTEVAL: Final = [
 
 
 def normalize(text: str) -> str:
-    """Return the text that scores compare.
+    """Return the normalised text that scores compare.
 
-    Full-width forms become half-width (NFKC), Chinese punctuation its ASCII twin, case is folded, blanks and
+    Full-width forms become half-width (NFKC), Chinese punctuation becomes ASCII, case is folded, blanks and
     punctuation at the ends are dropped.
     """
     folded = unicodedata.normalize("NFKC", text).translate(_ASCII_PUNCTUATION).casefold()
@@ -47,7 +47,7 @@ def normalize(text: str) -> str:
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
-def characters(text: str) -> Units:
+def characters(text: str) -> tuple[str, ...]:
     """Return Chinese characters one by one, other words and numbers whole; NFKC, case folded.
 
     Punctuation is left out: answers that share nothing else would look alike.
@@ -57,7 +57,7 @@ def characters(text: str) -> Units:
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
-def jieba_words(text: str) -> Units:
+def jieba_words(text: str) -> tuple[str, ...]:
     """Return jieba's words of the text as it is, without blanks.
 
     Raises:
@@ -67,20 +67,20 @@ def jieba_words(text: str) -> Units:
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
-def rouge_chinese_words(text: str) -> Units:
-    """Return jieba's words as rouge-chinese reads them: a blank line is a word of its own, the empty one."""
+def rouge_chinese_words(text: str) -> tuple[str, ...]:
+    """Return jieba's words as rouge-chinese reads them: a blank line counts as one empty word."""
     lines = re.sub("([。！？?]) ", "\\1\n ", " ".join(_cut_words(text))).rstrip().split("\n")
     return tuple(word for line in lines if line for word in line.split() or [""])
 
 
-def code_points(text: str) -> Units:
+def code_points(text: str) -> tuple[str, ...]:
     """Return the text's code points, blanks included."""
     return tuple(text)
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
-def sacrebleu_zh_tokens(text: str) -> Units:
-    """Return the tokens of sacrebleu's `tokenize="zh"`: Chinese by character, the rest by mteval's rules."""
+def sacrebleu_zh_tokens(text: str) -> tuple[str, ...]:
+    """Return the tokens of sacrebleu's `tokenize="zh"`: Chinese by character, other text by mteval's rules."""
     line = _SACREBLEU_ZH.sub(r" \1 ", text.strip())
     for pattern, replacement in _MTEVAL:
         line = pattern.sub(replacement, line)

@@ -162,7 +162,11 @@ def test_a_report_is_the_same_after_json():
     again = Report.from_json(report.to_json())
     assert again.summary.equals(report.summary)
     assert again.samples.equals(report.samples)
-    assert (again.scales, again.notes, again.lower_is_better) == (report.scales, report.notes, report.lower_is_better)
+    assert (again.scales, again.notes, again.lower_is_better) == (
+        report.scales,
+        report.notes,
+        report.lower_is_better,
+    )
 
 
 def test_json_has_the_tables_and_no_nan():

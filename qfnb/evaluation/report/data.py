@@ -113,7 +113,9 @@ class EvaluationResult:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-        return aggregates.compare_all(self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better)
+        return aggregates.compare_all(
+            self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better
+        )
 
     def versus(self, base: str, tuned: str) -> list[Comparison]:
         """Return the comparisons of two models, `base` first, a metric each.
@@ -173,7 +175,9 @@ class EvaluationResult:
             self.samples_of(tuned or self.models[-1]),
         )
         name = self.resolve_metric(metric)
-        return changes.score_changes(base_samples, tuned_samples, name, lower_is_better=name in self.lower_is_better)
+        return changes.score_changes(
+            base_samples, tuned_samples, name, lower_is_better=name in self.lower_is_better
+        )
 
     def worse(
         self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
@@ -285,7 +289,9 @@ class EvaluationResult:
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
         return "\n".join(
-            files.comparison_sentence(pair) for pair in self.comparisons if pair.metric == self.metric_names[0]
+            files.comparison_sentence(pair)
+            for pair in self.comparisons
+            if pair.metric == self.metric_names[0]
         )
 
     def __repr__(self) -> str:
@@ -305,7 +311,9 @@ class EvaluationResult:
             InvalidArgumentError: the report has none of that name.
         """
         if not self.metric_names or (name is not None and name not in self.metric_names):
-            raise InvalidArgumentError(f"metric={name!r}: the report has {', '.join(self.metric_names) or 'none'}")
+            raise InvalidArgumentError(
+                f"metric={name!r}: the report has {', '.join(self.metric_names) or 'none'}"
+            )
         return name or self.metric_names[0]
 
 

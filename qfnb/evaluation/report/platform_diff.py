@@ -54,7 +54,9 @@ def compare_scores(
     for sample in ours.records:
         samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
     pairs = {name: names.get(name, name) for name in platform.metric_names}
-    shared = {platform_name: our_name for platform_name, our_name in pairs.items() if our_name in ours.metric_names}
+    shared = {
+        platform_name: our_name for platform_name, our_name in pairs.items() if our_name in ours.metric_names
+    }
     return [
         difference
         for sample in platform.records
