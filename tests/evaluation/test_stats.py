@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from qfnb.evaluation.stats import intervals as statistics
-from qfnb.evaluation.stats import significance
+from qfnb.evaluation.stats import intervals, significance
 
 
 @pytest.mark.parametrize(
@@ -15,27 +14,27 @@ from qfnb.evaluation.stats import significance
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilson_intervals(successes, n, low, high):
-    interval = statistics.wilson(successes, n)
+    interval = intervals.wilson(successes, n)
     assert (interval.low, interval.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
 def test_rates_use_mcnemars_exact_test():
     before, after = [0] * 10 + [1] * 10, [1] * 9 + [0] + [1] * 9 + [0]
-    test = statistics.paired_test(before, after)
+    test = significance.paired_test(before, after)
     assert (test.wins, test.losses, test.ties, test.method) == (9, 1, 10, "exact McNemar")
     assert test.p_value == pytest.approx(2 * (1 + 10) / 2**10)
     assert test.difference == pytest.approx(0.4)
 
 
 def test_the_interval_of_two_rates_is_agresti_and_mins():
-    test = statistics.paired_test([0] * 10 + [1] * 10, [1] * 9 + [0] + [1] * 9 + [0])
+    test = significance.paired_test([0] * 10 + [1] * 10, [1] * 9 + [0] + [1] * 9 + [0])
     half = 1.959964 * math.sqrt(11 - 64 / 22) / 22
     assert test.interval.low == pytest.approx(8 / 22 - half, abs=1e-6)
     assert test.interval.high == pytest.approx(8 / 22 + half, abs=1e-6)
 
 
 def test_means_use_a_permutation_test():
-    test = statistics.paired_test([0.1] * 8, [0.2, 0.3, 0.25, 0.4, 0.15, 0.2, 0.35, 0.3])
+    test = significance.paired_test([0.1] * 8, [0.2, 0.3, 0.25, 0.4, 0.15, 0.2, 0.35, 0.3])
     assert test.method == "paired permutation"
     assert test.p_value == pytest.approx(2 / 2**8)
     assert test.interval.low < test.difference < test.interval.high
@@ -61,34 +60,34 @@ def test_many_sign_flips_are_a_normal_variable(monkeypatch):
 
 
 def test_no_difference_at_all_still_has_a_width():
-    test = statistics.paired_test([1, 0, 1], [1, 0, 1])
+    test = significance.paired_test([1, 0, 1], [1, 0, 1])
     assert (test.p_value, test.ties, test.difference, test.needed) == (1, 3, 0, None)
     assert test.interval.low < 0 < test.interval.high
 
 
 def test_nothing_to_compare():
-    test = statistics.paired_test([], [])
+    test = significance.paired_test([], [])
     assert math.isnan(test.difference)
     assert (test.n, test.p_value) == (0, 1)
-    assert statistics.mean_interval([]).method == "none"
+    assert intervals.mean_interval([]).method == "none"
 
 
 def test_one_row_shows_nothing():
-    assert math.isnan(statistics.mean_interval([0.4]).low)
-    assert math.isnan(statistics.paired_test([0.2], [0.9]).detectable)
-    assert statistics.mean_interval([1.0]).low == pytest.approx(0.2065, abs=1e-4)
+    assert math.isnan(intervals.mean_interval([0.4]).low)
+    assert math.isnan(significance.paired_test([0.2], [0.9]).detectable)
+    assert intervals.mean_interval([1.0]).low == pytest.approx(0.2065, abs=1e-4)
 
 
 def test_five_rows_cannot_show_a_difference_and_six_can():
-    assert math.isnan(statistics.paired_test([0] * 5, [1] * 5).detectable)
-    six = statistics.paired_test([0] * 6, [1] * 6)
+    assert math.isnan(significance.paired_test([0] * 5, [1] * 5).detectable)
+    six = significance.paired_test([0] * 6, [1] * 6)
     assert (six.detectable, six.p_value < 0.05) == (1, True)
 
 
 def test_the_rows_that_are_needed_are_so_many():
     lot = random.Random(8)
     noise = [lot.gauss(0.1, 0.5) for _ in range(40)]
-    test = statistics.paired_test([0.0] * 40, noise)
+    test = significance.paired_test([0.0] * 40, noise)
     assert test.detectable == pytest.approx(
         2.8016 * significance.standard_deviation(noise) / math.sqrt(40), rel=1e-4
     )
@@ -97,13 +96,13 @@ def test_the_rows_that_are_needed_are_so_many():
 
 
 def test_holm():
-    assert statistics.holm_correction([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert statistics.holm_correction([]) == []
+    assert significance.holm_correction([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert significance.holm_correction([]) == []
 
 
 def test_the_same_numbers_give_the_same_interval():
     values = [0.1, 0.4, 0.35, 0.8, 0.2]
-    assert statistics.mean_interval(values) == statistics.mean_interval(values)
+    assert intervals.mean_interval(values) == intervals.mean_interval(values)
 
 
 def test_bca_equals_scipys():
@@ -114,7 +113,7 @@ def test_bca_equals_scipys():
     import numpy as np
 
     expected = bootstrap((values,), np.mean, n_resamples=9999, method="BCa", rng=1).confidence_interval
-    interval = statistics.mean_interval(values)
+    interval = intervals.mean_interval(values)
     assert (interval.low, interval.high) == (
         pytest.approx(expected.low, abs=0.02),
         pytest.approx(expected.high, abs=0.02),
@@ -133,17 +132,17 @@ def width(interval):
 
 def test_clustered_intervals_are_wider_than_naive_ones():
     values, groups = clustered(random.Random(1))
-    naive, robust = statistics.mean_interval(values), statistics.mean_interval(values, groups)
+    naive, robust = intervals.mean_interval(values), intervals.mean_interval(values, groups)
     assert width(robust) > 1.5 * width(naive)
     rate = [float(value > 0) for value in values]
-    assert width(statistics.mean_interval(rate, groups)) > 1.3 * width(statistics.mean_interval(rate))
+    assert width(intervals.mean_interval(rate, groups)) > 1.3 * width(intervals.mean_interval(rate))
 
 
 def test_the_clustered_error_is_that_of_the_sandwich():
     values, groups = [1.0, 2.0, 4.0, 5.0, 9.0], ["a", "a", "b", "b", "c"]
     mean = sum(values) / 5
     sums = [3 - 2 * mean, 9 - 2 * mean, 9 - mean]
-    assert significance.clustered_standard_error(values, groups) == (
+    assert intervals.clustered_standard_error(values, groups) == (
         pytest.approx(math.sqrt(3 / 2 * sum(s * s for s in sums)) / 5), 3,
     )  # fmt: skip
 
@@ -151,12 +150,12 @@ def test_the_clustered_error_is_that_of_the_sandwich():
 def test_clusters_of_one_row_change_little():
     lot = random.Random(6)
     values = [lot.random() for _ in range(200)]
-    naive, robust = statistics.mean_interval(values), statistics.mean_interval(values, range(200))
+    naive, robust = intervals.mean_interval(values), intervals.mean_interval(values, range(200))
     assert width(robust) == pytest.approx(width(naive), rel=0.03)
 
 
 def test_one_cluster_shows_nothing():
-    test = statistics.paired_test([0.0] * 9, [0.5] * 9, ["same"] * 9)
+    test = significance.paired_test([0.0] * 9, [0.5] * 9, ["same"] * 9)
     assert (test.p_value, test.interval.method) == (1, "one cluster")
     assert math.isnan(test.detectable)
 
@@ -167,7 +166,7 @@ TRIALS = 1000
 @pytest.fixture
 def quick(monkeypatch):
     """Fewer resamples: the error of many trials is larger than theirs."""
-    monkeypatch.setattr(significance, "RESAMPLES", 999)
+    monkeypatch.setattr(intervals, "RESAMPLES", 999)
 
 
 def share_significant(p_value, seed, trials=TRIALS):
@@ -197,8 +196,8 @@ def test_under_the_null_p_values_of_means_are_uniform(quick):
 
 
 def test_under_the_null_rates_differ_in_a_twentieth_of_trials_at_most():
-    assert share_significant(lambda lot: statistics.paired_test(*rates(lot)).p_value, 12) < 0.06
-    assert share_significant(lambda lot: statistics.paired_test(*rates(lot, 0.35)).p_value, 12, 200) > 0.6
+    assert share_significant(lambda lot: significance.paired_test(*rates(lot)).p_value, 12) < 0.06
+    assert share_significant(lambda lot: significance.paired_test(*rates(lot, 0.35)).p_value, 12, 200) > 0.6
 
 
 def test_rows_of_a_cluster_are_not_evidence_of_their_own(quick):
@@ -225,10 +224,10 @@ def coverage(interval_of, truth, seed):
 @pytest.mark.parametrize(
     ("interval_of", "truth"),
     [
-        (lambda lot: statistics.mean_interval([float(lot.random() < 0.9) for _ in range(30)]), 0.9),
-        (lambda lot: statistics.mean_interval(gains(lot)), 0.0),
-        (lambda lot: statistics.mean_interval(*clustered(lot, 15, 5)), 0.0),
-        (lambda lot: statistics.paired_test(*rates(lot)).interval, 0.0),
+        (lambda lot: intervals.mean_interval([float(lot.random() < 0.9) for _ in range(30)]), 0.9),
+        (lambda lot: intervals.mean_interval(gains(lot)), 0.0),
+        (lambda lot: intervals.mean_interval(*clustered(lot, 15, 5)), 0.0),
+        (lambda lot: significance.paired_test(*rates(lot)).interval, 0.0),
     ],
     ids=["wilson", "bca", "clustered", "agresti-min"],
 )

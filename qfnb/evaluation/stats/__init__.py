@@ -1,1 +1,1 @@
-"""Statistics of evaluations: intervals, significance tests, aggregates."""
+"""Statistics of scores: intervals, significance tests, and what the samples of a report add up to."""

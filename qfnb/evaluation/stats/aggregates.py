@@ -1,18 +1,20 @@
-"""What samples come to: a model's score on a metric, what it cost, and two models side by side."""
+"""What samples add up to: a model's score on a metric, its usage, and two models side by side."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import statistics as plain
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ..._text import is_missing
 from ..sample import Sample
-from . import intervals
+from . import intervals, significance
 
 Scale = tuple[float, float]
+"""The lowest and the highest possible score of a metric."""
 
 UNIT_SCALE: Final[Scale] = (0.0, 1.0)
 UNKNOWN_SCALE: Final[Scale] = (math.nan, math.nan)
@@ -25,7 +27,7 @@ class Score:
     Attributes:
         n: rows that have a score.
         total: rows that were asked.
-        failed: rows without an answer, which is never scored as a wrong one.
+        failed: rows without an answer; they are never scored as wrong answers.
         mean: over the rows that have a score.
         worst, best: the mean if every row without a score had the lowest, the highest one of the scale; NaN
             where the scale is not known.
@@ -43,7 +45,7 @@ class Score:
 
     @property
     def missing(self) -> int:
-        """Rows that were answered, and have no score: the metric has no meaning there, or a judge failed."""
+        """Answered rows without a score: the metric is not applicable there, or a judge failed."""
         return self.total - self.failed - self.n
 
     @property
@@ -54,9 +56,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Usage:
-    """What asking a model took: CNY, tokens, seconds (median, 95th percentile), characters of an answer.
+    """What the answers of a model took; NaN where it is not known.
 
-    `truncated` answers reached the longest allowed; `empty` ones say nothing. NaN where nothing is known.
+    Attributes:
+        total: rows that were asked.
+        answered: rows with an answer.
+        truncated: answers that reached the highest allowed length.
+        empty: answers without text.
+        cost: CNY.
+        tokens: of the answers.
+        latency_p50, latency_p95: median and 95th percentile of the duration, in seconds.
+        characters: of an answer, on average.
     """
 
     model: str
@@ -78,31 +88,31 @@ class Usage:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on one metric; `lower_is_better` says that less of it is better."""
+    """Two models on one metric."""
 
     metric: str
     baseline: str
     candidate: str
-    test: intervals.PairedTest
+    test: significance.PairedTest
     p_holm: float
     lower_is_better: bool = False
 
     @property
     def is_significant(self) -> bool:
-        """Whether there is a difference beyond chance, at 5 % over all comparisons of the report."""
+        """Whether the difference is beyond chance, at 5 % over all comparisons of the report."""
         return self.p_holm < 1 - intervals.LEVEL
 
     def swapped(self) -> Comparison:
-        """Return the comparison seen from the other side."""
-        return replace(
-            self, baseline=self.candidate, candidate=self.baseline, test=intervals.swap_test(self.test)
-        )
+        """Return the comparison of the candidate as baseline with the baseline as candidate."""
+        test = significance.swap_test(self.test)
+        return replace(self, baseline=self.candidate, candidate=self.baseline, test=test)
 
     @property
     def verdict(self) -> str:
         """What the test shows, in words."""
         if self.is_significant:
-            better = self.candidate if (self.test.difference > 0) != self.lower_is_better else self.baseline
+            is_higher = self.test.difference > 0
+            better = self.candidate if is_higher != self.lower_is_better else self.baseline
             return f"{better} is better"
         if math.isnan(self.test.detectable):
             return f"no difference shown (n = {self.test.n} cannot show any)"
@@ -112,7 +122,15 @@ class Comparison:
 def score_model(
     model: str, metric: str, samples: Sequence[Sample], scale: Scale | None = None, cluster: str = ""
 ) -> Score:
-    """Return a model's score on a metric."""
+    """Return a model's score on a metric.
+
+    Args:
+        model: its label.
+        metric: the metric.
+        samples: all of the model's samples, failed ones included.
+        scale: of the metric; default 0-1 when all scores are in that range, else unknown.
+        cluster: the column whose rows belong together, "" when all rows are independent.
+    """
     scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
     values, total = [sample.score(metric) for sample in scored_samples], len(samples)
     low, high = scale or _infer_scale(values)
@@ -131,7 +149,7 @@ def score_model(
 
 
 def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
-    """Return what asking a model took."""
+    """Return what the answers of a model took."""
     answered = [sample for sample in samples if not sample.error]
     seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
     costs = [sample.cost for sample in answered if sample.cost is not None]
@@ -145,9 +163,9 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
         empty=sum(not sample.output.strip() for sample in answered),
         cost=sum(costs) if len(costs) == len(answered) and costs else math.nan,
         tokens=sum(tokens) if len(tokens) == len(answered) and tokens else math.nan,
-        latency_p50=plain.median(seconds) if seconds else math.nan,
+        latency_p50=statistics.median(seconds) if seconds else math.nan,
         latency_p95=seconds[math.ceil(0.95 * len(seconds)) - 1] if seconds else math.nan,
-        characters=plain.mean(lengths) if lengths else math.nan,
+        characters=statistics.mean(lengths) if lengths else math.nan,
     )
 
 
@@ -158,15 +176,23 @@ def compare_models(
     cluster: str = "",
     *,
     lower_is_better: bool = False,
-) -> intervals.PairedTest:
-    """Compare two models on the questions on which both have a score; wins are the second one's."""
+) -> significance.PairedTest:
+    """Compare two models on the questions on which both have a score; wins are the candidate's.
+
+    Args:
+        metric: the metric.
+        baseline: a model's samples by the index of the question.
+        candidate: those of the other model.
+        cluster: the column whose rows belong together, "" when all rows are independent.
+        lower_is_better: lower scores of the metric are the better ones.
+    """
     shared = [
         (before, candidate[index])
         for index, before in baseline.items()
         if index in candidate and not math.isnan(before.score(metric) + candidate[index].score(metric))
     ]
     a, b = [x.score(metric) for x, _ in shared], [y.score(metric) for _, y in shared]
-    test = intervals.paired_test(a, b, cluster_labels([x for x, _ in shared], cluster))
+    test = significance.paired_test(a, b, cluster_labels([x for x, _ in shared], cluster))
     return replace(test, wins=test.losses, losses=test.wins) if lower_is_better else test
 
 
@@ -176,13 +202,20 @@ def compare_all(
     cluster: str = "",
     lower_is_better: frozenset[str] = frozenset(),
 ) -> tuple[Comparison, ...]:
-    """Compare every pair of models on every metric; p-values are corrected over all of them (Holm)."""
+    """Compare every pair of models on every metric; p-values are corrected over all of them (Holm).
+
+    Args:
+        metrics: the metrics.
+        models: {label: {index of the question: sample}}.
+        cluster: the column whose rows belong together, "" when all rows are independent.
+        lower_is_better: metrics of which lower scores are the better ones.
+    """
     pairs = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
     tests = [
         compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
         for metric, a, b in pairs
     ]
-    corrected = intervals.holm_correction([test.p_value for test in tests])
+    corrected = significance.holm_correction([test.p_value for test in tests])
     return tuple(
         Comparison(*pair, test, p_holm, lower_is_better=pair[0] in lower_is_better)
         for pair, test, p_holm in zip(pairs, tests, corrected, strict=True)
@@ -190,21 +223,20 @@ def compare_all(
 
 
 def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
-    """Return what each sample belongs to; None without a column. A row that names nothing is its own."""
+    """Return the cluster of each sample, None without a column; a row without a value is its own cluster."""
     if not column:
         return None
     cells = [sample.cell(column) for sample in samples]
     return [
-        f"row {sample.index}" if cell is None or cell != cell else f"in {cell!r}"  # noqa: PLR0124 - NaN
+        f"row {sample.index}" if is_missing(cell) else f"in {cell!r}"
         for sample, cell in zip(samples, cells, strict=True)
     ]
 
 
 def _infer_scale(values: Sequence[float]) -> Scale:
-    """Return the scale of scores that say none: 0-1 when all of them lie there."""
     return UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE
 
 
 def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
-    """Return the mean when the missing scores are all of one value."""
+    """Return the mean when all missing scores have one value."""
     return (score_sum + (n_missing * value if n_missing else 0.0)) / total if total else math.nan

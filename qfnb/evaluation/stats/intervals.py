@@ -1,41 +1,49 @@
-"""How sure a number is, and whether a difference is real: intervals and paired tests, as values.
+"""Confidence intervals of means and of paired differences, as values.
 
-| scores | interval of the mean | interval of a difference | test |
-|---|---|---|---|
-| rates, all 0 or 1 | Wilson | Agresti-Min | exact McNemar |
-| other means | BCa bootstrap | BCa bootstrap | paired sign-flip permutation |
-| either, with clusters | cluster-robust (Wilson or t) | cluster-robust t | sign-flip of whole clusters |
+| scores | interval of the mean | interval of a difference |
+|---|---|---|
+| rates, all 0 or 1 | Wilson | Agresti-Min |
+| other means | BCa bootstrap | BCa bootstrap |
+| either, with clusters | cluster-robust (Wilson or t) | cluster-robust t |
 
-Rows that belong together (the questions on one document, the turns of one talk) are a cluster: they are less
-evidence than as many rows of their own. Everything random is seeded. Sources: Miller 2024 (arXiv 2411.00640),
-Agresti and Min 2005, Holm 1979.
+Rows that belong together (the questions on one document, the turns of one conversation) are a cluster: they
+are less evidence than the same number of independent rows. Everything random is seeded. Sources: Miller 2024
+(arXiv 2411.00640), Agresti and Min 2005, Efron 1987.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from . import significance
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
 
 LEVEL: Final = 0.95
-MIN_ROWS: Final = 6
-"""Rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625."""
+SEED: Final = 20240601
+RESAMPLES: Final = 9999
+MIN_RESAMPLES: Final = 999
+MAX_DRAWS: Final = 10_000_000
+"""Numbers drawn for one interval at most: a mean of many rows needs fewer resamples."""
+
+CHUNK_DRAWS: Final = 1_000_000
+"""Numbers drawn at a time, which bounds the memory."""
 
 _Z: Final = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-_POWER_Z: Final = _Z + NormalDist().inv_cdf(0.8)
-"""Standard errors of a difference that 80 % of trials show."""
 
 Clusters = Sequence[Hashable] | None
-"""For each score, what it belongs to; None when all rows stand for themselves."""
+"""The cluster of each score; None when all rows are independent."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval; `method` is how it was made."""
+    """A confidence interval; `method` names how it was computed."""
 
     low: float
     high: float
@@ -43,50 +51,47 @@ class Interval:
     level: float = LEVEL
 
 
-@dataclass(frozen=True)
-class PairedTest:
-    """A comparison of two models on the same questions.
-
-    Attributes:
-        difference: mean of b minus mean of a.
-        interval: of the difference.
-        p_value: two-sided.
-        n: questions that both answered.
-        wins, losses, ties: questions on which b is better, worse, the same.
-        detectable: the smallest difference that so many questions would show in 80 % of trials; NaN when
-            they are too few to show any.
-        effect: the mean of the differences over their spread (Cohen's d of pairs); NaN without spread.
-        needed: questions that would show the difference seen here in 80 % of trials; None when it is 0.
-    """
-
-    difference: float
-    interval: Interval
-    p_value: float
-    method: str
-    n: int
-    wins: int
-    losses: int
-    ties: int
-    detectable: float
-    effect: float = math.nan
-    needed: int | None = None
-
-
 NO_INTERVAL: Final = Interval(math.nan, math.nan, "none")
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters = None) -> Interval:
-    """Return the interval of a mean; NaN bounds where there is too little to say."""
+    """Return the interval of a mean; NaN bounds where there are too few values."""
     if not values:
         return NO_INTERVAL
-    rate = _is_rate(values)
+    rate = is_rate(values)
     if clusters is not None:
-        return _clustered_interval(values, clusters, rate=rate)
+        return clustered_interval(values, clusters, rate=rate)
     return wilson(sum(values), len(values)) if rate else _bootstrap_interval(values)
 
 
+def difference_interval(
+    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
+) -> Interval:
+    """Return the interval of a mean difference of pairs.
+
+    Args:
+        differences: of each pair.
+        clusters: the cluster of each pair, None for independent ones.
+        wins: pairs whose second value is higher.
+        losses: pairs whose second value is lower.
+        rate: all values are 0 or 1.
+    """
+    if not differences:
+        return NO_INTERVAL
+    if clusters is not None:
+        return clustered_interval(differences, clusters, rate=False)
+    return _agresti_min(wins, losses, len(differences)) if rate else _bootstrap_interval(differences)
+
+
 def wilson(successes: float, n: float, quantile: float = _Z, method: str = "Wilson") -> Interval:
-    """Return the Wilson score interval of a rate; `n` may be an effective number of rows."""
+    """Return the Wilson score interval of a rate.
+
+    Args:
+        successes: rows with a 1.
+        n: rows; an effective number when they are clustered.
+        quantile: of the normal distribution, or of Student's t when rows are clustered.
+        method: the interval's name.
+    """
     rate, square = successes / n, quantile**2
     centre = (rate + square / (2 * n)) / (1 + square / n)
     half = quantile / (1 + square / n) * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n))
@@ -94,99 +99,63 @@ def wilson(successes: float, n: float, quantile: float = _Z, method: str = "Wils
     return Interval(0.0 if rate == 0 else low, 1.0 if rate == 1 else high, method)
 
 
-def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
-    """Compare two models' scores, question by question."""
-    differences = [y - x for x, y in zip(a, b, strict=True)]
-    n = len(differences)
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    mean = sum(differences) / n if n else math.nan
-    rate = _is_rate(a) and _is_rate(b)
-    interval, standard_error, n_units = _difference_interval(differences, clusters, wins, losses, rate=rate)
-    p_value, method = _difference_p_value(differences, clusters, wins, losses, rate=rate)
-    spread = significance.standard_deviation(differences)
-    return PairedTest(
-        difference=mean,
-        interval=interval,
-        p_value=p_value,
-        method=method,
-        n=n,
-        wins=wins,
-        losses=losses,
-        ties=n - wins - losses,
-        detectable=_detectable_difference(standard_error, n_units, rate=rate),
-        effect=mean / spread if spread else math.nan,
-        needed=math.ceil(n * (_POWER_Z * standard_error / mean) ** 2)
-        if mean and standard_error > 0
-        else None,
-    )
-
-
-def swap_test(test: PairedTest) -> PairedTest:
-    """Return the comparison of a with b as that of b with a."""
-    interval = test.interval
-    return replace(
-        test,
-        difference=-test.difference,
-        interval=replace(interval, low=-interval.high, high=-interval.low),
-        wins=test.losses,
-        losses=test.wins,
-        effect=-test.effect,
-    )
-
-
-def holm_correction(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for making several comparisons (Holm)."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, p_values[index] * (len(p_values) - rank)))
-        corrected[index] = running
-    return corrected
-
-
-def _is_rate(values: Sequence[float]) -> bool:
+def is_rate(values: Sequence[float]) -> bool:
+    """Return whether all values are 0 or 1."""
     return set(values) <= {0.0, 1.0}
 
 
-def _clustered_interval(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
-    """Return an interval that knows that rows of one cluster resemble each other."""
-    standard_error, n_clusters = significance.clustered_standard_error(values, clusters)
+def clustered_interval(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
+    """Return an interval that accounts for the likeness of rows in one cluster."""
+    standard_error, n_clusters = clustered_standard_error(values, clusters)
     mean = sum(values) / len(values)
     if n_clusters < 2:
         return Interval(math.nan, math.nan, "one cluster")
-    quantile = significance.t_quantile(0.5 + LEVEL / 2, n_clusters - 1)
+    quantile = _t_quantile(0.5 + LEVEL / 2, n_clusters - 1)
     if rate:
         effective_n = mean * (1 - mean) / standard_error**2 if standard_error else n_clusters
-        return wilson(mean * (n := min(effective_n, len(values))), n, quantile, "Wilson, clustered")
+        n = min(effective_n, len(values))
+        return wilson(mean * n, n, quantile, "Wilson, clustered")
     return Interval(mean - quantile * standard_error, mean + quantile * standard_error, "t, clustered")
 
 
-def _difference_interval(
-    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
-) -> tuple[Interval, float, int]:
-    """Return the interval of the mean difference, its standard error, and how many units there are."""
-    n = len(differences)
-    if not n:
-        return NO_INTERVAL, math.nan, 0
-    if clusters is not None:
-        standard_error, n_clusters = significance.clustered_standard_error(differences, clusters)
-        return _clustered_interval(differences, clusters, rate=False), standard_error, n_clusters
-    standard_error = significance.standard_deviation(differences) / math.sqrt(n)
-    return _agresti_min(wins, losses, n) if rate else _bootstrap_interval(differences), standard_error, n
+def clustered_standard_error(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, int]:
+    """Return the standard error of a mean of clustered values, and the number of clusters."""
+    mean, n = sum(values) / len(values), len(values)
+    sums = list(cluster_sums([value - mean for value in values], clusters).values())
+    n_clusters = len(sums)
+    if n_clusters < 2:
+        return math.nan, n_clusters
+    return math.sqrt(n_clusters / (n_clusters - 1) * sum(total * total for total in sums)) / n, n_clusters
 
 
-def _difference_p_value(
-    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
-) -> tuple[float, str]:
-    """Return the p-value and the name of the test; without any difference it is 1."""
-    is_changed = wins + losses > 0
-    if clusters is not None:
-        return significance.clustered_sign_flip_p_value(
-            differences, clusters
-        ) if is_changed else 1.0, "clustered permutation"
-    if rate:
-        return significance.mcnemar_p_value(wins, losses) if is_changed else 1.0, "exact McNemar"
-    return significance.sign_flip_p_value(differences) if is_changed else 1.0, "paired permutation"
+def cluster_sums(values: Sequence[float], clusters: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Return the sum of each cluster's values."""
+    sums: dict[Hashable, float] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] = sums.get(cluster, 0.0) + value
+    return sums
+
+
+def bca_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated bootstrap interval of a mean (Efron 1987)."""
+    import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
+
+    data = np.asarray(values, dtype=float)
+    means = np.sort(np.concatenate([*_resampled_means(data)]))
+    mean, deviations = data.mean(), data - data.mean()
+    share_below = (np.sum(means < mean) + np.sum(means <= mean)) / (2 * len(means))
+    acceleration = float(np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5))
+    shares = [_bca_quantile((1 + sign * level) / 2, float(share_below), acceleration) for sign in (-1, 1)]
+    low, high = np.quantile(means, shares)
+    return float(low), float(high)
+
+
+def _bootstrap_interval(values: Sequence[float]) -> Interval:
+    if len(values) < 2:
+        return Interval(math.nan, math.nan, "one row")
+    if min(values) == max(values):
+        return Interval(values[0], values[0], "constant")
+    return Interval(*bca_interval(values), "BCa bootstrap")
 
 
 def _agresti_min(wins: int, losses: int, n: int) -> Interval:
@@ -197,16 +166,29 @@ def _agresti_min(wins: int, losses: int, n: int) -> Interval:
     return Interval(max(-1.0, centre - half), min(1.0, centre + half), "Agresti-Min")
 
 
-def _bootstrap_interval(values: Sequence[float]) -> Interval:
-    if len(values) < 2:
-        return Interval(math.nan, math.nan, "one row")
-    if min(values) == max(values):
-        return Interval(values[0], values[0], "constant")
-    return Interval(*significance.bca_interval(values, LEVEL), "BCa bootstrap")
+def _t_quantile(share: float, degrees_of_freedom: int) -> float:
+    from scipy.special import stdtrit  # noqa: PLC0415 - 0.3 s that only reports should pay
+
+    return float(stdtrit(degrees_of_freedom, share))
 
 
-def _detectable_difference(standard_error: float, n_units: int, *, rate: bool) -> float:
-    """Return the difference with 80 % power at 5 %, from the spread that was seen."""
-    if n_units < MIN_ROWS or not (standard_error or rate):
-        return math.nan
-    return max(_POWER_Z * standard_error, MIN_ROWS / n_units if rate else 0.0)
+def _resampled_means(data: Numbers) -> Iterator[Numbers]:
+    """Yield the means of resamples, a chunk at a time."""
+    import numpy as np  # noqa: PLC0415
+
+    generator, n = np.random.default_rng(SEED), len(data)
+    remaining = min(RESAMPLES, max(MIN_RESAMPLES, MAX_DRAWS // n))
+    while remaining > 0:
+        rows = min(remaining, max(1, CHUNK_DRAWS // n))
+        yield data[generator.integers(0, n, (rows, n))].mean(axis=1)
+        remaining -= rows
+
+
+def _bca_quantile(share: float, share_below: float, acceleration: float) -> float:
+    """Return which share of the resamples bounds an interval, corrected for bias and skew."""
+    normal = NormalDist()
+    if not 0 < share_below < 1:
+        return share
+    bias, quantile = normal.inv_cdf(share_below), normal.inv_cdf(share)
+    shifted = bias + quantile
+    return normal.cdf(bias + shifted / (1 - acceleration * shifted))

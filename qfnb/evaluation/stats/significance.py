@@ -1,34 +1,119 @@
-"""The arithmetic of intervals and tests: resamples, sign flips, clusters; seeded, and bounded in memory."""
+"""Whether a difference of two models is real: paired tests on the same questions, as values.
+
+| scores | test |
+|---|---|
+| rates, all 0 or 1 | exact McNemar |
+| other means | paired sign-flip permutation |
+| either, with clusters | sign-flip of whole clusters |
+
+P-values of several comparisons are corrected by Holm 1979. Everything random is seeded; memory is bounded.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from . import intervals
+from .intervals import Clusters, Interval
 
-    Numbers = NDArray[np.float64]
+MIN_ROWS: Final = 6
+"""Rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625."""
 
-SEED: Final = 20240601
-RESAMPLES: Final = 9999
-MIN_RESAMPLES: Final = 999
-MAX_DRAWS: Final = 10_000_000
-"""Numbers drawn for one interval at most: a mean of many rows needs fewer resamples."""
-
-CHUNK_DRAWS: Final = 1_000_000
 MAX_EXACT: Final = 13
 """Differences up to which all 2^n signs are tried."""
 
 MIN_NORMAL: Final = 2000
-"""Differences above which the sum of so many random signs is a normal variable."""
+"""Differences above which the sum of random signs is taken as a normal variable."""
+
+_POWER_Z: Final = NormalDist().inv_cdf(0.5 + intervals.LEVEL / 2) + NormalDist().inv_cdf(0.8)
+"""Standard errors of a difference that 80 % of trials show."""
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A comparison of two models, a and b, on the same questions.
+
+    Attributes:
+        difference: mean of b minus mean of a.
+        interval: of the difference.
+        p_value: two-sided.
+        method: the test's name.
+        n: questions that both answered.
+        wins, losses, ties: questions on which b is better, worse, the same.
+        detectable: the smallest difference that n questions would show in 80 % of trials; NaN when they are
+            too few to show any.
+        effect: the mean of the differences over their standard deviation (Cohen's d of pairs); NaN when
+            that is 0.
+        needed: questions that would show the observed difference in 80 % of trials; None when it is 0.
+    """
+
+    difference: float
+    interval: Interval
+    p_value: float
+    method: str
+    n: int
+    wins: int
+    losses: int
+    ties: int
+    detectable: float
+    effect: float = math.nan
+    needed: int | None = None
+
+
+def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
+    """Compare two models' scores, question by question."""
+    differences = [y - x for x, y in zip(a, b, strict=True)]
+    n = len(differences)
+    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    mean = sum(differences) / n if n else math.nan
+    rate = intervals.is_rate(a) and intervals.is_rate(b)
+    standard_error, n_units = _standard_error(differences, clusters)
+    p_value, method = _p_value(differences, clusters, wins, losses, rate=rate)
+    deviation = standard_deviation(differences)
+    return PairedTest(
+        difference=mean,
+        interval=intervals.difference_interval(differences, clusters, wins, losses, rate=rate),
+        p_value=p_value,
+        method=method,
+        n=n,
+        wins=wins,
+        losses=losses,
+        ties=n - wins - losses,
+        detectable=_detectable_difference(standard_error, n_units, rate=rate),
+        effect=mean / deviation if deviation else math.nan,
+        needed=_needed_rows(n, standard_error, mean),
+    )
+
+
+def swap_test(test: PairedTest) -> PairedTest:
+    """Return the comparison of a with b as that of b with a."""
+    interval = test.interval
+    return replace(
+        test,
+        difference=-test.difference,
+        interval=replace(interval, low=-interval.high, high=-interval.low),
+        wins=test.losses,
+        losses=test.wins,
+        effect=-test.effect,
+    )
+
+
+def holm_correction(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for making several comparisons (Holm)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, running = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, p_values[index] * (len(p_values) - rank)))
+        corrected[index] = running
+    return corrected
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Return the standard deviation; 0 with less than two values."""
+    """Return the standard deviation of a sample; 0 with less than two values."""
     n = len(values)
     if n < 2:
         return 0.0
@@ -36,23 +121,16 @@ def standard_deviation(values: Sequence[float]) -> float:
     return math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
 
 
-def bca_interval(values: Sequence[float], level: float) -> tuple[float, float]:
-    """Return the bias-corrected and accelerated bootstrap interval of a mean (Efron 1987)."""
-    import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
+def mcnemar_p_value(wins: int, losses: int) -> float:
+    """Return the exact two-sided p-value of the wins among the rows that changed."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - 0.3 s that only reports should pay
 
-    data = np.asarray(values, dtype=float)
-    means = np.sort(np.concatenate([*_resampled_means(data)]))
-    mean, deviations = data.mean(), data - data.mean()
-    share_below = (np.sum(means < mean) + np.sum(means <= mean)) / (2 * len(means))
-    acceleration = float(np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5))
-    shares = [_bca_quantile((1 + sign * level) / 2, float(share_below), acceleration) for sign in (-1, 1)]
-    low, high = np.quantile(means, shares)
-    return float(low), float(high)
+    return float(binomtest(wins, wins + losses).pvalue)
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:
     """Return the two-sided p-value of a mean difference when every sign is as likely as the other."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
 
     data = np.asarray([d for d in differences if d], dtype=float)
     observed, tolerance = abs(data.sum()), 1e-9 * np.abs(data).sum()
@@ -63,73 +141,56 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
         signs = (numbers >> np.arange(len(data)) & 1) * 2.0 - 1
         return float(np.mean(np.abs(signs @ data) >= observed - tolerance))
     extreme = sum(int(np.sum(np.abs(sums) >= observed - tolerance)) for sums in _flipped_sums(data))
-    return (1 + extreme) / (1 + RESAMPLES)
-
-
-def mcnemar_p_value(wins: int, losses: int) -> float:
-    """Return the exact two-sided p-value of so many wins among the rows that changed."""
-    from scipy.stats import binomtest  # noqa: PLC0415 - 0.3 s that only reports should pay
-
-    return float(binomtest(wins, wins + losses).pvalue)
-
-
-def clustered_standard_error(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, int]:
-    """Return the standard error of a mean of clustered values, and how many clusters there are."""
-    mean, n = sum(values) / len(values), len(values)
-    sums = list(_cluster_sums([value - mean for value in values], clusters).values())
-    n_clusters = len(sums)
-    if n_clusters < 2:
-        return math.nan, n_clusters
-    return math.sqrt(n_clusters / (n_clusters - 1) * sum(total * total for total in sums)) / n, n_clusters
+    return (1 + extreme) / (1 + intervals.RESAMPLES)
 
 
 def clustered_sign_flip_p_value(differences: Sequence[float], clusters: Sequence[Hashable]) -> float:
     """Return the p-value of a mean difference when the signs of whole clusters are flipped."""
-    return sign_flip_p_value([*_cluster_sums(differences, clusters).values()])
+    return sign_flip_p_value([*intervals.cluster_sums(differences, clusters).values()])
 
 
-def t_quantile(share: float, freedom: int) -> float:
-    """Return a quantile of Student's t."""
-    from scipy.special import stdtrit  # noqa: PLC0415
-
-    return float(stdtrit(freedom, share))
-
-
-def _cluster_sums(values: Sequence[float], clusters: Sequence[Hashable]) -> dict[Hashable, float]:
-    sums: dict[Hashable, float] = {}
-    for value, cluster in zip(values, clusters, strict=True):
-        sums[cluster] = sums.get(cluster, 0.0) + value
-    return sums
-
-
-def _resampled_means(data: Numbers) -> Iterator[Numbers]:
-    """Yield the means of resamples, a piece at a time."""
+def _flipped_sums(data: Any) -> Iterator[Any]:
+    """Yield sums of the values with random signs, a chunk at a time."""
     import numpy as np  # noqa: PLC0415
 
-    generator, n = np.random.default_rng(SEED), len(data)
-    remaining = min(RESAMPLES, max(MIN_RESAMPLES, MAX_DRAWS // n))
+    generator, remaining = np.random.default_rng(intervals.SEED), intervals.RESAMPLES
     while remaining > 0:
-        rows = min(remaining, max(1, CHUNK_DRAWS // n))
-        yield data[generator.integers(0, n, (rows, n))].mean(axis=1)
-        remaining -= rows
-
-
-def _flipped_sums(data: Numbers) -> Iterator[Any]:
-    """Yield sums of the values with random signs, a piece at a time."""
-    import numpy as np  # noqa: PLC0415
-
-    generator, remaining = np.random.default_rng(SEED), RESAMPLES
-    while remaining > 0:
-        rows = min(remaining, max(1, CHUNK_DRAWS // len(data)))
+        rows = min(remaining, max(1, intervals.CHUNK_DRAWS // len(data)))
         yield (generator.integers(0, 2, (rows, len(data)), dtype=np.int8) * 2.0 - 1) @ data
         remaining -= rows
 
 
-def _bca_quantile(share: float, share_below: float, acceleration: float) -> float:
-    """Return the quantile of the resamples that stands for a share, corrected for bias and skew."""
-    normal = NormalDist()
-    if not 0 < share_below < 1:
-        return share
-    bias, quantile = normal.inv_cdf(share_below), normal.inv_cdf(share)
-    shifted = bias + quantile
-    return normal.cdf(bias + shifted / (1 - acceleration * shifted))
+def _standard_error(differences: Sequence[float], clusters: Clusters) -> tuple[float, int]:
+    """Return the standard error of a mean difference, and the number of independent units."""
+    n = len(differences)
+    if not n:
+        return math.nan, 0
+    if clusters is not None:
+        return intervals.clustered_standard_error(differences, clusters)
+    return standard_deviation(differences) / math.sqrt(n), n
+
+
+def _p_value(
+    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
+) -> tuple[float, str]:
+    """Return the p-value and the name of the test; 1 when no pair differs."""
+    is_changed = wins + losses > 0
+    if clusters is not None:
+        p_value = clustered_sign_flip_p_value(differences, clusters) if is_changed else 1.0
+        return p_value, "clustered permutation"
+    if rate:
+        return mcnemar_p_value(wins, losses) if is_changed else 1.0, "exact McNemar"
+    return sign_flip_p_value(differences) if is_changed else 1.0, "paired permutation"
+
+
+def _detectable_difference(standard_error: float, n_units: int, *, rate: bool) -> float:
+    """Return the difference with 80 % power at 5 %, from the observed standard error."""
+    if n_units < MIN_ROWS or not (standard_error or rate):
+        return math.nan
+    return max(_POWER_Z * standard_error, MIN_ROWS / n_units if rate else 0.0)
+
+
+def _needed_rows(n: int, standard_error: float, mean: float) -> int | None:
+    if not mean or not standard_error > 0:
+        return None
+    return math.ceil(n * (_POWER_Z * standard_error / mean) ** 2)
