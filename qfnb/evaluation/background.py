@@ -10,7 +10,8 @@ from typing import Any, Literal
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
 from ..errors import QianfanError
-from .report.data import EvaluationResult
+from .labels import model_label
+from .report import EvaluationResult
 from .run import EvaluationRun
 
 State = Literal["asking", "scoring", "done", "failed"]
@@ -77,7 +78,7 @@ class CancellableJudge:
     """A model that judges; its calls can be followed and cancelled."""
 
     def __init__(self, model: Any) -> None:
-        self.label = getattr(model, "endpoint", None) or getattr(model, "model", None)
+        self.label = model_label(model)
         self._model, self._cancelled = model, False
         self._task: Any = None
 

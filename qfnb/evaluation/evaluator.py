@@ -1,22 +1,41 @@
-"""What measures an answer: evaluators that run here, and the names of those that run on the platform."""
+"""Evaluators: those that run here, and the settings of those that run on the platform."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 
 
 class LocalEvaluator(ABC):
-    """Subclass it: `evaluate` returns the metrics of one answer, each a number, by name; NaN for "n/a"."""
+    """The base of evaluators that run here; a subclass has to define `evaluate`.
+
+    What reports, charts and `%qfeval` have to know of the metrics is declared by the properties, which a
+    subclass overrides by a property or by a plain attribute: `lower_is_better = frozenset({"errors"})`.
+    """
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether answers are compared with a reference; `%qfeval` then demands one in each row."""
+        return False
+
+    @property
+    def lower_is_better(self) -> Collection[str]:
+        """The metrics of which lower scores are the better ones."""
+        return frozenset()
+
+    @property
+    def scales(self) -> Mapping[str, tuple[float, float]]:
+        """{metric: (lowest, highest possible score)}, for metrics that are not 0-1."""
+        return {}
 
     @abstractmethod
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002
-        """Return the metrics of one answer.
+        """Return the metrics of one answer by name, each a number; NaN for "not applicable".
 
         Args:
             input: the prompt.
@@ -27,11 +46,11 @@ class LocalEvaluator(ABC):
     def evaluate_all(
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        """Return the metrics of many answers; evaluators that ask somebody ask for all at once."""
+        """Return the metrics of many answers; evaluators that call a model override it to send all at once."""
         return [self.evaluate(*row) for row in zip(inputs, references, outputs, strict=True)]
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
-        """Return what is to be said of one model's metrics as a whole, None for nothing.
+        """Return numbers on one model as a whole, by name; None for none.
 
         Args:
             metric_dataset: a `qfnb.Dataset` with a row per answer: its texts and its metrics.
@@ -39,16 +58,16 @@ class LocalEvaluator(ABC):
         return None
 
     def describe(self) -> Mapping[str, str]:
-        """Return what each metric is, by name, with its recipe."""
+        """Return {metric: how it is counted}."""
         return {}
 
 
 @dataclass(frozen=True)
 class MetricEvaluator(LocalEvaluator):
-    """A metric of `qfnb.metrics.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
+    """A metric of `qfnb.evaluation.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
 
     Raises:
-        InvalidArgumentError: there is no such metric or recipe.
+        InvalidArgumentError: the metric or the recipe is unknown.
     """
 
     metric: str
@@ -62,6 +81,14 @@ class MetricEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.metric: recipes.describe(self.metric, self.recipe)}
+
+    @property
+    def needs_reference(self) -> bool:  # noqa: D102
+        return recipes.get_metric(self.metric).needs_reference
+
+    @property
+    def lower_is_better(self) -> Collection[str]:  # noqa: D102
+        return {self.metric} if recipes.get_metric(self.metric).lower_is_better else frozenset()
 
 
 class ExactMatchEvaluator(MetricEvaluator):
@@ -93,14 +120,20 @@ class QianfanEvaluator(ABC):
 
     @abstractmethod
     def conf(self) -> dict[str, Any]:
-        """Return what the platform is told of it."""
+        """Return its settings as the platform takes them."""
 
 
 @dataclass(frozen=True)
 class QianfanRuleEvaluator(QianfanEvaluator):
-    """Rules: ROUGE and BLEU (similarity), the answer being the reference (accuracy). Source: seed 000.
+    """Rules: ROUGE and BLEU (similarity), equality with the reference (accuracy). Source: seed 000.
 
-    `stop_words` is the `bos:/bucket/key` of a list of words that do not count.
+    Args:
+        using_similarity: score by ROUGE and BLEU.
+        using_accuracy: score by accuracy and F1.
+        stop_words: `bos:/bucket/key` of a list of words that do not count.
+
+    Raises:
+        InvalidArgumentError: neither is chosen.
     """
 
     using_similarity: bool = False
@@ -138,7 +171,17 @@ REFEREE_TEMPLATE = """你是评分员。请按步骤为模型的回答打分。
 
 @dataclass(frozen=True)
 class QianfanRefereeEvaluator(QianfanEvaluator):
-    """A large model as referee; `app_id` is the application that is charged."""
+    """A large model as referee.
+
+    Args:
+        app_id: the application that is charged.
+        prompt_metrics: the criteria.
+        prompt_steps: how to judge.
+        prompt_max_score: the highest score, from 1.
+
+    Raises:
+        InvalidArgumentError: `app_id` or `prompt_max_score` is below 1.
+    """
 
     app_id: int = 0
     prompt_metrics: str = "综合得分"
@@ -168,9 +211,13 @@ class QianfanRefereeEvaluator(QianfanEvaluator):
         return {"appId": self.app_id, "prompt": prompt}
 
 
+FIRST_DIMENSION: Final = "满意度"
+MAX_DIMENSIONS: Final = 4
+
+
 @dataclass(frozen=True)
 class ManualEvaluatorDimension:
-    """What people are to judge."""
+    """A quality that people judge."""
 
     dimension: str
     description: str | None = None
@@ -178,7 +225,7 @@ class ManualEvaluatorDimension:
 
 @dataclass(frozen=True)
 class QianfanManualEvaluator(QianfanEvaluator):
-    """People, on the platform's page; 满意度 is always the first dimension, and there are four at most."""
+    """People, on the platform's page, by at most four dimensions, of which 满意度 is always the first."""
 
     evaluation_dimensions: Sequence[ManualEvaluatorDimension | str] = field(default_factory=tuple)
     mode: ClassVar[str] = "manual"
@@ -188,18 +235,14 @@ class QianfanManualEvaluator(QianfanEvaluator):
             d if isinstance(d, ManualEvaluatorDimension) else ManualEvaluatorDimension(d)
             for d in self.evaluation_dimensions
         ]
-        other_dimensions = [d for d in dimensions if d.dimension != FIRST_DIMENSION]
-        if len(other_dimensions) > MAX_DIMENSIONS - 1:
+        others = [d for d in dimensions if d.dimension != FIRST_DIMENSION]
+        if len(others) > MAX_DIMENSIONS - 1:
             raise InvalidArgumentError(
-                f"{len(other_dimensions) + 1} dimensions: {MAX_DIMENSIONS} at most, {FIRST_DIMENSION} included"
+                f"{len(others) + 1} dimensions: {MAX_DIMENSIONS} at most, {FIRST_DIMENSION} included"
             )
-        all_dimensions = [ManualEvaluatorDimension(FIRST_DIMENSION), *other_dimensions]
         return {
             "evaluationDimension": [
                 {"dimension": d.dimension} | ({"description": d.description} if d.description else {})
-                for d in all_dimensions
+                for d in (ManualEvaluatorDimension(FIRST_DIMENSION), *others)
             ]
         }
-
-
-FIRST_DIMENSION, MAX_DIMENSIONS = "满意度", 4

@@ -1,13 +1,13 @@
-"""Evaluators that run here and need more than a name, and evaluators by name."""
+"""Local evaluators with options of their own, and evaluators by name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from .. import metrics as scoring
+from .. import metrics as metric_functions
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.multiple_choice import LETTERS
@@ -19,7 +19,16 @@ from .evaluator import LocalEvaluator, MetricEvaluator
 
 @dataclass(frozen=True)
 class RegexEvaluator(LocalEvaluator):
-    """1 when the answer has a pattern in it (`whole`: is all of it), else 0; the reference does not count."""
+    """1 when the answer matches a pattern, else 0; the reference does not count.
+
+    Args:
+        pattern: a regular expression.
+        name: of the metric.
+        whole: the whole answer must match, otherwise a part of it.
+
+    Raises:
+        InvalidArgumentError: the pattern is not a regular expression.
+    """
 
     pattern: str
     name: str = "regex"
@@ -32,7 +41,7 @@ class RegexEvaluator(LocalEvaluator):
             raise InvalidArgumentError(f"pattern={self.pattern!r}: {error} (正则表达式有误)") from None
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: scoring.matches_pattern(output, self.pattern, full_match=self.whole)}
+        return {self.name: metric_functions.matches_pattern(output, self.pattern, full_match=self.whole)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.name: f"{'is' if self.whole else 'has'} /{self.pattern}/"}
@@ -40,13 +49,19 @@ class RegexEvaluator(LocalEvaluator):
 
 @dataclass(frozen=True)
 class JsonFieldsEvaluator(LocalEvaluator):
-    """The share of the reference's JSON fields that the answer has right; `fields` names those that count."""
+    """The share of the reference's JSON fields that the answer has right.
+
+    Args:
+        fields: the names that count, default all of the reference.
+        name: of the metric.
+    """
 
     fields: Sequence[str] | None = None
     name: str = "json_fields"
+    needs_reference = True
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: scoring.json_fields(output, reference, self.fields)}
+        return {self.name: metric_functions.json_fields(output, reference, self.fields)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.name: f"JSON fields ({', '.join(self.fields) if self.fields else 'all'})"}
@@ -57,9 +72,10 @@ class ChoiceEvaluator(LocalEvaluator):
     """1 when the answer chose the same letters as the reference, in whatever words, else 0."""
 
     letters: str = LETTERS
+    needs_reference = True
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {"choice": scoring.multiple_choice(output, reference, self.letters)}
+        return {"choice": metric_functions.multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {"choice": f"choice of {self.letters}"}
@@ -67,10 +83,16 @@ class ChoiceEvaluator(LocalEvaluator):
 
 @dataclass(frozen=True)
 class EmbeddingEvaluator(LocalEvaluator):
-    """Cosine of the vectors of answer and reference; costs calls of an embedding model, 16 texts each."""
+    """Cosine of the vectors of answer and reference; calls an embedding model, 16 texts at a time.
+
+    Args:
+        embedding: the model, default Embedding-V1.
+        worker_num: calls at a time.
+    """
 
     embedding: Embedding | None = None
     worker_num: int = 4
+    needs_reference = True
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         return self.evaluate_all([input], [reference], [output])[0]
@@ -83,16 +105,20 @@ class EmbeddingEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         embedding = self.embedding or Embedding()
-        return {
-            "embedding_similarity": f"cosine of vectors of {embedding.endpoint or embedding.model or 'Embedding-V1'}"
-        }
+        name = embedding.endpoint or embedding.model or "Embedding-V1"
+        return {"embedding_similarity": f"cosine of vectors of {name}"}
 
 
 @dataclass(frozen=True)
 class GuardEvaluator(LocalEvaluator):
-    """1 for a degenerate answer (see `guards.flags`), else 0, and the share of it that is repetition."""
+    """1 for a degenerate answer (see `degenerate_flags`), else 0, and the share of it that is repetition.
+
+    Args:
+        language: `zh`, `en`, `ja` or `ko`, default that of the reference.
+    """
 
     language: str | None = None
+    lower_is_better = frozenset({"degenerate", "repetition"})
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         flags = degenerate.degenerate_flags(output, prompt=input, reference=reference, language=self.language)
@@ -101,7 +127,7 @@ class GuardEvaluator(LocalEvaluator):
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
             "degenerate": "empty, repetitive, a refusal or in the wrong language; less is better",
-            "repetition": "share of n-grams said before; less is better",
+            "repetition": "share of repeated n-grams; less is better",
         }
 
 
@@ -115,9 +141,9 @@ class OpenCompassScorer(Protocol):
 
 @dataclass(frozen=True)
 class OpenCompassLocalEvaluator(LocalEvaluator):
-    """An OpenCompass evaluator, asked for one answer at a time.
+    """An OpenCompass evaluator, called for one answer at a time.
 
-    What it says that is no number (its `details`, say) is left out.
+    Of what it returns only numbers count; others (its `details`, say) are left out.
     """
 
     open_compass_evaluator: OpenCompassScorer
@@ -127,22 +153,22 @@ class OpenCompassLocalEvaluator(LocalEvaluator):
         return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}
 
 
-OTHER_EVALUATORS: Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]] = {
+OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]]] = {
     "degenerate": GuardEvaluator,
     "embedding_similarity": EmbeddingEvaluator,
 }
-"""What else has a name."""
+"""Evaluators that have a name besides the metrics of `recipes.METRICS`."""
 
 
 def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
-    """Return an evaluator for each metric: `by_name(["rouge_l", "bleu4"], recipe="qianfan")`.
+    """Return an evaluator for each metric: `evaluators_by_name(["rouge_l", "bleu4"], recipe="qianfan")`.
 
     Args:
         metrics: names of `recipes.METRICS`, `embedding_similarity` or `degenerate`.
         recipe: a name of `recipes.RECIPES`.
 
     Raises:
-        InvalidArgumentError: there is no such metric or recipe.
+        InvalidArgumentError: a metric or the recipe is unknown.
     """
     if isinstance(metrics, str):
         raise InvalidArgumentError(f"metrics={metrics!r}: it is a list of names, [{metrics!r}] (须为列表)")

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..batching.batch import Batch
-from ..errors import InvalidArgumentError
 from ..model import Model
 from . import scoring_run
 from .evaluator import LocalEvaluator
+from .labels import model_label, unique_labels
 from .model_runners import ModelRuns, RunOptions
 from .questions import Question
-from .report.data import EvaluationResult
+from .report import EvaluationResult
 from .sample import Sample
 
 
@@ -112,31 +112,6 @@ def build_report(
     models = tuple(dict.fromkeys(sample.model for sample in samples))
     report = EvaluationResult(models=models, notes=tuple(notes), **scored.report_fields)
     return report.with_clusters(cluster) if cluster else report
-
-
-def model_label(model: Any) -> str:
-    """Return what tables call a model."""
-    if isinstance(model, str):
-        return model
-    names = (getattr(model, name, None) for name in ("label", "name", "endpoint", "model", "id"))
-    return next((str(name) for name in names if name), str(model))
-
-
-def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Number labels that occur more than once.
-
-    Raises:
-        InvalidArgumentError: a numbered label is another one's own.
-    """
-    numbered = tuple(
-        label if labels.count(label) == 1 else f"{label} ({labels[: index + 1].count(label)})"
-        for index, label in enumerate(labels)
-    )
-    if len(set(numbered)) < len(numbered):
-        raise InvalidArgumentError(
-            f"models of one name: {', '.join(labels)}; name them differently (名称重复)"
-        )
-    return numbered
 
 
 def _describe_origin(batch_run: Batch) -> str:

@@ -1,27 +1,31 @@
-"""One question asked of one model: what was measured, before anything is counted."""
+"""One question answered by one model: the value that everything else of an evaluation is computed from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
+
+from ..dataset import Dataset
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One question asked of one model; a failed one has an error and no scores.
+    """One question answered by one model; a failed one has an error and no scores.
+
+    The fields' names are keys of saved reports.
 
     Attributes:
-        model: the label of who answered.
-        index: the question's place in the dataset; the same for all models.
-        scores: by metric, NaN where a metric has no meaning for this row.
-        seconds: how long the answer took.
+        model: the label of the model.
+        index: of the question in the dataset; the same for all models.
+        scores: {metric: score}, NaN where a metric is not applicable to this row.
+        seconds: duration of the answer.
         error: why there is no answer, "" when there is one.
-        finish_reason: why the model stopped, `length` when it was cut off.
+        finish_reason: why the model stopped, `length` when the answer was cut off.
         cost: CNY by list price.
         tokens: of the answer.
-        notes: what evaluators said besides numbers, such as a judge's reason.
+        notes: {name: text}, what evaluators gave besides numbers, such as a judge's reason.
         row: the other columns of the dataset's row.
     """
 
@@ -40,22 +44,40 @@ class Sample:
     row: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str) -> float:
-        """Return a score, NaN when there is none."""
+        """Return a score, NaN when the sample has none."""
         return math.nan if self.error else self.scores.get(metric, math.nan)
 
     def cell(self, column: str) -> Any:
-        """Return a column of the question's row, None when it has none of that name."""
+        """Return a column of the question's row, None when the row has no such column."""
         columns = {"prompt": self.prompt, "reference": self.reference, "response": self.reference}
         return {**columns, **self.row}.get(column)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold; a score that is no number becomes null."""
+        """Return the sample as JSON can hold it; NaN and infinite scores become null."""
         scores = {name: value if math.isfinite(value) else None for name, value in self.scores.items()}
         return asdict(self) | {"scores": scores}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` wrote; unknown fields of later versions are left out."""
+        """Return the sample that `to_dict` gave; unknown fields of later versions are left out."""
         fields_present = {f.name: value[f.name] for f in fields(cls) if f.name in value}
         scores = {name: math.nan if score is None else score for name, score in value["scores"].items()}
         return cls(**{**fields_present, "scores": scores})
+
+
+def result_dataset(samples: Sequence[Sample]) -> Dataset:
+    """Return the answered rows with their scores and notes, in the official SDK's columns."""
+    rows = [
+        {
+            "prompt": sample.prompt,
+            "llm_tag": sample.model,
+            "input_prompt": sample.prompt,
+            "expected_output": sample.reference,
+            "llm_output": sample.output,
+            **sample.scores,
+            **sample.notes,
+        }
+        for sample in samples
+        if not sample.error and sample.prompt.strip()
+    ]
+    return Dataset(rows, name="evaluation", schema="prompts")

@@ -1,4 +1,4 @@
-"""Answers into scores: every evaluator sees all the answers of one model, those that failed left out."""
+"""Answers into scores: every evaluator sees all the answers of one model, failed ones left out."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from typing import Any, Final, Protocol
 
 from ..errors import InvalidArgumentError
 from .evaluator import LocalEvaluator
-from .judges.judge import JudgePanel, LocalJudgeEvaluator
-from .report.training_data import build_result_dataset
-from .sample import Sample
-
-LOWER_IS_BETTER_SUFFIX: Final = "less is better"
-"""How the description of a metric ends whose lower scores are the better ones."""
+from .sample import Sample, result_dataset
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
 
@@ -24,11 +19,11 @@ CHUNK_SIZE: Final = 1000
 """Answers that are scored by one evaluator before the next looks at them."""
 
 ProgressCallback = Callable[[int, int], None]
-"""Told of how many steps are done, and of how many there are."""
+"""Called with the number of steps that are done, and of all steps."""
 
 
 class PreProcessor(Protocol):
-    """What an answer goes through before it is scored. Source: the official SDK."""
+    """A function that every answer goes through before it is scored. Source: the official SDK."""
 
     def __call__(self, output: str, *, input: str, reference: str) -> str:  # noqa: A002
         """Return the text that is scored."""
@@ -42,9 +37,10 @@ class ScoredSamples:
     Attributes:
         samples: with scores and notes.
         names: of the metrics.
-        recipes: what each metric is.
-        summaries: what is said of each model as a whole.
-        scales: of metrics that are points.
+        recipes: {metric: how it is counted}.
+        summaries: {model: {name: value}}, of models as a whole.
+        scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
+        lower_is_better: metrics of which lower scores are the better ones.
     """
 
     samples: tuple[Sample, ...]
@@ -52,24 +48,18 @@ class ScoredSamples:
     recipes: Mapping[str, str]
     summaries: Mapping[str, Mapping[str, Any]]
     scales: Mapping[str, tuple[float, float]]
-
-    @property
-    def lower_is_better(self) -> frozenset[str]:
-        """The metrics of which less is better."""
-        return frozenset(
-            name for name, about in self.recipes.items() if about.endswith(LOWER_IS_BETTER_SUFFIX)
-        )
+    lower_is_better: frozenset[str]
 
     @property
     def report_fields(self) -> dict[str, Any]:
-        """What a report holds of it, by its names there."""
+        """Its part of a report, by the report's field names."""
         return {
             "records": self.samples,
-            "names": self.names,
+            "metric_names": self.names,
             "recipes": self.recipes,
             "summaries": self.summaries,
             "scales": self.scales,
-            "lower": self.lower_is_better,
+            "lower_is_better": self.lower_is_better,
         }
 
 
@@ -81,38 +71,44 @@ def score_samples(
 ) -> ScoredSamples:
     """Score answers; what failed has no score.
 
+    Args:
+        samples: of any number of models.
+        evaluators: each gives one or more metrics.
+        pre_processors: what answers go through before evaluators see them.
+        on_progress: called after each step.
+
     Raises:
-        InvalidArgumentError: there is no evaluator, two give the same metric, or one gives something else
-            than a row per answer.
+        InvalidArgumentError: no evaluator is given, two give the same metric, or one gives another number of
+            rows than there are answers.
     """
     if not evaluators:
         raise InvalidArgumentError(
-            "there is no evaluator: e.g. by_name(['exact_match', 'rouge_l']) (缺少评估器)"
+            "there is no evaluator: e.g. evaluators_by_name(['exact_match', 'rouge_l']) (缺少评估器)"
         )
     scored_by_index: dict[int, Sample] = {}
     answered_groups = [
         [index for index in indexes if not samples[index].error]
         for indexes in _indexes_by_model(samples).values()
     ]
-    steps = _StepCounter(
-        on_progress, sum(len(_chunks(len(answered))) for answered in answered_groups) * len(evaluators)
-    )
+    total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(evaluators)
+    steps = _StepCounter(on_progress, total)
     for answered in answered_groups:
         texts = _evaluator_inputs([samples[index] for index in answered], pre_processors)
         rows = _evaluate_all(evaluators, texts, steps.advance)
         for index, row in zip(answered, rows, strict=True):
             scored_by_index[index] = _with_scores(samples[index], row)
     scored_samples = tuple(
-        scored_by_index.get(index, _without_scores(sample)) for index, sample in enumerate(samples)
+        scored_by_index.get(index) or replace(sample, scores={}, notes={})
+        for index, sample in enumerate(samples)
     )
-    recipes = {name: about for evaluator in evaluators for name, about in evaluator.describe().items()}
-    names = dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes
+    recipes = {name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()}
     return ScoredSamples(
-        scored_samples,
-        tuple(names),
-        recipes,
-        _summaries_by_model(evaluators, scored_samples),
-        _judge_scales(evaluators),
+        samples=scored_samples,
+        names=tuple(dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes),
+        recipes=recipes,
+        summaries=_summaries_by_model(evaluators, scored_samples),
+        scales={name: scale for evaluator in evaluators for name, scale in evaluator.scales.items()},
+        lower_is_better=frozenset(name for evaluator in evaluators for name in evaluator.lower_is_better),
     )
 
 
@@ -124,13 +120,13 @@ def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
 
 
 class _StepCounter:
-    """Counts the parts that are scored, and tells."""
+    """Counts the steps that are done, and calls back."""
 
     def __init__(self, callback: ProgressCallback | None, total: int) -> None:
         self._callback, self._total, self._done = callback, total, 0
 
     def advance(self, steps: int) -> None:
-        """Count parts."""
+        """Count steps."""
         self._done += steps
         if self._callback is not None:
             self._callback(self._done, self._total)
@@ -139,6 +135,7 @@ class _StepCounter:
 def _evaluator_inputs(
     samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]
 ) -> list[tuple[str, str, str]]:
+    """Return prompt, reference and answer of each sample."""
     return [(s.prompt, s.reference, _preprocess(s, pre_processors)) for s in samples]
 
 
@@ -156,7 +153,8 @@ def _evaluate_all(
 ) -> list[dict[str, Any]]:
     """Return what all evaluators give for each answer.
 
-    Those that look at one answer after the other do so part by part: words that one has cut, the next knows.
+    Those that look at one answer after the other do so chunk by chunk: words that one has cut, the next finds
+    in the cache.
     """
     rows: list[dict[str, Any]] = [{} for _ in texts]
     chunks = _chunks(len(texts))
@@ -186,18 +184,12 @@ def _add_scores(
             f"{type(evaluator).__name__} gave {len(results)} rows for {len(rows)} answers (行数不符)"
         )
     for row, result in zip(rows, results, strict=True):
-        _refuse_duplicate_metric(row, result, evaluator)
+        if duplicates := row.keys() & result.keys():
+            raise InvalidArgumentError(
+                f"two evaluators give {min(duplicates)!r}, {type(evaluator).__name__} being the second: "
+                "use one, or report.rescore([...]) for another report (指标重名)"
+            )
         row.update(result)
-
-
-def _refuse_duplicate_metric(
-    row: Mapping[str, Any], result: Mapping[str, Any], evaluator: LocalEvaluator
-) -> None:
-    if duplicates := row.keys() & result.keys():
-        raise InvalidArgumentError(
-            f"two evaluators give {min(duplicates)!r}, {type(evaluator).__name__} being the second: use one, "
-            "or report.rescore([...]) for another report (指标重名)"
-        )
 
 
 def _with_scores(sample: Sample, row: Mapping[str, Any]) -> Sample:
@@ -210,12 +202,8 @@ def _with_scores(sample: Sample, row: Mapping[str, Any]) -> Sample:
     )
 
 
-def _without_scores(sample: Sample) -> Sample:
-    return replace(sample, scores={}, notes={})
-
-
 def _to_score(value: object) -> float | None:
-    """Return a score; NaN for "n/a", None for what is no number."""
+    """Return a score; NaN for "n/a", None for what is not a number."""
     if value is None or (isinstance(value, str) and value.strip().casefold() in NOT_APPLICABLE):
         return math.nan
     try:
@@ -232,23 +220,12 @@ def _to_note(value: object) -> str:
 def _summaries_by_model(
     evaluators: Sequence[LocalEvaluator], samples: Sequence[Sample]
 ) -> dict[str, Mapping[str, Any]]:
-    """Return what evaluators say of each model that answered anything."""
+    """Return what evaluators report on each model that answered anything."""
     summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
     summaries: dict[str, Mapping[str, Any]] = {}
     for model, indexes in _indexes_by_model(samples).items() if summarizers else ():
         rows = [samples[index] for index in indexes if not samples[index].error]
         if rows:
-            model_summaries = [
-                evaluator.summarize(build_result_dataset(rows)) or {} for evaluator in summarizers
-            ]
-            summaries[model] = {name: value for summary in model_summaries for name, value in summary.items()}
+            parts = [evaluator.summarize(result_dataset(rows)) or {} for evaluator in summarizers]
+            summaries[model] = {name: value for part in parts for name, value in part.items()}
     return summaries
-
-
-def _judge_scales(evaluators: Sequence[LocalEvaluator]) -> dict[str, tuple[float, float]]:
-    """Return from how many to how many points judges give."""
-    judges = [e for e in evaluators if isinstance(e, LocalJudgeEvaluator)]
-    panels = [e for e in evaluators if isinstance(e, JudgePanel)]
-    max_points = {e.metric_name: e.prompt_max_score for e in judges}
-    max_points |= {e.metric_name: max(judge.prompt_max_score for judge in e.judges) for e in panels}
-    return {name: (0.0, float(points)) for name, points in max_points.items()}

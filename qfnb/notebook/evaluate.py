@@ -18,7 +18,7 @@ from .parser import document_magic, store_variable, user_variables
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
-    from ..evaluation.report.data import EvaluationResult
+    from ..evaluation.report import EvaluationResult
     from ..views.evaluation.panel import EvaluationPanel
 
 T = TypeVar("T")
@@ -210,7 +210,7 @@ class EvalMagics(Magics):
             evaluate_inputs.resolve_data(self.shell, options.data),
             options.input,
             options.reference,
-            is_reference_needed=evaluate_inputs.needs_reference(evaluators),
+            is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
             keep_empty=options.keep_wrong_rows,
         )
 

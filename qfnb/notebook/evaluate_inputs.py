@@ -248,13 +248,6 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
     return evaluator
 
 
-def needs_reference(evaluators: Sequence[LocalEvaluator]) -> bool:
-    """Tell whether a metric compares answers with what was expected."""
-    from ..evaluation import EmbeddingEvaluator, MetricEvaluator  # noqa: PLC0415
-
-    return any(isinstance(evaluator, (EmbeddingEvaluator, MetricEvaluator)) for evaluator in evaluators)
-
-
 def find_report(shell: Any, word: str) -> Any:
     """Return the report, or the evaluation under way, that a variable holds.
 
@@ -262,8 +255,8 @@ def find_report(shell: Any, word: str) -> Any:
         InvalidArgumentError: it holds something else.
     """
     from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
+    from ..evaluation.report import EvaluationResult  # noqa: PLC0415
     from ..evaluation.report.card import Card  # noqa: PLC0415
-    from ..evaluation.report.data import EvaluationResult  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
     if isinstance(value, Card):
@@ -287,7 +280,7 @@ def estimate_table(
     import pandas as pd  # noqa: PLC0415
 
     from .. import ChatCompletion, estimate  # noqa: PLC0415
-    from ..evaluation.judges.judge import judge_label  # noqa: PLC0415
+    from ..evaluation.labels import model_label  # noqa: PLC0415
     from ..evaluation.questions import questions_of, rows_of  # noqa: PLC0415
 
     items = [question.batch_input() for question in questions_of(rows_of(rows))]
@@ -296,13 +289,13 @@ def estimate_table(
     for model in models:
         chat = model.get_res() if hasattr(model, "get_res") else model
         plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
-        line = {"model": judge_label(chat), "to_ask": len(items)}
+        line = {"model": model_label(chat), "to_ask": len(items)}
         if plan is not None:
             line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
             line["cost"] = plan.cost
         lines.append(line)
     lines += [
-        {"model": f"裁判 judge {judge_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges
+        {"model": f"裁判 judge {model_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges
     ]
     return pd.DataFrame(lines)

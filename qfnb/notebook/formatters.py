@@ -80,7 +80,7 @@ _FORMATTERS = (
     ("qfnb.resources.inference.batch_task", "BatchTask", _format_batch),
     ("qfnb.resources.inference.text2image", "ImageResponse", _format_images),
     ("qfnb.dataset.dataset", "Dataset", _format_dataset),
-    ("qfnb.evaluation.report.data", "EvaluationResult", _format_evaluation),
+    ("qfnb.evaluation.report", "EvaluationResult", _format_evaluation),
     ("qfnb.evaluation.report.card", "Card", _format_card),
     ("qfnb.views.evaluation.charts.style", "Chart", _format_chart),
     ("qfnb.views.evaluation.charts.gallery", "Charts", _format_charts),

@@ -12,7 +12,9 @@ from qfnb.evaluation import (
     F1Evaluator,
     GuardEvaluator,
     JsonFieldsEvaluator,
+    JudgePanel,
     LocalEvaluator,
+    LocalJudgeEvaluator,
     MetricEvaluator,
     OpenCompassLocalEvaluator,
     RegexEvaluator,
@@ -94,3 +96,28 @@ def test_meaning_as_an_evaluator(sandbox):
     rows = EmbeddingEvaluator().evaluate_all(["q"] * 2, ["九点开门"] * 2, ["九点开门", ""])
     assert rows[0]["embedding_similarity"] == pytest.approx(1)
     assert math.isnan(rows[1]["embedding_similarity"])
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "needs_reference"),
+    [
+        (ExactMatchEvaluator(), True),
+        (MetricEvaluator("bleu4"), True),
+        (JsonFieldsEvaluator(), True),
+        (ChoiceEvaluator(), True),
+        (EmbeddingEvaluator(), True),
+        (RegexEvaluator("x"), False),
+        (GuardEvaluator(), False),
+        (LocalJudgeEvaluator(), False),
+    ],
+)
+def test_an_evaluator_declares_whether_it_compares_with_a_reference(evaluator, needs_reference):
+    assert evaluator.needs_reference is needs_reference
+
+
+def test_an_evaluator_declares_direction_and_scale():
+    judge = LocalJudgeEvaluator(prompt_max_score=10, metric_name="points")
+    assert judge.scales == {"points": (0, 10)}
+    assert JudgePanel([judge, LocalJudgeEvaluator()]).scales == {"judge_score": (0, 10)}
+    assert set(GuardEvaluator().lower_is_better) == {"degenerate", "repetition"}
+    assert not set(MetricEvaluator("rouge_l").lower_is_better)

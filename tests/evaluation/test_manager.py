@@ -101,16 +101,13 @@ def test_one_kind_of_the_platforms_evaluators_once():
 
 
 class ConstantEvaluator(LocalEvaluator):
-    """Gives each answer what it is made with."""
+    """Gives each answer the same scores."""
 
     def __init__(self, **scores):
         self.scores = scores
 
     def evaluate(self, input, reference, output):  # noqa: A002
         return self.scores
-
-    def describe(self):
-        return {"less": "errors; less is better"} if "less" in self.scores else {}
 
 
 def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
@@ -157,13 +154,15 @@ def test_evaluators_say_something_of_a_model_as_a_whole():
     assert result.metrics["a"] == {"sum": 6, "m": 2}
 
 
-def test_less_can_be_better():
-    class Length(ConstantEvaluator):
+def test_lower_scores_can_be_the_better_ones():
+    class Length(LocalEvaluator):
+        lower_is_better = frozenset({"length"})
+
         def evaluate(self, input, reference, output):  # noqa: A002
-            return {"less": len(output)}
+            return {"length": len(output)}
 
     rows = [{"prompt": f"q{n}", "response": "y"} for n in range(8)]
-    manager = EvaluationManager(local_evaluators=[Length(less=0)])
+    manager = EvaluationManager(local_evaluators=[Length()])
     pair = manager.eval([FixedModel("a", ["long"] * 8), FixedModel("b", ["s"] * 8)], rows).comparisons[0]
     assert (pair.verdict, pair.test.wins, pair.test.difference) == ("b is better", 8, -3)
 

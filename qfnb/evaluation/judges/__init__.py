@@ -1,1 +1,1 @@
-"""Models as judges: absolute scores, pairwise verdicts, agreement."""
+"""Models as judges: points for single answers, preferences between two, and how far judges agree."""

@@ -1,4 +1,4 @@
-"""Models as judges: each gives answers points, by criteria that it is told. Source: seed 000 (裁判员)."""
+"""Models as judges: each gives answers points by criteria. Source: seed 000 (裁判员)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...errors import InvalidArgumentError
 from ...resources.inference.chat import ChatCompletion
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
+from ..labels import model_label
 from .agreement import Agreement, compute_agreement
 from .parse import Verdict, parse_verdict
 
@@ -43,7 +44,7 @@ class JudgeUsage:
     """What judging took.
 
     Attributes:
-        calls: calls.
+        calls: of the judge.
         unread: replies in which no verdict could be read; they count as missing, never as 0.
         failed: calls without a reply.
         cost: CNY by list price, None where it is not known.
@@ -67,7 +68,7 @@ class JudgeUsage:
 
 @dataclass(frozen=True)
 class JudgeReply:
-    """What a judge answered to one text: words or an error."""
+    """A judge's reply to one prompt: a text, or an error."""
 
     text: str
     error: str = ""
@@ -76,25 +77,25 @@ class JudgeReply:
 
 @dataclass
 class LocalJudgeEvaluator(LocalEvaluator):
-    """A model gives each answer 0 to `prompt_max_score` points; NaN where it does not say how many.
+    """A model gives each answer 0 to `prompt_max_score` points; NaN where its reply has no score.
 
     Args:
-        model: a `ChatCompletion` (the default), a `Completion`, or a `Service`, which is asked.
-        metric_name: what the metric is called.
+        model: a `ChatCompletion` (the default), a `Completion`, or a `Service`.
+        metric_name: name of the metric.
         model_kwargs: options of its `do`, e.g. {"temperature": 0.01}.
         evaluation_prompt: a text with {criteria} {steps} {max_score} {prompt} {reference} {response}, or a
             `PromptTemplate`; {response} is the answer that is judged.
         criteria: what is judged.
-        prompt_steps: how to go about it.
-        prompt_max_score: the most points.
+        prompt_steps: how to judge.
+        prompt_max_score: the highest score, from 1.
         worker_num: calls at a time.
 
     Attributes:
         verdicts: with their reasons, in the order in which answers were judged.
-        usage: what that took.
+        usage: what judging took so far.
 
     Raises:
-        InvalidArgumentError: the template does not show the answer, or the most points are less than one.
+        InvalidArgumentError: the template does not show the answer, or the highest score is below 1.
     """
 
     model: Any = None
@@ -122,27 +123,39 @@ class LocalJudgeEvaluator(LocalEvaluator):
     def evaluate_all(  # noqa: D102
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        texts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
-        verdicts = [
-            self._parse_reply(reply)
-            for reply in ask_judge(self.model, texts, self.worker_num, self.model_kwargs)
-        ]
+        prompts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
+        replies = ask_judge(self.model, prompts, self.worker_num, self.model_kwargs)
+        verdicts = [self._parse_reply(reply) for reply in replies]
         self.verdicts += verdicts
         return [{self.metric_name: verdict.value} for verdict in verdicts]
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {
-            self.metric_name: f"points of {judge_label(self.model)}, 0-{self.prompt_max_score}: {self.criteria}"
-        }
+        name = model_label(self.model)
+        return {self.metric_name: f"points of {name}, 0-{self.prompt_max_score}: {self.criteria}"}
+
+    @property
+    def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
+        return {self.metric_name: (0.0, float(self.prompt_max_score))}
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return what judging took so far: calls, unread and failed ones, CNY."""
         usage = self.usage
-        counts = {"asked": usage.calls, "unread": usage.unread, "failed": usage.failed, "cost": usage.cost}
+        counts = {
+            "asked": usage.calls,
+            "unread": usage.unread,
+            "failed": usage.failed,
+            "cost": usage.cost,
+        }
         return {f"{self.metric_name}_{name}": value for name, value in counts.items()}
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
-        """Return what the judge is asked about an answer."""
+        """Return the prompt for the judge about an answer.
+
+        Args:
+            prompt: the question.
+            reference: the expected answer.
+            output: the answer that is judged.
+        """
         return self._prompt_template().fill(
             {
                 "criteria": self.criteria,
@@ -158,26 +171,31 @@ class LocalJudgeEvaluator(LocalEvaluator):
         template = self.evaluation_prompt
         if isinstance(template, PromptTemplate):
             return template
-        return PromptTemplate(
-            template, variables=tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in template)
-        )
+        names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in template)
+        return PromptTemplate(template, variables=names)
 
     def _parse_reply(self, reply: JudgeReply) -> Verdict:
-        failure = Verdict(None, error=reply.error)
         verdict = (
-            failure if reply.error else parse_verdict(reply.text, self.prompt_max_score, cost=reply.cost)
+            Verdict(None, error=reply.error)
+            if reply.error
+            else parse_verdict(reply.text, self.prompt_max_score, cost=reply.cost)
         )
-        self.usage += JudgeUsage(
-            1, int(bool(verdict.error and not reply.error)), int(bool(reply.error)), verdict.cost
-        )
+        self.usage += reply_usage(reply, is_read=not verdict.error)
         return verdict
 
 
 @dataclass(frozen=True)
 class JudgePanel(LocalEvaluator):
-    """Several judges: their mean, each by itself, and how far they agree.
+    """Several judges: their mean, the points of each, and how far they agree.
 
-    An answer that one of them did not judge has the mean of the others, NaN when nobody judged it.
+    An answer without points of one judge has the mean of the others; NaN without points of any.
+
+    Args:
+        judges: two or more.
+        metric_name: name of the mean; `_1`, `_2`, ... behind it are the judges' own points.
+
+    Raises:
+        InvalidArgumentError: less than two judges are given.
     """
 
     judges: Sequence[LocalJudgeEvaluator]
@@ -201,9 +219,14 @@ class JudgePanel(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         individual = {
-            f"{self.metric_name}_{n}": _describe_judge(judge) for n, judge in enumerate(self.judges, 1)
+            f"{self.metric_name}_{n}": next(iter(judge.describe().values()))
+            for n, judge in enumerate(self.judges, 1)
         }
         return {self.metric_name: f"mean points of {len(self.judges)} judges", **individual}
+
+    @property
+    def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
+        return {self.metric_name: (0.0, float(max(judge.prompt_max_score for judge in self.judges)))}
 
     def agreement(self) -> Agreement:
         """Return how far the judges agree on the points, over all that they have judged."""
@@ -211,42 +234,40 @@ class JudgePanel(LocalEvaluator):
 
     @property
     def usage(self) -> JudgeUsage:
-        """What judging took."""
+        """What judging took so far."""
         return sum((judge.usage for judge in self.judges), JudgeUsage())
 
     def _combine_points(self, points: Sequence[float]) -> dict[str, float]:
         valid_points = [value for value in points if not math.isnan(value)]
         individual = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}
-        return {self.metric_name: statistics.fmean(valid_points) if valid_points else math.nan, **individual}
+        return {
+            self.metric_name: statistics.fmean(valid_points) if valid_points else math.nan,
+            **individual,
+        }
 
 
 def ask_judge(
-    model: Any, texts: Sequence[str], worker_num: int = 8, options: Mapping[str, Any] | None = None
+    model: Any, prompts: Sequence[str], worker_num: int = 8, options: Mapping[str, Any] | None = None
 ) -> list[JudgeReply]:
-    """Return what a model says to each text; a failed call is an error, not an answer.
+    """Return a model's reply to each prompt; a failed call is an error, not an answer.
 
     Args:
-        model: what has `batch_do`, or `get_res` for it; default: `ChatCompletion()`.
-        texts: one question each.
+        model: an object with `batch_do`, or with `get_res` that returns one; default: `ChatCompletion()`.
+        prompts: one for each call.
         worker_num: calls at a time.
         options: of its `do`.
     """
+    if not prompts:
+        return []
     judge = ChatCompletion() if model is None else model
     client = judge.get_res() if hasattr(judge, "get_res") else judge
-    replies = (
-        client.batch_do(list(texts), worker_num=worker_num, **(options or {})).results() if texts else []
-    )
+    replies = client.batch_do(list(prompts), worker_num=worker_num, **(options or {})).results()
     return [_to_judge_reply(reply) for reply in replies]
 
 
-def judge_label(model: Any) -> str:
-    """Return what a judge is called."""
-    names = (getattr(model, name, None) for name in ("label", "endpoint", "model"))
-    return next((str(name) for name in names if name), "the default model")
-
-
-def _describe_judge(judge: LocalJudgeEvaluator) -> str:
-    return next(iter(judge.describe().values()))
+def reply_usage(reply: JudgeReply, *, is_read: bool) -> JudgeUsage:
+    """Return what one reply took; `is_read` is whether it had a verdict."""
+    return JudgeUsage(1, int(not is_read and not reply.error), int(bool(reply.error)), reply.cost)
 
 
 def _to_judge_reply(reply: Any) -> JudgeReply:

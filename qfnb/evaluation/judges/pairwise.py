@@ -1,4 +1,4 @@
-"""Which of two answers a judge prefers, asked in both orders: judges like what comes first."""
+"""Which of two answers a judge prefers, asked in both orders: judges tend to prefer the first one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from .agreement import Agreement, compute_agreement
-from .judge import JudgeReply, JudgeUsage, ask_judge
+from .judge import JudgeReply, JudgeUsage, ask_judge, reply_usage
 from .parse import parse_preference
 
 Winner = Literal["first", "second", "tie"]
@@ -46,9 +46,8 @@ class PairVerdict:
     """One question, judged twice.
 
     Attributes:
-        outcome: who won both times, "tie" where the judge said so or changed its mind with the order, None
-            where one of the two verdicts is missing.
-        given_order, swapped_order: who won with the first answer shown first, and second; None for no verdict.
+        given_order, swapped_order: the winner with the first answer shown first, and shown second; None for
+            no verdict.
     """
 
     given_order: Winner | None
@@ -56,7 +55,7 @@ class PairVerdict:
 
     @property
     def outcome(self) -> Winner | None:
-        """What both verdicts come to."""
+        """The winner of both verdicts, "tie" where they differ, None where one of them is missing."""
         if self.given_order is None or self.swapped_order is None:
             return None
         return self.given_order if self.given_order == self.swapped_order else "tie"
@@ -68,7 +67,7 @@ class PairwiseResult:
 
     Attributes:
         verdicts: one for each question, in order.
-        usage: what that took.
+        usage: what judging took.
     """
 
     verdicts: tuple[PairVerdict, ...]
@@ -76,7 +75,7 @@ class PairwiseResult:
 
     @property
     def outcomes(self) -> list[Winner | None]:
-        """What each question came to."""
+        """The winner of each question, "tie", or None where a verdict is missing."""
         return [verdict.outcome for verdict in self.verdicts]
 
     @property
@@ -96,39 +95,29 @@ class PairwiseResult:
     def consistency(self) -> float:
         """Share of judged questions on which the order made no difference; NaN without any."""
         judged = [verdict for verdict in self.verdicts if verdict.outcome]
-        return (
-            sum(verdict.given_order == verdict.swapped_order for verdict in judged) / len(judged)
-            if judged
-            else math.nan
-        )
+        same = sum(verdict.given_order == verdict.swapped_order for verdict in judged)
+        return same / len(judged) if judged else math.nan
 
     @property
     def position_bias(self) -> float:
-        """How much more often what is shown first wins than what is shown second: -1 to 1, 0 is fair."""
-        first_position_wins = [
-            verdict.given_order == "first" for verdict in self.verdicts if _is_decided(verdict.given_order)
+        """How much more often the answer shown first wins than the one shown second: -1 to 1, 0 is fair."""
+        first_wins = [v.given_order == "first" for v in self.verdicts if v.given_order not in {None, "tie"}]
+        first_wins += [
+            v.swapped_order == "second" for v in self.verdicts if v.swapped_order not in {None, "tie"}
         ]
-        first_position_wins += [
-            verdict.swapped_order == "second"
-            for verdict in self.verdicts
-            if _is_decided(verdict.swapped_order)
-        ]
-        return (
-            2 * sum(first_position_wins) / len(first_position_wins) - 1 if first_position_wins else math.nan
-        )
+        return 2 * sum(first_wins) / len(first_wins) - 1 if first_wins else math.nan
 
     def __repr__(self) -> str:
-        counts = self.counts
-        summary = ", ".join(f"{name} {count}" for name, count in counts.items())
+        counts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
         return (
-            f"{summary}; second wins {self.win_rate:.0%}; {self.consistency:.0%} the same in both orders, "
+            f"{counts}; second wins {self.win_rate:.0%}; {self.consistency:.0%} the same in both orders, "
             f"position bias {self.position_bias:+.2f}; {self.usage!r}"
         )
 
 
 @dataclass(frozen=True)
 class PairwiseJudge:
-    """A model says which of two answers is better; every question is asked in both orders.
+    """A model judges which of two answers is better; every question is asked in both orders.
 
     Args:
         model: see `LocalJudgeEvaluator`.
@@ -149,35 +138,38 @@ class PairwiseJudge:
         second: Sequence[str],
         references: Sequence[str] | None = None,
     ) -> PairwiseResult:
-        """Return who wins each question, by the answers of the first and of the second model.
+        """Return which model wins each question.
+
+        Args:
+            prompts: the questions.
+            first: the first model's answers.
+            second: the second model's answers.
+            references: the expected answers, if known.
 
         Raises:
-            InvalidArgumentError: these are not as many answers as questions.
+            InvalidArgumentError: the numbers of questions and answers differ.
         """
         reference_texts = references if references is not None else [""] * len(prompts)
         if len({len(prompts), len(first), len(second), len(reference_texts)}) != 1:
             raise InvalidArgumentError(
-                f"{len(prompts)} prompts, {len(first)} and {len(second)} answers, {len(reference_texts)} references: "
-                "as many of each (数量须一致)"
+                f"{len(prompts)} prompts, {len(first)} and {len(second)} answers, {len(reference_texts)} "
+                "references: give the same number of each (数量须一致)"
             )
-        prompts_in_order = [
-            self.build_prompt(*row) for row in zip(prompts, reference_texts, first, second, strict=True)
-        ]
-        prompts_swapped = [
-            self.build_prompt(*row) for row in zip(prompts, reference_texts, second, first, strict=True)
-        ]
-        replies = ask_judge(
-            self.model, [*prompts_in_order, *prompts_swapped], self.worker_num, self.model_kwargs
-        )
+        rows = zip(prompts, reference_texts, first, second, strict=True)
+        swapped_rows = zip(prompts, reference_texts, second, first, strict=True)
+        judge_prompts = [self.build_prompt(*row) for row in (*rows, *swapped_rows)]
+        replies = ask_judge(self.model, judge_prompts, self.worker_num, self.model_kwargs)
         winners = [_parse_winner(reply, "first", "second") for reply in replies[: len(prompts)]]
-        winners_swapped = [_parse_winner(reply, "second", "first") for reply in replies[len(prompts) :]]
-        verdicts = tuple(PairVerdict(*pair) for pair in zip(winners, winners_swapped, strict=True))
-        return PairwiseResult(
-            verdicts, sum(map(_usage_of, replies, [*winners, *winners_swapped]), JudgeUsage())
+        winners += [_parse_winner(reply, "second", "first") for reply in replies[len(prompts) :]]
+        verdicts = map(PairVerdict, winners[: len(prompts)], winners[len(prompts) :])
+        usage = (
+            reply_usage(reply, is_read=winner is not None)
+            for reply, winner in zip(replies, winners, strict=True)
         )
+        return PairwiseResult(tuple(verdicts), sum(usage, JudgeUsage()))
 
     def build_prompt(self, prompt: str, reference: str, answer_a: str, answer_b: str) -> str:
-        """Return what the judge is asked about two answers."""
+        """Return the prompt for the judge about two answers."""
         return _PROMPT_TEMPLATE.fill(
             {
                 "criteria": self.criteria,
@@ -196,13 +188,5 @@ def judge_agreement(results: Sequence[PairwiseResult]) -> Agreement:
 
 def _parse_winner(reply: JudgeReply, a: Winner, b: Winner) -> Winner | None:
     preferred = None if reply.error else parse_preference(reply.text)
-    outcomes: Mapping[str | None, Winner] = {"A": a, "B": b, "tie": "tie"}
-    return outcomes.get(preferred)
-
-
-def _usage_of(reply: JudgeReply, winner: Winner | None) -> JudgeUsage:
-    return JudgeUsage(1, int(winner is None and not reply.error), int(bool(reply.error)), reply.cost)
-
-
-def _is_decided(outcome: Winner | None) -> bool:
-    return outcome in {"first", "second"}
+    winners: Mapping[str | None, Winner] = {"A": a, "B": b, "tie": "tie"}
+    return winners.get(preferred)

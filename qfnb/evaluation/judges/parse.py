@@ -1,4 +1,4 @@
-"""What a judge wrote, read: a score with its reason, or which of two answers is better."""
+"""Parse a judge's reply: a score with its reason, or which of two answers is better."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Verdict:
     """A judge's score of one answer.
 
     Attributes:
-        score: None where there is none that can be read, or none in the range.
-        reason: in the judge's words, "" when it gave none.
-        text: all that the judge wrote.
+        score: None where no score can be read, or none in the range.
+        reason: in the judge's words, "" without one.
+        text: the whole reply.
         error: why there is no score, "" when there is one.
         cost: CNY by list price, None where it is not known.
     """
@@ -58,15 +58,21 @@ class Verdict:
 
 
 def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float | None = 0.0) -> Verdict:
-    """Return the score and the reason in a judge's words.
+    """Return the score and the reason in a judge's reply.
 
     Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
-    Two scores that differ, or one outside of `min_score` to `max_score`, are no score: the answer counts as missing.
+    Two scores that differ, or one outside the range, are no score: the answer counts as missing.
+
+    Args:
+        text: the reply.
+        max_score: the highest score.
+        min_score: the lowest score.
+        cost: CNY of the reply, None where it is not known.
     """
-    normalized = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    normalized = _normalize(text)
     fields = find_json_object(normalized) or {}
-    numbers = _scores_in_json(fields) or _scores_in_lines(normalized)
-    scores = {float(number[1]) for number in numbers if number[2] in {None, f"{max_score:g}"}}
+    matches = _scores_in_json(fields) or _scores_in_lines(normalized)
+    scores = {float(match[1]) for match in matches if match[2] in {None, f"{max_score:g}"}}
     reason = next((str(fields[name]) for name in _REASON_NAMES if name in fields), "")
     if not reason and (reason_match := _REASON.search(normalized)):
         reason = reason_match[1].strip()
@@ -78,14 +84,19 @@ def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float
 
 def parse_preference(text: str) -> str | None:
     """Return which of two answers a judge prefers: "A", "B" or "tie"; None when that cannot be read."""
-    normalized = unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
+    normalized = _normalize(text)
     fields = find_json_object(normalized) or {}
-    named = [str(fields[name]) for name in _BETTER_NAMES if name in fields]
-    words = named or _BRACKETED.findall(normalized) or _BETTER.findall(normalized)
+    words = [str(fields[name]) for name in _BETTER_NAMES if name in fields]
+    words = words or _BRACKETED.findall(normalized) or _BETTER.findall(normalized)
     if not words and (lone_match := _LONE_PREFERENCE.fullmatch(normalized)):
         words = [lone_match[1]]
     preferences = {_to_preference(word) for word in words}
     return preferences.pop() if len(preferences) == 1 else None
+
+
+def _normalize(text: str) -> str:
+    """Return a reply without the model's thinking, full-width characters as half-width ones."""
+    return unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
 
 
 def _to_preference(word: str) -> str | None:
@@ -94,10 +105,8 @@ def _to_preference(word: str) -> str | None:
 
 def _scores_in_json(fields: Mapping[str, Any]) -> list[re.Match[str]]:
     values = [fields[name] for name in _SCORE_NAMES if name in fields]
-    matches = [
-        _BARE_SCORE.fullmatch(value if isinstance(value, str) else json.dumps(value)) for value in values
-    ]
-    return [number for number in matches if number]
+    texts = [value if isinstance(value, str) else json.dumps(value) for value in values]
+    return [match for text in texts if (match := _BARE_SCORE.fullmatch(text))]
 
 
 def _scores_in_lines(normalized: str) -> list[re.Match[str]]:
