@@ -16,6 +16,6 @@ from .judges.judge import JudgePanel as JudgePanel
 from .judges.judge import LocalJudgeEvaluator as LocalJudgeEvaluator
 from .judges.pairwise import PairwiseJudge as PairwiseJudge
 from .manager import EvaluationManager as EvaluationManager
+from .report import EvaluationResult as EvaluationResult
+from .report import Report as Report
 from .report.card import Card as Card
-from .report.data import EvaluationResult as EvaluationResult
-from .report.data import Report as Report

@@ -93,7 +93,7 @@ def test_tab_completes_models_and_sessions(page, lab):
 SINKS = """\
 import json
 from qfnb import Dataset, QianfanError
-from qfnb.evaluation.report.data import EvaluationResult, Sample
+from qfnb.evaluation.report import EvaluationResult, Sample
 from qfnb.resources.inference.reply import ChatResponse
 from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress

@@ -6,7 +6,7 @@ from support.reports import FixedModel
 import qfnb
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import ExactMatchEvaluator
-from qfnb.evaluation.report.data import Report, Sample
+from qfnb.evaluation.report import Report, Sample
 
 ROWS = [{"prompt": f"q{n}", "response": "早上九点开门"} for n in range(12)]
 RIGHT, WRONG = "早上九点开门", "晚上十点关门"

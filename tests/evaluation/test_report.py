@@ -8,8 +8,8 @@ import pytest
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.evaluators import evaluators_by_name
+from qfnb.evaluation.report import Sample
 from qfnb.evaluation.report.changes import diff_texts
-from qfnb.evaluation.report.data import Sample
 
 
 def build_report(scores, *, metric="m", **fields):
@@ -157,7 +157,7 @@ def test_a_report_is_the_same_after_json():
         {"a": [1.0, None, math.nan], "b": [0.0, 1.0, 1.0]},
         scales={"m": (0, 5)},
         notes=("x",),
-        lower=frozenset("m"),
+        lower_is_better=frozenset("m"),
     )
     again = Report.from_json(report.to_json())
     assert again.summary.equals(report.summary)
@@ -178,7 +178,7 @@ def test_json_has_the_tables_and_no_nan():
     "text", ["", "[]", "{}", '{"type": "Report", "qfnb": 99}', '{"type": "Report", "qfnb": 1, "samples": 3}']
 )
 def test_what_is_no_report_is_refused(text):
-    with pytest.raises(InvalidArgumentError, match="no report"):
+    with pytest.raises(InvalidArgumentError, match="not a report"):
         Report.from_json(text)
 
 

@@ -11,7 +11,7 @@ from support.attacks import ATTACKS
 
 from qfnb import InvalidArgumentError
 from qfnb.evaluation import Report
-from qfnb.evaluation.report.data import Sample
+from qfnb.evaluation.report import Sample
 from qfnb.evaluation.report.files import Picture
 from qfnb.evaluation.report.sanitize import to_html, to_markdown, to_sheet_text
 
@@ -65,18 +65,12 @@ def test_a_page_has_no_script_no_network_and_no_secret(tmp_path):
     tags = page(path)
     assert tags.tags <= {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "img", "table", "tr", "th", "td",
-        "details", "summary", "del", "ins",
+        "details", "summary", "del", "ins", "div", "b", "br",
     }  # fmt: skip
     assert {name for name, _ in tags.attributes} <= {
-        "charset",
-        "http-equiv",
-        "content",
-        "name",
-        "lang",
-        "class",
-        "alt",
-        "src",
-    }
+        "charset", "http-equiv", "content", "name", "lang", "style", "scope", "open", "alt", "src",
+    }  # fmt: skip
+    assert not any("url" in value or "<" in value for name, value in tags.attributes if name == "style")
     assert all(value.startswith("data:image/png;base64,") for name, value in tags.attributes if name == "src")
     assert SECRET not in path.read_text(encoding="utf-8")
 
@@ -85,13 +79,20 @@ def test_a_page_says_what_matters(tmp_path):
     tags = page(report(["问题一", "问题二"]).save(tmp_path / "r.html"))
     text = "".join(tags.text)
     assert all(
-        words in text for words in ("m2 vs m1", "worst regressions", "Wilson", "问题一", "samples: 4 of 4")
+        words in text
+        for words in (
+            "m2 ？无法判断 cannot tell : m1",
+            "退步 regressions",
+            "Wilson",
+            "问题一",
+            "samples: 4 of 4",
+        )
     )
 
 
 def test_a_card_leads_its_page(tmp_path):
     text = "".join(page(report(["问题"] * 8).card().save(tmp_path / "card.html")).text)
-    assert "无法判断 / cannot tell" in text
+    assert "无法判断 cannot tell" in text
 
 
 @pytest.mark.parametrize("text", ATTACKS)

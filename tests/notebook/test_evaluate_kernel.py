@@ -113,7 +113,7 @@ def test_one_model_a_judge_and_a_metric_of_your_own(kernel, started):
     kernel.run("from qfnb.evaluation import RegexEvaluator; polite = RegexEvaluator('我', name='polite')")
     started(6, "%qfeval ERNIE-Speed-8K --data talks --metrics polite,chrf --judge other -o report")
     assert kernel.run("%qfeval wait").status == "ok"
-    assert kernel.value("report.names") == "('polite', 'chrf', 'judge_score')"
+    assert kernel.value("report.metric_names") == "('polite', 'chrf', 'judge_score')"
     assert kernel.value("report.summaries['ERNIE-Speed-8K']['judge_score_unread']") == "6"
 
 
@@ -128,7 +128,7 @@ def test_answers_that_there_are_are_scored_without_asking(kernel, started, contr
     assert "b vs a" in kernel.run(line).text
     assert kernel.value("[score.n for score in mine.model_scores]") == "[2, 1]"
     assert "bleu4" in kernel.run("%qfeval rescore report --metrics bleu4 -o scored_again").text
-    assert kernel.value("scored_again.names") == "('bleu4',)"
+    assert kernel.value("scored_again.metric_names") == "('bleu4',)"
     assert request_counts(control) == request_count
 
 

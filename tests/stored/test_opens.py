@@ -12,7 +12,7 @@ import pytest
 from stored.write import PAIRS, QUESTIONS
 
 from qfnb import ChatCompletion, LLMFinetune, batch, batches, connect, resume
-from qfnb.evaluation.report.data import EvaluationResult
+from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import aliases
 from qfnb.resources import Data, FineTune, Prompt
 from qfnb.sandbox import Address, ensure, stop

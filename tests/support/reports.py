@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from qfnb.evaluation.report.data import EvaluationResult, Sample
+from qfnb.evaluation.report import EvaluationResult, Sample
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 

@@ -1,4 +1,4 @@
-"""What changed from one model to another: questions scored differently, and the characters that differ."""
+"""Questions that two models answered with different scores, and the characters that differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Change:
     """A question that two models answered with different scores.
 
     Attributes:
-        index: its place in the dataset.
+        index: of the question in the dataset.
         gain: by how much the second answer is better, below 0 when it is worse.
     """
 
@@ -36,7 +36,7 @@ class Change:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """What was kept, deleted and inserted from `before` to `after`, character by character."""
+        """The equal, deleted and inserted parts from `before` to `after`, character by character."""
         return diff_texts(self.before, self.after)
 
 
@@ -50,30 +50,33 @@ def score_changes(
     """Return the questions on which two models score differently, the worst regression first.
 
     Args:
-        before_samples: samples of a model by place.
-        after_samples: those of the other one.
-        metric: by which.
-        lower_is_better: whether less of it is better.
+        before_samples: a model's samples by the index of the question.
+        after_samples: those of the other model.
+        metric: the metric that is compared.
+        lower_is_better: lower scores of it are the better ones.
     """
-    candidates = [
-        _build_change(sample, after_samples[index], metric, lower_is_better=lower_is_better)
-        for index, sample in before_samples.items()
+    changes = [
+        _build_change(before, after_samples[index], metric, lower_is_better=lower_is_better)
+        for index, before in before_samples.items()
         if index in after_samples
     ]
     return tuple(
-        sorted((change for change in candidates if _is_changed(change.gain)), key=lambda c: (c.gain, c.index))
+        sorted(
+            (change for change in changes if change.gain != 0 and not math.isnan(change.gain)),
+            key=lambda change: (change.gain, change.index),
+        )
     )
 
 
 def diff_texts(before: str, after: str) -> tuple[Edit, ...]:
-    """Return the shortest list of edits that makes one text the other; joined, the parts are the texts."""
+    """Return the shortest list of edits that turns one text into the other; the parts add up to the texts."""
     from rapidfuzz.distance import Indel  # noqa: PLC0415 - only those who look at differences need it
 
     return tuple(_merge_opcodes(before, after, Indel.opcodes(before, after)))
 
 
 def _merge_opcodes(before: str, after: str, codes: Opcodes) -> Iterator[Edit]:
-    """Yield edits; of what was replaced the old text comes first."""
+    """Yield edits; of a replacement the deleted text comes first."""
     deleted = inserted = ""
     for code in codes:
         if code.tag == "equal":
@@ -97,7 +100,3 @@ def _build_change(before: Sample, after: Sample, metric: str, *, lower_is_better
     a, b = before.score(metric), after.score(metric)
     gain = a - b if lower_is_better else b - a
     return Change(before.index, before.prompt, before.reference, before.output, after.output, a, b, gain)
-
-
-def _is_changed(gain: float) -> bool:
-    return gain != 0 and not math.isnan(gain)

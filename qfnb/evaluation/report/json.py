@@ -6,25 +6,27 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ...errors import InvalidArgumentError
 from ..sample import Sample
+from .data import ReportData
 from .sanitize import redact_text
-
-if TYPE_CHECKING:
-    from .data import EvaluationResult
 
 VERSION: Final = 1
 TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
+"""Fields that are written as they are, under their own names."""
 
 
-def to_json(report: EvaluationResult) -> str:
-    """Return everything of a report, secrets left out."""
-    facts = {
+def to_json(report: ReportData) -> str:
+    """Return everything of a report, secrets left out.
+
+    The keys are those of files on users' disks; they stay when a field gets another name.
+    """
+    document = {
         "qfnb": VERSION,
         "type": "Report",
         "models": report.models,
@@ -36,31 +38,31 @@ def to_json(report: EvaluationResult) -> str:
         "samples": [sample.to_dict() for sample in report.records],
         **{name: getattr(report, name).to_dict("records") for name in TABLES},
     }
-    return json.dumps(_sanitize_json(facts), ensure_ascii=False, allow_nan=False, default=str)
+    return json.dumps(_sanitize_json(document), ensure_ascii=False, allow_nan=False, default=str)
 
 
 def from_json(text: str) -> dict[str, Any]:
     """Return the fields of the report that `to_json` wrote.
 
     Raises:
-        InvalidArgumentError: the text is something else.
+        InvalidArgumentError: the text is not such a report.
     """
     try:
-        value = json.loads(text)
-        if value["type"] != "Report" or value["qfnb"] > VERSION:
-            raise ValueError(value["type"])
+        document = json.loads(text)
+        if document["type"] != "Report" or document["qfnb"] > VERSION:
+            raise ValueError(document["type"])
         return {
-            "records": tuple(Sample.from_dict(row) for row in value["samples"]),
-            "models": tuple(value["models"]),
-            "names": tuple(value["names"]),
-            "scales": {name: tuple(scale) for name, scale in value["scales"].items()},
-            "lower": frozenset(value["lower"]),
-            "notes": tuple(value["notes"]),
-            **{name: value[name] for name in PLAIN_FIELDS},
+            "records": tuple(Sample.from_dict(row) for row in document["samples"]),
+            "models": tuple(document["models"]),
+            "metric_names": tuple(document["names"]),
+            "scales": {name: tuple(scale) for name, scale in document["scales"].items()},
+            "lower_is_better": frozenset(document["lower"]),
+            "notes": tuple(document["notes"]),
+            **{name: document[name] for name in PLAIN_FIELDS},
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(
-            "this is no report written by Report.save('x.json') (不是评估报告)"
+            "this is not a report written by Report.save('x.json') (不是评估报告)"
         ) from None
 
 
@@ -68,7 +70,7 @@ def read_report_text(path: Path) -> str:
     """Return a file's text.
 
     Raises:
-        InvalidArgumentError: it cannot be read.
+        InvalidArgumentError: the file cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -77,7 +79,7 @@ def read_report_text(path: Path) -> str:
 
 
 def _sanitize_json(value: Any) -> Any:
-    """Return a value as JSON has it: no NaN, no secrets."""
+    """Return a value without NaN and without secrets."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):

@@ -6,20 +6,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from ..sample import Sample
+from .data import ReportData
 from .tables import Column
-
-if TYPE_CHECKING:
-    from ..sample import Sample
-    from .data import EvaluationResult
 
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """One answer on one metric; NaN where one side does not have it."""
+    """One answer on one metric; NaN where one side has no score of it."""
 
     model: str
     index: int
@@ -42,21 +40,22 @@ COLUMNS: Final = (
 )
 
 
-def compare_scores(
-    ours: EvaluationResult, platform: EvaluationResult, names: Mapping[str, str]
-) -> list[ScoreDifference]:
-    """Return every answer of the platform on every metric that both have.
+def compare_scores(ours: ReportData, platform: ReportData, names: Mapping[str, str]) -> list[ScoreDifference]:
+    """Return every answer of the platform on every metric that both reports have.
 
-    Answers are found by what was asked and said; by the model too, where the labels are the same ones.
+    Answers are matched by prompt and output; by the model too, where the reports share a label.
+
+    Args:
+        ours: our report.
+        platform: the platform's report.
+        names: {the platform's name of a metric: our name}, where they differ.
     """
     labelled = bool(set(ours.models) & set(platform.models))
     samples_by_key: defaultdict[Key, list[Sample]] = defaultdict(list)
     for sample in ours.records:
         samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
-    pairs = {name: names.get(name, name) for name in platform.metric_names}
-    shared = {
-        platform_name: our_name for platform_name, our_name in pairs.items() if our_name in ours.metric_names
-    }
+    our_names = {name: names.get(name, name) for name in platform.metric_names}
+    shared = {theirs: our_name for theirs, our_name in our_names.items() if our_name in ours.metric_names}
     return [
         difference
         for sample in platform.records
@@ -72,14 +71,16 @@ def _sample_key(sample: Sample, *, labelled: bool) -> Key:
 
 
 def _take_first(samples: list[Sample]) -> Sample | None:
-    """Take the first of several rows that are the same, as long as there is more than one."""
-    return None if not samples else samples.pop(0) if len(samples) > 1 else samples[0]
+    """Return the first of several equal rows and remove it, unless it is the last one."""
+    if not samples:
+        return None
+    return samples.pop(0) if len(samples) > 1 else samples[0]
 
 
 def _differences(
     sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]
 ) -> Iterator[ScoreDifference]:
-    for platform_name, name in shared.items():
-        value = math.nan if our_sample is None else our_sample.score(name)
+    for platform_name, our_name in shared.items():
+        our_score = math.nan if our_sample is None else our_sample.score(our_name)
         identity = sample.model, sample.index, sample.prompt, sample.output
-        yield ScoreDifference(*identity, platform_name, sample.score(platform_name), value)
+        yield ScoreDifference(*identity, platform_name, sample.score(platform_name), our_score)

@@ -1,4 +1,4 @@
-"""Texts that are exported do nothing where they are opened: no markup, no formula, no secret."""
+"""Inert texts for exported files: no markup, no formula, no secret takes effect where they are opened."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def to_markdown(text: object) -> str:
 
 
 def to_sheet_text(text: object) -> str:
-    """Return text that a spreadsheet takes for text: a leading = + - @ gets an apostrophe before it."""
+    """Return text that a spreadsheet takes for text: one that begins with = + - @ gets an apostrophe."""
     cleaned = to_plain(text)
     return f"'{cleaned}" if cleaned.startswith(_FORMULA) else cleaned

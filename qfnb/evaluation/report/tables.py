@@ -1,4 +1,4 @@
-"""The tables of a report: each a list of columns, a column being a name and how a row gives it."""
+"""The tables of a report: each a list of columns, a column being a name and how a row gives its value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its name, and how a row gives it."""
+    """A column of a table: its name, and how a row gives its value."""
 
     name: str
     value_of: Callable[[Any], Any]
@@ -87,7 +87,13 @@ USAGE_COLUMNS = (
 
 
 def sample_columns(metrics: Sequence[str], notes: Sequence[str], row_columns: Sequence[str]) -> list[Column]:
-    """Return the columns of samples: their facts, each metric, what evaluators noted, the dataset's own."""
+    """Return the columns of samples; the first of several with one name counts.
+
+    Args:
+        metrics: names of scores.
+        notes: names of texts that evaluators added.
+        row_columns: the dataset's other columns.
+    """
     used_names = {column.name for column in SAMPLE_COLUMNS} | set(metrics)
     return [
         *SAMPLE_COLUMNS,
@@ -109,7 +115,7 @@ def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
 
 
 def _to_cell(value: Any) -> Any:
-    """Return a cell that a DataFrame can hold: half of a surrogate pair has no place in it."""
+    """Return a cell that a DataFrame can hold: it takes no half of a surrogate pair."""
     return replace_surrogates(value) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""Tables as an Excel workbook, a sheet each."""
+"""Tables as an Excel workbook, one sheet each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._text import is_missing
 from ...errors import InvalidArgumentError
 from .sanitize import to_plain
 
@@ -13,11 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CELL_CHARS: Final = 32_767
-"""Characters that a cell can hold."""
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
-    """Return an .xlsx file; texts are texts in it, also those that begin like a formula.
+    """Return an .xlsx file; a text that begins like a formula stays a text.
 
     Raises:
         InvalidArgumentError: openpyxl is not installed.
@@ -43,10 +43,10 @@ def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
 def _excel_cell(sheet: Any, value: Any) -> Any:
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
 
-    if value is None or value != value:  # noqa: PLR0124 - NaN is not itself
+    if is_missing(value):
         return None
     if isinstance(value, (bool, int, float)):
         return value
     cell = WriteOnlyCell(sheet, to_plain(value)[:MAX_CELL_CHARS])
-    cell.data_type = "s"  # a text that begins with "=" would be a formula otherwise
+    cell.data_type = "s"  # otherwise a text that begins with "=" would be a formula
     return cell

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...metrics.rouge import rouge_l
 from ...wire import evaluation as wire
 from . import scores
 
@@ -92,7 +93,7 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
             "judgeScore": max_score,
             "judgeReason": f"{REFEREE_NAME}：与参考答案一致，得满分 {max_score} 分。",
         }
-    overlap = scores.rouge_l(first, second)
+    overlap = rouge_l(first, second)
     score = min(max_score - 1, min_score + round((max_score - min_score) * overlap))
     measurement = (
         f"与参考答案的 ROUGE-L 为 {scores.format_percent(overlap)}，长度 {len(first)}/{len(second)} 词"

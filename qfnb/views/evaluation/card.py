@@ -1,4 +1,4 @@
-"""A card as it is read: better, worse or cannot tell; by how much; what got worse; what it costs."""
+"""A card in a notebook: better, worse or cannot tell; by how much; what got worse; what it costs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...evaluation import degenerate
-from ...evaluation.report import files
+from ...evaluation.report import text
 from ...evaluation.report.card import Card
+from ...evaluation.report.html_tables import changes_table, details, render_table
 from ...evaluation.report.sanitize import to_html
+from ...evaluation.report.text import format_difference, format_interval, format_score
 from ...evaluation.sample import Sample
 from ..display import Bundle
 from ..escape import strip_controls
-from .charts.style import format_score
-from .tables import changes_table, details, format_difference, format_interval, render_table
 
-VERDICT_SIGNS: Final = {"better": "▲", "worse": "▼", "cannot tell": "？"}
-VERDICT_WORDS: Final = {
-    "better": "更好 better",
-    "worse": "更差 worse",
-    "cannot tell": "无法判断 cannot tell",
-}
 SHIFT_NAMES: Final = {
     "cost of 1,000 answers": "千次成本",
     "median latency": "中位时延",
@@ -39,7 +33,7 @@ FLAG_WORDS: Final[dict[degenerate.Flag, str]] = {
     "wrong_language": "语言不符 wrong language",
 }
 MAX_CHECKED_ANSWERS: Final = 2000
-"""Answers of a model that are looked at; each takes a fraction of a millisecond."""
+"""Answers of a model that are checked for degeneration; each takes a fraction of a millisecond."""
 
 
 def bundle(card: Card) -> Bundle:
@@ -48,8 +42,9 @@ def bundle(card: Card) -> Bundle:
 
 
 def html(card: Card) -> str:
-    """Return verdict, difference, what beside the scores changed, and the worst regressions, folded."""
-    verdict = f"<b>{VERDICT_SIGNS[card.verdict]} {to_html(card.tuned)} {VERDICT_WORDS[card.verdict]}</b>"
+    """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
+    sign, words = text.VERDICT_SIGNS[card.verdict], text.VERDICT_WORDS[card.verdict]
+    verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
     parts = [
         f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
         *(f"<div>{line}</div>" for line in _evidence_lines(card)),
@@ -57,14 +52,14 @@ def html(card: Card) -> str:
         *_changes_html(card),
         details(
             "其它指标 other metrics",
-            "".join(f"<div>{to_html(files.comparison_sentence(p))}</div>" for p in card.other_comparisons),
+            "".join(f"<div>{to_html(text.comparison_sentence(p))}</div>" for p in card.other_comparisons),
         ),
     ]
     return f"<div>{''.join(parts)}</div>"
 
 
 def _evidence_lines(card: Card) -> list[str]:
-    """Return as HTML the difference, how the questions fell, and how many would be needed."""
+    """Return as HTML the difference, wins and losses, and how many questions would be needed."""
     test = card.comparison.test
     interval = format_interval(test.interval.low, test.interval.high, plus=True)
     tested = f"p = {card.comparison.p_holm:.2g}, {test.method}, 共同的题 shared questions n = {test.n:,}"
@@ -72,29 +67,13 @@ def _evidence_lines(card: Card) -> list[str]:
         f"<b>{to_html(card.metric)} {format_difference(test.difference)}</b> {interval} (95 %), {tested}",
         f"胜 wins {test.wins:,} · 负 losses {test.losses:,} · 平 ties {test.ties:,}",
     ]
-    if not card.comparison.is_significant:
-        lines += _needed_lines(card)
+    lines += [*text.detectable_sentence(card.comparison), *text.needed_sentence(card.comparison)]
     lines += [
         f"⚠ {to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
         f"；其余全错或全对 if the rest were all wrong or all right: {format_interval(score.worst, score.best)}"
         for score in card.scores
         if score.n < score.total
     ]
-    return lines
-
-
-def _needed_lines(card: Card) -> list[str]:
-    """Return what it would take to tell."""
-    test = card.comparison.test
-    lines = []
-    if not math.isnan(test.detectable):
-        lines += [
-            f"{test.n:,} 题能看出的最小差 / smallest difference that so many show: {test.detectable:.3f}"
-        ]
-    if test.needed is not None and test.needed > test.n:
-        lines += [
-            f"约需 {test.needed:,} 题才能确认 / about {test.needed:,} questions would show this difference"
-        ]
     return lines
 
 
@@ -119,11 +98,8 @@ def _shift_rows(card: Card) -> list[tuple[str, ...]]:
         for shift in card.shifts
         if not math.isnan(shift.change) and (shift.before or shift.after)
     ]
-    limit_note = (
-        f" (前 first {MAX_CHECKED_ANSWERS:,})"
-        if max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
-        else ""
-    )
+    is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
+    limit_note = f" (前 first {MAX_CHECKED_ANSWERS:,})" if is_limited else ""
     before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
     rows += [
         (

@@ -10,8 +10,8 @@ from typing import Final, Literal, NamedTuple
 
 from ...errors import InvalidArgumentError
 from ...evaluation.report.changes import diff_texts
-from ...evaluation.report.data import EvaluationResult
-from ...evaluation.report.html import mark_edits
+from ...evaluation.report.data import ReportData
+from ...evaluation.report.html_tables import mark_edits
 from ...evaluation.report.sanitize import to_html, to_plain
 from ...evaluation.sample import Sample
 from ..display import Bundle
@@ -50,7 +50,6 @@ _CELL: Final = (
     'overflow-wrap:anywhere;border-left:3px solid #8884"'
 )
 _TEXT: Final = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
-_TINTS: Final = {"<del>": '<del style="background:#d5520033">', "<ins>": '<ins style="background:#0072b244">'}
 
 
 class AnswerPair(NamedTuple):
@@ -84,7 +83,7 @@ class SampleSelection:
     picked: tuple[int, ...] = ()
 
 
-def default_selection(report: EvaluationResult) -> SampleSelection:
+def default_selection(report: ReportData) -> SampleSelection:
     """Return what is shown first: the last model against the first, by the first metric."""
     order: Sort = "regression" if len(report.models) > 1 else "score"
     metric = report.metric_names[0] if report.metric_names else ""
@@ -94,7 +93,7 @@ def default_selection(report: EvaluationResult) -> SampleSelection:
 class SamplePages:
     """The questions of a report, chosen, sorted and cut into pages."""
 
-    def __init__(self, report: EvaluationResult) -> None:
+    def __init__(self, report: ReportData) -> None:
         self.report = report
         self._pair_cache: dict[tuple[str, str, str], list[AnswerPair]] = {}
         self._latest_pairs: tuple[SampleSelection, list[AnswerPair]] | None = None
@@ -219,14 +218,7 @@ def _pair_html(pair: AnswerPair, choice: SampleSelection) -> str:
 def _answer_cells(pair: AnswerPair) -> list[str]:
     if len(_answers(pair)) == 1 or pair.before.error or pair.after.error:
         return [to_html(_answer_text(sample)) for sample in _answers(pair)]
-    marked_cells = mark_edits(diff_texts(_cut_text(pair.before.output), _cut_text(pair.after.output)))
-    return [_tinted(cell) for cell in marked_cells]
-
-
-def _tinted(cell: str) -> str:
-    for plain_tag, tag in _TINTS.items():
-        cell = cell.replace(plain_tag, tag)
-    return cell
+    return [*mark_edits(diff_texts(_cut_text(pair.before.output), _cut_text(pair.after.output)))]
 
 
 def _answers(pair: AnswerPair) -> list[Sample]:
@@ -281,9 +273,7 @@ _FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], boo
 }
 
 
-def _sort_keys(
-    report: EvaluationResult, choice: SampleSelection
-) -> Mapping[Sort, Callable[[AnswerPair], float]]:
+def _sort_keys(report: ReportData, choice: SampleSelection) -> Mapping[Sort, Callable[[AnswerPair], float]]:
     sign = -1.0 if choice.metric in report.lower_is_better else 1.0
     return {
         "regression": lambda pair: pair.gain,

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from ...evaluation.report.card import Card
-from ...evaluation.report.data import EvaluationResult
+from ...evaluation.report.data import ReportData
 from .. import stop_button
 from ..display import LiveOutput
 from .sample_table import (
@@ -34,7 +34,7 @@ _STYLE: Final = f"<style>.{CSS_CLASS} {{ flex: 1 0 100% }}</style>"
 """The page has a line of its own among controls that wrap; a second layout would be one model more."""
 
 
-def browse(report: EvaluationResult | Card) -> SampleBrowser:
+def browse(report: ReportData | Card) -> SampleBrowser:
     """Return the samples of a report to look through; as the last value of a cell it shows itself.
 
     `.rows` are the places of the questions that were picked, or of all that are shown when none is:
@@ -46,7 +46,7 @@ def browse(report: EvaluationResult | Card) -> SampleBrowser:
 class SampleBrowser:
     """A page of samples with its controls; static where nobody is there to use them, and after `close`."""
 
-    def __init__(self, report: EvaluationResult) -> None:
+    def __init__(self, report: ReportData) -> None:
         self.report = report
         self.pages = SamplePages(report)
         self.choice = default_selection(report)
@@ -228,7 +228,7 @@ class SampleControls:
         self._choose(picked=tuple(dict.fromkeys([*other_picks, *change["new"]])))
 
 
-def _comparison_options(report: EvaluationResult) -> list[tuple[str, tuple[str, str, str]]]:
+def _comparison_options(report: ReportData) -> list[tuple[str, tuple[str, str, str]]]:
     """Return what can be compared: each metric for each two models."""
     pairs = [*combinations(report.models, 2)] or [(model, model) for model in report.models]
     first, last = report.models[0], report.models[-1]

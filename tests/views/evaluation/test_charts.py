@@ -72,7 +72,7 @@ def test_win_rates_leave_ties_out_of_the_rate_and_tell_them():
 
 
 def test_wins_are_the_lower_scores_where_less_is_better():
-    alt = charts.win_rates(two_model_report([1.0, 1.0], [0.0, 0.0], lower=frozenset({"m"}))).alt
+    alt = charts.win_rates(two_model_report([1.0, 1.0], [0.0, 0.0], lower_is_better=frozenset({"m"}))).alt
     assert "b vs a: 2 wins, 0 losses" in alt
 
 
@@ -90,7 +90,7 @@ def test_a_radar_leaves_out_metrics_of_another_scale():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"metrics": ("m", "k")}, {"metrics": ("m", "k", "l"), "lower": frozenset({"l"})}]
+    "fields", [{"metrics": ("m", "k")}, {"metrics": ("m", "k", "l"), "lower_is_better": frozenset({"l"})}]
 )
 def test_two_comparable_metrics_make_no_radar(fields):
     with pytest.raises(InvalidArgumentError, match="here are 2"):

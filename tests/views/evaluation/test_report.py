@@ -5,10 +5,9 @@ import math
 import pytest
 from support.reports import EVIL, build_report
 
-from qfnb.evaluation.report.data import Sample
+from qfnb.evaluation.report import Sample, html, html_tables
 from qfnb.views.evaluation import card as evaluation_card
 from qfnb.views.evaluation import report as evaluation
-from qfnb.views.evaluation import tables
 
 
 def tuned_report(n=20):
@@ -35,20 +34,20 @@ def test_the_conclusion_comes_before_the_chart_and_the_numbers():
 )
 def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is_better, words):
     report = build_report(
-        {"a": [first] * 20, "b": [last] * 20}, lower=frozenset({"m"} if lower_is_better else ())
+        {"a": [first] * 20, "b": [last] * 20}, lower_is_better=frozenset({"m"} if lower_is_better else ())
     )
-    assert words in evaluation.conclusion_html(report)[0]
+    assert words in html.conclusion_html(report)[0]
     assert words in evaluation_card.html(report.card())
 
 
 def test_a_report_without_difference_says_what_it_could_have_shown():
     report = build_report({"a": [0.0, 1.0] * 10, "b": [1.0, 0.0] * 10})
-    assert "20 题能看出的最小差" in evaluation.conclusion_html(report)[0]
+    assert "20 题能看出的最小差" in html.conclusion_html(report)[0]
     assert "20 题能看出的最小差" in evaluation_card.html(report.card())
 
 
 def test_failed_rows_are_said_in_the_conclusion_with_their_error():
-    lines = evaluation.conclusion_html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]}))
+    lines = html.conclusion_html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]}))
     assert "a: 1/3 有分 scored, 2 失败 failed" in lines[1]
     assert "2 × gone" in lines[1]
 
@@ -56,7 +55,7 @@ def test_failed_rows_are_said_in_the_conclusion_with_their_error():
 def test_when_every_row_failed_nothing_is_drawn_and_the_error_is_shown():
     report = build_report({"a": [None] * 3, "b": [None] * 3})
     page = evaluation.html(report)
-    assert "没有得分" in evaluation.conclusion_html(report)[0]
+    assert "没有得分" in html.conclusion_html(report)[0]
     assert "6 × gone" in page
     assert "<img" not in page
 
@@ -107,7 +106,7 @@ def test_regressions_show_what_was_deleted_and_inserted():
 
 
 def test_long_equal_parts_of_an_answer_are_cut_around_the_difference():
-    before, after = tables.mark_difference(
+    before, after = html_tables.mark_difference(
         (("equal", "同" * 500), ("delete", "旧"), ("insert", "新"), ("equal", "尾"))
     )
     assert "… (+420) …" in before
@@ -117,7 +116,7 @@ def test_long_equal_parts_of_an_answer_are_cut_around_the_difference():
 
 
 def test_a_long_difference_is_cut_and_counted():
-    before, after = tables.mark_difference((("delete", "旧" * 1000), ("insert", "新" * 10)))
+    before, after = html_tables.mark_difference((("delete", "旧" * 1000), ("insert", "新" * 10)))
     assert "… (+400)</del>" in before
     assert after.endswith("新</ins>")
 

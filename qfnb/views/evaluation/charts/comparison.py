@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from . import style as canvas
+from ....evaluation.report import ReportData
+from ....evaluation.report.text import format_interval, format_score
+from ....evaluation.stats.aggregates import Comparison, Score, Usage
+from . import style
 from .fonts import bilingual, index_letter
 from .scores import scale_of, scored_metrics
-from .style import SMALL_SIZE, TEXT_COLOR, TEXT_SIZE, Chart, ChartNotDrawn, format_score
-
-if TYPE_CHECKING:
-    from ....evaluation import EvaluationResult
-    from ....evaluation.stats.aggregates import Comparison, Score, Usage
+from .style import SMALL_SIZE, TEXT_COLOR, TEXT_SIZE, Chart, ChartNotDrawn
 
 LOSS_COLOR, TIE_COLOR, WIN_COLOR = (213, 94, 0), (240, 240, 240), (0, 114, 178)
 MIN_RADAR_METRICS: Final = 3
 """Metrics that a radar takes."""
 
 
-def win_rates(report: EvaluationResult, metric: str | None = None) -> Chart:
+def win_rates(report: ReportData, metric: str | None = None) -> Chart:
     """Return how often each model beats each other one: wins / (wins + losses), and the ties beside it.
 
     Args:
@@ -40,8 +39,8 @@ def win_rates(report: EvaluationResult, metric: str | None = None) -> Chart:
         raise ChartNotDrawn(
             "胜率需要两个有得分的模型 / win rates take two models with scores on the same questions"
         )
-    names, size = canvas.chart_labels(report, [name]), len(report.models)
-    fig = canvas.new_figure(1.5 + size * max(0.62, 0.17 * names.models.lines))
+    names, size = style.chart_labels(report, [name]), len(report.models)
+    fig = style.new_figure(1.5 + size * max(0.62, 0.17 * names.models.lines))
     axes = fig.subplots()
     _set_up_table(axes, report, names)
     for (row, column), pair in pairs.items():
@@ -54,7 +53,7 @@ def win_rates(report: EvaluationResult, metric: str | None = None) -> Chart:
     return names.build_chart(fig, "胜率 / win rates", f"Win rates by {name}: {description}.")
 
 
-def radar(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Chart:
+def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     """Return the models' means on several metrics of one scale, an axis each.
 
     Args:
@@ -66,18 +65,18 @@ def radar(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Cha
     """
     means = {(score.metric, score.model): score.mean for score in report.model_scores}
     chosen, (low, high) = _comparable_metrics(report, scored_metrics(report, metrics), means)
-    names = canvas.chart_labels(report, chosen)
+    names = style.chart_labels(report, chosen)
     angles = [2 * math.pi * index / len(chosen) for index in range(len(chosen))]
-    fig = canvas.new_figure(4.4 + 0.2 * len(report.models))
+    fig = style.new_figure(4.4 + 0.2 * len(report.models))
     axes = fig.subplots(subplot_kw={"projection": "polar"})
     _set_up_radar(axes, angles, [names.metrics[name] for name in chosen], low, high)
     handles = []
     for index, model in enumerate(report.models):
         values = [means[name, model] for name in chosen]
         handles += axes.plot(
-            [*angles, angles[0]], [*values, values[0]], clip_on=False, **canvas.marker_style(index)
+            [*angles, angles[0]], [*values, values[0]], clip_on=False, **style.marker_style(index)
         )
-    canvas.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
+    style.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
     left_out = [name for name in report.metric_names if name not in chosen]
     description = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
     left_out_note = (
@@ -88,7 +87,7 @@ def radar(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Cha
     )
 
 
-def cost_quality(report: EvaluationResult, metric: str | None = None) -> Chart:
+def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
     """Return what quality costs: CNY per 1,000 answers, or seconds where no cost is known, against a mean.
 
     Args:
@@ -122,7 +121,7 @@ def cost_quality(report: EvaluationResult, metric: str | None = None) -> Chart:
     raise ChartNotDrawn("需要两个已知成本或时延的模型 / it takes two models of known cost or latency")
 
 
-def _set_up_table(axes: Any, report: EvaluationResult, names: canvas.ChartLabels) -> None:
+def _set_up_table(axes: Any, report: ReportData, names: style.ChartLabels) -> None:
     """Set up the table of pairs: names on the left, their letters on top."""
     size = len(report.models)
     letters = [index_letter(index) for index in range(size)]
@@ -132,7 +131,7 @@ def _set_up_table(axes: Any, report: EvaluationResult, names: canvas.ChartLabels
         tops = letters
     else:
         tops = labels
-    canvas.style_axes(axes)
+    style.style_axes(axes)
     axes.set_xlim(0, size)
     axes.set_ylim(size, 0)
     axes.set_xticks([index + 0.5 for index in range(size)], tops)
@@ -188,7 +187,7 @@ def _describe_pair(pair: Comparison) -> str:
 
 
 def _comparable_metrics(
-    report: EvaluationResult, names: Sequence[str], means: dict[tuple[str, str], float]
+    report: ReportData, names: Sequence[str], means: dict[tuple[str, str], float]
 ) -> tuple[list[str], tuple[float, float]]:
     """Return the metrics that can share axes, and their scale."""
     complete = [name for name in names if all(math.isfinite(means[name, model]) for model in report.models)]
@@ -208,7 +207,7 @@ def _comparable_metrics(
 
 def _set_up_radar(axes: Any, angles: Sequence[float], labels: Sequence[str], low: float, high: float) -> None:
     """Set up the axes of a radar."""
-    canvas.style_polar_axes(axes)
+    style.style_polar_axes(axes)
     axes.set_theta_offset(math.pi / 2)
     axes.set_theta_direction(-1)
     axes.set_xticks(angles, labels)
@@ -222,7 +221,7 @@ def _set_up_radar(axes: Any, angles: Sequence[float], labels: Sequence[str], low
 
 
 def _draw_scatter(
-    report: EvaluationResult,
+    report: ReportData,
     metric: str,
     title: str,
     unit: str,
@@ -231,13 +230,13 @@ def _draw_scatter(
     shown_models: Sequence[str],
 ) -> Chart:
     """Draw the models as points with the interval of their mean."""
-    names = canvas.chart_labels(report, [metric])
-    fig = canvas.new_figure(3.8 + 0.2 * len(shown_models))
+    names = style.chart_labels(report, [metric])
+    fig = style.new_figure(3.8 + 0.2 * len(shown_models))
     axes = fig.subplots()
-    canvas.style_axes(axes)
+    style.style_axes(axes)
     handles = []
     for model in shown_models:
-        score, how = scores[model], canvas.marker_style(report.models.index(model)) | {"linestyle": "none"}
+        score, how = scores[model], style.marker_style(report.models.index(model)) | {"linestyle": "none"}
         ends = [
             end if math.isfinite(end) else score.mean for end in (score.interval.low, score.interval.high)
         ]
@@ -247,9 +246,9 @@ def _draw_scatter(
     axes.margins(y=0.12)
     axes.set_xlabel(unit, fontsize=TEXT_SIZE, color=TEXT_COLOR)
     axes.set_ylabel(names.metrics[metric], fontsize=TEXT_SIZE, color=TEXT_COLOR)
-    canvas.add_legend(fig, handles, [_one_line(names.models[model]) for model in shown_models])
+    style.add_legend(fig, handles, [_one_line(names.models[model]) for model in shown_models])
     description = "; ".join(
-        f"{m}: {cost_by_model[m]:.4g}, {format_score(scores[m].mean)} {_format_interval(scores[m])}"
+        f"{m}: {cost_by_model[m]:.4g}, {format_score(scores[m].mean)} {format_interval(scores[m].interval.low, scores[m].interval.high)}"
         for m in shown_models
     )
     left_out = [model for model in report.models if model not in shown_models]
@@ -257,10 +256,6 @@ def _draw_scatter(
     return names.build_chart(
         fig, title, f"{title}, {unit} and {metric} with 95 % intervals: {description}.{left_out_note}"
     )
-
-
-def _format_interval(score: Score) -> str:
-    return f"[{format_score(score.interval.low)}, {format_score(score.interval.high)}]"
 
 
 def _one_line(label: str) -> str:

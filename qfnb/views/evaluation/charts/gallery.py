@@ -1,11 +1,13 @@
-"""All charts of a report that say something about it, and why the others are left out."""
+"""All charts that can be drawn of a report, and why the others are left out."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from ....evaluation.report import ReportData
 from ....evaluation.report.sanitize import to_html, to_plain
 from ...display import Bundle
 from ...training.loss_chart import img
@@ -13,10 +15,7 @@ from .comparison import cost_quality, radar, win_rates
 from .scores import bars, distributions
 from .style import Chart, ChartNotDrawn
 
-if TYPE_CHECKING:
-    from ....evaluation import EvaluationResult
-
-CHART_KINDS: Final[dict[str, Callable[[EvaluationResult], Chart]]] = {
+CHART_KINDS: Final[dict[str, Callable[[ReportData], Chart]]] = {
     "bars": bars,
     "distributions": distributions,
     "win_rates": win_rates,
@@ -25,9 +24,13 @@ CHART_KINDS: Final[dict[str, Callable[[EvaluationResult], Chart]]] = {
 }
 
 
+_CHARTS: Final[dict[int, Charts]] = {}
+"""The charts of each report that is alive, by its identity: reports never change, and cannot be hashed."""
+
+
 @dataclass(frozen=True)
 class Charts:
-    """Charts of a report, by kind; to be looped over, or given to `report.save` as `pictures`.
+    """Charts of a report, by kind; can be iterated, and given to `report.save` as `pictures`.
 
     Attributes:
         by_kind: the charts.
@@ -44,7 +47,7 @@ class Charts:
         return len(self.by_kind)
 
     def __getitem__(self, kind: str | int) -> Chart:
-        """Return a chart by kind or place."""
+        """Return a chart by kind or index."""
         return self.by_kind[kind] if isinstance(kind, str) else list(self)[kind]
 
     def __repr__(self) -> str:
@@ -52,12 +55,13 @@ class Charts:
         return "\n".join([*(repr(chart) for chart in self), *reasons])
 
 
-def all_charts(report: EvaluationResult) -> Charts:
+def all_charts(report: ReportData) -> Charts:
     """Return all charts of a report; they are drawn once."""
-    cache: dict[str, Charts] = vars(report)  # as its own cached properties are: it never changes
-    if "_charts" not in cache:
-        cache["_charts"] = _draw_all(report)
-    return cache["_charts"]
+    key = id(report)
+    if key not in _CHARTS:
+        _CHARTS[key] = _draw_all(report)
+        weakref.finalize(report, _CHARTS.pop, key)
+    return _CHARTS[key]
 
 
 def chart_bundle(chart: Chart) -> Bundle:
@@ -75,7 +79,7 @@ def charts_bundle(charts: Charts) -> Bundle:
 
 
 def chart_html(chart: Chart, *, hint: bool = True) -> str:
-    """Return a chart under its title, with what its letters mean below, and how to get a font."""
+    """Return a chart with its title, the names that its letters stand for, and how to get a font."""
     lines = (line for line in chart.captions() if hint or line != chart.hint)
     below = "".join(f"<div>{to_html(line)}</div>" for line in lines)
     return (
@@ -90,7 +94,7 @@ def left_out_html(charts: Charts) -> str:
     return f'<div style="opacity:0.75">未画 / not drawn:{lines}</div>' if lines else ""
 
 
-def _draw_all(report: EvaluationResult) -> Charts:
+def _draw_all(report: ReportData) -> Charts:
     charts, left_out = {}, {}
     for kind, draw in CHART_KINDS.items():
         try:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from . import style as canvas
+from ....evaluation.report import ReportData
+from ....evaluation.report.text import format_interval, format_score
+from ....evaluation.stats.aggregates import Score
+from . import style
 from .fonts import bilingual
-from .style import SMALL_SIZE, TEXT_COLOR, Chart, ChartNotDrawn, format_score
-
-if TYPE_CHECKING:
-    from ....evaluation import EvaluationResult
-    from ....evaluation.stats.aggregates import Score
+from .style import SMALL_SIZE, TEXT_COLOR, Chart, ChartNotDrawn
 
 BINS: Final = 20
 
 
-def bars(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Chart:
+def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     """Return the mean of each metric and model with its 95 % interval; each metric on its own scale.
 
     Args:
@@ -29,10 +28,10 @@ def bars(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Char
         InvalidArgumentError: nothing is scored.
     """
     chosen = scored_metrics(report, metrics)
-    names = canvas.chart_labels(report, chosen)
+    names = style.chart_labels(report, chosen)
     row_labels = [names.models[model] for model in report.models]
     scores = {(score.metric, score.model): score for score in report.model_scores}
-    fig, grid = canvas.build_panels(
+    fig, grid = style.build_panels(
         [_panel_title(report, names, m) for m in chosen], row_labels, names.models.lines
     )
     for axes, metric in zip(grid, chosen, strict=True):
@@ -40,7 +39,7 @@ def bars(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Char
         low, high = _axis_range(report, metric, rows)
         _set_axis_scale(axes, low, high, 0.45 if len(chosen) > 1 else 0.25)
         for index, score in enumerate(rows):
-            _draw_bar(axes, canvas.row_base(index, len(rows)) + 0.4, index, score, low)
+            _draw_bar(axes, style.row_base(index, len(rows)) + 0.4, index, score, low)
     descriptions = "; ".join(
         _describe_bar(scores[metric, model]) for metric in chosen for model in report.models
     )
@@ -51,7 +50,7 @@ def bars(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Char
     )
 
 
-def distributions(report: EvaluationResult, metrics: Sequence[str] | None = None) -> Chart:
+def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     """Return how the scores of each metric and model are spread: a histogram, or counts of right and wrong.
 
     Args:
@@ -62,9 +61,9 @@ def distributions(report: EvaluationResult, metrics: Sequence[str] | None = None
         InvalidArgumentError: nothing is scored.
     """
     chosen = scored_metrics(report, metrics)
-    names = canvas.chart_labels(report, chosen)
+    names = style.chart_labels(report, chosen)
     row_labels = [names.models[model] for model in report.models]
-    fig, grid = canvas.build_panels(
+    fig, grid = style.build_panels(
         [_panel_title(report, names, m) for m in chosen], row_labels, names.models.lines
     )
     descriptions = []
@@ -81,7 +80,7 @@ def distributions(report: EvaluationResult, metrics: Sequence[str] | None = None
     )
 
 
-def scored_metrics(report: EvaluationResult, metrics: Sequence[str] | None = None) -> list[str]:
+def scored_metrics(report: ReportData, metrics: Sequence[str] | None = None) -> list[str]:
     """Return the chosen metrics.
 
     Raises:
@@ -93,7 +92,7 @@ def scored_metrics(report: EvaluationResult, metrics: Sequence[str] | None = Non
     return chosen
 
 
-def scale_of(report: EvaluationResult, metric: str) -> tuple[float, float] | None:
+def scale_of(report: ReportData, metric: str) -> tuple[float, float] | None:
     """Return the lowest and the highest possible score, None when that is not known."""
     if metric in report.scales:
         return report.scales[metric]
@@ -101,7 +100,7 @@ def scale_of(report: EvaluationResult, metric: str) -> tuple[float, float] | Non
     return (0.0, 1.0) if is_unit_scale else None
 
 
-def _axis_range(report: EvaluationResult, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
+def _axis_range(report: ReportData, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
     """Return the ends of an axis with a metric's means."""
     if scale := scale_of(report, metric):
         return scale
@@ -118,7 +117,7 @@ def _set_axis_scale(axes: Any, low: float, high: float, margin: float) -> None:
     axes.spines["bottom"].set_bounds(low, high)
 
 
-def _panel_title(report: EvaluationResult, names: canvas.ChartLabels, metric: str) -> str:
+def _panel_title(report: ReportData, names: style.ChartLabels, metric: str) -> str:
     direction = f"\n({bilingual('越低越好', 'less is better')})" if metric in report.lower_is_better else ""
     return names.metrics[metric] + direction
 
@@ -127,10 +126,10 @@ def _draw_bar(axes: Any, y: float, index: int, score: Score, low: float) -> None
     if not score.n:
         axes.text(low, y, f" n/a (0/{score.total})", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
         return
-    axes.barh(y, score.mean - low, 0.66, left=low, **canvas.bar_style(index))
+    axes.barh(y, score.mean - low, 0.66, left=low, **style.bar_style(index))
     ends = [score.interval.low, score.interval.high]
     if all(map(math.isfinite, ends)):
-        canvas.draw_whisker(axes, ends[0], ends[1], y)
+        style.draw_whisker(axes, ends[0], ends[1], y)
     end = max(v for v in (score.mean, score.interval.high, low) if math.isfinite(v))
     coverage = f" ({score.n}/{score.total})" if score.n < score.total else ""
     axes.text(
@@ -142,15 +141,13 @@ def _describe_bar(score: Score) -> str:
     """Return a bar in words."""
     if not score.n:
         return f"{score.metric}, {score.model}: n/a, 0 of {score.total} scored"
-    span = f"[{format_score(score.interval.low)}, {format_score(score.interval.high)}]"
+    span = format_interval(score.interval.low, score.interval.high)
     return (
         f"{score.metric}, {score.model}: {format_score(score.mean)} {span}, {score.n} of {score.total} scored"
     )
 
 
-def _draw_counts(
-    axes: Any, report: EvaluationResult, metric: str, scores: Sequence[Sequence[float]]
-) -> list[str]:
+def _draw_counts(axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]) -> list[str]:
     """Draw how many answers are right, wrong and without a score; return that in words."""
     _set_axis_scale(axes, 0, 1, 0.75)
     axes.set_xlabel(bilingual("占比", "share of questions"), fontsize=SMALL_SIZE, color=TEXT_COLOR)
@@ -158,8 +155,8 @@ def _draw_counts(
     for index, (model, values) in enumerate(zip(report.models, scores, strict=True)):
         total, n_right = len(report.samples_of(model)), sum(value == 1 for value in values)
         parts = n_right, len(values) - n_right, total - len(values)
-        y, left_edge = canvas.row_base(index, len(scores)) + 0.4, 0.0
-        base_style = canvas.bar_style(index)
+        y, left_edge = style.row_base(index, len(scores)) + 0.4, 0.0
+        base_style = style.bar_style(index)
         fills = (
             base_style,
             base_style | {"alpha": 0.3, "hatch": ""},
@@ -177,7 +174,7 @@ def _draw_counts(
 
 
 def _draw_histograms(
-    axes: Any, report: EvaluationResult, metric: str, scores: Sequence[Sequence[float]]
+    axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]
 ) -> list[str]:
     """Draw a histogram and the mean of each model; return the quartiles in words."""
     import numpy as np  # noqa: PLC0415 - matplotlib has loaded it
@@ -191,9 +188,9 @@ def _draw_histograms(
     max_count, edges = max(int(counts.max()) for counts in histograms), np.linspace(low, high, BINS + 1)
     descriptions = []
     for index, (model, values) in enumerate(zip(report.models, scores, strict=True)):
-        base = canvas.row_base(index, len(scores))
+        base = style.row_base(index, len(scores))
         heights = base + 0.8 * histograms[index] / max_count
-        axes.stairs(heights, edges, baseline=base, fill=True, **canvas.bar_style(index))
+        axes.stairs(heights, edges, baseline=base, fill=True, **style.bar_style(index))
         axes.plot([low, high], [base, base], color=TEXT_COLOR, linewidth=0.8)
         mean = [statistics.fmean(values)] if values else []
         axes.plot(mean, [base] * len(mean), marker="^", markersize=8, color=TEXT_COLOR, clip_on=False)

@@ -11,15 +11,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ...._files import write_atomically
 from ....errors import InvalidArgumentError
-from ....evaluation.report.files import Picture
+from ....evaluation.report import ReportData
+from ....evaluation.report.html import Picture
 from . import fonts
-
-if TYPE_CHECKING:
-    from ....evaluation import EvaluationResult
 
 TEXT_COLOR: Final = "#7a7a7a"
 COLORS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
@@ -95,7 +93,7 @@ class ChartLabels:
         return Chart(render_png(figure), alt, title, legend, self.models.hint or self.metrics.hint)
 
 
-def chart_labels(report: EvaluationResult, metrics: Sequence[str] = ()) -> ChartLabels:
+def chart_labels(report: ReportData, metrics: Sequence[str] = ()) -> ChartLabels:
     """Return the labels for some of a report's metrics, by default all."""
     metric_labels = fonts.build_labels(report.metric_names, "M")
     chosen = {name: metric_labels[name] for name in metrics or report.metric_names}
@@ -235,10 +233,3 @@ def render_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def format_score(value: float) -> str:
-    """Return a score for people."""
-    if math.isnan(value):
-        return "n/a"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}"
