@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..config import settings
 from ..errors import InternalError, InvalidArgumentError
@@ -15,9 +15,6 @@ from .configs import DeployConfig
 from .consts import ServiceStatus, ServiceType
 from .polling import wait_for_state
 
-if TYPE_CHECKING:
-    from .model import Model
-
 _STATUS = {
     wire.NEW: ServiceStatus.Created,
     wire.DEPLOYING: ServiceStatus.Deploying,
@@ -25,6 +22,14 @@ _STATUS = {
     wire.FAILED: ServiceStatus.DeployFailed,
     wire.STOPPED: ServiceStatus.DeployStopped,
 }
+
+
+class PublishedModel(Protocol):
+    """What a service knows of the model behind it; a `qfnb.model.Model` is one."""
+
+    @property
+    def version_id(self) -> int | str | None:
+        """The published version, `amv-...`."""
 
 
 class Service:
@@ -44,7 +49,7 @@ class Service:
         self,
         id: int | str | None = None,  # noqa: A002 - the seeds' word
         endpoint: str | None = None,
-        model: Model | str | None = None,
+        model: PublishedModel | str | None = None,
         deploy_config: DeployConfig | None = None,
         service_type: ServiceType | None = None,
         *,
