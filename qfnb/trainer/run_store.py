@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import secrets
 import string
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from .._files import write_private
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
 from ..model.idempotent import create_once
@@ -58,15 +58,8 @@ class RunRecord:
         """
         with self._lock:
             self.facts |= self._read_stored() | facts
-            path = _path(self.id)
-            temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-            descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(self.facts, file, ensure_ascii=False, default=str)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            temporary.replace(path)
+            content = json.dumps(self.facts, ensure_ascii=False, default=str)
+            write_private(_path(self.id), content, durable=durable)
 
     def create_once(
         self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str

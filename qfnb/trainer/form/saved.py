@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..._files import write_private
 from ...config import state_dir
 from ...errors import InvalidArgumentError
 from ...wire import finetune as wire
@@ -26,12 +25,8 @@ def save(name: str, draft: Draft) -> None:
         InvalidArgumentError: the name is none, or it cannot be written.
     """
     path = _path(name)
-    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(draft.model_dump(), file, ensure_ascii=False, indent=1)
-        temporary.replace(path)
+        write_private(path, json.dumps(draft.model_dump(), ensure_ascii=False, indent=1))
     except OSError as error:
         raise InvalidArgumentError(f"{name!r} cannot be saved: {error.strerror}") from None
 
