@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from ..dataset import Dataset
+from ..dataset.schema import CONVERSATION, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..errors import InvalidArgumentError, RequestError
 from ..model import Model, Service
 from ..resources.management.finetune import FineTune
@@ -19,7 +20,6 @@ from .base import BaseAction
 from .configs import DeployConfig, TrainConfig
 from .evaluate import EvaluateAction
 from .event import EventHandler
-from .form import data as launch_data
 from .run_store import RunRecord
 
 DataSource = Dataset | str | Path | None
@@ -53,6 +53,8 @@ class LLMFinetune(BackgroundTrainer):
     """
 
     train_mode: ClassVar[str] = wire.SFT
+    schemas: ClassVar[tuple[Schema, ...]] = (PAIRS, CONVERSATION)
+    """Kinds of rows that the train mode learns from."""
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class LLMFinetune(BackgroundTrainer):
         config = train_config or TrainConfig()
         data = None if dataset_bos_path else _load_dataset(dataset)
         if data is not None and data.is_fetched:  # of others the platform knows, and says so at the start
-            launch_data.validate_schema(data, self.train_mode)
+            self.validate_schema(data)
         with contextlib.suppress(RequestError):  # out of reach now: the platform checks again at the start
             configs.validate_train_config(
                 train_type, config, FineTune.V2.supported_models().data, self.train_mode
@@ -99,6 +101,17 @@ class LLMFinetune(BackgroundTrainer):
         actions += [DeployAction(deploy_config)] if deploy_config else []
         actions += [EvaluateAction(eval_dataset, evaluators)] if evaluators else []
         super().__init__(RunRecord.begin(), actions, event_handler)
+
+    @classmethod
+    def validate_schema(cls, dataset: Dataset) -> None:
+        """Raise unless the train mode learns from rows of the dataset's kind.
+
+        Raises:
+            InvalidArgumentError: names the kind of the rows, and the kinds that the train mode needs.
+        """
+        if (actual := dataset.schema) not in cls.schemas:
+            titles = " / ".join(schema.title for schema in cls.schemas)
+            raise InvalidArgumentError(f"数据类型不符 {cls.train_mode} needs {titles}: this is {actual.title}")
 
     @classmethod
     def attach(
@@ -188,12 +201,20 @@ class PostPretrain(LLMFinetune):
     """Go on with the pre-training of a model on plain texts; arguments as of `LLMFinetune`."""
 
     train_mode: ClassVar[str] = wire.POST_PRETRAIN
+    schemas: ClassVar[tuple[Schema, ...]] = (TEXT,)
 
 
 class DPO(LLMFinetune):
     """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as of `LLMFinetune`."""
 
     train_mode: ClassVar[str] = wire.DPO
+    schemas: ClassVar[tuple[Schema, ...]] = (PREFERENCE, SORTED)
+
+
+TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
+    trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO)
+}
+"""The trainer of each train mode."""
 
 
 def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:

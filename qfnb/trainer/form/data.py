@@ -8,16 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from ...dataset import Dataset, tokens
-from ...dataset.schema import CONVERSATION, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ...errors import InvalidArgumentError, QianfanError
-from ...wire import finetune as wire
-
-SUITABLE: Final[Mapping[str, tuple[Schema, ...]]] = {
-    wire.SFT: (PAIRS, CONVERSATION),
-    wire.POST_PRETRAIN: (TEXT,),
-    wire.DPO: (PREFERENCE, SORTED),
-}
-"""What the rows of a dataset have to be for a train mode; of others nothing is known."""
+from ..finetune import TRAINER_CLASSES
 
 MAX_COUNTED_ROWS: Final = 5_000
 """Rows that are counted one by one; of more, the tokens are estimated from some."""
@@ -68,28 +60,17 @@ def inspect_dataset(source: str, datasets: Mapping[str, Dataset]) -> DatasetInfo
 
 
 def validate_dataset(data: DatasetInfo, mode: str) -> None:
-    """Return when a dataset can be used for a train mode.
+    """Raise unless a dataset can be used for a train mode.
 
     Raises:
-        InvalidArgumentError: it cannot; says what it is and what is needed.
+        InvalidArgumentError: says what the dataset is and what the train mode needs.
     """
     if data.problem or data.dataset is None:
         raise InvalidArgumentError(data.problem or "没有数据集 there is no dataset")
     if not data.rows:
         raise InvalidArgumentError("没有数据 the dataset has no rows")
-    validate_schema(data.dataset, mode)
-
-
-def validate_schema(dataset: Dataset, mode: str) -> None:
-    """Return when the rows of a dataset are of a kind that a train mode learns from.
-
-    Raises:
-        InvalidArgumentError: they are not; says what they are and what is needed.
-    """
-    schemas = SUITABLE.get(mode)
-    if schemas and (actual := dataset.schema) not in schemas:
-        titles = " / ".join(schema.title for schema in schemas)
-        raise InvalidArgumentError(f"数据类型不符 {mode} needs {titles}: this is {actual.title}")
+    if (trainer_class := TRAINER_CLASSES.get(mode)) is not None:
+        trainer_class.validate_schema(data.dataset)
 
 
 def list_data_files(folder: Path) -> list[str]:

@@ -10,7 +10,6 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field
@@ -21,15 +20,13 @@ from ...model.configs import ValidatedModel
 from ...wire import finetune as wire
 from .. import configs
 from ..configs import CONFIG_FIELDS, PEFT_TYPES, DeployConfig, TrainConfig
+from ..finetune import TRAINER_CLASSES
 from .data import DatasetInfo, validate_dataset
 
 FinalStep = Literal["train", "publish", "deploy", "evaluate"]
 
 FINAL_STEPS: Final[tuple[FinalStep, ...]] = ("train", "publish", "deploy", "evaluate")
 """How far a launch goes; each step needs those before it."""
-
-MODES: Final = (wire.SFT, wire.POST_PRETRAIN, wire.DPO)
-"""The train modes that have a trainer."""
 
 CHOICE_TYPES: Final = {"choice", "mult_choice"}
 """The kinds of hyper-parameters that are chosen from a list; others are typed."""
@@ -122,7 +119,7 @@ class LaunchForm:
     def modes(self) -> list[str]:
         """The train modes of the model."""
         model = self.supported_model
-        return [row.train_mode for row in model.support_train_mode] if model else [*MODES]
+        return [row.train_mode for row in model.support_train_mode] if model else [*TRAINER_CLASSES]
 
     @property
     def scales(self) -> list[str]:
@@ -163,7 +160,7 @@ class LaunchForm:
         if messages.keys() & {"model", "mode", "scale"}:
             return messages
         parameter_messages = {
-            row.key: _error_message(partial(self._validate_parameter, row)) for row in self.parameters
+            row.key: _error_message(lambda row=row: self._validate_values(self.parse_parameter(row))) for row in self.parameters
         }
         unknown_values = {
             key: value for key, value in draft.values.items() if key not in parameter_messages and value
@@ -210,38 +207,32 @@ class LaunchForm:
                 values |= self.parse_parameter(row)
         return values
 
-    def train_settings(self) -> dict[str, Any]:
-        """Return what `TrainConfig` takes."""
-        values = self.hyper_parameters()
-        fields = {name: values.pop(key) for name, key in _PLATFORM_KEYS.items() if key in values}
-        rate = parse_value(self.draft.held_out, "int", "held_out")
-        return {
-            **fields, "peft_type": self.draft.scale, "trainset_rate": rate,
-            **({"extras": values} if values else {}),
-        }  # fmt: skip
+    def train_config(self, values: Mapping[str, Any], **settings: Any) -> TrainConfig:
+        """Return the config with hyper-parameters under the platform's keys.
+
+        Raises:
+            InvalidArgumentError: a value is wrong by itself, whatever the model allows.
+        """
+        fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
+        extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
+        return TrainConfig(**fields, peft_type=self.draft.scale, extras=extras or None, **settings)
 
     def _validate_model(self) -> None:
         if not self.draft.model.strip():
             raise InvalidArgumentError("请选择模型 choose a model")
 
     def _validate_mode(self) -> None:
-        if self.draft.mode not in MODES:
-            raise InvalidArgumentError(
-                f"qfnb 无此训练方式 has no trainer for {self.draft.mode}: {', '.join(MODES)}"
-            )
+        if self.draft.mode not in TRAINER_CLASSES:
+            modes = ", ".join(TRAINER_CLASSES)
+            raise InvalidArgumentError(f"qfnb 无此训练方式 has no trainer for {self.draft.mode}: {modes}")
 
-    def _validate_values(self, values: dict[str, Any]) -> None:
-        """Check some hyper-parameters by themselves."""
-        fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
-        extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
-        config = TrainConfig(**fields, peft_type=self.draft.scale, extras=extras or None)
+    def _validate_values(self, values: Mapping[str, Any]) -> None:
+        """Raise where one of some hyper-parameters is wrong, without regard to the others."""
+        config = self.train_config(values)
         if self.supported_model:
             configs.validate_train_config(
                 self.draft.model.strip(), config, self.supported_models, self.draft.mode
             )
-
-    def _validate_parameter(self, row: wire.SupportedParameter) -> None:
-        self._validate_values(self.parse_parameter(row))
 
     def _validate_dataset(self, source: str, mode: str) -> None:
         if not source.strip():
