@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import user_variables
 
@@ -58,6 +58,6 @@ def _unknown_target_message(shell: Any, target: str) -> str:
     from ..trainer import LLMFinetune, run_store  # noqa: PLC0415
 
     names = [name for name, value in user_variables(shell).items() if isinstance(value, LLMFinetune)]
-    suggestions = difflib.get_close_matches(target, [*names, *(run.id for run in run_store.list_runs())], 1)
-    hint = f"; did you mean {suggestions[0]}?" if suggestions else ": `%qftrain list` shows known ones"
+    names += [run.id for run in run_store.list_runs()]
+    hint = did_you_mean(target, names) or ": `%qftrain list` shows known ones"
     return f"{target!r} is neither a trainer's variable nor a run's id (没有此训练){hint}"

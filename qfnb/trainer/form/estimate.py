@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
+from ..._text import approximate_duration
 from .. import run_store
 from ..progress import TrainingProgress
 from .value import LaunchForm
@@ -43,7 +44,7 @@ class Estimate:
             ("训练行数 train rows", _format_count(self.train_rows)),
             ("训练 tokens", f"{prefix}{_format_count(self.tokens)}"),
             ("步数 steps", f"{_format_count(self.steps)}（{STEPS_FORMULA}）"),
-            ("时间 time", NO_TIME if self.seconds is None else f"≈ {_format_duration(self.seconds)}"),
+            ("时间 time", NO_TIME if self.seconds is None else f"≈ {approximate_duration(self.seconds)}"),
             ("价格 price", "¥0（本地沙盒 sandbox）" if self.is_free else NO_PRICE),
         ]
 
@@ -94,9 +95,3 @@ def _step_seconds(saved: Any) -> float | None:
 
 def _format_count(value: int | None) -> str:
     return "n/a" if value is None else f"{value:,}"
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
