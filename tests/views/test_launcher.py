@@ -12,9 +12,9 @@ from support.attacks import ATTACKS
 from qfnb import Dataset, config
 from qfnb.trainer.form import saved
 from qfnb.trainer.form.value import Draft
-from qfnb.views.launcher import launcher as launchers
-from qfnb.views.launcher import render as drawn
-from qfnb.views.launcher.fields import parse_others, split_parameters
+from qfnb.views import display
+from qfnb.views.launcher import launcher, render
+from qfnb.views.launcher.fields import list_fields
 from qfnb.views.launcher.launcher import Launcher
 from qfnb.views.launcher.widget import LauncherWidget
 
@@ -33,34 +33,31 @@ class Strict(HTMLParser):
 @pytest.fixture
 def form(sandbox):
     """A launcher that has asked the platform and looked at its data."""
-    launcher = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
-    launcher._load_supported_models()
+    return shown(Launcher("ds", list_datasets=lambda: {"ds": PAIRS}))
+
+
+def shown(launcher):
+    """Show a form where nobody can fill it in: it then knows its choices."""
+    launcher.show()
     return launcher
 
 
 @pytest.fixture
-def desk(form):
-    """The widgets of a form, drawn anew at each change."""
-    made = form._widget = LauncherWidget(form.choose, form.press)
-    form._live = ImmediateOutput(made)
-    made.draw(form.state)
-    yield made
-    made.root.close()
-    made.close()
-
-
-class ImmediateOutput:
-    """An output that draws at once."""
-
-    def __init__(self, desk):
-        self.update = desk.draw
-        self.ways = []
-
-    def replace_with(self, show):
-        self.ways.append(show)
-
-    def finish(self, sheet):
-        self.ended = sheet
+def live(sandbox, monkeypatch):
+    """A form that is shown live, and draws at once; closed at the end."""
+    monkeypatch.setenv("QFNB_DISPLAY", "live")
+    monkeypatch.setattr(display, "REDRAW_S", 0.0)
+    cells, launched = [], []
+    launcher = Launcher(
+        "ds", list_datasets=lambda: {"ds": PAIRS}, insert_cell=cells.append, on_launch=launched.append
+    )
+    launcher.cells, launcher.launched = cells, launched
+    launcher.show()
+    until(lambda: launcher.state.stage == "editing" and not launcher.state.form.issues)
+    yield launcher
+    launcher.close()
+    for trainer in launched:
+        trainer.stop().wait(20)
 
 
 def until(condition, seconds=10):
@@ -70,21 +67,31 @@ def until(condition, seconds=10):
         time.sleep(0.02)
 
 
-def field(desk, words):
-    return next(part for part in desk.root.children if words in getattr(part, "description", ""))
+def field(launcher, words):
+    parts = launcher.widget.root.children
+    return next(part for part in parts if words in getattr(part, "description", ""))
+
+
+def texts(launcher):
+    """Return what the form says outside of its fields."""
+    return "".join(part.value for part in launcher.widget.root.children if isinstance(part, ipywidgets.HTML))
+
+
+def descriptions(launcher):
+    return "".join(getattr(part, "description", "") for part in launcher.widget.root.children)
 
 
 @pytest.mark.parametrize(
     "part", ["ERNIE-Speed-8K", "LoRA", "learning_rate", "0.0003", "本地沙盒 sandbox", "steps"]
 )
 def test_a_form_that_is_only_read_says_what_is_chosen_and_what_it_takes(form, part):
-    assert part in drawn.text(form.state)
-    assert part in drawn.html(form.state)
+    assert part in render.text(form.state)
+    assert part in render.html(form.state)
 
 
 def test_a_form_that_is_only_read_has_the_same_as_python(form):
-    assert "TrainConfig(" in drawn.text(form.state)
-    assert "&quot;ERNIE-Speed-8K&quot;" in drawn.html(form.state)
+    assert "TrainConfig(" in render.text(form.state)
+    assert "&quot;ERNIE-Speed-8K&quot;" in render.html(form.state)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -97,157 +104,158 @@ def test_hostile_texts_are_inert_in_every_field(form, attack):
     hostile = replace(form.state.form, supported_models=(row,)).with_choice(
         **names, after="evaluate", scale="FullFineTuning"
     )
-    sheet = replace(form.state, form=hostile, message=attack)
-    labels = "".join(drawn.parameter_label(sheet, row) for row in hostile.parameters)
-    Strict().feed(drawn.html(sheet) + drawn.summary(sheet) + drawn.preview(sheet) + labels)
-    assert not set(drawn.text(sheet)) & set("\x1b\x00\u202e")
+    state = replace(form.state, form=hostile, message=attack)
+    labels = "".join(render.label(state, field) for field in list_fields(state))
+    Strict().feed(render.html(state) + render.summary(state) + render.preview(state) + labels)
+    assert not set(render.text(state)) & set("\x1b\x00\u202e")
 
 
 def test_the_largest_form_has_at_most_forty_models_and_leaves_none(form):
     before = set(_instances)
-    desk = LauncherWidget(form.choose, form.press)
+    widget = LauncherWidget(form.choose, form.press)
     form.choose("model", "CodeLlama-7B")
     form.choose("scale", "LoRA")
     form.choose("after", "evaluate")
-    desk.draw(form.state)
+    widget.draw(form.state)
     assert len(set(_instances) - before) <= 40
-    desk.draw(
-        replace(form.state, form=form.state.form.with_choice(model="ERNIE-Lite-8K-0704", after="train"))
-    )
-    for part in (*desk.root.children, desk.root):
+    smaller = form.state.form.with_choice(model="ERNIE-Lite-8K-0704", after="train")
+    widget.draw(replace(form.state, form=smaller))
+    for part in (*widget.root.children, widget.root):
         part.close()
         part.layout.close()
-    desk.close()
+    widget.close()
     assert not set(_instances) - before
 
 
-def test_a_fault_stands_in_the_label_and_the_form_cannot_be_launched(form, desk):
-    field(desk, "epoch").value = "99"
-    assert "it is 1 to 50" in field(desk, "epoch").description
-    assert desk._buttons["launch"].disabled
-    form.press("launch")
-    assert form.state.stage == "editing"
-    field(desk, "epoch").value = "2"
-    assert not desk._buttons["launch"].disabled
+def test_a_fault_stands_in_the_label_and_the_form_cannot_be_launched(live):
+    field(live, "epoch").value = "99"
+    assert "it is 1 to 50" in field(live, "epoch").description
+    assert field(live, "Launch").disabled
+    live.press("launch")
+    assert live.state.stage == "editing"
+    field(live, "epoch").value = "2"
+    assert not field(live, "Launch").disabled
 
 
-def test_the_same_field_stays_the_same_widget(form, desk):
-    before = field(desk, "model</b>"), field(desk, "epoch")
-    field(desk, "scale").value = "FullFineTuning"
-    assert (field(desk, "model</b>"), field(desk, "epoch")) == before
-    assert field(desk, "learning_rate").value == "3e-05"
-    assert "lora_rank" not in "".join(getattr(part, "description", "") for part in desk.root.children)
+def test_the_same_field_stays_the_same_widget(live):
+    before = field(live, "model</b>"), field(live, "epoch")
+    field(live, "scale").value = "FullFineTuning"
+    assert (field(live, "model</b>"), field(live, "epoch")) == before
+    assert field(live, "learning_rate").value == "3e-05"
+    assert "lora_rank" not in descriptions(live)
 
 
-def test_fields_of_what_comes_afterwards_appear_when_they_are_wanted(form, desk):
-    field(desk, "afterwards").value = "deploy"
-    assert isinstance(field(desk, "endpoint suffix"), ipywidgets.Text)
-    field(desk, "afterwards").value = "train"
-    assert all("endpoint suffix" not in getattr(part, "description", "") for part in desk.root.children)
+def test_fields_of_what_comes_afterwards_appear_when_they_are_wanted(live):
+    field(live, "afterwards").value = "deploy"
+    assert isinstance(field(live, "endpoint suffix"), ipywidgets.Text)
+    field(live, "afterwards").value = "train"
+    assert "endpoint suffix" not in descriptions(live)
 
 
-def test_choices_are_dropdowns_and_several_choices_a_list(form, desk):
-    assert [*field(desk, "max_seq_len").options] == [("4096", 4096), ("8192", 8192)]
-    form.choose("model", "CodeLlama-7B")
-    form.choose("scale", "LoRA")
-    modules = field(desk, "lora_target_modules")
+def test_choices_are_dropdowns_and_several_choices_a_list(live):
+    assert [*field(live, "max_seq_len").options] == [("4096", 4096), ("8192", 8192)]
+    live.choose("model", "CodeLlama-7B")
+    live.choose("scale", "LoRA")
+    modules = field(live, "lora_target_modules")
     assert modules.value == ("self_attn.q_proj", "self_attn.v_proj")
     modules.value = ("mlp.up_proj",)
-    assert form.state.form.draft.values["loraTargetModules"] == ["mlp.up_proj"]
+    assert live.state.form.draft.values["loraTargetModules"] == ["mlp.up_proj"]
 
 
-def test_a_launch_takes_a_second_click_and_a_double_click_is_one(form, desk, monkeypatch):
-    monkeypatch.setattr(form, "_launch", lambda: None)
-    button = desk._buttons["launch"]
+def test_a_launch_takes_a_second_click_and_a_double_click_is_one(live, monkeypatch):
+    button = field(live, "Launch")
     button.click()
     assert "确认启动" in button.description
     button.click()
-    assert form.state.stage == "confirming"
-    monkeypatch.setattr(launchers, "DOUBLE_CLICK_S", 0.0)
+    assert live.state.stage == "confirming"
+    monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", 0.0)
     button.click()
-    assert form.state.stage == "launching"
+    assert live.state.stage == "launching"
     assert button.disabled
+    until(lambda: live.launched == [live.trainer])
+    assert live.trainer.train_type == "ERNIE-Speed-8K"
+    until(lambda: live.widget is None)
 
 
-def test_a_change_takes_the_first_click_back(form, desk):
-    desk._buttons["launch"].click()
-    field(desk, "epoch").value = "2"
-    assert form.state.stage == "editing"
-    assert "Launch" in desk._buttons["launch"].description
+def test_a_change_takes_the_first_click_back(live):
+    field(live, "Launch").click()
+    field(live, "epoch").value = "2"
+    assert live.state.stage == "editing"
+    assert not field(live, "启动训练 Launch").disabled
 
 
-def test_what_the_platform_refuses_at_the_launch_leaves_the_form(form, desk, fault):
+def test_what_the_platform_refuses_at_the_launch_leaves_the_form(live, fault, monkeypatch):
     fault("finetune.v2.support_models", "error", code="AccessDenied", status=403)
-    form._launch()
-    assert form.trainer is None
-    assert form.state.stage == "editing"
-    assert "could not be started" in desk._summary.value
+    monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", -1.0)
+    live.press("launch")
+    live.press("launch")
+    until(lambda: live.state.stage == "editing")
+    assert live.trainer is None
+    assert "could not be started" in texts(live)
 
 
-def test_a_platform_that_does_not_answer_is_told_and_asked_again(form, desk, sandbox):
+def test_a_platform_that_does_not_answer_is_told_and_asked_again(sandbox, monkeypatch):
     now = config.get_config()
     now.platform, now.access_key, now.secret_key = "qianfan", "ALTAKxxxx", "0123456789abcdef"
     now.console_api_base_url = "http://127.0.0.1:9"
     now.console_api_retry_count = 0
-    form._load_supported_models()
-    assert form.state.stage == "unanswered"
-    assert "tells nothing" in desk._summary.value
-    assert "Try again" in desk._buttons["launch"].description
+    monkeypatch.setenv("QFNB_DISPLAY", "live")
+    monkeypatch.setattr(display, "REDRAW_S", 0.0)
+    form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
+    form.show()
+    until(lambda: form.state.stage == "unavailable")
+    assert "gives no answer" in texts(form)
+    assert "Try again" in descriptions(form)
     config.get_config()._overrides.clear()
     form.press("launch")
     until(lambda: form.state.stage == "editing")
+    form.close()
 
 
 def test_an_api_key_alone_is_told_which_key_is_needed(form):
     now = config.get_config()
     now.platform, now.api_key = "qianfan", "bce-v3/ALTAK-test/canary0123456789"
-    form._load_supported_models()
+    form.show()
     assert "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY" in form.state.message
-    assert "canary" not in drawn.html(form.state)
+    assert "canary" not in render.html(form.state)
 
 
-def test_the_cell_is_handed_to_the_notebook(form, desk):
-    cells = []
-    form._insert_cell = cells.append
-    desk._buttons["insert"].click()
-    assert "LLMFinetune(" in cells[0]
-    assert "next cell that runs" in desk._summary.value
+def test_the_cell_is_handed_to_the_notebook(live):
+    field(live, "Insert").click()
+    assert "LLMFinetune(" in live.cells[0]
+    assert "next cell that runs" in texts(live)
 
 
-def test_a_configuration_is_saved_and_loaded_into_the_fields(form, desk):
-    field(desk, "epoch").value = "5"
-    field(desk, "configuration").value = "five"
-    desk._buttons["save"].click()
-    field(desk, "epoch").value = "6"
-    desk._buttons["load"].click()
-    assert field(desk, "epoch").value == "5"
-    assert "five" in field(desk, "configuration").options
+def test_a_configuration_is_saved_and_loaded_into_the_fields(live):
+    field(live, "epoch").value = "5"
+    field(live, "configuration").value = "five"
+    field(live, "Save").click()
+    field(live, "epoch").value = "6"
+    field(live, "Load").click()
+    assert field(live, "epoch").value == "5"
+    assert "five" in field(live, "configuration").options
 
 
-def test_a_configuration_that_is_not_there_is_told(form, desk):
-    field(desk, "configuration").value = "../etc"
-    desk._buttons["load"].click()
-    assert "is no name" in desk._summary.value
+def test_a_configuration_that_is_not_there_is_told(live):
+    field(live, "configuration").value = "../etc"
+    field(live, "Load").click()
+    assert "is no name" in texts(live)
 
 
-def test_a_configuration_with_values_of_any_kind_draws(form, desk):
+def test_a_configuration_with_values_of_any_kind_draws(live):
     saved.save("odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None}))
-    field(desk, "configuration").value = "odd"
-    desk._buttons["load"].click()
-    assert desk._buttons["launch"].disabled
-    assert "not of this model: zz" in desk._summary.value
+    field(live, "configuration").value = "odd"
+    field(live, "Load").click()
+    assert field(live, "Launch").disabled
+    assert "not of this model: zz" in texts(live)
 
 
-def test_more_hyper_parameters_than_there_is_room_for_share_a_field(form):
-    sheet = form.state.form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
-    rows = sheet.parameters
+def test_each_hyper_parameter_has_a_field_however_many_there_are(form):
+    chosen = form.state.form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
+    rows = chosen.parameters
     rows[-1:-1] = [rows[-2].model_copy(update={"key": f"extra{n}"}) for n in range(3)]
-    separate, shared = split_parameters(sheet)
-    assert (len(separate), len(shared)) == (10, 4)
-    values = parse_others(sheet, "extra1=0.2; lora_target_modules=mlp.up_proj,mlp.down_proj; warp=9")
-    assert values["extra1"] == "0.2"
-    assert values["loraTargetModules"] == ["mlp.up_proj", "mlp.down_proj"]
-    assert values["warp"] == "9"
+    names = [field.name for field in list_fields(replace(form.state, form=chosen))]
+    assert {"extra0", "extra1", "extra2", "loraTargetModules"} <= set(names)
 
 
 def test_in_a_terminal_the_form_is_its_text(form, monkeypatch, capsys):

@@ -66,6 +66,11 @@ class Draft(ValidatedModel):
     hours: str = "1"
     eval_dataset: str = ""
 
+    @property
+    def sources(self) -> set[str]:
+        """The names of the datasets, as far as there are any."""
+        return {self.dataset, self.eval_dataset} - {""}
+
 
 @dataclass(frozen=True)
 class LaunchForm:

@@ -1,153 +1,101 @@
-"""The fields of the form as widgets: a card for each, with its label above it."""
+"""The launch form as values: how far it is, and its fields with their labels, values and choices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic.alias_generators import to_snake
 
-from ...errors import InvalidArgumentError
-from ...trainer.form.value import CHOICE_TYPES, LaunchForm, parse_value
+from ...trainer.form.value import CHOICE_TYPES, Draft, LaunchForm
 from ...wire.finetune import SupportedParameter
-from .. import stop_button
-from .render import FINAL_STEP_LABELS, LauncherState, final_step_fields, label, parameter_label
 
-MAX_SEPARATE_FIELDS: Final = 11
-"""Hyper-parameters with a field of their own; of more, the last ones share a field."""
+LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
 
-_DROPDOWNS = {"mode", "scale", "after"}
-_COMBOBOXES = {"config", "dataset", "eval_dataset", "model"}
-_CHANGED_ON_BLUR = {"dataset", "eval_dataset", "model"}
-"""Fields that are read when the person is through with them, not at each letter."""
+FIELD_LABELS: Final[Mapping[str, tuple[str, str]]] = {
+    "config": ("配置 configuration", "保存的名称，或过去的训练 a saved name, or a past run"),
+    "dataset": ("数据集 dataset", "变量、文件或 a variable, a file, or ds-..."),
+    "held_out": ("验证集比例 held out, %", "0 – 100，不参与训练的行 rows that are not trained on"),
+    "model": ("模型 model", "平台列出的，或其他名称 listed by the platform, or another name"),
+    "mode": ("训练方式 train mode", "SFT 有监督微调 · PostPretrain 续训 · DPO 偏好对齐"),
+    "scale": ("参数规模 parameter scale", "LoRA 低秩 · FullFineTuning 全量 · PromptTuning 提示"),
+    "others": ("其他超参 other hyper-parameters", ""),
+    "after": ("训练之后 afterwards", "每一步包含前面各步 each step includes those before it"),
+    "model_name": ("模型名称 model's name", "留空为 empty: m_<task_id>"),
+    "suffix": ("服务后缀 endpoint suffix", "≤ 30：a-z 0-9 _，可留空 may be empty"),
+    "replicas": ("副本数 replicas", "1 – 100"),
+    "hours": ("时长 hours", "1 – 720，预付 paid in advance"),
+    "eval_dataset": ("评估数据 evaluation data", "exact match, F1, ROUGE-L"),
+    "name": ("任务名称 job's name", "留空则自动生成 empty: made by qfnb"),
+}
+"""The title of each field and the explanation below it; `others` are hyper-parameters that the model lacks."""
+
+FINAL_STEP_LABELS: Final = {
+    "train": "仅训练 train only",
+    "publish": "发布模型 publish",
+    "deploy": "发布并部署 publish and deploy",
+    "evaluate": "发布、部署并评估 publish, deploy, evaluate",
+}
+
+_WIDGETS: Final = {
+    **dict.fromkeys(("mode", "scale", "after"), "Dropdown"),
+    **dict.fromkeys(("config", "dataset", "eval_dataset", "model"), "Combobox"),
+    "choice": "Dropdown",
+    "mult_choice": "SelectMultiple",
+}
+"""The widget of a field, and of a kind of hyper-parameter, where it is not a Text."""
 
 
-class FieldKey(NamedTuple):
-    """Which field; a hyper-parameter with another range or default has another one."""
+@dataclass(frozen=True)
+class LauncherState:
+    """A form and how far it is.
+
+    Attributes:
+        stage: loading the choices, unavailable without them, editing, confirming a launch, or launching.
+        message: the result of the last click.
+        variables: names of datasets that are variables of the notebook.
+        configurations: names of drafts and past runs that can be loaded.
+        files: data files beside the notebook.
+    """
+
+    form: LaunchForm = field(default_factory=LaunchForm)
+    stage: LaunchStage = "loading"
+    message: str = ""
+    variables: frozenset[str] = frozenset()
+    configurations: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the choices are there, so that the form can be filled in."""
+        return self.stage not in {"loading", "unavailable"}
+
+
+class Field(NamedTuple):
+    """One field of the form.
+
+    Attributes:
+        name: what `Launcher.choose` takes.
+        title, note: the label, and the explanation below it.
+        value: as it is typed or chosen.
+        widget: Text, Combobox, Dropdown or SelectMultiple.
+        choices: values, or pairs of a label and a value.
+        rule: the range of a hyper-parameter; with another rule it is another field.
+    """
 
     name: str
+    title: str
+    note: str
+    value: Any
+    widget: str = "Text"
+    choices: tuple[Any, ...] = ()
     rule: str = ""
 
 
-class FieldWidgets:
-    """The input widgets of a form; the same field stays the same widget, so that nobody loses the place.
-
-    Args:
-        changed: is told a field's name and its new value when a person changed it.
-    """
-
-    def __init__(self, on_change: Callable[[str, Any], None]) -> None:
-        import ipywidgets  # noqa: PLC0415 - widgets are wanted now
-        from ipywidgets.widgets.widget_string import TextStyle  # noqa: PLC0415
-
-        self._ipywidgets, self._on_change = ipywidgets, on_change
-        self._shared_options = {
-            "style": TextStyle(description_width="100%"),
-            "layout": ipywidgets.Layout(
-                flex_flow="row wrap",
-                height="auto",
-                width="19em",
-                margin="4px 14px 4px 0",
-            ),
-        }
-        self._widgets: dict[FieldKey, Any] = {}
-
-    def show(self, state: LauncherState, *, overwrite: bool) -> list[tuple[str, Any]]:
-        """Return the fields that a sheet needs, in their order, with its values, choices and labels.
-
-        What is typed in a field is not written back, unless `overwrite` says that all of it is new.
-        """
-        parameters = dict(_iterate_fields(state.form))
-        for key in self._widgets.keys() - parameters.keys():
-            self._widgets.pop(key).close()
-        for key, row in parameters.items():
-            is_new = key not in self._widgets
-            widget = self._widgets.get(key) or self._widgets.setdefault(
-                key, self._create_widget(key.name, row)
-            )
-            self._fill(widget, key.name, row, state, write=is_new or overwrite)
-            stop_button.accept_clicks(widget)
-        return [(key.name, self._widgets[key]) for key in parameters]
-
-    def value(self, name: str) -> str:
-        """Return what stands in a field of text."""
-        return str(self._widgets[FieldKey(name)].value)
-
-    def close(self) -> None:
-        """Close what all fields share; the fields themselves go with what they stand in."""
-        for part in self._shared_options.values():
-            part.close()
-
-    def _create_widget(self, name: str, row: SupportedParameter | None) -> Any:
-        options = {"continuous_update": False} if name in _CHANGED_ON_BLUR else {}
-        widget = self._widget_class(name, row)(description_allow_html=True, **options, **self._shared_options)
-        widget.observe(lambda change: self._on_change(name, change["new"]), "value")
-        return widget
-
-    def _widget_class(self, name: str, row: SupportedParameter | None) -> Any:
-        if row is not None and row.check_type in CHOICE_TYPES and row.check_value:
-            return (
-                self._ipywidgets.Dropdown if row.check_type == "choice" else self._ipywidgets.SelectMultiple
-            )
-        if row is None and name in _DROPDOWNS:
-            return self._ipywidgets.Dropdown
-        return self._ipywidgets.Combobox if row is None and name in _COMBOBOXES else self._ipywidgets.Text
-
-    def _fill(
-        self, widget: Any, name: str, row: SupportedParameter | None, state: LauncherState, *, write: bool
-    ) -> None:
-        choices = _row_choices(row) if row is not None else _choices(name, state)
-        if choices and tuple(widget.options) != choices:
-            widget.options = choices
-            write = write or name in _DROPDOWNS
-        if write and name != "config":
-            _set_widget_value(widget, _field_value(state.form, name, row))
-        widget.description = label(state, name) if row is None else parameter_label(state, row)
-
-
-def split_parameters(form: LaunchForm) -> tuple[list[SupportedParameter], list[SupportedParameter]]:
-    """Return the hyper-parameters that have a field of their own, and those that share one."""
-    rows = form.parameters
-    return (
-        (rows, [])
-        if len(rows) <= MAX_SEPARATE_FIELDS
-        else (rows[: MAX_SEPARATE_FIELDS - 1], rows[MAX_SEPARATE_FIELDS - 1 :])
-    )
-
-
-def parse_others(form: LaunchForm, text: str) -> dict[str, Any]:
-    """Return the values of the hyper-parameters that share a field; names that are unknown stay in."""
-    rows = {name: row for row in split_parameters(form)[1] for name in (row.key, to_snake(row.key))}
-    pairs = (part.partition("=") for part in text.replace("；", ";").split(";") if part.strip())
-    values = {}
-    for name, _, raw in pairs:
-        row = rows.get(name.strip())
-        values[row.key if row else name.strip()] = _parse_other(row, raw.strip()) if row else raw.strip()
-    return dict.fromkeys((row.key for row in split_parameters(form)[1]), "") | values
-
-
-def _parse_other(row: SupportedParameter, raw: str) -> Any:
-    if row.check_type == "mult_choice":
-        return [part.strip() for part in raw.split(",") if part.strip()]
-    try:
-        return parse_value(raw, row.type, row.key) if row.check_type == "choice" else raw
-    except InvalidArgumentError:
-        return raw
-
-
-def _iterate_fields(form: LaunchForm) -> Iterator[tuple[FieldKey, SupportedParameter | None]]:
-    for name in ("config", "dataset", "held_out", "model", "mode", "scale"):
-        yield FieldKey(name), None
-    separate, shared = split_parameters(form)
-    for row in separate:
-        yield FieldKey(row.key, f"{row.check_type}{row.check_value}{row.default}"), row
-    for name in (*(["others"] if shared else []), "after", *final_step_fields(form.draft), "name"):
-        yield FieldKey(name), None
-
-
-def _choices(name: str, state: LauncherState) -> tuple[Any, ...]:
-    form = state.form
-    data = (*sorted(state.variables), *state.files)
+def list_fields(state: LauncherState) -> list[Field]:
+    """Return the fields that a form needs, in their order."""
+    form, data = state.form, (*sorted(state.variables), *state.files)
     choices: dict[str, tuple[Any, ...]] = {
         "config": state.configurations,
         "dataset": data,
@@ -157,37 +105,38 @@ def _choices(name: str, state: LauncherState) -> tuple[Any, ...]:
         "scale": tuple(form.scales),
         "after": tuple((label, key) for key, label in FINAL_STEP_LABELS.items()),
     }
-    return choices.get(name, ())
+
+    def create_field(name: str) -> Field:
+        value, widget = getattr(form.draft, name, ""), _WIDGETS.get(name, "Text")
+        return Field(name, *FIELD_LABELS[name], value, widget, choices.get(name, ()))
+
+    return [
+        *map(create_field, ("config", "dataset", "held_out", "model", "mode", "scale")),
+        *(_parameter_field(row, form.draft.values.get(row.key, "")) for row in form.parameters),
+        *map(create_field, ("after", *_final_step_fields(form.draft), "name")),
+    ]
 
 
-def _row_choices(row: SupportedParameter) -> tuple[Any, ...]:
+def _parameter_field(row: SupportedParameter, value: Any) -> Field:
+    title = " ".join(filter(None, (row.name, to_snake(row.key))))
+    note = " · ".join(filter(None, (_range(row), row.description)))
+    rule = f"{row.check_type}{row.check_value}{row.default}"
     if row.check_type not in CHOICE_TYPES or not row.check_value:
-        return ()
+        return Field(row.key, title, note, value, rule=rule)
     blank = [("—", "")] if row.check_type == "choice" and row.default not in row.check_value else []
-    return (*blank, *((str(value), value) for value in row.check_value))
+    choices = (*blank, *((str(choice), choice) for choice in row.check_value))
+    return Field(row.key, title, note, value, _WIDGETS[row.check_type], choices, rule)
 
 
-def _field_value(form: LaunchForm, name: str, row: SupportedParameter | None) -> Any:
-    if row is not None:
-        return form.draft.values.get(row.key, "")
-    if name == "others":
-        values = ((row.key, form.draft.values.get(row.key, "")) for row in split_parameters(form)[1])
-        return "; ".join(
-            f"{to_snake(key)}={_format_other(value)}" for key, value in values if value not in ("", [])
-        )
-    return getattr(form.draft, name)
+def _range(row: SupportedParameter) -> str:
+    default = "" if row.default is None else f"默认 default {row.default}"
+    if row.check_type == "range" and len(row.check_value) == 2:
+        return f"{row.check_value[0]} – {row.check_value[1]}{default and '，'}{default}"
+    return default
 
 
-def _format_other(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _set_widget_value(widget: Any, value: Any) -> None:
-    """Put a value into a field; one that is not among its choices leaves it at the first."""
-    if hasattr(widget, "index") and isinstance(widget.index, tuple):
-        widget.value = [item for item in value or () if item in dict(widget.options).values()]
-    elif hasattr(widget, "index"):
-        option_values = [row[1] if isinstance(row, tuple) else row for row in widget.options]
-        widget.value = value if value in option_values else option_values[0] if option_values else None
-    else:
-        widget.value = str(value)
+def _final_step_fields(draft: Draft) -> tuple[str, ...]:
+    """Return the names of the fields that the steps after the training need."""
+    model_fields = ("model_name",) if draft.after != "train" else ()
+    service_fields = ("suffix", "replicas", "hours") if draft.after in {"deploy", "evaluate"} else ()
+    return (*model_fields, *service_fields, *(("eval_dataset",) if draft.after == "evaluate" else ()))

@@ -1,4 +1,4 @@
-"""The whole form as one widget: fields, preview, summary and buttons; at most forty models."""
+"""The launch form as one widget: a card for each field, the preview, the summary and the buttons."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .. import stop_button
-from .fields import FieldWidgets
-from .render import LauncherState, preview, summary, title
+from .fields import Field, LauncherState, list_fields
+from .render import label, preview, summary, title
 
 BUTTON_LABELS: Final = {
     "load": "载入 Load",
@@ -17,100 +17,145 @@ BUTTON_LABELS: Final = {
     "insert": "插入单元格 Insert cell",
     "close": "关闭 Close",
 }
-LAUNCH_LABELS: Final = {"unanswered": "重试 Try again", "launching": "正在启动 launching…"}
+LAUNCH_LABELS: Final = {"unavailable": "重试 Try again", "launching": "正在启动 launching…"}
 CONFIRM_PAID: Final = "确认启动？将产生费用 Confirm: it costs money"
 CONFIRM_FREE: Final = "确认启动？沙盒免费 Confirm: free in the sandbox"
 
+_CHANGED_ON_BLUR = {"dataset", "eval_dataset", "model"}
+"""Fields that are read when the focus leaves them, not at each letter."""
+
+_FIXED_CHOICES = {"mode", "scale", "after"}
+"""Fields that cannot keep their value when their choices change."""
+
 
 class LauncherWidget:
-    """Draws sheets, and tells two listeners what people do; they may be called in any thread.
+    """Draws the states of a launcher, and reports what people do; the callbacks may run in any thread.
+
+    A field stays the same widget while it is shown, so that it keeps the focus of the keyboard. What is
+    typed is not written back: a value is written into a new field, or where `overwrite` says so.
+
+    Args:
+        on_change: takes a field's name and its new value.
+        on_press: takes the key of a button.
 
     Attributes:
         root: the widget.
-        overwrite: the next sheet is all new: its values are written into the fields.
+        overwrite: write all values of the next state into the fields.
     """
 
     def __init__(self, on_change: Callable[[str, Any], None], on_press: Callable[[str], None]) -> None:
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
-        from ipywidgets.widgets.widget_string import HTMLStyle  # noqa: PLC0415
+        from ipywidgets.widgets.widget_string import HTMLStyle, TextStyle  # noqa: PLC0415
 
-        self._on_change, self._drawing_thread = on_change, 0
-        self._fields = FieldWidgets(self._forward_change)
-        wide_layout, fit_layout = (
-            ipywidgets.Layout(width="100%"),
-            ipywidgets.Layout(width="auto", align_self="flex-end"),
-        )
-        button_style, text_style = ipywidgets.ButtonStyle(), HTMLStyle()
-        self._title, self._preview, self._summary = (
-            ipywidgets.HTML(layout=wide_layout, style=text_style) for _ in range(3)
-        )
-        self._buttons = {
-            key: ipywidgets.Button(layout=fit_layout, style=button_style) for key in BUTTON_LABELS
+        self._ipywidgets, self._on_change = ipywidgets, on_change
+        self._drawing_thread, self.overwrite = 0, False
+        self._fields: dict[tuple[str, str], Any] = {}
+        self._card = {
+            "style": TextStyle(description_width="100%"),
+            "layout": ipywidgets.Layout(
+                flex_flow="row wrap", height="auto", width="19em", margin="4px 14px 4px 0"
+            ),
         }
-        for key, button in self._buttons.items():
-            button.description = BUTTON_LABELS[key]
-            button.on_click(lambda _, key=key: on_press(key))
-        self._shared_models = (wide_layout, fit_layout, button_style, text_style)
-        self.overwrite = False
+        text = {"style": HTMLStyle(), "layout": ipywidgets.Layout(width="100%")}
+        button = {
+            "style": ipywidgets.ButtonStyle(),
+            "layout": ipywidgets.Layout(width="auto", align_self="flex-end"),
+        }
+        self._title, self._preview, self._summary = (ipywidgets.HTML(**text) for _ in range(3))
+        self._buttons = {
+            key: ipywidgets.Button(description=words, **button) for key, words in BUTTON_LABELS.items()
+        }
+        for key, widget in self._buttons.items():
+            widget.on_click(lambda _, key=key: on_press(key))
+        self._shared_models = (*self._card.values(), *text.values(), *button.values())
         self.root = ipywidgets.Box(
             layout=ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%")
         )
 
     @property
     def configuration(self) -> str:
-        """What stands in the field of configurations."""
-        return self._fields.value("config")
+        """The text in the field of configurations."""
+        return str(self._fields["config", ""].value)
 
     def draw(self, state: LauncherState) -> None:
-        """Show a sheet; what has not changed is not sent."""
-        self._drawing_thread, overwrite, self.overwrite = threading.get_ident(), self.overwrite, False
+        """Show a state; what has not changed is not sent."""
+        self._drawing_thread = threading.get_ident()
         try:
-            is_loaded = state.stage not in {"asking", "unanswered"}
-            fields = self._fields.show(state, overwrite=overwrite) if is_loaded else []
+            fields = self._draw_fields(state) if state.is_loaded else []
             self._title.value = f"<b>{title(state)}</b>"
             self._preview.value, self._summary.value = preview(state), summary(state)
             self._draw_buttons(state)
-            parts = self._visible_parts(state, fields)
-            if self.root.children != parts:
-                self.root.children = parts
+            children = self._visible_parts(state, fields)
+            if self.root.children != children:
+                self.root.children = children
         finally:
             self._drawing_thread = 0
 
     def close(self) -> None:
-        """Close everything; the form's own widget has gone or holds something else."""
-        self._fields.close()
-        for part in (
-            *self._buttons.values(),
-            self._title,
-            self._preview,
-            self._summary,
-            *self._shared_models,
-        ):
-            part.close()
+        """Close everything but the form's own widget, which may hold something else by now."""
+        widgets = (*self._buttons.values(), self._title, self._preview, self._summary, *self._shared_models)
+        for widget in widgets:
+            widget.close()
+
+    def _draw_fields(self, state: LauncherState) -> list[tuple[str, Any]]:
+        """Return the name and the widget of each field, with the values, choices and labels of a state."""
+        overwrite, self.overwrite = self.overwrite, False
+        fields = {(field.name, field.rule): field for field in list_fields(state)}
+        for key in self._fields.keys() - fields.keys():
+            self._fields.pop(key).close()
+        for key, field in fields.items():
+            is_new = key not in self._fields
+            widget = self._fields.get(key) or self._fields.setdefault(key, self._create_widget(field))
+            self._fill(widget, field, write=is_new or overwrite)
+            widget.description = label(state, field)
+            stop_button.accept_clicks(widget)
+        return [(name, self._fields[name, rule]) for name, rule in fields]
+
+    def _create_widget(self, field: Field) -> Any:
+        options = {"continuous_update": False} if field.name in _CHANGED_ON_BLUR else {}
+        widget_class = getattr(self._ipywidgets, field.widget)
+        widget = widget_class(description_allow_html=True, **options, **self._card)
+        widget.observe(lambda change: self._forward_change(field.name, change["new"]), "value")
+        return widget
 
     def _forward_change(self, name: str, value: Any) -> None:
         if self._drawing_thread != threading.get_ident():
             self._on_change(name, value)
 
+    def _fill(self, widget: Any, field: Field, *, write: bool) -> None:
+        """Set a field's choices, and its value; one that is not among its choices leaves it at the first."""
+        if field.choices and tuple(widget.options) != field.choices:
+            widget.options = field.choices
+            write = write or field.name in _FIXED_CHOICES
+        if not write or field.name == "config":
+            return
+        values = [choice[1] if isinstance(choice, tuple) else choice for choice in field.choices]
+        if field.widget == "SelectMultiple":
+            widget.value = [item for item in field.value or () if item in values]
+        elif field.widget == "Dropdown":
+            widget.value = field.value if field.value in values else next(iter(values), None)
+        else:
+            widget.value = str(field.value)
+
     def _visible_parts(self, state: LauncherState, fields: list[tuple[str, Any]]) -> tuple[Any, ...]:
         """Return what is shown, in the order of the tab key."""
         buttons = self._buttons
-        if state.stage == "asking":
+        if state.stage == "loading":
             return (self._summary, buttons["close"])
-        if state.stage == "unanswered":
+        if state.stage == "unavailable":
             return (self._summary, buttons["launch"], buttons["close"])
         attached = {"config": (buttons["load"], buttons["save"], self._title), "held_out": (self._preview,)}
-        field_parts = [part for name, widget in fields for part in (widget, *attached.get(name, ()))]
-        return (*field_parts, self._summary, buttons["launch"], buttons["insert"], buttons["close"])
+        parts = [part for name, widget in fields for part in (widget, *attached.get(name, ()))]
+        return (*parts, self._summary, buttons["launch"], buttons["insert"], buttons["close"])
 
     def _draw_buttons(self, state: LauncherState) -> None:
-        """Say on the buttons what they do now."""
+        """Label the buttons with what they do now."""
         confirm = CONFIRM_FREE if state.form.from_sandbox else CONFIRM_PAID
-        label = {**LAUNCH_LABELS, "confirming": confirm}.get(state.stage, BUTTON_LABELS["launch"])
-        has_issues = bool(state.form.issues) and state.stage != "unanswered"
+        has_issues = bool(state.form.issues) and state.stage != "unavailable"
         launch = self._buttons["launch"]
-        launch.description, launch.disabled = label, has_issues or state.stage == "launching"
+        launch.description = {**LAUNCH_LABELS, "confirming": confirm}.get(
+            state.stage, BUTTON_LABELS["launch"]
+        )
+        launch.disabled = has_issues or state.stage == "launching"
         launch.button_style = "warning" if state.stage == "confirming" else "primary"
         self._buttons["insert"].disabled = has_issues
-        for button in self._buttons.values():
-            stop_button.accept_clicks(button)
