@@ -111,7 +111,9 @@ class LLMFinetune(BackgroundTrainer):
         """
         if (actual := dataset.schema) not in cls.schemas:
             titles = " / ".join(schema.title for schema in cls.schemas)
-            raise InvalidArgumentError(f"数据类型不符 {cls.train_mode} needs {titles}: this is {actual.title}")
+            raise InvalidArgumentError(
+                f"数据类型不符 {cls.train_mode} needs {titles}: this is {actual.title}"
+            )
 
     @classmethod
     def attach(

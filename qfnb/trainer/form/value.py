@@ -165,7 +165,8 @@ class LaunchForm:
         if messages.keys() & {"model", "mode", "scale"}:
             return messages
         parameter_messages = {
-            row.key: _error_message(lambda row=row: self._validate_values(self.parse_parameter(row))) for row in self.parameters
+            row.key: _error_message(lambda row=row: self._validate_values(self.parse_parameter(row)))
+            for row in self.parameters
         }
         unknown_values = {
             key: value for key, value in draft.values.items() if key not in parameter_messages and value
