@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field
@@ -165,8 +166,7 @@ class LaunchForm:
         if messages.keys() & {"model", "mode", "scale"}:
             return messages
         parameter_messages = {
-            row.key: _error_message(lambda row=row: self._validate_values(self.parse_parameter(row)))
-            for row in self.parameters
+            row.key: _error_message(partial(self._validate_parameter, row)) for row in self.parameters
         }
         unknown_values = {
             key: value for key, value in draft.values.items() if key not in parameter_messages and value
@@ -239,6 +239,9 @@ class LaunchForm:
             configs.validate_train_config(
                 self.draft.model.strip(), config, self.supported_models, self.draft.mode
             )
+
+    def _validate_parameter(self, row: wire.SupportedParameter) -> None:
+        self._validate_values(self.parse_parameter(row))
 
     def _validate_dataset(self, source: str, mode: str) -> None:
         if not source.strip():

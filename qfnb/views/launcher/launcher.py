@@ -180,10 +180,14 @@ class Launcher:
             message = _format_error(error, "平台没有应答 the platform gives no answer")
             self._update(stage="unavailable", message=message)
             return
-        facts = {"step_seconds": step_seconds, "from_sandbox": platform == "sandbox"}
         files, configurations = tuple(list_data_files(self._folder)), _list_configurations()
         with self._lock:
-            form = replace(self._state.form, supported_models=supported_models, **facts)
+            form = replace(
+                self._state.form,
+                supported_models=supported_models,
+                step_seconds=step_seconds,
+                from_sandbox=platform == "sandbox",
+            )
             form = form if form.draft.values else form.with_choice(model=form.draft.model)
             self._update(
                 form=form, stage="editing", variables=variables, files=files, configurations=configurations
