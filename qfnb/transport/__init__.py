@@ -1,1 +1,1 @@
-"""HOW IT TRAVELS: one event loop, one connection pool, authentication, retries and the protocol's rules."""
+"""The transport: event loop, connection pool, authentication, retries, rate limits and the protocol."""

@@ -1,7 +1,7 @@
-"""How each plane proves who is calling: keys meet a request here, while it is being sent, and nowhere else.
+"""Authentication of each plane; keys are added to a request only here, while it is being sent.
 
-Tokens are fetched once for all callers that wait for one (single flight), before the first byte of the
-request that needs them, and renewed when the platform calls them invalid.
+A token is fetched once for all concurrent callers (single flight), before the request that needs it, and
+renewed when the platform rejects it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from . import protocol
 from .platform import Platform
 
 _EXPIRY_MARGIN_S = 60.0
-"""Seconds before its end at which a token counts as used up."""
+"""A token counts as expired this many seconds before its end."""
 
 
 class StaticAuth(httpx.Auth, ABC):
-    """Authentication that needs no answer first."""
+    """Authentication that needs no request of its own."""
 
     @abstractmethod
     def apply(self, request: httpx.Request) -> None:
-        """Add what opens the door to one request."""
+        """Add the credentials to a request."""
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add it to one request."""
+        """Add the credentials to a request."""
         self.apply(request)
         yield request
 
@@ -48,7 +48,7 @@ class KeyAuth(StaticAuth):
         self._platform = platform
 
     def apply(self, request: httpx.Request) -> None:
-        """Add the key to one request."""
+        """Add the key to a request."""
         set_bearer(request, self._platform, self._platform.credentials.get("api_key"))
 
 
@@ -59,18 +59,18 @@ class IamAuth(StaticAuth):
         self._platform, self._expires = platform, expires
 
     def apply(self, request: httpx.Request) -> None:
-        """Sign one request with the time of its sending."""
+        """Sign a request with the present time."""
         sign_request(request, self._platform, self._expires)
 
 
 class StaticTokenAuth(StaticAuth):
-    """Send a ready OAuth token."""
+    """Send an OAuth token that the user has set."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
     def apply(self, request: httpx.Request) -> None:
-        """Add the token to one request."""
+        """Add the token to a request."""
         token = self._platform.credentials.get("access_token")
         request.url = request.url.copy_merge_params({"access_token": token})
 
@@ -82,7 +82,11 @@ class _Token:
 
 
 class TokenAuth(httpx.Auth, ABC):
-    """Fetch a token, keep it until shortly before its end, and share it between all callers."""
+    """Fetch a token, keep it until shortly before it expires, and share it between all callers.
+
+    Attributes:
+        generation: how many tokens have been fetched.
+    """
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -91,12 +95,12 @@ class TokenAuth(httpx.Auth, ABC):
         self.generation = 0
 
     def expire(self, generation: int) -> None:
-        """Forget the token of that generation; a newer one stays."""
+        """Drop the token of this generation; a newer one is kept."""
         if generation == self.generation:
             self._token = None
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Fetch a token when there is none, then add it to the request."""
+        """Fetch a token if there is no valid one, then add it to the request."""
         async with self._lock:
             if self._token is None or time.time() > self._token.expires_at:
                 response = yield self._build_token_request()
@@ -110,15 +114,15 @@ class TokenAuth(httpx.Auth, ABC):
 
     @abstractmethod
     def _build_token_request(self) -> httpx.Request:
-        """Return the request that a token is asked for with."""
+        """Return the request that fetches a token."""
 
     @abstractmethod
     def _parse_token(self, body: dict[str, Any]) -> _Token:
-        """Return the token of the answer."""
+        """Return the token of a response."""
 
     @abstractmethod
     def _apply(self, request: httpx.Request, token: str) -> None:
-        """Put the token on a request."""
+        """Add the token to a request."""
 
 
 class OAuth(TokenAuth):
@@ -169,7 +173,7 @@ class BearerExchange(TokenAuth):
 
 
 class AuthSelector:
-    """Chooses the scheme for each plane from the keys that a platform has."""
+    """Selects the authentication of each plane from the keys of a platform."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -179,7 +183,7 @@ class AuthSelector:
         """Return the authentication of a plane.
 
         Raises:
-            CredentialsError: none of the keys at hand opens it.
+            CredentialsError: none of the keys is valid for it.
         """
         if plane not in self._by_plane:
             self._by_plane[plane] = self._select(plane)
@@ -201,7 +205,13 @@ class AuthSelector:
 
 
 def sign_request(request: httpx.Request, platform: Platform, expires: int = 300) -> None:
-    """Add the date and the IAM signature to a request; the headers signed are those that identify it."""
+    """Add the date and the IAM signature to a request.
+
+    Args:
+        request: is changed; content type, host, `request_id` and date are signed if present.
+        platform: its IAM pair signs.
+        expires: seconds for which the signature is valid.
+    """
     date = signature.format_timestamp(time.time())
     request.headers["x-bce-date"] = date
     names = ("content-type", "host", "request_id", "x-bce-date")
@@ -218,7 +228,7 @@ def sign_request(request: httpx.Request, platform: Platform, expires: int = 300)
 
 
 def set_bearer(request: httpx.Request, platform: Platform, token: str) -> None:
-    """Add a bearer, and the application that is to be billed when one is set."""
+    """Add a bearer token to a request, and the id of the application that is billed, if one is set."""
     request.headers["authorization"] = f"Bearer {token}"
     if platform.app_id:
         request.headers["appid"] = platform.app_id

@@ -1,4 +1,4 @@
-"""The only place that talks to the network: records out, replies in, errors typed."""
+"""The client of one platform: sends records, returns replies, raises typed errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ from .retry import RetryBudget, RetryPolicy
 
 
 class Client:
-    """Sends records to the endpoints of one platform; its coroutines run on the I/O loop only."""
+    """Sends records to the endpoints of one platform.
+
+    Its coroutines run on the I/O loop only (see `event_loop`).
+    """
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -54,18 +57,18 @@ class Client:
         options: CallOptions | None = None,
         model: str = "",
     ) -> Response[R]:
-        """Send one record and wait for the answer.
+        """Send one record and wait for the response.
 
         Args:
-            endpoint: the row that it goes to.
+            endpoint: the row.
             body: the record.
-            options: what it may cost.
+            options: timeout and attempts.
             model: whose rate limits apply; "" for calls that have none.
 
         Raises:
             APIError: the platform refused.
             RequestError: nothing usable came back.
-            CredentialsError: no key opens this plane.
+            CredentialsError: no key is valid for this plane.
         """
         options, current = options or CallOptions(), settings()
         started_at = time.perf_counter()
@@ -86,9 +89,16 @@ class Client:
         options: CallOptions | None = None,
         model: str = "",
     ) -> AsyncGenerator[Response[R], None]:
-        """Send one record and yield the answer piece by piece, as it comes.
+        """Send one record and yield the events of the response as they arrive.
 
-        Only opening is retried. The stream is complete when the server says [DONE] or a piece is `final`.
+        Only opening is retried. The stream is complete with `[DONE]`, or an event that is `final`.
+
+        Args:
+            endpoint: the row.
+            body: the record.
+            final: returns whether an event is the last one.
+            options: timeout and attempts.
+            model: whose rate limits apply; "" for calls that have none.
 
         Raises:
             StreamInterrupted: the connection broke, ended or went silent before that.
@@ -112,7 +122,7 @@ class Client:
                     yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 raise errors.StreamInterrupted(
-                    f"{self._host(endpoint)} stopped in mid-answer: {http.error_text(error)}", events=n_events
+                    f"{self._host(endpoint)} stopped mid-answer: {http.error_text(error)}", events=n_events
                 ) from None
             except errors.APIError as error:
                 raise hide_secrets_in(error) from None
@@ -131,16 +141,16 @@ class Client:
         endpoint: Endpoint[Any, Any] | None = None,
         options: CallOptions | None = None,
     ) -> T:
-        """Send a request of one's own with the keys, the retries and the errors of all others.
+        """Send any request, with the keys, retries and errors of the platform.
 
         Args:
-            build: builds the request, anew for every try.
-            read: reads the answer, or raises the error that it is.
-            endpoint: the row that it goes to; None is the object storage, where repeating does no harm.
-            options: what it may cost; without a timeout it may take as long as bytes move.
+            build: builds the request; called again for each attempt.
+            read: reads the response, or raises the error that it describes.
+            endpoint: the row; None for object storage, where repeating does no harm.
+            options: timeout and attempts; without a timeout the call may last as long as bytes move.
 
         Returns:
-            What `read` made of the answer.
+            The result of `read`.
         """
         options, current = options or CallOptions(), settings()
 
@@ -192,7 +202,7 @@ class Client:
             raise errors.RequestTimeoutError(f"{self._host(call.endpoint)} did not answer {within}") from None
 
     async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
-        """Send until `read` accepts the answer; return the answer and what was taken from it."""
+        """Send until `read` accepts the response; return the response and the result of `read`."""
         is_token_renewed = False
         while True:
             call.attempts += 1
@@ -211,10 +221,10 @@ class Client:
                 return response, result
 
     async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
-        """Send once, when the limiter lets it, and tell the limiter how it went."""
+        """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         limiter, request = call.limiter, call.build_request()
         started_at = await call.acquire_turn() if limiter is not None else 0.0
-        notify = on_wire.get() or _ignore
+        notify = on_wire.get()
         notify(True)
         try:
             response = await self._dispatch(request, call)
@@ -246,7 +256,7 @@ class Client:
         await clock.sleep(delay_s)
 
     def _expire_token(self, plane: Plane, error: Exception, generation: int) -> bool:
-        """Drop a token that the platform no longer takes; tell whether the call may be replayed for it."""
+        """Drop a token that the platform no longer accepts; return whether the call may be sent again."""
         auth = self._auth_selector.for_plane(plane)
         if not isinstance(error, errors.AuthError) or not isinstance(auth, TokenAuth) or generation == 0:
             return False
@@ -260,10 +270,6 @@ class Client:
     def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
         url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")
-
-
-def _ignore(is_on_wire: bool) -> None:
-    """Nobody need be told."""
 
 
 def _default_timeout(endpoint: Endpoint[Any, Any], current: Settings) -> float:

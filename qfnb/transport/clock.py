@@ -1,4 +1,4 @@
-"""Time as the library sees it, so that tests (users' tests too) never sleep.
+"""The library's clock, which tests (users' tests too) can speed up so that nothing sleeps.
 
 with qfnb.testing():
     trainer.run()          # polls as often as it likes, without waiting
@@ -19,7 +19,7 @@ _skipped_s = 0.0
 
 @contextmanager
 def testing(scale: float = 0.0) -> Iterator[None]:
-    """Multiply every wait of the library by `scale` (0: none at all) inside the block."""
+    """Multiply every wait of the library by `scale` (0: no waiting) inside the block."""
     previous_scale = _scale
     _set_scale(scale)
     try:
@@ -29,7 +29,7 @@ def testing(scale: float = 0.0) -> Iterator[None]:
 
 
 def now() -> float:
-    """Return seconds of a clock on which shortened waits take their full time; only differences count."""
+    """Return seconds on a clock that counts shortened waits in full; only differences mean anything."""
     return _virtual_start + _skipped_s + (time.monotonic() - _real_start) / (_scale or 1.0)
 
 
@@ -42,12 +42,12 @@ async def sleep(seconds: float) -> None:
 
 
 def wait(seconds: float, event: threading.Event) -> bool:
-    """Sleep on a worker thread until the time is over or the event is set; tell whether it is set."""
+    """Wait on a worker thread for an event; return whether it was set in time."""
     return event.wait(max(seconds * _scale, 0.002))
 
 
 def _set_scale(scale: float) -> None:
-    """Go on from the present moment at another pace, so that the clock never jumps back."""
+    """Change the scale from now on; the clock never jumps back."""
     global _virtual_start, _real_start, _scale, _skipped_s
     _virtual_start, _real_start, _skipped_s = now(), time.monotonic(), 0.0
     _scale = scale

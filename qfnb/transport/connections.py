@@ -1,4 +1,4 @@
-"""aiohttp's connections under httpx's interface, with little in between."""
+"""An httpx transport over aiohttp's connection pool."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ import yarl
 from .request import BytesStream, CertificateError
 
 IDLE_TIMEOUT_S: Final = 30.0
-"""How long a connection is kept for the next request; servers and balancers keep theirs for 60 s or more."""
+"""Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
 
 FRESH_TIMEOUT_S: Final = 1.0
-"""How long it is kept for a request that may not be repeated: a server that closes idle connections may be
-closing one just as a request goes out on it, and nothing tells then whether the request was read."""
+"""Seconds for which an idle connection is kept for requests that must not be repeated.
+
+A server may close an idle connection just as a request is written to it; whether it read the request cannot
+be known then.
+"""
+
+_NOT_SENT_MESSAGE: Final = (
+    "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
+)
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
@@ -31,52 +38,41 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
     (aiohttp.ClientError, httpx.RemoteProtocolError),
 )
-"""aiohttp's errors in httpx's words; the first that fits counts."""
+"""aiohttp's errors and the httpx errors that they become; the first match counts."""
 
 
 def _translate_error(error: aiohttp.ClientError) -> httpx.RequestError:
-    """Return aiohttp's error in httpx's words."""
+    """Return the httpx error for an aiohttp error."""
     if isinstance(error, aiohttp.ClientConnectionResetError) or isinstance(
         error.__cause__, aiohttp.ClientConnectionResetError
     ):
         return httpx.WriteError(_NOT_SENT_MESSAGE)
     certificate = getattr(error, "certificate_error", None)
     tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
-    message = str(
-        tls_message or getattr(error, "message", "") or error
-    )  # not the address, which may carry a token
+    message = str(tls_message or getattr(error, "message", "") or error)  # not the URL: it may hold a token
     return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(message)
 
 
-_NOT_SENT_MESSAGE: Final = (
-    "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
-)
-
-
 class Connections(httpx.AsyncBaseTransport):
-    """aiohttp's connections; an address travels as it was written and signed, not quoted a second time.
+    """An httpx transport over aiohttp; URLs are sent as they were written and signed, not quoted again.
 
-    Requests that may not be repeated (extension `repeatable`) have a pool of their own, which keeps idle
+    Requests that must not be repeated (extension `repeatable` is False) use a separate pool, which keeps idle
     connections for `FRESH_TIMEOUT_S` only.
     """
 
     def __init__(self, proxy: str, tls: Any) -> None:
         self._proxy = proxy or None
-        self._session, self._fresh_session = (
-            _create_session(tls, IDLE_TIMEOUT_S),
-            _create_session(tls, FRESH_TIMEOUT_S),
-        )
+        self._session = _create_session(tls, IDLE_TIMEOUT_S)
+        self._fresh_session = _create_session(tls, FRESH_TIMEOUT_S)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the answer's content is still to be read.
+        """Send a request and return the response, its content still unread.
 
         Raises:
-            WriteError: the connection closed before the whole request was written, so nothing was done.
-            RequestError: nothing came back; the request may have been carried out.
+            WriteError: the connection closed before the whole request was written: it was not executed.
+            RequestError: no response came back; the request may have been executed.
         """
-        content = (
-            request.stream.content if isinstance(request.stream, BytesStream) else _request_content(request)
-        )
+        content = _request_content(request)
         timeouts = request.extensions.get("timeout", {})
         session = self._session if request.extensions.get("repeatable", True) else self._fresh_session
         try:
@@ -91,9 +87,10 @@ class Connections(httpx.AsyncBaseTransport):
                 proxy=self._proxy,
             )
         except aiohttp.ClientError as error:
-            if isinstance(content, _UploadStream) and content.is_cut:
+            translated = _translate_error(error)
+            if type(translated) is httpx.ReadError and isinstance(content, _UploadStream) and content.is_cut:
                 raise httpx.WriteError(_NOT_SENT_MESSAGE) from None
-            raise _translate_error(error) from None
+            raise translated from None
         headers, stream = response.raw_headers, _ResponseStream(response)
         return httpx.Response(response.status, headers=headers, stream=stream, request=request)
 
@@ -104,19 +101,21 @@ class Connections(httpx.AsyncBaseTransport):
 
 
 def _request_content(request: httpx.Request) -> bytes | _UploadStream:
+    if isinstance(request.stream, BytesStream):
+        return request.stream.content
     try:
         return request.content
     except httpx.RequestNotRead:
-        request.headers.pop("transfer-encoding", None)  # aiohttp says it itself
+        request.headers.pop("transfer-encoding", None)  # aiohttp adds it itself
         return _UploadStream(request.stream)
 
 
 class _UploadStream:
-    """The content of a request that is written piece by piece.
+    """The content of a request that is written in chunks.
 
     Attributes:
-        is_cut: True until all of it has been written. A piece is asked for only when those before it are
-            in the socket's buffers, and no server carries out a request whose end it never got.
+        is_cut: True until all chunks have been written. The next chunk is read only once the one before is in
+            the socket's buffer, and no server executes a request whose end it never received.
     """
 
     def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> None:
@@ -131,7 +130,7 @@ class _UploadStream:
 
 
 class _ResponseStream(httpx.AsyncByteStream):
-    """The content of an answer, as it arrives; no generator, which would be closed once more per answer."""
+    """The content of a response as it arrives; not a generator, which costs one more `aclose` a response."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -175,5 +174,10 @@ def _create_session(tls: Any, idle_seconds: float) -> aiohttp.ClientSession:
 
 
 def create_connections(*, proxy: str, verify: bool) -> Connections:
-    """Return connections of their own, through a proxy or "" for none."""
+    """Return a new pool of connections.
+
+    Args:
+        proxy: URL of the proxy, "" for none.
+        verify: whether certificates are checked.
+    """
     return Connections(proxy, httpx.create_ssl_context(verify=verify))

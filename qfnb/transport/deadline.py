@@ -1,6 +1,6 @@
-"""How long a call may take in all: one alarm for all calls, at the earliest of their ends.
+"""Timeouts of whole calls: `asyncio.timeout` with one event-loop timer for all calls.
 
-An alarm for each call, set and cancelled again, cost a batch more than reading the answers.
+A timer for each call, set and cancelled again, costs a large batch more than reading the responses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Self
 
 
 class _Alarm:
-    """Rings for the calls of one event loop."""
+    """The timer of one event loop; it fires at the earliest deadline."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -20,13 +20,13 @@ class _Alarm:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, deadline: Deadline) -> None:
-        """Ring for a call."""
+        """Watch a deadline."""
         self._deadlines.add(deadline)
         if self._timer is None or deadline.expires_at < self._timer.when():
             self._schedule(deadline.expires_at)
 
     def remove(self, deadline: Deadline) -> None:
-        """Ring no more for a call; the alarm stays set, for a cancelled one costs more than a vain one."""
+        """Stop watching a deadline; the timer stays set: cancelling it costs more than firing in vain."""
         self._deadlines.discard(deadline)
 
     def _schedule(self, when: float) -> None:
@@ -47,13 +47,13 @@ _alarm: _Alarm | None = None
 
 
 class Deadline:
-    """What `asyncio.timeout` is: cancels what happens inside after so many seconds, and says TimeoutError.
+    """A context manager like `asyncio.timeout`: cancels its body after a time and raises TimeoutError.
 
     Args:
-        seconds: None for no end.
+        seconds: None for no limit.
 
     Attributes:
-        expires_at: the loop's time when it ends.
+        expires_at: on the loop's clock; infinite without a limit.
     """
 
     __slots__ = ("_alarm", "_cancelling", "_expired", "_task", "_timeout_s", "expires_at")
@@ -85,17 +85,17 @@ class Deadline:
             raise TimeoutError from error
 
     def pause(self) -> float:
-        """Let no time pass until `resume`; return the seconds that are left."""
+        """Stop the clock until `resume`; return the remaining seconds."""
         self._alarm.remove(self)
         return self.expires_at - self._alarm.loop.time()
 
     def resume(self, remaining_s: float) -> None:
-        """Let time pass again, with so many seconds left."""
+        """Start the clock again with this many seconds remaining."""
         self.expires_at = self._alarm.loop.time() + remaining_s
         if self.expires_at < math.inf:
             self._alarm.add(self)
 
     def expire(self) -> None:
-        """End it: the alarm has rung."""
+        """Cancel the body: the time is up."""
         self._expired = True
         self._task.cancel()

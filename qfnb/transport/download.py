@@ -1,4 +1,7 @@
-"""Pictures from the network: from public https addresses only, bounded, and checked to be pictures."""
+"""Downloads from URLs that the platform returned: public https addresses only, with a size limit.
+
+Images are also checked to be images.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,16 @@ IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 
 async def download_image(url: str, settings: Settings, *, trusted_host: str) -> bytes:
-    """Return the picture at an address that the platform named.
+    """Return the bytes of the image at a URL that the platform returned.
 
     Args:
-        url: https, on a public address; the platform's own host may be anything.
-        settings: the settings, for proxy and timeouts.
-        trusted_host: the platform's `host:port`.
+        url: https and a public address; both rules are waived for `trusted_host`.
+        settings: for proxy and timeouts.
+        trusted_host: the platform's own `host:port`.
 
     Raises:
-        UnexpectedContent: the address or what is there is not what a picture's can be.
-        ConnectionFailed: it cannot be fetched.
+        UnexpectedContent: the URL is not allowed, or its content is not an image.
+        ConnectionFailed: the image cannot be fetched.
     """
     if not trusted_host or urlsplit(url).netloc != trusted_host:
         await validate_public_url(url)
@@ -46,39 +49,41 @@ async def download_image(url: str, settings: Settings, *, trusted_host: str) -> 
 
 
 def validate_image(content: bytes) -> None:
-    """Refuse what is no PNG, JPEG or WebP file, or would fill the memory when it is opened.
+    """Raise unless the content is a PNG, JPEG or WebP file of at most `MAX_PIXELS` pixels.
 
     Raises:
-        UnexpectedContent: says which.
+        UnexpectedContent: says which of these rules is broken.
     """
     if not content.startswith(IMAGE_SIGNATURES):
-        raise errors.UnexpectedContent("a picture came that is not a PNG, JPEG or WebP file")
+        raise errors.UnexpectedContent("the picture is not a PNG, JPEG or WebP file")
     from PIL import Image  # noqa: PLC0415 - only when there is a picture
 
     try:
         with Image.open(io.BytesIO(content)) as image:
             pixels = image.width * image.height
     except (OSError, ValueError, Image.DecompressionBombError):
-        raise errors.UnexpectedContent("a picture came that cannot be read") from None
+        raise errors.UnexpectedContent("the picture cannot be read") from None
     if pixels > MAX_PIXELS:
-        raise errors.UnexpectedContent(
-            f"a picture came with {pixels:,} pixels: at most {MAX_PIXELS:,} are shown"
-        )
+        raise errors.UnexpectedContent(f"the picture has {pixels:,} pixels: at most {MAX_PIXELS:,} are shown")
 
 
 async def _download(url: str, settings: Settings) -> bytes:
     async with aclosing(await http.exchange(httpx.Request("GET", url), None, settings)) as response:
         if response.status_code != 200:
-            raise errors.UnexpectedContent(f"a picture's address answers with HTTP {response.status_code}")
+            raise errors.UnexpectedContent(f"the picture's address answers HTTP {response.status_code}")
         return await response_body.read_bytes(response, MAX_BYTES)
 
 
-async def validate_public_url(url: str, label: str = "a picture") -> None:
-    """Refuse an address that is not https, or leads into a private network.
+async def validate_public_url(url: str, label: str = "the picture") -> None:
+    """Raise unless a URL is https and leads to a public address.
+
+    Args:
+        url: of a picture or a file.
+        label: what is at the URL, for the message.
 
     Raises:
-        UnexpectedContent: says which, of what.
-        ConnectionFailed: the host is not known.
+        UnexpectedContent: says which rule is broken.
+        ConnectionFailed: the host cannot be resolved.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
@@ -94,24 +99,24 @@ async def validate_public_url(url: str, label: str = "a picture") -> None:
 
 
 async def download_file(client: Client, url: str, path: Path, max_bytes: int) -> None:
-    """Write what is at an address to a path, which appears when all of it has arrived. No key is sent.
+    """Download a URL to a file, which appears only once it is complete. No key is sent.
 
     Args:
-        client: whose platform named the address.
-        url: https, on a public address; the platform's own hosts may be anything.
-        path: where to.
-        max_bytes: bytes that it may have.
+        client: of the platform that returned the URL.
+        url: https and a public address; both rules are waived for the platform's own hosts.
+        path: the file to write.
+        max_bytes: size limit.
 
     Raises:
-        UnexpectedContent: the address is not one to download from, or has nothing.
-        ResponseTooLarge: it has more bytes than that.
-        ConnectionFailed: it cannot be fetched.
+        UnexpectedContent: the URL is not allowed, or does not answer with HTTP 200.
+        ResponseTooLarge: there are more bytes than `max_bytes`.
+        ConnectionFailed: the file cannot be fetched.
     """
     platform_hosts = {
         urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)
     }
     if urlsplit(url).netloc not in platform_hosts or not url.startswith(("http://", "https://")):
-        await validate_public_url(url, "a download")
+        await validate_public_url(url, "the download")
     current, host = settings(), urlsplit(url).netloc
     timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout, "write": 60.0, "pool": None}
     request = httpx.Request("GET", url, extensions={"timeout": timeouts})
@@ -120,7 +125,7 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
             response.request = request
             if response.status_code != 200:
                 raise errors.UnexpectedContent(
-                    f"{host} answers a download with HTTP {response.status_code} (下载地址已失效?)"
+                    f"{host} answers the download with HTTP {response.status_code} (下载地址已失效?)"
                 )
             await read_bytes_to(path, max_bytes)(response)
     except (httpx.HTTPError, TimeoutError) as error:

@@ -1,8 +1,8 @@
-"""One event loop, in one daemon thread, for all network I/O.
+"""The I/O loop: one event loop in one daemon thread, for all network I/O (compare AnyIO's BlockingPortal).
 
-A notebook already runs a loop in its main thread, so a blocking call cannot start another there, and an
-HTTP client may not be shared between loops. Every request therefore runs on this loop: blocking callers
-wait for it, async callers await it. Interrupting either one cancels the request and closes its socket.
+A notebook already runs a loop in its main thread, so a blocking call cannot start another one there, and an
+HTTP client cannot be shared between loops. Every request therefore runs on this loop: blocking callers wait
+for it, async callers await it. Interrupting either cancels the request and closes its socket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 INTERRUPT_SLICE_S: Final = 0.1
-"""Seconds between two looks at a waiting call: a kernel interrupt takes effect within one slice."""
+"""Seconds between two checks of a waiting call: a kernel interrupt takes effect within this time."""
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -46,7 +46,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine from blocking code; Ctrl-C or the kernel's interrupt cancels it.
 
     Raises:
-        RuntimeError: called on the I/O thread itself, where waiting would wait for ever.
+        RuntimeError: called on the I/O thread itself, where it would wait forever.
     """
     if is_on_io_thread():
         coro.close()
@@ -60,7 +60,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
 
 
 async def run_async(coro: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine from async code, whatever loop the caller is on."""
+    """Run a coroutine on the I/O loop from async code on any loop."""
     if is_on_io_thread():
         return await coro
     future = asyncio.wrap_future(submit(coro))
@@ -124,11 +124,11 @@ async def _join(task: asyncio.Task[T]) -> T:
 
 
 async def _close_iteration(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> None:
-    """Close an iterator that a task may be in the middle of."""
+    """Close an iterator that a task may still be reading."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        task.exception()  # it was raised already, or nobody is left to hear of it
+        task.exception()  # marks it as retrieved: it was raised already, or the caller has left
     await items.aclose()
 
 
@@ -150,9 +150,9 @@ def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
 
 
 class LoopTicker:
-    """Keep the running loop from sleeping longer than a slice while somebody in it is inside.
+    """Wakes the running loop every `INTERRUPT_SLICE_S` while a call waits inside this context manager.
 
-    ipykernel delivers an interrupt only when its loop wakes up. One timer does for all that wait.
+    ipykernel delivers an interrupt only when its loop wakes up. All waiting calls of a loop share one timer.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -160,7 +160,7 @@ class LoopTicker:
 
     @classmethod
     def for_running_loop(cls) -> LoopTicker:
-        """Return the one of the running loop."""
+        """Return the ticker of the running loop."""
         loop = asyncio.get_running_loop()
         return _tickers.get(loop) or cls(loop)
 
@@ -184,7 +184,7 @@ _tickers: dict[asyncio.AbstractEventLoop, LoopTicker] = {}
 
 
 class CrossLoopQueue:
-    """A queue into the loop that runs where it is made; anybody may put, one coroutine gets."""
+    """A queue from any thread to one coroutine of the loop in which it is created."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -198,11 +198,11 @@ class CrossLoopQueue:
             self._items.append(item)
             waiter, self._waiter = self._waiter, None
         if waiter is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed: no coroutine waits
                 self._loop.call_soon_threadsafe(_wake, waiter)
 
     async def get(self) -> Any:
-        """Return the next item, waiting for it."""
+        """Wait for the next item and return it."""
         while True:
             with self._lock:
                 if self._items:
@@ -217,7 +217,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 
 def is_on_io_thread() -> bool:
-    """Tell whether the caller runs on the I/O loop."""
+    """Return whether the caller runs on the I/O loop."""
     try:
         return asyncio.get_running_loop() is _loop
     except RuntimeError:
@@ -225,16 +225,16 @@ def is_on_io_thread() -> bool:
 
 
 def register_child_reset(reset: Callable[[], object]) -> None:
-    """Call `reset` in each forked child; what it returns is kept there for ever, untouched."""
+    """Call `reset` in each forked child; what it returns is never freed there."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _keep_forever(reset()))
 
 
 def _keep_forever(inherited: object) -> None:
-    """Keep an object until the process is gone, even while the interpreter ends.
+    """Keep an object until the process is gone, even during interpreter shutdown.
 
-    Connections and loops clean up after themselves, and the child's copies share sockets and the list of
-    watched sockets with the parent: the parent would wait for ever for what is not watched any more.
+    Connections and loops clean up when they are freed, and a child's copies share their sockets and selector
+    with the parent, which would then wait forever on sockets that are no longer watched.
     """
     import ctypes  # noqa: PLC0415 - only a forked child needs it
 
@@ -242,7 +242,7 @@ def _keep_forever(inherited: object) -> None:
 
 
 def _reset_in_child() -> object:
-    """Leave the parent's loop to the parent: a forked child starts its own."""
+    """Drop the parent's loop: a forked child starts its own."""
     global _lock, _loop
     inherited = _loop
     _lock, _loop = threading.Lock(), None

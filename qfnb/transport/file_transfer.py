@@ -1,6 +1,6 @@
-"""Bytes instead of records: files up as a form and down to a path.
+"""Upload and download of files; keys, connections and retries are the client's.
 
-Keys, connections and retries are the client's; a file is never held in memory as a whole unless asked for.
+A file is read and written in chunks, unless its bytes are asked for.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from .request import ReadResponse, path_values
 from .response import R, Response
 
 MIN_UPLOAD_BYTES_PER_S = 64 * 1024
-"""Bytes per second below which an upload counts as stuck."""
+"""An upload that is slower times out."""
 
 CHUNK_BYTES = 256 * 1024
+"""How much of a file is read and written at once."""
 
 
 async def upload(
@@ -33,8 +34,14 @@ async def upload(
 ) -> Response[wire.FileObject]:
     """Upload a file from disk or from memory.
 
+    Args:
+        client: of the platform.
+        source: a path, or the bytes.
+        purpose: the platform's `purpose` field.
+        filename: default: the path's name, or `batch.jsonl`.
+
     Raises:
-        InvalidArgumentError: it cannot be read, or has no or too many bytes; nothing was sent.
+        InvalidArgumentError: the file cannot be read, is empty or is too large; nothing was sent.
         APIError: the platform refused.
     """
     name = filename or (source.name if isinstance(source, Path) else "batch.jsonl")
@@ -55,48 +62,55 @@ async def upload(
 
 
 async def download_content(client: Client, ref: wire.FileRef, path: Path | None = None) -> bytes:
-    """Return a file's bytes, or write them to a path and return none.
+    """Return a file's bytes, or write them to a path and return b"".
+
+    Args:
+        client: of the platform.
+        ref: the file's id.
+        path: the file to write; None returns the bytes.
 
     Raises:
-        ResponseTooLarge: it has more than 64 MiB and no path was given.
+        ResponseTooLarge: there are more than 64 MiB, without a path.
     """
     url = client.platform.endpoint_url(wire.CONTENT, path_values(wire.CONTENT, ref))
     return await client.request(lambda: httpx.Request("GET", url), read_bytes_to(path), endpoint=wire.CONTENT)
 
 
 def upload_options(size: int) -> CallOptions:
-    """Return how long so many bytes may take."""
+    """Return options whose timeout suits an upload of `size` bytes."""
     return CallOptions(timeout=settings().llm_api_retry_timeout + size / MIN_UPLOAD_BYTES_PER_S)
 
 
 def read_record(type_: type[R]) -> ReadResponse[Response[R]]:
-    """Take an answer as a record."""
+    """Return a reader that reads a response as a record."""
 
     async def read(response: httpx.Response) -> Response[R]:
-        return Response(
-            await response_body.read_json(response), type_, response.status_code, response.headers
-        )
+        content = await response_body.read_json(response)
+        return Response(content, type_, response.status_code, response.headers)
 
     return read
 
 
 def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadResponse[bytes]:
-    """Take an answer's bytes as they are: whole, or piece by piece into a file, `max_bytes` at most."""
+    """Return a reader that reads a response's bytes: into a file chunk by chunk, or at once without a path.
+
+    Args:
+        path: the file to write, in which case the reader returns b"".
+        max_bytes: size limit; default: none for a file, else `MAX_REPLY_BYTES`.
+    """
 
     async def read(response: httpx.Response) -> bytes:
         if response.status_code >= 300:
-            protocol.decode_response(
-                response.status_code, response.headers, await response_body.read_bytes(response)
-            )
+            content = await response_body.read_bytes(response)
+            protocol.decode_response(response.status_code, response.headers, content)
         if path is None:
-            return await response_body.read_bytes(
-                response, response_body.MAX_REPLY_BYTES if max_bytes is None else max_bytes
-            )
+            limit = response_body.MAX_REPLY_BYTES if max_bytes is None else max_bytes
+            return await response_body.read_bytes(response, limit)
         with write_atomically(path) as file:
             async for chunk in response.aiter_bytes():
                 file.write(chunk)
                 if max_bytes is not None and file.tell() > max_bytes:
-                    raise errors.ResponseTooLarge(f"more than {max_bytes:,} bytes came: it is not kept")
+                    raise errors.ResponseTooLarge(f"the file has more than {max_bytes:,} bytes: not saved")
             _validate_size(response, file.tell())
         return b""
 
@@ -104,23 +118,19 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
 
 
 def _validate_size(response: httpx.Response, size: int) -> None:
-    """Refuse a file that is not as long as was announced; compressed ones announce another length."""
-    content_length = response.headers.get("content-length", "")
-    if (
-        content_length.isdigit()
-        and "content-encoding" not in response.headers
-        and int(content_length) != size
-    ):
-        raise errors.ConnectionFailed(
-            f"{response.url.host} sent {size:,} of {int(content_length):,} bytes",
-            host=response.url.host,
-            sent=True,
-        )
+    """Raise unless a file has the announced length; the length of a compressed one is not comparable."""
+    length, host = response.headers.get("content-length", ""), response.url.host
+    if length.isdigit() and "content-encoding" not in response.headers and int(length) != size:
+        raise errors.ConnectionFailed(f"{host} sent {size:,} of {int(length):,} bytes", host=host, sent=True)
 
 
 @contextmanager
 def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
-    """Open what is to be uploaded, and tell its size."""
+    """Open a file to upload, or take its bytes; yield content and size in bytes.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read.
+    """
     if isinstance(source, bytes):
         yield source, len(source)
         return

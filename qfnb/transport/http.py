@@ -1,9 +1,8 @@
-"""The connections under httpx's interface, chosen in this one place.
+"""Send a request over the shared connection pools, with httpx's types and aiohttp's connections.
 
-httpx's own pool spends 10-20 ms of CPU per request above some fifty connections and leaks connections when
-requests are cancelled; aiohttp's connections behind the same interface do neither. Requests go straight to
-the transport: redirects are refused, cookies not kept, and what httpx's client does beside that costs as much
-as the network (see benchmarks/).
+httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks connections when
+requests are cancelled; aiohttp's does neither. Requests go straight to the transport: redirects are refused
+and cookies are not kept, and the rest of httpx's client costs as much as the network (see benchmarks/).
 """
 
 from __future__ import annotations
@@ -27,15 +26,24 @@ from .proxy import proxy_for, without_password
 from .request import CertificateError
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that say which certificates are trusted; a change counts at once."""
+"""Environment variables that name the trusted certificates; a change takes effect at once."""
 
 _transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
 async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Settings) -> httpx.Response:
-    """Send a request, and before it what its authentication asks for; the answer is not read yet.
+    """Send a request, and first those that its authentication needs; return the response, still unread.
 
-    On the I/O loop only.
+    Runs on the I/O loop only.
+
+    Args:
+        request: its extensions `timeout` and `repeatable` are honoured.
+        auth: None for a request without keys.
+        settings: for proxy and certificate checks.
+
+    Raises:
+        httpx.RequestError: no response came back; `translate_error` returns qfnb's own error.
+        InvalidArgumentError: the proxy or the certificate file cannot be used.
     """
     transport = _transport(request.url, settings)
     if isinstance(auth, StaticAuth):
@@ -63,7 +71,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
         if not _transports:
             install_log_filter()
             atexit.register(_close_all)
-        from .connections import create_connections  # noqa: PLC0415 - 0.1 s of import that only a first request should pay
+        from .connections import create_connections  # noqa: PLC0415 - 0.1 s that only a first request pays
 
         try:
             _transports[key] = create_connections(proxy=key[0], verify=key[1])
@@ -79,7 +87,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
 
 
 def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:
-    """Return our own error for the network library's; ours pass through, without the keys in them."""
+    """Return qfnb's error for a network error; qfnb's own errors are returned without secrets in them."""
     if isinstance(error, errors.QianfanError):
         return hide_secrets_in(error)
     host, proxy = url.netloc.decode("ascii"), proxy_for(url, current_settings().proxy)
@@ -94,7 +102,7 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
         return errors.RequestTimeoutError(f"{host} did not answer in time")
     if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
         return errors.UnexpectedContent(
-            f"{host} answers with what is no HTTP: {error_text(error)} (返回的不是合法的 HTTP 响应)"
+            f"{host} did not answer in valid HTTP: {error_text(error)} (返回的不是合法的 HTTP 响应)"
         )
     was_sent = not isinstance(
         error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
@@ -110,12 +118,12 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
 def error_text(error: BaseException) -> str:
     """Return a network error's message on one line, without secrets."""
     if isinstance(error, TimeoutError):
-        return "nothing arrived in time"
+        return "no data arrived in time"
     return redact(" ".join(str(error).split())) or type(error).__name__
 
 
 def _reset_in_child() -> object:
-    """Leave the parent's connections to the parent."""
+    """Drop the parent's connections: a forked child opens its own."""
     global _transports
     inherited, _transports = _transports, {}
     return inherited

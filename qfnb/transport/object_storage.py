@@ -1,4 +1,4 @@
-"""The objects of the storage: put, get, look at, list, delete; large ones go up in parts, several at a time.
+"""Object storage: put, get, stat, list and delete objects; large ones are uploaded in concurrent parts.
 
 Source: API pages of BOS (PutObject, InitiateMultipartUpload, UploadPart, CompleteMultipartUpload).
 """
@@ -21,20 +21,19 @@ from .file_transfer import CHUNK_BYTES, open_source, read_bytes_to, read_record,
 from .request import encode_json
 
 MAX_SINGLE_UPLOAD_BYTES = 16 * 1024 * 1024
-"""Bytes up to which an object goes up in one request."""
+"""A larger object is uploaded in parts."""
 
 PART_BYTES = 8 * 1024 * 1024
-"""Bytes of one part; more when there would be too many parts."""
+"""Size of one part; larger when there would be too many parts."""
 
 MAX_CONCURRENT_PARTS = 4
-"""Parts on their way together."""
 
 ProgressCallback = Callable[[int, int], object]
-"""Is told the bytes that have gone up, and all bytes; on the I/O thread, so it must be quick."""
+"""Called with bytes sent and bytes in all; on the I/O thread, so it must return quickly."""
 
 
 async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wire.StoredObject]:
-    """Return all objects of a bucket whose key starts so, in the order of their keys."""
+    """Return all objects of a bucket whose keys start with a prefix, in the order of their keys."""
     objects_: list[wire.StoredObject] = []
     marker, has_more = "", True
     while has_more:
@@ -48,43 +47,53 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
 async def put_object(
     client: Client, bucket: str, key: str, source: bytes | Path, on_progress: ProgressCallback | None = None
 ) -> None:
-    """Put an object in the place of what there is; doing it twice does no harm.
+    """Write an object, replacing an existing one; repeating it does no harm.
+
+    Args:
+        client: of the platform.
+        bucket: the bucket's name.
+        key: the object's key.
+        source: bytes, or the path of a file.
+        on_progress: called after each request.
 
     Raises:
-        InvalidArgumentError: the file cannot be read, or the key is none.
-        APIError: the storage refused; parts that had gone up are taken back.
+        InvalidArgumentError: the file cannot be read, or the key is not valid.
+        APIError: the storage refused; parts that were uploaded are deleted.
     """
     url = _object_url(client, bucket, key)
     with open_source(source) as (content, size):
-        object_upload = _ObjectUpload(client, url, content, size, on_progress)
-        await (
-            object_upload.send_whole() if size <= MAX_SINGLE_UPLOAD_BYTES else object_upload.send_in_parts()
-        )
+        upload = _ObjectUpload(client, url, content, size, on_progress)
+        await (upload.send_whole() if size <= MAX_SINGLE_UPLOAD_BYTES else upload.send_in_parts())
 
 
 async def get_object(
     client: Client, bucket: str, key: str, path: Path | None = None, max_bytes: int | None = None
 ) -> bytes:
-    """Return an object's bytes, or write them to a path and return none.
+    """Return an object's bytes, or write them to a path and return b"".
+
+    Args:
+        client: of the platform.
+        bucket: the bucket's name.
+        key: the object's key.
+        path: the file to write; None returns the bytes.
+        max_bytes: size limit; default: 64 MiB without a path, none with one.
 
     Raises:
-        ResponseTooLarge: it has more than 64 MiB and no path was given, or more than `max_bytes`.
+        ResponseTooLarge: the object has more bytes than that.
     """
     url = _object_url(client, bucket, key)
     return await client.request(lambda: httpx.Request("GET", url), read_bytes_to(path, max_bytes))
 
 
 async def stat_object(client: Client, bucket: str, key: str) -> wire.StoredObject | None:
-    """Return what is known of an object without its bytes, None when there is none."""
+    """Return an object's size, tag and date, None if it does not exist."""
     url = _object_url(client, bucket, key)
 
     async def read(response: httpx.Response) -> wire.StoredObject | None:
         if response.status_code == 404:
             return None
         if response.status_code >= 300:
-            raise errors.APIError(
-                response.status_code, f"{key} cannot be looked at", status=response.status_code
-            )
+            raise errors.APIError(response.status_code, f"{key} cannot be read", status=response.status_code)
         headers = response.headers
         size, modified = headers.get("content-length", "0"), headers.get("last-modified", "")
         return wire.StoredObject(key=key, size=int(size), e_tag=_parse_etag(response), last_modified=modified)
@@ -99,7 +108,7 @@ async def delete_object(client: Client, bucket: str, key: str) -> None:
 
 
 class _ObjectUpload:
-    """One object on its way up."""
+    """The upload of one object."""
 
     def __init__(
         self,
@@ -113,34 +122,29 @@ class _ObjectUpload:
         self._on_progress, self._sent_bytes = on_progress, 0
 
     async def send_whole(self) -> None:
-        """Send it in one request."""
+        """Send the object in one request."""
         await self._client.request(
             lambda: self._put(0, self._size, {}), read_bytes_to(None), options=upload_options(self._size)
         )
         self._advance(self._size)
 
     async def send_in_parts(self) -> None:
-        """Send it in parts; when one fails for good, or nobody waits any more, the others are taken back."""
-        multipart_upload = (
-            await self._client.request(lambda: self._post({"uploads": ""}), read_record(wire.MultipartUpload))
-        ).data
+        """Send the object in parts; on an error or when cancelled, the parts sent so far are deleted."""
+        read = read_record(wire.MultipartUpload)
+        upload_id = (await self._client.request(lambda: self._post({"uploads": ""}), read)).data.upload_id
         part_bytes = max(PART_BYTES, -(-self._size // wire.MAX_PARTS))
         offsets, semaphore = range(0, self._size, part_bytes), asyncio.Semaphore(MAX_CONCURRENT_PARTS)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(
-                        self._send_part(multipart_upload.upload_id, number, start, part_bytes, semaphore)
-                    )
+                    group.create_task(self._send_part(upload_id, number, start, part_bytes, semaphore))
                     for number, start in enumerate(offsets, 1)
                 ]
-            parts = wire.CompleteUpload(parts=[task.result() for task in tasks])
-            await self._client.request(
-                lambda: self._post({"uploadId": multipart_upload.upload_id}, encode_json(parts)),
-                read_record(wire.CompletedUpload),
-            )
+            parts = encode_json(wire.CompleteUpload(parts=[task.result() for task in tasks]))
+            query = {"uploadId": upload_id}
+            await self._client.request(lambda: self._post(query, parts), read_record(wire.CompletedUpload))
         except BaseException as error:
-            await asyncio.shield(self._abort(multipart_upload.upload_id))
+            await asyncio.shield(self._abort(upload_id))
             if isinstance(error, BaseExceptionGroup):
                 raise error.exceptions[0] from None
             raise
@@ -185,12 +189,12 @@ class _ObjectUpload:
 
 
 async def _iter_chunks(content: BinaryIO | bytes, start: int, size: int) -> AsyncIterator[bytes]:
-    """Yield bytes piece by piece: all at once they would hold up everybody else's calls."""
+    """Yield bytes in chunks, so that other calls are not held up meanwhile."""
     for offset in range(start, start + size, CHUNK_BYTES):
         length = min(CHUNK_BYTES, start + size - offset)
         if isinstance(content, bytes):
             yield content[offset : offset + length]
-        else:  # parts are read side by side, so each says where
+        else:  # concurrent parts share the file
             content.seek(offset)
             yield content.read(length)
 
@@ -212,5 +216,5 @@ def _bucket_url(client: Client, bucket: str) -> str:
 
 def _object_url(client: Client, bucket: str, key: str) -> str:
     if not key or key.startswith("/") or {".", ".."} & set(key.split("/")):
-        raise errors.InvalidArgumentError(f"{key!r} is no key of an object: it leads to another place")
+        raise errors.InvalidArgumentError(f"{key!r} is not an object's key: it would lead to another one")
     return f"{_bucket_url(client, bucket)}/{quote(key)}"

@@ -1,4 +1,8 @@
-"""How fast units go, spread evenly over the minute, and how a rate falls with refusals and rises again."""
+"""Pacing: requests or tokens spread evenly over the minute, at a rate that adapts to refusals.
+
+The spacing is that of the generic cell rate algorithm (GCRA) without bursts. The rate adapts as in TCP's
+congestion control: a refusal lowers it by 20 %, a stable period without refusals raises it by 2 to 100 %.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +11,50 @@ from collections import deque
 from typing import Final, Literal
 
 SPACING_MARGIN: Final = 1.02
-"""Requests are spaced so much wider than allowed: what leaves evenly does not arrive evenly."""
+"""Factor by which requests are spaced wider than allowed: the network does not keep them evenly spaced."""
 
 MAX_CATCH_UP_S: Final = 0.05
 """Seconds of lateness that may be made up for; timers are late by milliseconds."""
 
-DECREASE, INCREASE, PROBE_INCREASE, STABLE_SECONDS = 0.8, 1.1, 1.02, 10.0
-"""What a refusal does to a rate, what a calm time does, what it does near the rate that was refused last, and
-how many seconds of calm it takes."""
+DECREASE: Final = 0.8
+"""Factor of the rate after a refusal."""
 
-FAST_INCREASE, FAST_STABLE_SECONDS, FAST_MIN_SUCCESSES = 2.0, 3.0, 5
-"""What a calm time does far below the rate that was refused, and how many seconds and answers it takes."""
+INCREASE: Final = 1.1
+"""Factor of the rate after `STABLE_SECONDS` without a refusal."""
 
-MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS = 60.0, 5000.0
-"""A minute; what was answered at a start is less than what is possible: no rate is derived from fewer."""
+PROBE_INCREASE: Final = 1.02
+"""The same near the rate that was refused last."""
 
-PERSISTENT_SECONDS = 10.0
-"""Seconds of refusals in a row after which they are a limit's, and not a moment's trouble."""
+STABLE_SECONDS: Final = 10.0
 
-UNLIMITED_FACTOR = 1000.0
-"""A rate that refusals made and calm has brought so many times above the least limits nothing any more."""
+FAST_INCREASE: Final = 2.0
+"""Factor far below the refused rate, after `FAST_STABLE_SECONDS` with `FAST_MIN_SUCCESSES` successes."""
+
+FAST_STABLE_SECONDS: Final = 3.0
+FAST_MIN_SUCCESSES: Final = 5
+
+MIN_DERIVED_REQUESTS: Final = 60.0
+MIN_DERIVED_TOKENS: Final = 5000.0
+"""A minute; the lowest rates that are derived from measured ones, which are low when a batch has just begun."""
+
+PERSISTENT_SECONDS: Final = 10.0
+"""Consecutive refusals for longer than this come from a limit, not from a short overload."""
+
+UNLIMITED_FACTOR: Final = 1000.0
+"""A derived rate that has grown to this many times the lowest derived rate is dropped."""
 
 RateSource = Literal["", "settings", "headers", "refusals"]
 
 
 class Pacer:
-    """So many units a minute, spread evenly.
+    """Spreads units (requests or tokens) evenly over time.
 
     Attributes:
-        ceiling: the most that is allowed, None when nobody said.
-        rate: what is used now; below the ceiling after a refusal, None for as fast as possible.
-        source: who decided the rate.
+        rate: units a minute; below the ceiling after a refusal, None for no limit.
+        source: where the rate comes from.
 
     Args:
-        floor: the lowest rate that is derived from what was answered.
+        min_derived_rate: units a minute; the lowest rate that is derived from a measured one.
     """
 
     def __init__(self, min_derived_rate: float = MIN_DERIVED_REQUESTS) -> None:
@@ -48,21 +62,21 @@ class Pacer:
         self._min_derived_rate = min_derived_rate
         self.rate: float | None = None
         self.source: RateSource = ""
-        self._next_at, self._changed_at, self._refused_rate = -math.inf, -math.inf, math.inf
-        self._refusals_started_at, self._successes, self._recovered_since_cut, self._rate_is_floor = (
-            -math.inf,
-            0,
-            True,
-            False,
-        )
+        self._next_at = -math.inf
+        self._changed_at = -math.inf
+        self._refused_rate = math.inf
+        self._refusals_started_at = -math.inf
+        self._successes = 0
+        self._recovered_since_cut = True
+        self._rate_is_floor = False
 
     @property
     def ceiling(self) -> float | None:
-        """The lowest of what the settings and the platform allow."""
+        """Units a minute: the lowest limit of settings and platform, None without one."""
         return min(self._ceilings.values(), default=None)
 
     def set_ceiling(self, source: RateSource, rate: float | None) -> None:
-        """Take over a limit, or drop it."""
+        """Set the limit of one source, or remove it with None."""
         if self._ceilings.get(source) == rate:
             return
         if rate is None:
@@ -72,20 +86,24 @@ class Pacer:
         self._apply_ceiling()
 
     def seconds_to_wait(self, now: float) -> float:
-        """Return the seconds until the next unit may go."""
+        """Return the seconds until the next unit may go; not positive if it may go now."""
         return 0.0 if self.rate is None else self._next_at - now
 
     def spend(self, units: float, now: float) -> None:
-        """Count units that go now, or correct an estimate."""
+        """Count units that go now; a negative number corrects an estimate."""
         if self.rate is not None:
             self._next_at = max(self._next_at, now - MAX_CATCH_UP_S) + units * 60 * SPACING_MARGIN / self.rate
 
     def slow_down(self, measured_rate: float, now: float) -> None:
-        """Go slower after a refusal.
+        """Lower the rate after a refusal.
 
-        When no rate was known it becomes what was answered in the last minute. At a start that says how long
-        it has lasted, not how fast is too fast: then one refusal changes nothing, more of them lead to a
-        floor, and only when they go on and on to what was answered.
+        Without a rate, it becomes the measured one. In the first minute of a batch that is too low: then the
+        first refusal changes nothing, the next set the rate to the lowest derived one, and only refusals that
+        persist set it to the measured one.
+
+        Args:
+            measured_rate: units of the last minute that succeeded.
+            now: seconds on any monotonic clock.
         """
         is_repeated = now - self._changed_at < 60
         if not is_repeated or self._recovered_since_cut:
@@ -95,22 +113,20 @@ class Pacer:
             self._recovered_since_cut = False
             return
         if self.rate is None:
-            self.rate, self._rate_is_floor = (
-                max(self._min_derived_rate, measured_rate),
-                measured_rate < self._min_derived_rate,
-            )
+            self.rate = max(self._min_derived_rate, measured_rate)
+            self._rate_is_floor = measured_rate < self._min_derived_rate
             self._recovered_since_cut = not self._rate_is_floor
         elif self._rate_is_floor and now - self._refusals_started_at > PERSISTENT_SECONDS:
             self.rate, self._rate_is_floor = max(1.0, min(self.rate, measured_rate)), False
         else:
-            # a few refusals in a row come from the rate before the first of them
+            # consecutive refusals come from the rate that was used before the first of them
             is_new_cause = self._recovered_since_cut or now - self._refusals_started_at > PERSISTENT_SECONDS
             self._refused_rate = self.rate if is_new_cause else max(self._refused_rate, self.rate)
             self.rate, self._recovered_since_cut = max(1.0, self.rate * DECREASE), False
         self.source, self._next_at = "refusals", max(self._next_at, now)
 
     def recover(self, now: float) -> None:
-        """Go faster after a calm time, up to the ceiling."""
+        """Raise the rate after a stable period, up to the ceiling; called for each success."""
         if self.source != "refusals" or self.rate is None:
             return
         self._successes += 1
@@ -121,12 +137,8 @@ class Pacer:
             return
         is_near = self.rate * INCREASE > self._refused_rate >= self.rate / INCREASE
         self.rate *= FAST_INCREASE if is_far_below else PROBE_INCREASE if is_near else INCREASE
-        self._changed_at, self._successes, self._recovered_since_cut, self._rate_is_floor = (
-            now,
-            0,
-            True,
-            False,
-        )
+        self._changed_at, self._successes = now, 0
+        self._recovered_since_cut, self._rate_is_floor = True, False
         if self.rate >= (self._min_derived_rate * UNLIMITED_FACTOR if self.ceiling is None else self.ceiling):
             self._apply_ceiling()
 
@@ -136,13 +148,13 @@ class Pacer:
 
 
 class RecentUsage:
-    """What was answered in the last minute, by the second."""
+    """Counts successful requests and their tokens of the last minute, by the second."""
 
     def __init__(self) -> None:
         self._by_second: deque[list[float]] = deque()
 
     def add(self, tokens: float, now: float) -> None:
-        """Count one answer."""
+        """Count one successful request."""
         second = math.floor(now)
         if not self._by_second or self._by_second[-1][0] != second:
             self._by_second.append([second, 0, 0])
@@ -152,9 +164,9 @@ class RecentUsage:
         self._by_second[-1][2] += tokens
 
     def requests(self, now: float, seconds: float = 60) -> float:
-        """Return the answers of so many seconds."""
+        """Return the successful requests of the last seconds."""
         return sum(row[1] for row in self._by_second if row[0] > now - seconds - 1)
 
     def tokens(self, now: float) -> float:
-        """Return the tokens of a minute."""
+        """Return the tokens of the last minute."""
         return sum(row[2] for row in self._by_second if row[0] > now - 61)

@@ -1,4 +1,4 @@
-"""Which Qianfan: the five addresses of one platform and the keys for it, as a value."""
+"""A platform: the base URLs of one Qianfan, and the keys for it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ class Platform:
     """One platform.
 
     Attributes:
-        name: `qianfan` (the cloud), `sandbox` (this computer) or `custom` (other addresses).
-        base_url: v1 inference and OAuth.
-        console_url: v2 inference and management.
+        name: `qianfan` (the cloud), `sandbox` (this computer) or `custom` (other URLs).
+        credentials: the keys.
+        base_url: of v1 inference and OAuth.
+        console_url: of v2 inference and management.
         iam_url: where an IAM pair is exchanged for a bearer.
-        bos_url, bucket: object storage, and the bucket that uploads go to.
-        openai: the base URL of a server that speaks OpenAI's API and nothing else; "" for Qianfan.
+        bos_url, bucket: object storage, and the bucket for uploads.
+        app_id: the application that is billed, "" for the default.
+        openai: base URL of a server that has only OpenAI's API; "" for Qianfan.
     """
 
     name: PlatformName
@@ -46,14 +48,14 @@ class Platform:
                 _validate_url(field, getattr(self, field))
 
     def base_url_of(self, plane: Plane) -> str:
-        """Return the base address of a plane, without a slash at the end."""
+        """Return the base URL of a plane, without a slash at its end."""
         base_urls = {"v1": self.base_url, "oauth": self.base_url, "iam": self.iam_url}
         if self.openai:
             return self.openai.rstrip("/")
         return base_urls.get(plane, self.console_url).rstrip("/")
 
     def endpoint_url(self, endpoint: Endpoint[Any, Any], path_values: Mapping[str, str]) -> str:
-        """Return the full address of a row; `path_values` fills its placeholders.
+        """Return the URL of an endpoint; `path_values` fills the placeholders in its path.
 
         Raises:
             InvalidArgumentError: the platform is an OpenAI-compatible server and the row is Qianfan's own.
@@ -71,18 +73,18 @@ class Platform:
 
     @cached_property
     def host(self) -> str:
-        """The host that people know the platform by."""
+        """The host to show to users."""
         return urlsplit(self.openai or self.console_url).netloc
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether an address is this computer's own."""
+    """Return whether a URL leads to this computer."""
     return is_loopback_host(urlsplit(url).hostname or "")
 
 
 @functools.lru_cache(maxsize=256)
 def is_loopback_host(host: str) -> bool:
-    """Tell whether a host is this computer."""
+    """Return whether a host is this computer."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Qianfan's answers, judged without the network: which are good, and which error a bad one is.
+"""Qianfan's responses as pure functions: which are good, and which error a bad one is.
 
 One function decides, for all five planes and the gateway in front of them.
 """
@@ -30,16 +30,21 @@ _CLASSES: dict[error_codes.ErrorKind, type[errors.APIError]] = {
 
 
 def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
-    """Return the JSON object of a good answer; raise the right error for a bad one.
+    """Return the JSON object of a good response; raise the typed error of a bad one.
+
+    Args:
+        status: of HTTP.
+        headers: with lower-case names.
+        content: the whole body.
 
     Raises:
-        APIError: the answer is a refusal, in any of the platform's shapes.
-        UnexpectedContent: the answer is no JSON object (a proxy's page, an empty body).
+        APIError: the response is a refusal, in any of the platform's shapes.
+        UnexpectedContent: the response is not a JSON object (a proxy's page, an empty body).
     """
     if 300 <= status < 400:
         target = urlsplit(headers.get("location", "")).netloc or "another page"
         raise errors.UnexpectedContent(
-            f"HTTP {status} sends us to {target}: a key is not sent there\n"
+            f"HTTP {status} redirects to {target}: keys are not sent there\n"
             "检查 base_url，或是否被登录页拦截 / check base_url, or a login page in between"
         )
     body = _parse_json_object(content)
@@ -55,7 +60,16 @@ def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> 
 def raise_for_error(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> None:
-    """Raise the error that a JSON answer describes; return when it describes none."""
+    """Raise the error that a JSON response describes, if it describes one.
+
+    Args:
+        body: the response.
+        status: of HTTP.
+        headers: with lower-case names.
+
+    Raises:
+        APIError: of the class that fits its code.
+    """
     code_and_message = _find_error(body)
     if code_and_message is None:
         return
@@ -68,7 +82,15 @@ def raise_for_error(
 def build_api_error(
     code: int | str, message: str, *, status: int, headers: Mapping[str, str], request_id: str = ""
 ) -> errors.APIError:
-    """Return the exception for a code, with what it means and the wait the server asks for."""
+    """Return the exception for an error code, with a hint and the delay that the server asks for.
+
+    Args:
+        code: the platform's code, an int (v1, console) or a word (v2).
+        message: the platform's text; secrets are removed.
+        status: of HTTP.
+        headers: with lower-case names.
+        request_id: default: that of the headers.
+    """
     row = error_codes.lookup(code, status)
     return _CLASSES[row.kind](
         code,
@@ -81,7 +103,7 @@ def build_api_error(
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds a server asks to wait (a number or a date), None when there are none."""
+    """Return the seconds that a server asks to wait (as a number or a date), None if it does not say."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
         if not text:
@@ -96,7 +118,12 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -
 
 
 def decode_stream_event(data: str) -> dict[str, Any]:
-    """Return the JSON object of one stream event; raise when it is an error or no JSON."""
+    """Return the JSON object of one stream event.
+
+    Raises:
+        APIError: the event describes an error.
+        UnexpectedContent: it is not a JSON object.
+    """
     body = _parse_json_object(data.encode())
     if body is None:
         raise errors.UnexpectedContent(
@@ -132,7 +159,7 @@ def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> e
 def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
     kind = headers.get("content-type", "no content type")
     return errors.UnexpectedContent(
-        f"HTTP {status}, {kind}: the answer is not a JSON object: {_quote_excerpt(content)}\n"
+        f"HTTP {status}, {kind}: the response is not a JSON object: {_quote_excerpt(content)}\n"
         "是否被代理或登录页拦截？/ is a proxy or a login page in between?"
     )
 
@@ -146,7 +173,7 @@ def _parse_json_object(content: bytes) -> dict[str, Any] | None:
 
 
 def _parse_leniently(content: bytes) -> Any:
-    """Return what a stricter reader refuses, half of a surrogate pair for one; None when it is no JSON."""
+    """Return JSON that the strict parser refuses, e.g. with a lone surrogate; None if it is not JSON."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

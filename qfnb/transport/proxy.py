@@ -1,7 +1,7 @@
-"""Which proxy a request goes through: the one that is set, the environment's, or none.
+"""The proxy of a request: the one in the settings, the environment's, or none.
 
-It is worked out here, and not by the network library: that would ask a thread for every single request, read
-~/.netrc on the way, and speak HTTP to a SOCKS proxy.
+It is chosen here and not by the network library, which would use a thread for each request, read ~/.netrc,
+and speak HTTP to a SOCKS proxy.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..redact import redact
 from .platform import is_loopback_host
 
 ENVIRONMENT_TTL_S: Final = 1.0
-"""Seconds after which the environment is looked at anew."""
+"""Seconds after which the environment is read again."""
 
 
 def proxy_for(url: httpx.URL, configured: str) -> str:
-    """Return the address of the proxy for a request, "" for none; this computer's own addresses need none.
+    """Return the URL of the proxy for a request, "" for none; this computer's own addresses need none.
 
     Args:
-        url: where the request goes.
+        url: of the request.
         configured: the setting `proxy`, which wins over the environment.
 
     Raises:
-        InvalidArgumentError: it is no proxy that can be used.
+        InvalidArgumentError: the proxy cannot be used.
     """
     if is_loopback_host(url.host):
         return ""
@@ -39,14 +39,14 @@ def proxy_for(url: httpx.URL, configured: str) -> str:
 
 
 def without_password(proxy: str) -> str:
-    """Return a proxy's address as it may be shown, without the password in it."""
+    """Return a proxy's URL without user name and password."""
     url = httpx.URL(proxy)
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 @functools.lru_cache(maxsize=64)
 def _environment_proxy(scheme: str, host: str, _period: float) -> str:
-    """Return what HTTPS_PROXY or ALL_PROXY says, unless NO_PROXY names the host."""
+    """Return the proxy in HTTPS_PROXY or ALL_PROXY, "" if NO_PROXY names the host."""
     if proxy_bypass(host):
         return ""
     proxies = getproxies()
@@ -57,7 +57,7 @@ def _environment_proxy(scheme: str, host: str, _period: float) -> str:
 
 
 def _parse_proxy(name: str, address: str) -> str:
-    """Return an address with a scheme, as curl takes it too."""
+    """Return a proxy's URL; as in curl, the scheme may be missing."""
     full_address = address if "://" in address else f"http://{address}"
     try:
         url = httpx.URL(full_address)

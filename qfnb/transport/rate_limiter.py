@@ -1,8 +1,8 @@
-"""How fast a model may be asked: one limiter per credential and model, for the whole process.
+"""Rate limits: one limiter for each credential and model, shared by the whole process.
 
-Requests and tokens are each spread evenly over the minute: a burst at its start is what a sliding window
-refuses. The rates come from the settings, from the platform's headers, or from what it refused; a refusal
-slows everybody down once, and clean answers bring the speed back.
+Requests and tokens are each spread evenly over the minute, since a sliding window refuses a burst at its
+start. The rates come from the settings, from the platform's headers, or from its refusals: a refusal slows
+all calls down, and successes raise the rate again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .platform import Platform
 from .retry import MAX_RETRY_AFTER
 
 MAX_PAUSE_S: Final = 60.0
-"""Seconds: the platform counts by the minute, so nothing is gained by waiting longer."""
+"""The platform counts by the minute, so waiting longer has no use."""
 
 _SECOND_LIMITS = {4, 18, "4", "18"}
 _TOKEN_LIMITS = {336502, "336502", "tpm_rate_limit_exceeded"}
@@ -30,13 +30,13 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)
 
 
 class RateLimiter:
-    """Lets the calls of one credential to one model go, one after the other; lives on the I/O loop.
+    """Decides when the calls of one credential to one model may go; lives on the I/O loop.
 
     Attributes:
-        requests, tokens: the two paces.
-        max_in_flight: the most calls at once; finite only after a refusal.
-        in_flight: calls that are under way.
-        refusals: how often the platform said "too fast".
+        requests, tokens: the two pacers.
+        max_in_flight: concurrent calls; finite only after a refusal.
+        in_flight: calls that have been sent and not answered.
+        refusals: how often the platform answered "too fast", concurrent calls counted once.
     """
 
     def __init__(self, *, random_: Callable[[], float] = random.random) -> None:
@@ -48,7 +48,11 @@ class RateLimiter:
         self._queue_lock, self._slot_released = asyncio.Lock(), asyncio.Event()
 
     def apply_settings(self, settings: Settings) -> None:
-        """Take over the limits of the settings."""
+        """Set the ceilings of the settings.
+
+        Raises:
+            InvalidArgumentError: a limit is negative, or both request limits are set.
+        """
         if settings is self._applied_settings:
             return
         _validate_limits(settings)
@@ -57,7 +61,11 @@ class RateLimiter:
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
 
     async def acquire(self, tokens: float = 0) -> float:
-        """Wait for a turn, in the order of asking; return when it came. Each turn is given back."""
+        """Wait until a call may go, in order of arrival; return the time. `release` must follow.
+
+        Args:
+            tokens: that the call may use.
+        """
         if self.is_available():
             return self.acquire_nowait(tokens)
         async with self._queue_lock:
@@ -65,7 +73,7 @@ class RateLimiter:
             return self.acquire_nowait(tokens)
 
     def is_available(self) -> bool:
-        """Tell whether a call may go at once."""
+        """Return whether a call may go at once."""
         return (
             not self._queue_lock.locked()
             and self.in_flight < self.max_in_flight
@@ -73,7 +81,7 @@ class RateLimiter:
         )
 
     def acquire_nowait(self, tokens: float = 0) -> float:
-        """Take a turn that is free, or was waited for; return when."""
+        """Count a call that goes now; return the time. `is_available` was True, or `acquire` has waited."""
         now = clock.now()
         self.in_flight += 1
         self.requests.spend(1, now)
@@ -81,12 +89,12 @@ class RateLimiter:
         return now
 
     def release(self) -> None:
-        """End a turn, however it went."""
+        """Count the end of a call, whatever its outcome."""
         self.in_flight -= 1
         self._slot_released.set()
 
     def seconds_to_wait(self, now: float) -> float:
-        """Return the seconds until the next call may go."""
+        """Return the seconds until the next call may go; not positive if it may go now."""
         return max(
             self._paused_until - now, self.requests.seconds_to_wait(now), self.tokens.seconds_to_wait(now)
         )
@@ -98,7 +106,14 @@ class RateLimiter:
         estimate: float = 0,
         used_tokens: int | None = None,
     ) -> None:
-        """Learn from a good answer: the limits in its headers, the tokens that it took."""
+        """Apply the limits in a response's headers and count its tokens.
+
+        Args:
+            started_at: what `acquire` returned.
+            headers: of the response.
+            estimate: tokens that were counted at the start.
+            used_tokens: that the reply used, None if it does not say.
+        """
         now = clock.now()
         self._recent_usage.add(used_tokens or 0, now)
         if used_tokens is not None:
@@ -112,13 +127,17 @@ class RateLimiter:
             self.tokens.recover(now)
 
     def correct_tokens(self, estimate: float, used_tokens: int) -> None:
-        """Count the tokens that an answer took instead of the estimate."""
+        """Count the tokens that a reply used instead of the estimate."""
         self.tokens.spend(used_tokens - estimate, clock.now())
 
     def record_refusal(self, started_at: float, error: RateLimitError) -> None:
-        """Slow down after a "too fast": once for all calls that were under way then.
+        """Slow down after a refusal, once for all calls that were in flight then.
 
-        Who is told to come back much later fails at once; that alone does not hold up the others.
+        A call that is to retry after more than `MAX_RETRY_AFTER` fails; that delay does not pause the others.
+
+        Args:
+            started_at: what `acquire` returned.
+            error: the refusal.
         """
         now = clock.now()
         if started_at > self._reduced_at:
@@ -135,11 +154,11 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, now + pause_s)
 
     def estimate_tokens(self, request_bytes: int, body: object) -> float:
-        """Return the tokens that a call may take, 0 when nobody counts them.
+        """Return the tokens that a call may use, 0 if tokens are not limited.
 
         Args:
-            request_bytes: bytes of the request.
-            body: the record that is sent; it may say how many tokens the answer may have.
+            request_bytes: size of the request.
+            body: the record that is sent; it may limit the tokens of the reply.
         """
         if self.tokens.rate is None:
             return 0
@@ -149,7 +168,7 @@ class RateLimiter:
         return request_bytes / 3 + (max_answer_tokens or 200)
 
     def describe(self) -> str:
-        """Return the present limits, where they come from, and what is waited for; "" when there are none."""
+        """Return the present limits with their sources, and the present wait; "" without limits."""
         source_labels = {
             "settings": "设置 set",
             "headers": "平台 platform",
@@ -165,7 +184,7 @@ class RateLimiter:
         return " · ".join(parts + self._describe_wait())
 
     def _describe_wait(self) -> list[str]:
-        """Return what to tell while nothing is answered: a batch that waits looks like one that hangs."""
+        """Return the present wait in words: without them a batch that waits looks like one that hangs."""
         seconds, refusals = self._paused_until - clock.now(), self._consecutive_refusals
         if seconds <= 0.5:
             return [f"平台限流 / refused {_format_times(refusals)}"] if refusals else []
@@ -209,7 +228,7 @@ _limiters: dict[tuple[object, str, str], RateLimiter] = {}
 
 
 def get_limiter(platform: Platform, model: str) -> RateLimiter:
-    """Return the limiter of a credential and a model."""
+    """Return the shared limiter of a platform's credentials and a model."""
     key = (platform.credentials, platform.host, model)
     limiter = _limiters.get(key)
     return limiter if limiter is not None else _limiters.setdefault(key, RateLimiter())
@@ -238,7 +257,7 @@ def _parse_number(text: str) -> float | None:
 
 
 def _parse_duration(text: str) -> float | None:
-    """Return the seconds of "12", "1.5s", "6m0s" or "250ms", None for anything else."""
+    """Return "12", "1.5s", "6m0s" or "250ms" in seconds, None for anything else."""
     if (plain_seconds := _parse_number(text)) is not None:
         return max(plain_seconds, 0.0)
     match = _DURATION.match(text) if text else None
@@ -249,7 +268,7 @@ def _parse_duration(text: str) -> float | None:
 
 
 def _reset_in_child() -> object:
-    """Leave the limiters to the parent: calls that are not this process's wait in them."""
+    """Drop the parent's limiters, in which the parent's calls wait."""
     global _limiters
     inherited, _limiters = _limiters, {}
     return inherited

@@ -1,4 +1,4 @@
-"""One call on its way: what it carries, what it may cost, whose turn it waits for."""
+"""Requests: the options and the state of a call, and the URL and headers that calls of one endpoint share."""
 
 from __future__ import annotations
 
@@ -27,17 +27,20 @@ from .retry import MAX_RETRY_AFTER
 
 T = TypeVar("T")
 BuildRequest = Callable[[], httpx.Request]
+"""Builds a request; called again for each attempt."""
+
 ReadResponse = Callable[[httpx.Response], Awaitable[T]]
-"""Builds a request, anew for every try; reads its answer, or raises the error that it is."""
+"""Reads a response, or raises the error that it describes."""
 
+on_wire: ContextVar[Callable[[bool], None]] = ContextVar("on_wire", default=lambda _: None)
+"""Called with True when this task's request is sent, with False when it waits to be sent again.
 
-on_wire: ContextVar[Callable[[bool], None] | None] = ContextVar("on_wire", default=None)
-"""Who is told in this task that a request is on the wire, or that it waits again: what was not sent may be
-dropped at once when a batch is cancelled."""
+What is not on the wire may be dropped at once when a batch is cancelled.
+"""
 
 
 class BytesStream(httpx.AsyncByteStream):
-    """The content of a request as bytes, so that nothing need be taken apart to send it."""
+    """The content of a request as bytes, which the connection pool takes without iterating."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -47,18 +50,18 @@ class BytesStream(httpx.AsyncByteStream):
 
 
 class CertificateError(httpx.ConnectError):
-    """No secure connection could be made."""
+    """The server's certificate is not trusted, or it does not speak TLS."""
 
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What one call may cost.
+    """Limits of one call.
 
     Attributes:
-        timeout: seconds in all, None for no end.
-        attempts: tries in all; default: the settings'.
-        rate_limit_wait_s: seconds to keep on trying while the platform says "too fast"; waiting for a turn then counts
-            neither as a try nor as time. None: "too fast" is an error like any other.
+        timeout: seconds in all; None for the endpoint's default.
+        attempts: in all, the first included; None for the settings'.
+        rate_limit_wait_s: seconds for which the call is tried again while the platform answers "too fast"; it
+            then counts neither as an attempt nor as time spent. None: a rate limit is an error like any other.
     """
 
     timeout: float | None = None
@@ -66,18 +69,18 @@ class CallOptions:
     rate_limit_wait_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Check what the user gave, in the user's words.
+        """Validate the options under the names that users give them.
 
         Raises:
             InvalidArgumentError: names the argument, its value and what is allowed.
         """
         if self.timeout is not None and not _is_positive(self.timeout, Real):
             raise errors.InvalidArgumentError(
-                f"request_timeout={self.timeout!r}: it is a number of seconds above 0 (须为正数)"
+                f"request_timeout={self.timeout!r}: must be a number of seconds above 0 (须为正数)"
             )
         if self.attempts is not None and not _is_positive(self.attempts, Integral):
             raise errors.InvalidArgumentError(
-                f"retry_count={self.attempts!r}: it is a whole number from 1, the tries in all (须为正整数)"
+                f"retry_count={self.attempts!r}: must be an integer from 1 (attempts in all) (须为正整数)"
             )
 
 
@@ -88,17 +91,19 @@ def _is_positive(value: Any, kind: type) -> bool:
 
 @dataclass
 class Call:
-    """One request on its way.
+    """The state of one call.
 
     Attributes:
-        endpoint: the row that it goes to; None is the object storage.
-        build_request: what builds it.
-        repeatable: sending it twice does no harm.
-        limiter: whose turns it waits for, None for management.
-        estimate: tokens that it may take.
-        deadline: what runs out meanwhile; it stands still while a patient call waits for its turn.
-        attempts: tries so far.
-        refused_at: when the platform first said "too fast".
+        endpoint: its row; None for object storage.
+        build_request: builds the request of each attempt.
+        options: limits of the call.
+        settings: as they were when the call began.
+        repeatable: True if sending it twice does no harm.
+        limiter: the model's rate limiter; None for management.
+        estimate: tokens that the call may use.
+        deadline: paused while the call waits for the rate limiter; None where the wait counts as time.
+        attempts: so far.
+        refused_at: when the platform first answered "too fast", on `clock.now`.
     """
 
     endpoint: Endpoint[Any, Any] | None
@@ -114,12 +119,12 @@ class Call:
 
     @property
     def plane(self) -> Plane:
-        """Whose key it takes; the object storage takes management's signature."""
+        """The plane whose key is used; object storage uses management's signature."""
         return self.endpoint.plane if self.endpoint else "console"
 
     async def acquire_turn(self) -> float:
-        """Wait until the limiter lets it go; return when that was."""
-        assert self.limiter is not None, "management calls wait for no turn"
+        """Wait for the rate limiter; return the time at which the call may go."""
+        assert self.limiter is not None, "management calls have no rate limiter"
         if self.limiter.is_available():
             return self.limiter.acquire_nowait(self.estimate)
         if self.deadline is None:
@@ -131,7 +136,7 @@ class Call:
 
 
 def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
-    """Tell whether a call that was refused as too fast goes on waiting for its turn."""
+    """Return whether a call that was refused as too fast is to be sent again; its attempt does not count."""
     if not call.options.rate_limit_wait_s or not isinstance(error, errors.RateLimitError):
         return False
     if (error.retry_after or 0) > MAX_RETRY_AFTER:
@@ -143,15 +148,18 @@ def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
 
 
 MAX_ROUTES = 256
-"""Lanes that are remembered; a process asks few models, and no more addresses of each than it has calls."""
+"""Cached routes; a process uses few models and endpoints."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """The way to one address.
+    """What all calls of one endpoint and model share.
 
     Attributes:
-        limiter: whose turns the calls wait for, None for management.
+        method: HTTP method.
+        url: with its query.
+        headers: all but those of authentication and `request_id`.
+        limiter: the model's rate limiter; None for management.
     """
 
     method: str
@@ -160,48 +168,44 @@ class Route:
     limiter: RateLimiter | None = None
 
     def build_request(self, content: bytes) -> httpx.Request:
-        """Return a request with this content and a name of its own."""
+        """Return a request with this content and a new id."""
         request = httpx.Request(self.method, self.url, headers=self.headers, stream=BytesStream(content))
         request.headers["request_id"] = new_request_id()
         return request
 
 
 class RouteCache:
-    """The lanes of one platform; those of models are remembered."""
+    """The routes of one platform; those of models are cached."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._routes: dict[tuple[str, ...], Route] = {}
 
     def get(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:
-        """Return the lane of a call.
+        """Return the route of a call.
+
+        The placeholders in the path take the record's fields of the same names, `{model}` takes `model`.
 
         Args:
-            endpoint: the row that it goes to.
+            endpoint: the row.
             body: the record that is sent, a GET's as the query.
             model: whose rate limits apply; "" for calls that have none.
-
-        The placeholders of the path take the record's fields of the same names, `{model}` takes `model`.
         """
         path: Mapping[str, str] = {}
         if "{" in endpoint.path:
             path = {"model": model} if "{model}" in endpoint.path else path_values(endpoint, body)
-        if not model or endpoint.method == "GET":  # whose record is part of the address
-            return self._create(endpoint, body, path, get_limiter(self._platform, model) if model else None)
+        if not model or endpoint.method == "GET":  # the record of a GET is part of the URL
+            return self._create(endpoint, body, path, model)
         key = (endpoint.name, model, *path.values())
         route = self._routes.get(key)
         if route is None:
             if len(self._routes) >= MAX_ROUTES:
                 self._routes.clear()
-            route = self._routes[key] = self._create(endpoint, body, path, get_limiter(self._platform, model))
+            route = self._routes[key] = self._create(endpoint, body, path, model)
         return route
 
     def _create(
-        self,
-        endpoint: Endpoint[Any, Any],
-        body: Sendable,
-        path: Mapping[str, str],
-        limiter: RateLimiter | None = None,
+        self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str], model: str
     ) -> Route:
         query = body.to_wire() if endpoint.method == "GET" else {}
         query |= {"Action": endpoint.action} if endpoint.action else {}
@@ -210,31 +214,32 @@ class RouteCache:
             url = url.copy_merge_params(query)
         host = url.netloc.decode("ascii")
         headers = {"host": host, "content-type": "application/json", **endpoint.headers}
+        limiter = get_limiter(self._platform, model) if model else None
         return Route(endpoint.method, url, httpx.Headers(headers), limiter)
 
 
 def new_request_id() -> str:
-    """Return a name for a request, by which support finds it."""
-    return f"qfnb-{random.getrandbits(64):016x}"  # a name, not a secret: no system call for it
+    """Return an id for a request, by which the platform's support finds it."""
+    return f"qfnb-{random.getrandbits(64):016x}"  # not a secret: no system call for it
 
 
 def total_tokens(body: Any) -> int | None:
-    """Return the tokens that an answer says it took."""
+    """Return the `total_tokens` of a reply's `usage`, None where it has none."""
     usage = body.get("usage") if isinstance(body, Mapping) else None
     used = usage.get("total_tokens") if isinstance(usage, Mapping) else None
     return used if isinstance(used, int) else None
 
 
 def path_values(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:
-    """Return the values of a row's placeholders, which are the record's fields of the same names.
+    """Return the values of the placeholders in a row's path: the record's fields of the same names.
 
     Raises:
-        InvalidArgumentError: one is empty, or would lead to another place.
+        InvalidArgumentError: a value is empty, or would change the path.
     """
     values = {name: str(getattr(body, name)) for name in _placeholders(endpoint.path)}
     for name, value in values.items():
         if not value.strip(" .") or "/" in value:
-            raise errors.InvalidArgumentError(f"{name}={value!r} is no id")
+            raise errors.InvalidArgumentError(f"{name}={value!r} is not an id")
     return values
 
 
@@ -244,14 +249,14 @@ def _placeholders(path: str) -> tuple[str, ...]:
 
 
 def encode_json(body: Sendable) -> bytes:
-    """Return a record as the bytes to send.
+    """Return a record as JSON bytes.
 
     Raises:
-        InvalidArgumentError: it holds what JSON cannot.
+        InvalidArgumentError: it holds NaN, infinity or a lone surrogate.
     """
     try:
         content = body.to_json()
-        if b"NaN" in content or b"Infinity" in content:  # as a number, or merely in a text
+        if b"NaN" in content or b"Infinity" in content:  # as a number, or only inside a text
             json.dumps(body.to_wire(), allow_nan=False)
     except (UnicodeEncodeError, ValueError) as error:
         raise errors.InvalidArgumentError(

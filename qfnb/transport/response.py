@@ -1,6 +1,6 @@
-"""What a call returns: the JSON exactly as it came, and the same thing typed.
+"""The response of a call: its JSON as received, and the same as a typed record.
 
-Subscripts are for users (`resp["result"]`, `resp["body"]["result"]`); our own code reads `.data`.
+Subscripts are for users (`resp["result"]`, `resp["body"]["result"]`); qfnb's own code reads `.data`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ _ATTRIBUTE_KEYS = ("body", "code", "headers", "statistic")
 
 @dataclass(repr=False)
 class Response(Mapping[str, Any], Generic[R]):
-    """A reply.
+    """A response.
 
     Attributes:
-        body: the JSON object as it came, unknown fields included.
+        body: the JSON object as received, with unknown fields.
+        data_type: type of `data`.
         code: HTTP status.
-        headers: of the answer, lower-case names.
-        statistic: seconds: request_latency, first_token_latency (streams), total_latency.
-        unwrap: the key of `body` that `.data` reads; None for the whole body.
+        headers: with lower-case names.
+        statistic: seconds in request_latency, first_token_latency (streams) and total_latency; attempts.
+        unwrap: the key of `body` that holds `data`; None for the whole body.
     """
 
     body: dict[str, Any]
@@ -40,10 +41,10 @@ class Response(Mapping[str, Any], Generic[R]):
 
     @cached_property
     def data(self) -> R:
-        """The typed record, validated when first asked for.
+        """The typed record, validated on first access.
 
         Raises:
-            UnexpectedContent: the answer lacks what this call promises.
+            UnexpectedContent: a required field is missing or has the wrong type.
         """
         raw = self.body if self.unwrap is None else self.body.get(self.unwrap)
         try:
@@ -52,12 +53,12 @@ class Response(Mapping[str, Any], Generic[R]):
             first_error = error.errors(include_input=False, include_url=False)[0]
             location = ".".join(map(str, first_error["loc"])) or self.unwrap or "body"
             raise UnexpectedContent(
-                f"the answer's {location!r} is not as promised: {first_error['msg']}"
+                f"the response's {location!r} is not as documented: {first_error['msg']}"
             ) from None
 
     @property
     def request_id(self) -> str:
-        """What the platform's support asks for; "" when the answer had none."""
+        """The id by which the platform's support finds the call; "" if the response has none."""
         body = self.body
         body_id = body.get("id") or body.get("requestId") or body.get("log_id")
         text = str(body_id) if body_id else self.headers.get("x-baidu-request-id", "")

@@ -1,4 +1,4 @@
-"""Read answers off the network: whole ones with a size limit, streams event by event with time limits."""
+"""Read response bodies: whole ones with a size limit, streams event by event with time limits."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 
 async def read_bytes(response: httpx.Response, max_bytes: int = MAX_REPLY_BYTES) -> bytes:
-    """Return the whole content.
+    """Return the whole body.
 
     Raises:
-        ResponseTooLarge: it has more than `max_bytes` bytes.
+        ResponseTooLarge: it has more than `max_bytes` after decompression.
     """
     chunks, size = [], 0
     async for chunk in _iter_chunks(response):
         size += len(chunk)
         if size > max_bytes:
-            raise errors.ResponseTooLarge(f"the answer is larger than {max_bytes >> 20} MiB")
+            raise errors.ResponseTooLarge(f"the response is larger than {max_bytes >> 20} MiB")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def _iter_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return the content as it arrives; httpx is asked only for what needs decompression."""
+    """Return the body as it arrives; httpx is used only where it must be decompressed."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     return response.aiter_bytes() if "content-encoding" in response.headers else aiter(response.stream)
 
 
 async def read_json(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON of a whole answer, or raise the error that it is."""
+    """Return the JSON of a whole response, or raise the error that it describes."""
     try:
         return protocol.decode_response(response.status_code, response.headers, await read_bytes(response))
     finally:
@@ -52,17 +52,31 @@ async def read_json(response: httpx.Response) -> dict[str, Any]:
 
 
 async def require_stream(response: httpx.Response) -> None:
-    """Raise the error that came instead of a stream."""
+    """Raise unless a response is a stream of events.
+
+    Raises:
+        APIError: the response describes an error.
+        UnexpectedContent: it is a single answer.
+    """
     if response.status_code < 300 and "event-stream" in response.headers.get("content-type", ""):
         return
     await read_json(response)
-    raise errors.UnexpectedContent("a stream was asked for and a single answer came back")
+    raise errors.UnexpectedContent("a stream was requested, and the response is a single answer")
 
 
 async def iter_events(
     response: httpx.Response, settings: Settings, ends_at: float | None
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the JSON of each event; silence between events is bounded, comments do not count as events."""
+    """Yield the JSON of each event, `DONE_MARK` for `[DONE]`.
+
+    Args:
+        response: the stream.
+        settings: limit the silence before the first event and between events; comments are not events.
+        ends_at: limit of the whole stream, on `time.perf_counter`; None for no limit.
+
+    Raises:
+        TimeoutError: a limit was exceeded.
+    """
     splitter, chunks = sse.EventParser(), _iter_chunks(response)
     timeout_s = settings.first_token_timeout
     while True:

@@ -1,8 +1,8 @@
-"""When to try again, and after how long: pure decisions, so that they can be tested as a table.
+"""Retry policy: whether to try again, and after which delay; pure decisions, tested as a table.
 
-At most three attempts, full jitter, a server's Retry-After is honoured up to two minutes, a call that may
-already have changed something is not repeated, and a budget shared by all calls with the same credentials
-keeps a broken platform from being hammered.
+Three attempts by default, exponential backoff with full jitter; a server's Retry-After is honoured up to two
+minutes; a call that may already have changed something is not repeated; and a budget shared by all calls of
+a client limits the load on a broken platform.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from .. import errors
 from ..wire import error_codes
 
 MAX_RETRY_AFTER = 120.0
-"""Seconds; a server that asks for more is not waited for."""
+"""Seconds; where a server asks for more, the call fails at once."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently to try.
+    """When to try a call again.
 
     Attributes:
-        attempts: tries in all, the first included.
-        base_s, cap_s: seconds; try k waits a random time up to min(base * 2**k, cap).
+        attempts: in all, the first included.
+        base_s, cap_s: seconds; the delay after attempt k is random, up to min(base_s * 2**k, cap_s).
     """
 
     attempts: int = 3
@@ -39,13 +39,13 @@ class RetryPolicy:
         repeatable: bool,
         random_: Callable[[], float] = random.random,
     ) -> float | None:
-        """Return the seconds to wait before the next try, or None when there must be none.
+        """Return the seconds until the next attempt, None if there must be none.
 
         Args:
-            error: what the last try raised.
-            n_attempts: how many tries there have been.
+            error: of the last attempt.
+            n_attempts: so far, from 1.
             repeatable: whether doing it twice does no harm.
-            random_: a random number in [0, 1).
+            random_: returns a random number in [0, 1).
         """
         if n_attempts >= self.attempts or not _is_retryable(error, repeatable=repeatable):
             return None
@@ -58,13 +58,13 @@ class RetryPolicy:
 
 @dataclass
 class RetryBudget:
-    """Tokens that retries cost and successes earn back; empty means: fail at once."""
+    """Tokens that retries cost and successes earn back; without enough of them, calls fail at once."""
 
     capacity: float = 500
     tokens: float = 500
 
     def spend(self, error: Exception) -> bool:
-        """Pay for one retry (10 after a timeout, else 5); tell whether there was enough."""
+        """Pay for one retry (10 after a timeout, else 5); return whether there were enough tokens."""
         cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
         if self.tokens < cost:
             return False
@@ -72,7 +72,7 @@ class RetryBudget:
         return True
 
     def earn(self) -> None:
-        """Count one clean success."""
+        """Earn one token for a success."""
         self.tokens = min(self.capacity, self.tokens + 1)
 
 

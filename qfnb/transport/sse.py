@@ -1,8 +1,8 @@
-"""Server-sent events from bytes, whatever the chunks: the standard's line rules, no line reader's surprises.
+"""Parser of server-sent events from bytes, by the line rules of the standard.
 
-httpx's own line iterator also splits at U+2028 and U+0085, which are legal inside JSON text; here only CR,
-LF and CRLF end a line. A line that is no field of the standard is handed on as `stray`: the platform sends
-errors in mid-stream as bare JSON.
+httpx's line iterator also splits at U+2028 and U+0085, which are legal inside JSON text; here only CR, LF and
+CRLF end a line. A line that is not a field of the standard is returned as `stray`: the platform sends errors
+in the middle of a stream as bare JSON.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from ..errors import ResponseTooLarge
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
-"""Bytes one event may have."""
+"""Size limit of one event."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event; `stray` is a line that is no field of the standard."""
+    """One event; `stray` is a line that is not a field of the standard."""
 
     data: str = ""
     name: str = ""
@@ -29,7 +29,7 @@ class Event:
 
 @dataclass
 class EventParser:
-    """Feed it bytes as they come; it gives back the events that are complete."""
+    """An incremental parser: `feed` it bytes as they arrive, and it returns the complete events."""
 
     _buffer: bytes = b""
     _ends_with_cr: bool = False
@@ -39,7 +39,7 @@ class EventParser:
     _size: int = 0
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Return the events that this chunk completes.
+        """Return the events that a chunk completes.
 
         Raises:
             ResponseTooLarge: one event has more than MAX_EVENT bytes.
@@ -54,7 +54,7 @@ class EventParser:
         return events
 
     def close(self) -> list[Event]:
-        """Return a last line that came without its line end, if it is a stray one (an error)."""
+        """Return the last line if it has no line end and is stray (an error)."""
         event = self._parse_line(self._buffer) if self._buffer else None
         self._buffer = b""
         return [event] if event and event.stray else []

@@ -1,4 +1,4 @@
-"""Post a message to an address of the user's own: https, or http on this computer."""
+"""Post a message to a URL of the user: https, or http on this computer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TIMEOUT_S: Final = 15.0
 
 
 def validate_url(url: str) -> None:
-    """Refuse an address that a message must not go to.
+    """Raise unless messages may be sent to a URL.
 
     Raises:
-        InvalidArgumentError: it is neither https nor on this computer.
+        InvalidArgumentError: the URL is neither https nor on this computer.
     """
     parts = urlsplit(url)
     is_allowed = parts.scheme == "https" or (
@@ -35,11 +35,11 @@ def validate_url(url: str) -> None:
 
 
 def post(url: str, message: Mapping[str, Any]) -> None:
-    """Post a message as JSON and wait until it was taken.
+    """Post a message as JSON and wait for the response.
 
     Raises:
-        InvalidArgumentError: the address is not allowed.
-        ConnectionFailed: it was not taken.
+        InvalidArgumentError: the URL is not allowed.
+        ConnectionFailed: the message was not delivered.
     """
     validate_url(url)
     event_loop.run(_post(url, json.dumps(message, ensure_ascii=False).encode()))

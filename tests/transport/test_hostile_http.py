@@ -34,7 +34,7 @@ def error_of_call(scripted, answer, *, stream=False):
 
 @pytest.mark.parametrize("answer", NO_HTTP)
 def test_what_is_no_http_is_named_so(scripted, answer):
-    assert "what is no HTTP" in str(error_of_call(scripted, answer))
+    assert "did not answer in valid HTTP" in str(error_of_call(scripted, answer))
 
 
 @pytest.mark.parametrize("answer", CUT)

@@ -186,15 +186,15 @@ def test_any_other_iterable_is_rows():
 
 
 WRONG = [
-    ({"request_timeout": "x"}, r"request_timeout='x': it is a number of seconds above 0"),
-    ({"request_timeout": -1}, r"request_timeout=-1: it is"),
-    ({"request_timeout": 0}, r"request_timeout=0: it is"),
-    ({"request_timeout": True}, r"request_timeout=True: it is"),
-    ({"request_timeout": float("nan")}, r"request_timeout=nan: it is"),
-    ({"retry_count": "z"}, r"retry_count='z': it is a whole number from 1"),
-    ({"retry_count": -5}, r"retry_count=-5: it is"),
-    ({"retry_count": 0}, r"retry_count=0: it is"),
-    ({"retry_count": 1.5}, r"retry_count=1.5: it is"),
+    ({"request_timeout": "x"}, r"request_timeout='x': must be a number of seconds above 0"),
+    ({"request_timeout": -1}, r"request_timeout=-1: must be"),
+    ({"request_timeout": 0}, r"request_timeout=0: must be"),
+    ({"request_timeout": True}, r"request_timeout=True: must be"),
+    ({"request_timeout": float("nan")}, r"request_timeout=nan: must be"),
+    ({"retry_count": "z"}, r"retry_count='z': must be an integer from 1"),
+    ({"retry_count": -5}, r"retry_count=-5: must be"),
+    ({"retry_count": 0}, r"retry_count=0: must be"),
+    ({"retry_count": 1.5}, r"retry_count=1.5: must be"),
 ]
 
 

@@ -67,7 +67,7 @@ def test_f13_a_redirect_is_not_followed_and_gets_no_key(scripted):
     other = scripted([http_answer(b"{}")])
     away = f"location: {other.url}/v2/chat/completions\r\n"
     scripted([http_answer(b"", status="307 Temporary Redirect", more=away)])
-    with pytest.raises(errors.QianfanError, match="sends us to 127"):
+    with pytest.raises(errors.QianfanError, match="redirects to 127"):
         ChatCompletion(version=2).do(SAY, retry_count=1)
     assert not other.requests
 

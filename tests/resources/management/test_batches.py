@@ -113,7 +113,7 @@ def test_a_long_list_is_read_to_its_end(sandbox, monkeypatch):
 def test_what_is_no_id_is_not_sent(scripted, id_):
     server = scripted([http_answer(FILE)])
     for call in (Files.info, Files.content, Files.delete, Batches.info, Batches.cancel):
-        with pytest.raises(errors.InvalidArgumentError, match="is no id"):
+        with pytest.raises(errors.InvalidArgumentError, match="is not an id"):
             call(id_)
     assert not server.requests
 
