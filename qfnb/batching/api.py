@@ -173,7 +173,7 @@ def resume(name: str, *, workers: int | None = None, budget: float | None = None
     """
     path = existing_journal_path(name)
     spec = load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
-    platform = platform_name(ChatCompletion().situation())
+    platform = platform_name(ChatCompletion().platform_info())
     if spec.platform != platform:
         raise JournalError(
             f"the batch {name!r} was asked of {spec.platform}, and calls go to {platform} now "
@@ -224,7 +224,7 @@ def _build_request_spec(
     model, endpoint = client.resolve_target(model, endpoint)
     chat_options = checks.validate_options(options)
     model_name = model or (None if endpoint else catalog.DEFAULT_CHAT)
-    spec = RequestSpec(platform_name(client.situation()), model_name, endpoint, prompt, chat_options, dedupe)
+    spec = RequestSpec(platform_name(client.platform_info()), model_name, endpoint, prompt, chat_options, dedupe)
     assert spec.template is None or spec.template.text == prompt
     client.prepare(
         "?", model, endpoint, **chat_options

@@ -8,13 +8,14 @@ the batch early, and what is done is kept.
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import BatchProgress, RowFailure
 from ..._jobs.row_result import RowResult, results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
+from ...errors import InvalidArgumentError
 from .reply import Reply, row_result_of
 
 if TYPE_CHECKING:
@@ -138,3 +139,40 @@ def _row_failure(index: int, error: BaseException) -> RowFailure:
 
 def _to_error(value: object) -> BaseException:
     return value if isinstance(value, BaseException) else TypeError(f"{type(value).__name__} is no reply")
+
+
+def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
+    """Return the rows of a batch; a text or a mapping, which can be iterated too, is not a list of rows.
+
+    Raises:
+        InvalidArgumentError: it is not a list or another iterable.
+    """
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise InvalidArgumentError(
+            f"{field}={rows!r:.60}: it is a list of {label}, one for each row (须为列表)"
+        )
+    return rows
+
+
+def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
+    """Reject `stream=True`: a row of a batch is answered whole.
+
+    Raises:
+        InvalidArgumentError: the options ask for a stream.
+    """
+    if options.get("stream"):
+        raise InvalidArgumentError(f"{prefix}stream={options['stream']!r}: a row of a batch comes as a whole")
+
+
+def prepare_row(
+    field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]
+) -> T:
+    """Return the prepared call of one row.
+
+    Raises:
+        InvalidArgumentError: the row or an option is wrong; the message begins with `field[index]`.
+    """
+    try:
+        return prepare(item, **options)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{field}[{index}]: {error}") from None

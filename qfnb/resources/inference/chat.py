@@ -10,21 +10,14 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
-from . import options
-from .batch_task import BatchTask
-from .inference_model import (
-    InferenceModel,
-    PreparedCall,
-    Route,
-    prepare_row,
-    validate_no_stream,
-    validate_rows,
-)
-from .messages import Messages, Turn, validate_messages, validate_prompt
-from .options import ChatOptions
+from ...wire import catalog
+from ...wire import chat as wire
+from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
+from .inference_model import BuildRequest, InferenceModel, InferenceRequest, PreparedCall
+from .messages import Messages, Turn, to_v1, validate_messages, validate_prompt
+from .options import ChatOptions, validate_options
 from .reply import ChatResponse as ChatResponse
-from .reply import create_reply
-from .request_template import ChatRequestBuilder
+from .request_template import TemplateCache
 
 Conversation = Messages | Iterable[Turn] | str
 
@@ -40,6 +33,8 @@ class ChatCompletion(InferenceModel[ChatResponse]):
 
     Source: seed 003 (Chat 对话).
     """
+
+    reply_type = ChatResponse
 
     @overload
     def do(
@@ -92,9 +87,8 @@ class ChatCompletion(InferenceModel[ChatResponse]):
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
-        limits = CallOptions(request_timeout, retry_count)
-        ask = self._prepare(messages, model, endpoint, limits, options_, stream=stream)
-        return event_loop.iterate(self._stream(ask)) if stream else self._run(ask)
+        call = self._prepare(messages, model, endpoint, request_timeout, retry_count, options_, stream=stream)
+        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
 
     @overload
     async def ado(
@@ -132,9 +126,8 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
-        limits = CallOptions(request_timeout, retry_count)
-        ask = self._prepare(messages, model, endpoint, limits, options_, stream=stream)
-        return event_loop.iterate_async(self._stream(ask)) if stream else await self._run_async(ask)
+        call = self._prepare(messages, model, endpoint, request_timeout, retry_count, options_, stream=stream)
+        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,
@@ -187,11 +180,8 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         if not isinstance(row, Mapping) or "messages" not in row:
             raise InvalidArgumentError(f"body_list[{index}] is {row!r:.60}: it needs at least 'messages'")
         validate_no_stream(row, f"body_list[{index}]: ")
-        arguments = {
-            **options_,
-            **{name: value for name, value in row.items() if name not in {"messages", "stream"}},
-        }
-        return prepare_row("body_list", index, self.prepare, row["messages"], arguments)
+        own_options = {name: value for name, value in row.items() if name not in {"messages", "stream"}}
+        return prepare_row("body_list", index, row["messages"], self.prepare, {**options_, **own_options})
 
     def prepare(
         self,
@@ -203,77 +193,91 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> PreparedCall[ChatResponse]:
-        """Return the checked call for one conversation, which comes as a whole."""
-        limits = CallOptions(request_timeout, retry_count)
-        return self.call_factory(model, endpoint, limits, **options_)(item)
-
-    def call_factory(
-        self,
-        model: str | None = None,
-        endpoint: str | None = None,
-        limits: CallOptions | None = None,
-        **options_: Any,
-    ) -> Callable[[Conversation], PreparedCall[ChatResponse]]:
-        """Return what makes the checked call of each conversation; the options are checked once."""
+        """Return the validated call for one conversation; its reply comes whole, not as a stream."""
         validate_no_stream(options_)
         options_.pop("stream", None)
-        limits, series = (
-            limits or CallOptions(),
-            self._request_builder(model, endpoint, options_, stream=False),
-        )
-
-        def prepare_call(messages: Conversation) -> PreparedCall[ChatResponse]:
-            if isinstance(messages, str):
-                return self._call(partial(series.route_for_text, validate_prompt(messages)), series, limits)
-            return self._prepare_conversation(messages, series, limits)
-
-        return prepare_call
+        return self._prepare(item, model, endpoint, request_timeout, retry_count, options_, stream=False)
 
     def _prepare(
         self,
         messages: Conversation,
         model: str | None,
         endpoint: str | None,
-        limits: CallOptions,
+        request_timeout: float | None,
+        retry_count: int | None,
         options_: Mapping[str, Any],
         *,
         stream: bool,
     ) -> PreparedCall[ChatResponse]:
-        return self._prepare_conversation(
-            messages, self._request_builder(model, endpoint, options_, stream=stream), limits
+        model, endpoint = self.resolve_target(model, endpoint)
+        options = validate_options(options_)
+        build_request = partial(
+            build_chat_request,
+            validate_messages(messages),
+            model=model,
+            endpoint=endpoint,
+            options=options,
+            stream=stream,
         )
+        call_options = CallOptions(request_timeout, retry_count)
+        return self._create_call(build_request, call_options, endpoint)
 
-    def _request_builder(
-        self, model: str | None, endpoint: str | None, options_: Mapping[str, Any], *, stream: bool
-    ) -> ChatRequestBuilder:
-        return ChatRequestBuilder(
-            *self.resolve_target(model, endpoint), options.validate_options(options_), stream
-        )
+    def call_factory(
+        self,
+        model: str | None = None,
+        endpoint: str | None = None,
+        call_options: CallOptions | None = None,
+        **options_: Any,
+    ) -> Callable[[Conversation], PreparedCall[ChatResponse]]:
+        """Return a function that prepares the call of one row of a batch.
 
-    def _prepare_conversation(
-        self, messages: Conversation, series: ChatRequestBuilder, limits: CallOptions
-    ) -> PreparedCall[ChatResponse]:
-        _validate_type(messages)
-        return self._call(partial(series.route, validate_messages(messages)), series, limits)
+        The options are validated once, and the JSON around a plain text is encoded once.
 
-    def _call(
-        self, route: Callable[..., Route], series: ChatRequestBuilder, limits: CallOptions
-    ) -> PreparedCall[ChatResponse]:
-        return PreparedCall(
-            lambda platform: route(
-                self._api_version(platform, series.endpoint), translate_names=not platform.openai
-            ),
-            _to_reply,
-            limits,
-        )
+        Args:
+            model: a model for these calls.
+            endpoint: a service of your own for these calls.
+            call_options: timeout and attempts of each call.
+            **options_: of `do`, without `stream`.
+
+        Raises:
+            InvalidArgumentError: an option is wrong; the function raises it for a wrong conversation.
+        """
+        model, endpoint = self.resolve_target(model, endpoint)
+        options = validate_options(options_)
+        build = partial(build_chat_request, model=model, endpoint=endpoint, options=options, stream=False)
+        templates, call_options = TemplateCache(build), call_options or CallOptions()
+
+        def prepare_call(messages: Conversation) -> PreparedCall[ChatResponse]:
+            build_request: BuildRequest
+            if isinstance(messages, str):
+                build_request = partial(templates.build_request, validate_prompt(messages))
+            else:
+                build_request = partial(build, validate_messages(messages))
+            return self._create_call(build_request, call_options, endpoint)
+
+        return prepare_call
 
 
-_to_reply = partial(create_reply, ChatResponse)
-
-
-def _validate_type(messages: object) -> None:
-    if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
-        raise InvalidArgumentError(
-            f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "
-            "[{'role': 'user', 'content': ...}]"
-        )
+def build_chat_request(
+    messages: list[wire.Message],
+    version: int,
+    translate_names: bool,
+    *,
+    model: str | None,
+    endpoint: str | None,
+    options: Mapping[str, Any],
+    stream: bool,
+) -> InferenceRequest:
+    """Return a conversation as an API version takes it: in v2 the persona is the first message."""
+    name = model or catalog.DEFAULT_CHAT
+    if version == 1:
+        messages, options = to_v1(messages, options)
+        record = wire.ChatRequest(messages=messages, stream=stream, **options)
+        return InferenceRequest(wire.CHAT_V1, record, endpoint or catalog.path_segment("chat", name))
+    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
+    if system := options.get("system"):
+        messages = [wire.Message(role="system", content=system), *messages]
+    fields = {key: value for key, value in options.items() if key != "system"}
+    return InferenceRequest(
+        wire.CHAT_V2, wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **fields), model_id
+    )

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal, Unpack, overload
 
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
-from ...transport.platform import Platform
 from ...transport.response import Response
 from ...wire import catalog
 from ...wire import chat as chat_wire
 from ...wire import completion as wire
-from . import options
-from .inference_model import InferenceModel, PreparedCall, Route
+from .chat import build_chat_request
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_encodable
-from .options import ChatOptions
-from .reply import ChatResponse, create_reply
+from .options import ChatOptions, validate_options
+from .reply import ChatResponse
 
 
 class Completion(InferenceModel[ChatResponse]):
@@ -35,6 +33,8 @@ class Completion(InferenceModel[ChatResponse]):
 
     Source: seed 003 (Completion 续写).
     """
+
+    reply_type = ChatResponse
 
     @overload
     def do(
@@ -70,8 +70,8 @@ class Completion(InferenceModel[ChatResponse]):
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
-        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(ask)) if stream else self._run(ask)
+        call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
 
     @overload
     async def ado(
@@ -101,8 +101,8 @@ class Completion(InferenceModel[ChatResponse]):
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
-        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream(ask)) if stream else await self._run_async(ask)
+        call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
 
     def prepare(
         self,
@@ -115,46 +115,34 @@ class Completion(InferenceModel[ChatResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> PreparedCall[ChatResponse]:
-        """Return the checked call for one prompt."""
+        """Return the validated call for one prompt."""
         if not isinstance(item, str) or not item.strip():
             raise InvalidArgumentError(f"prompt={item!r}: it is a text that is not empty")
         validate_encodable("prompt", item)
         model, endpoint = self.resolve_target(model, endpoint)
-        valid_options = options.validate_options(options_)
+        valid_options = validate_options(options_)
+        name = model or catalog.DEFAULTS["completion"]
+        is_chat_model = endpoint is None and catalog.find_model("completion", name) is None
+        messages = [chat_wire.Message(role="user", content=item)]
 
-        def route(platform: Platform) -> Route:
-            version = self._api_version(platform, endpoint)
-            return _build_route(
-                item, model, endpoint, valid_options, stream, version, translate_names=not platform.openai
+        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 1 and not is_chat_model:
+                record = wire.CompletionRequest(prompt=item, stream=stream, **valid_options)
+                segment = endpoint or catalog.path_segment("completion", name)
+                return InferenceRequest(wire.COMPLETION_V1, record, segment)
+            return build_chat_request(
+                messages,
+                version,
+                translate_names,
+                model=name,
+                endpoint=endpoint,
+                options=valid_options,
+                stream=stream,
             )
 
-        return PreparedCall(route, _to_reply, CallOptions(request_timeout, retry_count))
+        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
 
-
-def _build_route(
-    prompt: str,
-    model: str | None,
-    endpoint: str | None,
-    options_: Mapping[str, Any],
-    stream: bool,
-    version: int,
-    *,
-    translate_names: bool,
-) -> Route:
-    name = model or catalog.DEFAULTS["completion"]
-    messages = [chat_wire.Message(role="user", content=prompt)]
-    if version == 2:
-        model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
-        asked = chat_wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **options_)
-        return Route(chat_wire.CHAT_V2, asked, model_id)
-    if endpoint is None and catalog.find_model("completion", name) is None:
-        talk = chat_wire.ChatRequest(messages=messages, stream=stream, **options_)
-        return Route(chat_wire.CHAT_V1, talk, catalog.path_segment("chat", name))
-    written = wire.CompletionRequest(prompt=prompt, stream=stream, **options_)
-    return Route(wire.COMPLETION_V1, written, endpoint or catalog.path_segment("completion", name))
-
-
-def _to_reply(answer: Response[Any]) -> ChatResponse:
-    reply = partial(create_reply, ChatResponse)(answer)
-    reply.body["object"] = "completion"
-    return reply
+    def _to_reply(self, response: Response[Any]) -> ChatResponse:
+        reply = super()._to_reply(response)
+        reply.body["object"] = "completion"
+        return reply

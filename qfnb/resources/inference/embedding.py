@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
-from ...transport.platform import Platform
 from ...wire import catalog
 from ...wire import embedding as wire
-from .inference_model import InferenceModel, PreparedCall, Route
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_encodable
-from .reply import Reply, create_reply
+from .reply import Reply
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
@@ -40,6 +38,8 @@ class Embedding(InferenceModel[EmbeddingResponse]):
 
     Source: seed 003 (Embedding 向量化).
     """
+
+    reply_type = EmbeddingResponse
 
     def do(
         self,
@@ -81,7 +81,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> PreparedCall[EmbeddingResponse]:
-        """Return the checked call for one list of texts."""
+        """Return the validated call for one list of texts."""
         if options_.pop("stream", False):
             raise InvalidArgumentError("stream=True: an embedding comes as a whole, it cannot be streamed")
         model, endpoint = self.resolve_target(model, endpoint)
@@ -89,17 +89,17 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         row = None if endpoint else catalog.find_model("embedding", name)
         texts = _validate_texts(item, row.chars if row else None)
 
-        def route(platform: Platform) -> Route:
-            if self._api_version(platform, endpoint) == 2:
-                chosen = endpoint or (name if platform.openai else catalog.v2_id("embedding", name))
-                record = wire.EmbeddingRequestV2(input=texts, model=chosen, **options_)
-                return Route(wire.EMBEDDING_V2, record, chosen)
+        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 2:
+                model_id = endpoint or (catalog.v2_id("embedding", name) if translate_names else name)
+                record = wire.EmbeddingRequestV2(input=texts, model=model_id, **options_)
+                return InferenceRequest(wire.EMBEDDING_V2, record, model_id)
             segment = endpoint or catalog.path_segment("embedding", name)
-            return Route(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment)
+            return InferenceRequest(
+                wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment
+            )
 
-        return PreparedCall(
-            route, partial(create_reply, EmbeddingResponse), CallOptions(request_timeout, retry_count)
-        )
+        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
 
 
 def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from ...transport.client import CallOptions
 from ...wire import catalog
 from ...wire import vision as wire
 from . import options
-from .inference_model import InferenceModel, PreparedCall, Route
-from .reply import ChatResponse, create_reply
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .reply import ChatResponse
 
 MEDIA_TYPES = {
     b"\x89PNG": "image/png",
@@ -34,6 +33,8 @@ class Image2Text(InferenceModel[ChatResponse]):
         endpoint: a service of your own; wins over `model`.
         **keys: see `ChatCompletion`.
     """
+
+    reply_type = ChatResponse
 
     def do(
         self,
@@ -57,8 +58,8 @@ class Image2Text(InferenceModel[ChatResponse]):
         Raises:
             InvalidArgumentError: the prompt or the picture is wrong; nothing was sent.
         """
-        ask = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(ask)) if stream else self._run(ask)
+        call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
+        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
 
     async def ado(
         self,
@@ -70,8 +71,8 @@ class Image2Text(InferenceModel[ChatResponse]):
         **options_: Any,
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
-        ask = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream(ask)) if stream else await self._run_async(ask)
+        call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
+        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
 
     def prepare(
         self,
@@ -84,7 +85,7 @@ class Image2Text(InferenceModel[ChatResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> PreparedCall[ChatResponse]:
-        """Return the checked call for one (prompt, image)."""
+        """Return the validated call for one (prompt, image)."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError("prompt is empty: ask something about the picture")
@@ -94,12 +95,8 @@ class Image2Text(InferenceModel[ChatResponse]):
             prompt=prompt, image=content, stream=stream, **options.validate_options(options_)
         )
         segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])
-        route = Route(wire.IMAGE2TEXT_V1, record, segment)
-        return PreparedCall(
-            lambda _platform: route,
-            partial(create_reply, ChatResponse),
-            CallOptions(request_timeout, retry_count),
-        )
+        request = InferenceRequest(wire.IMAGE2TEXT_V1, record, segment)
+        return self._create_call(lambda *_: request, CallOptions(request_timeout, retry_count))
 
 
 def read_image(image: str | bytes | Path) -> bytes:

@@ -1,8 +1,8 @@
-"""What all models that can be asked share: a checked call, whole or in pieces, awaited or not, or many."""
+"""What all inference models share: prepared calls, answered whole or as a stream, blocking or awaited, or in a batch."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, Unpack
@@ -21,46 +21,62 @@ from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from . import batch_task, usage_log
 from .options import AccountKeys
-from .reply import Reply
+from .reply import Reply, create_reply
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 Version = Literal[1, 2, "1", "2"]
 
 BATCH_RATE_LIMIT_WAIT_S = 600.0
-"""Seconds that a row of a batch goes on trying while the platform says "too fast"."""
+"""Seconds that a row of a batch keeps trying while the platform answers "too many requests"."""
 
 
 @dataclass(frozen=True)
-class Route:
-    """Where a call goes on a platform: the row, what is sent, the model's own path segment."""
+class InferenceRequest:
+    """What one platform is sent.
+
+    Attributes:
+        endpoint: the row of the endpoint table.
+        record: the body.
+        model: the model's id, or its segment of the path; rate limits are kept by it.
+    """
 
     endpoint: Endpoint[Any, Any]
     record: Sendable
     model: str
 
 
+BuildRequest = Callable[[int, bool], InferenceRequest]
+"""Builds a request for an API version (1 or 2); the second argument is whether Qianfan's names are translated."""
+
+
 @dataclass(frozen=True)
 class PreparedCall(Generic[ReplyT]):
-    """A checked call that does not know its platform yet.
+    """A validated call that does not know its platform yet.
 
     Attributes:
-        for_platform: where it goes on a platform.
-        to_reply: makes the reply of an answer, or of a piece of one.
-        limits: seconds and tries.
+        api_version: returns the API version, 1 or 2, that the call uses on a platform.
+        build_request: builds the request for that version.
+        to_reply: turns the response, or one piece of a stream, into a reply.
+        options: timeout and attempts.
     """
 
-    for_platform: Callable[[Platform], Route]
+    api_version: Callable[[Platform], int]
+    build_request: BuildRequest
     to_reply: Callable[[Response[Any]], ReplyT]
-    limits: CallOptions
+    options: CallOptions
 
-    def waiting_for_rate_limit(self) -> PreparedCall[ReplyT]:
-        """Return the call as a batch makes it: it waits for its turn as long as it takes."""
-        return replace(self, limits=replace(self.limits, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
+    def for_platform(self, platform: Platform) -> InferenceRequest:
+        """Return the request as this platform takes it."""
+        return self.build_request(self.api_version(platform), not platform.openai)
+
+    def for_batch(self) -> PreparedCall[ReplyT]:
+        """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
+        return replace(self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
 
 
 class InferenceModel(Generic[ReplyT]):
-    """A kind of model that can be asked; each kind adds `do`, `ado` and its own arguments.
+    """The base of all models that answer; each kind adds `do`, `ado` and its own arguments.
 
     Args:
         model: name of a preset model; unknown names are passed on to the platform.
@@ -69,6 +85,9 @@ class InferenceModel(Generic[ReplyT]):
         **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`, and `base_url` for any
             server that speaks OpenAI's API; default: the settings'.
     """
+
+    reply_type: type[ReplyT]
+    """The class of the replies."""
 
     def __init__(
         self,
@@ -80,45 +99,41 @@ class InferenceModel(Generic[ReplyT]):
     ) -> None:
         if version not in {None, 1, 2, "1", "2"}:
             raise InvalidArgumentError(f"version={version!r}: it is 1 or 2")
-        _validate_keys(keys)
+        if unknown := sorted(set(keys) - set(AccountKeys.__annotations__)):
+            allowed = ", ".join(AccountKeys.__annotations__)
+            raise InvalidArgumentError(f"{unknown[0]!r} is not a key of an account: those are {allowed}")
         self.model, self.endpoint, self.version = model, endpoint, version
         self._keys: dict[str, Any] = {name: _hide_secret(name, value) for name, value in keys.items()}
 
     def prepare(self, item: Any, **options: Any) -> PreparedCall[ReplyT]:
-        """Return the checked call for one input of a batch."""
+        """Return the validated call for one input of a batch."""
         raise InvalidArgumentError(f"{type(self).__name__} takes no batches")
 
     def batch_do(
         self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
     ) -> batch_task.BatchTask[ReplyT]:
-        """Ask many inputs at once, at most `worker_num` (default 8) at a time; returns at once.
+        """Send many inputs, at most `worker_num` at a time; returns at once.
 
         Args:
             items: one input of `do` each.
-            worker_num: 1 to 1000.
+            worker_num: 1 to 1000, default 8.
             **options: of `do`, the same for all.
 
         Raises:
-            InvalidArgumentError: an input or an option is wrong; it says which; nothing was sent.
+            InvalidArgumentError: an input or an option is wrong; names the input; nothing was sent.
 
         Source: seed 003 (批量推理).
         """
-        worker_count, rows = (
-            worker_pool.validate_worker_count("worker_num", worker_num),
-            validate_rows("items", items, "inputs"),
-        )
-        validate_no_stream(options)
-        return self._start_batch(
-            [prepare_row("items", index, self.prepare, row, options) for index, row in enumerate(rows)],
-            worker_count,
-        )
+        worker_count = worker_pool.validate_worker_count("worker_num", worker_num)
+        rows = batch_task.validate_rows("items", items, "inputs")
+        batch_task.validate_no_stream(options)
+        prepare_row = partial(batch_task.prepare_row, "items", prepare=self.prepare, options=options)
+        return self._start_batch([prepare_row(index, row) for index, row in enumerate(rows)], worker_count)
 
     def _start_batch(
-        self, calls: Sequence[PreparedCall[ReplyT]], worker_count: int
+        self, calls: Iterable[PreparedCall[ReplyT]], worker_count: int
     ) -> batch_task.BatchTask[ReplyT]:
-        return batch_task.BatchTask(
-            [partial(self.send, call.waiting_for_rate_limit()) for call in calls], worker_count
-        )
+        return batch_task.BatchTask([partial(self.send, call.for_batch()) for call in calls], worker_count)
 
     async def abatch_do(
         self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
@@ -128,27 +143,33 @@ class InferenceModel(Generic[ReplyT]):
         return task.results()
 
     def resolve_target(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
-        """Return the model and the endpoint of one call: what the call names wins over the object's."""
+        """Return model and endpoint of one call: the call's arguments win over the constructor's."""
         return model or self.model, endpoint or (None if model else self.endpoint)
 
     @property
     def has_own_keys(self) -> bool:
-        """Whether it was made with keys or a base_url of its own."""
+        """Whether it was created with keys or a base_url of its own."""
         return bool(self._keys)
 
-    def situation(self) -> connect.PlatformInfo:
-        """Tell whom a call would ask, without starting anything."""
+    def platform_info(self) -> connect.PlatformInfo:
+        """Return which platform a call would use, without starting anything."""
         return connect.platform_info(self._keys)
 
-    def _api_version(self, platform: Platform, endpoint: str | None) -> int:
+    def _api_version(self, endpoint: str | None, platform: Platform) -> int:
         if platform.openai or self.version is not None:
             return 2 if platform.openai else int(self.version or 2)
         credentials = platform.credentials
-        if endpoint and (
-            credentials.get("ak") or credentials.get("access_key") or credentials.get("access_token")
-        ):
-            return 1  # services of one's own are addressed by path there
+        if endpoint and any(credentials.get(name) for name in ("ak", "access_key", "access_token")):
+            return 1  # with these keys the user's own services are addressed by path
         return 2 if credentials.get("api_key") or credentials.get("access_key") else 1
+
+    def _create_call(
+        self, build_request: BuildRequest, options: CallOptions, endpoint: str | None = None
+    ) -> PreparedCall[ReplyT]:
+        return PreparedCall(partial(self._api_version, endpoint), build_request, self._to_reply, options)
+
+    def _to_reply(self, response: Response[Any]) -> ReplyT:
+        return create_reply(self.reply_type, response)
 
     def _run(self, call: PreparedCall[ReplyT]) -> ReplyT:
         return event_loop.run(self.send(call))
@@ -157,29 +178,31 @@ class InferenceModel(Generic[ReplyT]):
         return await event_loop.run_async(self.send(call))
 
     async def resolve_client(self) -> Client:
-        """Return the client that a call would go through now; on the I/O loop only."""
+        """Return the client that a call would use now; on the I/O loop only."""
         return await connect.aclient(self._keys)
 
     async def send(self, call: PreparedCall[ReplyT], client: Client | None = None) -> ReplyT:
-        """Make a call and return the whole answer; on the I/O loop only."""
-        client = client or await self.resolve_client()
-        route = call.for_platform(client.platform)
-        with usage_log.log_call(route.model, client.platform.host) as entry:
-            response = await client.send(route.endpoint, route.record, options=call.limits, model=route.model)
+        """Send a call and return the whole reply; on the I/O loop only."""
+        client = client or await connect.aclient(self._keys)
+        request = call.for_platform(client.platform)
+        with usage_log.log_call(request.model, client.platform.host) as entry:
+            response = await client.send(
+                request.endpoint, request.record, options=call.options, model=request.model
+            )
             return entry.record_reply(call.to_reply(response))
 
     async def _stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         client = await connect.aclient(self._keys)
-        route = call.for_platform(client.platform)
+        request = call.for_platform(client.platform)
         pieces = client.stream(
-            route.endpoint,
-            route.record,
+            request.endpoint,
+            request.record,
             final=wire.is_final,
-            options=call.limits,
-            model=route.model,
+            options=call.options,
+            model=request.model,
         )
         text: list[str] = []
-        with usage_log.log_call(route.model, client.platform.host) as entry:
+        with usage_log.log_call(request.model, client.platform.host) as entry:
             try:
                 async for piece in pieces:
                     text.append(wire.text_of(piece.body))
@@ -193,50 +216,6 @@ class InferenceModel(Generic[ReplyT]):
                 await pieces.aclose()
 
 
-def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
-    """Return the rows of a batch; a text or a mapping would be taken apart, and is none.
-
-    Raises:
-        InvalidArgumentError: it is something else than a list or another iterable.
-    """
-    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-        raise InvalidArgumentError(
-            f"{field}={rows!r:.60}: it is a list of {label}, one for each row (须为列表)"
-        )
-    return rows
-
-
-def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
-    """Refuse to make a batch of streams.
-
-    Raises:
-        InvalidArgumentError: the options ask for one.
-    """
-    if options.get("stream"):
-        raise InvalidArgumentError(f"{prefix}stream={options['stream']!r}: a row of a batch comes as a whole")
-
-
-def prepare_row(
-    field: str,
-    index: int,
-    prepare: Callable[..., PreparedCall[ReplyT]],
-    item: Any,
-    options: Mapping[str, Any],
-) -> PreparedCall[ReplyT]:
-    """Return the call of one row; an error says which row it is."""
-    try:
-        return prepare(item, **options)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"{field}[{index}]: {error}") from None
-
-
 def _hide_secret(name: str, value: Any) -> Any:
-    """Return a key as it may be held: it is not seen where the object is shown."""
+    """Return a key as a `SecretStr`, so that no repr shows it."""
     return SecretStr(value) if isinstance(value, str) and name != "base_url" else value
-
-
-def _validate_keys(keys: Mapping[str, Any]) -> None:
-    unknown = sorted(set(keys) - set(AccountKeys.__annotations__))
-    if unknown:
-        allowed = ", ".join(AccountKeys.__annotations__)
-        raise InvalidArgumentError(f"{unknown[0]!r} is not a key of an account: those are {allowed}")

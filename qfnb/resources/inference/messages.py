@@ -72,9 +72,18 @@ class Messages:
 def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
     """Return the conversation as records.
 
+    Args:
+        messages: a text, a `Messages`, or a list of turns {"role", "content"}.
+
     Raises:
-        InvalidArgumentError: it is empty, a turn is malformed, or the last turn is not one to answer.
+        InvalidArgumentError: it is of another type, empty, has a malformed turn, or does not end with a turn that
+            the model can answer.
     """
+    if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise InvalidArgumentError(
+            f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "
+            "[{'role': 'user', 'content': ...}]"
+        )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     if not turns:
         raise InvalidArgumentError(

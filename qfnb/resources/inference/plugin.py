@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
 from typing import Any, Literal, overload
 
 from ...errors import InvalidArgumentError
@@ -12,9 +11,9 @@ from ...transport.client import CallOptions
 from ...wire import plugin as wire
 from . import options
 from .chat import Conversation
-from .inference_model import InferenceModel, PreparedCall, Route
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_messages
-from .reply import ChatResponse, create_reply
+from .reply import ChatResponse
 
 
 class PluginResponse(ChatResponse):
@@ -34,6 +33,8 @@ class Plugin(InferenceModel[PluginResponse]):
 
     Source: seed 003 (Plugin 插件).
     """
+
+    reply_type = PluginResponse
 
     @overload
     def do(
@@ -74,8 +75,8 @@ class Plugin(InferenceModel[PluginResponse]):
         Raises:
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
         """
-        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(ask)) if stream else self._run(ask)
+        call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
 
     async def ado(
         self,
@@ -86,12 +87,12 @@ class Plugin(InferenceModel[PluginResponse]):
         **options_: Any,
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
-        ask = self.prepare(prompt, model, endpoint, stream=stream, **options_)
+        call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
         pieces: AsyncIterator[PluginResponse]
         if stream:
-            pieces = event_loop.iterate_async(self._stream(ask))
+            pieces = event_loop.iterate_async(self._stream(call))
             return pieces
-        return await self._run_async(ask)
+        return await self._run_async(call)
 
     def prepare(
         self,
@@ -106,41 +107,36 @@ class Plugin(InferenceModel[PluginResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> PreparedCall[PluginResponse]:
-        """Return the checked call for one prompt."""
+        """Return the validated call for one prompt."""
         prompt = query if item is None else item
         if prompt is None:
             raise InvalidArgumentError("prompt is missing: say what is to be answered")
         application = endpoint or self.endpoint
         valid_options = {**options.validate_options(options_), "stream": stream}
-        route = (
-            _application_route(prompt, application, plugins, valid_options)
-            if application
-            else _own_plugins_route(prompt, plugins, valid_options)
-        )
-        return PreparedCall(
-            lambda _platform: route,
-            partial(create_reply, PluginResponse),
-            CallOptions(request_timeout, retry_count),
-        )
+        if application:
+            request = _application_request(prompt, application, plugins, valid_options)
+        else:
+            request = _platform_plugin_request(prompt, plugins, valid_options)
+        return self._create_call(lambda *_: request, CallOptions(request_timeout, retry_count))
 
 
-def _application_route(
+def _application_request(
     prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
-) -> Route:
+) -> InferenceRequest:
     if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_QUERY_CHARS:
         raise InvalidArgumentError(
             f"prompt: an application takes a text of 1 to {wire.MAX_QUERY_CHARS:,} characters"
         )
     record = wire.PluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
-    return Route(wire.PLUGIN_V1, record, endpoint)
+    return InferenceRequest(wire.PLUGIN_V1, record, endpoint)
 
 
-def _own_plugins_route(
+def _platform_plugin_request(
     prompt: Conversation, plugins: Sequence[str] | None, options_: dict[str, Any]
-) -> Route:
+) -> InferenceRequest:
     names = list(plugins or ("eChart",))
     unknown = next((name for name in names if name not in wire.CUSTOM_PLUGINS), None)
     if unknown is not None:
         raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.CUSTOM_PLUGINS)}")
     record = wire.CustomPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
-    return Route(wire.CUSTOM_PLUGIN_V1, record, "EBPlugin")
+    return InferenceRequest(wire.CUSTOM_PLUGIN_V1, record, "EBPlugin")

@@ -1,42 +1,35 @@
-"""Chats that have model and options in common: what is around the text of each is worked out once."""
+"""Requests that differ in one text only: the JSON around the text is encoded once for a whole batch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
 from pydantic_core import from_json, to_json
 
-from ...wire import catalog
 from ...wire import chat as wire
 from ...wire.base import Sendable
-from .inference_model import Route
-from .messages import to_v1
+from .inference_model import InferenceRequest
 
 PLACEHOLDER: Final = uuid4().hex
-"""The text that stands where another one comes."""
+"""The text in a template's record that is replaced by each row's text."""
 
 
 class RequestTemplate:
-    """A request with a gap in it.
+    """A request with a placeholder in place of the text.
 
     Args:
-        record: the request, with `PLACEHOLDER` for the text.
+        record: the request, with `PLACEHOLDER` as the text.
     """
 
     def __init__(self, record: Sendable) -> None:
         self.record = record
         self.prefix, _, self.suffix = record.to_json().partition(to_json(PLACEHOLDER))
 
-    def render(self, text: str) -> RenderedRequest:
-        """Return the request with a text in its gap."""
-        return RenderedRequest(self, text)
-
 
 class RenderedRequest:
-    """A form with its text: it is sent as the record would be, and answers for its fields."""
+    """A template with its text: encodes as the record would, and has the record's other fields."""
 
     __slots__ = ("_template", "_text")
 
@@ -56,48 +49,22 @@ class RenderedRequest:
         return getattr(self._template.record, name)
 
 
-@dataclass(frozen=True)
-class ChatRequestBuilder:
-    """What conversations have in common: where they go, and their options."""
+class TemplateCache:
+    """The templates of one batch, one for each API version in use.
 
-    model: str | None
-    endpoint: str | None
-    options: Mapping[str, Any]
-    stream: bool
-    _templates: dict[tuple[int, bool], tuple[Route, RequestTemplate]] = field(default_factory=dict)
+    Args:
+        build: builds the request of a conversation, an API version and whether names are translated.
+    """
 
-    def route_for_text(self, text: str, version: int, *, translate_names: bool) -> Route:
-        """Return the call that says one checked text; what is around it is worked out once."""
+    def __init__(self, build: Callable[[list[wire.Message], int, bool], InferenceRequest]) -> None:
+        self._build = build
+        self._templates: dict[tuple[int, bool], tuple[InferenceRequest, RequestTemplate]] = {}
+
+    def build_request(self, text: str, version: int, translate_names: bool) -> InferenceRequest:
+        """Return the request whose conversation is one validated text of the user."""
         cached = self._templates.get((version, translate_names))
         if cached is None:
-            route = self.route(
-                [wire.Message(role="user", content=PLACEHOLDER)], version, translate_names=translate_names
-            )
-            cached = self._templates[version, translate_names] = route, RequestTemplate(route.record)
-        route, template = cached
-        return Route(route.endpoint, template.render(text), route.model)
-
-    def route(self, messages: list[wire.Message], version: int, *, translate_names: bool) -> Route:
-        """Return the call in one of the two versions.
-
-        Args:
-            messages: the checked conversation.
-            version: 1 or 2.
-            translate_names: whether names that Qianfan has are translated.
-        """
-        name = self.model or catalog.DEFAULT_CHAT
-        if version == 2:
-            model = self.endpoint or (catalog.v2_id("chat", name) if translate_names else name)
-            options = {key: value for key, value in self.options.items() if key != "system"}
-            record: wire.ChatRequest = wire.ChatRequestV2(
-                messages=self._with_system(messages), stream=self.stream, model=model, **options
-            )
-            return Route(wire.CHAT_V2, record, model)
-        messages, options_v1 = to_v1(messages, self.options)
-        record = wire.ChatRequest(messages=messages, stream=self.stream, **options_v1)
-        return Route(wire.CHAT_V1, record, self.endpoint or catalog.path_segment("chat", name))
-
-    def _with_system(self, messages: list[wire.Message]) -> list[wire.Message]:
-        """v2 takes the persona as the first message, v1 as an option of its own."""
-        system = self.options.get("system")
-        return [wire.Message(role="system", content=system), *messages] if system else messages
+            request = self._build([wire.Message(role="user", content=PLACEHOLDER)], version, translate_names)
+            cached = self._templates[version, translate_names] = request, RequestTemplate(request.record)
+        request, template = cached
+        return InferenceRequest(request.endpoint, RenderedRequest(template, text), request.model)

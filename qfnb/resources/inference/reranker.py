@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
-from ...transport.platform import Platform
 from ...wire import catalog
 from ...wire import embedding as wire
-from .inference_model import InferenceModel, PreparedCall, Route
-from .reply import Reply, create_reply
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .reply import Reply
 
 
 class RerankResponse(Reply[wire.RerankReply]):
@@ -37,6 +35,8 @@ class Reranker(InferenceModel[RerankResponse]):
         version: 1 or 2 decides the API; see `ChatCompletion`.
         **keys: see `ChatCompletion`.
     """
+
+    reply_type = RerankResponse
 
     def do(
         self,
@@ -89,23 +89,23 @@ class Reranker(InferenceModel[RerankResponse]):
         retry_count: int | None = None,
         **options_: Any,
     ) -> PreparedCall[RerankResponse]:
-        """Return the checked call for one (query, documents)."""
+        """Return the validated call for one (query, documents)."""
         query, documents = item
         _validate_arguments(query, documents, top_n)
         model, endpoint = self.resolve_target(model, endpoint)
         name = model or catalog.DEFAULTS["reranker"]
         values = {"query": query, "documents": list(documents), "top_n": top_n, **options_}
 
-        def route(platform: Platform) -> Route:
-            if self._api_version(platform, endpoint) == 2:
-                chosen = endpoint or (name if platform.openai else catalog.v2_id("reranker", name))
-                return Route(wire.RERANK_V2, wire.RerankRequestV2(model=chosen, **values), chosen)
+        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 2:
+                model_id = endpoint or (catalog.v2_id("reranker", name) if translate_names else name)
+                return InferenceRequest(
+                    wire.RERANK_V2, wire.RerankRequestV2(model=model_id, **values), model_id
+                )
             segment = endpoint or catalog.path_segment("reranker", name)
-            return Route(wire.RERANK_V1, wire.RerankRequest(**values), segment)
+            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**values), segment)
 
-        return PreparedCall(
-            route, partial(create_reply, RerankResponse), CallOptions(request_timeout, retry_count)
-        )
+        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
 
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -19,10 +19,10 @@ from ...transport.platform import Platform
 from ...wire import catalog
 from ...wire import image as wire
 from . import options
-from .inference_model import InferenceModel, PreparedCall, Route
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_encodable
 from .options import ImageOptions
-from .reply import Reply, create_reply
+from .reply import Reply
 
 MAX_PROMPT = 1024
 
@@ -107,6 +107,8 @@ class Text2Image(InferenceModel[ImageResponse]):
     Source: seed 003 (文生图).
     """
 
+    reply_type = ImageResponse
+
     def do(
         self,
         prompt: str,
@@ -130,8 +132,8 @@ class Text2Image(InferenceModel[ImageResponse]):
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
         """
-        ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
-        return event_loop.run(self._draw(ask, prompt, _validate_with_decode(with_decode)))
+        call = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return event_loop.run(self._draw(call, prompt, _validate_with_decode(with_decode)))
 
     async def ado(
         self,
@@ -144,8 +146,8 @@ class Text2Image(InferenceModel[ImageResponse]):
         **options_: Unpack[ImageOptions],
     ) -> ImageResponse:
         """The awaited form of `do`."""
-        ask = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
-        return await event_loop.run_async(self._draw(ask, prompt, _validate_with_decode(with_decode)))
+        call = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
+        return await event_loop.run_async(self._draw(call, prompt, _validate_with_decode(with_decode)))
 
     def prepare(
         self,
@@ -156,31 +158,33 @@ class Text2Image(InferenceModel[ImageResponse]):
         request_timeout: float | None = None,
         **options_: Any,
     ) -> PreparedCall[ImageResponse]:
-        """Return the checked call for one prompt."""
+        """Return the validated call for one prompt."""
         valid_options = _validate_arguments(item, options_)
         model, endpoint = self.resolve_target(model, endpoint)
 
-        def route(platform: Platform) -> Route:
-            if self._api_version(platform, endpoint) == 2:
-                chosen = endpoint or model or "irag-1.0"
-                return Route(
+        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 2:
+                model_id = endpoint or model or "irag-1.0"
+                return InferenceRequest(
                     wire.TEXT2IMAGE_V2,
-                    wire.ImageRequestV2(prompt=item, model=chosen, **valid_options),
-                    chosen,
+                    wire.ImageRequestV2(prompt=item, model=model_id, **valid_options),
+                    model_id,
                 )
             name = model or catalog.DEFAULTS["text2image"]
             segment = endpoint or catalog.path_segment("text2image", name)
-            return Route(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment)
+            return InferenceRequest(
+                wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment
+            )
 
-        return PreparedCall(route, partial(create_reply, ImageResponse), CallOptions(request_timeout))
+        return self._create_call(build_request, CallOptions(request_timeout), endpoint)
 
-    def _api_version(self, platform: Platform, endpoint: str | None) -> int:
+    def _api_version(self, endpoint: str | None, platform: Platform) -> int:
         credentials = platform.credentials
         only_api_key = not (
             credentials.get("access_key") or credentials.get("ak") or credentials.get("access_token")
         )
         return (
-            super()._api_version(platform, endpoint) if self.version or platform.openai else 1 + only_api_key
+            super()._api_version(endpoint, platform) if self.version or platform.openai else 1 + only_api_key
         )
 
     async def _draw(self, call: PreparedCall[ImageResponse], prompt: str, decode: bool) -> ImageResponse:

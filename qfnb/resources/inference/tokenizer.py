@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any, Literal
 
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...wire import tokenizer as wire
-from .inference_model import InferenceModel, PreparedCall, Route
-from .reply import Reply, create_reply
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .reply import Reply
 
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 _WORD = re.compile(r"[^\W_]+")
@@ -25,6 +24,8 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
 
     Source: the official SDK's Tokenizer.
     """
+
+    reply_type = TokenizerResponse
 
     def count_tokens(
         self, text: str, mode: Literal["local", "remote"] = "local", model: str = "ERNIE-3.5-8K"
@@ -52,5 +53,5 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
     ) -> PreparedCall[TokenizerResponse]:
         """Return the call for one text."""
         record = wire.TokenizerRequest(prompt=item, model=model.lower(), **options)
-        route = Route(wire.TOKENIZER, record, record.model)
-        return PreparedCall(lambda _platform: route, partial(create_reply, TokenizerResponse), CallOptions())
+        request = InferenceRequest(wire.TOKENIZER, record, record.model)
+        return self._create_call(lambda *_: request, CallOptions())
