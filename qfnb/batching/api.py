@@ -224,7 +224,9 @@ def _build_request_spec(
     model, endpoint = client.resolve_target(model, endpoint)
     chat_options = checks.validate_options(options)
     model_name = model or (None if endpoint else catalog.DEFAULT_CHAT)
-    spec = RequestSpec(platform_name(client.platform_info()), model_name, endpoint, prompt, chat_options, dedupe)
+    spec = RequestSpec(
+        platform_name(client.platform_info()), model_name, endpoint, prompt, chat_options, dedupe
+    )
     assert spec.template is None or spec.template.text == prompt
     client.prepare(
         "?", model, endpoint, **chat_options
