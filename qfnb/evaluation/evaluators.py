@@ -159,12 +159,15 @@ OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]]]
 }
 """Evaluators that have a name besides the metrics of `recipes.METRICS`."""
 
+METRIC_NAMES: Final = (*recipes.METRICS, *OTHER_EVALUATORS)
+"""All names that `evaluators_by_name`, `%qfeval --metrics` and Tab know."""
+
 
 def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
     """Return an evaluator for each metric: `evaluators_by_name(["rouge_l", "bleu4"], recipe="qianfan")`.
 
     Args:
-        metrics: names of `recipes.METRICS`, `embedding_similarity` or `degenerate`.
+        metrics: of `METRIC_NAMES`.
         recipe: a name of `recipes.RECIPES`.
 
     Raises:

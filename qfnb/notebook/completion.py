@@ -112,14 +112,15 @@ def _batch_values(shell: Any, option: str) -> list[str]:
 
 def _evaluation_values(shell: Any, option: str) -> list[str]:
     """Return what may stand behind `%qfeval`, one of its verbs, or one of its options."""
-    from ..evaluation.evaluators import OTHER_EVALUATORS  # noqa: PLC0415
-    from ..metrics import recipes  # noqa: PLC0415
+    from ..evaluation.evaluator import LocalEvaluator  # noqa: PLC0415
+    from ..evaluation.evaluators import METRIC_NAMES  # noqa: PLC0415
+    from ..metrics.recipes import RECIPES  # noqa: PLC0415
     from .evaluate_parser import VERBS  # noqa: PLC0415
 
     models = [*_variables_of_kind(shell, MODEL_KINDS), *aliases.load(), *known_model_names("chat")]
     values_by_option = {
-        "--metrics": [*recipes.METRICS, *OTHER_EVALUATORS, *_variables_of_kind(shell, EVALUATOR_KINDS)],
-        "--recipe": [*recipes.RECIPES],
+        "--metrics": [*METRIC_NAMES, *_variables_of_kind(shell, LocalEvaluator)],
+        "--recipe": [*RECIPES],
         "--judge": models,
         "--data": _variables_of_kind(shell, DATA_KINDS),
         "-d": _variables_of_kind(shell, DATA_KINDS),
@@ -137,14 +138,15 @@ def _evaluation_values(shell: Any, option: str) -> list[str]:
 MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
 REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
-EVALUATOR_KINDS = frozenset(
-    {"MetricEvaluator", "RegexEvaluator", "LocalJudgeEvaluator", "JudgePanel", "ChoiceEvaluator"}
-)
 
 
-def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
-    """Return the notebook's variables that hold such values."""
-    names = [key for key, value in list(user_variables(shell).items()) if type(value).__name__ in kinds]
+def _variables_of_kind(shell: Any, kinds: frozenset[str] | type) -> list[str]:
+    """Return the notebook's variables whose values are of a class, or of a class with one of these names."""
+
+    def is_kind(value: object) -> bool:
+        return isinstance(value, kinds) if isinstance(kinds, type) else type(value).__name__ in kinds
+
+    names = [key for key, value in list(user_variables(shell).items()) if is_kind(value)]
     return [key for key in names if not key.startswith("_") and key not in {"In", "Out"}]
 
 

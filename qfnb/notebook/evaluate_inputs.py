@@ -1,14 +1,13 @@
-"""What `%qfeval` works with, by what people call it: models, data and metrics; mistakes are named at once."""
+"""The inputs of `%qfeval` by the words of a line: models, data, metrics and reports; each mistake is explained."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
 from .parser import resolve_endpoint, user_variables
@@ -18,25 +17,31 @@ if TYPE_CHECKING:
     from ..evaluation.evaluator import LocalEvaluator
 
 DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
-_ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
-_ASKABLE: Final = ("get_res", "batch_inference")
+MODEL_KINDS: Final = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
+"""Classes, by name, whose variables are offered as models."""
+
 MAX_NAMED_ROWS: Final = 5
 """Rows that a message names."""
+
+MAX_WORD_CHARS: Final = 40
+"""Characters of a word that a message repeats."""
+
+_ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
 
 
 def resolve_models(
     shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]
 ) -> list[Any]:
-    """Return models by what a line calls them, the baseline first.
+    """Return the models that a line names, the baseline first.
 
     Args:
-        shell: whose variables count.
-        words: variables, models that are known, or endpoints.
+        shell: the notebook's shell.
+        words: variables, known models, or endpoints.
         model_names: models of any name.
         endpoints: endpoints of any name, or variables.
 
     Raises:
-        InvalidArgumentError: there is none, one is nothing that can be asked, or one is there twice.
+        InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
     """
     from .. import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
 
@@ -48,16 +53,20 @@ def resolve_models(
             "which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints (请给出模型)"
         )
     words_by_key: dict[Any, str] = {}
-    for word, model_found in named_models:
-        key = id(model_found) if word in user_variables(shell) else model_found.resolve_target(None, None)
+    for word, model in named_models:
+        key = id(model) if word in user_variables(shell) else model.resolve_target(None, None)
         if key in words_by_key:
             raise InvalidArgumentError(f"{word} is {words_by_key[key]}: each model once (模型重复)")
         words_by_key[key] = word
-    return [model_found for _, model_found in named_models]
+    return [model for _, model in named_models]
 
 
 def resolve_model(shell: Any, word: str) -> Any:
-    """Return what a variable holds that can be asked, or a known model or an endpoint by its name."""
+    """Return the model that a variable holds, or a known model or an endpoint by its name.
+
+    Raises:
+        InvalidArgumentError: the variable holds something else, or the name is unknown.
+    """
     from .. import ChatCompletion, LLMFinetune  # noqa: PLC0415
     from ..resources.inference.available_models import known_model_names  # noqa: PLC0415
 
@@ -65,7 +74,11 @@ def resolve_model(shell: Any, word: str) -> Any:
     if isinstance(value, LLMFinetune):
         return _trainer_output(word, value)
     if value is not None and not isinstance(value, str):
-        if isinstance(value, ChatCompletion) or any(map(partial(hasattr, value), _ASKABLE)):
+        if (
+            isinstance(value, ChatCompletion)
+            or hasattr(value, "get_res")
+            or hasattr(value, "batch_inference")
+        ):
             return value
         raise InvalidArgumentError(
             f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
@@ -74,24 +87,17 @@ def resolve_model(shell: Any, word: str) -> Any:
     known_models = known_model_names("chat")
     if _ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)
-    if name.lower() in {each.lower() for each in known_models}:
+    if name.lower() in {known.lower() for known in known_models}:
         return ChatCompletion(model=name)
-    close_matches = difflib.get_close_matches(word, [*_askable_variables(shell), *known_models], 1)
-    hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+    hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     raise InvalidArgumentError(
         f"{word!r} is no variable and no known model{hint} (没有此模型)\n"
-        f"others: -m {clip_word(word)} for a model that is not listed, -e for an endpoint"
+        f"others: -m {clip(word, MAX_WORD_CHARS)} for a model that is not listed, -e for an endpoint"
     )
 
 
-def clip_word(word: str) -> str:
-    """Return a word of a message, cut."""
-    return word if len(word) <= 40 else f"{word[:39]}…"
-
-
 def _trainer_output(word: str, trainer: Any) -> Any:
-    facts = trainer.output
-    output = facts.get("service") or facts.get("model")
+    output = trainer.output.get("service") or trainer.output.get("model")
     if output is None:
         raise InvalidArgumentError(
             f"{word} has neither a service nor a model yet (训练尚无产出): `%qftrain deploy {word}`"
@@ -99,20 +105,16 @@ def _trainer_output(word: str, trainer: Any) -> Any:
     return output
 
 
-def _askable_variables(shell: Any) -> list[str]:
-    kinds = {"Service", "Model", "ChatCompletion", "LLMFinetune"}
-    return [
-        key
-        for key, value in user_variables(shell).items()
-        if type(value).__name__ in kinds and key[:1] != "_"
-    ]
+def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
+    variables = user_variables(shell).items()
+    return [name for name, value in variables if type(value).__name__ in kinds and name[:1] != "_"]
 
 
 def resolve_data(shell: Any, name: str | None) -> Any:
-    """Return the rows that a variable holds, or a file.
+    """Return the rows of a variable, a file or a dataset of the platform (`ds-...`).
 
     Raises:
-        InvalidArgumentError: there is neither.
+        InvalidArgumentError: nothing is named, or the name is none of these.
     """
     from .. import Dataset  # noqa: PLC0415
 
@@ -125,8 +127,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
         return Dataset.load(qianfan_dataset_id=name)
     if Path(name).suffix.lower() in DATA_SUFFIXES:
         return Dataset.load(name)
-    close_matches = difflib.get_close_matches(name, [key for key in values if not key.startswith("_")], 1)
-    hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+    hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
     raise InvalidArgumentError(f"--data {name!r} is no variable and no file{hint} (没有此变量或文件)")
 
 
@@ -138,17 +139,17 @@ def prepare_questions(
     is_reference_needed: bool,
     keep_empty: bool,
 ) -> Any:
-    """Return rows that can be asked and scored, their columns called as an evaluation calls them.
+    """Return rows whose columns have the names that an evaluation expects.
 
     Args:
         data: a Dataset, a DataFrame or a list of dictionaries.
         input_name: the column with the question.
         reference_name: the column with the expected answer.
-        is_reference_needed: an expected answer is wanted in each row.
-        keep_empty: rows without a question or an expected answer may be there.
+        is_reference_needed: each row must have an expected answer.
+        keep_empty: allow rows without a question or an expected answer.
 
     Raises:
-        InvalidArgumentError: there are no rows, no such columns, or cells without anything in them.
+        InvalidArgumentError: rows or columns are missing, or cells are empty.
     """
     from ..evaluation.questions import PROMPT, REFERENCES, rows_of  # noqa: PLC0415
 
@@ -164,26 +165,21 @@ def prepare_questions(
     if not keep_empty:
         _refuse_empty_cells(rows, prompt_column)
         _refuse_empty_cells(rows, reference_column if is_reference_needed else "")
-    renamed = {prompt_column: PROMPT} | ({reference_column: REFERENCES[0]} if reference_name else {})
-    if all(old == new for old, new in renamed.items()):
+    new_names = {prompt_column: PROMPT} | ({reference_column: REFERENCES[0]} if reference_name else {})
+    if all(old == new for old, new in new_names.items()):
         return data
-    new_names = set(renamed.values())
+    replaced = set(new_names.values()) - set(new_names)
     return [
-        {
-            renamed.get(name, name): cell
-            for name, cell in row.items()
-            if name in renamed or name not in new_names
-        }
+        {new_names.get(name, name): cell for name, cell in row.items() if name not in replaced}
         for row in rows
     ]
 
 
 def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
     if name not in columns:
-        close_matches = difflib.get_close_matches(name, columns, 1)
-        hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+        known = clip(", ".join(columns), MAX_WORD_CHARS)
         raise InvalidArgumentError(
-            f"--data has no column {name!r}{hint}: there are {clip_word(', '.join(columns))} (没有此列)\n"
+            f"--data has no column {name!r}{did_you_mean(name, columns)}: there are {known} (没有此列)\n"
             f"{option} COLUMN names it"
         )
 
@@ -203,23 +199,29 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
 def resolve_evaluators(
     shell: Any, metric_names: str | None, recipe: str | None, judges: Sequence[CancellableJudge]
 ) -> list[LocalEvaluator]:
-    """Return evaluators for names separated by commas, variables among them, and for judges.
+    """Return evaluators for metrics and for judges.
+
+    Args:
+        shell: the notebook's shell.
+        metric_names: names or variables, separated by commas; default `DEFAULT_METRICS`, unless a judge is
+            given.
+        recipe: how the named metrics are counted.
+        judges: one evaluator each, several of them as a panel.
 
     Raises:
-        InvalidArgumentError: there is no such metric or recipe.
+        InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
-    from ..evaluation import JudgePanel, LocalJudgeEvaluator  # noqa: PLC0415
+    from ..evaluation import JudgePanel, LocalEvaluator, LocalJudgeEvaluator  # noqa: PLC0415
     from ..evaluation.compare import DEFAULT_METRICS  # noqa: PLC0415
-    from ..evaluation.evaluator import LocalEvaluator  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
     evaluators: list[LocalEvaluator] = []
     for name in names or ([] if judges and metric_names is None else DEFAULT_METRICS):
         value = user_variables(shell).get(name)
-        evaluators.append(
+        evaluators += [
             value if isinstance(value, LocalEvaluator) else _resolve_metric(name, recipe or DEFAULT)
-        )
+        ]
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidArgumentError(f"--metrics: {duplicate} is there twice (指标重复)")
     judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]
@@ -227,32 +229,26 @@ def resolve_evaluators(
 
 
 def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
-    from ..evaluation.evaluators import OTHER_EVALUATORS, evaluators_by_name  # noqa: PLC0415
+    from ..evaluation.evaluators import METRIC_NAMES, evaluators_by_name  # noqa: PLC0415
     from ..metrics.recipes import METRICS, RECIPES  # noqa: PLC0415
 
-    for what, value, allowed in (
-        ("--metrics", name, [*METRICS, *OTHER_EVALUATORS]),
-        ("--recipe", recipe, [*RECIPES]),
-    ):
-        if value not in allowed:
-            close_matches = difflib.get_close_matches(value.lower().replace("-", "_"), allowed, 1)
-            hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
+    for option, value, known in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):
+        if value not in known:
+            hint = did_you_mean(value.lower().replace("-", "_"), known)
             raise InvalidArgumentError(
-                f"{what} {value}: there is none{hint} (没有此项)\nthere are {', '.join(allowed)}"
+                f"{option} {value} is unknown{hint} (没有此项)\nknown are {', '.join(known)}"
             )
     evaluator = evaluators_by_name([name], recipe)[0]
     if name in METRICS:
-        evaluator.evaluate(
-            "好", "好", "好"
-        )  # a recipe whose package is missing says so before anybody is asked
+        evaluator.evaluate("好", "好", "好")  # a recipe that needs a missing package fails before any call
     return evaluator
 
 
 def find_report(shell: Any, word: str) -> Any:
-    """Return the report, or the evaluation under way, that a variable holds.
+    """Return the report, or the running evaluation, that a variable holds.
 
     Raises:
-        InvalidArgumentError: it holds something else.
+        InvalidArgumentError: the variable holds something else, or is missing.
     """
     from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415
@@ -263,20 +259,22 @@ def find_report(shell: Any, word: str) -> Any:
         return value.report
     if isinstance(value, (EvaluationResult, BackgroundEvaluation)):
         return value
-    report_names = [
-        k
-        for k, v in user_variables(shell).items()
-        if isinstance(v, (EvaluationResult, BackgroundEvaluation)) and k[:1] != "_"
-    ]
-    close_matches = difflib.get_close_matches(word, report_names, 1)
-    hint = f"; did you mean {close_matches[0]}?" if close_matches else ""
-    raise InvalidArgumentError(f"{clip_word(word)!r} is no report{hint} (没有此报告)")
+    reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))
+    hint = did_you_mean(word, reports)
+    raise InvalidArgumentError(f"{clip(word, MAX_WORD_CHARS)!r} is no report{hint} (没有此报告)")
 
 
 def estimate_table(
     models: Sequence[Any], rows: Any, judges: Sequence[CancellableJudge], chat_options: Mapping[str, Any]
 ) -> Any:
-    """Return what asking each model would take, as a DataFrame; nothing is sent."""
+    """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent.
+
+    Args:
+        models: the models.
+        rows: the questions.
+        judges: each is called once for each answer.
+        chat_options: of `ChatCompletion.do`, and `workers` and `budget`.
+    """
     import pandas as pd  # noqa: PLC0415
 
     from .. import ChatCompletion, estimate  # noqa: PLC0415

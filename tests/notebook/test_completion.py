@@ -1,0 +1,40 @@
+"""Tab behind `%qfeval`: every evaluator that a variable holds is offered."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from qfnb import evaluation
+from qfnb.evaluation.evaluators import METRIC_NAMES
+from qfnb.notebook import completion
+
+JUDGES = [evaluation.LocalJudgeEvaluator(), evaluation.LocalJudgeEvaluator(metric_name="second")]
+
+
+class Length(evaluation.LocalEvaluator):
+    def evaluate(self, input, reference, output):  # noqa: A002
+        return {"length": len(output)}
+
+
+EVALUATORS = [
+    evaluation.MetricEvaluator("bleu4"),
+    evaluation.ExactMatchEvaluator(),
+    evaluation.F1Evaluator(),
+    evaluation.RougeLEvaluator(),
+    evaluation.RegexEvaluator("x"),
+    evaluation.JsonFieldsEvaluator(),
+    evaluation.ChoiceEvaluator(),
+    evaluation.EmbeddingEvaluator(),
+    evaluation.GuardEvaluator(),
+    evaluation.OpenCompassLocalEvaluator(SimpleNamespace()),
+    evaluation.JudgePanel(JUDGES),
+    JUDGES[0],
+    Length(),
+]
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda evaluator: type(evaluator).__name__)
+def test_tab_offers_every_evaluator_and_every_metric(evaluator):
+    shell = SimpleNamespace(user_ns={"mine": evaluator, "other": 7, "_hidden": evaluator})
+    offered = completion._evaluation_values(shell, "--metrics")
+    assert set(offered) == {*METRIC_NAMES, "mine"}
