@@ -16,8 +16,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document, random_id
-from . import cleaning_rules, imports, row_formats, v1
-from . import rows as contents
+from . import cleaning_rules, common, imports, row_formats, rows
 from .row_parser import RowParser
 
 MAX_AUGMENTATIONS = 20
@@ -37,8 +36,8 @@ async def create(call: Call, body: wire.CreateCleaning) -> str:
         raise call.refusal(f"param[operationsV2] invalid: {problem}")
     change = cleaning_rules.text_change(body.operations_v2)
 
-    def clean(rows: Sequence[Any]) -> list[Any]:
-        cleaned = (row_formats.map_texts(row, change) for row in rows)
+    def clean(source_rows: Sequence[Any]) -> list[Any]:
+        cleaned = (row_formats.map_texts(row, change) for row in source_rows)
         return [row for row in cleaned if not row_formats.has_blank_text(row)]
 
     fields = {"name": body.etl_task_name, "operations": body.operations_v2}
@@ -48,7 +47,7 @@ async def create(call: Call, body: wire.CreateCleaning) -> str:
 @emulates(wire.DETAIL)
 def describe(call: Call, body: wire.CleaningRef) -> dict[str, Any]:
     """Describe a cleaning task."""
-    return _cleaning_to_wire(call, _get_task(call, "etl", "etlId", body.etl_id))
+    return _cleaning_to_wire(call, call.find("etl", body.etl_id, "etlId"))
 
 
 @emulates(wire.LIST)
@@ -69,12 +68,12 @@ def delete(call: Call, body: wire.CleaningRefs) -> bool:
 async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
     """Add rows with rephrased prompts to another dataset, at most one new row for each row of the source."""
     _validate_numbers(call, body)
-    source = v1.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
+    source = common.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     if source["form"] in {row_formats.TEXT, *row_formats.IMAGE_FORMATS}:
         raise call.refusal(f"param[sourceDatasetId] invalid: {source['form']} has no questions")
 
-    def rephrase(rows: Sequence[Any]) -> list[Any]:
-        last_turns = ((row, row[-1]) for row in rows[: body.num_instances_to_generate])
+    def rephrase(source_rows: Sequence[Any]) -> list[Any]:
+        last_turns = ((row, row[-1]) for row in source_rows[: body.num_instances_to_generate])
         return [[*row[:-1], turn | {"prompt": NEW_PROMPT.format(turn["prompt"])}] for row, turn in last_turns]
 
     await _run_task(call, "enhance", body, rephrase, {"name": body.name})
@@ -93,7 +92,7 @@ def list_augmentations(call: Call, body: wire.ListAugmentations) -> dict[str, An
 @emulates(wire.DESCRIBE_AUGMENTATION)
 def describe_augmentation(call: Call, body: wire.AugmentationRef) -> dict[str, Any]:
     """Describe an augmentation task."""
-    return _augmentation_to_wire(call, _get_task(call, "enhance", "taskId", body.task_id))
+    return _augmentation_to_wire(call, call.find("enhance", body.task_id, "taskId"))
 
 
 @emulates(wire.DELETE_AUGMENTATIONS)
@@ -120,14 +119,14 @@ async def _run_task(
     """
     world = call.world
     source, _ = _source_and_destination(call, body)
-    rows = [entity.row for _, entity in contents.iter_entities(world.store, source)]
+    source_rows = [entity.row for _, entity in rows.iter_entities(world.store, source)]
     named_rows = [
-        ("sandbox" if kind == "enhance" else "", row) for row in await asyncio.to_thread(rewrite, rows)
+        ("sandbox" if kind == "enhance" else "", row) for row in await asyncio.to_thread(rewrite, source_rows)
     ]
     source, destination = _source_and_destination(call, body)  # as they are now
     plan = world.lifecycle.plan((wire.RUNNING, "clean"), final=wire.FINISHED)
     end = plan[0][1]
-    contents.add_rows(world.store, destination["id"], contents.to_entities(named_rows, end), end)
+    rows.add_rows(world.store, destination["id"], rows.to_entities(named_rows, end), end)
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
     imports.record_import(world, destination, plan, parser)
     task = world.store.add(
@@ -137,7 +136,11 @@ async def _run_task(
         destination=destination["id"],
         plan=plan,
         count=len(named_rows),
-        told={"engine": "qfnb rules, not a model", "rowsBefore": len(rows), "rowsAfter": len(named_rows)},
+        told={
+            "engine": "qfnb rules, not a model",
+            "rowsBefore": len(source_rows),
+            "rowsAfter": len(named_rows),
+        },
         **fields,
     )
     world.store.update(source["id"], **{kind: task["id"]})
@@ -148,17 +151,17 @@ def _source_and_destination(
     call: Call, body: wire.CreateCleaning | wire.CreateAugmentation
 ) -> tuple[Document, Document]:
     """Return source and destination: two datasets of one format, of which the source has rows."""
-    source = v1.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
-    destination = v1.get_dataset(call, body.dest_dataset_id, "destDatasetId")
+    source = common.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
+    destination = common.get_dataset(call, body.dest_dataset_id, "destDatasetId")
     if source["id"] == destination["id"]:
         raise call.refusal("param[destDatasetId] invalid: it is the source itself")
     if source["form"] != destination["form"]:
         raise call.refusal(
             f"param[destDatasetId] invalid: it is {destination['form']}, the source {source['form']}"
         )
-    if not 1 <= contents.count(call.world.store, source) <= MAX_ROWS:
+    if not 1 <= rows.count(call.world.store, source) <= MAX_ROWS:
         raise call.refusal(f"param[sourceDatasetId] invalid: {source['id']} must have 1 to {MAX_ROWS:,} rows")
-    if v1.task_status(call.world, destination, "import") == wire_data.RUNNING:
+    if common.task_status(call.world, destination, "import") == wire_data.RUNNING:
         raise call.refusal(f"param[destDatasetId] invalid: {destination['id']} is being written to")
     return source, destination
 
@@ -173,15 +176,8 @@ def _validate_numbers(call: Call, body: wire.CreateAugmentation) -> None:
             raise call.refusal(f"param[{name}] invalid: {value}; it is {low} to {high}")
 
 
-def _get_task(call: Call, kind: str, name: str, key: int | str) -> Document:
-    task = call.world.store.get(kind, key)
-    if task is None:
-        raise call.refusal(f"param[{name}] invalid: {key} does not exist")
-    return task
-
-
 def _delete_tasks(call: Call, kind: str, name: str, keys: Sequence[int | str]) -> bool:
-    for task in [_get_task(call, kind, name, key) for key in keys]:
+    for task in [call.find(kind, key, name) for key in keys]:
         call.world.store.remove(kind, task["id"])
     return True
 

@@ -14,8 +14,7 @@ from ...wire import entities as wire
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document
-from . import row_formats, v1
-from . import rows as contents
+from . import common, row_formats, rows
 from .rows import Entity
 
 if TYPE_CHECKING:
@@ -27,15 +26,13 @@ LocatedEntity = tuple[Document, Entity]
 @emulates(wire.LIST)
 def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
     """List the rows that the filters let through, in their order."""
-    dataset, store = v1.get_dataset(call, body.dataset_id), call.world.store
+    dataset, store = common.get_dataset(call, body.dataset_id), call.world.store
     if body.tab_type not in {wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED}:
         raise call.refusal(f"param[tabType] invalid: {body.tab_type}; it is 0, 1 or 2")
-    total = total_all = contents.count(store, dataset)
+    total = total_all = rows.count(store, dataset)
     filters = _build_filters(call, body)
     if filters:
-        matches = [
-            row for row in contents.iter_entities(store, dataset) if all(test(row) for test in filters)
-        ]
+        matches = [row for row in rows.iter_entities(store, dataset) if all(test(row) for test in filters)]
         total, page = (
             len(matches),
             page_by_offset(call, matches, body.offset, body.page_size, max_size=wire.MAX_ENTITIES),
@@ -44,7 +41,7 @@ def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
         positions = page_by_offset(
             call, range(total), body.offset, body.page_size, max_size=wire.MAX_ENTITIES
         )
-        page = contents.read_page(store, dataset, positions[0], len(positions)) if positions else []
+        page = rows.read_page(store, dataset, positions[0], len(positions)) if positions else []
     items = [_entity_to_wire(call.world, dataset, entity) for _, entity in page]
     return {"totalAll": total_all, "total": total, "items": items}
 
@@ -52,8 +49,8 @@ def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
 @emulates(wire.ANNOTATE)
 def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     """Give a row other turns, or a picture labels."""
-    dataset, store = v1.get_dataset(call, body.dataset_id), call.world.store
-    entity = contents.find_entity(store, dataset, body.id)
+    dataset, store = common.get_dataset(call, body.dataset_id), call.world.store
+    entity = rows.find_entity(store, dataset, body.id)
     if entity is None:
         raise call.refusal(f"param[id] invalid: {dataset['id']} has no entity {body.id!r}")
     if not (body.content or body.labels):
@@ -63,15 +60,15 @@ def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
         changed = replace(changed, row=_normalize_content(call, dataset, body.content))
     else:
         changed = replace(changed, labels=body.labels or [])
-    contents.replace_rows(store, dataset, {entity.id: changed})
+    rows.replace_rows(store, dataset, {entity.id: changed})
     return True
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteEntities) -> dict[str, Any]:
     """Delete rows; those that are not there are told."""
-    dataset = v1.get_dataset(call, body.dataset_id)
-    deleted_ids = contents.replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
+    dataset = common.get_dataset(call, body.dataset_id)
+    deleted_ids = rows.replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
     return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
 
 
@@ -80,7 +77,7 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         dataset = world.store.get("dataset", request.path_params["dataset"])
-        entity = contents.find_entity(world.store, dataset, request.path_params["id"]) if dataset else None
+        entity = rows.find_entity(world.store, dataset, request.path_params["id"]) if dataset else None
         if entity is None:
             return PlainTextResponse("there is no such row", 404)
         return PlainTextResponse(row_formats.to_text(entity.row))

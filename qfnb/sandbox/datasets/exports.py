@@ -17,8 +17,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from ..storage import objects
-from . import row_formats, v1
-from . import rows as contents
+from . import common, row_formats, rows
 
 if TYPE_CHECKING:
     from ..state.world import World
@@ -36,9 +35,9 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
     ):
         if value not in allowed:
             raise call.refusal(f"param[{name}] invalid: {value}; it is one of {allowed}")
-    dataset = v1.get_dataset(call, body.dataset_id)
+    dataset = common.get_dataset(call, body.dataset_id)
     if body.export_to:
-        v1.validate_bucket(call, "storageId", body.storage_id or "")
+        common.validate_bucket(call, "storageId", body.storage_id or "")
     target = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
     await start_export(call, dataset, target, annotated=body.export_type == 1)
     return True
@@ -47,7 +46,7 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
 @emulates(wire.EXPORT_RECORDS)
 def export_records(call: Call, body: wire.DatasetRef) -> list[dict[str, Any]]:
     """List a dataset's exports, the newest first."""
-    dataset, world = v1.get_dataset(call, body.dataset_id), call.world
+    dataset, world = common.get_dataset(call, body.dataset_id), call.world
     tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
     return [_record_to_wire(world, task) for task in tasks]
 
@@ -65,10 +64,10 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
         Refusal: the dataset has no rows.
     """
     world = call.world
-    if not contents.count(world.store, dataset):
+    if not rows.count(world.store, dataset):
         raise call.refusal(f"dataset {dataset['id']} has no rows to export")
     content = await asyncio.to_thread(_pack_zip, world, dataset, annotated)
-    dataset = v1.get_dataset(call, dataset["id"])  # it may be gone by now
+    dataset = common.get_dataset(call, dataset["id"])  # it may be gone by now
     secret, id_ = random_id("", 32), random_id("task-")
     bucket, _, folder = target.partition("/")
     key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
@@ -85,7 +84,7 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
         path=wire_storage.build_uri(bucket, key) if bucket else "",
         annotated=annotated,
         size=len(content),
-        count=contents.count(world.store, dataset),
+        count=rows.count(world.store, dataset),
     )
     world.store.update(dataset["id"], export=task["id"])
     return task
@@ -108,7 +107,7 @@ def routes(world: World) -> list[Route]:
 
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
-    entity_rows = [entity.row for _, entity in contents.iter_entities(world.store, dataset)]
+    entity_rows = [entity.row for _, entity in rows.iter_entities(world.store, dataset)]
     lines = [
         row_formats.to_text(row if annotated else row_formats.strip_annotations(row)) for row in entity_rows
     ]
@@ -122,7 +121,7 @@ def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
 
 def _record_to_wire(world: World, task: Document) -> dict[str, Any]:
     return {
-        "creatorName": v1.CREATOR,
+        "creatorName": common.CREATOR,
         "storageId": task["bucket"],
         "storagePath": task["path"],
         "size": round(task["size"] / MEGABYTE, 2),

@@ -15,7 +15,7 @@ from ...wire.data_v2 import FORMATS
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from ..storage import objects
-from . import rows, v1
+from . import common, rows
 from .row_formats import InvalidRow
 from .row_parser import RowParser
 
@@ -33,14 +33,14 @@ async def import_files(call: Call, body: wire.ImportDataset) -> bool:
     """Begin to import files."""
     if body.import_from not in {wire.USER_BOS, wire.SHARED_ZIP}:
         raise call.refusal(f"param[importFrom] invalid: {body.import_from}; 1 is BOS, 2 a shared zip")
-    await start_import(call, v1.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated)
+    await start_import(call, common.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated)
     return True
 
 
 @emulates(wire.IMPORT_ERRORS)
 def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
     """Tell the bad lines of the last import that have this number."""
-    dataset = v1.get_dataset(call, body.dataset_id)
+    dataset = common.get_dataset(call, body.dataset_id)
     task = call.world.store.get("import", dataset["import"]) if dataset["import"] else None
     problems = [problem for problem in task["problems"] if problem["code"] == body.err_code] if task else []
     return {
@@ -65,7 +65,7 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
         raise call.refusal("param[files] invalid: each is the address of a file")
     _validate_idle(call, dataset)
     parser, part = await asyncio.to_thread(_parse_files, world, files, RowParser(dataset["form"], annotated))
-    dataset = v1.get_dataset(call, dataset["id"])  # as it is now
+    dataset = common.get_dataset(call, dataset["id"])  # as it is now
     _validate_idle(call, dataset)
     final_state = wire.FAILED if parser.problems else wire.FINISHED
     plan = world.lifecycle.plan((wire.RUNNING, "import"), final=final_state)
@@ -112,7 +112,7 @@ def routes(world: World) -> list[Route]:
 
 
 def _validate_idle(call: Call, dataset: Document) -> None:
-    if v1.task_status(call.world, dataset, "import") == wire.RUNNING:
+    if common.task_status(call.world, dataset, "import") == wire.RUNNING:
         raise call.refusal(f"dataset {dataset['id']} is already being imported")
 
 

@@ -61,6 +61,11 @@ def read_page(store: Store, dataset: Document, start: int, size: int) -> list[tu
     return matches
 
 
+def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
+    """Return a dataset's rows as prompt and response; a text has no prompt, a prompt alone no response."""
+    return [row_formats.last_pair(entity.row) for _, entity in iter_entities(store, dataset)]
+
+
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
     """Return one row, None when there is none."""
     for part in visible_parts(store, dataset):

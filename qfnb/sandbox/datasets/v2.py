@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from ...wire import data_v2 as wire
 from ...wire import storage as wire_storage
-from ...wire.base import PageRequest
 from ..http import timestamps
 from ..http.call import Call, emulates
-from ..http.paging import MAX_PAGE_SIZE, page_by_marker
+from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import exports, imports, v1
-from . import rows as contents
-
-P = TypeVar("P", bound=PageRequest)
+from . import common, exports, imports, rows
 
 
 @emulates(wire.CREATE)
@@ -25,10 +21,11 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
         formats = ", ".join(wire.FORMATS)
         raise call.refusal(f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {formats}")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    name = body.dataset_name
+    common.validate_name(call, name, path)
+    store, data_format = call.world.store, body.data_format
     return _ids_to_wire(
-        v1.create_dataset(
-            call, name=body.dataset_name, data_format=body.data_format, bucket=bucket, path=path
-        )
+        common.create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path)
     )
 
 
@@ -41,17 +38,16 @@ def list_datasets(call: Call, body: wire.ListDatasets) -> dict[str, Any]:
         for group in call.world.store.all("dataset_group")[::-1]
         if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
     ]
-    page, info = page_by_marker(call, groups, "id", _clamp_page_size(body))
-    newest = call.world.store.all("dataset")
-    rows = [_group_to_wire(call, group, newest) for group in page]
-    return {"datasetList": rows, "pageInfo": info}
+    page, info = page_by_marker(call, groups, "id", body)
+    versions = call.world.store.all("dataset")
+    return {"datasetList": [_group_to_wire(call, group, versions) for group in page], "pageInfo": info}
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DatasetId) -> bool:
     """Delete a dataset with all its versions."""
-    group = _get_group(call, body.dataset_id)
-    v1.delete_datasets(call, v1.versions_of_group(call.world.store, group["id"]))
+    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    common.delete_datasets(call, common.versions_of_group(call.world.store, group["id"]))
     call.world.store.remove("dataset_group", group["id"])
     return True
 
@@ -59,10 +55,10 @@ def delete(call: Call, body: wire.DatasetId) -> bool:
 @emulates(wire.CREATE_VERSION)
 def create_version(call: Call, body: wire.CreateVersion) -> dict[str, Any]:
     """Add a version without rows, where the last one lies."""
-    group = _get_group(call, body.dataset_id)
-    last = v1.versions_of_group(call.world.store, group["id"])[0]
-    version = v1.create_dataset(
-        call,
+    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    last = common.versions_of_group(call.world.store, group["id"])[0]
+    version = common.create_dataset(
+        call.world.store,
         name=group["name"],
         data_format=group["form"],
         bucket=last["bucket"],
@@ -76,52 +72,50 @@ def create_version(call: Call, body: wire.CreateVersion) -> dict[str, Any]:
 @emulates(wire.DESCRIBE_VERSION)
 def describe_version(call: Call, body: wire.VersionId) -> dict[str, Any]:
     """Describe a version."""
-    return _version_to_wire(call, v1.get_dataset(call, body.version_id, "versionId"))
+    return _version_to_wire(call, common.get_dataset(call, body.version_id, "versionId"))
 
 
 @emulates(wire.LIST_VERSIONS)
 def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
     """List the versions of a dataset, the newest first."""
     imported, published = _parse_filter(call, body.filter, importStatusList=list, publishStatusList=list)
-    group = _get_group(call, body.dataset_id)
-    rows = [
-        _version_to_wire(call, version) for version in v1.versions_of_group(call.world.store, group["id"])
-    ]
-    rows = [
+    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    versions = common.versions_of_group(call.world.store, group["id"])
+    matches = [
         row
-        for row in rows
+        for row in (_version_to_wire(call, version) for version in versions)
         if (not imported or row["importStatus"] in imported)
         and (not published or row["publishStatus"] in published)
     ]
-    page, info = page_by_marker(call, rows, "versionId", _clamp_page_size(body))
+    page, info = page_by_marker(call, matches, "versionId", body)
     return {"versionList": page, "pageInfo": info}
 
 
 @emulates(wire.DELETE_VERSION)
 def delete_version(call: Call, body: wire.VersionId) -> bool:
     """Delete a version; the dataset goes with its last one."""
-    v1.delete_version(call, v1.get_dataset(call, body.version_id, "versionId"))
+    common.delete_version(call, common.get_dataset(call, body.version_id, "versionId"))
     return True
 
 
 @emulates(wire.PUBLISH_VERSION)
 def publish_version(call: Call, body: wire.VersionId) -> bool:
     """Publish a version that has rows."""
-    v1.start_release(call, v1.get_dataset(call, body.version_id, "versionId"))
+    common.start_release(call, common.get_dataset(call, body.version_id, "versionId"))
     return True
 
 
 @emulates(wire.CREATE_IMPORT)
 async def create_import(call: Call, body: wire.CreateImport) -> str:
     """Begin to import files; whether they are annotated is told by the rows."""
-    version = v1.get_dataset(call, body.version_id, "versionId")
+    version = common.get_dataset(call, body.version_id, "versionId")
     return str((await imports.start_import(call, version, body.files, annotated=False))["id"])
 
 
 @emulates(wire.DESCRIBE_IMPORT)
 def describe_import(call: Call, body: wire.TaskId) -> dict[str, Any]:
     """Describe an import."""
-    task = _get_task(call, "import", body.task_id)
+    task = call.find("import", body.task_id, "taskId", "import")
     state = wire.IMPORT_STATES[call.world.lifecycle.state(task["plan"])]
     is_finished = state != "Importing"
     return {
@@ -136,7 +130,7 @@ def describe_import(call: Call, body: wire.TaskId) -> dict[str, Any]:
 @emulates(wire.CREATE_EXPORT)
 async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
-    version = v1.get_dataset(call, body.version_id, "versionId")
+    version = common.get_dataset(call, body.version_id, "versionId")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     return str((await exports.start_export(call, version, f"{bucket}{path}"))["id"])
 
@@ -144,7 +138,7 @@ async def create_export(call: Call, body: wire.CreateExport) -> str:
 @emulates(wire.DESCRIBE_EXPORT)
 def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
     """Describe an export."""
-    task = _get_task(call, "export", body.task_id)
+    task = call.find("export", body.task_id, "taskId", "export")
     return {
         "storageType": wire.BOS if task["bucket"] else wire.PLATFORM,
         "storagePath": task["path"],
@@ -167,7 +161,7 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
         bucket, key = wire_storage.parse_uri(path or "")
     except ValueError as error:
         raise call.refusal(f"param[storagePath] invalid: {error}") from None
-    v1.validate_bucket(call, "storagePath", bucket)
+    common.validate_bucket(call, "storagePath", bucket)
     return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
 
 
@@ -178,27 +172,6 @@ def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: 
         if name in values and not isinstance(values[name], kind):
             raise call.refusal(f"param[filter.{name}] invalid: it is a {kind.__name__}")
     return [values.get(name) for name in kinds]
-
-
-def _clamp_page_size(page: P) -> P:
-    """Return the page that is asked for, of 100 rows when more are asked for: so the platform does here."""
-    return (
-        page.model_copy(update={"max_keys": MAX_PAGE_SIZE}) if (page.max_keys or 0) > MAX_PAGE_SIZE else page
-    )
-
-
-def _get_group(call: Call, key: int | str) -> Document:
-    group = call.world.store.get("dataset_group", key)
-    if group is None:
-        raise call.refusal(f"param[datasetId] invalid: dataset {key} does not exist; its id is dg-...")
-    return group
-
-
-def _get_task(call: Call, kind: str, key: int | str) -> Document:
-    task = call.world.store.get(kind, key)
-    if task is None:
-        raise call.refusal(f"param[taskId] invalid: there is no {kind} {key}")
-    return task
 
 
 def _ids_to_wire(version: Document) -> dict[str, Any]:
@@ -222,9 +195,9 @@ def _version_to_wire(call: Call, version: Document) -> dict[str, Any]:
         "storageType": wire.BOS if bucket else wire.PLATFORM,
         "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
         "description": version["description"],
-        "importStatus": wire.IMPORT_STATES[v1.task_status(world, version, "import")],
-        "publishStatus": wire.PUBLISH_STATES[v1.release_state(world, version)],
-        "sampleCount": contents.count(world.store, version),
+        "importStatus": wire.IMPORT_STATES[common.task_status(world, version, "import")],
+        "publishStatus": wire.PUBLISH_STATES[common.release_state(world, version)],
+        "sampleCount": rows.count(world.store, version),
         "createTime": timestamps.utc_spaced(version["created"]),
         "modifyTime": timestamps.utc_spaced(min(version["modified"], world.store.now())),
     }
@@ -247,7 +220,7 @@ def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> dict[str, 
     return {
         "progress": "0%" if failed else "50%" if finished is None else "100%",
         "sizeMB": round(task["size"] / exports.MEGABYTE, 2),
-        "creator": v1.CREATOR,
+        "creator": common.CREATOR,
         "startTime": timestamps.utc_spaced(task["created"]),
         "finishTime": timestamps.utc_spaced(finished),
     }

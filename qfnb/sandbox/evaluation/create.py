@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...wire import evaluation as wire
 from ...wire import model as model_wire
-from ..datasets import v1
+from ..datasets import common as datasets
+from ..datasets import rows as dataset_rows
 from ..http.call import Call
 from ..http.refusals import Refusal
 from ..models import store as repository
@@ -153,10 +154,10 @@ def _build_unit(call: Call, request: TaskRequest, version_request: VersionReques
 def _validate_dataset(call: Call, request: TaskRequest, modes: Sequence[str]) -> tuple[Document, Pairs]:
     """Return the dataset and its rows: questions, and what rules compare the answers with."""
     world, field = call.world, request.names.dataset
-    dataset = v1.get_dataset(call, request.dataset, field)
-    if not v1.is_released(world, dataset):
+    dataset = datasets.get_dataset(call, request.dataset, field)
+    if not datasets.is_released(world, dataset):
         raise _invalid_field(call, field, f"{request.dataset} is not released")
-    pairs = v1.read_pairs(world.store, dataset)
+    pairs = dataset_rows.read_pairs(world.store, dataset)
     if not pairs or not all(prompt.strip() for prompt, _ in pairs):
         raise _invalid_field(call, field, f"{request.dataset} holds no questions")
     if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):

@@ -8,7 +8,7 @@ from ...wire import evaluation as v1
 from ...wire import evaluation_v2 as wire
 from ..http import timestamps
 from ..http.call import Call, emulates
-from ..http.paging import MAX_PAGE_SIZE, page_by_marker
+from ..http.paging import page_by_marker
 from ..state.store import Document
 from .create import KIND, FieldNames, TaskRequest, VersionRequest, create_task
 from .v1 import ENGINE, delete_task, get_task, report_source, result_dataset, validate_finished
@@ -50,8 +50,6 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
     if body.eval_type not in wire.EVAL_TYPES:
         allowed = " or ".join(wire.EVAL_TYPES)
         raise call.refusal(f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
-    if body.max_keys is not None and body.max_keys > MAX_PAGE_SIZE:
-        body.max_keys = MAX_PAGE_SIZE
     tasks = [
         task
         for task in reversed(call.world.store.all(KIND))

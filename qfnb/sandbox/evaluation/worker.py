@@ -9,9 +9,8 @@ from ...wire import data as data_wire
 from ...wire import evaluation as wire
 from ...wire.chat import CHAT_V2
 from ...wire.model import PRESET
-from ..datasets import rows as contents
-from ..datasets import v1
-from ..http.call import Call
+from ..datasets import common as datasets
+from ..datasets import rows as dataset_rows
 from ..http.dispatch import dispatch
 from ..state.job_queue import is_finished, job_handler, with_checkpoints
 from ..state.store import Document
@@ -147,13 +146,11 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     if not answered_rows:
         return None
     dataset = next((candidate for candidate in store.all("dataset") if candidate["name"] == name), None)
-    dataset = dataset or v1.create_dataset(
-        Call(world, data_wire.CREATE), name=name, data_format="PromptResponse"
-    )
+    dataset = dataset or datasets.create_dataset(store, name=name, data_format="PromptResponse")
     if not dataset["parts"]:
         now = world.clock.now()
-        contents.add_rows(
-            store, dataset["id"], contents.to_entities([("", row) for row in answered_rows], now), now
+        dataset_rows.add_rows(
+            store, dataset["id"], dataset_rows.to_entities([("", row) for row in answered_rows], now), now
         )
     store.update(dataset["id"], released=world.lifecycle.plan(final=data_wire.FINISHED))
     return str(dataset["id"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...wire import finetune as wire
-from ..datasets import v1
+from ..datasets import common as datasets
 from ..http.call import Call
 from ..state.store import Document, random_id
 from . import training_data
@@ -107,7 +107,7 @@ def validate_dataset(call: Call, key: int | str, mode: str, name: str = "version
         Refusal: it is unknown, not released, or of the wrong kind.
     """
     dataset = _get_document(call, "dataset", key, name)
-    if not v1.is_released(call.world, dataset):
+    if not datasets.is_released(call.world, dataset):
         raise call.refusal(f"param[{name}] invalid: {key} is not a released dataset")
     return _validate_source(call, dataset["id"], mode, name)
 

@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 
-from ..datasets import row_formats, v1
+from ..datasets import row_formats, rows
 from ..datasets.row_parser import RowParser
 from ..state.store import Document, Store
 from ..storage import objects
@@ -50,7 +50,7 @@ def read_source_pairs(store: Store, source: str) -> Pairs:
     dataset = store.get("dataset", source)
     if dataset is None:
         raise ValueError(f"{source} does not exist")
-    return v1.read_pairs(store, dataset)
+    return rows.read_pairs(store, dataset)
 
 
 def _read_file_pairs(store: Store, address: str) -> Pairs:
