@@ -45,7 +45,7 @@ def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFi
     if isinstance(value, LLMFinetune):
         return value
     matches = [trainer for trainer in trainers if target in {trainer.id, trainer.progress.task_id}]
-    if matches and (matches[-1].running or not from_record):
+    if matches and (matches[-1].is_running or not from_record):
         return matches[-1]
     if not target.startswith("task-") and (
         not target.startswith("run-") or run_store.find_run(target) is None

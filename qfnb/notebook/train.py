@@ -116,7 +116,7 @@ class TrainMagics(Magics):
         if not target:
             PARSER.error("attach needs a run's id; `%qftrain list` shows them")
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
-        if not trainer.running and not trainer.progress.finished:
+        if not trainer.is_running and not trainer.progress.finished:
             trainer.start()
         self._open_panel(options, trainer)
 
@@ -132,7 +132,7 @@ class TrainMagics(Magics):
                 panel.show()
 
         def end(interrupted: bool) -> None:
-            if not interrupted and not trainer.running:
+            if not interrupted and not trainer.is_running:
                 panel.settle()
                 trainer.wait()  # raises what ended it badly
 
@@ -150,7 +150,7 @@ class TrainMagics(Magics):
         from ..trainer import TrainAction  # noqa: PLC0415
 
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
-        if not trainer.running:
+        if not trainer.is_running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
                 raise InvalidArgumentError(f"nothing of {trainer.id} is at work (没有在运行的步骤)")
@@ -166,7 +166,7 @@ class TrainMagics(Magics):
 
     def _publish(self, options: Namespace, target: str) -> None:
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
-        was_running = trainer.running
+        was_running = trainer.is_running
         trainer.publish(options.name or "")
         if not was_running:
             self._open_panel(options, trainer)
@@ -178,7 +178,7 @@ class TrainMagics(Magics):
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
         config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
-        was_running = trainer.running
+        was_running = trainer.is_running
         trainer.deploy(config)
         if not was_running:
             self._open_panel(options, trainer)
@@ -265,7 +265,7 @@ def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
 
 async def _wait_for_end(trainer: LLMFinetune) -> None:
     """Wait for a trainer's end, whatever it is."""
-    while trainer.running:
+    while trainer.is_running:
         await asyncio.sleep(0.1)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
 from .background import BackgroundTrainer
+from .event import Event, EventHandler
 from .progress import TrainingProgress
 
 Kind = Literal["done", "failed", "stopped", "stalled"]
@@ -58,19 +59,20 @@ def alert(
         raise InvalidArgumentError(
             f"to={to!r}: a function or an https address is told (须为函数或 https 地址)"
         )
-    return trainer.subscribe(_AlertListener(callback, stalled_after))
+    return trainer.add_event_handler(_AlertHandler(trainer, callback, stalled_after))
 
 
-class _AlertListener:
-    """Turns progresses into alerts."""
+class _AlertHandler(EventHandler):
+    """Turns the progress after each event into alerts."""
 
-    def __init__(self, callback: AlertCallback, stalled_after: float) -> None:
-        self._callback, self._stalled_after = callback, stalled_after
+    def __init__(self, trainer: BackgroundTrainer, callback: AlertCallback, stalled_after: float) -> None:
+        self._trainer, self._callback, self._stalled_after = trainer, callback, stalled_after
         self._sent_kinds: set[Kind] = set()
         self._percent: int | None = None
         self._progressed_at = time.time()
 
-    def __call__(self, progress: TrainingProgress) -> None:
+    def dispatch(self, event: Event) -> None:
+        progress = self._trainer.progress
         if progress.percent != self._percent or (
             progress.training_at is None and progress.offline_since is None
         ):

@@ -1,47 +1,44 @@
-"""A training at work on its own thread: followed by listeners, written down, waited for, stopped."""
+"""A training on a thread of its own: started, waited for, stopped, stored, its events passed on."""
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final, Self
 
 from .. import connect
+from .._jobs.background_job import BackgroundJob
 from ..errors import InvalidArgumentError, TrainingError
-from .base import BaseAction, Pipeline, StoppedError, Trainer
+from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
 from .event import Event, EventHandler
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
 from .run_store import RunRecord, json_facts
 
-Listener = Callable[[TrainingProgress], None]
-
 SAVE_INTERVAL_S: Final = 2.0
-"""Seconds between two times that a progress is written down which only moved on."""
+"""Seconds between two writes of a progress whose status has not changed."""
 
 log = logging.getLogger("qfnb.trainer")
 
 
-class BackgroundTrainer(Trainer):
-    """A pipeline of actions that works on a thread of its own; see `LLMFinetune` for what users call."""
+class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
+    """A pipeline of actions on a thread of its own; see `LLMFinetune` for what users call.
+
+    It handles the events of its pipeline: it folds them into the progress, stores that, and passes them on.
+    """
 
     def __init__(self, run: RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
-        super().__init__()
-        self.event_handler, self._run = handler, run
+        Trainer.__init__(self)
+        BackgroundJob.__init__(self)
+        self._run, self._handlers = run, [handler] if handler is not None else []
         self._lock = threading.RLock()
-        self._listeners: list[Listener] = []
-        self._finished: threading.Event | None = (
-            None  # not Thread.join: an interrupted join calls a thread dead
-        )
         self._saved_at = 0.0
         pipeline = Pipeline(actions)
-        pipeline.register_event_handler(_CallbackHandler(self._handle_event))
+        pipeline.register_event_handler(self)
         pipeline.on_progress = self.save
         for action in pipeline.actions:
             action.record = run
@@ -70,7 +67,7 @@ class BackgroundTrainer(Trainer):
         Raises:
             InvalidArgumentError: it is running already.
         """
-        return self._start_thread({}, retry=retry)
+        return self._start({}, retry=retry)
 
     def run(self, **kwargs: Any) -> Self:
         """Run and wait for the end; an interrupt ends the waiting, not the training.
@@ -81,26 +78,20 @@ class BackgroundTrainer(Trainer):
         Raises:
             TrainingError: the run failed; other errors of its steps are raised as they are.
         """
-        return self._start_thread(dict(kwargs.get("input") or {})).wait()
+        return self._start(dict(kwargs.get("input") or {})).wait()
 
     def resume(self, **kwargs: Any) -> Self:
         """Go on with the step that was stopped or failed, and wait for the end."""
-        return self._start_thread(dict(kwargs.get("input") or {}), retry=True).wait()
+        return self._start(dict(kwargs.get("input") or {}), retry=True).wait()
 
     def wait(self, timeout: float | None = None) -> Self:
         """Wait for the end (at most `timeout` seconds); raises what ended the pipeline badly.
 
         A stopped training raises nothing: look at `status`.
         """
-        if self._finished is None:
+        if self._future is None:
             return self._result_of_earlier_run()
-        remaining_s = float("inf") if timeout is None else timeout
-        while remaining_s > 0 and not self._finished.wait(
-            min(0.1, remaining_s)
-        ):  # slices let an interrupt through
-            remaining_s -= 0.1
-        if not self.running and self.result and isinstance(error := self.result[0].get("error"), Exception):
-            raise error
+        self._wait_for_end(timeout)
         return self
 
     def stop(self) -> Self:
@@ -108,15 +99,14 @@ class BackgroundTrainer(Trainer):
         self.ppls[0].stop()
         return self
 
+    def cancel(self) -> None:
+        """Stop the training, as `stop` does."""
+        self.stop()
+
     @property
     def status(self) -> str:
         """Where it stands: a FinetuneStatus, or a ServiceStatus once it is deployed."""
         return str(self.progress.status)
-
-    @property
-    def running(self) -> bool:
-        """Whether the pipeline is at work in this process."""
-        return self._finished is not None and not self._finished.is_set()
 
     @property
     def progress(self) -> TrainingProgress:
@@ -124,20 +114,30 @@ class BackgroundTrainer(Trainer):
         with self._lock:
             return self._progress
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have a listener called with the progress after each event, on the worker thread.
+    def add_event_handler(self, handler: EventHandler) -> Callable[[], None]:
+        """Call a handler at each event, on the worker thread; `progress` then includes the event.
 
         Returns:
-            A function that ends it.
+            A function that removes it.
         """
         with self._lock:
-            self._listeners.append(listener)
+            self._handlers.insert(0, handler)
 
-        def unsubscribe() -> None:
+        def remove() -> None:
             with self._lock, contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
+                self._handlers.remove(handler)
 
-        return unsubscribe
+        return remove
+
+    def dispatch(self, event: Event) -> None:
+        """Handle an event of the pipeline."""
+        with self._lock:
+            previous, self._progress = self._progress, self._progress.with_event(event)
+            progress, handlers = self._progress, list(self._handlers)
+        if progress.status != previous.status or time.monotonic() - self._saved_at > SAVE_INTERVAL_S:
+            self.save(durable=False)
+        for handler in handlers:
+            handler.dispatch(event)
 
     def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
         """Add steps at the end; go on with them unless those before them are at work."""
@@ -147,7 +147,7 @@ class BackgroundTrainer(Trainer):
                 raise InvalidArgumentError(
                     f"{type(action).__name__} is a step of this training already (该步骤已存在)"
                 )
-        if not self.running and pipeline.current is not None and self.progress.finished:
+        if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
                 f"{self.id} has not ended well: resume it first (先继续该训练) `%qftrain resume {self.id}`"
             )
@@ -157,7 +157,7 @@ class BackgroundTrainer(Trainer):
             pipeline.append(actions)
             self._progress = replace(self._progress, stages=(*self._progress.stages, *_stages(actions)))
         self.save()
-        return self if self.running else self.start()
+        return self if self.is_running else self.start()
 
     def save(self, *, durable: bool = True) -> None:
         """Write down where it is, so that another kernel can go on."""
@@ -220,54 +220,32 @@ class BackgroundTrainer(Trainer):
         except (TypeError, ValueError, KeyError):
             return None
 
-    def _handle_event(self, event: Event) -> None:
-        with self._lock:
-            previous, self._progress = self._progress, self._progress.with_event(event)
-            progress, listeners = self._progress, list(self._listeners)
-        if progress.status != previous.status or time.monotonic() - self._saved_at > SAVE_INTERVAL_S:
-            self.save(durable=False)
-        for listener in listeners:
-            listener(progress)
-        if self.event_handler is not None:
-            self.event_handler.dispatch(event)
+    def _on_interrupt(self) -> None:
+        """Let the training go on: an interrupt ends the waiting only."""
 
-    def _start_thread(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
-        if self.running:
+    def _start(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
+        if self.is_running:
             raise InvalidArgumentError("this training is running already: wait() for it or stop() it")
         pipeline, self.result = self.ppls[0], []
         is_started = pipeline.position > 0 or bool(self._run.facts.get("task_id"))
         run_pipeline = pipeline.resume if retry else pipeline.run_remaining if is_started else pipeline.run
         connect.client()  # a missing key or a sandbox that cannot start shows up here, in the user's own cell
         self.save()
-        context = contextvars.copy_context()  # what the thread prints belongs to the cell that started it
-        self._finished = finished = threading.Event()
-        arguments = (self._run_thread, partial(run_pipeline, facts), finished)
-        threading.Thread(target=context.run, args=arguments, name="qfnb-training", daemon=True).start()
+        self._start_thread(lambda: self._run_to_end(run_pipeline, facts), "qfnb-training")
         return self
 
-    def _run_thread(self, run_pipeline: Callable[[], dict[str, Any]], finished: threading.Event) -> None:
+    def _run_to_end(self, run_pipeline: Callable[[Facts], Facts], facts: Facts) -> None:
         try:
-            facts = run_pipeline()
+            self.result = [run_pipeline(facts)]
             while self.ppls[0].current is not None:  # a step was added while the last one ended
-                facts = self.ppls[0].run_remaining()
-            self.result = [facts]
+                self.result = [self.ppls[0].run_remaining()]
         except StoppedError:
             self.result = [dict(self.output)]
-        except Exception as error:  # noqa: BLE001 - raised again by wait(), in the user's thread
+        except Exception as error:
             self.result = [{"error": error}]
+            raise
         finally:
             self.save()
-            finished.set()
-
-
-class _CallbackHandler(EventHandler):
-    """Hands events to a function."""
-
-    def __init__(self, callback: Callable[[Event], None]) -> None:
-        self._callback = callback
-
-    def dispatch(self, event: Event) -> None:
-        self._callback(event)
 
 
 def _stages(actions: Sequence[BaseAction]) -> tuple[Stage, ...]:

@@ -48,7 +48,7 @@ def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, starte
     cell = started(f"-d {long} --epoch 10", live=True)
     assert cell.status == "ok"
     assert WIDGET in cell.outputs[0]["data"]
-    assert kernel.value("trainer.running") == "True"
+    assert kernel.value("trainer.is_running") == "True"
     assert kernel.run("trainer.wait()", live=True).status == "ok"
     kernel.listen(0.5)
     assert len(cell.outputs) == 1
@@ -99,7 +99,7 @@ def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, started, long):
         assert int(other.value("len(trainer.progress.points)")) >= 5
         assert "onto the platform" in cell.html
         other.run("while len(trainer.progress.points) < 20: __import__('time').sleep(0.05)")
-        assert other.value("trainer.running") == "True"
+        assert other.value("trainer.is_running") == "True"
     finally:
         other.close()
 
@@ -148,7 +148,7 @@ def test_a_stopped_run_is_resumed(kernel, started, long):
     kernel.run("trainer.wait(20)")
     assert "%qftrain resume" in kernel.run("%qftrain status trainer").text
     assert kernel.run("%qftrain resume trainer").status == "ok"
-    assert kernel.value("trainer.running") == "True"
+    assert kernel.value("trainer.is_running") == "True"
 
 
 def test_runs_are_compared_and_said_to_differ(kernel, started, small):
@@ -198,7 +198,7 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, long):
     kernel.interrupt()
     assert kernel.wait(cell, 5).status == "error"
     assert len(cell.error) == 1
-    assert kernel.value("trainer.running") == "True"
+    assert kernel.value("trainer.is_running") == "True"
 
 
 def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, started, sandbox, long):

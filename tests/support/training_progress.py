@@ -54,6 +54,6 @@ class Trainer:
         running: bool = True,
         current: BaseAction | None = None,
     ) -> None:
-        self.progress, self.running = progress, running
+        self.progress, self.is_running = progress, running
         self.executed: list[str] = []
         self.ppls: list[Any] = [SimpleNamespace(actions=list(actions), current=current)]

@@ -6,17 +6,22 @@ import pytest
 from support.scripted_server import http_answer
 
 from qfnb import errors
-from qfnb.trainer.alerts import _AlertListener, alert
+from qfnb.trainer.alerts import alert
 from qfnb.trainer.consts import ActionState
+from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
 
 
 class Trainer:
-    """Something that can be followed."""
+    """A trainer whose progress the test decides."""
 
-    def subscribe(self, listener):
-        self.listener = listener
+    def add_event_handler(self, handler):
+        self.handler = handler
         return lambda: None
+
+    def reach(self, progress):
+        self.progress = progress
+        self.handler.dispatch(Event("action", ActionState.Running))
 
 
 def progress(**fields):
@@ -32,44 +37,46 @@ def test_the_end_is_told_once(state, kind):
     notices, trainer = queue.Queue(), Trainer()
     alert(trainer, notices.put)
     for _ in range(3):
-        trainer.listener(progress(state=state, ended_at=2.0))
+        trainer.reach(progress(state=state, ended_at=2.0))
     assert notices.get(timeout=5).kind == kind
     with pytest.raises(queue.Empty):
         notices.get(timeout=0.1)
 
 
 def test_one_that_does_not_get_on_is_told_and_may_go_on():
-    notices = queue.Queue()
-    listener = _AlertListener(notices.put, stalled_after=0.0)
+    notices, trainer = queue.Queue(), Trainer()
+    alert(trainer, notices.put, stalled_after=0.0)
     for percent in (10, 10, 20, 20):
-        listener(progress(percent=percent, training_at=1.0))
+        trainer.reach(progress(percent=percent, training_at=1.0))
     assert [notices.get(timeout=5).kind for _ in range(2)] == ["stalled", "stalled"]
 
 
 def test_waiting_for_a_turn_is_not_stalling():
-    notices = queue.Queue()
-    listener = _AlertListener(notices.put, stalled_after=0.0)
+    notices, trainer = queue.Queue(), Trainer()
+    alert(trainer, notices.put, stalled_after=0.0)
     for _ in range(3):
-        listener(progress(queued_at=1.0))
-    assert notices.empty()
+        trainer.reach(progress(queued_at=1.0))
+    with pytest.raises(queue.Empty):
+        notices.get(timeout=0.1)
 
 
 def test_a_web_address_gets_it_as_json(scripted):
     server, trainer = scripted([http_answer(b"{}")]), Trainer()
     alert(trainer, f"{server.url}/hook")
-    trainer.listener(progress(state=ActionState.Done, ended_at=2.0))
+    trainer.reach(progress(state=ActionState.Done, ended_at=2.0))
     assert wait_until(lambda: server.requests)
     body = server.requests[0].split(b"\r\n\r\n")[1].decode()
     assert '"kind": "done"' in body
     assert '"msgtype": "text"' in body
 
 
-def test_a_failing_listener_is_only_logged(caplog):
+def test_a_failing_receiver_is_only_logged(caplog):
     def broken(notice):
         raise RuntimeError("as asked")
 
-    listener = _AlertListener(broken, stalled_after=9.0)
-    listener(progress(state=ActionState.Done, ended_at=2.0))
+    trainer = Trainer()
+    alert(trainer, broken)
+    trainer.reach(progress(state=ActionState.Done, ended_at=2.0))
     assert wait_until(lambda: "could not be told" in caplog.text)
 
 

@@ -33,6 +33,14 @@ class Log(EventHandler):
         self.events.append(event)
 
 
+class Callback(EventHandler):
+    def __init__(self, callback):
+        self.callback = callback
+
+    def dispatch(self, event):
+        self.callback()
+
+
 @pytest.fixture
 def dataset():
     return Dataset(PAIRS, name="small")
@@ -100,7 +108,7 @@ def test_stop_ends_it_and_keeps_what_was_learned(long_run):
     assert long_run.status == FinetuneStatus.TrainStopped
     assert long_run.progress.stopped
     assert long_run.progress.points
-    assert not long_run.running
+    assert not long_run.is_running
 
 
 def test_attach_watches_a_run_that_another_kernel_started(long_run):
@@ -114,11 +122,11 @@ def test_attach_watches_a_run_that_another_kernel_started(long_run):
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(long_run, fault):
     offline_times = []
-    long_run.subscribe(lambda progress: offline_times.append(progress.offline_since))
+    long_run.add_event_handler(Callback(lambda: offline_times.append(long_run.progress.offline_since)))
     fault("finetune.v2.describe_task", "status", status=503, times=8)
     until(lambda: any(since is not None for since in offline_times))
     until(lambda: offline_times[-1] is None)
-    assert long_run.running
+    assert long_run.is_running
 
 
 def test_a_run_goes_on_when_its_server_was_killed(long_run, sandbox):
@@ -126,7 +134,7 @@ def test_a_run_goes_on_when_its_server_was_killed(long_run, sandbox):
     until(lambda: long_run.progress.offline_since is None and ensure().pid != sandbox.pid)
     task = long_run.progress.task_id
     until(lambda: FineTune.V2.task_detail(task)["result"]["sandbox"]["starts"] == 2)
-    assert long_run.running
+    assert long_run.is_running
 
 
 def test_resuming_a_stopped_run_begins_a_new_one_in_the_same_job(long_run):
@@ -161,12 +169,12 @@ def test_a_run_id_that_cannot_be_one_is_refused():
         LLMFinetune.attach("../../etc/passwd")
 
 
-def test_listeners_may_come_and_go(long_run):
+def test_event_handlers_may_come_and_go(long_run):
     heard = threading.Event()
-    unsubscribe = long_run.subscribe(lambda progress: heard.set())
+    remove = long_run.add_event_handler(Callback(heard.set))
     assert heard.wait(5)
-    unsubscribe()
-    unsubscribe()
+    remove()
+    remove()
 
 
 def test_publishing_what_was_not_trained_is_refused():

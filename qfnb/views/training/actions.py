@@ -54,7 +54,7 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
     published = progress.model_version_id or any(isinstance(action, ModelPublishAction) for action in actions)
     deployed = progress.service_endpoint or any(isinstance(action, DeployAction) for action in actions)
     publish, deploy = [] if published else [PUBLISH], [] if deployed else [DEPLOY]
-    if trainer.running:
+    if trainer.is_running:
         return [STOP, *publish, *deploy]
     return [RESUME] if trainer.ppls[0].current is not None else [*publish, *deploy]
 

@@ -132,13 +132,13 @@ class TrainingPanel:
     def show(self) -> None:
         """Display the panel in the current cell and follow the trainer; where nobody watches, its state."""
         PANELS.append(self)
-        self._stays_open = not self.trainer.running
+        self._stays_open = not self.trainer.is_running
         controls = Controls(self.trainer, top, below, close=self._close)
         draw = lambda _, progress: controls.draw(progress, stays_open=self._stays_open)  # noqa: E731 - one expression
         self._live = live = LiveOutput(self.trainer.progress, widget=controls.build, draw=draw, final=bundle)
         if live.mode == "live":
             contextvars.copy_context().run(event_loop.submit, self._follow(live))
-        elif self.trainer.running:
+        elif self.trainer.is_running:
             print(STARTED_MESSAGE)  # noqa: T201 - the panel itself comes when somebody waits for it
         else:
             live.finish(self.trainer.progress)
@@ -156,8 +156,8 @@ class TrainingPanel:
         self._stays_open = False
 
     async def _follow(self, live: LiveOutput) -> None:
-        while self._stays_open or self.trainer.running:
-            self._stays_open = self._stays_open and not self.trainer.running
+        while self._stays_open or self.trainer.is_running:
+            self._stays_open = self._stays_open and not self.trainer.is_running
             live.update(self.trainer.progress)
             await asyncio.sleep(POLL_INTERVAL_S)
         live.finish(self.trainer.progress)
