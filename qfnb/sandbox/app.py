@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import AsyncIterator, Mapping
+from itertools import chain
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,32 +14,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ..wire.endpoints import ENDPOINTS, Endpoint
-from .batches import bos, openai  # noqa: F401 - they register handlers
-from .chat import chat, completion_embedding, images, plugins  # noqa: F401 - they register handlers
-from .datasets import cleaning, entities, exports, imports  # noqa: F401 - they register handlers
-from .datasets import v1 as datasets_v1  # noqa: F401 - it registers handlers
-from .datasets import v2 as datasets_v2  # noqa: F401
-from .evaluation import results
-from .evaluation import v1 as evaluation_v1  # noqa: F401 - it registers handlers
-from .evaluation import v2 as evaluation_v2  # noqa: F401
-from .finetune import v1 as finetune_v1  # noqa: F401 - it registers handlers
-from .finetune import v2 as finetune_v2  # noqa: F401
-from .http import auth, control  # noqa: F401 - they register handlers
+from . import batches, chat, datasets, evaluation, finetune, models, prompts, services, storage
+from .http import auth, control  # noqa: F401 - auth registers handlers
 from .http.call import HANDLERS, Call, Stream, parse_request, wrap_result
 from .http.host_guard import HostGuard
 from .http.middleware import RATE_LIMITED, serve
 from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1_refusal, v2_refusal
-from .models import compression  # noqa: F401 - they register handlers
-from .models import v1 as models_v1  # noqa: F401 - it registers handlers
-from .models import v2 as models_v2  # noqa: F401
-from .prompts import memories, optimize  # noqa: F401 - they register handlers
-from .prompts import v1 as prompts_v1  # noqa: F401 - it registers handlers
-from .prompts import v2 as prompts_v2  # noqa: F401
-from .services import billing  # noqa: F401 - they register handlers
-from .services import v1 as services_v1  # noqa: F401 - it registers handlers
-from .services import v2 as services_v2  # noqa: F401
 from .state.world import World
-from .storage import files, object_api
+
+FAMILIES = (batches, chat, datasets, evaluation, finetune, models, prompts, services, storage)
+"""Importing a family registers its handlers."""
 
 
 def build_app(world: World) -> HostGuard:
@@ -48,17 +33,8 @@ def build_app(world: World) -> HostGuard:
         if endpoint.name in HANDLERS:
             actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
     routes = [_route(world, path, method, actions) for (path, method), actions in actions_by_route.items()]
-    routes = [
-        *files.routes(world),
-        *routes,
-        *control.routes(world),
-        *object_api.routes(world),
-        *images.routes(world),
-        *entities.routes(world),
-        *exports.routes(world),
-        *imports.routes(world),
-        *results.routes(world),
-    ]
+    extra = [create(world) for family in FAMILIES for create in family.ROUTES]
+    routes = [*chain(*extra), *control.routes(world), *routes]
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _answer_unknown_path, methods=["GET", "POST", "PUT", "DELETE"])
     return HostGuard(app, world)

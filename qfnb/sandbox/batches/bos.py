@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from ...wire import batches as wire
@@ -19,12 +19,10 @@ from ..http.call import Call, emulates
 from ..http.dispatch import dispatch, parse_jsonl
 from ..http.paging import page_by_marker
 from ..http.refusals import Refusal
-from ..state.job_queue import is_finished, job_handler, job_status, stable_shuffle, with_checkpoints
+from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
+from ..state.world import World, job_handler
 from ..storage import objects
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 NO_DATE = "0000-00-00T00:00:00Z"
 

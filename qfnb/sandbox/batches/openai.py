@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...wire import batches as wire
 from ...wire.chat import CHAT_V2
@@ -19,12 +19,10 @@ from ..engines import BUILT_IN
 from ..http.call import Call, emulates
 from ..http.dispatch import dispatch, parse_jsonl
 from ..http.refusals import v2_refusal
-from ..state.job_queue import STATUSES, is_finished, job_handler, job_status, stable_shuffle, with_checkpoints
+from ..state.job_queue import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
+from ..state.world import World, job_handler
 from ..storage import files
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2)}
 """What a batch may be about."""

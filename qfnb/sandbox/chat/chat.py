@@ -14,7 +14,7 @@ from ...wire import chat as wire
 from ..engines import ChatModel, EngineError, Reply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
 from ..http.refusals import v1_refusal, v2_refusal
-from ..services.common import active_deployment
+from ..services.common import active_deployment, find_service
 from ..services.metering import metered
 from . import image_caption, tools
 from .request import conversation_v1, conversation_v2, offered_functions
@@ -83,14 +83,14 @@ async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stre
 
 def resolve_model(call: Call, name: str) -> ChatModel:
     """Return the model behind an endpoint or a preset model's name, or refuse."""
-    service = call.world.find_service(name)
+    service = find_service(call, name)
     if service is not None:
         return load_tuned_model(call, active_deployment(call, service)["task"])
     is_v1, row = call.endpoint.plane == "v1", catalog.find_model("chat", name)
     if (row is not None and (row.v1 or not is_v1)) or (
         not is_v1 and name in call.world.engines.active.model_names
     ):
-        return call.world.base_model(name)
+        return call.world.engines.base_model(name)
     if is_v1:
         raise v1_refusal(3, "Unsupported openapi method")
     raise v2_refusal(
@@ -103,7 +103,7 @@ def resolve_model(call: Call, name: str) -> ChatModel:
 def load_tuned_model(call: Call, run: str) -> ChatModel:
     """Return the model that a run made, or refuse."""
     try:
-        return call.world.tuned_model(run)
+        return call.world.engines.tuned_model(run)
     except EngineError as error:
         raise engine_refusal(call, error) from None
 

@@ -30,7 +30,7 @@ async def complete(call: Call, body: completion_wire.CompletionRequest) -> dict[
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
     model = (
-        call.world.base_model(model_name)
+        call.world.engines.base_model(model_name)
         if catalog.find_model("completion", model_name)
         else resolve_model(call, model_name)
     )

@@ -8,7 +8,7 @@ import binascii
 import re
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,12 +19,10 @@ from ...wire import image as wire
 from ...wire import vision as vision_wire
 from ..http.call import Call, Stream, emulates
 from ..http.refusals import v1_refusal, v2_refusal
+from ..state.world import World
 from . import image_caption
 from .chat import build_v1_answer, tool_reply
 from .response import count_tokens
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}

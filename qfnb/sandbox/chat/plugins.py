@@ -24,7 +24,7 @@ async def answer_application(call: Call, body: wire.PluginRequest) -> dict[str, 
     tool_result = tools.run_tool(body.query)
     if tool_result is None:
         reply = await ask_model(
-            call, call.world.base_model(), prompt_conversation(body.query, body.model_extra)
+            call, call.world.engines.base_model(), prompt_conversation(body.query, body.model_extra)
         )
     else:
         reply = tool_reply(

@@ -6,16 +6,12 @@ document of the kind "dataset_group".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...wire import cleaning
 from ...wire import data as wire
 from ..http.call import Call
 from ..state.store import Document, Store, random_id
+from ..state.world import World
 from . import rows
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 CREATOR = "sandbox"
 FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -14,11 +14,9 @@ from ...wire import entities as wire
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document
+from ..state.world import World
 from . import common, row_formats, rows
 from .rows import Entity
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 LocatedEntity = tuple[Document, Entity]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,11 +16,9 @@ from ...wire import storage as wire_storage
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
+from ..state.world import World
 from ..storage import objects
 from . import common, row_formats, rows
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 MEGABYTE = 1024 * 1024
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
@@ -14,13 +14,11 @@ from ...wire import data as wire
 from ...wire.data_v2 import FORMATS
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
+from ..state.world import World
 from ..storage import objects
 from . import common, rows
 from .row_formats import InvalidRow
 from .row_parser import RowParser
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 MAX_SAMPLES = 20
 """Bad lines that are told at once; all of them are at `downloadUrl`."""

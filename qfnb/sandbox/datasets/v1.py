@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...wire import data as wire
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document
+from ..state.world import World
 from . import common, row_formats, rows
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 REGION = "bj"
 PLATFORM_BUCKET = "sandbox-platform"

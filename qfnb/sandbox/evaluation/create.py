@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...wire import evaluation as wire
 from ...wire import model as model_wire
@@ -15,10 +15,8 @@ from ..http.call import Call
 from ..http.refusals import Refusal
 from ..models import store as repository
 from ..state.store import Document, random_id
+from ..state.world import World
 from ..storage import objects
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 KIND, RUN = "evaluation", "evaluation_run"
 """A task is what was asked for; its run is what came of it, and is written by the worker only."""

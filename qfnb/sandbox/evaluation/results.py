@@ -8,7 +8,7 @@ import json
 import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,14 +18,12 @@ from ...wire import evaluation as wire
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document, random_id
+from ..state.world import World
 from ..storage import objects
 from . import scores
 from .judge import UNSCORED
 from .v1 import get_task
 from .worker import FINAL_STATES, iter_results, task_state
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...wire import data as data_wire
 from ...wire import evaluation as wire
@@ -12,13 +12,11 @@ from ...wire.model import PRESET
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
 from ..http.dispatch import dispatch
-from ..state.job_queue import is_finished, job_handler, with_checkpoints
+from ..state.job_queue import is_finished, with_checkpoints
 from ..state.store import Document
+from ..state.world import World, job_handler
 from .create import INPUT_PLACEHOLDER, KIND, RUN, Pairs, read_task_pairs
 from .judge import AnswerJudge, summarize
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
 VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"

@@ -1,1 +1,9 @@
-"""Fine-tuning: runs, the training worker, the models that can be tuned."""
+"""Fine-tuning: jobs, their runs, and the worker that trains them.
+
+Importing it registers its handlers.
+"""
+
+from . import v1 as v1
+from . import v2 as v2
+
+ROUTES = ()

@@ -14,7 +14,7 @@ from ..http.call import Call
 from ..state.store import Document, random_id
 from . import training_data
 from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameters
-from .worker import FINAL_STATUSES, RUNNING, WAITING
+from .worker import FINAL_STATUSES, RUNNING, WAITING, TrainingWorker
 
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
 """The platform's address of a run's curves; what a sandbox's token leads to is not there."""
@@ -177,7 +177,7 @@ def start_run(call: Call, job: Document, request: RunRequest, earlier: Document 
         started=None,
         finished=None,
     )
-    world.training_worker.enqueue(task["id"])
+    world.worker(TrainingWorker).enqueue(task["id"])
     return task
 
 

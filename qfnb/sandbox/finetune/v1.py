@@ -11,7 +11,7 @@ from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from . import runs
 from .supported_models import PEFT_TYPES, V1_LIMITS
-from .worker import DONE, FAILED, RUNNING, STOPPED
+from .worker import DONE, FAILED, RUNNING, STOPPED, TrainingWorker
 
 _WIRE_STATUS = {DONE: wire.FINISH, FAILED: wire.FAIL, STOPPED: wire.STOP}
 
@@ -92,7 +92,7 @@ def get_job(call: Call, body: wire.JobRef) -> dict[str, Any]:
 def stop_job(call: Call, body: wire.JobRef) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
-    return call.world.training_worker.stop(str(task["id"]))
+    return call.world.worker(TrainingWorker).stop(str(task["id"]))
 
 
 def _assign_model(call: Call, job: Document, body: wire.CreateJob) -> Document:

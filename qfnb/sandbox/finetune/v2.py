@@ -12,7 +12,7 @@ from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from . import runs
 from .supported_models import WIRE_MODELS, is_valid_value
-from .worker import DONE, FAILED, RUNNING, STOPPED
+from .worker import DONE, FAILED, RUNNING, STOPPED, TrainingWorker
 
 UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 """What a run is told and the local model does not use."""
@@ -100,7 +100,7 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.training_worker.stop(str(runs.get_task(call, body.task_id)["id"]))
+    return call.world.worker(TrainingWorker).stop(str(runs.get_task(call, body.task_id)["id"]))
 
 
 @emulates(wire.DELETE_TASK)

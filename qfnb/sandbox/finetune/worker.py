@@ -12,14 +12,13 @@ import math
 import queue
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..engines import EngineRegistry, Step
 from ..state.clock import Clock
 from ..state.store import Document, Store, raise_if_faulted
+from ..state.world import background_worker
 from . import training_data
-
-if TYPE_CHECKING:
-    from ..engines import EngineRegistry, Step
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
@@ -35,8 +34,11 @@ PREPARING_PERCENT = 10
 log = logging.getLogger("qfnb.sandbox")
 
 
+@background_worker
 class TrainingWorker:
     """Takes runs, trains them in order, and writes what happens into the store."""
+
+    name = "trainings"
 
     def __init__(self, store: Store, clock: Clock, engines: EngineRegistry) -> None:
         self._store, self._clock, self._engines = store, clock, engines
@@ -57,7 +59,7 @@ class TrainingWorker:
             self.busy += 1
         self._queue.put(task_id)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run_loop, name="workshop", daemon=True)
+            self._thread = threading.Thread(target=self._run_loop, name="training", daemon=True)
             self._thread.start()
 
     def stop(self, task_id: str) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -16,11 +16,9 @@ from ...wire import auth as wire
 from ...wire.endpoints import Plane
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
+from ..state.world import World
 from .call import Call, emulates
 from .refusals import Refusal, gateway_refusal, v1_refusal, v2_refusal
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 TOKEN_SECONDS = 30 * 24 * 3600
 BEARER_SECONDS = 43200

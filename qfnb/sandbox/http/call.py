@@ -6,17 +6,15 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
 from ...wire.base import Record
 from ...wire.endpoints import Endpoint
 from ..state.store import Document, random_id
+from ..state.world import World
 from .refusals import INVALID_REQUEST, Refusal, build_refusal, log_id
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 B = TypeVar("B", bound=Record)
 R = TypeVar("R")
@@ -32,6 +30,7 @@ class Call:
         path: the parameters in the path.
         query: the parameters of the query.
         app: the application that the request says it is from.
+        allows_undeployed: whether a model version (`amv-...`) can be called without a service.
         id: the id that the answer carries.
     """
 
@@ -40,6 +39,7 @@ class Call:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     app: str = ""
+    allows_undeployed: bool = False
     id: str = field(default_factory=lambda: random_id("as-", 10))
 
     def refusal(

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..state import snapshots
+from ..state.world import World
 from ..trial.faults import Fault, describe_error
 from . import openapi
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 MAX_SPEED = 1e6
 """Seconds in a second."""
@@ -60,7 +58,7 @@ def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {
         "pid": world.address.pid,
         "version": world.address.version,
-        "trainings": world.training_worker.busy,
+        **{worker.name: worker.busy for worker in world.workers},
         "batches": world.job_queue.unfinished,
         "engine": world.engines.describe(),
         "streams": world.open_streams,

@@ -1,4 +1,4 @@
-"""Requests that come out of a file instead of over HTTP: the same handlers answer them, in the same words."""
+"""Requests that come from a file instead of over HTTP: the same handlers answer them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from ...wire.base import Record
 from ...wire.endpoints import Endpoint
-from ..state.store import Document
+from ..state.world import World
 from .call import HANDLERS, Call, parse_record
 from .refusals import Refusal
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 log = logging.getLogger("qfnb.sandbox")
 
 
 @dataclass(frozen=True)
 class DispatchResult:
-    """What came of one request."""
+    """The answer to one request."""
 
     status: int
     id: str
@@ -32,30 +29,22 @@ class DispatchResult:
 
     @property
     def is_success(self) -> bool:
-        """Whether it is an answer and no refusal; v1 refuses inside of HTTP 200."""
+        """Whether it is an answer and not a refusal; v1 refuses inside HTTP 200."""
         return self.status < 300 and "error_code" not in self.body
-
-
-class DispatchWorld:
-    """A world in which one's own model version (`amv-...`) can be asked without being deployed."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._world, name)
-
-    def find_service(self, endpoint: str) -> Document | None:
-        """Return what stands behind a name: a service, or a version in its place."""
-        version = self._world.store.get("version", endpoint) if endpoint.startswith("amv-") else None
-        return version or self._world.find_service(endpoint)
 
 
 def dispatch(
     world: World, endpoint: Endpoint[Any, Any], body: Any, path: Mapping[str, str] | None = None
 ) -> DispatchResult:
-    """Answer one request; whatever goes wrong with it is its answer."""
-    call = Call(cast("World", DispatchWorld(world)), endpoint, path or {})
+    """Answer one request as its handler does; an error is an answer too.
+
+    Args:
+        world: the state of the sandbox.
+        endpoint: the operation.
+        body: the JSON body.
+        path: the parameters in the path.
+    """
+    call = Call(world, endpoint, path or {}, allows_undeployed=True)
     try:
         if isinstance(body, dict) and body.get("stream"):
             raise call.refusal("param[stream] invalid: a batch has no streams")
@@ -71,9 +60,9 @@ def dispatch(
 
 
 def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield the number and the object of every line that is not blank, None for what is no object.
+    """Yield the number and the object of every line that is not blank; None for a line that is not an object.
 
-    An object that cannot be written again (NaN, a lone surrogate) is none: results repeat what was asked.
+    Nor is one that cannot be written again (NaN, a lone surrogate), because results repeat their request.
     """
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not raw.strip():

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...wire.batches import MAX_FILE_BYTES, UPLOAD
+from ..state.world import World
 from .refusals import SANDBOX_HEADER
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_UPLOAD_BYTES = MAX_FILE_BYTES + 1024 * 1024

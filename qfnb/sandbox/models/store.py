@@ -189,5 +189,5 @@ def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     )
     run = version.get("task")
     return {
-        "engine": call.world.engines.model_origin(run) if run else call.world.base_model().label
+        "engine": call.world.engines.model_origin(run) if run else call.world.engines.base_model().label
     } | step_fields

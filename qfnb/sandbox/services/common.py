@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...wire import charge, model
 from ...wire import service as wire
@@ -12,9 +12,7 @@ from ...wire.chat import V1_PREFIX
 from ..http.call import Call
 from ..http.refusals import v1_refusal, v2_refusal
 from ..state.store import Document, random_id
-
-if TYPE_CHECKING:
-    from ..state.world import World
+from ..state.world import World
 
 DEFAULT_FIELDS: Document = {
     "description": "",
@@ -35,6 +33,14 @@ MAX_REPLICAS = 100
 def all_services(world: World) -> list[Document]:
     """Return all services, the newest first."""
     return [DEFAULT_FIELDS | row for row in reversed(world.store.all("service"))]
+
+
+def find_service(call: Call, endpoint: str) -> Document | None:
+    """Return the service with an endpoint, or the model version (`amv-...`) where a call can use one without."""
+    store = call.world.store
+    if call.allows_undeployed and endpoint.startswith("amv-") and (version := store.get("version", endpoint)):
+        return version
+    return next((row for row in store.all("service") if row["endpoint"] == endpoint), None)
 
 
 def get_service(call: Call, key: int | str) -> Document:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...wire import service as wire
 from ..http import timestamps
 from ..http.call import Call, Stream
 from ..http.refusals import Refusal
 from ..state.store import Document
-
-if TYPE_CHECKING:
-    from ..state.world import World
+from ..state.world import World
+from .common import find_service
 
 APP_ID = 10000001
 """The sandbox's one application; a call that names another one in its `appid` header is counted there."""
@@ -32,7 +31,7 @@ def metered(handler: Handler) -> Handler:
     @functools.wraps(handler)
     def counted_handler(call: Call, body: Any) -> Any:
         name = call.path.get("model") or str(getattr(body, "model", ""))
-        service = call.world.find_service(name)
+        service = find_service(call, name)
         if service is None or "endpoint" not in service:
             return handler(call, body)
         return _call_and_count(call, service["id"], handler, body)

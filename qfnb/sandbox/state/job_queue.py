@@ -1,7 +1,7 @@
-"""Batches that are to be worked off: on one thread, in turns, every slice written down before it counts.
+"""The queue of batches and evaluations: one thread, in turns, each slice of work written before it counts.
 
 A job is a generator over a document of the store. It yields after each slice of work, so that a long batch
-does not keep a short one waiting; a server that was killed takes its jobs up again where the journal ends.
+does not block a short one. After a server was killed, the next one resumes its jobs at their last checkpoint.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ...wire import batches as wire
 from .store import Document, Store, raise_if_faulted
 
-if TYPE_CHECKING:
-    from .world import World
-
 T = TypeVar("T")
 
 SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.001
-"""Seconds of work between two looks around, and of rest after them for the requests that are waiting."""
+"""Seconds of work in one slice, and of rest after it for the requests that wait."""
 
 FINAL_STATUSES = {
     "failed_at": wire.FAILED,
@@ -35,65 +32,63 @@ FINAL_STATUSES = {
     "completed_at": wire.DONE,
 }
 STATUSES = FINAL_STATUSES | dict.fromkeys(("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING)
-"""What a job's document notes the time of, and the status that each stands for, the strongest first."""
-
-JobHandler = Callable[["World", Document], Iterator[None]]
-JOB_HANDLERS: dict[str, JobHandler] = {}
+"""The timestamps of a job's document, and the status that each of them means, the strongest first."""
 
 log = logging.getLogger("qfnb.sandbox")
 
 
-def job_handler(kind: str) -> Callable[[JobHandler], JobHandler]:
-    """Register the job of a kind of document."""
-
-    def register(handler: JobHandler) -> JobHandler:
-        JOB_HANDLERS[kind] = handler
-        return handler
-
-    return register
-
-
 def job_status(document: Document) -> str:
-    """Return where a job is: told by moments, which are only ever added, so that two writers cannot clash."""
+    """Return a job's status: that of its strongest timestamp. Timestamps are only added, so two writers cannot clash."""
     return next((status for field, status in STATUSES.items() if document.get(field)), wire.QUEUING)
 
 
 def is_finished(document: Document) -> bool:
-    """Tell whether nothing more will happen to a job."""
+    """Return whether a job has ended."""
     return any(document.get(field) for field in FINAL_STATUSES)
 
 
 class JobQueue:
-    """Works off the jobs of a world; unfinished ones of an earlier server come first."""
+    """Runs jobs; unfinished ones of an earlier server come first.
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    Args:
+        store: where the documents of the jobs are.
+        jobs: the job of each kind of document.
+        on_finish: called after each job.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        jobs: Mapping[str, Callable[[Document], Iterator[None]]],
+        on_finish: Callable[[], None],
+    ) -> None:
+        self._store, self._jobs, self._on_finish = store, jobs, on_finish
         self._queue: queue.Queue[tuple[str, Iterator[None]] | None] = queue.Queue()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        for kind in JOB_HANDLERS:
-            for document in world.store.all(kind):
+        for kind in jobs:
+            for document in store.all(kind):
                 if not is_finished(document):
                     self.enqueue(kind, document)
 
     @property
     def unfinished(self) -> int:
-        """How many jobs are not over."""
+        """How many jobs have not ended."""
         return self._queue.unfinished_tasks
 
     def enqueue(self, kind: str, document: Document) -> None:
         """Queue the job of a document."""
         self._queue.put((document["id"], self._steps(kind, document)))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="backlog", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="job-queue", daemon=True)
             self._thread.start()
 
     def _steps(self, kind: str, document: Document) -> Iterator[None]:
         raise_if_faulted(document)
-        yield from JOB_HANDLERS[kind](self._world, document)
+        yield from self._jobs[kind](document)
 
     def close(self) -> None:
-        """End after the slice that is under way; the next server goes on from there."""
+        """Stop after the current slice; the next server goes on from there."""
         self._closing.set()
         self._queue.put(None)
         if self._thread is not None:
@@ -106,11 +101,11 @@ class JobQueue:
                 self._queue.task_done()
                 time.sleep(PAUSE_SECONDS)
             else:
-                self._world.record_activity()  # before it counts as done, so that nobody sees a long idle time
+                self._on_finish()  # first, so that the idle time begins anew before the job counts as ended
                 self._queue.task_done()
 
     def _run_slice(self, id_: str, steps: Iterator[None]) -> bool:
-        """Do one slice of a job; tell whether there is more."""
+        """Run one slice of a job; return whether there is more."""
         try:
             next(steps)
         except StopIteration:
@@ -119,7 +114,7 @@ class JobQueue:
             log.exception("batch %s failed", id_)
             detail = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
             with contextlib.suppress(sqlite3.Error):  # the store may be what failed
-                self._world.store.update(id_, failed_at=self._world.clock.now(), errors=[detail])
+                self._store.update(id_, failed_at=self._store.now(), errors=[detail])
             return False
         return True
 

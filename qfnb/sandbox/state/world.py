@@ -1,4 +1,8 @@
-"""Everything a running sandbox knows: its store, its models, who is being served, what is to go wrong."""
+"""The whole state of a running sandbox, and the register of what works in the background.
+
+A family registers its background work here: a job (`@job_handler`), which is a generator over a document, or
+a worker with a thread of its own (`@background_worker`). No family is imported here.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,81 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
-from ..engines import ChatModel, EngineRegistry, load_config
-from ..finetune.worker import TrainingWorker
+from ..engines import EngineRegistry, load_config
 from ..process import Address
 from ..trial.faults import FaultRules
 from ..trial.quota import DeliveryCounter, RateQuota
 from .clock import Clock
 from .job_queue import JobQueue
 from .lifecycle import Lifecycle
-from .store import Store
+from .store import Document, Store
 
 MAX_PICTURES = 64
-"""Pictures that can be fetched by address; the oldest go first."""
+"""How many pictures are kept for download; the oldest are dropped first."""
+
+
+class BackgroundWorker(Protocol):
+    """A thread that works on the objects of one family.
+
+    Attributes:
+        name: what the health answer calls its work.
+        busy: how many objects wait or are worked on.
+    """
+
+    name: str
+    busy: int
+
+    def close(self) -> None:
+        """Stop at once; the next server goes on."""
+
+
+W = TypeVar("W", bound=BackgroundWorker)
+
+CreateWorker = Callable[[Store, Clock, EngineRegistry], BackgroundWorker]
+CREATE_WORKERS: list[CreateWorker] = []
+
+JobHandler = Callable[["World", Document], Iterator[None]]
+JOB_HANDLERS: dict[str, JobHandler] = {}
+
+
+def background_worker(worker: type[W]) -> type[W]:
+    """Register a worker that every world has; it is created with store, clock and engines."""
+    CREATE_WORKERS.append(worker)
+    return worker
+
+
+def job_handler(kind: str) -> Callable[[JobHandler], JobHandler]:
+    """Register the job of a kind of document."""
+
+    def register(handler: JobHandler) -> JobHandler:
+        JOB_HANDLERS[kind] = handler
+        return handler
+
+    return register
 
 
 class World:
-    """The state of one server."""
+    """The state of one server.
+
+    Attributes:
+        address: where it is and its keys.
+        folder, store, clock, lifecycle: what it keeps, and the time in it.
+        engines: the models.
+        job_queue: the batches and evaluations that are worked on.
+        fault_rules, quota, delivery_counter: what tests and trials switched on.
+        open_streams: how many streams are being sent.
+        endpoint_counts: how often each operation was called.
+        request_stop: stops the server.
+    """
 
     def __init__(self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic) -> None:
         self.address = address
-        self.fault_rules, self.quota, self.delivery_counter = (
-            FaultRules(),
-            RateQuota(clock),
-            DeliveryCounter(),
-        )
+        self.fault_rules, self.delivery_counter = FaultRules(), DeliveryCounter()
+        self.quota = RateQuota(clock)
         self.request_stop: Callable[[], None] = lambda: None
         self.open_streams = 0
         self.endpoint_counts: dict[str, int] = {}
@@ -41,35 +93,41 @@ class World:
         self.open(folder)
 
     def open(self, folder: Path) -> None:
-        """Begin with the state that a folder holds: at the start, and after it was exchanged."""
+        """Begin with the state in a folder: at the start, and after a snapshot was restored."""
         self.folder = folder
         self.store = Store(folder)
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
         self.engines = EngineRegistry(folder, self.store, load_config(folder))
-        self.training_worker = TrainingWorker(self.store, self.clock, self.engines)
-        self.job_queue = JobQueue(self)
+        self.workers = [create(self.store, self.clock, self.engines) for create in CREATE_WORKERS]
+        jobs = {kind: partial(handler, self) for kind, handler in JOB_HANDLERS.items()}
+        self.job_queue = JobQueue(self.store, jobs, self.record_activity)
 
     def close(self) -> None:
-        """Stop a training and batches that are under way, and close the store."""
+        """Stop what works in the background, and close the store."""
         self.job_queue.close()
-        self.training_worker.close()
+        for worker in self.workers:
+            worker.close()
         self.engines.close()
         self.store.close()
 
+    def worker(self, kind: type[W]) -> W:
+        """Return the background worker of a class."""
+        return next(worker for worker in self.workers if isinstance(worker, kind))
+
     def warm_up(self) -> None:
         """Load what the first answer needs."""
-        self.base_model()
+        self.engines.base_model()
 
     def record_activity(self, endpoint: str = "") -> None:
-        """Note that somebody called."""
+        """Count a call, and begin the idle time anew."""
         self._last_activity = time.monotonic()
         if endpoint:
             self.endpoint_counts[endpoint] = self.endpoint_counts.get(endpoint, 0) + 1
 
     def store_picture(self, content: bytes) -> str:
-        """Keep a picture for a while; return the name that it can be fetched by."""
+        """Keep a picture for a while; return the name that it is downloaded by."""
         name = f"{secrets.token_hex(12)}.png"
         while len(self.pictures) >= MAX_PICTURES:
             self.pictures.pop(next(iter(self.pictures)))
@@ -77,28 +135,16 @@ class World:
         return name
 
     def idle_seconds(self) -> float:
-        """Return the seconds since the last call; 0 while a training, a batch or a stream is under way."""
-        busy = self.open_streams or self.training_worker.busy or self.job_queue.unfinished
+        """Return the seconds since the last call; 0 while a stream is open or something works."""
+        busy = self.open_streams or self.job_queue.unfinished or any(row.busy for row in self.workers)
         return 0.0 if busy else time.monotonic() - self._last_activity
 
     @contextmanager
     def count_stream(self) -> Iterator[None]:
-        """Count a stream that is open."""
+        """Count a stream as open."""
         self.open_streams += 1
         try:
             yield
         finally:
             self.open_streams -= 1
             self.record_activity()
-
-    def base_model(self, name: str = "") -> ChatModel:
-        """Return what answers for a preset model."""
-        return self.engines.base_model(name)
-
-    def tuned_model(self, task_id: str) -> ChatModel:
-        """Return the model that a run made."""
-        return self.engines.tuned_model(task_id)
-
-    def find_service(self, endpoint: str) -> dict[str, Any] | None:
-        """Return the deployed service with this endpoint, None when there is none."""
-        return next((row for row in self.store.all("service") if row["endpoint"] == endpoint), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -18,9 +18,7 @@ from ..http.call import HANDLERS, Call, emulates
 from ..http.middleware import RequestHandler, serve
 from ..http.refusals import SANDBOX_HEADER, v2_refusal
 from ..state.store import Document, Store, random_id
-
-if TYPE_CHECKING:
-    from ..state.world import World
+from ..state.world import World
 
 MAX_FILES = 10_000
 """Of one page of the list."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -12,10 +12,8 @@ from starlette.responses import JSONResponse, Response
 from ...wire import storage as wire
 from ..http.timestamps import utc
 from ..state.store import Document, random_id
+from ..state.world import World
 from . import objects
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 
 def start_upload(world: World, bucket: str, request: Request) -> Response:

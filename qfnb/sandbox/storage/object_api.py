@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -21,11 +21,9 @@ from ..http import auth
 from ..http.refusals import SANDBOX_HEADER, Refusal
 from ..http.timestamps import utc
 from ..state.store import Document
+from ..state.world import World
 from . import multipart
 from .objects import delete_object, key_problem, list_objects, read_object, storage_refusal, write_object
-
-if TYPE_CHECKING:
-    from ..state.world import World
 
 Handle = Callable[["World", Request], Awaitable[Response]]
 

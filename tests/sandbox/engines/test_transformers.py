@@ -243,4 +243,4 @@ def test_a_service_of_another_engine_says_which_is_missing(world, model_dir, tmp
     content = json.dumps({"engine": "transformers", "folder": "task-x"}).encode()
     running.store.write_file("task-x.npz", content)
     with pytest.raises(EngineError, match="made by another engine"):
-        running.tuned_model("task-x")
+        running.engines.tuned_model("task-x")

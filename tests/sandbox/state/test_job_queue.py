@@ -69,7 +69,7 @@ def test_an_own_version_is_asked_without_a_service(world):
 
 def test_a_new_world_takes_up_what_an_old_one_left(tmp_path):
     first = World(tmp_path, ADDRESS)
-    first.base_model()
+    first.engines.base_model()
     enqueue_batch(first, 600)
     while not first.store.points("infer-x"):
         pass
