@@ -8,7 +8,7 @@ from operator import mul
 
 from ..resources.inference.embedding import Embedding, EmbeddingResponse
 from ..wire import catalog
-from ..wire.embedding import MAX_TEXTS
+from ..wire.inference import MAX_TEXTS
 
 Vector = Sequence[float]
 

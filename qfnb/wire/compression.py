@@ -7,12 +7,12 @@ from pydantic import Field
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .model_v2 import MODELS
 
-CREATING, RUNNING, SUCCEEDED, FAILED = "creating", "running", "succeeded", "failed"
-STOPPING, STOPPED = "stopping", "stopped"
+COMPRESSION_CREATING, COMPRESSION_RUNNING, COMPRESSION_SUCCEEDED, COMPRESSION_FAILED = "creating", "running", "succeeded", "failed"
+COMPRESSION_STOPPING, COMPRESSION_STOPPED = "stopping", "stopped"
 """Values of status."""
 
-STRATEGIES = ("Quantization", "Sparsity")
-WEIGHTS = ("INT8-PTQ", "W8A16C16", "W4A16C16")
+COMPRESSION_STRATEGIES = ("Quantization", "Sparsity")
+COMPRESSION_WEIGHTS = ("INT8-PTQ", "W8A16C16", "W4A16C16")
 """Values of weight, which quantization takes."""
 
 
@@ -65,8 +65,8 @@ class CompressionList(ConsoleRecord):
     page_info: PageInfo = PageInfo()
 
 
-CREATE = MODELS.action("create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False)
-LIST = MODELS.action("list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList)
-DESCRIBE = MODELS.action("describe_compression", "DescribeModelCompTask", CompressionRef, Compression)
-CANCEL = MODELS.action("cancel_compression", "CancelModelCompTask", CompressionRef, bool)
-DELETE = MODELS.action("delete_compression", "DeleteModelCompTask", CompressionRef, bool)
+CREATE_COMPRESSION = MODELS.action("create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False)
+LIST_COMPRESSIONS = MODELS.action("list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList)
+DESCRIBE_COMPRESSION = MODELS.action("describe_compression", "DescribeModelCompTask", CompressionRef, Compression)
+CANCEL_COMPRESSION = MODELS.action("cancel_compression", "CancelModelCompTask", CompressionRef, bool)
+DELETE_COMPRESSION = MODELS.action("delete_compression", "DeleteModelCompTask", CompressionRef, bool)

@@ -6,7 +6,7 @@ from .base import Record
 from .chat import V1_PREFIX, Usage
 from .endpoints import Endpoint
 
-SIZES = ("768x768", "768x1024", "1024x768", "576x1024", "1024x576", "1024x1024")
+IMAGE_SIZES = ("768x768", "768x1024", "1024x768", "576x1024", "1024x576", "1024x1024")
 
 
 class ImageRequest(Record):

@@ -8,11 +8,11 @@ from .base import Record
 from .chat import V1_PREFIX, ChatReply, Message
 from .endpoints import Endpoint
 
-MAX_QUERY_CHARS = 1000
+MAX_PLUGIN_QUERY_CHARS = 1000
 CUSTOM_PLUGINS = ("eChart", "ImageAI", "ChatFile")
 
 
-class PluginRequest(Record):
+class AppPluginRequest(Record):
     """A question (at most 1,000 characters) to an application, and which of its plugins may be used."""
 
     query: str
@@ -35,7 +35,7 @@ class PluginReply(ChatReply):
     plugin_info: list[dict[str, Any]] | None = None
 
 
-PLUGIN_V1 = Endpoint("plugin.v1", V1_PREFIX + "/plugin/{model}/", PluginRequest, PluginReply, plane="v1")
+PLUGIN_V1 = Endpoint("plugin.v1", V1_PREFIX + "/plugin/{model}/", AppPluginRequest, PluginReply, plane="v1")
 CUSTOM_PLUGIN_V1 = Endpoint(
     "plugin.own.v1", V1_PREFIX + "/erniebot/plugins", CustomPluginRequest, PluginReply, plane="v1"
 )

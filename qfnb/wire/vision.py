@@ -6,8 +6,8 @@ from .base import Record
 from .chat import V1_PREFIX, ChatReply
 from .endpoints import Endpoint
 
-MAX_BYTES = 4 * 1024 * 1024
-SIDES = (15, 4096)
+MAX_IMAGE_BYTES = 4 * 1024 * 1024
+IMAGE_SIDES = (15, 4096)
 """Pixels of the shortest and of the longest side."""
 
 

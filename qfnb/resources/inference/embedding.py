@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...wire import catalog
-from ...wire import embedding as wire
+from ...wire import inference as wire
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_encodable
 from .reply import Reply

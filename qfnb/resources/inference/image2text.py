@@ -106,9 +106,9 @@ def read_image(image: str | bytes | Path) -> bytes:
         InvalidArgumentError: it is not there, not a picture, or larger than 4 MB.
     """
     content = image if isinstance(image, bytes) else _read_path_or_base64(image)
-    if len(content) > wire.MAX_BYTES:
+    if len(content) > wire.MAX_IMAGE_BYTES:
         raise InvalidArgumentError(
-            f"image has {len(content):,} bytes: at most {wire.MAX_BYTES:,} are allowed"
+            f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed"
         )
     if not content.startswith(tuple(MEDIA_TYPES)):
         raise InvalidArgumentError("image is no picture: it is a JPEG, PNG, BMP or WebP file")

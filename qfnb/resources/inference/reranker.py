@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...wire import catalog
-from ...wire import embedding as wire
+from ...wire import inference as wire
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import Reply
 
@@ -109,8 +109,8 @@ class Reranker(InferenceModel[RerankResponse]):
 
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
-    if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_QUERY_CHARS:
-        raise InvalidArgumentError(f"query: it is a text of 1 to {wire.MAX_QUERY_CHARS:,} characters")
+    if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_RERANK_QUERY_CHARS:
+        raise InvalidArgumentError(f"query: it is a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters")
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
         raise InvalidArgumentError(f"documents: it is a list of 1 to {wire.MAX_DOCUMENTS} texts")
     for index, document in enumerate(documents):

@@ -215,8 +215,8 @@ def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, A
         raise InvalidArgumentError(f"prompt has {len(prompt)} characters: at most {MAX_PROMPT} are allowed")
     validate_encodable("prompt", prompt)
     valid_options = options.validate_options(options_)
-    if valid_options.get("size") not in {None, *wire.SIZES}:
-        raise InvalidArgumentError(f"size={valid_options['size']!r}: it is one of {', '.join(wire.SIZES)}")
+    if valid_options.get("size") not in {None, *wire.IMAGE_SIZES}:
+        raise InvalidArgumentError(f"size={valid_options['size']!r}: it is one of {', '.join(wire.IMAGE_SIZES)}")
     return valid_options
 
 

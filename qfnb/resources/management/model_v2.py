@@ -141,7 +141,7 @@ class ModelV2:
         """Return a version's newest export: `status` is Doing, Done or Fail."""
         return wire.ModelId(model_id=model_id)
 
-    @operation(compression.CREATE)
+    @operation(compression.CREATE_COMPRESSION)
     def create_model_comp_task(
         name: str,
         source_model_id: int | str,
@@ -154,8 +154,8 @@ class ModelV2:
         `config` is {"strategy": Quantization or Sparsity, "weight": INT8-PTQ, W8A16C16 or W4A16C16}.
         """
         config_record = validate_record(compression.CompressionConfig, config, label="config")
-        if config_record.strategy not in compression.STRATEGIES:
-            choices = " or ".join(compression.STRATEGIES)
+        if config_record.strategy not in compression.COMPRESSION_STRATEGIES:
+            choices = " or ".join(compression.COMPRESSION_STRATEGIES)
             raise InvalidArgumentError(f"config.strategy={config_record.strategy!r}; it is {choices}")
         return compression.CreateCompression(
             name=name,
@@ -165,7 +165,7 @@ class ModelV2:
             description=description,
         )
 
-    @operation(compression.LIST)
+    @operation(compression.LIST_COMPRESSIONS)
     def describe_model_comp_tasks(
         marker: str | None = None,
         max_keys: int | None = None,
@@ -177,17 +177,17 @@ class ModelV2:
             marker=marker, max_keys=max_keys, page_reverse=page_reverse, source_model_id=source_model_id
         )
 
-    @operation(compression.DESCRIBE)
+    @operation(compression.DESCRIBE_COMPRESSION)
     def describe_model_comp_task(model_comp_task_id: int | str) -> compression.CompressionRef:
         """Return a compression: creating, running, succeeded, failed, stopping or stopped."""
         return compression.CompressionRef(model_comp_task_id=model_comp_task_id)
 
-    @operation(compression.CANCEL)
+    @operation(compression.CANCEL_COMPRESSION)
     def cancel_model_comp_task(model_comp_task_id: int | str) -> compression.CompressionRef:
         """Stop a compression."""
         return compression.CompressionRef(model_comp_task_id=model_comp_task_id)
 
-    @operation(compression.DELETE)
+    @operation(compression.DELETE_COMPRESSION)
     def delete_model_comp_task(model_comp_task_id: int | str) -> compression.CompressionRef:
         """Delete a compression that is over; the version that it made stays."""
         return compression.CompressionRef(model_comp_task_id=model_comp_task_id)

@@ -8,7 +8,7 @@ from typing import Any
 from ...wire import available_models as models_wire
 from ...wire import catalog
 from ...wire import completion as completion_wire
-from ...wire import embedding as wire
+from ...wire import inference as wire
 from ...wire import tokenizer as tokenizer_wire
 from ...wire.base import EmptyBody
 from ..engines import EngineError, StreamingModel

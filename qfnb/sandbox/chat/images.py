@@ -114,8 +114,8 @@ def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict
 def _validate_v1(call: Call, body: wire.ImageRequest) -> None:
     if not body.prompt.strip() or len(body.prompt) > 1024:
         raise call.refusal("prompt must have 1 to 1024 characters")
-    if body.size not in {None, *wire.SIZES}:
-        raise call.refusal(f"size must be one of {', '.join(wire.SIZES)}")
+    if body.size not in {None, *wire.IMAGE_SIZES}:
+        raise call.refusal(f"size must be one of {', '.join(wire.IMAGE_SIZES)}")
     for name, (low, high) in _RANGES.items():
         value = getattr(body, name)
         if value is not None and not low <= value <= high:

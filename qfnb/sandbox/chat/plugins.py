@@ -17,10 +17,10 @@ from .response import ask_model, count_usage, sandbox_mark
 
 
 @emulates(wire.PLUGIN_V1)
-async def answer_application(call: Call, body: wire.PluginRequest) -> dict[str, Any] | Stream:
+async def answer_application(call: Call, body: wire.AppPluginRequest) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
-    if not body.query.strip() or len(body.query) > wire.MAX_QUERY_CHARS:
-        raise call.refusal(f"query must have 1 to {wire.MAX_QUERY_CHARS} characters")
+    if not body.query.strip() or len(body.query) > wire.MAX_PLUGIN_QUERY_CHARS:
+        raise call.refusal(f"query must have 1 to {wire.MAX_PLUGIN_QUERY_CHARS} characters")
     tool_result = tools.run_tool(body.query)
     if tool_result is None:
         reply = await ask_model(

@@ -15,7 +15,7 @@ from . import store
 FAILED_REASON = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
 
 
-@emulates(wire.CREATE)
+@emulates(wire.CREATE_COMPRESSION)
 def create(call: Call, body: wire.CreateCompression) -> str:
     """Begin to compress a version into a new one of a set; return the task's id."""
     source = store.get_version(call, body.source_model_id, "sourceModelId")
@@ -47,12 +47,12 @@ def create(call: Call, body: wire.CreateCompression) -> str:
         source=source["id"],
         version=version["id"],
         config=body.config.to_wire(),
-        plan=lifecycle.plan((wire.CREATING, "queue"), (wire.RUNNING, "compress"), final=wire.SUCCEEDED),
+        plan=lifecycle.plan((wire.COMPRESSION_CREATING, "queue"), (wire.COMPRESSION_RUNNING, "compress"), final=wire.COMPRESSION_SUCCEEDED),
     )
     return task_id
 
 
-@emulates(wire.LIST)
+@emulates(wire.LIST_COMPRESSIONS)
 def list_compressions(call: Call, body: wire.ListCompressions) -> dict[str, Any]:
     """List the compressions, the newest first."""
     rows = reversed(call.world.store.all("compression"))
@@ -63,20 +63,20 @@ def list_compressions(call: Call, body: wire.ListCompressions) -> dict[str, Any]
     return {"modelCompTaskList": page, "pageInfo": info}
 
 
-@emulates(wire.DESCRIBE)
+@emulates(wire.DESCRIBE_COMPRESSION)
 def describe(call: Call, body: wire.CompressionRef) -> dict[str, Any]:
     """Describe a compression."""
     row = _compression_to_wire(call, _get_compression(call, body))
     return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
-@emulates(wire.CANCEL)
+@emulates(wire.CANCEL_COMPRESSION)
 def cancel(call: Call, body: wire.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
     compression = _get_compression(call, body)
-    if _current_status(call, compression) not in {wire.CREATING, wire.RUNNING}:
+    if _current_status(call, compression) not in {wire.COMPRESSION_CREATING, wire.COMPRESSION_RUNNING}:
         return False
-    plan = call.world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
+    plan = call.world.lifecycle.plan((wire.COMPRESSION_STOPPING, "stop"), final=wire.COMPRESSION_STOPPED)
     call.world.store.update(compression["id"], plan=plan, version=None)
     version = compression["version"] and call.world.store.get("version", compression["version"])
     if version:
@@ -84,23 +84,23 @@ def cancel(call: Call, body: wire.CompressionRef) -> bool:
     return True
 
 
-@emulates(wire.DELETE)
+@emulates(wire.DELETE_COMPRESSION)
 def delete(call: Call, body: wire.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
     compression = _get_compression(call, body)
     status = _current_status(call, compression)
-    if status in {wire.CREATING, wire.RUNNING, wire.STOPPING}:
+    if status in {wire.COMPRESSION_CREATING, wire.COMPRESSION_RUNNING, wire.COMPRESSION_STOPPING}:
         raise call.refusal(f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
 
 
 def _validate_config(call: Call, config: wire.CompressionConfig) -> None:
-    quantization = wire.STRATEGIES[0]
-    if config.strategy not in wire.STRATEGIES:
-        raise call.refusal(f"param[config.strategy] invalid: it is {' or '.join(wire.STRATEGIES)}")
-    if config.strategy == quantization and config.weight not in wire.WEIGHTS:
-        raise call.refusal(f"param[config.weight] invalid: it is one of {', '.join(wire.WEIGHTS)}")
+    quantization = wire.COMPRESSION_STRATEGIES[0]
+    if config.strategy not in wire.COMPRESSION_STRATEGIES:
+        raise call.refusal(f"param[config.strategy] invalid: it is {' or '.join(wire.COMPRESSION_STRATEGIES)}")
+    if config.strategy == quantization and config.weight not in wire.COMPRESSION_WEIGHTS:
+        raise call.refusal(f"param[config.weight] invalid: it is one of {', '.join(wire.COMPRESSION_WEIGHTS)}")
 
 
 def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
@@ -125,8 +125,8 @@ def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
         "config": compression["config"],
         "createTime": timestamps.utc(compression["created"]),
     }
-    if status == wire.SUCCEEDED:
+    if status == wire.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
-    if status == wire.FAILED:
+    if status == wire.COMPRESSION_FAILED:
         row["failedReason"] = FAILED_REASON
     return row | ({"finishTime": timestamps.utc(ended)} if ended else {})

@@ -7,7 +7,7 @@ import pytest
 from support.scripted_server import http_answer
 
 from qfnb import Text2Image, errors
-from qfnb.wire.image import SIZES
+from qfnb.wire.image import IMAGE_SIZES
 
 
 def test_decoded_pictures_are_in_the_reply(sandbox):
@@ -29,7 +29,7 @@ def test_without_decoding_there_is_base64_only(sandbox):
         (dict(prompt=""), "prompt is empty"),
         (dict(prompt="x" * 1025), "1025 characters"),
         (dict(prompt="猫", with_decode="utf8"), "with_decode='utf8'"),
-        (dict(prompt="猫", size="1x1"), SIZES[0]),
+        (dict(prompt="猫", size="1x1"), IMAGE_SIZES[0]),
         (dict(prompt="猫", n=5), "1 to 4"),
         (dict(prompt="猫", steps=3), "10 to 50"),
         (dict(prompt="猫", seed=-1), "seed=-1"),

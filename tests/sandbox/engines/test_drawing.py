@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from qfnb.sandbox.engines.drawing import picture, understand
-from qfnb.wire.image import SIZES
+from qfnb.wire.image import IMAGE_SIZES
 
 SMALL = (192, 192)
 
@@ -25,7 +25,7 @@ def test_the_file_says_what_it_is():
         }  # fmt: skip
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", IMAGE_SIZES)
 def test_every_size_of_the_platform_can_be_drawn(size):
     width, height = map(int, size.split("x"))
     with Image.open(io.BytesIO(picture("雪中的房子", (width, height), 1)[0])) as image:

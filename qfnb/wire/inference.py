@@ -7,7 +7,7 @@ from .chat import V1_PREFIX, Usage
 from .endpoints import Endpoint
 
 MAX_TEXTS, MAX_TEXT_CHARS = 16, 1000
-MAX_DOCUMENTS, MAX_DOCUMENT_CHARS, MAX_QUERY_CHARS = 64, 4096, 1600
+MAX_DOCUMENTS, MAX_DOCUMENT_CHARS, MAX_RERANK_QUERY_CHARS = 64, 4096, 1600
 
 
 class EmbeddingRequest(Record):
