@@ -13,7 +13,7 @@ from pydantic import Field
 from .base import ConsoleRecord, PageRequest, Record
 from .chat import CHAT_V2
 from .endpoints import Endpoint, EndpointGroup
-from .image import TEXT2IMAGE_V2
+from .inference import TEXT2IMAGE_V2
 
 MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
 """Of one input file."""

@@ -1,9 +1,11 @@
-"""Texts as vectors, and documents ordered by a query: v1 and v2."""
+"""Inference other than chat: embedding, reranking, completion, token counts, plugins, images, model lists."""
 
 from __future__ import annotations
 
-from .base import Record
-from .chat import V1_PREFIX, Usage
+from typing import Any
+
+from .base import EmptyBody, Record
+from .chat import V1_PREFIX, ChatReply, Message, Usage
 from .endpoints import Endpoint
 
 MAX_TEXTS, MAX_TEXT_CHARS = 16, 1000
@@ -11,7 +13,7 @@ MAX_DOCUMENTS, MAX_DOCUMENT_CHARS, MAX_RERANK_QUERY_CHARS = 64, 4096, 1600
 
 
 class EmbeddingRequest(Record):
-    """1 to 16 texts, each at most 1,000 characters (384 tokens are looked at)."""
+    """1 to 16 texts of at most 1,000 characters, of which the first 384 tokens count."""
 
     input: list[str]
 
@@ -23,7 +25,7 @@ class EmbeddingRequestV2(EmbeddingRequest):
 
 
 class Vector(Record):
-    """One text's vector; `index` is its place in the request."""
+    """The vector of one text; `index` is its position in the request."""
 
     object: str = "embedding"
     embedding: list[float] = []
@@ -55,7 +57,7 @@ class RerankRequestV2(RerankRequest):
 
 
 class RankedDocument(Record):
-    """A document's relevance; `index` is its place in the request."""
+    """The relevance of one document; `index` is its position in the request."""
 
     document: str = ""
     relevance_score: float = 0.0
@@ -78,3 +80,157 @@ EMBEDDING_V1 = Endpoint(
 EMBEDDING_V2 = Endpoint("embedding.v2", "/v2/embeddings", EmbeddingRequestV2, EmbeddingReply, plane="v2")
 RERANK_V1 = Endpoint("rerank.v1", V1_PREFIX + "/reranker/{model}", RerankRequest, RerankReply, plane="v1")
 RERANK_V2 = Endpoint("rerank.v2", "/v2/rerankers", RerankRequestV2, RerankReply, plane="v2")
+
+
+class CompletionRequest(Record):
+    """A prompt that is continued; further options are sent as they are."""
+
+    prompt: str
+    stream: bool = False
+
+
+COMPLETION_V1 = Endpoint(
+    "completion.v1", V1_PREFIX + "/completions/{model}", CompletionRequest, ChatReply, plane="v1"
+)
+
+
+class TokenizerRequest(Record):
+    """A text whose tokens are counted, and the model whose tokenizer counts."""
+
+    prompt: str
+    model: str = "ernie-3.5-8k"
+
+
+class TokenizerReply(Record):
+    """The count is in `usage`."""
+
+    id: str = ""
+    object: str = "tokenizer.erniebot"
+    created: int = 0
+    usage: Usage | None = None
+
+
+TOKENIZER = Endpoint(
+    "tokenizer.v1", V1_PREFIX + "/tokenizer/erniebot", TokenizerRequest, TokenizerReply, plane="v1"
+)
+
+
+MAX_PLUGIN_QUERY_CHARS = 1000
+BUILTIN_PLUGINS = ("eChart", "ImageAI", "ChatFile")
+
+
+class AppPluginRequest(Record):
+    """A question (at most 1,000 characters) to an application, and the plugins that it may use."""
+
+    query: str
+    plugins: list[str] | None = None
+    stream: bool = False
+
+
+class BuiltinPluginRequest(Record):
+    """A conversation with one to three of the platform's built-in plugins."""
+
+    messages: list[Message]
+    plugins: list[str]
+    stream: bool = False
+
+
+class PluginReply(ChatReply):
+    """A chat reply with what each plugin did."""
+
+    meta_info: dict[str, Any] | None = None
+    plugin_info: list[dict[str, Any]] | None = None
+
+
+PLUGIN_V1 = Endpoint("plugin.v1", V1_PREFIX + "/plugin/{model}/", AppPluginRequest, PluginReply, plane="v1")
+BUILTIN_PLUGIN_V1 = Endpoint(
+    "plugin.own.v1", V1_PREFIX + "/erniebot/plugins", BuiltinPluginRequest, PluginReply, plane="v1"
+)
+
+
+MAX_IMAGE_BYTES = 4 * 1024 * 1024
+IMAGE_SIDES = (15, 4096)
+"""Pixels: the shortest and the longest side allowed."""
+
+
+class VisionRequest(Record):
+    """A question about an image (base64 of a JPEG, PNG or BMP file, without the head of a data URL)."""
+
+    prompt: str
+    image: str
+    stream: bool = False
+
+
+IMAGE2TEXT_V1 = Endpoint(
+    "image2text.v1", V1_PREFIX + "/image2text/{model}", VisionRequest, ChatReply, plane="v1"
+)
+
+
+IMAGE_SIZES = ("768x768", "768x1024", "1024x768", "576x1024", "1024x576", "1024x1024")
+
+
+class ImageRequest(Record):
+    """An image to generate: `size` from IMAGE_SIZES, `n` 1-4, `steps` 10-50, `seed` 0-4294967295."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    size: str | None = None
+    n: int | None = None
+    steps: int | None = None
+    sampler_index: str | None = None
+    seed: int | None = None
+    cfg_scale: float | None = None
+    style: str | None = None
+
+
+class ImageRequestV2(Record):
+    """v2 names the model in the body; `size` is any WxH from 512 to 2048."""
+
+    prompt: str
+    model: str
+    n: int | None = None
+    size: str | None = None
+
+
+class Picture(Record):
+    """One generated image: the file in base64 (v1), or a `url` that is valid for some hours (v2)."""
+
+    object: str = "image"
+    b64_image: str = ""
+    url: str = ""
+    index: int = 0
+
+
+class ImageReply(Record):
+    """The generated images."""
+
+    id: str = ""
+    object: str = "image"
+    created: int = 0
+    data: list[Picture] = []
+    usage: Usage | None = None
+
+
+TEXT2IMAGE_V1 = Endpoint(
+    "text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1"
+)
+TEXT2IMAGE_V2 = Endpoint("text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2")
+
+
+class AvailableModel(Record):
+    """One model of a server, in OpenAI's shape."""
+
+    id: str
+    object: str = "model"
+    created: int = 0
+    owned_by: str = ""
+
+
+class AvailableModelList(Record):
+    """All models of a server."""
+
+    object: str = "list"
+    data: list[AvailableModel] = []
+
+
+MODELS_V2 = Endpoint("models.v2", "/v2/models", EmptyBody, AvailableModelList, plane="v2", method="GET")

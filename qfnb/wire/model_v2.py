@@ -1,4 +1,4 @@
-"""The model repository, console v2 (`/v2/model?Action=`): here a model set is `am-...`, a model `amv-...`."""
+"""The model repository and compression, console v2 (`/v2/model`): a model set is `am-...`, a model `amv-...`."""
 
 from __future__ import annotations
 
@@ -151,18 +151,94 @@ class Export(ConsoleRecord):
     download_url: str | None = None
 
 
-MODELS = EndpointGroup("model.v2", "/v2/model")
+_MODELS = EndpointGroup("model.v2", "/v2/model")
 
-CREATE_SET = MODELS.action("create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False)
-SYSTEM_SETS = MODELS.action("system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets)
-CUSTOM_SETS = MODELS.action("custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets)
-DESCRIBE_SET = MODELS.action("describe_set", "DescribeModelSet", ModelSetRef, ModelSet)
-DELETE_SET = MODELS.action("delete_set", "DeleteModelSet", ModelSetId, bool)
-CREATE = MODELS.action("create", "CreateCustomModel", CreateModel, ModelId, repeatable=False)
-DESCRIBE = MODELS.action("describe", "DescribeModel", ModelId, ModelV2)
-DELETE = MODELS.action("delete", "DeleteModel", ModelId, bool)
-CREATE_CONF = MODELS.action("create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False)
-SYSTEM_CONF = MODELS.action("system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf)
-CUSTOM_CONF = MODELS.action("custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf)
-CREATE_EXPORT = MODELS.action("create_export", "CreateModelExportTask", ModelId, Export, repeatable=False)
-DESCRIBE_EXPORT = MODELS.action("describe_export", "DescribeModelExportTask", ModelId, Export)
+CREATE_SET = _MODELS.action(
+    "create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False
+)
+SYSTEM_SETS = _MODELS.action("system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets)
+CUSTOM_SETS = _MODELS.action("custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets)
+DESCRIBE_SET = _MODELS.action("describe_set", "DescribeModelSet", ModelSetRef, ModelSet)
+DELETE_SET = _MODELS.action("delete_set", "DeleteModelSet", ModelSetId, bool)
+CREATE = _MODELS.action("create", "CreateCustomModel", CreateModel, ModelId, repeatable=False)
+DESCRIBE = _MODELS.action("describe", "DescribeModel", ModelId, ModelV2)
+DELETE = _MODELS.action("delete", "DeleteModel", ModelId, bool)
+CREATE_CONF = _MODELS.action(
+    "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False
+)
+SYSTEM_CONF = _MODELS.action("system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf)
+CUSTOM_CONF = _MODELS.action("custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf)
+CREATE_EXPORT = _MODELS.action("create_export", "CreateModelExportTask", ModelId, Export, repeatable=False)
+DESCRIBE_EXPORT = _MODELS.action("describe_export", "DescribeModelExportTask", ModelId, Export)
+
+
+COMPRESSION_CREATING, COMPRESSION_RUNNING = "creating", "running"
+COMPRESSION_SUCCEEDED, COMPRESSION_FAILED = "succeeded", "failed"
+COMPRESSION_STOPPING, COMPRESSION_STOPPED = "stopping", "stopped"
+"""Values of a compression's status."""
+
+COMPRESSION_STRATEGIES = ("Quantization", "Sparsity")
+COMPRESSION_WEIGHTS = ("INT8-PTQ", "W8A16C16", "W4A16C16")
+"""Values of weight, which quantization takes."""
+
+
+class CompressionConfig(ConsoleRecord):
+    """How to compress."""
+
+    strategy: str
+    weight: str | None = None
+
+
+class CreateCompression(ConsoleRecord):
+    """Compress the version `source_model_id` into a new one of the set `model_set_id`."""
+
+    name: str = Field(min_length=1)
+    source_model_id: int | str
+    model_set_id: int | str
+    config: CompressionConfig
+    description: str | None = None
+
+
+class CompressionRef(ConsoleRecord):
+    """Which compression, as `amva-...`."""
+
+    model_comp_task_id: int | str
+
+
+class ListCompressions(PageRequest):
+    """Which compressions: of one version, or all."""
+
+    source_model_id: int | str | None = None
+
+
+class Compression(ConsoleRecord):
+    """A compression; `model_id` is the version that it made, once it has succeeded."""
+
+    id: str = ""
+    name: str = ""
+    status: str = ""
+    source_model_id: str = ""
+    model_id: str | None = None
+    failed_reason: str | None = None
+    create_time: str | None = None
+    finish_time: str | None = None
+
+
+class CompressionList(ConsoleRecord):
+    """A page of compressions, the newest first."""
+
+    model_comp_task_list: list[Compression] = []
+    page_info: PageInfo = PageInfo()
+
+
+CREATE_COMPRESSION = _MODELS.action(
+    "create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False
+)
+LIST_COMPRESSIONS = _MODELS.action(
+    "list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList
+)
+DESCRIBE_COMPRESSION = _MODELS.action(
+    "describe_compression", "DescribeModelCompTask", CompressionRef, Compression
+)
+CANCEL_COMPRESSION = _MODELS.action("cancel_compression", "CancelModelCompTask", CompressionRef, bool)
+DELETE_COMPRESSION = _MODELS.action("delete_compression", "DeleteModelCompTask", CompressionRef, bool)

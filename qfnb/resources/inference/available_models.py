@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ... import connect
 from ...errors import QianfanError
 from ...transport import event_loop
-from ...wire import available_models as wire
 from ...wire import catalog
+from ...wire import inference as wire
 from ...wire.base import EmptyBody
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...wire import catalog
-from ...wire import vision as wire
+from ...wire import inference as wire
 from . import options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
-from ...wire import plugin as wire
+from ...wire import inference as wire
 from . import options
 from .chat import Conversation
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
@@ -135,8 +135,8 @@ def _platform_plugin_request(
     prompt: Conversation, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> InferenceRequest:
     names = list(plugins or ("eChart",))
-    unknown = next((name for name in names if name not in wire.CUSTOM_PLUGINS), None)
+    unknown = next((name for name in names if name not in wire.BUILTIN_PLUGINS), None)
     if unknown is not None:
-        raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.CUSTOM_PLUGINS)}")
-    record = wire.CustomPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
-    return InferenceRequest(wire.CUSTOM_PLUGIN_V1, record, "EBPlugin")
+        raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.BUILTIN_PLUGINS)}")
+    record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
+    return InferenceRequest(wire.BUILTIN_PLUGIN_V1, record, "EBPlugin")

@@ -17,7 +17,7 @@ from ...transport import download, event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import catalog
-from ...wire import image as wire
+from ...wire import inference as wire
 from . import options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_encodable
@@ -127,7 +127,7 @@ class Text2Image(InferenceModel[ImageResponse]):
             endpoint: a service of your own for this call.
             with_decode: "base64" decodes the pictures.
             request_timeout: seconds for the whole call.
-            **options_: size (wire.image.SIZES), n (1-4), seed, style, steps, ...
+            **options_: size (wire.IMAGE_SIZES), n (1-4), seed, style, steps, ...
 
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
@@ -216,7 +216,9 @@ def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, A
     validate_encodable("prompt", prompt)
     valid_options = options.validate_options(options_)
     if valid_options.get("size") not in {None, *wire.IMAGE_SIZES}:
-        raise InvalidArgumentError(f"size={valid_options['size']!r}: it is one of {', '.join(wire.IMAGE_SIZES)}")
+        raise InvalidArgumentError(
+            f"size={valid_options['size']!r}: it is one of {', '.join(wire.IMAGE_SIZES)}"
+        )
     return valid_options
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
-from ...wire import tokenizer as wire
+from ...wire import inference as wire
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import Reply
 

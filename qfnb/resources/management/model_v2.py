@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import compression, model
+from ...wire import model, model_v2
 from ...wire import model_v2 as wire
 from ...wire.base import PageRequest
 from .operation import operation
@@ -141,23 +141,23 @@ class ModelV2:
         """Return a version's newest export: `status` is Doing, Done or Fail."""
         return wire.ModelId(model_id=model_id)
 
-    @operation(compression.CREATE_COMPRESSION)
+    @operation(model_v2.CREATE_COMPRESSION)
     def create_model_comp_task(
         name: str,
         source_model_id: int | str,
         config: Mapping[str, Any],
         model_set_id: int | str,
         description: str | None = None,
-    ) -> compression.CreateCompression:
+    ) -> model_v2.CreateCompression:
         """Compress a version into a new one of a set; returns the task's id.
 
         `config` is {"strategy": Quantization or Sparsity, "weight": INT8-PTQ, W8A16C16 or W4A16C16}.
         """
-        config_record = validate_record(compression.CompressionConfig, config, label="config")
-        if config_record.strategy not in compression.COMPRESSION_STRATEGIES:
-            choices = " or ".join(compression.COMPRESSION_STRATEGIES)
+        config_record = validate_record(model_v2.CompressionConfig, config, label="config")
+        if config_record.strategy not in model_v2.COMPRESSION_STRATEGIES:
+            choices = " or ".join(model_v2.COMPRESSION_STRATEGIES)
             raise InvalidArgumentError(f"config.strategy={config_record.strategy!r}; it is {choices}")
-        return compression.CreateCompression(
+        return model_v2.CreateCompression(
             name=name,
             source_model_id=source_model_id,
             model_set_id=model_set_id,
@@ -165,29 +165,29 @@ class ModelV2:
             description=description,
         )
 
-    @operation(compression.LIST_COMPRESSIONS)
+    @operation(model_v2.LIST_COMPRESSIONS)
     def describe_model_comp_tasks(
         marker: str | None = None,
         max_keys: int | None = None,
         page_reverse: bool | None = None,
         source_model_id: int | str | None = None,
-    ) -> compression.ListCompressions:
+    ) -> model_v2.ListCompressions:
         """Return a page of compressions, the newest first, of one version or of all."""
-        return compression.ListCompressions(
+        return model_v2.ListCompressions(
             marker=marker, max_keys=max_keys, page_reverse=page_reverse, source_model_id=source_model_id
         )
 
-    @operation(compression.DESCRIBE_COMPRESSION)
-    def describe_model_comp_task(model_comp_task_id: int | str) -> compression.CompressionRef:
+    @operation(model_v2.DESCRIBE_COMPRESSION)
+    def describe_model_comp_task(model_comp_task_id: int | str) -> model_v2.CompressionRef:
         """Return a compression: creating, running, succeeded, failed, stopping or stopped."""
-        return compression.CompressionRef(model_comp_task_id=model_comp_task_id)
+        return model_v2.CompressionRef(model_comp_task_id=model_comp_task_id)
 
-    @operation(compression.CANCEL_COMPRESSION)
-    def cancel_model_comp_task(model_comp_task_id: int | str) -> compression.CompressionRef:
+    @operation(model_v2.CANCEL_COMPRESSION)
+    def cancel_model_comp_task(model_comp_task_id: int | str) -> model_v2.CompressionRef:
         """Stop a compression."""
-        return compression.CompressionRef(model_comp_task_id=model_comp_task_id)
+        return model_v2.CompressionRef(model_comp_task_id=model_comp_task_id)
 
-    @operation(compression.DELETE_COMPRESSION)
-    def delete_model_comp_task(model_comp_task_id: int | str) -> compression.CompressionRef:
+    @operation(model_v2.DELETE_COMPRESSION)
+    def delete_model_comp_task(model_comp_task_id: int | str) -> model_v2.CompressionRef:
         """Delete a compression that is over; the version that it made stays."""
-        return compression.CompressionRef(model_comp_task_id=model_comp_task_id)
+        return model_v2.CompressionRef(model_comp_task_id=model_comp_task_id)

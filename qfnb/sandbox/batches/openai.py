@@ -14,7 +14,7 @@ from typing import Any
 from ...wire import batches as wire
 from ...wire.chat import CHAT_V2
 from ...wire.endpoints import Endpoint
-from ...wire.image import TEXT2IMAGE_V2
+from ...wire.inference import TEXT2IMAGE_V2
 from ..engines import BUILT_IN
 from ..http.call import Call, emulates
 from ..http.dispatch import dispatch, parse_jsonl

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ...wire import available_models as models_wire
-from ...wire import catalog
-from ...wire import completion as completion_wire
+from ...wire import catalog, inference
 from ...wire import inference as wire
-from ...wire import tokenizer as tokenizer_wire
 from ...wire.base import EmptyBody
 from ..engines import EngineError, StreamingModel
 from ..engines.builtin.engine import NGRAM_LABEL
@@ -21,9 +18,9 @@ from .request import prompt_conversation
 from .response import ask_model, count_tokens, engine_refusal, stream_v1
 
 
-@emulates(completion_wire.COMPLETION_V1)
+@emulates(inference.COMPLETION_V1)
 @metered
-async def complete(call: Call, body: completion_wire.CompletionRequest) -> dict[str, Any] | Stream:
+async def complete(call: Call, body: inference.CompletionRequest) -> dict[str, Any] | Stream:
     """Answer `/completions/<endpoint>`."""
     validate_options(call, body.model_extra or {})
     if not body.prompt.strip():
@@ -65,8 +62,8 @@ async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> dict[str, Any]:
     return {**await _rerank(call, body, body.model), "model": body.model}
 
 
-@emulates(tokenizer_wire.TOKENIZER)
-def count_prompt_tokens(call: Call, body: tokenizer_wire.TokenizerRequest) -> dict[str, Any]:
+@emulates(inference.TOKENIZER)
+def count_prompt_tokens(call: Call, body: inference.TokenizerRequest) -> dict[str, Any]:
     """Count tokens, as the sandbox's usage does."""
     return {
         "id": call.id,
@@ -76,7 +73,7 @@ def count_prompt_tokens(call: Call, body: tokenizer_wire.TokenizerRequest) -> di
     }
 
 
-@emulates(models_wire.MODELS_V2)
+@emulates(inference.MODELS_V2)
 def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the models and the deployed services."""
     names = sorted(

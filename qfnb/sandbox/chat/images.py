@@ -14,9 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...wire import catalog
-from ...wire import image as wire
-from ...wire import vision as vision_wire
+from ...wire import catalog, inference
 from ..http.call import Call, Stream, emulates
 from ..http.refusals import v1_refusal, v2_refusal
 from ..state.world import World
@@ -28,8 +26,8 @@ ENGINE_LABEL = "qfnb drawing program, not a model"
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 
 
-@emulates(wire.TEXT2IMAGE_V1)
-async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
+@emulates(inference.TEXT2IMAGE_V1)
+async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
     if catalog.find_model("text2image", call.path["model"]) is None:
         raise v1_refusal(3, "Unsupported openapi method")
@@ -47,8 +45,8 @@ async def generate_v1(call: Call, body: wire.ImageRequest) -> dict[str, Any]:
     return _build_response(call, body.prompt, data)
 
 
-@emulates(wire.TEXT2IMAGE_V2)
-async def generate_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
+@emulates(inference.TEXT2IMAGE_V2)
+async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, Any]:
     """Answer `/v2/images/generations`: the pictures are fetched by their addresses."""
     if catalog.find_model("text2image", body.model) is None:
         raise v2_refusal("invalid_model", f"No permission to use the model {body.model!r}", status=401)
@@ -69,8 +67,8 @@ async def generate_v2(call: Call, body: wire.ImageRequestV2) -> dict[str, Any]:
     return _build_response(call, body.prompt, data)
 
 
-@emulates(vision_wire.IMAGE2TEXT_V1)
-def image_to_text(call: Call, body: vision_wire.VisionRequest) -> dict[str, Any] | Stream:
+@emulates(inference.IMAGE2TEXT_V1)
+def image_to_text(call: Call, body: inference.VisionRequest) -> dict[str, Any] | Stream:
     """Answer `/image2text/<endpoint>`."""
     try:
         description = image_caption.describe_image(base64.b64decode(body.image, validate=True))
@@ -111,11 +109,11 @@ def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict
     return {"id": call.id, "object": "image", "created": int(time.time()), "data": data, "usage": usage}
 
 
-def _validate_v1(call: Call, body: wire.ImageRequest) -> None:
+def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
     if not body.prompt.strip() or len(body.prompt) > 1024:
         raise call.refusal("prompt must have 1 to 1024 characters")
-    if body.size not in {None, *wire.IMAGE_SIZES}:
-        raise call.refusal(f"size must be one of {', '.join(wire.IMAGE_SIZES)}")
+    if body.size not in {None, *inference.IMAGE_SIZES}:
+        raise call.refusal(f"size must be one of {', '.join(inference.IMAGE_SIZES)}")
     for name, (low, high) in _RANGES.items():
         value = getattr(body, name)
         if value is not None and not low <= value <= high:

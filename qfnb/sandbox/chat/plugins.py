@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ...wire import plugin as wire
+from ...wire import inference
 from ..engines import content_text
 from ..http.call import Call, Stream, emulates
 from . import tools
@@ -16,11 +16,11 @@ from .request import prompt_conversation
 from .response import ask_model, count_usage, sandbox_mark
 
 
-@emulates(wire.PLUGIN_V1)
-async def answer_application(call: Call, body: wire.AppPluginRequest) -> dict[str, Any] | Stream:
+@emulates(inference.PLUGIN_V1)
+async def answer_application(call: Call, body: inference.AppPluginRequest) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
-    if not body.query.strip() or len(body.query) > wire.MAX_PLUGIN_QUERY_CHARS:
-        raise call.refusal(f"query must have 1 to {wire.MAX_PLUGIN_QUERY_CHARS} characters")
+    if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
+        raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
     tool_result = tools.run_tool(body.query)
     if tool_result is None:
         reply = await ask_model(
@@ -41,13 +41,13 @@ async def answer_application(call: Call, body: wire.AppPluginRequest) -> dict[st
     return build_v1_answer(call, reply, [body.query], body.stream, extra=extra)
 
 
-@emulates(wire.CUSTOM_PLUGIN_V1)
-def answer_own_plugins(call: Call, body: wire.CustomPluginRequest) -> dict[str, Any] | Stream:
+@emulates(inference.BUILTIN_PLUGIN_V1)
+def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict[str, Any] | Stream:
     """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
     validate_messages(call, body.messages)
-    unknown = [name for name in body.plugins if name not in wire.CUSTOM_PLUGINS]
+    unknown = [name for name in body.plugins if name not in inference.BUILTIN_PLUGINS]
     if unknown or not 1 <= len(body.plugins) <= 3:
-        raise call.refusal(f"plugins must be one to three of {', '.join(wire.CUSTOM_PLUGINS)}")
+        raise call.refusal(f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}")
     question = content_text(body.messages[-1].content)
     option = tools.build_chart(question) if "eChart" in body.plugins else None
     text = "图表已生成。" if option else "（本地沙盒）没有可以画成图表的数字。"

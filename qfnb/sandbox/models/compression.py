@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import compression as wire
 from ...wire import model as wire_model
+from ...wire import model_v2
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
@@ -15,8 +15,8 @@ from . import store
 FAILED_REASON = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
 
 
-@emulates(wire.CREATE_COMPRESSION)
-def create(call: Call, body: wire.CreateCompression) -> str:
+@emulates(model_v2.CREATE_COMPRESSION)
+def create(call: Call, body: model_v2.CreateCompression) -> str:
     """Begin to compress a version into a new one of a set; return the task's id."""
     source = store.get_version(call, body.source_model_id, "sourceModelId")
     target = store.require_user_owned(
@@ -47,13 +47,17 @@ def create(call: Call, body: wire.CreateCompression) -> str:
         source=source["id"],
         version=version["id"],
         config=body.config.to_wire(),
-        plan=lifecycle.plan((wire.COMPRESSION_CREATING, "queue"), (wire.COMPRESSION_RUNNING, "compress"), final=wire.COMPRESSION_SUCCEEDED),
+        plan=lifecycle.plan(
+            (model_v2.COMPRESSION_CREATING, "queue"),
+            (model_v2.COMPRESSION_RUNNING, "compress"),
+            final=model_v2.COMPRESSION_SUCCEEDED,
+        ),
     )
     return task_id
 
 
-@emulates(wire.LIST_COMPRESSIONS)
-def list_compressions(call: Call, body: wire.ListCompressions) -> dict[str, Any]:
+@emulates(model_v2.LIST_COMPRESSIONS)
+def list_compressions(call: Call, body: model_v2.ListCompressions) -> dict[str, Any]:
     """List the compressions, the newest first."""
     rows = reversed(call.world.store.all("compression"))
     if body.source_model_id is not None:
@@ -63,20 +67,25 @@ def list_compressions(call: Call, body: wire.ListCompressions) -> dict[str, Any]
     return {"modelCompTaskList": page, "pageInfo": info}
 
 
-@emulates(wire.DESCRIBE_COMPRESSION)
-def describe(call: Call, body: wire.CompressionRef) -> dict[str, Any]:
+@emulates(model_v2.DESCRIBE_COMPRESSION)
+def describe(call: Call, body: model_v2.CompressionRef) -> dict[str, Any]:
     """Describe a compression."""
     row = _compression_to_wire(call, _get_compression(call, body))
     return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
-@emulates(wire.CANCEL_COMPRESSION)
-def cancel(call: Call, body: wire.CompressionRef) -> bool:
+@emulates(model_v2.CANCEL_COMPRESSION)
+def cancel(call: Call, body: model_v2.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
     compression = _get_compression(call, body)
-    if _current_status(call, compression) not in {wire.COMPRESSION_CREATING, wire.COMPRESSION_RUNNING}:
+    if _current_status(call, compression) not in {
+        model_v2.COMPRESSION_CREATING,
+        model_v2.COMPRESSION_RUNNING,
+    }:
         return False
-    plan = call.world.lifecycle.plan((wire.COMPRESSION_STOPPING, "stop"), final=wire.COMPRESSION_STOPPED)
+    plan = call.world.lifecycle.plan(
+        (model_v2.COMPRESSION_STOPPING, "stop"), final=model_v2.COMPRESSION_STOPPED
+    )
     call.world.store.update(compression["id"], plan=plan, version=None)
     version = compression["version"] and call.world.store.get("version", compression["version"])
     if version:
@@ -84,26 +93,30 @@ def cancel(call: Call, body: wire.CompressionRef) -> bool:
     return True
 
 
-@emulates(wire.DELETE_COMPRESSION)
-def delete(call: Call, body: wire.CompressionRef) -> bool:
+@emulates(model_v2.DELETE_COMPRESSION)
+def delete(call: Call, body: model_v2.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
     compression = _get_compression(call, body)
     status = _current_status(call, compression)
-    if status in {wire.COMPRESSION_CREATING, wire.COMPRESSION_RUNNING, wire.COMPRESSION_STOPPING}:
+    if status in {model_v2.COMPRESSION_CREATING, model_v2.COMPRESSION_RUNNING, model_v2.COMPRESSION_STOPPING}:
         raise call.refusal(f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
 
 
-def _validate_config(call: Call, config: wire.CompressionConfig) -> None:
-    quantization = wire.COMPRESSION_STRATEGIES[0]
-    if config.strategy not in wire.COMPRESSION_STRATEGIES:
-        raise call.refusal(f"param[config.strategy] invalid: it is {' or '.join(wire.COMPRESSION_STRATEGIES)}")
-    if config.strategy == quantization and config.weight not in wire.COMPRESSION_WEIGHTS:
-        raise call.refusal(f"param[config.weight] invalid: it is one of {', '.join(wire.COMPRESSION_WEIGHTS)}")
+def _validate_config(call: Call, config: model_v2.CompressionConfig) -> None:
+    quantization = model_v2.COMPRESSION_STRATEGIES[0]
+    if config.strategy not in model_v2.COMPRESSION_STRATEGIES:
+        raise call.refusal(
+            f"param[config.strategy] invalid: it is {' or '.join(model_v2.COMPRESSION_STRATEGIES)}"
+        )
+    if config.strategy == quantization and config.weight not in model_v2.COMPRESSION_WEIGHTS:
+        raise call.refusal(
+            f"param[config.weight] invalid: it is one of {', '.join(model_v2.COMPRESSION_WEIGHTS)}"
+        )
 
 
-def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
+def _get_compression(call: Call, body: model_v2.CompressionRef) -> Document:
     compression = call.world.store.get("compression", body.model_comp_task_id)
     if compression is None:
         raise call.refusal(f"param[modelCompTaskId] invalid: {body.model_comp_task_id} does not exist")
@@ -125,8 +138,8 @@ def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
         "config": compression["config"],
         "createTime": timestamps.utc(compression["created"]),
     }
-    if status == wire.COMPRESSION_SUCCEEDED:
+    if status == model_v2.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
-    if status == wire.COMPRESSION_FAILED:
+    if status == model_v2.COMPRESSION_FAILED:
         row["failedReason"] = FAILED_REASON
     return row | ({"finishTime": timestamps.utc(ended)} if ended else {})

@@ -7,7 +7,7 @@ import pytest
 from support.scripted_server import http_answer
 
 from qfnb import Text2Image, errors
-from qfnb.wire.image import IMAGE_SIZES
+from qfnb.wire.inference import IMAGE_SIZES
 
 
 def test_decoded_pictures_are_in_the_reply(sandbox):

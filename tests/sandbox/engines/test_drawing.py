@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from qfnb.sandbox.engines.drawing import picture, understand
-from qfnb.wire.image import IMAGE_SIZES
+from qfnb.wire.inference import IMAGE_SIZES
 
 SMALL = (192, 192)
 

@@ -6,7 +6,7 @@ from support import finetune_runs
 from qfnb import connect, errors
 from qfnb.resources import Model
 from qfnb.transport import event_loop
-from qfnb.wire import compression, model, model_v2
+from qfnb.wire import model, model_v2
 from qfnb.wire.base import Record
 
 
@@ -60,8 +60,8 @@ def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
         (model_v2.CREATE_CONF, {}, "customSpecFile"),
         (model_v2.SYSTEM_CONF, {"modelApplicationType": "song"}, "modelApplicationType"),
         (model_v2.CUSTOM_SETS, {"marker": "am-none"}, "marker"),
-        (compression.DESCRIBE_COMPRESSION, {"modelCompTaskId": "amva-none"}, "modelCompTaskId"),
-        (compression.CREATE_COMPRESSION, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId"),
+        (model_v2.DESCRIBE_COMPRESSION, {"modelCompTaskId": "amva-none"}, "modelCompTaskId"),
+        (model_v2.CREATE_COMPRESSION, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId"),
     ],
 )  # fmt: skip
 def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
@@ -104,7 +104,7 @@ def test_a_preset_has_no_weights_to_compress(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
     model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
     body = {"name": "x", "sourceModelId": preset.latest_version_info["versionIdStr"], "modelSetId": model_set}
-    refusal = refusal_of(compression.CREATE_COMPRESSION, **body, config={"strategy": "Sparsity"})
+    refusal = refusal_of(model_v2.CREATE_COMPRESSION, **body, config={"strategy": "Sparsity"})
     assert "has no weights to compress" in str(refusal)
 
 
