@@ -10,8 +10,8 @@ from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.response import Response
 from ...wire import catalog
-from ...wire import inference as wire
 from ...wire import chat as chat_wire
+from ...wire import inference as wire
 from .chat import build_chat_request
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .messages import validate_encodable

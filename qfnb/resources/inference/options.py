@@ -48,7 +48,7 @@ class ChatOptions(TypedDict, total=False):
 
 
 class ImageOptions(TypedDict, total=False):
-    """What a text-to-image call may carry; size is one of wire.image.SIZES, n 1-4, seed 0-4294967295."""
+    """What a text-to-image call may carry; size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295."""
 
     negative_prompt: str
     size: str

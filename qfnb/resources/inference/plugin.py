@@ -123,11 +123,17 @@ class Plugin(InferenceModel[PluginResponse]):
 def _application_request(
     prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> InferenceRequest:
-    if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS:
+    if (
+        not isinstance(prompt, str)
+        or not len(prompt.strip()) >= 1
+        or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS
+    ):
         raise InvalidArgumentError(
             f"prompt: an application takes a text of 1 to {wire.MAX_PLUGIN_QUERY_CHARS:,} characters"
         )
-    record = wire.AppPluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
+    record = wire.AppPluginRequest(
+        query=prompt, plugins=None if plugins is None else list(plugins), **options_
+    )
     return InferenceRequest(wire.PLUGIN_V1, record, endpoint)
 
 
