@@ -184,12 +184,12 @@ class TrainMagics(Magics):
             self._open_panel(options, trainer)
 
     def _chat(self, options: Namespace, target: str) -> None:
-        from ..views.training.actions import chat_cell  # noqa: PLC0415
+        from ..views.training.controls import chat_cell  # noqa: PLC0415
 
         self._insert_cell(chat_cell(find_trainer.find_trainer(self.shell, target).progress))
 
     def _evaluate(self, options: Namespace, target: str) -> None:
-        from ..views.training.actions import evaluation_cell  # noqa: PLC0415
+        from ..views.training.controls import evaluation_cell  # noqa: PLC0415
 
         self._insert_cell(evaluation_cell(find_trainer.find_trainer(self.shell, target).progress))
 

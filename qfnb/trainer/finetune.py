@@ -14,11 +14,10 @@ from ..model import Model, Service
 from ..resources.management.finetune import FineTune
 from ..wire import finetune as wire
 from . import configs, run_store
-from .actions import DeployAction, LoadDataSetAction, ModelPublishAction, TrainAction
+from .actions import DeployAction, EvaluateAction, LoadDataSetAction, ModelPublishAction, TrainAction
 from .background import BackgroundTrainer
 from .base import BaseAction
 from .configs import DeployConfig, TrainConfig
-from .evaluate import EvaluateAction
 from .event import EventHandler
 from .run_store import RunRecord
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from ..config import settings
@@ -12,7 +12,6 @@ from ..model.polling import Poller
 from ..resources.management.finetune import FineTune
 from ..transport.response import Response
 from ..wire import finetune as wire
-from . import find_existing
 from .base import BaseAction, Facts, StoppedError
 from .configs import TrainConfig, default_config, resolve_train_type
 from .consts import ActionState
@@ -130,13 +129,13 @@ class TrainAction(BaseAction):
         run = self.record = self.record or RunRecord.begin()
         self.job_name = self.job_name or f"qfnb_{run.id.removeprefix('run-')}"
         self.job_id = self.job_id or run.create_once(
-            "job_id", self._create_job, lambda: find_existing.find_job(run.id), "the job"
+            "job_id", self._create_job, lambda: find_job(run.id), "the job"
         )
         job = str(self.job_id)
         self.task_id = run.create_once(
             "task_id",
             lambda: self._create_task(job, datasets),
-            lambda: find_existing.find_task(job, exclude=self.past),
+            lambda: find_task(job, exclude=self.past),
             "the run",
         )
 
@@ -222,3 +221,27 @@ def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
         {"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets
     ]
     return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": split_ratio}
+
+
+PAGE_SIZE, MAX_PAGES = 100, 20
+
+
+def find_job(run_id: str) -> str | None:
+    """Return the id of the job whose description holds a note, None when there is none."""
+    marker: str | None = None
+    for _ in range(MAX_PAGES):
+        answer = FineTune.V2.job_list(marker=marker, max_keys=PAGE_SIZE).data
+        for row in answer.job_list:
+            if run_id in (row.description or ""):
+                return row.job_id
+        if not answer.page_info.is_truncated or not (marker := answer.page_info.next_marker):
+            return None
+    return None
+
+
+def find_task(job_id: str, *, exclude: Collection[str]) -> str | None:
+    """Return the id of the newest run of a job of our own, `exclude` for some; None when it has no other."""
+    tasks = FineTune.V2.task_list(job_id, max_keys=PAGE_SIZE).data.task_list
+    rows = [row for row in tasks if row.task_id not in exclude]
+    newest = max(rows, key=lambda row: row.create_date or "", default=None)
+    return newest.task_id if newest is not None else None

@@ -46,7 +46,7 @@ from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
 from qfnb.sandbox.state import lifecycle
 from qfnb.sandbox.trial import faults
-from qfnb.trainer import actions, configs, consts, evaluate, finetune, progress
+from qfnb.trainer import actions, configs, consts, finetune, progress
 from qfnb.trainer import train as training
 from qfnb.trainer.form import value as launch
 
@@ -147,7 +147,7 @@ def names(*kinds):
 def test_actions_are_stored_by_the_names_of_their_classes():
     kinds = (
         actions.LoadDataSetAction, training.TrainAction, actions.ModelPublishAction, actions.DeployAction,
-        evaluate.EvaluateAction,
+        actions.EvaluateAction,
     )  # fmt: skip
     assert set(progress.STAGE_BY_ACTION) == set(finetune._ACTION_CLASSES) == names(*kinds)
 

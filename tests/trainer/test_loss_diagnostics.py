@@ -6,10 +6,9 @@ import math
 import pytest
 
 from qfnb.trainer.consts import ActionState
-from qfnb.trainer.eta import estimate_remaining
 from qfnb.trainer.event import Event
 from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss, moving_average
-from qfnb.trainer.progress import Stage, TrainingProgress
+from qfnb.trainer.progress import Stage, TrainingProgress, estimate_remaining
 
 
 def curve(losses, validation=()):

@@ -14,8 +14,8 @@ from qfnb.trainer.form import saved
 from qfnb.trainer.form.value import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
-from qfnb.views.launcher.fields import list_fields
 from qfnb.views.launcher.launcher import Launcher
+from qfnb.views.launcher.render import list_fields
 from qfnb.views.launcher.widget import LauncherWidget
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])

@@ -12,7 +12,7 @@ from support.training_progress import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STA
 
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.progress import LogLine, Stage
-from qfnb.views.training import actions, comparison, details, panel
+from qfnb.views.training import comparison, controls, details, panel
 
 TAGS = {
     "div",
@@ -135,7 +135,7 @@ def test_hostile_text_is_inert_in_every_field(attack):
         Strict().feed(panel.html(hostile))
         Strict().feed(comparison.html({attack: hostile, "b": RUNNING}))
         assert not set(panel.text(hostile)) & set("\x1b\x00\u202e")
-        assert actions.chat_cell(hostile) == actions.evaluation_cell(hostile) == ""
+        assert controls.chat_cell(hostile) == controls.evaluation_cell(hostile) == ""
 
 
 @pytest.mark.parametrize(

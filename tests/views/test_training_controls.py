@@ -11,11 +11,13 @@ from qfnb import errors
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
 from qfnb.trainer.progress import Stage
 from qfnb.views import display
-from qfnb.views.training import actions, controls, panel
+from qfnb.views.training import controls, panel
 
 
 def recording_action(name):
-    return actions.Action(name, "", "really?" if name == "careful" else "", lambda t: t.executed.append(name))
+    return controls.Action(
+        name, "", "really?" if name == "careful" else "", lambda t: t.executed.append(name)
+    )
 
 
 def build_controls(trainer, *, stays_open=False):
@@ -89,7 +91,7 @@ def test_what_an_order_meets_with_is_told_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")
 
-    monkeypatch.setattr(controls, "available_actions", lambda _: [actions.Action("go", "", "", refuse)])
+    monkeypatch.setattr(controls, "available_actions", lambda _: [controls.Action("go", "", "", refuse)])
     widgets, box = build_controls(Trainer(RUNNING))
     button = box.children[0].children[0]
     button.click()
@@ -111,7 +113,7 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
 
 
 def test_the_cell_that_evaluates_is_python():
-    compile(actions.evaluation_cell(DEPLOYED), "cell", "exec")
+    compile(controls.evaluation_cell(DEPLOYED), "cell", "exec")
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():
@@ -154,5 +156,5 @@ def test_the_chosen_view_stays_when_a_step_is_added():
 
 
 def test_the_buttons_call_what_the_trainer_has():
-    assert actions.STOP.execute is LLMFinetune.stop
-    assert actions.PUBLISH.execute is LLMFinetune.publish
+    assert controls.STOP.execute is LLMFinetune.stop
+    assert controls.PUBLISH.execute is LLMFinetune.publish

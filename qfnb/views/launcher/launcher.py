@@ -22,15 +22,13 @@ from ...errors import QianfanError
 from ...resources.management.finetune import FineTune
 from ...trainer import LLMFinetune
 from ...trainer.form import saved
-from ...trainer.form.code import create_trainer, render_code
 from ...trainer.form.data import inspect_dataset, list_data_files
-from ...trainer.form.estimate import measure_step_seconds
+from ...trainer.form.launch import create_trainer, measure_step_seconds, render_code
 from ...trainer.form.value import LaunchForm
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
-from .fields import LauncherState
-from .render import bundle
+from .render import LauncherState, bundle
 from .widget import LauncherWidget
 
 DOUBLE_CLICK_S: Final = 0.4

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .. import stop_button
-from .fields import Field, LauncherState, list_fields
-from .render import label, preview, summary, title
+from .render import Field, LauncherState, label, list_fields, preview, summary, title
 
 BUTTON_LABELS: Final = {
     "load": "载入 Load",
