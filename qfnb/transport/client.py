@@ -15,9 +15,9 @@ from ..config import Settings, settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
-from . import clock, http, response_body
+from . import clock, http
 from .auth import AuthSelector, TokenAuth
-from .deadline import Deadline
+from .clock import Deadline
 from .platform import Platform
 from .request import (
     BuildRequest,
@@ -32,7 +32,7 @@ from .request import (
 )
 from .request import Call as Call
 from .request import CallOptions as CallOptions
-from .response import R, Response
+from .response import DONE_MARK, R, Response, iter_events, read_json, require_stream
 from .retry import RetryBudget, RetryPolicy
 
 
@@ -74,7 +74,7 @@ class Client:
         started_at = time.perf_counter()
         call = self._prepare_call(endpoint, body, options, current, model)
         timeout_s = options.timeout or _default_timeout(endpoint, current)
-        response, content = await self._send_within(call, response_body.read_json, timeout_s)
+        response, content = await self._send_within(call, read_json, timeout_s)
         unwrap = "result" if endpoint.plane == "console" else None
         latency = time.perf_counter() - started_at
         statistic = {"request_latency": latency, "total_latency": latency, "attempts": call.attempts}
@@ -108,12 +108,12 @@ class Client:
         ends_at = started_at + options.timeout if options.timeout else None
         call = self._prepare_call(endpoint, body, options, current, model)
         call.repeatable = True
-        response, _ = await self._send_with_retries(call, response_body.require_stream)
+        response, _ = await self._send_with_retries(call, require_stream)
         async with aclosing(response):
-            pieces, complete = response_body.iter_events(response, current, ends_at), False
+            pieces, complete = iter_events(response, current, ends_at), False
             try:
                 async for piece in pieces:
-                    if piece is response_body.DONE_MARK:
+                    if piece is DONE_MARK:
                         return
                     n_events, complete = n_events + 1, complete or final(piece)
                     if call.limiter and call.estimate and (used_tokens := total_tokens(piece)) is not None:

@@ -1,26 +1,32 @@
-"""Upload and download of files; keys, connections and retries are the client's.
+"""Upload and download of files, and downloads from URLs that the platform returned.
 
-A file is read and written in chunks, unless its bytes are asked for.
+Files are read and written in chunks, unless their bytes are asked for. URLs must be https and lead to public
+addresses, downloads have size limits, and images are checked to be images.
 """
 
 from __future__ import annotations
 
+import asyncio
+import io
+import ipaddress
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import httpx
 
 from .. import errors
 from .._files import write_atomically
-from ..config import settings
+from ..config import Settings, settings
 from ..wire import batches as wire
-from . import protocol, response_body
+from . import http, protocol
 from .client import CallOptions, Client
 from .request import ReadResponse, path_values
-from .response import R, Response
+from .response import MAX_REPLY_BYTES, R, Response, read_bytes, read_json
 
 MIN_UPLOAD_BYTES_PER_S = 64 * 1024
 """An upload that is slower times out."""
@@ -85,7 +91,7 @@ def read_record(type_: type[R]) -> ReadResponse[Response[R]]:
     """Return a reader that reads a response as a record."""
 
     async def read(response: httpx.Response) -> Response[R]:
-        content = await response_body.read_json(response)
+        content = await read_json(response)
         return Response(content, type_, response.status_code, response.headers)
 
     return read
@@ -101,11 +107,11 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
 
     async def read(response: httpx.Response) -> bytes:
         if response.status_code >= 300:
-            content = await response_body.read_bytes(response)
+            content = await read_bytes(response)
             protocol.decode_response(response.status_code, response.headers, content)
         if path is None:
-            limit = response_body.MAX_REPLY_BYTES if max_bytes is None else max_bytes
-            return await response_body.read_bytes(response, limit)
+            limit = MAX_REPLY_BYTES if max_bytes is None else max_bytes
+            return await read_bytes(response, limit)
         with write_atomically(path) as file:
             async for chunk in response.aiter_bytes():
                 file.write(chunk)
@@ -140,3 +146,116 @@ def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
         raise errors.InvalidArgumentError(f"{source} cannot be read: {error.strerror}") from None
     with file:
         yield file, os.fstat(file.fileno()).st_size
+
+
+MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS = 32 * 1024 * 1024, 64_000_000
+IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+
+
+async def download_image(url: str, settings: Settings, *, trusted_host: str) -> bytes:
+    """Return the bytes of the image at a URL that the platform returned.
+
+    Args:
+        url: https and a public address; both rules are waived for `trusted_host`.
+        settings: for proxy and timeouts.
+        trusted_host: the platform's own `host:port`.
+
+    Raises:
+        UnexpectedContent: the URL is not allowed, or its content is not an image.
+        ConnectionFailed: the image cannot be fetched.
+    """
+    if not trusted_host or urlsplit(url).netloc != trusted_host:
+        await validate_public_url(url)
+    try:
+        async with asyncio.timeout(settings.llm_api_retry_timeout):
+            content = await _fetch_image(url, settings)
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise errors.ConnectionFailed(f"the picture cannot be fetched: {type(error).__name__}") from None
+    validate_image(content)
+    return content
+
+
+def validate_image(content: bytes) -> None:
+    """Raise unless the content is a PNG, JPEG or WebP file of at most `MAX_IMAGE_PIXELS` pixels.
+
+    Raises:
+        UnexpectedContent: says which of these rules is broken.
+    """
+    if not content.startswith(IMAGE_SIGNATURES):
+        raise errors.UnexpectedContent("the picture is not a PNG, JPEG or WebP file")
+    from PIL import Image  # noqa: PLC0415 - only when there is a picture
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = image.width * image.height
+    except (OSError, ValueError, Image.DecompressionBombError):
+        raise errors.UnexpectedContent("the picture cannot be read") from None
+    if pixels > MAX_IMAGE_PIXELS:
+        raise errors.UnexpectedContent(f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown")
+
+
+async def _fetch_image(url: str, settings: Settings) -> bytes:
+    async with aclosing(await http.exchange(httpx.Request("GET", url), None, settings)) as response:
+        if response.status_code != 200:
+            raise errors.UnexpectedContent(f"the picture's address answers HTTP {response.status_code}")
+        return await read_bytes(response, MAX_IMAGE_BYTES)
+
+
+async def validate_public_url(url: str, label: str = "the picture") -> None:
+    """Raise unless a URL is https and leads to a public address.
+
+    Args:
+        url: of a picture or a file.
+        label: what is at the URL, for the message.
+
+    Raises:
+        UnexpectedContent: says which rule is broken.
+        ConnectionFailed: the host cannot be resolved.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise errors.UnexpectedContent(f"{label}'s address is not https")
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
+        )
+    except OSError:
+        raise errors.ConnectionFailed(f"{parts.hostname} cannot be found", host=parts.hostname) from None
+    if not all(ipaddress.ip_address(row[4][0]).is_global for row in addresses):
+        raise errors.UnexpectedContent(f"{label}'s address is on a private network: it is not fetched")
+
+
+async def download_file(client: Client, url: str, path: Path, max_bytes: int) -> None:
+    """Download a URL to a file, which appears only once it is complete. No key is sent.
+
+    Args:
+        client: of the platform that returned the URL.
+        url: https and a public address; both rules are waived for the platform's own hosts.
+        path: the file to write.
+        max_bytes: size limit.
+
+    Raises:
+        UnexpectedContent: the URL is not allowed, or does not answer with HTTP 200.
+        ResponseTooLarge: there are more bytes than `max_bytes`.
+        ConnectionFailed: the file cannot be fetched.
+    """
+    platform_hosts = {
+        urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)
+    }
+    if urlsplit(url).netloc not in platform_hosts or not url.startswith(("http://", "https://")):
+        await validate_public_url(url, "the download")
+    current, host = settings(), urlsplit(url).netloc
+    timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout, "write": 60.0, "pool": None}
+    request = httpx.Request("GET", url, extensions={"timeout": timeouts})
+    try:
+        async with aclosing(await http.exchange(request, None, current)) as response:
+            response.request = request
+            if response.status_code != 200:
+                raise errors.UnexpectedContent(
+                    f"{host} answers the download with HTTP {response.status_code} (下载地址已失效?)"
+                )
+            await read_bytes_to(path, max_bytes)(response)
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise errors.ConnectionFailed(
+            f"{host}: the download broke off: {type(error).__name__}", host=host
+        ) from None

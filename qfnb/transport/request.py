@@ -20,7 +20,7 @@ from ..config import Settings
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
 from . import clock
-from .deadline import Deadline
+from .clock import Deadline
 from .platform import Platform
 from .rate_limiter import RateLimiter, get_limiter
 from .retry import MAX_RETRY_AFTER

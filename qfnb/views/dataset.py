@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ..dataset import Dataset, TransferStep, tokens
 from ..errors import UnexpectedContent
-from ..transport import download
+from ..transport import file_transfer
 from .display import Bundle, LiveOutput
 from .escape import escape, strip_controls
 from .training.loss_chart import img
@@ -121,7 +121,7 @@ def _value_html(value: Any) -> str:
 def _image_html(content: bytes) -> str:
     kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
     try:
-        download.validate_image(content)
+        file_transfer.validate_image(content)
     except UnexpectedContent as error:
         return escape(error)
     return img(content, kind, "picture") if len(content) <= MAX_IMAGE_BYTES else f"{len(content) >> 10:,} KiB"

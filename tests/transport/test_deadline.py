@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from qfnb.transport.deadline import Deadline
+from qfnb.transport.clock import Deadline
 
 
 def on_a_loop(test):

@@ -8,7 +8,7 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors
-from qfnb.transport import proxy as proxies
+from qfnb.transport import http
 
 REMOTE_HOST = httpx.URL("https://qianfan.invalid/v2/chat/completions")
 REFUSED = http_answer(b"", status="407 Proxy Authentication Required")
@@ -20,9 +20,9 @@ def environment(monkeypatch):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    proxies._environment_proxy.cache_clear()
+    http._environment_proxy.cache_clear()
     yield monkeypatch.setenv
-    proxies._environment_proxy.cache_clear()
+    http._environment_proxy.cache_clear()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_login_for_every_host_in_netrc_is_nobodys_key(proxy, environment, tmp_
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_this_computer_needs_no_proxy(environment, host):
     environment("HTTP_PROXY", "http://elsewhere:3128")
-    assert not proxies.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
+    assert not http.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
 
 
 @pytest.mark.parametrize(
@@ -92,28 +92,28 @@ def test_this_computer_needs_no_proxy(environment, host):
 def test_the_environment_decides_when_nothing_is_set(environment, variables, expected):
     for name, value in variables.items():
         environment(name, value)
-    assert proxies.proxy_for(REMOTE_HOST, "") == expected
+    assert http.proxy_for(REMOTE_HOST, "") == expected
 
 
 def test_the_setting_wins_over_the_environment(environment):
     environment("HTTPS_PROXY", "http://a:1")
     environment("NO_PROXY", "*")
-    assert proxies.proxy_for(REMOTE_HOST, "b:2") == "http://b:2"
+    assert http.proxy_for(REMOTE_HOST, "b:2") == "http://b:2"
 
 
 @pytest.mark.parametrize("address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"])
 def test_what_cannot_be_a_proxy_is_refused_before_anything_is_sent(environment, address):
     environment("HTTPS_PROXY", address)
     with pytest.raises(errors.InvalidArgumentError, match="HTTPS_PROXY=") as caught:
-        proxies.proxy_for(REMOTE_HOST, "")
+        http.proxy_for(REMOTE_HOST, "")
     assert "pass-of-mine" not in str(caught.value)
     with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_PROXY="):
-        proxies.proxy_for(REMOTE_HOST, address)
+        http.proxy_for(REMOTE_HOST, address)
 
 
 def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
     environment("HTTPS_PROXY", "http://a:1")
-    assert proxies.proxy_for(REMOTE_HOST, "") == "http://a:1"
+    assert http.proxy_for(REMOTE_HOST, "") == "http://a:1"
     environment("HTTPS_PROXY", "http://b:2")
-    monkeypatch.setattr("qfnb.transport.proxy.ENVIRONMENT_TTL_S", 1e-9)
-    assert proxies.proxy_for(REMOTE_HOST, "") == "http://b:2"
+    monkeypatch.setattr("qfnb.transport.http.ENVIRONMENT_TTL_S", 1e-9)
+    assert http.proxy_for(REMOTE_HOST, "") == "http://b:2"

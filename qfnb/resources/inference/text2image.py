@@ -13,7 +13,7 @@ from typing import Any, Literal, Unpack
 from ... import connect
 from ...config import settings
 from ...errors import InvalidArgumentError, UnexpectedContent
-from ...transport import download, event_loop
+from ...transport import event_loop, file_transfer
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import catalog
@@ -194,7 +194,7 @@ class Text2Image(InferenceModel[ImageResponse]):
         if any(picture.url for picture in reply.data.data):
             urls = [picture.url for picture in reply.data.data]
             reply.downloaded_images = tuple(
-                [await download.download_image(url, settings(), trusted_host=host) for url in urls]
+                [await file_transfer.download_image(url, settings(), trusted_host=host) for url in urls]
             )
         if decode:
             for row, image in zip(reply.body["data"], reply.images, strict=True):
@@ -227,5 +227,5 @@ def _decode_image(text: str) -> bytes:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise UnexpectedContent("a picture came that is not base64") from None
-    download.validate_image(content)
+    file_transfer.validate_image(content)
     return content

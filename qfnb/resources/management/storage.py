@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import InvalidArgumentError
 from ...transport import object_storage
 from ...transport.client import Client
-from ...transport.download import download_file
+from ...transport.file_transfer import download_file
 from ...transport.object_storage import ProgressCallback
 from ...wire import storage as wire
 from .operation import transfer

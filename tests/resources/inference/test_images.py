@@ -10,7 +10,7 @@ from support.scripted_server import http_answer
 from qfnb import ChatCompletion, Image2Text, Text2Image, errors
 from qfnb.config import settings
 from qfnb.resources.inference.image2text import to_data_url
-from qfnb.transport import download, event_loop
+from qfnb.transport import event_loop, file_transfer
 
 
 def png(width=40, height=30, colour=(200, 30, 30)):
@@ -20,7 +20,7 @@ def png(width=40, height=30, colour=(200, 30, 30)):
 
 
 def fetch(url, trusted=""):
-    return event_loop.run(download.download_image(url, settings(), trusted_host=trusted))
+    return event_loop.run(file_transfer.download_image(url, settings(), trusted_host=trusted))
 
 
 def test_v2_pictures_are_fetched_from_the_platform(sandbox):
