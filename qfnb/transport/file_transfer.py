@@ -191,7 +191,9 @@ def validate_image(content: bytes) -> None:
     except (OSError, ValueError, Image.DecompressionBombError):
         raise errors.UnexpectedContent("the picture cannot be read") from None
     if pixels > MAX_IMAGE_PIXELS:
-        raise errors.UnexpectedContent(f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown")
+        raise errors.UnexpectedContent(
+            f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown"
+        )
 
 
 async def _fetch_image(url: str, settings: Settings) -> bytes:
