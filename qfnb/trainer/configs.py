@@ -14,24 +14,6 @@ from ..model.configs import DeployConfig as DeployConfig
 from ..model.configs import ValidatedModel
 from ..wire import finetune as wire
 
-TRAIN_TYPES = {
-    "ernie-speed": "ERNIE-Speed-8K",
-    "ernie-bot-turbo": "ERNIE-Lite-8K-0922",
-    "ernie-bot-turbo-0922": "ERNIE-Lite-8K-0922",
-    "ernie-bot-turbo-0725": "ERNIE-Lite-8K-0725",
-    "ernie-bot-turbo-0704": "ERNIE-Lite-8K-0704",
-}
-"""The seeds' train types and the names that the platform uses for them now; other names pass through."""
-
-PEFT_TYPES = {
-    "lora": "LoRA",
-    "all": "FullFineTuning",
-    "fullfinetuning": "FullFineTuning",
-    "p-tuning": "PromptTuning",
-    "prompttuning": "PromptTuning",
-}
-
-
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 """Hyper-parameters that have a field of their own."""
 
@@ -60,7 +42,7 @@ class TrainConfig(ValidatedModel):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        if self.peft_type is not None and self.peft_type.lower() not in PEFT_TYPES:
+        if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
             raise InvalidArgumentError(
                 f"TrainConfig.peft_type={self.peft_type!r}: it is LoRA, ALL or P-tuning"
             )
@@ -68,7 +50,7 @@ class TrainConfig(ValidatedModel):
     @property
     def parameter_scale(self) -> str:
         """The platform's word for `peft_type`."""
-        return PEFT_TYPES[(self.peft_type or "LoRA").lower()]
+        return wire.PEFT_TYPES[(self.peft_type or "LoRA").lower()]
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Return what is set, under the platform's names."""
@@ -83,7 +65,7 @@ def platform_key(name: str) -> str:
 
 def resolve_train_type(train_type: str) -> str:
     """Return the platform's present name of a train type."""
-    return TRAIN_TYPES.get(train_type.lower(), train_type)
+    return wire.TRAIN_TYPES.get(train_type.lower(), train_type)
 
 
 def validate_train_config(

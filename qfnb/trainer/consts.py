@@ -41,54 +41,18 @@ class FinetuneStatus(StrEnum):
     EvaluationStopped = "EvaluationStopped"
 
 
-_STATES = (
-    ActionState.Preceding,
-    ActionState.Running,
-    ActionState.Done,
-    ActionState.Error,
-    ActionState.Stopped,
-)
-_STATUSES_BY_STAGE: dict[str, tuple[FinetuneStatus | ServiceStatus, ...]] = {
-    "dataset": (
-        FinetuneStatus.DatasetLoading,
-        FinetuneStatus.DatasetLoading,
-        FinetuneStatus.DatasetLoaded,
-        FinetuneStatus.DatasetLoadFailed,
-        FinetuneStatus.DatasetLoadStopped,
-    ),
-    "train": (
-        FinetuneStatus.Created,
-        FinetuneStatus.Training,
-        FinetuneStatus.TrainFinished,
-        FinetuneStatus.TrainFailed,
-        FinetuneStatus.TrainStopped,
-    ),
-    "publish": (
-        FinetuneStatus.ModelPublishing,
-        FinetuneStatus.ModelPublishing,
-        FinetuneStatus.ModelPublished,
-        FinetuneStatus.ModelPublishFailed,
-        FinetuneStatus.ModelPublishFailed,
-    ),
-    "deploy": (
-        ServiceStatus.Created,
-        ServiceStatus.Deploying,
-        ServiceStatus.Deployed,
-        ServiceStatus.DeployFailed,
-        ServiceStatus.DeployStopped,
-    ),
-    "evaluate": (
-        FinetuneStatus.EvaluationCreated,
-        FinetuneStatus.EvaluationRunning,
-        FinetuneStatus.EvaluationFinished,
-        FinetuneStatus.EvaluationFailed,
-        FinetuneStatus.EvaluationStopped,
-    ),
+_STATUSES_BY_STAGE = {
+    "dataset": "DatasetLoading DatasetLoading DatasetLoaded DatasetLoadFailed DatasetLoadStopped",
+    "train": "Created Training TrainFinished TrainFailed TrainStopped",
+    "publish": "ModelPublishing ModelPublishing ModelPublished ModelPublishFailed ModelPublishFailed",
+    "deploy": "Created Deploying Deployed DeployFailed DeployStopped",
+    "evaluate": "EvaluationCreated EvaluationRunning EvaluationFinished EvaluationFailed EvaluationStopped",
 }
+"""The status at each state of a stage's action, in the order of `ActionState`."""
 
-STATUS = {
-    (stage, state): word
-    for stage, words in _STATUSES_BY_STAGE.items()
-    for state, word in zip(_STATES, words, strict=True)
+STATUS: dict[tuple[str, ActionState], FinetuneStatus | ServiceStatus] = {
+    (stage, state): ServiceStatus(status) if stage == "deploy" else FinetuneStatus(status)
+    for stage, statuses in _STATUSES_BY_STAGE.items()
+    for state, status in zip(ActionState, statuses.split(), strict=True)
 }
-"""A stage of the pipeline and the state of its action to what users are told."""
+"""The status of a training at a stage of the pipeline and a state of its action."""

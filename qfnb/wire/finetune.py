@@ -5,6 +5,7 @@ v1 used the two words the other way round: see `finetune_v1`.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -15,8 +16,43 @@ from .endpoints import EndpointGroup
 ACCEPTED, PENDING, RUNNING, DONE, FAILED, STOPPED = "", "Waiting", "Running", "Done", "Failed", "Stopped"
 """Values of runStatus; an accepted run that is not scheduled yet has ""."""
 
-SFT, POST_PRETRAIN, DPO, KTO = "SFT", "PostPretrain", "DPO", "KTO"
-"""Values of trainMode."""
+
+class TrainMode(StrEnum):
+    """How a run learns."""
+
+    SFT = "SFT"
+    PostPretrain = "PostPretrain"
+    DPO = "DPO"
+    KTO = "KTO"
+
+
+class TrainParameterScale(StrEnum):
+    """Which parameters a run changes."""
+
+    FullFineTuning = "FullFineTuning"
+    PromptTuning = "PromptTuning"
+    LoRA = "LoRA"
+
+
+SFT, POST_PRETRAIN, DPO, KTO = (mode.value for mode in TrainMode)
+FULL, PROMPT, LORA = (scale.value for scale in TrainParameterScale)
+
+TRAIN_TYPES = {
+    "ernie-speed": "ERNIE-Speed-8K",
+    "ernie-bot-turbo": "ERNIE-Lite-8K-0922",
+    "ernie-bot-turbo-0922": "ERNIE-Lite-8K-0922",
+    "ernie-bot-turbo-0725": "ERNIE-Lite-8K-0725",
+    "ernie-bot-turbo-0704": "ERNIE-Lite-8K-0704",
+    "ernie-bot-turbo-0516": "ERNIE-Lite-8K-0704",  # the oldest that is left
+    "llama-2-7b": "Qianfan-Chinese-Llama-2-7B",
+    "llama-2-13b": "Qianfan-Chinese-Llama-2-13B",
+    "baichuan2-7b": "Baichuan2-7B-Chat",
+    "baichuan2-13b": "Baichuan2-13B-Chat",
+}
+"""Train types in the words of v1 and of the older SDK, lower-case, and the model that stands for each now."""
+
+PEFT_TYPES = {"lora": LORA, "all": FULL, "fullfinetuning": FULL, "p-tuning": PROMPT, "prompttuning": PROMPT}
+"""Parameter scales in the words of v1 and of v2, lower-case, and v2's word for each."""
 
 PLATFORM, BOS = "Platform", "Bos"
 """Values of sourceType: a released dataset, or objects in one's own bucket."""

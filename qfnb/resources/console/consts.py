@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
+from ...wire.finetune import TrainMode as TrainMode
+from ...wire.finetune import TrainParameterScale as TrainParameterScale
 from .data_consts import DataExportDestinationType as DataExportDestinationType
 from .data_consts import DataExportStatus as DataExportStatus
 from .data_consts import DataImportStatus as DataImportStatus
@@ -129,23 +131,6 @@ class EvaluationResultExportTaskStatus(StrEnum):
     Uploading = "Uploading"
     Fail = "Fail"
     Done = "Done"
-
-
-class TrainMode(StrEnum):
-    """How a run learns."""
-
-    SFT = "SFT"
-    PostPretrain = "PostPretrain"
-    DPO = "DPO"
-    KTO = "KTO"
-
-
-class TrainParameterScale(StrEnum):
-    """Which parameters a run changes."""
-
-    FullFineTuning = "FullFineTuning"
-    PromptTuning = "PromptTuning"
-    LoRA = "LoRA"
 
 
 class TrainDatasetType(IntEnum):

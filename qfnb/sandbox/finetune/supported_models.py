@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...wire import finetune as wire
-
-FULL, LORA, PROMPT = "FullFineTuning", "LoRA", "PromptTuning"
+from ...wire.finetune import FULL, LORA, PROMPT
 
 Parameter = dict[str, Any]
 
@@ -226,23 +225,6 @@ SUPPORTED_MODELS = (
 
 WIRE_MODELS: list[dict[str, Any]] = [offer.to_wire() for offer in SUPPORTED_MODELS]
 
-TRAIN_TYPES = {
-    "ernie-speed": "ERNIE-Speed-8K",
-    "ernie-bot-turbo": "ERNIE-Lite-8K-0922",
-    "ernie-bot-turbo-0922": "ERNIE-Lite-8K-0922",
-    "ernie-bot-turbo-0725": "ERNIE-Lite-8K-0725",
-    "ernie-bot-turbo-0704": "ERNIE-Lite-8K-0704",
-    "ernie-bot-turbo-0516": "ERNIE-Lite-8K-0704",  # the oldest that is left
-    "llama-2-7b": "Qianfan-Chinese-Llama-2-7B",
-    "llama-2-13b": "Qianfan-Chinese-Llama-2-13B",
-    "baichuan2-7b": "Baichuan2-7B-Chat",
-    "baichuan2-13b": "Baichuan2-13B-Chat",
-}
-"""Train types as v1 and the older SDK call them, and the model that stands for each now."""
-
-PEFT_TYPES = {"lora": LORA, "all": FULL, "p-tuning": PROMPT}
-"""v1's words for the ways of tuning."""
-
 V1_LIMITS: dict[str, tuple[float, float]] = {
     "epoch": (1, 50),
     "learningRate": (1e-10, 0.1),
@@ -254,7 +236,7 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 
 def find_model(model: str) -> dict[str, Any] | None:
     """Return the row of a model, None when it cannot be tuned here; a v1 train type is a name too."""
-    name = TRAIN_TYPES.get(model.lower(), model).lower()
+    name = wire.TRAIN_TYPES.get(model.lower(), model).lower()
     return next((row for row in WIRE_MODELS if row["model"].lower() == name), None)
 
 

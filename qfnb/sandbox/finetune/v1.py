@@ -10,7 +10,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from . import runs
-from .supported_models import PEFT_TYPES, V1_LIMITS
+from .supported_models import V1_LIMITS
 from .worker import DONE, FAILED, RUNNING, STOPPED, TrainingWorker
 
 _WIRE_STATUS = {DONE: wire.FINISH, FAILED: wire.FAIL, STOPPED: wire.STOP}
@@ -44,7 +44,7 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
 def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
     """Queue a run."""
     job = _assign_model(call, runs.get_job(call, body.task_id, "taskId"), body)
-    parameter_scale = PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
+    parameter_scale = wire_v2.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
     rows = runs.tuning_parameters(call, "peftType", job, parameter_scale)
     values = {row["key"]: row["default"] for row in rows} | _validate_limits(call, body.train_config)
     sources = [(_validate_source(call, row, job["mode"]), 1.0) for row in body.trainset]

@@ -20,7 +20,7 @@ from ...errors import InvalidArgumentError
 from ...model.configs import ValidatedModel
 from ...wire import finetune as wire
 from .. import configs
-from ..configs import CONFIG_FIELDS, PEFT_TYPES, DeployConfig, TrainConfig
+from ..configs import CONFIG_FIELDS, DeployConfig, TrainConfig
 from ..finetune import TRAINER_CLASSES
 from .data import DatasetInfo, validate_dataset
 
@@ -131,7 +131,7 @@ class LaunchForm:
     def scales(self) -> list[str]:
         """The ways of tuning that the train mode has."""
         if (model := self.supported_model) is None:
-            return [*dict.fromkeys(PEFT_TYPES.values())]
+            return [*dict.fromkeys(wire.PEFT_TYPES.values())]
         return [row.parameter_scale for row in configs.supported_scales(model, self.draft.mode)] or [
             self.draft.scale
         ]

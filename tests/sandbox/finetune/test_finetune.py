@@ -137,7 +137,7 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
 def test_every_v1_train_type_stands_for_a_model_that_is_offered():
     from qfnb.sandbox.finetune import supported_models
 
-    assert all(supported_models.find_model(name) for name in supported_models.TRAIN_TYPES)
+    assert all(supported_models.find_model(name) for name in finetune.TRAIN_TYPES)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
