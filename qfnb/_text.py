@@ -54,4 +54,7 @@ def is_missing(value: object) -> bool:
     """Return whether a value is None, NaN, NaT or pandas' NA, without importing pandas; "" is not missing."""
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
-    return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN differs from itself
+    try:
+        return bool(value != value)  # noqa: PLR0124 - NaN differs from itself
+    except (TypeError, ValueError):  # an array
+        return False

@@ -1,37 +1,35 @@
-"""`qfnb.batch`, `qfnb.resume`, `qfnb.batches`: check everything that can be checked, then start."""
+"""`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then start."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
 from ..errors import InvalidArgumentError
-from ..resources.inference import options as checks
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.options import ChatOptions
+from ..resources.inference.options import ChatOptions, validate_options
 from ..wire import catalog
-from . import export, journal_reader, validation
+from . import export, journal_reader, journal_store, validation
 from .batch import Batch
-from .input.row_queue import PAGE_SIZE, ChainedPages, JournalPages, MemoryPages, PageReader
-from .input.source import Item, RowSource, open_source
-from .job_spec import JobSpec
+from .input.load import build_journal_preflight, load_input
+from .input.source import RowSource, open_source
+from .job import JobSpec
 from .journal import Journal
 from .journal_reader import JournalError
-from .journal_store import existing_journal_path, journal_path, load_request_spec
 from .offline.backends import OfflineVia
-from .preflight import InputScan, Preflight, build_entries, build_preflight, peek_rows, scan_rows
-from .request_spec import RequestSpec, platform_name
-from .row import PendingRow, RowEntry
-from .validation import EstimateOptions
+from .preflight import InputScan, Preflight, build_preflight, peek_items, scan_rows
+from .request_spec import InputRow, RequestSpec, platform_name
 
 Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
 dictionaries."""
+
+INPUT_NOT_READ = (
+    "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
+)
 
 
 def batch(
@@ -55,33 +53,34 @@ def batch(
     retry_count: int | None = None,
     **options: Unpack[ChatOptions],
 ) -> Batch:
-    """Ask a model about every row, and lose nothing: starts at once and returns the batch under way.
+    """Send every row to a model, and lose nothing: starts at once and returns the running batch.
 
-    Every answer is in a journal on disk before it is counted. The same call again, in a new kernel too, asks
-    only for what is missing.
+    Every answer is in a journal on disk before it is counted. The same call again, in a new kernel too, sends
+    only what is missing.
 
     Args:
         rows: a DataFrame or Series; a .jsonl, .csv or .parquet path; or any iterable of prompts,
-            conversations or dictionaries, which is read while it is asked when it has no length.
+            conversations or dictionaries. One without a length is read while its rows are sent.
         prompt: a template over the columns, `"Classify: {review}"`; without one the rows are prompts, or
             have a column `prompt` or `messages`.
-        model: who is asked, as in `ChatCompletion`.
+        model: name of a preset model, as in `ChatCompletion`.
         endpoint: a service of your own instead.
         out: a .jsonl, .csv or .parquet file that inputs and results are written to at the end.
-        name: of the journal; by default made from what is asked.
-        workers: rows asked at once, 1 to 1000, default 8.
+        name: of the journal; by default made from the rows and from what is sent.
+        workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.
-        dedupe: ask identical rows once.
-        canary: rows that are asked first; when all of them fail the others are not asked. 0 for none.
-        invalid_rows: `raise` when a row cannot be sent (NaN, empty), or `fail` only that row.
-        allow_changed_input: the input of a named journal has changed: keep what still fits, drop the rest.
+        dedupe: send identical rows once.
+        canary: rows that are sent first; when all of them fail the others are not sent. 0 for none.
+        invalid_rows: `raise` when a row cannot be sent (NaN, empty), or let that row `fail`.
+        allow_changed_input: the input of a named journal has changed: keep the answers that still fit, and
+            drop the others.
         client: a `ChatCompletion` with keys or a base_url of its own.
-        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price and without
-            waiting for each; answers come when a job is over, and rows without one are asked online.
+        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price; answers come
+            when its job has ended, and rows without one are sent online.
         offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by default
             what the keys allow.
         request_timeout: seconds of one row, as in `ChatCompletion.do`.
-        retry_count: tries of one row.
+        retry_count: tries of one row, 1 or more.
         **options: of `ChatCompletion.do`, `system` among them.
 
     Raises:
@@ -90,48 +89,55 @@ def batch(
     """
     validation.validate_arguments(
         name=name,
+        model=model,
+        endpoint=endpoint,
+        dedupe=dedupe,
         canary=canary,
         invalid_rows=invalid_rows,
         allow_changed_input=allow_changed_input,
+        client=client,
         mode=mode,
         offline_via=offline_via,
         request_timeout=request_timeout,
         retry_count=retry_count,
     )
-    spec = _build_request_spec(client, prompt, model, endpoint, dedupe, options)
-    client = client or ChatCompletion()
-    worker_count, budget = validate_worker_count("workers", workers), validation.validate_budget(budget, spec)
+    chat = client or ChatCompletion()
+    request = _build_request_spec(chat, prompt, model, endpoint, dedupe, options)
+    worker_count, budget = (
+        validate_worker_count("workers", workers),
+        validation.validate_budget(budget, request),
+    )
     if out is not None:
-        export.validate_output_path(out)  # before a long input is looked at
-    via = validation.choose_offline_via(mode, offline_via, client)
-    source, scan, stream = _scan_input(rows, spec)
+        export.validate_output_path(out)  # before a long input is read
+    via = validation.choose_offline_via(mode, offline_via, chat)
+    source, scan, stream = _scan_input(rows, request)
     output_path = validation.validate_output(out, source)
     if invalid_rows == "raise":
         scan.raise_if_invalid()
-    path = journal_path(name or f"batch-{scan.digest}")
-    journal = Journal(path)
+    journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
     try:
-        first_page = _load_rows(journal, spec, source, scan, stream is not None, allow_changed_input)
+        pages = load_input(journal, request, source, scan, allow_changed_input=allow_changed_input)
         journal.set_facts(offline=via or "")
-        preflight = _journal_preflight(journal, spec, source, scan, worker_count, budget, stream is not None)
+        preflight = build_journal_preflight(journal, request, source, scan, budget)
+        job = JobSpec(
+            path=journal.path,
+            request=request,
+            chat=chat,
+            preflight=preflight,
+            source=source,
+            stream=stream,
+            worker_count=worker_count,
+            budget=budget,
+            canary=canary,
+            output_path=output_path,
+            request_timeout=request_timeout,
+            retry_count=retry_count,
+            offline_via=via,
+        )
+        return Batch(job, journal, pages)
     except BaseException:
         journal.close()
         raise
-    job_spec = JobSpec(
-        path,
-        spec,
-        client,
-        source,
-        preflight,
-        stream,
-        worker_count,
-        budget,
-        canary,
-        output_path,
-        allow_changed_input,
-    )
-    job_spec = replace(job_spec, request_timeout=request_timeout, retry_count=retry_count, offline_via=via)
-    return Batch(job_spec, journal, first_page)
 
 
 async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:
@@ -148,186 +154,116 @@ def estimate(
     budget: float | None = None,
     dedupe: bool = False,
     client: ChatCompletion | None = None,
-    **other_options: Unpack[EstimateOptions],
+    **other_options: Unpack[validation.EstimateOptions],
 ) -> Preflight:
-    """Return what `batch` would do with the same arguments: rows, repetitions, tokens, cost; nothing is sent.
+    """Return what `batch` would do with the same arguments: rows, duplicates, tokens, cost; nothing is sent.
+
+    Args:
+        rows: as in `batch`; an input that can be read only once is read in part.
+        prompt: as in `batch`.
+        model: as in `batch`.
+        endpoint: as in `batch`.
+        budget: as in `batch`; a warning is among the lines where it does not suffice.
+        dedupe: as in `batch`.
+        client: as in `batch`.
+        **other_options: the other arguments of `batch`.
 
     Raises:
         InvalidArgumentError: an argument, the template or a row is wrong.
     """
+    validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     options = validation.validate_estimate_options(other_options)
-    spec = _build_request_spec(client, prompt, model, endpoint, dedupe, options)
-    budget = validation.validate_budget(budget, spec)
-    source, scan, _ = _scan_input(rows, spec)
-    requests = scan.rows - scan.invalid - (scan.duplicates if spec.dedupe else 0)
-    total = source.total if source.total is not None else scan.rows if scan.is_complete else None
-    return build_preflight(spec, scan, total, requests, cached=0, answer_tokens=None, budget=budget)
+    request = _build_request_spec(client or ChatCompletion(), prompt, model, endpoint, dedupe, options)
+    budget = validation.validate_budget(budget, request)
+    source, scan, _ = _scan_input(rows, request)
+    requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
+    row_count = source.total if source.total is not None else scan.rows if scan.is_complete else None
+    return build_preflight(request, scan, rows=row_count, requests=requests, budget=budget)
 
 
 def resume(name: str, *, workers: int | None = None, budget: float | None = None) -> Batch:
-    """Go on with a batch by its name, without its input: what was read of it is in the journal.
+    """Continue a batch by its name, without its input: the rows that were read of it are in the journal.
+
+    Args:
+        name: as in `batches()`.
+        workers: rows in flight at once, 1 to 1000, default 8.
+        budget: CNY that the batch may cost in all, the earlier runs included.
 
     Raises:
         InvalidArgumentError: there is no such batch.
-        JournalError: it is under way elsewhere, or belongs to another platform.
+        JournalError: it is running elsewhere, or belongs to another platform.
     """
-    path = existing_journal_path(name)
-    spec = load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
-    platform = platform_name(ChatCompletion().platform_info())
-    if spec.platform != platform:
+    path = journal_store.existing_journal_path(name)
+    request = journal_store.load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
+    chat = ChatCompletion()
+    platform = platform_name(chat.platform_info())
+    if request.platform != platform:
         raise JournalError(
-            f"the batch {name!r} was asked of {spec.platform}, and calls go to {platform} now "
+            f"the answers of batch {name!r} are from {request.platform}, and calls go to {platform} now "
             "(平台不同，不能混用答案)"
         )
-    worker_count, cost_limit = (
+    worker_count, budget = (
         validate_worker_count("workers", workers),
-        validation.validate_budget(budget, spec),
+        validation.validate_budget(budget, request),
     )
     journal = Journal(path)
-    counts, missing, invalid = (
-        journal.counts(),
-        journal.count_missing(),
-        journal_reader.count_invalid_rows(path),
-    )
-    cached = counts.rows - missing - invalid
-    preflight = Preflight(
-        counts.rows, missing, cached, invalid=invalid, model=spec.endpoint or spec.model or "", budget=budget
-    )
-    notes = () if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,)
-    job_spec = JobSpec(
-        path, spec, ChatCompletion(), None, preflight, None, worker_count, cost_limit, notes=notes
-    )
-    via: Any = journal.get_fact("offline") or None
-    job_spec = replace(job_spec, offline_via=via)
-    return Batch(job_spec, journal)
-
-
-INPUT_NOT_READ = (
-    "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
-)
+    try:
+        counts, missing = journal.counts(), journal.count_missing()
+        invalid = journal_reader.count_invalid_rows(path)
+        offline_via: Any = journal.get_fact("offline") or None
+        job = JobSpec(
+            path=path,
+            request=request,
+            chat=chat,
+            preflight=Preflight(
+                rows=counts.rows,
+                requests=missing,
+                cached=counts.rows - missing - invalid,
+                invalid=invalid,
+                model=request.endpoint or request.model or "",
+                budget=budget,
+            ),
+            worker_count=worker_count,
+            budget=budget,
+            notes=() if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,),
+            offline_via=offline_via,
+        )
+        return Batch(job, journal)
+    except BaseException:
+        journal.close()
+        raise
 
 
 def _build_request_spec(
-    client: ChatCompletion | None,
+    chat: ChatCompletion,
     prompt: str | None,
     model: str | None,
     endpoint: str | None,
     dedupe: bool,
     options: Mapping[str, Any],
 ) -> RequestSpec:
-    validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
-    client = client or ChatCompletion()
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-        raise InvalidArgumentError(f"prompt={prompt!r}: it is a template with {{column}} in it, or left out")
+        raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
     if options.get("stream"):
-        raise InvalidArgumentError("stream=True: the rows of a batch come as wholes")
-    model, endpoint = client.resolve_target(model, endpoint)
-    chat_options = checks.validate_options(options)
-    model_name = model or (None if endpoint else catalog.DEFAULT_CHAT)
-    spec = RequestSpec(
-        platform_name(client.platform_info()), model_name, endpoint, prompt, chat_options, dedupe
-    )
-    assert spec.template is None or spec.template.text == prompt
-    client.prepare(
-        "?", model, endpoint, **chat_options
-    )  # what is wrong with the options is wrong with every row
-    return spec
+        raise InvalidArgumentError("stream=True: a batch has no streams, its rows are answered as wholes")
+    model, endpoint = chat.resolve_target(model, endpoint)
+    model = model or (None if endpoint else catalog.DEFAULT_CHAT)
+    platform, chat_options = platform_name(chat.platform_info()), validate_options(options)
+    return RequestSpec(platform, model, endpoint, prompt, chat_options, dedupe)
 
 
-def _scan_input(rows: Rows, spec: RequestSpec) -> tuple[RowSource, InputScan, Iterator[Item] | None]:
-    """Look at the input; return it with what was found, and what is left to read of one that is streamed."""
+def _scan_input(rows: Rows, request: RequestSpec) -> tuple[RowSource, InputScan, Iterator[InputRow] | None]:
+    """Read the input, or the first rows of one that can be read only once; return also its rows as a stream."""
     source = open_source(rows)
-    spec.validate_columns(source)
+    request.validate_columns(source)
+    stream = None
     if source.is_rereadable:
-        scan = scan_rows(spec, source.items(), is_complete=True)
-        stream = None
+        scan = scan_rows(request, source.items(), is_complete=True)
     else:
         items = source.items()
-        first_items, is_complete = peek_rows(items)
-        scan = scan_rows(spec, first_items, is_complete=is_complete)
-        stream = chain(first_items, items)
+        first, is_complete = peek_items(items)
+        scan = scan_rows(request, first, is_complete=is_complete)
+        stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
     if not scan.rows:
         raise InvalidArgumentError(f"there are no rows in it ({source.description})")
     return source, scan, stream
-
-
-def _load_rows(
-    journal: Journal,
-    spec: RequestSpec,
-    source: RowSource,
-    scan: InputScan,
-    is_streamed: bool,
-    allow_changed_input: bool,
-) -> PageReader | None:
-    """Put the rows into the journal, unless it is another batch's; return how they are asked from there.
-
-    Raises:
-        JournalError: the journal has other inputs or was asked otherwise.
-    """
-    if (stored := journal.get_fact("plan")) and not allow_changed_input:
-        _validate_same_request(journal, spec, load_request_spec(journal.path, stored))
-    foreign_rows = (
-        journal.count_foreign_rows(scan.first_entries)
-        if stored and is_streamed and not allow_changed_input
-        else 0
-    )
-    first_page = None
-    with journal.transaction():
-        journal.reset_input(keep_rows=is_streamed)
-        if not is_streamed:
-            first_page = _add_all_rows(journal, spec, source, scan.first_entries)
-            foreign_rows = 0 if allow_changed_input else journal.count_orphaned_answers()
-            if allow_changed_input:
-                journal.drop_orphaned_answers()
-        if foreign_rows:
-            raise JournalError(
-                f"the journal {journal.path.stem!r} has answers to {foreign_rows} rows that are not in this input: "
-                "give this one another name (--name), or drop them (allow_changed_input=True, --update) (输入与日志不符)"
-            )
-    facts = {"plan": spec.to_json(), "input": source.description, "complete": int(not is_streamed)}
-    journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
-    return first_page
-
-
-def _add_all_rows(
-    journal: Journal, spec: RequestSpec, source: RowSource, first_entries: list[RowEntry]
-) -> PageReader:
-    """Add all rows; the `first_entries` were read already, and need not be read from the journal again either."""
-    later_rows = build_entries(spec, islice(source.items(), len(first_entries), None), len(first_entries))
-    entries, missing = chain(first_entries, (entry for entry, _ in later_rows)), list[PendingRow]()
-    repeat_counts, last_number = dict[bytes, int](), -1
-    while rows := list(islice(entries, PAGE_SIZE)):
-        pending = journal.add_rows(rows, dedupe=spec.dedupe, repeat_counts=repeat_counts)
-        if rows[0].number < len(first_entries):
-            missing += pending
-            last_number = rows[-1].number
-    return ChainedPages(MemoryPages(missing), JournalPages(journal, after_number=last_number))
-
-
-def _validate_same_request(journal: Journal, spec: RequestSpec, stored: RequestSpec) -> None:
-    if differences := spec.differences(stored):
-        raise JournalError(
-            f"the journal {journal.path.stem!r} was asked otherwise ({'; '.join(differences)[:200]}): "
-            "give this one another name= (该日志属于另一批次)"
-        )
-
-
-def _journal_preflight(
-    journal: Journal,
-    spec: RequestSpec,
-    source: RowSource,
-    scan: InputScan,
-    workers: int,
-    budget: float | None,
-    is_streamed: bool,
-) -> Preflight:
-    counts = journal.counts()
-    if is_streamed:
-        return build_preflight(
-            spec, scan, source.total, scan.rows, cached=0, answer_tokens=None, budget=budget
-        )
-    missing = journal.count_missing()
-    answer_tokens = counts.completion_tokens / counts.ok if counts.ok else None
-    return build_preflight(
-        spec, scan, counts.rows, missing, counts.rows - missing - scan.invalid, answer_tokens, budget
-    )

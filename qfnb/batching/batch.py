@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress
 from .._jobs.row_result import TRANSIENT_ERRORS
 from .._jobs.worker_pool import validate_worker_count
 from ..transport import event_loop
 from . import export, journal_reader
-from .circuit_breaker import CircuitBreaker
-from .input.row_queue import ChainedPages, JournalPages, PageReader
-from .job_spec import JobSpec
+from .input.row_queue import InputPages, JournalPages
+from .job import JobSpec
 from .journal import Journal
 from .journal_reader import BatchRow
 from .preflight import Preflight
@@ -33,71 +33,66 @@ class ProgressMark(NamedTuple):
     is_finished: bool
 
 
-class Batch(BatchRunner):
-    """A batch under way, with its journal.
+class Batch(BackgroundBatch):
+    """A batch with a journal, running or ended; `qfnb.batch` and `qfnb.resume` return it.
 
-    Made by `qfnb.batch` and `qfnb.resume`. Its methods may be called while it works and afterwards.
+    Args:
+        job: what the batch is to do.
+        journal: open for writing.
+        pages: the rows to be sent, None where `job.stream` has them.
     """
 
-    def __init__(self, order: JobSpec, journal: Journal, page: PageReader | None = None) -> None:
+    def __init__(self, job: JobSpec, journal: Journal, pages: JournalPages | None = None) -> None:
+        super().__init__(job.initial_progress())
+        self.job = job
         self._resume_lock = threading.Lock()
-        super().__init__(order, journal, page)
+        self._input_pages: InputPages | None = None
+        if job.stream is not None:
+            dedupe = job.request.dedupe
+            self._input_pages = InputPages(journal, job.stream, dedupe=dedupe, on_loaded=self._on_loaded)
+        first_pages = self._input_pages or pages or JournalPages(journal)
+        self._runner = BatchRunner(
+            job, journal, first_pages, self._control, job.worker_count, is_first_run=True
+        )
+        self._start()
 
     @property
     def name(self) -> str:
         """The name by which `qfnb.resume` finds it."""
-        return self.job_spec.name
+        return self.job.name
 
     @property
     def preflight(self) -> Preflight:
-        """What it set out to do."""
-        return self.job_spec.preflight
+        """What was expected before the start."""
+        return self.job.preflight
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is, as a value."""
-        progress = super().progress
-        return replace(
-            progress,
-            rate_limits=self._resolver.limiter.describe() if self._resolver.limiter else "",
-            workers=self._worker_count,
-        )
+        """The present progress, as a value."""
+        limiter, worker_count = self._runner.limiter, self._runner.breaker.worker_count
+        limits = limiter.describe() if limiter else ""
+        return replace(super().progress, rate_limits=limits, workers=worker_count)
 
     def resume(self) -> None:
-        """Go on: after `pause` at once, after `cancel` or an early end with what is missing."""
+        """Continue: after `pause` at once; after a cancel or an early end with the rows that have no answer."""
         with self._resume_lock:
-            event_loop.run(
-                asyncio.sleep(0)
-            )  # whatever was asked for before, from this thread, has happened then
-            if self._is_ending and not self.progress.is_finished:
+            event_loop.run(asyncio.sleep(0))  # a cancel or pause from this thread has taken effect then
+            if self._control.is_ending and not self.progress.is_finished:
                 self._wait_until(lambda: self.progress.is_finished)
             if not self.progress.is_finished:
                 super().resume()
                 return
             self.wait()
-            self._journal = Journal(self.job_spec.path)
-            self._breaker, self._fatal_streak, self._unwritten = CircuitBreaker(), 0, {}
-            self._next_page = JournalPages(self._journal)
-            if self._input_pages is not None and self._journal.get_fact("complete") != "1":
-                self._input_pages.journal = self._journal
-                self._next_page = ChainedPages(self._next_page, self._input_pages)
-            self._begin_run(is_first_run=False)
+            self._run_again()
 
     def resize(self, workers: int) -> None:
-        """Ask so many rows at once from now on (1 to 1000)."""
-        self._worker_count = validate_worker_count("workers", workers)
-        if self._breaker.allows_all_workers:
-            super().resize(self._worker_count)
-
-    def _on_interrupt(self) -> None:
-        """Cancel, unless it is the platform that works: an offline job goes on without anybody waiting."""
-        if self.job_spec.offline_via is None:
-            self.cancel()
+        """Change the number of rows in flight at once, 1 to 1000."""
+        self._runner.breaker.resize(validate_worker_count("workers", workers))
 
     def results(self) -> list[BatchRow]:
         """Wait, then return every row with what became of it, in input order."""
         self.wait()
-        return list(self._iter_rows())
+        return list(self._rows())
 
     def to_frame(self, *, wait: bool = True) -> pd.DataFrame:
         """Return the input's columns and the result columns as a DataFrame, a row for each row of the input.
@@ -107,13 +102,13 @@ class Batch(BatchRunner):
         """
         if wait:
             self.wait()
-        source = self.job_spec.source
-        return export.to_frame(self._iter_rows(), source.frame if source else None)
+        source = self.job.source
+        return export.to_frame(self._rows(), source.frame if source else None)
 
     def save(self, path: str | Path) -> Path:
         """Wait, then write rows and results to a .jsonl, .csv or .parquet file; return its path."""
         self.wait()
-        return export.save(self._iter_rows(), export.validate_output_path(path))
+        return export.save(self._rows(), export.validate_output_path(path))
 
     def as_completed(self) -> Iterator[BatchRow]:
         """Iterate over the rows in the order in which they are answered; those of earlier runs come first.
@@ -130,7 +125,43 @@ class Batch(BatchRunner):
 
     def __len__(self) -> int:
         total = self.progress.total
-        return journal_reader.read_facts(self.job_spec.path)[1].rows if total is None else total
+        return journal_reader.read_facts(self.job.path)[1].rows if total is None else total
+
+    async def _run(self) -> None:
+        await self._runner.run()
+
+    def _run_again(self) -> None:
+        journal = Journal(self.job.path)
+        pages: JournalPages | InputPages = JournalPages(journal)
+        if self._input_pages is not None and journal.get_fact("complete") != "1":
+            self._input_pages.continue_in(journal)
+            pages = self._input_pages
+        worker_count = self._runner.breaker.worker_count
+        self._runner = BatchRunner(self.job, journal, pages, self._control, worker_count, is_first_run=False)
+        self._start()
+
+    def _on_interrupt(self) -> None:
+        """Cancel, except an offline job, which goes on by itself."""
+        if self.job.offline_via is None:
+            self.cancel()
+
+    def _on_loaded(self, cached: int, invalid: int, total: int | None) -> None:
+        """Count rows of an input that are not sent; called in the reading thread."""
+        control = self._control
+
+        def count() -> None:
+            control.update(cached=control.counter.progress.cached + cached)
+            control.counter.failed += invalid
+            if total is not None:
+                control.update(total=total)
+
+        control.call_on_loop(count)
+
+    def _rows(self, after: int = -1) -> Iterator[BatchRow]:
+        """Yield the rows with their results, those that could not be written included."""
+        for row in journal_reader.read_rows(self.job.path, after=after):
+            unwritten = self._runner.unwritten.get(row.number)
+            yield row if unwritten is None else journal_reader.batch_row(row.number, row.input, unwritten)
 
     def _progress_mark(self) -> ProgressMark:
         """Return what there is to iterate over by now."""
@@ -141,7 +172,7 @@ class Batch(BatchRunner):
         last_number = -1
         while True:
             mark = self._progress_mark()
-            for answer in self._iter_rows(last_number):
+            for answer in self._rows(last_number):
                 if not mark.is_finished and (
                     answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS
                 ):
@@ -155,10 +186,10 @@ class Batch(BatchRunner):
 
     def _iter_as_completed(self) -> Iterator[BatchRow]:
         position, yielded = 0, set[int]()
-        dedupes = self.job_spec.request_spec.dedupe  # a row may be read after an identical one was answered
+        dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
         while True:
             mark = self._progress_mark()
-            page = journal_reader.read_completed(self.job_spec.path, position)
+            page = journal_reader.read_completed(self.job.path, position)
             for answer_position, answer in page:
                 position = answer_position
                 if answer.ok and answer.number not in yielded:
@@ -168,7 +199,7 @@ class Batch(BatchRunner):
                 break
             if not page:
                 self._wait_until(lambda: self._progress_mark() != mark)  # noqa: B023 - used at once
-        for answer in self._iter_rows():
+        for answer in self._rows():
             is_late = dedupes and answer.ok and answer.number not in yielded
             if is_late or not (answer.ok or answer.error == journal_reader.NOT_ASKED):
                 yield answer

@@ -1,58 +1,114 @@
-"""What the outcomes say: whether the first rows succeed, and whether the platform is out of order."""
+"""How many rows may be in flight: the first few alone, one during an outage, otherwise what the user wants."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+import asyncio
+from typing import Final
 
-from .._jobs.row_result import is_transient
+from .._jobs.batch_control import BatchControl
+from .._jobs.row_result import is_transient, summarize_error
+from ..transport import clock
 
 OUTAGE_FAILURES: Final = 10
-"""So many failures in a row that are no row's fault, and the platform is taken to be out of order."""
+"""Transient failures in a row, or as many as workers if these are more, that mean an outage."""
 
-Verdict = Literal["", "open", "stop", "outage"]
+MAX_OUTAGE_S: Final = 600.0
+"""Seconds that an outage may last before the batch stops."""
+
+FIRST_DELAY_S, MAX_DELAY_S = 5.0, 60.0
+"""Seconds before the first row that is tried during an outage, and at most before each further one."""
 
 
-@dataclass
 class CircuitBreaker:
-    """Judges a batch by what becomes of its rows.
+    """Judges the platform by the results of the rows; on the I/O loop only, except `resize`.
+
+    Args:
+        control: the state of the batch.
+        worker_count: rows in flight that the user wants, 1 to 1000.
+        canary: rows that are sent first; when all of them fail by their own fault, the batch stops.
 
     Attributes:
-        remaining_canaries: first rows that may still fail before the others are not asked; 0 when that is decided.
-        consecutive_failures: failures that are no row's fault, since the last answer.
-        is_down: whether the platform is out of order.
+        worker_count: as above; `resize` changes it.
+        is_down: whether there is an outage.
     """
 
-    remaining_canaries: int = 0
-    consecutive_failures: int = 0
-    is_down: bool = False
+    def __init__(self, control: BatchControl, worker_count: int, canary: int = 0) -> None:
+        self.worker_count, self.is_down = worker_count, False
+        self._control, self._canary = control, canary
+        self._remaining_canaries, self._rows_admitted, self._consecutive_failures = canary, 0, 0
+        self._canary_settled = asyncio.Event()
 
     @property
-    def allows_all_workers(self) -> bool:
-        """Whether as many rows may be asked at once as the user wants."""
-        return not self.remaining_canaries and not self.is_down
+    def allowed_workers(self) -> int:
+        """Rows that may be in flight at the start."""
+        return min(self._remaining_canaries or self.worker_count, self.worker_count)
 
-    def record(self, error: Exception | None, workers: int) -> Verdict:
-        """Return what follows from one more outcome.
+    def resize(self, workers: int) -> None:
+        """Change the number of rows in flight, from any thread; canaries and an outage delay it."""
+        self.worker_count = workers
+        self._control.call_on_loop(self._resize_pool)
+
+    async def admit_row(self) -> None:
+        """Return when one more row may be sent: it waits for the results of the first ones."""
+        if self._remaining_canaries and self._rows_admitted >= self._canary:
+            await self._canary_settled.wait()
+        self._rows_admitted += 1
+
+    def admit_all(self) -> None:
+        """Let no row wait any longer: there are fewer rows than canaries."""
+        self._canary_settled.set()
+
+    def record(self, error: Exception | None) -> None:
+        """Take one more result into account: resume all workers, stop the batch, or wait for an outage.
 
         Args:
-            error: what the row met, None for an answer.
-            workers: rows asked at once; so many may fail together without meaning more than one.
+            error: why the row failed, None for an answer.
         """
         has_transient_error = error is not None and is_transient(error)
-        self.consecutive_failures = self.consecutive_failures + 1 if has_transient_error else 0
-        if self.remaining_canaries:
-            return self._judge_canary(settled=error is None or has_transient_error)
-        if self.is_down and error is None:
+        self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
+        if self._remaining_canaries:
+            self._record_canary(None if has_transient_error else error)
+        elif self.is_down and error is None:
             self.is_down = False
-            return "open"
-        if not self.is_down and self.consecutive_failures >= max(OUTAGE_FAILURES, workers):
+            self._resize_pool()
+        elif not self.is_down and self._consecutive_failures >= max(OUTAGE_FAILURES, self.worker_count):
             self.is_down = True
-            return "outage"
-        return ""
+            assert error is not None, "an answer is no failure"
+            self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
-    def _judge_canary(self, *, settled: bool) -> Verdict:
-        self.remaining_canaries = 0 if settled else self.remaining_canaries - 1
-        if self.remaining_canaries:
-            return ""
-        return "open" if settled else "stop"
+    def _resize_pool(self) -> None:
+        if self._control.worker_pool is not None and not self._remaining_canaries and not self.is_down:
+            self._control.worker_pool.resize(self.worker_count)
+
+    def _record_canary(self, fault: Exception | None) -> None:
+        """Settle the canaries by a row that does not fail by its own fault, or by the last that does."""
+        self._remaining_canaries = self._remaining_canaries - 1 if fault else 0
+        if self._remaining_canaries:
+            return
+        if fault is None:
+            self._resize_pool()
+        else:
+            reason = f"前几行全部失败 / the first rows all failed: {summarize_error(fault)}"
+            self._control.finish("stopped", reason)
+        self._canary_settled.set()
+
+    async def _wait_out_outage(self, reason: str) -> None:
+        """Send one row now and then until the platform answers again."""
+        control, pool = self._control, self._control.worker_pool
+        started_at, delay = clock.now(), FIRST_DELAY_S
+        while pool is not None and self.is_down and pool is control.worker_pool and not pool.is_stopping:
+            if clock.now() - started_at > MAX_OUTAGE_S:
+                control.finish("stopped", f"平台持续不可用 / no answer for {MAX_OUTAGE_S:g} s: {reason}")
+                return
+            pool.pause()
+            control.update("waiting", reason=f"平台暂时不可用，稍后再试 / waiting for the platform: {reason}")
+            await control.sleep(delay)
+            pool.resize(1)
+            if not control.is_paused:
+                pool.resume()
+            control.set_running()
+            delay, failures = min(delay * 2, MAX_DELAY_S), self._consecutive_failures
+            while self._consecutive_failures == failures and pool.in_flight + pool.idle_workers:
+                if pool.is_stopping:
+                    return
+                await clock.sleep(0.05)

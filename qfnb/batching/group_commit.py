@@ -1,7 +1,7 @@
-"""Answers on their way into the journal: all that have come in one turn of the I/O loop, in one statement.
+"""Group commit: all results of one turn of the I/O loop go into the journal in one statement.
 
-A worker waits until its answer is on disk, so that a crash repeats one row per worker at most. It does not
-wait for a clock or a thread: workers that did would send together, and idle together.
+A worker waits until its result is on disk, so that a crash repeats at most one row per worker. It does not
+wait for a clock or a thread: workers that did would all send together, and all idle together.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Final
 from .._jobs.row_result import RowResult
 from .journal import Journal
 from .journal_reader import JournalError
-from .row import PendingRow
+from .request_spec import InputRow
 
 SYNC_INTERVAL_S: Final = 1.0
-"""Seconds between two times that the journal is brought onto the disk."""
+"""Seconds between two checkpoints of the journal."""
 
-WrittenRow = tuple[PendingRow, RowResult]
+WrittenRow = tuple[InputRow, RowResult]
 OnWritten = Callable[[Sequence[WrittenRow], JournalError | None], None]
 
 
 class GroupCommitWriter:
-    """Writes outcomes down; on the I/O loop only.
+    """Writes results; on the I/O loop only.
 
     Args:
-        journal: where to.
-        told: is called with outcomes that were written, or that could not be, and why.
+        journal: open for writing.
+        on_written: called with the rows of each commit, and the error if it failed.
 
     Attributes:
-        pending: outcomes that are written in the next turn.
+        pending: results that are written in the next turn of the loop.
     """
 
     def __init__(self, journal: Journal, on_written: OnWritten) -> None:
@@ -38,8 +38,8 @@ class GroupCommitWriter:
         self.pending: list[WrittenRow] = []
         self._flush_count = 0
 
-    async def write(self, row: PendingRow, result: RowResult) -> None:
-        """Return when the outcome was written, or could not be; it is written also when nobody waits."""
+    async def write(self, row: InputRow, result: RowResult) -> None:
+        """Return when the result is on disk or the commit failed; a cancelled caller's result is written too."""
         if not self.pending:
             asyncio.get_running_loop().call_soon(self.flush)
         self.pending.append((row, result))
@@ -48,23 +48,23 @@ class GroupCommitWriter:
             await asyncio.sleep(0)  # the flush is first in the queue: a future for each would cost more
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write the pending results."""
         rows, self.pending = self.pending, []
         self._flush_count += 1
         if not rows:
             return
         error: JournalError | None = None
         try:
-            self._journal.write_all([(row.key, outcome) for row, outcome in rows])
+            self._journal.write([(row.key, result) for row, result in rows])
         except JournalError as exception:
             error = exception
         except Exception as exception:  # noqa: BLE001 - the rows are counted in any case, and the batch ends
-            error = JournalError(f"an answer cannot be written down: {type(exception).__name__}: {exception}")
+            error = JournalError(f"an answer cannot be written: {type(exception).__name__}: {exception}")
         self._on_written(rows, error)
 
 
 async def sync_periodically(journal: Journal, on_deleted: Callable[[str], None]) -> None:
-    """Bring the journal onto the disk now and then, until cancelled; say when somebody has deleted it."""
+    """Write checkpoints until cancelled; end with a call of `on_deleted` when the file is gone."""
     while True:
         await asyncio.sleep(SYNC_INTERVAL_S)
         if not journal.path.exists():

@@ -1,51 +1,51 @@
-"""What a batch will be, before anything is asked: rows, repetitions, tokens, cost, time, wrong rows."""
+"""What a batch is about to do, before anything is sent: rows, duplicates, tokens, cost, time, invalid rows."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .. import config
-from .._jobs.row_result import RowResult
+from .._text import approximate_duration
 from ..errors import InvalidArgumentError
 from ..resources.inference.tokenizer import Tokenizer
 from ..wire import catalog
 from .input.source import Item
-from .request_spec import Conversation, RequestSpec
-from .row import RowEntry
+from .request_spec import Conversation, InputRow, RequestSpec
 
 MAX_PEEKED_ROWS = 1000
-"""Rows of an input that can be read only once, which are checked before the first is asked."""
+"""Rows of an input that can be read only once, which are checked before the first is sent."""
 
 MAX_KEPT_ROWS = 20_000
-"""Rows that are kept from the first look at them, so that they need not be read a second time."""
+"""Rows that are kept in memory, so that they need not be read a second time."""
 
 PEEK_TIMEOUT_S = 2.0
-"""Seconds that a slow input gets for it."""
+"""Seconds after which a slow input is no longer waited for."""
 
 MAX_NAMED_ROWS = 5
-"""Wrong rows that a message names."""
+"""Invalid rows that a message names."""
 
 ASSUMED_ANSWER_TOKENS = 150
-"""Tokens of an answer before any was seen."""
+"""Tokens of an answer, before there is one."""
 
 NO_COLUMN_NOTE = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
 
 
 @dataclass
 class InputScan:
-    """What the rows of an input are like.
+    """The rows of an input, counted.
 
     Attributes:
-        rows: how many were looked at; `is_complete` says whether that is all.
-        invalid: how many cannot be asked; `problems` names the first of them.
-        duplicates: how many are identical to an earlier one.
-        too_long: how many are longer than the model takes; `too_long_rows` names the first of them.
+        rows: rows that were read; `is_complete` says whether these are all.
+        invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
+        duplicates: rows that are identical to an earlier one.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
         prompt_tokens: an estimate.
-        first_entries: the first rows, with their keys.
-        digest: what distinguishes these rows from others.
+        first_rows: at most `MAX_KEPT_ROWS`.
+        digest: a hash of all rows and of what is sent for them.
     """
 
     rows: int = 0
@@ -56,11 +56,11 @@ class InputScan:
     prompt_tokens: int = 0
     problems: list[tuple[int, str]] = field(default_factory=list)
     too_long_rows: list[int] = field(default_factory=list)
-    first_entries: list[RowEntry] = field(default_factory=list)
+    first_rows: list[InputRow] = field(default_factory=list)
     digest: str = ""
 
     def raise_if_invalid(self) -> None:
-        """Raise when a row cannot be asked.
+        """Raise if a row cannot be sent.
 
         Raises:
             InvalidArgumentError: names the rows and what is wrong with them.
@@ -70,8 +70,8 @@ class InputScan:
         named = "; ".join(f"row {number}: {problem}" for number, problem in self.problems)
         suffix = f" and {self.invalid - len(self.problems)} more" if self.invalid > len(self.problems) else ""
         raise InvalidArgumentError(
-            f"{self.invalid} of {self.rows} rows cannot be asked: {named}{suffix}\n"
-            "补全或删去这些行，或记为失败 / mend or drop them, or keep them as failed rows: "
+            f"{self.invalid} of {self.rows} rows cannot be sent: {named}{suffix}\n"
+            "补全或删去这些行，或记为失败 / fix or drop them, or count them as failed: "
             "invalid_rows='fail' (--keep-wrong-rows)"
         )
 
@@ -81,15 +81,17 @@ class Preflight:
     """What a batch is about to do.
 
     Attributes:
-        rows: in the input, None when it has not been read to its end.
+        rows: rows of the input, None when it has not been read to its end.
         requests: requests that will be sent.
         cached: rows whose answer is in the journal already.
         duplicates: rows identical to an earlier one.
-        too_long: rows longer than the model takes, the first of them named in `too_long_rows`.
-        prompt_tokens, completion_tokens: estimates for what is to be asked.
+        invalid: rows that cannot be sent.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
+        prompt_tokens, completion_tokens: estimates for the requests.
         cost: CNY by list price, None where it is not known.
-        seconds: what the present limits ask for at least, None when no limit is known.
-        notes: what else deserves a look.
+        seconds: the least that the present rate limits allow, None without limits.
+        budget: CNY that the batch may cost, None for no limit.
+        notes: warnings.
     """
 
     rows: int | None
@@ -108,18 +110,17 @@ class Preflight:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return it as a few lines for people."""
+        """Return it as a few lines of text."""
         rows = "?" if self.rows is None else f"{self.rows:,}"
-        parts = [f"{rows} rows, {self.requests:,} to ask"]
+        parts = [f"{rows} rows, {self.requests:,} to send"]
         parts += [f"{self.cached:,} answered before"] if self.cached else []
         parts += [f"{self.duplicates:,} repeated"] if self.duplicates else []
-        parts += [f"{self.invalid:,} cannot be asked"] if self.invalid else []
+        parts += [f"{self.invalid:,} cannot be sent"] if self.invalid else []
         tokens = f"≈ {self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
         cost = "price not known" if self.cost is None else f"≈ {self.cost:.4g} CNY"
-        time = (
-            "" if self.seconds is None else f" · at least {_format_span(self.seconds)} at the present limits"
-        )
-        lines = [" · ".join(parts), f"{tokens} · {cost}{time}"]
+        lines = [" · ".join(parts), f"{tokens} · {cost}"]
+        if self.seconds is not None:
+            lines[1] += f" · at least {approximate_duration(self.seconds)} at the present limits"
         if self.too_long:
             named = ", ".join(map(str, self.too_long_rows))
             lines.append(f"⚠ {self.too_long:,} rows are longer than {self.model} takes: {named}…")
@@ -132,64 +133,48 @@ class Preflight:
         return "\n".join(self.lines())
 
 
-def build_entries(
-    spec: RequestSpec, items: Iterable[Item], start: int = 0
-) -> Iterator[tuple[RowEntry, Conversation]]:
-    """Yield rows with their keys; a row that cannot be asked has a problem instead of a conversation."""
-    for number, item in enumerate(items, start):
-        try:
-            conversation = spec.build_conversation(item)
-        except InvalidArgumentError as error:
-            problem = RowResult.from_error(error)
-            yield RowEntry(number, spec.row_key(f"\0{number}"), _with_text_keys(item), problem), ""
-        else:
-            yield RowEntry(number, spec.row_key(conversation), item), conversation
-
-
-def _with_text_keys(item: Item) -> Item:
-    """Return a row that a journal can hold, though its keys may be anything."""
-    return {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else item
-
-
-def peek_rows(items: Iterator[Item]) -> tuple[list[Item], bool]:
-    """Return the first rows of an input that can be read only once, and whether these are all."""
-    rows, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
+def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
+    """Return the first items of an input that can be read only once, and whether these are all."""
+    first, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
     for item in items:
-        rows.append(item)
-        if len(rows) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
-            return rows, False
-    return rows, True
+        first.append(item)
+        if len(first) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
+            return first, False
+    return first, True
 
 
 def scan_rows(spec: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
-    """Look at rows without asking anything; `is_complete` says that these are all."""
-    scan, digest, seen_keys = (
-        InputScan(is_complete=is_complete),
-        hashlib.blake2b(spec.digest, digest_size=8),
-        set[bytes](),
-    )
+    """Read rows without sending anything.
+
+    Args:
+        spec: what is sent for each row.
+        items: the rows.
+        is_complete: whether these are all rows of the input.
+    """
+    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(spec.digest, digest_size=8)
+    seen_keys = set[bytes]()
     model_row = catalog.find_model("chat", spec.model or catalog.DEFAULT_CHAT)
-    max_characters = model_row.chars if model_row else None
+    max_characters = model_row.chars if model_row and model_row.chars is not None else math.inf
     count_tokens = Tokenizer().count_tokens
-    persona_tokens = count_tokens(str(spec.options.get("system") or ""))
-    for entry, conversation in build_entries(spec, items):
+    system_tokens = count_tokens(str(spec.options.get("system") or ""))
+    for row in spec.input_rows(items):
         scan.rows += 1
-        digest.update(entry.key)
-        if len(scan.first_entries) < MAX_KEPT_ROWS:
-            scan.first_entries.append(entry)
-        if entry.problem is not None:
+        digest.update(row.key)
+        if len(scan.first_rows) < MAX_KEPT_ROWS:
+            scan.first_rows.append(row)
+        if row.problem is not None:
             scan.invalid += 1
-            scan.problems += (
-                [(entry.number, entry.problem.message)] if len(scan.problems) < MAX_NAMED_ROWS else []
-            )
+            if len(scan.problems) < MAX_NAMED_ROWS:
+                scan.problems.append((row.number, row.problem.message))
             continue
-        scan.duplicates += entry.key in seen_keys
-        seen_keys.add(entry.key)
-        text = conversation if isinstance(conversation, str) else " ".join(_message_texts(conversation))
-        scan.prompt_tokens += count_tokens(text) + persona_tokens
-        if max_characters is not None and len(text) > max_characters:
+        scan.duplicates += row.key in seen_keys
+        seen_keys.add(row.key)
+        text = _text_of(row.conversation)
+        scan.prompt_tokens += count_tokens(text) + system_tokens
+        if len(text) > max_characters:
             scan.too_long += 1
-            scan.too_long_rows += [entry.number] if len(scan.too_long_rows) < MAX_NAMED_ROWS else []
+            if len(scan.too_long_rows) < MAX_NAMED_ROWS:
+                scan.too_long_rows.append(row.number)
     scan.digest = digest.hexdigest()
     return scan
 
@@ -197,62 +182,55 @@ def scan_rows(spec: RequestSpec, items: Iterable[Item], *, is_complete: bool) ->
 def build_preflight(
     spec: RequestSpec,
     scan: InputScan,
+    *,
     rows: int | None,
     requests: int,
-    cached: int,
-    answer_tokens: float | None,
-    budget: float | None,
+    cached: int = 0,
+    answer_tokens: float | None = None,
+    budget: float | None = None,
 ) -> Preflight:
-    """Return what it takes to ask so many of the rows.
+    """Return what a batch is about to do.
 
     Args:
-        spec: who is asked.
-        scan: what the rows are like.
-        rows: how many there are, None when that is not known.
-        requests: how many of them are asked.
-        cached: how many have an answer.
-        answer_tokens: tokens of an answer, None when none was seen.
-        budget: CNY that it may cost.
+        spec: what is sent for each row.
+        scan: the rows that were read.
+        rows: number of rows, None when it is not known.
+        requests: number of requests that will be sent.
+        cached: number of rows that have an answer.
+        answer_tokens: mean tokens of an answer, None when there is none yet.
+        budget: CNY that the batch may cost, None for no limit.
     """
     share = requests / max(scan.rows, 1)
-    prompt, completion = (
-        int(scan.prompt_tokens * share),
-        int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens)),
-    )
-    cost = 0.0 if spec.platform == "sandbox" else catalog.reply_cost(spec.model or "", prompt, completion)
+    prompt_tokens = int(scan.prompt_tokens * share)
+    completion_tokens = int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens))
+    is_free = spec.platform == "sandbox"
     return Preflight(
-        rows,
-        requests,
-        cached,
-        scan.duplicates,
-        scan.invalid,
-        scan.too_long,
-        tuple(scan.too_long_rows),
-        prompt,
-        completion,
-        cost,
-        _min_seconds(requests, prompt + completion),
-        spec.endpoint or spec.model or "",
-        budget,
-        () if spec.template is None or spec.template.names else (NO_COLUMN_NOTE,),
+        rows=rows,
+        requests=requests,
+        cached=cached,
+        duplicates=scan.duplicates,
+        invalid=scan.invalid,
+        too_long=scan.too_long,
+        too_long_rows=tuple(scan.too_long_rows),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cost=0.0 if is_free else catalog.reply_cost(spec.model or "", prompt_tokens, completion_tokens),
+        seconds=_min_seconds(requests, prompt_tokens + completion_tokens),
+        model=spec.endpoint or spec.model or "",
+        budget=budget,
+        notes=() if spec.template is None or spec.template.names else (NO_COLUMN_NOTE,),
     )
 
 
 def _min_seconds(requests: int, tokens: int) -> float | None:
-    """Return what the limits of the settings ask for at least."""
+    """Return the seconds that the rate limits of the settings allow at least, None without limits."""
     settings = config.settings()
     rpm = settings.qps_limit * 60 or settings.rpm_limit
-    spans = [
-        amount * 60 / limit for amount, limit in ((requests, rpm), (tokens, settings.tpm_limit)) if limit
-    ]
-    return max(spans, default=None)
+    limited = ((requests, rpm), (tokens, settings.tpm_limit))
+    return max((amount * 60 / limit for amount, limit in limited if limit), default=None)
 
 
-def _message_texts(conversation: list[dict[str, object]]) -> Iterator[str]:
-    return (str(message.get("content") or "") for message in conversation)
-
-
-def _format_span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _text_of(conversation: Conversation | None) -> str:
+    if isinstance(conversation, str):
+        return conversation
+    return " ".join(str(message.get("content") or "") for message in conversation or ())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._text import clip, did_you_mean, is_missing
 from ..errors import InvalidArgumentError
 
 
@@ -22,19 +22,18 @@ class PromptTemplate:
         try:
             self._parts = [(part[0], part[1]) for part in self._parse(text)]
         except ValueError as error:
-            raise InvalidArgumentError(f"prompt={_clip(text)}: {error}; {_BRACES}") from None
+            raise InvalidArgumentError(f"prompt={clip(text, 61)!r}: {error}; {_BRACES}") from None
         self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
 
     def validate_columns(self, columns: Sequence[str]) -> None:
-        """Refuse names that no column has.
+        """Check that every placeholder is a column.
 
         Raises:
             InvalidArgumentError: names the placeholder and the columns.
         """
         for name in self.names:
             if name not in columns:
-                matches = difflib.get_close_matches(name, columns, 1)
-                hint = f"; did you mean {{{matches[0]}}}?" if matches else ""
+                hint = did_you_mean(name, columns, "{{{}}}")
                 raise InvalidArgumentError(
                     f"prompt has {{{name}}}, and there is no such column{hint} "
                     f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
@@ -44,7 +43,7 @@ class PromptTemplate:
         """Return the text for one row.
 
         Raises:
-            InvalidArgumentError: the row lacks a column, or holds nothing there.
+            InvalidArgumentError: the row lacks a column, or its cell is empty.
         """
         return "".join(
             literal if name is None else literal + cell_text(row, name) for literal, name in self._parts
@@ -74,13 +73,13 @@ def cell_text(row: Mapping[str, Any], name: str) -> str:
     value = row[name]
     if isinstance(value, str):
         return validate_text(name, value)
-    if value is None or _is_missing(value):
+    if is_missing(value):
         raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
     return str(value)
 
 
 def validate_text(name: str, text: str) -> str:
-    """Return a text that says something.
+    """Return a text that is not blank.
 
     Raises:
         InvalidArgumentError: it is blank.
@@ -88,17 +87,3 @@ def validate_text(name: str, text: str) -> str:
     if not text.strip():
         raise InvalidArgumentError(f"{name} is empty")
     return text
-
-
-def _is_missing(value: object) -> bool:
-    """Tell NaN, NaT and NA from values, without importing pandas for it."""
-    if type(value).__name__ in {"NAType", "NaTType"}:
-        return True
-    try:
-        return bool(value != value)  # noqa: PLR0124 - NaN is the value that differs from itself
-    except (TypeError, ValueError):
-        return False
-
-
-def _clip(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:60] + "…")

@@ -1,14 +1,15 @@
-"""What is asked of every row: model, template, persona, options; and the key by which an answer is known."""
+"""What is sent for every row: model, template, system message, options; and the key that finds its answer."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+from .._jobs.row_result import RowResult, replace_surrogates
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.messages import validate_encodable, validate_messages
@@ -17,18 +18,45 @@ from .input.source import Item, RowSource
 from .prompt_template import PromptTemplate, cell_text, validate_text
 
 Conversation = str | list[dict[str, Any]]
+"""A prompt, or messages with `role` and `content`."""
+
+_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_ASCII_ENCODER = json.JSONEncoder(default=str)
+
+
+class InputRow(NamedTuple):
+    """One row of the input.
+
+    Attributes:
+        number: its position in the input, from 0.
+        key: 16 bytes that identify the request, and so the answer in the journal.
+        item: the row as the user gave it.
+        conversation: what is sent for it, None for a row that was read back from the journal.
+        problem: why it cannot be sent, None for a valid row.
+    """
+
+    number: int
+    key: bytes
+    item: Item
+    conversation: Conversation | None = None
+    problem: RowResult | None = None
+
+    def to_json(self) -> str:
+        """Return the item as JSON that SQLite can hold: half a surrogate pair cannot be written as UTF-8."""
+        text = _UTF8_ENCODER.encode(self.item)
+        return text if replace_surrogates(text) == text else _ASCII_ENCODER.encode(self.item)
 
 
 @dataclass(frozen=True)
 class RequestSpec:
-    """What is asked of every row.
+    """What is sent for every row; journals hold it as JSON, so its field names are stored.
 
     Attributes:
-        platform: `sandbox`, or the host that answers: what one says is not what the other would.
-        model, endpoint: whose answer it is.
+        platform: `sandbox`, or the host that answers: the two give different answers.
+        model, endpoint: who answers.
         prompt: the template, None when the rows are prompts or conversations themselves.
-        options: of `ChatCompletion.do`, the persona among them.
-        dedupe: whether identical rows are asked once.
+        options: of `ChatCompletion.do`, the system message among them.
+        dedupe: whether identical rows are sent once.
     """
 
     platform: str
@@ -40,7 +68,7 @@ class RequestSpec:
 
     @cached_property
     def digest(self) -> bytes:
-        """What distinguishes this plan from others."""
+        """The hash of all fields."""
         return _hash(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=str).encode())
 
     @cached_property
@@ -49,10 +77,10 @@ class RequestSpec:
         return None if self.prompt is None else PromptTemplate(self.prompt)
 
     def validate_columns(self, source: RowSource) -> None:
-        """Refuse what is wrong for every row, before any is read.
+        """Check what would be wrong with every row, before any is read.
 
         Raises:
-            InvalidArgumentError: the template names no column, or there is no column to ask.
+            InvalidArgumentError: the template names an unknown column, or no column holds prompts.
         """
         if self.template is not None and source.columns is not None:
             self.template.validate_columns(source.columns)
@@ -65,10 +93,10 @@ class RequestSpec:
             )
 
     def build_conversation(self, item: Item) -> Conversation:
-        """Return what is asked for one row.
+        """Return what is sent for one row.
 
         Raises:
-            InvalidArgumentError: the row cannot be asked.
+            InvalidArgumentError: the row cannot be sent.
         """
         if isinstance(item, str) and self.template is None:
             return _validated_text(validate_text("prompt", item))
@@ -84,36 +112,52 @@ class RequestSpec:
             text = cell_text({"prompt": item}, "prompt")
         return _validated_text(text)
 
-    def display_text(self, item: Item) -> str:
-        """Return what is asked for one row, for people."""
+    def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
+        """Yield the rows of an input with what is sent for them; those that cannot be sent have a problem.
+
+        Args:
+            items: the rows as the user gave them.
+            start: the number of the first one.
+        """
+        for number, item in enumerate(items, start):
+            try:
+                conversation = self.build_conversation(item)
+            except InvalidArgumentError as error:
+                problem = RowResult.from_error(error)
+                yield InputRow(number, self.row_key(f"\0{number}"), _with_text_keys(item), None, problem)
+            else:
+                yield InputRow(number, self.row_key(conversation), item, conversation)
+
+    def display_text(self, row: InputRow) -> str:
+        """Return what is sent for one row, for people."""
         try:
-            conversation = self.build_conversation(item)
+            conversation = row.conversation or self.build_conversation(row.item)
         except InvalidArgumentError:
-            return str(item)
+            return str(row.item)
         return conversation if isinstance(conversation, str) else str(conversation[-1].get("content") or "")
 
-    def row_key(self, conversation: Conversation) -> bytes:
-        """Return the key of what is asked: 16 bytes, the same in every process."""
-        text = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
-        return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
-
     def to_json(self) -> str:
-        """Return the plan as text, for the journal."""
+        """Return it as JSON, for the journal."""
         return json.dumps(asdict(self), ensure_ascii=False, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> RequestSpec:
-        """Return a plan that a journal holds."""
+        """Return what a journal holds as JSON."""
         return cls(**json.loads(text))
 
     def differences(self, stored: RequestSpec) -> list[str]:
-        """Return what another plan has different, a line each."""
+        """Return the fields in which a stored one differs, a line each."""
         new_fields, stored_fields = asdict(self), asdict(stored)
         return [
             f"{name}: {stored_fields[name]!r}, now {new_fields[name]!r}"
             for name in new_fields
             if new_fields[name] != stored_fields[name]
         ]
+
+    def row_key(self, conversation: Conversation) -> bytes:
+        """Return the key of a request: 16 bytes, the same in every process."""
+        text = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
+        return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
 
 def _validated_text(text: str) -> str:
@@ -129,6 +173,11 @@ def _validate_keys(row: Mapping[Any, Any]) -> None:
             )
 
 
+def _with_text_keys(item: Item) -> Item:
+    """Return a row that JSON can hold: its keys may be anything."""
+    return {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else item
+
+
 def _parse_messages(value: Any) -> list[dict[str, Any]]:
     """Return a conversation; a cell of a file may hold it as JSON."""
     if isinstance(value, str):
@@ -141,12 +190,12 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
 
 
 def platform_name(platform: Platform | PlatformInfo) -> str:
-    """Return who answers, for a plan: a sandbox is a sandbox at whatever port."""
+    """Return the platform's name in a `RequestSpec`: `sandbox` on any port, or the host."""
     return "sandbox" if platform.name == "sandbox" else platform.host
 
 
 def repeat_key(key: bytes, repeat: int) -> bytes:
-    """Return the key of the so-many-th identical row: 0 for the first."""
+    """Return the key of an identical row further down; `repeat` counts the ones before it."""
     return key if not repeat else _hash(key + repeat.to_bytes(8, "big"))
 
 

@@ -1,8 +1,7 @@
-"""What `qfnb.batch` and `qfnb.estimate` may be given, checked before anything is read or sent."""
+"""The arguments of `qfnb.batch` and `qfnb.estimate`, checked before anything is read or sent."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from .. import config
 from .._jobs.worker_pool import validate_worker_count
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.options import ChatOptions
@@ -20,9 +20,11 @@ from .journal_store import journal_path
 from .offline.backends import OfflineVia
 from .request_spec import RequestSpec
 
+_OFFLINE_VIA = "'files' or 'bos', and for mode='offline'"
+
 
 class EstimateOptions(ChatOptions, total=False):
-    """What an estimate takes because `batch` does, though it changes no number."""
+    """Arguments of `batch` that change no number of an estimate."""
 
     out: str | Path | None
     name: str | None
@@ -36,7 +38,7 @@ class EstimateOptions(ChatOptions, total=False):
     retry_count: int | None
 
 
-BATCH_ARGUMENTS = (
+_BATCH_ARGUMENTS = (
     "rows",
     "prompt",
     "model",
@@ -48,13 +50,11 @@ BATCH_ARGUMENTS = (
 )
 
 
-def is_count(value: object, minimum: int) -> bool:
-    """Tell whether a value is a whole number that is large enough."""
+def _is_count(value: object, minimum: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
-def is_positive_number(value: object) -> bool:
-    """Tell whether a value is a finite number above 0."""
+def _is_positive_number(value: object) -> bool:
     return (
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
     )
@@ -64,24 +64,30 @@ def _is_one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value in values
 
 
+def _is_a(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (lambda value: isinstance(value, str), "it is a model's name"),
-    "endpoint": (lambda value: isinstance(value, str), "it is the name of a service of yours"),
-    "name": (lambda value: isinstance(value, str), "it is a text, the name of the journal"),
-    "dedupe": (lambda value: isinstance(value, bool), "it is True or False"),
-    "allow_changed_input": (lambda value: isinstance(value, bool), "it is True or False"),
-    "client": (lambda value: isinstance(value, ChatCompletion), "it is a qfnb.ChatCompletion"),
-    "canary": (lambda value: is_count(value, 0), "it is a number of rows, 0 for none"),
-    "invalid_rows": (_is_one_of("raise", "fail"), "it is 'raise' or 'fail'"),
-    "mode": (_is_one_of("online", "offline"), "it is 'online' or 'offline'"),
-    "offline_via": (_is_one_of("files", "bos"), "it is 'files' or 'bos', and for mode='offline'"),
-    "request_timeout": (is_positive_number, "it is a number of seconds above 0"),
-    "retry_count": (lambda value: is_count(value, 1), "it is a number of tries, 1 for no second one"),
+    "model": (_is_a(str), "must be the name of a model"),
+    "endpoint": (_is_a(str), "must be the name of a service of yours"),
+    "name": (_is_a(str), "must be a text, the name of the journal"),
+    "dedupe": (_is_a(bool), "must be True or False"),
+    "allow_changed_input": (_is_a(bool), "must be True or False"),
+    "client": (_is_a(ChatCompletion), "must be a qfnb.ChatCompletion"),
+    "canary": (lambda value: _is_count(value, 0), "must be a number of rows, 0 for none"),
+    "invalid_rows": (_is_one_of("raise", "fail"), "must be 'raise' or 'fail'"),
+    "mode": (_is_one_of("online", "offline"), "must be 'online' or 'offline'"),
+    "offline_via": (_is_one_of("files", "bos"), f"must be {_OFFLINE_VIA}"),
+    "request_timeout": (_is_positive_number, "must be a number of seconds above 0"),
+    "retry_count": (lambda value: _is_count(value, 1), "must be a number of tries, 1 or more"),
 }
+
+_MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "request_timeout", "retry_count"}
 
 
 def validate_arguments(**arguments: object) -> None:
-    """Refuse arguments that are of a wrong type or out of range.
+    """Check the types and ranges of arguments of `batch`, by name.
 
     Raises:
         InvalidArgumentError: names the argument, its value and what is allowed.
@@ -92,34 +98,25 @@ def validate_arguments(**arguments: object) -> None:
             raise InvalidArgumentError(f"{name}={value!r}: {allowed}")
 
 
-_MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "request_timeout", "retry_count"}
-
-
 def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a chat call among what an estimate is given, after checking the rest.
+    """Check the arguments that `estimate` takes because `batch` does; return the chat options among them.
 
     Raises:
         InvalidArgumentError: `batch` has no such argument, or it is wrong.
     """
-    _raise_if_unknown(arguments)
-    remaining = {
-        name: value for name, value in arguments.items() if name not in ChatOptions.__optional_keys__
-    }
-    validate_worker_count("workers", remaining.pop("workers", None))
-    if (out := remaining.pop("out", None)) is not None:
-        export.validate_output_path(out)
-    validate_arguments(**remaining)
-    if name := remaining.get("name"):
-        journal_path(name)
-    return {name: value for name, value in arguments.items() if name in ChatOptions.__optional_keys__}
-
-
-def _raise_if_unknown(arguments: Mapping[str, Any]) -> None:
     for name, value in arguments.items():
-        if name not in BATCH_ARGUMENTS:
-            matches = difflib.get_close_matches(name, BATCH_ARGUMENTS, 1)
-            hint = f"; did you mean {matches[0]}?" if matches else ""
+        if name not in _BATCH_ARGUMENTS:
+            hint = did_you_mean(name, _BATCH_ARGUMENTS)
             raise InvalidArgumentError(f"{name}={value!r}: `batch` has no such argument{hint} (没有此参数)")
+    chat_options = {name: arguments[name] for name in arguments if name in ChatOptions.__optional_keys__}
+    others = {name: arguments[name] for name in arguments if name not in chat_options}
+    validate_worker_count("workers", others.pop("workers", None))
+    if (out := others.pop("out", None)) is not None:
+        export.validate_output_path(out)
+    validate_arguments(**others)
+    if others.get("name"):
+        journal_path(others["name"])
+    return chat_options
 
 
 def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
@@ -137,11 +134,18 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
 
 
 def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatCompletion) -> OfflineVia | None:
-    """Return the offline service that the keys allow, None for online."""
+    """Return the offline service that the rows are handed to, None for online.
+
+    Args:
+        mode: `online` or `offline`.
+        requested: the user's choice, None for what the keys allow.
+        client: sends the rows.
+
+    Raises:
+        InvalidArgumentError: a service is requested without the mode, or the client has keys of its own.
+    """
     if requested and mode == "online":
-        raise InvalidArgumentError(
-            f"offline_via={requested!r}: it is 'files' or 'bos', and for mode='offline'"
-        )
+        raise InvalidArgumentError(f"offline_via={requested!r}: must be {_OFFLINE_VIA}")
     if mode == "online":
         return None
     if client.has_own_keys:
@@ -151,19 +155,19 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
     return requested or ("bos" if has_only_iam else "files")
 
 
-def validate_budget(budget: float | None, plan: RequestSpec) -> float | None:
-    """Return a budget that can be kept.
+def validate_budget(budget: float | None, request: RequestSpec) -> float | None:
+    """Return the budget, if it can be kept.
 
     Raises:
-        InvalidArgumentError: it is no sum, or the price of the model is not known.
+        InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
     """
     if budget is None:
         return None
-    if not is_positive_number(budget):
-        raise InvalidArgumentError(f"budget={budget!r}: it is a number of CNY above 0")
-    if plan.platform != "sandbox" and catalog.reply_cost(plan.model or "", 1, 1) is None:
+    if not _is_positive_number(budget):
+        raise InvalidArgumentError(f"budget={budget!r}: must be a number of CNY above 0")
+    if request.platform != "sandbox" and catalog.reply_cost(request.model or "", 1, 1) is None:
         raise InvalidArgumentError(
-            f"budget={budget:g}: the price of {plan.endpoint or plan.model} is not known, so a budget cannot "
+            f"budget={budget:g}: the price of {request.endpoint or request.model} is not known, so a budget cannot "
             "be kept (价格未知，无法控制预算)"
         )
     return float(budget)

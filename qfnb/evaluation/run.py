@@ -117,6 +117,6 @@ def build_report(
 def _describe_origin(batch_run: Batch) -> str:
     """Return where answers are from."""
     progress = batch_run.progress
-    platform = "本地沙盒 sandbox" if progress.from_sandbox else batch_run.job_spec.request_spec.platform
+    platform = "本地沙盒 sandbox" if progress.from_sandbox else batch_run.job.request.platform
     ending = f", {progress.state}: {progress.reason}" if progress.reason else ""
     return f"{progress.model}: {progress.ok} of {progress.total} answered, {platform}, batch {progress.name}{ending}"

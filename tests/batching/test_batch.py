@@ -38,7 +38,7 @@ def test_every_row_is_asked_exactly_once(register):
 @pytest.mark.parametrize("kept", [1, 70, 100, 1000])
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
     monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", kept)
-    monkeypatch.setattr("qfnb.batching.api.PAGE_SIZE", 50)
+    monkeypatch.setattr("qfnb.batching.input.load.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{kept}")
     assert wait_for_progress(first).ok == 61
@@ -127,9 +127,9 @@ def test_appended_and_reordered_rows_reuse_what_is_there(register):
     ("other", "said"),
     [
         ({"rows": ["丙"]}, "answers to 2 rows that are not in this input"),
-        ({"model": "ERNIE-Speed-8K"}, "was asked otherwise .model"),
-        ({"system": "你是诗人"}, "was asked otherwise .options"),
-        ({"prompt": "{prompt}?"}, "was asked otherwise .prompt"),
+        ({"model": "ERNIE-Speed-8K"}, "were sent otherwise .model"),
+        ({"system": "你是诗人"}, "were sent otherwise .options"),
+        ({"prompt": "{prompt}?"}, "were sent otherwise .prompt"),
     ],
 )
 def test_another_batch_may_not_use_the_journal(sandbox, other, said):
@@ -300,7 +300,7 @@ def test_resume_of_what_is_not_there_names_what_there_is(sandbox):
 def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
     qfnb.batch(["甲"], name="where").wait()
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
-    with pytest.raises(JournalError, match="was asked of sandbox"):
+    with pytest.raises(JournalError, match="are from sandbox"):
         qfnb.resume("where")
     with pytest.raises(JournalError, match="platform: 'sandbox', now"):
         qfnb.batch(["甲"], name="where")

@@ -9,7 +9,7 @@ import pytest
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching.group_commit import GroupCommitWriter
 from qfnb.batching.journal_reader import JournalError
-from qfnb.batching.row import PendingRow
+from qfnb.batching.request_spec import InputRow
 
 
 class FakeJournal:
@@ -18,7 +18,7 @@ class FakeJournal:
     def __init__(self, error=None):
         self.written, self.error = [], error
 
-    def write_all(self, rows):
+    def write(self, rows):
         if self.error is not None:
             raise self.error
         self.written.append([key for key, _ in rows])
@@ -30,7 +30,7 @@ def write_results(journal, rows, *, cancel=()):
 
     async def run():
         writer = GroupCommitWriter(journal, lambda rows, error: reports.append((len(rows), error)))
-        pending = [PendingRow(number, bytes([number]), "x") for number in range(rows)]
+        pending = [InputRow(number, bytes([number]), "x") for number in range(rows)]
         tasks = [asyncio.create_task(writer.write(row, RowResult(text="y"))) for row in pending]
         await asyncio.sleep(0)
         for index in cancel:

@@ -48,7 +48,7 @@ def test_an_unknown_column_is_named_with_those_there_are():
 @pytest.mark.parametrize("value", [None, math.nan, pd.NA, pd.NaT, "", "  "])
 def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, register):
     frame = pd.DataFrame({"q": ["你好", value, "再见"]}, dtype=object)
-    with pytest.raises(InvalidArgumentError, match=r"1 of 3 rows cannot be asked: row 1: q is"):
+    with pytest.raises(InvalidArgumentError, match=r"1 of 3 rows cannot be sent: row 1: q is"):
         qfnb.batch(frame, "{q}")
     assert register()["came"] == 0
 
@@ -253,7 +253,7 @@ def test_a_frame_without_columns_is_refused():
 
 def test_a_row_whose_keys_are_no_texts_is_a_wrong_row(sandbox):
     rows = [{"prompt": "你好"}, {"prompt": "x", 5: 1}, {"prompt": "x", (1, 2): 1}]
-    with pytest.raises(InvalidArgumentError, match=r"2 of 3 rows cannot be asked: row 1: .*5"):
+    with pytest.raises(InvalidArgumentError, match=r"2 of 3 rows cannot be sent: row 1: .*5"):
         qfnb.batch(rows)
     batch = qfnb.batch(rows, invalid_rows="fail", name="odd-keys")
     assert [answer.error for answer in batch.results()] == ["", *["InvalidArgumentError"] * 2]

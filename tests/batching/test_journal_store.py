@@ -14,10 +14,8 @@ from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal_reader
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_reader import JournalError, JournalInUse
-from qfnb.batching.journal_store import batches, delete_journal, journal_path
-from qfnb.batching.opening import acquire_lock
-from qfnb.batching.request_spec import RequestSpec
-from qfnb.batching.row import RowEntry
+from qfnb.batching.journal_store import acquire_lock, batches, delete_journal, journal_path
+from qfnb.batching.request_spec import InputRow, RequestSpec
 
 
 def key(text):
@@ -27,11 +25,11 @@ def key(text):
 def write_journal(name, items, *, dedupe=False, answer=True):
     """Write a journal in which every row has an answer."""
     journal = Journal(journal_path(name))
-    entries = [RowEntry(number, key(item), item) for number, item in enumerate(items)]
+    entries = [InputRow(number, key(item), item) for number, item in enumerate(items)]
     with journal.transaction():
         missing = journal.add_rows(entries, dedupe=dedupe)
     for row in missing if answer else ():
-        journal.write(row.key, RowResult(text=row.item))
+        journal.write([(row.key, RowResult(text=row.item))])
     journal.set_facts(plan=RequestSpec("sandbox", "m").to_json(), state="done", complete=1)
     journal.close()
     return journal.path
@@ -168,7 +166,7 @@ def test_a_resumed_batch_does_not_count_wrong_rows_as_answered(sandbox):
 def test_failed_repetitions_are_no_wrong_rows():
     path = write_journal("failed-repeats", ["same", "same"], dedupe=True, answer=False)
     journal = Journal(path)
-    journal.write(key("same"), RowResult(error="InvalidArgumentError", message="refused"))
+    journal.write([(key("same"), RowResult(error="InvalidArgumentError", message="refused"))])
     journal.close()
     assert journal_reader.count_invalid_rows(path) == 0
 

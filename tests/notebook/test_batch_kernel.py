@@ -225,7 +225,7 @@ def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, c
 def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, started, control):
     kernel.run("holes = pd.DataFrame({'review': ['好', None]})")
     before = request_counts(control)
-    assert "1 cannot be asked" in kernel.run("%qfbatch holes --prompt {review} --dry-run").text
+    assert "1 cannot be sent" in kernel.run("%qfbatch holes --prompt {review} --dry-run").text
     assert request_counts(control) == before
     started(1, "%qfbatch holes --prompt {review} --keep-wrong-rows -o result")
     assert "ok 1 · 失败 failed 1" in kernel.run("%qfbatch wait").text

@@ -33,7 +33,7 @@ class BatchTask(BackgroundBatch, Generic[T]):
         self._results: list[T | BaseException | None] = [None] * len(calls)
         self._finished_indexes: list[int] = []
         self._indexes = iter(range(len(calls)))
-        self._worker_pool = WorkerPool(self._next_index, self._run_call, workers)
+        self._control.worker_pool = WorkerPool(self._next_index, self._run_call, workers)
         self._start()
 
     def total_count(self) -> int:
@@ -73,8 +73,8 @@ class BatchTask(BackgroundBatch, Generic[T]):
         return len(self._results)
 
     async def _run(self) -> None:
-        assert self._worker_pool is not None
-        await self._worker_pool.run()
+        assert self._control.worker_pool is not None
+        await self._control.worker_pool.run()
 
     async def _next_index(self) -> int | None:
         return next(self._indexes, None)
@@ -86,23 +86,25 @@ class BatchTask(BackgroundBatch, Generic[T]):
             value = await call()
         except Exception as error:  # noqa: BLE001 - it is handed to the caller in its place
             self._results[index] = error
-            self._counter.record_failure(_row_failure(index, error), getattr(error, "attempts", 1))
-            self._abort_if_hopeless(error)
+            self._control.counter.record_failure(_row_failure(index, error), getattr(error, "attempts", 1))
+            self._control.abort_if_hopeless(error)
         else:
             self._results[index] = value
             self._count_result(value)
-            self._abort_if_hopeless(None)
+            self._control.abort_if_hopeless(None)
         self._finished_indexes.append(index)
-        self._notify_waiters()
+        self._control.notify_waiters()
 
     def _count_result(self, value: T) -> None:
         if isinstance(value, Reply):
             usage, attempts = value.usage, int(value.statistic.get("attempts", 1))
-            self._counter.record_answer(usage.prompt_tokens, usage.completion_tokens, value.cost, attempts)
-            if value.from_sandbox and not self._counter.progress.from_sandbox:
-                self._update(from_sandbox=True)
+            self._control.counter.record_answer(
+                usage.prompt_tokens, usage.completion_tokens, value.cost, attempts
+            )
+            if value.from_sandbox and not self._control.counter.progress.from_sandbox:
+                self._control.update(from_sandbox=True)
         else:
-            self._counter.record_answer(None, None, None, 1)
+            self._control.counter.record_answer(None, None, None, 1)
 
     def _is_done(self) -> bool:
         return self._future is not None and self._future.done()
@@ -111,7 +113,7 @@ class BatchTask(BackgroundBatch, Generic[T]):
         """Return a call's reply or error; of a call that was not made, why."""
         value = self._results[index]
         if value is None:
-            reason = self._counter.progress.reason
+            reason = self._control.counter.progress.reason
             return concurrent.futures.CancelledError(*([reason] if reason else []))
         return value
 
