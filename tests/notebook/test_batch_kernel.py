@@ -194,7 +194,7 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, faul
         ("%qfbatch df --prompt {review} -t 3", "temperature=3.0"),
         ("%qfbatch df --prompt {review} --budget -1", "budget=-1.0"),
         ("%qfbatch df --prompt {review} --canary -1", "canary=-1"),
-        ("%qfbatch df --prompt {review} --mode sideways", "mode='sideways': it is 'online' or 'offline'"),
+        ("%qfbatch df --prompt {review} --mode sideways", "mode='sideways': must be 'online' or 'offline'"),
         ("%qfbatch df --prompt {review} --name a/b", "name='a/b'"),
         ("%qfbatch df --prompt {review} --out result", "out='result'"),
         ("%qfbatch df --prompt {review} --out no/x.csv", "out='no/x.csv'"),
