@@ -4,16 +4,158 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
 
 from .. import __version__
-from ..errors import QianfanError
+from ..errors import QianfanError, SandboxError
 from ..sandbox import process
 from ..sandbox.engines.config import ENGINES, EngineConfig
 from ..sandbox.process import Address
-from . import trial
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the commands."""
+    faults = commands.add_parser("faults", help="make calls go wrong on purpose, until it ends")
+    _faults_parser(faults.add_subparsers(dest="act"))
+    clock = commands.add_parser("clock", help="show or change how fast its time goes")
+    clock.add_argument("--speed", type=float, help="seconds that pass in a second; 0 stands still")
+    clock.add_argument("--advance", type=float, default=0.0, metavar="SECONDS", help="move the time on")
+    durations = commands.add_parser("durations", help="show or change how long an object's stages take")
+    durations.add_argument("stage", nargs="*", metavar="STAGE=SECONDS", help="e.g. deploy=60")
+    commands.add_parser("snapshots", help="list the copies of its state")
+    for name, text in (
+        ("snapshot", "copy its state under a name"),
+        ("restore", "put a copy back; what came after it is lost"),
+    ):
+        commands.add_parser(name, help=text).add_argument("name")
+    commands.add_parser("openapi", help="print its description, OpenAPI 3.1")
+
+
+def _faults_parser(acts: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    acts.add_parser("list", help="show the rules in their order")
+    acts.add_parser("clear", help="remove one rule, or all").add_argument("id", nargs="?")
+    add = acts.add_parser("add", help="add a rule; the first that strikes a call decides")
+    add.add_argument("endpoint", help="an operation or a pattern: chat.v2, 'finetune.*', '*'")
+    add.add_argument(
+        "fault",
+        nargs="?",
+        default="status",
+        help="status (default), slow, stall, cut, reset, error, malformed, drip, split or fail",
+    )
+    add.add_argument("--status", type=int, help="HTTP status to refuse with (default 503)")
+    add.add_argument("--code", type=_parse_code, help="the platform's code to refuse with, e.g. 336100")
+    add.add_argument("--retry-after", metavar="SECONDS", help="header of the refusal")
+    add.add_argument("--chance", type=float, help="share of calls that it strikes (default 1)")
+    add.add_argument("--seed", type=int, help="of the dice, so that the same calls are struck")
+    add.add_argument("--times", type=int, help="how often; default: for ever")
+    add.add_argument("--after", type=int, metavar="PIECES", help="of a stream that come first")
+    add.add_argument("--seconds", type=_parse_range, metavar="SECONDS", help="how long, or LOW-HIGH")
+
+
+def _parse_code(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def _parse_range(text: str) -> float | list[float]:
+    low, dash, high = text.partition("-")
+    return [float(low), float(high)] if dash else float(low)
+
+
+def _faults(options: argparse.Namespace) -> int:
+    if options.act == "add":
+        names = ("status", "code", "retry_after", "chance", "seed", "after", "seconds")
+        options_ = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+        rule = {"endpoint": options.endpoint, "fault": options.fault, "times": options.times, **options_}
+        print(_call_control("POST", "faults", rule)["id"])
+    elif options.act == "clear":
+        _call_control("DELETE", f"faults/{quote(options.id, safe='')}" if options.id else "faults")
+    else:
+        for rule in _call_control("GET", "faults")["faults"]:
+            print(json.dumps(rule, ensure_ascii=False))
+    return 0
+
+
+def _clock(options: argparse.Namespace) -> int:
+    change = {"advance": options.advance} | ({} if options.speed is None else {"speed": options.speed})
+    now = _call_control("POST", "clock", change)
+    print(f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
+    return 0
+
+
+def _durations(options: argparse.Namespace) -> int:
+    changes = dict(_parse_stage(text) for text in options.stage)
+    for stage, seconds in _call_control("POST", "durations", changes).items():
+        print(f"{stage}={seconds:g}")
+    return 0
+
+
+def _parse_stage(text: str) -> tuple[str, float]:
+    name, _, seconds = text.partition("=")
+    try:
+        return name, float(seconds)
+    except ValueError:
+        raise SandboxError(f"{text!r} is not written STAGE=SECONDS, e.g. deploy=60") from None
+
+
+def _snapshots(options: argparse.Namespace) -> int:
+    for row in _call_control("GET", "snapshots")["snapshots"]:
+        created_at = datetime.fromtimestamp(row["made"], UTC)
+        print(f"{row['name']}  {created_at:%Y-%m-%d %H:%M:%S} UTC  {row['bytes']:,} bytes")
+    return 0
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    print(f"{_call_control('POST', 'snapshots', {'name': options.name})['bytes']:,} bytes")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    _call_control("POST", "restore", {"name": options.name})
+    print("restored")
+    return 0
+
+
+def _openapi(options: argparse.Namespace) -> int:
+    print(json.dumps(_call_control("GET", "openapi.json"), ensure_ascii=False, indent=1))
+    return 0
+
+
+def _call_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the running sandbox says.
+
+    Raises:
+        SandboxError: none runs, or it refused; the message says why.
+    """
+    address = process.find()
+    if address is None:
+        raise SandboxError("no sandbox is running: `qfnb sandbox start` / 沙盒没有运行")
+    reply = process.control_request(address, method, f"/_sandbox/{path}", body)
+    if reply is None:
+        raise SandboxError("the sandbox does not answer: see `qfnb sandbox logs` / 沙盒没有回答，看日志")
+    status, value = reply
+    if status != 200:
+        raise SandboxError(str(value.get("error", value)))
+    return value
+
+
+COMMANDS: Mapping[str, Command] = {
+    "faults": _faults,
+    "clock": _clock,
+    "durations": _durations,
+    "snapshots": _snapshots,
+    "snapshot": _snapshot,
+    "restore": _restore,
+    "openapi": _openapi,
+}
+
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
 
