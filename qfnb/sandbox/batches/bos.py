@@ -14,7 +14,7 @@ from ...wire import batches as wire
 from ...wire import storage as storage_wire
 from ...wire.chat import CHAT_V1, V1_PREFIX
 from ..chat.chat import resolve_model
-from ..engines import BUILT_IN
+from ..engines.protocol import BUILT_IN
 from ..http.call import Call, emulates
 from ..http.dispatch import dispatch, parse_jsonl
 from ..http.paging import page_by_marker

@@ -15,7 +15,7 @@ from ...wire import batches as wire
 from ...wire.chat import CHAT_V2
 from ...wire.endpoints import Endpoint
 from ...wire.inference import TEXT2IMAGE_V2
-from ..engines import BUILT_IN
+from ..engines.protocol import BUILT_IN
 from ..http.call import Call, emulates
 from ..http.dispatch import dispatch, parse_jsonl
 from ..http.refusals import v2_refusal

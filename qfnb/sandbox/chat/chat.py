@@ -11,7 +11,7 @@ from typing import Any
 
 from ...wire import catalog
 from ...wire import chat as wire
-from ..engines import ChatModel, EngineError, Reply, StreamingModel, content_text
+from ..engines.protocol import ChatModel, EngineError, Reply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
 from ..http.refusals import v1_refusal, v2_refusal
 from ..services.common import active_deployment, find_service

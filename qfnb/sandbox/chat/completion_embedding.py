@@ -8,8 +8,8 @@ from typing import Any
 from ...wire import catalog, inference
 from ...wire import inference as wire
 from ...wire.base import EmptyBody
-from ..engines import EngineError, StreamingModel
 from ..engines.builtin.engine import NGRAM_LABEL
+from ..engines.protocol import EngineError, StreamingModel
 from ..http.call import Call, Stream, emulates
 from ..http.refusals import v1_refusal, v2_refusal
 from ..services.metering import metered

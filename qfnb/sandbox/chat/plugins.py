@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ...wire import inference
-from ..engines import content_text
+from ..engines.protocol import content_text
 from ..http.call import Call, Stream, emulates
 from . import tools
 from .chat import build_v1_answer, tool_reply, validate_messages

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...wire import chat as wire
-from ..engines import Conversation
+from ..engines.protocol import Conversation
 
 _SHARED_OPTIONS = ("temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty")
 _V2_OPTIONS = (

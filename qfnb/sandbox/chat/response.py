@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..engines import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
+from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
 from ..http.call import Call, Stream
 from ..http.refusals import Refusal, v1_refusal, v2_refusal
 

@@ -20,7 +20,7 @@ from ...metrics.bleu import smoothed_bleu
 from ...metrics.rouge import rouge_l, rouge_n, unit_f1
 
 if TYPE_CHECKING:
-    from ..engines import ChatModel
+    from ..engines.protocol import ChatModel
 
 MAX_SCORED_PAIRS = 200
 """Held-out pairs that are answered for the scores."""

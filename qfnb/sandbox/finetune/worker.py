@@ -14,7 +14,8 @@ import sqlite3
 import threading
 from typing import Any
 
-from ..engines import EngineRegistry, Step
+from ..engines.protocol import Step
+from ..engines.registry import EngineRegistry
 from ..state.clock import Clock
 from ..state.store import Document, Store, raise_if_faulted
 from ..state.world import background_worker

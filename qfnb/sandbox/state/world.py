@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..engines import EngineRegistry, load_config
+from ..engines.config import load_config
+from ..engines.registry import EngineRegistry
 from ..process import Address
 from ..trial.faults import FaultRules
 from ..trial.quota import DeliveryCounter, RateQuota
