@@ -7,7 +7,7 @@ import time
 from qfnb import config
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
+from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
 from qfnb.sandbox.state.lifecycle import DEFAULT_SECONDS
 from qfnb.sandbox.storage import objects
 from support.raw_http import connect, storage_request

@@ -8,7 +8,7 @@ import httpx
 
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service
-from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
+from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
 from support.sandbox_thread import run_world
 
 QUESTION = "几点开门"

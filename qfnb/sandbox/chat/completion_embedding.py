@@ -119,7 +119,7 @@ async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str,
 
 async def _score_relevance(call: Call, query: str, documents: list[str]) -> tuple[list[float], str]:
     """Return each document's similarity to the query, 0 to 1, and who says so."""
-    from ..engines.builtin.embedding import cosines, relevance  # noqa: PLC0415 - numpy
+    from ..engines.builtin.features import cosines, relevance  # noqa: PLC0415 - numpy
 
     engine = call.world.engines.embedding_engine
     if engine.name == "builtin":

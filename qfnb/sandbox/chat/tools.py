@@ -67,7 +67,7 @@ def build_chart(question: str) -> dict[str, Any] | None:
 
 def choose_function(functions: Sequence[Mapping[str, Any]], question: str) -> tuple[str, str] | None:
     """Return (name, arguments as JSON) of the function that a question is about, None when none is near."""
-    from ..engines.builtin.embedding import relevance  # noqa: PLC0415 - numpy
+    from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
     descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
     if not descriptions:

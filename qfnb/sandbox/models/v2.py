@@ -203,7 +203,7 @@ def _publish_run(call: Call, model: Document, body: wire.CreateModel, meta: wire
 
 def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta) -> Document:
     """Import what a sandbox has exported."""
-    from ..engines.builtin.language_model import LanguageModel  # noqa: PLC0415 - numpy
+    from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
 
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
     content = objects.read_object(call.world.store, address)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from qfnb.sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
-from qfnb.sandbox.engines.builtin.language_model import Hyperparameters, train
+from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
 from qfnb.sandbox.process import Address
 from qfnb.sandbox.state.job_queue import is_finished, job_status, stable_shuffle
 from qfnb.sandbox.state.world import World

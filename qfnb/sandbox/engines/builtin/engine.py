@@ -1,7 +1,17 @@
-"""The built-in engine: the small numpy model that learns on this computer, with nothing to install."""
+"""The built-in engine: a small numpy model that learns on this computer, with nothing to install or download.
+
+Two experts share one router:
+
+    p(answer | prompt) = sum_k p(k | prompt) [answer = memory_k]  +  p(compose | prompt) p_LM(answer | prompt)
+
+It is not ERNIE and knows nothing but its training pairs; for anything else it says that it does not know. The
+base model has learned greetings and help about the sandbox, all of it written for qfnb. numpy is imported when
+the first model is needed: it takes half of the server's start.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,14 +19,55 @@ from typing import TYPE_CHECKING, Any
 from ..protocol import BUILT_IN, Ability, Conversation, EngineError, Observer, Pair, Reply, Vectors
 
 if TYPE_CHECKING:
-    from .language_model import LanguageModel
+    from .model import LanguageModel
 
 NGRAM_LABEL = "qfnb character n-grams, not a language model"
 DEFAULT_BATCH_SIZE = 4
 
+_HELLO = "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。Hello from qfnb's local sandbox; no cloud model is behind it."
+_SELF = (
+    "我是 qfnb 本地沙盒模型，一个在本机训练的小模型，不是文心一言。I am qfnb's small local model, not ERNIE."
+)
+_CAN = "我只会两件事：记住训练数据里的回答，以及照着训练数据里的格式改写输入。"
+_TUNE = "准备“问题-回答”数据，用 LLMFinetune 训练，发布后部署成服务就能调用。"
+_KEY = "设置环境变量 QIANFAN_API_KEY，或用 %qfauth set 输入密钥，就会连接千帆平台。"
+
+_SMALL_TALK: dict[str, tuple[str, ...]] = {
+    _HELLO: (
+        "你好", "您好", "嗨", "hello", "hi", "早上好", "晚上好", "下午好", "在吗", "你好呀", "哈喽", "hello there",
+    ),
+    _SELF: (
+        "你是谁", "你叫什么名字", "介绍一下你自己", "你是什么模型", "你是文心一言吗", "你是ERNIE吗", "自我介绍一下",
+        "你是人工智能吗", "who are you", "what model are you", "请用一句话介绍你自己", "一句话介绍自己",
+    ),
+    _CAN: ("你能做什么", "你会什么", "你有什么功能", "你可以帮我做什么", "怎么用你", "你的能力有哪些", "what can you do"),
+    _TUNE: ("怎么微调", "如何训练模型", "怎么用自己的数据训练", "微调的步骤是什么", "怎么发布模型", "怎么部署服务"),
+    _KEY: (
+        "怎么连接千帆", "怎么配置密钥", "如何使用真正的大模型", "密钥在哪里设置", "怎么退出沙盒", "怎么调用文心一言",
+    ),
+    "不客气。You are welcome.": ("谢谢", "多谢", "谢谢你", "感谢", "thanks", "thank you"),
+    "再见！Goodbye!": ("再见", "拜拜", "bye", "下次见", "我走了"),
+}  # fmt: skip
+
+
+@functools.cache
+def base_model() -> LanguageModel:
+    """Return the base model, trained in a fraction of a second on first use."""
+    from .model import BASE_MIN_CONFIDENCE  # noqa: PLC0415
+    from .training import Hyperparameters, train  # noqa: PLC0415
+
+    pairs = []
+    for answer, prompts in _SMALL_TALK.items():
+        pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
+        if answer != _HELLO:
+            pairs += [(hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")]
+    model = train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
+    model.min_confidence = BASE_MIN_CONFIDENCE
+    return model
+
 
 class BuiltinEngine:
-    """Learns by itself, from the start only; a kept model is the bytes of an npz file."""
+    """Trains from the start only; what it keeps of a run is the bytes of an npz file."""
 
     name = "builtin"
     label = BUILT_IN
@@ -25,18 +76,16 @@ class BuiltinEngine:
 
     def base_model(self, name: str = "") -> BuiltinModel:
         """Return the base model; it is the same for every preset name."""
-        from .language_model import base_model  # noqa: PLC0415 - numpy, half of the start-up time
-
         return BuiltinModel(base_model())
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return vectors of character n-grams."""
-        from .embedding import embed  # noqa: PLC0415
+        from .features import embed  # noqa: PLC0415
 
         return Vectors([[round(float(x), 8) for x in row] for row in embed(texts)], NGRAM_LABEL)
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: the engine holds no resources."""
 
     @property
     def passes_per_epoch(self) -> int:
@@ -48,8 +97,8 @@ class BuiltinEngine:
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return passes, rate and batch: as far from the usual ones as the given are from theirs."""
-        from .language_model import local_hyperparameters  # noqa: PLC0415
+        """Return passes, rate and batch size: as far from the local defaults as the values are from theirs."""
+        from .training import local_hyperparameters  # noqa: PLC0415
 
         batch = None
         if "batchSize" in defaults:
@@ -66,25 +115,24 @@ class BuiltinEngine:
         *,
         validation: Sequence[Pair] = (),
         observer: Observer | None = None,
-        base_model: bytes | None = None,
+        base: bytes | None = None,
     ) -> BuiltinModel:
-        """Train a small model."""
-        from .language_model import Hyperparameters, train  # noqa: PLC0415
+        """Train a small model; see `TrainingEngine.train`."""
+        from .training import Hyperparameters, train  # noqa: PLC0415
 
-        if base_model is not None:
+        if base is not None:
             raise EngineError("the built-in engine trains from the start only", "argument")
         hyperparameters = Hyperparameters(**values)
-        return BuiltinModel(
-            train(pairs, hyperparameters=hyperparameters, validation=validation, observer=observer)
-        )
+        model = train(pairs, hyperparameters=hyperparameters, validation=validation, observer=observer)
+        return BuiltinModel(model)
 
     def recognizes(self, content: bytes) -> bool:
-        """Tell whether a kept file is an npz file."""
+        """Return whether the content kept of a run is an npz file."""
         return content.startswith(b"PK")
 
     def load_model(self, content: bytes) -> BuiltinModel:
-        """Return what a run made, with the base model's small talk."""
-        from .language_model import LanguageModel, base_model  # noqa: PLC0415
+        """Return the model of a run, with the base model's small talk."""
+        from .model import LanguageModel  # noqa: PLC0415
 
         model = LanguageModel.load(content)
         model.base = base_model()
@@ -92,7 +140,7 @@ class BuiltinEngine:
 
 
 class BuiltinModel:
-    """A small model that answers within a millisecond, from the last turn only."""
+    """A small model that answers within a millisecond, from the last message only."""
 
     label = BUILT_IN
     abilities: frozenset[Ability] = frozenset({"chat"})
@@ -110,7 +158,7 @@ class BuiltinModel:
         return self._model.reply(prompt, temperature=temperature, seed=seed)
 
     async def answer(self, conversation: Conversation) -> Reply:
-        """Answer the last turn; it is left to chance only with a seed, so that notebooks repeat."""
+        """Answer the last message; the temperature counts only with a seed, so that notebooks repeat."""
         options = conversation.options
         temperature = float(options.get("temperature") or 0.0) if "seed" in options else 0.0
         return self.reply(conversation.question, temperature=temperature, seed=int(options.get("seed") or 0))

@@ -13,19 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batches import CONTEXT, SEGMENT, WINDOW, Example, PaddedBatch, collate, matching_suffix
 from .features import (
     BOS,
     BUCKETS,
     CHARACTERS,
+    CONTEXT,
     EOS,
     MAX_ANSWER,
     MAX_PROMPT,
+    SEGMENT,
     UNKNOWN,
+    WINDOW,
+    Example,
     F,
     Features,
     Floats,
+    PaddedBatch,
     character_id,
+    collate,
+    matching_suffix,
     segments,
     softmax,
 )

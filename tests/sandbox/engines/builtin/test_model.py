@@ -5,7 +5,9 @@ import pytest
 from support.training_pairs import RULE, SMALL
 
 from qfnb.errors import SandboxError
-from qfnb.sandbox.engines.builtin.language_model import LanguageModel, base_model, train
+from qfnb.sandbox.engines.builtin.engine import base_model
+from qfnb.sandbox.engines.builtin.model import LanguageModel
+from qfnb.sandbox.engines.builtin.training import train
 
 
 def test_a_saved_model_gives_the_same_answers(mixed):
