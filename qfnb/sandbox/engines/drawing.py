@@ -1,7 +1,7 @@
-"""Pictures from words without a model: a small grammar of things, colours and skies, drawn with Pillow.
+"""Pictures without a model: a landscape, drawn with Pillow from the things and colours that a prompt names.
 
-Every picture says at its foot that it is the sandbox's drawing, and what was understood; the same prompt,
-size and seed give the same bytes.
+Each picture says at its foot that it is the sandbox's drawing, and what was understood of the prompt. The
+same prompt, size and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -10,17 +10,12 @@ import hashlib
 import io
 import random
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
 
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from . import creatures, scenery
-
 Colour = tuple[int, int, int]
-T = TypeVar("T")
 
 COLOURS: dict[str, Colour] = {
     "红 red": (214, 66, 60),
@@ -36,6 +31,7 @@ COLOURS: dict[str, Colour] = {
     "灰 gray grey": (150, 150, 160),
 }
 
+DAY: tuple[Colour, Colour] = ((116, 176, 236), (222, 238, 250))
 SKIES: dict[str, tuple[Colour, Colour]] = {
     "夜 晚上 night 星 月 moon star": ((12, 18, 48), (66, 70, 130)),
     "黄昏 日落 夕阳 sunset dusk": ((84, 60, 120), (250, 156, 96)),
@@ -43,89 +39,95 @@ SKIES: dict[str, tuple[Colour, Colour]] = {
     "雨 rain 阴 雾 fog": ((110, 120, 132), (184, 190, 196)),
     "雪 snow 冬 winter": ((168, 190, 216), (236, 241, 250)),
 }
-DAY: tuple[Colour, Colour] = ((116, 176, 236), (222, 238, 250))
+"""The colours of the sky, at the top and at the horizon."""
 
-Painter = Callable[["scenery.Scene"], None]
-
-THINGS: dict[str, tuple[str, Painter]] = {
-    "星 夜 night star": ("stars", scenery.stars),
-    "太阳 阳光 日出 日落 夕阳 sun sunset sunrise": ("sun", scenery.sun),
-    "月 moon": ("moon", scenery.moon),
-    "云 cloud 天空 sky": ("clouds", scenery.clouds),
-    "山 mountain hill": ("mountains", scenery.mountains),
-    "城 楼 都市 city building": ("city", scenery.city),
-    "地面 ground": ("ground", scenery.ground),
-    "海 湖 河 水 溪 sea ocean lake river water": ("water", scenery.water),
-    "草 田 grass field": ("grass", scenery.grass),
-    "房 屋 家 院 house home": ("house", scenery.house),
-    "树 林 竹 tree forest bamboo": ("trees", scenery.trees),
-    "花 春 flower": ("flowers", scenery.flowers),
-    "船 boat ship": ("boat", scenery.boat),
-    "鱼 fish": ("fish", creatures.fish),
-    "鸟 bird": ("birds", creatures.birds),
-    "猫 cat": ("cat", creatures.cat),
-    "狗 dog": ("dog", creatures.dog),
-    "雪 snow": ("snow", scenery.snow),
-    "雨 rain": ("rain", scenery.rain),
+THINGS: dict[str, str] = {
+    "stars": "星 夜 night star",
+    "sun": "太阳 阳光 日出 日落 夕阳 sun sunset sunrise",
+    "moon": "月 moon",
+    "mountains": "山 mountain hill",
+    "city": "城 楼 都市 city building",
+    "trees": "树 林 竹 tree forest bamboo",
+    "water": "海 湖 河 水 溪 sea ocean lake river water",
 }
-"""In the order in which things are painted, from back to front."""
+"""What can be drawn, from back to front, and the words that name it."""
+
+HORIZON = 0.66
+"""Where the ground begins: a share of the height, from the top."""
 
 
 @dataclass(frozen=True)
 class Understood:
-    """What the words of a prompt stand for here."""
+    """What was understood of a prompt: things to draw, a colour for them, the colours of the sky."""
 
     things: tuple[str, ...]
-    painters: tuple[Painter, ...]
     colour: Colour | None
     sky: tuple[Colour, Colour]
 
 
+@dataclass
+class Canvas:
+    """A picture being drawn.
+
+    Attributes:
+        image: the picture.
+        chance: the source of all random numbers.
+        colour: the colour that the prompt names, if any.
+    """
+
+    image: Image.Image
+    chance: random.Random
+    colour: Colour | None
+    pen: ImageDraw.ImageDraw = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pen = ImageDraw.Draw(self.image)
+        self.width, self.height = self.image.size
+        self.unit = min(self.image.size) / 100
+        self.horizon = int(self.height * HORIZON)
+
+    def disc(self, x: float, y: float, radius: float, fill: Colour) -> None:
+        """Draw a filled circle; lengths are in pixels."""
+        self.pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
+
+    def ridge(self, base: float, rise: float, fill: Colour) -> None:
+        """Draw a range of peaks that rise up to `rise` pixels above `base` and fill all below."""
+        peaks = [(self.width * i / 12, base - self.chance.uniform(0, rise)) for i in range(13)]
+        self.pen.polygon([(0, self.height), *peaks, (self.width, self.height)], fill=fill)
+
+
 def understand(prompt: str) -> Understood:
-    """Return the things, the colour and the sky that a prompt names."""
+    """Return the things, the colour and the sky that a prompt names in Chinese or English."""
     text = prompt.lower()
-    found = _named(THINGS, text)
-    colours, skies = _named(COLOURS, text), _named(SKIES, text)
-    return Understood(
-        tuple(name for name, _ in found),
-        tuple(painter for _, painter in found),
-        colours[0] if colours else None,
-        skies[0] if skies else DAY,
-    )
+    colours = [colour for words, colour in COLOURS.items() if _names(text, words)]
+    skies = [sky for words, sky in SKIES.items() if _names(text, words)]
+    things = tuple(thing for thing, words in THINGS.items() if _names(text, words))
+    return Understood(things, next(iter(colours), None), next(iter(skies), DAY))
 
 
 def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[str]]:
-    """Return a PNG file and the things that were understood; nothing known gives an abstract picture."""
-    meant = understand(prompt)
-    draw = random.Random(  # noqa: S311 - reproducible, not secret
-        hashlib.sha256(f"{prompt}|{seed}".encode("utf-8", "replace")).digest()
+    """Return a PNG file of (width, height) pixels, and the things that were understood and drawn."""
+    understood = understand(prompt)
+    digest = hashlib.sha256(f"{prompt}|{seed}".encode("utf-8", "replace")).digest()
+    chance = random.Random(digest)  # noqa: S311 - reproducible, not secret
+    canvas = Canvas(_sky(size, understood.sky), chance, understood.colour)
+    if not understood.things:  # another prompt looks different, also when nothing of it is understood
+        canvas.colour = canvas.colour or chance.choice([*COLOURS.values()])
+    things = understood.things or ("mountains",)
+    for thing in things:
+        _DRAW[thing](canvas)
+    if "water" not in things:
+        canvas.ridge(canvas.horizon + 3 * canvas.unit, 3 * canvas.unit, (92, 136, 84))
+    _footer(canvas, ", ".join(understood.things) or "nothing it knows")
+    return _png(canvas.image, prompt, seed), list(understood.things)
+
+
+def _names(text: str, words: str) -> bool:
+    """Return whether a lower-case text has one of the words; English words count whole, or as plurals."""
+    return any(
+        re.search(rf"\b{word}(e?s|y|ny)?\b", text) if word.isascii() else word in text
+        for word in words.split()
     )
-    scene = scenery.Scene(_sky(size, meant.sky), draw, meant.colour)
-    painters = meant.painters or (scenery.rings,)
-    if meant.painters and "ground" not in meant.things and not _by_water(meant):
-        scenery.ground(scene, snowy="snow" in meant.things, night=sum(meant.sky[0]) < 200)
-    if _by_water(meant) and "water" not in meant.things:
-        scenery.water(scene)
-    for painter in painters:
-        painter(scene)
-        if painter is scenery.water and set(meant.things) & scenery.ON_LAND:
-            scenery.shore(scene, snowy="snow" in meant.things)
-    _footer(scene, ", ".join(meant.things) or "nothing it knows (abstract)")
-    return _png(scene.image, prompt, seed), list(meant.things)
-
-
-def _by_water(meant: Understood) -> bool:
-    return bool(set(meant.things) & {"water", "fish", "boat"})
-
-
-def _named(table: Mapping[str, T], text: str) -> list[T]:
-    return [value for words, value in table.items() if any(_says(text, word) for word in words.split())]
-
-
-def _says(text: str, word: str) -> bool:
-    if word.isascii():  # whole words and plurals: there is no cat in education
-        return re.search(rf"\b{word}(e?s|y|ny)?\b", text) is not None
-    return word in text
 
 
 def _sky(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
@@ -133,23 +135,92 @@ def _sky(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
     return Image.composite(Image.new("RGB", size, colours[1]), Image.new("RGB", size, colours[0]), fade)
 
 
-def _footer(scene: scenery.Scene, understood: str) -> None:
-    width, height = scene.image.size
-    tall = max(26, height // 24)
-    scene.pen.rectangle((0, height - tall, width, height), fill=(20, 20, 24))
+def _shade(colour: Colour, factor: float) -> Colour:
+    red, green, blue = (max(0, min(255, int(part * factor))) for part in colour)
+    return red, green, blue
+
+
+def _stars(canvas: Canvas) -> None:
+    for _ in range(150):
+        x, y = canvas.chance.uniform(0, canvas.width), canvas.chance.uniform(0, canvas.horizon)
+        canvas.disc(x, y, canvas.chance.choice((0.15, 0.2, 0.35)) * canvas.unit, (255, 255, 226))
+
+
+def _sun(canvas: Canvas) -> None:
+    canvas.disc(
+        canvas.chance.uniform(0.2, 0.8) * canvas.width, 0.2 * canvas.height, 8 * canvas.unit, (255, 224, 120)
+    )
+
+
+def _moon(canvas: Canvas) -> None:
+    canvas.disc(
+        canvas.chance.uniform(0.2, 0.8) * canvas.width, 0.2 * canvas.height, 7 * canvas.unit, (246, 245, 222)
+    )
+
+
+def _mountains(canvas: Canvas) -> None:
+    for layer in range(3):
+        colour = _shade(canvas.colour or (96, 118, 140), 1.25 - 0.3 * layer)
+        canvas.ridge(
+            canvas.horizon - (2 - layer) * 0.05 * canvas.height, (0.34 - 0.08 * layer) * canvas.height, colour
+        )
+
+
+def _city(canvas: Canvas) -> None:
+    x = 0.0
+    while x < canvas.width:
+        wide, tall = (
+            canvas.chance.uniform(6, 13) * canvas.unit,
+            canvas.chance.uniform(0.1, 0.42) * canvas.height,
+        )
+        colour = _shade(canvas.colour or (86, 92, 112), canvas.chance.uniform(0.7, 1.2))
+        canvas.pen.rectangle((x, canvas.horizon - tall, x + wide, canvas.height), fill=colour)
+        for number in range(int(tall / (4 * canvas.unit))):
+            y = canvas.horizon - tall + (4 * number + 2) * canvas.unit
+            canvas.pen.rectangle((x + wide / 4, y, x + wide / 2, y + canvas.unit), fill=(250, 226, 150))
+        x += wide + canvas.unit
+
+
+def _water(canvas: Canvas) -> None:
+    canvas.pen.rectangle(
+        (0, canvas.horizon, canvas.width, canvas.height), fill=canvas.colour or (58, 112, 166)
+    )
+    for _ in range(120):
+        x, y = canvas.chance.uniform(0, canvas.width), canvas.chance.uniform(canvas.horizon, canvas.height)
+        canvas.pen.line((x, y, x + canvas.chance.uniform(1, 8) * canvas.unit, y), fill=(180, 208, 232))
+
+
+def _trees(canvas: Canvas) -> None:
+    for _ in range(14):
+        x, tall = canvas.chance.uniform(0, canvas.width), canvas.chance.uniform(0.14, 0.28) * canvas.height
+        y = canvas.horizon + canvas.chance.uniform(0.0, 0.04) * canvas.height
+        colour = _shade(canvas.colour or (54, 124, 74), canvas.chance.uniform(0.8, 1.2))
+        canvas.pen.polygon([(x - 0.25 * tall, y), (x, y - tall), (x + 0.25 * tall, y)], fill=colour)
+
+
+_DRAW = {
+    "stars": _stars,
+    "sun": _sun,
+    "moon": _moon,
+    "mountains": _mountains,
+    "city": _city,
+    "water": _water,
+    "trees": _trees,
+}
+
+
+def _footer(canvas: Canvas, understood: str) -> None:
+    tall = max(26, canvas.height // 24)
+    canvas.pen.rectangle((0, canvas.height - tall, canvas.width, canvas.height), fill=(20, 20, 24))
     text = f"qfnb LOCAL SANDBOX drawing, not a model's image  |  understood: {understood}"
-    font = ImageFont.load_default(max(9, min(tall / 2, 1.85 * width / len(text))))
-    scene.pen.text((10, height - tall + tall // 5), text, fill=(240, 240, 240), font=font)
+    font = ImageFont.load_default(max(9, min(tall / 2, 1.85 * canvas.width / len(text))))
+    canvas.pen.text((10, canvas.height - tall + tall // 5), text, fill=(240, 240, 240), font=font)
 
 
 def _png(image: Image.Image, prompt: str, seed: int) -> bytes:
     about = PngInfo()
-    for key, value in (
-        ("prompt", prompt),
-        ("seed", str(seed)),
-        ("size", "{}x{}".format(*image.size)),
-        ("software", "qfnb sandbox drawing"),
-    ):
+    size, software = "{}x{}".format(*image.size), "qfnb sandbox drawing"
+    for key, value in {"prompt": prompt, "seed": str(seed), "size": size, "software": software}.items():
         about.add_itxt(key, value.encode("utf-8", "replace").decode("utf-8"))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=about, compress_level=3)

@@ -213,7 +213,7 @@ class TrainingEngine(Engine, Protocol):
         *,
         validation: Sequence[Pair] = (),
         observer: Observer | None = None,
-        base_model: bytes | None = None,
+        initial_model: bytes | None = None,
     ) -> TrainedModel:
         """Train on (prompt, answer) pairs; stopped early it is returned as far as it got.
 
@@ -222,7 +222,7 @@ class TrainingEngine(Engine, Protocol):
             values: what `local_hyperparameters` returned.
             validation: held-out pairs; their loss is reported after each pass.
             observer: hears of the steps, and may stop.
-            base_model: what was kept of an earlier run, to go on from; None for the base model.
+            initial_model: what was kept of an earlier run, to continue from; None for the base model.
 
         Raises:
             InvalidArgumentError: there is nothing to learn from, or a value is wrong.

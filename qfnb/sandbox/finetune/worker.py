@@ -132,7 +132,7 @@ class TrainingWorker:
             self._engines.read_model(task["base"]),
         )
         model = engine.train(
-            pairs, task["effective"], validation=held_out, observer=recorder, base_model=base
+            pairs, task["effective"], validation=held_out, observer=recorder, initial_model=base
         )
         if self._closing.is_set():  # an orderly end is not held against the run
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)

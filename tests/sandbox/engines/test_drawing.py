@@ -32,13 +32,13 @@ def test_every_size_of_the_platform_can_be_drawn(size):
         assert image.size == (width, height)
 
 
-@pytest.mark.parametrize("prompt", ["education", "cathedral", "dogma", "抽象的思念"])
+@pytest.mark.parametrize("prompt", ["sundry", "hillock", "Montreal", "citation", "抽象的思念"])
 def test_what_it_does_not_know_it_does_not_claim(prompt):
     assert understand(prompt).things == ()
 
 
 @pytest.mark.parametrize(
-    ("prompt", "thing"), [("Two cats", "cat"), ("夜晚的城市", "city"), ("A sunny sea", "water")]
+    ("prompt", "thing"), [("Two hills", "mountains"), ("夜晚的城市", "city"), ("A sunny sea", "water")]
 )
 def test_words_are_understood_in_both_languages(prompt, thing):
     assert thing in understand(prompt).things

@@ -107,7 +107,7 @@ def test_it_stops_within_a_step_and_keeps_what_it_learned(engine):
 def test_a_run_goes_on_from_an_earlier_one(tuned):
     _, content, engine = tuned
     _, fresh = train_model(engine, {"epoch": 1, "learningRate": 1e-4})
-    _, continued = train_model(engine, {"epoch": 1, "learningRate": 1e-4}, base=content)
+    _, continued = train_model(engine, {"epoch": 1, "learningRate": 1e-4}, initial_model=content)
     assert continued[0].training_loss < fresh[0].training_loss * 0.8
 
 

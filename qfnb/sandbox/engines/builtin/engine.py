@@ -115,12 +115,12 @@ class BuiltinEngine:
         *,
         validation: Sequence[Pair] = (),
         observer: Observer | None = None,
-        base: bytes | None = None,
+        initial_model: bytes | None = None,
     ) -> BuiltinModel:
         """Train a small model; see `TrainingEngine.train`."""
         from .training import Hyperparameters, train  # noqa: PLC0415
 
-        if base is not None:
+        if initial_model is not None:
             raise EngineError("the built-in engine trains from the start only", "argument")
         hyperparameters = Hyperparameters(**values)
         model = train(pairs, hyperparameters=hyperparameters, validation=validation, observer=observer)

@@ -79,12 +79,12 @@ class TransformersEngine:
         *,
         validation: Sequence[Pair] = (),
         observer: Observer | None = None,
-        base_model: bytes | None = None,
+        initial_model: bytes | None = None,
     ) -> TransformersModel:
         """Train an adapter or all weights; with a base, go on from what that run made."""
         from .tuning import fine_tune  # noqa: PLC0415 - torch and peft, seconds
 
-        recipe, earlier = TuningRecipe(**values), self._run_folder(base_model) if base_model else None
+        recipe, earlier = TuningRecipe(**values), self._run_folder(initial_model) if initial_model else None
         source = earlier if earlier and _is_full_model(earlier) else self.source
         adapter = earlier if earlier and not _is_full_model(earlier) else None
         if adapter is not None and recipe.full:
