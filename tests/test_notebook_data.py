@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-DATA = Path(__file__).parents[3] / "notebooks" / "data"
+DATA = Path(__file__).parents[1] / "notebooks" / "data"
 
 
 def rows(path):
