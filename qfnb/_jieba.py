@@ -1,4 +1,4 @@
-"""Chinese words as jieba cuts them: the console counts its scores in them, and the sandbox does too."""
+"""Chinese word segmentation by jieba, as the console's scores use it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from . import config
 
 @functools.cache
 def load_cutter() -> Callable[[str], list[str]] | None:
-    """Return what cuts a text into words, None where jieba is not installed."""
+    """Return jieba's function from text to words, None if jieba is not installed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own, at import, on newer Pythons
+        warnings.simplefilter("ignore")  # jieba's own, at import, on newer Pythons
         try:
             jieba: Any = importlib.import_module("jieba")
         except ImportError:
             return None
     jieba.setLogLevel(logging.WARNING)
-    cache = config.state_dir() / "words"  # its own choice is a name in /tmp that anybody may have written
+    cache = config.state_dir() / "words"  # jieba's default is a fixed name in /tmp, which others can write
     cache.mkdir(mode=0o700, exist_ok=True)
     tokenizer = jieba.Tokenizer()
     tokenizer.tmp_dir = str(cache)

@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first used, so that importing the package stays fast."""
+"""Lazy exports of a package: names are imported on first use, so that importing the package is fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings and credentials: where they come from, in which order, and that no key is ever shown.
+"""Settings and credentials: where they come from, and in which order; keys are never shown.
 
 Order: keywords of a constructor or call > attributes set on `get_config()` > environment `QIANFAN_*` >
 the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely lies in the working
@@ -48,7 +48,7 @@ class Settings(BaseModel):
     app_id: str = ""
 
     openai_base_url: str = ""
-    """Any server that speaks OpenAI's API, e.g. http://127.0.0.1:11434/v1; its key is `api_key`."""
+    """Any server with OpenAI's API, e.g. http://127.0.0.1:11434/v1; its key is `api_key`."""
 
     profile: str = ""
     """A named base URL: one of PROFILES."""
@@ -86,9 +86,9 @@ class Credentials:
 
     Attributes:
         api_key: `bce-v3/ALTAK-...`, for v2 inference.
-        access_key, secret_key: the IAM pair, for management, and for inference too.
+        access_key, secret_key: the IAM pair, for management and inference.
         ak, sk: an application's pair, for v1 inference.
-        access_token: a ready OAuth token, for v1 inference.
+        access_token: an OAuth token, for v1 inference.
     """
 
     api_key: SecretStr = SecretStr("")
@@ -108,16 +108,16 @@ class Credentials:
 
     @classmethod
     def of(cls, values: Mapping[str, str | SecretStr | None]) -> Credentials:
-        """Build credentials from plain or secret text; surrounding blanks and quotes are dropped."""
+        """Create credentials from plain or secret text; surrounding blanks and quotes are dropped."""
         return cls(**{name: _parse_key(name, value) for name, value in values.items() if value})
 
     def get(self, name: str) -> str:
-        """Return one key in clear; only authentication calls this."""
+        """Return one key in clear text; only authentication calls this."""
         secret: SecretStr = getattr(self, name)
         return secret.get_secret_value()
 
     def kinds(self) -> tuple[str, ...]:
-        """Return which kinds of key are present, never the keys."""
+        """Return which kinds of key are present, without the keys."""
         names = {
             "api_key": "API key",
             "access_key": "IAM pair",
@@ -130,7 +130,7 @@ class Credentials:
         return bool(self.kinds())
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the secret texts, so that they can be scrubbed from what is shown."""
+        """Iterate over the secret texts, so that they can be removed from what is shown."""
         return (value for f in fields(self) if (value := self.get(f.name)))
 
 
@@ -138,20 +138,20 @@ KEY_NAMES = tuple(f.name for f in fields(Credentials))
 
 
 class Config:
-    """The settings as users touch them: `get_config().ak = "..."`, upper or lower case."""
+    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case."""
 
     def __init__(self) -> None:
         object.__setattr__(self, "_overrides", {})
 
     def __getattr__(self, name: str) -> Any:
         if name.lower() not in Settings.model_fields:
-            raise AttributeError(f"no setting is called {name!r}")
+            raise AttributeError(f"there is no setting {name!r}")
         return getattr(settings(), name.lower())
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() not in Settings.model_fields:
             raise InvalidArgumentError(
-                f"no setting is called {name!r}; settings are {', '.join(Settings.model_fields)}"
+                f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}"
             )
         self._overrides[name.lower()] = value
 
@@ -172,18 +172,18 @@ def get_config() -> Config:
 
 
 def settings() -> Settings:
-    """Return all settings as they are now.
+    """Return the present settings.
 
-    They are read anew only when the environment, the .env file or the settings object have changed.
+    They are read again only when the environment, the .env file or the settings object has changed.
 
     Raises:
-        InvalidArgumentError: a variable holds something that its setting cannot be.
+        InvalidArgumentError: a variable has a value that its setting does not allow.
     """
     global _cached_settings
     inputs = _environment(), dict(_config._overrides)  # noqa: SLF001 - the object is this module's own
     if _cached_settings is None or _cached_settings[0] != inputs:
         if _dotenv_name():
-            return _read_settings()  # a file changes without a word
+            return _read_settings()  # changes of a file are not noticed
         _cached_settings = inputs, _read_settings()
     return _cached_settings[1]
 
@@ -192,7 +192,7 @@ _cached_settings: tuple[Any, Settings] | None = None
 
 
 def _environment() -> dict[Any, Any]:
-    """Return the environment as it is stored: comparing that takes microseconds, decoding it half a call."""
+    """Return the environment as bytes: comparing it takes microseconds, decoding it half of a call's time."""
     return dict(getattr(os.environ, "_data", os.environ))
 
 
@@ -212,10 +212,10 @@ def _read_settings() -> Settings:
 
 
 def openai_base_url(current: Settings) -> str:
-    """Return the base URL of the OpenAI-compatible server that is chosen, "" for Qianfan itself.
+    """Return the base URL of the OpenAI-compatible server in the settings, "" for Qianfan.
 
     Raises:
-        InvalidArgumentError: the profile is not known.
+        InvalidArgumentError: the profile is unknown.
     """
     if current.openai_base_url or not current.profile:
         return current.openai_base_url
@@ -240,7 +240,7 @@ _cached_credentials: tuple[Settings, Credentials] | None = None
 
 
 def state_dir() -> Path:
-    """Return the folder of this user's qfnb state (`QFNB_STATE_DIR` moves it); created when missing, 0700."""
+    """Return the folder of the user's qfnb state, or `QFNB_STATE_DIR`; created if missing, with mode 0700."""
     if configured := os.environ.get("QFNB_STATE_DIR"):
         path = Path(configured).expanduser().absolute()
     else:
@@ -252,7 +252,7 @@ def state_dir() -> Path:
 
 
 def sources() -> dict[str, str]:
-    """Return where each key comes from: {"access_key": "environment", ...}; never a key itself."""
+    """Return where each key comes from, {"access_key": "environment", ...}, without the keys."""
     sources_: dict[str, str] = {}
     for name in (*KEY_NAMES, "bearer_token"):
         variable = PREFIX + name.upper()
@@ -288,7 +288,7 @@ def _parse_key(name: str, value: str | SecretStr) -> SecretStr:
     text = text.removeprefix("Bearer ").strip()
     if not text.isascii() or not text.isprintable() or " " in text:
         raise CredentialsError(
-            f"{name} holds characters that no key has (blank, line break or non-ASCII): copy it again "
+            f"{name} contains characters that no key has (blank, line break or non-ASCII): copy it again "
             f"(密钥中有多余字符，请重新复制)"
         )
     return SecretStr(text)

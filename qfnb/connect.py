@@ -1,6 +1,6 @@
-"""Which platform this process talks to: the cloud, another address, or the sandbox when there is no key.
+"""Selects the platform of each call: the cloud, another server, or the sandbox when there is no key.
 
-Decided anew for each call from the settings, so that a key set in one cell is used by the next.
+It is selected for each call from the present settings, so that a key set in one cell is used in the next.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .sandbox import Address
 
 SANDBOX_TTL_S = 1.0
-"""Seconds for which a sandbox that answered counts as alive."""
+"""Seconds for which a sandbox that was reached counts as running."""
 
 SANDBOX_POLLING_S = 0.3
-"""Seconds between two looks at a job of the sandbox."""
+"""Seconds between two polls of a job in the sandbox."""
 
 _lock = threading.Lock()
 _clients: dict[Platform, Client] = {}
@@ -35,13 +35,13 @@ _last_sandbox: tuple[Platform, float] | None = None
 
 @dataclass(frozen=True)
 class PlatformInfo:
-    """What a first call would use, told without keys: for `%qfauth` and the greeting.
+    """What a call would use, without keys: for `%qfauth` and the banner.
 
     Attributes:
         name: `qianfan`, `sandbox` or `custom`.
         host: "" for a sandbox that is not running yet.
-        kinds: which kinds of key are at hand.
-        sources: where each comes from.
+        kinds: which kinds of key are present.
+        sources: setting -> where its key comes from.
     """
 
     name: str
@@ -51,13 +51,13 @@ class PlatformInfo:
 
 
 def client(keys: Mapping[str, str | None] | None = None) -> Client:
-    """Return the client for the present settings, starting the sandbox when it is needed.
+    """Return the client for the present settings, starting the sandbox if it is needed.
 
     Args:
-        keys: keys that win over the settings, e.g. from a constructor.
+        keys: take precedence over the settings, e.g. those of a constructor.
 
     Raises:
-        CredentialsError: half of a pair, or a key that cannot be one.
+        CredentialsError: half of a pair, or a malformed key.
         SandboxError: no key is set and the sandbox cannot start.
     """
     global _last_choice
@@ -74,14 +74,14 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
 
 @dataclass(frozen=True)
 class _ClientChoice:
-    """The client of the latest call, and what it was chosen by."""
+    """The client of the last call, and what it was selected by."""
 
     settings: Settings
     keys: Mapping[str, str | None]
     client: Client
 
     def is_current(self) -> bool:
-        """Tell whether it need not be chosen anew: a sandbox may have gone meanwhile."""
+        """Return whether the client can be used again: a sandbox may have stopped meanwhile."""
         return self.client.platform.name != "sandbox" or self.client.platform == _recent_sandbox()
 
 
@@ -89,7 +89,7 @@ _last_choice: _ClientChoice | None = None
 
 
 async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
-    """Return the client without blocking the I/O loop while a sandbox starts."""
+    """Return the client, without blocking the I/O loop while a sandbox starts."""
     if _recent_sandbox() or not uses_sandbox(settings := config.settings(), config.credentials(settings)):
         return client(keys)
     return await asyncio.to_thread(client, keys)
@@ -100,9 +100,8 @@ def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
     settings = config.settings()
     explicit_keys = dict(keys or {})
     if base_url := explicit_keys.pop("base_url", None):
-        return _openai_platform(
-            settings, base_url, Credentials.of(explicit_keys)
-        )  # never the settings' key to a stranger's server
+        # the key in the settings is not sent to another server
+        return _openai_platform(settings, base_url, Credentials.of(explicit_keys))
     credentials = Credentials.of(explicit_keys) or config.credentials(settings)
     if base_url := config.openai_base_url(settings):
         return _openai_platform(settings, base_url, credentials)
@@ -117,12 +116,12 @@ def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
 
 
 def polling_interval(seconds: float) -> float:
-    """Return how often to look at a running job: as set for the cloud, at once in the sandbox."""
+    """Return the seconds between two polls of a running job: at most `SANDBOX_POLLING_S` in the sandbox."""
     return min(seconds, SANDBOX_POLLING_S) if current_platform().name == "sandbox" else seconds
 
 
 def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
-    """Tell what a call would use now, without starting anything; `keys` win over the settings."""
+    """Return what a call would use now, without starting a sandbox; `keys` take precedence over settings."""
     settings = config.settings()
     explicit_keys = dict(keys or {})
     own_base_url = explicit_keys.pop("base_url", None)
@@ -142,16 +141,20 @@ def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
 
 
 def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
-    """Tell whether calls go to the sandbox: forced, or because there is no key."""
+    """Return whether calls go to the sandbox: because it is forced, or there is no key.
+
+    Raises:
+        InvalidArgumentError: QIANFAN_PLATFORM is unknown.
+    """
     if settings.platform not in {"", "qianfan", "sandbox"}:
         raise InvalidArgumentError(
-            f"QIANFAN_PLATFORM={settings.platform!r}: it is 'qianfan', 'sandbox' or not set"
+            f"QIANFAN_PLATFORM={settings.platform!r}: must be 'qianfan', 'sandbox' or unset"
         )
     return settings.platform == "sandbox" or (not settings.platform and not credentials)
 
 
 def _openai_platform(settings: Settings, base_url: str, credentials: Credentials) -> Platform:
-    """Return the platform of a server that speaks OpenAI's API; one without keys gets a word instead."""
+    """Return the platform of a server with OpenAI's API; a server without keys is sent the word "none"."""
     keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
     addresses = (
         settings.base_url,
@@ -198,7 +201,7 @@ def _recent_sandbox() -> Platform | None:
 
 
 def sandbox_platform(address: Address) -> Platform:
-    """Return the platform that a running sandbox is."""
+    """Return the platform of a running sandbox."""
     keys = ("api_key", "access_key", "secret_key", "ak", "sk")
     credentials = Credentials.of({name: getattr(address, name) for name in keys})
     return Platform(
@@ -207,7 +210,7 @@ def sandbox_platform(address: Address) -> Platform:
 
 
 def _reset_in_child() -> object:
-    """Leave the clients to the parent, with the tokens that somebody may just be fetching there."""
+    """Drop the parent's clients, whose tokens may just be fetched there."""
     global _clients, _last_choice, _lock
     inherited = _clients, _last_choice
     _lock, _clients, _last_choice = threading.Lock(), {}, None

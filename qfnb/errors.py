@@ -1,24 +1,24 @@
-"""Everything qfnb raises.
+"""All exceptions of qfnb.
 
 * QianfanError
   + InvalidArgumentError      the call is wrong; nothing was sent
     - DatasetError            a data file is wrong; names the file and the line
     - CredentialsError        no key, or half of a pair, or a key of the wrong kind
-  + RequestError              nothing usable came back
+  + RequestError              no usable response came back
     - ConnectionFailed        the host could not be reached
-        - TLSError            it has no certificate that is trusted
+        - TLSError            its certificate is not trusted
     - RequestTimeoutError     the host was reached and did not answer in time
-    - UnexpectedContent       the answer is not what the protocol promises
-    - ResponseTooLarge        the answer is larger than a reply can be
+    - UnexpectedContent       the response does not follow the protocol
+    - ResponseTooLarge        the response is larger than a reply can be
     - StreamInterrupted       a stream ended early; `partial` holds what arrived
-  + APIError                  Qianfan answered, and the answer is a refusal
+  + APIError                  Qianfan answered with an error
     - AuthError               bad or expired credentials
     - RateLimitError          too fast
     - NotActivatedError       the service is not activated, or the account is in arrears
-    - ServerError             the platform's own trouble; trying again may help
+    - ServerError             an error of the platform; trying again may help
   + SandboxError              the local sandbox cannot start or has stopped
   + TrainingError             a training run failed or was stopped
-  + InternalError             a step was asked for that the object's state does not allow
+  + InternalError             the object's state does not allow this step
 """
 
 from __future__ import annotations
@@ -48,9 +48,12 @@ class InvalidArgumentError(QianfanError, ValueError):
 
 
 class DatasetError(InvalidArgumentError):
-    """A data file is wrong; `path` and `line` say where.
+    """A data file is wrong.
 
-    When many of its rows are, `count` says how many problems they have, and `problems` are the first ten.
+    Attributes:
+        path, line: of the first problem; the line counts from 1, None if unknown.
+        problems: the first ten.
+        count: of all problems.
     """
 
     def __init__(
@@ -73,11 +76,16 @@ class CredentialsError(InvalidArgumentError):
 
 
 class RequestError(QianfanError):
-    """Nothing usable came back from the server."""
+    """No usable response came back from the server."""
 
 
 class ConnectionFailed(RequestError):
-    """The host could not be reached."""
+    """The host could not be reached.
+
+    Attributes:
+        host: "" if unknown.
+        sent: True if the platform may have received the whole request.
+    """
 
     def __init__(self, message: str, *, host: str = "", sent: bool = False) -> None:
         super().__init__(message)
@@ -85,7 +93,7 @@ class ConnectionFailed(RequestError):
 
 
 class TLSError(ConnectionFailed):
-    """The host has no certificate that is trusted, or speaks no TLS; it is not tried again."""
+    """The host's certificate is not trusted, or it does not speak TLS; the call is not tried again."""
 
 
 class RequestTimeoutError(RequestError):
@@ -93,15 +101,20 @@ class RequestTimeoutError(RequestError):
 
 
 class UnexpectedContent(RequestError):
-    """The answer is not what the protocol promises."""
+    """The response does not follow the protocol."""
 
 
 class ResponseTooLarge(RequestError):
-    """The answer is larger than a reply can be."""
+    """The response is larger than a reply can be."""
 
 
 class StreamInterrupted(RequestError):
-    """A stream ended before its end mark; `partial` is the text that arrived, `events` how many pieces."""
+    """A stream ended before its end mark.
+
+    Attributes:
+        partial: the text that had arrived.
+        events: how many events had arrived.
+    """
 
     def __init__(self, message: str, *, partial: str = "", events: int = 0) -> None:
         super().__init__(message)
@@ -114,10 +127,10 @@ class APIError(QianfanError):
     Attributes:
         error_code: the platform's code, an int (v1, console) or a word (v2).
         error_msg: the platform's own text.
-        request_id: what support asks for; "" when the answer had none.
+        request_id: for the platform's support; "" if the response had none.
         hint: what it means and what to do, Chinese and English.
         status: the HTTP status.
-        retry_after: seconds the server asked to wait, when it said so.
+        retry_after: seconds that the server asked to wait, None if it did not.
         partial: the text that had arrived when a stream ended with this error.
     """
 
@@ -139,11 +152,9 @@ class APIError(QianfanError):
 
     def __str__(self) -> str:
         request = f" (request {self.request_id})" if self.request_id else ""
-        summary = f"[{self.error_code}] {self.error_msg}{self._retry_note()}{request}"
+        retry = f" (retry after {self.retry_after:.0f} s)" if self.retry_after else ""
+        summary = f"[{self.error_code}] {self.error_msg}{retry}{request}"
         return f"{summary}\n{self.hint}" if self.hint else summary
-
-    def _retry_note(self) -> str:
-        return f" (retry after {self.retry_after:.0f} s)" if self.retry_after else ""
 
 
 class AuthError(APIError):
@@ -159,7 +170,7 @@ class NotActivatedError(APIError):
 
 
 class ServerError(APIError):
-    """The platform's own trouble; trying again may help."""
+    """An error of the platform; trying again may help."""
 
 
 class SandboxError(QianfanError):
@@ -171,15 +182,15 @@ class TrainingError(QianfanError):
 
 
 class InternalError(QianfanError):
-    """A step was asked for that the object's state does not allow."""
+    """The object's state does not allow this step."""
 
 
 def _cell_line(trace: TracebackType | None) -> str:
-    """Return where in the user's cell the error came from, when it came from a cell."""
+    """Return the line of the user's cell in which the error arose, "" if it did not arise in a cell."""
     for frame in reversed(traceback.extract_tb(trace)):
         in_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input")
         source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""
         if source and "run_cell_magic" not in source and "run_line_magic" not in source:
-            excerpt = redact(source)[:80]  # before it is cut: half a key is not known by value
+            excerpt = redact(source)[:80]  # redacted before it is cut: half a key is not recognised
             return f"   ← cell line {frame.lineno}: {excerpt}"
     return ""

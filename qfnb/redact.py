@@ -1,8 +1,8 @@
-"""Take secrets out of text before it is shown, logged or raised.
+"""Remove secrets from text before it is shown, logged or raised.
 
-Keys are kept in SecretStr and added to a request only while it is being sent; this is the second line of
-defence, for texts that come from elsewhere: a server's answer, an exception of the network library, a URL.
-The keys in use are known by value, since another server's may look like anything; others by their form.
+Keys are kept in SecretStr and added to a request only while it is sent; this is the second line of defence,
+for text from elsewhere: a server's response, an exception of the network library, a URL. Keys in use are
+recognised by value, since those of other servers have no common form; all others by their form.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import quote
 E = TypeVar("E", bound=Exception)
 
 MIN_SECRET_CHARS: Final = 8
-"""Characters of a secret that is hidden by value: shorter ones, like "ollama", are words."""
+"""Shorter secrets, like "ollama", are words and not hidden by value."""
 
 _in_use: frozenset[str] = frozenset()
 _by_value: re.Pattern[str] | None = None
@@ -38,7 +38,7 @@ _SECRETS = (
 
 
 def register_secret(secret: str) -> None:
-    """Hide this text, also as part of a URL, from now on wherever it comes up."""
+    """Hide this text, also in its URL-quoted form, in all texts from now on."""
     global _by_value, _in_use
     if len(secret) < MIN_SECRET_CHARS or secret in _in_use:
         return
@@ -52,7 +52,7 @@ def hide_secrets(text: str) -> str:
 
 
 def hide_secrets_in(error: E) -> E:
-    """Hide the secrets in use in all texts that an error holds, and return it."""
+    """Replace the secrets in use in all texts of an error, and return the error."""
     error.args = tuple(hide_secrets(value) if isinstance(value, str) else value for value in error.args)
     for name, value in vars(error).items():
         if isinstance(value, str):
@@ -61,7 +61,7 @@ def hide_secrets_in(error: E) -> E:
 
 
 def redact(text: str) -> str:
-    """Return the text with the secrets in use, and all that looks like a credential, replaced by ***."""
+    """Return the text with the secrets in use, and whatever looks like a credential, replaced by ***."""
     text = hide_secrets(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
@@ -69,7 +69,7 @@ def redact(text: str) -> str:
 
 
 class _RedactUrls(logging.Filter):
-    """httpx logs each URL, and a v1 URL carries the token."""
+    """Redacts log lines: the network library logs URLs, and a v1 URL contains the token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage()), ()
@@ -77,7 +77,7 @@ class _RedactUrls(logging.Filter):
 
 
 def install_log_filter() -> None:
-    """Make the network library's log lines safe; calling it again changes nothing."""
+    """Redact the network library's log lines; repeated calls have no effect."""
     for name in ("httpx", "httpcore.http11", "httpcore.connection", "aiohttp.client"):
         logger = logging.getLogger(name)
         if not any(isinstance(log_filter, _RedactUrls) for log_filter in logger.filters):
