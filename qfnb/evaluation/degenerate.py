@@ -10,7 +10,8 @@ import math
 import re
 from typing import Final, Literal
 
-from .. import metrics
+from ..metrics.rouge_bleu_chrf import rouge_n
+from ..metrics.units import characters
 
 Flag = Literal["empty", "repetition", "truncated", "refusal", "wrong_language"]
 FLAGS: Final[tuple[Flag, ...]] = ("empty", "repetition", "truncated", "refusal", "wrong_language")
@@ -99,7 +100,7 @@ def repetition(text: str) -> float:
 
     0-1; below eight units 0.
     """
-    units = metrics.characters(text)
+    units = characters(text)
     if len(units) < MIN_UNITS:
         return 0.0
     return max(_repeated_share(units), _repeated_share(units[-TAIL_UNITS:]))
@@ -107,8 +108,8 @@ def repetition(text: str) -> float:
 
 def repetition_gain(output: str, reference: str) -> float:
     """Return how much of ROUGE-1 by sets is due to saying the same again: by sets minus by counts, 0-1."""
-    units, expected = metrics.characters(output), metrics.characters(reference)
-    gain = metrics.rouge_n(units, expected, 1, count_repeats=False) - metrics.rouge_n(units, expected, 1)
+    units, expected = characters(output), characters(reference)
+    gain = rouge_n(units, expected, 1, count_repeats=False) - rouge_n(units, expected, 1)
     return math.nan if math.isnan(gain) else max(0.0, gain)
 
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from .. import metrics as metric_functions
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
-from ..metrics.multiple_choice import LETTERS
+from ..metrics.exact_choice_json import CHOICE_LETTERS, json_fields, matches_pattern, multiple_choice
 from ..resources.inference.embedding import Embedding
 from . import degenerate
 from .embedding_similarity import embedding_similarity
@@ -41,7 +40,7 @@ class RegexEvaluator(LocalEvaluator):
             raise InvalidArgumentError(f"pattern={self.pattern!r}: {error} (正则表达式有误)") from None
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: metric_functions.matches_pattern(output, self.pattern, full_match=self.whole)}
+        return {self.name: matches_pattern(output, self.pattern, full_match=self.whole)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.name: f"{'is' if self.whole else 'has'} /{self.pattern}/"}
@@ -61,7 +60,7 @@ class JsonFieldsEvaluator(LocalEvaluator):
     needs_reference = True
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: metric_functions.json_fields(output, reference, self.fields)}
+        return {self.name: json_fields(output, reference, self.fields)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.name: f"JSON fields ({', '.join(self.fields) if self.fields else 'all'})"}
@@ -71,11 +70,11 @@ class JsonFieldsEvaluator(LocalEvaluator):
 class ChoiceEvaluator(LocalEvaluator):
     """1 when the answer chose the same letters as the reference, in whatever words, else 0."""
 
-    letters: str = LETTERS
+    letters: str = CHOICE_LETTERS
     needs_reference = True
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {"choice": metric_functions.multiple_choice(output, reference, self.letters)}
+        return {"choice": multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {"choice": f"choice of {self.letters}"}

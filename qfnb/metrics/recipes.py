@@ -21,10 +21,9 @@ from functools import partial
 from typing import Final
 
 from ..errors import InvalidArgumentError
-from . import bleu, exact, rouge, units
-from .chrf import chrf
-from .json_fields import json_fields
-from .multiple_choice import multiple_choice
+from . import units
+from .exact_choice_json import edit_similarity, exact_match, json_fields, multiple_choice
+from .rouge_bleu_chrf import bleu4, chrf, rouge_l, rouge_n, unit_f1
 
 Tokenize = Callable[[str], units.Units]
 
@@ -107,19 +106,19 @@ def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
 
 
 def _f1(recipe: Recipe, output: str, reference: str) -> float:
-    return rouge.unit_f1(recipe.words(output), recipe.words(reference))
+    return unit_f1(recipe.words(output), recipe.words(reference))
 
 
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
-    return rouge.rouge_n(recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats)
+    return rouge_n(recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats)
 
 
 def _rouge_l(recipe: Recipe, output: str, reference: str) -> float:
-    return rouge.rouge_l(recipe.words(output), recipe.words(reference))
+    return rouge_l(recipe.words(output), recipe.words(reference))
 
 
 def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
-    return bleu.bleu4(
+    return bleu4(
         recipe.bleu_units(output), recipe.bleu_units(reference), effective_order=recipe.effective_order
     )
 
@@ -147,7 +146,7 @@ def _describe_chrf(recipe: Recipe) -> str:
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
-        Metric("exact_match", "exact match", lambda _, a, b: exact.exact_match(a, b)),
+        Metric("exact_match", "exact match", lambda _, a, b: exact_match(a, b)),
         Metric("accuracy", "accuracy", _accuracy, _describe_words),
         Metric("f1", "F1", _f1, _describe_words),
         Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
@@ -155,7 +154,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         Metric("rouge_l", "ROUGE-L", _rouge_l, _describe_words),
         Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
         Metric("chrf", "chrF2", _chrf, _describe_chrf),
-        Metric("edit_similarity", "edit similarity", lambda _, a, b: exact.edit_similarity(a, b)),
+        Metric("edit_similarity", "edit similarity", lambda _, a, b: edit_similarity(a, b)),
         Metric("json_fields", "JSON fields", lambda _, a, b: json_fields(a, b)),
         Metric("choice", "choice", lambda _, a, b: multiple_choice(a, b)),
     )

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_server import http_answer
 
-from qfnb import _jieba, errors, metrics
+from qfnb import _jieba, errors
 from qfnb.evaluation.embedding_similarity import cosine, embedding_similarity
+from qfnb.metrics import exact_choice_json, rouge_bleu_chrf, units
 from qfnb.resources import Embedding
 
-characters = metrics.characters
+characters = units.characters
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ characters = metrics.characters
     ],
 )
 def test_exact_match_ignores_form_not_content(output, reference, score):
-    assert metrics.exact_match(output, reference) == score
+    assert exact_choice_json.exact_match(output, reference) == score
 
 
 @pytest.mark.parametrize(
@@ -55,36 +56,43 @@ def test_units_are_characters_words_and_numbers_without_punctuation(text, units)
 )
 def test_overlap_by_hand(output, reference, f1, rouge_1, rouge_2, rouge_l):
     a, b = characters(output), characters(reference)
-    scores = metrics.unit_f1(a, b), metrics.rouge_n(a, b, 1), metrics.rouge_n(a, b, 2), metrics.rouge_l(a, b)
+    scores = (
+        rouge_bleu_chrf.unit_f1(a, b),
+        rouge_bleu_chrf.rouge_n(a, b, 1),
+        rouge_bleu_chrf.rouge_n(a, b, 2),
+        rouge_bleu_chrf.rouge_l(a, b),
+    )
     assert scores == pytest.approx((f1, rouge_1, rouge_2, rouge_l))
 
 
 def test_saying_it_eight_times_pays_by_sets_only():
     repeated, once = characters("北京" * 8), characters("北京")
-    assert metrics.rouge_n(repeated, once, 1, count_repeats=False) == 1
-    assert metrics.rouge_n(repeated, once, 1) == pytest.approx(2 * 2 / 18)
-    assert metrics.rouge_l(repeated, once) == pytest.approx(2 * 2 / 18)
+    assert rouge_bleu_chrf.rouge_n(repeated, once, 1, count_repeats=False) == 1
+    assert rouge_bleu_chrf.rouge_n(repeated, once, 1) == pytest.approx(2 * 2 / 18)
+    assert rouge_bleu_chrf.rouge_l(repeated, once) == pytest.approx(2 * 2 / 18)
 
 
 def test_bleu_by_hand():
     # Of "九点开门了" 4 of 5, 3 of 4, 2 of 3 and 1 of 2 n-grams are in the reference; it is not shorter.
-    assert metrics.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx((1 / 5) ** 0.25)
-    shorter = metrics.bleu4(characters("九点开门"), characters("早上九点开门"))
+    assert rouge_bleu_chrf.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx(
+        (1 / 5) ** 0.25
+    )
+    shorter = rouge_bleu_chrf.bleu4(characters("九点开门"), characters("早上九点开门"))
     assert shorter == pytest.approx(math.exp(1 - 6 / 4))
 
 
 @pytest.mark.parametrize(
     "score",
     [
-        lambda: metrics.bleu4(characters("北京"), characters("北京")),
-        lambda: metrics.rouge_n(("北京",), ("北京",), 2),
-        lambda: metrics.rouge_l(characters("北京"), ()),
-        lambda: metrics.unit_f1(characters("北京"), ()),
-        lambda: metrics.chrf("北京", " "),
-        lambda: metrics.exact_match("北京", ""),
-        lambda: metrics.edit_similarity("北京", ""),
-        lambda: metrics.multiple_choice("A", "不知道"),
-        lambda: metrics.json_fields("{}", "没有"),
+        lambda: rouge_bleu_chrf.bleu4(characters("北京"), characters("北京")),
+        lambda: rouge_bleu_chrf.rouge_n(("北京",), ("北京",), 2),
+        lambda: rouge_bleu_chrf.rouge_l(characters("北京"), ()),
+        lambda: rouge_bleu_chrf.unit_f1(characters("北京"), ()),
+        lambda: rouge_bleu_chrf.chrf("北京", " "),
+        lambda: exact_choice_json.exact_match("北京", ""),
+        lambda: exact_choice_json.edit_similarity("北京", ""),
+        lambda: exact_choice_json.multiple_choice("A", "不知道"),
+        lambda: exact_choice_json.json_fields("{}", "没有"),
     ],
 )
 def test_what_has_no_meaning_is_missing_not_zero(score):
@@ -92,19 +100,19 @@ def test_what_has_no_meaning_is_missing_not_zero(score):
 
 
 def test_a_short_answer_to_a_long_question_is_wrong_not_missing():
-    assert metrics.bleu4(characters("是"), characters("九点开门")) == 0
-    assert 0 < metrics.bleu4(characters("九"), characters("九点开门")) < 0.02
+    assert rouge_bleu_chrf.bleu4(characters("是"), characters("九点开门")) == 0
+    assert 0 < rouge_bleu_chrf.bleu4(characters("九"), characters("九点开门")) < 0.02
 
 
 def test_chrf_by_hand():
     # "ab" in "abc": precision 1, recall (2/3 + 1/2) / 2; recall counts twice.
     recall = (2 / 3 + 1 / 2) / 2
-    assert metrics.chrf("a b", "abc") == pytest.approx(5 * recall / (4 + recall))
+    assert rouge_bleu_chrf.chrf("a b", "abc") == pytest.approx(5 * recall / (4 + recall))
 
 
 def test_edit_similarity_by_hand():
-    assert metrics.edit_similarity("九点开门", "十点开门。") == pytest.approx(3 / 4)
-    assert metrics.edit_similarity("１２３", "123") == 1
+    assert exact_choice_json.edit_similarity("九点开门", "十点开门。") == pytest.approx(3 / 4)
+    assert exact_choice_json.edit_similarity("１２３", "123") == 1
 
 
 @pytest.mark.parametrize(
@@ -118,13 +126,13 @@ def test_edit_similarity_by_hand():
     ],
 )
 def test_json_fields_are_counted(output, score):
-    assert metrics.json_fields(output, '{"城市": "北京", "人口": 2189}') == score
+    assert exact_choice_json.json_fields(output, '{"城市": "北京", "人口": 2189}') == score
 
 
 def test_only_the_named_fields_count():
     reference = '{"a": true, "b": [1, "Ｘ"], "c": 3}'
-    assert metrics.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["b"]) == 1
-    assert metrics.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
+    assert exact_choice_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["b"]) == 1
+    assert exact_choice_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -148,36 +156,38 @@ def test_only_the_named_fields_count():
     ],
 )
 def test_a_choice_is_read_out_of_free_text(text, letters):
-    assert metrics.chosen_letters(text) == letters
+    assert exact_choice_json.chosen_letters(text) == letters
 
 
 def test_no_choice_is_a_wrong_answer():
-    assert [metrics.multiple_choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
+    assert [exact_choice_json.multiple_choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
 
 
 def test_patterns():
-    assert [metrics.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
-    assert metrics.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
-    assert metrics.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
+    assert [
+        exact_choice_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")
+    ] == [1, 0]
+    assert exact_choice_json.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
+    assert exact_choice_json.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))
 def test_scores_are_bounded_and_the_same_text_is_right(a, b):
     units, expected = characters(a), characters(b)
-    for score in (metrics.unit_f1, metrics.rouge_l, metrics.bleu4):
+    for score in (rouge_bleu_chrf.unit_f1, rouge_bleu_chrf.rouge_l, rouge_bleu_chrf.bleu4):
         assert math.isnan(score(units, expected)) or 0 <= score(units, expected) <= 1 + 1e-12
         assert math.isnan(score(expected, expected)) or score(expected, expected) == pytest.approx(1)
     if b.strip():
-        assert metrics.chrf(b, b) == pytest.approx(1)
+        assert rouge_bleu_chrf.chrf(b, b) == pytest.approx(1)
     if expected:
-        assert metrics.rouge_l(units, expected) <= metrics.unit_f1(units, expected) + 1e-9
+        assert rouge_bleu_chrf.rouge_l(units, expected) <= rouge_bleu_chrf.unit_f1(units, expected) + 1e-9
 
 
 def test_without_jieba_words_say_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
     _jieba.load_cutter.cache_clear()
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
-        metrics.jieba_words("没有人切过这一句")
+        units.jieba_words("没有人切过这一句")
     _jieba.load_cutter.cache_clear()
 
 

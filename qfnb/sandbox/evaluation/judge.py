@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...metrics.rouge import rouge_l
+from ...metrics.rouge_bleu_chrf import rouge_l
 from ...wire import evaluation as wire
 from . import scores
 

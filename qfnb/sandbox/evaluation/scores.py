@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..._jieba import load_cutter
-from ...metrics.bleu import smoothed_bleu
-from ...metrics.rouge import rouge_l, rouge_n, unit_f1
+from ...metrics.rouge_bleu_chrf import rouge_l, rouge_n, smoothed_bleu, unit_f1
 
 if TYPE_CHECKING:
     from ..engines.protocol import ChatModel
