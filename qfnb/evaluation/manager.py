@@ -9,9 +9,17 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.options import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
-from .labels import unique_labels
 from .model_runners import RunOptions
-from .questions import PROMPT, Questions, is_missing, questions_of, rows_of, to_dataset, to_text
+from .questions import (
+    PROMPT,
+    Questions,
+    is_missing,
+    questions_of,
+    rows_of,
+    to_dataset,
+    to_text,
+    unique_labels,
+)
 from .report import EvaluationResult
 from .run import EvaluationRun, build_report
 

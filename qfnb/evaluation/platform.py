@@ -24,8 +24,8 @@ from ..resources.management.storage import download
 from ..wire import evaluation as wire
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .model_runners import UNANSWERED
+from .questions import Sample
 from .report import EvaluationResult
-from .sample import Sample
 
 MAX_BYTES: Final = 512 * 1024 * 1024
 COLUMNS: Final = {

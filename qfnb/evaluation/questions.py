@@ -2,13 +2,87 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Protocol, Self
 
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
-from .sample import Sample
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question answered by one model; a failed one has an error and no scores.
+
+    The fields' names are keys of saved reports.
+
+    Attributes:
+        model: the label of the model.
+        index: of the question in the dataset; the same for all models.
+        scores: {metric: score}, NaN where a metric is not applicable to this row.
+        seconds: duration of the answer.
+        error: why there is no answer, "" when there is one.
+        finish_reason: why the model stopped, `length` when the answer was cut off.
+        cost: CNY by list price.
+        tokens: of the answer.
+        notes: {name: text}, what evaluators gave besides numbers, such as a judge's reason.
+        row: the other columns of the dataset's row.
+    """
+
+    model: str
+    index: int
+    prompt: str
+    reference: str
+    output: str
+    scores: Mapping[str, float]
+    seconds: float | None = None
+    error: str = ""
+    finish_reason: str | None = None
+    cost: float | None = None
+    tokens: int | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+    def score(self, metric: str) -> float:
+        """Return a score, NaN when the sample has none."""
+        return math.nan if self.error else self.scores.get(metric, math.nan)
+
+    def cell(self, column: str) -> Any:
+        """Return a column of the question's row, None when the row has no such column."""
+        columns = {"prompt": self.prompt, "reference": self.reference, "response": self.reference}
+        return {**columns, **self.row}.get(column)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sample as JSON can hold it; NaN and infinite scores become null."""
+        scores = {name: value if math.isfinite(value) else None for name, value in self.scores.items()}
+        return asdict(self) | {"scores": scores}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return the sample that `to_dict` gave; unknown fields of later versions are left out."""
+        fields_present = {f.name: value[f.name] for f in fields(cls) if f.name in value}
+        scores = {name: math.nan if score is None else score for name, score in value["scores"].items()}
+        return cls(**{**fields_present, "scores": scores})
+
+
+def result_dataset(samples: Sequence[Sample]) -> Dataset:
+    """Return the answered rows with their scores and notes, in the official SDK's columns."""
+    rows = [
+        {
+            "prompt": sample.prompt,
+            "llm_tag": sample.model,
+            "input_prompt": sample.prompt,
+            "expected_output": sample.reference,
+            "llm_output": sample.output,
+            **sample.scores,
+            **sample.notes,
+        }
+        for sample in samples
+        if not sample.error and sample.prompt.strip()
+    ]
+    return Dataset(rows, name="evaluation", schema="prompts")
+
 
 PROMPT: Final = "prompt"
 REFERENCES: Final = ("response", "chosen", "reference", "expected_output")
@@ -157,3 +231,29 @@ def to_text(value: object) -> str:
 
 def _other_cells(row: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     return {str(name): value for name, value in row.items() if name not in used and not is_missing(value)}
+
+
+def model_label(model: Any) -> str:
+    """Return the label of a service, a model or a chat model; None is the default chat model."""
+    if isinstance(model, str):
+        return model
+    names = (getattr(model, name, None) for name in ("label", "name", "endpoint", "model", "id"))
+    is_chat = model is None or hasattr(model, "batch_do")
+    return next((str(name) for name in names if name), "the default model" if is_chat else str(model))
+
+
+def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels of which those that occur more than once are numbered.
+
+    Raises:
+        InvalidArgumentError: a numbered label is already the label of another model.
+    """
+    numbered = tuple(
+        label if labels.count(label) == 1 else f"{label} ({labels[: index + 1].count(label)})"
+        for index, label in enumerate(labels)
+    )
+    if len(set(numbered)) < len(numbered):
+        raise InvalidArgumentError(
+            f"models of one name: {', '.join(labels)}; name them differently (名称重复)"
+        )
+    return numbered

@@ -9,11 +9,9 @@ from ..batching.batch import Batch
 from ..model import Model
 from . import scoring_run
 from .evaluator import LocalEvaluator
-from .labels import model_label, unique_labels
 from .model_runners import ModelRuns, RunOptions
-from .questions import Question
+from .questions import Question, Sample, model_label, unique_labels
 from .report import EvaluationResult
-from .sample import Sample
 
 
 class EvaluationRun:

@@ -278,8 +278,11 @@ def estimate_table(
     import pandas as pd  # noqa: PLC0415
 
     from .. import ChatCompletion, estimate  # noqa: PLC0415
-    from ..evaluation.labels import model_label  # noqa: PLC0415
-    from ..evaluation.questions import questions_of, rows_of  # noqa: PLC0415
+    from ..evaluation.questions import (  # noqa: PLC0415
+        model_label,  # noqa: PLC0415
+        questions_of,
+        rows_of,
+    )
 
     items = [question.batch_input() for question in questions_of(rows_of(rows))]
     options = {name: value for name, value in chat_options.items() if name != "workers"}

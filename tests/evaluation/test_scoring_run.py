@@ -1,7 +1,7 @@
 """Answers into scores, part by part."""
 
 from qfnb.evaluation import LocalEvaluator, scoring_run
-from qfnb.evaluation.sample import Sample
+from qfnb.evaluation.questions import Sample
 
 
 class RecordingEvaluator(LocalEvaluator):

@@ -25,9 +25,9 @@ from qfnb import ChatCompletion, Dataset, LLMFinetune, Model, Service, config, e
 from qfnb._jobs import row_result
 from qfnb.batching import journal_reader, journal_store
 from qfnb.evaluation.background import BackgroundEvaluation
+from qfnb.evaluation.questions import Sample
 from qfnb.evaluation.report import tables
 from qfnb.evaluation.report.card import Card
-from qfnb.evaluation.sample import Sample
 from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
 from qfnb.notebook import (

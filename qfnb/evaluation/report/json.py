@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import InvalidArgumentError
-from ..sample import Sample
+from ..questions import Sample
 from .data import ReportData
 from .sanitize import redact_text
 

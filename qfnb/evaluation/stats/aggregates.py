@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ..._text import is_missing
-from ..sample import Sample
+from ..questions import Sample
 from . import intervals, significance
 
 Scale = tuple[float, float]
