@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
 from ..errors import QianfanError
-from .questions import model_label
+from .samples import model_label
 from .report import EvaluationResult
 from .run import EvaluationRun
 

@@ -11,7 +11,7 @@ from ..resources.inference.options import ChatOptions
 from .evaluator import LocalEvaluator
 from .evaluators import evaluators_by_name
 from .manager import EvaluationManager
-from .questions import Questions
+from .samples import Questions
 from .report.card import Card
 
 DEFAULT_METRICS = ("rouge_l", "exact_match")

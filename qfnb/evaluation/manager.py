@@ -10,16 +10,7 @@ from ..resources.inference.options import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
 from .model_runners import RunOptions
-from .questions import (
-    PROMPT,
-    Questions,
-    is_missing,
-    questions_of,
-    rows_of,
-    to_dataset,
-    to_text,
-    unique_labels,
-)
+from .samples import PROMPT, Questions, is_missing, questions_of, rows_of, to_dataset, to_text, unique_labels
 from .report import EvaluationResult
 from .run import EvaluationRun, build_report
 

@@ -19,7 +19,7 @@ from ..batching.journal_reader import BatchRow
 from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.inference.chat import ChatCompletion
-from .questions import Question, Questions, Sample, to_dataset
+from .samples import Question, Questions, Sample, to_dataset
 
 UNANSWERED: Final = "NotAnswered: the platform gave no answer to this row (平台未作答)"
 

@@ -24,7 +24,7 @@ from ..resources.management.storage import download
 from ..wire import evaluation as wire
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .model_runners import UNANSWERED
-from .questions import Sample
+from .samples import Sample
 from .report import EvaluationResult
 
 MAX_BYTES: Final = 512 * 1024 * 1024

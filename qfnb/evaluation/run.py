@@ -10,7 +10,7 @@ from ..model import Model
 from . import scoring_run
 from .evaluator import LocalEvaluator
 from .model_runners import ModelRuns, RunOptions
-from .questions import Question, Sample, model_label, unique_labels
+from .samples import Question, Sample, model_label, unique_labels
 from .report import EvaluationResult
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from ..errors import InvalidArgumentError
 from .evaluator import LocalEvaluator
-from .questions import Sample, result_dataset
+from .samples import Sample, result_dataset
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
 

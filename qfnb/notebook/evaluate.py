@@ -137,7 +137,7 @@ class EvalMagics(Magics):
 
     def _only(self, options: Namespace, words: list[str]) -> Any:
         from ..evaluation import EvaluationManager  # noqa: PLC0415
-        from ..evaluation.questions import PROMPT  # noqa: PLC0415
+        from ..evaluation.samples import PROMPT  # noqa: PLC0415
 
         if words and options.data:
             PARSER.error("only: the data once, as a word or by --data (数据只给一次)")

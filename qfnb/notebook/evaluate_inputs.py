@@ -151,7 +151,7 @@ def prepare_questions(
     Raises:
         InvalidArgumentError: rows or columns are missing, or cells are empty.
     """
-    from ..evaluation.questions import PROMPT, REFERENCES, rows_of  # noqa: PLC0415
+    from ..evaluation.samples import PROMPT, REFERENCES, rows_of  # noqa: PLC0415
 
     rows = rows_of(data)
     if not rows:
@@ -185,7 +185,7 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
 
 
 def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
-    from ..evaluation.questions import to_text  # noqa: PLC0415
+    from ..evaluation.samples import to_text  # noqa: PLC0415
 
     empty = [index for index, row in enumerate(rows) if column and not to_text(row.get(column)).strip()]
     if empty:
@@ -278,11 +278,7 @@ def estimate_table(
     import pandas as pd  # noqa: PLC0415
 
     from .. import ChatCompletion, estimate  # noqa: PLC0415
-    from ..evaluation.questions import (  # noqa: PLC0415
-        model_label,  # noqa: PLC0415
-        questions_of,
-        rows_of,
-    )
+    from ..evaluation.samples import model_label, questions_of, rows_of  # noqa: PLC0415
 
     items = [question.batch_input() for question in questions_of(rows_of(rows))]
     options = {name: value for name, value in chat_options.items() if name != "workers"}

@@ -1,7 +1,7 @@
 """Answers into scores, part by part."""
 
 from qfnb.evaluation import LocalEvaluator, scoring_run
-from qfnb.evaluation.questions import Sample
+from qfnb.evaluation.samples import Sample
 
 
 class RecordingEvaluator(LocalEvaluator):

@@ -25,7 +25,7 @@ from qfnb import ChatCompletion, Dataset, LLMFinetune, Model, Service, config, e
 from qfnb._jobs import row_result
 from qfnb.batching import journal_reader, journal_store
 from qfnb.evaluation.background import BackgroundEvaluation
-from qfnb.evaluation.questions import Sample
+from qfnb.evaluation.samples import Sample
 from qfnb.evaluation.report import tables
 from qfnb.evaluation.report.card import Card
 from qfnb.metrics import recipes

@@ -12,7 +12,7 @@ from ...errors import InvalidArgumentError
 from ...resources.inference.chat import ChatCompletion
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
-from ..questions import model_label
+from ..samples import model_label
 from .agreement import Agreement, compute_agreement
 from .parse import Verdict, parse_verdict
 

@@ -23,8 +23,8 @@ from ...dataset import Dataset
 from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
-from ..questions import Sample as Sample
-from ..questions import result_dataset
+from ..samples import Sample as Sample
+from ..samples import result_dataset
 from . import files, json, platform_diff, tables, text, training_data
 from .card import Card, build_card
 from .data import ReportData as ReportData

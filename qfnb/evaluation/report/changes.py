@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..questions import Sample
+from ..samples import Sample
 
 if TYPE_CHECKING:
     from rapidfuzz.distance import Opcodes

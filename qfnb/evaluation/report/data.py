@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidArgumentError
-from ..questions import Sample
+from ..samples import Sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison
 from . import tables

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import InvalidArgumentError
-from ..questions import Sample
+from ..samples import Sample
 from .data import ReportData
 from .sanitize import redact_text
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ..questions import Sample
+from ..samples import Sample
 from .data import ReportData
 from .tables import Column
 

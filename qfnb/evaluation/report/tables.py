@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..._jobs.row_result import replace_surrogates
-from ..questions import Sample
+from ..samples import Sample
 
 if TYPE_CHECKING:
     import pandas as pd

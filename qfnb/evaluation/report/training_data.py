@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ...dataset import Dataset
 from ...errors import InvalidArgumentError
-from ..questions import Sample
+from ..samples import Sample
 from .data import ReportData
 
 REFERENCE: Final = "reference"

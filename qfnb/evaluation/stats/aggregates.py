@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ..._text import is_missing
-from ..questions import Sample
+from ..samples import Sample
 from . import intervals, significance
 
 Scale = tuple[float, float]

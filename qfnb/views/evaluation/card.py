@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...evaluation import degenerate
-from ...evaluation.questions import Sample
+from ...evaluation.samples import Sample
 from ...evaluation.report import text
 from ...evaluation.report.card import Card
 from ...evaluation.report.html_tables import changes_table, details, render_table

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from ...errors import InvalidArgumentError
-from ...evaluation.questions import Sample
+from ...evaluation.samples import Sample
 from ...evaluation.report.changes import diff_texts
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.html_tables import mark_edits

@@ -8,7 +8,7 @@ from support.attacks import ATTACKS
 
 from qfnb._jobs.batch_progress import BatchProgress
 from qfnb.evaluation.background import EvaluationProgress, ModelProgress
-from qfnb.evaluation.questions import Sample
+from qfnb.evaluation.samples import Sample
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.views import display
 from qfnb.views.evaluation import panel
