@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 
 if TYPE_CHECKING:
-    from . import charts
+    from . import charts as charts
     from .batching.api import abatch as abatch
     from .batching.api import batch as batch
     from .batching.api import estimate as estimate
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .errors import QianfanError as QianfanError
     from .errors import StreamInterrupted as StreamInterrupted
     from .evaluation import EvaluationManager as EvaluationManager
-    from .evaluation.compare import compare as compare
+    from .evaluation.manager import compare as compare
     from .model import DeployConfig as DeployConfig
     from .model import Model as Model
     from .model import Service as Service
@@ -79,7 +79,7 @@ _MODULES = {
     "batches": "batching.journal_store",
     "browse": "views.evaluation.samples",
     "charts": "charts",
-    "compare": "evaluation.compare",
+    "compare": "evaluation.manager",
     "datasets": "resources.management.listings",
     "estimate": "batching.api",
     "get_config": "config",

@@ -1,6 +1,5 @@
 """Which model is better, and is it real? Scores, intervals and paired tests over the same questions."""
 
-from .compare import compare as compare
 from .evaluator import ExactMatchEvaluator as ExactMatchEvaluator
 from .evaluator import F1Evaluator as F1Evaluator
 from .evaluator import LocalEvaluator as LocalEvaluator
@@ -16,6 +15,7 @@ from .judges.judge import JudgePanel as JudgePanel
 from .judges.judge import LocalJudgeEvaluator as LocalJudgeEvaluator
 from .judges.pairwise import PairwiseJudge as PairwiseJudge
 from .manager import EvaluationManager as EvaluationManager
+from .manager import compare as compare
 from .report import EvaluationResult as EvaluationResult
 from .report import Report as Report
 from .report.card import Card as Card

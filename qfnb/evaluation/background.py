@@ -10,9 +10,9 @@ from typing import Any, Literal
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
 from ..errors import QianfanError
-from .samples import model_label
 from .report import EvaluationResult
 from .run import EvaluationRun
+from .samples import model_label
 
 State = Literal["asking", "scoring", "done", "failed"]
 

@@ -23,9 +23,9 @@ from ..resources.management.model import Model as Repository
 from ..resources.management.storage import download
 from ..wire import evaluation as wire
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
-from .model_runners import UNANSWERED
-from .samples import Sample
 from .report import EvaluationResult
+from .run import UNANSWERED
+from .samples import Sample
 
 MAX_BYTES: Final = 512 * 1024 * 1024
 COLUMNS: Final = {

@@ -212,7 +212,7 @@ def resolve_evaluators(
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
     from ..evaluation import JudgePanel, LocalEvaluator, LocalJudgeEvaluator  # noqa: PLC0415
-    from ..evaluation.compare import DEFAULT_METRICS  # noqa: PLC0415
+    from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]

@@ -6,9 +6,14 @@ import pytest
 
 from qfnb import ChatCompletion, errors
 from qfnb.evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge
-from qfnb.evaluation.judges.agreement import cohen_kappa, compute_agreement, fleiss_kappa
 from qfnb.evaluation.judges.pairwise import judge_agreement
-from qfnb.evaluation.judges.parse import parse_preference, parse_verdict
+from qfnb.evaluation.judges.verdicts import (
+    cohen_kappa,
+    compute_agreement,
+    fleiss_kappa,
+    parse_preference,
+    parse_verdict,
+)
 from qfnb.wire.prompt_template import PromptTemplate
 
 

@@ -9,7 +9,7 @@ from qfnb import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample
-from qfnb.evaluation.report.changes import diff_texts
+from qfnb.evaluation.report.data import diff_texts
 
 
 def build_report(scores, *, metric="m", **fields):

@@ -13,7 +13,7 @@ from qfnb import InvalidArgumentError
 from qfnb.evaluation import Report
 from qfnb.evaluation.report import Sample
 from qfnb.evaluation.report.files import Picture
-from qfnb.evaluation.report.sanitize import to_html, to_markdown, to_sheet_text
+from qfnb.evaluation.report.text import to_html, to_markdown, to_sheet_text
 
 SECRET = "bce-v3/ALTAK-abcdef/0123456789abcdef"
 FORMULAS = ["=1+1", "+86", "-1", "@SUM(A1)", "\t=cmd|' /C calc'!A0"]

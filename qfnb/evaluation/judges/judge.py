@@ -13,8 +13,7 @@ from ...resources.inference.chat import ChatCompletion
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
 from ..samples import model_label
-from .agreement import Agreement, compute_agreement
-from .parse import Verdict, parse_verdict
+from .verdicts import Agreement, Verdict, compute_agreement, parse_verdict
 
 JUDGE_VARIABLES: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
 

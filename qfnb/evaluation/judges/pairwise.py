@@ -10,9 +10,8 @@ from typing import Any, Final, Literal
 
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
-from .agreement import Agreement, compute_agreement
 from .judge import JudgeReply, JudgeUsage, ask_judge, reply_usage
-from .parse import parse_preference
+from .verdicts import Agreement, compute_agreement, parse_preference
 
 Winner = Literal["first", "second", "tie"]
 

@@ -1,23 +1,25 @@
-"""The report of an evaluation: its value (`data`), and what can be done with it.
+"""The report of an evaluation: its value is `data.ReportData`; `EvaluationResult` adds what can be done with it.
 
 | module | what it has |
 |---|---|
-| `data` | `ReportData`: samples with scores, and the tables that are computed from them |
+| `data` | `ReportData`: samples with scores, tables, comparisons, and what changed from model to model |
 | `tables` | the columns of its DataFrames |
-| `changes` | questions that two models answered with different scores |
+| `text`, `html`, `html_tables` | the report as text and as HTML; inert texts |
+| `files` | the report as .html, .md, .csv, .xlsx and .json |
 | `card` | two models on one card |
-| `text`, `html`, `html_tables` | the report as text and as HTML |
-| `files`, `json`, `xlsx`, `sanitize` | the report as a file, with inert texts and without secrets |
-| `training_data` | its rows as datasets to train on |
-| `platform_diff` | the platform's scores beside ours |
+
+Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ...dataset import Dataset
 from ...errors import InvalidArgumentError
@@ -25,12 +27,23 @@ from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample
 from ..samples import result_dataset
-from . import files, json, platform_diff, tables, text, training_data
+from . import files, tables, text
 from .card import Card, build_card
 from .data import ReportData as ReportData
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+REFERENCE: Final = "reference"
+CONTEXT: Final = ("history", "system")
+"""Columns that belong to a question besides its last prompt."""
+
+
+DIFFERENCE_COLUMNS: Final = tuple(
+    tables.Column(name, itemgetter(name))
+    for name in ("model", "index", "prompt", "output", "metric", "platform", "ours", "difference")
+)
 
 
 class EvaluationResult(ReportData):
@@ -70,7 +83,20 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: no row has two different texts.
         """
-        return training_data.build_preferences(self, rows, rejected or self.models[-1], chosen)
+        loser, texts = rejected or self.models[-1], _texts_by_index(self, chosen)
+        pairs = [
+            _question_fields(sample) | {"chosen": text, "rejected": sample.output}
+            for sample in _select(self.samples_of(loser), rows)
+            if not sample.error
+            and (text := texts.get(sample.index, "")).strip()
+            and sample.output.strip()
+            and text.strip() != sample.output.strip()
+        ]
+        if not pairs:
+            raise InvalidArgumentError(
+                f"no row has two different texts: {chosen} as chosen, {loser} as rejected (没有可用的偏好对)"
+            )
+        return Dataset(pairs, name="preferences", schema="preference")
 
     def to_sft(self, rows: Iterable[int] | None = None, *, response: str = "reference") -> Dataset:
         """Return rows as pairs of prompt and response to train on; they are no test from then on.
@@ -82,7 +108,15 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: no row has a response.
         """
-        return training_data.build_examples(self, rows, response)
+        texts = _texts_by_index(self, response)
+        pairs = [
+            _question_fields(sample) | {"response": text}
+            for sample in _select(self.samples_of(self.models[0]), rows)
+            if (text := texts.get(sample.index, "")).strip()
+        ]
+        if not pairs:
+            raise InvalidArgumentError(f"no row has a response by {response} (没有可用的回答)")
+        return Dataset(pairs, name="examples")
 
     def rescore(
         self,
@@ -110,12 +144,12 @@ class EvaluationResult(ReportData):
             platform: its report on the same answers, from `EvaluationManager.fetch` or `eval`.
             names: {its name of a metric: our name}, where they differ.
         """
-        differences = platform_diff.compare_scores(self, platform, names or {})
-        return tables.build_frame(platform_diff.COLUMNS, differences)
+        differences = _compare_scores(self, platform, names or {})
+        return tables.build_frame(DIFFERENCE_COLUMNS, differences)
 
     def to_json(self) -> str:
         """Return everything as JSON, without secrets: samples, tables, and the origin of the answers."""
-        return json.to_json(self)
+        return files.to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -124,7 +158,7 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: the text is not such a report.
         """
-        return cls(**json.from_json(text))
+        return cls(**files.from_json(text))
 
     def save(self, path: str | Path, *, pictures: Sequence[files.Picture] = ()) -> Path:
         """Write the report to a .html, .md, .csv, .xlsx or .json file; return its path.
@@ -147,7 +181,7 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: the file cannot be read, or is not such a report.
         """
-        return cls.from_json(json.read_report_text(Path(path).expanduser()))
+        return cls.from_json(files.read_report_text(Path(path).expanduser()))
 
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
@@ -158,3 +192,74 @@ class EvaluationResult(ReportData):
 
 
 Report = EvaluationResult
+
+
+def _select(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[Sample]:
+    """Return the samples of some questions, by default all, without those whose question is empty.
+
+    Raises:
+        InvalidArgumentError: the report does not have a question.
+    """
+    indexes = list(dict.fromkeys(samples if rows is None else rows))
+    if unknown := [index for index in indexes if index not in samples]:
+        raise InvalidArgumentError(f"rows={unknown[:5]!r}: the report has no such questions (没有这些行)")
+    return [samples[index] for index in indexes if samples[index].prompt.strip()]
+
+
+def _texts_by_index(report: ReportData, source: str) -> dict[int, str]:
+    if source == REFERENCE:
+        return {sample.index: sample.reference for sample in report.records}
+    return {index: sample.output for index, sample in report.samples_of(source).items() if not sample.error}
+
+
+def _question_fields(sample: Sample) -> dict[str, Any]:
+    context = {name: sample.row[name] for name in CONTEXT if sample.row.get(name)}
+    return {"prompt": sample.prompt} | context
+
+
+def _compare_scores(ours: ReportData, platform: ReportData, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return every answer of the platform on every metric that both reports have.
+
+    Answers are matched by prompt and output; by the model too, where the reports share a label.
+
+    Args:
+        ours: our report.
+        platform: the platform's report.
+        names: {the platform's name of a metric: our name}, where they differ.
+    """
+    labelled = bool(set(ours.models) & set(platform.models))
+    samples_by_key: defaultdict[tuple[str, str, str], list[Sample]] = defaultdict(list)
+    for sample in ours.records:
+        samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
+    our_names = {name: names.get(name, name) for name in platform.metric_names}
+    shared = {theirs: our_name for theirs, our_name in our_names.items() if our_name in ours.metric_names}
+    return [
+        difference
+        for sample in platform.records
+        if not sample.error
+        for difference in _differences(
+            sample, _take_first(samples_by_key[_sample_key(sample, labelled=labelled)]), shared
+        )
+    ]
+
+
+def _sample_key(sample: Sample, *, labelled: bool) -> tuple[str, str, str]:
+    return sample.model if labelled else "", sample.prompt.strip(), sample.output.strip()
+
+
+def _take_first(samples: list[Sample]) -> Sample | None:
+    """Return the first of several equal rows and remove it, unless it is the last one."""
+    if not samples:
+        return None
+    return samples.pop(0) if len(samples) > 1 else samples[0]
+
+
+def _differences(
+    sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    identity = {name: getattr(sample, name) for name in ("model", "index", "prompt", "output")}
+    for platform_name, our_name in shared.items():
+        platform = sample.score(platform_name)
+        ours = math.nan if our_sample is None else our_sample.score(our_name)
+        numbers = {"platform": platform, "ours": ours, "difference": ours - platform}
+        yield identity | {"metric": platform_name} | numbers

@@ -10,8 +10,7 @@ from typing import Final
 
 from ..stats.aggregates import Comparison, Score, Usage
 from . import files, text
-from .changes import Change
-from .data import ReportData
+from .data import Change, ReportData
 
 MAX_CHANGES: Final = 10
 

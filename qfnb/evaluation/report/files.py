@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._files import write_atomically
 from ..._text import is_missing
 from ...errors import InvalidArgumentError
-from . import html, json, text, xlsx
+from ..samples import Sample
+from . import html, text
 from .data import ReportData
 from .html import Picture as Picture
-from .sanitize import to_markdown, to_sheet_text
+from .text import redact_text, to_markdown, to_plain, to_sheet_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +30,14 @@ PAIR_COLUMNS: Final = (
     "verdict",
 )  # fmt: skip
 """The columns of the Markdown tables; the DataFrames have more."""
+
+
+JSON_VERSION: Final = 1
+JSON_TABLES: Final = ("summary", "pairs", "usage")
+"""Tables that are written for other readers, and computed anew when a report is loaded."""
+
+PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
+"""Fields that are written as they are, under their own names."""
 
 
 def save_report(
@@ -47,8 +58,8 @@ def save_report(
         ".html": lambda: html.render_page(report, pictures, lead).encode(),
         ".md": lambda: render_markdown(report, lead).encode(),
         ".csv": lambda: _to_csv(report.samples),
-        ".xlsx": lambda: xlsx.write_workbook(report_tables(report)),
-        ".json": lambda: json.to_json(report).encode(),
+        ".xlsx": lambda: write_workbook(report_tables(report)),
+        ".json": lambda: to_json(report).encode(),
     }
     write = writers.get(path.suffix.lower())
     if write is None:
@@ -108,3 +119,110 @@ def _csv_cell(value: Any) -> Any:
     if is_missing(value):
         return ""
     return value if isinstance(value, (int, float)) else to_sheet_text(value)
+
+
+MAX_CELL_CHARS: Final = 32_767
+
+
+def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    """Return an .xlsx file; a text that begins like a formula stays a text.
+
+    Raises:
+        InvalidArgumentError: openpyxl is not installed.
+    """
+    try:
+        from openpyxl import Workbook  # noqa: PLC0415 - only Excel files need it
+    except ImportError:
+        raise InvalidArgumentError(
+            "Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv (需要安装 openpyxl)"
+        ) from None
+    book = Workbook(write_only=True)
+    for name, frame in tables.items():
+        sheet = book.create_sheet(name)
+        sheet.freeze_panes = "A2"
+        sheet.append([_excel_cell(sheet, column) for column in frame.columns])
+        for row in frame.itertuples(index=False, name=None):
+            sheet.append([_excel_cell(sheet, value) for value in row])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _excel_cell(sheet: Any, value: Any) -> Any:
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+
+    if is_missing(value):
+        return None
+    if isinstance(value, (bool, int, float)):
+        return value
+    cell = WriteOnlyCell(sheet, to_plain(value)[:MAX_CELL_CHARS])
+    cell.data_type = "s"  # otherwise a text that begins with "=" would be a formula
+    return cell
+
+
+def to_json(report: ReportData) -> str:
+    """Return everything of a report, secrets left out.
+
+    The keys are those of files on users' disks; they stay when a field gets another name.
+    """
+    document = {
+        "qfnb": JSON_VERSION,
+        "type": "Report",
+        "models": report.models,
+        "names": report.metric_names,
+        "scales": {name: list(scale) for name, scale in report.scales.items()},
+        "lower": sorted(report.lower_is_better),
+        "notes": report.notes,
+        **{name: getattr(report, name) for name in PLAIN_FIELDS},
+        "samples": [sample.to_dict() for sample in report.records],
+        **{name: getattr(report, name).to_dict("records") for name in JSON_TABLES},
+    }
+    return json.dumps(_sanitize_json(document), ensure_ascii=False, allow_nan=False, default=str)
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """Return the fields of the report that `to_json` wrote.
+
+    Raises:
+        InvalidArgumentError: the text is not such a report.
+    """
+    try:
+        document = json.loads(text)
+        if document["type"] != "Report" or document["qfnb"] > JSON_VERSION:
+            raise ValueError(document["type"])
+        return {
+            "records": tuple(Sample.from_dict(row) for row in document["samples"]),
+            "models": tuple(document["models"]),
+            "metric_names": tuple(document["names"]),
+            "scales": {name: tuple(scale) for name, scale in document["scales"].items()},
+            "lower_is_better": frozenset(document["lower"]),
+            "notes": tuple(document["notes"]),
+            **{name: document[name] for name in PLAIN_FIELDS},
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InvalidArgumentError(
+            "this is not a report written by Report.save('x.json') (不是评估报告)"
+        ) from None
+
+
+def read_report_text(path: Path) -> str:
+    """Return a file's text.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+
+
+def _sanitize_json(value: Any) -> Any:
+    """Return a value without NaN and without secrets."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {str(key): _sanitize_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sanitize_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,8 +15,7 @@ from ..stats.aggregates import Comparison, Score
 from . import html_tables, text
 from .data import ReportData
 from .html_tables import details
-from .sanitize import to_html
-from .text import format_difference, format_interval, format_score
+from .text import format_difference, format_interval, format_score, to_html
 
 MAX_UNFOLDED_ROWS: Final = 12
 """Rows of the summary that are shown without a click."""

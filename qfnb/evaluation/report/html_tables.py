@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from .changes import Change, Edit
-from .sanitize import to_html
-from .text import format_score
+from .data import Change, Edit
+from .text import format_score, to_html
 
 CONTEXT_CHARS: Final = 40
 """Equal characters that are kept before and after a difference."""

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...evaluation import degenerate
-from ...evaluation.samples import Sample
 from ...evaluation.report import text
 from ...evaluation.report.card import Card
 from ...evaluation.report.html_tables import changes_table, details, render_table
-from ...evaluation.report.sanitize import to_html
-from ...evaluation.report.text import format_difference, format_interval, format_score
+from ...evaluation.report.text import format_difference, format_interval, format_score, to_html
+from ...evaluation.samples import Sample
 from ..display import Bundle
 from ..escape import strip_controls
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from ...errors import InvalidArgumentError
-from ...evaluation.samples import Sample
-from ...evaluation.report.changes import diff_texts
-from ...evaluation.report.data import ReportData
+from ...evaluation.report.data import ReportData, diff_texts
 from ...evaluation.report.html_tables import mark_edits
-from ...evaluation.report.sanitize import to_html, to_plain
+from ...evaluation.report.text import to_html, to_plain
+from ...evaluation.samples import Sample
 from ..display import Bundle
 from ..text import one_line
 

@@ -8,8 +8,8 @@ from support.attacks import ATTACKS
 
 from qfnb._jobs.batch_progress import BatchProgress
 from qfnb.evaluation.background import EvaluationProgress, ModelProgress
-from qfnb.evaluation.samples import Sample
 from qfnb.evaluation.report import EvaluationResult
+from qfnb.evaluation.samples import Sample
 from qfnb.views import display
 from qfnb.views.evaluation import panel
 from qfnb.views.evaluation.panel import EvaluationControls, EvaluationPanel, html, text

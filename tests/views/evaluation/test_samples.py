@@ -8,8 +8,8 @@ from ipywidgets.widgets.widget import _instances
 from support.attacks import ATTACKS
 
 from qfnb.errors import InvalidArgumentError
-from qfnb.evaluation.samples import Sample
 from qfnb.evaluation.report import EvaluationResult
+from qfnb.evaluation.samples import Sample
 from qfnb.views import display
 from qfnb.views.evaluation import sample_table
 from qfnb.views.evaluation.sample_table import SamplePages, SampleSelection

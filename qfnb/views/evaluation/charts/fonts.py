@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ....evaluation.report.sanitize import to_plain
+from ....evaluation.report.text import to_plain
 
 LATIN: Final = "DejaVu Sans"
 """Comes with matplotlib."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ....evaluation.report import ReportData
-from ....evaluation.report.sanitize import to_html, to_plain
+from ....evaluation.report.text import to_html, to_plain
 from ...display import Bundle
 from ...training.loss_chart import img
 from .comparison import cost_quality, radar, win_rates
