@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from .model import Model as Model
     from .model import Service as Service
     from .notebook.launcher import launcher as launcher
-    from .resources.inference.available_models import models as models
+    from .resources.inference.arguments import Messages as Messages
     from .resources.inference.chat import ChatCompletion as ChatCompletion
-    from .resources.inference.completion import Completion as Completion
-    from .resources.inference.embedding import Embedding as Embedding
-    from .resources.inference.image2text import Image2Text as Image2Text
-    from .resources.inference.messages import Messages as Messages
-    from .resources.inference.plugin import Plugin as Plugin
-    from .resources.inference.reranker import Reranker as Reranker
-    from .resources.inference.text2image import Text2Image as Text2Image
-    from .resources.inference.tokenizer import Tokenizer as Tokenizer
-    from .resources.inference.usage_log import usage as usage
+    from .resources.inference.completion_plugin import Completion as Completion
+    from .resources.inference.completion_plugin import Plugin as Plugin
+    from .resources.inference.embedding_reranker import Embedding as Embedding
+    from .resources.inference.embedding_reranker import Reranker as Reranker
+    from .resources.inference.embedding_reranker import Tokenizer as Tokenizer
+    from .resources.inference.images import Image2Text as Image2Text
+    from .resources.inference.images import Text2Image as Text2Image
+    from .resources.inference.reply import usage as usage
     from .resources.management.listings import datasets as datasets
     from .resources.management.listings import jobs as jobs
+    from .resources.management.listings import models as models
     from .resources.management.listings import services as services
     from .trainer import EventHandler as EventHandler
     from .trainer import LLMFinetune as LLMFinetune
@@ -55,24 +55,24 @@ _MODULES = {
     "APIError": "errors",
     "Batch": "batching.batch",
     "ChatCompletion": "resources.inference.chat",
-    "Completion": "resources.inference.completion",
+    "Completion": "resources.inference.completion_plugin",
     "Dataset": "dataset",
     "DeployConfig": "model",
-    "Embedding": "resources.inference.embedding",
+    "Embedding": "resources.inference.embedding_reranker",
     "EvaluationManager": "evaluation",
     "EventHandler": "trainer",
-    "Image2Text": "resources.inference.image2text",
+    "Image2Text": "resources.inference.images",
     "InvalidArgumentError": "errors",
     "LLMFinetune": "trainer",
-    "Messages": "resources.inference.messages",
+    "Messages": "resources.inference.arguments",
     "Model": "model",
-    "Plugin": "resources.inference.plugin",
+    "Plugin": "resources.inference.completion_plugin",
     "QianfanError": "errors",
-    "Reranker": "resources.inference.reranker",
+    "Reranker": "resources.inference.embedding_reranker",
     "Service": "model",
     "StreamInterrupted": "errors",
-    "Text2Image": "resources.inference.text2image",
-    "Tokenizer": "resources.inference.tokenizer",
+    "Text2Image": "resources.inference.images",
+    "Tokenizer": "resources.inference.embedding_reranker",
     "TrainConfig": "trainer",
     "abatch": "batching.api",
     "batch": "batching.api",
@@ -85,11 +85,11 @@ _MODULES = {
     "get_config": "config",
     "jobs": "resources.management.listings",
     "launcher": "notebook.launcher",
-    "models": "resources.inference.available_models",
+    "models": "resources.management.listings",
     "resume": "batching.api",
     "services": "resources.management.listings",
     "testing": "transport.clock",
-    "usage": "resources.inference.usage_log",
+    "usage": "resources.inference.reply",
 }
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - one table for names, homes and exports

@@ -3,13 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
 from ..transport.request import on_wire
-from .gc_threshold import RelaxedGC
+
+OBJECTS_PER_REQUEST: Final = 200
+"""Containers that a request in flight may have made; after so many new ones the collector looks."""
+
+_lock = threading.Lock()
+_open_blocks: list[RelaxedGC] = []
+_user_threshold: tuple[int, int, int] | None = None
+_our_threshold = 0
+
+
+class RelaxedGC:
+    """Collect less often inside the block, where so many requests are in flight.
+
+    Blocks may overlap; a setting that the user makes before or meanwhile stays.
+    """
+
+    def __init__(self, requests_in_flight: int) -> None:
+        self.requests_in_flight = requests_in_flight
+
+    def __enter__(self) -> Self:
+        with _lock:
+            _open_blocks.append(self)
+            _apply_threshold()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _lock:
+            _open_blocks.remove(self)
+            _apply_threshold()
+
+    def resize(self, requests_in_flight: int) -> None:
+        """Expect so many requests from now on."""
+        with _lock:
+            self.requests_in_flight = requests_in_flight
+            if self in _open_blocks:
+                _apply_threshold()
+
+
+def _apply_threshold() -> None:
+    """Set what the open blocks need, or in the end what there was before the first of them."""
+    global _user_threshold, _our_threshold
+    current = gc.get_threshold()
+    if _user_threshold is None:
+        _user_threshold, _our_threshold = current, current[0]
+    if (
+        current[0] == _our_threshold and _our_threshold
+    ):  # neither somebody else's setting by now, nor switched off
+        needed = max((block.requests_in_flight for block in _open_blocks), default=0) * OBJECTS_PER_REQUEST
+        _our_threshold = max(needed, _user_threshold[0])
+        gc.set_threshold(_our_threshold, *current[1:])
+    if not _open_blocks:
+        _user_threshold = None
+
 
 T = TypeVar("T")
 

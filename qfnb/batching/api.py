@@ -9,8 +9,8 @@ from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
 from ..errors import InvalidArgumentError
+from ..resources.inference.arguments import ChatOptions, validate_options
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.options import ChatOptions, validate_options
 from ..wire import catalog
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch

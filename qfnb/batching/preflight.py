@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .. import config
 from .._text import approximate_duration
 from ..errors import InvalidArgumentError
-from ..resources.inference.tokenizer import Tokenizer
+from ..resources.inference.embedding_reranker import Tokenizer
 from ..wire import catalog
 from .input.source import Item
 from .request_spec import Conversation, InputRow, RequestSpec

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .._jobs.row_result import RowResult, replace_surrogates
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
-from ..resources.inference.messages import validate_encodable, validate_messages
+from ..resources.inference.arguments import validate_encodable, validate_messages
 from ..transport.platform import Platform
 from .input.source import Item, RowSource
 from .prompt_template import PromptTemplate, cell_text, validate_text

@@ -11,8 +11,8 @@ from .. import config
 from .._jobs.worker_pool import validate_worker_count
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
+from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.options import ChatOptions
 from ..wire import catalog
 from . import export
 from .input.source import RowSource

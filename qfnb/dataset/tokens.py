@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..resources.inference.tokenizer import Tokenizer
+from ..resources.inference.embedding_reranker import Tokenizer
 from .schema import Row, Schema
 
 SAMPLE_SIZE = 400

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
-from ..resources.inference.options import ChatOptions
+from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
 from .evaluators import evaluators_by_name

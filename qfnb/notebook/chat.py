@@ -23,9 +23,9 @@ from .parser import (
 from .sessions import VERBS, Sessions, expand_variables
 
 if TYPE_CHECKING:
+    from ..resources.inference.arguments import Messages
     from ..resources.inference.chat import ChatCompletion
     from ..resources.inference.inference_model import Version
-    from ..resources.inference.messages import Messages
     from ..resources.inference.reply import ChatResponse
     from .chat_run import ChatRequest, ChatRun
 
@@ -218,7 +218,7 @@ def _content_with_images(text: str, paths: list[str] | None) -> Any:
     """Return a turn's content: the text, or its parts when pictures are attached."""
     if not paths:
         return text
-    from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
+    from ..resources.inference.images import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     for path in paths:

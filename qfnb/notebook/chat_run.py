@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import QianfanError, StreamInterrupted
+from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.messages import Messages
 from ..resources.inference.reply import ChatResponse, join_pieces
 from ..views import chat, chat_comparison
 from ..views.chat import StreamedAnswer

@@ -7,7 +7,7 @@ from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from ..resources.inference.available_models import known_model_names
+from ..wire import catalog
 from . import aliases, answer_format
 from .parser import Parser, user_variables
 
@@ -75,7 +75,7 @@ def _option_values(shell: Any, option: str, magic: str) -> list[str]:
     if magic == "qfeval" and option not in {"-m", "--model", "-e", "--endpoint"}:
         return _evaluation_values(shell, option)
     if option in {"-m", "--model"}:
-        return [*aliases.load(), *known_model_names("text2image" if magic == "qfimage" else "chat")]
+        return [*aliases.load(), *catalog.model_names("text2image" if magic == "qfimage" else "chat")]
     if option == "--session" or option in {"history", "undo", "fork", "export", "forget"}:
         return list(shell.magics_manager.registry["ChatMagics"].sessions)
     if option in {"-f", "--format"}:
@@ -117,7 +117,7 @@ def _evaluation_values(shell: Any, option: str) -> list[str]:
     from ..metrics.recipes import RECIPES  # noqa: PLC0415
     from .evaluate_parser import VERBS  # noqa: PLC0415
 
-    models = [*_variables_of_kind(shell, MODEL_KINDS), *aliases.load(), *known_model_names("chat")]
+    models = [*_variables_of_kind(shell, MODEL_KINDS), *aliases.load(), *catalog.model_names("chat")]
     values_by_option = {
         "--metrics": [*METRIC_NAMES, *_variables_of_kind(shell, LocalEvaluator)],
         "--recipe": [*RECIPES],

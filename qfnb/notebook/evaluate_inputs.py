@@ -68,7 +68,7 @@ def resolve_model(shell: Any, word: str) -> Any:
         InvalidArgumentError: the variable holds something else, or the name is unknown.
     """
     from .. import ChatCompletion, LLMFinetune  # noqa: PLC0415
-    from ..resources.inference.available_models import known_model_names  # noqa: PLC0415
+    from ..wire import catalog  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
     if isinstance(value, LLMFinetune):
@@ -84,7 +84,7 @@ def resolve_model(shell: Any, word: str) -> Any:
             f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
         )
     name = aliases.resolve(value or word)
-    known_models = known_model_names("chat")
+    known_models = catalog.model_names("chat")
     if _ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)
     if name.lower() in {known.lower() for known in known_models}:

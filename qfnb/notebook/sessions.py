@@ -12,7 +12,7 @@ from ..errors import InvalidArgumentError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..resources.inference.messages import Messages
+    from ..resources.inference.arguments import Messages
 
 VERBS = {
     "history": "history [SESSION]",
@@ -44,7 +44,7 @@ class Sessions:
 
     def copy_or_new(self, name: str | None) -> Messages:
         """Return a copy of a conversation to go on with; a new one when it is not known."""
-        from ..resources.inference.messages import Messages  # noqa: PLC0415 - %load_ext stays fast
+        from ..resources.inference.arguments import Messages  # noqa: PLC0415 - %load_ext stays fast
 
         return Messages(self._conversations.get(name, ())) if name else Messages()
 

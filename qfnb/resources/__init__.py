@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from .. import _lazy
 
 if TYPE_CHECKING:
+    from .inference.arguments import Messages as Messages
     from .inference.chat import ChatCompletion as ChatCompletion
-    from .inference.completion import Completion as Completion
-    from .inference.embedding import Embedding as Embedding
-    from .inference.image2text import Image2Text as Image2Text
-    from .inference.messages import Messages as Messages
-    from .inference.plugin import Plugin as Plugin
-    from .inference.reranker import Reranker as Reranker
-    from .inference.text2image import Text2Image as Text2Image
-    from .inference.tokenizer import Tokenizer as Tokenizer
+    from .inference.completion_plugin import Completion as Completion
+    from .inference.completion_plugin import Plugin as Plugin
+    from .inference.embedding_reranker import Embedding as Embedding
+    from .inference.embedding_reranker import Reranker as Reranker
+    from .inference.embedding_reranker import Tokenizer as Tokenizer
+    from .inference.images import Image2Text as Image2Text
+    from .inference.images import Text2Image as Text2Image
     from .management.batches import Batches as Batches
     from .management.batches import BatchInference as BatchInference
     from .management.batches import Files as Files
@@ -35,24 +35,24 @@ _HOMES = {
     "Batches": "management.batches",
     "Charge": "management.charge",
     "ChatCompletion": "inference.chat",
-    "Completion": "inference.completion",
+    "Completion": "inference.completion_plugin",
     "Data": "management.data",
-    "Embedding": "inference.embedding",
+    "Embedding": "inference.embedding_reranker",
     "Evaluation": "management.evaluation",
     "Files": "management.batches",
     "FineTune": "management.finetune",
-    "Image2Text": "inference.image2text",
+    "Image2Text": "inference.images",
     "Memory": "management.memory",
-    "Messages": "inference.messages",
+    "Messages": "inference.arguments",
     "Model": "management.model",
-    "Plugin": "inference.plugin",
+    "Plugin": "inference.completion_plugin",
     "Prompt": "management.prompt",
     "PromptTemplate": "management.prompt",
-    "Reranker": "inference.reranker",
+    "Reranker": "inference.embedding_reranker",
     "Service": "management.service",
     "Storage": "management.storage",
-    "Text2Image": "inference.text2image",
-    "Tokenizer": "inference.tokenizer",
+    "Text2Image": "inference.images",
+    "Tokenizer": "inference.embedding_reranker",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..resources.inference.text2image import ImageResponse
+from ..resources.inference.images import ImageResponse
 from . import stop_button
 from .chat import SANDBOX_LABEL
 from .display import Bundle, LiveOutput

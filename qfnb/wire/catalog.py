@@ -57,6 +57,12 @@ def load_models() -> tuple[CatalogModel, ...]:
     return tuple(_parse_model(row) for row in csv.DictReader(text.splitlines()))
 
 
+def model_names(kind: ModelKind) -> list[str]:
+    """Return the names of all known models of a kind, renamed ones last."""
+    rows = [row for row in load_models() if row.kind == kind]
+    return [row.name for row in sorted(rows, key=lambda row: bool(row.renamed))]
+
+
 def find_model(kind: ModelKind, name: str) -> CatalogModel | None:
     """Return a model by any of its names, None when it is not known."""
     return _models_by_name().get((kind, name.lower()))

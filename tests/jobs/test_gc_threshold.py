@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from qfnb._jobs.gc_threshold import OBJECTS_PER_REQUEST, RelaxedGC
+from qfnb._jobs.worker_pool import OBJECTS_PER_REQUEST, RelaxedGC
 
 
 @pytest.fixture(autouse=True)

@@ -41,7 +41,7 @@ from qfnb.notebook import (
     sessions,
     train,
 )
-from qfnb.resources.inference.usage_log import UsageEntry
+from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
 from qfnb.sandbox.state import lifecycle

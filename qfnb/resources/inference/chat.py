@@ -12,10 +12,17 @@ from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...wire import catalog
 from ...wire import chat as wire
+from .arguments import (
+    ChatOptions,
+    Messages,
+    Turn,
+    to_v1,
+    validate_messages,
+    validate_options,
+    validate_prompt,
+)
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
 from .inference_model import BuildRequest, InferenceModel, InferenceRequest, PreparedCall
-from .messages import Messages, Turn, to_v1, validate_messages, validate_prompt
-from .options import ChatOptions, validate_options
 from .reply import ChatResponse as ChatResponse
 from .request_template import TemplateCache
 

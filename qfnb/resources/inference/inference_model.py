@@ -19,8 +19,8 @@ from ...transport.response import Response
 from ...wire import chat as wire
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
-from . import batch_task, usage_log
-from .options import AccountKeys
+from . import batch_task, reply
+from .arguments import AccountKeys
 from .reply import Reply, create_reply
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
@@ -185,7 +185,7 @@ class InferenceModel(Generic[ReplyT]):
         """Send a call and return the whole reply; on the I/O loop only."""
         client = client or await connect.aclient(self._keys)
         request = call.for_platform(client.platform)
-        with usage_log.log_call(request.model, client.platform.host) as entry:
+        with reply.log_call(request.model, client.platform.host) as entry:
             response = await client.send(
                 request.endpoint, request.record, options=call.options, model=request.model
             )
@@ -202,7 +202,7 @@ class InferenceModel(Generic[ReplyT]):
             model=request.model,
         )
         text: list[str] = []
-        with usage_log.log_call(request.model, client.platform.host) as entry:
+        with reply.log_call(request.model, client.platform.host) as entry:
             try:
                 async for piece in pieces:
                     text.append(wire.text_of(piece.body))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +17,9 @@ from ..._jobs.row_result import RowResult, replace_surrogates
 from ...transport.response import Response
 from ...wire import catalog
 from ...wire import chat as wire
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_TOKENS = 1 << 53
 """A token count from here on is not believed."""
@@ -177,3 +183,77 @@ def _finish_reason(body: Any) -> str | None:
         return "content_filter"
     reason = wire.finish_reason(body)
     return "stop" if reason == "normal" else None if reason is None else replace_surrogates(str(reason))
+
+
+MAX_ENTRIES = 100_000
+"""Calls that are remembered; the oldest go first."""
+
+
+@dataclass(slots=True)
+class UsageEntry:
+    """One call.
+
+    Attributes:
+        at: Unix seconds when it began.
+        seconds: how long it took.
+        cost: CNY by list price, None where it is not known.
+        error: the class of what ended it, "" when it went well.
+    """
+
+    at: float
+    model: str
+    host: str
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    request_id: str = ""
+    error: str = ""
+
+    def record_reply(self, reply: ReplyT) -> ReplyT:
+        """Take over what a reply says about itself, and name the model on it."""
+        reply.model = self.model
+        if (usage := reply.usage).total_tokens is not None:
+            self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+            self.cost = reply.cost
+        self.request_id = reply.request_id
+        return reply
+
+
+_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
+_lock = threading.Lock()
+
+
+class log_call:  # noqa: N801 - it is used like a function
+    """Write down one call, however it ends."""
+
+    __slots__ = ("_entry", "_started")
+
+    def __init__(self, model: str, host: str) -> None:
+        self._entry, self._started = UsageEntry(time.time(), model, host), time.perf_counter()
+
+    def __enter__(self) -> UsageEntry:
+        return self._entry
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._entry.error = kind.__name__ if kind else ""
+        self._entry.seconds = time.perf_counter() - self._started
+        with _lock:
+            _entries.append(self._entry)
+
+
+def usage() -> pd.DataFrame:
+    """Return the calls of this process as a DataFrame, the oldest first: time, model, tokens, cost, error."""
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    with _lock:
+        rows = [asdict(entry) for entry in _entries]
+    frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
+    frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
+    return frame
+
+
+def clear() -> None:
+    """Empty the list."""
+    with _lock:
+        _entries.clear()

@@ -11,8 +11,8 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import charge as wire
 from ...wire.service import Billing
+from ..validation import validate_choice, validate_positive, validate_record
 from .operation import operation
-from .validation import validate_positive, validate_record
 
 
 class Charge:
@@ -32,8 +32,8 @@ class Charge:
         """
         return wire.BuyTPM(
             model=model,
-            purchase_count=validate_positive(purchase_count, "purchase_count"),
-            billing=validate_record(Billing, billing, label="billing"),
+            purchase_count=validate_positive("purchase_count", purchase_count),
+            billing=validate_record("billing", Billing, billing),
         )
 
     @operation(wire.FIND_TPM)
@@ -55,7 +55,7 @@ class Charge:
     def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
         """Change how many units a quota has."""
         return wire.ResizeTPM(
-            instance_id=instance_id, count=None if count is None else validate_positive(count, "count")
+            instance_id=instance_id, count=None if count is None else validate_positive("count", count)
         )
 
     @operation(wire.AUTO_RELEASE_TPM)
@@ -74,8 +74,8 @@ class Charge:
         """
         return wire.BuyUnit(
             service_id=service_id,
-            billing=validate_record(Billing, billing, label="billing"),
-            replicas_count=validate_positive(replicas, "replicas"),
+            billing=validate_record("billing", Billing, billing),
+            replicas_count=validate_positive("replicas", replicas),
         )
 
     @operation(wire.FIND_UNITS)
@@ -113,10 +113,7 @@ class Charge:
         Raises:
             InvalidArgumentError: there is no such type, or one of the last two is missing.
         """
-        if instance_type not in wire.UNIT_TYPES:
-            raise InvalidArgumentError(
-                f"instance_type={instance_type!r}: it is {' or '.join(wire.UNIT_TYPES)}"
-            )
+        validate_choice("instance_type", instance_type, wire.UNIT_TYPES)
         if (auto_renew_time_unit is None) != (auto_renew_time is None):
             raise InvalidArgumentError("auto_renew_time_unit and auto_renew_time are given together")
         return wire.AutoRenew(
@@ -129,4 +126,4 @@ class Charge:
     @operation(wire.RESIZE_UNIT)
     def resize_service_resource_count(instance_id: str, count: int) -> wire.ResizeUnit:
         """Change how many replicas a compute unit has."""
-        return wire.ResizeUnit(instance_id=instance_id, count=validate_positive(count, "count"))
+        return wire.ResizeUnit(instance_id=instance_id, count=validate_positive("count", count))

@@ -2,18 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...transport.client import Client
 from ...transport.object_storage import put_object
 from ...transport.response import Response
 from ...wire import data as wire
+from ...wire import data_v2 as v2
 from ...wire import storage
-from .cleaning import Cleaning
-from .data_v2 import DataV2
-from .entities import Entities
+from ..validation import validate_choice
+from .data_rows import Cleaning, Entities
 from .operation import operation, transfer
+
+
+class DataV2:
+    """Datasets (`dg-...`) and their versions (`ds-...`). Source: API pages of /v2/dataset."""
+
+    @operation(v2.CREATE)
+    def create_dataset(
+        dataset_name: str,
+        dataset_format: str,
+        storage_type: str = v2.PLATFORM,
+        storage_path: str | None = None,
+    ) -> v2.CreateDataset:
+        """Create a dataset and its first version; returns `dataset_id` and `version_id`.
+
+        Args:
+            dataset_name: shown in the console.
+            dataset_format: PromptResponse, Text, Prompt, ...: the keys of `qfnb.wire.data_v2.FORMATS`, and
+                whatever else the platform knows.
+            storage_type: "sysStorage" the platform's, "BOS" one's own.
+            storage_path: the folder in one's own bucket, `bos:/bucket/folder/`.
+        """
+        return v2.CreateDataset(
+            dataset_name=dataset_name,
+            data_format=dataset_format,
+            storage_type=storage_type,
+            storage_path=_validate_folder(storage_type, storage_path),
+        )
+
+    @operation(v2.LIST)
+    def get_dataset_list(
+        marker: str | None = None,
+        max_keys: int = 10,
+        page_reverse: bool = False,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
+    ) -> v2.ListDatasets:
+        """Return a page of one's datasets; `filter` knows datasetName (a part of it) and dataFormatList."""
+        filter_values = dict(filter) if filter else None
+        return v2.ListDatasets(
+            marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values
+        )
+
+    @operation(v2.DELETE)
+    def delete_dataset(dataset_id: int | str) -> v2.DatasetId:
+        """Delete a dataset with all its versions."""
+        return v2.DatasetId(dataset_id=dataset_id)
+
+    @operation(v2.CREATE_VERSION)
+    def create_dataset_version(dataset_id: int | str, description: str | None = None) -> v2.CreateVersion:
+        """Create a version without rows; it inherits nothing from the earlier ones."""
+        return v2.CreateVersion(dataset_id=dataset_id, description=description)
+
+    @operation(v2.DESCRIBE_VERSION)
+    def get_dataset_version_info(version_id: int | str) -> v2.VersionId:
+        """Return a version and how far its import and publication are."""
+        return v2.VersionId(version_id=version_id)
+
+    @operation(v2.LIST_VERSIONS)
+    def get_dataset_version_list(
+        dataset_id: int | str,
+        marker: str | None = None,
+        max_keys: int = 10,
+        page_reverse: bool = False,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
+    ) -> v2.ListVersions:
+        """Return a page of a dataset's versions; `filter` knows importStatusList and publishStatusList."""
+        return v2.ListVersions(
+            dataset_id=dataset_id,
+            marker=marker,
+            max_keys=max_keys,
+            page_reverse=page_reverse,
+            filter=dict(filter) if filter else None,
+        )
+
+    @operation(v2.DELETE_VERSION)
+    def delete_dataset_version(version_id: int | str) -> v2.VersionId:
+        """Delete a version."""
+        return v2.VersionId(version_id=version_id)
+
+    @operation(v2.PUBLISH_VERSION)
+    def publish_dataset_version(version_id: int | str) -> v2.VersionId:
+        """Publish a version so that training may use it."""
+        return v2.VersionId(version_id=version_id)
+
+    @operation(v2.CREATE_IMPORT)
+    def create_dataset_version_import_task(version_id: int | str, files: Sequence[str]) -> v2.CreateImport:
+        """Import files, each `bos:/bucket/path`; returns the id of the import."""
+        return v2.CreateImport(version_id=version_id, files=list(files))
+
+    @operation(v2.DESCRIBE_IMPORT)
+    def get_dataset_version_import_task_info(task_id: int | str) -> v2.TaskId:
+        """Return how far an import is."""
+        return v2.TaskId(task_id=task_id)
+
+    @operation(v2.CREATE_EXPORT)
+    def create_dataset_version_export_task(
+        version_id: int | str, storage_type: str = v2.PLATFORM, storage_path: str | None = None
+    ) -> v2.CreateExport:
+        """Pack a version into a zip; returns the id of the export."""
+        path = _validate_folder(storage_type, storage_path)
+        return v2.CreateExport(version_id=version_id, storage_type=storage_type, storage_path=path)
+
+    @operation(v2.DESCRIBE_EXPORT)
+    def get_dataset_version_export_task_info(task_id: int | str) -> v2.TaskId:
+        """Return how far an export is, and where it can be downloaded."""
+        return v2.TaskId(task_id=task_id)
+
+
+def _validate_folder(storage_type: str, path: str | None) -> str | None:
+    validate_choice("storage_type", storage_type, (v2.PLATFORM, v2.BOS))
+    if storage_type == v2.BOS and not path:
+        raise InvalidArgumentError("storage_path: your own bucket needs a folder, bos:/bucket/folder/")
+    return path if not path or path.endswith("/") else f"{path}/"
 
 
 class Data(Cleaning, Entities):
@@ -163,8 +276,7 @@ async def upload(client: Client, bucket: str, key: str, content: bytes) -> str:
 
 
 def _validate_types(data: int, project: int, template: int) -> None:
-    if template not in wire.TEMPLATES:
-        raise InvalidArgumentError(f"template_type={template}: it is one of {wire.TEMPLATES}")
+    validate_choice("template_type", template, wire.TEMPLATES)
     if template // 100 != project:
         raise InvalidArgumentError(
             f"project_type={project}: template {template} belongs to {template // 100}"

@@ -13,8 +13,8 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import evaluation as wire
 from ...wire import evaluation_v2 as v2
+from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
-from .validation import validate_record
 
 
 class EvaluationTasks:
@@ -50,10 +50,8 @@ class EvaluationTasks:
         """
         if not version_info:
             raise InvalidArgumentError("version_info=[]: name one model version at least")
-        versions = [validate_record(wire.EvaluatedVersion, row, label="version_info") for row in version_info]
-        machine = validate_record(
-            wire.ComputeResource, compute_resource_conf or {}, label="compute_resource_conf"
-        )
+        versions = [validate_record("version_info", wire.EvaluatedVersion, row) for row in version_info]
+        machine = validate_record("compute_resource_conf", wire.ComputeResource, compute_resource_conf or {})
         return wire.CreateTask(
             name=name,
             version_eval_info=versions,
@@ -105,10 +103,9 @@ class EvaluationTasks:
         Raises:
             InvalidArgumentError: a word is unknown, or the bucket or the rows are missing.
         """
-        target = _validate_choice(
-            "export_destination_type", export_destination_type, (wire.LOCAL, wire.STORAGE)
-        )
-        part = _validate_choice("export_range", export_range, (wire.TOTAL, wire.PART))
+        destination = wire.LOCAL if export_destination_type is None else export_destination_type
+        target = validate_choice("export_destination_type", destination, (wire.LOCAL, wire.STORAGE))
+        part = validate_choice("export_range", export_range, (wire.TOTAL, wire.PART))
         fields = export_field or wire.EXPORT_CONTENT
         if target == wire.STORAGE and not bos_bucket_id:
             raise InvalidArgumentError("bos_bucket_id is missing: name the bucket to export into")
@@ -118,9 +115,9 @@ class EvaluationTasks:
             id=eval_id,
             export_type=target,
             export_opt=part,
-            export_content=[_validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields],
+            export_content=[validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields],
             volume_id=bos_bucket_id,
-            result_ids=[*result_ids] if result_ids else None,
+            result_ids=list_or_none(result_ids),
         )
 
     @operation(wire.EXPORT_INFO)
@@ -165,17 +162,15 @@ class EvaluationTasks:
         ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
         ranges["judge_score"] = judge_score
         score_ranges = {
-            name: validate_record(wire.ScoreRange, value, label=name)
-            for name, value in ranges.items()
-            if value
+            name: validate_record(name, wire.ScoreRange, value) for name, value in ranges.items() if value
         }
         return wire.ListResults(
             id=id,
             **score_ranges,
-            model_version_ids=[*model_version_ids] if model_version_ids else None,
-            order_by=_validate_choice("order_by", order_by, wire.ORDERS) if order_by else None,
-            order=_validate_choice("order", order, ("asc", "desc")) if order else None,
-            eval_unit_id=[*eval_unit_id] if eval_unit_id else None,
+            model_version_ids=list_or_none(model_version_ids),
+            order_by=validate_choice("order_by", order_by, wire.ORDERS) if order_by else None,
+            order=validate_choice("order", order, ("asc", "desc")) if order else None,
+            eval_unit_id=list_or_none(eval_unit_id),
             page_no=page_no,
             page_size=page_size,
         )
@@ -215,9 +210,9 @@ class Evaluation:
                 description=description or None,
                 eval_object_type=eval_object_type,
                 eval_object_config=validate_record(
-                    v2.EvalObjectConfig, eval_object_config, label="eval_object_config"
+                    "eval_object_config", v2.EvalObjectConfig, eval_object_config
                 ),
-                eval_config=validate_record(v2.EvalConfig, eval_config, label="eval_config"),
+                eval_config=validate_record("eval_config", v2.EvalConfig, eval_config),
             )
 
         @operation(v2.LIST)
@@ -238,7 +233,7 @@ class Evaluation:
                 page_reverse: what precedes the marker instead.
             """
             return v2.ListEvalTasks(
-                eval_type=_validate_choice("eval_type", eval_type, v2.EVAL_TYPES),
+                eval_type=validate_choice("eval_type", eval_type, v2.EVAL_TYPES),
                 key_filter=key_filter,
                 marker=marker,
                 max_keys=max_keys,
@@ -272,13 +267,13 @@ class Evaluation:
 
 def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
     """Return how answers are judged, after a look whether each mode has what it needs."""
-    standard = validate_record(wire.EvaluationStandard, config, label="eval_config")
-    modes = [_validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
+    standard = validate_record("eval_config", wire.EvaluationStandard, config)
+    modes = [validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
     if wire.RULE in modes:
         if not standard.score_modes:
             raise InvalidArgumentError(f"scoreModes is missing: rule takes {', '.join(wire.SCORE_MODES)}")
         for word in standard.score_modes:
-            _validate_choice("scoreModes", word, wire.SCORE_MODES)
+            validate_choice("scoreModes", word, wire.SCORE_MODES)
     if wire.MANUAL in modes and not standard.evaluation_dimension:
         raise InvalidArgumentError(
             "evaluationDimension is missing: say what people judge, [{'dimension': '满意度'}]"
@@ -286,11 +281,3 @@ def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
     if wire.MODEL in modes and (standard.app_id is None or standard.prompt is None):
         raise InvalidArgumentError("appId or prompt is missing: the referee model needs both")
     return standard
-
-
-def _validate_choice(name: str, value: str | Enum | None, allowed: Sequence[str]) -> str:
-    """Return a word, the first of the allowed ones when nothing is said."""
-    word = str(value.value) if isinstance(value, Enum) else value
-    if word is not None and word not in allowed:
-        raise InvalidArgumentError(f"{name}={word!r}: it is one of {', '.join(allowed)}")
-    return allowed[0] if word is None else word

@@ -12,8 +12,8 @@ from ...errors import InvalidArgumentError
 from ...wire import finetune as wire
 from ...wire import finetune_v1 as wire_v1
 from ...wire.base import EmptyBody
+from ..validation import dict_or_none, validate_record
 from .operation import operation
-from .validation import validate_record
 
 
 class FineTune:
@@ -45,7 +45,7 @@ class FineTune:
         Raises:
             InvalidArgumentError: a field is missing or wrong.
         """
-        return validate_record(wire_v1.CreateJob, job, label="job")
+        return validate_record("job", wire_v1.CreateJob, job)
 
     @operation(wire_v1.GET_JOB)
     def get_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
@@ -79,7 +79,7 @@ class FineTune:
                 train_mode=train_mode,
                 description=description,
                 parameter_scale=parameter_scale,
-                hyper_parameter_config=_to_dict(hyper_parameter_config),
+                hyper_parameter_config=dict_or_none(hyper_parameter_config),
             )
 
         @operation(wire.CREATE_TASK)
@@ -130,12 +130,12 @@ class FineTune:
                 job_id=job_id,
                 parameter_scale=params_scale,
                 hyper_parameter_config=dict(hyper_params or {}),
-                dataset_config=validate_record(wire.DatasetConfig, data_source, label="dataset_config"),
+                dataset_config=validate_record("dataset_config", wire.DatasetConfig, data_source),
                 increment_task_id=increment_task_id,
                 increment_checkpoint_step=increment_checkpoint_step,
-                custom_config=_to_dict(model_config),
-                resource_config=_to_dict(resource_config),
-                corpus_config=_to_dict(corpus_config),
+                custom_config=dict_or_none(model_config),
+                resource_config=dict_or_none(resource_config),
+                corpus_config=dict_or_none(corpus_config),
             )
 
         @operation(wire.LIST_JOBS)
@@ -189,7 +189,3 @@ class FineTune:
         def supported_models() -> EmptyBody:
             """Return which models can be tuned, how, and the range of every hyper-parameter."""
             return EmptyBody()
-
-
-def _to_dict(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if value is None else dict(value)

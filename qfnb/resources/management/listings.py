@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InvalidArgumentError
 from ...transport.response import Response
-from ...wire.base import PageInfo
+from ...wire import catalog
+from ...wire import inference as wire
+from ...wire.base import EmptyBody, PageInfo
+from ..validation import validate_positive
 from .data import Data
 from .finetune import FineTune
+from .operation import operation
 from .service import Service
 
 if TYPE_CHECKING:
@@ -119,8 +122,7 @@ def _newest_rows(
     fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int
 ) -> Iterator[Any]:
     """Yield the first so many rows of a list that comes in pages."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise InvalidArgumentError(f"most={limit!r}: it is a whole number from 1 (须为正整数)")
+    validate_positive("limit", limit)
     marker: str | None = None
     while limit > 0:
         page_data = fetch_page(marker, min(limit, PAGE_SIZE)).data
@@ -148,3 +150,33 @@ def _to_frame(
     for name in times:
         frame[name] = pd.to_datetime(frame[name], errors="coerce", utc=True)
     return frame
+
+
+MODEL_COLUMNS = ("name", "kind", "v2", "v1", "tokens", "input_price", "output_price", "renamed", "source")
+
+
+def models(*, refresh: bool = False) -> pd.DataFrame:
+    """Return the models as a DataFrame: name, kind, ids, longest input in tokens, CNY per 1,000 tokens.
+
+    Args:
+        refresh: also ask the platform (`GET /v2/models`); its further models have source "platform".
+
+    A name that is not here may be used all the same: the platform decides.
+    """
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    rows = [{**vars(row), "source": "catalogue"} for row in catalog.load_models()]
+    if refresh:
+        known_ids = {row["v2"] for row in rows}
+        rows += [
+            {"name": name, "v2": name, "kind": "", "source": "platform"}
+            for name in (row.id for row in available_model_list().data.data)
+            if name not in known_ids
+        ]
+    return pd.DataFrame(rows, columns=list(MODEL_COLUMNS))
+
+
+@operation(wire.MODELS_V2)
+def available_model_list() -> EmptyBody:
+    """Return the models that the platform offers now, by their v2 ids."""
+    return EmptyBody()

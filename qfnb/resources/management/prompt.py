@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import InvalidArgumentError
 from ...wire import prompt as wire
 from ...wire.prompt_template import PromptTemplate as PromptTemplate
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
+from ..validation import list_or_none, validate_member, validate_record
 from .operation import operation
-from .prompt_v2 import Ids, PromptV2, join_variables, negative_text, to_ids, validate_change
-from .validation import validate_record
+from .prompt_v2 import Ids, PromptV2, join_variables, negative_text, validate_change
 
 
 class Prompt:
@@ -51,9 +50,9 @@ class Prompt:
             template_content=template,
             variable_identifier=identifier,
             template_variables=join_variables(template, identifier, variables) or "",
-            scene_type=_validate_choice(PromptSceneType, scene, "scene"),
-            framework_type=_validate_choice(PromptFrameworkType, framework, "framework"),
-            label_ids=to_ids(label_ids),
+            scene_type=validate_member("scene", scene, PromptSceneType),
+            framework_type=validate_member("framework", framework, PromptFrameworkType),
+            label_ids=list_or_none(label_ids),
             negative_template_content=negative,
             negative_template_variables=join_variables(negative, identifier, negative_variables),
         )
@@ -81,7 +80,7 @@ class Prompt:
         return wire.UpdateTemplate(
             template_id=id,
             template_name=name,
-            label_ids=to_ids(label_ids),
+            label_ids=list_or_none(label_ids),
             template_content=template,
             variable_identifier=identifier,
             negative_template_content=negative_template,
@@ -105,8 +104,8 @@ class Prompt:
             offset=offset,
             page_size=page_size,
             name=name,
-            label_ids=to_ids(label_ids) or [],
-            type=None if type is None else _validate_choice(PromptType, type, "type"),
+            label_ids=list_or_none(label_ids) or [],
+            type=None if type is None else validate_member("type", type, PromptType),
         )
 
     @operation(wire.LABELS)
@@ -131,7 +130,7 @@ class Prompt:
         """
         return wire.Optimize(
             content=content,
-            operations=[validate_record(wire.Operation, row, label="operations") for row in operations],
+            operations=[validate_record("operations", wire.Operation, row) for row in operations],
             app_id=app_id,
             service_name=service_name,
         )
@@ -154,7 +153,7 @@ class Prompt:
             type: 1 meaning, 2 regular expression, 3 equality.
             data: [{"scene": what is expected, "response_list": [answers]}].
         """
-        kind = _validate_choice(PromptScoreStandard, type, "type")
+        kind = validate_member("type", type, PromptScoreStandard)
         return wire.Predict(type=kind, data=[{**row} for row in data])
 
     @operation(wire.SUMMARY)
@@ -168,14 +167,3 @@ class Prompt:
         return wire.Summarize(data=[{**row} for row in data])
 
     V2 = PromptV2
-
-
-def _validate_choice(
-    kind: type[PromptSceneType | PromptFrameworkType | PromptType | PromptScoreStandard],
-    value: int,
-    name: str,
-) -> int:
-    if value not in set(kind):
-        allowed = ", ".join(f"{member.value} ({member.name})" for member in kind)
-        raise InvalidArgumentError(f"{name}={value!r}: it is {allowed}")
-    return int(value)

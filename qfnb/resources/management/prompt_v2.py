@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import InvalidArgumentError
 from ...wire import prompt_v2 as wire
 from ...wire.base import PageRequest
 from ...wire.prompt_template import PromptTemplate, validate_identifier
+from ..validation import dict_or_none, list_or_none, validate_choice
 from .operation import operation
 
 Ids = Sequence[int | str]
@@ -46,8 +46,7 @@ class PromptV2:
             InvalidArgumentError: the pair, a variable or the scene is wrong.
         """
         is_image = scene_type == wire.IMAGE
-        if not is_image and scene_type != wire.TEXT:
-            raise InvalidArgumentError(f"scene_type={scene_type!r}: it is {wire.TEXT} or {wire.IMAGE}")
+        validate_choice("scene_type", scene_type, (wire.TEXT, wire.IMAGE))
         negative = negative_text(negative_template, is_image=is_image)
         return wire.CreateTemplate(
             template_name=template_name,
@@ -55,10 +54,10 @@ class PromptV2:
             variable_identifier=variable_identifier,
             template_variables=join_variables(template_content, variable_identifier, variables) or "",
             scene_type=scene_type,
-            labels=to_ids(labels),
+            labels=list_or_none(labels),
             negative_template_content=negative,
             negative_template_variables=join_variables(negative, variable_identifier, negative_variables),
-            hyper_parameters=dict(hyper_parameters) if hyper_parameters else None,
+            hyper_parameters=dict_or_none(hyper_parameters or None),
         )
 
     @operation(wire.INFO)
@@ -85,11 +84,11 @@ class PromptV2:
         return wire.ModifyTemplate(
             template_id=template_id,
             template_name=template_name,
-            labels=to_ids(labels),
+            labels=list_or_none(labels),
             template_content=template_content,
             variable_identifier=variable_identifier,
             negative_template_content=negative_template_content,
-            hyper_parameters=dict(hyper_parameters) if hyper_parameters else None,
+            hyper_parameters=dict_or_none(hyper_parameters or None),
         )
 
     @operation(wire.DELETE)
@@ -112,7 +111,7 @@ class PromptV2:
             max_keys=max_keys,
             page_reverse=page_reverse,
             name=name,
-            label_ids=to_ids(label_ids),
+            label_ids=list_or_none(label_ids),
             type=type,
         )
 
@@ -160,8 +159,3 @@ def validate_change(template: str | None, identifier: str | None) -> None:
     if identifier is not None:
         validate_identifier(identifier)
         PromptTemplate(template or "", identifier)
-
-
-def to_ids(ids: Ids | None) -> list[int | str] | None:
-    """Return ids as they travel, None for none."""
-    return [*ids] if ids else None

@@ -11,8 +11,8 @@ from ...wire import service as wire
 from ...wire import service_v1 as wire_v1
 from ...wire.base import EmptyBody
 from ..console.consts import DeployPoolType, ServiceType
+from ..validation import validate_choice, validate_member, validate_positive, validate_record
 from .operation import operation
-from .validation import validate_positive, validate_record
 
 
 class Service:
@@ -42,15 +42,13 @@ class Service:
         Raises:
             InvalidArgumentError: `replicas` or `pool_type` is none.
         """
-        if pool_type not in set(DeployPoolType):
-            raise InvalidArgumentError(f"pool_type={pool_type!r}: it is 1 (public) or 2 (private)")
         return wire_v1.ApplyService(
             model_id=model_id,
             model_version_id=model_version_id,
             name=name,
             uri=uri,
-            replicas=validate_positive(replicas, "replicas"),
-            pool_type=int(pool_type),
+            replicas=validate_positive("replicas", replicas),
+            pool_type=validate_member("pool_type", pool_type, DeployPoolType),
             description=description,
         )
 
@@ -70,10 +68,7 @@ class Service:
             InvalidArgumentError: there is no such type.
         """
         for kind in api_type_filter or ():
-            if kind not in wire_v1.TYPES:
-                raise InvalidArgumentError(
-                    f"api_type_filter={kind!r}: the types are {', '.join(wire_v1.TYPES)}"
-                )
+            validate_choice("api_type_filter", kind, wire_v1.TYPES)
         return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
 
     @operation(wire_v1.APPS)
@@ -119,19 +114,19 @@ class Service:
             """
             default_resources = {
                 "type": resource_type,
-                "replicasCount": validate_positive(replicas, "replicas"),
+                "replicasCount": validate_positive("replicas", replicas),
                 "qps": qps,
             }
-            default_billing = {"reservation": {"reservationLength": validate_positive(hours, "hours")}}
+            default_billing = {"reservation": {"reservationLength": validate_positive("hours", hours)}}
             return wire.CreateService(
                 model_set_id=model_set_id,
                 model_id=model_id,
                 name=name,
                 url_suffix=url_suffix,
                 resource_config=validate_record(
-                    wire.ResourceConfig, resource_config or default_resources, label="resource_config"
+                    "resource_config", wire.ResourceConfig, resource_config or default_resources
                 ),
-                billing=validate_record(wire.Billing, billing or default_billing, label="billing"),
+                billing=validate_record("billing", wire.Billing, billing or default_billing),
                 description=description,
             )
 

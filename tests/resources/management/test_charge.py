@@ -16,7 +16,7 @@ POSTPAID = {"paymentTiming": "Postpaid"}
         (lambda: Charge.resize_tpm_resource("a1", -1), "count=-1"),
         (lambda: Charge.purchase_service_resource("svco-1", POSTPAID, True), "replicas=True"),
         (lambda: Charge.resize_service_resource_count("a1", 1.5), "count=1.5"),
-        (lambda: Charge.create_auto_renew_rules("a1", "Unit"), "ComputingUnit or TPM"),
+        (lambda: Charge.create_auto_renew_rules("a1", "Unit"), "ComputingUnit, TPM"),
         (lambda: Charge.create_auto_renew_rules("a1", "TPM", "Month"), "together"),
     ],
     ids=range(7),

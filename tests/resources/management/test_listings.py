@@ -52,7 +52,7 @@ def test_an_empty_platform_gives_an_empty_frame(sandbox, monkeypatch):
     assert isinstance(listings._to_frame([], listings.JOB_COLUMNS, times=["created"]), pd.DataFrame)
 
 
-@pytest.mark.parametrize("most", [0, -1, "many", True])
-def test_a_wrong_number_is_refused(most):
-    with pytest.raises(errors.InvalidArgumentError, match="most="):
-        qfnb.jobs(most)
+@pytest.mark.parametrize("limit", [0, -1, "many", True])
+def test_a_wrong_number_is_refused(limit):
+    with pytest.raises(errors.InvalidArgumentError, match="limit="):
+        qfnb.jobs(limit)

@@ -7,6 +7,8 @@ from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire
+from ...wire import entities
+from ..validation import validate_choice, validate_range
 from .operation import operation
 
 
@@ -33,8 +35,7 @@ class Cleaning:
             InvalidArgumentError: a group of operations has another name.
         """
         for group in operations:
-            if group not in wire.GROUPS:
-                raise InvalidArgumentError(f"operations[{group!r}]: the groups are {', '.join(wire.GROUPS)}")
+            validate_choice("operations", group, wire.GROUPS)
         return wire.CreateCleaning(
             etl_task_name=etl_task_name,
             source_dataset_id=source_dataset_id,
@@ -83,9 +84,9 @@ class Cleaning:
         Raises:
             InvalidArgumentError: a number is out of its range.
         """
-        _validate_range("num_seed_fewshot", num_seed_fewshot, 1, wire.MAX_SEEDS)
-        _validate_range("num_instances_to_generate", num_instances_to_generate, 1, wire.MAX_NEW_ROWS)
-        _validate_range("similarity_threshold", similarity_threshold, 0, 1)
+        validate_range("num_seed_fewshot", num_seed_fewshot, 1, wire.MAX_SEEDS)
+        validate_range("num_instances_to_generate", num_instances_to_generate, 1, wire.MAX_NEW_ROWS)
+        validate_range("similarity_threshold", similarity_threshold, 0, 1)
         return wire.CreateAugmentation(
             name=name,
             source_dataset_id=source_dataset_id,
@@ -125,6 +126,73 @@ class Cleaning:
         return wire.AugmentationRefs(task_ids=list(task_ids))
 
 
-def _validate_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InvalidArgumentError(f"{name}={value}: it is {low} to {high}")
+class Entities:
+    """List, mark and delete rows. Source: API pages of /wenxinworkshop/entity."""
+
+    @operation(entities.ANNOTATE)
+    def annotate_an_entity(
+        entity_id: str,
+        dataset_id: int | str,
+        content: Sequence[Mapping[str, Any]] | None = None,
+        labels: Sequence[Mapping[str, Any]] | None = None,
+    ) -> entities.AnnotateEntity:
+        """Give a row its answers (`content`, its turns), or a picture its labels.
+
+        Raises:
+            InvalidArgumentError: neither is given, or both.
+        """
+        if bool(content) == bool(labels):
+            raise InvalidArgumentError("content, labels: give one of them")
+        return entities.AnnotateEntity(
+            id=entity_id,
+            dataset_id=dataset_id,
+            content=[dict(turn) for turn in content] if content else None,
+            labels=[dict(label) for label in labels] if labels else None,
+        )
+
+    @operation(entities.DELETE)
+    def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> entities.DeleteEntities:
+        """Delete rows; returns those that could not be deleted."""
+        return entities.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
+
+    @operation(entities.LIST)
+    def list_all_entity_in_dataset(
+        dataset_id: int | str,
+        offset: int = 0,
+        page_size: int = 20,
+        import_time_closure: Sequence[float] | None = None,
+        annotating_time_closure: Sequence[float] | None = None,
+        listing_type: int = entities.ALL,
+        label_id_str: str | None = None,
+    ) -> entities.ListEntities:
+        """Return a page of rows; the content of each is fetched from its `url`.
+
+        Args:
+            dataset_id: whose rows.
+            offset: the first one, from 0.
+            page_size: 1 to 30.
+            import_time_closure: imported from and to, seconds since the epoch.
+            annotating_time_closure: the same for when they were annotated.
+            listing_type: 0 all, 1 with answers, 2 without.
+            label_id_str: pictures with this label.
+
+        Raises:
+            InvalidArgumentError: the page is too large, or a time is no pair.
+        """
+        if not 1 <= page_size <= entities.MAX_ENTITIES:
+            raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {entities.MAX_ENTITIES} rows")
+        return entities.ListEntities(
+            dataset_id=dataset_id,
+            offset=offset,
+            page_size=page_size,
+            tab_type=int(listing_type),
+            import_time=_validate_time_range("import_time_closure", import_time_closure),
+            anno_time=_validate_time_range("annotating_time_closure", annotating_time_closure),
+            label_id=label_id_str,
+        )
+
+
+def _validate_time_range(name: str, times: Sequence[float] | None) -> list[float] | None:
+    if times and len(times) != 2:
+        raise InvalidArgumentError(f"{name}={list(times)}: it has two times, from and to")
+    return list(times) if times else None

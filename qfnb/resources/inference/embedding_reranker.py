@@ -1,0 +1,274 @@
+"""Texts as vectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ...errors import InvalidArgumentError
+from ...transport.client import CallOptions
+from ...wire import catalog
+from ...wire import inference as wire
+from ..validation import validate_positive
+from .arguments import validate_encodable
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .reply import Reply
+
+
+class EmbeddingResponse(Reply[wire.EmbeddingReply]):
+    """Vectors, in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
+
+    @property
+    def vectors(self) -> list[list[float]]:
+        """One vector per text."""
+        return [row.embedding for row in sorted(self.data.data, key=lambda row: row.index)]
+
+    def __repr__(self) -> str:
+        shape = f"{len(self.vectors)} x {len(self.vectors[0]) if self.vectors else 0}"
+        return f"<embedding {shape} of {self.model}>"
+
+
+class Embedding(InferenceModel[EmbeddingResponse]):
+    """Turn texts into vectors.
+
+    Args:
+        model: a preset model; default Embedding-V1.
+        endpoint: a service of your own; wins over `model`.
+        version: 1 or 2 decides the API; see `ChatCompletion`.
+        **keys: see `ChatCompletion`.
+
+    Source: seed 003 (Embedding 向量化).
+    """
+
+    reply_type = EmbeddingResponse
+
+    def do(
+        self,
+        texts: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        **options_: Any,
+    ) -> EmbeddingResponse:
+        """Return one vector per text.
+
+        Args:
+            texts: 1 to 16 texts; for preset models at most 1,000 characters each.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            **options_: request_timeout, retry_count, and what else the model takes.
+
+        Raises:
+            InvalidArgumentError: the texts are wrong; nothing was sent.
+        """
+        return self._run(self.prepare(texts, model, endpoint, **options_))
+
+    async def ado(
+        self,
+        texts: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        **options_: Any,
+    ) -> EmbeddingResponse:
+        """The awaited form of `do`."""
+        return await self._run_async(self.prepare(texts, model, endpoint, **options_))
+
+    def prepare(
+        self,
+        item: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        request_timeout: float | None = None,
+        retry_count: int | None = None,
+        **options_: Any,
+    ) -> PreparedCall[EmbeddingResponse]:
+        """Return the validated call for one list of texts."""
+        if options_.pop("stream", False):
+            raise InvalidArgumentError("stream=True: an embedding comes as a whole, it cannot be streamed")
+        model, endpoint = self.resolve_target(model, endpoint)
+        name = model or catalog.DEFAULTS["embedding"]
+        row = None if endpoint else catalog.find_model("embedding", name)
+        texts = _validate_texts(item, row.chars if row else None)
+
+        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 2:
+                model_id = endpoint or (catalog.v2_id("embedding", name) if translate_names else name)
+                record = wire.EmbeddingRequestV2(input=texts, model=model_id, **options_)
+                return InferenceRequest(wire.EMBEDDING_V2, record, model_id)
+            segment = endpoint or catalog.path_segment("embedding", name)
+            return InferenceRequest(
+                wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment
+            )
+
+        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
+
+
+def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
+    if isinstance(texts, str) or not 1 <= len(texts) <= wire.MAX_TEXTS:
+        actual = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
+        raise InvalidArgumentError(f"texts is {actual}: it is a list of 1 to {wire.MAX_TEXTS} texts")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidArgumentError(f"texts[{index}]={text!r}: it is a text that is not empty")
+        if max_chars and len(text) > max_chars:
+            raise InvalidArgumentError(
+                f"texts[{index}] has {len(text)} characters: at most {max_chars:,} are allowed"
+            )
+        validate_encodable(f"texts[{index}]", text)
+    return list(texts)
+
+
+class RerankResponse(Reply[wire.RerankReply]):
+    """The documents with their scores; `.ranked` has the best first."""
+
+    @property
+    def ranked(self) -> list[wire.RankedDocument]:
+        """The documents, the most relevant first; the platform promises no order."""
+        return sorted(self.data.results, key=lambda row: -row.relevance_score)
+
+    def __repr__(self) -> str:
+        rows = (f"{row.relevance_score:.3f}  {row.document[:60]}" for row in self.ranked)
+        return "\n".join(rows)
+
+
+class Reranker(InferenceModel[RerankResponse]):
+    """Order documents by a query.
+
+    Args:
+        model: a preset model; default bce-reranker-base_v1.
+        endpoint: a service of your own; wins over `model`.
+        version: 1 or 2 decides the API; see `ChatCompletion`.
+        **keys: see `ChatCompletion`.
+    """
+
+    reply_type = RerankResponse
+
+    def do(
+        self,
+        query: str,
+        documents: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        top_n: int | None = None,
+        **options_: Any,
+    ) -> RerankResponse:
+        """Return the documents with their relevance.
+
+        Args:
+            query: at most 1,600 characters.
+            documents: 1 to 64 texts of at most 4,096 characters.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            top_n: only so many, the best.
+            **options_: request_timeout, retry_count, and what else the model takes.
+
+        Raises:
+            InvalidArgumentError: the query or a document is wrong; nothing was sent.
+        """
+        return self._run(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
+
+    async def ado(
+        self,
+        query: str,
+        documents: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        top_n: int | None = None,
+        **options_: Any,
+    ) -> RerankResponse:
+        """The awaited form of `do`."""
+        return await self._run_async(
+            self.prepare((query, documents), model, endpoint, top_n=top_n, **options_)
+        )
+
+    def prepare(
+        self,
+        item: tuple[str, Sequence[str]],
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        top_n: int | None = None,
+        request_timeout: float | None = None,
+        retry_count: int | None = None,
+        **options_: Any,
+    ) -> PreparedCall[RerankResponse]:
+        """Return the validated call for one (query, documents)."""
+        query, documents = item
+        _validate_arguments(query, documents, top_n)
+        model, endpoint = self.resolve_target(model, endpoint)
+        name = model or catalog.DEFAULTS["reranker"]
+        values = {"query": query, "documents": list(documents), "top_n": top_n, **options_}
+
+        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 2:
+                model_id = endpoint or (catalog.v2_id("reranker", name) if translate_names else name)
+                return InferenceRequest(
+                    wire.RERANK_V2, wire.RerankRequestV2(model=model_id, **values), model_id
+                )
+            segment = endpoint or catalog.path_segment("reranker", name)
+            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**values), segment)
+
+        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
+
+
+def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
+    if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_RERANK_QUERY_CHARS:
+        raise InvalidArgumentError(f"query: it is a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters")
+    if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
+        raise InvalidArgumentError(f"documents: it is a list of 1 to {wire.MAX_DOCUMENTS} texts")
+    for index, document in enumerate(documents):
+        if not isinstance(document, str) or len(document) > wire.MAX_DOCUMENT_CHARS:
+            raise InvalidArgumentError(
+                f"documents[{index}]: it is a text of at most {wire.MAX_DOCUMENT_CHARS:,} characters"
+            )
+    if top_n is not None:
+        validate_positive("top_n", top_n)
+
+
+_CJK = re.compile(r"[\u4e00-\u9fff]")
+_WORD = re.compile(r"[^\W_]+")
+
+
+class TokenizerResponse(Reply[wire.TokenizerReply]):
+    """The platform's count."""
+
+
+class Tokenizer(InferenceModel[TokenizerResponse]):
+    """Count tokens.
+
+    Source: the official SDK's Tokenizer.
+    """
+
+    reply_type = TokenizerResponse
+
+    def count_tokens(
+        self, text: str, mode: Literal["local", "remote"] = "local", model: str = "ERNIE-3.5-8K"
+    ) -> int:
+        """Return how many tokens a text has.
+
+        Args:
+            text: any text.
+            mode: `local` estimates (0.625 per Chinese character, 1 per word) without a call; `remote` asks
+                the platform.
+            model: whose tokens count.
+
+        Raises:
+            InvalidArgumentError: the mode is neither.
+        """
+        if mode == "local":
+            others, characters = _CJK.subn(" ", text)
+            return int(0.625 * characters + len(_WORD.findall(others)))
+        if mode != "remote":
+            raise InvalidArgumentError(f"mode={mode!r}: it is 'local' or 'remote'")
+        return self._run(self.prepare(text, model)).usage.total_tokens or 0
+
+    def prepare(
+        self, item: str, model: str = "ERNIE-3.5-8K", **options: Any
+    ) -> PreparedCall[TokenizerResponse]:
+        """Return the call for one text."""
+        record = wire.TokenizerRequest(prompt=item, model=model.lower(), **options)
+        request = InferenceRequest(wire.TOKENIZER, record, record.model)
+        return self._create_call(lambda *_: request, CallOptions())

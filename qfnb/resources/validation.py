@@ -1,0 +1,90 @@
+"""Checks of users' arguments: a mistake is named, with what is allowed, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum, IntEnum
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from ..errors import InvalidArgumentError
+from ..wire.base import Record
+
+RecordT = TypeVar("RecordT", bound=Record)
+T = TypeVar("T")
+
+
+def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -> RecordT:
+    """Return a record made of a mapping.
+
+    Args:
+        name: the user's name for the mapping; the message begins with it.
+        kind: the record's class.
+        values: its fields, under their Python names or the wire's.
+
+    Raises:
+        InvalidArgumentError: names the first field that is wrong, its value and the reason.
+    """
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join([name, *map(str, first["loc"])])
+        shown_value = "" if first["type"] == "missing" else f"={first['input']!r}"
+        raise InvalidArgumentError(f"{field}{shown_value}: {first['msg']}") from None
+
+
+def validate_positive(name: str, value: int) -> int:
+    """Return a whole number from 1.
+
+    Raises:
+        InvalidArgumentError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgumentError(f"{name}={value!r}: it is a whole number from 1 (须为正整数)")
+    return value
+
+
+def validate_range(name: str, value: float, low: float, high: float) -> None:
+    """Check a number.
+
+    Raises:
+        InvalidArgumentError: it is less than `low` or more than `high`.
+    """
+    if not low <= value <= high:
+        raise InvalidArgumentError(f"{name}={value}: it is {low} to {high}")
+
+
+def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | int]) -> Any:
+    """Return one of the choices; a member of an enumeration stands for its value.
+
+    Raises:
+        InvalidArgumentError: it is none of them.
+    """
+    choice, allowed = value.value if isinstance(value, Enum) else value, list(choices)
+    if choice not in allowed:
+        raise InvalidArgumentError(f"{name}={choice!r}: it is one of {', '.join(map(str, allowed))}")
+    return choice
+
+
+def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
+    """Return the number of a member of an enumeration.
+
+    Raises:
+        InvalidArgumentError: it has no such member; the message lists them.
+    """
+    if value not in set(members):
+        allowed = ", ".join(f"{member.value} ({member.name})" for member in members)
+        raise InvalidArgumentError(f"{name}={value!r}: it is {allowed}")
+    return int(value)
+
+
+def list_or_none(values: Sequence[T] | None) -> list[T] | None:
+    """Return a list of the values; None, which is not sent, for no values."""
+    return [*values] if values else None
+
+
+def dict_or_none(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a copy of the mapping; None, which is not sent, for None."""
+    return None if values is None else dict(values)
