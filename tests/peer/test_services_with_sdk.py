@@ -108,7 +108,7 @@ scored = Template.evaluate(
 print(all(0 <= row.scene[0]["score"] <= 1 and "沙盒" in row.summary for row in scored))
 print(Prompt.delete(key["templatePK"])["result"])
 failed = Prompt.delete(key["templatePK"])
-print(failed["success"], "no template" in failed["message"]["global"])
+print(failed["success"], "does not exist" in failed["message"]["global"])
 """
 
 PAID = """

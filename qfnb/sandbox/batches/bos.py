@@ -39,18 +39,18 @@ class Query:
 def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
     """Queue a task over the objects that are there now."""
     if body.afs_config is not None:
-        raise call.refusal("param[afsConfig] invalid: the sandbox has object storage only")
+        raise call.invalid("afsConfig", "the sandbox has object storage only")
     source, target = (
         _key_prefix(call, name, value or "")
         for name, value in (("inputBosUri", body.input_bos_uri), ("outputBosUri", body.output_bos_uri))
     )
     if body.completion_window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", body.completion_window):
-        raise call.refusal("param[completion_window] invalid: it looks like 24h")
+        raise call.invalid("completion_window", "it looks like 24h")
     bucket = call.world.address.bucket
     keys = [row["key"] for row in objects.list_objects(call.world.store, bucket, source)]
     keys = [key for key in keys if key.endswith(".jsonl")]
     if not keys:
-        raise call.refusal(f"param[inputBosUri] invalid: no *.jsonl under {body.input_bos_uri}")
+        raise call.invalid("inputBosUri", f"no *.jsonl under {body.input_bos_uri}")
     id_ = random_id("infer-")
     task = call.world.store.add(
         "inference",
@@ -85,7 +85,7 @@ def stop_task(call: Call, body: wire.InferenceRef) -> bool:
     """Stop a task; what it has answered so far is kept."""
     task = _find_task(call, body.task_id)
     if is_finished(task):
-        raise call.refusal(f"param[taskId] invalid: the task is {_run_status(task)}")
+        raise call.invalid("taskId", f"the task is {_run_status(task)}")
     store = call.world.store
     store.update(task["id"], cancelling_at=task.get("cancelling_at") or store.now())
     return True
@@ -172,11 +172,11 @@ def _key_prefix(call: Call, name: str, address: str) -> str:
     try:
         bucket, key = storage_wire.parse_uri(address)
     except ValueError as error:
-        raise call.refusal(f"param[{name}] invalid: {error}") from None
+        raise call.invalid(name, str(error)) from None
     if bucket != call.world.address.bucket:
-        raise call.refusal(f"param[{name}] invalid: bucket {bucket} does not exist")
+        raise call.invalid(name, f"bucket {bucket} does not exist")
     if key and (problem := objects.key_problem(key)):
-        raise call.refusal(f"param[{name}] invalid: {problem}")
+        raise call.invalid(name, problem)
     is_complete = not key or key.endswith("/") or (name == "inputBosUri" and key.endswith(".jsonl"))
     return key if is_complete else key + "/"
 
@@ -185,7 +185,7 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     """Return what is asked: a version of one's own, or the last part of a chat endpoint's address."""
     if body.model_id:
         if call.world.store.get("version", body.model_id) is None:
-            raise call.refusal(f"param[modelId] invalid: {body.model_id} does not exist")
+            raise call.invalid("modelId", f"{body.model_id} does not exist")
         return body.model_id
     path = urlsplit(body.endpoint or "").path
     name = path.removeprefix(f"{V1_PREFIX}/chat/")
@@ -195,13 +195,13 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
             return name
     except Refusal:
         pass
-    raise call.refusal(f"param[endpoint] invalid: {body.endpoint!r} is not the address of a chat service")
+    raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
 
 
 def _find_task(call: Call, id_: str) -> Document:
     task = call.world.store.get("inference", id_)
     if task is None:
-        raise call.refusal(f"param[taskId] invalid: {id_} does not exist")
+        raise call.invalid("taskId", f"{id_} does not exist")
     return task
 
 

@@ -36,14 +36,12 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
     """Queue a batch; what is in its file is looked at later, as on the platform."""
     hours = re.fullmatch(r"([1-9]\d{0,2})h", body.completion_window)
     if hours is None or int(hours[1]) > 672:
-        raise call.refusal("param[completion_window] invalid: it is 1h to 672h")
-    if body.endpoint not in BATCH_ENDPOINTS:
-        supported = ", ".join(BATCH_ENDPOINTS)
-        raise call.refusal(f"param[endpoint] invalid: {body.endpoint!r}; the sandbox has {supported}")
+        raise call.invalid("completion_window", "it is 1h to 672h")
+    call.validate_choice("endpoint", body.endpoint, BATCH_ENDPOINTS)
     if len(body.metadata or ()) > MAX_METADATA:
-        raise call.refusal(f"param[metadata] invalid: at most {MAX_METADATA} pairs")
+        raise call.invalid("metadata", f"at most {MAX_METADATA} pairs")
     if files.read_file(call.world.store, body.input_file_id) is None:
-        raise call.refusal(f"param[input_file_id] invalid: {body.input_file_id} does not exist")
+        raise call.invalid("input_file_id", f"{body.input_file_id} does not exist")
     batch = call.world.store.add(
         "batch",
         random_id("infer-"),

@@ -33,7 +33,7 @@ NEW_PROMPT = "请问，{}"
 async def create(call: Call, body: wire.CreateCleaning) -> str:
     """Clean a dataset into another one; return the task's id."""
     if problem := cleaning_rules.find_problem(body.operations_v2):
-        raise call.refusal(f"param[operationsV2] invalid: {problem}")
+        raise call.invalid("operationsV2", problem)
     change = cleaning_rules.text_change(body.operations_v2)
 
     def clean(source_rows: Sequence[Any]) -> list[Any]:
@@ -70,7 +70,7 @@ async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
     _validate_numbers(call, body)
     source = common.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     if source["form"] in {row_formats.TEXT, *row_formats.IMAGE_FORMATS}:
-        raise call.refusal(f"param[sourceDatasetId] invalid: {source['form']} has no questions")
+        raise call.invalid("sourceDatasetId", f"{source['form']} has no questions")
 
     def rephrase(source_rows: Sequence[Any]) -> list[Any]:
         last_turns = ((row, row[-1]) for row in source_rows[: body.num_instances_to_generate])
@@ -154,15 +154,13 @@ def _source_and_destination(
     source = common.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     destination = common.get_dataset(call, body.dest_dataset_id, "destDatasetId")
     if source["id"] == destination["id"]:
-        raise call.refusal("param[destDatasetId] invalid: it is the source itself")
+        raise call.invalid("destDatasetId", "it is the source itself")
     if source["form"] != destination["form"]:
-        raise call.refusal(
-            f"param[destDatasetId] invalid: it is {destination['form']}, the source {source['form']}"
-        )
+        raise call.invalid("destDatasetId", f"it is {destination['form']}, the source {source['form']}")
     if not 1 <= rows.count(call.world.store, source) <= MAX_ROWS:
-        raise call.refusal(f"param[sourceDatasetId] invalid: {source['id']} must have 1 to {MAX_ROWS:,} rows")
+        raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
     if common.task_status(call.world, destination, "import") == wire_data.RUNNING:
-        raise call.refusal(f"param[destDatasetId] invalid: {destination['id']} is being written to")
+        raise call.invalid("destDatasetId", f"{destination['id']} is being written to")
     return source, destination
 
 
@@ -172,8 +170,7 @@ def _validate_numbers(call: Call, body: wire.CreateAugmentation) -> None:
         ("numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MAX_NEW_ROWS),
         ("similarityThreshold", body.similarity_threshold, 0, 1),
     ):
-        if not low <= value <= high:
-            raise call.refusal(f"param[{name}] invalid: {value}; it is {low} to {high}")
+        call.validate_range(name, value, low, high)
 
 
 def _delete_tasks(call: Call, kind: str, name: str, keys: Sequence[int | str]) -> bool:

@@ -71,14 +71,14 @@ def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Documen
 def validate_name(call: Call, name: str, path: str) -> None:
     """Raise a refusal unless a dataset's name and folder are printable and the name is not empty."""
     if not (name.strip() and name.isprintable() and path.isprintable()):
-        raise call.refusal("param[name] invalid: a name has one line, and is not empty")
+        raise call.invalid("name", "a name has one line, and is not empty")
 
 
 def validate_bucket(call: Call, field: str, bucket: str) -> None:
     """Raise a refusal unless a bucket is the sandbox's."""
     allowed = call.world.address.bucket
     if bucket != allowed:
-        raise call.refusal(f"param[{field}] invalid: there is no bucket {bucket!r}; it is {allowed!r}")
+        raise call.invalid(field, f"there is no bucket {bucket!r}; it is {allowed!r}")
 
 
 def start_release(call: Call, dataset: Document) -> None:

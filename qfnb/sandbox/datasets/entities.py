@@ -25,8 +25,7 @@ LocatedEntity = tuple[Document, Entity]
 def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
     """List the rows that the filters let through, in their order."""
     dataset, store = common.get_dataset(call, body.dataset_id), call.world.store
-    if body.tab_type not in {wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED}:
-        raise call.refusal(f"param[tabType] invalid: {body.tab_type}; it is 0, 1 or 2")
+    call.validate_choice("tabType", body.tab_type, (wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED))
     total = total_all = rows.count(store, dataset)
     filters = _build_filters(call, body)
     if filters:
@@ -50,9 +49,9 @@ def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     dataset, store = common.get_dataset(call, body.dataset_id), call.world.store
     entity = rows.find_entity(store, dataset, body.id)
     if entity is None:
-        raise call.refusal(f"param[id] invalid: {dataset['id']} has no entity {body.id!r}")
+        raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
     if not (body.content or body.labels):
-        raise call.refusal("param[content] invalid: content or labels are missing")
+        raise call.invalid("content", "content or labels are missing")
     changed = replace(entity, annotated=store.now())
     if body.content:
         changed = replace(changed, row=_normalize_content(call, dataset, body.content))
@@ -100,7 +99,7 @@ def _build_filters(call: Call, body: wire.ListEntities) -> list[Callable[[Locate
 
 def _parse_time_range(call: Call, name: str, times: list[float]) -> tuple[float, float]:
     if len(times) != 2:
-        raise call.refusal(f"param[{name}] invalid: it has two times, from and to")
+        raise call.invalid(name, "it has two times, from and to")
     return times[0], times[1]
 
 
@@ -108,7 +107,7 @@ def _normalize_content(call: Call, dataset: Document, content: list[dict[str, An
     try:
         return row_formats.normalize(content, dataset["form"])
     except row_formats.InvalidRow as error:
-        raise call.refusal(f"param[content] invalid: {error}") from None
+        raise call.invalid("content", str(error)) from None
 
 
 def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> dict[str, Any]:

@@ -31,8 +31,7 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
         ("exportType", body.export_type, (1, 2)),
         ("exportFormat", body.export_format, (0,)),
     ):
-        if value not in allowed:
-            raise call.refusal(f"param[{name}] invalid: {value}; it is one of {allowed}")
+        call.validate_choice(name, value, allowed)
     dataset = common.get_dataset(call, body.dataset_id)
     if body.export_to:
         common.validate_bucket(call, "storageId", body.storage_id or "")

@@ -29,8 +29,7 @@ _BOS_DOMAIN = ".bcebos.com"
 @emulates(wire.IMPORT)
 async def import_files(call: Call, body: wire.ImportDataset) -> bool:
     """Begin to import files."""
-    if body.import_from not in {wire.USER_BOS, wire.SHARED_ZIP}:
-        raise call.refusal(f"param[importFrom] invalid: {body.import_from}; 1 is BOS, 2 a shared zip")
+    call.validate_choice("importFrom", body.import_from, (wire.USER_BOS, wire.SHARED_ZIP))
     await start_import(call, common.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated)
     return True
 
@@ -60,7 +59,7 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
     """
     world = call.world
     if not files or not all(file and file.isprintable() for file in files):
-        raise call.refusal("param[files] invalid: each is the address of a file")
+        raise call.invalid("files", "each is the address of a file")
     _validate_idle(call, dataset)
     parser, part = await asyncio.to_thread(_parse_files, world, files, RowParser(dataset["form"], annotated))
     dataset = common.get_dataset(call, dataset["id"])  # as it is now

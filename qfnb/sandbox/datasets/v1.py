@@ -19,17 +19,11 @@ PLATFORM_BUCKET = "sandbox-platform"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     """Create a bare dataset, the first version of its group."""
-    if body.template_type not in wire.TEMPLATES:
-        raise call.refusal(f"param[templateType] invalid: {body.template_type}; {wire.TEMPLATES}")
-    if body.template_type // 100 != body.project_type:
-        raise call.refusal(
-            f"param[projectType] invalid: {body.project_type}; it is {body.template_type // 100}"
-        )
+    call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
+    call.validate_choice("projectType", body.project_type, [body.template_type // 100])
     expected_data_type = wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
-    if body.data_type != expected_data_type:
-        raise call.refusal(f"param[dataType] invalid: {body.data_type}; it is {expected_data_type}")
-    if body.storage_type not in {wire.PLATFORM_STORAGE, wire.USER_STORAGE}:
-        raise call.refusal(f"param[storageType] invalid: {body.storage_type!r}; sysBos or usrBos")
+    call.validate_choice("dataType", body.data_type, [expected_data_type])
+    call.validate_choice("storageType", body.storage_type, (wire.PLATFORM_STORAGE, wire.USER_STORAGE))
     is_user_bucket = body.storage_type == wire.USER_STORAGE
     bucket, path = (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
     if is_user_bucket:

@@ -17,9 +17,7 @@ from . import common, exports, imports, rows
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     """Create a dataset and its first version."""
-    if body.data_format not in wire.FORMATS:
-        formats = ", ".join(wire.FORMATS)
-        raise call.refusal(f"param[dataFormat] invalid: {body.data_format!r}; the sandbox knows {formats}")
+    call.validate_choice("dataFormat", body.data_format, wire.FORMATS)
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     name = body.dataset_name
     common.validate_name(call, name, path)
@@ -151,16 +149,13 @@ def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
 
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
     """Return bucket and folder, both "" on the platform's storage."""
-    if storage_type not in {wire.BOS, wire.PLATFORM}:
-        raise call.refusal(
-            f"param[storageType] invalid: {storage_type!r}; it is {wire.BOS} or {wire.PLATFORM}"
-        )
+    call.validate_choice("storageType", storage_type, (wire.BOS, wire.PLATFORM))
     if storage_type == wire.PLATFORM:
         return "", ""
     try:
         bucket, key = wire_storage.parse_uri(path or "")
     except ValueError as error:
-        raise call.refusal(f"param[storagePath] invalid: {error}") from None
+        raise call.invalid("storagePath", str(error)) from None
     common.validate_bucket(call, "storagePath", bucket)
     return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
 
@@ -170,7 +165,7 @@ def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: 
     values = filter_values or {}
     for name, kind in kinds.items():
         if name in values and not isinstance(values[name], kind):
-            raise call.refusal(f"param[filter.{name}] invalid: it is a {kind.__name__}")
+            raise call.invalid(f"filter.{name}", f"it is a {kind.__name__}")
     return [values.get(name) for name in kinds]
 
 

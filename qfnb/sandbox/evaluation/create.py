@@ -12,7 +12,6 @@ from ...wire import model as model_wire
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
 from ..http.call import Call
-from ..http.refusals import Refusal
 from ..models import store as repository
 from ..state.store import Document, random_id
 from ..state.world import World
@@ -68,7 +67,7 @@ def create_task(call: Call, request: TaskRequest, replaced: Document | None = No
         Refusal: naming the field that is wrong.
     """
     if not request.name.strip():
-        raise _invalid_field(call, request.names.name, "it must not be empty")
+        raise call.invalid(request.names.name, "it must not be empty")
     modes, units = _parse_modes(call, request), _build_units(call, request)
     dataset, pairs = _validate_dataset(call, request, modes)
     run = random_id("run-")
@@ -112,9 +111,7 @@ def _enqueue_task(world: World, body: dict[str, Any], pairs: Pairs, replaced: Do
 
 def _build_units(call: Call, request: TaskRequest) -> list[dict[str, Any]]:
     if not 1 <= len(request.versions) <= wire.MAX_VERSIONS:
-        raise _invalid_field(
-            call, request.names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions"
-        )
+        raise call.invalid(request.names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions")
     return [_build_unit(call, request, version_request) for version_request in request.versions]
 
 
@@ -125,15 +122,15 @@ def _build_unit(call: Call, request: TaskRequest, version_request: VersionReques
         version_request.model is not None
         and repository.get_model(call, version_request.model, "modelId")["id"] != model["id"]
     ):
-        raise _invalid_field(
-            call, "modelId", f"{version_request.model} is not the model of version {version_request.version}"
+        raise call.invalid(
+            "modelId", f"{version_request.model} is not the model of version {version_request.version}"
         )
     if (state := repository.version_state(call, version)) != model_wire.READY:
-        raise _invalid_field(
-            call, request.names.version, f"{version_request.version} is {state}, not {model_wire.READY}"
+        raise call.invalid(
+            request.names.version, f"{version_request.version} is {state}, not {model_wire.READY}"
         )
     if version_request.template and INPUT_PLACEHOLDER not in version_request.template:
-        raise _invalid_field(call, "promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
+        raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
     return {
         "id": random_id("ameu-"),
         "model": model["id"],
@@ -154,14 +151,12 @@ def _validate_dataset(call: Call, request: TaskRequest, modes: Sequence[str]) ->
     world, field = call.world, request.names.dataset
     dataset = datasets.get_dataset(call, request.dataset, field)
     if not datasets.is_released(world, dataset):
-        raise _invalid_field(call, field, f"{request.dataset} is not released")
+        raise call.invalid(field, f"{request.dataset} is not released")
     pairs = dataset_rows.read_pairs(world.store, dataset)
     if not pairs or not all(prompt.strip() for prompt, _ in pairs):
-        raise _invalid_field(call, field, f"{request.dataset} holds no questions")
+        raise call.invalid(field, f"{request.dataset} holds no questions")
     if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):
-        raise _invalid_field(
-            call, field, f"{request.dataset} has rows without a reference answer, which rules need"
-        )
+        raise call.invalid(field, f"{request.dataset} has rows without a reference answer, which rules need")
     return dataset, pairs
 
 
@@ -170,9 +165,7 @@ def _parse_modes(call: Call, request: TaskRequest) -> list[str]:
     standard, prefix = request.standard, request.names.standard
     modes = [mode.strip() for mode in standard.eval_mode.split(",")]
     if set(modes) - set(wire.MODES) or len(set(modes)) < len(modes):
-        raise _invalid_field(
-            call, f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}"
-        )
+        raise call.invalid(f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}")
     if wire.RULE in modes:
         _validate_rules(call, prefix, standard)
     if wire.MODEL in modes:
@@ -186,30 +179,26 @@ def _validate_rules(call: Call, prefix: str, standard: wire.EvaluationStandard) 
     score_modes = standard.score_modes or []
     if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
         allowed = ", ".join(wire.SCORE_MODES)
-        raise _invalid_field(call, f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}")
+        raise call.invalid(f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}")
 
 
 def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     prompt = standard.prompt
     if standard.app_id is None or standard.app_id <= 0:
-        raise _invalid_field(call, f"{prefix}.appId", "the referee model needs an application's id")
+        raise call.invalid(f"{prefix}.appId", "the referee model needs an application's id")
     if prompt is None or "{prediction}" not in prompt.template_content:
-        raise _invalid_field(
-            call, f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged"
-        )
+        raise call.invalid(f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged")
     if not 0 <= prompt.min_score < prompt.max_score <= MAX_SCORE:
-        raise _invalid_field(
-            call, f"{prefix}.prompt.maxScore", f"{prompt.max_score}; it is up to {MAX_SCORE}"
-        )
+        raise call.invalid(f"{prefix}.prompt.maxScore", f"{prompt.max_score}; it is up to {MAX_SCORE}")
 
 
 def _validate_manual(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
     names = [dimension.dimension for dimension in standard.evaluation_dimension or ()]
     if not 1 <= len(names) <= wire.MAX_DIMENSIONS or not all(name.strip() for name in names):
         reason = f"people judge 1 to {wire.MAX_DIMENSIONS} dimensions, each with a name"
-        raise _invalid_field(call, f"{prefix}.evaluationDimension", reason)
+        raise call.invalid(f"{prefix}.evaluationDimension", reason)
     if names[0] != wire.SATISFACTION:
-        raise _invalid_field(call, f"{prefix}.evaluationDimension", f"the first is {wire.SATISFACTION}")
+        raise call.invalid(f"{prefix}.evaluationDimension", f"the first is {wire.SATISFACTION}")
 
 
 def _read_stop_words(call: Call, request: TaskRequest) -> list[str]:
@@ -220,11 +209,7 @@ def _read_stop_words(call: Call, request: TaskRequest) -> list[str]:
     try:
         content = objects.read_object(call.world.store, path)
     except ValueError as error:
-        raise _invalid_field(call, field, str(error)) from None
+        raise call.invalid(field, str(error)) from None
     if content is None:
-        raise _invalid_field(call, field, f"{path} does not exist")
+        raise call.invalid(field, f"{path} does not exist")
     return sorted({line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""})
-
-
-def _invalid_field(call: Call, field: str, reason: str) -> Refusal:
-    return call.refusal(f"param[{field}] invalid: {reason}")

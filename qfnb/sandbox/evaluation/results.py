@@ -21,8 +21,8 @@ from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
 from . import scores
+from .create import KIND
 from .judge import UNSCORED
-from .v1 import get_task
 from .worker import FINAL_STATES, iter_results, task_state
 
 EXPORT = "evaluation_export"
@@ -40,7 +40,7 @@ Row = Mapping[str, Any]
 @emulates(wire.LIST_RESULTS)
 def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
     """List rows; those without a score come last when they are ordered by it."""
-    task = get_task(call, "id", body.id)
+    task = call.find(KIND, body.id, "id", "task")
     rows: list[Row] = [row for row in iter_results(call.world, task) if _matches_filters(row, body)]
     if body.order_by is not None:
         rows = _sort_rows(call, rows, body.order_by, body.order)
@@ -56,7 +56,7 @@ def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
 @emulates(wire.EXPORT)
 async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
     """Write the rows that are there now into a zip."""
-    world, task = call.world, get_task(call, "id", body.id)
+    world, task = call.world, call.find(KIND, body.id, "id", "task")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
     path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
@@ -86,9 +86,7 @@ async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
 @emulates(wire.EXPORT_INFO)
 def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
     """Describe an export; its address is told when it is done."""
-    export = call.world.store.get(EXPORT, body.export_id)
-    if export is None:
-        raise call.refusal(f"param[exportID] invalid: export {body.export_id} does not exist")
+    export = call.find(EXPORT, body.export_id, "exportID", "export")
     state = call.world.lifecycle.state(export["plan"])
     local = state == wire.DONE and export["type"] == wire.LOCAL
     return {
@@ -120,20 +118,18 @@ def routes(world: World) -> list[Route]:
 
 def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> None:
     if (state := task_state(call.world, task)) not in FINAL_STATES | {wire.MANUAL_STARTED}:
-        raise call.refusal(f"param[id] invalid: task {body.id} is {state}")
-    if body.export_type not in {wire.LOCAL, wire.STORAGE}:
-        raise call.refusal(f"param[exportType] invalid: {body.export_type!r}")
+        raise call.invalid("id", f"task {body.id} is {state}")
+    call.validate_choice("exportType", body.export_type, (wire.LOCAL, wire.STORAGE))
     if body.export_type == wire.STORAGE and body.volume_id != call.world.address.bucket:
-        raise call.refusal(f"param[volumeId] invalid: bucket {body.volume_id} does not exist")
+        raise call.invalid("volumeId", f"bucket {body.volume_id} does not exist")
     if not body.export_content or set(body.export_content) - set(wire.EXPORT_CONTENT):
         allowed = ", ".join(wire.EXPORT_CONTENT)
-        raise call.refusal(f"param[exportContent] invalid: {body.export_content!r}; it lists {allowed}")
-    if body.export_opt not in {wire.TOTAL, wire.PART}:
-        raise call.refusal(f"param[exportOpt] invalid: {body.export_opt!r}")
+        raise call.invalid("exportContent", f"{body.export_content!r}; it lists {allowed}")
+    call.validate_choice("exportOpt", body.export_opt, (wire.TOTAL, wire.PART))
     if body.export_opt == wire.PART:
         row_ids = {row["id"] for row in iter_results(call.world, task)}
         if not body.result_ids or set(body.result_ids) - row_ids:
-            raise call.refusal(f"param[resultIds] invalid: {body.result_ids!r}; not rows of the task")
+            raise call.invalid("resultIds", f"{body.result_ids!r}; not rows of the task")
 
 
 def _build_zip(world: World, task: Document, body: wire.CreateExport) -> bytes:
@@ -211,10 +207,8 @@ def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:
 
 
 def _sort_rows(call: Call, rows: Sequence[Row], sort_key: str, direction: str | None) -> list[Row]:
-    if sort_key not in wire.ORDERS:
-        raise call.refusal(f"param[orderBy] invalid: {sort_key!r}; rows have {', '.join(wire.ORDERS)}")
-    if direction not in {None, "asc", "desc"}:
-        raise call.refusal(f"param[order] invalid: {direction!r}; it is asc or desc")
+    call.validate_choice("orderBy", sort_key, wire.ORDERS)
+    call.validate_choice("order", direction or "desc", ("asc", "desc"))
     scored = sorted(
         (row for row in rows if sort_key in row), key=lambda row: row[sort_key], reverse=direction != "asc"
     )

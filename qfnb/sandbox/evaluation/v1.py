@@ -21,9 +21,9 @@ ENGINE = "qfnb local model, not ERNIE"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Begin a task, or one in the place of another that has not begun."""
-    replaced = None if body.id is None else get_task(call, "id", body.id)
+    replaced = None if body.id is None else call.find(KIND, body.id, "id", "task")
     if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
-        raise call.refusal(f"param[id] invalid: task {body.id} is {state}, and can no longer be changed")
+        raise call.invalid("id", f"task {body.id} is {state}, and can no longer be changed")
     task_request = TaskRequest(
         FIELD_NAMES,
         body.name,
@@ -40,7 +40,7 @@ def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task, world = get_task(call, "id", body.id), call.world
+    task, world = call.find(KIND, body.id, "id", "task"), call.world
     run = world.store.get(RUN, task["run"]) or {}
     return {
         "evaluationId": task["number"],
@@ -61,7 +61,7 @@ def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
     """Return the scores of the versions that are judged; none before the task is over."""
-    task = get_task(call, "id", body.id)
+    task = call.find(KIND, body.id, "id", "task")
     return [
         {
             **_version_to_wire(unit),
@@ -86,7 +86,7 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Stop a task; what it has answered so far is kept."""
-    task, world = get_task(call, "id", body.id), call.world
+    task, world = call.find(KIND, body.id, "id", "task"), call.world
     state = task_state(world, task)
     if state in FINAL_STATES | {wire.STOPPING}:
         return {"result": False, "errorMessage": f"the task is {state}"}
@@ -99,9 +99,9 @@ def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none. The platform's answer is not published."""
-    tasks = [get_task(call, "evalIds", id_) for id_ in body.eval_ids]
+    tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
     if not tasks:
-        raise call.refusal("param[evalIds] invalid: it names no task")
+        raise call.invalid("evalIds", "it names no task")
     for task in tasks:
         validate_finished(call, "evalIds", task)
     for task in tasks:
@@ -109,19 +109,11 @@ def delete(call: Call, body: wire.DeleteTasks) -> bool:
     return True
 
 
-def get_task(call: Call, field: str, key: int | str) -> Document:
-    """Return a task, or refuse the field that names it."""
-    task = call.world.store.get(KIND, key)
-    if task is None:
-        raise call.refusal(f"param[{field}] invalid: task {key} does not exist")
-    return task
-
-
 def validate_finished(call: Call, field: str, task: Document) -> None:
     """Refuse a task that is under way."""
     state, run = task_state(call.world, task), call.world.store.get(RUN, task["run"]) or {}
     if state not in FINAL_STATES | {wire.MANUAL_STARTED} or not is_finished(run):
-        raise call.refusal(f"param[{field}] invalid: task {task['id']} is {state}; stop it first")
+        raise call.invalid(field, f"task {task['id']} is {state}; stop it first")
 
 
 def delete_task(call: Call, task: Document) -> None:

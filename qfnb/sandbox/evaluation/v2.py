@@ -11,7 +11,7 @@ from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
 from .create import KIND, FieldNames, TaskRequest, VersionRequest, create_task
-from .v1 import ENGINE, delete_task, get_task, report_source, result_dataset, validate_finished
+from .v1 import ENGINE, delete_task, report_source, result_dataset, validate_finished
 from .worker import task_state, unit_results
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
@@ -25,10 +25,10 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
     """Begin a task; the result is its id."""
     if body.eval_object_type != wire.EVALUATE_MODELS:
         reason = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
-        raise call.refusal(f"param[evalObjectType] invalid: {reason}")
+        raise call.invalid("evalObjectType", reason)
     objects = body.eval_object_config.eval_model_config
     if objects is None:
-        raise call.refusal("param[evalModelConfig] invalid: it is missing")
+        raise call.invalid("evalModelConfig", "it is missing")
     task_request = TaskRequest(
         FIELD_NAMES,
         body.task_name,
@@ -47,9 +47,7 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
 @emulates(wire.LIST)
 def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
     """List the tasks that are judged by people, or those that are not."""
-    if body.eval_type not in wire.EVAL_TYPES:
-        allowed = " or ".join(wire.EVAL_TYPES)
-        raise call.refusal(f"param[evalType] invalid: {body.eval_type!r}; it is {allowed}")
+    call.validate_choice("evalType", body.eval_type, wire.EVAL_TYPES)
     tasks = [
         task
         for task in reversed(call.world.store.all(KIND))
@@ -62,7 +60,7 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
 @emulates(wire.INFO)
 def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task = get_task(call, "taskId", body.task_id)
+    task = call.find(KIND, body.task_id, "taskId", "task")
     units = unit_results(call.world, task)
     model_configs = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
     model_config = {
@@ -89,7 +87,7 @@ def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
     """Return the scores of the versions that are judged; none before the task is over."""
-    task = get_task(call, "taskId", body.task_id)
+    task = call.find(KIND, body.task_id, "taskId", "task")
     return [
         {
             "taskId": task["id"],
@@ -109,7 +107,7 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that is over."""
-    task = get_task(call, "taskId", body.task_id)
+    task = call.find(KIND, body.task_id, "taskId", "task")
     validate_finished(call, "taskId", task)
     delete_task(call, task)
     return True

@@ -44,31 +44,6 @@ class RunRequest:
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def get_job(call: Call, key: int | str, name: str = "jobId") -> Document:
-    """Return a job.
-
-    Raises:
-        Refusal: there is none.
-    """
-    return _get_document(call, "job", key, name)
-
-
-def get_task(call: Call, key: int | str, name: str = "taskId") -> Document:
-    """Return a run.
-
-    Raises:
-        Refusal: there is none.
-    """
-    return _get_document(call, "task", key, name)
-
-
-def _get_document(call: Call, kind: str, key: int | str, name: str) -> Document:
-    document = call.world.store.get(kind, key)
-    if document is None:
-        raise call.refusal(f"param[{name}] invalid: {key} does not exist")
-    return document
-
-
 def validate_model(call: Call, name: str, model: str, mode: str) -> str:
     """Return the platform's name of a model that can be tuned in a mode.
 
@@ -78,13 +53,13 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
     if mode not in {wire.SFT, wire.POST_PRETRAIN}:
         reason = "the local model cannot learn from preferences; " if mode in {wire.DPO, wire.KTO} else ""
         allowed = f"{wire.SFT} and {wire.POST_PRETRAIN}"
-        raise call.refusal(f"param[trainMode] invalid: {mode!r}; {reason}the sandbox does {allowed}")
+        raise call.invalid("trainMode", f"{mode!r}; {reason}the sandbox does {allowed}")
     row = find_model(model)
     if row is None:
         model_names = ", ".join(row["model"] for row in WIRE_MODELS)
-        raise call.refusal(f"param[{name}] invalid: {model!r}; the sandbox tunes {model_names}")
+        raise call.invalid(name, f"{model!r}; the sandbox tunes {model_names}")
     if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
-        raise call.refusal(f"param[trainMode] invalid: {model} has no {mode}")
+        raise call.invalid("trainMode", f"{model} has no {mode}")
     return str(row["model"])
 
 
@@ -96,7 +71,7 @@ def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[
     """
     rows = find_parameters(job["model"], job["mode"], scale)
     if rows is None:
-        raise call.refusal(f"param[{name}] invalid: {job['model']} has no {scale} in {job['mode']}")
+        raise call.invalid(name, f"{job['model']} has no {scale} in {job['mode']}")
     return rows
 
 
@@ -106,9 +81,9 @@ def validate_dataset(call: Call, key: int | str, mode: str, name: str = "version
     Raises:
         Refusal: it is unknown, not released, or of the wrong kind.
     """
-    dataset = _get_document(call, "dataset", key, name)
+    dataset = call.find("dataset", key, name)
     if not datasets.is_released(call.world, dataset):
-        raise call.refusal(f"param[{name}] invalid: {key} is not a released dataset")
+        raise call.invalid(name, f"{key} is not a released dataset")
     return _validate_source(call, dataset["id"], mode, name)
 
 
@@ -133,12 +108,12 @@ def _validate_source(call: Call, source: str, mode: str, name: str) -> str:
             for prompt, answer in training_data.read_source_pairs(call.world.store, source)
         }
     except ValueError as error:
-        raise call.refusal(f"param[{name}] invalid: {error}") from None
+        raise call.invalid(name, str(error)) from None
     required_shape, description = ((True, True), "prompts and answers")
     if mode == wire.POST_PRETRAIN:
         required_shape, description = ((False, True), "texts")
     if required_shape not in pair_shapes:
-        raise call.refusal(f"param[{name}] invalid: {source} has no {description}, which {mode} learns from")
+        raise call.invalid(name, f"{source} has no {description}, which {mode} learns from")
     return source
 
 
@@ -213,7 +188,7 @@ def validate_not_running(call: Call, name: str, tasks: Sequence[Document]) -> No
     for task in tasks:
         if task["status"] not in FINAL_STATUSES:
             state = "is running" if task["status"] == RUNNING else "waits for its turn"
-            raise call.refusal(f"param[{name}] invalid: {task['id']} {state}; stop it first")
+            raise call.invalid(name, f"{task['id']} {state}; stop it first")
 
 
 def delete_run(call: Call, task: Document) -> None:

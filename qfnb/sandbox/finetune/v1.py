@@ -20,7 +20,7 @@ _WIRE_STATUS = {DONE: wire.FINISH, FAILED: wire.FAIL, STOPPED: wire.STOP}
 def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Create the folder of runs; without a train type it gets its model with the first run."""
     if not body.name:
-        raise call.refusal("param[name] invalid: it is empty")
+        raise call.invalid("name", "it is empty")
     train_type = body.train_type or ""
     job = call.world.store.add(
         "job",
@@ -43,7 +43,7 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
 @emulates(wire.CREATE_JOB)
 def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
     """Queue a run."""
-    job = _assign_model(call, runs.get_job(call, body.task_id, "taskId"), body)
+    job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
     parameter_scale = wire_v2.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
     rows = runs.tuning_parameters(call, "peftType", job, parameter_scale)
     values = {row["key"]: row["default"] for row in rows} | _validate_limits(call, body.train_config)
@@ -99,12 +99,10 @@ def _assign_model(call: Call, job: Document, body: wire.CreateJob) -> Document:
     """Return the job with the model that its first run names, or refuse a run of another model."""
     train_type = body.train_type or job["train_type"] or body.base_train_type or job["model"]
     if not train_type:
-        raise call.refusal("param[trainType] invalid: neither the task nor the job names a model")
+        raise call.invalid("trainType", "neither the task nor the job names a model")
     model = runs.validate_model(call, "trainType", train_type, body.train_mode)
     if job["model"] and (model, body.train_mode) != (job["model"], job["mode"]) and _has_tasks(call, job):
-        raise call.refusal(
-            f"param[trainType] invalid: task {job['number']} does {job['mode']} of {job['model']}"
-        )
+        raise call.invalid("trainType", f"task {job['number']} does {job['mode']} of {job['model']}")
     return job | {"model": model, "mode": body.train_mode, "train_type": train_type}
 
 
@@ -118,9 +116,9 @@ def _validate_limits(call: Call, config: dict[str, Any]) -> dict[str, Any]:
         value = config.get(key, low)
         is_right_type = key == "learningRate" or isinstance(value, int)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_right_type:
-            raise call.refusal(f"param[{key}] invalid: {value!r} is not a number of the right kind")
+            raise call.invalid(key, f"{value!r} is not a number of the right kind")
         if not low <= value <= high:
-            raise call.refusal(f"param[{key}] invalid: {value!r}; allowed: {low} to {high}")
+            raise call.invalid(key, f"{value!r}; allowed: {low} to {high}")
     return config
 
 
@@ -131,15 +129,15 @@ def _validate_source(call: Call, row: wire.TrainingSet, mode: str) -> str:
         return runs.validate_file(call, row.bos_path, mode, "trainset.bosPath")
     required_field = {wire.PLATFORM: "id", wire.BOS: "bosPath"}.get(row.type)
     if required_field is None:
-        raise call.refusal(f"param[trainset.type] invalid: {row.type}; it is 1 (platform) or 2 (BOS)")
-    raise call.refusal(f"param[trainset.{required_field}] invalid: it is missing, and the type is {row.type}")
+        raise call.invalid("trainset.type", f"{row.type}; it is 1 (platform) or 2 (BOS)")
+    raise call.invalid(f"trainset.{required_field}", f"it is missing, and the type is {row.type}")
 
 
 def _get_run(call: Call, body: wire.JobRef) -> tuple[Document, Document]:
-    job = runs.get_job(call, body.task_id, "taskId")
-    task = runs.get_task(call, body.job_id, "jobId")
+    job = call.find("job", body.task_id, "taskId")
+    task = call.find("task", body.job_id, "jobId")
     if task["job"] != job["id"]:
-        raise call.refusal(f"param[jobId] invalid: {body.job_id} is no run of task {body.task_id}")
+        raise call.invalid("jobId", f"{body.job_id} is no run of task {body.task_id}")
     return job, task
 
 

@@ -28,7 +28,7 @@ def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
 def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
     """Create the folder of runs."""
     if not body.name:
-        raise call.refusal("param[name] invalid: it is empty")
+        raise call.invalid("name", "it is empty")
     model = runs.validate_model(call, "model", body.model, body.train_mode)
     job = call.world.store.add(
         "job",
@@ -45,9 +45,9 @@ def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
 @emulates(wire.CREATE_TASK)
 def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Queue a run."""
-    job, data = runs.get_job(call, body.job_id), body.dataset_config
+    job, data = call.find("job", body.job_id, "jobId"), body.dataset_config
     if not job["model"]:
-        raise call.refusal(f"param[jobId] invalid: {job['id']} has no model yet; v1's createJob sets it")
+        raise call.invalid("jobId", f"{job['id']} has no model yet; v1's createJob sets it")
     values = _validated_hyper_parameters(call, job, body)
     earlier = _get_earlier_run(call, job, body)
     sources = [
@@ -73,7 +73,7 @@ def list_jobs(call: Call, body: wire.ListJobs) -> dict[str, Any]:
 @emulates(wire.LIST_TASKS)
 def list_tasks(call: Call, body: wire.ListTasks) -> dict[str, Any]:
     """List the runs of a job, the newest first."""
-    job = runs.get_job(call, body.job_id)
+    job = call.find("job", body.job_id, "jobId")
     rows = [_task_to_wire(call, job, task) for task in reversed(_runs_of_job(call, job))]
     page, info = page_by_marker(call, rows, "taskId", body)
     return {"taskList": page, "pageInfo": info}
@@ -82,7 +82,7 @@ def list_tasks(call: Call, body: wire.ListTasks) -> dict[str, Any]:
 @emulates(wire.DESCRIBE_TASK)
 def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a run; the checkpoints of a run under way are the sandbox's extension."""
-    task = runs.get_task(call, body.task_id)
+    task = call.find("task", body.task_id, "taskId")
     job = call.world.store.get("job", task["job"]) or {}
     state = _task_to_wire(call, job, task) | runs.board_to_wire(task)
     state |= {"hyperParameterConfig": task["hyper_parameters"], "sandbox": _sandbox_fields(call, task)}
@@ -100,13 +100,13 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.worker(TrainingWorker).stop(str(runs.get_task(call, body.task_id)["id"]))
+    return call.world.worker(TrainingWorker).stop(str(call.find("task", body.task_id, "taskId")["id"]))
 
 
 @emulates(wire.DELETE_TASK)
 def delete_task(call: Call, body: wire.TaskRef) -> bool:
     """Delete a run that is over."""
-    task = runs.get_task(call, body.task_id)
+    task = call.find("task", body.task_id, "taskId")
     runs.validate_not_running(call, "taskId", [task])
     runs.delete_run(call, task)
     return True
@@ -115,7 +115,7 @@ def delete_task(call: Call, body: wire.TaskRef) -> bool:
 @emulates(wire.DELETE_JOB)
 def delete_job(call: Call, body: wire.JobRef) -> bool:
     """Delete a job with its runs, which are over."""
-    job = runs.get_job(call, body.job_id)
+    job = call.find("job", body.job_id, "jobId")
     tasks = _runs_of_job(call, job)
     runs.validate_not_running(call, "jobId", tasks)
     for task in tasks:
@@ -130,9 +130,9 @@ def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask
     allowed = {row["key"]: row for row in rows}
     for key, value in body.hyper_parameter_config.items():
         if key not in allowed:
-            raise call.refusal(f"param[{key}] invalid: {job['model']} has {', '.join(allowed)}")
+            raise call.invalid(key, f"{job['model']} has {', '.join(allowed)}")
         if not is_valid_value(allowed[key], value):
-            raise call.refusal(f"param[{key}] invalid: {value!r}; allowed: {allowed[key]['checkValue']}")
+            raise call.invalid(key, f"{value!r}; allowed: {allowed[key]['checkValue']}")
     return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
 
 
@@ -143,24 +143,22 @@ def _validate_source(call: Call, job: Document, kind: str, row: wire.DatasetVers
         return runs.validate_file(call, row.version_bos_uri, job["mode"])
     required_field = {wire.PLATFORM: "versionId", wire.BOS: "versionBosUri"}.get(kind)
     if required_field is None:
-        raise call.refusal(
-            f"param[sourceType] invalid: {kind!r}; the sandbox has {wire.PLATFORM} and {wire.BOS}"
-        )
-    raise call.refusal(f"param[{required_field}] invalid: it is missing, and sourceType is {kind}")
+        raise call.invalid("sourceType", f"{kind!r}; the sandbox has {wire.PLATFORM} and {wire.BOS}")
+    raise call.invalid(required_field, f"it is missing, and sourceType is {kind}")
 
 
 def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Document | None:
     """Return the run that is to be gone on from, None when there is none."""
     if body.increment_task_id is None:
         return None
-    earlier = runs.get_task(call, body.increment_task_id, "incrementTaskId")
+    earlier = call.find("task", body.increment_task_id, "incrementTaskId")
     if earlier["status"] != DONE:
-        raise call.refusal(f"param[incrementTaskId] invalid: {earlier['id']} is not {DONE}")
+        raise call.invalid("incrementTaskId", f"{earlier['id']} is not {DONE}")
     if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
-        raise call.refusal(f"param[incrementTaskId] invalid: {earlier['id']} did {earlier['mode']}")
+        raise call.invalid("incrementTaskId", f"{earlier['id']} did {earlier['mode']}")
     step = body.increment_checkpoint_step
     if step is not None and step not in {point["step"] for point in call.world.store.points(earlier["id"])}:
-        raise call.refusal(f"param[incrementCheckpointStep] invalid: {earlier['id']} has no step {step}")
+        raise call.invalid("incrementCheckpointStep", f"{earlier['id']} has no step {step}")
     return earlier
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
@@ -84,8 +84,28 @@ class Call:
         """
         document = self.world.store.get(kind, key)
         if document is None:
-            raise self.refusal(f"param[{field}] invalid: {f'{noun} {key}'.strip()} does not exist")
+            raise self.invalid(field, f"{noun} {key} does not exist".strip())
         return document
+
+    def invalid(self, field: str, reason: str) -> Refusal:
+        """Return a refusal for a field of the request."""
+        return self.refusal(f"param[{field}] invalid: {reason}")
+
+    def validate_choice(self, field: str, value: Any, allowed: Iterable[Any]) -> None:
+        """Raise a refusal unless a field has one of the allowed values.
+
+        Args:
+            field: the field's name.
+            value: its value.
+            allowed: the values that it may have, in the order in which the message lists them.
+        """
+        if value not in (options := list(allowed)):
+            raise self.invalid(field, f"{value!r}; it is one of {', '.join(map(str, options))}")
+
+    def validate_range(self, field: str, value: float, low: float, high: float) -> None:
+        """Raise a refusal unless a field is a number from `low` to `high`, both included."""
+        if not low <= value <= high:
+            raise self.invalid(field, f"{value}; it is {low} to {high}")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def dispatch(
     call = Call(world, endpoint, path or {}, allows_undeployed=True)
     try:
         if isinstance(body, dict) and body.get("stream"):
-            raise call.refusal("param[stream] invalid: a batch has no streams")
+            raise call.invalid("stream", "a batch has no streams")
         return DispatchResult(200, call.id, _call_handler(call, body))
     except Refusal as refusal:
         return DispatchResult(refusal.status, call.id, refusal.body)

@@ -28,7 +28,7 @@ def page_by_marker(
     size = _validate_size(call, "maxKeys", request.max_keys)
     indexes = {row[id_field]: index for index, row in enumerate(rows)}
     if request.marker and request.marker not in indexes:
-        raise call.refusal(f"param[marker] invalid: {request.marker} does not exist")
+        raise call.invalid("marker", f"{request.marker} does not exist")
     if request.page_reverse:
         end = indexes[request.marker] if request.marker else len(rows)
         start = max(0, end - size)
@@ -45,7 +45,7 @@ def page_by_marker(
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
     """Return page 1, 2, ... of rows."""
     if page is not None and page < 1:
-        raise call.refusal(f"param[pageNo] invalid: {page}; pages count from 1")
+        raise call.invalid("pageNo", f"{page}; pages count from 1")
     size = _validate_size(call, "pageSize", size, default=20)
     start = ((page or 1) - 1) * size
     return list(rows[start : start + size])
@@ -56,7 +56,7 @@ def page_by_offset(
 ) -> list[T]:
     """Return rows from an offset on."""
     if offset is not None and offset < 0:
-        raise call.refusal(f"param[offset] invalid: {offset}; rows count from 0")
+        raise call.invalid("offset", f"{offset}; rows count from 0")
     size = _validate_size(call, "pageSize", size, max_size=max_size)
     return list(rows[offset or 0 : (offset or 0) + size])
 
@@ -72,5 +72,5 @@ def _validate_size(
     if size is None:
         return min(default, max_size)
     if size < 1 or (size > max_size and name != "maxKeys"):
-        raise call.refusal(f"param[{name}] invalid: {size}; a page has 1 to {max_size} rows")
+        raise call.invalid(name, f"{size}; a page has 1 to {max_size} rows")
     return min(size, max_size)  # more maxKeys count as a hundred, the API pages say

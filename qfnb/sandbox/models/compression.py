@@ -24,7 +24,7 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
     )
     content = store.read_weights(call, source)
     if content is None or store.version_state(call, source) != wire_model.READY:
-        raise call.refusal(f"param[sourceModelId] invalid: {source['id']} has no weights to compress")
+        raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
     _validate_config(call, body.config)
     task_id, lifecycle = random_id("amva-"), call.world.lifecycle
     call.world.store.write_file(f"{task_id}.npz", content)
@@ -70,14 +70,14 @@ def list_compressions(call: Call, body: model_v2.ListCompressions) -> dict[str, 
 @emulates(model_v2.DESCRIBE_COMPRESSION)
 def describe(call: Call, body: model_v2.CompressionRef) -> dict[str, Any]:
     """Describe a compression."""
-    row = _compression_to_wire(call, _get_compression(call, body))
+    row = _compression_to_wire(call, call.find("compression", body.model_comp_task_id, "modelCompTaskId"))
     return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
 @emulates(model_v2.CANCEL_COMPRESSION)
 def cancel(call: Call, body: model_v2.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
-    compression = _get_compression(call, body)
+    compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
     if _current_status(call, compression) not in {
         model_v2.COMPRESSION_CREATING,
         model_v2.COMPRESSION_RUNNING,
@@ -96,31 +96,18 @@ def cancel(call: Call, body: model_v2.CompressionRef) -> bool:
 @emulates(model_v2.DELETE_COMPRESSION)
 def delete(call: Call, body: model_v2.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
-    compression = _get_compression(call, body)
+    compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
     status = _current_status(call, compression)
     if status in {model_v2.COMPRESSION_CREATING, model_v2.COMPRESSION_RUNNING, model_v2.COMPRESSION_STOPPING}:
-        raise call.refusal(f"param[modelCompTaskId] invalid: {compression['id']} is {status}")
+        raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
 
 
 def _validate_config(call: Call, config: model_v2.CompressionConfig) -> None:
-    quantization = model_v2.COMPRESSION_STRATEGIES[0]
-    if config.strategy not in model_v2.COMPRESSION_STRATEGIES:
-        raise call.refusal(
-            f"param[config.strategy] invalid: it is {' or '.join(model_v2.COMPRESSION_STRATEGIES)}"
-        )
-    if config.strategy == quantization and config.weight not in model_v2.COMPRESSION_WEIGHTS:
-        raise call.refusal(
-            f"param[config.weight] invalid: it is one of {', '.join(model_v2.COMPRESSION_WEIGHTS)}"
-        )
-
-
-def _get_compression(call: Call, body: model_v2.CompressionRef) -> Document:
-    compression = call.world.store.get("compression", body.model_comp_task_id)
-    if compression is None:
-        raise call.refusal(f"param[modelCompTaskId] invalid: {body.model_comp_task_id} does not exist")
-    return compression
+    call.validate_choice("config.strategy", config.strategy, model_v2.COMPRESSION_STRATEGIES)
+    if config.strategy == model_v2.COMPRESSION_STRATEGIES[0]:
+        call.validate_choice("config.weight", config.weight, model_v2.COMPRESSION_WEIGHTS)
 
 
 def _current_status(call: Call, compression: Document) -> str:

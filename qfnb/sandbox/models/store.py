@@ -48,14 +48,14 @@ def require_user_owned(call: Call, document: Document, field: str) -> Document:
         Refusal: it is the platform's.
     """
     if document["source"] == wire.PRESET:
-        raise call.refusal(f"param[{field}] invalid: {document['id']} belongs to the platform")
+        raise call.invalid(field, f"{document['id']} belongs to the platform")
     return document
 
 
 def _get_document(call: Call, kind: str, key: int | str, field: str) -> Document:
     document = call.world.store.get(kind, key) or presets.find_preset(kind, key)
     if document is None:
-        raise call.refusal(f"param[{field}] invalid: {key} does not exist")
+        raise call.invalid(field, f"{key} does not exist")
     return document
 
 
@@ -157,9 +157,9 @@ def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -
     store = call.world.store
     task = store.get("task", key)
     if task is None or task["status"] not in {DONE, STOPPED} or store.read_file(f"{task['id']}.npz") is None:
-        raise call.refusal(f"param[{field}] invalid: run {key} has no finished model to publish")
+        raise call.invalid(field, f"run {key} has no finished model to publish")
     if step is not None and step not in {point["step"] for point in store.points(task["id"])}:
-        raise call.refusal(f"param[step] invalid: run {key} has no checkpoint {step}")
+        raise call.invalid("step", f"run {key} has no checkpoint {step}")
     return task
 
 
@@ -174,7 +174,7 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
     for version in versions:
         if version["id"] in served:
             service_id = served[version["id"]]
-            raise call.refusal(f"param[{field}] invalid: {version['id']} runs in service {service_id}")
+            raise call.invalid(field, f"{version['id']} runs in service {service_id}")
     for version in versions:
         store.remove("version", version["id"])
     used_files = {row["task"] for row in store.all("version")} | {row["id"] for row in store.all("task")}

@@ -40,7 +40,7 @@ def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
     task = store.get_finished_run(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
     job = call.world.store.get("job", origin.task_id)
     if job is None or task["job"] != job["id"]:
-        raise call.refusal(f"param[versionMeta.taskId] invalid: run {task['id']} is not of {origin.task_id}")
+        raise call.invalid("versionMeta.taskId", f"run {task['id']} is not of {origin.task_id}")
     model = _target_model(call, body, task)
     version = store.publish_run(call, model, task, step=origin.step, description=origin.description or "")
     return {
@@ -140,7 +140,7 @@ def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Docume
     if body.is_new_model and body.model_id is None:
         return store.add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
     if body.model_id is None:
-        raise call.refusal("param[modelId] invalid: it is missing, and isNewModel is false")
+        raise call.invalid("modelId", "it is missing, and isNewModel is false")
     return store.require_user_owned(call, store.get_model(call, body.model_id, "modelId"), "modelId")
 
 
@@ -150,10 +150,9 @@ def _matches_filter(model: Document, name: str | None, type_numbers: list[int] |
 
 
 def _sort_models(call: Call, rows: list[Document], sort_key: str | None, direction: str) -> list[Document]:
-    if sort_key is not None and sort_key not in _SORT_KEYS:
-        raise call.refusal(f"param[orderBy] invalid: {sort_key!r}; it is one of {', '.join(_SORT_KEYS)}")
-    if direction not in {"asc", "desc"}:
-        raise call.refusal(f"param[order] invalid: {direction!r}; it is asc or desc")
+    if sort_key is not None:
+        call.validate_choice("orderBy", sort_key, _SORT_KEYS)
+    call.validate_choice("order", direction, ("asc", "desc"))
     return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc") if sort_key else rows
 
 

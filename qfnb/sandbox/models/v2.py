@@ -25,10 +25,7 @@ EXPORT_FOLDER = "qfnb/exports"
 @emulates(wire.CREATE_SET)
 def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
     """Create a set."""
-    if body.model_type not in wire.TYPES:
-        raise call.refusal(
-            f"param[modelType] invalid: {body.model_type!r}; it is one of {', '.join(wire.TYPES)}"
-        )
+    call.validate_choice("modelType", body.model_type, wire.TYPES)
     model = store.add_model(call, body.model_set_name, body.model_type, tags=body.labels)
     return {"modelSetId": model["id"]}
 
@@ -56,7 +53,7 @@ def describe_set(call: Call, body: wire.ModelSetRef) -> dict[str, Any]:
     if body.model_set_id is None:
         matches = [row for row in _all_models(call) if row["name"] == body.model_set_name]
         if not matches:
-            raise call.refusal(f"param[modelSetName] invalid: {body.model_set_name} does not exist")
+            raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
         return _set_to_wire(call, matches[-1])
     return _set_to_wire(call, store.get_model(call, body.model_set_id, "modelSetId"))
 
@@ -86,7 +83,7 @@ def create(call: Call, body: wire.CreateModel) -> dict[str, Any]:
     else:
         required_field = {wire_v1.TRAINED: "trainMeta", wire_v1.IMPORTED: "importMeta"}.get(body.source_type)
         reason = f"{body.source_type} needs {required_field}" if required_field else "it is Train or Import"
-        raise call.refusal(f"param[{required_field or 'sourceType'}] invalid: {reason}")
+        raise call.invalid(required_field or "sourceType", reason)
     return {"modelId": version["id"]}
 
 
@@ -123,7 +120,7 @@ def delete(call: Call, body: wire.ModelId) -> bool:
 def create_conf(call: Call, body: wire.CreateConf) -> dict[str, Any]:
     """Keep a chat template: the platform takes an upload, here its text is a field (reply not evidenced)."""
     if not body.custom_spec_file:
-        raise call.refusal("param[customSpecFile] invalid: no file came")
+        raise call.invalid("customSpecFile", "no file came")
     document = call.world.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
     return {"customSpecId": document["id"]}
 
@@ -135,8 +132,7 @@ def system_conf(call: Call, body: wire.SystemConf) -> dict[str, Any]:
         ("modelApplicationType", body.model_application_type, APPLICATIONS),
         ("modelFormat", body.model_format, FORMATS),
     ):
-        if value not in allowed:
-            raise call.refusal(f"param[{name}] invalid: {value!r}; it is {' or '.join(allowed)}")
+        call.validate_choice(name, value, allowed)
     return _conf_to_wire(body.model_application_type, body.model_format)
 
 
@@ -153,7 +149,7 @@ def create_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
     world, version = call.world, store.get_version(call, body.model_id, "modelId")
     content = store.read_weights(call, version)
     if content is None or store.version_state(call, version) != wire_v1.READY:
-        raise call.refusal(f"param[modelId] invalid: {version['id']} has no weights to export")
+        raise call.invalid("modelId", f"{version['id']} has no weights to export")
     key = f"{EXPORT_FOLDER}/{version['id']}.npz"
     objects.write_object(world.store, world.address.bucket, key, content)
     secret = random_id("", 32)
@@ -208,12 +204,13 @@ def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
     content = objects.read_object(call.world.store, address)
     if content is None:
-        raise call.refusal(f"param[importMeta.objectPath] invalid: {address} does not exist")
+        raise call.invalid("importMeta.objectPath", f"{address} does not exist")
     try:
         LanguageModel.load(content)
     except SandboxError as error:
-        raise call.refusal(
-            f"param[importMeta.objectPath] invalid: {address}: {error}; the sandbox imports its own exports",
+        raise call.invalid(
+            "importMeta.objectPath",
+            f"{address}: {error}; the sandbox imports its own exports",
         ) from None
     weights = random_id("import-")
     call.world.store.write_file(f"{weights}.npz", content)

@@ -19,7 +19,7 @@ def create(call: Call, body: wire.CreateMemory) -> dict[str, Any]:
     """Create an empty memory."""
     app = str(body.app_id).strip()
     if not app:
-        raise call.refusal("param[appId] invalid: it must not be empty")
+        raise call.invalid("appId", "it must not be empty")
     memory = call.world.store.add(
         KIND, random_id("sm-", 16), app=app, description=body.description, memories=[]
     )
@@ -44,29 +44,24 @@ def list_memories(call: Call, body: wire.FindMemories) -> dict[str, Any]:
 @emulates(wire.DESCRIBE)
 def describe(call: Call, body: wire.MemoryRef) -> dict[str, Any]:
     """Describe a memory."""
-    memory = _get_memory(call, body.system_memory_id)
+    memory = call.find(KIND, body.system_memory_id, "systemMemoryId")
     return {**_memory_to_wire(memory), "memories": memory["memories"]}
 
 
 @emulates(wire.MODIFY)
 def modify(call: Call, body: wire.ModifyMemory) -> bool:
     """Replace a memory's entries."""
-    call.world.store.update(_get_memory(call, body.system_memory_id)["id"], memories=body.memories)
+    call.world.store.update(
+        call.find(KIND, body.system_memory_id, "systemMemoryId")["id"], memories=body.memories
+    )
     return True
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.MemoryRef) -> bool:
     """Delete a memory."""
-    call.world.store.remove(KIND, _get_memory(call, body.system_memory_id)["id"])
+    call.world.store.remove(KIND, call.find(KIND, body.system_memory_id, "systemMemoryId")["id"])
     return True
-
-
-def _get_memory(call: Call, key: int | str) -> Document:
-    memory = call.world.store.get(KIND, key)
-    if memory is None:
-        raise call.refusal(f"param[systemMemoryId] invalid: {key} does not exist")
-    return memory
 
 
 def _memory_to_wire(memory: Document) -> dict[str, Any]:

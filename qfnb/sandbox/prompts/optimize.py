@@ -32,10 +32,9 @@ RULES: dict[int, Callable[[str], str]] = {
 def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
     """Begin to improve a prompt."""
     if not body.content.strip() or len(body.content) > MAX_PROMPT_LENGTH:
-        raise call.refusal(f"param[content] invalid: 1 to {MAX_PROMPT_LENGTH} characters")
+        raise call.invalid("content", f"1 to {MAX_PROMPT_LENGTH} characters")
     for operation in body.operations:
-        if operation.op_type not in RULES:
-            raise call.refusal(f"param[operations] invalid: opType {operation.op_type}; it is 1 to 4")
+        call.validate_choice("operations.opType", operation.op_type, RULES)
     op_types = [operation.op_type for operation in body.operations if operation.payload]
     task = call.world.store.add(
         TASK,
@@ -51,9 +50,7 @@ def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
 @emulates(wire.OPTIMIZED)
 def describe_optimization(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
     """Describe an improvement."""
-    task = call.world.store.get(TASK, body.id)
-    if task is None:
-        raise call.refusal(f"param[id] invalid: there is no optimization {body.id}")
+    task = call.find(TASK, body.id, "id", "optimization")
     state = call.world.lifecycle.state(task["plan"])
     return {
         "id": task["id"],
@@ -72,7 +69,7 @@ def predict(call: Call, body: wire.Predict) -> dict[str, Any]:
         body.type
     )
     if score_answer is None:
-        raise call.refusal(f"param[type] invalid: {body.type}; 1 meaning, 2 regular expression, 3 equality")
+        raise call.invalid("type", f"{body.type}; 1 meaning, 2 regular expression, 3 equality")
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
@@ -133,7 +130,7 @@ def _answers(call: Call, row: dict[str, Any]) -> list[str]:
 def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
     value = row.get(field) or []
     if not isinstance(value, list):
-        raise call.refusal(f"param[data] invalid: {field} is a list")
+        raise call.invalid("data", f"{field} is a list")
     return value
 
 
@@ -144,7 +141,7 @@ def _validate_pattern(call: Call, pattern: str) -> None:
     except (re.error, OverflowError, RecursionError):
         is_valid = False
     if not is_valid:
-        raise call.refusal(f"param[data] invalid: {pattern[:40]!r} is no regular expression of that length")
+        raise call.invalid("data", f"{pattern[:40]!r} is no regular expression of that length")
 
 
 def _summary_text(similarities: list[float]) -> str:

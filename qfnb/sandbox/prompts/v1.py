@@ -21,10 +21,8 @@ MAX_LABELS, MAX_NAME_LENGTH = 100, 100
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
     """Keep a template."""
-    if body.scene_type not in {wire.TEXT, wire.IMAGE}:
-        raise call.refusal(f"param[sceneType] invalid: {body.scene_type}; 1 text, 2 pictures")
-    if not 0 <= body.framework_type <= 3:
-        raise call.refusal(f"param[frameworkType] invalid: {body.framework_type}; 0 to 3")
+    call.validate_choice("sceneType", body.scene_type, (wire.TEXT, wire.IMAGE))
+    call.validate_range("frameworkType", body.framework_type, 0, 3)
     template = add_template(
         call,
         scene=body.scene_type,
@@ -38,14 +36,14 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.RenderTemplate) -> dict[str, Any]:
     """Describe a template, and fill it with the values that are given."""
-    template = get_template(call, body.id, "id")
+    template = call.find(TEMPLATE, body.id, "id", "template")
     return {**_template_to_wire(call, template), **fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.UpdateTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = get_template(call, body.template_id, "templateId")
+    template = call.find(TEMPLATE, body.template_id, "templateId", "template")
     labels = None if body.label_ids is None else get_label_ids(call, "labelIds", body.label_ids)
     update_template(call, template, body, labels=labels)
     return _ids_to_wire(template)
@@ -54,7 +52,7 @@ def update(call: Call, body: wire.UpdateTemplate) -> dict[str, Any]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.TemplateRef) -> bool:
     """Delete a template."""
-    call.world.store.remove(TEMPLATE, get_template(call, body.template_id, "templateId")["id"])
+    call.world.store.remove(TEMPLATE, call.find(TEMPLATE, body.template_id, "templateId", "template")["id"])
     return True
 
 
@@ -78,9 +76,9 @@ def template_fields(call: Call, body: Any) -> dict[str, Any]:
     """Return the fields of a new template that both views name alike."""
     name, identifier = body.template_name.strip(), body.variable_identifier
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        raise call.refusal(f"param[templateName] invalid: 1 to {MAX_NAME_LENGTH} characters")
+        raise call.invalid("templateName", f"1 to {MAX_NAME_LENGTH} characters")
     if not body.template_content.strip():
-        raise call.refusal("param[templateContent] invalid: it must not be empty")
+        raise call.invalid("templateContent", "it must not be empty")
     negative = body.negative_template_content
     return {
         "name": name,
@@ -122,21 +120,9 @@ def update_template(call: Call, template: Document, body: Any, **fields: Any) ->
     )
 
 
-def get_template(call: Call, key: int | str, field: str) -> Document:
-    """Return a template by its id or number, or refuse."""
-    template = call.world.store.get(TEMPLATE, key)
-    if template is None:
-        raise call.refusal(f"param[{field}] invalid: there is no template {key}")
-    return template
-
-
 def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> list[str]:
     """Return the ids of labels, or refuse one that does not exist."""
-    labels = [(key, call.world.store.get(LABEL, key)) for key in keys or ()]
-    for key, label in labels:
-        if label is None:
-            raise call.refusal(f"param[{field}] invalid: there is no label {key}")
-    return [label["id"] for _, label in labels if label]
+    return [call.find(LABEL, key, field, "label")["id"] for key in keys or ()]
 
 
 def search_templates(call: Call, name: str | None, label_ids: Sequence[int | str] | None) -> list[Document]:
@@ -185,7 +171,7 @@ def _parse_variables(call: Call, text: str, identifier: str, names: str | None) 
         return list(PromptTemplate(text, identifier, variable_names).names)
     except InvalidArgumentError as error:
         field = "variableIdentifier" if "identifier=" in str(error) else "templateVariables"
-        raise call.refusal(f"param[{field}] invalid: {error}") from None
+        raise call.invalid(field, str(error)) from None
 
 
 def _ids_to_wire(template: Document) -> dict[str, Any]:

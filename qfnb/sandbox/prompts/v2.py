@@ -19,7 +19,6 @@ from .v1 import (
     add_template,
     fill_template,
     get_label_ids,
-    get_template,
     labels_of_template,
     negative_to_wire,
     search_templates,
@@ -34,8 +33,7 @@ _SCENE_NAMES = {number: word for word, number in SCENES.items()}
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
     """Keep a template."""
-    if body.scene_type not in SCENES:
-        raise call.refusal(f"param[sceneType] invalid: {body.scene_type!r} is none of {', '.join(SCENES)}")
+    call.validate_choice("sceneType", body.scene_type, SCENES)
     template = add_template(
         call,
         scene=SCENES[body.scene_type],
@@ -49,14 +47,14 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TemplateRef) -> dict[str, Any]:
     """Describe a template, and fill it with the values that are given."""
-    template = get_template(call, body.template_id, "templateId")
+    template = call.find(TEMPLATE, body.template_id, "templateId", "template")
     return {**_template_to_wire(call, template), **fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = get_template(call, body.template_id, "templateId")
+    template = call.find(TEMPLATE, body.template_id, "templateId", "template")
     labels = None if body.labels is None else get_label_ids(call, "labels", body.labels)
     update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
     return {"templateId": template["id"]}
@@ -65,7 +63,7 @@ def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.TemplateRef) -> bool:
     """Delete a template."""
-    call.world.store.remove(TEMPLATE, get_template(call, body.template_id, "templateId")["id"])
+    call.world.store.remove(TEMPLATE, call.find(TEMPLATE, body.template_id, "templateId", "template")["id"])
     return True
 
 
@@ -84,7 +82,7 @@ def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
     """Make labels; a name that there is already gives the label that has it."""
     names = [name.strip() for name in body.name]
     if not 1 <= len(names) <= MAX_LABELS or not all(names):
-        raise call.refusal(f"param[name] invalid: 1 to {MAX_LABELS} names, none of them empty")
+        raise call.invalid("name", f"1 to {MAX_LABELS} names, none of them empty")
     labels_by_name = {row["name"]: row for row in call.world.store.all(LABEL)}
     for name in names:
         if name not in labels_by_name:

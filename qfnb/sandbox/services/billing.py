@@ -22,7 +22,7 @@ RPM, TPM = 60, 10_000
 @emulates(wire.BUY_TPM)
 def buy_tpm(call: Call, body: wire.BuyTPM) -> dict[str, Any]:
     """Record a quota."""
-    _validate_count(call, "purchaseCount", body.purchase_count)
+    call.validate_range("purchaseCount", body.purchase_count, 1, MAX_REPLICAS)
     validate_billing(call, body.billing)
     quota = call.world.store.add(
         QUOTA,
@@ -49,7 +49,7 @@ def release_tpm(call: Call, body: wire.TPMRef) -> bool:
     """End a quota."""
     quota = _get_running(call, QUOTA, body.instance_id)
     if quota["model"] != body.model:
-        raise call.refusal(f"param[model] invalid: {body.instance_id} is of {quota['model']}")
+        raise call.invalid("model", f"{body.instance_id} is of {quota['model']}")
     return _update(call, quota, status=wire.STOPPED)
 
 
@@ -58,7 +58,7 @@ def resize_tpm(call: Call, body: wire.ResizeTPM) -> bool:
     """Change the number of units of a quota."""
     quota = _get_running(call, QUOTA, body.instance_id)
     count = quota["count"] if body.count is None else body.count
-    _validate_count(call, "count", count)
+    call.validate_range("count", count, 1, MAX_REPLICAS)
     return _update(call, quota, count=count)
 
 
@@ -69,7 +69,7 @@ def auto_release_tpm(call: Call, body: wire.AutoReleaseTPM) -> bool:
         timestamps.parse_utc(body.release_time or "2000-01-01T00:00:00Z")
     except ValueError:
         reason = f"{body.release_time!r} is not like 2025-03-30T16:00:00Z"
-        raise call.refusal(f"param[releaseTime] invalid: {reason}") from None
+        raise call.invalid("releaseTime", reason) from None
     return _update(call, _get_running(call, QUOTA, body.instance_id), until=body.release_time)
 
 
@@ -78,7 +78,7 @@ def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
     """Add a compute unit to a service."""
     service = get_service(call, body.service_id)
     validate_billing(call, body.billing)
-    _validate_count(call, "replicasCount", body.replicas_count)
+    call.validate_range("replicasCount", body.replicas_count, 1, MAX_REPLICAS)
     unit = add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)
     _update_replicas(call, service)
     return {"instanceId": unit}
@@ -108,7 +108,7 @@ def release_unit(call: Call, body: wire.ComputeUnitRef) -> bool:
 def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
     """Change the replicas of a compute unit."""
     unit = _get_running(call, UNIT, body.instance_id)
-    _validate_count(call, "count", body.count)
+    call.validate_range("count", body.count, 1, MAX_REPLICAS)
     _update(call, unit, replicas=body.count)
     return _update_replicas(call, get_service(call, unit["service"]))
 
@@ -116,8 +116,7 @@ def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
 @emulates(wire.AUTO_RENEW)
 def auto_renew(call: Call, body: wire.AutoRenew) -> bool:
     """Record the rule by which an instance is renewed; here no instance ends by itself."""
-    if body.instance_type not in wire.UNIT_TYPES:
-        raise call.refusal(f"param[instanceType] invalid: it is {' or '.join(wire.UNIT_TYPES)}")
+    call.validate_choice("instanceType", body.instance_type, wire.UNIT_TYPES)
     instance = _get_running(
         call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id
     )
@@ -149,7 +148,7 @@ def _running_units(call: Call, service: Document) -> list[Document]:
 def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
     service, unit = get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
     if unit["service"] != service["id"]:
-        raise call.refusal(f"param[instanceId] invalid: {unit['id']} is not of {service['id']}")
+        raise call.invalid("instanceId", f"{unit['id']} is not of {service['id']}")
     return unit
 
 
@@ -162,7 +161,7 @@ def _get_running(call: Call, kind: str, instance_id: str) -> Document:
     instance = call.world.store.get(kind, instance_id)
     if instance is None or _to_wire(call, instance)["status"] != wire.RUNNING:
         noun = "quota" if kind == QUOTA else "compute unit"
-        raise call.refusal(f"param[instanceId] invalid: there is no {noun} {instance_id}")
+        raise call.invalid("instanceId", f"there is no {noun} {instance_id}")
     return instance
 
 
@@ -187,8 +186,3 @@ def _to_wire(call: Call, instance: Document) -> dict[str, Any]:
         "startTime": timestamps.utc(instance["created"]),
         "expiredTime": end or "-",
     }
-
-
-def _validate_count(call: Call, field: str, count: int) -> None:
-    if not 1 <= count <= MAX_REPLICAS:
-        raise call.refusal(f"param[{field}] invalid: {count}; it is 1 to {MAX_REPLICAS}")

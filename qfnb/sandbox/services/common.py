@@ -45,10 +45,7 @@ def find_service(call: Call, endpoint: str) -> Document | None:
 
 def get_service(call: Call, key: int | str) -> Document:
     """Return the service with an id or number, or refuse."""
-    service = call.world.store.get("service", key)
-    if service is None:
-        raise call.refusal(f"param[serviceId] invalid: {key} does not exist")
-    return DEFAULT_FIELDS | service
+    return DEFAULT_FIELDS | call.find("service", key, "serviceId")
 
 
 def service_state(world: World, service: Document) -> str:
@@ -73,17 +70,15 @@ def get_ready_version(
         field_names: what this call's fields for the two are.
     """
     store, (set_name, version_name) = call.world.store, field_names
-    version = store.get("version", version_id)
-    if version is None:
-        raise call.refusal(f"param[{version_name}] invalid: {version_id} does not exist")
+    version = call.find("version", version_id, version_name)
     owner = store.get("model", set_id)
     if owner is None or owner["id"] != version["model"]:
-        raise call.refusal(f"param[{set_name}] invalid: {version_id} is no version of {set_id}")
+        raise call.invalid(set_name, f"{version_id} is no version of {set_id}")
     state = call.world.lifecycle.state(version["plan"])
     if state != model.READY:
-        raise call.refusal(f"param[{version_name}] invalid: {version_id} is {state}, not {model.READY}")
+        raise call.invalid(version_name, f"{version_id} is {state}, not {model.READY}")
     if not version.get("task"):
-        raise call.refusal(f"param[{version_name}] invalid: the sandbox has no weights of {version_id}")
+        raise call.invalid(version_name, f"the sandbox has no weights of {version_id}")
     return version
 
 
@@ -94,14 +89,14 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
     notebook that is run again trains another model.
     """
     if not 2 <= len(name.strip()) <= MAX_NAME_LENGTH:
-        raise call.refusal(f"param[name] invalid: 2 to {MAX_NAME_LENGTH} characters")
+        raise call.invalid("name", f"2 to {MAX_NAME_LENGTH} characters")
     if not SUFFIX_PATTERN.fullmatch(suffix):
-        raise call.refusal(
-            f"param[{field}] invalid: 2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, "
-            "a letter or a digit first and last",
+        raise call.invalid(
+            field,
+            f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit first and last",
         )
     if any(row["model"] == owner and row["name"] == name for row in call.world.store.all("service")):
-        raise call.refusal(f"param[name] invalid: this model has a service {name!r} already")
+        raise call.invalid("name", f"this model has a service {name!r} already")
 
 
 def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:

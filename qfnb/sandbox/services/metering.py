@@ -61,7 +61,7 @@ def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
         return timestamps.parse_utc(text)
     except ValueError:
         name = "startTime" if attribute == "start_time" else "endTime"
-        raise call.refusal(f"param[{name}] invalid: {text!r} is not like 2025-03-30T16:00:00Z") from None
+        raise call.invalid(name, f"{text!r} is not like 2025-03-30T16:00:00Z") from None
 
 
 async def _call_and_count(call: Call, service_id: str, handler: Handler, body: Any) -> Any:

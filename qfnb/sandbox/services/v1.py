@@ -30,10 +30,8 @@ def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
     """Deploy a model version."""
     version = get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
     validate_naming(call, version["model"], body.name, body.uri, "uri")
-    if not 1 <= body.replicas <= MAX_REPLICAS:
-        raise call.refusal(f"param[replicas] invalid: {body.replicas}; 1 to {MAX_REPLICAS}")
-    if body.pool_type not in {wire.PUBLIC, wire.PRIVATE}:
-        raise call.refusal(f"param[poolType] invalid: {body.pool_type}; 1 public, 2 private")
+    call.validate_range("replicas", body.replicas, 1, MAX_REPLICAS)
+    call.validate_choice("poolType", body.pool_type, (wire.PUBLIC, wire.PRIVATE))
     service, _ = deploy(
         call,
         version,

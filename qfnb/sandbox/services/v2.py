@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from ...wire import catalog, charge
@@ -47,11 +47,10 @@ def create(call: Call, body: wire.CreateService) -> dict[str, Any]:
     version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
     validate_naming(call, version["model"], body.name, body.url_suffix, "urlSuffix")
     resource = body.resource_config
-    _validate_choice(call, "resourceConfig.type", resource.type, RESOURCES)
-    if not 1 <= resource.replicas_count <= MAX_REPLICAS:
-        raise call.refusal(f"param[resourceConfig.replicasCount] invalid: 1 to {MAX_REPLICAS}")
+    call.validate_choice("resourceConfig.type", resource.type, RESOURCES)
+    call.validate_range("resourceConfig.replicasCount", resource.replicas_count, 1, MAX_REPLICAS)
     if resource.qps is not None and not 0 < resource.qps <= MAX_QPS_PER_REPLICA:
-        raise call.refusal(f"param[resourceConfig.qps] invalid: above 0, to {MAX_QPS_PER_REPLICA}")
+        raise call.invalid("resourceConfig.qps", f"above 0, to {MAX_QPS_PER_REPLICA}")
     validate_billing(call, body.billing)
     service, unit = deploy(
         call,
@@ -110,7 +109,7 @@ def modify(call: Call, body: wire.ModifyService) -> dict[str, Any]:
     """Let a service run another version; meanwhile the one before answers."""
     service = get_service(call, body.service_id)
     if (state := service_state(call.world, service)) != wire.SERVING:
-        raise call.refusal(f"param[serviceId] invalid: {service['id']} is {state}, not {wire.SERVING}")
+        raise call.invalid("serviceId", f"{service['id']} is {state}, not {wire.SERVING}")
     version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
     previous = {key: service[key] for key in ("model", "version", "task")}
     plan = call.world.lifecycle.plan((wire.DEPLOYING, "deploy"), final=wire.SERVING)
@@ -152,16 +151,16 @@ def preset_services(call: Call) -> list[dict[str, Any]]:
 
 def validate_billing(call: Call, billing: wire.Billing) -> None:
     """Return when something can be paid for in this way, or refuse."""
-    _validate_choice(call, "billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
+    call.validate_choice("billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
     if billing.payment_timing == charge.PREPAID and billing.reservation is None:
-        raise call.refusal("param[billing.reservation] invalid: Prepaid needs one")
+        raise call.invalid("billing.reservation", "Prepaid needs one")
     if (reservation := billing.reservation) is None:
         return
-    _validate_choice(
-        call, "billing.reservation.reservationTimeUnit", reservation.reservation_time_unit, ("Hour", "Month")
+    call.validate_choice(
+        "billing.reservation.reservationTimeUnit", reservation.reservation_time_unit, ("Hour", "Month")
     )
     if reservation.reservation_length < 1:
-        raise call.refusal("param[billing.reservation.reservationLength] invalid: from 1")
+        raise call.invalid("billing.reservation.reservationLength", "from 1")
 
 
 def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
@@ -189,8 +188,3 @@ def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
 
 def _matches_filter(value: str, allowed: Collection[str] | str | None) -> bool:
     return not allowed or value in ([allowed] if isinstance(allowed, str) else allowed)
-
-
-def _validate_choice(call: Call, field: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise call.refusal(f"param[{field}] invalid: {value!r} is none of {', '.join(allowed)}")

@@ -28,17 +28,16 @@ MAX_FILES = 10_000
 def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
     """Keep an uploaded file."""
     if not body.content:
-        raise call.refusal("param[file] invalid: the file is missing or empty")
+        raise call.invalid("file", "the file is missing or empty")
     if len(body.content) > wire.MAX_FILE_BYTES:
-        raise call.refusal(f"param[file] invalid: a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
+        raise call.invalid("file", f"a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
     return _file_to_wire(store_file(call.world.store, random_id("file-", 10), body))
 
 
 @emulates(wire.LIST_FILES)
 def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
     """List the files that were not deleted."""
-    if body.order not in {None, "asc", "desc"}:
-        raise call.refusal(f"param[order] invalid: {body.order!r}; it is asc or desc")
+    call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     rows = [row for row in call.world.store.all("file") if not row.get("deleted")]
     rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
     rows = rows if body.order == "asc" else rows[::-1]
@@ -123,11 +122,11 @@ def paginate(
     Raises:
         Refusal: the id is not among the rows, or the number is out of range.
     """
-    if limit is not None and not 1 <= limit <= max_limit:
-        raise call.refusal(f"param[limit] invalid: it is a whole number from 1 to {max_limit}")
+    if limit is not None:
+        call.validate_range("limit", limit, 1, max_limit)
     ids = [row["id"] for row in rows]
     if after and after not in ids:
-        raise call.refusal(f"param[after] invalid: {after} is not in the list")
+        raise call.invalid("after", f"{after} is not in the list")
     start = ids.index(after) + 1 if after else 0
     end = start + (limit or default)
     return list(rows[start:end]), end < len(rows)
@@ -147,9 +146,9 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
     try:
         file, purpose = form.get("file"), form.get("purpose")
         if not isinstance(file, UploadFile):
-            raise call.refusal("param[file] invalid: the form has no file")
+            raise call.invalid("file", "the form has no file")
         if not isinstance(purpose, str) or not purpose.strip():
-            raise call.refusal("param[purpose] invalid: it must not be empty")
+            raise call.invalid("purpose", "it must not be empty")
         return wire.UploadFile(purpose=purpose, filename=file.filename or "", content=await file.read())
     finally:
         await form.close()
