@@ -23,8 +23,8 @@ class LoadDataSetAction(BaseAction):
     """Bring the dataset onto the platform; returns {"datasets": [{"id", "type", "name"}]}.
 
     Args:
-        dataset: what is trained on, or
-        dataset_bos_path: `bos:/bucket/key` of a file that is trained on where it is.
+        dataset: the rows to train on, or
+        dataset_bos_path: `bos:/bucket/key` of a file that is used where it is.
     """
 
     persisted: ClassVar = ("dataset_bos_path",)
@@ -40,17 +40,17 @@ class LoadDataSetAction(BaseAction):
         self.dataset, self.dataset_bos_path = dataset, dataset_bos_path
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
-        """Upload what is local, release it, and return its id.
+        """Upload local rows, release the dataset, and return its id.
 
         Raises:
-            InvalidArgumentError: there is no dataset, or its rows were in the memory of a kernel that ended.
+            InvalidArgumentError: no dataset, or its rows were in the memory of a kernel that has ended.
         """
         if self.dataset_bos_path is not None:
             return {"datasets": [{"type": BOS, "bosPath": self.dataset_bos_path}]}
         if self.dataset is None:
             raise InvalidArgumentError(
-                "the rows of the dataset are not at hand: they were in the kernel that began this\n"
-                "重新加载数据集后继续 / load the dataset again and go on with attach(..., dataset=ds)"
+                "the rows of the dataset are not available: they were in the kernel that started the training\n"
+                "重新加载数据集后继续 / load the dataset again and continue with attach(..., dataset=ds)"
             )
         label = f"{len(self.dataset)} rows" if len(self.dataset) else str(self.dataset.id)
         self.action_event(ActionState.Running, f"bringing {label} onto the platform")
@@ -62,7 +62,7 @@ class ModelPublishAction(BaseAction):
     """Publish the finished run as a model; adds model_set_id, model_id, model_version_id and model.
 
     Args:
-        model_name: of the new model; default m_<task_id>.
+        model_name: name of the new model; default m_<task_id>.
     """
 
     persisted: ClassVar = ("model_name",)
@@ -103,10 +103,10 @@ class DeployAction(BaseAction):
         self.model_version_id: int | str | None = None
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
-        """Deploy and wait until the service serves.
+        """Deploy and wait until the service is ready.
 
         Raises:
-            InvalidArgumentError: it is not known how, or there is no model.
+            InvalidArgumentError: no deploy_config, or no model among the facts.
         """
         facts, config = {**(input or {}), **kwargs}, self.deploy_config
         if config is None:
@@ -127,12 +127,12 @@ class DeployAction(BaseAction):
         return {"service_id": service.id, "service_endpoint": service.endpoint, "service": service}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `dumps` writes."""
+        """Return the settings that `dumps` writes."""
         config = self.deploy_config.model_dump(mode="json") if self.deploy_config else None
         return {**super().to_dict(), "deploy_config": config}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `to_dict` returned."""
+        """Take over the settings that `to_dict` returned."""
         super().restore(value)
         config = value.get("deploy_config")
         self.deploy_config = DeployConfig(**config) if config else None
@@ -142,8 +142,8 @@ class EvaluateAction(BaseAction):
     """Score the model, or its service, on a dataset; adds eval_res, an `EvaluationResult`.
 
     Args:
-        eval_dataset: rows with prompt and response that were not trained on.
-        evaluators: all local (they ask the deployed service) or all of the platform (they take the model).
+        eval_dataset: rows with prompt and response that the model was not trained on.
+        evaluators: either all local (they call the deployed service) or all of the platform (they take the model).
     """
 
     def __init__(
@@ -153,21 +153,21 @@ class EvaluateAction(BaseAction):
         self.eval_dataset, self.evaluators = eval_dataset, list(evaluators)
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
-        """Ask and score.
+        """Collect the answers and score them.
 
         Raises:
-            InvalidArgumentError: there is nothing to ask, to ask with, or to score by.
+            InvalidArgumentError: no dataset, no evaluators, or no service or model to evaluate.
         """
         facts = {**(input or {}), **kwargs}
         if self.eval_dataset is None or not self.evaluators:
-            raise InvalidArgumentError("EvaluateAction needs an eval_dataset and evaluators: give them again")
+            raise InvalidArgumentError("EvaluateAction needs an eval_dataset and evaluators: pass them again")
         is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
         target = facts.get("service") if is_local else facts.get("model")
         if target is None:
             raise InvalidArgumentError(
-                "local evaluators ask a service: give a deploy_config"
+                "local evaluators call a service: pass a deploy_config"
                 if is_local
-                else "there is no model to evaluate"
+                else "no model to evaluate: publish it first"
             )
         self.action_event(ActionState.Running, "evaluating", {})
         manager = EvaluationManager(
@@ -181,5 +181,5 @@ def _version_ids(model: Model) -> dict[str, Any]:
 
 
 def _find_published_version(model: Model) -> dict[str, Any] | None:
-    """Look for the model of a run whose publication was begun."""
+    """Return the ids of the model that the run was published as, None where it was not."""
     return _version_ids(model) if model.find_published() else None

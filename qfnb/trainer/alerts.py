@@ -1,4 +1,4 @@
-"""Tell somebody when a training is over, or does not get on: a function, or a web address."""
+"""Notify a function or a web hook when a training has ended or is stalled."""
 
 from __future__ import annotations
 
@@ -18,14 +18,23 @@ from .progress import TrainingProgress
 Kind = Literal["done", "failed", "stopped", "stalled"]
 
 STALLED_AFTER_S: Final = 1800.0
-"""Seconds without a new percent, or without an answer, after which a training does not get on."""
+"""Seconds without a new percent, or without an answer, after which a training is stalled."""
 
 log = logging.getLogger("qfnb.trainer")
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What somebody is told: what happened, of which training, a sentence, and when (Unix seconds)."""
+    """A notification; the names of the fields are the keys of its JSON.
+
+    Attributes:
+        kind: what happened.
+        id: `run-...` of the training.
+        title: the model that is tuned.
+        task_id: `task-...` of the run.
+        text: a sentence.
+        at: Unix seconds.
+    """
 
     kind: Kind
     id: str
@@ -41,24 +50,22 @@ AlertCallback = Callable[[Alert], object]
 def alert(
     trainer: BackgroundTrainer, to: AlertCallback | str, *, stalled_after: float = STALLED_AFTER_S
 ) -> Callable[[], None]:
-    """Tell `to` when a training is done, failed, was stopped, or does not get on; each once.
+    """Notify `to` when a training is done, has failed, was stopped, or is stalled; once for each.
 
     Args:
-        trainer: whose training; it may be at work already.
+        trainer: the training; it may be running.
         to: a function that takes an `Alert`, or an https address that its JSON is posted to.
-        stalled_after: seconds without a new percent or without an answer.
+        stalled_after: seconds without a new percent or without an answer, default 1800.
 
     Returns:
-        A function that ends it.
+        A function that removes the alert.
 
     Raises:
-        InvalidArgumentError: `to` is neither.
+        InvalidArgumentError: `to` is neither a function nor an https address.
     """
     callback = _webhook_callback(to) if isinstance(to, str) else to
     if not callable(callback):
-        raise InvalidArgumentError(
-            f"to={to!r}: a function or an https address is told (须为函数或 https 地址)"
-        )
+        raise InvalidArgumentError(f"to={to!r}: pass a function or an https address (须为函数或 https 地址)")
     return trainer.add_event_handler(_AlertHandler(trainer, callback, stalled_after))
 
 
@@ -108,11 +115,11 @@ class _AlertHandler(EventHandler):
         try:
             self._callback(notice)
         except Exception:
-            log.exception("an alert of %s could not be told", notice.id)
+            log.exception("an alert of %s could not be delivered", notice.id)
 
 
 def _webhook_body(notice: Alert) -> dict[str, Any]:
-    """Return what is posted: the alert, and one line as the bots of DingTalk, WeCom and Feishu take it."""
+    """Return the JSON to post: the alert, and one line in the forms that DingTalk, WeCom and Feishu expect."""
     line = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
     fields = {name: value for name, value in vars(notice).items() if name != "text"}
     bot_fields = {"msgtype": "text", "text": {"content": line}, "msg_type": "text", "content": {"text": line}}
@@ -126,6 +133,6 @@ def _webhook_callback(address: str) -> AlertCallback:
         try:
             webhook.post(address, _webhook_body(notice))
         except QianfanError as error:
-            log.warning("the alert was not taken: %s", error)
+            log.warning("the web hook refused the alert: %s", error)
 
     return post

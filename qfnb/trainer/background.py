@@ -49,23 +49,23 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     @property
     def id(self) -> str:
-        """What this computer knows the training by, `run-...`."""
+        """The id of the training on this computer, `run-...`."""
         return self._run.id
 
     @property
     def train_type(self) -> str:
-        """The model that is tuned."""
+        """The model to tune."""
         train_types = (str(getattr(action, "train_type", "")) for action in self.ppls[0].actions)
         return next((train_type for train_type in train_types if train_type), "")
 
     def start(self, *, retry: bool = False) -> Self:
-        """Start on a worker thread and return at once; one that was begun before goes on where it is.
+        """Start on a worker thread and return at once; a training that was started before continues.
 
         Args:
-            retry: take up a step that was stopped or failed, as `resume` does.
+            retry: retry the step that was stopped or failed, as `resume` does; default: only poll it.
 
         Raises:
-            InvalidArgumentError: it is running already.
+            InvalidArgumentError: the training is running already.
         """
         return self._start({}, retry=retry)
 
@@ -73,7 +73,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         """Run and wait for the end; an interrupt ends the waiting, not the training.
 
         Args:
-            **kwargs: `input`, a dictionary of facts that the first action is given.
+            **kwargs: `input`, a dictionary of facts for the first action.
 
         Raises:
             TrainingError: the run failed; other errors of its steps are raised as they are.
@@ -81,13 +81,15 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self._start(dict(kwargs.get("input") or {})).wait()
 
     def resume(self, **kwargs: Any) -> Self:
-        """Go on with the step that was stopped or failed, and wait for the end."""
+        """Retry the step that was stopped or failed, and wait for the end; arguments as of `run`."""
         return self._start(dict(kwargs.get("input") or {}), retry=True).wait()
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Wait for the end (at most `timeout` seconds); raises what ended the pipeline badly.
+        """Wait for the end, at most `timeout` seconds; a stopped training raises nothing, see `status`.
 
-        A stopped training raises nothing: look at `status`.
+        Raises:
+            InvalidArgumentError: the training was not started.
+            QianfanError: the error that ended the training.
         """
         if self._future is None:
             return self._result_of_earlier_run()
@@ -95,7 +97,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self
 
     def stop(self) -> Self:
-        """Stop the run on the platform, and the pipeline; what was learned so far stays on the platform."""
+        """Stop the run on the platform, and the pipeline; the platform keeps the checkpoints so far."""
         self.ppls[0].stop()
         return self
 
@@ -105,12 +107,12 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     @property
     def status(self) -> str:
-        """Where it stands: a FinetuneStatus, or a ServiceStatus once it is deployed."""
+        """The status: a FinetuneStatus, or a ServiceStatus once the model is deployed."""
         return str(self.progress.status)
 
     @property
     def progress(self) -> TrainingProgress:
-        """Where it stands, as a value."""
+        """The progress so far, as a value."""
         with self._lock:
             return self._progress
 
@@ -140,7 +142,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             handler.dispatch(event)
 
     def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
-        """Add steps at the end; go on with them unless those before them are at work."""
+        """Add steps at the end, and start them unless the training is running."""
         pipeline = self.ppls[0]
         for action in actions:
             if any(type(existing) is type(action) for existing in pipeline.actions):
@@ -149,7 +151,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
                 )
         if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
-                f"{self.id} has not ended well: resume it first (先继续该训练) `%qftrain resume {self.id}`"
+                f"{self.id} was stopped or failed: resume it first (先继续该训练) `%qftrain resume {self.id}`"
             )
         for action in actions:
             action.record = self._run
@@ -160,7 +162,11 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self if self.is_running else self.start()
 
     def save(self, *, durable: bool = True) -> None:
-        """Write down where it is, so that another kernel can go on."""
+        """Store the position, the facts and the progress, so that another kernel can continue.
+
+        Args:
+            durable: return only once they are on the disk.
+        """
         pipeline, progress = self.ppls[0], self.progress
         self._saved_at = time.monotonic()
         platform = connect.current_platform()
@@ -181,22 +187,22 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         )
 
     def record_to_json(self) -> bytes:
-        """Return what is written down, as UTF-8 JSON."""
+        """Return the stored record as UTF-8 JSON."""
         return json.dumps({"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False).encode()
 
     @staticmethod
     def parse_record(data: bytes) -> dict[str, Any]:
-        """Return what `record_to_json` wrote.
+        """Return the record that `record_to_json` wrote.
 
         Raises:
-            InvalidArgumentError: the bytes are something else.
+            InvalidArgumentError: the bytes are not such a record.
         """
         try:
             value = json.loads(data)
             assert value["type"] == "Trainer"
             assert isinstance(value["id"], str)
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError("these bytes are no training written by dumps()") from None
+            raise InvalidArgumentError("these bytes are not a training written by dumps()") from None
         return dict(value)
 
     def __repr__(self) -> str:
@@ -205,7 +211,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return f"<{type(self).__name__} {self.train_type}: {progress.status}{percent}>"
 
     def _result_of_earlier_run(self) -> Self:
-        """Return a training that came to its end in another kernel."""
+        """Return the training if it ended in another kernel."""
         if not self.progress.finished:
             raise InvalidArgumentError("the training was not started: call start() or run()")
         if self.progress.error:
@@ -213,7 +219,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self
 
     def _load_saved_progress(self) -> TrainingProgress | None:
-        """Return the progress that was written down, when there is one and it can be read."""
+        """Return the stored progress, None where there is none that can be read."""
         saved = self._run.facts.get("progress")
         try:
             return TrainingProgress.from_json(saved) if saved else None
@@ -229,7 +235,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         pipeline, self.result = self.ppls[0], []
         is_started = pipeline.position > 0 or bool(self._run.facts.get("task_id"))
         run_pipeline = pipeline.resume if retry else pipeline.run_remaining if is_started else pipeline.run
-        connect.client()  # a missing key or a sandbox that cannot start shows up here, in the user's own cell
+        connect.client()  # a missing key, or a sandbox that cannot start, is raised here, in the user's cell
         self.save()
         self._start_thread(lambda: self._run_to_end(run_pipeline, facts), "qfnb-training")
         return self
@@ -237,7 +243,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     def _run_to_end(self, run_pipeline: Callable[[Facts], Facts], facts: Facts) -> None:
         try:
             self.result = [run_pipeline(facts)]
-            while self.ppls[0].current is not None:  # a step was added while the last one ended
+            while self.ppls[0].current is not None:  # a step was added while the last one was ending
                 self.result = [self.ppls[0].run_remaining()]
         except StoppedError:
             self.result = [dict(self.output)]

@@ -1,6 +1,6 @@
-"""The machinery under a fine-tuning: actions that run one after another and tell what they do.
+"""Pipelines: actions that run one after another and report each step as an event.
 
-Source: seed 004 (trainer.base). Everything here is synchronous; a dashboard runs it on a worker thread.
+Source: seed 004 (trainer.base). Everything here is synchronous; `background` runs it on a thread.
 """
 
 from __future__ import annotations
@@ -15,58 +15,65 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
 from .consts import ActionState
-from .event import Event, EventHandler, dispatch_event
+from .event import Event, EventHandler
 from .run_store import RunRecord, json_facts
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 Facts = dict[str, Any]
-"""What actions hand on: dataset ids, task and job, model, service."""
+"""The results that actions pass on: ids of datasets, task and job, the model, the service."""
 
 log = logging.getLogger("qfnb.trainer")
 
 
 class StoppedError(Exception):
-    """Raised inside an action when its pipeline was told to stop; never reaches the user."""
+    """Raised inside an action whose pipeline is stopped; never reaches the user."""
 
 
 class Executable(ABC, Generic[Input, Output]):
-    """Something that can be executed."""
+    """An object that can be executed."""
 
     @abstractmethod
     def exec(self, input: Input | None = None, **kwargs: Any) -> Output:  # noqa: A002 - the seeds' word
-        """Do it."""
+        """Execute, and return the output."""
 
 
 class Serializable(ABC):
-    """Something that can be written to bytes and read back."""
+    """An object that can be written to bytes and read back."""
 
     @abstractmethod
     def dumps(self) -> bytes | None:
-        """Return it as UTF-8 JSON."""
+        """Return the object as UTF-8 JSON."""
 
     @abstractmethod
     def loads(self, data: bytes) -> Any:
-        """Return what `dumps` wrote."""
+        """Read what `dumps` wrote."""
 
 
 class ExecuteSerializable(Executable[Input, Output], Serializable):
-    """Something that can be executed and written to bytes."""
+    """An object that can be executed and written to bytes."""
 
 
 class BaseAction(ExecuteSerializable[Facts, Facts]):
-    """A reusable step of a pipeline: takes facts, returns facts, dispatches events on the way.
+    """A reusable step of a pipeline: takes facts, returns facts, and dispatches events on the way.
 
-    Subclasses override `exec`; `run` is what a pipeline calls, and adds the events around it.
+    Subclasses override `exec`; a pipeline calls `run`, which adds the events around it.
+
+    Args:
+        id: default: random.
+        name: default: the name of the class.
+        event_handler: receives the events.
 
     Attributes:
-        record: where the platform's ids are written down; None when nobody keeps them.
-        pipeline: the pipeline that it is part of.
+        state: of the last event, None before the first.
+        stop_requested: set to end the action soon.
+        record: the stored record of the training, None for an action outside of a training.
+        pipeline: the pipeline that the action is part of.
     """
 
     persisted: ClassVar[tuple[str, ...]] = ()
-    """Attributes that `dumps` keeps; each is what JSON can hold."""
+    """Names of the attributes that `dumps` writes; their values are JSON."""
 
     def __init__(
         self,
@@ -90,45 +97,47 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return self._run_with_events(lambda: self.exec(facts or {}))
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
-        """Take up again after a stop or a failure; by default executes anew."""
+        """Continue after a stop or a failure; by default executes again from the start."""
         self.stop_requested.clear()
         return self.run({**(facts or {}), **kwargs})
 
     def stop(self) -> None:
-        """Ask the action to end soon."""
+        """Request the action to end soon."""
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
-        """Move to a state and tell the handler; a failing handler is logged, not fatal."""
+        """Enter a state and dispatch the event; an exception of the handler is logged, not raised.
+
+        Args:
+            state: the new state.
+            msg: a sentence for the log.
+            data: see `Event.data`.
+        """
         self.state = state
         event = Event(self.id, state, msg, data, action_class=type(self).__name__)
         try:
-            dispatch_event(self.event_handler, event)
+            if self.event_handler is not None:
+                self.event_handler.dispatch(event)
         except Exception:
             log.exception("an EventHandler failed on %s of %s", state, self.name)
 
     def action_error_event(self, e: Exception) -> None:
-        """Tell the handler of an error."""
+        """Dispatch an error as an event."""
         self.action_event(ActionState.Error, f"{type(e).__name__}: {e}", {"error": str(e)})
 
-    def update_record(self, **facts: Any) -> None:
-        """Write facts into the record of the training, when there is one."""
-        if self.record is not None:
-            self.record.update(**facts)
-
     def to_dict(self) -> dict[str, Any]:
-        """Return what `dumps` writes, as JSON can hold it."""
+        """Return the settings that `dumps` writes; the keys are stored on disk."""
         attributes = {name: getattr(self, name) for name in self.persisted}
         return {"qfnb": 1, "type": type(self).__name__, "id": self.id, "name": self.name, **attributes}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `to_dict` returned.
+        """Take over the settings that `to_dict` returned.
 
         Raises:
-            InvalidArgumentError: it is another action's.
+            InvalidArgumentError: they are settings of another class.
         """
         if not isinstance(value, Mapping) or value.get("type") != type(self).__name__:
-            raise InvalidArgumentError(f"these bytes are no {type(self).__name__}")
+            raise InvalidArgumentError(f"these bytes are not a {type(self).__name__}")
         for name in ("id", "name", *self.persisted):
             setattr(self, name, value.get(name))
 
@@ -140,15 +149,17 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         """Take over the settings that `dumps` wrote.
 
         Raises:
-            InvalidArgumentError: the bytes are something else; a pickle is never opened.
+            InvalidArgumentError: the bytes are not its JSON; a pickle is never opened.
         """
-        self.restore(_parse_json(data, type(self).__name__))
+        try:
+            value = json.loads(data)
+        except (ValueError, TypeError, RecursionError):
+            value = None
+        self.restore(value)
         return self
 
     def _run_with_events(self, execute: Callable[[], Facts]) -> Facts:
-        if self.stop_requested.is_set() or (
-            self.pipeline is not None and self.pipeline.stop_requested.is_set()
-        ):
+        if any(action.stop_requested.is_set() for action in (self, self.pipeline) if action is not None):
             raise StoppedError
         self.action_event(ActionState.Preceding, f"{self.name} starts")
         try:
@@ -167,12 +178,17 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
 
 class Pipeline(BaseAction):
-    """Actions executed one after another; each takes what those before it returned.
+    """Actions executed one after another; each takes the facts that those before it returned.
+
+    Args:
+        actions: the steps.
+        post_actions: steps after those.
+        event_handler: receives the events of the pipeline and of its actions.
 
     Attributes:
-        facts: what the actions have found out so far.
-        position: the number of the action that is at work, or would be next.
-        on_progress: is called after each change of the two.
+        facts: the results of the actions so far.
+        position: the index of the current action, from 0.
+        on_progress: called before each action and after the last.
     """
 
     def __init__(
@@ -194,16 +210,16 @@ class Pipeline(BaseAction):
 
     @property
     def current(self) -> BaseAction | None:
-        """The action that is at work, or would be next; None after the last."""
+        """The action that runs, or would run next; None after the last."""
         return self.actions[self.position] if self.position < len(self.actions) else None
 
     def register_event_handler(self, handler: EventHandler | None) -> None:
-        """Let one handler hear of the pipeline and of all its actions."""
+        """Send the events of the pipeline and of all its actions to one handler."""
         for action in (self, *self.actions):
             action.event_handler = handler
 
     def append(self, actions: Sequence[BaseAction]) -> None:
-        """Put more actions behind the last one, which may be at work."""
+        """Add actions at the end; the pipeline may be running."""
         for action in actions:
             action.pipeline, action.event_handler = self, self.event_handler
         self.actions.extend(actions)
@@ -214,15 +230,15 @@ class Pipeline(BaseAction):
         return self._run_with_events(lambda: self._run_actions(retry=False))
 
     def run(self, facts: Facts | None = None) -> Facts:
-        """Run all actions from the start; a pipeline tells of itself in any case."""
+        """Run all actions from the start."""
         return self.exec(facts)
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
-        """Take up the action that was stopped or failed again, then the rest."""
+        """Retry the action that was stopped or failed, then run those after it."""
         return self._continue({**(facts or {}), **kwargs}, retry=True)
 
     def run_remaining(self, facts: Facts | None = None) -> Facts:
-        """Go on at the position, without taking up again what has ended there."""
+        """Run the actions from `position` on; one that had ended there is not retried."""
         return self._continue(facts or {}, retry=False)
 
     def stop(self) -> None:
@@ -232,17 +248,13 @@ class Pipeline(BaseAction):
             action.stop()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `dumps` writes: where it is, what it knows, and its actions."""
+        """Return what `dumps` writes: the position, the facts and the actions."""
         actions = [action.to_dict() for action in self.actions]
-        return {
-            **super().to_dict(),
-            "position": self.position,
-            "facts": json_facts(self.facts),
-            "actions": actions,
-        }
+        facts = json_facts(self.facts)
+        return {**super().to_dict(), "position": self.position, "facts": facts, "actions": actions}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `saved` returned; the actions are of the same classes, in the same order."""
+        """Take over what `to_dict` returned; the actions are of the same classes, in the same order."""
         super().restore(value)
         for action, saved in zip(self.actions, value["actions"], strict=True):
             action.restore(saved)
@@ -257,9 +269,8 @@ class Pipeline(BaseAction):
     def _run_actions(self, *, retry: bool) -> Facts:
         while (action := self.current) is not None:
             self.on_progress()
-            self.action_event(
-                ActionState.Running, f"{action.name} is next", {"action": action.id, "ppl_id": self.id}
-            )
+            ids = {"action": action.id, "ppl_id": self.id}
+            self.action_event(ActionState.Running, f"{action.name} is next", ids)
             facts = (action.resume if retry else action.run)(self.facts)
             self.facts, retry = {**self.facts, **facts}, False
             self.position += 1
@@ -280,7 +291,7 @@ class Trainer(Serializable):
 
     @abstractmethod
     def resume(self, **kwargs: Any) -> Trainer:
-        """Take up a stopped or failed training."""
+        """Continue a stopped or failed training."""
 
     @abstractmethod
     def stop(self) -> Trainer:
@@ -288,17 +299,10 @@ class Trainer(Serializable):
 
     @property
     def output(self) -> Mapping[str, Any]:
-        """What the pipeline has found out so far: task_id, job_id, model, service, ..."""
+        """The results of the pipeline so far: task_id, job_id, model, service, ..."""
         return self.ppls[0].facts if self.ppls else {}
 
     @property
     @abstractmethod
     def status(self) -> str:
-        """Where the training stands."""
-
-
-def _parse_json(data: bytes, class_name: str) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidArgumentError(f"these bytes are no {class_name} written by dumps()") from None
+        """The status of the training."""

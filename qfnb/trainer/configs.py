@@ -1,4 +1,4 @@
-"""How to train, as a checked value, and the ranges that each model sets. Source: seed 004 (TrainConfig)."""
+"""Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..model.configs import ValidatedModel
 from ..wire import finetune as wire
 
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
-"""Hyper-parameters that have a field of their own."""
+"""Hyper-parameters that are fields of a `TrainConfig`; others are in `extras`."""
 
 log = logging.getLogger("qfnb.trainer")
 
 
 class TrainConfig(ValidatedModel):
-    """How to train; what is None is left to the model's default.
+    """Hyper-parameters of a training; None stands for the model's default.
 
     Attributes:
         epoch: passes over the data.
         learning_rate: e.g. 3e-4 for LoRA, 3e-5 for full tuning.
         max_seq_len: tokens of one example.
         peft_type: LoRA, ALL (full) or P-tuning.
-        trainset_rate: percent of the data that is held out for validation, 0-100.
+        trainset_rate: percent of the data that is held out for validation, 0-100, default 20.
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
     """
 
@@ -43,35 +43,39 @@ class TrainConfig(ValidatedModel):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
-            raise InvalidArgumentError(
-                f"TrainConfig.peft_type={self.peft_type!r}: it is LoRA, ALL or P-tuning"
-            )
+            raise InvalidArgumentError(f"TrainConfig.peft_type={self.peft_type!r}: use LoRA, ALL or P-tuning")
 
     @property
     def parameter_scale(self) -> str:
-        """The platform's word for `peft_type`."""
+        """The platform's name of `peft_type`."""
         return wire.PEFT_TYPES[(self.peft_type or "LoRA").lower()]
 
     def hyper_parameters(self) -> dict[str, Any]:
-        """Return what is set, under the platform's names."""
+        """Return the values that are set, under the platform's keys."""
         fields = {name: getattr(self, name) for name in CONFIG_FIELDS if getattr(self, name) is not None}
         return {platform_key(name): value for name, value in (fields | (self.extras or {})).items()}
 
 
 def platform_key(name: str) -> str:
-    """Return the platform's name of a hyper-parameter; one that is written like that already stays."""
+    """Return the platform's key (camelCase) of a hyper-parameter, written as snake_case or as the key."""
     return to_camel(name) if name == name.lower() else name
 
 
 def resolve_train_type(train_type: str) -> str:
-    """Return the platform's present name of a train type."""
+    """Return the platform's present name of a model; an unknown name passes through."""
     return wire.TRAIN_TYPES.get(train_type.lower(), train_type)
 
 
 def validate_train_config(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str = wire.SFT
 ) -> None:
-    """Check a config against the ranges that the platform publishes; a model it does not list passes.
+    """Raise unless a config is within the ranges that the platform publishes; a model it does not list passes.
+
+    Args:
+        train_type: the model to tune.
+        config: the hyper-parameters.
+        supported: the platform's models with their train modes and ranges.
+        mode: SFT (default), PostPretrain or DPO.
 
     Raises:
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
@@ -100,7 +104,12 @@ def validate_train_config(
 
 
 def default_config(train_type: str, mode: str, supported: Iterable[wire.SupportedModel]) -> TrainConfig:
-    """Return the platform's defaults for a model and a train mode, LoRA where it is offered.
+    """Return the platform's defaults for a model and a train mode, those of LoRA where it is offered.
+
+    Args:
+        train_type: the model to tune.
+        mode: SFT, PostPretrain or DPO.
+        supported: the platform's models with their train modes and ranges.
 
     Raises:
         InvalidArgumentError: the platform does not list the model, or not with this mode.
@@ -120,12 +129,12 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
 
 
 def find_supported_model(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
-    """Return what the platform says of a model, by its present name; None when it is not listed."""
+    """Return the platform's description of a model, by its present name; None where it is not listed."""
     return next((row for row in supported if row.model.lower() == model.lower()), None)
 
 
 def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
-    """Return the ways of tuning that a model has in a train mode."""
+    """Return the parameter scales (LoRA, ...) of a model in a train mode."""
     modes = (row for row in model.support_train_mode if row.train_mode == mode)
     return [scale for row in modes for scale in row.support_parameter_scale]
 

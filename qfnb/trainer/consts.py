@@ -9,7 +9,7 @@ from ..model.consts import ServiceType as ServiceType
 
 
 class ActionState(StrEnum):
-    """The key points of an action's execution."""
+    """States of an action; the values are stored on disk."""
 
     Preceding = "Preceding"
     Running = "Running"
@@ -19,7 +19,7 @@ class ActionState(StrEnum):
 
 
 class FinetuneStatus(StrEnum):
-    """Where a fine-tuning stands, from the current action and its state."""
+    """Status of a fine-tuning, from the current action and its state; the values are stored on disk."""
 
     Unknown = "Unknown"
     DatasetLoading = "DatasetLoading"

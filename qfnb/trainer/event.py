@@ -1,4 +1,4 @@
-"""What happens while a pipeline runs, and the one hook through which anyone may watch. Source: seed 004."""
+"""Events of a running pipeline, and the hook that receives them. Source: seed 004."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .consts import ActionState
 
 @dataclass(frozen=True, init=False)
 class Event:
-    """One thing that happened.
+    """One event of an action.
 
     Attributes:
-        action_id: which action it happened in.
+        action_id: id of the action.
         action_state: Preceding, Running, Done, Error or Stopped.
-        description: a sentence.
-        data: what the action says about it; for a training poll the platform's whole answer.
+        description: a sentence for the log.
+        data: details; for a poll of a training the platform's whole answer.
         action_class: the action's class name, e.g. TrainAction.
         time: Unix seconds.
     """
@@ -45,10 +45,10 @@ class Event:
 
 
 class EventHandler:
-    """Subclass it and override `dispatch` to be told of every event.
+    """Override `dispatch` in a subclass to receive every event.
 
-    It is called on the thread that runs the pipeline, so it may block; an exception it raises is reported
-    in the log and does not stop the training.
+    It is called on the thread that runs the pipeline, so it may block; an exception that it raises is logged
+    and does not stop the training.
     """
 
     def dispatch(self, event: Event) -> None:
@@ -56,6 +56,6 @@ class EventHandler:
 
 
 def dispatch_event(event_handler: EventHandler | None = None, event: Event | None = None) -> None:
-    """Hand an event to a handler; either may be absent."""
+    """Pass an event to a handler; either may be None."""
     if event_handler is not None and event is not None:
         event_handler.dispatch(event)

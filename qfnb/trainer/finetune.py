@@ -1,4 +1,4 @@
-"""Training in one object: start it, go on working, follow it, stop it, find it again. Source: seed 004."""
+"""A whole training in one object: start, follow, stop and find it again. Source: seed 004."""
 
 from __future__ import annotations
 
@@ -29,21 +29,24 @@ class LLMFinetune(BackgroundTrainer):
     """Fine-tune a language model.
 
     Args:
-        train_type: the model to tune, e.g. ERNIE-Speed-8K; the seeds' old names work, and one that the
-            platform does not list is tried all the same.
+        train_type: the model to tune, e.g. ERNIE-Speed-8K, or its older name in the seeds; a model that the
+            platform does not list is tried too, with a warning.
         dataset: a `Dataset`, a `ds-...` id, or the path of a data file.
-        train_config: how to train; default: the model's own defaults.
+        train_config: hyper-parameters; default: the model's own defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
-        event_handler: is told of every event.
-        base_model: kept for the seeds' signature; the platform derives it from `train_type`.
-        name: of the job on the platform.
-        eval_dataset, evaluators: score the result afterwards, see `EvaluateAction`.
-        dataset_bos_path: `bos:/bucket/key` to train on, in the place of a dataset.
-        previous_task_id: a finished run to go on from; or
-        previous_trainer: the trainer of one, or
-        previous_model: the model that one was published as.
+        event_handler: receives every event.
+        base_model: ignored; the platform derives it from `train_type`.
+        name: name of the job on the platform; default qfnb_<run id>.
+        eval_dataset, evaluators: evaluate the result afterwards, see `EvaluateAction`.
+        dataset_bos_path: `bos:/bucket/key` to train on, instead of a dataset.
+        previous_task_id: a finished run to continue from; or
+        previous_trainer: the trainer of that run, or
+        previous_model: the model that it was published as.
         model_not_publish: stop after the training.
-        model_name: what it is published as; default m_<task_id>.
+        model_name: name of the published model; default m_<task_id>.
+
+    The constructor asks the platform for the ranges of the hyper-parameters, so that a wrong value is refused
+    before anything starts; where the platform cannot be reached, it checks them itself at the start.
 
     Raises:
         InvalidArgumentError: the dataset or a hyper-parameter is wrong; nothing was started.
@@ -76,9 +79,9 @@ class LLMFinetune(BackgroundTrainer):
     ) -> None:
         config = train_config or TrainConfig()
         data = None if dataset_bos_path else _load_dataset(dataset)
-        if data is not None and data.is_fetched:  # of others the platform knows, and says so at the start
+        if data is not None and data.is_fetched:  # the platform checks other datasets at the start
             self.validate_schema(data)
-        with contextlib.suppress(RequestError):  # out of reach now: the platform checks again at the start
+        with contextlib.suppress(RequestError):  # not reachable: the platform checks at the start
             configs.validate_train_config(
                 train_type, config, FineTune.V2.supported_models().data, self.train_mode
             )
@@ -94,7 +97,7 @@ class LLMFinetune(BackgroundTrainer):
         actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
-                "model_not_publish=True: what is not published is neither deployed nor scored"
+                "model_not_publish=True: a model that is not published can be neither deployed nor evaluated"
             )
         actions += [] if model_not_publish else [ModelPublishAction(model_name=model_name)]
         actions += [DeployAction(deploy_config)] if deploy_config else []
@@ -123,15 +126,18 @@ class LLMFinetune(BackgroundTrainer):
         deploy_config: DeployConfig | None = None,
         dataset: DataSource = None,
     ) -> Self:
-        """Return the trainer of a training begun elsewhere: in another kernel, or in the console.
+        """Return the trainer of a training that was started elsewhere: in another kernel, or in the console.
 
-        `start()` then goes on where it is: it watches a run, and publishes and deploys what is not yet.
+        `start()` then continues it: it polls the run, and runs the steps that have not run yet.
 
         Args:
-            key: `run-...` of this computer's list, or `task-...` of the platform.
-            event_handler: is told of every event.
-            deploy_config: deploy it afterwards.
-            dataset: the rows, when the kernel that began it ended before they were on the platform.
+            key: `run-...` of this computer, or `task-...` of the platform.
+            event_handler: receives every event.
+            deploy_config: deploy the model afterwards.
+            dataset: the rows, where the kernel that started the training ended before it uploaded them.
+
+        Raises:
+            InvalidArgumentError: `key` does not look like an id.
         """
         run = run_store.find_run(key)
         if run is None:
@@ -145,21 +151,24 @@ class LLMFinetune(BackgroundTrainer):
     load = attach
 
     def publish(self, model_name: str = "") -> Self:
-        """Publish the run as a model: now when it is over, after it while it trains.
+        """Publish the run as a model: at once, or after the training while it runs.
 
         Args:
             model_name: default m_<task_id>.
 
         Raises:
-            InvalidArgumentError: that is one of its steps already, or one before it has not ended well.
+            InvalidArgumentError: publishing is a step of this training already, or an earlier step failed.
         """
         return self._append_actions([ModelPublishAction(model_name=model_name)])
 
     def deploy(self, deploy_config: DeployConfig | None = None) -> Self:
-        """Deploy the model, and publish it first when nobody has: now, or after the steps that are at work.
+        """Deploy the model, published first if necessary: at once, or after the steps that are running.
+
+        Args:
+            deploy_config: default: 1 replica for 1 hour.
 
         Raises:
-            InvalidArgumentError: that is one of its steps already, or one before it has not ended well.
+            InvalidArgumentError: deploying is a step of this training already, or an earlier step failed.
         """
         published = any(isinstance(action, ModelPublishAction) for action in self.ppls[0].actions)
         publish_actions: list[BaseAction] = [] if published else [ModelPublishAction()]
@@ -167,11 +176,11 @@ class LLMFinetune(BackgroundTrainer):
 
     @staticmethod
     def list_runs() -> list[dict[str, Any]]:
-        """Return the trainings that this user began, the newest first."""
+        """Return the stored facts of this user's trainings, the newest first."""
         return [run.facts for run in run_store.list_runs()]
 
     def dumps(self) -> bytes:
-        """Return the training as UTF-8 JSON: ids, steps and progress, no rows and no keys."""
+        """Return the training as UTF-8 JSON: ids, steps and progress; neither rows nor API keys."""
         self.save(durable=False)
         return self.record_to_json()
 
@@ -180,7 +189,7 @@ class LLMFinetune(BackgroundTrainer):
         """Return the trainer that `dumps` wrote, on this or another computer.
 
         Raises:
-            InvalidArgumentError: the bytes are something else; a pickle is never opened.
+            InvalidArgumentError: the bytes are not its JSON; a pickle is never opened.
         """
         facts = cls.parse_record(data)
         stored_run = run_store.find_run(facts["id"])
@@ -199,7 +208,7 @@ class LLMFinetune(BackgroundTrainer):
 
 
 class PostPretrain(LLMFinetune):
-    """Go on with the pre-training of a model on plain texts; arguments as of `LLMFinetune`."""
+    """Continue the pre-training of a model on plain texts; arguments as of `LLMFinetune`."""
 
     train_mode: ClassVar[str] = wire.POST_PRETRAIN
     schemas: ClassVar[tuple[Schema, ...]] = (TEXT,)
@@ -219,7 +228,7 @@ TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
 
 
 def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
-    """Return the actions of a remembered training; of one begun elsewhere, to watch and to publish it."""
+    """Return the actions of a stored training; of one started elsewhere, those that poll and publish it."""
     rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
     actions: list[BaseAction] = []
     for row in rows:
@@ -232,7 +241,7 @@ def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | Non
         actions.append(action)
     for action in actions:
         if isinstance(action, TrainAction):
-            for name in ("task_id", "job_id"):  # what was written down last is newer than the step
+            for name in ("task_id", "job_id"):  # the record is newer than the stored action
                 setattr(action, name, facts.get(name) or getattr(action, name))
     if deploy_config is not None:
         actions = [row for row in actions if not isinstance(row, DeployAction)] + [
@@ -248,7 +257,7 @@ _ACTION_CLASSES: dict[str, type[BaseAction]] = {
 
 
 def _restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts with the objects that JSON does not hold."""
+    """Return the facts with the model and the service, which JSON does not hold."""
     restored = dict(facts)
     if version := restored.get("model_version_id"):
         run = restored.get("task_id"), restored.get("job_id")
@@ -267,7 +276,7 @@ def _load_dataset(source: DataSource) -> Dataset:
         dataset = Dataset.load(source)
     else:
         raise InvalidArgumentError(
-            f"dataset is a {type(source).__name__}: give a Dataset, a 'ds-...' id, or a data file's path"
+            f"dataset is a {type(source).__name__}: pass a Dataset, a 'ds-...' id, or the path of a data file"
         )
     if dataset.id is None and not len(dataset):
         raise InvalidArgumentError("the dataset has no rows: load some before training")
@@ -275,14 +284,14 @@ def _load_dataset(source: DataSource) -> Dataset:
 
 
 def _previous_task_id(task_id: str | None, trainer: LLMFinetune | None, model: Model | None) -> str | None:
-    """Return the run to go on from, named in one of three ways."""
+    """Return the id of the run to continue from, None for none."""
     sources = [item for item in (task_id, trainer, model) if item is not None]
     if len(sources) > 1:
-        raise InvalidArgumentError("give one of previous_task_id, previous_trainer and previous_model")
+        raise InvalidArgumentError("pass only one of previous_task_id, previous_trainer and previous_model")
     if trainer is not None:
         task_id = trainer.progress.task_id
     if model is not None:
         task_id = str(model.task_id or model.find_task_id() or "")
     if sources and not task_id:
-        raise InvalidArgumentError("the earlier training has no finished run to go on from")
+        raise InvalidArgumentError("the earlier training has no finished run to continue from")
     return task_id

@@ -1,4 +1,4 @@
-"""What a loss curve says: plain rules, each told with its numbers."""
+"""Problems that a loss curve shows, found by plain rules; each message has the numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from statistics import median
 from typing import Final
 
 MIN_POINTS: Final = 9
-"""Points without which nothing is said about a trend."""
+"""Points that a trend needs at least."""
 
 FLAT_RATIO: Final = 0.98
-"""The last third's median loss, as a share of the first third's, above which it has not fallen."""
+"""Median loss of the last third over that of the first third, above which the loss has not fallen."""
 
 DIVERGED_RATIO: Final = 1.5
-"""Times its lowest smoothed value by which a loss has diverged."""
+"""Last smoothed loss over the lowest one, from which the loss has diverged."""
 
 OVERFITTED_RATIO: Final = 1.1
-"""Times its lowest value by which a validation loss has risen while the training loss went on falling."""
+"""Last validation loss over the lowest one, from which it is overfitting while the training loss still falls."""
 
 SMOOTHING_WEIGHT: Final = 0.8
 
@@ -39,7 +39,7 @@ class LossPoint:
 
 
 def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) -> list[float]:
-    """Return the exponential moving average, corrected for its start."""
+    """Return the exponential moving average, corrected for its start; `weight` 0-1, 0 smooths nothing."""
     averages, mean = [], 0.0
     for number, value in enumerate(values, 1):
         mean = weight * mean + (1 - weight) * value
@@ -48,7 +48,7 @@ def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) ->
 
 
 def diagnose_loss(points: Sequence[LossPoint]) -> list[str]:
-    """Return what is worth saying about a curve, nothing when all is well."""
+    """Return the problems of a curve, one message each."""
     losses = [point.training_loss for point in points]
     if non_finite := next((point for point in points if not math.isfinite(point.training_loss)), None):
         return [_describe_non_finite(non_finite)]

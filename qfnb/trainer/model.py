@@ -6,7 +6,7 @@ from ..model import DeployConfig, Model, Service
 
 
 def model_deploy(model: Model, deploy_config: DeployConfig) -> Service:
-    """Deploy a model and wait until the service serves."""
+    """Deploy a model and wait until the service is ready."""
     return model.deploy(deploy_config)
 
 

@@ -1,4 +1,4 @@
-"""A training's progress as a value, folded from its events: what a panel draws."""
+"""The progress of a training as a value, folded from its events, and the estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from typing import Any, Final
 from ..wire import finetune as wire
 from .consts import STATUS, ActionState, FinetuneStatus
 from .event import Event
-from .loss_diagnostics import LossPoint as LossPoint
-from .loss_diagnostics import diagnose_loss
+from .loss_diagnostics import LossPoint, diagnose_loss
 
 Mark = tuple[float, float]
-"""Unix seconds, and the percent that was shown then."""
+"""Unix seconds, and the percent (0-100) at that time."""
 
 RECENT_MARKS: Final = 20
-"""Marks that are looked at: the pace may change."""
+"""Number of the last marks that count: the pace may change."""
 
 MIN_PACES: Final = 3
 
 
 @dataclass(frozen=True)
 class RemainingTime:
-    """Seconds that are left: likely, and between what bounds (about 95 % when the pace is steady)."""
+    """Remaining seconds: the likely value, and bounds of about 95 % confidence while the pace is steady."""
 
     low: float
     likely: float
@@ -34,7 +33,12 @@ class RemainingTime:
 
 
 def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | None:
-    """Return the seconds that are left, None while the pace is not known."""
+    """Return the remaining seconds, None while there are too few marks.
+
+    Args:
+        marks: in the order of time.
+        now: Unix seconds.
+    """
     recent = list(marks)[-RECENT_MARKS:]
     paces = [
         (end_percent - start_percent) / (end - start)
@@ -65,16 +69,20 @@ STAGE_BY_ACTION = {
 }
 
 QUEUED_STATES = {"", wire.PENDING}
-"""Words of the platform for a run that has not begun."""
+"""States of a run on the platform that has not started to train."""
 
 MAX_LOG_LINES: Final = 300
 MAX_MARKS: Final = 100
 CONSOLE = "https://console.bce.baidu.com/qianfan"
+_CONSOLE_MODES = {wire.POST_PRETRAIN: "postPretrain", wire.DPO: "dpo"}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One action of the pipeline: dataset, train, publish, deploy or evaluate; times in Unix seconds."""
+    """One action of the pipeline: dataset, train, publish, deploy or evaluate; times in Unix seconds.
+
+    The names of the fields, here and below, are stored on disk.
+    """
 
     name: str
     state: ActionState | None = None
@@ -85,7 +93,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of the log; a poll that says what the one before it said makes none."""
+    """One line of the log; a poll with the same text as the one before it adds none."""
 
     at: float
     stage: str
@@ -95,18 +103,18 @@ class LogLine:
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
         status: a FinetuneStatus, or a ServiceStatus while it is deployed.
-        percent: of the training itself, None while unknown; it does not go back.
+        percent: of the training step, 0-100, None while unknown; it never falls.
         started_at, ended_at: Unix seconds.
-        queued_at, training_at: when the platform accepted the run, and when it began to train.
+        queued_at, training_at: when the platform accepted the run, and when the training started.
         points: the loss curve so far.
-        marks: when which percent was seen.
+        marks: the times at which the percent changed.
         run_state: the platform's own word for the run's state.
         offline_since: since when the platform has not answered, None while it does.
-        error: what ended it badly, "" otherwise.
+        error: message of the error that ended the training, "" for none.
     """
 
     title: str
@@ -144,33 +152,33 @@ class TrainingProgress:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody stopped it."""
+        """Whether a stage was stopped."""
         return any(stage.state is ActionState.Stopped for stage in self.stages)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the training has ended; steps that are added start it again."""
         return self.ended_at is not None
 
     @property
     def hints(self) -> list[str]:
-        """What the loss curve says, nothing when all is well."""
+        """Problems that the loss curve shows."""
         return diagnose_loss(self.points)
 
     def elapsed(self, now: float) -> float:
-        """Return the seconds since the start, up to the end when there is one."""
+        """Return the seconds from the start to the end, or to `now` (Unix seconds)."""
         if self.started_at is None:
             return 0.0
         return (self.ended_at or now) - self.started_at
 
     def queued(self, now: float) -> float:
-        """Return the seconds that the run has waited for its turn on the platform."""
+        """Return the seconds that the run has waited in the queue of the platform."""
         if self.queued_at is None:
             return 0.0
         return (self.training_at or self.ended_at or now) - self.queued_at
 
     def remaining(self, now: float) -> RemainingTime | None:
-        """Return the seconds that the training itself will still take, None while nobody can know."""
+        """Return the remaining seconds of the training step, None while they are unknown."""
         training = self.training_at is not None and self.status == FinetuneStatus.Training
         return estimate_remaining(self.marks, now) if training and not self.finished else None
 
@@ -183,19 +191,17 @@ class TrainingProgress:
         stage = STAGE_BY_ACTION.get(event.action_class, event.action_class)
         updated = _with_ids(_with_log_line(_with_stage(started, stage, event), stage, event), event.data)
         answer = event.data.get("result") if isinstance(event.data, Mapping) else None
-        return (
-            _with_poll(updated, answer, event.time)
-            if stage == "train" and isinstance(answer, Mapping)
-            else updated
-        )
+        if stage == "train" and isinstance(answer, Mapping):
+            return _with_poll(updated, answer, event.time)
+        return updated
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return the progress as a value of JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TrainingProgress:
-        """Return the progress that `to_json` wrote; fields of another version are left out."""
+        """Return the progress that `to_json` returned; unknown fields, of another version, are ignored."""
         field_names = {field.name for field in fields(cls)}
         values = {name: item for name, item in value.items() if name in field_names}
         for name, record_class in (("stages", Stage), ("points", LossPoint), ("log", LogLine)):
@@ -211,38 +217,24 @@ def _from_row(record_class: Any, row: Mapping[str, Any]) -> Any:
 
 
 def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> TrainingProgress:
-    state, is_ended = (
-        event.action_state,
-        event.action_state not in {ActionState.Preceding, ActionState.Running},
-    )
+    state, detail = event.action_state, event.description or ""
+    until = None if state in {ActionState.Preceding, ActionState.Running} else event.time
     stages = tuple(
-        Stage(
-            stage_name,
-            state,
-            event.description or "",
-            stage.since or event.time,
-            event.time if is_ended else None,
-        )
+        Stage(stage_name, state, detail, stage.since or event.time, until)
         if stage.name == stage_name
         else stage
         for stage in progress.stages
     )
-    ended = state in {ActionState.Error, ActionState.Stopped}
-    percent = 100 if (stage_name, state) == ("train", ActionState.Done) else progress.percent
     status: str = STATUS.get((stage_name, state), progress.status)
-    if (stage_name, state) == (
-        "train",
-        ActionState.Running,
-    ):  # a poll tells whether it trains or waits for its turn
-        status = (
-            progress.status if progress.status in {status, FinetuneStatus.Created} else FinetuneStatus.Created
-        )
+    if status == FinetuneStatus.Training != progress.status:
+        status = FinetuneStatus.Created  # a poll shows whether the run trains or is queued
+    error = progress.error if state is ActionState.Stopped else ""
     return replace(
         progress,
         stages=stages,
         status=status,
-        error=event.description or "" if state is ActionState.Error else progress.error if ended else "",
-        percent=percent,
+        error=detail if state is ActionState.Error else error,
+        percent=100 if status == FinetuneStatus.TrainFinished else progress.percent,
     )
 
 
@@ -254,26 +246,22 @@ def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> Trai
 
 
 def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
-    """Take over the ids that an action hands on, and whether the platform is out of reach."""
+    """Return the progress with the ids of an event, and since when the platform has not answered."""
     if not isinstance(data, Mapping):
         return progress
     names = (
         "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id", "service_endpoint",
     )  # fmt: skip
     ids: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
-    metrics, values = (
-        data.get("metrics") or progress.metrics,
-        data.get("hyper_parameters") or progress.hyper_parameters,
-    )
-    offline = data.get("offline_since")
-    return replace(progress, **ids, metrics=metrics, hyper_parameters=values, offline_since=offline)
+    tables = {name: data[name] for name in ("metrics", "hyper_parameters") if data.get(name)}
+    return replace(progress, **ids, **tables, offline_since=data.get("offline_since"))
 
 
 def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float) -> TrainingProgress:
     try:
         task = wire.Task.model_validate(result)
     except ValueError:
-        return progress  # a field is of a kind that nobody has seen yet; the next poll may be better
+        return progress  # a field has an unknown type; the next poll may be better
     points = tuple(
         LossPoint(c.step, getattr(c, "epoch", None), c.training_loss, c.validation_loss, c.perplexity)
         for c in task.checkpoint_list or ()
@@ -284,7 +272,7 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
     percent = progress.percent if task.run_progress is None else max(progress.percent or 0, task.run_progress)
     last_percent = progress.marks[-1][1] if progress.marks else None
     is_new_mark = percent is not None and percent != last_percent and state == wire.RUNNING
-    hyper_parameters = (task.model_extra or {}).get("hyperParameterConfig")
+    values = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
         progress,
         status=FinetuneStatus.Created if is_queued else FinetuneStatus.Training,
@@ -295,22 +283,18 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
         marks=(*progress.marks, (at, float(percent or 0)))[-MAX_MARKS:] if is_new_mark else progress.marks,
         points=points or progress.points,
         metrics=task.metrics or progress.metrics,
-        hyper_parameters=hyper_parameters
-        if isinstance(hyper_parameters, Mapping)
-        else progress.hyper_parameters,
+        hyper_parameters=values if isinstance(values, Mapping) else progress.hyper_parameters,
         links=_links(progress, task, sandbox=is_sandbox),
         from_sandbox=is_sandbox,
     )
 
 
 def _links(progress: TrainingProgress, task: wire.Task, *, sandbox: bool) -> Mapping[str, str]:
-    """Return the pages of the console; the sandbox has none."""
+    """Return the console's pages by name; the sandbox has none."""
     if sandbox:
         return progress.links
     links = {**progress.links, "VisualDL": task.vdl_link} if task.vdl_link else dict(progress.links)
     if task.job_id and task.task_id:
-        mode = {"SFT": "sft", "PostPretrain": "postPretrain", "DPO": "dpo"}.get(
-            task.train_mode or "SFT", "sft"
-        )
+        mode = _CONSOLE_MODES.get(task.train_mode or "", "sft")
         links["log"] = f"{CONSOLE}/train/{mode}/{task.job_id}/{task.task_id}/detail/traininglog"
     return links

@@ -1,6 +1,6 @@
-"""Trainings that this user started, remembered so that any kernel can go on with them: one JSON file each.
+"""The trainings of this user, one JSON file each, so that any kernel can continue them.
 
-What the platform gives an id is written down here, on the disk, before anything else is done with it.
+Each id that the platform assigns is stored on the disk before it is used.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from ..model.idempotent import create_once
 Facts = dict[str, Any]
 
 LOCK_TIMEOUT_S: Final = 120.0
-"""Seconds that one kernel waits while another creates something for the same training."""
+"""Seconds that one kernel waits while another creates a job, a run, a model or a service of the same training."""
 
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
 class RunRecord:
-    """One training as this computer remembers it.
+    """The stored record of one training.
 
     Attributes:
-        id: `run-...`; it is part of the description of the job on the platform, which is found by it.
-        facts: what was asked for, the platform's ids, the step it is at, and the progress last shown.
+        id: `run-...`; the description of the job on the platform contains it.
+        facts: the settings, the platform's ids, the current step, and the last progress; the keys are stored.
     """
 
     def __init__(self, id_: str, facts: Facts) -> None:
@@ -45,16 +45,16 @@ class RunRecord:
 
     @classmethod
     def begin(cls, **facts: Any) -> RunRecord:
-        """Return a new one, which is not written down before something is noted."""
+        """Return a new record; the first `update` writes it."""
         run_id = "run-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
         return cls(run_id, {"id": run_id, "created": time.time(), **facts})
 
     def update(self, *, durable: bool = True, **facts: Any) -> None:
-        """Write facts down over what was known before; only this user can read them.
+        """Store facts, over those stored before; only this user can read the file.
 
         Args:
-            durable: bring them onto the disk before going on.
-            **facts: JSON.
+            durable: return only once they are on the disk.
+            **facts: values of JSON.
         """
         with self._lock:
             self.facts |= self._read_stored() | facts
@@ -64,13 +64,17 @@ class RunRecord:
     def create_once(
         self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str
     ) -> Any:
-        """Return what was made for this training under a key, making it when it was not: once in all kernels.
+        """Return the id stored under a key; where there is none, create the object, once in all kernels.
 
         Args:
-            key: of the facts that hold its id.
-            create: makes it, and returns what JSON can hold.
-            find_existing: looks for one whose creation was begun and not confirmed; None when there is none.
-            label: how people call it.
+            key: the fact that holds the id.
+            create: creates the object on the platform and returns its id, a value of JSON.
+            find_existing: looks for an object whose creation was started and not confirmed; returns its id,
+                None where there is no such object.
+            label: the object's name in messages.
+
+        Raises:
+            TrainingError: another kernel has held the lock for `LOCK_TIMEOUT_S`.
         """
         with self._locked():
             if (existing := self._read_stored().get(key)) is not None:
@@ -82,7 +86,7 @@ class RunRecord:
         return result
 
     def _read_stored(self) -> Facts:
-        """Return what another kernel may have written down meanwhile."""
+        """Return the stored facts, which another kernel may have changed."""
         return _read(_path(self.id)) or {}
 
     @contextlib.contextmanager
@@ -92,15 +96,15 @@ class RunRecord:
                 yield
         except Timeout:
             raise TrainingError(
-                f"another kernel is at work on {self.id} (另一个内核正在处理该训练): try again later"
+                f"another kernel is working on {self.id} (另一个内核正在处理该训练): try again later"
             ) from None
 
 
 def find_run(key: str) -> RunRecord | None:
-    """Return a training by its own id (`run-...`) or its run's on the platform (`task-...`); None: unknown.
+    """Return the record with an id, `run-...` or the platform's `task-...`; None where none is stored.
 
     Raises:
-        InvalidArgumentError: this is no id.
+        InvalidArgumentError: `key` does not look like an id.
     """
     path = _path(key)
     if (facts := _read(path)) is not None:
@@ -109,7 +113,7 @@ def find_run(key: str) -> RunRecord | None:
 
 
 def list_runs() -> list[RunRecord]:
-    """Return all remembered trainings, the newest first."""
+    """Return all stored trainings, the newest first."""
     records = [
         RunRecord(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None
     ]
@@ -117,7 +121,7 @@ def list_runs() -> list[RunRecord]:
 
 
 def json_facts(facts: Mapping[str, Any]) -> Facts:
-    """Return the facts that JSON can hold; a model and a service are made again from their ids."""
+    """Return the facts that are values of JSON; models and services are restored from their ids."""
     return {name: value for name, value in facts.items() if _is_json(value)}
 
 

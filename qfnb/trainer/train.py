@@ -1,4 +1,4 @@
-"""The step that trains: start a run exactly once, and watch it to its end. Source: seed 004 (TrainAction)."""
+"""The training step: start a run exactly once, and poll it to its end. Source: seed 004 (TrainAction)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from .consts import ActionState
 from .run_store import RunRecord
 
 PLATFORM, BOS = 1, 2
-"""Where a training set is: a dataset on the platform, or objects in the user's own bucket."""
+"""Types of a training set: a dataset on the platform, or an object in the user's own bucket."""
+
+PAGE_SIZE, MAX_PAGES = 100, 20
+"""Jobs or runs of a page, and pages that are searched for an existing one."""
 
 COULD_NOT_BE_STOPPED = "could not be stopped"
 
@@ -26,22 +29,22 @@ log = logging.getLogger("qfnb.trainer")
 
 
 class TrainAction(BaseAction):
-    """Start a run and watch it to its end; returns task_id, job_id, metrics and checkpoints.
+    """Start a run and poll it to its end; returns task_id, job_id, metrics and checkpoints.
 
-    With `task_id` given it starts nothing and only watches. After a run that failed or was stopped, `resume`
+    With `task_id` it starts no run and only polls that one. After a run that failed or was stopped, `resume`
     starts a new one in the same job.
 
     Args:
         train_type: the model to tune.
         train_config: how to train.
-        base_model: kept for the seed's signature; the platform derives it from `train_type`.
-        task_id, job_id: a run that there is already.
+        base_model: ignored; the platform derives it from `train_type`.
+        task_id, job_id: ids of an existing run.
         train_mode: SFT (default), PostPretrain or DPO.
-        job_name: of the job on the platform.
-        increment_task_id: a finished run to go on from.
+        job_name: name of the job on the platform; default qfnb_<run id>.
+        increment_task_id: a finished run to continue from.
 
     Attributes:
-        past: runs of the same job that failed or were stopped before.
+        past: ids of earlier runs of the same job that failed or were stopped.
     """
 
     persisted: ClassVar = (
@@ -72,19 +75,19 @@ class TrainAction(BaseAction):
 
     @property
     def is_incr(self) -> bool:
-        """Whether it goes on from a finished run."""
+        """Whether the run continues from a finished one."""
         return self.increment_task_id is not None
 
     def get_default_train_config(self, model_type: str) -> TrainConfig:
         """Return the platform's defaults for a model.
 
         Raises:
-            InvalidArgumentError: the platform does not list it.
+            InvalidArgumentError: the platform does not list the model.
         """
         return default_config(model_type, self.train_mode, FineTune.V2.supported_models().data)
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
-        """Start the run, unless there is one, and watch it."""
+        """Start a run, unless one exists, and poll it to its end."""
         if self.result is None:
             if self.task_id is None:
                 self._start({**(input or {}), **kwargs})
@@ -92,15 +95,16 @@ class TrainAction(BaseAction):
         return self.result
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
-        """Watch on; a run that failed or was stopped is followed by a new one in the same job."""
+        """Poll the run further; after one that failed or was stopped, start a new one in the same job."""
         if self._end_state:
             self.past = [*self.past, str(self.task_id)]
-            self.update_record(task_id=None, past=self.past)
+            if self.record is not None:
+                self.record.update(task_id=None, past=self.past)
             self.task_id, self._end_state = None, ""
         return super().resume(facts, **kwargs)
 
     def stop(self) -> None:
-        """Stop the run on the platform, and stop watching; a run that could not be stopped is told of."""
+        """Stop the run on the platform, and the polling; a failure to stop it is logged as an event."""
         if self.task_id and self.result is None:
             try:
                 FineTune.V2.stop_task(str(self.task_id))
@@ -112,12 +116,12 @@ class TrainAction(BaseAction):
         super().stop()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `dumps` writes."""
+        """Return the settings that `dumps` writes."""
         config = self.train_config.model_dump(mode="json")
         return {**super().to_dict(), "train_config": config, "result": self.result, "ended": self._end_state}
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `kept` returned."""
+        """Take over the settings that `to_dict` returned."""
         super().restore(value)
         self.train_config = TrainConfig(**value["train_config"])
         self.result, self._end_state = value.get("result"), value.get("ended", "")
@@ -189,7 +193,7 @@ class TrainAction(BaseAction):
         raise StoppedError
 
     def _check_answer(self, answer: Response[wire.Task]) -> Facts | None:
-        """Return the facts of a finished run, None while it goes on; unknown states go on."""
+        """Return the facts of a finished run, None while it runs; an unknown state counts as running."""
         task = answer.data
         self.job_id = self.job_id or task.job_id
         state = task.run_status or "accepted"
@@ -208,14 +212,16 @@ class TrainAction(BaseAction):
 
 
 def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
-    """Return the platform's description of where the training sets are.
+    """Return the platform's `datasetConfig` of the training sets.
 
     Raises:
-        InvalidArgumentError: some are on the platform and some are not.
+        InvalidArgumentError: some are on the platform and some are in a bucket.
     """
     source_types = {row.get("type", PLATFORM) for row in datasets}
     if len(source_types) > 1:
-        raise InvalidArgumentError("the datasets are in two places: all on the platform, or all in a bucket")
+        raise InvalidArgumentError(
+            "the datasets are of two types: put all on the platform, or all in a bucket"
+        )
     in_bucket = source_types == {BOS}
     versions = [
         {"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets
@@ -223,11 +229,8 @@ def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
     return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": split_ratio}
 
 
-PAGE_SIZE, MAX_PAGES = 100, 20
-
-
 def find_job(run_id: str) -> str | None:
-    """Return the id of the job whose description holds a note, None when there is none."""
+    """Return the id of the job whose description contains a run id (`run-...`), None where no job does."""
     marker: str | None = None
     for _ in range(MAX_PAGES):
         answer = FineTune.V2.job_list(marker=marker, max_keys=PAGE_SIZE).data
@@ -240,7 +243,7 @@ def find_job(run_id: str) -> str | None:
 
 
 def find_task(job_id: str, *, exclude: Collection[str]) -> str | None:
-    """Return the id of the newest run of a job of our own, `exclude` for some; None when it has no other."""
+    """Return the id of the newest run of a job, None where it has no run but those to `exclude`."""
     tasks = FineTune.V2.task_list(job_id, max_keys=PAGE_SIZE).data.task_list
     rows = [row for row in tasks if row.task_id not in exclude]
     newest = max(rows, key=lambda row: row.create_date or "", default=None)

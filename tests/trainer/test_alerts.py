@@ -77,7 +77,7 @@ def test_a_failing_receiver_is_only_logged(caplog):
     trainer = Trainer()
     alert(trainer, broken)
     trainer.reach(progress(state=ActionState.Done, ended_at=2.0))
-    assert wait_until(lambda: "could not be told" in caplog.text)
+    assert wait_until(lambda: "could not be delivered" in caplog.text)
 
 
 @pytest.mark.parametrize("to", ["ftp://x", "http://evil.example/hook", "https://", 7])

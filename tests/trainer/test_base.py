@@ -87,7 +87,7 @@ def test_a_failing_handler_does_not_stop_the_work(caplog):
 def test_an_action_is_json_bytes_and_nothing_else_is_read():
     data = Step(7).dumps()
     assert Step().loads(data).amount == 7
-    with pytest.raises(errors.InvalidArgumentError, match="no Step"):
+    with pytest.raises(errors.InvalidArgumentError, match="not a Step"):
         Step().loads(b'{"type": "Other"}')
 
 

@@ -45,7 +45,7 @@ def test_what_the_model_does_not_allow_is_refused_before_anything_starts(sandbox
 
 @pytest.mark.parametrize("dataset", [None, 7, [], {"a": 1}])
 def test_a_dataset_of_another_kind_is_refused(sandbox, dataset):
-    with pytest.raises(errors.InvalidArgumentError, match="give a Dataset"):
+    with pytest.raises(errors.InvalidArgumentError, match="pass a Dataset"):
         LLMFinetune("ERNIE-Speed-8K", dataset)
 
 
