@@ -106,13 +106,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
-        """Enter a state and dispatch the event; an exception of the handler is logged, not raised.
-
-        Args:
-            state: the new state.
-            msg: a sentence for the log.
-            data: see `Event.data`.
-        """
+        """Enter a state and dispatch it as an event; see `Event`. An exception of the handler is only logged."""
         self.state = state
         event = Event(self.id, state, msg, data, action_class=type(self).__name__)
         try:
@@ -181,8 +175,7 @@ class Pipeline(BaseAction):
     """Actions executed one after another; each takes the facts that those before it returned.
 
     Args:
-        actions: the steps.
-        post_actions: steps after those.
+        actions, post_actions: the steps, and steps after those.
         event_handler: receives the events of the pipeline and of its actions.
 
     Attributes:
