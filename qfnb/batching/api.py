@@ -14,9 +14,9 @@ from ..resources.inference.chat import ChatCompletion
 from ..wire import catalog
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch
-from .input.load import build_journal_preflight, load_input
+from .input.row_queue import build_journal_preflight, load_input
 from .input.source import RowSource, open_source
-from .job import JobSpec
+from .preflight import JobSpec
 from .journal import Journal
 from .journal_reader import JournalError
 from .offline.backends import OfflineVia

@@ -16,7 +16,7 @@ from .._jobs.worker_pool import validate_worker_count
 from ..transport import event_loop
 from . import export, journal_reader
 from .input.row_queue import InputPages, JournalPages
-from .job import JobSpec
+from .preflight import JobSpec
 from .journal import Journal
 from .journal_reader import BatchRow
 from .preflight import Preflight

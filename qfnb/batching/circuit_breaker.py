@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from .._jobs.batch_control import BatchControl
+from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import is_transient, summarize_error
 from ..transport import clock
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .._jobs.batch_control import BatchControl
+from .._jobs.background_batch import BatchControl
 from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
@@ -22,7 +22,7 @@ from . import export, journal_reader
 from .circuit_breaker import CircuitBreaker
 from .group_commit import GroupCommitWriter, WrittenRow, sync_periodically
 from .input.row_queue import InputPages, JournalPages, PageReader, RowQueue, run_in_thread
-from .job import JobSpec
+from .preflight import JobSpec
 from .journal import Journal
 from .journal_reader import JournalError
 from .offline.backends import OfflineVia

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
 from ..errors import InvalidArgumentError
-from . import file_reader, file_writer, formats, platform, tokens
-from .archive import MAX_BYTES
+from . import file_reader, file_writer, formats, platform
+from . import quality
+from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
 from .row_formats import LocatedValue, parse_rows, with_locations
@@ -213,7 +214,7 @@ class Dataset(Table):
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        records = [asdict(row) for row in tokens.token_lengths(self.rows, self.schema)]
+        records = [asdict(row) for row in quality.token_lengths(self.rows, self.schema)]
         names = ["column", "n", "min", "median", "p95", "max", "total"]
         return pd.DataFrame(records, columns=names).set_index("column")
 

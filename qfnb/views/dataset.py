@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from ..dataset import Dataset, TransferStep, tokens
+from ..dataset import Dataset, TransferStep
+from ..dataset import quality
 from ..errors import UnexpectedContent
 from ..transport import file_transfer
 from .display import Bundle, LiveOutput
@@ -66,7 +67,7 @@ def text(dataset: Dataset) -> str:
 
 
 def _facts(dataset: Dataset) -> list[str]:
-    n, exact = tokens.estimate_tokens(dataset.rows, dataset.schema)
+    n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
     facts = [f"{len(dataset):,} rows", ", ".join(map(_clip_value, dataset.columns))]
     facts.append(f"{'' if exact else '≈ '}{n:,} tokens")
     facts.append(_clip_source(dataset.source))

@@ -9,7 +9,7 @@ import pytest
 
 import qfnb
 from qfnb.batching.input.source import open_source
-from qfnb.batching.prompt_template import PromptTemplate
+from qfnb.batching.request_spec import PromptTemplate
 from qfnb.batching.request_spec import RequestSpec, repeat_key
 from qfnb.errors import DatasetError, InvalidArgumentError
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from qfnb.batching.input.prefetch import Prefetcher
+from qfnb.batching.input.source import Prefetcher
 
 
 def read_pages(prefetcher):

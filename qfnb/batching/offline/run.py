@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ... import connect, errors
-from ..._jobs.batch_control import BatchControl
+from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
 from ...config import settings
 from ...resources.inference.reply import ChatResponse, create_reply, row_result_of

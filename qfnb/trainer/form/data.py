@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ...dataset import Dataset, tokens
+from ...dataset import Dataset
+from ...dataset import quality
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES
 
@@ -98,6 +99,6 @@ def _count_tokens(source: str, dataset: Dataset) -> DatasetInfo:
         _ = dataset.schema  # asked now, where a refusal is told
         return DatasetInfo(source, dataset, rows)
     if rows > MAX_COUNTED_ROWS:
-        return DatasetInfo(source, dataset, rows, *tokens.estimate_tokens(dataset.rows, dataset.schema))
-    lengths = sorted((tokens.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True)
+        return DatasetInfo(source, dataset, rows, *quality.estimate_tokens(dataset.rows, dataset.schema))
+    lengths = sorted((quality.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True)
     return DatasetInfo(source, dataset, rows, sum(lengths), lengths=tuple(lengths))
