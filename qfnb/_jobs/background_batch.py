@@ -1,23 +1,21 @@
 """A batch in the background, wherever its results are kept: progress, pausing, stopping, worker count."""
 
 from __future__ import annotations
-import time
-from abc import abstractmethod
-from collections.abc import Callable, Generator
-from typing import Any, Self
-from .background_job import BackgroundJob
-from .batch_progress import BatchProgress, BatchState
-from .row_result import summarize_error
-from .worker_pool import validate_worker_count
+
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
+
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import clock, event_loop
+from .background_job import BackgroundJob
 from .batch_progress import BatchProgress, BatchState, ProgressCounter
-from .worker_pool import WorkerPool
+from .row_result import summarize_error
+from .worker_pool import WorkerPool, validate_worker_count
 
 CANCEL_GRACE_S = 2.0
 """Seconds that rows in flight have to finish after a cancel."""

@@ -14,14 +14,13 @@ from ..resources.inference.chat import ChatCompletion
 from ..wire import catalog
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch
-from .input.row_queue import build_journal_preflight, load_input
-from .input.source import RowSource, open_source
-from .preflight import JobSpec
+from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
 from .offline.backends import OfflineVia
-from .preflight import InputScan, Preflight, build_preflight, peek_items, scan_rows
+from .preflight import InputScan, JobSpec, Preflight, build_preflight, peek_items, scan_rows
 from .request_spec import InputRow, RequestSpec, platform_name
+from .row_queue import build_journal_preflight, load_input
 
 Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or

@@ -15,11 +15,10 @@ from .._jobs.row_result import TRANSIENT_ERRORS
 from .._jobs.worker_pool import validate_worker_count
 from ..transport import event_loop
 from . import export, journal_reader
-from .input.row_queue import InputPages, JournalPages
-from .preflight import JobSpec
 from .journal import Journal
 from .journal_reader import BatchRow
-from .preflight import Preflight
+from .preflight import JobSpec, Preflight
+from .row_queue import InputPages, JournalPages
 from .runner import BatchRunner
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..errors import QianfanError
-from .input.source import Item
+from .input_source import Item
 
 _RESULT_COLUMNS = ", ".join(f"answer.{name}" for name in RESULT_COLUMNS)
 

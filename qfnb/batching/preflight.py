@@ -1,26 +1,24 @@
 """What a batch is about to do, before anything is sent: rows, duplicates, tokens, cost, time, invalid rows."""
 
 from __future__ import annotations
+
 import hashlib
 import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+
 from .. import config
+from .._jobs.batch_progress import BatchProgress
 from .._text import approximate_duration
 from ..errors import InvalidArgumentError
+from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker import Tokenizer
 from ..wire import catalog
-from .input.source import Item
-from .request_spec import Conversation, InputRow, RequestSpec
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from .._jobs.batch_progress import BatchProgress
-from ..resources.inference.chat import ChatCompletion
-from .input.source import RowSource
+from .input_source import Item, RowSource
 from .offline.backends import OfflineVia
-from .request_spec import InputRow, RequestSpec
+from .request_spec import Conversation, InputRow, RequestSpec
 
 MAX_PEEKED_ROWS = 1000
 """Rows of an input that can be read only once, which are checked before the first is sent."""

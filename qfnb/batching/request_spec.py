@@ -1,22 +1,23 @@
 """What is sent for every row: model, template, system message, options; and the key that finds its answer."""
 
 from __future__ import annotations
+
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
+
 from .._jobs.row_result import RowResult, replace_surrogates
+from .._text import clip, did_you_mean, is_missing
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import validate_encodable, validate_messages
 from ..transport.platform import Platform
-from .input.source import Item, RowSource
-import string
-from collections.abc import Mapping, Sequence
-from typing import Any
-from .._text import clip, did_you_mean, is_missing
+from .input_source import Item, RowSource
+
 
 class PromptTemplate:
     """A text with `{column}` placeholders; `{{` and `}}` are braces.

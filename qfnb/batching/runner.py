@@ -21,13 +21,13 @@ from ..transport.request import CallOptions
 from . import export, journal_reader
 from .circuit_breaker import CircuitBreaker
 from .group_commit import GroupCommitWriter, WrittenRow, sync_periodically
-from .input.row_queue import InputPages, JournalPages, PageReader, RowQueue, run_in_thread
-from .preflight import JobSpec
 from .journal import Journal
 from .journal_reader import JournalError
 from .offline.backends import OfflineVia
 from .offline.run import OfflineRun, open_job_via
+from .preflight import JobSpec
 from .request_spec import InputRow, platform_name
+from .row_queue import InputPages, JournalPages, PageReader, RowQueue, run_in_thread
 
 MAX_RETRY_ROUNDS: Final = 8
 """Rounds in which rows are sent again that failed with an error that says nothing about the row."""

@@ -15,7 +15,7 @@ from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..wire import catalog
 from . import export
-from .input.source import RowSource
+from .input_source import RowSource
 from .journal_store import journal_path
 from .offline.backends import OfflineVia
 from .request_spec import RequestSpec

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
 from ..errors import InvalidArgumentError
-from . import file_reader, file_writer, formats, platform
-from . import quality
+from . import file_reader, file_writer, formats, platform, quality
 from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows

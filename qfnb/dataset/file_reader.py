@@ -1,24 +1,23 @@
 """Where rows are read from: a file, a folder of files, a zip of them, a DataFrame."""
 
 from __future__ import annotations
+
 import json
 import os
+import stat
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
+
 from .._row_files import RowError
 from ..errors import DatasetError, InvalidArgumentError
 from . import formats
 from .problems import RowLocation, format_value
 from .row_formats import LocatedValue
-import stat
-import zipfile
-import zlib
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO
-from ..errors import DatasetError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,14 +1,16 @@
 """What is not wrong with rows but worth knowing: the same row twice, a row too long for the model."""
 
 from __future__ import annotations
+
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from ..resources.inference.embedding_reranker import Tokenizer
 from ..wire import catalog
 from .row_formats import row_key
 from .schema import Row, Schema
-import statistics
-from typing import Any
-from ..resources.inference.embedding_reranker import Tokenizer
 
 SAMPLE_SIZE = 400
 """Rows that are counted where an estimate will do."""
@@ -134,9 +136,7 @@ def check_rows(
     limit = max_tokens or (model_row.tokens if model_row else None)
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
-    long_rows = [
-        number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit
-    ]
+    long_rows = [number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit]
     return Findings(
         len(rows),
         len(rows) - len(distinct_rows),

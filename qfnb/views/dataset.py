@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from ..dataset import Dataset, TransferStep
-from ..dataset import quality
+from ..dataset import Dataset, TransferStep, quality
 from ..errors import UnexpectedContent
 from ..transport import file_transfer
 from .display import Bundle, LiveOutput

@@ -38,7 +38,7 @@ def test_every_row_is_asked_exactly_once(register):
 @pytest.mark.parametrize("kept", [1, 70, 100, 1000])
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
     monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", kept)
-    monkeypatch.setattr("qfnb.batching.input.row_queue.PAGE_SIZE", 50)
+    monkeypatch.setattr("qfnb.batching.row_queue.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{kept}")
     assert wait_for_progress(first).ok == 61

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 import qfnb
-from qfnb.batching.input.source import open_source
-from qfnb.batching.request_spec import PromptTemplate
-from qfnb.batching.request_spec import RequestSpec, repeat_key
+from qfnb.batching.input_source import open_source
+from qfnb.batching.request_spec import PromptTemplate, RequestSpec, repeat_key
 from qfnb.errors import DatasetError, InvalidArgumentError
 
 SAY = [{"role": "user", "content": "你好"}]

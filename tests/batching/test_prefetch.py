@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from qfnb.batching.input.source import Prefetcher
+from qfnb.batching.input_source import Prefetcher
 
 
 def read_pages(prefetcher):

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ...dataset import Dataset
-from ...dataset import quality
+from ...dataset import Dataset, quality
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES
 

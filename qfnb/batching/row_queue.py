@@ -1,22 +1,22 @@
 """Rows on their way to the workers: read in pages, one page ahead, in threads of their own."""
 
 from __future__ import annotations
+
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TypeVar
-from ..journal import Journal
-from ..request_spec import InputRow
-from .source import Prefetcher
-import time
 from itertools import chain, islice
 from pathlib import Path
-from .. import journal_store
-from ..journal_reader import JournalError
-from ..preflight import InputScan, Preflight, build_preflight
-from ..request_spec import InputRow, RequestSpec
-from .source import RowSource
+from typing import TypeVar
+
+from . import journal_store
+from .input_source import Prefetcher, RowSource
+from .journal import Journal
+from .journal_reader import JournalError
+from .preflight import InputScan, Preflight, build_preflight
+from .request_spec import InputRow, RequestSpec
 
 T = TypeVar("T")
 

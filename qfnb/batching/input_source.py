@@ -1,18 +1,18 @@
 """Where the rows of a batch come from: a DataFrame, a file, a list, or anything that can be iterated."""
 
 from __future__ import annotations
+
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Any
-from ... import _row_files
-from ...errors import DatasetError, InvalidArgumentError
-import threading
-from collections import deque
-from collections.abc import Iterator
-from typing import Final, Generic, TypeVar
+from typing import IO, Any, Final, Generic, TypeVar
+
+from .. import _row_files
+from ..errors import DatasetError, InvalidArgumentError
 
 Item = str | Mapping[str, Any] | list[Any]
 

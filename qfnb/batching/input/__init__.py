@@ -1,1 +1,0 @@
-"""A batch's input: sources, read ahead of the workers, queued row by row."""
