@@ -66,24 +66,25 @@ class CancellableTask(Generic[T]):
 
 def run_in_cell(
     work: Coroutine[Any, Any, T],
-    task: CancellableTask[T],
     on_end: Callable[[bool], R],
     message: str,
     *,
     awaited: bool,
+    task: CancellableTask[T] | None = None,
 ) -> Any:
     """Do work, then `on_end` it in the cell's own thread; for an awaited cell return something to await.
 
     Args:
         work: what to do.
-        task: by which a button can stop it.
-        on_end: shows the end and returns the result; it is told whether the kernel was interrupted.
+        on_end: shows the end and returns the result; its argument is whether the kernel was interrupted.
         message: what an interrupt says, on one line.
         awaited: do not block.
+        task: by which a button can stop the work.
 
     Raises:
         Interrupted: the kernel was interrupted.
     """
+    task = task or CancellableTask()
     future = task.start(work)
     wait = _wait_async if awaited else _wait_blocking
     return wait(future, task, on_end, message)

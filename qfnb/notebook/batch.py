@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import difflib
 import math
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
-from . import aliases, await_cell
+from . import aliases, completion
+from .await_cell import INTERRUPT_GRACE_S
 from .parser import (
-    TargetParser,
     document_magic,
     resolve_endpoint,
     store_variable,
     user_variables,
     variable_name,
 )
+from .verb_magic import VerbMagics, VerbParser, wait_in_cell
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
     from ..batching.journal_reader import JournalInUse
-    from ..views.batch import BatchPanel
 
 VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
 
 DATA_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
+DATA_KINDS = frozenset({"DataFrame", "Series", "Dataset", "list"})
+BATCH_KINDS = frozenset({"Batch", "BatchTask"})
+"""Names of classes whose variables Tab offers."""
 
-PARSER = TargetParser(
+
+PARSER = VerbParser(
     "%qfbatch",
     "Ask a model about every row, without blocking the notebook and without losing a row.\n"
     "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of the row.\n"
@@ -48,32 +51,66 @@ PARSER = TargetParser(
     "  %qfbatch list\n"
     "  %qfbatch resume NAME -o result        (ask what is missing, in a new kernel too)\n"
     "  %qfbatch delete NAME        (with all its answers)",
+    VERBS,
 )
-PARSER.add_argument("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
-PARSER.add_argument("-m", "--model", metavar="NAME", help="who is asked; default ERNIE-Bot-turbo")
-PARSER.add_argument("-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable")
-PARSER.add_argument("--system", metavar="TEXT", help="the model's persona")
-PARSER.add_argument("-t", "--temperature", type=float, metavar="X", help="in (0, 1]")
-PARSER.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer")
-PARSER.add_argument("-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8")
-PARSER.add_argument("--budget", type=float, metavar="CNY", help="stop before it costs more")
-PARSER.add_argument("--name", metavar="NAME", help="of the journal; default made from what is asked")
-PARSER.add_argument("--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file")
-PARSER.add_argument("--dedupe", action="store_true", help="ask identical rows once")
-PARSER.add_argument("--update", action="store_true", help="the input of a named journal has changed")
-PARSER.add_argument("--keep-wrong-rows", action="store_true", help="rows that cannot be asked just fail")
-PARSER.add_argument("--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3")
-PARSER.add_argument("--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service")
-PARSER.add_argument("--dry-run", action="store_true", help="say what it would take; nothing is sent")
-PARSER.add_argument(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the batch in a variable"
+PARSER.add_option("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
+PARSER.add_option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    help="who is asked; default ERNIE-Bot-turbo",
+    complete=completion.chat_models,
 )
-PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_option(
+    "-e",
+    "--endpoint",
+    metavar="NAME",
+    help="a service of your own, or a variable",
+    complete=completion.endpoints,
+)
+PARSER.add_option("--system", metavar="TEXT", help="the model's persona", keyword="system")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
+PARSER.add_option(
+    "--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens"
+)
+PARSER.add_option(
+    "-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8",
+    keyword="workers", verbs=("start", "resume"),
+)  # fmt: skip
+PARSER.add_option(
+    "--budget", type=float, metavar="CNY", help="stop before it costs more",
+    keyword="budget", verbs=("start", "resume"),
+)  # fmt: skip
+PARSER.add_option(
+    "--name", metavar="NAME", help="of the journal; default made from what is asked", keyword="name"
+)
+PARSER.add_option(
+    "--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file", keyword="out"
+)
+PARSER.add_option("--dedupe", action="store_true", help="ask identical rows once", keyword="dedupe")
+PARSER.add_option(
+    "--update",
+    action="store_true",
+    help="the input of a named journal has changed",
+    keyword="allow_changed_input",
+)
+PARSER.add_option(
+    "--keep-wrong-rows", action="store_const", const="fail", help="rows that cannot be asked just fail",
+    keyword="invalid_rows",
+)  # fmt: skip
+PARSER.add_option(
+    "--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3", keyword="canary"
+)
+PARSER.add_option(
+    "--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service", keyword="mode"
+)
+PARSER.add_option("--dry-run", action="store_true", help="say what it would take; nothing is sent")
+PARSER.add_option(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the batch in a variable",
+    verbs=("start", "resume"),
+)  # fmt: skip
 
 ALREADY_RUNNING = "该批次正在运行 / this batch is under way already; `%qfbatch wait` shows how it ends"
-
-VERB_OPTIONS = {"start": set(vars(PARSER.parse_args([]))), "resume": {"workers", "budget", "variable"}}
-"""The options that a verb knows; the others know none."""
 
 
 class BatchStoppedEarly(QianfanError):
@@ -81,35 +118,34 @@ class BatchStoppedEarly(QianfanError):
 
 
 @magics_class
-class BatchMagics(Magics):
+class BatchMagics(VerbMagics):
     """The verbs of `%qfbatch`; each takes a batch's variable or name, by default the newest."""
 
-    def __init__(self, shell: Any) -> None:
-        super().__init__(shell)
-        self._panels: list[BatchPanel] = []
+    parser = PARSER
 
     @no_var_expand
     @line_cell_magic
     def qfbatch(self, line: str, cell: str | None = None) -> Any:
-        verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
-        if verb not in VERBS:
-            verb, remaining = "start", line
-        options, target = PARSER.parse_target(remaining)
-        if options.help:
-            print(PARSER.format_help())  # noqa: T201 - help was asked for
-            return None
-        used_options = {key for key, value in vars(options).items() if value not in {None, False}} - {
-            "awaited"
-        }
-        if unknown := used_options - VERB_OPTIONS.get(verb, set()):
-            PARSER.error(f"%qfbatch {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
-        if cell is not None:
+        verb, options, target = self.parse(line)
+        if cell is not None and not options.help:
             if verb != "start":
                 PARSER.error(f"a cell only starts a batch; write %qfbatch {verb} on a line")
             options.prompt = _cell_prompt(options, cell)
-        return getattr(self, f"_{verb}")(options, target)
+        return self.run_verb(verb, options, target)
 
-    def _start(self, options: Namespace, target: str) -> Any:
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers: verbs and data at first, data or batches behind a verb."""
+        from .. import batches  # noqa: PLC0415
+
+        if previous.endswith("qfbatch"):
+            return [*VERBS, *completion.variables_of(self, DATA_KINDS)]
+        if previous == "start":
+            return completion.variables_of(self, DATA_KINDS)
+        if previous in VERBS:
+            return [*completion.variables_of(self, BATCH_KINDS), *batches()["name"]]
+        return []
+
+    def do_start(self, options: Namespace, target: str) -> Any:
         from .. import batch, estimate  # noqa: PLC0415 - %load_ext stays fast
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415
         from ..views.batch import STARTED  # noqa: PLC0415
@@ -125,39 +161,29 @@ class BatchMagics(Magics):
         self._show_panel(options, job, notice)
         return None
 
-    def _wait(self, options: Namespace, target: str) -> Any:
-        from ..views import display  # noqa: PLC0415
+    def do_wait(self, options: Namespace, target: str) -> Any:
         from ..views.batch import BatchPanel  # noqa: PLC0415
 
         job = self._require_batch(target)
-        panel = next((panel for panel in reversed(self._panels) if panel.job is job), None)
-        if panel is None:
-            panel = BatchPanel(job)
-            if display.display_mode() == "live":
-                panel.show()
 
-        def on_end(interrupted: bool) -> None:
-            panel.publish_final()
-            if not interrupted:
-                job.wait()  # raises what no row is to blame for
-                if job.progress.state == "stopped":
-                    raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
+        def raise_errors() -> None:
+            job.wait()  # raises the error that ended the whole batch
+            if job.progress.state == "stopped":
+                raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
 
-        cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
-        return await_cell.run_in_cell(
-            _wait_until_finished(job), cell_task, on_end, _interrupt_message(job), awaited=options.awaited
-        )
+        work, message = _wait_until_finished(job), _interrupt_message(job)
+        return wait_in_cell(job, BatchPanel, work, raise_errors, message, awaited=options.awaited)
 
-    def _show(self, options: Namespace, target: str) -> None:
+    def do_show(self, options: Namespace, target: str) -> None:
         self._show_panel(options, self._require_batch(target))
 
-    def _pause(self, options: Namespace, target: str) -> None:
+    def do_pause(self, options: Namespace, target: str) -> None:
         self._require_batch(target).pause()
 
-    def _cancel(self, options: Namespace, target: str) -> None:
+    def do_cancel(self, options: Namespace, target: str) -> None:
         self._require_batch(target).cancel()
 
-    def _resume(self, options: Namespace, target: str) -> None:
+    def do_resume(self, options: Namespace, target: str) -> None:
         from .. import resume  # noqa: PLC0415
 
         job = self._find_batch(target)
@@ -172,12 +198,12 @@ class BatchMagics(Magics):
                 job.resize(options.workers)
         self._show_panel(options, job)
 
-    def _list(self, options: Namespace, target: str) -> Any:
+    def do_list(self, options: Namespace, target: str) -> Any:
         from .. import batches  # noqa: PLC0415
 
         return batches()
 
-    def _delete(self, options: Namespace, target: str) -> None:
+    def do_delete(self, options: Namespace, target: str) -> None:
         from ..batching.journal_store import delete_journal  # noqa: PLC0415
 
         if not target:
@@ -185,18 +211,11 @@ class BatchMagics(Magics):
         delete_journal(target)
 
     def _show_panel(self, options: Namespace, job: BackgroundBatch, notice: str = "") -> None:
-        """Show a panel; where nobody watches, say something instead, since its end is shown by `wait`."""
-        from ..views import display  # noqa: PLC0415
         from ..views.batch import BatchPanel  # noqa: PLC0415
 
         if options.variable:
             store_variable(self.shell, options.variable, job)
-        panel = BatchPanel(job)
-        self._panels = [*self._panels[-20:], panel]  # a name of long ago is found in `list`
-        if notice and display.display_mode() != "live":
-            print(notice)  # noqa: T201 - the panel itself comes when somebody waits for it
-        else:
-            panel.show()
+        BatchPanel(job).show(notice)
 
     def _find_rows(self, target: str) -> Any:
         from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
@@ -207,10 +226,7 @@ class BatchMagics(Magics):
         if target not in namespace:
             if Path(target).suffix.lower() in DATA_SUFFIXES:
                 return Path(target)
-            suggestions = difflib.get_close_matches(
-                target, [key for key in namespace if not key.startswith("_")], 1
-            )
-            hint = f"; did you mean {suggestions[0]}?" if suggestions else ""
+            hint = did_you_mean(target, [name for name in namespace if not name.startswith("_")])
             raise InvalidArgumentError(f"{target!r} is no variable and no file{hint} (没有此变量或文件)")
         if isinstance(namespace[target], BackgroundBatch):
             PARSER.error(f"{target} is a batch: %qfbatch show {target}")
@@ -218,14 +234,11 @@ class BatchMagics(Magics):
 
     def _batch_options(self, options: Namespace) -> dict[str, Any]:
         """Return the options by the names that `qfnb.batch` has for them."""
-        same_names = ("system", "temperature", "budget", "workers", "name", "out", "canary", "mode")
-        batch_options = {key: getattr(options, key) for key in same_names}
-        batch_options["model"] = aliases.resolve(options.model) if options.model else None
-        batch_options["endpoint"] = resolve_endpoint(self.shell, options.endpoint)
-        batch_options["max_output_tokens"] = options.max_tokens
-        batch_options["invalid_rows"] = "fail" if options.keep_wrong_rows else None
-        batch_options |= {"dedupe": options.dedupe or None, "allow_changed_input": options.update or None}
-        return {key: value for key, value in batch_options.items() if value is not None}
+        models = {
+            "model": aliases.resolve(options.model) if options.model else None,
+            "endpoint": resolve_endpoint(self.shell, options.endpoint),
+        }
+        return PARSER.keywords(options) | {key: value for key, value in models.items() if value is not None}
 
     def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
         """Return the batch of this kernel that works on the journal already: its cell was run again."""
@@ -243,8 +256,9 @@ class BatchMagics(Magics):
     def _kernel_batches(self) -> list[BackgroundBatch]:
         """Return the batches of this kernel, the newest last."""
         from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
+        from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
-        values = [*(panel.job for panel in self._panels), *user_variables(self.shell).values()]
+        values = [*(panel.job for panel in RECENT_PANELS), *user_variables(self.shell).values()]
         batches = {id(value): value for value in values if isinstance(value, BackgroundBatch)}
         return sorted(batches.values(), key=lambda task: task.progress.started_at or math.inf)
 
@@ -294,7 +308,7 @@ async def _wait_until_finished(job: BackgroundBatch) -> None:
     except asyncio.CancelledError:
         if job.progress.mode != "offline":
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(job, await_cell.INTERRUPT_GRACE_S - 0.1)
+                await asyncio.wait_for(job, INTERRUPT_GRACE_S - 0.1)
         raise
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import aliases, await_cell
+from . import aliases, await_cell, completion
 from . import answer_format as formats
 from .parser import (
     Parser,
@@ -40,33 +39,46 @@ PARSER = Parser(
     f"  %qfchat VERB, one of: {', '.join(VERBS.values())}, alias NAME MODEL\n"
     "  %qfchat --explain                               (the last exception of the notebook)",
 )
-PARSER.add_argument(
-    "-m", "--model", metavar="NAME[,NAME...]", help="a model, or several; default ERNIE-Bot-turbo"
+PARSER.add_option(
+    "-m",
+    "--model",
+    metavar="NAME[,NAME...]",
+    help="a model, or several; default ERNIE-Bot-turbo",
+    complete=completion.chat_models,
 )
-PARSER.add_argument(
-    "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable that holds one"
+PARSER.add_option(
+    "-e",
+    "--endpoint",
+    metavar="NAME",
+    help="a service of your own, or a variable that holds one",
+    complete=completion.endpoints,
 )
-PARSER.add_argument("-s", "--system", metavar="TEXT", help="the model's persona")
-PARSER.add_argument("-t", "--temperature", type=float, metavar="X", help="in (0, 1]")
-PARSER.add_argument(
+PARSER.add_option("-s", "--system", metavar="TEXT", help="the model's persona")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
+PARSER.add_option(
     "-f",
     "--format",
     metavar="FORMAT",
     default="markdown",
     help=f"{', '.join(formats.FORMAT_NAMES)}, pydantic:NAME",
+    complete=lambda _: [*formats.FORMAT_NAMES, "pydantic:"],
 )
-PARSER.add_argument(
+PARSER.add_option(
     "-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable"
 )
-PARSER.add_argument("--session", metavar="NAME", help="remember the conversation under a name")
-PARSER.add_argument("--reset", action="store_true", help="forget the session before asking")
-PARSER.add_argument("--image", action="append", metavar="PATH", help="attach a picture, for models that see")
-PARSER.add_argument("--expand", action="store_true", help="put variables into {{name}}")
-PARSER.add_argument("--next-cell", action="store_true", help="put the answer's code into the next cell")
-PARSER.add_argument("--no-stream", action="store_true", help="show the answer when it is whole")
-PARSER.add_argument("--explain", action="store_true", help="ask about the last exception of the notebook")
-PARSER.add_argument("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
-PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_option(
+    "--session",
+    metavar="NAME",
+    help="remember the conversation under a name",
+    complete=lambda magics: magics.sessions,
+)
+PARSER.add_option("--reset", action="store_true", help="forget the session before asking")
+PARSER.add_option("--image", action="append", metavar="PATH", help="attach a picture, for models that see")
+PARSER.add_option("--expand", action="store_true", help="put variables into {{name}}")
+PARSER.add_option("--next-cell", action="store_true", help="put the answer's code into the next cell")
+PARSER.add_option("--no-stream", action="store_true", help="show the answer when it is whole")
+PARSER.add_option("--explain", action="store_true", help="ask about the last exception of the notebook")
+PARSER.add_option("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
 
 INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
 
@@ -74,6 +86,8 @@ INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what
 @magics_class
 class ChatMagics(Magics):
     """The chat cell, its sessions and aliases."""
+
+    parser = PARSER
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
@@ -103,6 +117,10 @@ class ChatMagics(Magics):
             PARSER.error("the cell is empty: write the question below the first line (请在单元格中写下问题)")
         return self._ask_in_cell(options, text, as_value=cell is None and not options.explain)
 
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers behind a word of the line that is no option: sessions behind their verbs."""
+        return list(self.sessions) if previous in {*VERBS} - {"sessions"} else []
+
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
         text = raw_text.strip()
         if options.explain:
@@ -129,7 +147,7 @@ class ChatMagics(Magics):
                 run.raise_if_failed()
                 self._after_answer(options, run, conversation, replies)
 
-        return await_cell.run_in_cell(run.run(), cell_task, on_end, INTERRUPTED, awaited=options.awaited)
+        return await_cell.run_in_cell(run.run(), on_end, INTERRUPTED, awaited=options.awaited, task=cell_task)
 
     def _run_image_magic(self, options: Namespace, text: str) -> Any:
         """Hand the cell to `%%qfimage`."""

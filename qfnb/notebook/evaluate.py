@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import await_cell, evaluate_inputs
-from .evaluate_parser import MAX_WORDS, PARSER, VERB_OPTIONS, VERBS
+from . import completion, evaluate_inputs
+from .await_cell import run_in_cell
+from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
 from .parser import document_magic, store_variable, user_variables
+from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
     from ..evaluation.report import EvaluationResult
-    from ..views.evaluation.panel import EvaluationPanel
 
 T = TypeVar("T")
 
@@ -28,33 +28,39 @@ ALREADY_RUNNING = "该评估正在运行 / this evaluation is under way already;
 
 
 @magics_class
-class EvalMagics(Magics):
+class EvalMagics(VerbMagics):
     """The verbs of `%qfeval`."""
+
+    parser = PARSER
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._panels: deque[EvaluationPanel] = deque(maxlen=20)
         self._runs_by_line: dict[str, BackgroundEvaluation] = {}
         self._newest: BackgroundEvaluation | EvaluationResult | None = None
 
     @no_var_expand
     @line_magic
     def qfeval(self, line: str) -> Any:
-        verb, rest_of_line = (*line.split(maxsplit=1), "", "")[:2]
-        if verb not in VERBS:
-            verb, rest_of_line = "start", line
-        options, words = PARSER.parse_words(rest_of_line)
-        if options.help:
-            print(PARSER.format_help())  # noqa: T201 - help was asked for
-            return None
-        present = {key for key, value in vars(options).items() if value not in (None, False)} - {"awaited"}
-        if unknown := present - VERB_OPTIONS.get(verb, set()):
-            PARSER.error(f"%qfeval {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
-        if len(words) > MAX_WORDS.get(verb, len(words)):
-            PARSER.error(f"unexpected {words[MAX_WORDS[verb]][:40]!r} behind %qfeval {verb} (多余的参数)")
-        return getattr(self, f"_{verb}")(options, words)
+        return self.run_line(line)
 
-    def _start(self, options: Namespace, words: list[str]) -> Any:
+    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, list[str]]:
+        """Return the options behind a verb, and its words."""
+        options, words = PARSER.parse_words(line)
+        if len(words) > MAX_WORDS.get(verb, len(words)) and not options.help:
+            PARSER.error(f"unexpected {words[MAX_WORDS[verb]][:40]!r} behind %qfeval {verb} (多余的参数)")
+        return options, words
+
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers: verbs and models at first, data or reports behind a verb, else models."""
+        if previous.endswith("qfeval"):
+            return [*VERBS, *model_names(self)]
+        if previous == "only":
+            return data_variables(self)
+        if previous in {*VERBS} - {"start", "load"}:
+            return completion.variables_of(self, REPORT_KINDS)
+        return [] if previous == "load" or previous.startswith("-") else model_names(self)
+
+    def do_start(self, options: Namespace, words: list[str]) -> Any:
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
         from ..views.evaluation.panel import STARTED  # noqa: PLC0415
 
@@ -64,7 +70,7 @@ class EvalMagics(Magics):
         evaluators, judges = self._evaluators(options)
         rows = self._rows(options, evaluators)
         if options.dry_run:
-            return evaluate_inputs.estimate_table(models, rows, judges, self._chat_options(options))
+            return evaluate_inputs.estimate_table(models, rows, judges, PARSER.keywords(options))
         line = repr((words, sorted(vars(options).items())))
         try:
             running, notice = self._start_run(options, models, rows, evaluators, judges), STARTED
@@ -89,7 +95,7 @@ class EvalMagics(Magics):
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
 
-        chat_options = self._chat_options(options)
+        chat_options = PARSER.keywords(options)
         run_options = {
             "worker_num": chat_options.pop("workers", 8),
             "budget": chat_options.pop("budget", None),
@@ -108,34 +114,26 @@ class EvalMagics(Magics):
 
         return store
 
-    def _wait(self, options: Namespace, words: list[str]) -> Any:
-        from ..views import display  # noqa: PLC0415
+    def do_wait(self, options: Namespace, words: list[str]) -> Any:
         from ..views.evaluation.panel import EvaluationPanel  # noqa: PLC0415
 
         running = self._find_running(words)
-        panel = next((panel for panel in reversed(self._panels) if panel.task is running), None)
-        if panel is None:
-            panel = EvaluationPanel(running)
-            if display.display_mode() == "live":
-                panel.show()
 
-        def end(interrupted: bool) -> None:
-            panel.settle()
-            if not interrupted:
-                running.report()  # raises what ended it badly
-                running.progress.raise_if_stopped()
+        def raise_errors() -> None:
+            running.report()  # raises the error that ended the evaluation
+            running.progress.raise_if_stopped()
 
-        job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
-        return await_cell.run_in_cell(_wait_until_over(running), job, end, CANCELLED, awaited=options.awaited)
+        work = _wait_until_over(running)
+        return wait_in_cell(running, EvaluationPanel, work, raise_errors, CANCELLED, awaited=options.awaited)
 
-    def _show(self, options: Namespace, words: list[str]) -> Any:
+    def do_show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
         return value if hasattr(value, "records") else self._show_panel(self._find_running(words))
 
-    def _cancel(self, options: Namespace, words: list[str]) -> None:
+    def do_cancel(self, options: Namespace, words: list[str]) -> None:
         self._find_running(words).cancel()
 
-    def _only(self, options: Namespace, words: list[str]) -> Any:
+    def do_only(self, options: Namespace, words: list[str]) -> Any:
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.samples import PROMPT  # noqa: PLC0415
 
@@ -156,20 +154,20 @@ class EvalMagics(Magics):
 
         return self._score_in_background(options, score, judges)
 
-    def _rescore(self, options: Namespace, words: list[str]) -> Any:
+    def do_rescore(self, options: Namespace, words: list[str]) -> Any:
         report = self._find_report(words)
         evaluators, judges = self._evaluators(options)
         return self._score_in_background(options, lambda: report.rescore(evaluators), judges)
 
-    def _browse(self, options: Namespace, words: list[str]) -> Any:
+    def do_browse(self, options: Namespace, words: list[str]) -> Any:
         from ..views.evaluation.samples import browse  # noqa: PLC0415
 
         self._store(options, browse(self._find_report(words))).show()
 
-    def _compare(self, options: Namespace, words: list[str]) -> Any:
+    def do_compare(self, options: Namespace, words: list[str]) -> Any:
         return self._store(options, self._find_report(words[:1]).card(*words[1:3]))
 
-    def _save(self, options: Namespace, words: list[str]) -> None:
+    def do_save(self, options: Namespace, words: list[str]) -> None:
         if not words:
             PARSER.error("save needs a file: %qfeval save REPORT report.html (请给出文件名)")
         from ..views.evaluation.charts.gallery import all_charts  # noqa: PLC0415
@@ -178,7 +176,7 @@ class EvalMagics(Magics):
         path = report.save(words[-1], pictures=[*all_charts(report)])
         print(f"已保存 saved: {path}")  # noqa: T201 - where it is
 
-    def _load(self, options: Namespace, words: list[str]) -> Any:
+    def do_load(self, options: Namespace, words: list[str]) -> Any:
         from ..evaluation import Report  # noqa: PLC0415
 
         if not words:
@@ -186,17 +184,10 @@ class EvalMagics(Magics):
         return self._store_result(options, Report.load(words[0]))
 
     def _show_panel(self, running: BackgroundEvaluation, notice: str = "") -> None:
-        """Show a panel; where nobody watches, say something instead, since its end is shown by `wait`."""
-        from ..views import display  # noqa: PLC0415
         from ..views.evaluation.panel import EvaluationPanel  # noqa: PLC0415
 
         self._newest = running
-        panel = EvaluationPanel(running)
-        self._panels.append(panel)
-        if notice and display.display_mode() != "live":
-            print(notice)  # noqa: T201 - the panel itself comes when somebody waits for it
-        else:
-            panel.show()
+        EvaluationPanel(running).show(notice)
 
     def _evaluators(self, options: Namespace) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
         from ..evaluation.background import CancellableJudge  # noqa: PLC0415
@@ -214,21 +205,12 @@ class EvalMagics(Magics):
             keep_empty=options.keep_wrong_rows,
         )
 
-    def _chat_options(self, options: Namespace) -> dict[str, Any]:
-        """Return the options by the names that the library has for them."""
-        options_by_name = {
-            key: getattr(options, key) for key in ("system", "temperature", "budget", "workers")
-        }
-        options_by_name["max_output_tokens"] = options.max_tokens
-        return {key: value for key, value in options_by_name.items() if value is not None}
-
     def _score_in_background(
         self, options: Namespace, score: Callable[[], EvaluationResult], judges: Sequence[CancellableJudge]
     ) -> Any:
         """Score answers that there are, with the kernel free; return the report."""
         from ..evaluation.background import with_statistics  # noqa: PLC0415
 
-        job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         scoring = asyncio.to_thread(lambda: with_statistics(score()))
         outcome: list[EvaluationResult | BaseException] = []
 
@@ -247,7 +229,7 @@ class EvalMagics(Magics):
                 raise outcome[0]
             return self._store_result(options, outcome[0])
 
-        return await_cell.run_in_cell(work(), job, end, CANCELLED, awaited=options.awaited)
+        return run_in_cell(work(), end, CANCELLED, awaited=options.awaited)
 
     def _store_result(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
         self._newest = self._store(options, report)
@@ -269,20 +251,22 @@ class EvalMagics(Magics):
 
     def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
+        from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
-        target = self._find_target(words) if words or not self._panels else self._panels[-1].task
+        runs = [panel.job for panel in RECENT_PANELS if isinstance(panel.job, BackgroundEvaluation)]
+        target = self._find_target(words) if words or not runs else runs[-1]
         if isinstance(target, BackgroundEvaluation):
             return target
-        tasks = [panel.task for panel in self._panels if panel.task.progress.report is target]
-        if not tasks:
+        matches = [run for run in runs if run.progress.report is target]
+        if not matches:
             raise InvalidArgumentError("this report is done: %qfeval show shows it (评估已完成)")
-        return tasks[-1]  # type: ignore[return-value]
+        return matches[-1]
 
     def _find_report(self, words: Sequence[str]) -> EvaluationResult:
         target = self._find_target(words)
         if hasattr(target, "records"):
             return target  # type: ignore[no-any-return]
-        if not target.progress.over:
+        if not target.progress.is_finished:
             raise InvalidArgumentError("the evaluation is under way (评估进行中): %qfeval wait first")
         return target.report()  # type: ignore[no-any-return]
 

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import Any
 
-from . import await_cell
-from .parser import WordsParser, variable_name
+from . import completion
+from .parser import variable_name
+from .verb_magic import VerbParser
 
 VERBS = (
     "start", "wait", "show", "cancel", "only", "browse", "rescore", "compare", "save", "load",
 )  # fmt: skip
 
-PARSER = WordsParser(
+SCORING_VERBS = ("start", "only", "rescore")
+"""The verbs that score answers."""
+
+MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
+DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
+REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
+EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
+"""Names of classes whose variables Tab offers."""
+
+
+def model_names(magics: Any) -> list[str]:
+    """Return what can be asked: variables that hold a model, aliases and preset models."""
+    return [*completion.variables_of(magics, MODEL_KINDS), *completion.chat_models(magics)]
+
+
+def data_variables(magics: Any) -> list[str]:
+    """Return the variables that hold rows."""
+    return completion.variables_of(magics, DATA_KINDS)
+
+
+def metric_names(magics: Any) -> list[str]:
+    """Return the metrics, and the variables that hold an evaluator."""
+    from ..evaluation.evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
+
+    return [*METRIC_NAMES, *completion.variables_of(magics, EVALUATOR_KINDS)]
+
+
+def recipe_names(_magics: Any) -> list[str]:
+    """Return the recipes by which metrics are counted."""
+    from ..metrics import recipes  # noqa: PLC0415
+
+    return [*recipes.RECIPES]
+
+
+PARSER = VerbParser(
     "%qfeval",
     "Ask models the same questions and score the answers, without blocking the notebook.\n"
     "A MODEL is a variable (Service, Model, ChatCompletion, trainer), a preset model or an endpoint; "
@@ -29,43 +64,57 @@ PARSER = WordsParser(
     "  %qfeval compare [REPORT [BASE TUNED]]\n"
     "  %qfeval save REPORT report.html|.md|.csv|.xlsx|.json\n"
     "  %qfeval load report.json -o report",
+    VERBS,
 )
-PARSER.add_argument(
-    "-d", "--data", metavar="DATA", help="rows with prompt and response: a variable, a path or ds-..."
+PARSER.add_option(
+    "-d", "--data", metavar="DATA", help="rows with prompt and response: a variable, a path or ds-...",
+    verbs=("start", "only"), complete=data_variables,
+)  # fmt: skip
+PARSER.add_option(
+    "--metrics", metavar="NAMES", help="a,b,...: the first decides; default rouge_l,exact_match",
+    verbs=SCORING_VERBS, complete=metric_names,
+)  # fmt: skip
+PARSER.add_option(
+    "--recipe", metavar="NAME", help="strict (default), qianfan, llamafactory, sacrebleu-zh",
+    verbs=SCORING_VERBS, complete=recipe_names,
+)  # fmt: skip
+PARSER.add_option(
+    "--judge", metavar="MODELS", help="models that give points, a,b,...",
+    verbs=SCORING_VERBS, complete=model_names,
+)  # fmt: skip
+PARSER.add_option(
+    "-m", "--model", action="append", metavar="NAME", help="one more model, of any name",
+    complete=completion.chat_models,
+)  # fmt: skip
+PARSER.add_option(
+    "-e", "--endpoint", action="append", metavar="NAME", help="one more model: a service",
+    complete=completion.endpoints,
+)  # fmt: skip
+PARSER.add_option("--input", metavar="COLUMN", help="the question; default prompt", verbs=("start", "only"))
+PARSER.add_option(
+    "--reference", metavar="COLUMN", help="the expected answer; default response", verbs=("start", "only")
 )
-PARSER.add_argument(
-    "--metrics", metavar="NAMES", help="a,b,...: the first decides; default rouge_l,exact_match"
+PARSER.add_option(
+    "--outputs", metavar="COLUMNS", help="only: columns with answers; default llm_output", verbs=("only",)
 )
-PARSER.add_argument("--recipe", metavar="NAME", help="strict (default), qianfan, llamafactory, sacrebleu-zh")
-PARSER.add_argument("--judge", metavar="MODELS", help="models that give points, a,b,...")
-PARSER.add_argument("-m", "--model", action="append", metavar="NAME", help="one more model, of any name")
-PARSER.add_argument("-e", "--endpoint", action="append", metavar="NAME", help="one more model: a service")
-PARSER.add_argument("--input", metavar="COLUMN", help="the question; default prompt")
-PARSER.add_argument("--reference", metavar="COLUMN", help="the expected answer; default response")
-PARSER.add_argument("--outputs", metavar="COLUMNS", help="only: columns with answers; default llm_output")
-PARSER.add_argument("--cluster", metavar="COLUMN", help="rows of one value belong together")
-PARSER.add_argument("--system", metavar="TEXT", help="the models' persona")
-PARSER.add_argument("-t", "--temperature", type=float, metavar="X", help="in (0, 1]")
-PARSER.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer")
-PARSER.add_argument("-w", "--workers", type=int, metavar="N", help="rows asked at once of each; default 8")
-PARSER.add_argument("--budget", type=float, metavar="CNY", help="that each model may cost")
-PARSER.add_argument("--keep-wrong-rows", action="store_true", help="rows with nothing in them just fail")
-PARSER.add_argument("--dry-run", action="store_true", help="say what it would take; nothing is sent")
-PARSER.add_argument(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the report in a variable"
+PARSER.add_option(
+    "--cluster", metavar="COLUMN", help="rows of one value belong together", verbs=("start", "only")
 )
-PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
-
-SCORING_OPTIONS = {"metrics", "recipe", "judge", "variable"}
-VERB_OPTIONS = {
-    "start": set(vars(PARSER.parse_args([]))) - {"outputs"},
-    "only": SCORING_OPTIONS | {"data", "input", "reference", "outputs", "cluster"},
-    "rescore": SCORING_OPTIONS,
-    "browse": {"variable"},
-    "load": {"variable"},
-    "compare": {"variable"},
-}
-"""The options that a verb knows; the others know none."""
+PARSER.add_option("--system", metavar="TEXT", help="the models' persona", keyword="system")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
+PARSER.add_option(
+    "--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens"
+)
+PARSER.add_option(
+    "-w", "--workers", type=int, metavar="N", help="rows asked at once of each; default 8", keyword="workers"
+)
+PARSER.add_option("--budget", type=float, metavar="CNY", help="that each model may cost", keyword="budget")
+PARSER.add_option("--keep-wrong-rows", action="store_true", help="rows with nothing in them just fail")
+PARSER.add_option("--dry-run", action="store_true", help="say what it would take; nothing is sent")
+PARSER.add_option(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the report in a variable",
+    verbs=("start", "only", "rescore", "browse", "load", "compare"),
+)  # fmt: skip
 
 MAX_WORDS = {
     "wait": 1,

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def list_trainers(shell: Any) -> list[LLMFinetune]:
     """Return the trainers of this kernel: in variables, and in panels, the one shown last at the end."""
     from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
-    from ..views.training.panel import PANELS  # noqa: PLC0415
+    from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
     values = [value for value in user_variables(shell).values() if isinstance(value, LLMFinetune)]
     started = [value for value in values if value.progress.started_at is not None]
     started.sort(key=lambda trainer: trainer.progress.started_at or 0.0)
-    return [*started, *(panel.trainer for panel in PANELS)]
+    return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
 
 
 def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFinetune:

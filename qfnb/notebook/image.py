@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import QianfanError
-from . import await_cell
+from . import await_cell, completion
 from .parser import Parser, document_magic, resolve_endpoint, store_variable, variable_name
 
 if TYPE_CHECKING:
@@ -21,20 +21,35 @@ PARSER = Parser(
     "  %%qfimage -n 2 --size 768x768 --seed 7\n  夜晚的山和湖，月亮\n\n"
     "  %%qfimage --save pictures -o picture\n  水墨画风格的猫",
 )
-PARSER.add_argument("-n", type=int, metavar="N", help="how many, 1 to 4")
-PARSER.add_argument("--size", metavar="WxH", help="e.g. 1024x1024")
-PARSER.add_argument("--style", metavar="NAME")
-PARSER.add_argument("--seed", type=int, metavar="N", help="the same seed draws the same picture")
-PARSER.add_argument("-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL")
-PARSER.add_argument("-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable")
-PARSER.add_argument("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
-PARSER.add_argument("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")
-PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+PARSER.add_option("-n", type=int, metavar="N", help="how many, 1 to 4", keyword="n")
+PARSER.add_option("--size", metavar="WxH", help="e.g. 1024x1024", keyword="size")
+PARSER.add_option("--style", metavar="NAME", keyword="style")
+PARSER.add_option(
+    "--seed", type=int, metavar="N", help="the same seed draws the same picture", keyword="seed"
+)
+PARSER.add_option(
+    "-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL", complete=completion.image_models
+)
+PARSER.add_option(
+    "-e",
+    "--endpoint",
+    metavar="NAME",
+    help="a service of your own, or a variable",
+    complete=completion.endpoints,
+)
+PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
+PARSER.add_option("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")
 
 
 @magics_class
 class ImageMagics(Magics):
     """The image cell."""
+
+    parser = PARSER
+
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers behind a word of the line that is no option: nothing."""
+        return []
 
     @no_var_expand
     @line_cell_magic
@@ -48,8 +63,7 @@ class ImageMagics(Magics):
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:
             PARSER.error("the cell is empty: describe the picture below the first line (请描述要画的内容)")
-        values = {key: getattr(options, key) for key in ("n", "size", "style", "seed")}
-        image_options = {key: value for key, value in values.items() if value is not None}
+        image_options = PARSER.keywords(options)
         client = Text2Image(options.model, resolve_endpoint(self.shell, options.endpoint))
         client.prepare(prompt, **image_options)  # what is wrong is said before anything is shown
         if cell is None:
@@ -81,7 +95,7 @@ class ImageMagics(Magics):
                 self._show_images(options, live, self._store_reply(options, results[0]))
 
         return await_cell.run_in_cell(
-            work(), cell_task, on_end, "已中断 / interrupted", awaited=options.awaited
+            work(), on_end, "已中断 / interrupted", awaited=options.awaited, task=cell_task
         )
 
     def _show_images(self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse) -> None:

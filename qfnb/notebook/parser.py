@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import io
 import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError
+from .await_cell import AWAIT_OPTION
+
+Completer = Callable[[Any], Iterable[str]]
+"""Returns what Tab offers as an option's value; its argument is the magics object."""
+
+
+def _complete_nothing(_magics: Any) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True)
+class Option:
+    """What an option means beyond its text.
+
+    Attributes:
+        keyword: the parameter of the library that it sets, "" where it sets none by itself.
+        verbs: the verbs that take it, for a magic with verbs.
+        complete: returns what Tab offers as the value.
+    """
+
+    keyword: str = ""
+    verbs: Sequence[str] = ()
+    complete: Completer = _complete_nothing
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +48,48 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        self.options: dict[str, Option] = {}
         self.add_argument("-h", "--help", action="store_true", help="show this help")
+        self.add_argument(AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
+
+    def add_option(
+        self,
+        *flags: str,
+        keyword: str = "",
+        verbs: Sequence[str] = ("start",),
+        complete: Completer = _complete_nothing,
+        **settings: Any,
+    ) -> None:
+        """Add an option with everything that is to be known about it.
+
+        Args:
+            *flags: `-m`, `--model`.
+            keyword: the parameter of the library that it sets, "" where it sets none by itself.
+            verbs: the verbs that take it, for a magic with verbs.
+            complete: returns what Tab offers as the value.
+            **settings: of `ArgumentParser.add_argument`.
+        """
+        action = self.add_argument(*flags, **settings)
+        self.options[action.dest] = Option(keyword, verbs, complete)
+
+    def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
+        """Return the options that are set, by the library's parameters."""
+        used = used_options(options)
+        return {
+            option.keyword: used[name]
+            for name, option in self.options.items()
+            if option.keyword and name in used
+        }
+
+    def visible_flags(self) -> list[str]:
+        """Return the options of the help, `--model` rather than `-m`."""
+        actions = [action for action in self._actions if action.help != argparse.SUPPRESS]
+        return [flag for action in actions for flag in action.option_strings if flag.startswith("--")]
+
+    def find_option(self, flag: str) -> Option | None:
+        """Return what an option means, None for a word that is no option."""
+        action = self._option_string_actions.get(flag)
+        return None if action is None else self.options.get(action.dest, Option())
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
@@ -34,9 +100,9 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0], flags, 1)
-            self.error(f"unknown option {unknown[0]!r}" + (f"; did you mean {near[0]}?" if near else ""))
+            self.error(
+                f"unknown option {unknown[0]!r}{did_you_mean(unknown[0], self._option_string_actions)}"
+            )
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
@@ -111,6 +177,11 @@ class WordsParser(TargetParser):
             word, text = self._next_word(remaining) if remaining else ("", "")
             words += [word] if remaining else []
         return self.parse_line(" ".join(option_texts))[0], words
+
+
+def used_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that are set, by name; 0 is a value, None and False are not."""
+    return {name: value for name, value in vars(options).items() if value is not None and value is not False}
 
 
 def variable_name(text: str) -> str:

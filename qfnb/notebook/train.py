@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import await_cell, find_trainer
-from .parser import TargetParser, document_magic, store_variable, user_variables, variable_name
+from . import find_trainer
+from .parser import document_magic, store_variable, user_variables, variable_name
+from .verb_magic import VerbMagics, VerbParser, wait_in_cell
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -23,7 +23,7 @@ VERBS = (
     "evaluate", "compare", "alert",
 )  # fmt: skip
 
-PARSER = TargetParser(
+PARSER = VerbParser(
     "%qftrain",
     "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
     "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
@@ -41,62 +41,69 @@ PARSER = TargetParser(
     "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
     "  %qftrain compare TRAINING TRAINING ...\n"
     "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30",
+    VERBS,
 )
-PARSER.add_argument("-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...")
-PARSER.add_argument("-m", "--model", metavar="NAME", help="the model to tune; default ERNIE-Speed-8K")
-PARSER.add_argument("--epoch", type=int, metavar="N")
-PARSER.add_argument("--learning-rate", type=float, metavar="X")
-PARSER.add_argument("--batch-size", type=int, metavar="N")
-PARSER.add_argument("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
-PARSER.add_argument("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
-PARSER.add_argument("--name", metavar="NAME", help="of the job, the published model, or the service")
-PARSER.add_argument("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in")
-PARSER.add_argument("--replicas", type=int, metavar="N", help="deploy: default 1")
-PARSER.add_argument("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1")
-PARSER.add_argument("--to", metavar="WHOM", help="alert: a function's variable, or an https address")
-PARSER.add_argument("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30")
-PARSER.add_argument("-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable")
-PARSER.add_argument(await_cell.AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
-
-OPTIONS_BY_VERB = {
-    "new": {"dataset", "out"},
-    "start": {"dataset", "model", "epoch", "learning_rate", "batch_size", "peft", "deploy", "name", "out"},
-    "attach": {"out"},
-    "resume": {"out"},
-    "publish": {"name"},
-    "deploy": {"name", "suffix", "replicas", "hours"},
-    "alert": {"to", "stalled_after"},
-}
-"""The options that a verb knows; the others know none."""
+PARSER.add_option(
+    "-d",
+    "--dataset",
+    metavar="DATA",
+    help="a Dataset variable, a .jsonl path, or ds-...",
+    verbs=("new", "start"),
+)
+PARSER.add_option("-m", "--model", metavar="NAME", help="the model to tune; default ERNIE-Speed-8K")
+PARSER.add_option("--epoch", type=int, metavar="N")
+PARSER.add_option("--learning-rate", type=float, metavar="X")
+PARSER.add_option("--batch-size", type=int, metavar="N")
+PARSER.add_option("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
+PARSER.add_option("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
+PARSER.add_option(
+    "--name", metavar="NAME", help="of the job, the published model, or the service",
+    verbs=("start", "publish", "deploy"),
+)  # fmt: skip
+PARSER.add_option("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in", verbs=("deploy",))
+PARSER.add_option("--replicas", type=int, metavar="N", help="deploy: default 1", verbs=("deploy",))
+PARSER.add_option(
+    "--hours", type=int, metavar="N", help="deploy: paid in advance, default 1", verbs=("deploy",)
+)
+PARSER.add_option(
+    "--to", metavar="WHOM", help="alert: a function's variable, or an https address", verbs=("alert",)
+)
+PARSER.add_option(
+    "--stalled-after", type=float, metavar="MINUTES", help="alert: default 30", verbs=("alert",)
+)
+PARSER.add_option(
+    "-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable",
+    verbs=("new", "start", "attach", "resume"),
+)  # fmt: skip
 
 CONTINUES_MESSAGE = "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
 
 
 @magics_class
-class TrainMagics(Magics):
+class TrainMagics(VerbMagics):
     """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest."""
+
+    parser = PARSER
+    default_verb = "new"
 
     @no_var_expand
     @line_magic
     def qftrain(self, line: str) -> Any:
-        verb, arguments = (*line.split(maxsplit=1), "", "")[:2]
-        if verb in {"-h", "--help"}:
-            print(PARSER.format_help())  # noqa: T201 - help was asked for
-            return None
-        verb = verb or "new"
+        return self.run_line(line)
+
+    def _split_verb(self, line: str) -> tuple[str, str]:
+        verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
+        if not verb or verb in {"-h", "--help"}:
+            return self.default_verb, line
         if verb not in VERBS:
             PARSER.error(f"{verb!r} is not a verb of %qftrain: use {', '.join(VERBS)}")
-        if verb == "compare":
-            return self._compare(arguments.split())
-        options, target = PARSER.parse_target(arguments)
-        given_options = {key for key, value in vars(options).items() if value not in {None, False}} - {
-            "awaited"
-        }
-        if unknown := given_options - OPTIONS_BY_VERB.get(verb, set()):
-            PARSER.error(f"%qftrain {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
-        return getattr(self, f"_{verb}")(options, target)
+        return verb, remaining
 
-    def _new(self, options: Namespace, target: str) -> None:
+    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
+        """Return the options behind a verb, and its training; `compare` has several."""
+        return PARSER.parse_words(line) if verb == "compare" else PARSER.parse_target(line)
+
+    def do_new(self, options: Namespace, target: str) -> None:
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
         def on_launch(trainer: LLMFinetune) -> None:
@@ -104,15 +111,15 @@ class TrainMagics(Magics):
 
         launcher(target or options.dataset, on_launch=on_launch).show()
 
-    def _start(self, options: Namespace, target: str) -> None:
+    def do_start(self, options: Namespace, target: str) -> None:
         trainer = find_trainer.find_trainer(self.shell, target) if target else self._create_trainer(options)
         trainer.start()
         self._open_panel(options, trainer)
 
-    def _show(self, options: Namespace, target: str) -> None:
+    def do_show(self, options: Namespace, target: str) -> None:
         self._open_panel(options, find_trainer.find_trainer(self.shell, target))
 
-    def _attach(self, options: Namespace, target: str) -> None:
+    def do_attach(self, options: Namespace, target: str) -> None:
         if not target:
             PARSER.error("attach needs a run's id; `%qftrain list` shows them")
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
@@ -120,33 +127,26 @@ class TrainMagics(Magics):
             trainer.start()
         self._open_panel(options, trainer)
 
-    def _wait(self, options: Namespace, target: str) -> Any:
-        from ..views import display  # noqa: PLC0415 - %load_ext stays fast
-        from ..views.training.panel import PANELS, TrainingPanel  # noqa: PLC0415
+    def do_wait(self, options: Namespace, target: str) -> Any:
+        from ..views.training.panel import TrainingPanel  # noqa: PLC0415
 
         trainer = find_trainer.find_trainer(self.shell, target)
-        panel = next((panel for panel in reversed(PANELS) if panel.trainer is trainer), None)
-        if panel is None:
-            panel = TrainingPanel(trainer)
-            if display.display_mode() == "live":
-                panel.show()
 
-        def end(interrupted: bool) -> None:
-            if not interrupted and not trainer.is_running:
-                panel.settle()
-                trainer.wait()  # raises what ended it badly
+        def raise_errors() -> None:
+            if not trainer.is_running:
+                trainer.wait()  # raises the error that ended the training
 
-        job: await_cell.CancellableTask[None] = await_cell.CancellableTask()
-        return await_cell.run_in_cell(
-            _wait_for_end(trainer), job, end, CONTINUES_MESSAGE, awaited=options.awaited
+        work = _wait_for_end(trainer)
+        return wait_in_cell(
+            trainer, TrainingPanel, work, raise_errors, CONTINUES_MESSAGE, awaited=options.awaited
         )
 
-    def _status(self, options: Namespace, target: str) -> None:
+    def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
 
         print(text(find_trainer.find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
 
-    def _stop(self, options: Namespace, target: str) -> None:
+    def do_stop(self, options: Namespace, target: str) -> None:
         from ..trainer import TrainAction  # noqa: PLC0415
 
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
@@ -157,21 +157,21 @@ class TrainMagics(Magics):
             trainer.start()  # so that its end is seen and written down
         trainer.stop()
 
-    def _resume(self, options: Namespace, target: str) -> None:
+    def do_resume(self, options: Namespace, target: str) -> None:
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         if trainer.ppls[0].current is None:
             raise InvalidArgumentError(f"all steps of {trainer.id} are done (所有步骤均已完成)")
         trainer.start(retry=True)
         self._open_panel(options, trainer)
 
-    def _publish(self, options: Namespace, target: str) -> None:
+    def do_publish(self, options: Namespace, target: str) -> None:
         trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
         was_running = trainer.is_running
         trainer.publish(options.name or "")
         if not was_running:
             self._open_panel(options, trainer)
 
-    def _deploy(self, options: Namespace, target: str) -> None:
+    def do_deploy(self, options: Namespace, target: str) -> None:
         from ..model import DeployConfig  # noqa: PLC0415
 
         names = {"name": options.name, "endpoint_suffix": options.suffix}
@@ -183,17 +183,17 @@ class TrainMagics(Magics):
         if not was_running:
             self._open_panel(options, trainer)
 
-    def _chat(self, options: Namespace, target: str) -> None:
+    def do_chat(self, options: Namespace, target: str) -> None:
         from ..views.training.controls import chat_cell  # noqa: PLC0415
 
         self._insert_cell(chat_cell(find_trainer.find_trainer(self.shell, target).progress))
 
-    def _evaluate(self, options: Namespace, target: str) -> None:
+    def do_evaluate(self, options: Namespace, target: str) -> None:
         from ..views.training.controls import evaluation_cell  # noqa: PLC0415
 
         self._insert_cell(evaluation_cell(find_trainer.find_trainer(self.shell, target).progress))
 
-    def _compare(self, targets: list[str]) -> None:
+    def do_compare(self, options: Namespace, targets: list[str]) -> None:
         from ..views.display import publish  # noqa: PLC0415
         from ..views.training import comparison  # noqa: PLC0415
 
@@ -202,7 +202,7 @@ class TrainMagics(Magics):
         progresses = {target: find_trainer.find_trainer(self.shell, target).progress for target in targets}
         publish(comparison.bundle(progresses))
 
-    def _alert(self, options: Namespace, target: str) -> None:
+    def do_alert(self, options: Namespace, target: str) -> None:
         from ..trainer.alerts import STALLED_AFTER_S, alert  # noqa: PLC0415
 
         if not options.to:
@@ -214,7 +214,7 @@ class TrainMagics(Magics):
             stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
 
-    def _list(self, options: Namespace, target: str) -> Any:
+    def do_list(self, options: Namespace, target: str) -> Any:
         import pandas as pd  # noqa: PLC0415
 
         from ..trainer import run_store  # noqa: PLC0415

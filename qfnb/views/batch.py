@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import time
 from typing import Any, Final
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState, RowFailure
-from ..transport import event_loop
-from . import stop_button
-from .chat import SANDBOX_LABEL, format_cost
-from .display import Bundle, LiveOutput, publish
+from . import stop_button, styles
+from .display import Bundle
 from .escape import escape
+from .panel import Panel
 from .text import duration, one_line
 
 STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` shows how it ends"
 CANCELLING = "正在取消 cancelling…"
-
-POLL_S: Final = 0.25
-"""Seconds between two looks at a batch, however many rows finish meanwhile."""
 
 MAX_SLIDER_WORKERS: Final = 64
 """The end of the slider, unless more were wanted from the start."""
@@ -36,11 +30,6 @@ _STATE_LABELS: dict[BatchState, str] = {
 }
 _ENDING_LABELS: dict[BatchState, str] = {"cancelled": f"■ {CANCELLING}", "stopped": "■ 正在停止 stopping…"}
 
-_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
-_DIM = 'style="font-size:90%;opacity:0.8"'
-_BAR = 'style="width:50%;height:14px;vertical-align:middle"'
-_TABLE = 'style="border-collapse:collapse;margin-top:6px;font-size:90%"'
-_CELL = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
 _COUNT_LABELS = {"ok": "成功 ok", "failed": "失败 failed", "retried": "重试 retried", "cached": "已有 cached"}
 _FAILURE_HEADS = ("行&nbsp;row", "问题 prompt", "错误 error", "说明 message")
 
@@ -71,10 +60,10 @@ def html(progress: BatchProgress, *, now: float | None = None, is_live: bool = F
     """
     head = f"<b>{escape(_title(progress))}</b> — {escape(_state(progress))}"
     lines = [f"<div>{escape(line)}</div>" for line in fact_lines(progress, now=now)]
-    lines += [f"<div {_DIM}>{escape(line)}</div>" for line in _notes(progress)]
+    lines += [f"<div {styles.DIM}>{escape(line)}</div>" for line in _notes(progress)]
     lines += [_failures(progress)]
     lines += [] if is_live else [f"<div>{escape(line)}</div>" for line in _resume_hints(progress)]
-    return f"<div {_BODY}><div>{head}</div><div>{_bar(progress)}</div>{''.join(lines)}</div>"
+    return f"<div {styles.BODY}><div>{head}</div><div>{_bar(progress)}</div>{''.join(lines)}</div>"
 
 
 def fact_lines(progress: BatchProgress, *, now: float | None = None) -> list[str]:
@@ -88,40 +77,14 @@ def fact_lines(progress: BatchProgress, *, now: float | None = None) -> list[str
     return [line for line in lines if line]
 
 
-class BatchPanel:
-    """Shows a batch while it works; static HTML when it is over.
+class BatchPanel(Panel):
+    """Shows a batch while it works; static HTML when it has ended."""
 
-    `show()` displays it in the current cell, `settle()` publishes the final state from the cell that waits.
-    """
+    def _create_controls(self) -> BatchControls:
+        return BatchControls(self.job)
 
-    def __init__(self, job: BackgroundBatch) -> None:
-        self.job = job
-        self._live: LiveOutput | None = None
-
-    def show(self) -> None:
-        """Display the panel in the current cell and follow the batch; where nobody watches, its state."""
-        controls = BatchControls(self.job)
-        now, draw = self.job.progress, lambda _, progress: controls.draw(progress)
-        self._live = live = LiveOutput(now, widget=controls.build, draw=draw, final=bundle)
-        if live.mode == "live":
-            contextvars.copy_context().run(event_loop.submit, self._follow(live))
-        else:
-            live.finish(self.job.progress)
-
-    def publish_final(self) -> None:
-        """Publish the state from the current cell; in static mode this is the one output."""
-        progress = self.job.progress
-        if self._live is None or self._live.mode != "live":
-            publish(bundle(progress))
-        elif progress.is_finished:
-            self._live.finish(progress)
-            self._live.republish()
-
-    async def _follow(self, live: LiveOutput) -> None:
-        while not (progress := self.job.progress).is_finished:
-            live.update(progress)
-            await asyncio.sleep(POLL_S)
-        live.finish(progress)
+    def _bundle(self, progress: BatchProgress) -> Bundle:
+        return bundle(progress)
 
 
 class BatchControls:
@@ -220,7 +183,7 @@ def _bar(progress: BatchProgress) -> str:
         f'max="{progress.total}" value="{progress.finished_rows}"' if progress.total else 'max="1" value="0"'
     )
     is_indeterminate = progress.total is None and not progress.is_finished
-    bar = f'<progress {"" if is_indeterminate else value} aria-label="{_finished_rows(progress)}" {_BAR}></progress>'
+    bar = f'<progress {"" if is_indeterminate else value} aria-label="{_finished_rows(progress)}" {styles.BAR}></progress>'
     return f"{bar} <b>{_finished_rows(progress)}</b>"
 
 
@@ -247,27 +210,29 @@ def _notes(progress: BatchProgress) -> list[str]:
 
 
 def _cost(progress: BatchProgress) -> str:
-    cost = "价格未知 price not known" if progress.cost is None else format_cost(progress.cost)
+    cost = "价格未知 price not known" if progress.cost is None else styles.format_cost(progress.cost)
     if progress.budget is not None:
         share = "" if progress.cost is None else f"（{int(100 * progress.cost / progress.budget)}%）"
         cost = f"{cost} / ¥{progress.budget:g} 预算 budget{share}"
     if progress.from_sandbox:
-        return SANDBOX_LABEL if progress.budget is None else f"{SANDBOX_LABEL} · 费用 cost {cost}"
+        return (
+            styles.SANDBOX_LABEL if progress.budget is None else f"{styles.SANDBOX_LABEL} · 费用 cost {cost}"
+        )
     return f"费用 cost {cost}"
 
 
 def _failures(progress: BatchProgress) -> str:
     if not progress.latest_failures:
         return ""
-    heads = "".join(f'<th scope="col" {_CELL}>{head}</th>' for head in _FAILURE_HEADS)
+    heads = "".join(f'<th scope="col" {styles.CELL}>{head}</th>' for head in _FAILURE_HEADS)
     rows = "".join(f"<tr>{_failure_cells(failure)}</tr>" for failure in reversed(progress.latest_failures))
     caption = f"最近的失败 latest failures（{len(progress.latest_failures)} / {progress.failed:,}）"
-    return f"<table {_TABLE}><caption {_CELL}>{caption}</caption><tr>{heads}</tr>{rows}</table>"
+    return f"<table {styles.TABLE}><caption {styles.CELL}>{caption}</caption><tr>{heads}</tr>{rows}</table>"
 
 
 def _failure_cells(failure: RowFailure) -> str:
     cells = (failure.number, one_line(failure.input, 40), failure.error, one_line(failure.message, 160))
-    return "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in cells)
+    return "".join(f"<td {styles.CELL}>{escape(cell)}</td>" for cell in cells)
 
 
 def _resume_hints(progress: BatchProgress) -> list[str]:

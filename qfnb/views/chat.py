@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..resources.inference.reply import ChatResponse
-from . import stop_button
+from . import stop_button, styles
 from .display import Bundle, LiveOutput
 from .escape import escape, strip_controls
 from .markdown import render
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
-
-SANDBOX_LABEL = "本地沙盒 sandbox"
-_FOOT = 'style="margin-top:6px;font-size:85%;opacity:0.75"'
 
 
 @dataclass(frozen=True)
@@ -64,19 +61,14 @@ class StreamedAnswer:
 
 def footer(answer: StreamedAnswer) -> str:
     """Return one line of facts: sandbox, model, tokens, seconds, request."""
-    parts = [SANDBOX_LABEL] if answer.from_sandbox else []
+    parts = [styles.SANDBOX_LABEL] if answer.from_sandbox else []
     parts += [answer.model] if answer.model else []
     parts += [f"{answer.tokens} tokens"] if answer.tokens is not None else []
     first_token = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
     parts += [f"{answer.seconds:.2f} s{first_token}"] if answer.seconds else []
-    parts += [] if answer.from_sandbox or answer.tokens is None else [format_cost(answer.cost)]
+    parts += [] if answer.from_sandbox or answer.tokens is None else [styles.format_cost(answer.cost)]
     parts += [answer.request_id] if answer.request_id else []
     return " · ".join(parts)
-
-
-def format_cost(cost: float | None) -> str:
-    """Return a cost in CNY, "n/a" where it is not known."""
-    return "¥ n/a" if cost is None else f"¥{cost:.6f}".rstrip("0").rstrip(".")
 
 
 def ending_note(answer: StreamedAnswer) -> str:
@@ -101,7 +93,7 @@ def html(answer: StreamedAnswer) -> str:
     body = _body(answer) if answer.text else ""
     status = f"<div><em>{escape(ending_note(answer))}</em></div>" if ending_note(answer) else ""
     status += f"<div>✘ {escape(answer.error)}</div>" if answer.error else ""
-    return f"<div>{thinking}{body}{status}<div {_FOOT}>{escape(footer(answer))}</div></div>"
+    return f"<div>{thinking}{body}{status}<div {styles.FOOT}>{escape(footer(answer))}</div></div>"
 
 
 def text(answer: StreamedAnswer) -> str:
@@ -135,7 +127,7 @@ def _body(answer: StreamedAnswer) -> str:
     if answer.form == "markdown":
         return render(answer.text)
     if answer.form == "folded":
-        raw = f'<pre style="white-space:pre-wrap">{escape(answer.text)}</pre>'
+        raw = f"<pre {styles.PREFORMATTED}>{escape(answer.text)}</pre>"
         return f"<details><summary>原文 the answer as it came</summary>{raw}</details>"
     inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
-    return f'<pre style="white-space:pre-wrap">{inner}</pre>'
+    return f"<pre {styles.PREFORMATTED}>{inner}</pre>"

@@ -5,26 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from . import chat, stop_button
+from . import chat, stop_button, styles
 from .chat import StreamedAnswer
 from .display import Bundle, LiveOutput
 from .escape import escape, strip_controls
 
 Answers = tuple[StreamedAnswer, ...]
 
-_TABLE = 'style="table-layout:fixed;width:100%"'
-_CELL = 'style="text-align:left;vertical-align:top;padding:4px 10px;border:1px solid #8884"'
-_ADDED = 'style="background-color:#22c55e55;text-decoration:none"'
-_REMOVED = 'style="background-color:#ef444455"'
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
 
 
 def html(answers: Answers) -> str:
     """Return the answers as columns, and what each has that the first has not."""
-    heads = "".join(f"<th {_CELL}>{escape(answer.model)}</th>" for answer in answers)
-    cells = "".join(f"<td {_CELL}>{chat.html(answer)}</td>" for answer in answers)
-    return f"<div><table {_TABLE}><tr>{heads}</tr><tr>{cells}</tr></table>{_differences_html(answers)}</div>"
+    heads = "".join(f"<th {styles.CELL_FRAMED}>{escape(answer.model)}</th>" for answer in answers)
+    cells = "".join(f"<td {styles.CELL_FRAMED}>{chat.html(answer)}</td>" for answer in answers)
+    return f"<div><table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>{_differences_html(answers)}</div>"
 
 
 def text(answers: Answers) -> str:
@@ -53,10 +49,10 @@ def diff_html(first: str, second: str) -> str:
     parts = []
     for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag != "equal" and i2 > i1:
-            parts.append(f"<del {_REMOVED}>{escape(a[i1:i2])}</del>")
+            parts.append(f"<del {styles.REMOVED}>{escape(a[i1:i2])}</del>")
         if j2 > j1:
             text = escape(b[j1:j2])
-            parts.append(text if tag == "equal" else f"<ins {_ADDED}>{text}</ins>")
+            parts.append(text if tag == "equal" else f"<ins {styles.ADDED}>{text}</ins>")
     return "".join(parts)
 
 

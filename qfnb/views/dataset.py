@@ -9,6 +9,7 @@ from typing import Any, Self
 from ..dataset import Dataset, TransferStep, quality
 from ..errors import UnexpectedContent
 from ..transport import file_transfer
+from . import styles
 from .display import Bundle, LiveOutput
 from .escape import escape, strip_controls
 from .training.loss_chart import img
@@ -26,16 +27,6 @@ MAX_CHECKED_ROWS = 5_000
 MAX_IMAGE_BYTES = 256 * 1024
 """Bytes of a picture that is drawn."""
 
-_BODY = 'style="line-height:1.5"'
-_DIM = 'style="font-size:90%;opacity:0.75"'
-_BADGE = 'style="border:1px solid #8888;border-radius:8px;padding:0 6px;margin-left:6px;font-size:85%"'
-_TABLE = 'style="border-collapse:collapse;margin-top:4px;font-size:90%"'
-_CELL = (
-    'style="text-align:left;vertical-align:top;padding:3px 8px;border-bottom:1px solid #8884;'
-    'white-space:pre-wrap;overflow-wrap:anywhere;min-width:4em;max-width:34em"'
-)
-_TURN = 'style="opacity:0.75"'
-_BAR = 'style="width:40%;height:14px;vertical-align:middle"'
 _STEP_LABELS = {"upload": "上传 upload", "import": "导入 import", "release": "发布 release"}
 
 
@@ -48,12 +39,14 @@ def html(dataset: Dataset) -> str:
     """Return what it is, and the first rows as a table."""
     head = f"<b>{escape(_clip_value(dataset.name))}</b>"
     if not dataset.is_fetched:
-        return f"<div {_BODY}>{head}<div {_DIM}>{escape(_not_fetched_text(dataset))}</div></div>"
-    head += f"<span {_BADGE}>{escape(dataset.schema.title)}</span>"
-    facts = f"<div {_DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
-    notes = "".join(f"<div {_DIM}>⚠ {escape(line)}</div>" for line in _notes(dataset))
-    more_rows = f"<div {_DIM}>{escape(_more_rows_text(dataset))}</div>" if _more_rows_text(dataset) else ""
-    return f"<div {_BODY}><div>{head}</div>{facts}{_table(dataset)}{more_rows}{notes}</div>"
+        return f"<div {styles.BODY_COMPACT}>{head}<div {styles.DIM}>{escape(_not_fetched_text(dataset))}</div></div>"
+    head += f"<span {styles.BADGE}>{escape(dataset.schema.title)}</span>"
+    facts = f"<div {styles.DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
+    notes = "".join(f"<div {styles.DIM}>⚠ {escape(line)}</div>" for line in _notes(dataset))
+    more_rows = (
+        f"<div {styles.DIM}>{escape(_more_rows_text(dataset))}</div>" if _more_rows_text(dataset) else ""
+    )
+    return f"<div {styles.BODY_COMPACT}><div>{head}</div>{facts}{_table(dataset)}{more_rows}{notes}</div>"
 
 
 def text(dataset: Dataset) -> str:
@@ -91,21 +84,21 @@ def _table(dataset: Dataset) -> str:
         return ""
     columns = [name for name in dataset.columns if name != "history"]
     visible = columns[:MAX_COLUMNS]
-    heads = "".join(f"<th {_CELL}>{escape(_clip_value(name))}</th>" for name in visible)
+    heads = "".join(f"<th {styles.CELL_LONG_TEXT}>{escape(_clip_value(name))}</th>" for name in visible)
     if len(columns) > MAX_COLUMNS:
-        heads += f"<th {_CELL}>… {len(columns) - MAX_COLUMNS}</th>"
+        heads += f"<th {styles.CELL_LONG_TEXT}>… {len(columns) - MAX_COLUMNS}</th>"
     body = "".join(f"<tr>{''.join(_cell(row, name) for name in visible)}</tr>" for row in rows)
-    return f"<table {_TABLE}><tr>{heads}</tr>{body}</table>"
+    return f"<table {styles.TABLE}><tr>{heads}</tr>{body}</table>"
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:
     history = row.get("history", ()) if name == "prompt" else ()
     turns = "".join(
-        f"<div {_TURN}>问 {escape(_clip_value(turn['prompt']))}</div>"
-        f"<div {_TURN}>答 {escape(_clip_value(turn['response']))}</div>"
+        f"<div {styles.EARLIER_TURN}>问 {escape(_clip_value(turn['prompt']))}</div>"
+        f"<div {styles.EARLIER_TURN}>答 {escape(_clip_value(turn['response']))}</div>"
         for turn in history
     )
-    return f"<td {_CELL}>{turns}{_value_html(row.get(name))}</td>"
+    return f"<td {styles.CELL_LONG_TEXT}>{turns}{_value_html(row.get(name))}</td>"
 
 
 def _value_html(value: Any) -> str:
@@ -172,7 +165,7 @@ def step_bundle(step: TransferStep) -> Bundle:
     words = f"{'✔' if share >= 1 else '…'} {_STEP_LABELS[step.kind]}{size}"
     return {
         "text/plain": words,
-        "text/html": f'<div {_BODY}><progress {_BAR} max="1" value="{share:.3f}"></progress> {words}</div>',
+        "text/html": f'<div {styles.BODY_COMPACT}><progress {styles.BAR} max="1" value="{share:.3f}"></progress> {words}</div>',
     }
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..resources.inference.images import ImageResponse
-from . import stop_button
-from .chat import SANDBOX_LABEL
+from . import stop_button, styles
 from .display import Bundle, LiveOutput
 from .escape import escape, strip_controls
 
@@ -52,7 +51,7 @@ def _state_bundle(drawing: ImageState) -> Bundle:
     files = f"已保存 saved: {', '.join(drawing.saved_paths)}"
     return {
         "text/plain": f"{result['text/plain']}\n{strip_controls(files)}",
-        "text/html": f'{result["text/html"]}<div style="font-size:85%;opacity:0.75">{escape(files)}</div>',
+        "text/html": f"{result['text/html']}<div {styles.FOOT}>{escape(files)}</div>",
     }
 
 
@@ -60,9 +59,9 @@ def html(reply: ImageResponse) -> str:
     """Return the pictures side by side; each carries its prompt as alternative text."""
     images = reply.images
     width = 512 if len(images) == 1 else 256
-    attributes = f'alt="{escape(reply.prompt)}" width="{width}" style="max-width:100%;margin:4px"'
+    attributes = f'alt="{escape(reply.prompt)}" width="{width}" {styles.IMAGE_TILE}'
     cells = "".join(f'<img src="{_data_url(image)}" {attributes}>' for image in images)
-    foot = f'<div style="font-size:85%;opacity:0.75">{escape(_caption(reply))}</div>'
+    foot = f"<div {styles.FOOT}>{escape(_caption(reply))}</div>"
     return f"<div>{cells}{foot}</div>"
 
 
@@ -72,7 +71,9 @@ def text(reply: ImageResponse) -> str:
 
 
 def _caption(reply: ImageResponse) -> str:
-    sandbox = [SANDBOX_LABEL] if any("sandbox" in picture for picture in reply.body.get("data", ())) else []
+    sandbox = (
+        [styles.SANDBOX_LABEL] if any("sandbox" in picture for picture in reply.body.get("data", ())) else []
+    )
     marks = [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture]
     seeds = [str(mark["seed"]) for mark in marks if "seed" in mark]
     seed = [f"seed {', '.join(seeds)}"] if seeds else []

@@ -112,7 +112,7 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, started
     kernel.listen(1.2)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
-    kernel.run("from qfnb.views.training.panel import PANELS; PANELS[-1]._close()")
+    kernel.run("from qfnb.views.panel import RECENT_PANELS; RECENT_PANELS[-1]._close()")
     kernel.until(lambda: kernel.open_comms == before, 5)
     assert WIDGET not in cell.outputs[0]["data"]
 

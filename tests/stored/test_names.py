@@ -21,7 +21,7 @@ from typing import Any, get_args
 import pandas as pd
 import pytest
 
-from qfnb import ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
+from qfnb import Batch, ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
 from qfnb._jobs import row_result
 from qfnb.batching import journal_reader, journal_store
 from qfnb.evaluation.background import BackgroundEvaluation
@@ -34,13 +34,13 @@ from qfnb.notebook import (
     answer_format,
     batch,
     chat,
-    completion,
     evaluate_parser,
     formatters,
     image,
     sessions,
     train,
 )
+from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
@@ -133,9 +133,12 @@ def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name)
 
 
 def test_completion_offers_variables_of_classes_that_there_are():
-    assert set(completion.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
-    assert set(completion.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
-    assert set(completion.REPORT_KINDS) == names(evaluation.EvaluationResult, BackgroundEvaluation, Card)
+    assert set(evaluate_parser.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
+    assert set(evaluate_parser.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
+    assert set(evaluate_parser.REPORT_KINDS) == names(evaluation.EvaluationResult, BackgroundEvaluation, Card)
+    assert set(evaluate_parser.EVALUATOR_KINDS) == names(evaluation.LocalEvaluator)
+    assert set(batch.DATA_KINDS) == names(pd.DataFrame, pd.Series, Dataset, list)
+    assert set(batch.BATCH_KINDS) == names(Batch, BatchTask)
 
 
 def names(*kinds):

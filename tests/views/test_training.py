@@ -216,5 +216,5 @@ def test_where_nobody_watches_the_panel_is_its_state(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
     shown = panel.TrainingPanel(Trainer(DEPLOYED, running=False))
     shown.show()
-    shown.settle()
+    shown.publish_final()
     assert capsys.readouterr().out.count("Deployed") == 2

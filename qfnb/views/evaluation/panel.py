@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import time
-from functools import partial
 from typing import Any, Final, Protocol
 
 from ..._jobs.batch_progress import BatchProgress
 from ...evaluation.background import EvaluationProgress, ModelProgress, State
-from ...transport import event_loop
-from .. import stop_button
-from ..chat import SANDBOX_LABEL, format_cost
-from ..display import Bundle, LiveOutput, publish
+from .. import stop_button, styles
+from ..display import Bundle
 from ..escape import escape, strip_controls
+from ..panel import Panel
 from ..text import duration, one_line
 from . import report as evaluation
 
 STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
 CANCELLING: Final = "正在取消 cancelling…"
-UPDATE_INTERVAL_S: Final = 0.25
 
 _STATES: dict[State, str] = {
     "asking": "▶ 提问中 asking",
@@ -28,12 +23,6 @@ _STATES: dict[State, str] = {
     "done": "✔ 完成 done",
     "failed": "✘ 失败 failed",
 }
-_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
-_DIM = 'style="font-size:90%;opacity:0.8"'
-_BAR = 'style="width:9em;height:12px;vertical-align:middle"'
-_TABLE = 'style="border-collapse:collapse;margin:4px 0"'
-_CELL = 'style="text-align:left;padding:1px 10px 1px 0;white-space:nowrap"'
-_NAME = 'style="text-align:left;padding:1px 10px 1px 0;font-weight:600;max-width:24em;overflow-wrap:anywhere"'
 
 
 class EvaluationTask(Protocol):
@@ -82,42 +71,24 @@ def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
         f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>"
         for line in _scoring_lines(progress)
     )
-    notes = "".join(f"<div {_DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live))
+    notes = "".join(
+        f"<div {styles.DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live)
+    )
     head = f"<div><b>{escape(_title_line(progress))}</b></div>"
-    return f"<div {_BODY}>{head}<table {_TABLE}>{rows}</table>{bars}{notes}</div>"
+    return f"<div {styles.BODY}>{head}<table {styles.TABLE_PLAIN}>{rows}</table>{bars}{notes}</div>"
 
 
-class EvaluationPanel:
-    """Shows an evaluation while it works, and in the same place its report.
+class EvaluationPanel(Panel):
+    """Shows an evaluation while it works, and in the same output its report."""
 
-    `show()` displays it in the current cell, `settle()` publishes the end from the cell that waits.
-    """
+    job: EvaluationTask
 
     def __init__(self, task: EvaluationTask) -> None:
-        self.task = task
-        self._live: LiveOutput | None = None
+        super().__init__(task)
         self._final: Bundle | None = None
 
-    def show(self) -> None:
-        """Display the panel in the current cell and follow it; where nobody watches, its state."""
-        controls = EvaluationControls(self.task)
-        draw = lambda _, progress: controls.draw(progress)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(
-            self.task.progress, widget=controls.build, draw=draw, final=self._bundle
-        )
-        if live.mode == "live":
-            contextvars.copy_context().run(event_loop.submit, self._follow(live))
-        else:
-            live.finish(self.task.progress)
-
-    def settle(self) -> None:
-        """Publish the state from the current cell; in static mode this is the one output."""
-        progress = self.task.progress
-        if self._live is None or self._live.mode != "live":
-            publish(self._bundle(progress))
-        elif progress.is_finished:
-            self._live.finish(progress)
-            self._live.republish()
+    def _create_controls(self) -> EvaluationControls:
+        return EvaluationControls(self.job)
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
         """Return the state; the report is drawn once, since that takes a while."""
@@ -133,12 +104,6 @@ class EvaluationPanel:
                     "text/html": f"<pre>{escape(message)}</pre>",
                 }
         return self._final
-
-    async def _follow(self, live: LiveOutput) -> None:
-        while not (progress := self.task.progress).is_finished:
-            live.update(progress)
-            await asyncio.sleep(UPDATE_INTERVAL_S)
-        await asyncio.to_thread(partial(live.finish, progress))  # drawing a report would hold up the loop
 
 
 class EvaluationControls:
@@ -184,14 +149,16 @@ def _model_row(model_progress: ModelProgress, progress: EvaluationProgress) -> s
     batch = model_progress.batch
     done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (0, 0)
     bar = _progress_bar(done, total, model_progress.model)
-    cells = "".join(f"<td {_CELL}>{escape(fact)}</td>" for fact in _model_facts(batch, progress))
-    name = f'<th scope="row" {_NAME}>{escape(one_line(model_progress.model, 60))}</th>'
-    return f"<tr>{name}<td {_CELL}>{bar}</td>{cells}</tr>"
+    cells = "".join(
+        f"<td {styles.CELL_ONE_LINE}>{escape(fact)}</td>" for fact in _model_facts(batch, progress)
+    )
+    name = f'<th scope="row" {styles.CELL_NAME}>{escape(one_line(model_progress.model, 60))}</th>'
+    return f"<tr>{name}<td {styles.CELL_ONE_LINE}>{bar}</td>{cells}</tr>"
 
 
 def _progress_bar(done: int, total: int, label: str) -> str:
     value = f'max="{total}" value="{done}"' if total else ""
-    return f'<progress {value} aria-label="{escape(label)} {done} / {total}" {_BAR}></progress>'
+    return f'<progress {value} aria-label="{escape(label)} {done} / {total}" {styles.BAR_SMALL}></progress>'
 
 
 def _model_facts(batch: BatchProgress | None, progress: EvaluationProgress) -> list[str]:
@@ -218,8 +185,8 @@ def _batch_state(batch: BatchProgress) -> str:
 
 def _format_cost(batch: BatchProgress) -> str:
     if batch.from_sandbox:
-        return SANDBOX_LABEL
-    cost = "价格未知 price not known" if batch.cost is None else format_cost(batch.cost)
+        return styles.SANDBOX_LABEL
+    cost = "价格未知 price not known" if batch.cost is None else styles.format_cost(batch.cost)
     return f"{cost} / ¥{batch.budget:g}" if batch.budget is not None else cost
 
 

@@ -12,9 +12,9 @@ from ...trainer.form.launch import estimate_launch, render_code
 from ...trainer.form.value import CHOICE_TYPES, Draft, LaunchForm
 from ...wire.finetune import SupportedParameter
 from .. import dataset
-from ..chat import SANDBOX_LABEL
 from ..display import Bundle
 from ..escape import escape, strip_controls
+from ..styles import SANDBOX_LABEL
 
 LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import time
-from collections import deque
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ...trainer import LLMFinetune
 from ...trainer.consts import ActionState
 from ...trainer.loss_diagnostics import LossPoint
 from ...trainer.progress import Stage, TrainingProgress
 from ...trainer.train import COULD_NOT_BE_STOPPED
-from ...transport import event_loop
-from ..chat import SANDBOX_LABEL
-from ..display import Bundle, LiveOutput, publish
+from .. import styles
+from ..display import Bundle
 from ..escape import escape
+from ..panel import Panel
 from ..text import duration, one_line
 from . import details
 from .controls import Controls
@@ -30,9 +27,6 @@ NO_CURVE_MESSAGE = (
     "该平台在训练结束后才给出 loss 曲线 / this platform gives the loss curve at the end of the run only"
 )
 
-POLL_INTERVAL_S: Final = 0.5
-"""Seconds between two looks at a training: the seconds run, and nobody reads faster."""
-
 MAX_POINTS, MAX_TEXT = 400, 900
 
 _STATE_LABELS = {
@@ -43,12 +37,6 @@ _STATE_LABELS = {
     ActionState.Error: "✘ 失败 failed",
     ActionState.Stopped: "■ 已停止 stopped",
 }
-
-_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
-_DIM = 'style="font-size:90%;opacity:0.8;overflow-wrap:anywhere"'
-_LINE = 'style="overflow-wrap:anywhere"'
-_STEP = 'style="display:inline-block;margin-right:18px"'
-_BAR = 'style="width:50%;height:14px;vertical-align:middle"'
 
 
 def bundle(progress: TrainingProgress) -> Bundle:
@@ -75,20 +63,27 @@ def text(progress: TrainingProgress) -> str:
 
 def html(progress: TrainingProgress, *, now: float | None = None) -> str:
     """Return the progress as HTML that does not move."""
-    next_steps = "".join(f"<div {_DIM}>{escape(line)}</div>" for line in _next_steps(progress))
-    return f"<div {_BODY}>{top(progress, now=now)}{below(progress)}{details.sections(progress)}{next_steps}</div>"
+    next_steps = "".join(f"<div {styles.DIM_WRAPPED}>{escape(line)}</div>" for line in _next_steps(progress))
+    return f"<div {styles.BODY}>{top(progress, now=now)}{below(progress)}{details.sections(progress)}{next_steps}</div>"
 
 
 def top(progress: TrainingProgress, *, now: float | None = None) -> str:
     """Return what changes every second: the state, the steps, the bar, the times, and what is wrong."""
     head = f"<b>微调 fine-tuning {escape(one_line(progress.title, 80))}</b> — {escape(progress.status)}"
     timestamp = time.time() if now is None else now
-    stages = "".join(f"<span {_STEP}>{_stage_html(stage, timestamp)}</span>" for stage in progress.stages)
+    stages = "".join(
+        f"<span {styles.STEP}>{_stage_html(stage, timestamp)}</span>" for stage in progress.stages
+    )
     lines = [
-        f"<div {_LINE}>{escape(one_line(line, MAX_TEXT))}</div>" for line in fact_lines(progress, now=now)
+        f"<div {styles.WRAPPED}>{escape(one_line(line, MAX_TEXT))}</div>"
+        for line in fact_lines(progress, now=now)
     ]
-    ids = [f"<div {_DIM}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _id_lines(progress)]
-    warnings = [f"<div {_LINE}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _warning_lines(progress)]
+    ids = [
+        f"<div {styles.DIM_WRAPPED}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _id_lines(progress)
+    ]
+    warnings = [
+        f"<div {styles.WRAPPED}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _warning_lines(progress)
+    ]
     return "".join(
         [f"<div>{head}</div><div>{stages}</div>{_progress_bar(progress)}", *lines, *ids, *warnings]
     )
@@ -97,7 +92,11 @@ def top(progress: TrainingProgress, *, now: float | None = None) -> str:
 def below(progress: TrainingProgress) -> str:
     """Return what changes with a new point of the curve: the curves, the metrics, the links."""
     is_waiting = not progress.points and progress.training_at is not None and not progress.finished
-    notice = f"<div {_DIM}>{NO_CURVE_MESSAGE}</div>" if is_waiting and not progress.from_sandbox else ""
+    notice = (
+        f"<div {styles.DIM_WRAPPED}>{NO_CURVE_MESSAGE}</div>"
+        if is_waiting and not progress.from_sandbox
+        else ""
+    )
     return (
         f"{notice}{_curve_html(progress)}{details.metrics(progress.metrics)}{details.links(progress.links)}"
     )
@@ -106,7 +105,7 @@ def below(progress: TrainingProgress) -> str:
 def fact_lines(progress: TrainingProgress, *, now: float | None = None) -> list[str]:
     """Return the times and the losses, a line each."""
     timestamp = time.time() if now is None else now
-    times = [SANDBOX_LABEL] if progress.from_sandbox else []
+    times = [styles.SANDBOX_LABEL] if progress.from_sandbox else []
     accepted = progress.queued_at is not None or progress.training_at is not None
     times += [f"排队 queued {duration(progress.queued(timestamp))}"] if accepted else []
     times += [f"用时 elapsed {duration(_elapsed(progress, timestamp))}"]
@@ -117,54 +116,47 @@ def fact_lines(progress: TrainingProgress, *, now: float | None = None) -> list[
     return [" · ".join(times), *_loss_lines(progress.points)]
 
 
-class TrainingPanel:
-    """Shows a trainer while it works; static HTML when it is over.
+class TrainingPanel(Panel):
+    """Shows a trainer while it works; static HTML when it has ended.
 
-    `show()` displays it in the current cell, `settle()` publishes the final state from the cell that waits. A
-    training that is not at work is shown with what can be done about it, until the panel is closed.
+    A training that is not running is shown with what can be done about it, until the panel is closed.
     """
 
+    poll_s = 0.5
+    job: LLMFinetune
+
     def __init__(self, trainer: LLMFinetune) -> None:
-        self.trainer = trainer
-        self._live: LiveOutput | None = None
+        super().__init__(trainer)
         self._stays_open = False
 
-    def show(self) -> None:
-        """Display the panel in the current cell and follow the trainer; where nobody watches, its state."""
-        PANELS.append(self)
-        self._stays_open = not self.trainer.is_running
-        controls = Controls(self.trainer, top, below, close=self._close)
-        draw = lambda _, progress: controls.draw(progress, stays_open=self._stays_open)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(self.trainer.progress, widget=controls.build, draw=draw, final=bundle)
-        if live.mode == "live":
-            contextvars.copy_context().run(event_loop.submit, self._follow(live))
-        elif self.trainer.is_running:
-            print(STARTED_MESSAGE)  # noqa: T201 - the panel itself comes when somebody waits for it
-        else:
-            live.finish(self.trainer.progress)
+    def show(self, notice: str = "") -> None:
+        """Display the panel in the current cell; where outputs cannot move, a line, or the state at the end."""
+        self._stays_open = not self.job.is_running
+        super().show(notice or (STARTED_MESSAGE if self.job.is_running else ""))
 
-    def settle(self) -> None:
-        """Publish the final state from the current cell; in static mode this is the one output."""
-        progress = self.trainer.progress
-        if self._live is None or self._live.mode != "live":
-            publish(bundle(progress))
-        else:
-            self._live.finish(progress)
-            self._live.republish()
+    def publish_final(self) -> None:
+        """Publish the final state from the current cell, once the training has ended."""
+        if self._has_ended():
+            super().publish_final()
+
+    def _create_controls(self) -> Controls:
+        return Controls(self.job, top, below, close=self._close)
+
+    def _draw(self, controls: Controls, progress: TrainingProgress) -> None:
+        controls.draw(progress, stays_open=self._stays_open)
+
+    def _bundle(self, progress: TrainingProgress) -> Bundle:
+        return bundle(progress)
+
+    def _has_ended(self) -> bool:
+        return not self.job.is_running
+
+    def _is_open(self) -> bool:
+        self._stays_open = self._stays_open and not self.job.is_running
+        return self._stays_open or self.job.is_running
 
     def _close(self) -> None:
         self._stays_open = False
-
-    async def _follow(self, live: LiveOutput) -> None:
-        while self._stays_open or self.trainer.is_running:
-            self._stays_open = self._stays_open and not self.trainer.is_running
-            live.update(self.trainer.progress)
-            await asyncio.sleep(POLL_INTERVAL_S)
-        live.finish(self.trainer.progress)
-
-
-PANELS: Final[deque[TrainingPanel]] = deque(maxlen=20)
-"""The panels that were shown in this kernel, the newest last."""
 
 
 def _stage_html(stage: Stage, now: float) -> str:
@@ -178,9 +170,9 @@ def _progress_bar(progress: TrainingProgress) -> str:
     label = 'aria-label="训练 training"'
     if progress.percent is None:
         attributes = 'max="100" value="0"' if progress.finished or progress.training_at is None else ""
-        return f"<div><progress {attributes} {label} {_BAR}></progress></div>"
+        return f"<div><progress {attributes} {label} {styles.BAR}></progress></div>"
     value = f'max="100" value="{progress.percent}"'
-    return f"<div><progress {value} {label} {_BAR}></progress> <b>{progress.percent}%</b></div>"
+    return f"<div><progress {value} {label} {styles.BAR}></progress> <b>{progress.percent}%</b></div>"
 
 
 def _elapsed(progress: TrainingProgress, now: float) -> float:

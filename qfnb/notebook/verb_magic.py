@@ -1,0 +1,118 @@
+"""Magics whose first word is a verb: `%qfbatch wait`, `%qftrain start trainer`, `%qfeval show report`.
+
+A verb is a method `do_<verb>` of the magic's class; an option names the verbs that take it. Both stand in the
+magic's own module: the help, the checks and Tab follow from them.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from IPython.core.magic import Magics
+
+from .await_cell import run_in_cell
+from .parser import WordsParser, used_options
+
+if TYPE_CHECKING:
+    from ..views.panel import Panel
+
+
+class VerbParser(WordsParser):
+    """The options of a magic with verbs.
+
+    Args:
+        magic: its name with the percent sign, `%qfbatch`.
+        description: the first lines of the help.
+        examples: the last lines of the help.
+        verbs: in the order of the help.
+    """
+
+    def __init__(self, magic: str, description: str, examples: str, verbs: Sequence[str]) -> None:
+        super().__init__(magic, description, examples)
+        self.verbs = tuple(verbs)
+
+    def check_verb(self, verb: str, options: Namespace) -> None:
+        """Refuse options that a verb does not take.
+
+        Raises:
+            InvalidArgumentError: names them.
+        """
+        accepted = {name for name, option in self.options.items() if verb in option.verbs}
+        if unknown := used_options(options).keys() - accepted - {"awaited"}:
+            self.error(f"{self.prog} {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
+
+
+class VerbMagics(Magics):
+    """A magic whose first word is a verb; `do_<verb>(options, target)` carries it out."""
+
+    parser: ClassVar[VerbParser]
+    default_verb: ClassVar[str] = "start"
+
+    def run_line(self, line: str) -> Any:
+        """Carry a line out; return what its verb returns."""
+        return self.run_verb(*self.parse(line))
+
+    def parse(self, line: str) -> tuple[str, Namespace, Any]:
+        """Return the verb of a line, by default `default_verb`, its options, and what it is about."""
+        verb, remaining = self._split_verb(line)
+        options, target = self._parse_target(verb, remaining)
+        if not options.help:
+            self.parser.check_verb(verb, options)
+        return verb, options, target
+
+    def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
+        """Carry a verb out, or print the help."""
+        if options.help:
+            print(self.parser.format_help())  # noqa: T201 - help was asked for
+            return None
+        return getattr(self, f"do_{verb}")(options, target)
+
+    def _split_verb(self, line: str) -> tuple[str, str]:
+        verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
+        return (verb, remaining) if verb in self.parser.verbs else (self.default_verb, line)
+
+    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
+        """Return the options behind a verb, and what they are about, one word at most."""
+        return self.parser.parse_target(line)
+
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers behind a word of the line that is no option: verbs behind the magic's name."""
+        return list(self.parser.verbs) if previous.endswith(self.parser.prog) else []
+
+
+def wait_in_cell(
+    job: Any,
+    create_panel: Callable[[Any], Panel],
+    work: Coroutine[Any, Any, object],
+    raise_errors: Callable[[], object],
+    message: str,
+    *,
+    awaited: bool,
+) -> Any:
+    """Wait for the end of a job with the kernel free, and show it; return something to await when `awaited`.
+
+    Args:
+        job: what is waited for; its panel is used, or a new one where it has none.
+        create_panel: the class of the panel.
+        work: waits for the end.
+        raise_errors: is called after the end, unless the wait was interrupted.
+        message: what an interrupt says, on one line.
+        awaited: the cell awaits the result.
+    """
+    from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
+    from ..views.panel import find_panel  # noqa: PLC0415
+
+    panel = find_panel(job)
+    if panel is None:
+        panel = create_panel(job)
+        if display_mode() == "live":
+            panel.show()
+
+    def on_end(interrupted: bool) -> None:
+        panel.publish_final()
+        if not interrupted:
+            raise_errors()
+
+    return run_in_cell(work, on_end, message, awaited=awaited)
