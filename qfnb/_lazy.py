@@ -11,11 +11,11 @@ from typing import Any
 def lazy_exports(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the `__getattr__` and the `__dir__` of a package.
+    """Return `__getattr__` and `__dir__` for a package.
 
     Args:
         package: its name.
-        modules: each public name, and the module below the package that it lives in, or is.
+        modules: public name -> module below the package that defines it, or is it.
     """
     namespace = vars(sys.modules[package])
 

@@ -1,4 +1,4 @@
-"""Tokens: an application's OAuth token (v1), and the bearer that an IAM pair is exchanged for (v2)."""
+"""Tokens: an application's OAuth token (v1), and the bearer for an IAM pair (v2)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from .endpoints import Endpoint
 
 
 class AccessToken(Record):
-    """What OAuth gives for AK and SK; `expires_in` counts seconds."""
+    """The token for AK and SK; `expires_in` in seconds."""
 
     access_token: str = ""
     expires_in: int = 2592000
 
 
 class Bearer(ConsoleRecord):
-    """What an IAM pair is exchanged for; times are ISO 8601 in UTC."""
+    """The bearer for an IAM pair; times as ISO 8601 in UTC."""
 
     token: str = ""
     status: str = ""

@@ -1,4 +1,4 @@
-"""JSON objects of the wire: base classes of all records, and the records that many endpoints share."""
+"""Records, the JSON objects on the wire: their base classes, and those that many endpoints share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Record(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the JSON object to send: wire names, nothing that was left unset."""
+        """Return the JSON object to send, with the names on the wire and without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def to_json(self) -> bytes:
-        """Return the JSON text to send: what `to_wire` returns, several times as fast."""
+        """Return the JSON text of `to_wire`; several times as fast."""
         return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 class Sendable(Protocol):
-    """What can be sent: a record, or something that writes what a record would."""
+    """Anything that can be sent: a record, or an object that writes the same JSON."""
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object to send."""
@@ -51,7 +51,7 @@ class EmptyBody(ConsoleRecord):
 
 
 class PageRequest(ConsoleRecord):
-    """Which page of a v2 list: what follows the id `marker`, or with `page_reverse` what precedes it."""
+    """A page of a v2 list: the items after the id `marker`, or before it with `page_reverse`."""
 
     marker: str | None = None
     max_keys: int | None = None
@@ -59,7 +59,7 @@ class PageRequest(ConsoleRecord):
 
 
 class PageInfo(ConsoleRecord):
-    """Where a page ends: `next_marker` asks for the next one, as long as `is_truncated`."""
+    """The end of a page: `next_marker` requests the next one while `is_truncated`."""
 
     marker: str | None = None
     max_keys: int | None = None

@@ -1,7 +1,7 @@
 """Offline batches: files and batches in OpenAI's shape (v2), tasks over object storage (console v2).
 
 A batch has OpenAI's fields and the platform's own words for its status (Running, Done, ...), so a client that
-waits for "completed" waits for ever; `Batch.state` reads both.
+waits for "completed" waits forever; `BatchInfo.state` reads both.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from .base import ConsoleRecord, PageRequest, Record
+from .base import ConsoleRecord, PageInfo, PageRequest, Record
 from .chat import CHAT_V2
 from .endpoints import Endpoint, EndpointGroup
 from .inference import TEXT2IMAGE_V2
 
 MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
-"""Of one input file."""
+"""Limits of one input file."""
 
 CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, "/v2/images/edits"
 """Values of a batch's endpoint."""
@@ -33,14 +33,14 @@ STATES: Final = {
     FAILED: "failed",
     EXPIRED: "expired",
 }
-"""The same in OpenAI's words."""
+"""A status -> OpenAI's word for it."""
 
 FINISHED: Final = frozenset(STATES[status] for status in (DONE, STOPPED, FAILED, EXPIRED))
-"""OpenAI's words for what is over."""
+"""OpenAI's words for finished batches."""
 
 
 class UploadFile(Record):
-    """The form that a file is uploaded in; the content travels as a part of it, not as JSON."""
+    """The form of an upload; the file is a part of it, not JSON."""
 
     purpose: str = "batch"
     filename: str = Field("", exclude=True)
@@ -48,7 +48,7 @@ class UploadFile(Record):
 
 
 class FileObject(Record):
-    """An uploaded or a made file; `id` is `file-...`, `created_at` in Unix seconds."""
+    """An uploaded or generated file; `id` is `file-...`, `created_at` in Unix seconds."""
 
     id: str
     object: str = "file"
@@ -59,13 +59,13 @@ class FileObject(Record):
 
 
 class FileRef(Record):
-    """Which file; it travels in the path."""
+    """The id of a file; part of the path."""
 
     file_id: str = Field("", exclude=True)
 
 
 class ListFiles(Record):
-    """Which files: of a purpose, after an id; `limit` 1-10000, `order` asc or desc by age."""
+    """Files of a purpose, after an id; `limit` 1-10000, `order` asc or desc by age."""
 
     purpose: str | None = None
     after: str | None = None
@@ -74,7 +74,7 @@ class ListFiles(Record):
 
 
 class FileList(Record):
-    """Files, the newest first unless asked otherwise."""
+    """Files, the newest first by default."""
 
     object: str = "list"
     data: list[FileObject] = []
@@ -82,7 +82,7 @@ class FileList(Record):
 
 
 class FileDeleted(Record):
-    """What became of a file."""
+    """The outcome of deleting a file."""
 
     id: str = ""
     object: str = "file"
@@ -90,7 +90,7 @@ class FileDeleted(Record):
 
 
 class Replacement(Record):
-    """What replaces the same field of every line: a model's name, or `amv-...` of one's own version."""
+    """Replaces the field of every line: a model's name, or `amv-...` of a user's version."""
 
     model: str | None = None
 
@@ -106,20 +106,20 @@ class CreateBatch(Record):
 
 
 class BatchRef(Record):
-    """Which batch; it travels in the path."""
+    """The id of a batch; part of the path."""
 
     batch_id: str = Field("", exclude=True)
 
 
 class ListBatches(Record):
-    """Which batches: those after an id, `limit` at most."""
+    """At most `limit` batches after an id."""
 
     after: str | None = None
     limit: int | None = None
 
 
 class RequestCounts(Record):
-    """Lines of a batch: in all, answered, refused."""
+    """Numbers of lines: in all, answered, refused."""
 
     total: int = 0
     completed: int = 0
@@ -127,7 +127,7 @@ class RequestCounts(Record):
 
 
 class BatchError(Record):
-    """What is wrong with the input file; `line` counts from 1."""
+    """A problem of the input file; `line` counts from 1."""
 
     code: str | None = None
     message: str | None = None
@@ -136,14 +136,14 @@ class BatchError(Record):
 
 
 class BatchErrors(Record):
-    """All that is wrong with it."""
+    """All problems of the input file."""
 
     object: str = "list"
     data: list[BatchError] = []
 
 
 class BatchInfo(Record):
-    """A batch; moments in Unix seconds, any field may be absent."""
+    """A batch; times in Unix seconds, any field may be absent."""
 
     id: str
     object: str = "batch"
@@ -170,12 +170,12 @@ class BatchInfo(Record):
 
     @property
     def state(self) -> str:
-        """The status in OpenAI's words; one that is not known as it came."""
+        """The status in OpenAI's words; an unknown one as received."""
         return STATES.get(self.status, self.status)
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """True once the task has ended, in whatever way."""
         return self.state in FINISHED
 
 
@@ -190,7 +190,7 @@ class BatchList(Record):
 
 
 class CreateInference(ConsoleRecord):
-    """Ask a model every query of the `*.jsonl` files under a `bos:/bucket/dir/`.
+    """Let a model answer all queries in the `*.jsonl` files under `bos:/bucket/dir/`.
 
     The model is `endpoint` (a full address, as a service has it) or `model_id` (`amv-...`).
     """
@@ -207,19 +207,19 @@ class CreateInference(ConsoleRecord):
 
 
 class InferenceRef(ConsoleRecord):
-    """Which task; `infer-...`."""
+    """The id of a task, `infer-...`."""
 
     task_id: str
 
 
 class ListInferences(PageRequest):
-    """Which page of the tasks, of these states or all."""
+    """A page of the tasks in these states, or of all."""
 
     run_status: list[str] = []
 
 
 class Inference(ConsoleRecord):
-    """A task; `progress` counts records that are done, and the platform names no total."""
+    """A task; `progress` counts the records that are done, without a total."""
 
     task_id: str = ""
     name: str = ""
@@ -240,17 +240,8 @@ class Inference(ConsoleRecord):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """True once the task has ended, in whatever way."""
         return STATES.get(self.run_status or "", "") in FINISHED
-
-
-class PageInfo(ConsoleRecord):
-    """Where a list was cut; `next_marker` continues it."""
-
-    marker: str | None = None
-    max_keys: int | None = None
-    is_truncated: bool = False
-    next_marker: str | None = None
 
 
 class InferenceList(ConsoleRecord):

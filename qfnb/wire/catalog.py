@@ -1,4 +1,4 @@
-"""Models as data (`models.csv`): what they are called, where they are, what they take, what they cost.
+"""The catalogue of models (`models.csv`): names, paths, input limits and prices.
 
 An unknown name is never refused: it is passed through and the platform decides. Facts from the model pages of
 the documentation and the official SDK's tables (0.4.12), read in 2026-11. Prices are CNY per 1,000 tokens as
@@ -52,7 +52,7 @@ class CatalogModel:
 
 @functools.cache
 def load_models() -> tuple[CatalogModel, ...]:
-    """Return all models that are known without asking the platform."""
+    """Return all models of the catalogue."""
     text = resources.files(__package__).joinpath("models.csv").read_text(encoding="utf-8")
     return tuple(_parse_model(row) for row in csv.DictReader(text.splitlines()))
 
@@ -64,7 +64,7 @@ def model_names(kind: ModelKind) -> list[str]:
 
 
 def find_model(kind: ModelKind, name: str) -> CatalogModel | None:
-    """Return a model by any of its names, None when it is not known."""
+    """Return a model by any of its names, None if it is unknown."""
     return _models_by_name().get((kind, name.lower()))
 
 
@@ -81,7 +81,16 @@ def v2_id(kind: ModelKind, name: str) -> str:
 
 
 def reply_cost(name: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
-    """Return what an answer costs in CNY by list price, None where price or tokens are not known."""
+    """Return the list price of a reply in CNY.
+
+    Args:
+        name: any name of a chat model.
+        prompt_tokens: of the question.
+        completion_tokens: of the reply; None counts as 0.
+
+    Returns:
+        None where the price or `prompt_tokens` is unknown.
+    """
     row = find_model("chat", name)
     if row is None or row.input_price is None or row.output_price is None or prompt_tokens is None:
         return None
@@ -90,7 +99,7 @@ def reply_cost(name: str, prompt_tokens: int | None, completion_tokens: int | No
 
 @functools.cache
 def _models_by_name() -> dict[tuple[ModelKind, str], CatalogModel]:
-    """Index by id, path segment and name; a name wins over another model's id."""
+    """Index the models by id, path segment and name; a name takes precedence over another model's id."""
     index: dict[tuple[ModelKind, str], CatalogModel] = {}
     for key in ("v1", "v2", "name"):
         for row in reversed(load_models()):

@@ -1,4 +1,4 @@
-"""What is paid for: a preset model's tokens per minute, a service's compute units (`/v2/charge`)."""
+"""Billing (`/v2/charge`): quotas of preset models in tokens per minute, compute units of services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PurchaseResult(ConsoleRecord):
 
 
 class FindTPM(ConsoleRecord):
-    """Which quotas of a model to list."""
+    """Lists the quotas of a model."""
 
     model: str
     payment_timing: str | None = None
@@ -40,7 +40,7 @@ class FindTPM(ConsoleRecord):
 
 
 class TPM(ConsoleRecord):
-    """A quota that was bought; `expired_time` is "-" when it has no end."""
+    """A quota; `expired_time` is "-" if it has no end."""
 
     instance_id: str
     payment_timing: str = POSTPAID
@@ -58,21 +58,21 @@ class TPMList(ConsoleRecord):
 
 
 class TPMRef(ConsoleRecord):
-    """Which quota of which model."""
+    """The ids of a quota and its model."""
 
     model: str
     instance_id: str
 
 
 class ResizeTPM(ConsoleRecord):
-    """How much a quota is to be."""
+    """The new size of a quota."""
 
     instance_id: str
     count: int | None = None
 
 
 class AutoReleaseTPM(ConsoleRecord):
-    """When a quota is given back by itself (UTC); absent: not at all."""
+    """When a quota is released automatically (UTC); absent: never."""
 
     instance_id: str
     release_time: str | None = None
@@ -87,14 +87,14 @@ class BuyUnit(ConsoleRecord):
 
 
 class FindUnits(ConsoleRecord):
-    """Whose compute units to list."""
+    """Lists the compute units of a service."""
 
     service_id: int | str
     payment_timing: str | None = None
 
 
 class ComputeUnitRef(ConsoleRecord):
-    """Which compute unit of which service."""
+    """The ids of a compute unit and its service."""
 
     service_id: int | str
     instance_id: str
@@ -124,7 +124,7 @@ class ComputeUnitInfo(ConsoleRecord):
 
 
 class AutoRenew(ConsoleRecord):
-    """How long an instance is prolonged each time it ends."""
+    """The time by which an instance is renewed each time it ends."""
 
     instance_id: str
     instance_type: str
@@ -133,7 +133,7 @@ class AutoRenew(ConsoleRecord):
 
 
 class ResizeUnit(ConsoleRecord):
-    """How many replicas a compute unit is to have."""
+    """The new number of replicas of a compute unit."""
 
     instance_id: str
     count: int
@@ -152,4 +152,4 @@ DESCRIBE_UNIT = _CHARGE.action("describe_unit", "DescribeComputeUnit", ComputeUn
 RELEASE_UNIT = _CHARGE.action("release_unit", "ReleaseComputeUnit", ComputeUnitRef, bool)
 RESIZE_UNIT = _CHARGE.action("resize_unit", "ResizeComputeUnit", ResizeUnit, bool)
 AUTO_RENEW = _CHARGE.action("auto_renew", "AutoReleaseComputeUnit", AutoRenew, bool)
-"""The action's name notwithstanding, it says how an instance is prolonged."""
+"""Despite the action's name, it sets how an instance is renewed."""

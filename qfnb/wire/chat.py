@@ -1,4 +1,4 @@
-"""Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and the text that both carry."""
+"""Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and accessors of the replies of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Message(Record):
 
 
 class Usage(Record):
-    """Tokens that were counted; every field may be absent."""
+    """Token counts; every field may be absent."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -29,7 +29,7 @@ class Usage(Record):
 
 
 class ChatRequest(Record):
-    """What both versions take; further options travel as they are."""
+    """The fields of both versions; further options are sent as they are."""
 
     messages: list[Message]
     stream: bool = False
@@ -42,7 +42,7 @@ class ChatRequestV2(ChatRequest):
 
 
 class ChatReply(Record):
-    """A whole v1 reply, or one piece of a v1 stream (`result` is then the new text only)."""
+    """A whole v1 reply, or one event of a v1 stream (`result` is then the new text only)."""
 
     id: str = ""
     object: str = "chat.completion"
@@ -74,7 +74,7 @@ class Choice(Record):
 
 
 class ChatReplyV2(Record):
-    """A whole v2 reply, or one piece of a v2 stream."""
+    """A whole v2 reply, or one event of a v2 stream."""
 
     id: str = ""
     object: str = "chat.completion"
@@ -89,20 +89,20 @@ CHAT_V2 = Endpoint("chat.v2", "/v2/chat/completions", ChatRequestV2, ChatReplyV2
 
 
 def text_of(body: Mapping[str, Any]) -> str:
-    """Return the answer's text from a reply or a piece of a stream, v1 or v2."""
+    """Return the text of a reply or of a stream's event, v1 or v2."""
     if body.get("result") is not None:
         return str(body["result"])
     return str(_first_message(body).get("content") or "")
 
 
 def reasoning_of(body: Mapping[str, Any]) -> str:
-    """Return the text of the model's thinking, "" when it shows none."""
+    """Return the model's reasoning text, "" if there is none."""
     message = _first_message(body)
     return str(message.get("reasoning_content") or message.get("reasoning") or "")
 
 
 def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a reply as the turn of a conversation, with the functions that it wants called."""
+    """Return a reply as a message of the conversation, with its tool and function calls."""
     turn: dict[str, Any] = {"role": "assistant", "content": text_of(body)}
     if tool_calls := _first_message(body).get("tool_calls"):
         turn["tool_calls"] = tool_calls
@@ -112,7 +112,7 @@ def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the functions that an answer wants called, each with name, arguments (as written) and id."""
+    """Return the function calls of a reply: [{"name", "arguments" (as written), "id"}]."""
     calls = [
         {**(call.get("function") or {}), "id": call.get("id", "")}
         for call in _first_message(body).get("tool_calls") or ()
@@ -126,14 +126,14 @@ def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def is_final(body: Mapping[str, Any]) -> bool:
-    """Tell whether this piece says that the stream is complete."""
+    """Return whether an event completes the stream."""
     if body.get("is_end"):
         return True
     return any(choice.get("finish_reason") for choice in body.get("choices") or ())
 
 
 def finish_reason(body: Mapping[str, Any]) -> str | None:
-    """Return why the model stopped, None while it has not."""
+    """Return the finish reason, None until the model has stopped."""
     for choice in body.get("choices") or ():
         return choice.get("finish_reason") or None
     return body.get("finish_reason") or None

@@ -1,4 +1,4 @@
-"""Work on whole datasets, console v1: cleaning (`/etl/`) and augmenting (`/enhance/`) into another one."""
+"""Cleaning (`/etl/`) and augmentation (`/enhance/`) of a dataset into another one, console v1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_TASK, RUNNING, FINISHED, INTERRUPTED, FAILED, PAUSED = 0, 1, 2, 3, 4, 5
 
 TEXT_ENTITY = 2
 GROUPS = ("clean", "filter", "deduplication", "desensitization")
-"""Keys of operationsV2, in the order in which they are done."""
+"""Keys of operationsV2, in the order of execution."""
 
 MAX_SEEDS, MAX_NEW_ROWS = 10, 5000
 
@@ -28,19 +28,19 @@ class CreateCleaning(ConsoleRecord):
 
 
 class CleaningRef(ConsoleRecord):
-    """Which cleaning."""
+    """The id of a cleaning."""
 
     etl_id: int | str
 
 
 class CleaningRefs(ConsoleRecord):
-    """Which cleanings."""
+    """The ids of cleanings."""
 
     etl_ids: list[int | str]
 
 
 class ListTasks(ConsoleRecord):
-    """A page."""
+    """A page of cleanings."""
 
     offset: int = 0
     page_size: int = 10
@@ -69,7 +69,7 @@ class CleaningPage(ConsoleRecord):
 
 
 class CreateAugmentation(ConsoleRecord):
-    """Make new rows after the example of a dataset's; the threshold is how alike two rows may be, 0 to 1."""
+    """Generate rows from examples of a dataset; the threshold is how similar two rows may be, 0 to 1."""
 
     name: str
     is_self_instruct: bool = True
@@ -83,7 +83,7 @@ class CreateAugmentation(ConsoleRecord):
 
 
 class ListAugmentations(ConsoleRecord):
-    """A page of those whose name, or a dataset of which, holds a word."""
+    """A page of the augmentations whose name, or the name of whose dataset, contains a word."""
 
     is_self_instruct: bool = True
     offset: int = 0
@@ -94,19 +94,19 @@ class ListAugmentations(ConsoleRecord):
 
 
 class AugmentationRef(ConsoleRecord):
-    """Which augmenting."""
+    """The id of an augmentation."""
 
     task_id: int | str
 
 
 class AugmentationRefs(ConsoleRecord):
-    """Which augmentings."""
+    """The ids of augmentations."""
 
     task_ids: list[int | str]
 
 
 class Augmentation(ConsoleRecord):
-    """An augmenting; its fields on the platform are not evidenced beyond `id` and `name`."""
+    """An augmentation; only `id` and `name` are documented."""
 
     id: int | str | None = None
     task_id: str = ""
@@ -120,7 +120,7 @@ class Augmentation(ConsoleRecord):
 
 
 class AugmentationPage(ConsoleRecord):
-    """A page of augmentings."""
+    """A page of augmentations."""
 
     total: int = 0
     items: list[Augmentation] = []

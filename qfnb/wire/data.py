@@ -1,4 +1,4 @@
-"""Datasets on the platform: create, import, release, export, look at (console v1).
+"""Datasets on the platform: create, import, release, export, read (console v1).
 
 What v1 calls a dataset (`ds-...`) is what v2 calls a version of one; `group_pk` (`dg-...`) is v2's dataset.
 """
@@ -15,7 +15,7 @@ from .endpoints import EndpointGroup
 CONVERSATION_PROJECT, CONVERSATION_TEMPLATE, TEXT_DATA, PICTURE_DATA = 20, 2000, 4, 7
 PICTURE_PROJECT = 705
 TEMPLATES = (2000, 2001, 2002, 40100, 40200, 70500)
-"""Answers, sorted answers, chosen and rejected, plain text, prompts, pictures; // 100 is the project."""
+"""Answers, ranked answers, chosen and rejected, plain text, prompts, images; // 100 is the project type."""
 
 PLATFORM_STORAGE, USER_STORAGE = "sysBos", "usrBos"
 USER_BOS, SHARED_ZIP = 1, 2
@@ -26,7 +26,7 @@ NOT_STARTED, INITIALISED, RUNNING, FINISHED, FAILED, TERMINATED = -1, 0, 1, 2, 3
 
 
 class CreateDataset(ConsoleRecord):
-    """A bare dataset; a path in the user's own bucket ends in a slash."""
+    """An empty dataset; a path in the user's bucket ends with a slash."""
 
     name: str
     version_id: int = 1
@@ -48,7 +48,7 @@ class DatasetCreated(ConsoleRecord):
 
 
 class ImportDataset(ConsoleRecord):
-    """Import files: `import_from` 1 is one's own BOS, a file `bos:/bucket/path`; 2 is a shared zip."""
+    """Files to import: `import_from` 1 is the user's bucket, `bos:/bucket/path`; 2 is a shared zip."""
 
     dataset_id: int | str
     annotated: bool = True
@@ -57,13 +57,13 @@ class ImportDataset(ConsoleRecord):
 
 
 class DatasetRef(ConsoleRecord):
-    """Which dataset."""
+    """The id of a dataset."""
 
     dataset_id: int | str
 
 
 class DatasetVersion(ConsoleRecord):
-    """How far import, release and export are; `entity_count` counts rows."""
+    """A version with the states of its import, release and export; `entity_count` counts rows."""
 
     dataset_id: Any = None
     dataset_pk: str | None = Field(default=None, alias="datasetPK")
@@ -90,13 +90,13 @@ class DatasetInfo(ConsoleRecord):
 
 
 class DatasetRefs(ConsoleRecord):
-    """Which datasets."""
+    """The ids of datasets."""
 
     dataset_ids: list[int | str]
 
 
 class DatasetStatus(ConsoleRecord):
-    """How far everything is that a dataset goes through."""
+    """The progress of everything that a dataset goes through, in percent."""
 
     import_status: int = NOT_STARTED
     import_progress: int = 0
@@ -115,7 +115,7 @@ class DatasetStatus(ConsoleRecord):
 
 
 class ExportDataset(ConsoleRecord):
-    """`export_type` 2 leaves the annotations out; `export_to` 0 is the platform, 1 one's own BOS."""
+    """An export; `export_type` 2 omits annotations, `export_to` 0 is the platform, 1 the user's bucket."""
 
     dataset_id: int | str
     export_format: int = 0
@@ -142,20 +142,20 @@ class ExportRecord(ConsoleRecord):
 
 
 class DatasetDeleted(ConsoleRecord):
-    """How many versions the group still has."""
+    """How many versions the dataset group still has."""
 
     version_count: int = 0
 
 
 class ErrorQuery(ConsoleRecord):
-    """Which error of an import; its number stands in `errCode` of the dataset."""
+    """An error of an import, by the `errCode` of the dataset."""
 
     dataset_id: int | str
     err_code: int
 
 
 class BadSample(ConsoleRecord):
-    """A line that could not be imported; `text_location` is its number in the file."""
+    """A line that could not be imported; `text_location` is the line number in the file."""
 
     sequence: int = 0
     sample_file_name: str = ""
@@ -165,7 +165,7 @@ class BadSample(ConsoleRecord):
 
 
 class ImportErrors(ConsoleRecord):
-    """What an import failed on; `download_url` tells all of it when `content` is only the beginning."""
+    """The errors of an import; `download_url` has all of them if `content` is truncated."""
 
     data_type: Any = None
     download_url: str = ""

@@ -25,12 +25,12 @@ FORMATS = {
     "PromptImage": 70500,
     "PromptImageResponse": 70500,
 }
-"""Values of dataFormat, and the template that v1 calls each; the first of a template is what v1 creates."""
+"""A dataFormat -> v1's template type; v1 creates the first format of a template type."""
 
 IMPORT_STATES = {-1: "Created", 1: "Importing", 2: "ImportFinished", 3: "ImportFailed"}
 PUBLISH_STATES = {0: "Unpublished", 1: "Publishing", 2: "Published", 3: "PublishFailed"}
 EXPORT_STATES = {1: "Exporting", 2: "ExportFinished", 3: "ExportFailed"}
-"""The words for v1's numbers."""
+"""v1's numbers -> v2's words."""
 
 
 class CreateDataset(ConsoleRecord):
@@ -43,7 +43,7 @@ class CreateDataset(ConsoleRecord):
 
 
 class VersionCreated(ConsoleRecord):
-    """The dataset (`dg-...`) and the version that was made (`ds-...`)."""
+    """The ids of the dataset (`dg-...`) and the new version (`ds-...`)."""
 
     dataset_id: str
     version_id: str
@@ -51,45 +51,45 @@ class VersionCreated(ConsoleRecord):
 
 
 class DatasetId(ConsoleRecord):
-    """Which dataset."""
+    """The id of a dataset."""
 
     dataset_id: int | str
 
 
 class VersionId(ConsoleRecord):
-    """Which version."""
+    """The id of a version."""
 
     version_id: int | str
 
 
 class TaskId(ConsoleRecord):
-    """Which import or export."""
+    """The id of an import or export."""
 
     task_id: int | str
 
 
 class ListDatasets(PageRequest):
-    """A page; `filter` knows datasetName (a part of it) and dataFormatList."""
+    """A page of datasets; `filter` may have datasetName (a part of it) and dataFormatList."""
 
     filter: dict[str, Any] | None = None
 
 
 class ListVersions(PageRequest):
-    """A page of a dataset's versions; `filter` knows importStatusList and publishStatusList."""
+    """A page of a dataset's versions; `filter` may have importStatusList and publishStatusList."""
 
     dataset_id: int | str
     filter: dict[str, Any] | None = None
 
 
 class CreateVersion(ConsoleRecord):
-    """A new version; it inherits nothing from the earlier ones."""
+    """A new version; it inherits nothing from earlier ones."""
 
     dataset_id: int | str
     description: str | None = None
 
 
 class Version(ConsoleRecord):
-    """One version of a dataset; what is called a dataset in v1."""
+    """A version of a dataset; v1 calls it a dataset."""
 
     dataset_id: str = ""
     version_id: str = ""
@@ -107,7 +107,7 @@ class Version(ConsoleRecord):
 
 
 class Dataset(ConsoleRecord):
-    """A dataset and the newest of its versions; which keys the platform sends is not evidenced."""
+    """A dataset and its newest version; the platform's keys are not documented."""
 
     dataset_id: str = ""
     dataset_name: str = ""
@@ -132,14 +132,14 @@ class VersionPage(ConsoleRecord):
 
 
 class CreateImport(ConsoleRecord):
-    """Import files, each `bos:/bucket/path` or the address of a shared zip."""
+    """Files to import, each `bos:/bucket/path` or the URL of a shared zip."""
 
     version_id: int | str
     files: list[str]
 
 
 class ImportTask(ConsoleRecord):
-    """How far an import is; `err_download_url` tells what was wrong."""
+    """The progress of an import; `err_download_url` has the errors."""
 
     version_id: str = ""
     import_status: str = ""
@@ -153,7 +153,7 @@ class ImportTask(ConsoleRecord):
 
 
 class CreateExport(ConsoleRecord):
-    """Export a version to the platform's storage or to a folder of one's own bucket."""
+    """Exports a version to the platform's storage or to a folder of the user's bucket."""
 
     version_id: int | str
     storage_type: str = PLATFORM
@@ -161,7 +161,7 @@ class CreateExport(ConsoleRecord):
 
 
 class ExportTask(ConsoleRecord):
-    """How far an export is; `download_url` is a zip."""
+    """The progress of an export; `download_url` is a zip."""
 
     storage_type: str = ""
     storage_path: str = ""

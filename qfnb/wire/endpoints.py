@@ -12,13 +12,13 @@ from typing import Any, Generic, Literal, TypeVar
 from .base import Record
 
 Plane = Literal["v1", "v2", "console", "iam", "oauth"]
-"""Which part of the platform answers: it decides host, authentication and the shape of errors.
+"""A part of the platform, with its own host, authentication and shape of errors.
 
-v1 and v2 are inference; console is management (v1 paths and v2 actions); iam and oauth hand out tokens.
+v1 and v2 are inference; console is management (v1 paths and v2 actions); iam and oauth issue tokens.
 """
 
 Envelope = Literal["code", "status", "action"]
-"""How the management plane wraps its answers.
+"""How the management plane wraps its responses.
 
 code: v1 finetuning, models, services: {"log_id", "result"}, errors {"error_code", "error_msg"} in HTTP 200.
 status: v1 datasets and prompts: "status" and "success" too, errors {"code", "message"} in HTTP 200.
@@ -36,14 +36,14 @@ class Endpoint(Generic[BodyT, ResultT]):
     """One row of the endpoint table.
 
     Attributes:
-        name: dotted, unique; the handler and the operation are found by it.
-        path: below the plane's base URL; `{model}` stands for the model's own path segment.
-        body: the record that is sent, a GET's as the query.
-        result: the type of what comes back (inside `result` on the console plane).
+        name: dotted, unique; handlers and operations are found by it.
+        path: below the plane's base URL; `{model}` is replaced by the model's path segment.
+        body: type of the record that is sent, a GET's as the query.
+        result: type of the response (of its `result` on the console plane).
         action: the `?Action=` of a console v2 route.
-        repeatable: sending it twice does no harm, so it may be sent again after a failure.
-        headers: that every request of it carries.
-        envelope: how an answer is wrapped, on the management plane.
+        repeatable: True if sending it twice does no harm, so that it may be sent again after a failure.
+        headers: of every request.
+        envelope: how a response is wrapped, on the management plane.
     """
 
     name: str
@@ -64,16 +64,16 @@ class Endpoint(Generic[BodyT, ResultT]):
 
 @dataclass(frozen=True)
 class EndpointGroup:
-    """Endpoints of the management plane with a path in common.
+    """Endpoints of the management plane that share a path.
 
         _TASKS = EndpointGroup("finetune.v2", "/v2/finetuning")
 
         STOP = _TASKS.action("stop_task", "StopFineTuningTask", TaskRef, bool)
 
     Attributes:
-        name: what the names of its rows begin with.
-        path: what their paths begin with, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.
-        envelope: how answers of its v1 rows are wrapped.
+        name: prefix of the names of its rows.
+        path: prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.
+        envelope: of its v1 rows.
     """
 
     name: str
@@ -98,7 +98,7 @@ class EndpointGroup:
             body: the record that is sent.
             result: the type of the answer's `result`.
             repeatable: False for what creates or buys.
-            headers: that every request carries.
+            headers: of every request.
         """
         return Endpoint(
             f"{self.name}.{name}",
@@ -122,7 +122,7 @@ class EndpointGroup:
         repeatable: bool = True,
         method: str = "POST",
     ) -> Endpoint[BodyT, ResultT]:
-        """Add a v1 row at a path of its own, e.g. `template/create`, below the group's.
+        """Add a v1 row at a path below the group's.
 
         Args:
             name: after the group's name and a dot.

@@ -1,4 +1,4 @@
-"""The rows of a dataset one by one, console v1 (`/wenxinworkshop/entity/...`): here a row is an entity."""
+"""Single rows of a dataset, console v1 (`/wenxinworkshop/entity/...`), where a row is called an entity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALL, ANNOTATED, NOT_ANNOTATED = 0, 1, 2
 """Values of tabType."""
 
 MAX_ENTITIES = 30
-"""Of a page."""
+"""Limit of one page."""
 
 
 class AnnotateEntity(ConsoleRecord):
@@ -31,13 +31,13 @@ class DeleteEntities(ConsoleRecord):
 
 
 class EntitiesDeleted(ConsoleRecord):
-    """The ids that could not be deleted; None when all were."""
+    """The ids that could not be deleted; None if all were deleted."""
 
     failed_ones: list[str] | None = None
 
 
 class ListEntities(ConsoleRecord):
-    """A page of rows; the times are from and to, in seconds since the epoch."""
+    """A page of rows; the times are [from, to] in Unix seconds."""
 
     dataset_id: int | str
     offset: int = 0
@@ -49,7 +49,7 @@ class ListEntities(ConsoleRecord):
 
 
 class Entity(ConsoleRecord):
-    """One row; its content is fetched from `url`, which needs no key."""
+    """One row; `url` has its content and needs no key."""
 
     id: str
     name: str = ""
@@ -61,7 +61,7 @@ class Entity(ConsoleRecord):
 
 
 class EntityPage(ConsoleRecord):
-    """`total` counts what the filters let through, `total_all` everything."""
+    """A page of rows; `total` counts the filtered rows, `total_all` all rows."""
 
     total_all: int = 0
     total: int = 0

@@ -1,4 +1,4 @@
-"""What the platform's error codes mean and what a user can do: one row each.
+"""The platform's error codes: what each means, and what a user can do.
 
 Sources: the public error pages (v1 codes), the v2 error table, and the platform's rate-limit page; see
 `reliability` notes in the README for what qfnb does with each kind.
@@ -14,7 +14,7 @@ ErrorKind = Literal["auth", "token", "throttle", "activation", "server", "user"]
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """One error code: its kind decides the exception class and whether qfnb tries again."""
+    """One error code; its kind decides the exception class and whether the call is tried again."""
 
     code: int | str
     kind: ErrorKind
@@ -115,7 +115,7 @@ _BY_STATUS: dict[int, ErrorCode] = {
 
 
 def lookup(code: int | str, status: int = 200) -> ErrorCode:
-    """Return the row for a code; an unknown code is judged by its HTTP status."""
+    """Return the row of a code; that of an unknown code follows from its HTTP status."""
     if code in CODES:
         return CODES[code]
     return _BY_STATUS.get(status) or ErrorCode(code, "server" if status >= 500 else "user", "")

@@ -12,7 +12,7 @@ from .endpoints import EndpointGroup
 PENDING, DOING, MANUAL_STARTED = "Pending", "Doing", "DoingWithManualBegin"
 STOPPING, STOPPED = "Stopping", "Stopped"
 DONE, PARTLY_DONE, FAILED = "Done", "PartlyDone", "Failed"
-"""Values of a task's state; in DoingWithManualBegin the answers are there and wait for people."""
+"""Values of a task's state; in DoingWithManualBegin the answers wait for human judges."""
 
 RULE, MODEL, MANUAL = "rule", "model", "manual"
 MODES = (MANUAL, RULE, MODEL)
@@ -23,10 +23,10 @@ SCORE_MODES = (SIMILARITY, ACCURACY)
 
 SATISFACTION = "满意度"
 MAX_DIMENSIONS = 4
-"""People judge so many dimensions at most; the first is satisfaction."""
+"""Limit of the dimensions that people judge; the first is satisfaction."""
 
 MAX_VERSIONS = 5
-"""Versions that one task compares."""
+"""Limit of the versions that one task compares."""
 
 UPLOADING, EXPORT_FAILED = "Uploading", "Fail"
 """Values of an export's state, besides Pending and Done."""
@@ -35,21 +35,21 @@ LOCAL, STORAGE = "local", "storage"
 TOTAL, PART = "total", "part"
 PROMPT, PREDICTION, COMPLETION, METRICS = "prompt", "prediction", "completion", "metrics"
 EXPORT_CONTENT = (PROMPT, PREDICTION, COMPLETION, METRICS)
-"""What an export holds: the question, the model's answer, the expected answer, the scores."""
+"""Contents of an export: question, model's answer, expected answer, scores."""
 
 ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")
-"""What rows can be ordered by."""
+"""Keys by which rows can be ordered."""
 
 
 class InputPrompt(ConsoleRecord):
-    """What a question is put into before the model sees it; `{input}` stands for the question."""
+    """A template for the questions; `{input}` stands for the question."""
 
     enable: bool = True
     content: str = ""
 
 
 class EvaluatedVersion(ConsoleRecord):
-    """One of the versions that are compared, ids as int or `am-...` / `amv-...`."""
+    """One of the compared versions; ids are ints or `am-...` / `amv-...`."""
 
     model_id: int | str | None = None
     model_version_id: int | str
@@ -58,7 +58,7 @@ class EvaluatedVersion(ConsoleRecord):
 
 
 class Dimension(ConsoleRecord):
-    """What people judge."""
+    """A dimension that people judge."""
 
     dimension: str
     description: str | None = None
@@ -67,7 +67,7 @@ class Dimension(ConsoleRecord):
 
 
 class RefereePrompt(ConsoleRecord):
-    """What the referee model is told; {src}, {tgt} and {prediction} stand for question, reference, answer."""
+    """The prompt of the referee model; {src}, {tgt}, {prediction} stand for question, reference, answer."""
 
     template_name: str | None = None
     template_content: str = ""
@@ -78,7 +78,7 @@ class RefereePrompt(ConsoleRecord):
 
 
 class EvaluationStandard(ConsoleRecord):
-    """How answers are judged: by rules, by a referee model, by people, or by several of them."""
+    """How answers are judged: by rules, a referee model, people, or several of these."""
 
     eval_mode: str
     score_modes: list[str] | None = None
@@ -89,14 +89,14 @@ class EvaluationStandard(ConsoleRecord):
 
 
 class ComputeResource(ConsoleRecord):
-    """What the task runs on; the SDK sends these numbers."""
+    """The machine of the task; the SDK sends these numbers."""
 
     vm_type: int = 1
     vm_number: int = 8
 
 
 class CreateTask(ConsoleRecord):
-    """Compare versions on a dataset; `id` replaces a task that has not begun."""
+    """Compares versions on a dataset; `id` replaces a task that has not begun."""
 
     name: str
     version_eval_info: list[EvaluatedVersion]
@@ -116,13 +116,13 @@ class TaskCreated(ConsoleRecord):
 
 
 class TaskRef(ConsoleRecord):
-    """Which task, as an int or `ame-...`."""
+    """The id of a task, an int or `ame-...`."""
 
     id: int | str
 
 
 class EvaluationUnit(ConsoleRecord):
-    """What became of one version in a task."""
+    """The state of one version in a task."""
 
     eval_unit_id: str = ""
     model_id: int | None = None
@@ -136,7 +136,7 @@ class EvaluationUnit(ConsoleRecord):
 
 
 class TaskDetail(ConsoleRecord):
-    """A task; `eval_standard_conf` names the dataset of the answers once people are to judge them."""
+    """A task; `eval_standard_conf` has the dataset of the answers once people are to judge them."""
 
     evaluation_id: int | None = None
     evaluation_id_str: str = ""
@@ -149,7 +149,7 @@ class TaskDetail(ConsoleRecord):
 
 
 class EffectMetric(ConsoleRecord):
-    """The scores of a version: rules give fractions 0-1, the referee points; what was not asked for is 0."""
+    """The scores of a version: fractions 0-1 by rules, points by the referee; 0 for what was not requested."""
 
     accuracy: float | None = None
     f1_score: float | None = Field(default=None, alias="f1Score")
@@ -175,14 +175,14 @@ class ReportItem(ConsoleRecord):
 
 
 class StopResult(ConsoleRecord):
-    """Whether the task is being stopped, and why not."""
+    """Whether the task is being stopped, and if not, why."""
 
     result: bool = True
     error_message: str = ""
 
 
 class CreateExport(ConsoleRecord):
-    """Export the rows of a task: to an address they are fetched from, or into one's own bucket."""
+    """Exports the rows of a task, to a download URL or into the user's bucket."""
 
     id: int | str
     export_type: str = LOCAL
@@ -200,13 +200,13 @@ class ExportCreated(ConsoleRecord):
 
 
 class ExportRef(ConsoleRecord):
-    """Which export, as an int or `amemt-...`."""
+    """The id of an export, an int or `amemt-...`."""
 
     export_id: int | str = Field(alias="exportID")
 
 
 class ExportDetail(ConsoleRecord):
-    """An export; `download_url` is a zip with `data.jsonl` in it."""
+    """An export; `download_url` is a zip that contains `data.jsonl`."""
 
     export_id: int | None = Field(default=None, alias="exportID")
     export_id_str: str = Field(default="", alias="exportIDStr")
@@ -224,7 +224,7 @@ class ScoreRange(ConsoleRecord):
 
 
 class ListResults(ConsoleRecord):
-    """Which rows of a task, page by page."""
+    """A page of a task's rows."""
 
     id: int | str
     page_no: int | None = None
@@ -241,14 +241,14 @@ class ListResults(ConsoleRecord):
 
 
 class ResultPage(ConsoleRecord):
-    """How many rows there are, and one page of them. The platform's shape is not published."""
+    """A page of rows, and the number of all. The platform's shape is not published."""
 
     total: int = 0
     items: list[dict[str, Any]] = []
 
 
 class DeleteTasks(ConsoleRecord):
-    """Which tasks to delete, all of them ints or `ame-...`."""
+    """The ids of tasks, all ints or all `ame-...`."""
 
     eval_ids: list[int | str]
 

@@ -32,17 +32,17 @@ STATES = {
     PARTLY_DONE: "Failed",
     FAILED: "Failed",
 }
-"""The names of v1's states; Failed is said of a task that failed partly, too."""
+"""v1's states -> v2's; partly failed tasks are Failed too."""
 
 EVALUATE_MODELS = "model"
-"""The evalObjectType of tasks in which models answer; the other, inferDataset, has the answers already."""
+"""The evalObjectType of tasks in which models answer; with inferDataset the answers exist already."""
 
 MANUAL_EVAL, AUTO_EVAL = "manual", "auto"
 EVAL_TYPES = (MANUAL_EVAL, AUTO_EVAL)
 
 
 class EvaluatedModel(ConsoleRecord):
-    """A version (`amv-...`), and what a question is put into: `{input}` stands for the question."""
+    """A version (`amv-...`) and its prompt template, in which `{input}` stands for the question."""
 
     model_id: int | str
     prompt_template: str | None = None
@@ -57,27 +57,27 @@ class EvaluatedModels(ConsoleRecord):
 
 
 class EvalObjectConfig(ConsoleRecord):
-    """What is evaluated."""
+    """The evaluated objects."""
 
     eval_model_config: EvaluatedModels | None = None
 
 
 class RuleEvalConfig(ConsoleRecord):
-    """Which rules; both kinds when nothing is said."""
+    """The rules; both kinds by default."""
 
     score_modes: list[str] | None = None
     stop_words_path: str | None = None
 
 
 class RefereeEvalConfig(ConsoleRecord):
-    """Which model is the referee, and how many points it gives at most."""
+    """The referee model and its highest score."""
 
     api_name: str | None = None
     max_score: int = 5
 
 
 class ManualEvalConfig(ConsoleRecord):
-    """What people judge."""
+    """The dimensions that people judge."""
 
     evaluation_dimension: list[Dimension] | None = None
 
@@ -92,7 +92,7 @@ class EvalConfig(ConsoleRecord):
 
 
 class CreateEvalTask(ConsoleRecord):
-    """Compare versions on a dataset."""
+    """Compares versions on a dataset."""
 
     task_name: str
     description: str | None = None
@@ -102,13 +102,13 @@ class CreateEvalTask(ConsoleRecord):
 
 
 class EvalTaskRef(ConsoleRecord):
-    """Which task, `ame-...`."""
+    """The id of a task, `ame-...`."""
 
     task_id: int | str
 
 
 class ListEvalTasks(PageRequest):
-    """Tasks judged by people or by the platform; `key_filter` is part of a name or id, or a version's id."""
+    """Lists tasks judged by people or by the platform; `key_filter`: part of a name or id, or a version's id."""
 
     eval_type: str
     key_filter: str | None = None

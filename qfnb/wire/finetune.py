@@ -49,17 +49,17 @@ TRAIN_TYPES = {
     "baichuan2-7b": "Baichuan2-7B-Chat",
     "baichuan2-13b": "Baichuan2-13B-Chat",
 }
-"""Train types in the words of v1 and of the older SDK, lower-case, and the model that stands for each now."""
+"""Train types of v1 and of older SDKs, in lower case -> their present model."""
 
 PEFT_TYPES = {"lora": LORA, "all": FULL, "fullfinetuning": FULL, "p-tuning": PROMPT, "prompttuning": PROMPT}
-"""Parameter scales in the words of v1 and of v2, lower-case, and v2's word for each."""
+"""Parameter scales of v1 and v2, in lower case -> v2's word."""
 
 PLATFORM, BOS = "Platform", "Bos"
-"""Values of sourceType: a released dataset, or objects in one's own bucket."""
+"""Values of sourceType: a released dataset, or objects in the user's bucket."""
 
 
 class CreateJob(ConsoleRecord):
-    """The folder that a model's runs live in; `train_mode` SFT, PostPretrain, DPO or KTO."""
+    """The folder of a model's runs; `train_mode` is SFT, PostPretrain, DPO or KTO."""
 
     name: str
     model: str
@@ -76,7 +76,7 @@ class JobCreated(ConsoleRecord):
 
 
 class DatasetVersionRef(ConsoleRecord):
-    """One training set, by id or by the address of its file; `sampling_rate` 1.0 takes every row once."""
+    """One training set, by id or URI; `sampling_rate` 1.0 uses every row once."""
 
     version_id: int | str | None = None
     version_bos_uri: str | None = None
@@ -84,7 +84,7 @@ class DatasetVersionRef(ConsoleRecord):
 
 
 class DatasetConfig(ConsoleRecord):
-    """Where the data is; `split_ratio` percent of it is held out for validation."""
+    """The training data; `split_ratio` percent of it is held out for validation."""
 
     source_type: str = PLATFORM
     versions: list[DatasetVersionRef] = Field(min_length=1)
@@ -116,19 +116,19 @@ class TaskCreated(ConsoleRecord):
 
 
 class TaskRef(ConsoleRecord):
-    """Which run, as `task-...` or an int."""
+    """The id of a run, `task-...` or an int."""
 
     task_id: int | str
 
 
 class JobRef(ConsoleRecord):
-    """Which job, as `job-...` or an int."""
+    """The id of a job, `job-...` or an int."""
 
     job_id: int | str
 
 
 class ListJobs(PageRequest):
-    """Which jobs: of a train mode (the platform spells it `trainModel`), of a model."""
+    """Lists the jobs of a train mode (the platform spells it `trainModel`) and of a model."""
 
     train_model: str | None = None
     model: str | None = None
@@ -153,7 +153,7 @@ class JobList(ConsoleRecord):
 
 
 class ListTasks(PageRequest):
-    """Whose runs."""
+    """Lists the runs of a job."""
 
     job_id: int | str
 
@@ -168,7 +168,7 @@ class Checkpoint(ConsoleRecord):
 
 
 class Task(ConsoleRecord):
-    """A run's state; any field may be absent in any state, and unknown states are shown, not refused."""
+    """The state of a run; any field may be absent, and unknown states are shown, not refused."""
 
     task_id: str = ""
     job_id: str = ""
@@ -188,7 +188,7 @@ class Task(ConsoleRecord):
     @field_validator("run_progress", mode="before")
     @classmethod
     def _percent(cls, value: object) -> object:
-        """Read "37%", "37", 37 and 37.2 alike; anything else is unknown."""
+        """Parse "37%", "37", 37 and 37.2; anything else is None."""
         try:
             return round(float(str(value).rstrip("% ")))
         except (ValueError, OverflowError):
@@ -215,21 +215,21 @@ class SupportedParameter(ConsoleRecord):
 
 
 class SupportedScale(ConsoleRecord):
-    """What one way of tuning (LoRA, FullFineTuning, PromptTuning) lets you set."""
+    """The hyper-parameters of one scale (LoRA, FullFineTuning, PromptTuning)."""
 
     parameter_scale: str
     support_hyper_parameter_config: list[SupportedParameter] = []
 
 
 class SupportedMode(ConsoleRecord):
-    """SFT, PostPretrain, DPO, KTO."""
+    """The scales of one train mode (SFT, PostPretrain, DPO, KTO)."""
 
     train_mode: str
     support_parameter_scale: list[SupportedScale] = []
 
 
 class SupportedModel(ConsoleRecord):
-    """A model that can be tuned, and how."""
+    """A model that can be tuned, and its train modes."""
 
     model: str
     model_type: str | None = None

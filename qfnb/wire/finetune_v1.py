@@ -1,6 +1,6 @@
 """Fine-tuning, console v1 (`/wenxinworkshop/finetune/...`), as the seeds use it.
 
-The words are the other way round than in v2: a v1 task is a v2 job (the folder), a v1 job a v2 task (a run).
+The words are the opposite of v2's: a v1 task is a v2 job (the folder), a v1 job a v2 task (a run).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ RUNNING, FINISH, FAIL, STOP = "RUNNING", "FINISH", "FAIL", "STOP"
 """Values of trainStatus."""
 
 PLATFORM, BOS = 1, 2
-"""Values of a training set's type: a dataset of the platform, or a file in one's own bucket."""
+"""Values of a training set's type: a dataset of the platform, or a file in the user's bucket."""
 
 
 class CreateTask(ConsoleRecord):
-    """The folder that runs live in; the train types may wait for the first run."""
+    """The folder of runs; the train types may be set with the first run."""
 
     name: str
     base_train_type: str | None = None
@@ -29,7 +29,7 @@ class CreateTask(ConsoleRecord):
 
 
 class TaskCreated(ConsoleRecord):
-    """Both kinds of id: an integer, and `job-...` as v2 calls it."""
+    """Both ids: an int, and `job-...` as in v2."""
 
     id: int
     uuid: str = ""
@@ -65,21 +65,21 @@ class CreateJob(ConsoleRecord):
 
 
 class JobCreated(ConsoleRecord):
-    """Both kinds of id: an integer, and `task-...` as v2 calls it."""
+    """Both ids: an int, and `task-...` as in v2."""
 
     id: int
     uuid: str = ""
 
 
 class JobRef(ConsoleRecord):
-    """Which run of which task."""
+    """The ids of a run and its task."""
 
     task_id: int | str
     job_id: int | str
 
 
 class Job(ConsoleRecord):
-    """A run's state; times in seconds, `progress` in percent."""
+    """The state of a run; times in seconds, `progress` in percent."""
 
     id: int | None = None
     task_id: int | None = None

@@ -1,4 +1,4 @@
-"""System memories: what a model is to remember about an application (`/v2/memory?Action=`)."""
+"""System memories: what a model remembers about an application (`/v2/memory?Action=`)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class CreateMemory(ConsoleRecord):
 
 
 class MemoryRef(ConsoleRecord):
-    """Which memory, as an int or `sm-...`."""
+    """The id of a memory, an int or `sm-...`."""
 
     system_memory_id: int | str
 
 
 class Memory(ConsoleRecord):
-    """A memory; `memories` are its entries, as they were written."""
+    """A memory; `memories` are its entries as written."""
 
     system_memory_id: str = ""
     app_id: str = ""
@@ -31,7 +31,7 @@ class Memory(ConsoleRecord):
 
 
 class FindMemories(PageRequest):
-    """Whose memories to list; everybody's when absent. A page has 100 unless told."""
+    """Lists an application's memories, or all; a page has 100 by default."""
 
     app_id: int | str | None = None
 
@@ -44,7 +44,7 @@ class MemoryPage(ConsoleRecord):
 
 
 class ModifyMemory(ConsoleRecord):
-    """All entries of a memory, in place of those it has."""
+    """New entries of a memory, which replace the present ones."""
 
     system_memory_id: int | str
     memories: list[Any]

@@ -19,11 +19,11 @@ TRAINED, IMPORTED, COMPRESSED, PRESET = "Train", "Import", "Acceleration", "Plat
 """Values of a version's sourceType."""
 
 USER = "UserCreate"
-"""The source of a user's model; a preset one has PlatformPreset."""
+"""The source of a user's model; a preset model has PlatformPreset."""
 
 
 class VersionMeta(ConsoleRecord):
-    """Which run to publish; `task_id` is the job (folder) and `iteration_id` the run, v1's naming."""
+    """The run to publish, in v1's words: `task_id` is the job (folder), `iteration_id` the run."""
 
     task_id: int | str
     iteration_id: int | str
@@ -32,7 +32,7 @@ class VersionMeta(ConsoleRecord):
 
 
 class PublishModel(ConsoleRecord):
-    """Publish a finished run as a new model, or as a new version of `model_id`."""
+    """Publishes a finished run as a new model, or as a new version of `model_id`."""
 
     is_new_model: bool = True
     model_name: str | None = None
@@ -42,7 +42,7 @@ class PublishModel(ConsoleRecord):
 
 
 class PublishedVersion(ConsoleRecord):
-    """Both kinds of id: integers, and `am-...` / `amv-...`."""
+    """Both kinds of id: ints, and `am-...` / `amv-...`."""
 
     model_id: int
     model_id_str: str = Field(alias="modelIDStr")
@@ -52,13 +52,13 @@ class PublishedVersion(ConsoleRecord):
 
 
 class ModelRef(ConsoleRecord):
-    """Which model, as an int or `am-...`."""
+    """The id of a model, an int or `am-...`."""
 
     model_id: int | str
 
 
 class VersionRef(ConsoleRecord):
-    """Which version, as an int or `amv-...`."""
+    """The id of a version, an int or `amv-...`."""
 
     model_version_id: int | str
 
@@ -90,7 +90,7 @@ class ModelDetail(ConsoleRecord):
 
 
 class ListPresets(ConsoleRecord):
-    """Which preset models; `model_type` 0 text, 1 image, 4 vector, 5 image understanding, 6 industry."""
+    """Lists preset models; `model_type` 0 text, 1 image, 4 vector, 5 image understanding, 6 industry."""
 
     page_no: int = 1
     page_size: int = 20
@@ -104,7 +104,7 @@ class ListPresets(ConsoleRecord):
 
 
 class ListModels(ConsoleRecord):
-    """Which of one's own models; `order` is asc or desc."""
+    """Lists the user's models; `order` is asc or desc."""
 
     page_no: int = 1
     page_size: int = 20
@@ -127,20 +127,20 @@ class ModelSummary(ConsoleRecord):
 
 
 class ModelPage(ConsoleRecord):
-    """A page of models, and how many there are in all."""
+    """A page of models, and the number of all."""
 
     total: int = 0
     items: list[ModelSummary] = []
 
 
 class DeleteModels(ConsoleRecord):
-    """Which models to delete, with all their versions."""
+    """The ids of models to delete with all their versions."""
 
     model_ids: list[int | str] = Field(alias="modelIDs", min_length=1)
 
 
 class DeleteVersions(ConsoleRecord):
-    """Which versions to delete."""
+    """The ids of versions to delete."""
 
     model_version_ids: list[int | str] = Field(min_length=1)
 

@@ -19,7 +19,7 @@ MAX_DESCRIPTION_CHARS = 300
 
 
 class CreateModelSet(ConsoleRecord):
-    """A set that versions are put into."""
+    """A new set of versions."""
 
     model_set_name: str = Field(min_length=1)
     model_type: str
@@ -27,7 +27,7 @@ class CreateModelSet(ConsoleRecord):
 
 
 class ModelSetRef(ConsoleRecord):
-    """Which set, by id or by name."""
+    """The id or name of a set."""
 
     model_set_id: int | str | None = None
     model_set_name: str | None = None
@@ -53,7 +53,7 @@ class ModelSet(ConsoleRecord):
 
 
 class SystemModelSets(ConsoleRecord):
-    """A page of the platform's own sets."""
+    """A page of the platform's sets."""
 
     system_model_set_list: list[ModelSet] = []
     page_info: PageInfo = PageInfo()
@@ -67,7 +67,7 @@ class CustomModelSets(ConsoleRecord):
 
 
 class TrainMeta(ConsoleRecord):
-    """Which run a version comes from; the platform's page calls the step by both names."""
+    """The run that a version comes from; the platform documents both names of the step."""
 
     task_id: int | str
     checkpoint_step: int | None = None
@@ -75,7 +75,7 @@ class TrainMeta(ConsoleRecord):
 
 
 class ImportMeta(ConsoleRecord):
-    """Which object of one's own bucket a version comes from."""
+    """The object in the user's bucket that a version comes from."""
 
     bucket: str
     object_path: str
@@ -100,7 +100,7 @@ class ModelId(ConsoleRecord):
 
 
 class ModelV2(ConsoleRecord):
-    """One version; `source_info` tells where it comes from."""
+    """One version; `source_info` is its origin."""
 
     model_set_id: str = ""
     model_id: str = ""
@@ -120,27 +120,27 @@ class CreateConf(ConsoleRecord):
 
 
 class ConfCreated(ConsoleRecord):
-    """The kept template's id."""
+    """The id of the stored template."""
 
     custom_spec_id: str = ""
 
 
 class SystemConf(ConsoleRecord):
-    """Whose settings: chat or completion models of a format."""
+    """Requests the settings of chat or completion models of a format."""
 
     model_application_type: str
     model_format: str = "HuggingFace.Transformers"
 
 
 class AdvancedConf(ConsoleRecord):
-    """How a model is run."""
+    """The settings with which a model is run."""
 
     model_application_type: str = ""
     model_format: str = ""
 
 
 class Export(ConsoleRecord):
-    """A version packed as a file: its name, size in bytes and address are there once it is Done."""
+    """A version exported to a file; name, size in bytes and URL are set once it is Done."""
 
     export_id: str | None = None
     has_record: bool = False
@@ -179,18 +179,18 @@ COMPRESSION_STOPPING, COMPRESSION_STOPPED = "stopping", "stopped"
 
 COMPRESSION_STRATEGIES = ("Quantization", "Sparsity")
 COMPRESSION_WEIGHTS = ("INT8-PTQ", "W8A16C16", "W4A16C16")
-"""Values of weight, which quantization takes."""
+"""Values of weight, for quantization."""
 
 
 class CompressionConfig(ConsoleRecord):
-    """How to compress."""
+    """The settings of a compression."""
 
     strategy: str
     weight: str | None = None
 
 
 class CreateCompression(ConsoleRecord):
-    """Compress the version `source_model_id` into a new one of the set `model_set_id`."""
+    """Compresses the version `source_model_id` into a new one of the set `model_set_id`."""
 
     name: str = Field(min_length=1)
     source_model_id: int | str
@@ -200,19 +200,19 @@ class CreateCompression(ConsoleRecord):
 
 
 class CompressionRef(ConsoleRecord):
-    """Which compression, as `amva-...`."""
+    """The id of a compression, `amva-...`."""
 
     model_comp_task_id: int | str
 
 
 class ListCompressions(PageRequest):
-    """Which compressions: of one version, or all."""
+    """Lists the compressions of one version, or all."""
 
     source_model_id: int | str | None = None
 
 
 class Compression(ConsoleRecord):
-    """A compression; `model_id` is the version that it made, once it has succeeded."""
+    """A compression; `model_id` is the new version once it has succeeded."""
 
     id: str = ""
     name: str = ""

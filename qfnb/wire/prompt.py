@@ -1,4 +1,4 @@
-"""Prompt templates, their labels, improving and scoring prompts (console v1, `/wenxinworkshop/prompt`)."""
+"""Prompt templates and labels, optimization and scoring of prompts (console v1, `/wenxinworkshop/prompt`)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RUNNING, DONE = 1, 2
 """Values of processStatus."""
 
 SEMANTIC, REGEX, EXACT = 1, 2, 3
-"""What a score measures."""
+"""Values of a score's type."""
 
 
 class CreateTemplate(ConsoleRecord):
-    """A template; `template_variables` are names with commas between them."""
+    """A new template; `template_variables` are names, comma-separated."""
 
     template_name: str
     template_content: str
@@ -37,20 +37,20 @@ class CreateTemplate(ConsoleRecord):
 
 
 class TemplateKey(ConsoleRecord):
-    """Both kinds of id: an integer, and `pt-...`."""
+    """Both ids: an int, and `pt-...`."""
 
     template_id: int
     template_pk: str = Field(alias="templatePK")
 
 
 class RenderTemplate(ConsoleRecord):
-    """Which template, as an int or `pt-...`; the values of its variables are further fields."""
+    """The id of a template, an int or `pt-...`; the values of its variables are further fields."""
 
     id: int | str
 
 
 class Template(ConsoleRecord):
-    """A template; `content` is what it is with the values that were given."""
+    """A template; `content` is rendered with the values of the request."""
 
     template_id: int
     template_pk: str = Field(default="", alias="templatePK")
@@ -66,7 +66,7 @@ class Template(ConsoleRecord):
 
 
 class UpdateTemplate(ConsoleRecord):
-    """What is to change of a template; what is absent stays."""
+    """Changes of a template; absent fields stay as they are."""
 
     template_id: int | str
     template_name: str | None = None
@@ -77,13 +77,13 @@ class UpdateTemplate(ConsoleRecord):
 
 
 class TemplateRef(ConsoleRecord):
-    """Which template, as an int or `pt-...`."""
+    """The id of a template, an int or `pt-...`."""
 
     template_id: int | str
 
 
 class ListTemplates(ConsoleRecord):
-    """Which templates to list: those whose name or text has `name` in it and that have one of the labels."""
+    """Lists the templates whose name or text contains `name` and that have one of the labels."""
 
     offset: int = 0
     page_size: int = 10
@@ -93,14 +93,14 @@ class ListTemplates(ConsoleRecord):
 
 
 class TemplateList(ConsoleRecord):
-    """Templates; `total` counts those on other pages too."""
+    """A page of templates; `total` counts those of all pages."""
 
     total: int = 0
     items: list[Template] = []
 
 
 class ListLabels(ConsoleRecord):
-    """Which page of the labels."""
+    """Lists a page of labels."""
 
     offset: int = 0
     page_size: int = 10
@@ -115,21 +115,21 @@ class Label(ConsoleRecord):
 
 
 class LabelList(ConsoleRecord):
-    """Labels; `total` counts those on other pages too."""
+    """A page of labels; `total` counts those of all pages."""
 
     total: int = 0
     items: list[Label] = []
 
 
 class Operation(ConsoleRecord):
-    """One kind of improvement; payload 1 asks for it, 0 does not."""
+    """One kind of optimization; payload 1 turns it on, 0 off."""
 
     op_type: int
     payload: Any = None
 
 
 class Optimize(ConsoleRecord):
-    """Improve a prompt."""
+    """Optimizes a prompt."""
 
     content: str
     operations: list[Operation]
@@ -138,13 +138,13 @@ class Optimize(ConsoleRecord):
 
 
 class OptimizeRef(ConsoleRecord):
-    """Which improvement, `task-...`."""
+    """The id of an optimization, `task-...`."""
 
     id: str
 
 
 class Optimized(ConsoleRecord):
-    """An improvement; `optimize_content` is there when `process_status` is 2."""
+    """An optimization; `optimize_content` is set once `process_status` is 2."""
 
     id: str = ""
     content: str = ""
@@ -153,7 +153,7 @@ class Optimized(ConsoleRecord):
 
 
 class Predict(ConsoleRecord):
-    """Score answers: each row has what was expected (`scene`) and a `response_list`."""
+    """Scores answers; each row has the expected answer (`scene`) and a `response_list`."""
 
     type: int
     data: list[dict[str, Any]]
@@ -168,13 +168,13 @@ class Scores(ConsoleRecord):
 
 
 class Summarize(ConsoleRecord):
-    """Sum up what prompts did: each row has `prompt`, `scenes` and a `response_list`."""
+    """Summarizes results of prompts; each row has `prompt`, `scenes` and a `response_list`."""
 
     data: list[dict[str, Any]]
 
 
 class Summaries(ConsoleRecord):
-    """A text for each row, under `response`."""
+    """A text for each row, in `response`."""
 
     responses: list[dict[str, Any]] = []
 

@@ -1,4 +1,4 @@
-"""Prompt templates as text: which variables they have, and what comes out when these have values."""
+"""Prompt templates: a text with variables, and its rendering with values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from ..errors import InvalidArgumentError
 
 IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")
-"""The pairs that can mark a variable."""
+"""The pairs of brackets that can mark a variable."""
 
 _VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A prompt with variables in it: `PromptTemplate("写一首关于{theme}的诗").render(theme="秋天")`.
+    """A prompt with variables: `PromptTemplate("写一首关于{theme}的诗").render(theme="秋天")`.
 
     Args:
         template: the text.
@@ -56,7 +56,7 @@ class PromptTemplate:
         return self.fill(values)
 
     def fill(self, values: Mapping[str, object]) -> str:
-        """Return the text with those variables replaced that have a value."""
+        """Return the text with each variable that has a value replaced by it."""
         names = [name for name in self.names if name in values]
         if not names:
             return self.template
@@ -66,20 +66,20 @@ class PromptTemplate:
 
 
 def validate_identifier(identifier: str) -> None:
-    """Return when the pair can mark a variable.
+    """Raise unless a pair of brackets can mark a variable.
 
     Raises:
-        InvalidArgumentError: it cannot; says which can.
+        InvalidArgumentError: names the pairs that can.
     """
     if identifier not in IDENTIFIERS:
         raise InvalidArgumentError(f"identifier={identifier!r}: it is one of {' '.join(IDENTIFIERS)}")
 
 
 def validate_names(names: Iterable[str]) -> None:
-    """Return when all these can be names of variables.
+    """Raise unless all names are valid for variables.
 
     Raises:
-        InvalidArgumentError: one cannot; says what a name is.
+        InvalidArgumentError: names the first that is not, and the rule.
     """
     for name in names:
         if not _VARIABLE_NAME.fullmatch(name):

@@ -15,7 +15,7 @@ PRESET, CUSTOM = "System", "Custom"
 
 
 class CreateTemplate(ConsoleRecord):
-    """A template; `template_variables` are names with commas between them, `labels` ids `pl-...`."""
+    """A new template; `template_variables` are names, comma-separated, `labels` are ids `pl-...`."""
 
     template_name: str
     template_content: str
@@ -29,19 +29,19 @@ class CreateTemplate(ConsoleRecord):
 
 
 class TemplateKey(ConsoleRecord):
-    """`pt-...`."""
+    """The id of a template, `pt-...`."""
 
     template_id: str
 
 
 class TemplateRef(ConsoleRecord):
-    """Which template, as an int or `pt-...`; to render it, the values are further fields."""
+    """The id of a template, an int or `pt-...`; values to render it with are further fields."""
 
     template_id: int | str
 
 
 class Template(ConsoleRecord):
-    """A template; `content` is what it is with the values that were given."""
+    """A template; `content` is rendered with the values of the request."""
 
     template_id: str = ""
     template_name: str = ""
@@ -56,7 +56,7 @@ class Template(ConsoleRecord):
 
 
 class ModifyTemplate(ConsoleRecord):
-    """What is to change of a template; what is absent stays."""
+    """Changes of a template; absent fields stay as they are."""
 
     template_id: int | str
     template_name: str | None = None
@@ -68,7 +68,7 @@ class ModifyTemplate(ConsoleRecord):
 
 
 class FindTemplates(PageRequest):
-    """Which templates to list: those whose name or text has `name` in it and that have one of the labels."""
+    """Lists the templates whose name or text contains `name` and that have one of the labels."""
 
     name: str | None = None
     label_ids: list[int | str] | None = None
@@ -89,7 +89,7 @@ class CreateLabels(ConsoleRecord):
 
 
 class LabelRef(ConsoleRecord):
-    """Which label, as an int or `pl-...`."""
+    """The id of a label, an int or `pl-...`."""
 
     label_id: int | str
 

@@ -13,11 +13,11 @@ NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Faile
 """Values of runStatus."""
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
-"""How a moment is written, in UTC."""
+"""The format of times, in UTC."""
 
 
 class ResourceConfig(ConsoleRecord):
-    """Replicas decide the queries per second that a service carries."""
+    """The resources of a service; replicas decide the queries per second that it can serve."""
 
     type: str = "GPU-I-2"
     replicas_count: int = 1
@@ -25,7 +25,7 @@ class ResourceConfig(ConsoleRecord):
 
 
 class Reservation(ConsoleRecord):
-    """How long is paid for in advance."""
+    """The time that is paid in advance."""
 
     reservation_time_unit: str = "Hour"
     reservation_length: int = 1
@@ -39,7 +39,7 @@ class Billing(ConsoleRecord):
 
 
 class CreateService(ConsoleRecord):
-    """Deploy a model version; the callable endpoint ends in `url_suffix`."""
+    """Deploys a model version; the callable endpoint ends with `url_suffix`."""
 
     model_set_id: int | str
     model_id: int | str
@@ -51,14 +51,14 @@ class CreateService(ConsoleRecord):
 
 
 class ServiceCreated(ConsoleRecord):
-    """`service_id` is `svco-...`; `instance_id` is the compute unit that it runs on."""
+    """`service_id` is `svco-...`; `instance_id` is its compute unit."""
 
     service_id: str
     instance_id: str | None = None
 
 
 class ServiceRef(ConsoleRecord):
-    """Which service, as an int or `svco-...`."""
+    """The id of a service, an int or `svco-...`."""
 
     service_id: int | str
 
@@ -84,19 +84,19 @@ class ServiceDetail(ConsoleRecord):
     @model_validator(mode="before")
     @classmethod
     def _by_older_names(cls, value: Any) -> Any:
-        """Take modelSetId and modelId (documentation, 2025) as modelId and modelVersionId (official SDK)."""
+        """Read modelSetId and modelId (documentation, 2025) as modelId and modelVersionId (official SDK)."""
         if not isinstance(value, dict) or "modelSetId" not in value or "modelVersionId" in value:
             return value
         return {**value, "modelId": value["modelSetId"], "modelVersionId": value.get("modelId", "")}
 
     @property
     def endpoint(self) -> str:
-        """What `endpoint=` takes."""
+        """The value for `endpoint=`."""
         return self.url.rstrip("/").rsplit("/", 1)[-1]
 
 
 class FindServices(PageRequest):
-    """Which services to list: every filter that is given must fit.
+    """Lists the services that match all filters.
 
     `charge_type` is ComputingUnit or Tokens, `pay_type` Prepay or Postpay.
     """
@@ -110,14 +110,14 @@ class FindServices(PageRequest):
 
 
 class ServicePage(ConsoleRecord):
-    """One page of one's own services, the newest first."""
+    """One page of the user's services, the newest first."""
 
     service_list: list[ServiceDetail] = []
     page_info: PageInfo | None = None
 
 
 class MetricQuery(ConsoleRecord):
-    """Whose calls to count, from the minute of one moment to the minute of another (UTC)."""
+    """Counts calls between two times, to the minute (UTC)."""
 
     start_time: str
     end_time: str
@@ -126,7 +126,7 @@ class MetricQuery(ConsoleRecord):
 
 
 class Metric(ConsoleRecord):
-    """Calls and tokens of one application."""
+    """Numbers of calls and tokens of one application."""
 
     input_tokens_total: int = 0
     output_tokens_total: int = 0
@@ -137,14 +137,14 @@ class Metric(ConsoleRecord):
 
 
 class AppMetric(ConsoleRecord):
-    """What one application asked a service."""
+    """The calls of one application to a service."""
 
     app_id: str = ""
     metric: Metric = Metric()
 
 
 class ServiceMetric(ConsoleRecord):
-    """What a service was asked, by application."""
+    """The calls of a service by application."""
 
     service_id: str = ""
     service_name: str = ""
@@ -152,7 +152,7 @@ class ServiceMetric(ConsoleRecord):
 
 
 class Metrics(ConsoleRecord):
-    """The calls of some services between two moments."""
+    """The calls of services between two times."""
 
     start_time: str = ""
     end_time: str = ""
@@ -160,7 +160,7 @@ class Metrics(ConsoleRecord):
 
 
 class ModifyService(ConsoleRecord):
-    """Which model version a service is to run from now on."""
+    """Changes the model version of a service."""
 
     service_id: int | str
     model_set_id: int | str
@@ -168,7 +168,7 @@ class ModifyService(ConsoleRecord):
 
 
 class FindPresets(ConsoleRecord):
-    """Which preset services to list.
+    """Lists preset services.
 
     `charge_type` is TPM, Tokens, Calls or Free; `charge_status` NotOpen, Opened, Stopped or Free.
     """
@@ -180,7 +180,7 @@ class FindPresets(ConsoleRecord):
 
 
 class Presets(ConsoleRecord):
-    """Preset services; their fields are passed on as they come."""
+    """Preset services; their fields are returned as received."""
 
     service_list: list[dict[str, Any]] = []
 

@@ -13,14 +13,14 @@ NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "S
 """Values of serviceStatus; New waits for payment and resources."""
 
 PUBLIC, PRIVATE = 1, 2
-"""Values of poolType; the first releases of the official SDK had them the other way round."""
+"""Values of poolType; the first releases of the official SDK had them swapped."""
 
 TYPES = ("chat", "completions", "embeddings", "text2image", "image2text")
 """Values of apiType."""
 
 
 class ApplyService(ConsoleRecord):
-    """Deploy a model version; the platform puts a prefix of its own before `uri`."""
+    """Deploys a model version; the platform puts a prefix before `uri`."""
 
     model_id: int | str
     model_version_id: int | str
@@ -39,13 +39,13 @@ class ServiceApplied(ConsoleRecord):
 
 
 class ServiceRef(ConsoleRecord):
-    """Which service, as an int or `svco-...`."""
+    """The id of a service, an int or `svco-...`."""
 
     service_id: int | str
 
 
 class ServiceDetail(ConsoleRecord):
-    """A service; `uri` is what `endpoint=` takes."""
+    """A service; `uri` is the value for `endpoint=`."""
 
     id: int
     name: str = ""
@@ -58,20 +58,20 @@ class ServiceDetail(ConsoleRecord):
 
 
 class ListServices(ConsoleRecord):
-    """Which kinds of service to list (`apiTypefilter`, with a small f); all when absent."""
+    """Lists services of some kinds, or all (`apiTypefilter`, with a small f)."""
 
     api_typefilter: list[str] | None = None
 
 
 class ServiceList(ConsoleRecord):
-    """Preset services and the user's own."""
+    """Preset services and the user's."""
 
     common: list[dict[str, Any]] = []
     custom: list[dict[str, Any]] = []
 
 
 class App(ConsoleRecord):
-    """An application; `ak` and `sk` open v1 inference and are secrets."""
+    """An application; `ak` and `sk` are its keys for v1 inference and secret."""
 
     id: int
     name: str = ""

@@ -15,14 +15,21 @@ from urllib.parse import quote
 
 
 def format_timestamp(unix_time: float) -> str:
-    """Return a Unix time as the signature writes it, e.g. 2023-11-14T22:13:20Z."""
+    """Return a Unix time in the signature's format, e.g. 2023-11-14T22:13:20Z."""
     return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def build_canonical_request(
     method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> str:
-    """Return the text that is signed; `headers` are exactly those to be signed."""
+    """Return the text that is signed.
+
+    Args:
+        method: HTTP method.
+        path: URL-quoted.
+        query: unquoted names and values.
+        headers: exactly those to be signed.
+    """
     pairs = sorted(f"{_encode(k)}={_encode(v)}" for k, v in query if k.lower() != "authorization")
     lines = sorted(f"{_encode(k.lower())}:{_encode(v.strip())}" for k, v in headers.items() if v.strip())
     return "\n".join([method.upper(), path, "&".join(pairs), "\n".join(lines)])
@@ -39,7 +46,18 @@ def build_authorization(
     date: str,
     expires: int = 300,
 ) -> str:
-    """Return the Authorization header for a request whose `headers` are all signed."""
+    """Return the Authorization header of a request.
+
+    Args:
+        access_key: of the IAM pair.
+        secret_key: of the IAM pair.
+        method: HTTP method.
+        path: URL-quoted.
+        query: unquoted names and values.
+        headers: exactly those to be signed.
+        date: as `format_timestamp` writes it.
+        expires: seconds for which the signature is valid.
+    """
     prefix = f"bce-auth-v1/{access_key}/{date}/{expires}"
     header_names = ";".join(sorted(name.lower() for name in headers))
     digest = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, headers))
@@ -48,7 +66,14 @@ def build_authorization(
 
 @dataclass(frozen=True)
 class SignatureHeader:
-    """An Authorization header taken apart."""
+    """A parsed Authorization header.
+
+    Attributes:
+        date: as `format_timestamp` writes it.
+        expires: seconds for which the signature is valid.
+        signed_names: lower-case names of the signed headers; empty means the default ones.
+        signature: 64 hexadecimal digits.
+    """
 
     access_key: str
     date: str
@@ -58,7 +83,7 @@ class SignatureHeader:
 
     @classmethod
     def parse(cls, header: str) -> SignatureHeader | None:
-        """Return the parts of a `bce-auth-v1` header, or None when it is something else."""
+        """Return the parts of a `bce-auth-v1` header, None if it is not one."""
         parts = header.split("/")
         if len(parts) != 6 or parts[0] != "bce-auth-v1" or not parts[3].isdigit():
             return None
@@ -74,7 +99,15 @@ class SignatureHeader:
         query: Iterable[tuple[str, str]],
         headers: Mapping[str, str],
     ) -> bool:
-        """Tell whether this claim was made with the secret; `headers` are the request's, lower-case names."""
+        """Return whether the secret has signed this request.
+
+        Args:
+            secret_key: of the header's access key.
+            method: HTTP method.
+            path: URL-quoted.
+            query: unquoted names and values.
+            headers: all of the request's, with lower-case names.
+        """
         signed_headers = {name: headers[name] for name in self._select_headers(headers)}
         prefix = f"bce-auth-v1/{self.access_key}/{self.date}/{self.expires}"
         expected = _compute_signature(
@@ -83,7 +116,7 @@ class SignatureHeader:
         return hmac.compare_digest(expected, self.signature)
 
     def is_expired(self, now: float) -> bool:
-        """Tell whether the claim is no longer (or not yet) valid at a Unix time."""
+        """Return whether the signature is no longer (or not yet) valid at a Unix time."""
         try:
             signed_at = datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
         except ValueError:

@@ -1,17 +1,17 @@
-"""Object storage (BOS): addresses, the list of what a bucket holds, and uploads in parts."""
+"""Object storage (BOS): URIs, lists of objects, and multipart uploads."""
 
 from __future__ import annotations
 
 from .base import ConsoleRecord
 
 MAX_KEYS = 1000
-"""Keys of one page of a list."""
+"""Limit of the keys on one page of a list."""
 
 MAX_KEY_BYTES = 1024
 
 MAX_PARTS = 10_000
 MIN_PART_BYTES = 100 * 1024
-"""What a part has at least, unless it is the last. Source: API pages of UploadPart."""
+"""Minimum size of a part, except for the last one. Source: API pages of UploadPart."""
 
 
 class StoredObject(ConsoleRecord):
@@ -36,7 +36,7 @@ class ObjectList(ConsoleRecord):
 
 
 class MultipartUpload(ConsoleRecord):
-    """An upload in parts, which `upload_id` names from now on."""
+    """A multipart upload that has begun."""
 
     bucket: str = ""
     key: str = ""
@@ -51,13 +51,13 @@ class UploadedPart(ConsoleRecord):
 
 
 class CompleteUpload(ConsoleRecord):
-    """What an object is put together from, in the order of the numbers."""
+    """The parts of an object, in the order of their numbers."""
 
     parts: list[UploadedPart]
 
 
 class CompletedUpload(ConsoleRecord):
-    """The object that came of it."""
+    """The uploaded object."""
 
     location: str = ""
     bucket: str = ""
@@ -79,5 +79,5 @@ def parse_uri(uri: str) -> tuple[str, str]:
 
 
 def build_uri(bucket: str, key: str) -> str:
-    """Return the address of an object."""
+    """Return the URI of an object."""
     return f"bos:/{bucket}/{key}"
