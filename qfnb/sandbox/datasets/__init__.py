@@ -1,14 +1,6 @@
-"""Datasets: rows, versions, imports, exports, entities and cleaning.
+"""Datasets: versions, rows, imports, exports and cleaning. Importing it registers its handlers."""
 
-Importing it registers its handlers.
-"""
+from . import cleaning, exports, imports, rows, v1, v2  # noqa: F401 - they register handlers
 
-from . import cleaning as cleaning
-from . import exports as exports
-from . import imports as imports
-from . import rows
-from . import v1 as v1
-from . import v2 as v2
-
-ROUTES = (rows.routes, exports.routes, imports.routes)
+ROUTES = (rows.routes, imports.routes)
 """The routes that are not in the endpoint table: each function returns those of a world."""

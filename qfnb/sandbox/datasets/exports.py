@@ -7,10 +7,6 @@ import io
 import zipfile
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from ...wire import data as wire
 from ...wire import storage as wire_storage
 from ..http import timestamps
@@ -91,16 +87,6 @@ def download_url(world: World, task: Document) -> str:
     """Return the address that an export is fetched from, "" as long as it is under way."""
     is_finished = world.lifecycle.final_since(task["plan"]) is not None
     return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if is_finished else ""
-
-
-def routes(world: World) -> list[Route]:
-    """Return the route that exports are fetched from; it holds a secret instead of needing a key."""
-
-    async def fetch(request: Request) -> Response:
-        content = world.store.read_file(f"export-{request.path_params['secret']}")
-        return Response(content or b"", 200 if content else 404, media_type="application/zip")
-
-    return [Route("/_exports/{secret}/{name}", fetch, methods=["GET"])]
 
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:

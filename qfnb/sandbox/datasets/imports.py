@@ -97,15 +97,22 @@ def error_report_url(world: World, task: Document) -> str:
 
 
 def routes(world: World) -> list[Route]:
-    """Return the route that the bad lines are fetched from; it holds a secret instead of needing a key."""
+    """Return the routes of exported files and import errors; a secret in the path stands in for a key."""
 
-    async def fetch(request: Request) -> Response:
+    async def fetch_errors(request: Request) -> Response:
         task = world.store.get("import", request.path_params["task"])
         if task is None or task["secret"] != request.path_params["secret"]:
             return Response("there is no such import", 404)
         return JSONResponse(task["problems"])
 
-    return [Route("/_imports/{task}/{secret}", fetch, methods=["GET"])]
+    async def fetch_export(request: Request) -> Response:
+        content = world.store.read_file(f"export-{request.path_params['secret']}")
+        return Response(content or b"", 200 if content else 404, media_type="application/zip")
+
+    return [
+        Route("/_imports/{task}/{secret}", fetch_errors, methods=["GET"]),
+        Route("/_exports/{secret}/{name}", fetch_export, methods=["GET"]),
+    ]
 
 
 def _validate_idle(call: Call, dataset: Document) -> None:
