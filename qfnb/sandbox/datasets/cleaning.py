@@ -19,7 +19,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document, random_id
-from . import common, imports, row_formats, rows
+from . import common, import_export, row_formats, rows
 from .row_parser import RowParser
 
 Operations = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -222,7 +222,7 @@ async def _run_task(
     end = plan[0][1]
     rows.add_rows(world.store, destination["id"], rows.to_entities(named_rows, end), end)
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
-    imports.record_import(world, destination, plan, parser)
+    import_export.record_import(world, destination, plan, parser)
     task = world.store.add(
         kind,
         random_id("etl-" if kind == "etl" else "task-"),

@@ -11,7 +11,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import common, exports, imports, rows
+from . import common, exports, import_export, rows
 
 
 @emulates(wire.CREATE)
@@ -107,7 +107,7 @@ def publish_version(call: Call, body: wire.VersionId) -> bool:
 async def create_import(call: Call, body: wire.CreateImport) -> str:
     """Begin to import files; whether they are annotated is told by the rows."""
     version = common.get_dataset(call, body.version_id, "versionId")
-    return str((await imports.start_import(call, version, body.files, annotated=False))["id"])
+    return str((await import_export.start_import(call, version, body.files, annotated=False))["id"])
 
 
 @emulates(wire.DESCRIBE_IMPORT)
@@ -121,7 +121,7 @@ def describe_import(call: Call, body: wire.TaskId) -> dict[str, Any]:
         "importStatus": state,
         **_progress_to_wire(call, task, failed=state == "ImportFailed"),
         "sampleCount": task["count"] if is_finished else 0,
-        "errDownloadUrl": imports.error_report_url(call.world, task) if is_finished else "",
+        "errDownloadUrl": import_export.error_report_url(call.world, task) if is_finished else "",
     }
 
 

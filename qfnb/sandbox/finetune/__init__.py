@@ -3,7 +3,6 @@
 Importing it registers its handlers.
 """
 
-from . import v1 as v1
-from . import v2 as v2
+from . import v1, v2
 
 ROUTES = ()

@@ -3,8 +3,6 @@
 Importing it registers its handlers.
 """
 
-from . import compression as compression
-from . import v1 as v1
-from . import v2 as v2
+from . import compression, v1, v2
 
 ROUTES = ()

@@ -3,9 +3,6 @@
 Importing it registers its handlers.
 """
 
-from . import memories as memories
-from . import optimize as optimize
-from . import v1 as v1
-from . import v2 as v2
+from . import memories, optimize, v1, v2
 
 ROUTES = ()

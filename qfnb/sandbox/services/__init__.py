@@ -3,8 +3,6 @@
 Importing it registers its handlers.
 """
 
-from . import billing as billing
-from . import v1 as v1
-from . import v2 as v2
+from . import billing, v1, v2
 
 ROUTES = ()

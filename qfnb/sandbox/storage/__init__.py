@@ -3,8 +3,7 @@
 Importing it registers its handlers.
 """
 
-from . import files as files
-from . import object_api as object_api
+from . import files, object_api
 
 ROUTES = (files.routes, object_api.routes)
 """The routes that are not in the endpoint table: each function returns those of a world."""
