@@ -3,6 +3,7 @@
 Importing it registers its handlers.
 """
 
-from . import bos, openai
+from . import bos as bos
+from . import openai as openai
 
 ROUTES = ()

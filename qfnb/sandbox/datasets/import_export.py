@@ -1,8 +1,14 @@
-"""Imports: files of the storage become rows, all of them or, when one line is bad, none."""
+"""Imports and exports: files of the object storage become rows, and a dataset becomes a zip file.
+
+An import takes all lines of its files, or none of them if one is invalid. What is fetched by address (an export, the
+invalid lines of an import) has a secret in its path.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import zipfile
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,17 +17,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ...wire import data as wire
+from ...wire import storage as wire_storage
 from ...wire.data_v2 import FORMATS
+from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
-from . import common, rows
+from . import common, row_formats, rows
 from .row_formats import InvalidRow
 from .row_parser import RowParser
 
 MAX_SAMPLES = 20
-"""Bad lines that are told at once; all of them are at `downloadUrl`."""
+"""Invalid lines in one answer; all of them are at `downloadUrl`."""
+
+MEGABYTE = 1024 * 1024
 
 _BOS_DOMAIN = ".bcebos.com"
 
@@ -36,7 +46,7 @@ async def import_files(call: Call, body: wire.ImportDataset) -> bool:
 
 @emulates(wire.IMPORT_ERRORS)
 def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
-    """Tell the bad lines of the last import that have this number."""
+    """List the invalid lines of the last import that have an error code."""
     dataset = common.get_dataset(call, body.dataset_id)
     task = call.world.store.get("import", dataset["import"]) if dataset["import"] else None
     problems = [problem for problem in task["problems"] if problem["code"] == body.err_code] if task else []
@@ -52,10 +62,10 @@ def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
 
 
 async def start_import(call: Call, dataset: Document, files: list[str], *, annotated: bool) -> Document:
-    """Read files, and begin the time that an import takes; return the import.
+    """Read files and begin an import; its rows become visible at its end. Return the task.
 
     Raises:
-        Refusal: no file is named, or an import is under way.
+        Refusal: the list of files is empty or wrong, or an import is running.
     """
     world = call.world
     if not files or not all(file and file.isprintable() for file in files):
@@ -72,7 +82,7 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
 
 
 def record_import(world: World, dataset: Document, plan: list[Any], parser: RowParser) -> Document:
-    """Keep how an import went, as the last one of its dataset."""
+    """Record an import as the last one of its dataset."""
     first = parser.problems[0] if parser.problems else None
     task = world.store.add(
         "import",
@@ -92,7 +102,7 @@ def record_import(world: World, dataset: Document, plan: list[Any], parser: RowP
 
 
 def error_report_url(world: World, task: Document) -> str:
-    """Return the address at which everything that was wrong can be read, "" when nothing was."""
+    """Return the address of the invalid lines of an import, "" if all were valid."""
     return f"{world.address.url}/_imports/{task['id']}/{task['secret']}" if task["problems"] else ""
 
 
@@ -121,7 +131,7 @@ def _validate_idle(call: Call, dataset: Document) -> None:
 
 
 def _parse_files(world: World, files: list[str], parser: RowParser) -> tuple[RowParser, Document | None]:
-    """Read files, and write their rows down unless one is bad."""
+    """Read files and write their rows into a part; None instead of the part if a line is invalid."""
     for file in files:
         try:
             address = _storage_address(world, file)
@@ -141,7 +151,7 @@ def _parse_files(world: World, files: list[str], parser: RowParser) -> tuple[Row
 
 
 def _storage_address(world: World, file: str) -> str:
-    """Return where a file lies in the sandbox's storage, which is the only place that it reads from."""
+    """Return the `bos:/bucket/key` of a file; the sandbox reads from its own storage only."""
     url = urlsplit(file)
     if url.scheme not in {"http", "https"}:
         return file if file.startswith("bos:") else f"bos:/{file.lstrip('/')}"
@@ -162,4 +172,104 @@ def _problem_to_wire(number: int, problem: dict[str, Any]) -> dict[str, Any]:
         "textLocation": problem["line"],
         "textContent": problem["text"],
         "sandbox": {"reason": problem["reason"]},
+    }
+
+
+@emulates(wire.EXPORT)
+async def export(call: Call, body: wire.ExportDataset) -> bool:
+    """Begin to export a dataset."""
+    for name, value, allowed in (
+        ("exportTo", body.export_to, (0, 1)),
+        ("exportType", body.export_type, (1, 2)),
+        ("exportFormat", body.export_format, (0,)),
+    ):
+        call.validate_choice(name, value, allowed)
+    dataset = common.get_dataset(call, body.dataset_id)
+    if body.export_to:
+        common.validate_bucket(call, "storageId", body.storage_id or "")
+    target = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
+    await start_export(call, dataset, target, annotated=body.export_type == 1)
+    return True
+
+
+@emulates(wire.EXPORT_RECORDS)
+def export_records(call: Call, body: wire.DatasetRef) -> list[dict[str, Any]]:
+    """List a dataset's exports, the newest first."""
+    dataset, world = common.get_dataset(call, body.dataset_id), call.world
+    tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
+    return [_record_to_wire(world, task) for task in tasks]
+
+
+async def start_export(call: Call, dataset: Document, target: str, *, annotated: bool = True) -> Document:
+    """Pack a dataset and begin an export; return the task.
+
+    Args:
+        call: the request.
+        dataset: the dataset.
+        target: `bucket/folder/` to write the zip into, "" for the platform's storage.
+        annotated: whether to include responses.
+
+    Raises:
+        Refusal: the dataset has no rows.
+    """
+    world = call.world
+    if not rows.count(world.store, dataset):
+        raise call.refusal(f"dataset {dataset['id']} has no rows to export")
+    content = await asyncio.to_thread(_pack_zip, world, dataset, annotated)
+    dataset = common.get_dataset(call, dataset["id"])  # it may have been deleted meanwhile
+    secret, id_ = random_id("", 32), random_id("task-")
+    bucket, _, folder = target.partition("/")
+    key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
+    if bucket:
+        objects.write_object(world.store, bucket, key, content)
+    world.store.write_file(f"export-{secret}", content)
+    task = world.store.add(
+        "export",
+        id_,
+        dataset=dataset["id"],
+        plan=world.lifecycle.plan((wire.RUNNING, "export"), final=wire.FINISHED),
+        secret=secret,
+        bucket=bucket,
+        path=wire_storage.build_uri(bucket, key) if bucket else "",
+        annotated=annotated,
+        size=len(content),
+        count=rows.count(world.store, dataset),
+    )
+    world.store.update(dataset["id"], export=task["id"])
+    return task
+
+
+def download_url(world: World, task: Document) -> str:
+    """Return the address of an export's zip, "" while the export is running."""
+    is_finished = world.lifecycle.final_since(task["plan"]) is not None
+    return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if is_finished else ""
+
+
+def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
+    entity_rows = [entity.row for _, entity in rows.iter_entities(world.store, dataset)]
+    lines = [
+        row_formats.to_text(row if annotated else row_formats.strip_annotations(row)) for row in entity_rows
+    ]
+    text = dataset["form"] == row_formats.TEXT
+    separator = "\n\n" if text and any("\n" in line for line in lines) else "\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{dataset['id']}.{'txt' if text else 'jsonl'}", separator.join(lines) + "\n")
+    return buffer.getvalue()
+
+
+def _record_to_wire(world: World, task: Document) -> dict[str, Any]:
+    return {
+        "creatorName": common.CREATOR,
+        "storageId": task["bucket"],
+        "storagePath": task["path"],
+        "size": round(task["size"] / MEGABYTE, 2),
+        "exportFormat": 0,
+        "exportType": 1 if task["annotated"] else 2,
+        "exportTo": int(bool(task["bucket"])),
+        "status": world.lifecycle.state(task["plan"]),
+        "recordNum": task["count"],
+        "downloadUrl": download_url(world, task),
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(world.lifecycle.final_since(task["plan"])),
     }

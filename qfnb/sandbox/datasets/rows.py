@@ -1,7 +1,8 @@
-"""The rows that a dataset holds: files that are never changed, each with the moment from which it counts.
+"""The rows of a dataset: stored in parts, and listed, annotated and deleted one by one.
 
-An import, a cleaning or an augmenting adds a file; marking or deleting a row replaces one. A server that was
-killed finds either the old file in the dataset's document or the new one, whole.
+A part is a file that is never changed, with the time from which it is visible. An import, a cleaning or an
+augmentation adds a part; annotating or deleting a row replaces one. After a crash the dataset's document names either
+the old part or the new one, and both files are complete.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -26,11 +28,13 @@ from . import row_formats
 
 @dataclass(frozen=True)
 class Entity:
-    """One row; its id cannot be guessed.
+    """One row with an id that cannot be guessed; the fields are stored under these names.
 
     Attributes:
+        row: the row in the form of its format (see `row_formats`).
         name: the file that it came from.
-        annotated: when it got its answers, None when it has none.
+        annotated: when it was annotated, in Unix seconds, None if it is not.
+        labels: v1's labels of an image.
     """
 
     row: Any
@@ -40,26 +44,30 @@ class Entity:
     id: str = field(default_factory=lambda: secrets.token_hex(12))
 
 
+LocatedEntity = tuple[Document, Entity]
+"""A row and its part."""
+
+
 def visible_parts(store: Store, dataset: Document) -> list[Document]:
-    """Return the files that count by now, each with its count, size and characters."""
+    """Return the parts that are visible by now, each with its `file`, `count`, `size`, `annotated` and `characters`."""
     now = store.now()
     return [part for part in dataset["parts"] if part["from"] <= now]
 
 
 def count(store: Store, dataset: Document, field: str = "count") -> int:
-    """Return how many rows a dataset has, or characters, bytes ("size"), annotated rows ("annotated")."""
+    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated" rows."""
     return sum(part[field] for part in visible_parts(store, dataset))
 
 
 def iter_entities(store: Store, dataset: Document) -> Iterator[tuple[Document, Entity]]:
-    """Return all rows in order, each with the file that holds it."""
+    """Yield all rows in order, each with its part."""
     for part in visible_parts(store, dataset):
         for line in _read_lines(store, part):
             yield part, Entity(**json.loads(line))
 
 
 def read_page(store: Store, dataset: Document, start: int, size: int) -> list[tuple[Document, Entity]]:
-    """Return some rows; files that hold none of them are not read."""
+    """Return `size` rows from index `start` on, each with its part; other parts are not read."""
     matches: list[tuple[Document, Entity]] = []
     for part in visible_parts(store, dataset):
         if start < part["count"] and len(matches) < size:
@@ -75,7 +83,7 @@ def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
 
 
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
-    """Return one row, None when there is none."""
+    """Return the row with an id, None if it does not exist."""
     for part in visible_parts(store, dataset):
         for line in _read_lines(store, part):
             if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
@@ -84,19 +92,19 @@ def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
 
 
 def add_rows(store: Store, dataset_id: str, new_entities: Sequence[Entity], visible_from: float) -> None:
-    """Add rows that count from a moment on."""
+    """Add rows that are visible from a time on, in Unix seconds."""
     attach_part(store, dataset_id, write_part(store, new_entities), visible_from)
 
 
 def attach_part(store: Store, dataset_id: str, part: Document, visible_from: float) -> None:
-    """Add a file of rows that was written."""
+    """Add a part that `write_part` wrote, visible from a time on."""
     dataset = store.get("dataset", dataset_id)
     assert dataset is not None
     store.update(dataset_id, parts=[*dataset["parts"], part | {"from": visible_from}], modified=visible_from)
 
 
 def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
-    """Write rows into a file, which belongs to no dataset yet."""
+    """Write rows into a new part, which belongs to no dataset yet."""
     name = f"rows-{secrets.token_hex(12)}"
     content = b"\n".join(json.dumps(vars(entity), ensure_ascii=False).encode() for entity in new_entities)
     store.write_file(name, content)
@@ -110,7 +118,7 @@ def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
 
 
 def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:
-    """Put rows in the place of those with the same ids, None deletes; return the ids that were there."""
+    """Replace the rows with these ids, or delete those with None; return the ids that existed."""
     new_parts, replaced_ids = [], set()
     for part in dataset["parts"]:
         old_entities = [Entity(**json.loads(line)) for line in _read_lines(store, part)]
@@ -126,12 +134,12 @@ def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | No
 
 
 def delete_parts(store: Store, dataset: Document) -> None:
-    """Delete a dataset's files."""
+    """Delete a dataset's parts."""
     _delete_part_files(store, dataset["parts"])
 
 
 def to_entities(named_rows: Iterable[tuple[str, Any]], annotated_at: float) -> list[Entity]:
-    """Return new entities of rows with names; those that have answers are annotated from a moment on."""
+    """Return entities of (file name, row) pairs; rows with responses are annotated from a time on."""
     return [
         Entity(row, name, annotated=annotated_at if row_formats.is_annotated(row) else None)
         for name, row in named_rows
@@ -147,26 +155,19 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
         store.remove_file(part["file"])
 
 
-LocatedEntity = tuple[Document, Entity]
-
-
 @emulates(wire.LIST)
 def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
-    """List the rows that the filters let through, in their order."""
+    """List the rows that match all filters, in their order."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
     call.validate_choice("tabType", body.tab_type, (wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED))
     total = total_all = count(store, dataset)
     filters = _build_filters(call, body)
+    paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=wire.MAX_ENTITIES)
     if filters:
         matches = [row for row in iter_entities(store, dataset) if all(test(row) for test in filters)]
-        total, page = (
-            len(matches),
-            page_by_offset(call, matches, body.offset, body.page_size, max_size=wire.MAX_ENTITIES),
-        )
+        total, page = len(matches), paged(matches)
     else:
-        positions = page_by_offset(
-            call, range(total), body.offset, body.page_size, max_size=wire.MAX_ENTITIES
-        )
+        positions = paged(range(total))
         page = read_page(store, dataset, positions[0], len(positions)) if positions else []
     items = [_entity_to_wire(call.world, dataset, entity) for _, entity in page]
     return {"totalAll": total_all, "total": total, "items": items}
@@ -174,7 +175,7 @@ def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
 
 @emulates(wire.ANNOTATE)
 def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
-    """Give a row other turns, or a picture labels."""
+    """Replace the turns of a row, or set the labels of an image."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
     entity = find_entity(store, dataset, body.id)
     if entity is None:
@@ -192,14 +193,14 @@ def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteEntities) -> dict[str, Any]:
-    """Delete rows; those that are not there are told."""
+    """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
     deleted_ids = replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
     return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
 
 
 def routes(world: World) -> list[Route]:
-    """Return the route that rows are fetched from; the ids of rows cannot be guessed."""
+    """Return the route of single rows, whose ids cannot be guessed."""
 
     async def fetch(request: Request) -> Response:
         dataset = world.store.get("dataset", request.path_params["dataset"])

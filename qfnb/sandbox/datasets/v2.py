@@ -11,7 +11,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import common, exports, import_export, rows
+from . import common, import_export, rows
 
 
 @emulates(wire.CREATE)
@@ -130,7 +130,7 @@ async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
     version = common.get_dataset(call, body.version_id, "versionId")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
-    return str((await exports.start_export(call, version, f"{bucket}{path}"))["id"])
+    return str((await import_export.start_export(call, version, f"{bucket}{path}"))["id"])
 
 
 @emulates(wire.DESCRIBE_EXPORT)
@@ -143,7 +143,7 @@ def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
         "exportStatus": wire.EXPORT_STATES[call.world.lifecycle.state(task["plan"])],
         **_progress_to_wire(call, task, failed=False),
         "sampleCount": task["count"],
-        "downloadUrl": exports.download_url(call.world, task),
+        "downloadUrl": import_export.download_url(call.world, task),
     }
 
 
@@ -214,7 +214,7 @@ def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> dict[str, 
     finished = call.world.lifecycle.final_since(task["plan"])
     return {
         "progress": "0%" if failed else "50%" if finished is None else "100%",
-        "sizeMB": round(task["size"] / exports.MEGABYTE, 2),
+        "sizeMB": round(task["size"] / import_export.MEGABYTE, 2),
         "creator": common.CREATOR,
         "startTime": timestamps.utc_spaced(task["created"]),
         "finishTime": timestamps.utc_spaced(finished),

@@ -1,8 +1,6 @@
-"""Fine-tuning: jobs, their runs, and the worker that trains them.
+"""Fine-tuning jobs and their runs. Importing the package registers its handlers."""
 
-Importing it registers its handlers.
-"""
-
-from . import v1, v2
+from . import v1, v2  # noqa: F401 - they register handlers
 
 ROUTES = ()
+"""The routes that are not in the endpoint table: each function returns those of a world."""

@@ -5,7 +5,7 @@ from support.datasets import PAIR, create_dataset, exported_rows, import_rows, j
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.datasets import cleaning
+from qfnb.sandbox.datasets.cleaning import TEXT_CHANGES
 from qfnb.wire import cleaning as wire
 
 
@@ -27,7 +27,7 @@ def step(group, name, **arguments):
     ],
 )
 def test_each_change_does_what_its_name_says(name, before, after):
-    assert cleaning.TEXT_CHANGES[name](before) == after
+    assert TEXT_CHANGES[name](before) == after
 
 
 def cleaned(dataset_id, destination, operations):
