@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from .resources.inference.embedding_reranker import Embedding as Embedding
     from .resources.inference.embedding_reranker import Reranker as Reranker
     from .resources.inference.embedding_reranker import Tokenizer as Tokenizer
-    from .resources.inference.images import Image2Text as Image2Text
-    from .resources.inference.images import Text2Image as Text2Image
+    from .resources.inference.image2text import Image2Text as Image2Text
     from .resources.inference.reply import usage as usage
+    from .resources.inference.text2image import Text2Image as Text2Image
     from .resources.management.listings import datasets as datasets
     from .resources.management.listings import jobs as jobs
     from .resources.management.listings import models as models
@@ -61,7 +61,7 @@ _MODULES = {
     "Embedding": "resources.inference.embedding_reranker",
     "EvaluationManager": "evaluation",
     "EventHandler": "trainer",
-    "Image2Text": "resources.inference.images",
+    "Image2Text": "resources.inference.image2text",
     "InvalidArgumentError": "errors",
     "LLMFinetune": "trainer",
     "Messages": "resources.inference.arguments",
@@ -71,7 +71,7 @@ _MODULES = {
     "Reranker": "resources.inference.embedding_reranker",
     "Service": "model",
     "StreamInterrupted": "errors",
-    "Text2Image": "resources.inference.images",
+    "Text2Image": "resources.inference.text2image",
     "Tokenizer": "resources.inference.embedding_reranker",
     "TrainConfig": "trainer",
     "abatch": "batching.api",

@@ -236,7 +236,7 @@ def _content_with_images(text: str, paths: list[str] | None) -> Any:
     """Return a turn's content: the text, or its parts when pictures are attached."""
     if not paths:
         return text
-    from ..resources.inference.images import read_image, to_data_url  # noqa: PLC0415 - only with pictures
+    from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     for path in paths:

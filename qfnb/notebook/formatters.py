@@ -78,7 +78,7 @@ _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", _format_reply),
     ("qfnb.batching.batch", "Batch", _format_batch),
     ("qfnb.resources.inference.batch_task", "BatchTask", _format_batch),
-    ("qfnb.resources.inference.images", "ImageResponse", _format_images),
+    ("qfnb.resources.inference.text2image", "ImageResponse", _format_images),
     ("qfnb.dataset.dataset", "Dataset", _format_dataset),
     ("qfnb.evaluation.report", "EvaluationResult", _format_evaluation),
     ("qfnb.evaluation.report.card", "Card", _format_card),

@@ -12,7 +12,7 @@ from . import await_cell, completion
 from .parser import Parser, document_magic, resolve_endpoint, store_variable, variable_name
 
 if TYPE_CHECKING:
-    from ..resources.inference.images import ImageResponse
+    from ..resources.inference.text2image import ImageResponse
     from ..views.display import LiveOutput
 
 PARSER = Parser(
@@ -54,7 +54,7 @@ class ImageMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def qfimage(self, line: str, cell: str | None = None) -> Any:
-        from ..resources.inference.images import Text2Image  # noqa: PLC0415 - %load_ext stays fast
+        from ..resources.inference.text2image import Text2Image  # noqa: PLC0415 - %load_ext stays fast
 
         options, remaining = PARSER.parse_line(line)
         if options.help:

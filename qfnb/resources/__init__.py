@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .inference.embedding_reranker import Embedding as Embedding
     from .inference.embedding_reranker import Reranker as Reranker
     from .inference.embedding_reranker import Tokenizer as Tokenizer
-    from .inference.images import Image2Text as Image2Text
-    from .inference.images import Text2Image as Text2Image
+    from .inference.image2text import Image2Text as Image2Text
+    from .inference.text2image import Text2Image as Text2Image
     from .management.batches import Batches as Batches
     from .management.batches import BatchInference as BatchInference
     from .management.batches import Files as Files
@@ -41,7 +41,7 @@ _HOMES = {
     "Evaluation": "management.evaluation",
     "Files": "management.batches",
     "FineTune": "management.finetune",
-    "Image2Text": "inference.images",
+    "Image2Text": "inference.image2text",
     "Memory": "management.memory",
     "Messages": "inference.arguments",
     "Model": "management.model",
@@ -51,7 +51,7 @@ _HOMES = {
     "Reranker": "inference.embedding_reranker",
     "Service": "management.service",
     "Storage": "management.storage",
-    "Text2Image": "inference.images",
+    "Text2Image": "inference.text2image",
     "Tokenizer": "inference.embedding_reranker",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..resources.inference.images import ImageResponse
+from ..resources.inference.text2image import ImageResponse
 from . import stop_button, styles
 from .display import Bundle, LiveOutput
 from .escape import escape, strip_controls

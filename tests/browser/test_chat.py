@@ -95,7 +95,7 @@ import json
 from qfnb import Dataset, QianfanError
 from qfnb.evaluation.report import EvaluationResult, Sample
 from qfnb.resources.inference.reply import ChatResponse
-from qfnb.resources.inference.images import Text2Image
+from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
 from qfnb.views import chat, compare, evaluation, image, stopping, training
 from qfnb.views.display import publish

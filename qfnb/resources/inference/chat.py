@@ -216,17 +216,12 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         *,
         stream: bool,
     ) -> PreparedCall[ChatResponse]:
-        model, endpoint = self.resolve_target(model, endpoint)
-        options = validate_options(options_)
-        build_request = partial(
-            build_chat_request,
-            validate_messages(messages),
-            model=model,
-            endpoint=endpoint,
-            options=options,
-            stream=stream,
-        )
+        options, records = validate_options(options_), validate_messages(messages)
         call_options = CallOptions(request_timeout, retry_count)
+        model, endpoint = self.resolve_target(model, endpoint)
+        build_request = partial(
+            build_chat_request, records, model=model, endpoint=endpoint, options=options, stream=stream
+        )
         return self._create_call(build_request, call_options, endpoint)
 
     def call_factory(
@@ -281,10 +276,9 @@ def build_chat_request(
         messages, options = to_v1(messages, options)
         record = wire.ChatRequest(messages=messages, stream=stream, **options)
         return InferenceRequest(wire.CHAT_V1, record, endpoint or catalog.path_segment("chat", name))
-    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
+    fields = {key: value for key, value in options.items() if key != "system"}
     if system := options.get("system"):
         messages = [wire.Message(role="system", content=system), *messages]
-    fields = {key: value for key, value in options.items() if key != "system"}
-    return InferenceRequest(
-        wire.CHAT_V2, wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **fields), model_id
-    )
+    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
+    record = wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **fields)
+    return InferenceRequest(wire.CHAT_V2, record, model_id)

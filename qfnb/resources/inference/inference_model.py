@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,9 +20,9 @@ from ...transport.response import Response
 from ...wire import chat as wire
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
-from . import batch_task, reply
+from . import batch_task
 from .arguments import AccountKeys
-from .reply import Reply, create_reply
+from .reply import Reply, UsageEntry, create_reply, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
@@ -185,15 +186,22 @@ class InferenceModel(Generic[ReplyT]):
         """Send a call and return the whole reply; on the I/O loop only."""
         client = client or await connect.aclient(self._keys)
         request = call.for_platform(client.platform)
-        with reply.log_call(request.model, client.platform.host) as entry:
+        entry = UsageEntry(time.time(), request.model, client.platform.host)
+        try:
             response = await client.send(
                 request.endpoint, request.record, options=call.options, model=request.model
             )
             return entry.record_reply(call.to_reply(response))
+        except BaseException as error:
+            entry.error = type(error).__name__
+            raise
+        finally:
+            log_usage(entry)
 
     async def _stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         client = await connect.aclient(self._keys)
         request = call.for_platform(client.platform)
+        entry = UsageEntry(time.time(), request.model, client.platform.host)
         pieces = client.stream(
             request.endpoint,
             request.record,
@@ -202,18 +210,20 @@ class InferenceModel(Generic[ReplyT]):
             model=request.model,
         )
         text: list[str] = []
-        with reply.log_call(request.model, client.platform.host) as entry:
-            try:
-                async for piece in pieces:
-                    text.append(wire.text_of(piece.body))
-                    yield entry.record_reply(call.to_reply(piece))
-            except StreamInterrupted as error:
+        try:
+            async for piece in pieces:
+                text.append(wire.text_of(piece.body))
+                yield entry.record_reply(call.to_reply(piece))
+        except BaseException as error:
+            entry.error = type(error).__name__
+            if isinstance(error, StreamInterrupted):
                 raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
-            except APIError as error:
+            if isinstance(error, APIError):
                 error.partial = "".join(text)
-                raise
-            finally:
-                await pieces.aclose()
+            raise
+        finally:
+            await pieces.aclose()
+            log_usage(entry)
 
 
 def _hide_secret(name: str, value: Any) -> Any:

@@ -224,22 +224,11 @@ _entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
 _lock = threading.Lock()
 
 
-class log_call:  # noqa: N801 - it is used like a function
-    """Write down one call, however it ends."""
-
-    __slots__ = ("_entry", "_started")
-
-    def __init__(self, model: str, host: str) -> None:
-        self._entry, self._started = UsageEntry(time.time(), model, host), time.perf_counter()
-
-    def __enter__(self) -> UsageEntry:
-        return self._entry
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._entry.error = kind.__name__ if kind else ""
-        self._entry.seconds = time.perf_counter() - self._started
-        with _lock:
-            _entries.append(self._entry)
+def log_usage(entry: UsageEntry) -> None:
+    """Add a call that has ended to the log."""
+    entry.seconds = max(time.time() - entry.at, 0.0)
+    with _lock:
+        _entries.append(entry)
 
 
 def usage() -> pd.DataFrame:
@@ -251,9 +240,3 @@ def usage() -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
     frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
     return frame
-
-
-def clear() -> None:
-    """Empty the list."""
-    with _lock:
-        _entries.clear()

@@ -9,7 +9,7 @@ from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, Image2Text, Text2Image, errors
 from qfnb.config import settings
-from qfnb.resources.inference.images import to_data_url
+from qfnb.resources.inference.image2text import to_data_url
 from qfnb.transport import event_loop, file_transfer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -21,7 +21,7 @@ from ...wire import inference as wire
 from ..validation import validate_choice
 from .arguments import ImageOptions, validate_encodable, validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .reply import ChatResponse, Reply
+from .reply import Reply
 
 MAX_PROMPT = 1024
 
@@ -226,115 +226,3 @@ def _decode_image(text: str) -> bytes:
         raise UnexpectedContent("a picture came that is not base64") from None
     file_transfer.validate_image(content)
     return content
-
-
-MEDIA_TYPES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"BM": "image/bmp",
-    b"RIFF": "image/webp",
-}
-
-
-class Image2Text(InferenceModel[ChatResponse]):
-    """Ask about a picture.
-
-    Args:
-        model: a preset model; default Fuyu-8B.
-        endpoint: a service of your own; wins over `model`.
-        **keys: see `ChatCompletion`.
-    """
-
-    reply_type = ChatResponse
-
-    def do(
-        self,
-        prompt: str,
-        image: str | bytes | Path,
-        model: str | None = None,
-        endpoint: str | None = None,
-        stream: bool = False,
-        **options_: Any,
-    ) -> ChatResponse | Iterator[ChatResponse]:
-        """Ask; with `stream=True` return an iterator over the pieces.
-
-        Args:
-            prompt: the question.
-            image: a file's path, its bytes, or base64 text; JPEG, PNG or BMP, at most 4 MB.
-            model: a model for this call.
-            endpoint: a service of your own for this call.
-            stream: yield pieces as they come.
-            **options_: see `ChatOptions`.
-
-        Raises:
-            InvalidArgumentError: the prompt or the picture is wrong; nothing was sent.
-        """
-        call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
-
-    async def ado(
-        self,
-        prompt: str,
-        image: str | bytes | Path,
-        model: str | None = None,
-        endpoint: str | None = None,
-        stream: bool = False,
-        **options_: Any,
-    ) -> Any:
-        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
-        call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
-
-    def prepare(
-        self,
-        item: tuple[str, str | bytes | Path],
-        model: str | None = None,
-        endpoint: str | None = None,
-        *,
-        stream: bool = False,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
-    ) -> PreparedCall[ChatResponse]:
-        """Return the validated call for one (prompt, image)."""
-        prompt, image = item
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise InvalidArgumentError("prompt is empty: ask something about the picture")
-        model, endpoint = self.resolve_target(model, endpoint)
-        content = base64.b64encode(read_image(image)).decode("ascii")
-        record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **validate_options(options_))
-        segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])
-        request = InferenceRequest(wire.IMAGE2TEXT_V1, record, segment)
-        return self._create_call(lambda *_: request, CallOptions(request_timeout, retry_count))
-
-
-def read_image(image: str | bytes | Path) -> bytes:
-    """Return a picture's bytes from a path, bytes or base64 text.
-
-    Raises:
-        InvalidArgumentError: it is not there, not a picture, or larger than 4 MB.
-    """
-    content = image if isinstance(image, bytes) else _read_path_or_base64(image)
-    if len(content) > wire.MAX_IMAGE_BYTES:
-        raise InvalidArgumentError(
-            f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed"
-        )
-    if not content.startswith(tuple(MEDIA_TYPES)):
-        raise InvalidArgumentError("image is no picture: it is a JPEG, PNG, BMP or WebP file")
-    return content
-
-
-def to_data_url(content: bytes) -> str:
-    """Return a picture as a data URL, as parts of a chat message carry it."""
-    media_type = next(media_type for magic, media_type in MEDIA_TYPES.items() if content.startswith(magic))
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _read_path_or_base64(image: str | Path) -> bytes:
-    path = Path(image).expanduser() if len(str(image)) < 1024 else None
-    if path is not None and path.is_file():
-        return path.read_bytes()
-    try:
-        return base64.b64decode(str(image), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidArgumentError(f"image={str(image)[:60]!r}: there is no such file") from None
