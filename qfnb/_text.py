@@ -1,9 +1,13 @@
-"""Rules about text and values that every layer shares: suggestions, clipping, durations, missing values."""
+"""Rules about text and values that every layer shares: suggestions, clipping, durations, differences, NaN."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
+
+Edit = tuple[Literal["equal", "delete", "insert"], str]
+"""A part of two texts: in both, only in the first, or only in the second."""
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -58,3 +62,25 @@ def is_missing(value: object) -> bool:
         return bool(value != value)  # noqa: PLR0124 - NaN differs from itself
     except (TypeError, ValueError):  # an array
         return False
+
+
+def diff_texts(before: str, after: str) -> list[Edit]:
+    """Return the shortest list of edits that turns one text into the other.
+
+    Of a replacement the deleted part comes first; the equal and the deleted parts add up to the first text,
+    the equal and the inserted ones to the second.
+    """
+    from rapidfuzz.distance import Indel  # noqa: PLC0415 - a compiled module that only differences need
+
+    edits: list[Edit] = []
+    deleted = inserted = ""
+    for code in [*Indel.opcodes(before, after), None]:
+        if code is not None and code.tag != "equal":
+            deleted += before[code.src_start : code.src_end]
+            inserted += after[code.dest_start : code.dest_end]
+            continue
+        edits += [("delete", deleted)] if deleted else []
+        edits += [("insert", inserted)] if inserted else []
+        edits += [("equal", before[code.src_start : code.src_end])] if code is not None else []
+        deleted = inserted = ""
+    return edits

@@ -45,9 +45,9 @@ def _format_evaluation(value: Any) -> dict[str, Any]:
 
 
 def _format_card(value: Any) -> dict[str, Any]:
-    from ..views.evaluation import card  # noqa: PLC0415
+    from ..views.evaluation import report  # noqa: PLC0415
 
-    return card.bundle(value)
+    return report.card_bundle(value)
 
 
 def _format_chart(value: Any) -> dict[str, Any]:

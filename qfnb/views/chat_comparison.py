@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
+from .._text import diff_texts
 from . import chat, stop_button, styles
 from .chat import StreamedAnswer
 from .display import Bundle, LiveOutput
@@ -45,15 +45,9 @@ def open_live(answers: Answers, stop: Callable[[], None]) -> LiveOutput:
 
 def diff_html(first: str, second: str) -> str:
     """Return the second text as HTML, with what the first has not and has marked."""
-    a, b = first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS]
-    parts = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if tag != "equal" and i2 > i1:
-            parts.append(f"<del {styles.REMOVED}>{escape(a[i1:i2])}</del>")
-        if j2 > j1:
-            text = escape(b[j1:j2])
-            parts.append(text if tag == "equal" else f"<ins {styles.ADDED}>{text}</ins>")
-    return "".join(parts)
+    tags = {"delete": f"<del {styles.REMOVED}>{{}}</del>", "insert": f"<ins {styles.ADDED}>{{}}</ins>"}
+    edits = diff_texts(first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS])
+    return "".join(tags.get(op, "{}").format(escape(part)) for op, part in edits)
 
 
 def _differences_html(answers: Answers) -> str:

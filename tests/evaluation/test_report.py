@@ -6,10 +6,10 @@ import math
 import pytest
 
 from qfnb import InvalidArgumentError
+from qfnb._text import diff_texts
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample
-from qfnb.evaluation.report.data import diff_texts
 
 
 def build_report(scores, *, metric="m", **fields):
@@ -100,7 +100,7 @@ def test_regressions_come_first_and_character_by_character():
     report = build_report({"a": [1.0, 0.2, 0.5], "b": [0.0, 0.9, 0.5]})
     worst, best = report.changes()
     assert (worst.index, worst.gain, best.index, report.worse()) == (0, -1, 1, [0])
-    assert worst.edits == (("delete", "a"), ("insert", "b"), ("equal", " 0"))
+    assert worst.edits == [("delete", "a"), ("insert", "b"), ("equal", " 0")]
 
 
 @pytest.mark.parametrize(

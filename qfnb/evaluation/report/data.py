@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from ..._text import Edit, diff_texts
 from ...errors import InvalidArgumentError
 from ..samples import Sample
 from ..stats import aggregates
@@ -16,10 +17,6 @@ from . import tables
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rapidfuzz.distance import Opcodes
-
-Op = Literal["equal", "delete", "insert"]
-Edit = tuple[Op, str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Change:
     gain: float
 
     @property
-    def edits(self) -> tuple[Edit, ...]:
+    def edits(self) -> list[Edit]:
         """The equal, deleted and inserted parts from `before` to `after`, character by character."""
         return diff_texts(self.before, self.after)
 
@@ -72,34 +69,6 @@ def score_changes(
             key=lambda change: (change.gain, change.index),
         )
     )
-
-
-def diff_texts(before: str, after: str) -> tuple[Edit, ...]:
-    """Return the shortest list of edits that turns one text into the other; the parts add up to the texts."""
-    from rapidfuzz.distance import Indel  # noqa: PLC0415 - only those who look at differences need it
-
-    return tuple(_merge_opcodes(before, after, Indel.opcodes(before, after)))
-
-
-def _merge_opcodes(before: str, after: str, codes: Opcodes) -> Iterator[Edit]:
-    """Yield edits; of a replacement the deleted text comes first."""
-    deleted = inserted = ""
-    for code in codes:
-        if code.tag == "equal":
-            yield from _replacement_edits(deleted, inserted)
-            yield "equal", before[code.src_start : code.src_end]
-            deleted = inserted = ""
-        else:
-            deleted += before[code.src_start : code.src_end]
-            inserted += after[code.dest_start : code.dest_end]
-    yield from _replacement_edits(deleted, inserted)
-
-
-def _replacement_edits(deleted: str, inserted: str) -> Iterator[Edit]:
-    if deleted:
-        yield "delete", deleted
-    if inserted:
-        yield "insert", inserted
 
 
 def _build_change(before: Sample, after: Sample, metric: str, *, lower_is_better: bool) -> Change:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from .data import Change, Edit
+from ..._text import Edit
+from .data import Change
 from .text import format_score, to_html
 
 CONTEXT_CHARS: Final = 40

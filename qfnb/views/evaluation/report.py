@@ -1,13 +1,50 @@
-"""An evaluation's report in a notebook: the page of `qfnb.evaluation.report.html`, with charts, folded."""
+"""A report and a card in a notebook: what is better, by how much, what got worse, what it costs."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from ...evaluation import degenerate
 from ...evaluation.report import ReportData
+from ...evaluation.report.card import Card
 from ...evaluation.report.html import render_body
-from ...evaluation.report.html_tables import details
+from ...evaluation.report.html_tables import changes_table, details, render_table
+from ...evaluation.report.text import (
+    VERDICT_SIGNS,
+    VERDICT_WORDS,
+    comparison_sentence,
+    detectable_sentence,
+    format_difference,
+    format_interval,
+    format_score,
+    needed_sentence,
+    to_html,
+)  # fmt: skip
+from ...evaluation.samples import Sample
 from ..display import Bundle
 from ..escape import strip_controls
 from .charts import gallery
+
+SHIFT_NAMES: Final = {
+    "cost of 1,000 answers": "千次成本",
+    "median latency": "中位时延",
+    "95th percentile of latency": "95 分位时延",
+    "mean answer": "平均长度",
+    "cut off": "截断",
+    "empty": "空回答",
+}
+FLAG_WORDS: Final[dict[degenerate.Flag, str]] = {
+    "empty": "空 empty",
+    "repetition": "重复 repetition",
+    "truncated": "截断 truncated",
+    "refusal": "拒答 refusal",
+    "wrong_language": "语言不符 wrong language",
+}
+MAX_CHECKED_ANSWERS: Final = 2000
+"""Answers of a model that are checked for degeneration; each takes a fraction of a millisecond."""
 
 
 def bundle(report: ReportData) -> Bundle:
@@ -28,3 +65,108 @@ def html(report: ReportData) -> str:
     folded = "".join(gallery.chart_html(chart, hint=False) for chart in others)
     folded += gallery.left_out_html(charts)
     return render_body(report, bars, details(f"其它图 more charts ({len(others)})", folded))
+
+
+def card_bundle(card: Card) -> Bundle:
+    """Return the card in every format."""
+    return {"text/plain": strip_controls(repr(card)), "text/html": card_html(card)}
+
+
+def card_html(card: Card) -> str:
+    """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
+    sign, words = VERDICT_SIGNS[card.verdict], VERDICT_WORDS[card.verdict]
+    verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
+    parts = [
+        f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
+        *(f"<div>{line}</div>" for line in _evidence_lines(card)),
+        render_table(("", *map(str, (card.base, card.tuned)), "±"), _shift_rows(card), text_columns=1),
+        *_changes_html(card),
+        details(
+            "其它指标 other metrics",
+            "".join(f"<div>{to_html(comparison_sentence(p))}</div>" for p in card.other_comparisons),
+        ),
+    ]
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _evidence_lines(card: Card) -> list[str]:
+    """Return as HTML the difference, wins and losses, and how many questions would be needed."""
+    test = card.comparison.test
+    interval = format_interval(test.interval.low, test.interval.high, plus=True)
+    tested = f"p = {card.comparison.p_holm:.2g}, {test.method}, 共同的题 shared questions n = {test.n:,}"
+    lines = [
+        f"<b>{to_html(card.metric)} {format_difference(test.difference)}</b> {interval} (95 %), {tested}",
+        f"胜 wins {test.wins:,} · 负 losses {test.losses:,} · 平 ties {test.ties:,}",
+    ]
+    lines += [*detectable_sentence(card.comparison), *needed_sentence(card.comparison)]
+    lines += [
+        f"⚠ {to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
+        f"；其余全错或全对 if the rest were all wrong or all right: {format_interval(score.worst, score.best)}"
+        for score in card.scores
+        if score.n < score.total
+    ]
+    return lines
+
+
+def _shift_rows(card: Card) -> list[tuple[str, ...]]:
+    """Return scores, cost, latency and flags, before and after."""
+    base_score, tuned_score = card.scores
+    rows: list[tuple[str, ...]] = [
+        (
+            card.metric,
+            format_score(base_score.mean),
+            format_score(tuned_score.mean),
+            format_difference(tuned_score.mean - base_score.mean),
+        )
+    ]
+    rows += [
+        (
+            f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip(),
+            f"{shift.before:.4g}",
+            f"{shift.after:.4g}",
+            f"{shift.change:+.4g}{_format_ratio(shift.ratio)}",
+        )
+        for shift in card.shifts
+        if not math.isnan(shift.change) and (shift.before or shift.after)
+    ]
+    is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
+    limit_note = f" (前 first {MAX_CHECKED_ANSWERS:,})" if is_limited else ""
+    before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
+    rows += [
+        (
+            f"⚠ {words}{limit_note}",
+            f"{before[flag]:,}",
+            f"{after[flag]:,}",
+            f"{after[flag] - before[flag]:+,}",
+        )
+        for flag, words in FLAG_WORDS.items()
+        if before[flag] or after[flag]
+    ]
+    return rows
+
+
+def _format_ratio(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f" (× {ratio:.2f})"
+
+
+def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
+    """Return how many of the first answers are degenerate, by kind."""
+    answered = [sample for sample in samples.values() if not sample.error][:MAX_CHECKED_ANSWERS]
+    return Counter(
+        flag
+        for sample in answered
+        for flag in degenerate.degenerate_flags(
+            sample.output,
+            finish_reason=sample.finish_reason,
+            prompt=sample.prompt,
+            reference=sample.reference,
+        )
+    )
+
+
+def _changes_html(card: Card) -> list[str]:
+    groups = (
+        ("退步最多 worst regressions", card.regressions),
+        ("进步最多 best improvements", card.improvements),
+    )
+    return [details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group]

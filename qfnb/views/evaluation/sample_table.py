@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
+from ..._text import diff_texts
 from ...errors import InvalidArgumentError
-from ...evaluation.report.data import ReportData, diff_texts
+from ...evaluation.report.data import ReportData
 from ...evaluation.report.html_tables import mark_edits
 from ...evaluation.report.text import to_html, to_plain
 from ...evaluation.samples import Sample

@@ -6,7 +6,6 @@ import pytest
 from support.reports import EVIL, build_report
 
 from qfnb.evaluation.report import Sample, html, html_tables
-from qfnb.views.evaluation import card as evaluation_card
 from qfnb.views.evaluation import report as evaluation
 
 
@@ -37,13 +36,13 @@ def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is
         {"a": [first] * 20, "b": [last] * 20}, lower_is_better=frozenset({"m"} if lower_is_better else ())
     )
     assert words in html.conclusion_html(report)[0]
-    assert words in evaluation_card.html(report.card())
+    assert words in evaluation.card_html(report.card())
 
 
 def test_a_report_without_difference_says_what_it_could_have_shown():
     report = build_report({"a": [0.0, 1.0] * 10, "b": [1.0, 0.0] * 10})
     assert "20 题能看出的最小差" in html.conclusion_html(report)[0]
-    assert "20 题能看出的最小差" in evaluation_card.html(report.card())
+    assert "20 题能看出的最小差" in evaluation.card_html(report.card())
 
 
 def test_failed_rows_are_said_in_the_conclusion_with_their_error():
@@ -81,7 +80,7 @@ def test_a_long_summary_is_folded():
 
 def test_hostile_names_and_answers_are_only_text():
     report = build_report({EVIL: [0.0, 1.0], EVIL + "2": [1.0, 0.0]}, metrics=(EVIL,), texts=EVIL)
-    for bundle in (evaluation.bundle(report), evaluation_card.bundle(report.card())):
+    for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
         assert "<img src=x" not in bundle["text/html"]
         assert "\x1b" not in bundle["text/html"] + bundle["text/plain"]
 
@@ -89,7 +88,7 @@ def test_hostile_names_and_answers_are_only_text():
 def test_a_key_in_an_answer_is_hidden():
     key = "bce-v3/ALTAK-" + "a" * 22 + "/" + "b" * 40
     report = build_report({"a": [0.0, 1.0], "b": [1.0, 0.0]}, texts=key)
-    assert key not in evaluation.html(report) + evaluation_card.html(report.card())
+    assert key not in evaluation.html(report) + evaluation.card_html(report.card())
 
 
 def test_the_bundle_is_the_same_each_time_and_drawn_once():
@@ -127,7 +126,7 @@ def test_a_card_has_verdict_counts_shifts_and_guards():
         for model, text, score, seconds in (("a", "好" * 3, 1.0, 1.0), ("b", "", 0.0, 2.0))
         for n in range(20)
     ]
-    page = evaluation_card.html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
+    page = evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
     for words in (
         "▼ b 更差 worse",
         "胜 wins 0 · 负 losses 20 · 平 ties 0",
@@ -139,28 +138,28 @@ def test_a_card_has_verdict_counts_shifts_and_guards():
 
 
 def test_a_card_says_how_many_questions_would_tell():
-    page = evaluation_card.html(
+    page = evaluation.card_html(
         build_report({"a": [0.0, 1.0, 0.0, 1.0] * 5, "b": [1.0, 0.0, 0.0, 1.0] * 4 + [1.0] * 4}).card()
     )
     assert "questions would show this difference" in page
 
 
 def test_the_difference_is_that_of_shared_questions_and_says_so():
-    page = evaluation_card.html(build_report({"a": [0.0, 0.0, 1.0], "b": [1.0, 1.0, None]}).card())
+    page = evaluation.card_html(build_report({"a": [0.0, 0.0, 1.0], "b": [1.0, 1.0, None]}).card())
     assert "<b>m +1.000</b>" in page
     assert "共同的题 shared questions n = 2" in page
     assert ">+0.667<" in page
 
 
 def test_guards_of_many_answers_say_how_many_were_looked_at(monkeypatch):
-    monkeypatch.setattr(evaluation_card, "MAX_CHECKED_ANSWERS", 3)
+    monkeypatch.setattr(evaluation, "MAX_CHECKED_ANSWERS", 3)
     samples = [Sample(model, n, "q", "right", "", {"m": 1.0}) for model in "ab" for n in range(5)]
-    page = evaluation_card.html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
+    page = evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
     assert "⚠ 空 empty (前 first 3)" in page
 
 
 def test_a_card_of_failed_rows_has_no_nan_in_its_words():
     card = build_report({"a": [None] * 3, "b": [1.0] * 3}).card()
-    assert "nan" not in evaluation_card.html(card)
-    assert "无法判断" in evaluation_card.html(card)
+    assert "nan" not in evaluation.card_html(card)
+    assert "无法判断" in evaluation.card_html(card)
     assert math.isnan(card.difference)
