@@ -15,14 +15,13 @@ from ...wire import storage as storage_wire
 from ...wire.chat import CHAT_V1, V1_PREFIX
 from ..chat.chat import resolve_model
 from ..engines.protocol import BUILT_IN
-from ..http.call import Call, emulates
-from ..http.dispatch import dispatch, parse_jsonl
+from ..http.call import Call, dispatch, emulates
 from ..http.paging import page_by_marker
 from ..http.refusals import Refusal
 from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
-from ..storage import objects
+from ..storage import files, objects
 
 NO_DATE = "0000-00-00T00:00:00Z"
 
@@ -139,7 +138,7 @@ def _read_queries(world: World, key: str) -> Iterator[Query]:
     content = objects.read_object(world.store, address)
     if content is None:
         raise ValueError(f"{address} does not exist")
-    for number, line in parse_jsonl(content):
+    for number, line in files.parse_jsonl(content):
         if problem := _line_problem(line):
             raise ValueError(f"{address}:{number}: {problem}")
         yield Query(key, line or {})

@@ -16,8 +16,7 @@ from ...wire.chat import CHAT_V2
 from ...wire.endpoints import Endpoint
 from ...wire.inference import TEXT2IMAGE_V2
 from ..engines.protocol import BUILT_IN
-from ..http.call import Call, emulates
-from ..http.dispatch import dispatch, parse_jsonl
+from ..http.call import Call, dispatch, emulates
 from ..http.refusals import v2_refusal
 from ..state.job_queue import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
@@ -123,7 +122,7 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[dict[str, Any
     lines: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     custom_ids: set[str] = set()
-    for number, line in parse_jsonl(content or b""):
+    for number, line in files.parse_jsonl(content or b""):
         if problem := _line_problem(line, endpoint, custom_ids):
             errors.append({"code": problem[0], "message": problem[1], "line": number, "param": problem[2]})
         lines.append(line or {})

@@ -11,7 +11,7 @@ from ...wire.chat import CHAT_V2
 from ...wire.model import PRESET
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
-from ..http.dispatch import dispatch
+from ..http.call import dispatch
 from ..state.job_queue import is_finished, with_checkpoints
 from ..state.store import Document
 from ..state.world import World, job_handler

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..engines.protocol import Step
 from ..engines.registry import EngineRegistry
-from ..state.clock import Clock
+from ..state.lifecycle import Clock
 from ..state.store import Document, Store, raise_if_faulted
 from ..state.world import background_worker
 from . import training_data

@@ -1,8 +1,14 @@
-"""A call of an operation, and the register of the handlers that answer the rows of the endpoint table."""
+"""A call of an operation, and the handlers that answer the operations of the endpoint table.
+
+Calls come over HTTP, or from a file of requests (`dispatch`).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -110,7 +116,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Stream:
-    """An answer that comes in pieces; `done` is the text of the last event, if the plane has one."""
+    """An answer in pieces.
+
+    Attributes:
+        pieces: the JSON object of each event; `_event` in it names the event.
+        done: the text of a last event, None without one.
+    """
 
     pieces: AsyncIterator[dict[str, Any]]
     done: str | None = None
@@ -119,9 +130,11 @@ class Stream:
 Handler = Callable[[Call, Any], Any]
 HANDLERS: dict[str, Handler] = {}
 
+log = logging.getLogger("qfnb.sandbox")
+
 
 def emulates(endpoint: Endpoint[B, R]) -> Callable[[Callable[[Call, B], Any]], Callable[[Call, B], Any]]:
-    """Register the handler of a row; it returns the row's result, a mapping of it, or a Stream."""
+    """Register the handler of an operation; it returns the result, as a record or a mapping, or a Stream."""
 
     def register(handler: Callable[[Call, B], Any]) -> Callable[[Call, B], Any]:
         assert endpoint.name not in HANDLERS, f"two handlers for {endpoint.name}"
@@ -132,17 +145,17 @@ def emulates(endpoint: Endpoint[B, R]) -> Callable[[Callable[[Call, B], Any]], C
 
 
 def parse_request(call: Call, content: bytes) -> Record:
-    """Return the record that came with a request: the query of a GET, the body of all others.
+    """Return the record in a request: in the query of a GET, in the body of all others.
 
     Raises:
-        Refusal: the body is no JSON, or a field is wrong.
+        Refusal: the body is not JSON, or a field is wrong.
     """
     if call.endpoint.method == "GET":
         return parse_record(call, dict(call.query))
     try:
         value = json.loads(content or b"{}", parse_constant=_reject_constant)
         if b"\\u" in content:
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
+            json.dumps(value, ensure_ascii=False).encode()  # raises for half a surrogate pair
     except (ValueError, RecursionError):
         raise call.refusal("Invalid JSON", v2_code="malformed_json", code=336002) from None
     return parse_record(call, value)
@@ -153,23 +166,23 @@ def _reject_constant(constant: str) -> NoReturn:
 
 
 def parse_record(call: Call, value: Any) -> Record:
-    """Return the record that a call takes.
+    """Return a JSON value as the record of a call.
 
     Raises:
-        Refusal: naming the first field that is wrong.
+        Refusal: a field is wrong; the message names the first.
     """
     try:
         body: Record = call.endpoint.body.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         location = ".".join(map(str, first["loc"])) or "body"
-        word = "invalid_messages" if location.startswith("messages") else "invalid_argument"
-        raise call.refusal(f"param[{location}] invalid: {first['msg']}", v2_code=word) from None
+        v2_code = "invalid_messages" if location.startswith("messages") else "invalid_argument"
+        raise call.refusal(f"param[{location}] invalid: {first['msg']}", v2_code=v2_code) from None
     return body
 
 
 def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
-    """Return what is sent for a result: as it is on the inference planes, wrapped on the management plane."""
+    """Return what is sent for a result: bare on the inference planes, in its envelope on the management plane."""
     value = [_to_wire(item) for item in result] if isinstance(result, list) else _to_wire(result)
     if endpoint.plane != "console":
         return value
@@ -181,3 +194,46 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
 
 def _to_wire(value: Any) -> Any:
     return value.to_wire() if isinstance(value, Record) else value
+
+
+@dataclass(frozen=True)
+class DispatchResult:
+    """The answer to one request."""
+
+    status: int
+    id: str
+    body: dict[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is an answer and not a refusal; v1 refuses inside HTTP 200."""
+        return self.status < 300 and "error_code" not in self.body
+
+
+def dispatch(
+    world: World, endpoint: Endpoint[Any, Any], body: Any, path: Mapping[str, str] | None = None
+) -> DispatchResult:
+    """Answer one request as its handler does; an error is an answer too.
+
+    Args:
+        world: the state of the sandbox.
+        endpoint: the operation.
+        body: the JSON body.
+        path: the parameters in the path.
+    """
+    call = Call(world, endpoint, path or {}, allows_undeployed=True)
+    try:
+        if isinstance(body, dict) and body.get("stream"):
+            raise call.invalid("stream", "a batch has no streams")
+        result = HANDLERS[endpoint.name](call, parse_record(call, body))
+        if inspect.iscoroutine(result):
+            result = asyncio.run(result)
+        return DispatchResult(200, call.id, dict(_to_wire(result)))
+    except Refusal as refusal:
+        return DispatchResult(refusal.status, call.id, refusal.body)
+    except Exception:  # one request must not end the others
+        log.exception("a request of a batch failed")
+        internal = call.refusal(
+            "Internal error", code=336000, v2_code="internal_error", status=500, type_="server_error"
+        )
+        return DispatchResult(internal.status, call.id, internal.body)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from ...wire.chat import CHAT_V1, CHAT_V2
 from ...wire.endpoints import Endpoint
 from ..state.world import World
-from ..trial.faults import Fault, fault_injection
+from ..trial.faults import MAX_SECONDS, Fault, describe_error, fault_injection
 from . import auth
 from .call import Call
-from .fault_answers import corrupt_answer, fault_refusal, inject_before_answer, requested_fault
-from .refusals import Refusal
+from .refusals import INVALID_REQUEST, SANDBOX_HEADER, Refusal, build_refusal
 
 RATE_LIMITED = {CHAT_V1.name, CHAT_V2.name}
 """The operations that the limits of requests and tokens are for."""
@@ -81,3 +85,170 @@ async def _enforce_rate_limit(call: Call, request: Request) -> None:
         )
         refusal.headers.update(quota.headers())
         raise refusal
+
+
+FAULT_HEADER, CONTROL_HEADER = "x-qfnb-fault", "x-qfnb-control"
+"""The fault of this one request, e.g. `rst@3`, and the control token that allows it."""
+
+MAX_SPLITS = 16
+"""How often the fault `split` splits one piece."""
+
+
+class PlatformError(NamedTuple):
+    """An error of the platform as each plane writes it."""
+
+    status: int
+    code: int
+    v2_code: str
+    action_code: str
+    message: str
+    type_: str
+
+
+_LIMIT = "rate_limit_exceeded"
+_ERRORS = [
+    PlatformError(400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST),
+    PlatformError(401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST),
+    PlatformError(403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
+    PlatformError(404, 3, "invalid_path", "NotFound", "Not found", INVALID_REQUEST),
+    PlatformError(429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _LIMIT),
+    PlatformError(429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _LIMIT),
+    PlatformError(429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _LIMIT),
+    PlatformError(503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
+    PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
+    PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
+]  # fmt: skip
+"""The last one stands for all others."""
+
+
+def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
+    """Return the fault that a request asks for in its headers, None without one.
+
+    Raises:
+        Refusal: the control token is missing or wrong, or the header does not describe a fault.
+    """
+    if (text := headers.get(FAULT_HEADER)) is None:
+        return None
+    if not secrets.compare_digest(headers.get(CONTROL_HEADER, "").encode(), token.encode()):
+        raise Refusal(403, {"error": f"{FAULT_HEADER} needs the control token in {CONTROL_HEADER}"})
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
+
+
+def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
+    """Return the refusal that a fault stands for, in the operation's own shape.
+
+    An HTTP status is sent as it is; a platform's code with the status that the plane gives it.
+    """
+    error = _find_error(fault)
+    if isinstance(fault.code, str):
+        error = error._replace(v2_code=fault.code, action_code=fault.code)
+    elif fault.code is not None:
+        error = error._replace(code=fault.code)
+    refusal = build_refusal(
+        endpoint,
+        error.message,
+        code=error.code,
+        v2_code=error.v2_code,
+        status=error.status,
+        type_=error.type_,
+    )
+    if endpoint.plane == "console" and endpoint.envelope == "action":
+        refusal.body.update(code=error.action_code, message=error.message)
+    refusal.status = fault.status or (503 if fault.code is None else refusal.status)
+    if fault.retry_after:
+        refusal.headers["retry-after"] = fault.retry_after
+    return refusal
+
+
+async def inject_before_answer(endpoint: Endpoint[Any, Any], fault: Fault | None) -> None:
+    """Do what a fault does before a call is answered.
+
+    Raises:
+        Refusal: the fault is one.
+    """
+    if fault is not None and fault.fault == "slow":
+        await asyncio.sleep(fault.pause_seconds())
+    if fault is not None and fault.fault == "status":
+        raise fault_refusal(endpoint, fault)
+
+
+def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault) -> Response:
+    """Return an answer with what a fault does to its body."""
+    if isinstance(answer, StreamingResponse):
+        answer.body_iterator = _corrupt_stream(answer.body_iterator, endpoint, fault)
+        return answer
+    content = bytes(answer.body)
+    if fault.fault == "malformed":
+        return Response(_first_half(content), answer.status_code, SANDBOX_HEADER, answer.media_type)
+    if fault.fault == "error":
+        refusal = fault_refusal(endpoint, fault)
+        return refusal.to_response()
+    if fault.fault in {"slow", "fail"}:
+        return answer
+    return StreamingResponse(_corrupt_body(content, fault), answer.status_code, dict(answer.headers))
+
+
+async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
+    """Yield the pieces of a plain answer when the fault is one of the connection."""
+    if fault.fault == "stall":
+        await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
+    elif fault.fault in {"cut", "reset"}:
+        yield _first_half(content)
+        raise ConnectionResetError("an injected fault")
+    for part in _split_mid_character(content):
+        await asyncio.sleep(fault.pause_seconds() if fault.fault == "drip" else 0.001)
+        yield part
+
+
+async def _corrupt_stream(pieces: Any, endpoint: Endpoint[Any, Any], fault: Fault) -> AsyncIterator[bytes]:
+    """Yield the pieces of a stream up to the fault, and what the fault makes of the others."""
+    count = 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            count += 1
+            if count <= fault.after:
+                yield piece
+                continue
+            if fault.fault == "reset":
+                raise ConnectionResetError("an injected fault")
+            if fault.fault in {"cut", "error", "malformed"}:
+                yield _final_piece(piece, endpoint, fault)
+                return
+            if fault.fault == "drip":
+                await asyncio.sleep(fault.pause_seconds())
+            if fault.fault == "stall" and count == fault.after + 1:
+                await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
+            for part in _split_mid_character(piece) if fault.fault == "split" else [piece]:
+                yield part
+                await asyncio.sleep(0.001 if fault.fault == "split" else 0)
+
+
+def _final_piece(piece: bytes, endpoint: Endpoint[Any, Any], fault: Fault) -> bytes:
+    """Return what a stream ends with instead of a piece."""
+    if fault.fault == "malformed":
+        return _first_half(piece) + b"\n\n"
+    if fault.fault == "error":
+        body = fault_refusal(endpoint, Fault(code=336000) if fault.code is None else fault).body
+        return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+    return b""
+
+
+def _first_half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _split_mid_character(content: bytes) -> list[bytes]:
+    """Return the parts of a text that is split inside its characters; in the middle when it is all ASCII."""
+    continuations = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80][: MAX_SPLITS * 2 : 2]
+    offsets = [0, *(continuations or [len(content) // 2]), len(content)]
+    return [content[start:end] for start, end in pairwise(offsets)]
+
+
+def _find_error(fault: Fault) -> PlatformError:
+    status = fault.status or 503
+    if fault.code is None:
+        return next((row for row in _ERRORS if row.status == status and status < 500), _ERRORS[-1])
+    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])

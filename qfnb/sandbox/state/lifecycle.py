@@ -1,51 +1,81 @@
-"""How long the states of an object last: a plan is written down when it begins, and read by the clock.
+"""The time that the sandbox's objects live in, and how long each of their states lasts.
 
-A plan is a list of [state, until]; the last state has no end. It is JSON, and lives in the object's document,
-so a change of the durations concerns what begins afterwards, and a server that was started again goes on.
+The clock runs in real time, faster, or by hand. A plan is written when an object's life begins: a list of
+[state, until], whose last state has no end. Clock, durations and plans are in the store: a change of the durations
+affects only what begins afterwards, and a server that was started again goes on from where it was.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from ..trial.faults import FAULT_INJECTED
-from .clock import Clock
 from .store import Store
 
-DOCUMENT_ID = "durations"
+CLOCK_ID, DURATIONS_ID = "clock", "durations"
+
+POLL_SECONDS = 0.05
+"""Seconds after which a wait checks whether it is cancelled."""
 
 DEFAULT_SECONDS = {
-    "accept": 0.05,
-    "queue": 0.1,
-    "import": 0.2,
-    "release": 0.3,
-    "export": 0.2,
-    "clean": 0.3,
-    "publish": 0.3,
-    "compress": 0.5,
-    "new": 0.2,
-    "deploy": 0.4,
-    "evaluate": 0.3,
-    "optimize": 0.2,
-    "stop": 0.2,
-}
-"""How long each stage takes, in seconds; the platform needs minutes, and so does the sandbox when told to."""
+    "accept": 0.05, "queue": 0.1, "import": 0.2, "release": 0.3, "export": 0.2, "clean": 0.3, "publish": 0.3,
+    "compress": 0.5, "new": 0.2, "deploy": 0.4, "evaluate": 0.3, "optimize": 0.2, "stop": 0.2,
+}  # fmt: skip
+"""How long each stage takes, in seconds; on the platform these are minutes."""
 
 FAILED_STATES = {"Serving": "Failed", "Ready": "Fail", "Done": "Failed", "succeeded": "failed", 2: 3}
-"""What the last state of a plan becomes when it is doomed."""
+"""What the last state of a plan becomes under the fault `fail`."""
 
 Plan = list[list[Any]]
 
 
+class Clock:
+    """Seconds since the epoch, as the sandbox's objects see them.
+
+    Attributes:
+        speed: seconds that pass in a second; 1 is real time, 0 stands still until `advance`.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._changed = store, threading.Condition()
+        stored = store.get("setting", CLOCK_ID) or store.add(
+            "setting", CLOCK_ID, speed=1.0, shown=time.time(), real=time.time()
+        )
+        self.speed, self._sandbox_time, self._real_time = stored["speed"], stored["shown"], stored["real"]
+
+    def now(self) -> float:
+        """Return the time."""
+        return float(self._sandbox_time + (time.time() - self._real_time) * self.speed)
+
+    def set(self, speed: float | None = None, advance: float = 0.0) -> dict[str, Any]:
+        """Change the speed, or advance the time by some seconds; return the new `now` and `speed`."""
+        with self._changed:
+            self._sandbox_time, self._real_time = self.now() + advance, time.time()
+            self.speed = self.speed if speed is None else speed
+            self._store.update(CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time)
+            self._changed.notify_all()
+        return {"now": self.now(), "speed": self.speed}
+
+    def wait_until(self, timestamp: float, *cancelled: threading.Event) -> bool:
+        """Wait until a time; return False when one of the events was set first."""
+        with self._changed:
+            while (remaining := timestamp - self.now()) > 0:
+                if any(event.is_set() for event in cancelled):
+                    return False
+                self._changed.wait(min(POLL_SECONDS, remaining / self.speed) if self.speed else POLL_SECONDS)
+        return not any(event.is_set() for event in cancelled)
+
+
 class Lifecycle:
-    """Makes plans of states, and tells where they are."""
+    """Creates plans of states, and reads from them which state an object is in."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
-        self._overrides: dict[str, float] = (
-            store.get("setting", DOCUMENT_ID) or store.add("setting", DOCUMENT_ID, seconds={})
-        )["seconds"]
+        stored = store.get("setting", DURATIONS_ID) or store.add("setting", DURATIONS_ID, seconds={})
+        self._overrides: dict[str, float] = stored["seconds"]
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -53,10 +83,10 @@ class Lifecycle:
         return DEFAULT_SECONDS | self._overrides
 
     def set(self, changes: Mapping[str, float]) -> dict[str, float]:
-        """Change how long stages take from now on; return all.
+        """Change how long stages take from now on; return all durations, in seconds.
 
         Raises:
-            ValueError: there is no such stage, or the time is negative.
+            ValueError: a stage is unknown, or a duration is negative.
         """
         for stage, seconds in changes.items():
             if stage not in DEFAULT_SECONDS or not (isinstance(seconds, (int, float)) and seconds >= 0):
@@ -64,14 +94,18 @@ class Lifecycle:
                     f"{stage}={seconds!r}: the stages are {', '.join(DEFAULT_SECONDS)}, in seconds"
                 )
         self._overrides |= changes
-        self._store.update(DOCUMENT_ID, seconds=self._overrides)
+        self._store.update(DURATIONS_ID, seconds=self._overrides)
         return self.seconds
 
     def plan(self, *stages: tuple[Any, str], final: Any, failed: Any = None) -> Plan:
-        """Return a plan: each state for as long as its stage takes, and then the last state.
+        """Return a plan: each state for as long as its stage takes, then the last state.
 
-        `plan(("New", "new"), ("Deploying", "deploy"), then="Serving")`; while a call suffers the fault `fail`
-        the last state is `failed`, by default what `FAILED_STATES` says.
+        `plan(("New", "new"), ("Deploying", "deploy"), final="Serving")`
+
+        Args:
+            *stages: pairs of a state and its stage, which is one of `DEFAULT_SECONDS`.
+            final: the last state.
+            failed: the last state under the fault `fail`; default: what `FAILED_STATES` has.
         """
         if FAULT_INJECTED.get():
             final = FAILED_STATES.get(final, final) if failed is None else failed
@@ -82,11 +116,11 @@ class Lifecycle:
         return [*plan, [final, None]]
 
     def state(self, plan: Plan) -> Any:
-        """Return the state by now."""
+        """Return the current state of a plan."""
         now = self._clock.now()
         return next(state for state, until in plan if until is None or now < until)
 
     def final_since(self, plan: Plan) -> float | None:
-        """Return when the last state began, None when it has not."""
+        """Return when the last state began, None when it has not begun."""
         started_at: float = plan[-2][1] if len(plan) > 1 else 0.0
         return started_at if self._clock.now() >= started_at else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -171,3 +172,19 @@ def _file_to_wire(row: Document) -> dict[str, Any]:
         "purpose": row["purpose"],
         "status": "processed",
     }
+
+
+def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield the number and the object of every line that is not blank; None for a line that is not an object.
+
+    Nor is one that cannot be written again (NaN, a lone surrogate), because results repeat their request.
+    """
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not raw.strip():
+            continue
+        try:
+            value = json.loads(raw.decode())
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            value = None
+        yield number, value if isinstance(value, dict) else None
