@@ -5,22 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ...wire import catalog, inference
+from ...wire import catalog
 from ...wire import inference as wire
 from ...wire.base import EmptyBody
 from ..engines.builtin.engine import NGRAM_LABEL
 from ..engines.protocol import EngineError, StreamingModel
 from ..http.call import Call, Stream, emulates
-from ..http.refusals import v1_refusal, v2_refusal
 from ..services.metering import metered
-from .chat import build_v1_answer, resolve_model, validate_options
-from .request import prompt_conversation
-from .response import ask_model, count_tokens, engine_refusal, stream_v1
+from . import conversion
+from .chat import resolve_model, validate_options
 
 
-@emulates(inference.COMPLETION_V1)
+@emulates(wire.COMPLETION_V1)
 @metered
-async def complete(call: Call, body: inference.CompletionRequest) -> dict[str, Any] | Stream:
+async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] | Stream:
     """Answer `/completions/<endpoint>`."""
     validate_options(call, body.model_extra or {})
     if not body.prompt.strip():
@@ -31,11 +29,11 @@ async def complete(call: Call, body: inference.CompletionRequest) -> dict[str, A
         if catalog.find_model("completion", model_name)
         else resolve_model(call, model_name)
     )
-    conversation = prompt_conversation(body.prompt, body.model_extra)
+    conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
     if body.stream and isinstance(model, StreamingModel):
-        return await stream_v1(call, model, conversation, kind="completion")
-    reply = await ask_model(call, model, conversation)
-    return build_v1_answer(call, reply, [body.prompt], body.stream, kind="completion")
+        return await conversion.stream_v1(call, model, conversation, kind="completion")
+    reply = await conversion.ask_model(call, model, conversation)
+    return conversion.build_v1_answer(call, reply, [body.prompt], body.stream, kind="completion")
 
 
 @emulates(wire.EMBEDDING_V1)
@@ -62,8 +60,8 @@ async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> dict[str, Any]:
     return {**await _rerank(call, body, body.model), "model": body.model}
 
 
-@emulates(inference.TOKENIZER)
-def count_prompt_tokens(call: Call, body: inference.TokenizerRequest) -> dict[str, Any]:
+@emulates(wire.TOKENIZER)
+def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, Any]:
     """Count tokens, as the sandbox's usage does."""
     return {
         "id": call.id,
@@ -73,7 +71,7 @@ def count_prompt_tokens(call: Call, body: inference.TokenizerRequest) -> dict[st
     }
 
 
-@emulates(inference.MODELS_V2)
+@emulates(wire.MODELS_V2)
 def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the models and the deployed services."""
     names = sorted(
@@ -94,7 +92,7 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[st
     try:
         embedded = await call.world.engines.embedding_engine.embed(body.input)
     except EngineError as error:
-        raise engine_refusal(call, error) from None
+        raise conversion.engine_refusal(call, error) from None
     data = [
         {"object": "embedding", "embedding": row, "index": index} for index, row in enumerate(embedded.rows)
     ]
@@ -118,7 +116,7 @@ async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str,
 
 
 async def _score_relevance(call: Call, query: str, documents: list[str]) -> tuple[list[float], str]:
-    """Return each document's similarity to the query, 0 to 1, and who says so."""
+    """Return each document's similarity (0-1) to the query, and the label of the engine."""
     from ..engines.builtin.features import cosines, relevance  # noqa: PLC0415 - numpy
 
     engine = call.world.engines.embedding_engine
@@ -127,20 +125,17 @@ async def _score_relevance(call: Call, query: str, documents: list[str]) -> tupl
     try:
         vectors = await engine.embed([query, *documents])
     except EngineError as error:
-        raise engine_refusal(call, error) from None
+        raise conversion.engine_refusal(call, error) from None
     return cosines(vectors.rows), vectors.label
 
 
 def _require_model(call: Call, kind: catalog.ModelKind, model: str) -> None:
-    if catalog.find_model(kind, model) is not None:
-        return
-    if call.endpoint.plane == "v1":
-        raise v1_refusal(3, "Unsupported openapi method")
-    raise v2_refusal("invalid_model", f"No permission to use the model {model!r}", status=401)
+    if catalog.find_model(kind, model) is None:
+        raise conversion.unknown_model(call, model)
 
 
 def _text_usage(texts: list[str]) -> dict[str, int]:
-    return _token_usage(sum(map(count_tokens, texts)))
+    return _token_usage(sum(map(conversion.count_tokens, texts)))
 
 
 def _token_usage(count: int) -> dict[str, int]:
