@@ -1,4 +1,4 @@
-"""Models and services with a life: publish, deploy, ask."""
+"""Models and services as objects: publish, deploy, call."""
 
 from .configs import DeployConfig as DeployConfig
 from .model import Model as Model

@@ -1,4 +1,4 @@
-"""How a model is deployed, as a checked value."""
+"""Settings of a deployment, as a validated value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .consts import ServiceType
 
 
 class ValidatedModel(BaseModel):
-    """A value that cannot be wrong: a mistake is an InvalidArgumentError that names the field."""
+    """A record whose construction raises InvalidArgumentError, with the field's name, for a wrong value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -31,14 +31,14 @@ class ValidatedModel(BaseModel):
 
 
 class DeployConfig(ValidatedModel):
-    """How to deploy a model.
+    """Settings of a deployment.
 
     Attributes:
         name: the service's name; default svc_<model>.
         endpoint_prefix: the seeds' older name for `endpoint_suffix`.
-        endpoint_suffix: the readable part of the address, lower-case letters, digits and _.
-        replicas: 1 or more; the queries per second grow with it.
-        hours: paid in advance.
+        endpoint_suffix: the readable part of the endpoint, up to 30 lower-case letters, digits and _.
+        replicas: 1-100; the queries per second grow with it.
+        hours: 1-720, paid in advance.
 
     Source: seed 004 (DeployConfig), seed 000 (endpoint_suffix, hours).
     """
@@ -63,5 +63,5 @@ class DeployConfig(ValidatedModel):
 
     @property
     def suffix(self) -> str:
-        """The readable part of the address, under either name."""
+        """The readable part of the endpoint, under either name."""
         return self.endpoint_suffix or self.endpoint_prefix

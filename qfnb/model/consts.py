@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ServiceType(StrEnum):
-    """What a service can be asked."""
+    """Kind of API that a service has."""
 
     Chat = "Chat"
     Completion = "Completion"
@@ -14,7 +14,7 @@ class ServiceType(StrEnum):
 
 
 class ServiceStatus(StrEnum):
-    """A service's life as seed 004 names it."""
+    """Status of a service, in the words of seed 004."""
 
     Unknown = "Unknown"
     Created = "Created"

@@ -1,4 +1,4 @@
-"""Create something that costs money exactly once, also when the answer to the creation is lost."""
+"""Create a billed object exactly once, also when the answer to the request is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 MAX_ATTEMPTS: Final = 3
 MAX_LOOKUPS, LOOKUP_INTERVAL_S = 3, 2.0
-"""How often one looks for what may have been made, and seconds between: a list may lag behind."""
+"""Lookups of an object that may have been created, and seconds between them: a list may lag behind."""
 
 log = logging.getLogger("qfnb.model")
 
@@ -27,22 +27,22 @@ def create_once(
     may_exist: bool = False,
     stop_event: threading.Event | None = None,
 ) -> T:
-    """Return what `create` made; when its answer was lost, what `find_existing` finds instead of a second one.
+    """Return the result of `create`; where its answer was lost, look for the object before a second attempt.
 
     Args:
-        create: makes it; not sent twice by the client.
-        find_existing: looks for it by what only this one can have: a name, a note, an origin.
-        label: how people call it, for the log.
-        may_exist: an earlier attempt may have made it already.
+        create: sends the request once and returns the object.
+        find_existing: finds the object by what is unique to it (name, note, origin); None where it is not there.
+        label: the object's name in the log.
+        may_exist: whether an earlier attempt may have created the object.
         stop_event: set it to give up.
 
     Raises:
-        QianfanError: it could not be made, or it is not known whether it was.
+        QianfanError: the object was not created, or it is unknown whether it was.
     """
     cancelled, attempts = stop_event or threading.Event(), 0
     while True:
         if may_exist and (existing := _look_up(find_existing, cancelled)) is not None:
-            log.warning("%s was made already; it is used, and no second one is made", label)
+            log.warning("%s exists already; it is used, and no second one is created", label)
             return existing
         attempts += 1
         try:
@@ -56,7 +56,7 @@ def create_once(
 
 
 def _look_up(find_existing: Callable[[], T | None], stop_event: threading.Event) -> T | None:
-    """Look a few times; an error of the last look is raised, for then nobody knows."""
+    """Look the object up `MAX_LOOKUPS` times; an error of the last lookup is raised."""
     for remaining in reversed(range(MAX_LOOKUPS)):
         try:
             if (existing := find_existing()) is not None:

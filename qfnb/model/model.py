@@ -1,4 +1,4 @@
-"""A model with a life: it comes from a training run, is published, and deployed as a service."""
+"""A model as an object: it comes from a training run, is published, and deployed as a service."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from .polling import wait_for_state
 from .service import Service
 
 TASK_CONFIG: Final = {"evalMode": "manual", "evaluationDimension": [{"dimension": "满意度"}]}
-"""A task for people to judge: its first half is what is wanted here, the answers."""
+"""A task of manual evaluation: its first half, the answers of the model, is the batch inference."""
 
 COLUMNS: Final = {"prompt": "prompt", "completion": "llm_output", "response": "expected_output"}
+"""The platform's columns of the answers, and the names of the seeds."""
 
 
 class Model:
@@ -66,7 +67,7 @@ class Model:
             stop_event: set it to give up waiting.
 
         Raises:
-            InvalidArgumentError: there is no finished run to publish.
+            InvalidArgumentError: task_id or job_id is missing.
         """
         if self.id is None:
             self.name = name or self.name
@@ -78,7 +79,7 @@ class Model:
         """Publish the training run without waiting until the model is ready.
 
         Raises:
-            InvalidArgumentError: there is no finished run to publish.
+            InvalidArgumentError: task_id or job_id is missing.
         """
         if not self.task_id or not self.job_id:
             raise InvalidArgumentError("nothing to publish: Model needs task_id and job_id of a finished run")
@@ -94,14 +95,14 @@ class Model:
         return self
 
     def find_published(self) -> bool:
-        """Look for the version that this run was published as; take over its ids when there is one."""
+        """Look for the version that the run was published as, take over its ids, and return whether it exists."""
         self.name = self.name or f"m_{self.task_id}".replace("-", "_")
         try:
             versions = Repository.V2.describe_model_set(model_set_name=self.name).data.model_ids
         except APIError as error:
             if isinstance(error, ServerError):
                 raise
-            return False  # there is no model of this name
+            return False  # no model has this name
         for version in versions:
             detail = Repository.detail(version).data
             origin = (detail.source_extra or {}).get("trainSourceExtra") or {}
@@ -130,7 +131,15 @@ class Model:
         return self
 
     def deploy(self, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None) -> Service:
-        """Deploy the published version as a service and wait until it serves."""
+        """Deploy the published version as a service and wait until it is ready.
+
+        Args:
+            deploy_config: settings of the service.
+            stop_event: set it to give up waiting.
+
+        Raises:
+            QianfanError: the deployment failed, or `stop_event` was set.
+        """
         service_id = create_once(
             lambda: str(self.create_service(deploy_config).id),
             lambda: self.find_service_id(deploy_config),
@@ -141,14 +150,14 @@ class Model:
     def wait_for_service(
         self, service_id: str, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
     ) -> Service:
-        """Wait until a service of this model can be asked; it is the model's service from then on."""
+        """Wait until a service of this model is ready, and make it the model's `service`."""
         name = self.service_name(deploy_config)
         service = Service(service_id, None, self, deploy_config, deploy_config.service_type, name=name)
         self.service = service.wait_until_serving(stop_event=stop_event)
         return self.service
 
     def create_service(self, deploy_config: DeployConfig) -> Service:
-        """Ask for a service without waiting until it serves."""
+        """Create a service without waiting until it is ready."""
         self.auto_complete_info()
         name = self.service_name(deploy_config)
         created = Services.V2.create_service(
@@ -164,7 +173,7 @@ class Model:
         return Service(created.service_id, None, self, deploy_config, deploy_config.service_type, name=name)
 
     def find_service_id(self, deploy_config: DeployConfig) -> str | None:
-        """Return the id of the newest service of this version under this name, None when there is none."""
+        """Return the id of the newest service of this version under this name, None where there is none."""
         self.auto_complete_info()
         name = self.service_name(deploy_config)
         rows = Services.V2.service_list(name=name, max_keys=100).data.service_list
@@ -173,21 +182,21 @@ class Model:
         return newest.service_id if newest is not None else None
 
     def service_name(self, deploy_config: DeployConfig) -> str:
-        """Return what a service of this model is called."""
+        """Return the name of a service of this model."""
         return deploy_config.name or f"svc_{self.name or str(self.id).replace('-', '_')}"
 
     def batch_inference(self, dataset: Dataset, *, stop_event: threading.Event | None = None) -> Dataset:
-        """Let the published version answer a dataset on the platform, without a service.
+        """Answer a dataset with the published version, on the platform and without a service.
 
         Args:
-            dataset: what is asked; local rows are brought onto the platform first.
+            dataset: the prompts; local rows are uploaded first.
             stop_event: set it to give up waiting; the platform goes on.
 
         Returns:
             The rows with columns prompt, input_prompt, llm_output and expected_output.
 
         Raises:
-            InvalidArgumentError: the model is not published, or the dataset has nothing to ask.
+            InvalidArgumentError: the model is not published, or the dataset has no prompts.
             QianfanError: the platform could not answer it.
 
         Source: seed 000 (基于Model进行批量推理).
@@ -196,14 +205,18 @@ class Model:
         return run_batch_inference(str(self.set_id), str(self.id), dataset, stop_event=stop_event)
 
     def find_task_id(self) -> str | None:
-        """Return the run on the platform that this version was made by, None when it was not trained."""
+        """Return the training run of this version, `task-...`, None where it was not trained."""
         if self.task_id is None and self.id is not None:
             extra = (Repository.detail(self.id).data.source_extra or {}).get("trainSourceExtra") or {}
             self.task_id, self.job_id = extra.get("runIdStr"), extra.get("taskIdStr")
         return str(self.task_id) if self.task_id else None
 
     def auto_complete_info(self) -> None:
-        """Look up the model's id and name by its version."""
+        """Look up the model's id and name by its version.
+
+        Raises:
+            InvalidArgumentError: the model is not published.
+        """
         if self.id is None:
             raise InvalidArgumentError("the model is not published: call publish() first")
         if not self.set_id or not self.name:
@@ -211,13 +224,13 @@ class Model:
             self.set_id, self.name = detail.model_id_str, self.name or detail.model_name
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
-        """Ask the deployed service; see `Service.exec`.
+        """Call the deployed service; see `Service.exec`.
 
         Raises:
             InternalError: the model has no service.
         """
         if self.service is None:
-            raise InternalError("the model has no service yet: deploy() it first")
+            raise InternalError("the model has no service: call deploy() first")
         return self.service.exec(input, **options)
 
     def dumps(self) -> bytes:
@@ -230,7 +243,7 @@ class Model:
         """Return the model that `dumps` wrote.
 
         Raises:
-            InvalidArgumentError: the bytes are something else; a pickle is never opened.
+            InvalidArgumentError: the bytes are not its JSON; a pickle is never opened.
         """
         try:
             value = json.loads(data)
@@ -247,15 +260,17 @@ class Model:
 def run_batch_inference(
     set_id: str, version: str, dataset: Dataset, *, stop_event: threading.Event | None = None
 ) -> Dataset:
-    """Return the rows with a version's answers: prompt, input_prompt, llm_output, expected_output.
+    """Return the answers of a version; see `Model.batch_inference`.
 
-    Raises:
-        InvalidArgumentError: the dataset has nothing to ask.
-        QianfanError: the platform could not answer it.
+    Args:
+        set_id: `am-...`.
+        version: `amv-...`.
+        dataset: the prompts.
+        stop_event: set it to give up waiting.
     """
     if dataset.schema.name == "text":
         raise InvalidArgumentError(
-            f"{dataset.name!r} has texts only: a model is asked prompts (纯文本数据集不能推理)"
+            f"{dataset.name!r} has texts only: batch inference needs prompts (纯文本数据集不能推理)"
         )
     dataset_id = dataset.release(stop_event=stop_event)
     name = f"model_run_{secrets.token_hex(5)}"

@@ -1,4 +1,4 @@
-"""Watch something on the platform until it is over: bad polls and unknown states are waited out."""
+"""Poll an object on the platform until it reaches a state; failed polls and unknown states are waited out."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ..transport import clock
 T = TypeVar("T")
 
 TRANSIENT_ERRORS = (RequestError, ServerError, RateLimitError)
-"""Errors that go away by themselves: a job on the platform goes on meanwhile."""
+"""Errors that pass by themselves: the job on the platform continues meanwhile."""
 
 MAX_REFUSALS: Final = 3
-"""So many other errors in a row end the watch."""
+"""Number of other errors in a row that ends the polling."""
 
 MAX_RETRY_INTERVAL_S: Final = 60.0
-"""Seconds between two looks while nobody answers, unless the interval itself is longer."""
+"""Longest pause in seconds while the platform does not answer, unless the interval is longer."""
 
 SPEED_UP, GROWTH = 8.0, 1.6
-"""After a change one looks so many times as often, and then each time so much later, up to the interval."""
+"""Factor by which polls are more frequent after a change, and by which each further pause grows."""
 
 
 @dataclass(frozen=True)
 class PollResult(Generic[T]):
-    """One look: an answer, or why there is none.
+    """The result of one poll: an answer, or an error.
 
     Attributes:
-        failing_since: Unix seconds since when nobody has answered, None while somebody does.
+        failing_since: Unix seconds of the first of the failed polls in a row, None after an answer.
     """
 
     answer: T | None
@@ -42,12 +42,12 @@ class PollResult(Generic[T]):
 
 
 class Poller(Generic[T]):
-    """Looks again and again, often after a change and rarely when nothing moves.
+    """Polls often after a change, and rarely while nothing changes.
 
     Args:
-        look: asks the platform.
-        interval: seconds between two looks when nothing moves; in the sandbox it looks at once.
-        stopped: set it to end the watch.
+        fetch: asks the platform.
+        interval: seconds between two polls while nothing changes; shorter in the sandbox.
+        stop_event: set it to end the polling.
     """
 
     def __init__(self, fetch: Callable[[], T], interval: float, stop_event: threading.Event) -> None:
@@ -56,14 +56,14 @@ class Poller(Generic[T]):
         self._next_interval_s = self._interval_s / SPEED_UP
 
     def reset_interval(self) -> None:
-        """Look more often again: something has changed."""
+        """Poll more often again, after a change."""
         self._next_interval_s = self._interval_s / SPEED_UP
 
     def __iter__(self) -> Iterator[PollResult[T]]:
-        """Yield what each look saw, without end, until the watch is stopped.
+        """Yield the result of each poll until `stop_event` is set.
 
         Raises:
-            QianfanError: the platform refuses to answer, several times in a row.
+            QianfanError: the platform refused `MAX_REFUSALS` polls in a row.
         """
         failures, refusals, failing_since = 0, 0, None
         while True:
@@ -101,7 +101,16 @@ def wait_for_state(
     label: str,
     stop_event: threading.Event | None = None,
 ) -> T:
-    """Look again and again until the state is one of `done_states`; unknown states count as "not yet".
+    """Poll until the state is one of `done_states`, and return that answer; unknown states are waited out.
+
+    Args:
+        fetch: asks the platform.
+        state_of: returns the state of an answer.
+        done_states: states that end the wait.
+        failed_states: states that raise.
+        interval: seconds between two polls while nothing changes.
+        label: what is waited for, in the messages.
+        stop_event: set it to give up.
 
     Raises:
         QianfanError: the state is one of `failed_states`, the wait was stopped, or the platform refuses to answer.

@@ -1,4 +1,4 @@
-"""A service that answers: a model of one's own behind an endpoint, or a preset model by name."""
+"""A service that answers: a deployed model behind an endpoint, or a preset model by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATUS = {
 
 
 class PublishedModel(Protocol):
-    """What a service knows of the model behind it; a `qfnb.model.Model` is one."""
+    """The model behind a service, as far as the service knows it; `qfnb.model.Model` implements it."""
 
     @property
     def version_id(self) -> int | str | None:
@@ -33,14 +33,15 @@ class PublishedModel(Protocol):
 
 
 class Service:
-    """Something that can be asked.
+    """A model that answers.
 
     Args:
         id: `svco-...` of a deployed service.
-        endpoint: what `endpoint=` takes.
-        model: the model behind it, or the name of a preset model.
-        service_type: what it can be asked; Chat by default.
-        name: how people call it; charts and tables show it.
+        endpoint: the last part of the address of a deployed service.
+        model: the model behind the service, or the name of a preset model.
+        deploy_config: settings that the service was deployed with.
+        service_type: kind of API, default Chat.
+        name: the label in charts and tables.
 
     Source: seed 000, seed 004 (Service).
     """
@@ -62,7 +63,7 @@ class Service:
         self.name = name
 
     def wait_until_serving(self, *, stop_event: threading.Event | None = None) -> Service:
-        """Wait until it can be asked, and learn its endpoint.
+        """Wait until the service is ready, and look up its endpoint.
 
         Raises:
             QianfanError: the deployment failed, or `stop_event` was set.
@@ -81,7 +82,7 @@ class Service:
 
     @property
     def label(self) -> str:
-        """What tables and charts call it."""
+        """The name in tables and charts."""
         return (
             self.name or (self.model if isinstance(self.model, str) else "") or self.endpoint or str(self.id)
         )
@@ -91,7 +92,7 @@ class Service:
         """The service's state on the platform.
 
         Raises:
-            InternalError: it has no id to look up.
+            InternalError: the service has no id.
         """
         if self.id is None:
             raise InternalError("this service has no id: only deployed services have a status")
@@ -99,13 +100,13 @@ class Service:
         return _STATUS.get(state, ServiceStatus.Unknown)
 
     def get_res(self) -> ChatCompletion:
-        """Return the object that asks this service.
+        """Return the client of this service.
 
         Raises:
             InternalError: its type is not supported.
         """
         if self.service_type is not ServiceType.Chat:
-            raise InternalError(f"a service of type {self.service_type} cannot be asked by this version")
+            raise InternalError(f"a service of type {self.service_type} cannot be called by this version")
         if self.endpoint is None and self.id is not None:
             self.endpoint = Services.V2.service_detail(str(self.id)).data.endpoint
         if self.endpoint:
@@ -113,7 +114,7 @@ class Service:
         return ChatCompletion(model=str(self.model))
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
-        """Ask it: `service.exec({"messages": [{"role": "user", "content": "你好"}]})`."""
+        """Call the service: `service.exec({"messages": [{"role": "user", "content": "你好"}]})`."""
         return self.get_res().do(**{**(input or {}), **options})
 
     def dumps(self) -> bytes:
@@ -132,7 +133,7 @@ class Service:
         """Return the service that `dumps` wrote.
 
         Raises:
-            InvalidArgumentError: the bytes are something else; a pickle is never opened.
+            InvalidArgumentError: the bytes are not its JSON; a pickle is never opened.
         """
         try:
             value = json.loads(data)

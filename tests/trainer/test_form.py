@@ -232,7 +232,7 @@ def test_a_past_run_can_be_cloned(form):
 def test_a_run_begun_elsewhere_cannot_be_cloned():
     run = run_store.RunRecord.begin()
     run.update(task_id="task-1")
-    with pytest.raises(errors.InvalidArgumentError, match="begun elsewhere"):
+    with pytest.raises(errors.InvalidArgumentError, match="started elsewhere"):
         saved.load(run.id)
 
 

@@ -239,7 +239,7 @@ def test_a_configuration_is_saved_and_loaded_into_the_fields(live):
 def test_a_configuration_that_is_not_there_is_told(live):
     field(live, "configuration").value = "../etc"
     field(live, "Load").click()
-    assert "is no name" in texts(live)
+    assert "is not a valid name" in texts(live)
 
 
 def test_a_configuration_with_values_of_any_kind_draws(live):

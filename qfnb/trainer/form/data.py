@@ -1,38 +1,38 @@
-"""What a form knows of a dataset: found under a name, counted, and fit for a train mode or not."""
+"""The datasets of a form: found under a name, counted, and validated for a train mode."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ...dataset import Dataset, quality
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES
 
 MAX_COUNTED_ROWS: Final = 5_000
-"""Rows that are counted one by one; of more, the tokens are estimated from some."""
+"""Largest number of rows whose tokens are counted one by one; of more rows they are estimated."""
 
 MAX_LISTED_FILES: Final = 40
-"""Files that are offered."""
+"""Largest number of files that are offered."""
 
 SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
-"""Files that may well be training data; others can be typed."""
+"""Suffixes of the files that are offered; other files can be typed."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a dataset.
+    """A dataset that was looked up, with its size.
 
     Attributes:
-        source: the name it was found under.
-        dataset: itself; None when there is none.
-        rows: how many.
-        tokens: of all rows; None where that would need a download.
-        exact: they were counted, not estimated.
+        source: the name of a variable, a path, or `ds-...`.
+        dataset: the dataset, None where there is none.
+        rows: number of rows.
+        tokens: of all rows; None where counting them would need a download.
+        exact: whether the tokens were counted, not estimated.
         lengths: tokens of each row, the longest first; empty where they were not counted.
-        problem: why it cannot be used, "" when it can.
+        problem: why the dataset cannot be used, "" where it can.
     """
 
     source: str
@@ -44,17 +44,21 @@ class DatasetInfo:
     problem: str = ""
 
     def longer_than(self, max_tokens: int) -> int:
-        """Return how many of the counted rows have more tokens."""
+        """Return the number of counted rows with more tokens."""
         return sum(length > max_tokens for length in self.lengths)
 
 
 def inspect_dataset(source: str, datasets: Mapping[str, Dataset]) -> DatasetInfo:
-    """Return what is found under a name: a variable of the notebook, `ds-...` on the platform, or a file.
+    """Look up and count a dataset; an error becomes its `problem`, nothing is raised.
 
-    What is wrong with it is part of the value; nothing is raised.
+    Args:
+        source: the name of a variable, `ds-...` on the platform, or the path of a file.
+        datasets: the notebook's variables by name.
     """
+    key = source.strip()
+    options: dict[str, Any] = {"qianfan_dataset_id": key} if key.startswith("ds-") else {"data_file": key}
     try:
-        return _count_tokens(source, datasets.get(source) or _load_dataset(source.strip()))
+        return _count_tokens(source, datasets.get(source) or Dataset.load(**options))
     except (QianfanError, OSError) as error:
         return DatasetInfo(source, problem="\n".join(str(error).splitlines()[:2]))
 
@@ -74,7 +78,7 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
 
 
 def list_data_files(folder: Path) -> list[str]:
-    """Return the files in a folder, and one level below it, that may be training data."""
+    """Return the data files in a folder and in its subfolders of the first level, as relative paths."""
     paths = sorted(
         path for depth in ("*", "*/*") for path in folder.glob(depth) if _is_data_file(path, folder)
     )
@@ -86,16 +90,10 @@ def _is_data_file(path: Path, folder: Path) -> bool:
     return path.suffix in SUFFIXES and not hidden and path.is_file()
 
 
-def _load_dataset(source: str) -> Dataset:
-    if source.startswith("ds-"):
-        return Dataset.load(qianfan_dataset_id=source)
-    return Dataset.load(source)
-
-
 def _count_tokens(source: str, dataset: Dataset) -> DatasetInfo:
     rows = len(dataset)
     if not dataset.is_fetched:
-        _ = dataset.schema  # asked now, where a refusal is told
+        _ = dataset.schema  # asks the platform now, where an error becomes the problem
         return DatasetInfo(source, dataset, rows)
     if rows > MAX_COUNTED_ROWS:
         return DatasetInfo(source, dataset, rows, *quality.estimate_tokens(dataset.rows, dataset.schema))

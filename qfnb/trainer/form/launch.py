@@ -1,4 +1,4 @@
-"""What a launch of a form makes and takes: the trainer, the same as Python, and an estimate of its time and price."""
+"""The launch of a form: its trainer, the same as Python code, and an estimate of time and price."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .value import LaunchForm, parse_value
 MAX_LINE_LENGTH: Final = 80
 
 EVALUATORS = (ExactMatchEvaluator, F1Evaluator, RougeLEvaluator)
-"""What a launched training is scored by; all ask the deployed service."""
+"""Evaluators of a launched training; all call the deployed service."""
 
 
 def create_trainer(form: LaunchForm) -> LLMFinetune:
@@ -40,11 +40,11 @@ def create_trainer(form: LaunchForm) -> LLMFinetune:
 
 
 def render_code(form: LaunchForm, variables: frozenset[str] = frozenset()) -> str:
-    """Return the cell that does what a launch does, "" while the form cannot be launched.
+    """Return a cell that does the same as a launch, "" while the form cannot be launched.
 
     Args:
         form: the form.
-        variables: names of datasets that are variables of the notebook; others are paths and ids.
+        variables: names of the datasets that are variables of the notebook; others are paths and ids.
     """
     if form.issues:
         return ""
@@ -94,7 +94,7 @@ def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
 
 
 def _render_dataset(source: str, variables: frozenset[str], *, loaded: bool) -> str:
-    """Return a dataset as it is written: a variable, a path or an id; `loaded` where it has to be a `Dataset`."""
+    """Return a dataset as Python: a variable, a path or an id; a call that loads it where `loaded`."""
     if source in variables:
         return source
     keyword = "qianfan_dataset_id=" if source.startswith("ds-") else ""
@@ -102,7 +102,7 @@ def _render_dataset(source: str, variables: frozenset[str], *, loaded: bool) -> 
 
 
 def _render(value: Any) -> str:
-    """Return a value as it is written, texts in double quotes, a config as a call."""
+    """Return a value as Python: text in double quotes, a config or an evaluator as a call."""
     if isinstance(value, BaseModel):
         return _render_call(type(value).__name__, value.model_dump(exclude_unset=True, exclude_none=True))
     if isinstance(value, EVALUATORS):
@@ -115,7 +115,7 @@ def _render(value: Any) -> str:
 
 
 def _render_call(name: str, settings: dict[str, Any]) -> str:
-    """Return a call, over several lines where one would be long."""
+    """Return a call, on several lines where one would be too long."""
     arguments = [f"{key}={_render(value)}" for key, value in settings.items()]
     line, multi_line = f"{name}({', '.join(arguments)})", "".join(f"        {text},\n" for text in arguments)
     return line if len(line) < MAX_LINE_LENGTH else f"{name}(\n{multi_line}    )"
@@ -123,20 +123,23 @@ def _render_call(name: str, settings: dict[str, Any]) -> str:
 
 STEPS_FORMULA: Final = "steps = ceil(train rows × epochs / batch size)"
 
-NO_PRICE: Final = "n/a（平台不公布微调价格接口，以控制台为准 the platform's API tells none: see its console）"
+NO_PRICE: Final = (
+    "n/a（平台不公布微调价格接口，以控制台为准 the platform's API has no prices: see its console）"
+)
 NO_TIME: Final = "n/a（此模型在此平台还没有完成的训练 no earlier run of this model here）"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What can be told; None is not known.
+    """Size, time and price of a training; None where unknown.
 
     Attributes:
-        train_rows: rows that are learned from, without those held out.
-        tokens: that are read, all passes together.
+        train_rows: rows without those held out.
+        tokens: tokens of all epochs.
+        exact: whether the tokens were counted, not estimated.
         steps: updates of the weights.
-        seconds: of the training itself, at the pace of earlier runs.
-        is_free: it costs nothing.
+        seconds: of the training step, at the speed of earlier runs.
+        is_free: whether it costs nothing.
     """
 
     train_rows: int | None = None
@@ -147,7 +150,7 @@ class Estimate:
     is_free: bool = False
 
     def lines(self) -> list[tuple[str, str]]:
-        """Return each quantity with its name; what is not known with the reason."""
+        """Return the name and the text of each quantity; for an unknown one the text is the reason."""
         prefix = "" if self.exact else "≈ "
         return [
             ("训练行数 train rows", _format_count(self.train_rows)),
@@ -159,7 +162,7 @@ class Estimate:
 
 
 def estimate_launch(form: LaunchForm) -> Estimate:
-    """Return what a launch of a form would take; wrong fields leave what hangs on them unknown."""
+    """Return the estimate of a form; quantities that depend on invalid fields are unknown."""
     data, invalid_fields = form.datasets.get(form.draft.dataset), form.issues.keys()
     if data is None or data.problem or "held_out" in invalid_fields:
         return Estimate(is_free=form.from_sandbox)
@@ -183,7 +186,7 @@ def estimate_launch(form: LaunchForm) -> Estimate:
 
 
 def measure_step_seconds(platform: str) -> dict[str, float]:
-    """Return the seconds of a step in earlier finished runs on a platform, by model: the median."""
+    """Return the median seconds of a training step in earlier runs on a platform (qianfan, sandbox), by model."""
     samples: dict[str, list[float]] = {}
     for run in run_store.list_runs():
         if run.facts.get("platform") == platform and (pace := _step_seconds(run.facts.get("progress"))):

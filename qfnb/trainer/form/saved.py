@@ -1,4 +1,4 @@
-"""Configurations of the form under a name, one JSON file each, and those of past runs."""
+"""Saved drafts of the form, one JSON file each, and the drafts of past runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .value import Draft
 
 
 def save(name: str, draft: Draft) -> None:
-    """Write a draft down under a name, over what had it before; only this user can read it.
+    """Save a draft under a name, over an older one; only this user can read the file.
 
     Raises:
-        InvalidArgumentError: the name is none, or it cannot be written.
+        InvalidArgumentError: the name is not valid, or the file cannot be written.
     """
     path = _path(name)
     try:
@@ -32,10 +32,10 @@ def save(name: str, draft: Draft) -> None:
 
 
 def load(key: str) -> Draft:
-    """Return what was saved under a name, or what a past run (`run-...`) was started with.
+    """Return the draft saved under a name, or that of a past run (`run-...`).
 
     Raises:
-        InvalidArgumentError: there is none, or the file holds something else.
+        InvalidArgumentError: no draft has this name, or the file is not a draft.
     """
     if (name := key.strip()).startswith("run-") and (run := run_store.find_run(name.split()[0])) is not None:
         return clone_run(run)
@@ -45,7 +45,7 @@ def load(key: str) -> Draft:
     except FileNotFoundError:
         saved_names = ", ".join(list_names()) or "none yet"
         raise InvalidArgumentError(
-            f"没有配置 there is no configuration {name!r}; saved: {saved_names}"
+            f"没有配置 no configuration is called {name!r}; saved: {saved_names}"
         ) from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
@@ -53,26 +53,29 @@ def load(key: str) -> Draft:
 
 
 def list_names() -> list[str]:
-    """Return the names under which something is saved."""
+    """Return the names of the saved drafts."""
     return sorted(path.stem for path in _folder().glob("*.json"))
 
 
 def list_past_runs() -> list[str]:
-    """Return the past runs that can be cloned, the newest first: id, model and job's name."""
+    """Return the last 20 runs that can be cloned, the newest first: id, model and name of the job."""
     rows = [run.facts for run in run_store.list_runs() if _actions_by_type(run.facts).get("TrainAction")]
     return [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows[:20]]
 
 
 def clone_run(run: RunRecord) -> Draft:
-    """Return the draft that a past run was started from; its data as the dataset on the platform.
+    """Return the draft of a past run; its dataset is the one on the platform.
 
     Raises:
-        InvalidArgumentError: the run was not started by this computer.
+        InvalidArgumentError: the run was not started on this computer.
     """
     actions = _actions_by_type(run.facts)
     train, deploy = actions.get("TrainAction"), actions.get("DeployAction", {}).get("deploy_config")
     if not train or "train_config" not in train:
-        raise InvalidArgumentError(f"{run.id} was begun elsewhere: how is not known here (无法克隆)")
+        raise InvalidArgumentError(
+            f"{run.id} was started elsewhere: its settings are not known here (无法克隆)"
+        )
+    datasets = (run.facts.get("facts") or {}).get("datasets") or [{}]
     config, deploy_settings = TrainConfig(**train["train_config"]), deploy or {}
     return Draft(
         model=str(train.get("train_type") or ""),
@@ -80,7 +83,7 @@ def clone_run(run: RunRecord) -> Draft:
         scale=config.parameter_scale,
         values=config.hyper_parameters(),
         held_out=str(config.trainset_rate),
-        dataset=_dataset_id(run.facts),
+        dataset=str(datasets[0].get("id") or ""),
         after="deploy" if deploy else "publish" if "ModelPublishAction" in actions else "train",
         model_name=str(actions.get("ModelPublishAction", {}).get("model_name") or ""),
         suffix=str(deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""),
@@ -93,15 +96,10 @@ def _actions_by_type(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {str(row.get("type")): row for row in facts.get("actions") or () if isinstance(row, dict)}
 
 
-def _dataset_id(facts: Mapping[str, Any]) -> str:
-    rows = (facts.get("facts") or {}).get("datasets") or [{}]
-    return str(rows[0].get("id") or "")
-
-
 def _path(name: str) -> Path:
     if not re.fullmatch(r"\w[\w\-]{0,59}", name.strip()):
         raise InvalidArgumentError(
-            f"{name!r} 不能作为名称 is no name: up to 60 letters, digits, _ and -, the first no -"
+            f"{name!r} 不能作为名称 is not a valid name: use up to 60 letters, digits, _ and -, and do not begin with -"
         )
     return _folder() / f"{name.strip()}.json"
 

@@ -1,7 +1,7 @@
-"""The form that starts a training, as a value: what can be chosen, what is chosen, and what is wrong with it.
+"""The form that launches a training, as a value: the choices, the draft, and what is wrong with it.
 
-The choices, ranges, defaults and explanations are the platform's own (DescribeFineTuningSupportModels); the
-rules are those of `configs` and `DeployConfig`, asked one field at a time.
+The choices, ranges, defaults and explanations are the platform's (DescribeFineTuningSupportModels); the rules
+are those of `TrainConfig` and `DeployConfig`, applied to one field at a time.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ from ..finetune import TRAINER_CLASSES
 from .data import DatasetInfo, validate_dataset
 
 FinalStep = Literal["train", "publish", "deploy", "evaluate"]
-
-FINAL_STEPS: Final[tuple[FinalStep, ...]] = ("train", "publish", "deploy", "evaluate")
-"""How far a launch goes; each step needs those before it."""
+"""The last step of a launch; each includes those before it."""
 
 CHOICE_TYPES: Final = {"choice", "mult_choice"}
-"""The kinds of hyper-parameters that are chosen from a list; others are typed."""
+"""Check types of the hyper-parameters that are chosen from a list; others are typed."""
 
 _UNLISTED_PARAMETERS = [
     wire.SupportedParameter(key=key, type=kind)
@@ -41,16 +39,16 @@ _TYPE_HINTS = {"int": "须为整数 a whole number", "float": "须为数字 a nu
 
 
 class Draft(ValidatedModel):
-    """What is chosen, as it was typed: it may be wrong, and JSON can hold it.
+    """The values of the form as they were typed; they may be wrong. The fields are stored in JSON files.
 
     Attributes:
-        values: hyper-parameters under the platform's keys; "" leaves one to the platform.
-        dataset, eval_dataset: a variable's name, a path, or `ds-...`.
-        held_out: percent of the rows.
-        name: of the job.
-        after: how far it goes.
-        model_name: of the published model.
-        suffix, replicas, hours: of the service.
+        values: hyper-parameters by the platform's keys; "" stands for the platform's default.
+        dataset, eval_dataset: the name of a variable, a path, or `ds-...`.
+        held_out: percent of the rows, 0-100.
+        name: name of the job.
+        after: the last step.
+        model_name: name of the published model.
+        suffix, replicas, hours: settings of the service.
     """
 
     model: str = "ERNIE-Speed-8K"
@@ -69,19 +67,20 @@ class Draft(ValidatedModel):
 
     @property
     def sources(self) -> set[str]:
-        """The names of the datasets, as far as there are any."""
+        """The datasets that are filled in."""
         return {self.dataset, self.eval_dataset} - {""}
 
 
 @dataclass(frozen=True)
 class LaunchForm:
-    """The form with all that is known around it.
+    """A draft, with the facts that are needed to validate it and to estimate its cost.
 
     Attributes:
-        supported_models: the platform's description of what can be tuned, and how.
-        datasets: what was found under the names of datasets.
-        step_seconds: seconds of a step in earlier runs here, by model.
-        from_sandbox: it would train in the sandbox.
+        draft: the values of the fields.
+        supported_models: the platform's models with their train modes and ranges.
+        datasets: the inspected datasets, by name.
+        step_seconds: seconds of a training step in earlier runs, by model.
+        from_sandbox: whether it would train in the sandbox.
     """
 
     draft: Draft = field(default_factory=Draft)
@@ -91,9 +90,10 @@ class LaunchForm:
     from_sandbox: bool = False
 
     def with_choice(self, **changes: Any) -> Self:
-        """Return the form after a change; another way of tuning brings its own defaults.
+        """Return the form after a change of fields of the draft.
 
-        What was typed differently from the old default stays.
+        Another model, train mode or parameter scale brings its own defaults; a hyper-parameter that differs
+        from its old default keeps its value.
         """
         defaults = {row.key: default_value(row) for row in self.parameters}
         edited = {key: value for key, value in self.draft.values.items() if value != defaults.get(key)}
@@ -109,14 +109,14 @@ class LaunchForm:
         return replace(form, draft=form.draft.model_copy(update={"values": values}))
 
     def with_draft(self, draft: Draft) -> Self:
-        """Return the form with another draft, without hyper-parameters that its model does not have."""
+        """Return the form with another draft, without the hyper-parameters that its model does not have."""
         form = replace(self, draft=draft)
         values = {row.key: draft.values.get(row.key, "") for row in form.parameters}
         return replace(form, draft=draft.model_copy(update={"values": values}))
 
     @property
     def supported_model(self) -> wire.SupportedModel | None:
-        """The platform's description of the model, None when it does not list it."""
+        """The platform's description of the model, None where it is not listed."""
         return configs.find_supported_model(
             configs.resolve_train_type(self.draft.model.strip()), self.supported_models
         )
@@ -129,7 +129,7 @@ class LaunchForm:
 
     @property
     def scales(self) -> list[str]:
-        """The ways of tuning that the train mode has."""
+        """The parameter scales of the model in the train mode."""
         if (model := self.supported_model) is None:
             return [*dict.fromkeys(wire.PEFT_TYPES.values())]
         return [row.parameter_scale for row in configs.supported_scales(model, self.draft.mode)] or [
@@ -138,7 +138,7 @@ class LaunchForm:
 
     @property
     def parameters(self) -> list[wire.SupportedParameter]:
-        """The hyper-parameters of the way of tuning; of a model that is not listed, those with a field."""
+        """The hyper-parameters of the parameter scale; of a model that is not listed, those of `TrainConfig`."""
         if (model := self.supported_model) is None:
             return _UNLISTED_PARAMETERS
         rows = configs.supported_scales(model, self.draft.mode)
@@ -147,7 +147,7 @@ class LaunchForm:
 
     @property
     def issues(self) -> dict[str, str]:
-        """What is wrong, by field; a form with any cannot be launched."""
+        """Messages of what is wrong, by field; a form with issues cannot be launched."""
         draft = self.draft
         rules: dict[str, Callable[[], object]] = {
             "model": self._validate_model,
@@ -177,7 +177,7 @@ class LaunchForm:
 
     @property
     def warnings(self) -> dict[str, str]:
-        """What is worth a second look, by field; it can be launched all the same."""
+        """Messages of what may be wrong, by field; a form with warnings can be launched."""
         draft, messages = self.draft, {}
         if self.supported_models and not self.supported_model and draft.model.strip():
             messages["model"] = (
@@ -189,16 +189,14 @@ class LaunchForm:
                 f"过长 {too_long:,} rows have more than maxSeqLen={length:,} tokens: they are cut off"
             )
         if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
-            messages["eval_dataset"] = (
-                "与训练数据相同 / the rows that it is trained on: the score says little"
-            )
+            messages["eval_dataset"] = "与训练数据相同 / the rows of the training: the score says little"
         return messages
 
     def parse_parameter(self, row: wire.SupportedParameter) -> dict[str, Any]:
-        """Return a hyper-parameter as what the platform wants, nothing when it is left to the platform.
+        """Return a hyper-parameter by its key, as the platform's type; {} where the platform's default applies.
 
         Raises:
-            InvalidArgumentError: it is not of its type.
+            InvalidArgumentError: the value is not of this type.
         """
         raw = self.draft.values.get(row.key, "")
         if raw in ("", None, [], ()):
@@ -206,7 +204,7 @@ class LaunchForm:
         return {row.key: parse_value(raw, row.type, to_snake(row.key)) if isinstance(raw, str) else raw}
 
     def hyper_parameters(self) -> dict[str, Any]:
-        """Return those that can be read, under the platform's keys."""
+        """Return the hyper-parameters that can be parsed, by the platform's keys."""
         values: dict[str, Any] = {}
         for row in self.parameters:
             with contextlib.suppress(InvalidArgumentError):
@@ -214,10 +212,14 @@ class LaunchForm:
         return values
 
     def train_config(self, values: Mapping[str, Any], **settings: Any) -> TrainConfig:
-        """Return the config with hyper-parameters under the platform's keys.
+        """Return the config with some hyper-parameters.
+
+        Args:
+            values: by the platform's keys.
+            **settings: further fields of `TrainConfig`.
 
         Raises:
-            InvalidArgumentError: a value is wrong by itself, whatever the model allows.
+            InvalidArgumentError: a value is wrong for any model.
         """
         fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
         extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
@@ -233,7 +235,7 @@ class LaunchForm:
             raise InvalidArgumentError(f"qfnb 无此训练方式 has no trainer for {self.draft.mode}: {modes}")
 
     def _validate_values(self, values: Mapping[str, Any]) -> None:
-        """Raise where one of some hyper-parameters is wrong, without regard to the others."""
+        """Raise unless some hyper-parameters are valid, without regard to the others."""
         config = self.train_config(values)
         if self.supported_model:
             configs.validate_train_config(
@@ -255,10 +257,15 @@ _PLATFORM_KEYS = {name: configs.platform_key(name) for name in CONFIG_FIELDS}
 
 
 def parse_value(raw: str, kind: str, name: str) -> Any:
-    """Return what was typed as a value of the platform's type; a text stays one.
+    """Return typed text as a value of the platform's type.
+
+    Args:
+        raw: the text.
+        kind: int, float or boolean; other types stay text.
+        name: the field's name in the message.
 
     Raises:
-        InvalidArgumentError: it is none.
+        InvalidArgumentError: the text is not of this type.
     """
     if kind == "boolean" and raw.strip().lower() in {"true", "false"}:
         return raw.strip().lower() == "true"
@@ -271,7 +278,7 @@ def parse_value(raw: str, kind: str, name: str) -> Any:
 
 
 def default_value(row: wire.SupportedParameter) -> Any:
-    """Return the default as it stands in its field: a text where one types, the value where one chooses."""
+    """Return the default as the value of its field: text where one types, the value where one chooses."""
     if row.default is None:
         return [] if row.check_type == "mult_choice" else ""
     return row.default if row.check_type in CHOICE_TYPES else json.dumps(row.default).strip('"')
