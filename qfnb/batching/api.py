@@ -11,6 +11,7 @@ from .._jobs.worker_pool import validate_worker_count
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions, validate_options
 from ..resources.inference.chat import ChatCompletion
+from ..transport.request import CallOptions
 from ..wire import catalog
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch
@@ -20,7 +21,7 @@ from .journal_reader import JournalError
 from .offline.backends import OfflineVia
 from .preflight import InputScan, JobSpec, Preflight, build_preflight, peek_items, scan_rows
 from .request_spec import InputRow, RequestSpec, platform_name
-from .row_queue import build_journal_preflight, load_input
+from .row_queue import load_input
 
 Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
@@ -86,29 +87,16 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    validation.validate_arguments(
-        name=name,
-        model=model,
-        endpoint=endpoint,
-        dedupe=dedupe,
-        canary=canary,
-        invalid_rows=invalid_rows,
-        allow_changed_input=allow_changed_input,
-        client=client,
-        mode=mode,
-        offline_via=offline_via,
-        request_timeout=request_timeout,
-        retry_count=retry_count,
-    )
-    chat = client or ChatCompletion()
+    check = validation.validate_arguments
+    check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
+    check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input)
+    check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
+    worker_count, chat = validate_worker_count("workers", workers), client or ChatCompletion()
+    via = validation.choose_offline_via(mode, offline_via, chat)
     request = _build_request_spec(chat, prompt, model, endpoint, dedupe, options)
-    worker_count, budget = (
-        validate_worker_count("workers", workers),
-        validation.validate_budget(budget, request),
-    )
+    budget = validation.validate_budget(budget, request)
     if out is not None:
         export.validate_output_path(out)  # before a long input is read
-    via = validation.choose_offline_via(mode, offline_via, chat)
     source, scan, stream = _scan_input(rows, request)
     output_path = validation.validate_output(out, source)
     if invalid_rows == "raise":
@@ -117,7 +105,7 @@ def batch(
     try:
         pages = load_input(journal, request, source, scan, allow_changed_input=allow_changed_input)
         journal.set_facts(offline=via or "")
-        preflight = build_journal_preflight(journal, request, source, scan, budget)
+        preflight = _preflight(journal, request, source, scan, budget)
         job = JobSpec(
             path=journal.path,
             request=request,
@@ -129,8 +117,7 @@ def batch(
             budget=budget,
             canary=canary,
             output_path=output_path,
-            request_timeout=request_timeout,
-            retry_count=retry_count,
+            call_options=CallOptions(request_timeout, retry_count),
             offline_via=via,
         )
         return Batch(job, journal, pages)
@@ -189,7 +176,7 @@ def resume(name: str, *, workers: int | None = None, budget: float | None = None
         budget: CNY that the batch may cost in all, the earlier runs included.
 
     Raises:
-        InvalidArgumentError: there is no such batch.
+        InvalidArgumentError: no batch has this name.
         JournalError: it is running elsewhere, or belongs to another platform.
     """
     path = journal_store.existing_journal_path(name)
@@ -264,5 +251,22 @@ def _scan_input(rows: Rows, request: RequestSpec) -> tuple[RowSource, InputScan,
         scan = scan_rows(request, first, is_complete=is_complete)
         stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
     if not scan.rows:
-        raise InvalidArgumentError(f"there are no rows in it ({source.description})")
+        raise InvalidArgumentError(f"the input has no rows ({source.description})")
     return source, scan, stream
+
+
+def _preflight(
+    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan, budget: float | None
+) -> Preflight:
+    if not source.is_rereadable:
+        return build_preflight(request, scan, rows=source.total, requests=scan.rows, budget=budget)
+    counts, missing = journal.counts(), journal.count_missing()
+    return build_preflight(
+        request,
+        scan,
+        rows=counts.rows,
+        requests=missing,
+        cached=counts.rows - missing - scan.invalid,
+        answer_tokens=counts.completion_tokens / counts.ok if counts.ok else None,
+        budget=budget,
+    )

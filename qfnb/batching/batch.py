@@ -1,4 +1,4 @@
-"""A batch with a journal, as users hold it: nothing is lost, nothing is asked twice."""
+"""`Batch`, the object that users hold: results in any order, pausing, resuming, saving."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ProgressMark(NamedTuple):
-    """How many rows are finished, and whether that is all; when neither has changed there is nothing new."""
+    """The part of the progress that tells an iterator whether there may be further results."""
 
     finished: int
     is_finished: bool
@@ -89,15 +89,15 @@ class Batch(BackgroundBatch):
         self._runner.breaker.resize(validate_worker_count("workers", workers))
 
     def results(self) -> list[BatchRow]:
-        """Wait, then return every row with what became of it, in input order."""
+        """Wait, then return every row with its result, in input order."""
         self.wait()
         return list(self._rows())
 
     def to_frame(self, *, wait: bool = True) -> pd.DataFrame:
-        """Return the input's columns and the result columns as a DataFrame, a row for each row of the input.
+        """Return the input's columns and the result columns as a DataFrame, one row for each row of the input.
 
         Args:
-            wait: for the end; otherwise rows that were not asked yet have the error "NotAsked".
+            wait: whether to wait for the end; otherwise rows not sent yet have the error "NotAsked".
         """
         if wait:
             self.wait()
@@ -110,15 +110,15 @@ class Batch(BackgroundBatch):
         return export.save(self._rows(), export.validate_output_path(path))
 
     def as_completed(self) -> Iterator[BatchRow]:
-        """Iterate over the rows in the order in which they are answered; those of earlier runs come first.
+        """Iterate over the rows in the order of their answers; those of earlier runs come first.
 
-        Rows that failed come last, when they are not asked any more.
+        Rows that failed come last, when they are not sent again.
         """
         with self._handle_interrupts():
             yield from self._iter_as_completed()
 
     def __iter__(self) -> Iterator[BatchRow]:
-        """Iterate over the rows in input order, waiting for each; an interrupt meanwhile cancels the rest."""
+        """Iterate over the rows in input order, waiting for each; an interrupt cancels the batch."""
         with self._handle_interrupts():
             yield from self._iter_in_order()
 
@@ -140,7 +140,7 @@ class Batch(BackgroundBatch):
         self._start()
 
     def _on_interrupt(self) -> None:
-        """Cancel, except an offline job, which goes on by itself."""
+        """Cancel the batch, unless it is offline: its job continues on the platform."""
         if self.job.offline_via is None:
             self.cancel()
 
@@ -163,7 +163,6 @@ class Batch(BackgroundBatch):
             yield row if unwritten is None else journal_reader.batch_row(row.number, row.input, unwritten)
 
     def _progress_mark(self) -> ProgressMark:
-        """Return what there is to iterate over by now."""
         progress = self.progress
         return ProgressMark(progress.finished_rows, progress.is_finished)
 

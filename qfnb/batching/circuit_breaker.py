@@ -73,7 +73,7 @@ class CircuitBreaker:
             self._resize_pool()
         elif not self.is_down and self._consecutive_failures >= max(OUTAGE_FAILURES, self.worker_count):
             self.is_down = True
-            assert error is not None, "an answer is no failure"
+            assert error is not None, "only failures are counted"
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
     def _resize_pool(self) -> None:

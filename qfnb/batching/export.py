@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._jobs import row_result
 from .._jobs.row_result import RESULT_COLUMNS
+from .._row_files import import_pyarrow
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 
@@ -83,19 +84,19 @@ def validate_output_path(path: str | Path) -> Path:
     """
     if not isinstance(path, (str, Path)):
         raise InvalidArgumentError(
-            f"out={path!r}: it is the path of a file that ends in {', '.join(_WRITERS)}"
+            f"out={path!r}: must be the path of a file that ends in {', '.join(_WRITERS)}"
         )
     output_path = Path(path).expanduser()
     if output_path.suffix.lower() not in _WRITERS:
-        raise InvalidArgumentError(f"out={str(path)!r}: the file ends in {', '.join(_WRITERS)}")
+        raise InvalidArgumentError(f"out={str(path)!r}: the file must end in {', '.join(_WRITERS)}")
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
-        raise InvalidArgumentError(f"out={str(path)!r}: it cannot be written there (无法写入)")
+        raise InvalidArgumentError(f"out={str(path)!r}: no file can be written there (无法写入)")
     return output_path
 
 
 def save(answers: Iterable[BatchRow], path: Path) -> Path:
-    """Write the rows to a .jsonl, .csv or .parquet file; the file appears when it is whole."""
+    """Write the rows to a .jsonl, .csv or .parquet file; the file appears when it is complete."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _WRITERS[path.suffix.lower()](answers, temporary)
@@ -111,10 +112,10 @@ def save(answers: Iterable[BatchRow], path: Path) -> Path:
 def _flat_rows(
     answers: Iterable[BatchRow], folder: Path
 ) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
-    """Give the names of all columns, then the rows.
+    """Return the names of all columns, and the rows.
 
-    Rows may differ in their columns, so the names are known after the last row: until then the rows wait in
-    a file without a name, since they may be too many for the memory.
+    Rows may differ in their columns, so the names are known only after the last row. Until then the rows are
+    in a temporary file: they may not fit into memory.
     """
     names: dict[str, None] = {}
     with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as buffer:
@@ -175,12 +176,9 @@ def _write_parquet(answers: Iterable[BatchRow], path: Path) -> None:
     mixed_columns: Sequence[str] = [name for name in table.columns if _is_mixed(table[name])]
     for name in mixed_columns:
         table[name] = [None if value is None else str(value) for value in table[name]]
+    import_pyarrow()
     try:
         table.to_parquet(path)
-    except ImportError:
-        raise InvalidArgumentError(
-            "Parquet files need pyarrow: pip install 'qfnb[parquet]' (需要安装 pyarrow)"
-        ) from None
     except (ValueError, TypeError) as error:  # pyarrow's own are these
         reason = str(error).splitlines()[0]
         raise InvalidArgumentError(f"{path.name}: Parquet cannot hold this: {reason}; use .jsonl") from None

@@ -1,4 +1,4 @@
-"""Where the rows of a batch come from: a DataFrame, a file, a list, or anything that can be iterated."""
+"""The input of a batch: a DataFrame, a file, a list or any iterable, and reading it ahead."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..errors import DatasetError, InvalidArgumentError
 Item = str | Mapping[str, Any] | list[Any]
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
-"""Bytes above which a file is read while it is asked, not before."""
+"""Bytes above which a file is read while its rows are sent, not before."""
 
 
 @dataclass(frozen=True)
 class RowSource:
-    """Rows, and what is known of them before they are read.
+    """The rows of an input, and what is known before they are read.
 
     Attributes:
-        description: what it is, for people.
+        description: what the input is, for people.
         items: starts reading; each item is a prompt, a conversation, or a row with named cells.
-        columns: the names of the cells, None when they may differ from row to row.
-        total: how many there are, None when that is not known.
-        is_rereadable: whether it can be read to its end before anything is asked.
-        frame: a copy of the DataFrame or Series that it is, None when it is something else.
-        path: the file that it is, None when it is something else.
+        columns: the names of the cells, None where they may differ from row to row.
+        total: number of rows, None where it is not known.
+        is_rereadable: whether it can be read more than once, and so to its end before the first row is sent.
+        frame: a copy of the DataFrame or Series, None for other inputs.
+        path: the file, None for other inputs.
     """
 
     description: str
@@ -44,11 +44,11 @@ class RowSource:
 
 
 def open_source(rows: Any) -> RowSource:
-    """Return the rows as a source.
+    """Return the source of the rows that a user gives.
 
     Raises:
-        InvalidArgumentError: it is nothing that has rows.
-        DatasetError: the file is not there or of an unknown kind.
+        InvalidArgumentError: the argument has no rows.
+        DatasetError: the file does not exist or is of an unknown kind.
     """
     if isinstance(rows, (str, Path)):
         return _file_source(rows)
@@ -62,7 +62,7 @@ def open_source(rows: Any) -> RowSource:
             )
     if isinstance(rows, (Mapping, bytes)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"rows is a {type(rows).__name__}: it is a DataFrame, a .jsonl, .csv or .parquet path, "
+            f"rows is a {type(rows).__name__}: it must be a DataFrame, a .jsonl, .csv or .parquet path, "
             "or an iterable of prompts, conversations or dictionaries"
         )
     if isinstance(rows, Sequence) or (isinstance(rows, Sized) and not isinstance(rows, Iterator)):
@@ -88,7 +88,7 @@ def _frame_source(frame: Any) -> RowSource:
 
 
 def _take_snapshot(frame: Any) -> Any:
-    """Return a frame as it is now: answers belong to places, and the user may sort theirs meanwhile."""
+    """Return a copy: answers belong to positions, and the user may sort the frame while rows are sent."""
     pandas = sys.modules["pandas"]
     is_copy_on_write = int(pandas.__version__.split(".")[0]) >= 3 or pandas.options.mode.copy_on_write is True
     return frame.copy(deep=not is_copy_on_write)
@@ -153,15 +153,15 @@ _READERS: dict[str, Callable[[IO[bytes], str], Iterator[Item]]] = {
 T = TypeVar("T")
 
 FILL_TIMEOUT_S: Final = 0.02
-"""Seconds that a fast iterator gets to fill what is taken at once."""
+"""Seconds that a fast iterator gets to fill a page."""
 
 
 class Prefetcher(Generic[T]):
-    """Reads an iterator ahead, in a thread that ends when enough is there.
+    """Reads an iterator ahead, in a thread that ends when a page is full.
 
     Args:
-        items: what is read; it may block, and it may raise.
-        most: items that are taken at once, and read ahead.
+        items: the iterator; it may block, and it may raise.
+        max_items: items of a page, and items that are read ahead.
     """
 
     def __init__(self, items: Iterator[T], max_items: int) -> None:
@@ -172,10 +172,10 @@ class Prefetcher(Generic[T]):
         self._error: Exception | None = None
 
     def next_page(self) -> list[T]:
-        """Return what is there, waiting for the first item; nothing at the end.
+        """Return the items that have been read, after waiting for the first; none at the end.
 
         Raises:
-            Exception: what the iterator raised, when all before it was taken.
+            Exception: what the iterator raised, after all items before it.
         """
         with self._changed:
             if not (self._is_reading or self._is_finished or self._is_full()):

@@ -75,7 +75,7 @@ class Journal:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make changes together or not at all."""
+        """Make changes atomically: all of them, or none if the block raises."""
         with self._mutex:
             try:
                 self._database.execute("begin immediate")

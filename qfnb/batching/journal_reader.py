@@ -1,4 +1,4 @@
-"""Read journals: from any process, also while a batch is writing."""
+"""Read journals, from any process, also while a batch writes them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..errors import QianfanError
 from .input_source import Item
@@ -20,22 +18,22 @@ from .input_source import Item
 _RESULT_COLUMNS = ", ".join(f"answer.{name}" for name in RESULT_COLUMNS)
 
 PAGE_SIZE = 500
-"""Rows that are read at once: nobody's pause between two rows keeps a journal open."""
+"""Rows that are read at once: the journal is closed between two pages, however slow the reader is."""
 
 NOT_ASKED = "NotAsked"
-"""The `error` of a row that was not asked yet."""
+"""The `error` of a row that has not been sent yet."""
 
 
 class JournalError(QianfanError):
-    """A journal cannot be used: it is in use, broken, of another batch, or the disk is full."""
+    """A journal cannot be used: it is in use, broken or another batch's, or the disk is full."""
 
 
 class JournalInUse(JournalError):
-    """A batch is being worked on; `name` is its."""
+    """The journal is open for writing elsewhere; `name` is the batch's."""
 
     def __init__(self, name: str, owner: str) -> None:
         super().__init__(
-            f"the batch {name!r} is being worked on by {owner}: wait for it, cancel it there, or give this one "
+            f"the batch {name!r} is running in {owner}: wait for it, cancel it there, or give this one "
             "another name (该批次正在别处运行)"
         )
         self.name = name
@@ -43,7 +41,7 @@ class JournalInUse(JournalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow(RowResult):
-    """One row of a batch with its answer: the facts of `Outcome`, its place in the input, and the input."""
+    """One row of a batch: its result, its position in the input (`number`, from 0), and the input itself."""
 
     number: int
     input: Item
@@ -51,7 +49,7 @@ class BatchRow(RowResult):
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """What a journal holds: rows, answers and failures among them, tokens and CNY spent."""
+    """Counts of a journal: rows, the answered and failed ones among them, tokens, and cost in CNY."""
 
     rows: int
     ok: int
@@ -66,7 +64,7 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading, also while another process writes it.
 
     Raises:
-        JournalError: it is broken, or gone.
+        JournalError: it is broken or deleted.
     """
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
@@ -76,7 +74,13 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_rows(path: Path, *, after: int = -1, limit: int = -1) -> Iterator[BatchRow]:
-    """Yield the rows in input order with what became of them; of rows not asked yet, `error` says so."""
+    """Yield the rows in input order; those that have not been sent yet have the error `NOT_ASKED`.
+
+    Args:
+        path: the journal.
+        after: number of the row after which to begin.
+        limit: number of rows, -1 for all.
+    """
     query = f"""select row.number, row.input, answer.key is null, {_RESULT_COLUMNS}
         from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
     remaining = sys.maxsize if limit < 0 else limit
@@ -91,15 +95,15 @@ def read_rows(path: Path, *, after: int = -1, limit: int = -1) -> Iterator[Batch
 
 
 def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:
-    """Return answers that were written after a place, in the order of writing, each with its place.
+    """Return results that were written after a position, in the order of writing, each with its position.
 
-    Identical rows that are asked once share a place; a place comes with all of its rows.
+    Identical rows that are sent once share a position; a position comes with all of its rows.
     """
     query = f"""select answer.place, row.number, row.input, {_RESULT_COLUMNS} from answer join row using(key)
         where answer.place between ? and ? order by answer.place, row.number limit ?"""  # noqa: S608
     with open_readonly(path) as database:
         page = database.execute(query, (after + 1, sys.maxsize, PAGE_SIZE)).fetchall()
-        if len(page) == PAGE_SIZE:  # the last place may have more rows: it is the next page's, or all of this
+        if len(page) == PAGE_SIZE:  # the last position may have more rows: next page
             last_position = page[-1][0]
             complete_rows = [row for row in page if row[0] < last_position]
             page = complete_rows or database.execute(query, (last_position, last_position, -1)).fetchall()
@@ -107,33 +111,23 @@ def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:
 
 
 def count_invalid_rows(path: Path) -> int:
-    """Return how many rows cannot be asked, and were kept as failed ones."""
+    """Return how many rows could not be sent, and count as failed."""
     query = """select count(*) from row join answer using(key)
         where not row.asked and answer.error = 'InvalidArgumentError'
-        and row.key not in (select key from row where asked)"""  # those repeat a row that was asked
+        and row.key not in (select key from row where asked)"""  # those repeat a row that was sent
     with open_readonly(path) as database:
         return int(database.execute(query).fetchone()[0])
 
 
 def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
-    """Return the facts of a journal, and what it holds."""
+    """Return the facts and the counts of a journal."""
     with open_readonly(path) as database:
         return dict(database.execute("select name, value from fact")), count_rows(database)
 
 
-def is_in_use(path: Path) -> bool:
-    """Tell whether a process has the journal open for writing."""
-    lock = FileLock(lock_path(path))
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except (Timeout, OSError):
-        return True
-
-
-def batch_row(number: int, item: Item, outcome: RowResult) -> BatchRow:
-    """Return a row with what became of it."""
-    return BatchRow(number=number, input=item, **{name: getattr(outcome, name) for name in RESULT_COLUMNS})
+def batch_row(number: int, item: Item, result: RowResult) -> BatchRow:
+    """Return a row with its result; `number` is its position in the input, from 0."""
+    return BatchRow(number=number, input=item, **{name: getattr(result, name) for name in RESULT_COLUMNS})
 
 
 def _parse_row(number: int, item: str, facts: Sequence[Any], *, is_unasked: bool = False) -> BatchRow:
@@ -143,7 +137,7 @@ def _parse_row(number: int, item: str, facts: Sequence[Any], *, is_unasked: bool
 
 
 def count_rows(database: sqlite3.Connection) -> JournalCounts:
-    """Return what an open journal holds."""
+    """Return the counts of an open journal."""
     rows = database.execute("select count(*) from row").fetchone()[0]
     totals = database.execute(
         """select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
@@ -158,13 +152,8 @@ def count_rows(database: sqlite3.Connection) -> JournalCounts:
     return JournalCounts(rows, ok + repeats, failed, prompt, completion, None if unpriced else cost or 0.0)
 
 
-def lock_path(path: Path) -> Path:
-    """Return the lock file of a journal."""
-    return path.with_suffix(".lock")
-
-
 def explain_error(error: Exception, path: Path) -> str:
-    """Return what is the matter with a journal."""
+    """Return what an error means for the user of a journal."""
     if isinstance(error, sqlite3.Error) and not path.exists():
         return (
             f"the journal {path} is gone: it was deleted or moved; run the batch again, or put it back "

@@ -16,7 +16,7 @@ from .. import config
 from .._jobs.row_result import RESULT_COLUMNS
 from ..errors import InvalidArgumentError
 from . import journal_reader
-from .journal_reader import JournalError, JournalInUse, explain_error, lock_path
+from .journal_reader import JournalError, JournalInUse, explain_error
 from .request_spec import RequestSpec
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _COLUMNS = ("name", "state", "rows", "ok", "failed", "model", "platform", "cost"
 
 
 def batches() -> pd.DataFrame:
-    """Return the journals of this user as a DataFrame, the newest first: name, state, rows, model, cost."""
+    """Return the journals of this user as a DataFrame, the latest first: name, state, rows, model, cost."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     paths = sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)
@@ -55,7 +55,7 @@ def delete_journal(name: str) -> None:
     """Delete a batch's journal, with all its answers.
 
     Raises:
-        InvalidArgumentError: there is no such batch.
+        InvalidArgumentError: no batch has this name.
         JournalError: it is running.
     """
     path = existing_journal_path(name)
@@ -79,7 +79,7 @@ def load_request_spec(path: Path, text: str) -> RequestSpec:
         return RequestSpec.from_json(text)
     except (ValueError, TypeError) as error:
         raise JournalError(
-            f"the journal {path} is broken: what it asked cannot be read ({error}); use another name= "
+            f"the journal {path} is broken: its fact `plan` cannot be read ({error}); use another name= "
             "(日志内容无法读取)"
         ) from None
 
@@ -113,7 +113,7 @@ def existing_journal_path(name: str) -> Path:
     """Return where the journal of an existing batch is.
 
     Raises:
-        InvalidArgumentError: there is no such batch.
+        InvalidArgumentError: no batch has this name.
     """
     path = journal_path(name)
     if not path.is_file():
@@ -133,7 +133,7 @@ def _summary(path: Path) -> dict[str, Any]:
     facts, counts = journal_reader.read_facts(path)
     spec = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
     state = facts.get("state", "")
-    if state == "running" and not journal_reader.is_in_use(path):
+    if state == "running" and not is_in_use(path):
         state = "interrupted"
     updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
     return {
@@ -148,6 +148,21 @@ def _summary(path: Path) -> dict[str, Any]:
         "updated": updated,
         "input": facts.get("input", ""),
     }
+
+
+def lock_path(path: Path) -> Path:
+    """Return where the lock file of a journal is."""
+    return path.with_suffix(".lock")
+
+
+def is_in_use(path: Path) -> bool:
+    """Return whether a process has the journal open for writing."""
+    lock = FileLock(lock_path(path))
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
 
 
 def acquire_lock(path: Path) -> FileLock:

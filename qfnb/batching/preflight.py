@@ -15,6 +15,7 @@ from .._text import approximate_duration
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker import Tokenizer
+from ..transport.request import CallOptions
 from ..wire import catalog
 from .input_source import Item, RowSource
 from .offline.backends import OfflineVia
@@ -201,7 +202,7 @@ def build_preflight(
         rows: number of rows, None when it is not known.
         requests: number of requests that will be sent.
         cached: number of rows that have an answer.
-        answer_tokens: mean tokens of an answer, None when there is none yet.
+        answer_tokens: mean tokens of an answer, None before the first.
         budget: CNY that the batch may cost, None for no limit.
     """
     share = requests / max(scan.rows, 1)
@@ -255,8 +256,7 @@ class JobSpec:
         budget: CNY that the batch may cost in all, None for no limit.
         canary: rows that are sent first, and decide whether the others are; 0 for none.
         output_path: a file that the results are written to at the end, or None.
-        request_timeout: seconds of one row, None for the default.
-        retry_count: tries of one row, None for the default.
+        call_options: timeout and attempts of each row.
         notes: warnings that are shown.
         offline_via: the service that the rows are handed to, None for online.
     """
@@ -271,8 +271,7 @@ class JobSpec:
     budget: float | None = None
     canary: int = 3
     output_path: Path | None = None
-    request_timeout: float | None = None
-    retry_count: int | None = None
+    call_options: CallOptions = field(default_factory=CallOptions)
     notes: tuple[str, ...] = ()
     offline_via: OfflineVia | None = None
 

@@ -44,7 +44,7 @@ class PromptTemplate:
             if name not in columns:
                 hint = did_you_mean(name, columns, "{{{}}}")
                 raise InvalidArgumentError(
-                    f"prompt has {{{name}}}, and there is no such column{hint} "
+                    f"prompt has {{{name}}}, which is not a column{hint} "
                     f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
                 )
 
@@ -75,7 +75,7 @@ def cell_text(row: Mapping[str, Any], name: str) -> str:
     """Return a cell as text.
 
     Raises:
-        InvalidArgumentError: there is no such cell, or it is empty (None, NaN, blank).
+        InvalidArgumentError: the cell is missing or empty (None, NaN, blank).
     """
     if name not in row:
         raise InvalidArgumentError(f"it has no {name!r}")
@@ -166,10 +166,10 @@ class RequestSpec:
         if self.template is not None and source.columns is not None:
             self.template.validate_columns(source.columns)
         elif source.columns == ():
-            raise InvalidArgumentError(f"there are no columns in it ({source.description})")
+            raise InvalidArgumentError(f"the input has no columns ({source.description})")
         elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
             raise InvalidArgumentError(
-                f"which column is asked? The columns are {', '.join(source.columns)}: "
+                f"which column is the prompt? The columns are {', '.join(source.columns)}: "
                 f"say prompt='...{{{source.columns[0]}}}...' (用 prompt= 指定模板)"
             )
 
@@ -250,7 +250,7 @@ def _validate_keys(row: Mapping[Any, Any]) -> None:
     for name in row:
         if not isinstance(name, str):
             raise InvalidArgumentError(
-                f"it has the column {name!r}, a {type(name).__name__}: names are texts"
+                f"it has the column {name!r}, a {type(name).__name__}: column names must be texts"
             )
 
 
@@ -265,7 +265,7 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
         try:
             value = json.loads(value)
         except ValueError:
-            raise InvalidArgumentError("messages is no JSON list of {'role', 'content'}") from None
+            raise InvalidArgumentError("messages is not a JSON list of {'role', 'content'}") from None
     validate_messages(value)
     return [dict(message) for message in value]
 

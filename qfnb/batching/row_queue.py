@@ -15,7 +15,7 @@ from . import journal_store
 from .input_source import Prefetcher, RowSource
 from .journal import Journal
 from .journal_reader import JournalError
-from .preflight import InputScan, Preflight, build_preflight
+from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
 
 T = TypeVar("T")
@@ -226,7 +226,14 @@ class InputPages:
 def load_input(
     journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan, *, allow_changed_input: bool
 ) -> JournalPages | None:
-    """Put the rows of an input into the journal; return them, None for one that is read while rows are sent.
+    """Put the rows of an input into the journal; return those without an answer.
+
+    Args:
+        journal: open for writing.
+        request: what is sent for each row.
+        source: the input; one that can be read only once is read while rows are sent, so None is returned.
+        scan: the rows that were read already.
+        allow_changed_input: whether answers of rows that are not in this input are dropped.
 
     Raises:
         JournalError: the journal has other rows, or they were sent otherwise.
@@ -276,21 +283,3 @@ def _add_rows(
             missing += missing_of_page
             last_number = page[-1].number
     return JournalPages(journal, first_page=missing, after=last_number)
-
-
-def build_journal_preflight(
-    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan, budget: float | None
-) -> Preflight:
-    """Return what a batch is about to do whose rows are in a journal, or are being read into it."""
-    if not source.is_rereadable:
-        return build_preflight(request, scan, rows=source.total, requests=scan.rows, budget=budget)
-    counts, missing = journal.counts(), journal.count_missing()
-    return build_preflight(
-        request,
-        scan,
-        rows=counts.rows,
-        requests=missing,
-        cached=counts.rows - missing - scan.invalid,
-        answer_tokens=counts.completion_tokens / counts.ok if counts.ok else None,
-        budget=budget,
-    )

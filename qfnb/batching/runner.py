@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from .._jobs.background_batch import BatchControl
@@ -17,7 +18,6 @@ from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S, Prepa
 from ..resources.inference.reply import row_result_of
 from ..transport.client import Client
 from ..transport.rate_limiter import RateLimiter, get_limiter
-from ..transport.request import CallOptions
 from . import export, journal_reader
 from .circuit_breaker import CircuitBreaker
 from .group_commit import GroupCommitWriter, WrittenRow, sync_periodically
@@ -69,8 +69,7 @@ class BatchRunner:
         self.limiter: RateLimiter | None = None
         self.unwritten: dict[int, RowResult] = {}
         self._job, self._journal, self._pages, self._control = job, journal, pages, control
-        options = CallOptions(job.request_timeout, job.retry_count, BATCH_RATE_LIMIT_WAIT_S)
-        request = job.request
+        request, options = job.request, replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
         self._prepare_call = job.chat.call_factory(
             request.model, request.endpoint, options, **request.options
         )

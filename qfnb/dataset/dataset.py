@@ -199,7 +199,7 @@ class Dataset(Table):
 
     @property
     def reference_column(self) -> str:
-        """The column with the right answer, "" when there is none."""
+        """The column with the right answer, "" for a schema without one."""
         return self.schema.reference
 
     def preview(self, n: int = 5) -> pd.DataFrame:
@@ -222,7 +222,7 @@ class Dataset(Table):
 
         Args:
             model: whose limit counts, e.g. "ERNIE-Speed-8K".
-            max_tokens: a limit of one's own.
+            max_tokens: a limit instead of the model's.
         """
         return check_rows(self.rows, self.schema, model, max_tokens)
 

@@ -1,4 +1,4 @@
-"""Where rows are read from: a file, a folder of files, a zip of them, a DataFrame."""
+"""Reading rows from a file, a folder, a zip (never unpacked to disk) or a DataFrame."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MAX_BYTES = 4 * 1024**3
 """Bytes that all files of an archive may have together when unpacked."""
 
 MAX_RATIO = 200
-"""How many times smaller a file may be packed than unpacked; text is at most some twenty times smaller."""
+"""Ratio of unpacked to packed bytes that a file may have; that of text is at most about 20."""
 
 MIN_BYTES_FOR_RATIO = 64 * 1024 * 1024
-"""Bytes up to which the ratio does not matter."""
+"""Bytes up to which the ratio is not checked."""
 
 Members = Mapping[str, Callable[[], IO[bytes]]]
-"""Files by name, each with what opens it."""
+"""Files by name, each with a function that opens it."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Methods whose output Python bounds by the size that the archive names."""
@@ -41,7 +41,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @contextmanager
 def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
-    """Open a zip and give its files in the order of their names.
+    """Open a zip; the value of the block is its files in the order of their names.
 
     Args:
         path: the zip.
@@ -49,7 +49,7 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
         max_bytes: bytes that its files may have together.
 
     Raises:
-        DatasetError: it is no zip, damaged, encrypted, too large, or a name leads out of it.
+        DatasetError: it is not a zip, damaged, encrypted, too large, or a name leads out of it.
     """
     try:
         with zipfile.ZipFile(path) as packed:
@@ -101,7 +101,7 @@ MAX_PICTURE_BYTES = 32 * 1024 * 1024
 TextReader = Callable[[IO[bytes], str], Iterator[LocatedValue]]
 
 CAPTION_KEYS = ("prompt", "content", "text", "annotation")
-"""Where the file beside a picture has what is to be seen on it; the platform's page does not show one."""
+"""Keys of the caption in the JSON file beside a picture; the platform's page shows no example of one."""
 
 
 def read_path(

@@ -116,12 +116,12 @@ def test_what_has_no_rows_is_refused(rows):
 
 @pytest.mark.parametrize("rows", [[], pd.DataFrame({"prompt": []}), iter(())])
 def test_no_rows_at_all_are_refused(rows):
-    with pytest.raises(InvalidArgumentError, match="there are no rows"):
+    with pytest.raises(InvalidArgumentError, match="the input has no rows"):
         qfnb.estimate(rows)
 
 
 def test_a_frame_without_a_prompt_column_says_what_to_do():
-    with pytest.raises(InvalidArgumentError, match=r"which column is asked\? The columns are a, b"):
+    with pytest.raises(InvalidArgumentError, match=r"which column is the prompt\? The columns are a, b"):
         qfnb.estimate(pd.DataFrame({"a": ["x"], "b": ["y"]}))
 
 
@@ -246,7 +246,7 @@ def test_a_prompt_that_names_no_column_deserves_a_note(rows):
 
 
 def test_a_frame_without_columns_is_refused():
-    with pytest.raises(InvalidArgumentError, match="there are no columns in it"):
+    with pytest.raises(InvalidArgumentError, match="the input has no columns"):
         qfnb.batch(pd.DataFrame(index=[0, 1]))
 
 

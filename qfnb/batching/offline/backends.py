@@ -1,4 +1,4 @@
-"""The platform's two offline services behind one face: hand rows over, look, fetch answers, stop."""
+"""The platform's two offline services behind one interface: upload rows, start, poll, fetch answers, stop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ... import connect
+from ..._row_files import RowError, read_jsonl
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files
@@ -21,15 +22,15 @@ from ..request_spec import Conversation, RequestSpec
 OfflineVia = Literal["files", "bos"]
 
 UploadRow = tuple[str, Conversation]
-"""What an answer is found again by, and what is asked."""
+"""A name by which the answer is found, and what is sent."""
 
 JobAnswer = tuple[str, Mapping[str, Any] | None, str]
-"""The same name, the reply's body, and what went wrong when there is none."""
+"""The same name, the body of the reply, and without one the reason."""
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How far a job is: whether it is over, rows done, the platform's own word, what it says went wrong."""
+    """Status of a job: whether it has ended, rows done, the platform's word for its state, error message."""
 
     is_over: bool
     rows_done: int
@@ -38,7 +39,11 @@ class JobStatus:
 
 
 class OfflineBackend(ABC):
-    """One of the two; its coroutines run on the I/O loop."""
+    """An offline service; its coroutines run on the I/O loop.
+
+    Args:
+        spec: what is sent for each row.
+    """
 
     max_rows: ClassVar[int] = wire.MAX_REQUESTS
 
@@ -51,19 +56,19 @@ class OfflineBackend(ABC):
 
     @abstractmethod
     async def start(self, name: str, uploaded: str) -> str:
-        """Start a job over uploaded rows, unless there is one already; return its id."""
+        """Start a job over uploaded rows, unless one was started already; return its id."""
 
     @abstractmethod
     async def get_status(self, job: str) -> JobStatus:
-        """Return how far a job is."""
+        """Return the status of a job."""
 
     @abstractmethod
     def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
-        """Yield what there is of a job's answers, in any order."""
+        """Yield the answers of a job so far, in any order."""
 
     @abstractmethod
     async def stop(self, job: str) -> None:
-        """Stop a job; what it has answered stays."""
+        """Stop a job; its answers so far are kept."""
 
 
 class FilesBackend(OfflineBackend):
@@ -80,7 +85,9 @@ class FilesBackend(OfflineBackend):
             return _json_line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
 
         with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
-            path = _write_lines(Path(folder) / f"{name}.jsonl", map(line, rows))
+            path = Path(folder) / f"{name}.jsonl"
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(map(line, rows))
             return (await Files.upload.aio(path)).data.id
 
     async def start(self, name: str, uploaded: str) -> str:
@@ -90,7 +97,7 @@ class FilesBackend(OfflineBackend):
         return batch_id or (await Batches.create.aio(uploaded, metadata={"qfnb": name})).data.id
 
     async def get_status(self, job: str) -> JobStatus:
-        """Return how far a job is."""
+        """Return the status of a job."""
         info = (await Batches.info.aio(job)).data
         counts = info.request_counts or wire.RequestCounts()
         errors = info.errors.data if info.errors else []
@@ -98,12 +105,12 @@ class FilesBackend(OfflineBackend):
         return JobStatus(info.is_finished, counts.completed + counts.failed, info.status, message)
 
     async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
-        """Yield what there is of a job's answers."""
+        """Yield the answers of a job so far."""
         info = (await Batches.info.aio(job)).data
         for file in filter(None, (info.output_file_id, info.error_file_id)):
             with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
                 path = await Files.download.aio(file, Path(folder) / "answers.jsonl")
-                for row in _read_json_lines(path):
+                for row in _read_answers(path):
                     yield _parse_answer(row)
 
     async def stop(self, job: str) -> None:
@@ -112,7 +119,7 @@ class FilesBackend(OfflineBackend):
 
 
 class BosBackend(OfflineBackend):
-    """`CreateBatchInferenceTask` over one's own BOS bucket: an IAM pair, single prompts."""
+    """`CreateBatchInferenceTask` over the user's BOS bucket: an IAM pair, single prompts."""
 
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
@@ -148,17 +155,17 @@ class BosBackend(OfflineBackend):
         return answer.data.task_id
 
     async def get_status(self, job: str) -> JobStatus:
-        """Return how far a job is."""
+        """Return the status of a job."""
         info = (await BatchInference.info.aio(job)).data
         return JobStatus(info.is_finished, info.progress or 0, info.run_status or "", info.message or "")
 
     async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
-        """Yield what there is of a job's answers."""
+        """Yield the answers of a job so far."""
         info = (await BatchInference.info.aio(job)).data
         for address in await Storage.list.aio(f"{uploaded}out/{info.output_dir or ''}"):
             with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
                 path = await Storage.download.aio(address, Path(folder) / "answers.jsonl")
-                for row in _read_json_lines(path):
+                for row in _read_answers(path):
                     output = row.get("output")
                     is_error = output is None or "error_code" in output
                     yield (
@@ -174,8 +181,8 @@ class BosBackend(OfflineBackend):
     async def _endpoint_url(self) -> str:
         platform = (await connect.aclient()).platform
         call = ChatCompletion(version=1).prepare("?", self.spec.model, self.spec.endpoint)
-        route = call.for_platform(platform)
-        return platform.endpoint_url(route.endpoint, {"model": route.model})
+        request = call.for_platform(platform)
+        return platform.endpoint_url(request.endpoint, {"model": request.model})
 
 
 BACKENDS: dict[OfflineVia, type[OfflineBackend]] = {"files": FilesBackend, "bos": BosBackend}
@@ -201,20 +208,10 @@ def _json_line(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _write_lines(path: Path, lines: Iterator[str]) -> Path:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(lines)
-    return path
-
-
-def _read_json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except ValueError:
-                raise UnexpectedContent(f"an answer file has a line that is no JSON: {line[:60]!r}") from None
+def _read_answers(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        for line, value in read_jsonl(file, path.name):
+            if isinstance(value, RowError):
+                raise UnexpectedContent(f"line {line} of an answer file: {value.reason}")
             if isinstance(value, Mapping):
                 yield value
