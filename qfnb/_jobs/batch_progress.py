@@ -1,4 +1,4 @@
-"""How far a batch is: counters that the workers keep, and the value that panels draw."""
+"""The progress of a batch: counters that the workers keep, and the value that panels draw."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Literal
 BatchState = Literal["preparing", "running", "paused", "waiting", "cancelled", "stopped", "done"]
 
 MAX_LATEST_FAILURES = 5
-"""Failures that are shown."""
+"""The number of failures that a progress keeps."""
 
 RATE_WINDOW_S = 10.0
-"""Seconds over which the speed is measured."""
+"""Seconds over which the rate is measured."""
 
 
 @dataclass(frozen=True)
 class RowFailure:
-    """One row that has no answer.
+    """One row that failed.
 
     Attributes:
-        number: its place in the input, from 0.
-        input: the beginning of what was asked.
-        error, message: the class of the error, and the first line of what it says.
+        number: its index in the input, from 0.
+        input: the beginning of the prompt.
+        error, message: the class of the error, and the first line of its message.
     """
 
     number: int
@@ -34,20 +34,20 @@ class RowFailure:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is.
+    """The progress of a batch.
 
     Attributes:
-        total: rows, None while the input has not been read to its end.
-        cached: rows whose answer was there already, from an earlier run or an identical row.
-        ok, failed: rows answered, rows that failed, `cached` included.
-        retried: tries beyond the first of each row.
-        in_flight: rows being asked now.
-        workers: the most rows asked at once.
-        cost: CNY by list price so far, None where a price is not known; `budget` is the most it may be.
-        rate: rows per second lately.
-        rate_limits: the present rate limits and where they come from, "" when there are none.
-        reason: why it waits or stopped.
-        latest_failures: the latest failures.
+        total: rows of the input; None until it has been read to its end.
+        cached: rows whose answer is from an earlier run or an identical row.
+        ok, failed: rows answered (cached ones too) and rows failed.
+        retried: attempts after the first of each row.
+        in_flight: rows sent and not answered yet.
+        workers: the limit of rows in flight.
+        cost: CNY by list price so far, None if a price is unknown; `budget` is its limit.
+        rate: rows per second, over the last ten seconds.
+        rate_limits: the rate limits in force and where they come from; "" without any.
+        reason: why the batch waits or stopped.
+        latest_failures: the last failures, oldest first.
         mode: `online` or `offline`.
     """
 
@@ -77,29 +77,29 @@ class BatchProgress:
 
     @property
     def finished_rows(self) -> int:
-        """Rows that have an answer or an error."""
+        """The number of rows with an answer or an error."""
         return self.ok + self.failed
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the batch has ended."""
         return self.ended_at is not None
 
     @property
     def eta(self) -> float | None:
-        """Seconds that the rest will take at the present speed, None when that is not known."""
+        """Seconds to the end at the present rate, None if that is unknown."""
         if self.total is None or not self.rate or self.is_finished:
             return None
         return (self.total - self.finished_rows) / self.rate
 
     def elapsed(self, now: float) -> float:
-        """Return the seconds since the start, up to the end when there is one."""
+        """Return the seconds from the start to the end, or to `now` (Unix seconds) while it runs."""
         return (self.ended_at or now) - self.started_at if self.started_at is not None else 0.0
 
 
 @dataclass
 class ProgressCounter:
-    """The counters behind a progress; changed on the I/O loop only."""
+    """The counters behind a `BatchProgress`; changed on the I/O loop only."""
 
     progress: BatchProgress = field(default_factory=BatchProgress)
     latest_failures: deque[RowFailure] = field(default_factory=lambda: deque(maxlen=MAX_LATEST_FAILURES))
@@ -114,7 +114,7 @@ class ProgressCounter:
     def record_answer(
         self, prompt_tokens: int | None, completion_tokens: int | None, cost: float | None, attempts: int
     ) -> None:
-        """Count a row that was answered."""
+        """Count a row that was answered; `cost` is in CNY, None if unknown."""
         self.ok += 1
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
@@ -128,11 +128,11 @@ class ProgressCounter:
         self._count_row(attempts)
 
     def retract_failures(self, rows: int) -> None:
-        """Take failed rows back: they are asked again."""
+        """Uncount failed rows, because they are sent again."""
         self.failed -= rows
 
     def snapshot(self, **facts: Any) -> BatchProgress:
-        """Return the progress, with facts that others know."""
+        """Return the progress, with further fields from the caller."""
         value = self.progress
         return replace(
             value,

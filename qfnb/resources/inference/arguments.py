@@ -1,4 +1,4 @@
-"""Conversations: the seeds' `Messages`, and the checks that catch a bad one before anything is sent."""
+"""The arguments of inference calls: conversations, options and keys, validated before anything is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AccountKeys(TypedDict, total=False):
-    """Keys of one account, given to a constructor instead of the settings; `base_url` is another server's."""
+    """Keys of an account, passed to a constructor in place of the settings'; `base_url` is another server's."""
 
     api_key: str | None
     access_key: str | None
@@ -29,7 +29,7 @@ class AccountKeys(TypedDict, total=False):
 
 
 class ChatOptions(TypedDict, total=False):
-    """What a chat call may carry; further options of a model travel as they are.
+    """The options of a chat call; further options of a model are sent as they are.
 
     temperature is in (0, 1], top_p in [0, 1], penalty_score in [1, 2]; stop has at most 4 texts.
     """
@@ -55,7 +55,7 @@ class ChatOptions(TypedDict, total=False):
 
 
 class ImageOptions(TypedDict, total=False):
-    """What a text-to-image call may carry; size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295."""
+    """The options of a text-to-image call: size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295."""
 
     negative_prompt: str
     size: str
@@ -80,7 +80,7 @@ OPTION_RANGES: dict[str, tuple[float, float, str]] = {
 
 
 def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are set, after checking each against its range.
+    """Return the options that are not None, after checking each against its range.
 
     Raises:
         InvalidArgumentError: names the option, its value and the allowed range.
@@ -106,7 +106,7 @@ def _is_in_range(name: str, value: object) -> bool:
 
 Turn = Mapping[str, Any]
 
-_EMPTY_CONTENT = "messages[{}].content is empty: say what is to be answered"
+_EMPTY_CONTENT = "messages[{}].content is empty: it needs a text to answer"
 
 
 class Messages:
@@ -122,8 +122,8 @@ class Messages:
         """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
 
         Args:
-            message: what was said; a reply is added as the assistant's turn.
-            role: whose text it is; by default the user's, or the assistant's for a reply.
+            message: the text or turn; a reply is added as the assistant's turn.
+            role: by default "user", or "assistant" for a reply.
         """
         if isinstance(message, str):
             self._turns.append({"role": role or "user", "content": message})
@@ -134,11 +134,11 @@ class Messages:
             self._turns.append({**turn, "role": role or "assistant"})
 
     def append_result(self, call: ToolCall, result: Any) -> None:
-        """Add what a function returned, after the reply that wanted it called.
+        """Add the result of a function, after the reply that called it.
 
         Args:
             call: one of the reply's `tool_calls`.
-            result: text, or anything that JSON can hold.
+            result: a text, or any value that can be encoded as JSON.
         """
         content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
         if call.id:
@@ -189,10 +189,10 @@ def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Me
 
 
 def validate_prompt(text: str) -> str:
-    """Return a text that can be a whole conversation; what `validate_messages` refuses of it, it refuses.
+    """Return a text that is a whole conversation, after the checks of `validate_messages`.
 
     Raises:
-        InvalidArgumentError: it is empty, or no request can carry it.
+        InvalidArgumentError: it is empty, or cannot be encoded as UTF-8.
     """
     if not text:
         raise InvalidArgumentError(_EMPTY_CONTENT.format(0))
@@ -217,10 +217,10 @@ def _to_record(index: int, turn: object) -> wire.Message:
 
 
 def validate_encodable(field: str, text: str) -> None:
-    """Refuse half of a surrogate pair, which no request can carry.
+    """Check that a text can be encoded as UTF-8: it has no lone surrogate.
 
     Raises:
-        InvalidArgumentError: names the field and the place.
+        InvalidArgumentError: names the field and the position.
     """
     if text.isprintable():
         return
@@ -235,10 +235,10 @@ def validate_encodable(field: str, text: str) -> None:
 def to_v1(
     messages: list[wire.Message], options_: Mapping[str, Any]
 ) -> tuple[list[wire.Message], dict[str, Any]]:
-    """Return conversation and options as v1 has them: the persona is an option, roles take turns.
+    """Return conversation and options as v1 takes them: the persona is an option, roles alternate.
 
     Raises:
-        InvalidArgumentError: a turn is in a place that v1 does not have.
+        InvalidArgumentError: a turn has a role that v1 does not accept there.
     """
     options_v1, first = dict(options_), messages[0]
     if isinstance(options_v1.get("response_format"), Mapping):

@@ -1,8 +1,7 @@
-"""Many calls at once, bounded: `batch_do` returns at once, results keep the order of the inputs.
+"""`batch_do`: many calls, a limited number at a time; results keep the order of the inputs.
 
-Workers on the I/O loop pull from one source. A failed call is an exception in its place; no call is sent
-twice, and nothing is sent merely to warm up. What is the matter with all rows (the key, the account) ends
-the batch early, and what is done is kept.
+A failed call is an exception at its index. No call is sent twice, and none only to warm up. An error that every
+call would meet (the key, the account) ends the batch early and keeps the results so far.
 """
 
 from __future__ import annotations
@@ -37,18 +36,18 @@ class BatchTask(BackgroundBatch, Generic[T]):
         self._start()
 
     def total_count(self) -> int:
-        """Return how many calls there are."""
+        """Return the number of calls."""
         return len(self._results)
 
     task_count = total_count
 
     def results(self) -> list[T | Exception]:
-        """Wait, then return one reply or one exception for each input, in order."""
+        """Wait for the end, then return one reply or exception for each input, in order."""
         self.wait()
         return [self._result_at(index) for index in range(len(self))]
 
     def as_completed(self) -> Iterator[BatchItem[T]]:
-        """Iterate over the calls in the order in which they finish; `.index` is the place in the input."""
+        """Iterate over the calls in the order in which they finish; `.index` is the index of the input."""
         position = 0
         while position < len(self):
             self._wait_until(lambda: len(self._finished_indexes) > position or self._is_done())  # noqa: B023 - used at once
@@ -58,7 +57,7 @@ class BatchTask(BackgroundBatch, Generic[T]):
             position += 1
 
     def to_frame(self) -> pd.DataFrame:
-        """Wait, then return a DataFrame with a row per input: text, tokens, cost, error and the reply."""
+        """Wait for the end, then return a DataFrame: one row per input, the columns of `RowResult`, and `reply`."""
         results = self.results()
         rows = [
             row_result_of(r) if isinstance(r, Reply) else RowResult.from_error(_to_error(r)) for r in results
@@ -81,10 +80,10 @@ class BatchTask(BackgroundBatch, Generic[T]):
 
     async def _run_call(self, index: int) -> None:
         call, self._calls[index] = self._calls[index], None
-        assert call is not None, "a call is made once"
+        assert call is not None, "each call is sent once"
         try:
             value = await call()
-        except Exception as error:  # noqa: BLE001 - it is handed to the caller in its place
+        except Exception as error:  # noqa: BLE001 - it is the result at this index
             self._results[index] = error
             self._control.counter.record_failure(_row_failure(index, error), getattr(error, "attempts", 1))
             self._control.abort_if_hopeless(error)
@@ -110,7 +109,7 @@ class BatchTask(BackgroundBatch, Generic[T]):
         return self._future is not None and self._future.done()
 
     def _result_at(self, index: int) -> Any:
-        """Return a call's reply or error; of a call that was not made, why."""
+        """Return a call's reply or error; a `CancelledError` with the reason for a call that was never sent."""
         value = self._results[index]
         if value is None:
             reason = self._control.counter.progress.reason
@@ -119,17 +118,17 @@ class BatchTask(BackgroundBatch, Generic[T]):
 
 
 class BatchItem(Generic[T]):
-    """One call of a batch; `.result()` waits and returns the reply, or the exception as a value."""
+    """One call of a batch; `.result()` waits, and returns the reply or the exception."""
 
     def __init__(self, task: BatchTask[T], index: int) -> None:
         self._task, self.index = task, index
 
     def done(self) -> bool:
-        """Tell whether `.result()` returns at once."""
+        """Return whether the call has ended."""
         return self._task._results[self.index] is not None or self._task._is_done()  # noqa: SLF001
 
     def result(self) -> T | Exception:
-        """Wait for this one."""
+        """Wait for the end of this call, and return its reply or exception."""
         self._task._wait_until(self.done)  # noqa: SLF001 - an item is a view of its task
         value: T | Exception = self._task._result_at(self.index)  # noqa: SLF001
         return value

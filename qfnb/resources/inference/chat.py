@@ -1,4 +1,4 @@
-"""Chat over v1 and v2 behind one call."""
+"""Chat: one call for both API versions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Conversation = Messages | Iterable[Turn] | str
 
 
 class ChatCompletion(InferenceModel[ChatResponse]):
-    """Ask a chat model.
+    """A chat model.
 
     Args:
         model: name of a preset model; unknown names are passed on to the platform.
@@ -78,7 +78,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         retry_count: int | None = None,
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | Iterator[ChatResponse]:
-        """Ask, and return the whole reply, or with `stream=True` an iterator over its pieces.
+        """Send a conversation, and return the reply, or with `stream=True` an iterator over its pieces.
 
         Args:
             messages: a `Messages`, a list of {"role", "content"}, or one text.
@@ -86,7 +86,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
             endpoint: a service of your own for this call.
             stream: yield pieces as they come; each piece's text is the new text only.
             request_timeout: seconds for the whole call; default 600, none for streams.
-            retry_count: tries in all; default 3.
+            retry_count: attempts in all; default 3.
             **options_: see `ChatOptions`.
 
         Raises:
@@ -144,17 +144,17 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         body_list: Sequence[Mapping[str, Any]] | None = None,
         **options_: Any,
     ) -> BatchTask[ChatResponse]:
-        """Ask many conversations at once, at most `worker_num` (default 8) at a time; returns at once.
+        """Send many conversations, at most `worker_num` at a time; returns at once.
 
         Args:
-            messages_list: a conversation each, as `do` takes it.
-            worker_num: 1 to 1000.
+            messages_list: conversations as `do` takes them.
+            worker_num: 1 to 1000, default 8.
             body_list: instead of messages_list: the arguments of `do` for each row, e.g.
                 {"messages": [...], "temperature": 0.1}; they win over `options_`.
             **options_: of `do`, the same for all.
 
         Raises:
-            InvalidArgumentError: a row or an option is wrong; it says which; nothing was sent.
+            InvalidArgumentError: a row or an option is wrong; names the row; nothing was sent.
 
         Source: seed 003 (批量推理).
         """
@@ -270,7 +270,7 @@ def build_chat_request(
     options: Mapping[str, Any],
     stream: bool,
 ) -> InferenceRequest:
-    """Return a conversation as an API version takes it: in v2 the persona is the first message."""
+    """Return the request of a conversation for an API version; in v2 the persona is the first message."""
     name = model or catalog.DEFAULT_CHAT
     if version == 1:
         messages, options = to_v1(messages, options)

@@ -1,4 +1,4 @@
-"""Completion: a prompt is continued, by a completion model or by a chat model that is asked it."""
+"""Completion of a prompt, and plugins (v1 only): an application of your own, or the platform's plugins."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from .reply import ChatResponse
 class Completion(InferenceModel[ChatResponse]):
     """Continue a prompt.
 
-    A model that is no completion model, and every model of v2, is asked as a chat model; the reply's
-    `object` is "completion" all the same.
+    A chat model, and every model of v2, is sent the prompt as a chat; the reply's `object` is still "completion".
 
     Args:
         model: name of a preset model; unknown names are passed on to the platform.
@@ -62,7 +61,14 @@ class Completion(InferenceModel[ChatResponse]):
         stream: bool = False,
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | Iterator[ChatResponse]:
-        """Continue the prompt; with `stream=True` return an iterator over the pieces.
+        """Continue the prompt, and return the reply, or with `stream=True` an iterator over its pieces.
+
+        Args:
+            prompt: a text that is not empty.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            stream: yield pieces as they come.
+            **options_: see `ChatOptions`; also request_timeout (seconds) and retry_count (attempts in all).
 
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
@@ -148,18 +154,18 @@ class Completion(InferenceModel[ChatResponse]):
 
 
 class PluginResponse(ChatResponse):
-    """A reply; which plugin did what is in `resp["meta_info"]` or `resp["plugin_info"]`."""
+    """A reply; `resp["meta_info"]` or `resp["plugin_info"]` has the calls of plugins."""
 
 
 class Plugin(InferenceModel[PluginResponse]):
-    """Ask an application that uses plugins.
+    """An application that uses plugins.
 
-    With an endpoint the prompt is a text for the application behind it; without one it is a conversation
-    with the platform's own plugins.
+    With an endpoint the prompt is a text for that application; without one it is a conversation with the
+    platform's own plugins.
 
     Args:
-        model: kept for the seeds' signature; the platform's own plugins are the only one.
-        endpoint: the application, as the console shows it.
+        model: unused; it is in the seeds' signature.
+        endpoint: the application, as the console names it.
         **keys: see `ChatCompletion`.
 
     Source: seed 003 (Plugin 插件).
@@ -194,11 +200,11 @@ class Plugin(InferenceModel[PluginResponse]):
         stream: bool = False,
         **options_: Any,
     ) -> PluginResponse | Iterator[PluginResponse]:
-        """Ask; with `stream=True` return an iterator over the pieces.
+        """Send a prompt, and return the reply, or with `stream=True` an iterator over its pieces.
 
         Args:
             prompt: a text, or without an endpoint a conversation; `query` is another name for it.
-            model: kept for the seeds' signature.
+            model: unused; it is in the seeds' signature.
             endpoint: the application for this call.
             stream: yield pieces as they come.
             **options_: plugins (a list), history, verbose, llm, fileurl, request_timeout, retry_count.
@@ -241,7 +247,7 @@ class Plugin(InferenceModel[PluginResponse]):
         """Return the validated call for one prompt."""
         prompt = query if item is None else item
         if prompt is None:
-            raise InvalidArgumentError("prompt is missing: say what is to be answered")
+            raise InvalidArgumentError("prompt is missing: it needs a text to answer")
         application = endpoint or self.endpoint
         valid_options = {**validate_options(options_), "stream": stream}
         if application:

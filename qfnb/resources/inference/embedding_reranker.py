@@ -1,4 +1,4 @@
-"""Texts as vectors."""
+"""Embeddings, reranking and token counts: texts go in, numbers come out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .reply import Reply
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
-    """Vectors, in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
+    """Vectors in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
 
     @property
     def vectors(self) -> list[list[float]]:
@@ -56,7 +56,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
             texts: 1 to 16 texts; for preset models at most 1,000 characters each.
             model: a model for this call.
             endpoint: a service of your own for this call.
-            **options_: request_timeout, retry_count, and what else the model takes.
+            **options_: request_timeout (seconds), retry_count (attempts in all), and further options of the model.
 
         Raises:
             InvalidArgumentError: the texts are wrong; nothing was sent.
@@ -133,7 +133,7 @@ class RerankResponse(Reply[wire.RerankReply]):
 
 
 class Reranker(InferenceModel[RerankResponse]):
-    """Order documents by a query.
+    """Order documents by their relevance to a query.
 
     Args:
         model: a preset model; default bce-reranker-base_v1.
@@ -154,15 +154,15 @@ class Reranker(InferenceModel[RerankResponse]):
         top_n: int | None = None,
         **options_: Any,
     ) -> RerankResponse:
-        """Return the documents with their relevance.
+        """Return the documents with their relevance scores.
 
         Args:
             query: at most 1,600 characters.
             documents: 1 to 64 texts of at most 4,096 characters.
             model: a model for this call.
             endpoint: a service of your own for this call.
-            top_n: only so many, the best.
-            **options_: request_timeout, retry_count, and what else the model takes.
+            top_n: return only the best `top_n` documents.
+            **options_: request_timeout (seconds), retry_count (attempts in all), and further options of the model.
 
         Raises:
             InvalidArgumentError: the query or a document is wrong; nothing was sent.
@@ -251,9 +251,9 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
 
         Args:
             text: any text.
-            mode: `local` estimates (0.625 per Chinese character, 1 per word) without a call; `remote` asks
-                the platform.
-            model: whose tokens count.
+            mode: `local` estimates (0.625 per Chinese character, 1 per word) without a call; `remote` asks the
+                platform.
+            model: the model whose tokens are counted.
 
         Raises:
             InvalidArgumentError: the mode is neither.

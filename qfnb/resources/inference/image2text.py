@@ -1,4 +1,4 @@
-"""Questions about an image. v1 only; on v2 a vision model takes images as parts of a chat message."""
+"""Questions about an image, v1 only; in v2 a vision model takes images as parts of a chat message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEDIA_TYPES = {
 
 
 class Image2Text(InferenceModel[ChatResponse]):
-    """Ask about a picture.
+    """A model that answers questions about an image.
 
     Args:
         model: a preset model; default Fuyu-8B.
@@ -45,7 +45,7 @@ class Image2Text(InferenceModel[ChatResponse]):
         stream: bool = False,
         **options_: Any,
     ) -> ChatResponse | Iterator[ChatResponse]:
-        """Ask; with `stream=True` return an iterator over the pieces.
+        """Send a question, and return the reply, or with `stream=True` an iterator over its pieces.
 
         Args:
             prompt: the question.
@@ -56,7 +56,7 @@ class Image2Text(InferenceModel[ChatResponse]):
             **options_: see `ChatOptions`.
 
         Raises:
-            InvalidArgumentError: the prompt or the picture is wrong; nothing was sent.
+            InvalidArgumentError: the prompt or the image is wrong; nothing was sent.
         """
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
         return event_loop.iterate(self._stream(call)) if stream else self._run(call)
@@ -88,7 +88,7 @@ class Image2Text(InferenceModel[ChatResponse]):
         """Return the validated call for one (prompt, image)."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
-            raise InvalidArgumentError("prompt is empty: ask something about the picture")
+            raise InvalidArgumentError("prompt is empty: it needs a question about the image")
         model, endpoint = self.resolve_target(model, endpoint)
         content = base64.b64encode(read_image(image)).decode("ascii")
         record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **validate_options(options_))
@@ -98,10 +98,10 @@ class Image2Text(InferenceModel[ChatResponse]):
 
 
 def read_image(image: str | bytes | Path) -> bytes:
-    """Return a picture's bytes from a path, bytes or base64 text.
+    """Return the bytes of an image from a path, bytes or base64 text.
 
     Raises:
-        InvalidArgumentError: it is not there, not a picture, or larger than 4 MB.
+        InvalidArgumentError: there is no such file, or it is not an image, or larger than 4 MB.
     """
     content = image if isinstance(image, bytes) else _read_path_or_base64(image)
     if len(content) > wire.MAX_IMAGE_BYTES:
@@ -109,12 +109,12 @@ def read_image(image: str | bytes | Path) -> bytes:
             f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed"
         )
     if not content.startswith(tuple(MEDIA_TYPES)):
-        raise InvalidArgumentError("image is no picture: it is a JPEG, PNG, BMP or WebP file")
+        raise InvalidArgumentError("image is not an image file: it is JPEG, PNG, BMP or WebP")
     return content
 
 
 def to_data_url(content: bytes) -> str:
-    """Return a picture as a data URL, as parts of a chat message carry it."""
+    """Return an image as a data URL, as parts of a chat message carry it."""
     media_type = next(media_type for magic, media_type in MEDIA_TYPES.items() if content.startswith(magic))
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 

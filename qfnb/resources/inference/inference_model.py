@@ -1,4 +1,4 @@
-"""What all inference models share: prepared calls, answered whole or as a stream, blocking or awaited, or in a batch."""
+"""The base of all inference models: prepared calls, sent blocking, awaited, as a stream or in a batch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BATCH_RATE_LIMIT_WAIT_S = 600.0
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """What one platform is sent.
+    """The request of a call on one platform.
 
     Attributes:
         endpoint: the row of the endpoint table.

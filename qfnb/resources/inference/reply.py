@@ -1,4 +1,4 @@
-"""What a model answers: tokens, cost and origin for all kinds; text and tool calls for those that write."""
+"""The replies of models: tokens, cost and origin of all, text and tool calls of chats; and the log of usage."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ ReplyT = TypeVar("ReplyT", bound="Reply[Any]")
 
 
 class Reply(Response[R]):
-    """An answer of a model. `model` is the name that it was asked by."""
+    """The reply of a model; `model` is the name in the request."""
 
     model: str = ""
 
     @cached_property
     def usage(self) -> wire.Usage:
-        """Tokens counted by the platform; None where it did not say."""
+        """Tokens counted by the platform; None where it names no number."""
         raw = self.body.get("usage")
         if not raw:
             return wire.Usage()
@@ -46,20 +46,20 @@ class Reply(Response[R]):
 
     @property
     def cost(self) -> float | None:
-        """CNY by list price; None where price or tokens are not known, 0 in the sandbox."""
+        """CNY by list price; None if price or tokens are unknown, 0 in the sandbox."""
         if self.from_sandbox:
             return 0.0
         return catalog.reply_cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
 
     @property
     def from_sandbox(self) -> bool:
-        """Whether the local sandbox wrote this."""
+        """Whether the local sandbox answered."""
         return "sandbox" in self.body
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A function that the model wants called; `arguments` is what it wrote, parsed."""
+    """A function call that the model asks for; `arguments` is its JSON, parsed."""
 
     name: str
     arguments: dict[str, Any]
@@ -67,7 +67,7 @@ class ToolCall:
 
 
 class ChatBody(dict[str, Any]):
-    """The JSON as it came; `["result"]` and `["choices"]` both answer, whichever version it is."""
+    """The JSON as it came; `["result"]` and `["choices"]` both work, in either API version."""
 
     def __missing__(self, key: str) -> Any:
         if key == "result" and self.get("choices"):
@@ -81,7 +81,7 @@ class ChatBody(dict[str, Any]):
 class ChatResponse(Reply[Any]):
     """A reply, or one piece of a stream; the same subscripts work for both versions.
 
-    `value` is what `%%qfchat -f` made of it: a DataFrame, parsed JSON, code, a pydantic object.
+    `value` is what `%%qfchat -f` parsed it into: a DataFrame, JSON, code, a pydantic object.
     """
 
     value: Any = None
@@ -93,21 +93,21 @@ class ChatResponse(Reply[Any]):
 
     @property
     def reasoning(self) -> str:
-        """The model's thinking, "" when it shows none."""
+        """The model's reasoning, "" if it shows none."""
         return wire.reasoning_of(self.body)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The functions that the model wants called, from either version."""
+        """The function calls that the model asks for, in either API version."""
         calls = wire.function_calls(self.body)
         return [ToolCall(call["name"], _parse_arguments(call["arguments"]), call["id"]) for call in calls]
 
     @property
     def json(self) -> Any:
-        """The answer read as JSON, with or without a Markdown fence around it.
+        """The answer parsed as JSON, with or without a Markdown fence around it.
 
         Raises:
-            ValueError: it is no JSON.
+            ValueError: it is not JSON.
         """
         text = self.text.strip()
         if text.startswith("```"):
@@ -119,7 +119,7 @@ class ChatResponse(Reply[Any]):
 
 
 def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -> ReplyT:
-    """Return an answer, or a piece of one, as a kind of reply."""
+    """Return a response, or one piece of a stream, as a reply of this class."""
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
     reply = kind(
         body, response.data_type, response.code, response.headers, response.statistic, response.unwrap
@@ -129,7 +129,13 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
 
 
 def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
-    """Return the pieces of a stream as the one reply that they make up."""
+    """Return the reply that the pieces of a stream make up.
+
+    Args:
+        pieces: at least one, in order.
+        text: the text of all pieces.
+        seconds: the duration of the stream.
+    """
     last = pieces[-1]
     if "choices" in last.body:
         message: dict[str, Any] = {"role": "assistant", "content": text}
@@ -186,18 +192,18 @@ def _finish_reason(body: Any) -> str | None:
 
 
 MAX_ENTRIES = 100_000
-"""Calls that are remembered; the oldest go first."""
+"""The number of calls in the log; older ones are dropped."""
 
 
 @dataclass(slots=True)
 class UsageEntry:
-    """One call.
+    """One call in the log; the fields are the columns of `usage()`, and nothing of prompt or answer.
 
     Attributes:
-        at: Unix seconds when it began.
-        seconds: how long it took.
-        cost: CNY by list price, None where it is not known.
-        error: the class of what ended it, "" when it went well.
+        at: Unix seconds of the start.
+        seconds: its duration.
+        cost: CNY by list price, None if unknown.
+        error: the class of the exception that ended it, "" for a reply.
     """
 
     at: float
@@ -211,7 +217,7 @@ class UsageEntry:
     error: str = ""
 
     def record_reply(self, reply: ReplyT) -> ReplyT:
-        """Take over what a reply says about itself, and name the model on it."""
+        """Copy tokens, cost and request id from a reply, and set the reply's model."""
         reply.model = self.model
         if (usage := reply.usage).total_tokens is not None:
             self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
@@ -232,7 +238,7 @@ def log_usage(entry: UsageEntry) -> None:
 
 
 def usage() -> pd.DataFrame:
-    """Return the calls of this process as a DataFrame, the oldest first: time, model, tokens, cost, error."""
+    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     with _lock:

@@ -27,34 +27,32 @@ MAX_PROMPT = 1024
 
 
 class ImageResponse(Reply[wire.ImageReply]):
-    """Pictures; `.images` are the files' bytes, in order."""
+    """A reply with images; `.images` are the files' bytes, in order."""
 
     prompt: str = ""
     downloaded_images: tuple[bytes, ...] = ()
 
     @cached_property
     def images(self) -> list[bytes]:
-        """The picture files.
+        """The image files.
 
         Raises:
-            UnexpectedContent: a picture is not base64, or not a PNG, JPEG or WebP file.
+            UnexpectedContent: an image is not base64, or not a PNG, JPEG or WebP file.
         """
-        return list(self.downloaded_images) or [
-            _decode_image(picture.b64_image) for picture in self.data.data
-        ]
+        return list(self.downloaded_images) or [_decode_image(image.b64_image) for image in self.data.data]
 
     def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
-        """Write the pictures as PNG files that carry prompt, model, seed and size.
+        """Write the images as PNG files with prompt, model, seed and size as metadata.
 
         Args:
-            folder: where to; it is made when it is missing.
-            name: the files' stem; default: the prompt's first words.
+            folder: created if it does not exist.
+            name: the stem of the file names; default: the beginning of the prompt.
 
         Returns:
-            The paths, in order; a file that is there is never overwritten.
+            The paths, in order; an existing file is never overwritten.
 
         Raises:
-            InvalidArgumentError: the folder cannot be written.
+            InvalidArgumentError: the folder cannot be written to.
         """
         target = Path(folder).expanduser()
         stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
@@ -63,12 +61,12 @@ class ImageResponse(Reply[wire.ImageReply]):
             return [self._save_image(target, stem, index) for index in range(len(self.images))]
         except OSError as error:
             raise InvalidArgumentError(
-                f"{target}: pictures cannot be written there: {error.strerror}"
+                f"{target}: images cannot be written there: {error.strerror}"
             ) from None
 
     def seeds(self) -> list[int | None]:
-        """Return each picture's seed, None where it is not known."""
-        extensions = [getattr(picture, "sandbox", None) or {} for picture in self.data.data]
+        """Return each image's seed, None where it is unknown."""
+        extensions = [getattr(image, "sandbox", None) or {} for image in self.data.data]
         return [extension.get("seed") for extension in extensions]
 
     def __repr__(self) -> str:
@@ -95,13 +93,13 @@ class ImageResponse(Reply[wire.ImageReply]):
 
 
 class Text2Image(InferenceModel[ImageResponse]):
-    """Draw pictures from a description.
+    """A model that draws images from a description.
 
     Args:
         model: a preset model; default Stable-Diffusion-XL on v1, irag-1.0 on v2.
         endpoint: a service of your own; wins over `model`.
-        version: 1 or 2; by default v1, and v2 where only an API key is at hand.
-        **keys: keys instead of the settings', as for `ChatCompletion`.
+        version: 1 or 2; by default 1, or 2 if only an API key is set.
+        **keys: see `ChatCompletion`.
 
     Source: seed 003 (文生图).
     """
@@ -118,13 +116,13 @@ class Text2Image(InferenceModel[ImageResponse]):
         request_timeout: float | None = None,
         **options_: Unpack[ImageOptions],
     ) -> ImageResponse:
-        """Draw; with `with_decode="base64"` each item of `resp["data"]` also has "image": the file's bytes.
+        """Draw images; with `with_decode="base64"` each item of `resp["data"]` also has "image", the file's bytes.
 
         Args:
-            prompt: what to draw, at most 1,024 characters.
+            prompt: a description, at most 1,024 characters.
             model: a model for this call.
             endpoint: a service of your own for this call.
-            with_decode: "base64" decodes the pictures.
+            with_decode: "base64" decodes the images.
             request_timeout: seconds for the whole call.
             **options_: size (wire.IMAGE_SIZES), n (1-4), seed, style, steps, ...
 
@@ -190,8 +188,8 @@ class Text2Image(InferenceModel[ImageResponse]):
         reply = await self.send(call)
         reply.prompt = prompt
         host = (await connect.aclient(self._keys)).platform.host
-        if any(picture.url for picture in reply.data.data):
-            urls = [picture.url for picture in reply.data.data]
+        urls = [image.url for image in reply.data.data]
+        if any(urls):
             reply.downloaded_images = tuple(
                 [await file_transfer.download_image(url, settings(), trusted_host=host) for url in urls]
             )
@@ -209,7 +207,7 @@ def _validate_with_decode(with_decode: str | None) -> bool:
 
 def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(prompt, str) or not prompt.strip():
-        raise InvalidArgumentError("prompt is empty: describe the picture")
+        raise InvalidArgumentError("prompt is empty: it needs a description of the image")
     if len(prompt) > MAX_PROMPT:
         raise InvalidArgumentError(f"prompt has {len(prompt)} characters: at most {MAX_PROMPT} are allowed")
     validate_encodable("prompt", prompt)
@@ -223,6 +221,6 @@ def _decode_image(text: str) -> bytes:
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise UnexpectedContent("a picture came that is not base64") from None
+        raise UnexpectedContent("an image of the reply is not base64") from None
     file_transfer.validate_image(content)
     return content

@@ -1,4 +1,4 @@
-"""Pictures: drawn on both versions, asked about, saved, and refused when they are none or from where they must not be."""
+"""Images: drawn in both versions, asked about, saved, and rejected when they are none or come from a private address."""
 
 import base64
 import io
@@ -23,21 +23,21 @@ def fetch(url, trusted=""):
     return event_loop.run(file_transfer.download_image(url, settings(), trusted_host=trusted))
 
 
-def test_v2_pictures_are_fetched_from_the_platform(sandbox):
+def test_v2_images_are_downloaded_from_the_platform(sandbox):
     reply = Text2Image(version=2).do("夜晚的山", size="768x768", n=2, seed=5, with_decode="base64")
     assert [image[:4] for image in reply.images] == [b"\x89PNG"] * 2
     assert reply["data"][0]["image"] == reply.images[0]
     assert reply.seeds() == [5, 6]
 
 
-def test_saved_pictures_do_not_overwrite_each_other(sandbox, tmp_path):
+def test_saved_images_do_not_overwrite_each_other(sandbox, tmp_path):
     reply = Text2Image().do("山/../x", size="768x768")
     first, second = reply.save(tmp_path), reply.save(tmp_path)
     assert first != second
     assert all(path.parent == tmp_path for path in first + second)
 
 
-def test_a_question_about_a_picture(sandbox, tmp_path):
+def test_a_question_about_an_image(sandbox, tmp_path):
     path = tmp_path / "红.png"
     path.write_bytes(png())
     for image in (path, str(path), png(), base64.b64encode(png()).decode()):
@@ -53,11 +53,11 @@ def test_a_question_about_a_picture(sandbox, tmp_path):
     ("image", "words"),
     [
         ("nowhere.png", "no such file"),
-        (b"GIF89a", "no picture"),
+        (b"GIF89a", "not an image file"),
         (b"\x89PNG" + b"0" * 5_000_000, "at most 4,194,304"),
     ],
 )
-def test_what_is_no_picture_is_not_sent(scripted, image, words):
+def test_what_is_not_an_image_is_not_sent(scripted, image, words):
     server = scripted([http_answer(b"{}")])
     with pytest.raises(errors.InvalidArgumentError, match=words):
         Image2Text().do("x", image)
@@ -74,7 +74,7 @@ def test_what_is_no_picture_is_not_sent(scripted, image, words):
         ("https://[::1]/a.png", "private network"),
     ],
 )
-def test_pictures_are_not_fetched_from_inside(url, words):
+def test_images_are_not_downloaded_from_private_addresses(url, words):
     with pytest.raises(errors.UnexpectedContent, match=words):
         fetch(url)
 
@@ -87,7 +87,7 @@ def test_pictures_are_not_fetched_from_inside(url, words):
         (png(9000, 9000), "81,000,000 pixels"),
     ],
 )
-def test_what_was_fetched_is_checked(scripted, content, words):
+def test_a_downloaded_image_is_validated(scripted, content, words):
     server = scripted([http_answer(content, kind="image/png")])
     with pytest.raises(errors.UnexpectedContent, match=words):
         fetch(f"{server.url}/x.png", server.url.removeprefix("http://"))
