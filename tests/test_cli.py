@@ -1,4 +1,4 @@
-"""The commands that steer a running sandbox."""
+"""The commands that control a running sandbox."""
 
 import json
 
@@ -10,8 +10,8 @@ from qfnb.sandbox import ensure, stop
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A state folder whose sandbox nobody else uses: its clock is moved."""
-    folder = tmp_path_factory.mktemp("steered")
+    """A state folder with its own sandbox: its clock is changed."""
+    folder = tmp_path_factory.mktemp("cli")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QFNB_STATE_DIR", str(folder))
         ensure()
@@ -21,7 +21,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def run(home, capsys):
-    """Run a command; return its exit code, what it printed and what it complained of."""
+    """Return a function that runs a command and returns exit code, output lines and error output."""
 
     def command(*words):
         code = cli.main(["sandbox", *words])
@@ -32,7 +32,7 @@ def run(home, capsys):
     cli.main(["sandbox", "faults", "clear"])
 
 
-def test_a_fault_is_added_listed_and_cleared(run):
+def test_a_fault_is_added_listed_and_removed(run):
     code, (id_,), _ = run("faults", "add", "finetune.*", "slow", "--seconds", "0.1-0.2", "--chance", "0.5")
     (rule,) = map(json.loads, run("faults")[1])
     assert (code, rule["id"], rule["endpoint"], rule["seconds"]) == (0, id_, "finetune.*", [0.1, 0.2])
@@ -40,7 +40,7 @@ def test_a_fault_is_added_listed_and_cleared(run):
     assert run("faults", "list")[1] == []
 
 
-def test_a_code_of_the_platform_is_given_as_it_is_written(run):
+def test_an_error_code_is_sent_as_it_is_typed(run):
     run("faults", "add", "*", "--code", "336100")
     run("faults", "add", "*", "--code", "InappropriateJSON")
     assert [json.loads(row)["code"] for row in run("faults")[1]] == [336100, "InappropriateJSON"]
@@ -58,7 +58,7 @@ def test_a_code_of_the_platform_is_given_as_it_is_written(run):
         (("restore", "none"), "none"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(run, words, named):
+def test_errors_are_printed_on_one_line(run, words, named):
     code, _, complaint = run(*words)
     assert (code, named in complaint, complaint.count("\n")) == (1, True, 1)
 
@@ -75,7 +75,7 @@ def test_durations_are_shown_and_changed(run):
     assert changed == before | {"deploy": "60"}
 
 
-def test_a_snapshot_is_made_listed_and_put_back(run):
+def test_a_snapshot_is_created_listed_and_restored(run):
     assert run("snapshot", "before")[0] == 0
     assert run("snapshots")[1][0].startswith("before  ")
     assert run("restore", "before")[1] == ["restored"]
@@ -85,7 +85,7 @@ def test_the_description_is_printed(run):
     assert json.loads("\n".join(run("openapi")[1]))["openapi"] == "3.1.0"
 
 
-def test_nothing_is_steered_when_none_runs(run, monkeypatch, tmp_path):
+def test_commands_need_a_running_sandbox(run, monkeypatch, tmp_path):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     code, _, complaint = run("clock")
     assert (code, "qfnb sandbox start" in complaint) == (1, True)

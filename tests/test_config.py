@@ -46,7 +46,7 @@ def test_a_pasted_key_is_cleaned(text):
 
 
 @pytest.mark.parametrize("text", ["abc\ndef", "ab cd", "ａｂｃ"])
-def test_a_key_that_cannot_be_one_is_refused_unseen(text):
+def test_a_malformed_key_is_refused_without_showing_it(text):
     with pytest.raises(errors.CredentialsError) as caught:
         Credentials.of({"api_key": text})
     assert text not in str(caught.value)
@@ -74,7 +74,7 @@ def test_with_a_key_the_cloud_is_used(monkeypatch):
     assert connect.platform_info().sources == {"api_key": "environment QIANFAN_API_KEY"}
 
 
-def test_the_cloud_without_a_key_says_what_to_do(monkeypatch):
+def test_the_cloud_without_a_key_is_an_error_with_a_hint(monkeypatch):
     monkeypatch.setenv("QIANFAN_PLATFORM", "qianfan")
     with pytest.raises(errors.CredentialsError, match="%qfauth"):
         connect.client()

@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, what it loads, what it is made of."""
+"""The package: its exports, and what importing it loads."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""No key is shown, not even one that a server says back."""
+"""No key is shown, not even one that a server echoes."""
 
 import linecache
 
@@ -12,7 +12,7 @@ SECRET = "my-own.KEY/with+odd=signs"
 
 
 def rendered(error):
-    """Return all texts that an error holds."""
+    """Return all texts of an error."""
     return f"{error} {error.args!r} {vars(error)!r}"
 
 
@@ -36,7 +36,7 @@ def test_a_key_that_the_server_echoes_is_not_in_the_error(scripted, body, stream
     assert "***" in rendered(caught.value)
 
 
-def test_nor_in_the_error_that_ends_a_stream(scripted):
+def test_a_key_is_not_in_the_error_that_ends_a_stream(scripted):
     event = f'data: {{"error": {{"code": "{SECRET}", "message": "{SECRET}"}}}}\n\n'.encode()
     server = scripted([http_answer(event, kind="text/event-stream")])
     chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
@@ -45,7 +45,7 @@ def test_nor_in_the_error_that_ends_a_stream(scripted):
     assert SECRET not in rendered(caught.value)
 
 
-def test_the_settings_key_is_known_too(scripted):
+def test_the_key_in_the_settings_is_hidden_too(scripted):
     body = b'{"error_code": 110, "error_msg": "plainsettingskey is no token"}'
     scripted([http_answer(body)])
     config.get_config().api_key = "plainsettingskey"
@@ -54,18 +54,18 @@ def test_the_settings_key_is_known_too(scripted):
     assert "plainsettingskey" not in rendered(caught.value)
 
 
-def test_a_quoted_key_is_known_too():
+def test_a_url_quoted_key_is_hidden_too():
     redact.register_secret(SECRET)
     assert redact.redact("at /x?k=my-own.KEY%2Fwith%2Bodd%3Dsigns!") == "at /x?k=***!"
 
 
-def test_the_longest_key_goes_first():
+def test_the_longest_key_is_replaced_first():
     redact.register_secret("abcdef-1")
     redact.register_secret("abcdef-1-and-more")
     assert redact.redact("abcdef-1-and-more abcdef-1") == "*** ***"
 
 
-def test_short_texts_are_no_secrets():
+def test_short_texts_are_not_secrets():
     redact.register_secret("none")
     redact.register_secret("ollama")
     assert redact.redact("none of it, ollama") == "none of it, ollama"
@@ -83,13 +83,13 @@ def test_keys_of_the_common_form_are_recognised(text, clean):
     assert redact.redact(text) == clean
 
 
-def test_an_object_shows_no_key_that_it_was_made_with():
+def test_the_repr_of_a_model_contains_no_key():
     chat = qfnb.ChatCompletion(base_url="https://example.com/v1", api_key=SECRET, ak=SECRET, sk=SECRET)
     assert SECRET not in repr(vars(chat))
 
 
 @pytest.mark.parametrize("name", ["api_key", "ak", "secret_key", "access_token"])
-def test_the_line_of_the_cell_is_told_without_the_key_in_it(name):
+def test_the_line_of_the_cell_is_shown_without_its_key(name):
     source, file = f'ask({name}="key-of-nobody-0123", say="你好")\n', "<ipython-input-1-test>"
     linecache.cache[file] = (len(source), None, [source], file)
 

@@ -30,7 +30,7 @@ class ClosingServer:
     Attributes:
         close_at: requests, counted from 1 over all connections, whose connection is closed.
         close_reused: whether the second request on any connection closes it.
-        read: how much of such a request is read before: "nothing", its "head", or "all" of it.
+        read: how much of such a request is read first: "nothing", its "head", or "all" of it.
         reset: whether it is closed with RST, as for unread data, or with FIN.
         heads: first lines of all requests that arrived whole.
         ports: the client's port of each of them, which tells connections apart.
@@ -90,7 +90,7 @@ def _answer(line: str) -> bytes:
 
 @pytest.fixture
 def closing():
-    """Start a server that closes connections, and point the settings at it."""
+    """Start a server that closes connections, and set it in the settings."""
     server = ClosingServer()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
@@ -116,14 +116,14 @@ def test_calls_in_a_row_share_one_connection(closing):
 
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize("read", ["nothing", "all"])
-def test_what_may_be_repeated_is_sent_again(closing, read, reset):
+def test_a_repeatable_call_is_sent_again(closing, read, reset):
     closing.close_at, closing.read, closing.reset = {2}, read, reset
     assert [ask(), ask()] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_a_creation_does_not_go_out_on_a_connection_that_may_be_closing(closing, reset):
-    """The server closes the idle connection at the very moment when the next request arrives on it."""
+def test_a_creation_does_not_use_a_connection_that_may_be_closing(closing, reset):
+    """The server closes an idle connection just as the next request arrives on it."""
     closing.close_reused, closing.reset = True, reset
     ask()
     Batches.create("file-1")
@@ -131,7 +131,7 @@ def test_a_creation_does_not_go_out_on_a_connection_that_may_be_closing(closing,
     assert closing.begun == 2
 
 
-def test_a_creation_uses_a_connection_that_was_idle_for_a_moment_only(closing, monkeypatch):
+def test_a_creation_reuses_only_a_connection_that_was_just_used(closing, monkeypatch):
     monkeypatch.setattr(connections, "FRESH_TIMEOUT_S", -1.0)
     with _new_connections(monkeypatch):
         Batches.create("file-1")
@@ -141,7 +141,7 @@ def test_a_creation_uses_a_connection_that_was_idle_for_a_moment_only(closing, m
 
 @contextlib.contextmanager
 def _new_connections(monkeypatch):
-    """Let calls open connections of their own, with the limits of this moment."""
+    """Let calls open new connections, with the present limits."""
     transports = {}
     monkeypatch.setattr(qfnb.transport.http, "_transports", transports)
     yield
@@ -152,7 +152,7 @@ def _new_connections(monkeypatch):
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize("read", ["nothing", "head"])
 def test_an_upload_that_breaks_off_is_sent_again(closing, read, reset):
-    """A request whose end was never sent cannot have been carried out."""
+    """A request whose end was never sent cannot have been executed."""
     closing.close_at, closing.read, closing.reset = {2}, read, reset
     Files.upload(b"{}\n")
     Files.upload(b"{}\n" * 8_000_000)  # more than a socket's buffers hold
@@ -160,7 +160,7 @@ def test_an_upload_that_breaks_off_is_sent_again(closing, read, reset):
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_a_creation_that_may_have_been_carried_out_is_not_sent_again(closing, reset):
+def test_a_creation_that_may_have_been_executed_is_not_sent_again(closing, reset):
     closing.close_at, closing.read, closing.reset = {2}, "all", reset
     Batches.create("file-1")
     with pytest.raises(errors.ConnectionFailed) as caught:
@@ -177,7 +177,7 @@ def test_an_upload_that_breaks_off_shows_no_address(closing):
     assert "/v2/files" not in str(caught.value)
 
 
-def test_the_client_forgets_idle_connections_before_the_sandbox_closes_them():
+def test_the_client_drops_idle_connections_before_the_sandbox_closes_them():
     assert connections.FRESH_TIMEOUT_S < connections.IDLE_TIMEOUT_S < sandbox_server.IDLE_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Deadlines behave as asyncio's own timeouts do, though one alarm rings for all of them."""
+"""Deadlines behave like asyncio's timeouts, although they share one timer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qfnb.transport.clock import Deadline
 
 
 def on_a_loop(test):
-    """Run a test that is a coroutine."""
+    """Run a test that is a coroutine function."""
 
     @functools.wraps(test)
     def run():
@@ -22,7 +22,7 @@ def on_a_loop(test):
 
 
 async def run_with_deadline(seconds, work):
-    """Return how long some work lasted under a deadline, and whether that cut it off."""
+    """Return "cut" or "done", and the seconds that the work lasted under a deadline."""
     started_at = time.perf_counter()
     try:
         async with Deadline(seconds):
@@ -33,7 +33,7 @@ async def run_with_deadline(seconds, work):
 
 
 @on_a_loop
-async def test_what_takes_too_long_is_cut_off_and_what_does_not_is_not():
+async def test_only_work_that_takes_too_long_is_cancelled():
     assert (await run_with_deadline(5, 0.01))[0] == "done"
     assert (await run_with_deadline(None, 0.01))[0] == "done"
     state, seconds = await run_with_deadline(0.05, 5)
@@ -42,7 +42,7 @@ async def test_what_takes_too_long_is_cut_off_and_what_does_not_is_not():
 
 
 @on_a_loop
-async def test_each_of_many_ends_at_its_own_time():
+async def test_each_of_many_deadlines_ends_at_its_own_time():
     ends = [0.3, 0.05, 600, 0.1, 0.2]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run_with_deadline(end, 0.4)) for end in ends]
@@ -54,12 +54,12 @@ async def test_each_of_many_ends_at_its_own_time():
 
 
 @on_a_loop
-async def test_a_time_that_is_over_already_is_over():
+async def test_a_deadline_of_zero_seconds_ends_at_once():
     assert (await run_with_deadline(0, 5))[0] == "cut"
 
 
 @on_a_loop
-async def test_cancelling_from_outside_is_no_timeout():
+async def test_cancelling_from_outside_is_not_a_timeout():
     task = asyncio.create_task(run_with_deadline(10, 10))
     await asyncio.sleep(0.01)
     task.cancel()
@@ -68,7 +68,7 @@ async def test_cancelling_from_outside_is_no_timeout():
 
 
 @on_a_loop
-async def test_an_error_inside_passes_and_leaves_no_alarm_for_the_task():
+async def test_an_error_inside_passes_and_the_task_is_not_cancelled_later():
     with pytest.raises(ValueError, match="ours"):
         async with Deadline(0.02):
             raise ValueError("ours")
@@ -76,14 +76,14 @@ async def test_an_error_inside_passes_and_leaves_no_alarm_for_the_task():
 
 
 @on_a_loop
-async def test_the_outer_of_two_that_end_says_so():
+async def test_the_outer_of_two_expired_deadlines_raises():
     with pytest.raises(TimeoutError):
         async with Deadline(0.03), Deadline(10):
             await asyncio.sleep(10)
 
 
 @on_a_loop
-async def test_no_time_passes_while_it_stands_still():
+async def test_no_time_passes_while_it_is_paused():
     async with Deadline(0.1) as deadline:
         remaining_s = deadline.pause()
         await asyncio.sleep(0.2)
@@ -95,6 +95,6 @@ async def test_no_time_passes_while_it_stands_still():
             await asyncio.sleep(5)
 
 
-def test_each_loop_has_an_alarm_of_its_own():
+def test_each_loop_has_its_own_timer():
     assert asyncio.run(run_with_deadline(0.02, 5))[0] == "cut"
     assert asyncio.run(run_with_deadline(0.02, 5))[0] == "cut"

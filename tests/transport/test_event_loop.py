@@ -1,4 +1,4 @@
-"""One loop for everybody: blocking, async, interrupted, from any thread."""
+"""The I/O loop: used by blocking and async code, interrupted, from any thread."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ def test_blocking_code_runs_a_coroutine_inside_a_running_loop():
     assert asyncio.run(cell()) == 2
 
 
-def test_async_code_hops_to_the_same_loop():
+def test_async_code_runs_a_coroutine_on_the_same_loop():
     async def which() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
@@ -84,7 +84,7 @@ def test_async_code_iterates_too():
     assert asyncio.run(cell()) == [0, 1, 2]
 
 
-def test_a_slow_consumer_gets_all_and_a_fast_one_waits_for_each():
+def test_a_slow_consumer_gets_all_items_and_a_fast_one_waits_for_each():
     async def numbers():
         for number in range(200):
             if number % 50 == 0:
@@ -102,7 +102,7 @@ def test_a_slow_consumer_gets_all_and_a_fast_one_waits_for_each():
     assert asyncio.run(collect(0)) == asyncio.run(collect(0.005)) == list(range(200))
 
 
-def test_an_error_in_an_iterator_comes_after_what_came_before_it():
+def test_an_error_in_an_iterator_is_raised_after_the_items_before_it():
     async def broken():
         yield 1
         yield 2
@@ -118,7 +118,7 @@ def test_an_error_in_an_iterator_comes_after_what_came_before_it():
     assert asyncio.run(collect()) == [1, 2]
 
 
-def test_a_loop_that_waits_wakes_up_now_and_then_and_sleeps_again():
+def test_a_loop_ticks_while_a_call_waits_and_only_then():
     async def measure():
         loop = asyncio.get_running_loop()
         waiting = [asyncio.ensure_future(event_loop.run_async(asyncio.sleep(0.05))) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""A forked child asks on connections of its own, and the parent's go on working."""
+"""A forked child opens its own connections, and the parent's still work."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ print("both asked")
 
 
 def outcome(script: str) -> tuple[str, str]:
-    """Return what a process of its own said: a fork under pytest would copy all its threads."""
+    """Return the output of a separate process: a fork under pytest would copy all its threads."""
     completed = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
         capture_output=True,
@@ -37,11 +37,11 @@ def outcome(script: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("end", ["pass", "import gc; gc.collect()"], ids=["at once", "after a collection"])
-def test_a_forked_child_asks_and_so_does_its_parent(sandbox, end):
+def test_a_forked_child_and_its_parent_can_both_call(sandbox, end):
     assert outcome(SCRIPT.format(end=end)) == ("both asked", "")
 
 
-def test_a_child_that_ends_as_a_whole_program_takes_nothing_with_it(sandbox):
+def test_a_child_that_exits_normally_does_not_break_its_parent(sandbox):
     script = """
 import os, sys
 import qfnb

@@ -1,4 +1,4 @@
-"""Answers that are no HTTP end in an error of our own, whole or streamed, and no key is in it."""
+"""Responses that are not valid HTTP raise a qfnb error without keys, whole or streamed."""
 
 import pytest
 from support.scripted_server import http_answer
@@ -23,7 +23,7 @@ CUT = [
 
 
 def error_of_call(scripted, answer, *, stream=False):
-    """Return the error of a question that is answered so."""
+    """Return the error of a call that gets this response."""
     server = scripted([answer])
     chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
     with pytest.raises(errors.QianfanError) as caught:
@@ -33,21 +33,21 @@ def error_of_call(scripted, answer, *, stream=False):
 
 
 @pytest.mark.parametrize("answer", NO_HTTP)
-def test_what_is_no_http_is_named_so(scripted, answer):
+def test_invalid_http_is_reported_as_such(scripted, answer):
     assert "did not answer in valid HTTP" in str(error_of_call(scripted, answer))
 
 
 @pytest.mark.parametrize("answer", CUT)
-def test_a_connection_that_breaks_off_is_named_so(scripted, answer):
+def test_a_broken_connection_is_reported_as_such(scripted, answer):
     assert isinstance(error_of_call(scripted, answer), errors.ConnectionFailed)
 
 
 @pytest.mark.parametrize("answer", NO_HTTP + CUT)
-def test_a_stream_of_it_ends_in_an_error_too(scripted, answer):
+def test_a_stream_with_invalid_http_raises_too(scripted, answer):
     error_of_call(scripted, answer, stream=True)
 
 
-def test_a_token_in_the_address_is_not_told(scripted):
+def test_a_token_in_the_url_is_not_in_the_error(scripted):
     token = b'{"access_token": "24.token-of-oauth.2592000", "expires_in": 2592000}'
     server = scripted([http_answer(token)], [b"HTTP/1.1 garbage\r\n\r\n"])
     chat = qfnb.ChatCompletion(version="1", ak="ak-of-mine-0123", sk="sk-of-mine-0123", model="ERNIE-Lite-8K")

@@ -1,4 +1,4 @@
-"""Answers become JSON or the right error, in every shape that the platform and its gateways have."""
+"""Responses become JSON or the right error, in every shape of the platform and its gateways."""
 
 from datetime import UTC, datetime
 
@@ -31,16 +31,16 @@ def test_a_refusal_is_typed(status, body, kind, code):
 
 
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"", b"null", b"[1]", b"[" * 100_000])
-def test_an_answer_that_is_no_object_is_unexpected(body):
+def test_a_response_that_is_not_an_object_is_unexpected(body):
     with pytest.raises(errors.UnexpectedContent, match="not a JSON object"):
         protocol.decode_response(200, {"content-type": "text/html"}, body)
 
 
-def test_a_good_answer_passes_as_it_came():
+def test_a_good_response_is_returned_unchanged():
     assert protocol.decode_response(200, {}, b'{"result":1,"new":2}') == {"result": 1, "new": 2}
 
 
-def test_a_gateway_names_its_reason_in_headers():
+def test_a_gateways_error_is_read_from_its_headers():
     headers = {
         "x-bce-error-code": "NotFound",
         "x-bce-error-message": "NotFound, cause: Could not find credential.",
@@ -67,11 +67,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ({}, None),
     ],
 )
-def test_a_wait_is_read_where_there_is_one(headers, seconds):
+def test_retry_after_is_parsed_in_every_form(headers, seconds):
     assert protocol.parse_retry_after(headers, NOW) == seconds
 
 
-def test_an_error_carries_request_id_and_what_to_do():
+def test_an_error_has_the_request_id_and_a_hint():
     with pytest.raises(errors.APIError) as caught:
         protocol.decode_response(200, {}, b'{"error_code":17,"error_msg":"limit","id":"as-9"}')
     assert "as-9" in str(caught.value)
@@ -79,7 +79,7 @@ def test_an_error_carries_request_id_and_what_to_do():
     assert len(caught.value._render_traceback_()) <= 3
 
 
-def test_a_key_in_a_servers_answer_is_not_repeated():
+def test_a_key_in_a_servers_response_is_not_in_the_error():
     body = (
         b'{"error_code":1,"error_msg":"no: Bearer bce-v3/ALTAK-abc/0123456789abcdef access_token=24.secret"}'
     )

@@ -1,4 +1,4 @@
-"""Requests go through the proxy that is set, and an error says so; this computer's own addresses need none."""
+"""Requests use the configured proxy, and errors name it; this computer's own addresses need none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def proxy(scripted):
-    """A proxy that wants a password, and the cloud somewhere behind it."""
+    """A proxy with a password, and the cloud behind it."""
     server = scripted([REFUSED])
     settings = config.get_config()
     settings.base_url = settings.console_api_base_url = settings.iam_base_url = "https://qianfan.invalid"
@@ -37,7 +37,7 @@ def proxy(scripted):
 
 
 def error_of_call():
-    """Return the error of a question that does not get through."""
+    """Return the error of a call that does not get through."""
     chat = qfnb.ChatCompletion(version="2", api_key="bce-v3/ALTAK-mine/0123456789", model="m")
     with pytest.raises(errors.QianfanError) as caught:
         chat.do("x", retry_count=1)
@@ -45,7 +45,7 @@ def error_of_call():
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "setting"])
-def test_a_request_goes_through_the_proxy_with_its_password_which_no_error_tells(proxy, environment, name):
+def test_a_request_uses_the_proxys_password_and_no_error_contains_it(proxy, environment, name):
     address = proxy.url.replace("//", "//user:pass-of-mine@")
     if name == "setting":
         config.get_config().proxy = address
@@ -60,7 +60,7 @@ def test_a_request_goes_through_the_proxy_with_its_password_which_no_error_tells
     assert "pass-of-mine" not in f"{error} {error.args!r} {vars(error)!r}"
 
 
-def test_a_login_for_every_host_in_netrc_is_nobodys_key(proxy, environment, tmp_path):
+def test_a_default_login_in_netrc_is_not_sent(proxy, environment, tmp_path):
     path = tmp_path / "netrc"
     path.write_text("default login somebody password something\n", encoding="utf-8")
     path.chmod(0o600)
@@ -69,7 +69,7 @@ def test_a_login_for_every_host_in_netrc_is_nobodys_key(proxy, environment, tmp_
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_this_computer_needs_no_proxy(environment, host):
+def test_this_computers_own_addresses_use_no_proxy(environment, host):
     environment("HTTP_PROXY", "http://elsewhere:3128")
     assert not http.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
 
@@ -89,7 +89,7 @@ def test_this_computer_needs_no_proxy(environment, host):
         ({"HTTPS_PROXY": "http://a:1", "NO_PROXY": "*"}, ""),
     ],
 )
-def test_the_environment_decides_when_nothing_is_set(environment, variables, expected):
+def test_the_environment_decides_without_a_setting(environment, variables, expected):
     for name, value in variables.items():
         environment(name, value)
     assert http.proxy_for(REMOTE_HOST, "") == expected
@@ -102,7 +102,7 @@ def test_the_setting_wins_over_the_environment(environment):
 
 
 @pytest.mark.parametrize("address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"])
-def test_what_cannot_be_a_proxy_is_refused_before_anything_is_sent(environment, address):
+def test_an_invalid_proxy_is_refused_before_anything_is_sent(environment, address):
     environment("HTTPS_PROXY", address)
     with pytest.raises(errors.InvalidArgumentError, match="HTTPS_PROXY=") as caught:
         http.proxy_for(REMOTE_HOST, "")

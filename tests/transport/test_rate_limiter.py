@@ -1,4 +1,4 @@
-"""Rate limits: what is granted never exceeds what is allowed, and what the platform says is learned."""
+"""Rate limits are never exceeded, and learned from headers and refusals."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ from qfnb.transport.rate_limiter import RateLimiter
 
 
 def start_times(rpm: float, arrivals: list[float]) -> list[float]:
-    """Return when calls may go that come at these times."""
+    """Return the times at which calls may go that arrive at these times."""
     pacer, now, times = Pacer(), 0.0, []
     pacer.set_ceiling("headers", rpm)
     for arrival in arrivals:
@@ -31,19 +31,19 @@ def start_times(rpm: float, arrivals: list[float]) -> list[float]:
     rpm=st.integers(1, 5000),
     gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 90), st.floats(0, 0.01)), min_size=1, max_size=300),
 )
-def test_no_sixty_seconds_hold_more_requests_than_allowed(rpm, gaps):
+def test_no_sixty_seconds_contain_more_requests_than_allowed(rpm, gaps):
     times = start_times(rpm, list(itertools.accumulate(gaps)))
     for index, start in enumerate(times):
         assert sum(start <= time < start + 60 for time in times[index : index + rpm + 2]) <= rpm
 
 
-def test_the_speed_is_what_is_allowed_less_a_margin():
+def test_the_rate_is_the_limit_less_a_margin():
     times = start_times(60, [0.0] * 181)
     assert times[-1] == pytest.approx(180 * 1.02, rel=0.01)
 
 
 def run_on_io_loop(act):
-    """Run a coroutine function on the I/O loop, in no time."""
+    """Run a coroutine function on the I/O loop, without waiting."""
     with clock.testing():
         return event_loop.run(act())
 
@@ -81,7 +81,7 @@ def test_settings_win_when_they_are_lower():
 @pytest.mark.parametrize(
     "given", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
 )
-def test_limits_that_cannot_be_are_named(given):
+def test_invalid_limits_are_named(given):
     with pytest.raises(InvalidArgumentError, match=r"QIANFAN_(QPS|RPM|TPM)_LIMIT"):
         RateLimiter().apply_settings(config.Settings(**given))
 
@@ -103,7 +103,7 @@ def test_nothing_is_sent_while_nothing_remains(headers, seconds):
     assert max(limiter.seconds_to_wait(clock.now()), 0) == pytest.approx(seconds, abs=0.1)
 
 
-def test_one_refusal_cuts_once_for_all_calls_that_were_under_way():
+def test_refusals_of_calls_in_flight_together_reduce_the_rate_once():
     async def act():
         limiter = RateLimiter(random_=lambda: 1.0)
         limiter.requests.set_ceiling("headers", 1000)
@@ -118,7 +118,7 @@ def test_one_refusal_cuts_once_for_all_calls_that_were_under_way():
     assert limiter.requests.rate == 800
 
 
-def test_without_a_known_limit_the_rate_becomes_what_the_last_minute_allowed():
+def test_without_a_known_limit_the_rate_becomes_that_of_the_last_minute():
     async def act():
         limiter = RateLimiter(random_=lambda: 1.0)
         for _ in range(60):
@@ -132,7 +132,7 @@ def test_without_a_known_limit_the_rate_becomes_what_the_last_minute_allowed():
     assert "refusals" in limiter.describe()
 
 
-def test_a_token_refusal_slows_the_tokens():
+def test_a_token_refusal_lowers_the_token_rate():
     limiter = RateLimiter()
     limiter.record_success(clock.now() - 1, {}, used_tokens=5000)
     limiter.record_refusal(clock.now(), make_refusal("tpm_rate_limit_exceeded"))
@@ -147,7 +147,7 @@ def test_retry_after_is_honoured(after, seconds):
     assert max(limiter.seconds_to_wait(clock.now()), 0) == pytest.approx(seconds, abs=0.05)
 
 
-def test_calm_brings_the_speed_back_up_to_the_ceiling():
+def test_a_stable_period_raises_the_rate_up_to_the_ceiling():
     limiter = RateLimiter()
     limiter.requests.set_ceiling("headers", 100)
     limiter.requests.slow_down(0, 0.0)
@@ -156,7 +156,7 @@ def test_calm_brings_the_speed_back_up_to_the_ceiling():
     assert (limiter.requests.rate, limiter.requests.source) == (100, "headers")
 
 
-def test_tokens_are_counted_as_used_not_as_estimated():
+def test_used_tokens_replace_the_estimate():
     async def act():
         limiter = RateLimiter()
         limiter.tokens.set_ceiling("settings", 6000)
@@ -170,7 +170,7 @@ def test_tokens_are_counted_as_used_not_as_estimated():
     assert after == pytest.approx(1.0 * 1.02, abs=0.1)
 
 
-def test_a_cancelled_waiter_takes_no_turn_with_it():
+def test_a_cancelled_waiter_does_not_use_a_turn():
     async def act():
         limiter = RateLimiter()
         limiter.requests.set_ceiling("headers", 60)
@@ -187,7 +187,7 @@ def test_a_cancelled_waiter_takes_no_turn_with_it():
     assert limiter.seconds_to_wait(clock.now()) < 1.1
 
 
-def test_turns_come_in_the_order_of_asking():
+def test_turns_come_in_the_order_of_arrival():
     async def act():
         limiter, order = RateLimiter(), []
         limiter.requests.set_ceiling("headers", 6000)
@@ -203,11 +203,11 @@ def test_turns_come_in_the_order_of_asking():
 
 
 def seconds_later(seconds):
-    """Let time pass on the clock of the library."""
+    """Let time pass on the library's clock."""
     return clock.sleep(seconds)
 
 
-def test_one_refusal_at_a_start_holds_and_halves_but_invents_no_rate():
+def test_the_first_refusal_pauses_and_halves_but_derives_no_rate():
     async def act():
         limiter = RateLimiter(random_=lambda: 1.0)
         started_at = [await limiter.acquire() for _ in range(8)]
@@ -219,14 +219,14 @@ def test_one_refusal_at_a_start_holds_and_halves_but_invents_no_rate():
     assert pause_s == pytest.approx(2.0, abs=0.1)
 
 
-def test_a_second_refusal_within_a_minute_makes_a_rate_with_a_floor():
+def test_a_second_refusal_within_a_minute_sets_the_lowest_derived_rate():
     pacer = Pacer(min_derived_rate=60)
     pacer.slow_down(3, 0.0)
     pacer.slow_down(3, 30.0)
     assert (pacer.rate, pacer.source) == (60, "refusals")
 
 
-def test_two_refusals_far_apart_are_two_first_ones():
+def test_refusals_more_than_a_minute_apart_are_unrelated():
     pacer = Pacer(min_derived_rate=60)
     pacer.slow_down(3, 0.0)
     pacer.slow_down(3, 61.0)
@@ -234,12 +234,12 @@ def test_two_refusals_far_apart_are_two_first_ones():
 
 
 def record_successes(pacer, now):
-    """Let a few good answers come."""
+    """Record some successes."""
     for _ in range(5):
         pacer.recover(now)
 
 
-def test_a_rate_that_was_only_seen_at_a_start_doubles_until_it_is_refused():
+def test_a_rate_measured_at_a_start_doubles_until_it_is_refused():
     pacer = Pacer(min_derived_rate=60)
     pacer.slow_down(100, 0.0)
     for second in range(1, 17):
@@ -252,7 +252,7 @@ def test_a_rate_that_was_only_seen_at_a_start_doubles_until_it_is_refused():
     assert pacer.rate == pytest.approx(704)
 
 
-def test_refusals_in_a_row_do_not_hide_the_rate_that_was_refused():
+def test_consecutive_refusals_keep_the_rate_that_was_refused_first():
     pacer = Pacer()
     pacer.set_ceiling("headers", 1000)
     for second in range(6):
@@ -262,7 +262,7 @@ def test_refusals_in_a_row_do_not_hide_the_rate_that_was_refused():
     assert pacer.rate == pytest.approx(2000 * 0.8**6)
 
 
-def test_a_rate_that_is_as_good_as_none_is_forgotten():
+def test_a_very_high_derived_rate_is_dropped():
     pacer = Pacer(min_derived_rate=60)
     pacer.slow_down(100, 0.0)
     for second in range(1, 100):
@@ -270,13 +270,13 @@ def test_a_rate_that_is_as_good_as_none_is_forgotten():
     assert (pacer.rate, pacer.source) == (None, "")
 
 
-def test_a_retry_after_of_a_day_does_not_stop_everybody():
+def test_a_retry_after_of_a_day_does_not_pause_other_calls():
     limiter = RateLimiter()
     limiter.record_refusal(clock.now(), make_refusal(after=99999.0))
     assert limiter.seconds_to_wait(clock.now()) <= 60
 
 
-def test_it_tells_how_often_it_was_refused_and_how_long_it_waits():
+def test_the_description_has_the_refusals_and_the_wait():
     async def act():
         limiter = RateLimiter(random_=lambda: 1.0)
         for after in (0.0, 0.0, 42.0):
@@ -308,7 +308,7 @@ def test_one_refusal_at_the_start_costs_a_batch_seconds_not_minutes(control, fau
     assert time.monotonic() - started_at < 10
 
 
-def test_a_call_that_is_told_to_come_back_tomorrow_fails_at_once_and_says_so(scripted):
+def test_a_call_with_a_retry_after_of_a_day_fails_at_once_and_says_so(scripted):
     from support.scripted_server import http_answer
 
     import qfnb
@@ -324,7 +324,7 @@ def test_a_call_that_is_told_to_come_back_tomorrow_fails_at_once_and_says_so(scr
         qfnb.ChatCompletion(model="told-tomorrow").do("x")
 
 
-def test_refusals_before_anything_was_seen_do_not_make_the_floor_a_limit():
+def test_refusals_before_any_success_do_not_make_the_floor_a_limit():
     pacer = Pacer(min_derived_rate=60)
     for second in range(4):
         pacer.slow_down(0, float(second))
@@ -333,7 +333,7 @@ def test_refusals_before_anything_was_seen_do_not_make_the_floor_a_limit():
     assert pacer.rate == pytest.approx(60 * 0.8**2 * 4)
 
 
-def test_refusals_that_go_on_lead_to_what_was_answered():
+def test_persistent_refusals_lower_the_rate_to_the_measured_one():
     pacer = Pacer(min_derived_rate=60)
     for second in (0.0, 2.0, 6.0, 14.0):
         pacer.slow_down(10, second)
@@ -341,7 +341,7 @@ def test_refusals_that_go_on_lead_to_what_was_answered():
 
 
 @pytest.mark.parametrize("rpm", [10, 60])
-def test_a_low_limit_that_nobody_tells_makes_no_storm(tmp_path, rpm):
+def test_a_low_unannounced_limit_causes_few_refusals(tmp_path, rpm):
     import qfnb
 
     with qfnb.testing(1 / 100), run_world(tmp_path, clock.now) as world:

@@ -1,4 +1,4 @@
-"""When to try again: a table."""
+"""The retry policy, as a table."""
 
 import pytest
 
@@ -29,21 +29,21 @@ LIMIT = errors.RateLimitError(18, "qps")
         (ValueError("x"), True, False),
     ],
 )
-def test_only_what_may_help_and_cannot_harm_is_tried_again(error, repeatable, again):
+def test_only_useful_and_harmless_retries_are_made(error, repeatable, again):
     assert (RetryPolicy().next_delay_s(error, 1, repeatable=repeatable) is not None) == again
 
 
-def test_tries_end():
+def test_attempts_are_limited():
     assert RetryPolicy(attempts=3).next_delay_s(BUSY, 3, repeatable=True) is None
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(1, 1.0), (2, 2.0)])
-def test_waits_grow_and_are_random(attempt, longest):
+def test_delays_grow_and_are_random(attempt, longest):
     assert RetryPolicy().next_delay_s(BUSY, attempt, repeatable=True, random_=lambda: 0.0) == 0
     assert RetryPolicy().next_delay_s(BUSY, attempt, repeatable=True, random_=lambda: 1.0) == longest
 
 
-def test_the_server_decides_how_long_within_reason():
+def test_retry_after_is_honoured_up_to_a_limit():
     short_wait = errors.RateLimitError(18, "x", retry_after=7.0)
     long_wait = errors.RateLimitError(18, "x", retry_after=121.0)
     assert RetryPolicy().next_delay_s(short_wait, 1, repeatable=True) == 7

@@ -1,4 +1,4 @@
-"""Server-sent events: the same events whatever the chunks, the line ends and the characters."""
+"""Server-sent events: the same for any chunks, line ends and characters."""
 
 import pytest
 from hypothesis import given
@@ -48,11 +48,11 @@ def test_every_split_point_of_a_frame_gives_the_same_event():
         (b"data: \xff\n\n", [Event("\ufffd")]),
     ],
 )
-def test_the_standard_is_followed(frame, events):
+def test_events_are_parsed_as_the_standard_says(frame, events):
     assert split(frame, []) == events
 
 
-def test_an_endless_event_is_refused(monkeypatch):
+def test_an_event_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     with pytest.raises(ResponseTooLarge):
         EventParser().feed(b"data: " + b"x" * 200)

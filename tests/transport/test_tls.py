@@ -1,4 +1,4 @@
-"""A server whose certificate is not trusted: said so, with the way out, and not tried again."""
+"""A server whose certificate is not trusted: an error with a hint, without a retry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = b'{"choices": [{"message": {"role": "assistant", "content": "hello"}}]}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a chat, and says nothing on the terminal."""
+    """Answers a chat, and logs nothing."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
@@ -59,7 +59,7 @@ def secure(authority):
 
 @pytest.fixture
 def trusted(authority, tmp_path, monkeypatch):
-    """Trust the authority, as a company's computer would."""
+    """Trust the authority, like a company's computer."""
     path = tmp_path / "company.pem"
     authority.cert_pem.write_to_path(path)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
@@ -69,7 +69,7 @@ def ask(url):
     return qfnb.ChatCompletion(base_url=f"{url}/v1", api_key="a-key-of-my-own-0123456789", model="m").do("x")
 
 
-def test_a_certificate_of_nobody_is_refused_once_with_the_way_out(secure, monkeypatch):
+def test_an_untrusted_certificate_is_refused_once_with_a_hint(secure, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     server = secure()
     with pytest.raises(errors.TLSError, match="cannot be reached securely: ") as caught:
@@ -80,7 +80,7 @@ def test_a_certificate_of_nobody_is_refused_once_with_the_way_out(secure, monkey
     assert server.asked == 0
 
 
-def test_the_companys_authority_is_trusted_from_the_next_call_on(secure, monkeypatch, request):
+def test_a_configured_authority_is_trusted_from_the_next_call_on(secure, monkeypatch, request):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     server = secure()
     with pytest.raises(errors.TLSError):
@@ -90,13 +90,13 @@ def test_the_companys_authority_is_trusted_from_the_next_call_on(secure, monkeyp
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_certificate_for_another_host_is_named(secure):
+def test_a_certificate_for_another_host_is_reported(secure):
     with pytest.raises(errors.TLSError, match=r"(?i)hostname mismatch"):
         ask(secure("elsewhere.example").url)
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_server_that_speaks_no_tls_is_named():
+def test_a_server_without_tls_is_reported():
     def answer():
         connection, _ = server.accept()
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -109,13 +109,13 @@ def test_a_server_that_speaks_no_tls_is_named():
             ask(f"https://localhost:{server.getsockname()[1]}")
 
 
-def test_a_file_of_certificates_that_is_not_there_is_named(secure, monkeypatch, tmp_path):
+def test_a_missing_certificate_file_is_named(secure, monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
     with pytest.raises(errors.InvalidArgumentError, match="SSL_CERT_FILE="):
         ask(secure().url)
 
 
-def test_a_batch_ends_at_once(secure, monkeypatch):
+def test_a_batch_with_an_untrusted_certificate_ends_at_once(secure, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     chat = qfnb.ChatCompletion(base_url=f"{secure().url}/v1", api_key="a-key-of-my-own-0123456789", model="m")
     task = chat.batch_do([f"row {n}" for n in range(50)], worker_num=2)

@@ -1,4 +1,6 @@
-"""The wire's records: tolerant of what the platform really sends."""
+"""Records accept what the platform really sends; the endpoint table is consistent."""
+
+import string
 
 import pytest
 
@@ -28,7 +30,7 @@ def test_unknown_fields_are_kept():
         ({}, ""),
     ],
 )
-def test_the_text_of_any_reply_is_found(body, text):
+def test_the_text_is_read_from_every_shape_of_reply(body, text):
     assert chat.text_of(body) == text
 
 
@@ -46,5 +48,11 @@ def test_an_unknown_code_is_judged_by_its_status():
     assert error_codes.lookup("new_code", 400).kind == "user"
 
 
-def test_every_endpoint_row_has_a_plane_and_a_path():
-    assert all(row.path.startswith("/") and row.plane for row in ENDPOINTS.values())
+@pytest.mark.parametrize("row", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_every_row_of_the_endpoint_table_is_consistent(row):
+    names = {name for _, name, _, _ in string.Formatter().parse(row.path) if name}
+    assert names <= {"model", *row.body.model_fields}, "placeholders are filled from the record"
+    is_action = row.plane == "console" and row.path.startswith("/v2/")
+    assert (row.action is not None, row.envelope == "action") == (is_action, is_action)
+    assert row.plane != "console" or is_action or row.path.startswith("/wenxinworkshop/")
+    assert row.repeatable or row.method == "POST"

@@ -63,7 +63,7 @@ def test_signatures_equal_the_published_vectors(request_, signature):
     assert header.rsplit("/", 1)[1] == signature
 
 
-def test_a_time_is_written_in_utc():
+def test_times_are_formatted_in_utc():
     assert format_timestamp(1700000000) == DATE
 
 
@@ -77,13 +77,13 @@ def lower(request_):
     return {**request_, "headers": {name.lower(): value for name, value in request_["headers"].items()}}
 
 
-def test_a_claim_is_proved_by_the_secret_that_made_it():
+def test_a_signature_is_verified_with_its_secret():
     claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
     assert claim.verify(SK, **lower(CONSOLE))
 
 
 @pytest.mark.parametrize("change", [{"path": "/v2/other"}, {"method": "GET"}, {"query": [("Action", "x")]}])
-def test_a_claim_for_another_request_proves_nothing(change):
+def test_a_signature_is_not_valid_for_another_request(change):
     claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
     assert not claim.verify(SK, **{**lower(CONSOLE), **change})
 
@@ -98,11 +98,11 @@ def test_the_order_of_signed_headers_does_not_matter():
 @pytest.mark.parametrize(
     "header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"]
 )
-def test_other_headers_are_no_claim(header):
+def test_other_headers_are_not_parsed(header):
     assert SignatureHeader.parse(header) is None
 
 
-def test_a_claim_expires():
+def test_a_signature_expires():
     claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
     assert not claim.is_expired(1700000000 + 299)
     assert claim.is_expired(1700000000 + 301)
