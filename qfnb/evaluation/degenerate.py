@@ -1,7 +1,7 @@
-"""Answers that are none: loops, nothing, half a sentence, a refusal, another language.
+"""Degenerate answers: empty, repetitive, cut off, refusals, or in the wrong language.
 
-Such answers can have good scores: by sets of n-grams an answer that says one right thing eight times is as
-good as one that says it once.
+Such answers can have good scores: with sets of n-grams an answer that repeats one right phrase eight times
+scores as high as the phrase alone.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ FLAGS: Final[tuple[Flag, ...]] = ("empty", "repetition", "truncated", "refusal",
 TRUNCATED_REASONS: Final = frozenset({"length", "max_tokens"})
 NGRAM: Final = 4
 MIN_UNITS: Final = 8
-"""Units below which nothing is called a loop."""
+"""Units below which an answer is never called repetitive."""
 
 TAIL_UNITS: Final = 100
-"""Units at the end that are looked at by themselves: models fall into loops late."""
+"""Units at the end that are checked separately: models fall into loops late."""
 
 MIN_LOOP_SHARE: Final = 0.5
 REFUSAL_WINDOW: Final = 200
-"""Characters in which a refusal comes, when it does."""
+"""Characters at the beginning that are searched for a refusal."""
 
 _UNABLE = r"\b(can'?t|cannot|can not|unable|not able)\b"
 _REFUSALS: Final = (
@@ -67,14 +67,14 @@ def degenerate_flags(
     reference: str = "",
     language: str | None = None,
 ) -> tuple[Flag, ...]:
-    """Return what is wrong with an answer before anybody asks whether it is right; () for nothing.
+    """Return in which ways an answer is degenerate, whether or not it is right; () for a good one.
 
-    What the reference does too is nothing wrong: it may refuse, or repeat.
+    A refusal or repetition that the reference has too is not degenerate.
 
     Args:
         output: the answer.
-        finish_reason: why the model stopped, as the reply says; `length` means that it was cut off.
-        prompt: the question; it tells the language where there is no reference.
+        finish_reason: of the reply; `length` means that the answer was cut off.
+        prompt: the question; its language is the expected one without a reference.
         reference: the expected answer.
         language: `zh`, `en`, `ja` or `ko` instead of the reference's.
     """
@@ -96,9 +96,9 @@ def degenerate_flags(
 
 
 def repetition(text: str) -> float:
-    """Return the share of 4-grams that were there before, in all of the text or in its end if that is more.
+    """Return the share of repeated 4-grams, in the whole text or in its end, whichever is higher.
 
-    0-1; below eight units 0.
+    0-1; 0 for less than eight units.
     """
     units = characters(text)
     if len(units) < MIN_UNITS:
@@ -107,21 +107,21 @@ def repetition(text: str) -> float:
 
 
 def repetition_gain(output: str, reference: str) -> float:
-    """Return how much of ROUGE-1 by sets is due to saying the same again: by sets minus by counts, 0-1."""
+    """Return how much of set-based ROUGE-1 is due to repetition: by sets minus by counts, 0-1."""
     units, expected = characters(output), characters(reference)
     gain = rouge_n(units, expected, 1, count_repeats=False) - rouge_n(units, expected, 1)
     return math.nan if math.isnan(gain) else max(0.0, gain)
 
 
 def is_refusal(text: str) -> bool:
-    """Tell whether an answer declines, in Chinese or English; only its beginning is read."""
+    """Return whether an answer declines, in Chinese or English; only its beginning is searched."""
     return _REFUSAL.search(text[:REFUSAL_WINDOW].replace("’", "'")) is not None
 
 
 def detect_language(text: str) -> str:
-    """Return zh, en, ja or ko, whichever most of the text is in; "" where that cannot be told.
+    """Return the language of most of a text: zh, en, ja or ko; "" when it is ambiguous.
 
-    An English word weighs as much as a Chinese character; code in fences does not count.
+    An English word counts as much as a Chinese character; code in fences does not count.
     """
     plain = _FENCED.sub(" ", text)
     counts = {name: len(script.findall(plain)) for name, script in _SCRIPTS.items()}

@@ -192,15 +192,15 @@ def embedding_similarity(
     embedding: Embedding | None = None,
     worker_num: int = 4,
 ) -> list[float]:
-    """Return the cosine of each answer and its reference, -1 to 1; equal texts are asked once, 16 to a call.
+    """Return the cosine of each answer and its reference, -1 to 1; equal texts are sent once, 16 in a call.
 
-    NaN where a text is empty or where its vector could not be had: a failed call is no answer. Texts longer
-    than a preset model takes are compared by their beginning.
+    NaN where a text is empty or its call failed. Texts longer than a preset model takes are compared by their
+    beginning.
 
     Args:
         outputs: the answers.
-        references: the expected answers, as many.
-        embedding: what is asked; default Embedding-V1.
+        references: the expected answers, the same number.
+        embedding: the model, default Embedding-V1.
         worker_num: calls at a time.
     """
     client = embedding or Embedding()

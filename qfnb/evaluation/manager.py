@@ -1,10 +1,11 @@
-"""Ask several models the same questions and score the answers. Source: seed 000 (EvaluationManager)."""
+"""Ask models the same questions, score the answers, compare two models. Source: seed 000 (EvaluationManager)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
+from .._text import is_missing
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
@@ -14,20 +15,20 @@ from .evaluators import evaluators_by_name
 from .report import EvaluationResult
 from .report.card import Card
 from .run import EvaluationRun, RunOptions, build_report
-from .samples import PROMPT, Questions, is_missing, questions_of, rows_of, to_dataset, to_text, unique_labels
+from .samples import PROMPT, Questions, questions_of, rows_of, to_dataset, to_text, unique_labels
 
 
 class EvaluationManager:
     """Evaluate models on a dataset.
 
     Args:
-        local_evaluators: what measures each answer, here.
+        local_evaluators: evaluators that run here.
         qianfan_evaluators: evaluators of the platform, one of each kind at most.
-        pre_processors: what every answer goes through before local evaluators see it: functions of the
-            answer, with `input=` and `reference=`.
+        pre_processors: functions that every answer goes through before local evaluators see it; called with
+            the answer, `input=` and `reference=`.
 
     Raises:
-        InvalidArgumentError: not exactly one kind of evaluator was given, or one of them twice.
+        InvalidArgumentError: both kinds of evaluators are given, or none, or one of the platform twice.
     """
 
     def __init__(
@@ -63,21 +64,21 @@ class EvaluationManager:
         """Ask every model every question of the dataset, and score the answers.
 
         A question that fails is reported as failed, never scored as a wrong answer. Answers are journalled:
-        the same call again asks only for what is missing.
+        the same call again sends only the questions without an answer.
 
         Args:
             llms: services, published models or `ChatCompletion`s, the baseline first.
             dataset: rows with prompt and response: a Dataset, a DataFrame or a list of dictionaries.
-            worker_num: questions asked at a time of each model.
-            budget: CNY that each model may cost; rows that were not asked are failed ones.
-            cluster: a column whose rows belong together; intervals and tests then know it.
+            worker_num: questions at a time for each model.
+            budget: CNY that each model may cost; questions beyond it are failed rows.
+            cluster: a column whose rows belong together, which intervals and tests then account for.
             **options: of `ChatCompletion.do`, for all questions.
 
         Returns:
-            The report; None when people are to judge on the platform first.
+            The report; None when people have to judge on the platform first.
 
         Raises:
-            InvalidArgumentError: no model, no question, or evaluators that cannot judge such models.
+            InvalidArgumentError: models or questions are missing, or the evaluators cannot judge such models.
         """
         if not self.qianfan_evaluators:
             run = self.start(llms, dataset, worker_num=worker_num, budget=budget, cluster=cluster, **options)
@@ -96,10 +97,18 @@ class EvaluationManager:
         cluster: str = "",
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
-        """Begin what `eval` does, and return at once; `.batches` can be followed, `.report()` waits.
+        """Start what `eval` does, and return at once; `.batches` can be followed, `.report()` waits.
+
+        Args:
+            llms: see `eval`.
+            dataset: see `eval`.
+            worker_num: see `eval`.
+            budget: see `eval`.
+            cluster: see `eval`.
+            **options: of `ChatCompletion.do`, for all questions.
 
         Raises:
-            InvalidArgumentError: no model, no question, or evaluators that do not run here.
+            InvalidArgumentError: models or questions are missing, or the evaluators are the platform's.
         """
         self._require_local_evaluators("start")
         models, rows = list(llms), rows_of(dataset)
@@ -120,20 +129,20 @@ class EvaluationManager:
         model: str | Sequence[str] | None = None,
         cluster: str = "",
     ) -> EvaluationResult:
-        """Score outputs that exist already; nobody is asked.
+        """Score outputs that exist already, without a call of any model.
 
-        A cell without anything in it (None, NaN) is a failed row; its reason is the row's `error`, if any.
+        A missing cell (None, NaN) is a failed row; its reason is the row's `error`, if it has one.
 
         Args:
             dataset: a Dataset, a DataFrame (that of a batch, for instance) or a list of dictionaries.
-            output_column: where the outputs are; several columns are several models.
-            reference_column: where the expected answers are, by default `response`, `expected_output`, ...
-            input_column: where the questions are.
-            model: what tables call who answered, a label for each column; by default the columns' names.
+            output_column: the column with the outputs; several columns are several models.
+            reference_column: the column with the expected answers, default `response`, `expected_output`, ...
+            input_column: the column with the questions.
+            model: a label for each output column, default the columns' names.
             cluster: a column whose rows belong together.
 
         Raises:
-            InvalidArgumentError: a column is not there, or there are no rows.
+            InvalidArgumentError: a column or the rows are missing.
         """
         self._require_local_evaluators("eval_only")
         rows = rows_of(dataset)
@@ -156,10 +165,10 @@ class EvaluationManager:
     def fetch(task: str) -> EvaluationResult | None:
         """Return the report of an evaluation on the platform by its id, `ame-...`, waiting for its end.
 
-        None when people are to judge there first.
+        None when people have to judge there first.
 
         Raises:
-            QianfanError: nothing of it could be evaluated.
+            QianfanError: none of its models could be evaluated.
         """
         return platform.fetch_report(task)
 
@@ -198,16 +207,16 @@ def compare(
     Args:
         base: a service, a model, a `ChatCompletion` or the name of a preset model.
         tuned: likewise.
-        dataset: rows with prompt and response that neither was trained on.
+        dataset: rows with prompt and response that neither model was trained on.
         metrics: names (`rouge_l`, `bleu4`, ...) or evaluators; the first decides.
-        recipe: how the named ones are counted.
+        recipe: how named metrics are counted.
         cluster: a column whose rows belong together.
-        worker_num: questions asked at a time of each model.
+        worker_num: questions at a time for each model.
         budget: CNY that each model may cost.
         **options: of `ChatCompletion.do`, for all questions.
 
     Raises:
-        InvalidArgumentError: there are no questions, no such metric, or something cannot be asked.
+        InvalidArgumentError: questions are missing, a metric is unknown, or a model cannot be asked.
     """
     manager = EvaluationManager(local_evaluators=_resolve_evaluators(metrics, recipe))
     run = manager.start(

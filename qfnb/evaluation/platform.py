@@ -1,4 +1,4 @@
-"""Evaluate model versions on the platform: it asks, it judges, and its results are fetched.
+"""Evaluate model versions on the platform: it asks and judges; the results are fetched.
 
 Source: seed 000 (基于Model进行评估), API pages of /modelrepo/eval.
 """
@@ -27,13 +27,13 @@ from .report import EvaluationResult
 from .run import UNANSWERED
 from .samples import Sample
 
-MAX_BYTES: Final = 512 * 1024 * 1024
+MAX_RESULT_BYTES: Final = 512 * 1024 * 1024
 COLUMNS: Final = {
     "prompt": ("Prompt问题", "Prompt(问题)", "Prompt（问题）"),
     "output": ("模型结果", "Completion（模型回答）", "Completion(模型回答)"),
     "reference": ("预期回答", "Response（参考答案）", "Response(参考答案)"),
 }
-"""What the platform calls the columns of its results, in more than one version of it."""
+"""Names of the columns of the results, in several versions of the platform."""
 
 SCORES: Final = {
     "BLEU-4": "bleu4",
@@ -42,31 +42,38 @@ SCORES: Final = {
     "ROUGE-L": "rouge_l",
     "裁判员模型打分": "judge_score",
 }
-EXPORT_INTERVAL: Final = 2.0
+EXPORT_INTERVAL_S: Final = 2.0
+"""Seconds between two checks of an export."""
+
 FAILED_STATES: Final = frozenset({wire.FAILED, "Fail", wire.STOPPED})
 
 
 class ReleasableDataset(Protocol):
-    """What is asked, e.g. a `qfnb.dataset.Dataset`."""
+    """The questions, e.g. a `qfnb.dataset.Dataset`."""
 
     def release(self) -> str:
-        """Bring it onto the platform; return its `ds-...`."""
+        """Release the dataset on the platform; return its `ds-...`."""
         ...
 
 
 def evaluate_on_platform(
     evaluators: Sequence[QianfanEvaluator], models: Sequence[Model], dataset: ReleasableDataset
 ) -> EvaluationResult | None:
-    """Return what the platform found; None when people are to judge there first.
+    """Return the platform's report; None when people have to judge there first.
+
+    Args:
+        evaluators: of the platform, one of each kind at most.
+        models: published models.
+        dataset: the questions.
 
     Raises:
-        InvalidArgumentError: something else than published models was given.
-        QianfanError: the platform could not evaluate any of them.
+        InvalidArgumentError: an object is not a published model.
+        QianfanError: the platform could not evaluate any of the models.
     """
     for model in models:
         if not isinstance(model, Model):
             raise InvalidArgumentError(
-                f"{type(model).__name__} is no Model: the platform evaluates published models; "
+                f"{type(model).__name__} is not a Model: the platform evaluates published models; "
                 "services are asked by local_evaluators (服务请用本地评估器)"
             )
         model.auto_complete_info()
@@ -83,16 +90,16 @@ def evaluate_on_platform(
 
 
 def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
-    """Return what the platform found in a task, waiting for its end; None when people are to judge first.
+    """Return the report of a task, waiting for its end; None when people have to judge first.
 
-    Of a task that is done in part the finished versions have scores; the rows of the others are failed ones.
+    Of a task that is done in part the finished versions have scores; the rows of the others are failed rows.
 
     Args:
         task: `ame-...`.
-        max_points: the referee's scale, 0 when it is not known.
+        max_points: the highest score of the referee, 0 when it is not known.
 
     Raises:
-        QianfanError: nothing of it could be evaluated.
+        QianfanError: none of its models could be evaluated.
     """
     info = _wait_for_task(task)
     if info.state == wire.MANUAL_STARTED:
@@ -125,11 +132,11 @@ def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
         lambda answer: answer.data.state,
         done_states={wire.DONE},
         failed_states={wire.EXPORT_FAILED},
-        interval=EXPORT_INTERVAL,
+        interval=EXPORT_INTERVAL_S,
         label=f"the export of {task}",
     ).data
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
-        path = download(done.download_url, Path(folder) / "results.zip", MAX_BYTES)
+        path = download(done.download_url, Path(folder) / "results.zip", MAX_RESULT_BYTES)
         with zipfile.ZipFile(path) as packed, packed.open("data.jsonl") as lines:
             for line in lines:
                 value = json.loads(line)
@@ -172,9 +179,9 @@ def _build_report(
 
 
 def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
-    """Yield the rows as samples; a question has one place for all models, also when one missed another.
+    """Yield the rows as samples; a question has the same index for all models, even if one lacks others.
 
-    A row without an answer and without scores is one that failed: what was answered, the platform scores.
+    A row without an answer and without scores has failed: the platform scores every answer.
     """
     occurrences: Counter[tuple[str, str]] = Counter()
     indexes: dict[tuple[str, int], int] = {}
@@ -201,7 +208,7 @@ def _failure_reason(message: str) -> str:
 
 
 def _parse_score(value: object) -> float | None:
-    """Read "7.84%" as 0.0784 and "3" as 3; what is no number is none."""
+    """Return "7.84%" as 0.0784 and "3" as 3.0; None for what is not a number."""
     text = str(value).strip()
     try:
         return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)

@@ -1,4 +1,4 @@
-"""The questions of an evaluation: rows of a dataset, a DataFrame or a list, as they are asked."""
+"""Questions of an evaluation and samples: a sample is one question answered by one model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Protocol, Self
 
+from .._text import is_missing
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
 
@@ -86,11 +87,11 @@ def result_dataset(samples: Sequence[Sample]) -> Dataset:
 
 PROMPT: Final = "prompt"
 REFERENCES: Final = ("response", "chosen", "reference", "expected_output")
-"""Columns that have the expected answer, the first that there is."""
+"""Columns with the expected answer; the first that a dataset has counts."""
 
 
 class Rows(Protocol):
-    """What is asked, e.g. a `qfnb.dataset.Dataset`."""
+    """A source of questions, e.g. a `qfnb.dataset.Dataset`."""
 
     def list(self) -> Sequence[Mapping[str, Any]]:
         """Return rows with prompt and response."""
@@ -98,12 +99,12 @@ class Rows(Protocol):
 
 
 Questions = Rows | Iterable[Mapping[str, Any]]
-"""A dataset, or rows as dictionaries; a DataFrame is taken too."""
+"""A dataset, or rows as dictionaries; a DataFrame is allowed too."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A row to be asked; `row` has its other columns, `history` and `system` among them."""
+    """A question; `row` has the other columns of its row, `history` and `system` among them."""
 
     index: int
     prompt: str
@@ -121,35 +122,22 @@ class Question:
         return [*turns, {"role": "user", "content": self.prompt}]
 
     def batch_input(self) -> str | list[dict[str, str]]:
-        """Return what a batch asks: the text, or the conversation where there is more than that."""
+        """Return the row of a batch: the prompt, or the conversation when it has more than the prompt."""
         messages = self.messages()
         return messages if len(messages) > 1 else self.prompt
 
-    def to_sample(
-        self,
-        model: str,
-        output: str,
-        *,
-        error: str = "",
-        seconds: float | None = None,
-        finish_reason: str | None = None,
-        cost: float | None = None,
-        tokens: int | None = None,
-    ) -> Sample:
-        """Return the question with what a model made of it."""
+    def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
+        """Return the question with a model's answer.
+
+        Args:
+            model: the label of the model.
+            output: the answer.
+            error: why there is no answer, "" when there is one.
+            **facts: `seconds`, `finish_reason`, `cost` and `tokens` of the sample.
+        """
+        answer = "" if error else output
         return Sample(
-            model,
-            self.index,
-            self.prompt,
-            self.reference,
-            "" if error else output,
-            {},
-            seconds,
-            error,
-            finish_reason,
-            cost,
-            tokens,
-            row=self.row,
+            model, self.index, self.prompt, self.reference, answer, {}, error=error, row=self.row, **facts
         )
 
 
@@ -157,7 +145,7 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
     """Return the rows of a dataset, a DataFrame or a list.
 
     Raises:
-        InvalidArgumentError: it has no rows.
+        InvalidArgumentError: it is none of these.
     """
     if hasattr(data, "to_dict") and hasattr(data, "columns"):
         rows = data.to_dict("records")
@@ -180,14 +168,14 @@ def questions_of(
     """Return rows as questions.
 
     Args:
-        rows: what was given.
+        rows: the rows of a dataset.
         prompt_column: the column with the question.
-        reference_name: the column with the expected answer, by default the first of REFERENCES that there is.
-        outputs: columns with answers, which are no part of the question.
-        cluster: a column that is needed later.
+        reference_name: the column with the expected answer, default the first of REFERENCES that exists.
+        outputs: columns with answers; they are not part of the question.
+        cluster: a column that intervals and tests need.
 
     Raises:
-        InvalidArgumentError: there is no such column.
+        InvalidArgumentError: a column does not exist.
     """
     columns = dict.fromkeys(name for row in rows for name in row)
     for name in (prompt_column, reference_name, *outputs, cluster):
@@ -202,35 +190,31 @@ def questions_of(
             index,
             to_text(row.get(prompt_column)),
             to_text(row.get(reference_column)),
-            _other_cells(row, used),
+            {str(name): cell for name, cell in row.items() if name not in used and not is_missing(cell)},
         )
         for index, row in enumerate(rows)
     ]
 
 
 def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
-    """Return what is asked as the platform takes it; `questions` are its rows, where those are known."""
+    """Return questions as a dataset that the platform takes.
+
+    Args:
+        data: a dataset is returned as it is.
+        questions: its rows, when they have been read before.
+    """
     if isinstance(data, Dataset):
         return data
-    known_questions = questions or questions_of(rows_of(data))
     rows = [
-        {"prompt": q.prompt} | ({"response": q.reference} if q.reference else {}) for q in known_questions
+        {"prompt": question.prompt} | ({"response": question.reference} if question.reference else {})
+        for question in questions or questions_of(rows_of(data))
     ]
     return Dataset(rows, name="evaluation")
 
 
-def is_missing(value: object) -> bool:
-    """Tell whether a cell has nothing in it: None or NaN; an empty text is something."""
-    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is not itself
-
-
 def to_text(value: object) -> str:
-    """Return a cell as text."""
+    """Return a cell as text, "" for a missing value."""
     return "" if is_missing(value) else str(value)
-
-
-def _other_cells(row: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
-    return {str(name): value for name, value in row.items() if name not in used and not is_missing(value)}
 
 
 def model_label(model: Any) -> str:
