@@ -3,7 +3,6 @@
 Importing it registers its handlers.
 """
 
-from . import bos as bos
-from . import openai as openai
+from . import bos, openai
 
 ROUTES = ()

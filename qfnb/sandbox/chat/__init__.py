@@ -3,10 +3,7 @@
 Importing it registers its handlers.
 """
 
-from . import chat as chat
-from . import completion_embedding as completion_embedding
-from . import images as images
-from . import plugins as plugins
+from . import chat, completion_embedding, images, plugins
 
 ROUTES = (images.routes,)
 """The routes that are not in the endpoint table: each function returns those of a world."""

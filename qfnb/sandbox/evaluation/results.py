@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...wire import evaluation as wire
+from ..finetune import scores
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
-from . import scores
 from .create import KIND
 from .judge import UNSCORED
 from .worker import FINAL_STATES, iter_results, task_state

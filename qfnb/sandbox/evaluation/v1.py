@@ -6,10 +6,10 @@ from typing import Any
 
 from ...wire import data as data_wire
 from ...wire import evaluation as wire
+from ..finetune import scores
 from ..http.call import Call, emulates
 from ..state.job_queue import is_finished
 from ..state.store import Document
-from . import scores
 from .create import KIND, RUN, FieldNames, TaskRequest, VersionRequest, create_task
 from .judge import REFEREE_NAME
 from .worker import FINAL_STATES, task_state, unit_results
