@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy
 
 if TYPE_CHECKING:
-    from . import charts
+    from . import charts as charts
     from .batching.api import abatch as abatch
     from .batching.api import batch as batch
     from .batching.api import estimate as estimate

@@ -30,7 +30,16 @@ from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
-from qfnb.notebook import answer_format, batch, chat, evaluate_parser, formatters, image, sessions, train
+from qfnb.notebook import (
+    answer_format,
+    batch,
+    chat,
+    evaluate_parser,
+    formatters,
+    image,
+    sessions,
+    train,
+)
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process

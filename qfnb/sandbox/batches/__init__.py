@@ -2,10 +2,7 @@
 
 from . import bos, openai
 
-HANDLERS = (
-    bos,
-    openai,
-)
+HANDLERS = (bos, openai)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = ()

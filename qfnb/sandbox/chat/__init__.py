@@ -2,12 +2,7 @@
 
 from . import chat, completion_embedding, images, plugins
 
-HANDLERS = (
-    chat,
-    completion_embedding,
-    images,
-    plugins,
-)
+HANDLERS = (chat, completion_embedding, images, plugins)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = (images.routes,)

@@ -2,13 +2,7 @@
 
 from . import cleaning, import_export, rows, v1, v2
 
-HANDLERS = (
-    cleaning,
-    import_export,
-    rows,
-    v1,
-    v2,
-)
+HANDLERS = (cleaning, import_export, rows, v1, v2)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = (rows.routes, import_export.routes)

@@ -2,11 +2,7 @@
 
 from . import results, v1, v2
 
-HANDLERS = (
-    results,
-    v1,
-    v2,
-)
+HANDLERS = (results, v1, v2)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = (results.routes,)

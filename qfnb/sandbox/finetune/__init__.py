@@ -2,10 +2,7 @@
 
 from . import v1, v2
 
-HANDLERS = (
-    v1,
-    v2,
-)
+HANDLERS = (v1, v2)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = ()

@@ -2,11 +2,7 @@
 
 from . import compression, v1, v2
 
-HANDLERS = (
-    compression,
-    v1,
-    v2,
-)
+HANDLERS = (compression, v1, v2)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = ()

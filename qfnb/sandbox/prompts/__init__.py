@@ -2,12 +2,7 @@
 
 from . import memories, optimize, v1, v2
 
-HANDLERS = (
-    memories,
-    optimize,
-    v1,
-    v2,
-)
+HANDLERS = (memories, optimize, v1, v2)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = ()

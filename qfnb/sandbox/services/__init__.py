@@ -2,11 +2,7 @@
 
 from . import billing, v1, v2
 
-HANDLERS = (
-    billing,
-    v1,
-    v2,
-)
+HANDLERS = (billing, v1, v2)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = ()

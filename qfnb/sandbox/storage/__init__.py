@@ -2,10 +2,7 @@
 
 from . import files, object_api
 
-HANDLERS = (
-    files,
-    object_api,
-)
+HANDLERS = (files, object_api)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = (files.routes, object_api.routes)
