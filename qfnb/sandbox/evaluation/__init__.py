@@ -1,8 +1,8 @@
 """Evaluations of model versions. Importing the package registers its handlers."""
 
-from . import results, v1, v2
+from . import results, v1, v2, worker
 
-HANDLERS = (results, v1, v2)
+HANDLERS = (results, v1, v2, worker)
 """The modules that answer operations of the endpoint table."""
 
 ROUTES = (results.routes,)
