@@ -2,14 +2,92 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import string
 from collections.abc import Sequence
 from typing import Any
 
+from ...wire import catalog
 from ...wire import model as wire
 from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call
 from ..state.store import Document, random_id
-from . import presets
+
+KINDS = {
+    "chat": "Text2Text",
+    "completion": "Text2Text",
+    "text2image": "Text2Image",
+    "embedding": "TextRepresentation",
+    "image2text": "ImageUnderstanding",
+}
+"""The catalogue's kinds that the repository has, in its words."""
+
+CREATED_AT = 1_672_531_200.0
+"""The date that presets carry, 2023-01-01; the real ones are not known."""
+
+_FIRST = 10**9
+_DIGITS = string.digits + string.ascii_lowercase
+
+
+def find_preset(kind: str, key: int | str) -> Document | None:
+    """Return a preset "model" or "version" by its id or number, None when there is none."""
+    return _index().get((kind, str(key)))
+
+
+@functools.cache
+def preset_models() -> tuple[Document, ...]:
+    """Return the preset models in the catalogue's order."""
+    names: dict[str, catalog.CatalogModel] = {}
+    for row in catalog.load_models():
+        if row.kind in KINDS and not row.renamed:
+            names.setdefault(row.name, row)
+    return tuple(_model(row) for row in names.values())
+
+
+def preset_version(model: Document) -> Document:
+    """Return the one version of a preset model."""
+    return {
+        **_ids("amv-", model["name"]),
+        "model": model["id"],
+        "version": model["name"],
+        "source": wire.PRESET,
+        "origin": {},
+        "base": model["name"],
+        "description": "",
+        "created": CREATED_AT,
+        "plan": [[wire.READY, None]],
+    }
+
+
+def _model(row: catalog.CatalogModel) -> Document:
+    return {
+        **_ids("am-", row.name),
+        "name": row.name,
+        "type": KINDS[row.kind],
+        "source": wire.PRESET,
+        "description": "",
+        "labels": [],
+        "tags": None,
+        "created": CREATED_AT,
+    }
+
+
+def _ids(prefix: str, name: str) -> Document:
+    """Return an id and a number that are always the same, the number above those of the user's objects."""
+    number = int.from_bytes(hashlib.sha256(f"{prefix}{name}".encode()).digest()[:8], "big")
+    letters = "".join(_DIGITS[number // 36**exponent % 36] for exponent in range(12))
+    return {"id": prefix + letters, "number": _FIRST + number % _FIRST}
+
+
+@functools.cache
+def _index() -> dict[tuple[str, str], Document]:
+    index: dict[tuple[str, str], Document] = {}
+    for model in preset_models():
+        for kind, row in (("model", model), ("version", preset_version(model))):
+            index[kind, row["id"]] = index[kind, str(row["number"])] = row
+    return index
+
 
 TYPE_NUMBERS = {
     "Text2Text": 0,
@@ -53,7 +131,7 @@ def require_user_owned(call: Call, document: Document, field: str) -> Document:
 
 
 def _get_document(call: Call, kind: str, key: int | str, field: str) -> Document:
-    document = call.world.store.get(kind, key) or presets.find_preset(kind, key)
+    document = call.world.store.get(kind, key) or find_preset(kind, key)
     if document is None:
         raise call.invalid(field, f"{key} does not exist")
     return document
@@ -62,7 +140,7 @@ def _get_document(call: Call, kind: str, key: int | str, field: str) -> Document
 def versions_of(call: Call, model: Document) -> list[Document]:
     """Return the versions of a model, the newest first; what a compression still works on is left out."""
     if model["source"] == wire.PRESET:
-        return [presets.preset_version(model)]
+        return [preset_version(model)]
     rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
     return [
         row

@@ -11,7 +11,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document
-from . import presets, store
+from . import store
 
 CALL_SCHEMA = {
     "input": {
@@ -79,7 +79,7 @@ def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
 
     Vendor, language and expansion filter nothing: the catalogue does not know them.
     """
-    rows = [row for row in presets.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
+    rows = [row for row in store.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
     if body.ctx_length:
         rows = [row for row in rows if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)]
     return _page_to_wire(call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size)
@@ -123,7 +123,7 @@ def delete_versions(call: Call, body: wire.DeleteVersions) -> bool:
 def evaluable(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """List the models that can be evaluated: text models that have a version that is ready."""
     result = []
-    for model in [*reversed(call.world.store.all("model")), *presets.preset_models()]:
+    for model in [*reversed(call.world.store.all("model")), *store.preset_models()]:
         rows = [row for row in store.versions_of(call, model) if _is_ready(call, row)]
         if rows and model["type"] == "Text2Text":
             version_rows = [_version_to_wire(call, model, row) for row in rows]

@@ -14,7 +14,7 @@ from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from ..storage import objects
-from . import presets, store
+from . import store
 
 FORMATS = ("HuggingFace.Transformers", "Safetensors")
 APPLICATIONS = ("chat", "completion")
@@ -34,7 +34,7 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 def system_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the platform's sets."""
     rows, info = page_by_marker(
-        call, [_set_to_wire(call, row) for row in presets.preset_models()], "modelSetId", body
+        call, [_set_to_wire(call, row) for row in store.preset_models()], "modelSetId", body
     )
     return {"systemModelSetList": rows, "pageInfo": info}
 
@@ -230,7 +230,7 @@ def _source_to_wire(version: Document) -> dict[str, Any]:
 
 
 def _all_models(call: Call) -> list[Document]:
-    return [*presets.preset_models(), *call.world.store.all("model")]
+    return [*store.preset_models(), *call.world.store.all("model")]
 
 
 def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:
