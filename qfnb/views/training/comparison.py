@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ...trainer.progress import TrainingProgress
+from .. import styles
 from ..display import Bundle
-from ..escape import escape
+from ..escape import escape, image_html
 from ..text import one_line
-from .loss_chart import Curve, curves_svg, img, smooth
+from .loss_chart import Curve, curves_svg, smooth
 
 COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748b")
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
@@ -18,8 +19,6 @@ DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
 
 SAME_PARAMETERS = "（超参数相同 the same hyper-parameters）"
 
-_TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
-_CELL = 'style="text-align:left;padding:2px 8px;border-bottom:1px solid #8884"'
 
 Row = tuple[str, tuple[str, ...]]
 
@@ -46,15 +45,17 @@ def html(runs: Mapping[str, TrainingProgress]) -> str:
     """Return the chart and the table."""
     alt = f"loss curves of {len(runs)} runs: {', '.join(runs)}"
     svg = chart(runs)
-    picture = f"<div>{img(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
-    heads = "".join(f'<th scope="col" {_CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs))
+    picture = f"<div>{image_html(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
+    heads = "".join(
+        f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs)
+    )
     body = "".join(
-        f'<tr><th scope="row" {_CELL}>{escape(one_line(name, 40))}</th>'
-        + "".join(f"<td {_CELL}>{escape(one_line(value, 80))}</td>" for value in values)
+        f'<tr><th scope="row" {styles.CELL}>{escape(one_line(name, 40))}</th>'
+        + "".join(f"<td {styles.CELL}>{escape(one_line(value, 80))}</td>" for value in values)
         + "</tr>"
         for name, values in table(list(runs.values()))
     )
-    return f"<div>{picture}<table {_TABLE}><tr>{heads}</tr>{body}</table></div>"
+    return f"<div>{picture}<table {styles.TABLE}><tr>{heads}</tr>{body}</table></div>"
 
 
 def chart(runs: Mapping[str, TrainingProgress]) -> str:

@@ -16,7 +16,7 @@ from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishActi
 from ...trainer.configs import resolve_train_type
 from ...trainer.progress import TrainingProgress
 from ...transport import event_loop
-from .. import stop_button
+from .. import stop_button, styles
 from ..escape import escape
 from . import details
 
@@ -101,9 +101,6 @@ CONFIRM_WITHIN_S: Final = 6.0
 
 COPY_HINT = "复制到新单元格，或运行 / copy it into a new cell, or run"
 
-_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
-_PRE = 'style="border:1px solid #8884;padding:6px 10px;margin:4px 0;line-height:1.4;white-space:pre-wrap"'
-
 
 class Controls:
     """The widgets; the handlers only leave word for the I/O loop, so they may run in any thread.
@@ -159,7 +156,7 @@ class Controls:
         self._progress = progress
         self._update_buttons(self._visible_actions(progress, stays_open=stays_open))
         error = f"<div>✘ {escape(self._error)}</div>" if self._error else ""
-        self._head_html.value = f"<div {_BODY}>{self._top(progress)}{error}{self._cell_html}</div>"
+        self._head_html.value = f"<div {styles.BODY}>{self._top(progress)}{error}{self._cell_html}</div>"
         if len(self._choice.options) != len(options := details.view_options(progress)):
             selected, self._choice.options = self._choice.value, options
             self._choice.value = selected
@@ -169,7 +166,7 @@ class Controls:
 
     def _draw_details(self) -> None:
         view_html = details.render_view(self._progress, self._choice.value)
-        self._details_html.value = f"<div {_BODY}>{self._below(self._progress)}{view_html}</div>"
+        self._details_html.value = f"<div {styles.BODY}>{self._below(self._progress)}{view_html}</div>"
 
     def _visible_actions(self, progress: TrainingProgress, *, stays_open: bool) -> list[Action]:
         """Return what can be done now; three buttons at most."""
@@ -240,4 +237,4 @@ class Controls:
     def _show_cell(self, cell: str, verb: str, _: LLMFinetune) -> None:
         """Show a cell: what a button does cannot put one into the notebook."""
         instructions = f"<div>{COPY_HINT} <code>%qftrain {verb} {escape(self._progress.run_id)}</code></div>"
-        self._cell_html = f"{instructions}<pre {_PRE}>{escape(cell)}</pre>"
+        self._cell_html = f"{instructions}<pre {styles.LOG}>{escape(cell)}</pre>"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ...trainer.consts import ActionState
 from ...trainer.loss_diagnostics import LossPoint
 from ...trainer.progress import LogLine, TrainingProgress
+from .. import styles
 from ..escape import escape
 from ..text import one_line
 
@@ -26,10 +27,6 @@ MAX_ROWS: Final = 12
 
 ALL, PROBLEMS, CHECKPOINTS, HYPER_PARAMETERS = "all", "problems", "checkpoints", "values"
 
-_TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
-_CELL = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
-_DIM = 'style="font-size:90%;opacity:0.8"'
-_SUMMARY = 'style="cursor:pointer"'
 _PROBLEM_STATES = {str(ActionState.Error), str(ActionState.Stopped)}
 
 
@@ -65,7 +62,9 @@ def sections(progress: TrainingProgress) -> str:
         (f"日志 log（{len(progress.log)}）", _log_table(progress.log) if progress.log else ""),
     )
     return "".join(
-        f"<details><summary {_SUMMARY}>{title}</summary>{body}</details>" for title, body in parts if body
+        f"<details><summary {styles.SUMMARY}>{title}</summary>{body}</details>"
+        for title, body in parts
+        if body
     )
 
 
@@ -156,14 +155,14 @@ def _format_number(value: float | None, format_spec: str) -> str:
 
 
 def _dim_note(text: str) -> str:
-    return f"<div {_DIM}>{text}</div>"
+    return f"<div {styles.DIM}>{text}</div>"
 
 
 def _table(heads: Iterable[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    top = "".join(f'<th scope="col" {_CELL}>{escape(one_line(head, 40))}</th>' for head in heads)
+    top = "".join(f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td {_CELL}>{escape(one_line(cell, 240))}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td {styles.CELL}>{escape(one_line(cell, 240))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    title = f"<caption {_CELL}>{escape(caption)}</caption>" if caption else ""
-    return f"<table {_TABLE}>{title}<tr>{top}</tr>{body}</table>"
+    title = f"<caption {styles.CELL}>{escape(caption)}</caption>" if caption else ""
+    return f"<table {styles.TABLE}>{title}<tr>{top}</tr>{body}</table>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,12 +83,6 @@ def curves_svg(curves: Sequence[Curve], *, width: int = 640, height: int = 220, 
 def smooth(losses: Sequence[float]) -> list[float]:
     """Return losses smoothed for the eye: the more points there are, the more."""
     return moving_average(losses, SMOOTHING_WEIGHT * len(losses) / (len(losses) + 20))
-
-
-def img(content: bytes, kind: str, alt: str) -> str:
-    """Return a picture as an <img> that carries its own data."""
-    encoded = base64.b64encode(content).decode("ascii")
-    return f'<img alt="{escape(alt)}" src="data:{kind};base64,{encoded}" style="max-width:100%">'
 
 
 def _axes(box: tuple[int, int, int, int], right: float, top: float, axis: str) -> str:

@@ -13,12 +13,12 @@ from ...trainer.progress import Stage, TrainingProgress
 from ...trainer.train import COULD_NOT_BE_STOPPED
 from .. import styles
 from ..display import Bundle
-from ..escape import escape
+from ..escape import escape, image_html
 from ..panel import Panel
 from ..text import duration, one_line
 from . import details
 from .controls import Controls
-from .loss_chart import PURPLE, Curve, curves_svg, img, loss_svg, smooth
+from .loss_chart import PURPLE, Curve, curves_svg, loss_svg, smooth
 
 T = TypeVar("T")
 
@@ -191,12 +191,12 @@ def _curve_html(progress: TrainingProgress) -> str:
     curve = _downsample(smooth([point.training_loss for point in progress.points]))
     svg = loss_svg(positions, losses, [p.validation_loss for p in points], smooth=curve, axis=axis)
     alt = f"loss curve, {len(progress.points)} points · {' · '.join(_loss_lines(progress.points))}"
-    chart = f"<div>{img(svg.encode(), 'image/svg+xml', alt)}</div>" if svg else ""
+    chart = f"<div>{image_html(svg.encode(), 'image/svg+xml', alt)}</div>" if svg else ""
     perplexity = Curve("perplexity", positions, [point.perplexity for point in points], PURPLE)
     perplexity_svg = curves_svg([perplexity], height=130, axis=axis)
     alt = f"perplexity, {len(perplexity.points)} points"
     return chart + (
-        f"<div>{img(perplexity_svg.encode(), 'image/svg+xml', alt)}</div>" if perplexity_svg else ""
+        f"<div>{image_html(perplexity_svg.encode(), 'image/svg+xml', alt)}</div>" if perplexity_svg else ""
     )
 
 
