@@ -1,4 +1,4 @@
-"""Several trainings beside each other: their loss curves in one chart, and in what they differ."""
+"""Several trainings compared: their loss curves in one chart, and a table of their differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .loss_chart import Curve, curves_svg, smooth
 
 COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748b")
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
-"""Lines are told apart without their colours, too."""
+"""Dashes that distinguish the lines without their colours."""
 
 SAME_PARAMETERS = "（超参数相同 the same hyper-parameters）"
 
@@ -24,7 +24,7 @@ Row = tuple[str, tuple[str, ...]]
 
 
 def bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
-    """Return named trainings, compared, in every format."""
+    """Return a comparison of named trainings in every format."""
     return {"text/plain": text(runs), "text/html": html(runs)}
 
 
@@ -59,7 +59,7 @@ def html(runs: Mapping[str, TrainingProgress]) -> str:
 
 
 def chart(runs: Mapping[str, TrainingProgress]) -> str:
-    """Return the smoothed training losses in one chart; over steps where a run has no epochs."""
+    """Return the smoothed training losses as one SVG, over epochs, or over steps where a run has no epochs."""
     steps = any(point.epoch is None for run in runs.values() for point in run.points)
     curves = [
         Curve(
@@ -75,7 +75,7 @@ def chart(runs: Mapping[str, TrainingProgress]) -> str:
 
 
 def table(runs: Sequence[TrainingProgress]) -> list[Row]:
-    """Return the rows: the state, the hyper-parameters in which they differ, the losses, the metrics."""
+    """Return the rows: status, model, hyper-parameters that differ, losses and metrics."""
     rows: list[Row] = [
         ("状态 status", tuple(run.status for run in runs)),
         ("模型 model", tuple(run.title for run in runs)),
@@ -89,7 +89,7 @@ def table(runs: Sequence[TrainingProgress]) -> list[Row]:
 
 
 def _width(text: str) -> int:
-    """Return how many columns a text takes in a terminal."""
+    """Return the width of a text in the columns of a terminal."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
