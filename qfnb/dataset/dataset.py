@@ -1,4 +1,4 @@
-"""`Dataset`: rows in memory, or a dataset on the platform whose rows are fetched when they are first used."""
+"""A dataset: rows in memory, or a dataset on the platform whose rows are fetched when they are looked at."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Dataset(Table):
     Args:
         rows: dictionaries with the columns of one schema (most often "prompt" and "response"), the platform's
             lists of turns, texts, or a DataFrame.
-        name: the name of the dataset on the platform.
+        name: how the dataset is called on the platform.
         id: `ds-...` (or the number) of a dataset that is on the platform.
-        schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
+        schema: what the rows are, where they should not tell themselves: a name of `schema.SCHEMAS`.
 
     Raises:
-        DatasetError: rows are wrong; all are counted, the first ten are in the message.
+        DatasetError: rows are wrong; all are counted, the first ten told.
 
     Source: seed 000 (Dataset in Model and Evaluation); the official SDK's Dataset for the names.
     """
@@ -70,23 +70,23 @@ class Dataset(Table):
         name: str | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Load a file, a folder, a zip, an object in storage, a DataFrame or a dataset on the platform.
+        """Load a file, a folder, a zip, an object in storage or a DataFrame; or name one that is online.
 
-        For a dataset on the platform nothing is sent yet: its rows are fetched when they are first used.
+        A dataset on the platform costs no call yet: its rows are fetched when they are first looked at.
 
         Args:
             data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these, `bos:/bucket/key`,
                 or a DataFrame.
             qianfan_dataset_id: `ds-...`, or the number.
             frame: a DataFrame.
-            schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
-            format: one of `formats.FORMATS`; by default the suffix of the file decides.
-            columns: new names of columns: `{"question": "prompt"}`.
-            name: the name of the dataset, by default that of the file.
-            max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
+            schema: what the rows are, where they should not tell themselves.
+            format: what the file is, where its name does not tell it.
+            columns: other names for its columns: `{"question": "prompt"}`.
+            name: how the dataset is called, by default as the file.
+            max_bytes: what a download, or a zip when unpacked, may have at most.
 
         Raises:
-            DatasetError: lines are wrong; the message says which and why.
+            DatasetError: lines are wrong; it says which and why.
             InvalidArgumentError: not exactly one source was given.
         """
         if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
@@ -130,20 +130,20 @@ class Dataset(Table):
         bucket: str = "",
         progress: ProgressCallback | None = None,
     ) -> str:
-        """Write the rows to a file or an object in storage, or upload them to the platform; return the address.
+        """Write the rows to a file or an object, or bring them onto the platform; return where they are.
 
         Args:
-            data_file: a path, replaced only when everything is written; or `bos:/bucket/key`.
-            qianfan: True, or the name of the dataset on the platform.
-            format: one of `formats.FORMATS`; by default the suffix decides. "qianfan" is the platform's lines.
-            bucket: the bucket for uploads to the platform, by default QIANFAN_BOS_BUCKET.
-            progress: called with each `TransferStep`, on another thread.
+            data_file: a path, which appears when all is written; or `bos:/bucket/key`.
+            qianfan: True, or the name that the dataset shall have on the platform.
+            format: one of `formats.FORMATS`, by default as the name ends; "qianfan" is the platform's lines.
+            bucket: where uploads to the platform go, by default QIANFAN_BOS_BUCKET.
+            progress: told of each step with a `platform.Step`, on another thread.
 
         Returns:
             The path, the address, or the `ds-...` id.
 
         Raises:
-            InvalidArgumentError: not exactly one destination was given, or it cannot be written.
+            InvalidArgumentError: not exactly one place was given, or it cannot be written there.
             DatasetError: the format cannot hold such rows, or the platform refused them.
         """
         if (data_file is None) == (not qianfan):
@@ -163,18 +163,9 @@ class Dataset(Table):
         stop_event: threading.Event | None = None,
         progress: ProgressCallback | None = None,
     ) -> str:
-        """Make sure that the dataset is on the platform and released for training; return its `ds-...` id.
+        """Make sure the dataset is on the platform and released for training; return its `ds-...` id.
 
-        A local dataset is uploaded once per platform.
-
-        Args:
-            bucket: the bucket for the upload, by default QIANFAN_BOS_BUCKET.
-            stop_event: ends the wait when it is set.
-            progress: called with each `TransferStep`, on another thread.
-
-        Raises:
-            InvalidArgumentError: no bucket is known for the upload.
-            DatasetError: the platform could not import or release it.
+        A local dataset is uploaded once per platform; see `platform.release` for what can go wrong.
         """
         if self.id is not None:
             return platform.ensure_released(self.id, stop_event=stop_event)
@@ -182,7 +173,7 @@ class Dataset(Table):
 
     @property
     def rows(self) -> Sequence[Row]:
-        """The rows, which are not to be changed; those of a dataset on the platform are fetched first."""
+        """The rows as they are kept, fetched from the platform first where that was not done yet."""
         if not self._is_fetched and self.id is not None:
             values = platform.fetch(self.id, max_bytes=self._max_bytes)
             self._rows, self._schema = parse_rows(values, self._declared_schema)
@@ -191,7 +182,7 @@ class Dataset(Table):
 
     @property
     def schema(self) -> Schema:
-        """The schema of the rows; of a dataset on the platform it is known without fetching the rows."""
+        """What the rows are; of a dataset on the platform it is asked, without fetching the rows."""
         if not self._is_fetched and self.id is not None:
             return self._declared_schema or platform.remote_info(self.id).schema
         return self._schema
@@ -203,7 +194,7 @@ class Dataset(Table):
 
     @property
     def input_columns(self) -> tuple[str, ...]:
-        """The columns that are sent to a model."""
+        """The columns that a model is asked with."""
         return self.schema.inputs
 
     @property
@@ -216,9 +207,9 @@ class Dataset(Table):
         return self.head(n).to_pandas()
 
     def describe(self) -> pd.DataFrame:
-        """Return the lengths of the texts: n, min, median, p95, max and total tokens of each column.
+        """Return how long the texts are: n, min, median, p95, max and total tokens of each column.
 
-        Tokens are estimated with `Tokenizer`.
+        Tokens as `Tokenizer` estimates them.
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
@@ -227,16 +218,16 @@ class Dataset(Table):
         return pd.DataFrame(records, columns=names).set_index("column")
 
     def check(self, model: str | None = None, *, max_tokens: int | None = None) -> Findings:
-        """Return warnings: duplicates, conflicting rows, and rows too long for a model.
+        """Return what is not wrong but worth knowing: duplicates, rows too long for a model.
 
         Args:
-            model: a preset model, whose limit is used, e.g. "ERNIE-Speed-8K".
+            model: whose limit counts, e.g. "ERNIE-Speed-8K".
             max_tokens: a limit instead of the model's.
         """
         return check_rows(self.rows, self.schema, model, max_tokens)
 
     def row_number(self) -> int:
-        """Return the number of rows."""
+        """Return how many rows there are."""
         return len(self)
 
     def __len__(self) -> int:

@@ -79,11 +79,11 @@ def test_settings_win_when_they_are_lower():
 
 
 @pytest.mark.parametrize(
-    "limits", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
+    "given", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
 )
-def test_invalid_limits_are_named(limits):
+def test_invalid_limits_are_named(given):
     with pytest.raises(InvalidArgumentError, match=r"QIANFAN_(QPS|RPM|TPM)_LIMIT"):
-        RateLimiter().apply_settings(config.Settings(**limits))
+        RateLimiter().apply_settings(config.Settings(**given))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Batches: files of requests in OpenAI's form, and inference tasks over object storage."""
+"""Batches: files of requests in OpenAI's form, and inference tasks over object storage.
 
-from . import bos, openai
+Importing it registers its handlers.
+"""
 
-HANDLERS = (bos, openai)
-"""The modules that answer operations of the endpoint table."""
+from . import bos as bos
+from . import openai as openai
 
 ROUTES = ()

@@ -1,4 +1,4 @@
-"""Inference tasks over object storage: they read queries from `*.jsonl` objects and write answers to others."""
+"""Inference tasks over object storage: queries out of `*.jsonl` objects, answers into others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +15,7 @@ from ...wire import storage as storage_wire
 from ...wire.chat import CHAT_V1, V1_PREFIX
 from ..chat.chat import resolve_model
 from ..engines.protocol import BUILT_IN
-from ..http import timestamps
-from ..http.call import CREATOR, Call, dispatch, emulates
+from ..http.call import Call, dispatch, emulates
 from ..http.paging import page_by_marker
 from ..http.refusals import Refusal
 from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
@@ -23,10 +23,12 @@ from ..state.store import Document, random_id
 from ..state.world import World, job_handler
 from ..storage import files, objects
 
+NO_DATE = "0000-00-00T00:00:00Z"
+
 
 @dataclass(frozen=True)
 class Query:
-    """One line of the input: the key of its object, and the JSON object in it."""
+    """One line of the input: whose file it is out of, and what it asks."""
 
     key: str
     line: dict[str, Any]
@@ -34,7 +36,7 @@ class Query:
 
 @emulates(wire.CREATE_INFERENCE)
 def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
-    """Queue a task over the objects that exist now."""
+    """Queue a task over the objects that are there now."""
     if body.afs_config is not None:
         raise call.invalid("afsConfig", "the sandbox has object storage only")
     source, target = (
@@ -74,13 +76,13 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
 @emulates(wire.INFERENCE_INFO)
 def describe_task(call: Call, body: wire.InferenceRef) -> dict[str, Any]:
     """Describe a task."""
-    return _to_wire(call.find("inference", body.task_id, "taskId"))
+    return _to_wire(_find_task(call, body.task_id))
 
 
 @emulates(wire.STOP_INFERENCE)
 def stop_task(call: Call, body: wire.InferenceRef) -> bool:
-    """Stop a task; the answers so far are kept."""
-    task = call.find("inference", body.task_id, "taskId")
+    """Stop a task; what it has answered so far is kept."""
+    task = _find_task(call, body.task_id)
     if is_finished(task):
         raise call.invalid("taskId", f"the task is {_run_status(task)}")
     store = call.world.store
@@ -102,7 +104,7 @@ def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
 
 @job_handler("inference")
 def run_task(world: World, task: Document) -> Iterator[None]:
-    """Run a task: read its objects, answer each query, write an output for each object."""
+    """Work a task off: read its objects, ask query by query, write an output for each object."""
     store, id_ = world.store, str(task["id"])
     try:
         queries = [query for key in task["keys"] for query in _read_queries(world, key)]
@@ -127,10 +129,10 @@ def run_task(world: World, task: Document) -> Iterator[None]:
 
 
 def _read_queries(world: World, key: str) -> Iterator[Query]:
-    """Yield the queries in an object.
+    """Return the lines of an object.
 
     Raises:
-        ValueError: a line is wrong; the message names the object and the line.
+        ValueError: naming the object and the line.
     """
     address = storage_wire.build_uri(world.address.bucket, key)
     content = objects.read_object(world.store, address)
@@ -154,7 +156,7 @@ def _line_problem(line: Mapping[str, Any] | None) -> str:
 def _write_outputs(
     world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]
 ) -> None:
-    """Write the answers, one object for each object of the input that has answers."""
+    """Write what was answered, one object for each object of the input that has any."""
     for key in task["keys"]:
         numbers = [number for number in sorted(results) if queries[number].key == key]
         rows = [{**queries[number].line, "output": results[number]} for number in stable_shuffle(numbers)]
@@ -165,7 +167,7 @@ def _write_outputs(
 
 
 def _key_prefix(call: Call, name: str, address: str) -> str:
-    """Return the key prefix of an address; for a single `*.jsonl` object it is the object's key."""
+    """Return the keys' prefix of an address; that of a single `*.jsonl` is the object's own key."""
     try:
         bucket, key = storage_wire.parse_uri(address)
     except ValueError as error:
@@ -179,7 +181,7 @@ def _key_prefix(call: Call, name: str, address: str) -> str:
 
 
 def _resolve_target(call: Call, body: wire.CreateInference) -> str:
-    """Return the model to ask: a model version, or the last part of a chat endpoint's address."""
+    """Return what is asked: a version of one's own, or the last part of a chat endpoint's address."""
     if body.model_id:
         if call.world.store.get("version", body.model_id) is None:
             raise call.invalid("modelId", f"{body.model_id} does not exist")
@@ -195,13 +197,20 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
 
 
+def _find_task(call: Call, id_: str) -> Document:
+    task = call.world.store.get("inference", id_)
+    if task is None:
+        raise call.invalid("taskId", f"{id_} does not exist")
+    return task
+
+
 def _run_status(task: Document) -> str:
     return job_status(task) if is_finished(task) else wire.RUNNING
 
 
 def _to_wire(task: Document) -> dict[str, Any]:
-    ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
-    finished_at = next((timestamp for timestamp in ends if timestamp), None)
+    timestamps = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
+    finished_at = next((timestamp for timestamp in timestamps if timestamp), None)
     row = {
         "taskId": task["id"],
         "name": task["name"],
@@ -214,8 +223,8 @@ def _to_wire(task: Document) -> dict[str, Any]:
         "outputBosUri": task["output"],
         "outputDir": task["target"].rstrip("/").rpartition("/")[2],
         "progress": task["done"],
-        "createTime": timestamps.utc(task["created"]),
-        "finishTime": timestamps.utc(finished_at),
+        "createTime": _format_date(task["created"]),
+        "finishTime": _format_date(finished_at),
         "completion_window": task["window"],
         "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }
@@ -224,7 +233,7 @@ def _to_wire(task: Document) -> dict[str, Any]:
 
 def _task_usage(task: Document) -> dict[str, Any]:
     input_tokens, output_tokens = task.get("used") or (0, 0)
-    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": CREATOR}
+    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": "sandbox"}
 
 
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
@@ -232,3 +241,7 @@ def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
     return sum(row["prompt_tokens"] for row in usages if row), sum(
         row["completion_tokens"] for row in usages if row
     )
+
+
+def _format_date(timestamp: float | None) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else NO_DATE

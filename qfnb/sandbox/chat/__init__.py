@@ -1,9 +1,12 @@
-"""Inference: chat, completion, embeddings, reranking, images and plugins."""
+"""Inference: chat, completion, embeddings, reranking, images and plugins.
 
-from . import chat, completion_embedding, images, plugins
+Importing it registers its handlers.
+"""
 
-HANDLERS = (chat, completion_embedding, images, plugins)
-"""The modules that answer operations of the endpoint table."""
+from . import chat as chat
+from . import completion_embedding as completion_embedding
+from . import images as images
+from . import plugins as plugins
 
 ROUTES = (images.routes,)
 """The routes that are not in the endpoint table: each function returns those of a world."""

@@ -1,9 +1,6 @@
 """Datasets: versions, rows, imports, exports and cleaning. Importing the package registers its handlers."""
 
-from . import cleaning, import_export, rows, v1, v2
-
-HANDLERS = (cleaning, import_export, rows, v1, v2)
-"""The modules that answer operations of the endpoint table."""
+from . import cleaning, import_export, rows, v1, v2  # noqa: F401 - they register handlers
 
 ROUTES = (rows.routes, import_export.routes)
 """The routes that are not in the endpoint table: each function returns those of a world."""

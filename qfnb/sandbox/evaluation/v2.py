@@ -10,8 +10,9 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from .common import ENGINE, KIND, delete_tasks, report_source, result_dataset, task_state, unit_results
-from .create import FieldNames, TaskRequest, VersionRequest, create_task
+from .create import KIND, FieldNames, TaskRequest, VersionRequest, create_task
+from .v1 import ENGINE, delete_task, report_source, result_dataset, validate_finished
+from .worker import task_state, unit_results
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
@@ -22,7 +23,9 @@ REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateEvalTask) -> str:
     """Begin a task; the result is its id."""
-    call.validate_choice("evalObjectType", body.eval_object_type, [wire.EVALUATE_MODELS])
+    if body.eval_object_type != wire.EVALUATE_MODELS:
+        reason = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
+        raise call.invalid("evalObjectType", reason)
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
@@ -90,7 +93,7 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
             "taskId": task["id"],
             "taskName": task["name"],
             "modelId": unit["version"],
-            "inferDatasetId": result_dataset(call.world, task).get("id", ""),
+            "inferDatasetId": result_dataset(call, task).get("id", ""),
             "evalObjectType": wire.EVALUATE_MODELS,
             "evalMode": ",".join(task["modes"]),
             "effectMetric": unit["metrics"],
@@ -104,7 +107,9 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that is over."""
-    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
+    task = call.find(KIND, body.task_id, "taskId", "task")
+    validate_finished(call, "taskId", task)
+    delete_task(call, task)
     return True
 
 

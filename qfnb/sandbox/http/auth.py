@@ -1,4 +1,4 @@
-"""Authentication: each request proves that it has the sandbox's own keys; others are refused."""
+"""Who is calling: every request proves it, with the sandbox's own keys only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,6 @@ from ...wire.endpoints import Plane
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
 from ..state.world import World
-from . import timestamps
 from .call import Call, emulates
 from .refusals import Refusal, gateway_refusal, v1_refusal, v2_refusal
 
@@ -27,7 +27,7 @@ _OWN_KEYS_ONLY = "this is the qfnb sandbox: it takes only its own keys (run `qfn
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The parts of a request that authentication reads."""
+    """What authentication looks at."""
 
     method: str
     path: str
@@ -35,12 +35,12 @@ class SignedRequest:
     headers: Mapping[str, str]
 
     def parameter(self, name: str) -> str:
-        """Return a query parameter, "" when it is absent."""
+        """Return one query parameter, "" when it is absent."""
         return dict(self.query).get(name, "")
 
 
 def signed_request(request: Request) -> SignedRequest:
-    """Return the parts of a request that authentication reads."""
+    """Return what authentication looks at, with the header names as they came."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
     raw_path = request.scope.get("raw_path") or request.url.path.encode()
     query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
@@ -48,10 +48,10 @@ def signed_request(request: Request) -> SignedRequest:
 
 
 def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
-    """Check that the caller may use a plane.
+    """Return when the caller may use a plane.
 
     Raises:
-        Refusal: the credentials are missing or wrong.
+        Refusal: in the plane's own words.
     """
     header = request.headers.get("authorization", "")
     if plane == "oauth":
@@ -65,7 +65,7 @@ def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
 
 
 def verify_signature(world: World, header: str, request: SignedRequest) -> None:
-    """Check that an IAM signature is right, recent, and made with this sandbox's keys.
+    """Return when the IAM signature is this sandbox's own, fresh and right.
 
     Raises:
         Refusal: 403, as the platform's gateway answers.
@@ -115,7 +115,7 @@ def _verify_access_token(world: World, token: str) -> None:
 
 @emulates(wire.OAUTH_TOKEN)
 def oauth_token(call: Call, body: Any) -> dict[str, Any]:
-    """Exchange AK and SK, in the query or the body, for an access token."""
+    """Exchange AK and SK, given in the query (or the body), for an access token."""
     params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
     if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
@@ -147,6 +147,10 @@ def exchange_bearer(call: Call, body: Any) -> dict[str, Any]:
         "userId": "sandbox",
         "token": token,
         "status": "enable",
-        "createTime": timestamps.utc(time.time()).replace("Z", ".000Z"),
-        "expireTime": timestamps.utc(time.time() + seconds).replace("Z", ".000Z"),
+        "createTime": _iso_timestamp(time.time()),
+        "expireTime": _iso_timestamp(time.time() + seconds),
     }
+
+
+def _iso_timestamp(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
