@@ -47,7 +47,7 @@ def test_an_error_code_is_sent_as_it_is_typed(run):
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("words", "expected"),
     [
         (("faults", "add", "chat.v9"), "matches no operation"),
         (("faults", "clear", "fault-none"), "fault-none"),
@@ -58,9 +58,9 @@ def test_an_error_code_is_sent_as_it_is_typed(run):
         (("restore", "none"), "none"),
     ],
 )
-def test_errors_are_printed_on_one_line(run, words, named):
-    code, _, complaint = run(*words)
-    assert (code, named in complaint, complaint.count("\n")) == (1, True, 1)
+def test_errors_are_printed_on_one_line(run, words, expected):
+    code, _, stderr = run(*words)
+    assert (code, expected in stderr, stderr.count("\n")) == (1, True, 1)
 
 
 def test_the_clock_is_shown_and_moved(run):
@@ -87,5 +87,5 @@ def test_the_description_is_printed(run):
 
 def test_commands_need_a_running_sandbox(run, monkeypatch, tmp_path):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    code, _, complaint = run("clock")
-    assert (code, "qfnb sandbox start" in complaint) == (1, True)
+    code, _, stderr = run("clock")
+    assert (code, "qfnb sandbox start" in stderr) == (1, True)

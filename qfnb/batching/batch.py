@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,8 +159,8 @@ class Batch(BackgroundBatch):
     def _rows(self, after: int = -1) -> Iterator[BatchRow]:
         """Yield the rows with their results, those that could not be written included."""
         for row in journal_reader.read_rows(self.job.path, after=after):
-            unwritten = self._runner.unwritten.get(row.number)
-            yield row if unwritten is None else journal_reader.batch_row(row.number, row.input, unwritten)
+            result = self._runner.unwritten.get(row.number)
+            yield row if result is None else replace(row, **asdict(result))
 
     def _progress_mark(self) -> ProgressMark:
         progress = self.progress

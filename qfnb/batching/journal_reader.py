@@ -125,11 +125,6 @@ def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
         return dict(database.execute("select name, value from fact")), count_rows(database)
 
 
-def batch_row(number: int, item: Item, result: RowResult) -> BatchRow:
-    """Return a row with its result; `number` is its position in the input, from 0."""
-    return BatchRow(number=number, input=item, **{name: getattr(result, name) for name in RESULT_COLUMNS})
-
-
 def _parse_row(number: int, item: str, facts: Sequence[Any], *, is_unasked: bool = False) -> BatchRow:
     if is_unasked:
         return BatchRow(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)

@@ -1,4 +1,4 @@
-"""A dataset: rows in memory, or a dataset on the platform whose rows are fetched when they are looked at."""
+"""`Dataset`: rows in memory, or a dataset on the platform whose rows are fetched when they are first used."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Dataset(Table):
     Args:
         rows: dictionaries with the columns of one schema (most often "prompt" and "response"), the platform's
             lists of turns, texts, or a DataFrame.
-        name: how the dataset is called on the platform.
+        name: the name of the dataset on the platform.
         id: `ds-...` (or the number) of a dataset that is on the platform.
-        schema: what the rows are, where they should not tell themselves: a name of `schema.SCHEMAS`.
+        schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
 
     Raises:
-        DatasetError: rows are wrong; all are counted, the first ten told.
+        DatasetError: rows are wrong; all are counted, the first ten are in the message.
 
     Source: seed 000 (Dataset in Model and Evaluation); the official SDK's Dataset for the names.
     """
@@ -70,23 +70,23 @@ class Dataset(Table):
         name: str | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Load a file, a folder, a zip, an object in storage or a DataFrame; or name one that is online.
+        """Load a file, a folder, a zip, an object in storage, a DataFrame or a dataset on the platform.
 
-        A dataset on the platform costs no call yet: its rows are fetched when they are first looked at.
+        For a dataset on the platform nothing is sent yet: its rows are fetched when they are first used.
 
         Args:
             data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these, `bos:/bucket/key`,
                 or a DataFrame.
             qianfan_dataset_id: `ds-...`, or the number.
             frame: a DataFrame.
-            schema: what the rows are, where they should not tell themselves.
-            format: what the file is, where its name does not tell it.
-            columns: other names for its columns: `{"question": "prompt"}`.
-            name: how the dataset is called, by default as the file.
-            max_bytes: what a download, or a zip when unpacked, may have at most.
+            schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
+            format: one of `formats.FORMATS`; by default the suffix of the file decides.
+            columns: new names of columns: `{"question": "prompt"}`.
+            name: the name of the dataset, by default that of the file.
+            max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
 
         Raises:
-            DatasetError: lines are wrong; it says which and why.
+            DatasetError: lines are wrong; the message says which and why.
             InvalidArgumentError: not exactly one source was given.
         """
         if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
@@ -130,20 +130,20 @@ class Dataset(Table):
         bucket: str = "",
         progress: ProgressCallback | None = None,
     ) -> str:
-        """Write the rows to a file or an object, or bring them onto the platform; return where they are.
+        """Write the rows to a file or an object in storage, or upload them to the platform; return the address.
 
         Args:
-            data_file: a path, which appears when all is written; or `bos:/bucket/key`.
-            qianfan: True, or the name that the dataset shall have on the platform.
-            format: one of `formats.FORMATS`, by default as the name ends; "qianfan" is the platform's lines.
-            bucket: where uploads to the platform go, by default QIANFAN_BOS_BUCKET.
-            progress: told of each step with a `platform.Step`, on another thread.
+            data_file: a path, replaced only when everything is written; or `bos:/bucket/key`.
+            qianfan: True, or the name of the dataset on the platform.
+            format: one of `formats.FORMATS`; by default the suffix decides. "qianfan" is the platform's lines.
+            bucket: the bucket for uploads to the platform, by default QIANFAN_BOS_BUCKET.
+            progress: called with each `TransferStep`, on another thread.
 
         Returns:
             The path, the address, or the `ds-...` id.
 
         Raises:
-            InvalidArgumentError: not exactly one place was given, or it cannot be written there.
+            InvalidArgumentError: not exactly one destination was given, or it cannot be written.
             DatasetError: the format cannot hold such rows, or the platform refused them.
         """
         if (data_file is None) == (not qianfan):
@@ -163,9 +163,18 @@ class Dataset(Table):
         stop_event: threading.Event | None = None,
         progress: ProgressCallback | None = None,
     ) -> str:
-        """Make sure the dataset is on the platform and released for training; return its `ds-...` id.
+        """Make sure that the dataset is on the platform and released for training; return its `ds-...` id.
 
-        A local dataset is uploaded once per platform; see `platform.release` for what can go wrong.
+        A local dataset is uploaded once per platform.
+
+        Args:
+            bucket: the bucket for the upload, by default QIANFAN_BOS_BUCKET.
+            stop_event: ends the wait when it is set.
+            progress: called with each `TransferStep`, on another thread.
+
+        Raises:
+            InvalidArgumentError: no bucket is known for the upload.
+            DatasetError: the platform could not import or release it.
         """
         if self.id is not None:
             return platform.ensure_released(self.id, stop_event=stop_event)
@@ -173,7 +182,7 @@ class Dataset(Table):
 
     @property
     def rows(self) -> Sequence[Row]:
-        """The rows as they are kept, fetched from the platform first where that was not done yet."""
+        """The rows, which are not to be changed; those of a dataset on the platform are fetched first."""
         if not self._is_fetched and self.id is not None:
             values = platform.fetch(self.id, max_bytes=self._max_bytes)
             self._rows, self._schema = parse_rows(values, self._declared_schema)
@@ -182,7 +191,7 @@ class Dataset(Table):
 
     @property
     def schema(self) -> Schema:
-        """What the rows are; of a dataset on the platform it is asked, without fetching the rows."""
+        """The schema of the rows; of a dataset on the platform it is known without fetching the rows."""
         if not self._is_fetched and self.id is not None:
             return self._declared_schema or platform.remote_info(self.id).schema
         return self._schema
@@ -194,7 +203,7 @@ class Dataset(Table):
 
     @property
     def input_columns(self) -> tuple[str, ...]:
-        """The columns that a model is asked with."""
+        """The columns that are sent to a model."""
         return self.schema.inputs
 
     @property
@@ -207,9 +216,9 @@ class Dataset(Table):
         return self.head(n).to_pandas()
 
     def describe(self) -> pd.DataFrame:
-        """Return how long the texts are: n, min, median, p95, max and total tokens of each column.
+        """Return the lengths of the texts: n, min, median, p95, max and total tokens of each column.
 
-        Tokens as `Tokenizer` estimates them.
+        Tokens are estimated with `Tokenizer`.
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
@@ -218,16 +227,16 @@ class Dataset(Table):
         return pd.DataFrame(records, columns=names).set_index("column")
 
     def check(self, model: str | None = None, *, max_tokens: int | None = None) -> Findings:
-        """Return what is not wrong but worth knowing: duplicates, rows too long for a model.
+        """Return warnings: duplicates, conflicting rows, and rows too long for a model.
 
         Args:
-            model: whose limit counts, e.g. "ERNIE-Speed-8K".
+            model: a preset model, whose limit is used, e.g. "ERNIE-Speed-8K".
             max_tokens: a limit instead of the model's.
         """
         return check_rows(self.rows, self.schema, model, max_tokens)
 
     def row_number(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         return len(self)
 
     def __len__(self) -> int:

@@ -45,8 +45,8 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
 
     Args:
         path: the zip.
-        name: how it is called in messages.
-        max_bytes: bytes that its files may have together.
+        name: its name in messages.
+        max_bytes: limit of all its files together.
 
     Raises:
         DatasetError: it is not a zip, damaged, encrypted, too large, or a name leads out of it.
@@ -112,14 +112,14 @@ def read_path(
     name: str = "",
     exported: bool = False,
 ) -> list[LocatedValue]:
-    """Return the values of a file, a zip or a folder with their places.
+    """Return the values of a file, a zip or a folder with their locations.
 
     Args:
-        path: what is read; in a folder or a zip each `.txt` is one text, alone it has one text per line.
-        kind: the format, where the name does not tell it.
-        max_bytes: bytes that a zip may have when unpacked.
-        name: how it is called in messages, by default the path.
-        exported: it is a zip of the platform's, where a `.txt` has many texts.
+        path: the file or folder; in a folder or a zip each `.txt` is one text, alone it has one text per line.
+        kind: the format; by default the suffix decides.
+        max_bytes: limit of a zip when unpacked.
+        name: the name in messages, by default the path.
+        exported: whether it is a zip of the platform's, where a `.txt` has many texts.
 
     Raises:
         DatasetError: it cannot be read, or holds no rows.
@@ -141,7 +141,7 @@ def read_path(
 
 
 def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
-    """Return the rows of a DataFrame; lists that came as arrays are lists again.
+    """Return the rows of a DataFrame; arrays in cells become lists.
 
     Raises:
         InvalidArgumentError: two columns have the same name.
@@ -160,7 +160,7 @@ def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
 
 
 def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:
-    """Return values whose columns have other names, as in `{"question": "prompt"}`."""
+    """Return values with columns renamed, as in `{"question": "prompt"}`."""
     return [
         (
             location,
@@ -199,7 +199,7 @@ def _open(path: Path) -> IO[bytes]:
 def _read_members(
     members: Members, prefix: str, read_text: TextReader, folder: Path | None = None
 ) -> Iterator[LocatedValue]:
-    """Read several files; a file that is called like a picture says what is to be seen on it."""
+    """Read several files; a file with the name of a picture holds its caption."""
     pictures = {str(PurePath(name).with_suffix("")) for name in members if _suffix(name) in PICTURES}
     for name in members:
         stem, suffix = str(PurePath(name).with_suffix("")), _suffix(name)
@@ -218,7 +218,7 @@ def _read_members(
 
 
 def _read_picture(members: Members, name: str, prefix: str, folder: Path | None) -> LocatedValue:
-    """Return a picture as its path, or as its bytes where it has none, with what stands beside it."""
+    """Return a picture as its path, or in a zip as its bytes, with the caption from the file beside it."""
     location = RowLocation(prefix + name, row=1)
     if folder is not None:
         row: dict[str, Any] = {"image": str(folder / name)}
@@ -238,7 +238,7 @@ def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
         text = content.decode("utf-8-sig")
         caption: object = json.loads(text) if suffix == ".json" else text
     except (ValueError, RecursionError):
-        return RowError(f"what stands beside the picture cannot be read: {format_value(str(content[:40]))}")
+        return RowError(f"the caption beside the picture cannot be read: {format_value(str(content[:40]))}")
     while isinstance(caption, (list, dict)) and caption:
         candidates = (
             caption if isinstance(caption, list) else (caption[key] for key in CAPTION_KEYS if key in caption)
@@ -256,7 +256,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _to_python(value: Any) -> Any:
-    """Return an array as a list, and a number of another library as Python's own."""
+    """Return an array as a list, and a number of NumPy as one of Python."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -1,4 +1,4 @@
-"""Rows into files; a file appears when all of it is written, or not at all."""
+"""Writing rows to files; a file is replaced only when everything is written."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from .row_formats import to_json, to_platform_line
 from .schema import PICTURES, TEXT, Row, Schema
 
 _ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-"""The time that files in a zip bear, so that the same rows make the same bytes."""
+"""The time of files in a zip: the same rows make the same bytes."""
 
 _PICTURE_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"BM": ".bmp"}
 
 
 def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) -> None:
-    """Write rows in the place of what there is.
+    """Write rows to a file, which is replaced atomically.
+
+    Args:
+        path: the file.
+        rows: the rows.
+        schema: what the rows are.
+        kind: the format.
 
     Raises:
-        InvalidArgumentError: it cannot be written there.
+        InvalidArgumentError: the file cannot be written.
         DatasetError: the format cannot hold such rows.
     """
     with write_atomically(path) as file:
@@ -34,13 +40,23 @@ def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) ->
 
 
 def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format) -> None:
-    """Write rows to an open file."""
+    """Write rows to an open file.
+
+    Args:
+        file: open for writing bytes.
+        rows: the rows.
+        schema: what the rows are.
+        kind: the format.
+
+    Raises:
+        DatasetError: the format cannot hold such rows.
+    """
     _raise_if_bytes(rows, schema, kind)
     _WRITERS[kind](file, rows, schema)
 
 
 def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
-    """Return a file's suffix and content as the platform imports it: lines of JSON, or a zip of pictures."""
+    """Return the suffix and the content of the file that the platform imports: JSON lines, or a zip of pictures."""
     buffer = io.BytesIO()
     if schema is PICTURES:
         _write_zip(buffer, rows, schema)
@@ -65,7 +81,7 @@ def _write_json(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
 
 
 def _write_csv(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
-    file.write(b"\xef\xbb\xbf")  # without it Excel takes Chinese for something else
+    file.write(b"\xef\xbb\xbf")  # without it Excel does not read the file as UTF-8
     _write_cells(file, rows, ",")
 
 
@@ -117,7 +133,7 @@ def _write_zip(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
 
 
 def _zip_entries(rows: Sequence[Row], schema: Schema) -> Iterator[tuple[str, bytes]]:
-    """Yield what goes into a zip: a file per text or picture, or one with the platform's lines."""
+    """Yield the files of a zip: one for each text or picture, or one with the platform's lines."""
     if schema is TEXT:
         yield from ((f"{number:06}.txt", row["text"].encode()) for number, row in enumerate(rows, 1))
     elif schema is PICTURES:
@@ -144,7 +160,7 @@ def _picture_suffix(content: bytes) -> str:
 
 
 def column_names(rows: Iterable[Row]) -> list[str]:
-    """Return the names of all columns, in the order of their first appearance."""
+    """Return the names of all columns, in the order in which they first occur."""
     return list(dict.fromkeys(column for row in rows for column in row))
 
 

@@ -1,4 +1,4 @@
-"""Files as values with their locations; a value that cannot be read is a RowError in its place."""
+"""The file formats: a file as values with their locations; one that cannot be read is a `RowError`."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SUFFIXES: dict[str, Format] = {
     ".zip": "zip",
 }
 FORMATS = (*SUFFIXES.values(), "qianfan")
-"""`qianfan` is JSONL with the platform's own lines, lists of turns; read, it is like any JSONL."""
+"""`qianfan` is JSONL with the platform's lines, lists of turns; it is read like any JSONL."""
 
 NESTED = ("history", "responses", "messages")
-"""Columns whose cells are JSON where cells can only be texts."""
+"""Columns whose cells are JSON in formats that hold only texts."""
 
 
 def format_of(name: str, requested: str | None = None) -> Format:
-    """Return the format that is given, or the one that a name ends in.
+    """Return the requested format, or the one of a file name's suffix.
 
     Raises:
-        InvalidArgumentError: there is no such format.
-        DatasetError: the name tells none.
+        InvalidArgumentError: the requested format is unknown.
+        DatasetError: the suffix is unknown.
     """
     if requested is not None:
         if requested not in FORMATS:
@@ -53,10 +53,15 @@ def format_of(name: str, requested: str | None = None) -> Format:
 
 
 def read_file(file: IO[bytes], name: str, kind: Format) -> Iterator[LocatedValue]:
-    """Yield the values of one file with their places; blank lines are skipped.
+    """Yield the values of one file with their locations; blank lines are skipped.
+
+    Args:
+        file: open for reading bytes.
+        name: its name in messages.
+        kind: the format.
 
     Raises:
-        DatasetError: the file as a whole is not what it should be.
+        DatasetError: the file as a whole cannot be read in this format.
     """
     return _READERS[kind](file, name)
 
@@ -106,7 +111,7 @@ def _read_parquet(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
 
 
 def _read_lines(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    """Yield each line as a text; a file within an archive or a folder is one text instead."""
+    """Yield each line as one text; within a zip or a folder a file is one text instead."""
     lines = (
         pair for pair in _row_files.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip()
     )
@@ -121,7 +126,7 @@ def read_whole_text(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
 
 
 def read_exported_texts(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    """Yield the texts of a file that the platform exported: paragraphs if it has any, else lines."""
+    """Yield the texts of a file that the platform exported: its paragraphs, or lines if it has only one."""
     text = _row_files.read_text(file, name).replace("\r\n", "\n")
     paragraphs = text.split("\n\n" if "\n\n" in text.strip("\n") else "\n")
     texts = (paragraph.strip("\n") for paragraph in paragraphs if paragraph.strip())

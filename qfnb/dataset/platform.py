@@ -1,6 +1,6 @@
-"""Bring rows onto the platform and back: upload, import, release; export, download.
+"""Datasets on the platform: upload, import, release; export, download.
 
-Each step is watched until it is over; what goes wrong is told with the platform's own line.
+Each step is polled until it has ended; a failure is raised with the platform's message and line.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ STEP_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class TransferStep:
-    """How far a transfer is.
+    """Progress of a transfer.
 
     Attributes:
         kind: the step.
-        done, total: bytes of an upload; 0 and 1, then 1 and 1, for what has no measure.
+        done, total: bytes of an upload; for the other steps 0 of 1, then 1 of 1.
     """
 
     kind: Literal["upload", "import", "release"]
@@ -52,7 +52,7 @@ ProgressCallback = Callable[[TransferStep], object]
 
 @dataclass(frozen=True)
 class RemoteInfo:
-    """What the platform tells of a dataset without its rows."""
+    """A dataset on the platform without its rows: name, schema and number of rows."""
 
     name: str
     schema: Schema
@@ -60,7 +60,7 @@ class RemoteInfo:
 
 
 _released_ids: dict[tuple[str, str, str, str], str] = {}
-"""The ids of what this process brought where: host, bucket, name and a digest of the content."""
+"""The ids of the datasets that this process uploaded, by host, bucket, name and digest of the content."""
 
 
 def release(
@@ -72,9 +72,17 @@ def release(
     stop_event: threading.Event | None = None,
     progress: ProgressCallback | None = None,
 ) -> str:
-    """Upload rows, make them a released dataset, and return its `ds-...` id.
+    """Upload rows, create and release a dataset of them, and return its `ds-...` id.
 
     The same rows under the same name are not uploaded again.
+
+    Args:
+        name: the name of the dataset.
+        rows: the rows.
+        schema: what the rows are.
+        bucket: the bucket for the upload, by default QIANFAN_BOS_BUCKET.
+        stop_event: ends the wait when it is set.
+        progress: called with each `TransferStep`.
 
     Raises:
         InvalidArgumentError: no bucket is known for the upload.
@@ -122,22 +130,22 @@ def ensure_released(dataset_id: int | str, *, stop_event: threading.Event | None
 
 
 def remote_info(dataset_id: int | str) -> RemoteInfo:
-    """Return what a dataset on the platform is and how many rows it has, without its rows."""
+    """Return what is known of a dataset on the platform without its rows."""
     info = Data.info(dataset_id).data
     version = info.version_info
     return RemoteInfo(info.name, schema_of_template(version.template_type), version.entity_count or 0)
 
 
 def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
-    """Return the rows of a dataset on the platform: exported, downloaded, and the file removed again.
+    """Export a dataset of the platform, download it to a temporary file, and return its rows.
 
     Args:
         dataset_id: `ds-...`, or the number.
-        max_bytes: bytes that the download may have, and again when unpacked.
+        max_bytes: limit of the download, and of its files when unpacked.
 
     Raises:
         DatasetError: it has no rows, or the platform could not export it.
-        UnexpectedContent: the download is not what it should be.
+        UnexpectedContent: the download is not a file of rows.
     """
     Data.export(dataset_id)
     _wait_for_status(dataset_id, "export_status", settings().import_status_polling_interval, None)
@@ -155,7 +163,13 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
 
 
 def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
-    """Return the rows of an object in storage, `bos:/bucket/key`."""
+    """Return the rows of an object in storage.
+
+    Args:
+        address: `bos:/bucket/key`.
+        kind: the format; by default the suffix decides.
+        max_bytes: limit of the download, and of a zip when unpacked.
+    """
     name = PurePosixPath(address).name
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = Path(folder) / f"object{PurePosixPath(name).suffix}"
@@ -171,7 +185,15 @@ def store_object(
     *,
     progress: ProgressCallback | None = None,
 ) -> str:
-    """Write rows to an object in storage; return its address."""
+    """Write rows to an object in storage; return its address.
+
+    Args:
+        address: `bos:/bucket/key`.
+        rows: the rows.
+        schema: what the rows are.
+        kind: the format.
+        progress: called with each `TransferStep`.
+    """
     buffer = io.BytesIO()
     file_writer.write_to(buffer, rows, schema, kind)
     report = progress or _ignore_step
@@ -181,7 +203,7 @@ def store_object(
 
 
 def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
-    """Upload what is not there already; the address holds a digest of the content."""
+    """Upload an object that does not exist yet; the address holds a digest of the content."""
     existing = Storage.info(address)
     if existing is None or existing.size != len(content):
         Storage.upload(address, content, lambda done, total: report(TransferStep("upload", done, total)))
@@ -201,7 +223,7 @@ def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
 
 
 def _is_imported(dataset_id: str) -> bool:
-    """Tell whether a dataset still is what it was made: it may have been deleted, or the sandbox be new."""
+    """Return whether a dataset still exists and is imported: it may be deleted, or the sandbox be reset."""
     try:
         return Data.info(dataset_id).data.version_info.import_status == wire.FINISHED
     except APIError:
@@ -224,7 +246,7 @@ def _wait_for_status(
 
 
 def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
-    """Return why something failed, with the lines of the file where the platform names them."""
+    """Return the platform's reason of a failure, with the lines of the file that it names."""
     version = (body.get("result") or {}).get("versionInfo") or {}
     message = str(version.get("importErrorInfo") or version.get("errMsg") or "the platform gives no reason")
     try:
@@ -240,4 +262,4 @@ def _safe_name(name: str) -> str:
 
 
 def _ignore_step(step: TransferStep) -> None:
-    """Nobody wants to know."""
+    """Do nothing: no callback was given."""

@@ -1,9 +1,10 @@
-"""What is wrong with rows: every problem counted, the first ten told, each with its place."""
+"""Problems of rows: all are counted, the first ten reported with their locations."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .._row_files import RowError
@@ -11,18 +12,18 @@ from .._text import clip
 from ..errors import DatasetError
 
 MAX_REPORTED = 10
-"""Problems that an error tells; all are counted."""
+"""Problems that an error names; all are counted."""
 
 _MAX_REASON_LENGTH = 70
 
 
 class RowLocation(NamedTuple):
-    """Where a row came from; a tuple, since there is one for every row that is read.
+    """Where a row was read; a tuple for speed, since every row has one.
 
     Attributes:
-        path: the file; within an archive `data.zip!rows.jsonl`; "" when it is no file.
-        line: the line of the file, from 1; None where rows have no lines.
-        row: which row it is, from 1.
+        path: the file, in a zip `data.zip!rows.jsonl`; "" for rows in memory.
+        line: the line of the file, from 1; None for formats without lines.
+        row: the number of the row, from 1.
     """
 
     path: str = ""
@@ -38,11 +39,11 @@ class RowLocation(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """A problem of one row.
 
     Attributes:
         location: file, line or row.
-        column: in which column, "" when it is the row as a whole.
+        column: the column at fault, "" where it is the row as a whole.
         reason: what was found and what is expected.
     """
 
@@ -55,48 +56,33 @@ class Problem:
         return f"{where}: {self.reason}" if where else self.reason
 
 
-@dataclass
-class Problems:
-    """The problems of one reading."""
+def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
+    """Raise if rows are wrong.
 
-    count: int = 0
-    first: list[Problem] = field(default_factory=list)
-
-    def add(self, location: RowLocation, error: RowError) -> None:
-        """Count a problem, and keep it when it is among the first."""
-        self.count += 1
-        if len(self.first) < MAX_REPORTED:
-            self.first.append(Problem(location, error.column, error.reason))
-
-    def raise_if_any(self) -> None:
-        """Return when there is none.
-
-        Raises:
-            DatasetError: the first in full, the next nine in short, and how many there are.
-        """
-        if not self.count:
-            return
-        first, *others = self.first
-        lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
-        if others:
-            lines.append(
-                "; ".join(
-                    f"{_row_label(problem.location)}: {clip(problem.reason, _MAX_REASON_LENGTH)}"
-                    for problem in others
-                )
-            )
-            lines.append(
-                f"共 {self.count:,} 处 / {self.count:,} problems in all; the first {len(self.first)} are in "
-                "the error's .problems"
-            )
-        location = first.location if first.location.line is not None else RowLocation()
-        raise DatasetError(
-            "\n".join(lines), path=location.path, line=location.line, problems=self.first, count=self.count
+    Raises:
+        DatasetError: the first problem in full, the next nine shortened, and the number of all.
+    """
+    if not errors:
+        return
+    problems = [Problem(location, error.column, error.reason) for location, error in errors[:MAX_REPORTED]]
+    first, *others = problems
+    lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
+    if others:
+        lines.append(
+            "; ".join(f"{_row_label(o.location)}: {clip(o.reason, _MAX_REASON_LENGTH)}" for o in others)
         )
+        lines.append(
+            f"共 {len(errors):,} 处 / {len(errors):,} problems in all; the first {len(problems)} are in the "
+            "error's .problems"
+        )
+    location = first.location if first.location.line is not None else RowLocation()
+    raise DatasetError(
+        "\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors)
+    )
 
 
 def format_value(value: object) -> str:
-    """Return a value as an error shows it: short, on one line."""
+    """Return a value for an error message: quoted, at most 60 characters, on one line."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError, TypeError):

@@ -1,4 +1,4 @@
-"""What is not wrong with rows but worth knowing: the same row twice, a row too long for the model."""
+"""Token lengths of rows, and warnings: duplicates, conflicts, rows too long for a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .row_formats import row_key
 from .schema import Row, Schema
 
 SAMPLE_SIZE = 400
-"""Rows that are counted where an estimate will do."""
+"""Rows that are counted for an estimate."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class TokenLengths:
     """The tokens of one column.
 
     Attributes:
-        column: which one; "row" is all of them together.
-        n: rows that have it.
-        min, median, p95, max: tokens of one row.
+        column: its name; "row" stands for all columns together.
+        n: rows that have the column.
+        min, median, p95, max: tokens of a row.
         total: tokens of all rows.
     """
 
@@ -37,7 +37,7 @@ class TokenLengths:
 
 
 def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
-    """Return the lengths of each column of texts, and of the rows as wholes."""
+    """Return the lengths of each column of texts, and of all columns together."""
     columns = {name: [count_tokens(row.get(name)) for row in rows] for name in _text_columns(schema)}
     row_totals = [sum(counts) for counts in zip(*columns.values(), strict=True)]
     by_column = {
@@ -50,12 +50,12 @@ def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
 
 
 def row_tokens(row: Row, schema: Schema) -> int:
-    """Return the tokens of a row's texts together."""
+    """Return the tokens of all texts of a row."""
     return sum(count_tokens(row[name]) for name in _text_columns(schema) if name in row)
 
 
 def estimate_tokens(rows: Sequence[Row], schema: Schema) -> tuple[int, bool]:
-    """Return the tokens of all rows, and whether they were counted; many are estimated from some."""
+    """Return the tokens of all rows, and whether they were counted; beyond `SAMPLE_SIZE` rows they are estimated."""
     if len(rows) <= SAMPLE_SIZE:
         return sum(row_tokens(row, schema) for row in rows), True
     step = len(rows) / SAMPLE_SIZE
@@ -89,15 +89,15 @@ _TOKENIZER = Tokenizer()
 
 @dataclass(frozen=True)
 class Findings:
-    """Warnings; a dataset that has them can be used all the same.
+    """Warnings about a dataset, which can be used all the same; false when there are no warnings.
 
     Attributes:
-        rows: how many were looked at.
-        duplicates: rows that are the same as one before them.
-        conflicts: rows whose input was there before with another answer.
+        rows: the number of rows.
+        duplicates: rows that are identical to an earlier one.
+        conflicts: rows with the input of an earlier one and another answer.
         limit: tokens that a row may have, None when no limit is known.
         too_long: numbers of the rows that have more, from 1; the first ten.
-        too_long_count: how many they are.
+        too_long_count: the number of all rows that have more.
     """
 
     rows: int
@@ -111,10 +111,10 @@ class Findings:
         return bool(self.duplicates or self.conflicts or self.too_long_count)
 
     def __str__(self) -> str:
-        return "\n".join(self.lines()) or f"{self.rows:,} rows, nothing to remark (未发现问题)"
+        return "\n".join(self.lines()) or f"{self.rows:,} rows, no warnings (未发现问题)"
 
     def lines(self) -> list[str]:
-        """Return the warnings, a line each."""
+        """Return the warnings, one per line."""
         warnings = []
         if self.duplicates:
             warnings.append(f"重复 {self.duplicates:,} rows are the same as an earlier one: ds.deduplicate()")
@@ -131,7 +131,14 @@ class Findings:
 def check_rows(
     rows: Sequence[Row], schema: Schema, model: str | None = None, max_tokens: int | None = None
 ) -> Findings:
-    """Return what is worth knowing of rows; a model's limit is used where it is known."""
+    """Return warnings about rows.
+
+    Args:
+        rows: the rows.
+        schema: what the rows are.
+        model: a preset model, whose limit is used where it is known.
+        max_tokens: a limit instead of the model's.
+    """
     model_row = catalog.find_model("chat", model) if model else None
     limit = max_tokens or (model_row.tokens if model_row else None)
     distinct_rows = {row_key(row) for row in rows}

@@ -1,7 +1,7 @@
-"""From what a line or a cell holds to a row, and back to the platform's own lines.
+"""The formats of one row: from the value of a line or a cell to a row, and back to the platform's lines.
 
-A row is flat: `prompt` and `response` are those of the last turn, `history` the turns before it. Four ways of
-writing it are understood: our own; the platform's list of turns, `[{"prompt": ..., "response": [["..."]]}]`,
+A row is flat: `prompt` and `response` are those of the last turn, `history` has the turns before it. Four
+formats are read: qfnb's own; the platform's list of turns, `[{"prompt": ..., "response": [["..."]]}]`,
 whose answers are lists of equally good ones in lists from best to worst; OpenAI's `{"messages": [...]}`; a
 bare text.
 """
@@ -13,52 +13,52 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._row_files import RowError
-from .problems import Problems, RowLocation, format_value
+from .problems import RowLocation, format_value, raise_problems
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
 LocatedValue = tuple[RowLocation, object]
-"""A value and where it stood; a Flaw in its place when nothing could be read there."""
+"""A value with its location; a `RowError` in place of a value that cannot be read."""
 
 
 def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> tuple[list[Row], Schema]:
-    """Return the rows that values stand for, and what they are.
+    """Return the rows of values, and their schema.
+
+    Args:
+        values: the values with their locations.
+        schema: what the rows are; by default it is detected.
 
     Raises:
         DatasetError: some are wrong.
     """
-    locations: list[RowLocation] = []
-    rows: list[Row] = []
-    problems = Problems()
+    parsed: list[tuple[RowLocation, Row]] = []
     errors: list[tuple[RowLocation, RowError]] = []
     for location, value in values:
         try:
-            rows.append(to_row(value, schema))
-            locations.append(location)
+            parsed.append((location, to_row(value, schema)))
         except RowError as error:
             errors.append((location, error))
+    rows = [row for _, row in parsed]
     schema = schema or detect_schema(rows)
-    for location, row in zip(locations, rows, strict=True):
+    for location, row in parsed:
         try:
             drop_missing_fields(row, schema)
             schema.validate(row)
         except RowError as error:
             errors.append((location, error))
-    for location, row_error in sorted(errors, key=lambda each: each[0].row or 0):
-        problems.add(location, row_error)
-    problems.raise_if_any()
+    raise_problems(sorted(errors, key=lambda pair: pair[0].row or 0))
     return rows, schema
 
 
 def with_locations(values: Iterable[object]) -> Iterator[LocatedValue]:
-    """Yield values with their numbers as places."""
+    """Yield values with their numbers as locations."""
     return ((RowLocation(row=number), value) for number, value in enumerate(values, 1))
 
 
 def to_row(value: object, schema: Schema | None = None) -> Row:
-    """Return the row of a value, not yet checked.
+    """Return the row of a value, not yet validated.
 
     Raises:
-        Flaw: it is none.
+        RowError: the value is not a row.
     """
     if isinstance(value, RowError):
         raise value
@@ -75,7 +75,7 @@ def to_row(value: object, schema: Schema | None = None) -> Row:
 
 
 def drop_missing_fields(row: Row, schema: Schema) -> None:
-    """Drop what stands for nothing, and give a conversation's row its history."""
+    """Remove optional fields without a value, and give a conversation's row its history."""
     for column, kind in schema.columns.items():
         if kind in {"optional", "turns"} and column in row and _is_missing(row[column]):
             del row[column]
@@ -84,7 +84,7 @@ def drop_missing_fields(row: Row, schema: Schema) -> None:
 
 
 def to_platform_line(row: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return a row as the platform has it in a line: a list of turns, or a text."""
+    """Return a row as a line of the platform's format: a list of turns, or a text."""
     if schema is TEXT:
         return {"text": row["text"]}
     last_turn: dict[str, Any] = {"prompt": row["prompt"]}
@@ -107,7 +107,7 @@ def to_json(value: object) -> str:
 
 
 def row_key(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable:
-    """Return what is the same for rows that are the same, as wholes or in some columns."""
+    """Return a key that is equal for equal rows; `by` names the columns to compare, by default all."""
     cells = row.items() if by is None else [(column, row.get(column)) for column in by]
     try:
         return frozenset(cells)
@@ -116,7 +116,7 @@ def row_key(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable
 
 
 def deep_copy(value: Any) -> Any:
-    """Return a value whose lists and dictionaries are the caller's own."""
+    """Return a copy of nested lists and dictionaries."""
     if isinstance(value, dict):
         return {key: deep_copy(item) for key, item in value.items()}
     return [deep_copy(item) for item in value] if isinstance(value, list) else value
@@ -136,7 +136,7 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def _flatten_answers(row: Row) -> Row:
-    """Take the answers out of the platform's lists of lists."""
+    """Replace the platform's lists of lists of answers by texts."""
     answers = row.get("response")
     if isinstance(answers, list):
         ranked = [_innermost(part) for part in answers]
@@ -151,7 +151,7 @@ def _flatten_answers(row: Row) -> Row:
 
 
 def _from_roles(messages: Sequence[Any], row: Row) -> Row:
-    """Return the row of messages with roles: user and assistant in turn, after a system message or none."""
+    """Return the row of OpenAI's messages: user and assistant alternate, after an optional system message."""
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
             raise RowError(

@@ -1,4 +1,4 @@
-"""What the rows of a dataset are: their columns, and what the platform calls such a dataset."""
+"""Schemas of datasets: their columns, and the platform's names for them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .problems import format_value
 Row = dict[str, Any]
 
 ColumnKind = Literal["text", "optional", "turns", "texts", "picture"]
-"""A text that is not empty, one that may be missing, turns, several answers, a picture's path or bytes."""
+"""A text that is not empty, an optional text, a list of turns, several answers, a picture's path or bytes."""
 
 DETECTION_ROWS = 1000
-"""Rows from which the schema is told; the most frequent one is it."""
+"""Rows from which the schema is detected: it is the most frequent one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +27,14 @@ class Schema:
     """One kind of dataset.
 
     Attributes:
-        name: what `schema=` takes.
-        title: how it is called, Chinese and English.
-        columns: name and kind of each; others may stand beside them.
-        expected: a row, as an example.
-        template_type: the platform's number for it; without its last two digits that of the project.
-        v2_format: the platform's word for it (dataFormat).
-        inputs: the columns that a model is asked with.
-        reference: the column with the right answer, "" when there is none.
+        name: the value for `schema=`.
+        title: its name for people, Chinese and English.
+        columns: name and kind of each; rows may have further columns.
+        expected: an example of a row.
+        template_type: the platform's number for it; without its last two digits the project type.
+        v2_format: the platform's name for it (dataFormat).
+        inputs: the columns that are sent to a model.
+        reference: the column with the right answer, "" for a schema without one.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Schema:
 
     @property
     def project_type(self) -> int:
-        """The platform's number for the project."""
+        """The platform's number for the type of the project."""
         return self.template_type // 100
 
     @property
@@ -57,10 +57,10 @@ class Schema:
         return wire.PICTURE_DATA if self is PICTURES else wire.TEXT_DATA
 
     def validate(self, row: Row) -> None:
-        """Return when a row has what the schema asks for.
+        """Check that a row has the columns of the schema.
 
         Raises:
-            Flaw: names the column, what was found and what is expected.
+            RowError: names the column, the value and what is expected.
         """
         for column, kind in self.columns.items():
             if column in row:
@@ -136,10 +136,10 @@ SCHEMAS = {
 
 
 def find_schema(schema: Schema | str | None) -> Schema | None:
-    """Return a schema by itself or by name.
+    """Return the schema of a name, or None for none.
 
     Raises:
-        InvalidArgumentError: there is none of that name.
+        InvalidArgumentError: no schema has this name.
     """
     if schema is None or isinstance(schema, Schema):
         return schema
@@ -149,12 +149,12 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
 
 
 def schema_of_template(template_type: int | None) -> Schema:
-    """Return what the platform's number stands for; several turns and one have the same."""
+    """Return the schema of the platform's number; conversations have the same one as pairs."""
     return next((schema for schema in SCHEMAS.values() if schema.template_type == template_type), PAIRS)
 
 
 def detect_schema(rows: Iterable[Row]) -> Schema:
-    """Return what most of the first rows are; pairs when nothing can be told."""
+    """Return the schema of most of the first rows; pairs if no row has one."""
     kinds = Counter(kind for row in islice(rows, DETECTION_ROWS) if (kind := _schema_name(row)))
     if kinds.keys() == {"pairs", "conversation"}:
         return CONVERSATION
@@ -162,7 +162,7 @@ def detect_schema(rows: Iterable[Row]) -> Schema:
 
 
 def _schema_name(row: Row) -> str:
-    """Return a row's schema by its columns, those that say most first."""
+    """Return the name of a row's schema by its columns, the most specific first; "" for none."""
     if "chosen" in row and "rejected" in row:
         return "preference"
     if "prompt" in row and "responses" in row:

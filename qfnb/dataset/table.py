@@ -1,4 +1,4 @@
-"""What can be done with rows; each gives a new dataset, so that a cell may be run twice."""
+"""Operations on rows; each returns a new dataset, so that a cell may be run twice."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Table:
     """Rows of one schema.
 
-    The rows themselves are never changed: every operation gives a new dataset (the official SDK's change the
-    one they are called on), which shares its rows with the old one; what is handed out are copies. Only
-    `del ds[3]` changes a dataset.
+    Rows are never changed: every operation returns a new dataset (the official SDK's change the one they are
+    called on), which shares its rows with the old one; users get copies of rows. Only `del ds[3]` changes a
+    dataset.
     """
 
     name: str
@@ -31,16 +31,16 @@ class Table:
 
     @property
     def rows(self) -> Sequence[Row]:
-        """The rows as they are kept; they are not to be changed."""
+        """The rows; they must not be changed."""
         return self._rows
 
     @property
     def schema(self) -> Schema:
-        """What the rows are."""
+        """The schema of the rows."""
         return self._schema
 
     def list(self, by: int | slice | str | Sequence[int] | None = None) -> Any:
-        """Return the rows; one of them by its number, some by a slice or numbers, or a column by its name."""
+        """Return all rows; one by its number, some by a slice or numbers, or a column by its name."""
         if by is None or isinstance(by, slice):
             return [deep_copy(row) for row in (self.rows if by is None else self.rows[by])]
         if isinstance(by, str):
@@ -69,12 +69,12 @@ class Table:
         return self.columns
 
     def col_list(self, column: str) -> builtins.list[Any]:
-        """Return what is in one column, None where a row has nothing there."""
+        """Return the values of a column, None where a row has no value."""
         self._validate_column(column)
         return [deep_copy(row.get(column)) for row in self.rows]
 
     def col_renames(self, names: Mapping[str, str]) -> Self:
-        """Give columns other names: `{"question": "prompt"}`."""
+        """Rename columns: `{"question": "prompt"}`."""
         for column in names:
             self._validate_column(column)
         return self._from_values(
@@ -82,14 +82,14 @@ class Table:
         )
 
     def col_delete(self, *columns: str) -> Self:
-        """Leave columns out."""
+        """Remove columns."""
         return self.select_columns([name for name in self.columns if name not in columns])
 
     def col_append(self, columns: Mapping[str, Sequence[Any]]) -> Self:
-        """Add columns, or put others in the place of those of the same name.
+        """Add columns, or replace those of the same names.
 
         Raises:
-            InvalidArgumentError: a column has not as many values as there are rows.
+            InvalidArgumentError: the number of values of a column differs from that of the rows.
         """
         for name, values in columns.items():
             if len(values) != len(self.rows):
@@ -102,25 +102,29 @@ class Table:
         )
 
     def col_map(self, op: Callable[[dict[str, builtins.list[Any]]], Mapping[str, Sequence[Any]]]) -> Self:
-        """Add or replace the columns that a function makes of all columns."""
+        """Add or replace the columns that a function returns for all columns."""
         return self.col_append(op({name: self.col_list(name) for name in self.columns}))
 
     def select_columns(self, columns: Sequence[str]) -> Self:
-        """Leave only these columns."""
+        """Keep only these columns."""
         for column in columns:
             self._validate_column(column)
         return self._from_values({name: row[name] for name in columns if name in row} for row in self.rows)
 
     def map(self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None) -> Self:
-        """Return what a function makes of each row; it gets a copy.
+        """Return the rows that a function returns for a copy of each row.
+
+        Args:
+            op: the function.
+            schema: what the new rows are; by default it is detected.
 
         Raises:
-            DatasetError: it makes rows that are none; the first ten are told.
+            DatasetError: it returned values that are not rows; the message has the first ten.
         """
         return self._from_values((op(deep_copy(row)) for row in self.rows), schema)
 
     def filter(self, op: Callable[[Row], object]) -> Self:
-        """Return the rows for which a function says yes."""
+        """Return the rows for which a function returns a true value."""
         return self._with_rows([row for row in self.rows if op(deep_copy(row))])
 
     def append(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Self:
@@ -143,10 +147,10 @@ class Table:
         return self._with_rows(rows)
 
     def concat(self, *others: Table) -> Self:
-        """Return this dataset and others after it, as `a + b` does.
+        """Return the rows of this dataset and of others after them, as `a + b` does.
 
         Raises:
-            InvalidArgumentError: they are not of the same kind.
+            InvalidArgumentError: their schemas do not go together.
         """
         schema = self.schema
         for other in others:
@@ -158,46 +162,48 @@ class Table:
         return self.concat(other) if isinstance(other, Table) else NotImplemented
 
     def sample(self, n: int, *, seed: int | None = 0) -> Self:
-        """Return some rows, each once, in their order; `seed=None` takes others each time.
+        """Return random rows, each at most once, in their order; with `seed=None` others each time.
 
         Raises:
-            InvalidArgumentError: there are not so many.
+            InvalidArgumentError: the dataset has fewer rows.
         """
         if not 0 <= n <= len(self.rows):
-            raise InvalidArgumentError(f"n={n}: it is a number from 0 to the {len(self.rows)} rows there are")
+            raise InvalidArgumentError(
+                f"n={n}: must be a number from 0 to {len(self.rows)}, the number of rows"
+            )
         positions = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
         return self._with_rows([self.rows[position] for position in positions])
 
     def shuffle(self, *, seed: int | None = 0) -> Self:
-        """Return the rows in another order; the same one for the same seed."""
+        """Return the rows in random order, the same for the same seed."""
         rows = [*self.rows]
         random.Random(seed).shuffle(rows)  # noqa: S311 - no secret
         return self._with_rows(rows)
 
     def deduplicate(self, by: Sequence[str] | None = None) -> Self:
-        """Return the first of all rows that are the same, as wholes or in some columns."""
+        """Return the first of all equal rows; `by` names the columns to compare, by default all."""
         first_rows: dict[Hashable, Row] = {}
         for row in self.rows:
             first_rows.setdefault(row_key(row, by), row)
         return self._with_rows([*first_rows.values()])
 
     def duplicates(self, by: Sequence[str] | None = None) -> int:
-        """Return how many rows `deduplicate` would leave out."""
+        """Return how many rows `deduplicate` would remove."""
         return len(self.rows) - len({row_key(row, by) for row in self.rows})
 
     def split(self, part: float = 0.2, *, seed: int = 0, by: str | None = None) -> tuple[Self, Self]:
         """Split into two datasets, the second of which has a share or a number of the rows.
 
-        Rows with the same input always go to the same side, so a model is never tested on a question it was
-        trained on; the second part may be smaller than asked for it. Both keep the order of the rows.
+        Rows with the same input always go to the same part, so a model is never tested on a question that it
+        was trained on; the second part may be smaller than `part` for that. Both keep the order of the rows.
 
         Args:
             part: a share between 0 and 1, or a number of rows.
             seed: the same seed splits in the same way.
-            by: a column whose values shall be as frequent in one part as in the other.
+            by: a column whose values are to be equally frequent in both parts.
 
         Raises:
-            InvalidArgumentError: the part is none, or the rows do not allow two.
+            InvalidArgumentError: the part is out of range, or the rows cannot be split so.
         """
         size = self._part_size(part)
         if by is not None:
@@ -218,7 +224,7 @@ class Table:
         is_share = isinstance(part, float) and 0 < part < 1
         size = max(1, round(part * n)) if is_share else part
         if not is_share and (not isinstance(part, int) or isinstance(part, bool)):
-            raise InvalidArgumentError(f"part={part!r}: it is a share between 0 and 1, or a number of rows")
+            raise InvalidArgumentError(f"part={part!r}: must be a share between 0 and 1, or a number of rows")
         if not 0 < size < n:
             raise InvalidArgumentError(f"part={part!r}: it leaves one side of {n} rows empty (一侧为空)")
         return int(size)
@@ -247,18 +253,20 @@ class Table:
         return (deep_copy(row) for row in self.rows)
 
     def _required_schema(self) -> Schema | None:
-        """Return what new rows must be; any when there is none yet, and turns may join single questions."""
+        """Return the schema that added rows must have; None for any: pairs and conversations go together."""
         return None if not self.rows or self.schema.name in {"pairs", "conversation"} else self.schema
 
     def _validate_column(self, column: str) -> None:
         if column not in self.columns:
-            raise InvalidArgumentError(f"there is no column {column!r}: there are {', '.join(self.columns)}")
+            raise InvalidArgumentError(
+                f"there is no column {column!r}: the columns are {', '.join(self.columns)}"
+            )
 
     def _from_values(self, rows: Iterable[object], schema: Schema | str | None = None) -> Self:
         return self._with_rows(*parse_rows(with_locations(rows), find_schema(schema)))
 
     def _with_rows(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
-        """Return a dataset like this one with other rows, which are known to be right."""
+        """Return a dataset like this one with other rows, which are valid already."""
         raise NotImplementedError
 
 
@@ -272,7 +280,7 @@ def _common_schema(first: Schema, second: Schema) -> Schema:
 
 
 Groups = dict[str, builtins.list[builtins.list[int]]]
-"""For each value of a column, the places of rows with the same input."""
+"""For each value of a column, the positions of the rows with the same input."""
 
 
 def _group_positions(rows: Sequence[Row], inputs: Sequence[str], by: str | None) -> Groups:
@@ -286,7 +294,7 @@ def _group_positions(rows: Sequence[Row], inputs: Sequence[str], by: str | None)
 
 
 def _draw_positions(groups: Groups, share: float, max_size: int, seed: int) -> set[int]:
-    """Draw groups by lot, from each kind its share, until there are enough rows."""
+    """Draw groups at random, from each value its share, until there are enough rows."""
     rng, positions = random.Random(seed), set[int]()  # noqa: S311 - no secret
     quota = 0.0
     for key in sorted(groups):

@@ -15,13 +15,7 @@ from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from . import aliases, completion
 from .await_cell import INTERRUPT_GRACE_S
-from .parser import (
-    document_magic,
-    resolve_endpoint,
-    store_variable,
-    user_variables,
-    variable_name,
-)
+from .parser import document_magic, resolve_endpoint, store_variable, user_variables, variable_name
 from .verb_magic import VerbMagics, VerbParser, wait_in_cell
 
 if TYPE_CHECKING:

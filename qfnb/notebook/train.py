@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError
-from . import find_trainer
 from .parser import document_magic, store_variable, user_variables, variable_name
 from .verb_magic import VerbMagics, VerbParser, wait_in_cell
 
@@ -112,17 +112,17 @@ class TrainMagics(VerbMagics):
         launcher(target or options.dataset, on_launch=on_launch).show()
 
     def do_start(self, options: Namespace, target: str) -> None:
-        trainer = find_trainer.find_trainer(self.shell, target) if target else self._create_trainer(options)
+        trainer = self._find(target) if target else self._create_trainer(options)
         trainer.start()
         self._open_panel(options, trainer)
 
     def do_show(self, options: Namespace, target: str) -> None:
-        self._open_panel(options, find_trainer.find_trainer(self.shell, target))
+        self._open_panel(options, self._find(target))
 
     def do_attach(self, options: Namespace, target: str) -> None:
         if not target:
             PARSER.error("attach needs a run's id; `%qftrain list` shows them")
-        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
+        trainer = self._find(target, from_record=True)
         if not trainer.is_running and not trainer.progress.finished:
             trainer.start()
         self._open_panel(options, trainer)
@@ -130,7 +130,7 @@ class TrainMagics(VerbMagics):
     def do_wait(self, options: Namespace, target: str) -> Any:
         from ..views.training.panel import TrainingPanel  # noqa: PLC0415
 
-        trainer = find_trainer.find_trainer(self.shell, target)
+        trainer = self._find(target)
 
         def raise_errors() -> None:
             if not trainer.is_running:
@@ -144,12 +144,12 @@ class TrainMagics(VerbMagics):
     def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
 
-        print(text(find_trainer.find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
+        print(text(self._find(target).progress))  # noqa: T201 - it was asked for
 
     def do_stop(self, options: Namespace, target: str) -> None:
         from ..trainer import TrainAction  # noqa: PLC0415
 
-        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
+        trainer = self._find(target, from_record=True)
         if not trainer.is_running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
@@ -158,14 +158,14 @@ class TrainMagics(VerbMagics):
         trainer.stop()
 
     def do_resume(self, options: Namespace, target: str) -> None:
-        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
+        trainer = self._find(target, from_record=True)
         if trainer.ppls[0].current is None:
             raise InvalidArgumentError(f"all steps of {trainer.id} are done (所有步骤均已完成)")
         trainer.start(retry=True)
         self._open_panel(options, trainer)
 
     def do_publish(self, options: Namespace, target: str) -> None:
-        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
+        trainer = self._find(target, from_record=True)
         was_running = trainer.is_running
         trainer.publish(options.name or "")
         if not was_running:
@@ -177,7 +177,7 @@ class TrainMagics(VerbMagics):
         names = {"name": options.name, "endpoint_suffix": options.suffix}
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
         config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
-        trainer = find_trainer.find_trainer(self.shell, target, from_record=True)
+        trainer = self._find(target, from_record=True)
         was_running = trainer.is_running
         trainer.deploy(config)
         if not was_running:
@@ -186,12 +186,12 @@ class TrainMagics(VerbMagics):
     def do_chat(self, options: Namespace, target: str) -> None:
         from ..views.training.controls import chat_cell  # noqa: PLC0415
 
-        self._insert_cell(chat_cell(find_trainer.find_trainer(self.shell, target).progress))
+        self._insert_cell(chat_cell(self._find(target).progress))
 
     def do_evaluate(self, options: Namespace, target: str) -> None:
         from ..views.training.controls import evaluation_cell  # noqa: PLC0415
 
-        self._insert_cell(evaluation_cell(find_trainer.find_trainer(self.shell, target).progress))
+        self._insert_cell(evaluation_cell(self._find(target).progress))
 
     def do_compare(self, options: Namespace, targets: list[str]) -> None:
         from ..views.display import publish  # noqa: PLC0415
@@ -199,7 +199,7 @@ class TrainMagics(VerbMagics):
 
         if len(targets) < 2:
             PARSER.error("compare needs two trainings or more: variables, run-... or task-... (至少两个训练)")
-        progresses = {target: find_trainer.find_trainer(self.shell, target).progress for target in targets}
+        progresses = {target: self._find(target).progress for target in targets}
         publish(comparison.bundle(progresses))
 
     def do_alert(self, options: Namespace, target: str) -> None:
@@ -209,7 +209,7 @@ class TrainMagics(VerbMagics):
             PARSER.error("alert needs --to: a function's variable, or an https address (请给出接收者)")
         minutes = options.stalled_after
         alert(
-            find_trainer.find_trainer(self.shell, target),
+            self._find(target),
             user_variables(self.shell).get(options.to, options.to),
             stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
@@ -222,6 +222,49 @@ class TrainMagics(VerbMagics):
         columns = ("id", "task_id", "status", "percent", "model", "name", "platform", "created")
         rows = [_run_row(run.facts) for run in run_store.list_runs()]
         return pd.DataFrame(rows, columns=list(columns))
+
+    def _find(self, target: str, *, from_record: bool = False) -> LLMFinetune:
+        """Return a trainer of this kernel, or attach one, without starting it, to a training of another kernel.
+
+        Args:
+            target: a variable's name, `run-...`, `task-...`, or "" for the newest.
+            from_record: prefer the stored record to a trainer of this kernel, unless that one is running.
+
+        Raises:
+            InvalidArgumentError: no such training.
+        """
+        from ..trainer import LLMFinetune, run_store  # noqa: PLC0415
+
+        trainers = self._list_trainers()
+        if not target:
+            if not trainers:
+                raise InvalidArgumentError("no training was started here: `%qftrain list` shows stored runs")
+            return trainers[-1]
+        value = user_variables(self.shell).get(target)
+        if isinstance(value, LLMFinetune):
+            return value
+        matches = [trainer for trainer in trainers if target in {trainer.id, trainer.progress.task_id}]
+        if matches and (matches[-1].is_running or not from_record):
+            return matches[-1]
+        if target.startswith("task-") or (target.startswith("run-") and run_store.find_run(target)):
+            return LLMFinetune.attach(target)
+        variables = user_variables(self.shell).items()
+        names = [name for name, value in variables if isinstance(value, LLMFinetune)]
+        names += [run.id for run in run_store.list_runs()]
+        hint = did_you_mean(target, names) or ": `%qftrain list` shows stored runs"
+        raise InvalidArgumentError(
+            f"{target!r} is neither a trainer's variable nor a run's id (没有此训练){hint}"
+        )
+
+    def _list_trainers(self) -> list[LLMFinetune]:
+        """Return the trainers of this kernel, those in variables before those in panels, the newest last."""
+        from ..trainer import LLMFinetune  # noqa: PLC0415
+        from ..views.panel import RECENT_PANELS  # noqa: PLC0415
+
+        values = [value for value in user_variables(self.shell).values() if isinstance(value, LLMFinetune)]
+        started = [value for value in values if value.progress.started_at is not None]
+        started.sort(key=lambda trainer: trainer.progress.started_at or 0.0)
+        return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
 
     def _open_panel(self, options: Namespace, trainer: LLMFinetune) -> None:
         from ..views.training.panel import TrainingPanel  # noqa: PLC0415

@@ -23,7 +23,7 @@ from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1
 from .state.world import World
 
 FAMILIES = (batches, chat, datasets, evaluation, finetune, models, prompts, services, storage)
-"""Importing a family registers its handlers."""
+"""Importing a family registers its handlers; its `ROUTES` are those beside the endpoint table."""
 
 
 def build_app(world: World) -> HostGuard:

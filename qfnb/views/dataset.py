@@ -11,8 +11,7 @@ from ..errors import UnexpectedContent
 from ..transport import file_transfer
 from . import styles
 from .display import Bundle, LiveOutput
-from .escape import escape, strip_controls
-from .training.loss_chart import img
+from .escape import escape, image_html, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -117,7 +116,11 @@ def _image_html(content: bytes) -> str:
         file_transfer.validate_image(content)
     except UnexpectedContent as error:
         return escape(error)
-    return img(content, kind, "picture") if len(content) <= MAX_IMAGE_BYTES else f"{len(content) >> 10:,} KiB"
+    return (
+        image_html(content, kind, "picture")
+        if len(content) <= MAX_IMAGE_BYTES
+        else f"{len(content) >> 10:,} KiB"
+    )
 
 
 def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:

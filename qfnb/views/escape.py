@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 
@@ -21,3 +22,15 @@ def strip_controls(text: object) -> str:
 def escape(text: object) -> str:
     """Return text that is inert inside HTML, attributes included."""
     return html.escape(strip_controls(text), quote=True)
+
+
+def image_html(content: bytes, mime_type: str, alt: str) -> str:
+    """Return an <img> that carries its own data.
+
+    Args:
+        content: the image.
+        mime_type: e.g. image/png.
+        alt: the description of the image.
+    """
+    encoded = base64.b64encode(content).decode("ascii")
+    return f'<img alt="{escape(alt)}" src="data:{mime_type};base64,{encoded}" style="max-width:100%">'

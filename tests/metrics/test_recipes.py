@@ -8,7 +8,7 @@ import pytest
 from qfnb import errors
 from qfnb.metrics import recipes
 from qfnb.metrics.recipes import score
-from qfnb.sandbox.evaluation import scores
+from qfnb.sandbox.finetune import scores
 
 REFERENCE = "这个周末自驾游去摘杨桃啦！"
 PUBLISHED = {

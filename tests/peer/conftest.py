@@ -1,4 +1,4 @@
-"""The official `qianfan` SDK in a process of its own, pointed at the sandbox."""
+"""The official `qianfan` SDK in a separate process, with the sandbox's URLs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IAM = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
 
 @pytest.fixture
 def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
-    """Run code that imports `qianfan`, with the named keys (the IAM pair by default); returns what it prints."""
+    """Run code that imports `qianfan`, with the named keys (the IAM pair by default); return the printed lines."""
 
     def run(code: str, *keys: str, seconds: float = 60) -> list[str]:
         key_variables = {

@@ -78,7 +78,7 @@ def test_openai_cancels_a_batch(client):
         client.batches.cancel(batch.id)
 
 
-def test_openai_is_told_what_is_wrong_with_a_file(client):
+def test_openai_gets_the_errors_of_a_file(client):
     file = client.files.create(file=("in.jsonl", b"{"), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
     error = wait_until_finished(client, batch).errors.data[0]

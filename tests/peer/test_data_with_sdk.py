@@ -1,4 +1,4 @@
-"""The official SDK makes, fills, cleans and downloads datasets of the sandbox, unchanged.
+"""The official SDK creates, fills, cleans and downloads datasets of the sandbox, unchanged.
 
 Where it uploads is the only thing that is told to it: it knows no other storage than Baidu's.
 """
@@ -31,8 +31,8 @@ said = lambda value: print("said", json.dumps(value, ensure_ascii=False, default
 
 
 @pytest.fixture
-def says(sdk):
-    """Run code after the imports; return what it hands to `said`."""
+def run_sdk(sdk):
+    """Run code after the imports; return what it passes to `said`."""
 
     def run_code(code, **names):
         values = "".join(f"{name} = {value!r}\n" for name, value in names.items())
@@ -42,7 +42,7 @@ def says(sdk):
     return run_code
 
 
-def test_a_dataset_is_loaded_exported_and_downloaded(says):
+def test_a_dataset_is_loaded_exported_and_downloaded(run_sdk):
     dataset_id, _ = import_rows(jsonl(PAIR, [PAIR, PAIR]))
     code = """
 dataset = Dataset.load(qianfan_dataset_id=id)
@@ -55,13 +55,13 @@ said(len(Data.get_dataset_export_records(id)["result"]))
 said(dataset.list(0)[0]["entity_content"])
 """
     turn = {"prompt": PAIR["prompt"], "response": [[PAIR["response"]]]}
-    rows, packed, exports, again, exports_still, row = says(code, id=dataset_id)
+    rows, packed, exports, again, exports_still, row = run_sdk(code, id=dataset_id)
     assert (rows, packed) == (2, [[turn], [turn, turn]])
     assert (exports, again, exports_still) == (1, 2, 1)
     assert json.loads(row) == [turn]
 
 
-def test_a_local_dataset_is_saved_and_released(says):
+def test_a_local_dataset_is_saved_and_released(run_sdk):
     code = """
 made = QianfanDataSource.create_bare_dataset("sdk", DataTemplateType.NonSortedConversation, DataStorageType.PrivateBos, "sandbox", "/sdk")
 local = Dataset.create_from_pyobj([{"prompt": "问", "response": [["答"]]}] * 3)
@@ -69,12 +69,12 @@ said(made.save(local, does_release=True))
 said(made.id)
 said(Data.get_dataset_info(made.id)["result"]["versionInfo"]["releaseStatus"])
 """
-    save_output, dataset_id, released = says(code)
+    save_output, dataset_id, released = run_sdk(code)
     assert (save_output, released) == (True, 2)
     assert exported_rows(dataset_id) == [[{"prompt": "问", "response": [["答"]]}]] * 3
 
 
-def test_texts_are_saved_as_a_zip_and_cleaned_online(says, tmp_path, monkeypatch):
+def test_texts_are_saved_as_a_zip_and_cleaned_online(run_sdk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the SDK zips into the current folder
     code = """
 made = QianfanDataSource.create_bare_dataset("sdk", DataTemplateType.GenericText, DataStorageType.PrivateBos, "sandbox", "/sdk")
@@ -83,13 +83,13 @@ dataset = Dataset.load(qianfan_dataset_id=made.id)
 said(sorted(dataset.inner_data_source_cache.fetch().to_pydict()["_pack"]))
 said(dataset.online_data_process([ReplaceEmails(), RemoveEmoji()]))
 """
-    texts, result = says(code)
+    texts, result = run_sdk(code)
     assert [text.strip() for text in texts] == ["写信到a@b.com😀", "第二段"]
     assert result["is_succeeded"]
     assert sorted(exported_rows(result["new_dataset_id"])) == ["写信到[EMAIL]", "第二段"]
 
 
-def test_every_call_of_v1_is_understood(says):
+def test_every_call_of_v1_is_understood(run_sdk):
     dataset_id, _ = import_rows(jsonl(PAIR))
     destination = create_dataset()
     code = """
@@ -118,7 +118,7 @@ call(Data.get_dataset_etl_task_list, 5)
 settle(to)
 call(Data.delete_dataset, to)
 """
-    answers = says(code, id=dataset_id, to=destination)
+    answers = run_sdk(code, id=dataset_id, to=destination)
     assert answers[0][dataset_id]["importStatus"] == 2
     assert answers[1:3] == [True, True]
     assert (answers[3][0]["exportTo"], answers[4]["content"]) == (1, [])
@@ -126,19 +126,19 @@ call(Data.delete_dataset, to)
     assert (answers[9], answers[10], answers[12]) == (True, {"failedOnes": None}, {"versionCount": 0})
 
 
-def test_a_refusal_is_the_sdks_own_error(says):
+def test_a_refusal_is_the_sdks_own_error(run_sdk):
     code = """
 try:
     Data.get_dataset_info("ds-none")
 except Exception as error:
     said([type(error).__name__, str(error)])
 """
-    [(name, message)] = says(code)
+    [(name, message)] = run_sdk(code)
     assert name == "QianfanError"
     assert "ds-none does not exist" in message
 
 
-def test_every_action_of_v2_is_understood(says):
+def test_every_action_of_v2_is_understood(run_sdk):
     code = """
 from qianfan.resources.console.consts import V2 as Kinds
 Storage.upload("bos:/sandbox/v2/a.jsonl", b'{"prompt": "x", "response": "y"}')
@@ -159,7 +159,7 @@ said(Data.V2.delete_dataset_version(other)["result"])
 said(len(Data.V2.get_dataset_list(filter={"datasetName": "sdk v2"}, max_keys=500)["result"]["datasetList"]))
 said(Data.V2.delete_dataset(made["datasetId"])["result"])
 """
-    imported, published, url, path, order, deleted, found_count, delete_result = says(code)
+    imported, published, url, path, order, deleted, found_count, delete_result = run_sdk(code)
     assert (imported, published, path) == ("ImportFinished", True, "bos:/sandbox/v2/")
     assert "/_exports/" in url
     assert (order, deleted, found_count, delete_result) == (True, True, 1, True)

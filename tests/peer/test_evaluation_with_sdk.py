@@ -59,7 +59,7 @@ print(json.dumps([task["state"], listed == [id_], report["modelId"], Eval.V2.del
 
 
 @pytest.fixture
-def things(sandbox):
+def model_and_dataset(sandbox):
     return preset_model(), upload_dataset(sandbox, ANSWERS, "sdk")
 
 
@@ -67,8 +67,8 @@ def parse_last(lines):
     return json.loads(lines[-1])
 
 
-def test_it_walks_through_the_calls(sdk, things):
-    model, dataset = things
+def test_it_walks_through_the_calls(sdk, model_and_dataset):
+    model, dataset = model_and_dataset
     version = {"modelId": model["modelIdStr"], "modelVersionId": model["modelVersionIdStr"]}
     code = LIFE.format(versions=version, dataset=dataset, conf=RULES)
     assert parse_last(sdk(HEAD + code)) == ["Done", model["name"], len(ANSWERS), False, True]
@@ -76,8 +76,8 @@ def test_it_walks_through_the_calls(sdk, things):
     assert "DoingWithManualBegin" in sdk(HEAD + code.split("report =")[0] + "print(info['state'])")[-1]
 
 
-def test_its_manager_evaluates(sdk, things):
-    model, dataset = things
+def test_its_manager_evaluates(sdk, model_and_dataset):
+    model, dataset = model_and_dataset
     code = MANAGER.format(version=model["modelVersionIdStr"], dataset=dataset)
     metrics, rows = parse_last(sdk(HEAD + code))
     (scores,) = metrics.values()
@@ -88,15 +88,15 @@ def test_its_manager_evaluates(sdk, things):
     assert {"ROUGE-L", "裁判员模型打分"} <= set(flat[0])
 
 
-def test_its_model_predicts_in_batches(sdk, things):
-    model, dataset = things
+def test_its_model_predicts_in_batches(sdk, model_and_dataset):
+    model, dataset = model_and_dataset
     rows = parse_last(sdk(HEAD + PREDICT.format(version=model["modelVersionIdStr"], dataset=dataset)))
     assert [row["prompt"] for row in rows] == [*ANSWERS]
     assert [row["expected_output"] for row in rows] == [*ANSWERS.values()]
     assert all(row["llm_output"] for row in rows)
 
 
-def test_it_uses_v2(sdk, things):
-    model, dataset = things
+def test_it_uses_v2(sdk, model_and_dataset):
+    model, dataset = model_and_dataset
     code = V2.format(version=model["modelVersionIdStr"], dataset=dataset)
     assert parse_last(sdk(HEAD + code)) == ["Successed", True, model["modelVersionIdStr"], True]

@@ -43,12 +43,12 @@ def test_a_wrong_secret_is_refused(sdk):
     }
 
 
-def test_it_draws(sdk):
+def test_it_generates_images(sdk):
     code = "import qianfan\nr = qianfan.Text2Image().do(prompt='Rag doll cat', with_decode='base64')\nprint(r['body']['data'][0]['image'][:4])"
     assert sdk(code, "QIANFAN_AK", "QIANFAN_SK") == ["b'\\x89PNG'"]
 
 
-def test_it_sees_the_services(sdk):
+def test_it_lists_the_services(sdk):
     code = "import qianfan\nfrom qianfan.resources import Service\nprint(len(Service.list()['result']['common']) > 10)"
     keys = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
     assert sdk(code, *keys)[-1] == "True"

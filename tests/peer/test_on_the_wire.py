@@ -1,4 +1,4 @@
-"""What we send beside what the official SDK sends for the same call; every difference has its reason here."""
+"""The requests of qfnb and of the official SDK for the same calls; every difference has a reason here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REASONS = {
     "stream": "the SDK says stream=false where nothing can be streamed; we say nothing",
     "discovery": "with an IAM pair the SDK first asks for the service list; we pass unknown names on instead",
 }
-"""The differences that there are; a test fails on any other."""
+"""All differences; a test fails on any other."""
 
 KEYS = {
     "ak": {"QIANFAN_AK": "ak", "QIANFAN_SK": "sk"},
@@ -48,14 +48,14 @@ KEYS = {
 
 
 def render_call(call, module):
-    """Return the call in one library's dialect."""
+    """Return the call in one library's spelling."""
     ours = module == "qfnb"
     v1 = "version=1" if ours else "version='1'" if "ChatCompletion" in call else ""
     return call.replace("{m}", module).replace("{v1}", v1).replace("{query}", "prompt" if ours else "query")
 
 
 def send_with_sdk(url, requests, calls, keys, tmp_path):
-    """Make the calls with the SDK, in a process of its own; return what each of them sent."""
+    """Make the calls with the SDK in a separate process; return the requests of each."""
     lines = ["import urllib.request", "import qianfan"]
     for call in calls:
         lines += [render_call(call, "qianfan"), f"urllib.request.urlopen({url + '/MARK'!r}).read()"]
@@ -82,7 +82,7 @@ def send_with_sdk(url, requests, calls, keys, tmp_path):
 
 
 def comparable(request):
-    """Return what must be the same: method, path, query, content type, how it is authenticated, the body."""
+    """Return what must be equal: method, path, query, content type, authentication scheme and body."""
     body = dict(request.body or {})
     body.pop("extra_parameters", None)
     if not any(part in request.path for part in ("/chat/", "/completions", "/plugin/")):
@@ -99,8 +99,8 @@ def comparable(request):
 
 
 @pytest.fixture(scope="module", params=["ak", "iam"])
-def both(request, tmp_path_factory):
-    """What both libraries sent, call by call."""
+def recorded(request, tmp_path_factory):
+    """The requests of both libraries, by call."""
     keys = KEYS[request.param]
     calls = {name: call for name, call in CALLS.items() if request.param == "iam" or " v2" not in name}
     with record_requests() as (url, requests):
@@ -130,23 +130,23 @@ def both(request, tmp_path_factory):
 
 
 def inference_requests(requests):
-    """Leave out how tokens and model lists are got."""
+    """Leave out the requests for tokens and model lists."""
     assert not isinstance(requests, Exception), requests
     helper_paths = ("/oauth/2.0/token", "/v1/BCE-BEARER/token", "/wenxinworkshop/service/list")
     return [request for request in requests if request.path not in helper_paths]
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_same_call_is_the_same_request(both, name):
-    _, sdk_requests, own_requests = both
+def test_the_same_call_is_the_same_request(recorded, name):
+    _, sdk_requests, own_requests = recorded
     if name not in sdk_requests:
         return  # v2 takes no AK/SK, with either library
     expected, actual = inference_requests(sdk_requests[name]), inference_requests(own_requests[name])
     assert [comparable(request) for request in actual] == [comparable(request) for request in expected]
 
 
-def test_what_differs_is_listed(both):
-    kind, sdk_requests, own_requests = both
+def test_all_differences_are_listed(recorded):
+    kind, sdk_requests, own_requests = recorded
     first, second = inference_requests(sdk_requests["chat"])[0], inference_requests(own_requests["chat"])[0]
     assert set(first.body) - set(second.body) == {"extra_parameters"}
     assert "request_id" in {name.lower() for name in second.headers}

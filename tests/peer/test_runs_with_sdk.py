@@ -1,4 +1,4 @@
-"""The official SDK, unmodified, tunes and keeps models on the sandbox: v1 and v2."""
+"""The official SDK, unmodified, tunes and publishes models on the sandbox: v1 and v2."""
 
 import pytest
 from support import finetune_runs
@@ -111,7 +111,7 @@ def test_its_trainer_learns_every_parameter_and_publishes(sdk, dataset):
     assert output[-1].endswith("True")
 
 
-def test_its_refusals_reach_it(sdk):
+def test_it_gets_refusals_as_its_own_errors(sdk):
     code = "from qianfan.resources import FineTune\ntry:\n    FineTune.V2.task_detail('task-none')\nexcept Exception as e:\n    print(type(e).__name__, 'does not exist' in str(e))"
     assert sdk(code)[-1] == "RequestError True"
     code = code.replace("V2.task_detail('task-none')", "get_job(1, 2)")

@@ -137,7 +137,7 @@ print(Memory.delete_system_memory(memory)["result"])
 
 @pytest.fixture(scope="module")
 def version():
-    """A published version of a model that knows when the shop opens."""
+    """A published version of a model that has learned when the shop opens."""
     from qfnb.sandbox import ensure
 
     ensure()
@@ -157,23 +157,23 @@ def of(version):
     }
 
 
-def test_it_deploys_asks_counts_and_changes_services_of_both_kinds(sdk, version):
+def test_it_deploys_calls_meters_and_changes_services_of_both_versions(sdk, version):
     answer = finetune_runs.ANSWERS["几点开门"]
     assert sdk(LIFE.format(**of(version))) == [answer, answer, answer, "2", "True", "True", "True", "True"]
 
 
-def test_its_model_deploys_with_the_names_it_chooses_itself(sdk, version):
+def test_its_model_deploys_with_its_default_names(sdk, version):
     assert sdk(DEPLOY.format(**of(version)), seconds=100)[-2:] == [finetune_runs.ANSWERS["几点开门"], "1"]
 
 
-def test_it_keeps_renders_improves_and_scores_prompts(sdk):
+def test_it_stores_renders_optimizes_and_scores_prompts(sdk):
     output = sdk(PROMPTS)
     assert output[:5] == ["写一首关于秋天的诗", "count", "('画猫', '不要水印')", "写茶", "drink"]
     assert output[5] == "True True"
     assert output[7:] == ["True", "True", "True", "False True"]
 
 
-def test_it_buys_and_gives_back_quotas_and_units_and_keeps_memories(sdk, version):
+def test_it_buys_and_releases_quotas_and_units_and_stores_memories(sdk, version):
     from qfnb.resources import Service
 
     service = Service.V2.create_service(version.model_id_str, version.version_id_str, "paid", "paid")
@@ -183,7 +183,7 @@ def test_it_buys_and_gives_back_quotas_and_units_and_keeps_memories(sdk, version
     ]  # fmt: skip
 
 
-def test_it_is_told_what_is_wrong_in_the_platforms_words(sdk, version):
+def test_it_gets_the_platforms_error_messages(sdk, version):
     code = """
 import json
 from qianfan.resources import Service

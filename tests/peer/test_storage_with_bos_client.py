@@ -35,7 +35,7 @@ def test_objects_are_put_read_listed_and_deleted(client):
     assert Storage.info("bos:/sandbox/bce/中 文.txt") is None
 
 
-def test_a_large_file_goes_up_in_parts_side_by_side(client, tmp_path):
+def test_a_large_file_is_uploaded_in_concurrent_parts(client, tmp_path):
     content = os.urandom((11 << 20) + 17)
     (tmp_path / "big.bin").write_bytes(content)
     assert client.put_super_object_from_file(
@@ -44,7 +44,7 @@ def test_a_large_file_goes_up_in_parts_side_by_side(client, tmp_path):
     assert Storage.read("bos:/sandbox/bce/big") == content
 
 
-def test_an_upload_in_parts_is_looked_at_and_given_up(client):
+def test_a_multipart_upload_is_listed_and_aborted(client):
     upload = client.initiate_multipart_upload(BUCKET, "bce/given-up").upload_id
     client.upload_part(BUCKET, "bce/given-up", upload, 1, 5, io.BytesIO(b"12345"))
     assert [row.size for row in client.list_parts(BUCKET, "bce/given-up", upload).parts] == [5]
@@ -53,13 +53,13 @@ def test_an_upload_in_parts_is_looked_at_and_given_up(client):
     assert upload not in [row.upload_id for row in client.list_multipart_uploads(BUCKET).uploads]
 
 
-def test_a_presigned_address_is_fetched_without_a_key(client):
+def test_a_presigned_url_is_fetched_without_a_key(client):
     client.put_object_from_string(BUCKET, "bce/shared", "shared")
     url = client.generate_pre_signed_url(BUCKET, "bce/shared").decode()
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as answer:
         assert answer.read() == b"shared"
 
 
-def test_the_bucket_is_there_and_tells_where(client):
+def test_the_bucket_exists_and_has_a_location(client):
     assert client.does_bucket_exist(BUCKET)
     assert client.get_bucket_location(BUCKET) == "bj"

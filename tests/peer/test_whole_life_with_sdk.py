@@ -1,4 +1,4 @@
-"""The official SDK, unmodified, does the whole life on the sandbox: data, training, model, service, evaluation."""
+"""The official SDK, unmodified, does the whole workflow on the sandbox: data, training, model, service, evaluation."""
 
 import io
 import json

@@ -79,11 +79,11 @@ def test_settings_win_when_they_are_lower():
 
 
 @pytest.mark.parametrize(
-    "given", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
+    "limits", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
 )
-def test_invalid_limits_are_named(given):
+def test_invalid_limits_are_named(limits):
     with pytest.raises(InvalidArgumentError, match=r"QIANFAN_(QPS|RPM|TPM)_LIMIT"):
-        RateLimiter().apply_settings(config.Settings(**given))
+        RateLimiter().apply_settings(config.Settings(**limits))
 
 
 @pytest.mark.parametrize(

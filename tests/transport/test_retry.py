@@ -10,7 +10,7 @@ LIMIT = errors.RateLimitError(18, "qps")
 
 
 @pytest.mark.parametrize(
-    ("error", "repeatable", "again"),
+    ("error", "repeatable", "is_retried"),
     [
         (BUSY, True, True),
         (BUSY, False, False),
@@ -29,18 +29,18 @@ LIMIT = errors.RateLimitError(18, "qps")
         (ValueError("x"), True, False),
     ],
 )
-def test_only_useful_and_harmless_retries_are_made(error, repeatable, again):
-    assert (RetryPolicy().next_delay_s(error, 1, repeatable=repeatable) is not None) == again
+def test_only_useful_and_harmless_retries_are_made(error, repeatable, is_retried):
+    assert (RetryPolicy().next_delay_s(error, 1, repeatable=repeatable) is not None) == is_retried
 
 
 def test_attempts_are_limited():
     assert RetryPolicy(attempts=3).next_delay_s(BUSY, 3, repeatable=True) is None
 
 
-@pytest.mark.parametrize(("attempt", "longest"), [(1, 1.0), (2, 2.0)])
-def test_delays_grow_and_are_random(attempt, longest):
-    assert RetryPolicy().next_delay_s(BUSY, attempt, repeatable=True, random_=lambda: 0.0) == 0
-    assert RetryPolicy().next_delay_s(BUSY, attempt, repeatable=True, random_=lambda: 1.0) == longest
+@pytest.mark.parametrize(("n_attempts", "max_delay_s"), [(1, 1.0), (2, 2.0)])
+def test_delays_grow_and_are_random(n_attempts, max_delay_s):
+    assert RetryPolicy().next_delay_s(BUSY, n_attempts, repeatable=True, random_=lambda: 0.0) == 0
+    assert RetryPolicy().next_delay_s(BUSY, n_attempts, repeatable=True, random_=lambda: 1.0) == max_delay_s
 
 
 def test_retry_after_is_honoured_up_to_a_limit():

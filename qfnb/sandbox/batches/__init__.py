@@ -1,9 +1,8 @@
-"""Batches: files of requests in OpenAI's form, and inference tasks over object storage.
+"""Batches: files of requests in OpenAI's form, and inference tasks over object storage."""
 
-Importing it registers its handlers.
-"""
+from . import bos, openai
 
-from . import bos as bos
-from . import openai as openai
+HANDLERS = (bos, openai)
+"""The modules that answer operations of the endpoint table."""
 
 ROUTES = ()

@@ -1,4 +1,4 @@
-"""Inference tasks over object storage: queries out of `*.jsonl` objects, answers into others."""
+"""Inference tasks over object storage: they read queries from `*.jsonl` objects and write answers to others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +14,8 @@ from ...wire import storage as storage_wire
 from ...wire.chat import CHAT_V1, V1_PREFIX
 from ..chat.chat import resolve_model
 from ..engines.protocol import BUILT_IN
-from ..http.call import Call, dispatch, emulates
+from ..http import timestamps
+from ..http.call import CREATOR, Call, dispatch, emulates
 from ..http.paging import page_by_marker
 from ..http.refusals import Refusal
 from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
@@ -23,12 +23,10 @@ from ..state.store import Document, random_id
 from ..state.world import World, job_handler
 from ..storage import files, objects
 
-NO_DATE = "0000-00-00T00:00:00Z"
-
 
 @dataclass(frozen=True)
 class Query:
-    """One line of the input: whose file it is out of, and what it asks."""
+    """One line of the input: the key of its object, and the JSON object in it."""
 
     key: str
     line: dict[str, Any]
@@ -36,7 +34,7 @@ class Query:
 
 @emulates(wire.CREATE_INFERENCE)
 def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
-    """Queue a task over the objects that are there now."""
+    """Queue a task over the objects that exist now."""
     if body.afs_config is not None:
         raise call.invalid("afsConfig", "the sandbox has object storage only")
     source, target = (
@@ -76,13 +74,13 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
 @emulates(wire.INFERENCE_INFO)
 def describe_task(call: Call, body: wire.InferenceRef) -> dict[str, Any]:
     """Describe a task."""
-    return _to_wire(_find_task(call, body.task_id))
+    return _to_wire(call.find("inference", body.task_id, "taskId"))
 
 
 @emulates(wire.STOP_INFERENCE)
 def stop_task(call: Call, body: wire.InferenceRef) -> bool:
-    """Stop a task; what it has answered so far is kept."""
-    task = _find_task(call, body.task_id)
+    """Stop a task; the answers so far are kept."""
+    task = call.find("inference", body.task_id, "taskId")
     if is_finished(task):
         raise call.invalid("taskId", f"the task is {_run_status(task)}")
     store = call.world.store
@@ -104,7 +102,7 @@ def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
 
 @job_handler("inference")
 def run_task(world: World, task: Document) -> Iterator[None]:
-    """Work a task off: read its objects, ask query by query, write an output for each object."""
+    """Run a task: read its objects, answer each query, write an output for each object."""
     store, id_ = world.store, str(task["id"])
     try:
         queries = [query for key in task["keys"] for query in _read_queries(world, key)]
@@ -129,10 +127,10 @@ def run_task(world: World, task: Document) -> Iterator[None]:
 
 
 def _read_queries(world: World, key: str) -> Iterator[Query]:
-    """Return the lines of an object.
+    """Yield the queries in an object.
 
     Raises:
-        ValueError: naming the object and the line.
+        ValueError: a line is wrong; the message names the object and the line.
     """
     address = storage_wire.build_uri(world.address.bucket, key)
     content = objects.read_object(world.store, address)
@@ -156,7 +154,7 @@ def _line_problem(line: Mapping[str, Any] | None) -> str:
 def _write_outputs(
     world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]
 ) -> None:
-    """Write what was answered, one object for each object of the input that has any."""
+    """Write the answers, one object for each object of the input that has answers."""
     for key in task["keys"]:
         numbers = [number for number in sorted(results) if queries[number].key == key]
         rows = [{**queries[number].line, "output": results[number]} for number in stable_shuffle(numbers)]
@@ -167,7 +165,7 @@ def _write_outputs(
 
 
 def _key_prefix(call: Call, name: str, address: str) -> str:
-    """Return the keys' prefix of an address; that of a single `*.jsonl` is the object's own key."""
+    """Return the key prefix of an address; for a single `*.jsonl` object it is the object's key."""
     try:
         bucket, key = storage_wire.parse_uri(address)
     except ValueError as error:
@@ -181,7 +179,7 @@ def _key_prefix(call: Call, name: str, address: str) -> str:
 
 
 def _resolve_target(call: Call, body: wire.CreateInference) -> str:
-    """Return what is asked: a version of one's own, or the last part of a chat endpoint's address."""
+    """Return the model to ask: a model version, or the last part of a chat endpoint's address."""
     if body.model_id:
         if call.world.store.get("version", body.model_id) is None:
             raise call.invalid("modelId", f"{body.model_id} does not exist")
@@ -197,20 +195,13 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
 
 
-def _find_task(call: Call, id_: str) -> Document:
-    task = call.world.store.get("inference", id_)
-    if task is None:
-        raise call.invalid("taskId", f"{id_} does not exist")
-    return task
-
-
 def _run_status(task: Document) -> str:
     return job_status(task) if is_finished(task) else wire.RUNNING
 
 
 def _to_wire(task: Document) -> dict[str, Any]:
-    timestamps = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
-    finished_at = next((timestamp for timestamp in timestamps if timestamp), None)
+    ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
+    finished_at = next((timestamp for timestamp in ends if timestamp), None)
     row = {
         "taskId": task["id"],
         "name": task["name"],
@@ -223,8 +214,8 @@ def _to_wire(task: Document) -> dict[str, Any]:
         "outputBosUri": task["output"],
         "outputDir": task["target"].rstrip("/").rpartition("/")[2],
         "progress": task["done"],
-        "createTime": _format_date(task["created"]),
-        "finishTime": _format_date(finished_at),
+        "createTime": timestamps.utc(task["created"]),
+        "finishTime": timestamps.utc(finished_at),
         "completion_window": task["window"],
         "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }
@@ -233,7 +224,7 @@ def _to_wire(task: Document) -> dict[str, Any]:
 
 def _task_usage(task: Document) -> dict[str, Any]:
     input_tokens, output_tokens = task.get("used") or (0, 0)
-    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": "sandbox"}
+    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": CREATOR}
 
 
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
@@ -241,7 +232,3 @@ def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
     return sum(row["prompt_tokens"] for row in usages if row), sum(
         row["completion_tokens"] for row in usages if row
     )
-
-
-def _format_date(timestamp: float | None) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else NO_DATE

@@ -1,6 +1,6 @@
-"""Batches in OpenAI's shape and the platform's words: every line of a file is asked.
+"""Batches in OpenAI's form, with the platform's statuses: each line of a file is a request.
 
-Good answers are in one file, refusals in another.
+Answers are written to one file, refusals to another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..state.world import World, job_handler
 from ..storage import files
 
 BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2)}
-"""What a batch may be about."""
+"""The operations that a batch can call, by path."""
 
 MAX_METADATA, MAX_PAGE_SIZE, MAX_ERRORS = 16, 100, 100
 EXPIRED_MESSAGE = "This request could not be executed before the completion window expired."
@@ -32,7 +32,7 @@ EXPIRED_MESSAGE = "This request could not be executed before the completion wind
 
 @emulates(wire.CREATE)
 def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
-    """Queue a batch; what is in its file is looked at later, as on the platform."""
+    """Queue a batch; its file is checked later, as on the platform."""
     hours = re.fullmatch(r"([1-9]\d{0,2})h", body.completion_window)
     if hours is None or int(hours[1]) > 672:
         raise call.invalid("completion_window", "it is 1h to 672h")
@@ -79,7 +79,7 @@ def list_batches(call: Call, body: wire.ListBatches) -> dict[str, Any]:
 
 @emulates(wire.CANCEL)
 def cancel_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
-    """Stop a batch; what it has answered so far is kept."""
+    """Stop a batch; the answers so far are kept."""
     batch = _find_batch(call)
     if is_finished(batch):
         message = f"Cannot cancel a batch with status {job_status(batch)!r}."
@@ -91,7 +91,7 @@ def cancel_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
 
 @job_handler("batch")
 def run_batch(world: World, batch: Document) -> Iterator[None]:
-    """Work a batch off: read its file, ask line by line, write its results."""
+    """Run a batch: read its file, answer each line, write the results."""
     store, id_ = world.store, str(batch["id"])
     lines, errors = read_lines(files.read_file(store, batch["input_file_id"]), batch["endpoint"])
     if errors:
@@ -118,7 +118,7 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
 
 
 def read_lines(content: bytes | None, endpoint: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the lines of an input file, or all that is wrong with it, each error with its line."""
+    """Return the lines of an input file, and its errors, each with the number of its line."""
     lines: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     custom_ids: set[str] = set()
@@ -137,7 +137,7 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[dict[str, Any
 def _line_problem(
     line: dict[str, Any] | None, endpoint: str, custom_ids: set[str]
 ) -> tuple[str, str, str | None] | None:
-    """Return code, message and field of what is wrong with a line."""
+    """Return code, message and field of the error in a line, None without an error."""
     if line is None:
         return "invalid_json_line", "This line is not parseable as valid JSON.", None
     types: dict[str, type] = {"custom_id": str, "method": str, "url": str, "body": dict}
@@ -158,7 +158,7 @@ def _line_problem(
 def _write_results(
     world: World, id_: str, lines: Sequence[dict[str, Any]], results: dict[int, Any]
 ) -> Iterator[None]:
-    """Write the files and note how the batch ended."""
+    """Write the files, and store how the batch ended."""
     store = world.store
     store.update(id_, finalizing_at=store.now(), counts=_count_results(len(lines), results))
     yield
@@ -218,7 +218,7 @@ def _sum_usage(results: Mapping[int, Any]) -> dict[str, Any]:
 
 
 def _write_result_file(world: World, batch_id: str, kind: str, results: Mapping[int, Any]) -> str | None:
-    """Write results, out of order, under an id that a second try finds again; return it."""
+    """Write results, shuffled, to a file whose id is the same when it is written again; return the id."""
     if not results:
         return None
     order = stable_shuffle(sorted(results))

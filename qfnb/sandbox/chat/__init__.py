@@ -1,12 +1,9 @@
-"""Inference: chat, completion, embeddings, reranking, images and plugins.
+"""Inference: chat, completion, embeddings, reranking, images and plugins."""
 
-Importing it registers its handlers.
-"""
+from . import chat, completion_embedding, images, plugins
 
-from . import chat as chat
-from . import completion_embedding as completion_embedding
-from . import images as images
-from . import plugins as plugins
+HANDLERS = (chat, completion_embedding, images, plugins)
+"""The modules that answer operations of the endpoint table."""
 
 ROUTES = (images.routes,)
 """The routes that are not in the endpoint table: each function returns those of a world."""

@@ -1,6 +1,9 @@
 """Evaluations of model versions. Importing the package registers its handlers."""
 
-from . import results, v1, v2  # noqa: F401 - they register handlers
+from . import results, v1, v2, worker
+
+HANDLERS = (results, v1, v2, worker)
+"""The modules that answer operations of the endpoint table."""
 
 ROUTES = (results.routes,)
 """The routes that are not in the endpoint table: each function returns those of a world."""

@@ -16,14 +16,10 @@ from ..models import store as repository
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
-
-KIND, RUN = "evaluation", "evaluation_run"
-"""A task is what was asked for; its run is what came of it, and is written by the worker only."""
+from .common import KIND, RUN, Pairs
 
 INPUT_PLACEHOLDER = "{input}"
 MAX_SCORE = 100
-
-Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -87,11 +83,6 @@ def create_task(call: Call, request: TaskRequest, replaced: Document | None = No
         "stopping": None,
     }
     return _enqueue_task(call.world, body, pairs, replaced)
-
-
-def read_task_pairs(world: World, run_id: str) -> Pairs:
-    """Return the rows as they were when a task was made; the dataset may be gone by now."""
-    return [(prompt, reference) for prompt, reference in json.loads(world.store.read_file(run_id) or b"[]")]
 
 
 def _enqueue_task(world: World, body: dict[str, Any], pairs: Pairs, replaced: Document | None) -> Document:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...metrics.rouge_bleu_chrf import rouge_l
 from ...wire import evaluation as wire
-from . import scores
+from ..finetune import scores
 
 UNSCORED = -1
 """What the referee gives when it cannot judge; such rows are in no mean."""

@@ -15,15 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...wire import evaluation as wire
+from ..finetune import scores
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
-from . import scores
-from .create import KIND
+from .common import KIND, has_results, iter_results, task_state
 from .judge import UNSCORED
-from .worker import FINAL_STATES, iter_results, task_state
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"
@@ -117,8 +116,8 @@ def routes(world: World) -> list[Route]:
 
 
 def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> None:
-    if (state := task_state(call.world, task)) not in FINAL_STATES | {wire.MANUAL_STARTED}:
-        raise call.invalid("id", f"task {body.id} is {state}")
+    if not has_results(call.world, task):
+        raise call.invalid("id", f"task {body.id} is {task_state(call.world, task)}")
     call.validate_choice("exportType", body.export_type, (wire.LOCAL, wire.STORAGE))
     if body.export_type == wire.STORAGE and body.volume_id != call.world.address.bucket:
         raise call.invalid("volumeId", f"bucket {body.volume_id} does not exist")

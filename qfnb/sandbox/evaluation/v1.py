@@ -7,15 +7,22 @@ from typing import Any
 from ...wire import data as data_wire
 from ...wire import evaluation as wire
 from ..http.call import Call, emulates
-from ..state.job_queue import is_finished
 from ..state.store import Document
-from . import scores
-from .create import KIND, RUN, FieldNames, TaskRequest, VersionRequest, create_task
+from .common import (
+    ENGINE,
+    FINAL_STATES,
+    KIND,
+    delete_tasks,
+    report_source,
+    result_dataset,
+    run_of,
+    task_state,
+    unit_results,
+)
+from .create import FieldNames, TaskRequest, VersionRequest, create_task
 from .judge import REFEREE_NAME
-from .worker import FINAL_STATES, task_state, unit_results
 
 FIELD_NAMES = FieldNames("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
-ENGINE = "qfnb local model, not ERNIE"
 
 
 @emulates(wire.CREATE)
@@ -41,7 +48,7 @@ def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
 def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a task."""
     task, world = call.find(KIND, body.id, "id", "task"), call.world
-    run = world.store.get(RUN, task["run"]) or {}
+    run = run_of(world, task)
     return {
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
@@ -102,33 +109,8 @@ def delete(call: Call, body: wire.DeleteTasks) -> bool:
     tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
     if not tasks:
         raise call.invalid("evalIds", "it names no task")
-    for task in tasks:
-        validate_finished(call, "evalIds", task)
-    for task in tasks:
-        delete_task(call, task)
+    delete_tasks(call, "evalIds", tasks)
     return True
-
-
-def validate_finished(call: Call, field: str, task: Document) -> None:
-    """Refuse a task that is under way."""
-    state, run = task_state(call.world, task), call.world.store.get(RUN, task["run"]) or {}
-    if state not in FINAL_STATES | {wire.MANUAL_STARTED} or not is_finished(run):
-        raise call.invalid(field, f"task {task['id']} is {state}; stop it first")
-
-
-def delete_task(call: Call, task: Document) -> None:
-    """Forget a task, its rows and its answers; a dataset that people have of them stays."""
-    store, run = call.world.store, str(task["run"])
-    store.remove(KIND, str(task["id"]))
-    store.remove(RUN, run)
-    store.drop_points(run)
-    store.write_file(run, b"")
-
-
-def report_source(task: Document) -> dict[str, Any]:
-    """Return what a report says about how it came to be."""
-    source = {"engine": ENGINE, "words": scores.word_unit()}
-    return source | ({"referee": REFEREE_NAME} if wire.MODEL in task["modes"] else {})
 
 
 def _to_version_request(version: wire.EvaluatedVersion) -> VersionRequest:
@@ -160,17 +142,9 @@ def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def result_dataset(call: Call, task: Document) -> Document:
-    """Return the dataset of the answers that people are to judge, nothing before it is told."""
-    if task_state(call.world, task) not in FINAL_STATES | {wire.MANUAL_STARTED}:
-        return {}
-    dataset_id = (call.world.store.get(RUN, task["run"]) or {}).get("result_dataset")
-    return (call.world.store.get("dataset", dataset_id) if dataset_id else None) or {}
-
-
 def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
     """Return how answers are judged, and where those are that people are to judge."""
-    dataset = result_dataset(call, task)
+    dataset = result_dataset(call.world, task)
     dataset_fields = {
         "resultDatasetId": dataset.get("number", 0),
         "resultDatasetIdStr": dataset.get("id", ""),

@@ -10,9 +10,8 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from .create import KIND, FieldNames, TaskRequest, VersionRequest, create_task
-from .v1 import ENGINE, delete_task, report_source, result_dataset, validate_finished
-from .worker import task_state, unit_results
+from .common import ENGINE, KIND, delete_tasks, report_source, result_dataset, task_state, unit_results
+from .create import FieldNames, TaskRequest, VersionRequest, create_task
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
@@ -23,9 +22,7 @@ REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateEvalTask) -> str:
     """Begin a task; the result is its id."""
-    if body.eval_object_type != wire.EVALUATE_MODELS:
-        reason = f"{body.eval_object_type!r}; the sandbox evaluates {wire.EVALUATE_MODELS}"
-        raise call.invalid("evalObjectType", reason)
+    call.validate_choice("evalObjectType", body.eval_object_type, [wire.EVALUATE_MODELS])
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
@@ -93,7 +90,7 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
             "taskId": task["id"],
             "taskName": task["name"],
             "modelId": unit["version"],
-            "inferDatasetId": result_dataset(call, task).get("id", ""),
+            "inferDatasetId": result_dataset(call.world, task).get("id", ""),
             "evalObjectType": wire.EVALUATE_MODELS,
             "evalMode": ",".join(task["modes"]),
             "effectMetric": unit["metrics"],
@@ -107,9 +104,7 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that is over."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
-    validate_finished(call, "taskId", task)
-    delete_task(call, task)
+    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
     return True
 
 

@@ -12,16 +12,14 @@ from ...wire.model import PRESET
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
 from ..http.call import dispatch
-from ..state.job_queue import is_finished, with_checkpoints
+from ..state.job_queue import with_checkpoints
 from ..state.store import Document
 from ..state.world import World, job_handler
-from .create import INPUT_PLACEHOLDER, KIND, RUN, Pairs, read_task_pairs
+from .common import KIND, RUN, Pairs, Row, iter_results, read_task_pairs
+from .create import INPUT_PLACEHOLDER
 from .judge import AnswerJudge, summarize
 
-FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
 VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"
-
-Row = dict[str, Any]
 
 
 @job_handler(RUN)
@@ -47,39 +45,6 @@ def run_task(world: World, run: Document) -> Iterator[None]:
     rows = [unit for unit in task["units"] for _ in pairs]
     done = yield from with_checkpoints(store, id_, rows, answer, is_cancelled)
     _record_results(world, task, id_, pairs, done)
-
-
-def task_state(world: World, task: Document) -> str:
-    """Return where a task is: what its plan says by now, when the work is as far."""
-    run = world.store.get(RUN, task["run"]) or {}
-    if task["stopping"]:
-        return str(world.lifecycle.state(task["stopping"])) if is_finished(run) else wire.STOPPING
-    planned = str(world.lifecycle.state(task["plan"]))
-    if planned != wire.DONE:
-        return planned
-    if run.get("failed_at"):
-        return wire.FAILED
-    return str(run["end"]) if is_finished(run) else wire.DOING
-
-
-def unit_results(world: World, task: Document) -> list[Row]:
-    """Return the versions of a task, each with its `state`, `message` and, when it is judged, `metrics`."""
-    state = task_state(world, task)
-    finished_units = (world.store.get(RUN, task["run"]) or {}).get("units", {})
-    if state not in FINAL_STATES | {wire.MANUAL_STARTED}:
-        finished_units = {}
-    waiting = {"state": state, "message": "", "metrics": None}
-    return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
-
-
-def iter_results(world: World, task: Document) -> Iterator[Row]:
-    """Yield the rows that are answered, version by version, each with its question and its unit."""
-    pairs = read_task_pairs(world, task["run"])
-    done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
-    for number in sorted(done):
-        unit, (prompt, reference) = task["units"][number // len(pairs)], pairs[number % len(pairs)]
-        identity = {"id": f"{unit['id']}-{number % len(pairs)}", "unit": unit}
-        yield identity | {"prompt": prompt, "reference": reference} | done[number]
 
 
 def _ask_version(world: World, unit: Row, prompt: str) -> Row:

@@ -1,6 +1,8 @@
 """Fine-tuning jobs and their runs. Importing the package registers its handlers."""
 
-from . import v1, v2  # noqa: F401 - they register handlers
+from . import v1, v2
+
+HANDLERS = (v1, v2)
+"""The modules that answer operations of the endpoint table."""
 
 ROUTES = ()
-"""The routes that are not in the endpoint table: each function returns those of a world."""

@@ -140,7 +140,7 @@ class TrainingWorker:
         self._store.write_file(f"{task_id}.npz", model.save(task_id))
         metrics = None
         if not model.stopped and not task["texts"]:
-            from ..evaluation.scores import platform_metrics  # noqa: PLC0415
+            from .scores import platform_metrics  # noqa: PLC0415
 
             metrics = platform_metrics(model, held_out)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Who is calling: every request proves it, with the sandbox's own keys only."""
+"""Authentication: each request proves that it has the sandbox's own keys; others are refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +16,7 @@ from ...wire.endpoints import Plane
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
 from ..state.world import World
+from . import timestamps
 from .call import Call, emulates
 from .refusals import Refusal, gateway_refusal, v1_refusal, v2_refusal
 
@@ -27,7 +27,7 @@ _OWN_KEYS_ONLY = "this is the qfnb sandbox: it takes only its own keys (run `qfn
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """What authentication looks at."""
+    """The parts of a request that authentication reads."""
 
     method: str
     path: str
@@ -35,12 +35,12 @@ class SignedRequest:
     headers: Mapping[str, str]
 
     def parameter(self, name: str) -> str:
-        """Return one query parameter, "" when it is absent."""
+        """Return a query parameter, "" when it is absent."""
         return dict(self.query).get(name, "")
 
 
 def signed_request(request: Request) -> SignedRequest:
-    """Return what authentication looks at, with the header names as they came."""
+    """Return the parts of a request that authentication reads."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
     raw_path = request.scope.get("raw_path") or request.url.path.encode()
     query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
@@ -48,10 +48,10 @@ def signed_request(request: Request) -> SignedRequest:
 
 
 def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
-    """Return when the caller may use a plane.
+    """Check that the caller may use a plane.
 
     Raises:
-        Refusal: in the plane's own words.
+        Refusal: the credentials are missing or wrong.
     """
     header = request.headers.get("authorization", "")
     if plane == "oauth":
@@ -65,7 +65,7 @@ def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
 
 
 def verify_signature(world: World, header: str, request: SignedRequest) -> None:
-    """Return when the IAM signature is this sandbox's own, fresh and right.
+    """Check that an IAM signature is right, recent, and made with this sandbox's keys.
 
     Raises:
         Refusal: 403, as the platform's gateway answers.
@@ -115,7 +115,7 @@ def _verify_access_token(world: World, token: str) -> None:
 
 @emulates(wire.OAUTH_TOKEN)
 def oauth_token(call: Call, body: Any) -> dict[str, Any]:
-    """Exchange AK and SK, given in the query (or the body), for an access token."""
+    """Exchange AK and SK, in the query or the body, for an access token."""
     params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
     if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
@@ -147,10 +147,6 @@ def exchange_bearer(call: Call, body: Any) -> dict[str, Any]:
         "userId": "sandbox",
         "token": token,
         "status": "enable",
-        "createTime": _iso_timestamp(time.time()),
-        "expireTime": _iso_timestamp(time.time() + seconds),
+        "createTime": timestamps.utc(time.time()).replace("Z", ".000Z"),
+        "expireTime": timestamps.utc(time.time() + seconds).replace("Z", ".000Z"),
     }
-
-
-def _iso_timestamp(timestamp: float) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

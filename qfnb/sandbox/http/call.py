@@ -22,6 +22,9 @@ from ..state.store import Document, random_id
 from ..state.world import World
 from .refusals import INVALID_REQUEST, Refusal, build_refusal, log_id
 
+CREATOR = "sandbox"
+"""The name of the user that has created everything."""
+
 B = TypeVar("B", bound=Record)
 R = TypeVar("R")
 

@@ -1,4 +1,4 @@
-"""The sandbox's own control: health, stop, and what tests switch on; all of it needs the control token."""
+"""The sandbox's control interface: health, stop, and what tests switch on; all of it needs the control token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..trial.faults import Fault, describe_error
 from . import openapi
 
 MAX_SPEED = 1e6
-"""Seconds in a second."""
+"""The fastest clock: sandbox seconds in a real second."""
 
 ControlAction = Callable[["World", dict[str, Any]], dict[str, Any]]
 
@@ -89,7 +89,7 @@ def _clear_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 def _remove_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
     if not world.fault_rules.remove(body["id"]):
-        raise LookupError(f"there is no fault {body['id']}")
+        raise LookupError(f"fault {body['id']} does not exist")
     return {"faults": len(world.fault_rules.rules)}
 
 
@@ -99,7 +99,7 @@ def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    """Start counting anew, or stop."""
+    """Reset the counts, and start or stop counting."""
     world.delivery_counter.is_on = bool(body.get("on"))
     world.delivery_counter.received.clear()
     world.delivery_counter.answered.clear()
@@ -107,7 +107,7 @@ def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any
 
 
 def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    """Tell the time; with {"speed"} or {"advance"} change how it goes."""
+    """Return the clock's time and speed; {"speed"} and {"advance"} change them."""
     speed, advance = body.get("speed"), body.get("advance", 0)
     all_valid = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
     if not all_valid or (speed is not None and speed > MAX_SPEED):
@@ -116,7 +116,7 @@ def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set_durations(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    """Tell how many seconds each stage of an object's life takes; with {stage: seconds} change them."""
+    """Return the seconds of each stage of an object's life; {stage: seconds} changes them."""
     return dict(world.lifecycle.set(body))
 
 

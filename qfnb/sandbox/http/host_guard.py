@@ -1,4 +1,4 @@
-"""Who may speak to the sandbox at all: this computer's programs, not web pages that a browser has open."""
+"""The guard around the application: programs of this computer are answered, web pages in a browser are not."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .refusals import SANDBOX_HEADER
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_UPLOAD_BYTES = MAX_FILE_BYTES + 1024 * 1024
-"""A file and the form around it."""
+"""Bytes of an uploaded file and the form around it."""
 
 STORAGE_PREFIXES = ("/bos/", "/sandbox/")
-"""Where objects of any kind are put; nothing there is done without a signature."""
+"""Paths where bodies of any type are put; all of them need a signature."""
 
 DRAIN_SECONDS = 2.0
-"""Seconds that a refused body is still read for."""
+"""Seconds for which a refused body is still read."""
 
 _LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 _NOT_JSON = "a body is JSON (content-type: application/json)"
 
 
 class HostGuard:
-    """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies without measure."""
+    """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies that are too large."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app, self._world = app, world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, 413 or 415, or hand the request on."""
+        """Answer 403, 413 or 415, or pass the request on."""
         if scope["type"] != "http":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -57,9 +57,9 @@ class HostGuard:
 
 
 class Exchange:
-    """One request and its answer: the body is counted, and read to its end even when nobody wants it.
+    """One request and its answer: the body is counted, and read to its end even when it is not used.
 
-    A connection that is closed while a body still arrives is reset, and the answer may be lost with it.
+    A connection that is closed while a body arrives is reset, and the answer can be lost with it.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ class Exchange:
         self._received_bytes, self._body_complete, self._rejected = 0, False, False
 
     async def receive(self) -> Message:
-        """Return the next piece of the body; to the application one that is too long ends with its client."""
+        """Return the next piece of the body; one that is too long looks to the application like a disconnect."""
         if not self._rejected:
             message = await self._receive_next()
             if self._received_bytes <= self.max_bytes:
@@ -78,7 +78,7 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Pass a piece of the answer on; the last one waits for the end of the body."""
+        """Send a piece of the answer; the last one waits for the end of the body."""
         if self._rejected:
             return
         if message["type"] == "http.response.body" and not (message.get("more_body") or self._body_complete):
@@ -88,7 +88,7 @@ class Exchange:
         await self._send(message)
 
     async def reject_too_large(self) -> None:
-        """Answer that the body is too long; what the application says afterwards is not heard."""
+        """Answer that the body is too long; what the application sends afterwards is dropped."""
         answer = JSONResponse(
             {"error": f"a body may have {self.max_bytes >> 20} MiB at most"},
             413,
@@ -111,7 +111,7 @@ class Exchange:
 
 
 def _host_problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """Return what is wrong with the hosts and origins of a request; each of them counts."""
+    """Return why the hosts and origins of a request are refused, "" when all of them are local."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
     if not hosts or any(host.rpartition(":")[0] not in _LOCAL_HOSTS for host in hosts):
         return "the sandbox answers to 127.0.0.1 and localhost only"
@@ -122,7 +122,7 @@ def _host_problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
 
 
 def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
-    """Tell whether a web page could have sent this body without asking first: anything but JSON."""
+    """Return whether a web page could send this body without a preflight request: anything but JSON."""
     if (
         scope["method"] != "POST"
         or scope["path"] == UPLOAD.path

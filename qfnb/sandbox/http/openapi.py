@@ -1,9 +1,8 @@
-"""The sandbox's description, OpenAPI 3.1, made from the endpoint table.
+"""The sandbox's description in OpenAPI 3.1, built from the endpoint table.
 
-OpenAPI knows one operation of a method on a path, the platform's v2 routes have one for each `?Action=`. A
-path of theirs is therefore written with the action as its fragment, `/v2/service#CreateService`, as AWS's
-descriptions do: the fragment makes it one path of its own and is never sent, and the query parameter `Action`
-is required and has one value.
+OpenAPI allows one operation for a method on a path; the platform's v2 routes have one for each `?Action=`. Such
+a path is written with the action as its fragment, `/v2/service#CreateService`, as in AWS's descriptions: the
+fragment makes it a path of its own and is never sent; the query parameter `Action` is required and has one value.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def build_document(url: str) -> dict[str, Any]:
 
 
 def _build_schemas() -> tuple[Mapping[tuple[Any, JsonSchemaMode], Schema], Schema]:
-    """Return what each operation takes and gives, by its name and pydantic's word for it, and all records."""
+    """Return the schemas of each operation, by its name and use (validation, serialization), and all records."""
     rows: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
     for endpoint in ENDPOINTS.values():
         rows.append((endpoint.name, "validation", TypeAdapter(endpoint.body)))
@@ -132,7 +131,7 @@ def _parameter(name: str, location: str, schema: Schema, *, required: bool = Tru
 
 
 def _describe_responses(endpoint: Endpoint[Any, Any], result: Schema) -> Schema:
-    """Return what may come back; on v1 an error is one of the answers of HTTP 200."""
+    """Return the possible answers; on v1 an error is one of those with HTTP 200."""
     family = endpoint.envelope if endpoint.plane == "console" else endpoint.plane
     error = {"type": "object", "properties": _ERRORS.get(family, _ERRORS["gateway"])}
     if endpoint.plane == "console":

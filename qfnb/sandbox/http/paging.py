@@ -11,19 +11,19 @@ from .call import Call
 T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
-"""Rows of a page when nothing is said, and at most."""
+"""Rows of a page: the default, and the maximum."""
 
 
 def page_by_marker(
     call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: PageRequest
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return a page of rows, which come newest first, and the `pageInfo` that goes with it.
+    """Return a page of rows, and its `pageInfo`.
 
     Args:
-        call: who asks.
-        rows: all of them, in order.
-        id_field: the key under which a row has its id, which is what markers are.
-        request: the page that is wanted.
+        call: the call.
+        rows: all rows, the newest first.
+        id_field: the key of a row's id; markers are ids.
+        request: the requested page.
     """
     size = _validate_size(call, "maxKeys", request.max_keys)
     indexes = {row[id_field]: index for index, row in enumerate(rows)}
@@ -43,7 +43,7 @@ def page_by_marker(
 
 
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
-    """Return page 1, 2, ... of rows."""
+    """Return a page of rows by its number, from 1."""
     if page is not None and page < 1:
         raise call.invalid("pageNo", f"{page}; pages count from 1")
     size = _validate_size(call, "pageSize", size, default=20)
@@ -54,7 +54,7 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
 def page_by_offset(
     call: Call, rows: Sequence[T], offset: int | None, size: int | None, *, max_size: int = MAX_PAGE_SIZE
 ) -> list[T]:
-    """Return rows from an offset on."""
+    """Return a page of rows from an offset, from 0."""
     if offset is not None and offset < 0:
         raise call.invalid("offset", f"{offset}; rows count from 0")
     size = _validate_size(call, "pageSize", size, max_size=max_size)
@@ -73,4 +73,4 @@ def _validate_size(
         return min(default, max_size)
     if size < 1 or (size > max_size and name != "maxKeys"):
         raise call.invalid(name, f"{size}; a page has 1 to {max_size} rows")
-    return min(size, max_size)  # more maxKeys count as a hundred, the API pages say
+    return min(size, max_size)  # a larger maxKeys counts as the maximum, as the API pages say

@@ -1,6 +1,8 @@
 """The model repository: models, versions, presets and compressions. Importing the package registers its handlers."""
 
-from . import compression, v1, v2  # noqa: F401 - they register handlers
+from . import compression, v1, v2
+
+HANDLERS = (compression, v1, v2)
+"""The modules that answer operations of the endpoint table."""
 
 ROUTES = ()
-"""The routes that are not in the endpoint table: each function returns those of a world."""

@@ -19,9 +19,7 @@ FAILED_REASON = "这个版本的权重不能压缩 / the weights of this version
 def create(call: Call, body: model_v2.CreateCompression) -> str:
     """Begin to compress a version into a new one of a set; return the task's id."""
     source = store.get_version(call, body.source_model_id, "sourceModelId")
-    target = store.require_user_owned(
-        call, store.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
-    )
+    target = store.get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     content = store.read_weights(call, source)
     if content is None or store.version_state(call, source) != wire_model.READY:
         raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")

@@ -1,15 +1,96 @@
-"""The models of a world: sets of versions, what they look like, and what may be done with them."""
+"""The model repository: models and their versions, the user's in the store and the platform's preset ones.
+
+A preset model is a row of the catalogue with one version; its ids and numbers are computed from its name.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import string
 from collections.abc import Sequence
 from typing import Any
 
+from ...wire import catalog
 from ...wire import model as wire
 from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call
 from ..state.store import Document, random_id
-from . import presets
+
+PRESET_TYPES = {
+    "chat": "Text2Text",
+    "completion": "Text2Text",
+    "text2image": "Text2Image",
+    "embedding": "TextRepresentation",
+    "image2text": "ImageUnderstanding",
+}
+"""The catalogue's kinds of models, and the repository's types of models."""
+
+PRESETS_CREATED_AT = 1_672_531_200.0
+"""The creation date of presets, 2023-01-01; the real dates are not published."""
+
+_FIRST_PRESET_NUMBER = 10**9
+_DIGITS = string.digits + string.ascii_lowercase
+
+
+def find_preset(kind: str, key: int | str) -> Document | None:
+    """Return a preset "model" or "version" by its id or number, None when there is none."""
+    return _preset_index().get((kind, str(key)))
+
+
+@functools.cache
+def preset_models() -> tuple[Document, ...]:
+    """Return the preset models in the catalogue's order."""
+    names: dict[str, catalog.CatalogModel] = {}
+    for row in catalog.load_models():
+        if row.kind in PRESET_TYPES and not row.renamed:
+            names.setdefault(row.name, row)
+    return tuple(_build_preset(row) for row in names.values())
+
+
+def preset_version(model: Document) -> Document:
+    """Return the one version of a preset model."""
+    return {
+        **_preset_ids("amv-", model["name"]),
+        "model": model["id"],
+        "version": model["name"],
+        "source": wire.PRESET,
+        "origin": {},
+        "base": model["name"],
+        "description": "",
+        "created": PRESETS_CREATED_AT,
+        "plan": [[wire.READY, None]],
+    }
+
+
+def _build_preset(row: catalog.CatalogModel) -> Document:
+    return {
+        **_preset_ids("am-", row.name),
+        "name": row.name,
+        "type": PRESET_TYPES[row.kind],
+        "source": wire.PRESET,
+        "description": "",
+        "labels": [],
+        "tags": None,
+        "created": PRESETS_CREATED_AT,
+    }
+
+
+def _preset_ids(prefix: str, name: str) -> Document:
+    """Return a constant id and number for a name; the number is above those of the user's objects."""
+    number = int.from_bytes(hashlib.sha256(f"{prefix}{name}".encode()).digest()[:8], "big")
+    letters = "".join(_DIGITS[number // 36**exponent % 36] for exponent in range(12))
+    return {"id": prefix + letters, "number": _FIRST_PRESET_NUMBER + number % _FIRST_PRESET_NUMBER}
+
+
+@functools.cache
+def _preset_index() -> dict[tuple[str, str], Document]:
+    index: dict[tuple[str, str], Document] = {}
+    for model in preset_models():
+        for kind, row in (("model", model), ("version", preset_version(model))):
+            index[kind, row["id"]] = index[kind, str(row["number"])] = row
+    return index
+
 
 TYPE_NUMBERS = {
     "Text2Text": 0,
@@ -20,49 +101,46 @@ TYPE_NUMBERS = {
 }
 """v1's numbers of the kinds of model."""
 
-LAST_WEIGHTS_NOTE = "the local engine keeps the last weights only; the step was noted, not gone back to"
+LAST_WEIGHTS_NOTE = (
+    "the local engine keeps the last weights only; the step is recorded and the last weights are used"
+)
 
 
-def get_model(call: Call, key: int | str, field: str) -> Document:
-    """Return a model, one's own or a preset one.
+def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
+    """Return a model of the user or a preset one.
 
-    Raises:
-        Refusal: there is none.
-    """
-    return _get_document(call, "model", key, field)
-
-
-def get_version(call: Call, key: int | str, field: str) -> Document:
-    """Return a version, one's own or a preset one.
-
-    Raises:
-        Refusal: there is none.
-    """
-    return _get_document(call, "version", key, field)
-
-
-def require_user_owned(call: Call, document: Document, field: str) -> Document:
-    """Return a model or version that the user may change.
+    Args:
+        call: the request.
+        key: the model's id or number.
+        field: the request's field that names it.
+        is_changed: whether the call changes it, which refuses preset models.
 
     Raises:
-        Refusal: it is the platform's.
+        Refusal: it does not exist or belongs to the platform.
     """
-    if document["source"] == wire.PRESET:
-        raise call.invalid(field, f"{document['id']} belongs to the platform")
-    return document
+    return _get_document(call, "model", key, field, is_changed)
 
 
-def _get_document(call: Call, kind: str, key: int | str, field: str) -> Document:
-    document = call.world.store.get(kind, key) or presets.find_preset(kind, key)
-    if document is None:
-        raise call.invalid(field, f"{key} does not exist")
-    return document
+def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
+    """Return a version of the user or a preset one; the arguments are those of `get_model`.
+
+    Raises:
+        Refusal: it does not exist or belongs to the platform.
+    """
+    return _get_document(call, "version", key, field, is_changed)
+
+
+def _get_document(call: Call, kind: str, key: int | str, field: str, is_changed: bool) -> Document:
+    preset = find_preset(kind, key)
+    if preset and is_changed:
+        raise call.invalid(field, f"{preset['id']} belongs to the platform")
+    return preset or call.find(kind, key, field)
 
 
 def versions_of(call: Call, model: Document) -> list[Document]:
-    """Return the versions of a model, the newest first; what a compression still works on is left out."""
+    """Return the versions of a model, the newest first, without those that a compression is still working on."""
     if model["source"] == wire.PRESET:
-        return [presets.preset_version(model)]
+        return [preset_version(model)]
     rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
     return [
         row
@@ -77,13 +155,13 @@ def version_state(call: Call, version: Document) -> str:
 
 
 def read_weights(call: Call, version: Document) -> bytes | None:
-    """Return the file of a version, None when there is none."""
+    """Return the bytes of a version's weights, None if it has none."""
     task = version.get("task")
     return call.world.store.read_file(f"{task}.npz") if task else None
 
 
 def type_number(model: Document) -> int:
-    """Return v1's number of a model's kind; a preset vector model has another than one's own."""
+    """Return v1's number of a model's type; a preset embedding model has another number than a user's."""
     if model["source"] == wire.PRESET and model["type"] == "TextRepresentation":
         return 4
     return TYPE_NUMBERS[model["type"]]
@@ -92,7 +170,7 @@ def type_number(model: Document) -> int:
 def add_model(
     call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
 ) -> Document:
-    """Make a model without versions."""
+    """Add a model without versions."""
     return call.world.store.add(
         "model",
         random_id("am-"),
@@ -106,7 +184,15 @@ def add_model(
 
 
 def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
-    """Put a version into a model; `task` names the file of its weights."""
+    """Add a version to a model.
+
+    Args:
+        call: the request.
+        model: the model.
+        source: v1's word for where the version comes from, e.g. `Train`.
+        task: the name of the file of its weights, without the suffix.
+        fields: other fields of its document: `description`, `step`, `base`, `origin`, `plan`.
+    """
     earlier = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
     number = 1 + max((int(row["version"]) for row in earlier), default=0)
     ready = call.world.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
@@ -125,7 +211,7 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
 def publish_run(
     call: Call, model: Document, task: Document, *, step: int | None, description: str
 ) -> Document:
-    """Publish a run that is done (or stopped, with what it had learned) as a version of a model."""
+    """Add a finished or stopped run to a model as a version."""
     job = call.world.store.get("job", task["job"]) or {}
     rows = [row for row in call.world.store.all("task") if row["job"] == task["job"]]
     origin = {
@@ -149,10 +235,16 @@ def publish_run(
 
 
 def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
-    """Return a run that can be published, with that checkpoint.
+    """Return a run that can be published.
+
+    Args:
+        call: the request.
+        key: the run's id or number.
+        field: the request's field that names it.
+        step: a checkpoint that it must have.
 
     Raises:
-        Refusal: it is unknown, has made no model, or has no such step.
+        Refusal: it does not exist, has no weights, or has no such checkpoint.
     """
     store = call.world.store
     task = store.get("task", key)
@@ -164,17 +256,16 @@ def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -
 
 
 def delete_versions(call: Call, versions: Sequence[Document], field: str) -> None:
-    """Delete versions, and the weights that nothing else needs.
+    """Delete versions, and the files of weights that nothing else uses.
 
     Raises:
-        Refusal: a service runs one of them; then all stay.
+        Refusal: a service runs one of them; then none is deleted.
     """
     store = call.world.store
     served = {row["version"]: row["id"] for row in store.all("service")}
     for version in versions:
         if version["id"] in served:
-            service_id = served[version["id"]]
-            raise call.invalid(field, f"{version['id']} runs in service {service_id}")
+            raise call.invalid(field, f"{version['id']} runs in service {served[version['id']]}")
     for version in versions:
         store.remove("version", version["id"])
     used_files = {row["task"] for row in store.all("version")} | {row["id"] for row in store.all("task")}
@@ -182,12 +273,22 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
         store.remove_file(f"{task}.npz")
 
 
+def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
+    """Delete models with their versions.
+
+    Raises:
+        Refusal: a service runs one of the versions; then nothing is deleted.
+    """
+    store, ids = call.world.store, {model["id"] for model in models}
+    delete_versions(call, [row for row in store.all("version") if row["model"] in ids], field)
+    for id_ in ids:
+        store.remove("model", id_)
+
+
 def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
-    """Return what only the sandbox knows of a version."""
-    step_fields = (
-        {"step": version["step"], "checkpoint": LAST_WEIGHTS_NOTE} if version.get("step") is not None else {}
-    )
-    run = version.get("task")
-    return {
-        "engine": call.world.engines.model_origin(run) if run else call.world.engines.base_model().label
-    } | step_fields
+    """Return the fields that only the sandbox has."""
+    engines, run = call.world.engines, version.get("task")
+    fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
+    if version.get("step") is None:
+        return fields
+    return fields | {"step": version["step"], "checkpoint": LAST_WEIGHTS_NOTE}

@@ -1,4 +1,4 @@
-"""The model repository, console v1: a finished run becomes a model."""
+"""The model repository, v1: models with numbers, versions published from finished runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number
 from ..state.store import Document
-from . import presets, store
+from . import store
 
 CALL_SCHEMA = {
     "input": {
@@ -35,7 +35,7 @@ _SORT_KEYS: dict[str, Callable[[Document], Any]] = {
 
 @emulates(wire.PUBLISH)
 def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
-    """Publish a run that is done (or stopped, with what it had learned)."""
+    """Publish a finished or stopped run."""
     origin = body.version_meta
     task = store.get_finished_run(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
     job = call.world.store.get("job", origin.task_id)
@@ -75,11 +75,11 @@ def describe_version(call: Call, body: wire.VersionRef) -> dict[str, Any]:
 
 @emulates(wire.PRESET_LIST)
 def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
-    """List the platform's models, in the shape of one's own (its own is not evidenced).
+    """List the platform's models, in the shape of the user's (the platform's own shape is not documented).
 
-    Vendor, language and expansion filter nothing: the catalogue does not know them.
+    Vendor, language and expansion do not filter: the catalogue does not have them.
     """
-    rows = [row for row in presets.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
+    rows = [row for row in store.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
     if body.ctx_length:
         rows = [row for row in rows if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)]
     return _page_to_wire(call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size)
@@ -87,7 +87,7 @@ def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
 
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> dict[str, Any]:
-    """List one's own models, the newest first unless another order is asked for."""
+    """List the user's models, the newest first by default."""
     rows = [
         row
         for row in call.world.store.all("model")
@@ -99,31 +99,27 @@ def user_list(call: Call, body: wire.ListModels) -> dict[str, Any]:
 
 @emulates(wire.DELETE)
 def delete_models(call: Call, body: wire.DeleteModels) -> bool:
-    """Delete models with their versions: all of those named, or none."""
-    requested = [store.get_model(call, key, "modelIDs") for key in body.model_ids]
-    models = {row["id"]: store.require_user_owned(call, row, "modelIDs") for row in requested}
-    versions = [row for row in call.world.store.all("version") if row["model"] in models]
-    store.delete_versions(call, versions, "modelIDs")
-    for id_ in models:
-        call.world.store.remove("model", id_)
+    """Delete models with their versions, all of them or none."""
+    field = "modelIDs"
+    models = [store.get_model(call, key, field, is_changed=True) for key in body.model_ids]
+    store.delete_models(call, models, field)
     return True
 
 
 @emulates(wire.DELETE_VERSIONS)
 def delete_versions(call: Call, body: wire.DeleteVersions) -> bool:
-    """Delete versions: all of those named, or none."""
+    """Delete versions, all of them or none."""
     field = "modelVersionIds"
-    requested = [store.get_version(call, key, field) for key in body.model_version_ids]
-    versions = {row["id"]: store.require_user_owned(call, row, field) for row in requested}
-    store.delete_versions(call, [*versions.values()], field)
+    versions = [store.get_version(call, key, field, is_changed=True) for key in body.model_version_ids]
+    store.delete_versions(call, versions, field)
     return True
 
 
 @emulates(wire.EVALUABLE)
 def evaluable(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
-    """List the models that can be evaluated: text models that have a version that is ready."""
+    """List the models that can be evaluated: text models with a version that is ready."""
     result = []
-    for model in [*reversed(call.world.store.all("model")), *presets.preset_models()]:
+    for model in [*reversed(call.world.store.all("model")), *store.preset_models()]:
         rows = [row for row in store.versions_of(call, model) if _is_ready(call, row)]
         if rows and model["type"] == "Text2Text":
             version_rows = [_version_to_wire(call, model, row) for row in rows]
@@ -136,12 +132,12 @@ def _is_ready(call: Call, version: Document) -> bool:
 
 
 def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:
-    """Return the model that a version is put into: a new one, or the one that is named."""
+    """Return the model that a version is added to: a new one, or the one with the given id."""
     if body.is_new_model and body.model_id is None:
         return store.add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
     if body.model_id is None:
         raise call.invalid("modelId", "it is missing, and isNewModel is false")
-    return store.require_user_owned(call, store.get_model(call, body.model_id, "modelId"), "modelId")
+    return store.get_model(call, body.model_id, "modelId", is_changed=True)
 
 
 def _matches_filter(model: Document, name: str | None, type_numbers: list[int] | None) -> bool:

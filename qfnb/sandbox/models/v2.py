@@ -1,4 +1,4 @@
-"""The model repository, console v2: sets, versions of runs and of one's own files, exports, templates."""
+"""The model repository, v2: sets of versions, imports, exports, and configurations for serving."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from ..storage import objects
-from . import presets, store
+from . import store
 
 FORMATS = ("HuggingFace.Transformers", "Safetensors")
 APPLICATIONS = ("chat", "completion")
 EXPORT_FOLDER = "qfnb/exports"
-"""Where exports are put in the bucket."""
+"""The folder of exports in the bucket."""
 
 
 @emulates(wire.CREATE_SET)
@@ -34,7 +34,7 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 def system_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the platform's sets."""
     rows, info = page_by_marker(
-        call, [_set_to_wire(call, row) for row in presets.preset_models()], "modelSetId", body
+        call, [_set_to_wire(call, row) for row in store.preset_models()], "modelSetId", body
     )
     return {"systemModelSetList": rows, "pageInfo": info}
 
@@ -49,7 +49,7 @@ def custom_sets(call: Call, body: PageRequest) -> dict[str, Any]:
 
 @emulates(wire.DESCRIBE_SET)
 def describe_set(call: Call, body: wire.ModelSetRef) -> dict[str, Any]:
-    """Describe a set; of several with the same name the newest."""
+    """Describe a set by its id, or the newest set with a name."""
     if body.model_set_id is None:
         matches = [row for row in _all_models(call) if row["name"] == body.model_set_name]
         if not matches:
@@ -61,21 +61,15 @@ def describe_set(call: Call, body: wire.ModelSetRef) -> dict[str, Any]:
 @emulates(wire.DELETE_SET)
 def delete_set(call: Call, body: wire.ModelSetId) -> bool:
     """Delete a set with its versions."""
-    model = store.require_user_owned(
-        call, store.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
-    )
-    versions = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
-    store.delete_versions(call, versions, "modelSetId")
-    call.world.store.remove("model", model["id"])
+    model = store.get_model(call, body.model_set_id, "modelSetId", is_changed=True)
+    store.delete_models(call, [model], "modelSetId")
     return True
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateModel) -> dict[str, Any]:
-    """Put a new version into a set."""
-    model = store.require_user_owned(
-        call, store.get_model(call, body.model_set_id, "modelSetId"), "modelSetId"
-    )
+    """Add a version to a set."""
+    model = store.get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     if body.source_type == wire_v1.TRAINED and body.train_meta:
         version = _publish_run(call, model, body, body.train_meta)
     elif body.source_type == wire_v1.IMPORTED and body.import_meta:
@@ -111,23 +105,23 @@ def describe(call: Call, body: wire.ModelId) -> dict[str, Any]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.ModelId) -> bool:
     """Delete a version."""
-    version = store.require_user_owned(call, store.get_version(call, body.model_id, "modelId"), "modelId")
+    version = store.get_version(call, body.model_id, "modelId", is_changed=True)
     store.delete_versions(call, [version], "modelId")
     return True
 
 
 @emulates(wire.CREATE_CONF)
 def create_conf(call: Call, body: wire.CreateConf) -> dict[str, Any]:
-    """Keep a chat template: the platform takes an upload, here its text is a field (reply not evidenced)."""
+    """Store a chat template; the platform takes an upload, here its text is a field (answer not documented)."""
     if not body.custom_spec_file:
-        raise call.invalid("customSpecFile", "no file came")
+        raise call.invalid("customSpecFile", "it must not be empty")
     document = call.world.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
     return {"customSpecId": document["id"]}
 
 
 @emulates(wire.SYSTEM_CONF)
 def system_conf(call: Call, body: wire.SystemConf) -> dict[str, Any]:
-    """Tell how models of a format are run (reply not evidenced)."""
+    """Describe how models of a format are served (answer not documented)."""
     for name, value, allowed in (
         ("modelApplicationType", body.model_application_type, APPLICATIONS),
         ("modelFormat", body.model_format, FORMATS),
@@ -138,14 +132,14 @@ def system_conf(call: Call, body: wire.SystemConf) -> dict[str, Any]:
 
 @emulates(wire.CUSTOM_CONF)
 def custom_conf(call: Call, body: wire.ModelId) -> dict[str, Any]:
-    """Tell how a version is run (reply not evidenced)."""
+    """Describe how a version is served (answer not documented)."""
     version = store.get_version(call, body.model_id, "modelId")
     return {"modelId": version["id"]} | _conf_to_wire("chat", FORMATS[0])
 
 
 @emulates(wire.CREATE_EXPORT)
 def create_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
-    """Pack a version as a file, which its address alone gives access to; it is in the bucket, too."""
+    """Export a version to the bucket and to an address that needs no key but cannot be guessed."""
     world, version = call.world, store.get_version(call, body.model_id, "modelId")
     content = store.read_weights(call, version)
     if content is None or store.version_state(call, version) != wire_v1.READY:
@@ -198,7 +192,7 @@ def _publish_run(call: Call, model: Document, body: wire.CreateModel, meta: wire
 
 
 def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta) -> Document:
-    """Import what a sandbox has exported."""
+    """Add a version from a file that a sandbox has exported."""
     from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
 
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
@@ -221,7 +215,7 @@ def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire
 
 
 def _source_to_wire(version: Document) -> dict[str, Any]:
-    """Return where a version comes from; the key of an import's address is not evidenced."""
+    """Return where a version comes from; the key of an import's address is not documented."""
     origin = version["origin"]
     names = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
     return {"sourceType": version["source"]} | {
@@ -230,7 +224,7 @@ def _source_to_wire(version: Document) -> dict[str, Any]:
 
 
 def _all_models(call: Call) -> list[Document]:
-    return [*presets.preset_models(), *call.world.store.all("model")]
+    return [*store.preset_models(), *call.world.store.all("model")]
 
 
 def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:

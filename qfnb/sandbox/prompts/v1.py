@@ -9,9 +9,8 @@ from ...errors import InvalidArgumentError
 from ...wire import prompt as wire
 from ...wire.prompt_template import PromptTemplate
 from ..http import timestamps
-from ..http.call import Call, emulates
+from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_offset
-from ..services.v2 import CREATOR
 from ..state.store import Document, random_id
 
 TEMPLATE, LABEL = "template", "label"

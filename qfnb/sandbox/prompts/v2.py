@@ -8,9 +8,8 @@ from ...wire import prompt as wire_v1
 from ...wire import prompt_v2 as wire
 from ...wire.base import PageRequest
 from ..http import timestamps
-from ..http.call import Call, emulates
+from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
-from ..services.v2 import CREATOR
 from ..state.store import Document, random_id
 from .v1 import (
     LABEL,

@@ -7,7 +7,7 @@ from typing import Any
 from ...wire import service as wire_v2
 from ...wire import service_v1 as wire
 from ...wire.base import EmptyBody
-from ..http.call import Call, emulates
+from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document
 from .common import (
     MAX_REPLICAS,
@@ -20,7 +20,7 @@ from .common import (
     validate_naming,
 )
 from .metering import APP_ID
-from .v2 import CREATOR, preset_services
+from .v2 import preset_services
 
 RESOURCE = "GPU-I-2"
 

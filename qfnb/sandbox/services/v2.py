@@ -10,7 +10,7 @@ from ...wire import catalog, charge
 from ...wire import service as wire
 from ...wire.chat import V1_PREFIX
 from ..http import timestamps
-from ..http.call import Call, emulates
+from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
 from . import metering
@@ -26,7 +26,6 @@ from .common import (
     version_fields,
 )
 
-CREATOR = "sandbox"
 RESOURCES = ("GPU-I-2", "GPU-I-4", "CPU-I-2")
 MAX_QPS_PER_REPLICA = 50
 """Queries per second of one replica, at most."""

@@ -126,14 +126,14 @@ def with_checkpoints(
     answer_row: Callable[[int, T], Any],
     should_stop: Callable[[dict[int, Any]], bool],
 ) -> Generator[None, None, dict[int, Any]]:
-    """Answer the rows that the journal lacks, a slice at a time; return all results by number.
+    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows' numbers.
 
     Args:
-        store: where the journal is.
-        job: its name there.
-        rows: what is to be answered.
-        answer_row: a row's number and the row to its result, which JSON can hold.
-        should_stop: what is done so far to whether to leave the rest; asked between two slices.
+        store: where the checkpoints are.
+        job: the job's name there.
+        rows: the rows to answer.
+        answer_row: takes a row's number and the row, and returns its result as JSON.
+        should_stop: takes the results so far, and returns whether to stop; called between two slices.
     """
     results = {number: result for point in store.points(job) for number, result in point["rows"]}
     pending = deque(number for number in range(len(rows)) if number not in results)
@@ -150,6 +150,6 @@ def with_checkpoints(
 
 
 def stable_shuffle(numbers: Sequence[int]) -> list[int]:
-    """Return the numbers out of order: always the same way, and never as they came when there are two."""
+    """Return the numbers in another order: always the same, and never that of the input if there are two."""
     shuffled = sorted(numbers, key=lambda number: hashlib.sha256(str(number).encode()).digest())
     return shuffled[::-1] if shuffled == list(numbers) else shuffled

@@ -1,4 +1,4 @@
-"""Copies of the whole state under a name, made and put back while the server runs."""
+"""Snapshots: named copies of the whole state, created and restored while the server runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 FOLDER, MANIFEST = "snapshots", "about.json"
 PRESERVED_KINDS = ("token", "bearer")
-"""What is not put back: a client that holds an access token goes on with it."""
+"""Documents that a restore keeps: a client with an access token can go on."""
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 def list_snapshots(home: Path) -> list[dict[str, Any]]:
-    """Return the snapshots with their name, moment and size in bytes, the oldest first."""
+    """Return the snapshots: name, time and size in bytes, the oldest first."""
     manifests = [
         json.loads(path.read_text(encoding="utf-8")) for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")
     ]
@@ -34,7 +34,7 @@ def create_snapshot(world: World, name: str) -> dict[str, Any]:
     """Copy the database and the files as they are now.
 
     Raises:
-        ValueError: the name cannot be a folder's, or is taken.
+        ValueError: the name is not valid, or is used already.
     """
     target = _snapshot_path(world.folder, name)
     if target.exists():
@@ -51,10 +51,10 @@ def create_snapshot(world: World, name: str) -> dict[str, Any]:
 
 
 def restore_snapshot(world: World, name: str) -> dict[str, Any]:
-    """Put a snapshot in the place of the state; trainings and batches of that moment begin anew.
+    """Replace the state by a snapshot; its unfinished trainings and batches start again.
 
     Raises:
-        LookupError: there is no such snapshot.
+        LookupError: the snapshot does not exist.
     """
     snapshot = _existing_snapshot(world.folder, name)
     copy = world.folder / f".restoring.{os.getpid()}"
@@ -76,7 +76,7 @@ def remove_snapshot(home: Path, name: str) -> None:
     """Delete a snapshot.
 
     Raises:
-        LookupError: there is no such snapshot.
+        LookupError: the snapshot does not exist.
     """
     shutil.rmtree(_existing_snapshot(home, name))
 
@@ -92,7 +92,7 @@ def _snapshot_path(home: Path, name: str) -> Path:
 def _existing_snapshot(home: Path, name: str) -> Path:
     path = _snapshot_path(home, name)
     if not (path / MANIFEST).is_file():
-        raise LookupError(f"there is no snapshot {name!r}")
+        raise LookupError(f"snapshot {name!r} does not exist")
     return path
 
 

@@ -39,34 +39,34 @@ log = logging.getLogger("qfnb.sandbox")
 
 
 def random_id(prefix: str, length: int = 12) -> str:
-    """Return an id in the platform's style: a prefix and lower-case letters and digits."""
+    """Return an id in the platform's style: a prefix, then lower-case letters and digits."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def make_private(folder: Path) -> None:
-    """Take everybody else's rights to a folder and all that is in it."""
+    """Remove all other users' rights to a folder and everything in it."""
     for path in (folder, *folder.rglob("*")):
         mode = 0o700 if path.is_dir() else 0o600
-        with contextlib.suppress(OSError):  # it went away meanwhile, or is not ours
+        with contextlib.suppress(OSError):  # it was deleted meanwhile, or belongs to another user
             if path.stat().st_mode & 0o777 != mode:
                 path.chmod(mode)
 
 
 def raise_if_faulted(document: Document) -> None:
-    """Return when work on a document may begin.
+    """Check that work on a document may begin.
 
     Raises:
-        RuntimeError: it was created by a call that suffered the fault `fail`.
+        RuntimeError: the document was created by a call with the fault `fail`.
     """
     if document.get("doomed"):
-        raise RuntimeError("a fault that was asked for")
+        raise RuntimeError("an injected fault")
 
 
 class Store:
     """Documents by kind and id; every document also has a number, the platform's integer id.
 
     Attributes:
-        now: the clock that documents are dated by.
+        now: the clock for the documents' times.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,15 +77,15 @@ class Store:
         make_private(folder)
 
     def close(self) -> None:
-        """Close the database; nothing is written any more."""
+        """Close the database; nothing can be written afterwards."""
         with self._lock:
             self._closed = True
             self._database.close()
 
     def copy_to(self, folder: Path) -> None:
-        """Copy everything as it is at this moment into an empty folder; a file is linked where that works.
+        """Copy the current state into an empty folder; files are linked where that works.
 
-        Files are never changed, only put in the place of others, so that a link keeps what it was made of.
+        Files are never changed, only replaced, so that a link keeps its content.
         """
         files = folder / FILES
         with self._lock:
@@ -99,7 +99,7 @@ class Store:
 
     @staticmethod
     def replace_state(folder: Path, copy: Path) -> None:
-        """Put a copy in the place of a closed store."""
+        """Replace a closed store by a copy."""
         for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
             (folder / name).unlink(missing_ok=True)
         shutil.rmtree(folder / FILES, ignore_errors=True)
@@ -118,7 +118,7 @@ class Store:
         return {**json.loads(stored), "id": id_, "number": cursor.lastrowid}
 
     def insert_missing(self, kind: str, row: Document) -> None:
-        """Add a document of another store, unless it is here already."""
+        """Add a document of another store, unless it exists here."""
         body = {key: value for key, value in row.items() if key not in {"id", "number"}}
         with self._lock:
             self._database.execute(
@@ -127,7 +127,7 @@ class Store:
             )
 
     def get(self, kind: str, key: int | str) -> Document | None:
-        """Return a document by its id or its number, None when there is none."""
+        """Return a document by its id or its number, None when it does not exist."""
         column = "number" if isinstance(key, int) or str(key).isdecimal() else "id"
         if column == "number" and (len(str(key)) > MAX_NUMBER_DIGITS or int(key) > MAX_NUMBER):
             return None
@@ -146,24 +146,24 @@ class Store:
             self._database.execute("update document set body = ? where id = ?", (body, id_))
 
     def remove(self, kind: str, id_: str) -> None:
-        """Remove a document; its number is not given out again."""
+        """Remove a document; its number is not used again."""
         with self._lock:
             self._database.execute("delete from document where kind = ? and id = ?", (kind, id_))
 
     def drop_points(self, task: str) -> None:
-        """Forget a run's loss curve."""
+        """Delete the points of a run or a job."""
         with self._lock:
             self._database.execute("delete from point where task = ?", (task,))
 
     def add_point(self, task: str, body: Document) -> None:
-        """Add a point, which has a "step", to a run's loss curve."""
+        """Add a point, which has a `step`, to a run's loss curve or a job's checkpoints."""
         with self._lock:
             self._database.execute(
                 "insert into point values (?, ?, ?)", (task, body["step"], json.dumps(body))
             )
 
     def points(self, task: str) -> list[Document]:
-        """Return a run's loss curve."""
+        """Return the points of a run or a job, by step."""
         with self._lock:
             rows = self._database.execute(
                 "select body from point where task = ? order by step", (task,)
@@ -171,7 +171,7 @@ class Store:
         return [json.loads(body) for (body,) in rows]
 
     def write_file(self, name: str, content: bytes) -> None:
-        """Keep a file under a name of its own making."""
+        """Write a file; its name is made by the sandbox, not by a user."""
         path = self._folder / FILES / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_suffix(path.suffix + ".tmp")
@@ -182,14 +182,14 @@ class Store:
             temporary.replace(path)
 
     def read_file(self, name: str) -> bytes | None:
-        """Return a kept file, None when there is none."""
+        """Return a file, None when it does not exist."""
         try:
             return (self._folder / FILES / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def remove_file(self, name: str) -> None:
-        """Remove a kept file, if there is one."""
+        """Remove a file, if it exists."""
         (self._folder / FILES / name).unlink(missing_ok=True)
 
     def _query(self, query: str, *values: Any) -> Iterator[Document]:
@@ -199,7 +199,7 @@ class Store:
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
-    """Open the database; one of another version or a broken one is moved aside, not deleted."""
+    """Open the database; a broken one, or one of another version, is moved aside, not deleted."""
     try:
         database = _connect(path)
         version = database.execute("pragma user_version").fetchone()[0]
@@ -217,7 +217,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600)  # what SQLite puts beside it gets the same rights
+    path.touch(mode=0o600)  # the files that SQLite adds get the same mode
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     database.execute("pragma journal_mode = wal")
     database.execute("pragma synchronous = normal")  # a killed server loses nothing; a power cut may

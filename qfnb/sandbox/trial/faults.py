@@ -1,6 +1,6 @@
-"""What goes wrong on purpose: rules in a list; the first that strikes a call decides what it suffers.
+"""Faults that are injected into calls: a list of rules, the first of which that applies to a call decides.
 
-They are switched on by the control token only, for all calls or for one, and are gone when the server ends.
+Only the control token can switch them on, for all calls or for one; they end with the server.
 """
 
 from __future__ import annotations
@@ -32,19 +32,23 @@ _HEADER_PATTERN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(
 
 
 class Fault(BaseModel):
-    """One rule.
+    """One rule: which calls get which fault.
 
     Attributes:
-        endpoint: the operations that it is about: a name of the endpoint table or a pattern, `finetune.*`.
+        endpoint: the operations: a name of the endpoint table, or a pattern such as `finetune.*`.
         fault: `status` (refuse: with an HTTP `status` or a platform's `code`, in the operation's own shape),
             `slow` (wait first), `stall` (go silent), `cut` (end without the end mark), `reset` (break the
             connection), `error` (an error in mid-stream), `malformed` (half of the JSON), `drip` (a pause
-            before each piece of a stream), `split` (characters torn apart between two packets), `fail` (what
-            the call creates ends in its failed state).
-        after: how many pieces of a stream come first.
-        chance: the share of calls that it strikes, the same ones for the same `seed`.
-        times: how often it still strikes, None for ever.
-        seconds: of `slow`, of `stall` (0: for ever), of each pause of `drip`; or [low, high], a time between.
+            before each piece of a stream), `split` (packets that end inside a character), `fail` (what the call
+            creates ends in its failed state).
+        after: how many pieces of a stream are sent first.
+        status: the HTTP status of a refusal, 400 to 599.
+        code: the platform's code of a refusal, a number or a word.
+        retry_after: the refusal's header `Retry-After`.
+        chance: the share of calls that get the fault, 0 to 1; the same calls for the same `seed`.
+        times: how many more calls get it, None without a limit.
+        seconds: of `slow`, of `stall` (0: without end), of each pause of `drip`; or [low, high], a random time.
+        struck: how many calls have got it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,14 +68,16 @@ class Fault(BaseModel):
     _random: random.Random = PrivateAttr()
 
     def model_post_init(self, context: Any) -> None:
-        """Throw the same dice for the same rule."""
+        """Seed the random numbers, so that the same rule hits the same calls."""
         self._random = random.Random(f"{self.seed} {self.endpoint} {self.fault}")  # noqa: S311 - not for secrets
 
     @field_validator("endpoint")
     @classmethod
     def _validate_endpoint(cls, pattern: str) -> str:
         if pattern != "*" and not any(fnmatchcase(name, pattern) for name in ENDPOINTS):
-            raise ValueError(f"{pattern!r} matches no operation; they are called e.g. chat.v2, finetune.*, *")
+            raise ValueError(
+                f"{pattern!r} matches no operation; operations are named e.g. chat.v2, finetune.*, *"
+            )
         return pattern
 
     @field_validator("seconds")
@@ -79,19 +85,21 @@ class Fault(BaseModel):
     def _validate_seconds(cls, seconds: float | tuple[float, float]) -> float | tuple[float, float]:
         low, high = seconds if isinstance(seconds, tuple) else (seconds, seconds)
         if not 0 <= low <= high <= MAX_SECONDS:
-            raise ValueError(f"{seconds!r}: it is 0 to {MAX_SECONDS:g} seconds, or [low, high]")
+            raise ValueError(f"{seconds!r}: must be 0 to {MAX_SECONDS:g} seconds, or [low, high]")
         return seconds
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Return the rule that a header asks for: `503`, `429:2` (Retry-After), `336100`, `rst@3`, `stall:5`.
+        """Return the rule in a header: `503`, `429:2` (Retry-After), `336100`, `rst@3`, `stall:5`.
 
         Raises:
-            ValueError: it is not written so, or there is no such fault.
+            ValueError: the text has another form, or there is no such fault.
         """
         match = _HEADER_PATTERN.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is not written kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5")
+            raise ValueError(
+                f"{text!r} is not of the form kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5"
+            )
         kind, number, after = match["kind"], match["number"], int(match["after"] or 0)
         if kind.isdigit():
             error = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
@@ -101,7 +109,7 @@ class Fault(BaseModel):
         )
 
     def applies_to(self, endpoint: str) -> bool:
-        """Tell whether a call suffers it, and count it."""
+        """Return whether a call gets the fault, and count it."""
         if (
             self.times == 0
             or not fnmatchcase(endpoint, self.endpoint)
@@ -113,7 +121,7 @@ class Fault(BaseModel):
         return True
 
     def pause_seconds(self) -> float:
-        """Return how long it takes this time, in seconds."""
+        """Return how long it takes this time, in seconds; a random time within its range."""
         return self._random.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
 
 
@@ -124,25 +132,25 @@ class FaultRules:
     rules: list[Fault] = field(default_factory=list)
 
     def match(self, endpoint: str) -> Fault | None:
-        """Return the fault that a call is to suffer, and count it."""
+        """Return the fault for a call, and count it."""
         return next((fault for fault in self.rules if fault.applies_to(endpoint)), None)
 
     def remove(self, id_: str) -> bool:
-        """Switch one off; tell whether it was there."""
+        """Switch a rule off; return whether it existed."""
         before = len(self.rules)
         self.rules[:] = [fault for fault in self.rules if fault.id != id_]
         return len(self.rules) < before
 
 
 def describe_error(error: ValueError) -> str:
-    """Return what is wrong with a rule, in one line."""
+    """Return the errors in a rule on one line."""
     problems = error.errors() if isinstance(error, ValidationError) else []
     return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(error)
 
 
 @contextmanager
 def fault_injection(fault: Fault | None) -> Iterator[None]:
-    """Mark what is created meanwhile as doomed, when that is the fault."""
+    """While the context is open, let what is created fail, if that is the fault."""
     token = FAULT_INJECTED.set(fault is not None and fault.fault == "fail")
     try:
         yield

@@ -1,6 +1,6 @@
-"""How fast may be asked, and who was asked how often: for tests and trials.
+"""A limit of requests and tokens, and counts of equal requests: for tests and trials.
 
-It is switched on by the control token only, and off when the server starts.
+Only the control token can switch them on; they are off when the server starts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 UNLIMITED_RPM = 60_000
-"""Requests per minute that the headers speak of when no limit is set."""
+"""Requests per minute in the headers when no limit is set."""
 
 WINDOW_SECONDS = 60.0
 
@@ -21,9 +21,9 @@ class RateQuota:
     """A limit of requests and tokens in any sixty seconds; none by default.
 
     Attributes:
-        rpm, tpm: the limits, None for none.
-        silent: whether the headers keep quiet about them.
-        refused: how many requests were too fast.
+        rpm, tpm: requests and tokens per minute, None without a limit.
+        silent: whether the headers omit the limits.
+        refused: how many requests exceeded a limit.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,13 +35,13 @@ class RateQuota:
         self._tokens: deque[tuple[float, int]] = deque()
 
     def set_limits(self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False) -> None:
-        """Set the limits, and forget what was asked before."""
+        """Set the limits, and forget earlier requests."""
         self.rpm, self.tpm, self.silent, self.refused = rpm, tpm, silent, 0
         self._requests.clear()
         self._tokens.clear()
 
     def acquire(self) -> str:
-        """Count a request; return the word for what it exceeds, "" when it may pass."""
+        """Count a request; return the limit that it exceeds, `rpm` or `tpm`, "" for none."""
         if self.rpm is None and self.tpm is None:
             return ""
         self._drop_expired()
@@ -63,7 +63,7 @@ class RateQuota:
             self._tokens.append((self._clock(), int(usage.get("total_tokens") or 0)))
 
     def headers(self) -> dict[str, str]:
-        """Return what an answer says about the limits."""
+        """Return the headers of an answer about the limits."""
         if self.silent:
             return {}
         limit, used = self.rpm or UNLIMITED_RPM, len(self._requests)
@@ -86,20 +86,20 @@ class RateQuota:
 
 @dataclass
 class DeliveryCounter:
-    """How often each request came, and how often it was answered; kept only when it is switched on."""
+    """Counts how often each request was received and answered, while it is switched on."""
 
     is_on: bool = False
     received: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
 
     def count(self, content: bytes, *, answered: bool) -> None:
-        """Count one request by its content."""
+        """Count a request by its content."""
         if self.is_on:
             digest = hashlib.sha256(content).hexdigest()[:16]
             (self.answered if answered else self.received)[digest] += 1
 
     def report(self) -> dict[str, int]:
-        """Return how many requests came and were answered, how many different ones, and the most repeated."""
+        """Return the numbers of requests received and answered: all, distinct, and of the most frequent one."""
         return {
             "came": self.received.total(),
             "answered": self.answered.total(),

@@ -11,10 +11,9 @@ from pydantic.alias_generators import to_snake
 from ...trainer.form.launch import estimate_launch, render_code
 from ...trainer.form.value import CHOICE_TYPES, Draft, LaunchForm
 from ...wire.finetune import SupportedParameter
-from .. import dataset
+from .. import dataset, styles
 from ..display import Bundle
 from ..escape import escape, strip_controls
-from ..styles import SANDBOX_LABEL
 
 LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
 
@@ -152,19 +151,6 @@ LOADING: Final = "正在询问平台可调优的模型… asking the platform wh
 PYTHON_HEADING: Final = "等价的 Python 单元格 the same as Python"
 READING: Final = "正在读取 reading…"
 
-_BODY = 'style="line-height:1.5"'
-_DIM = 'style="font-size:90%;opacity:0.8"'
-_LABEL = 'style="display:block;text-align:left;white-space:normal;line-height:1.35;overflow-wrap:anywhere"'
-_NOTE = 'style="display:block;font-size:90%;opacity:0.8"'
-_ERROR = 'style="display:block;font-size:90%;font-weight:bold;color:#d9363e"'
-_WARNING = 'style="display:block;font-size:90%;color:#b7791f"'
-_TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
-_CELL = 'style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;border-bottom:1px solid #8884"'
-_CODE = (
-    'style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:90%;line-height:1.4;border:1px solid #8884;'
-    'padding:6px 8px;margin:2px 0"'
-)
-
 
 def bundle(state: LauncherState) -> Bundle:
     """Return the form in every format, to be read and not filled in."""
@@ -187,24 +173,26 @@ def html(state: LauncherState) -> str:
     if not state.is_loaded:
         return summary(state)
     rows = "".join(
-        f'<tr><th scope="row" {_CELL}>{escape(name)}</th><td {_CELL}>{escape(value)}</td></tr>'
+        f'<tr><th scope="row" {styles.CELL_FLUSH}>{escape(name)}</th><td {styles.CELL_FLUSH}>{escape(value)}</td></tr>'
         for name, value in _values(state)
     )
-    table = f"<table {_TABLE}>{rows}</table>"
-    return f"<div {_BODY}><div><b>{escape(title(state))}</b></div>{table}{summary(state)}</div>"
+    table = f"<table {styles.TABLE}>{rows}</table>"
+    return f"<div {styles.BODY_COMPACT}><div><b>{escape(title(state))}</b></div>{table}{summary(state)}</div>"
 
 
 def summary(state: LauncherState) -> str:
     """Return what stands above the buttons: the estimate, the same as Python, what is wrong, the message."""
     if not state.is_loaded:
         lines = (state.message or LOADING).split("\n")
-        return f'<div {_BODY} role="status"><b>{TITLE}</b>{_divs(lines)}</div>'
+        return f'<div {styles.BODY_COMPACT} role="status"><b>{TITLE}</b>{_divs(lines)}</div>'
     script = render_code(state.form, state.variables)
-    code = f"<div {_DIM}>{PYTHON_HEADING}</div><pre {_CODE}>{escape(script)}</pre>" if script else ""
-    estimate = f"<div {_DIM}>{_divs(_estimate_lines(state))}</div>"
+    code = (
+        f"<div {styles.DIM}>{PYTHON_HEADING}</div><pre {styles.CODE}>{escape(script)}</pre>" if script else ""
+    )
+    estimate = f"<div {styles.DIM}>{_divs(_estimate_lines(state))}</div>"
     message = "".join(f"<div><b>{escape(line)}</b></div>" for line in _message(state))
-    issues = _divs(_issue_lines(state), _ERROR)
-    return f'<div {_BODY}>{estimate}{code}{issues}<div role="status">{message}</div></div>'
+    issues = _divs(_issue_lines(state), styles.ERROR)
+    return f'<div {styles.BODY_COMPACT}>{estimate}{code}{issues}<div role="status">{message}</div></div>'
 
 
 def preview(state: LauncherState) -> str:
@@ -213,25 +201,25 @@ def preview(state: LauncherState) -> str:
     if not source.strip():
         return ""
     if (info := state.form.datasets.get(source)) is None:
-        return f"<div {_DIM}>{READING}</div>"
+        return f"<div {styles.DIM}>{READING}</div>"
     if info.dataset is None:
         return ""
-    counts = f"<div {_DIM}>{info.rows:,} 行 rows · tokens n/a</div>" if info.tokens is None else ""
+    counts = f"<div {styles.DIM}>{info.rows:,} 行 rows · tokens n/a</div>" if info.tokens is None else ""
     return f"{counts}{dataset.html(info.dataset)}"
 
 
 def label(state: LauncherState, field: Field) -> str:
     """Return a field's title with its explanation below, and what is wrong with its value."""
     issue, warning = state.form.issues.get(field.name, ""), state.form.warnings.get(field.name, "")
-    lines = f"<b>{escape(field.title)}</b><span {_NOTE}>{escape(field.note)}</span>"
-    lines += f"<span {_ERROR}>✘ {escape(issue)}</span>" if issue else ""
-    lines += f"<span {_WARNING}>⚠ {escape(warning)}</span>" if warning else ""
-    return f"<span {_LABEL}>{lines}</span>"
+    lines = f"<b>{escape(field.title)}</b><span {styles.DIM_BLOCK}>{escape(field.note)}</span>"
+    lines += f"<span {styles.ERROR}>✘ {escape(issue)}</span>" if issue else ""
+    lines += f"<span {styles.WARNING}>⚠ {escape(warning)}</span>" if warning else ""
+    return f"<span {styles.LABEL}>{lines}</span>"
 
 
 def title(state: LauncherState) -> str:
     """Return what the form is, and where it would train."""
-    return f"{TITLE} · {SANDBOX_LABEL}" if state.form.from_sandbox else TITLE
+    return f"{TITLE} · {styles.SANDBOX_LABEL}" if state.form.from_sandbox else TITLE
 
 
 def _values(state: LauncherState) -> list[tuple[str, Any]]:

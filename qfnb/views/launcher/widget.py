@@ -43,7 +43,7 @@ class LauncherWidget:
     """
 
     def __init__(self, on_change: Callable[[str, Any], None], on_press: Callable[[str], None]) -> None:
-        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
+        import ipywidgets  # noqa: PLC0415 - only for a widget
         from ipywidgets.widgets.widget_string import HTMLStyle, TextStyle  # noqa: PLC0415
 
         self._ipywidgets, self._on_change = ipywidgets, on_change

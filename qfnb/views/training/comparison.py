@@ -1,4 +1,4 @@
-"""Several trainings beside each other: their loss curves in one chart, and in what they differ."""
+"""Several trainings compared: their loss curves in one chart, and a table of their differences."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ...trainer.progress import TrainingProgress
+from .. import styles
 from ..display import Bundle
-from ..escape import escape
+from ..escape import escape, image_html
 from ..text import one_line
-from .loss_chart import Curve, curves_svg, img, smooth
+from .loss_chart import Curve, curves_svg, smooth
 
 COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748b")
 DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
-"""Lines are told apart without their colours, too."""
+"""Dashes that distinguish the lines without their colours."""
 
 SAME_PARAMETERS = "（超参数相同 the same hyper-parameters）"
 
-_TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
-_CELL = 'style="text-align:left;padding:2px 8px;border-bottom:1px solid #8884"'
 
 Row = tuple[str, tuple[str, ...]]
 
 
 def bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
-    """Return named trainings, compared, in every format."""
+    """Return a comparison of named trainings in every format."""
     return {"text/plain": text(runs), "text/html": html(runs)}
 
 
@@ -46,19 +45,21 @@ def html(runs: Mapping[str, TrainingProgress]) -> str:
     """Return the chart and the table."""
     alt = f"loss curves of {len(runs)} runs: {', '.join(runs)}"
     svg = chart(runs)
-    picture = f"<div>{img(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
-    heads = "".join(f'<th scope="col" {_CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs))
+    picture = f"<div>{image_html(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
+    heads = "".join(
+        f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs)
+    )
     body = "".join(
-        f'<tr><th scope="row" {_CELL}>{escape(one_line(name, 40))}</th>'
-        + "".join(f"<td {_CELL}>{escape(one_line(value, 80))}</td>" for value in values)
+        f'<tr><th scope="row" {styles.CELL}>{escape(one_line(name, 40))}</th>'
+        + "".join(f"<td {styles.CELL}>{escape(one_line(value, 80))}</td>" for value in values)
         + "</tr>"
         for name, values in table(list(runs.values()))
     )
-    return f"<div>{picture}<table {_TABLE}><tr>{heads}</tr>{body}</table></div>"
+    return f"<div>{picture}<table {styles.TABLE}><tr>{heads}</tr>{body}</table></div>"
 
 
 def chart(runs: Mapping[str, TrainingProgress]) -> str:
-    """Return the smoothed training losses in one chart; over steps where a run has no epochs."""
+    """Return the smoothed training losses as one SVG, over epochs, or over steps where a run has no epochs."""
     steps = any(point.epoch is None for run in runs.values() for point in run.points)
     curves = [
         Curve(
@@ -74,7 +75,7 @@ def chart(runs: Mapping[str, TrainingProgress]) -> str:
 
 
 def table(runs: Sequence[TrainingProgress]) -> list[Row]:
-    """Return the rows: the state, the hyper-parameters in which they differ, the losses, the metrics."""
+    """Return the rows: status, model, hyper-parameters that differ, losses and metrics."""
     rows: list[Row] = [
         ("状态 status", tuple(run.status for run in runs)),
         ("模型 model", tuple(run.title for run in runs)),
@@ -88,7 +89,7 @@ def table(runs: Sequence[TrainingProgress]) -> list[Row]:
 
 
 def _width(text: str) -> int:
-    """Return how many columns a text takes in a terminal."""
+    """Return the width of a text in the columns of a terminal."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 

@@ -1,4 +1,4 @@
-"""The widgets of a training's panel: its buttons, which part of the details is shown, and two texts."""
+"""The widgets of a training's panel: the buttons, the choice of the details, and two texts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishActi
 from ...trainer.configs import resolve_train_type
 from ...trainer.progress import TrainingProgress
 from ...transport import event_loop
-from .. import stop_button
+from .. import stop_button, styles
 from ..escape import escape
 from . import details
 
 
 @dataclass(frozen=True)
 class Action:
-    """A button.
+    """A button, and what it does.
 
     Attributes:
-        label, tooltip: of the button.
-        confirm: what the button says before the second click that is needed; "" when one click is enough.
-        execute: does it; it may take a while, and its errors are for the person who clicked.
+        label, tooltip: texts of the button.
+        confirm: the label while a second click is required, "" where one click is enough.
+        execute: runs on a thread; the panel shows its errors.
     """
 
     label: str
@@ -39,13 +39,13 @@ class Action:
 
 STOP = Action(
     "停止 Stop",
-    "Stop the run on the platform; what was learned so far stays there",
+    "Stop the run on the platform, which keeps the checkpoints so far",
     "再点一次停止 click again to stop",
     LLMFinetune.stop,
 )
 RESUME = Action(
     "继续 Resume",
-    "Go on with the step that was stopped or failed",
+    "Retry the step that was stopped or failed",
     "",
     lambda trainer: trainer.start(retry=True),
 )
@@ -59,7 +59,7 @@ DEPLOY = Action(
 
 
 def available_actions(trainer: LLMFinetune) -> list[Action]:
-    """Return what the trainer can be told now."""
+    """Return the actions that are possible now."""
     progress, actions = trainer.progress, trainer.ppls[0].actions
     published = progress.model_version_id or any(isinstance(action, ModelPublishAction) for action in actions)
     deployed = progress.service_endpoint or any(isinstance(action, DeployAction) for action in actions)
@@ -70,13 +70,13 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
 
 
 def chat_cell(progress: TrainingProgress) -> str:
-    """Return a cell that talks to the service; empty while there is none."""
+    """Return a cell that chats with the service, "" while there is none."""
     endpoint = _endpoint(progress)
     return f"%%qfchat -e {endpoint}\n你好" if endpoint else ""
 
 
 def evaluation_cell(progress: TrainingProgress) -> str:
-    """Return a cell that compares the service with the model it was made from; empty while there is none."""
+    """Return a cell that compares the service with its base model, "" while there is none."""
     endpoint, base = _endpoint(progress), resolve_train_type(progress.title)
     if not endpoint:
         return ""
@@ -92,30 +92,27 @@ def evaluation_cell(progress: TrainingProgress) -> str:
 
 
 def _endpoint(progress: TrainingProgress) -> str:
-    """Return the service's address where it can be nothing but one: it becomes part of a program."""
+    """Return the endpoint, "" where it has characters that could be code: it becomes part of a cell."""
     return progress.service_endpoint if re.fullmatch(r"[\w.-]+", progress.service_endpoint) else ""
 
 
 CONFIRM_WITHIN_S: Final = 6.0
-"""Seconds in which the second click must come."""
+"""Seconds within which the second click must follow."""
 
 COPY_HINT = "复制到新单元格，或运行 / copy it into a new cell, or run"
 
-_BODY = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
-_PRE = 'style="border:1px solid #8884;padding:6px 10px;margin:4px 0;line-height:1.4;white-space:pre-wrap"'
-
 
 class Controls:
-    """The widgets; the handlers only leave word for the I/O loop, so they may run in any thread.
+    """The widgets of a panel; clicks are handled on the I/O loop, so they may arrive in any thread.
 
-    Two texts, so that what changes every second does not disturb what is being read. A button is made when it
-    can do something and closed when it cannot: twelve models at most.
+    There are two texts, so that what changes every second does not disturb reading the details. A button exists
+    only while its action is possible: there are at most twelve widget models.
 
     Args:
-        trainer: whose panel it is.
-        top: draws what changes every second.
-        below: draws the rest.
-        close: is called when the person has seen enough.
+        trainer: the trainer of the panel.
+        top: returns the HTML that changes every second.
+        below: returns the HTML below it.
+        close: called by the button that closes the panel.
     """
 
     def __init__(
@@ -127,7 +124,7 @@ class Controls:
         close: Callable[[], None],
     ) -> None:
         self._trainer, self._top, self._below, self._close = trainer, top, below, close
-        self._context = contextvars.copy_context()  # what an order prints belongs to the panel's cell
+        self._context = contextvars.copy_context()  # what an action prints belongs to the panel's cell
         self._progress = trainer.progress
         self._buttons: dict[str, Any] = {}
         self._armed_label, self._armed_at = "", 0.0
@@ -135,7 +132,7 @@ class Controls:
 
     def build(self) -> Any:
         """Return the widget; its parts share their layouts and styles."""
-        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
+        import ipywidgets  # noqa: PLC0415 - only for a widget
 
         self._layout, self._style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
         self._head_html = ipywidgets.HTML(layout=self._layout)
@@ -154,12 +151,12 @@ class Controls:
 
         Args:
             progress: the state.
-            stays_open: nothing is at work, and the panel is open for its buttons.
+            stays_open: the training is not running, and the panel is open for its buttons.
         """
         self._progress = progress
         self._update_buttons(self._visible_actions(progress, stays_open=stays_open))
         error = f"<div>✘ {escape(self._error)}</div>" if self._error else ""
-        self._head_html.value = f"<div {_BODY}>{self._top(progress)}{error}{self._cell_html}</div>"
+        self._head_html.value = f"<div {styles.BODY}>{self._top(progress)}{error}{self._cell_html}</div>"
         if len(self._choice.options) != len(options := details.view_options(progress)):
             selected, self._choice.options = self._choice.value, options
             self._choice.value = selected
@@ -169,22 +166,21 @@ class Controls:
 
     def _draw_details(self) -> None:
         view_html = details.render_view(self._progress, self._choice.value)
-        self._details_html.value = f"<div {_BODY}>{self._below(self._progress)}{view_html}</div>"
+        self._details_html.value = f"<div {styles.BODY}>{self._below(self._progress)}{view_html}</div>"
 
     def _visible_actions(self, progress: TrainingProgress, *, stays_open: bool) -> list[Action]:
-        """Return what can be done now; three buttons at most."""
+        """Return the actions of the buttons, at most three."""
         actions = available_actions(self._trainer)
         if progress.service_endpoint:
             chat = partial(self._show_cell, chat_cell(progress), "chat")
             actions.append(Action("对话 Chat with it", "A cell that talks to the service", "", chat))
         if progress.service_endpoint and RESUME not in actions:
             compare = partial(self._show_cell, evaluation_cell(progress), "evaluate")
-            actions.append(
-                Action(
-                    "与基座比较 Evaluate against base", "A cell that scores both on your rows", "", compare
-                )
-            )
-        close_action = Action("关闭 Close", "Leave a picture that does not move", "", lambda _: self._close())
+            label, tooltip = "与基座比较 Evaluate against base", "A cell that scores both on your rows"
+            actions.append(Action(label, tooltip, "", compare))
+        close_action = Action(
+            "关闭 Close", "Replace the panel with a static output", "", lambda _: self._close()
+        )
         return [*actions, close_action] if stays_open else actions
 
     def _update_buttons(self, actions: list[Action]) -> None:
@@ -200,10 +196,8 @@ class Controls:
             self._arrange()
         is_expired = time.monotonic() - self._armed_at > CONFIRM_WITHIN_S
         for action in actions:
-            button, is_confirming = (
-                self._buttons[action.label],
-                action.label == self._armed_label and not is_expired,
-            )
+            is_confirming = action.label == self._armed_label and not is_expired
+            button = self._buttons[action.label]
             button.description = action.confirm if is_confirming else action.label
             button.disabled = action.label == self._busy_label
 
@@ -232,12 +226,12 @@ class Controls:
             await asyncio.to_thread(action.execute, self._trainer)
         except QianfanError as error:
             self._error = str(error)
-        except Exception as error:  # noqa: BLE001 - nobody else would tell the person who clicked
+        except Exception as error:  # noqa: BLE001 - shown to the person who clicked
             self._error = f"{type(error).__name__}: {error}"
         finally:
             self._busy_label = ""
 
     def _show_cell(self, cell: str, verb: str, _: LLMFinetune) -> None:
-        """Show a cell: what a button does cannot put one into the notebook."""
+        """Show a cell as text: a button's handler cannot insert a cell into the notebook."""
         instructions = f"<div>{COPY_HINT} <code>%qftrain {verb} {escape(self._progress.run_id)}</code></div>"
-        self._cell_html = f"{instructions}<pre {_PRE}>{escape(cell)}</pre>"
+        self._cell_html = f"{instructions}<pre {styles.LOG}>{escape(cell)}</pre>"

@@ -1,4 +1,4 @@
-"""What of a training is looked up rather than watched: its log, checkpoints, hyper-parameters, pages."""
+"""The details of a training: its log, checkpoints, hyper-parameters, metrics and links to the console."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ...trainer.consts import ActionState
 from ...trainer.loss_diagnostics import LossPoint
 from ...trainer.progress import LogLine, TrainingProgress
+from .. import styles
 from ..escape import escape
 from ..text import one_line
 
@@ -22,19 +23,15 @@ STAGE_LABELS: Final = {
 }
 
 MAX_ROWS: Final = 12
-"""Checkpoints, and lines of the log of a moving panel; a saved one has the whole log."""
+"""Rows of a table in a live panel; a static output has the whole log."""
 
 ALL, PROBLEMS, CHECKPOINTS, HYPER_PARAMETERS = "all", "problems", "checkpoints", "values"
 
-_TABLE = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
-_CELL = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
-_DIM = 'style="font-size:90%;opacity:0.8"'
-_SUMMARY = 'style="cursor:pointer"'
 _PROBLEM_STATES = {str(ActionState.Error), str(ActionState.Stopped)}
 
 
 def view_options(progress: TrainingProgress) -> list[tuple[str, str]]:
-    """Return what a moving panel can show below its curve: a label and a key each."""
+    """Return the views that a live panel can show below its curve, as pairs of label and key."""
     stages = [
         (f"日志 log: {STAGE_LABELS.get(stage.name, stage.name)}", stage.name) for stage in progress.stages
     ]
@@ -43,7 +40,7 @@ def view_options(progress: TrainingProgress) -> list[tuple[str, str]]:
 
 
 def render_view(progress: TrainingProgress, key: str) -> str:
-    """Return one of the views as HTML; of the log the newest lines, in turned order."""
+    """Return a view as HTML; of the log the newest lines, the newest first."""
     if key == CHECKPOINTS:
         return checkpoints(progress.points) or _dim_note("还没有检查点 no checkpoint yet")
     if key == HYPER_PARAMETERS:
@@ -56,7 +53,7 @@ def render_view(progress: TrainingProgress, key: str) -> str:
 
 
 def sections(progress: TrainingProgress) -> str:
-    """Return all of it as folded HTML, for a picture that does not move."""
+    """Return all views as folded HTML, for a static output."""
     problems = [line for line in progress.log if _matches_view(line, PROBLEMS)]
     parts = (
         (f"检查点 checkpoints（{len(progress.points)}）", checkpoints(progress.points)),
@@ -65,12 +62,14 @@ def sections(progress: TrainingProgress) -> str:
         (f"日志 log（{len(progress.log)}）", _log_table(progress.log) if progress.log else ""),
     )
     return "".join(
-        f"<details><summary {_SUMMARY}>{title}</summary>{body}</details>" for title, body in parts if body
+        f"<details><summary {styles.SUMMARY}>{title}</summary>{body}</details>"
+        for title, body in parts
+        if body
     )
 
 
 def checkpoints(points: Sequence[LossPoint]) -> str:
-    """Return points of the curve as a table; the one with the lowest validation loss is marked."""
+    """Return points of the curve as a table; the lowest validation loss is marked."""
     if not points:
         return ""
     held_out = [point for point in points if point.validation_loss is not None]
@@ -99,15 +98,12 @@ def values(hyper_parameters: Mapping[str, Any]) -> str:
 
 def metrics(metrics: Mapping[str, Any]) -> str:
     """Return the final metrics as a table of one row."""
-    return (
-        _table(tuple(map(str, metrics)), [tuple(metrics.values())], "验证集 on held-out rows")
-        if metrics
-        else ""
-    )
+    heads, row = tuple(map(str, metrics)), tuple(metrics.values())
+    return _table(heads, [row], "验证集 on held-out rows") if metrics else ""
 
 
 def links(urls: Mapping[str, str]) -> str:
-    """Return pages of the console as links; what is no https address is left out."""
+    """Return pages of the console as links; addresses that are not safe are omitted."""
     anchors = [
         f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(one_line(name, 40))} ↗</a>'
         for name, url in urls.items()
@@ -117,7 +113,7 @@ def links(urls: Mapping[str, str]) -> str:
 
 
 def is_safe(url: object) -> bool:
-    """Tell whether an address may be a link: https, with a host, and nothing that hides where it goes."""
+    """Return whether an address may be a link: https, with a host, without user name and odd characters."""
     if not isinstance(url, str) or any(char.isspace() or not char.isprintable() for char in url):
         return False
     try:
@@ -137,7 +133,7 @@ def _log_table(lines: Sequence[LogLine], title: str = "") -> str:
     heads = ("时间 time", "步骤 step", "状态 state", "说明 event")
     rows = [
         (
-            _format_time(line.at),
+            time.strftime("%m-%d %H:%M:%S", time.localtime(line.at)),
             STAGE_LABELS.get(line.stage, line.stage),
             line.state,
             one_line(line.text, 240),
@@ -147,23 +143,19 @@ def _log_table(lines: Sequence[LogLine], title: str = "") -> str:
     return _table(heads, rows, title)
 
 
-def _format_time(timestamp: float) -> str:
-    return time.strftime("%m-%d %H:%M:%S", time.localtime(timestamp))
-
-
 def _format_number(value: float | None, format_spec: str) -> str:
     return "" if value is None else f"{value:{format_spec}}"
 
 
 def _dim_note(text: str) -> str:
-    return f"<div {_DIM}>{text}</div>"
+    return f"<div {styles.DIM}>{text}</div>"
 
 
 def _table(heads: Iterable[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    top = "".join(f'<th scope="col" {_CELL}>{escape(one_line(head, 40))}</th>' for head in heads)
+    top = "".join(f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td {_CELL}>{escape(one_line(cell, 240))}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td {styles.CELL}>{escape(one_line(cell, 240))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    title = f"<caption {_CELL}>{escape(caption)}</caption>" if caption else ""
-    return f"<table {_TABLE}>{title}<tr>{top}</tr>{body}</table>"
+    title = f"<caption {styles.CELL}>{escape(caption)}</caption>" if caption else ""
+    return f"<table {styles.TABLE}>{title}<tr>{top}</tr>{body}</table>"

@@ -1,24 +1,35 @@
-"""Charts that move: the loss curve as SVG written by hand. An evaluation has `evaluation_charts`."""
+"""Loss curves as SVG, quick enough to be drawn again at each poll."""
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, moving_average
 from ..escape import escape
 
 GREY = "#808080"
-"""Readable on a white and on a dark page."""
+"""Readable on a light and on a dark page."""
+
+WIDTH: Final = 640
+"""Pixels."""
 
 BLUE, ORANGE, PURPLE = "#3b82f6", "#f59e0b", "#a855f7"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart; points that are no finite numbers are left out."""
+    """One line of a chart.
+
+    Attributes:
+        label: in the legend.
+        x, y: the points; those that are not finite numbers are omitted.
+        colour: of CSS.
+        dash: an SVG dash pattern, "" for a solid line.
+        opacity: 0-1.
+    """
 
     label: str
     x: Sequence[float]
@@ -29,7 +40,7 @@ class Curve:
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """What can be drawn."""
+        """The points with finite coordinates."""
         pairs = ((x, y) for x, y in zip(self.x, self.y, strict=False) if y is not None)
         return [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
 
@@ -40,56 +51,52 @@ def loss_svg(
     validation: Sequence[float | None] = (),
     *,
     smooth: Sequence[float] = (),
-    width: int = 640,
-    height: int = 220,
     axis: str = "epoch",
 ) -> str:
-    """Return a loss curve (nats over epochs) as an SVG picture; empty before the first point.
+    """Return a loss curve (nats over epochs) as SVG, "" before the first point.
 
     Args:
-        epochs: where each loss was measured; `axis` says what they count.
-        training: as it was measured; pale when it is drawn smoothed too.
-        validation: None where it was not measured.
-        smooth: the training loss smoothed.
-        width: in pixels.
-        height: in pixels.
-        axis: what is below.
+        epochs: epochs or steps of the losses, see `axis`.
+        training: training losses, drawn pale where `smooth` is given.
+        validation: validation losses, None where not measured.
+        smooth: smoothed training losses.
+        axis: label of the horizontal axis, epoch or step.
     """
     curves = [Curve("training loss", epochs, training, opacity=0.4 if smooth else 1.0)]
     curves += [Curve("smoothed", epochs, smooth)] if smooth else []
     curves += [Curve("validation loss", epochs, validation, ORANGE, "5 3")]
-    return curves_svg(curves, width=width, height=height, axis=axis)
+    return curves_svg(curves, axis=axis)
 
 
-def curves_svg(curves: Sequence[Curve], *, width: int = 640, height: int = 220, axis: str = "epoch") -> str:
-    """Return curves over one axis as an SVG picture; empty when none of them has a point."""
+def curves_svg(curves: Sequence[Curve], *, height: int = 220, axis: str = "epoch") -> str:
+    """Return curves over one axis as SVG, "" where none of them has a point.
+
+    Args:
+        curves: the lines.
+        height: in pixels.
+        axis: label of the horizontal axis, epoch or step.
+    """
     visible = [(curve, points) for curve in curves if (points := curve.points)]
     if not visible:
         return ""
     right = max(1e-9, *(x for _, points in visible for x, _ in points))
     top = max(y for _, points in visible for _, y in points) * 1.08
     top = top if top > 0 else 1.0
-    box = (52, 14, width - 14, height - 34)
+    box = (52, 14, WIDTH - 14, height - 34)
 
     def to_pixels(x: float, y: float) -> tuple[float, float]:
         return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * max(y, 0.0) / top
 
     lines = "".join(_line([to_pixels(*point) for point in points], curve) for curve, points in visible)
     legend = "".join(_legend(curve, box[2] - 4, box[1] + 10 + 16 * n) for n, (curve, _) in enumerate(visible))
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
     marks = _axes(box, right, top, axis)
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{marks}{lines}{legend}</svg>'
 
 
 def smooth(losses: Sequence[float]) -> list[float]:
-    """Return losses smoothed for the eye: the more points there are, the more."""
+    """Return smoothed losses; more points are smoothed more."""
     return moving_average(losses, SMOOTHING_WEIGHT * len(losses) / (len(losses) + 20))
-
-
-def img(content: bytes, kind: str, alt: str) -> str:
-    """Return a picture as an <img> that carries its own data."""
-    encoded = base64.b64encode(content).decode("ascii")
-    return f'<img alt="{escape(alt)}" src="data:{kind};base64,{encoded}" style="max-width:100%">'
 
 
 def _axes(box: tuple[int, int, int, int], right: float, top: float, axis: str) -> str:

@@ -1,4 +1,4 @@
-"""A training's progress: as HTML, as text, and as a panel that follows it."""
+"""The progress of a training as HTML, as text, and as a panel that follows it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...trainer.progress import Stage, TrainingProgress
 from ...trainer.train import COULD_NOT_BE_STOPPED
 from .. import styles
 from ..display import Bundle
-from ..escape import escape
+from ..escape import escape, image_html
 from ..panel import Panel
 from ..text import duration, one_line
 from . import details
 from .controls import Controls
-from .loss_chart import PURPLE, Curve, curves_svg, img, loss_svg, smooth
+from .loss_chart import PURPLE, Curve, curves_svg, loss_svg, smooth
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _STATE_LABELS = {
 
 
 def bundle(progress: TrainingProgress) -> Bundle:
-    """Return the progress in every format, as something that does not move."""
+    """Return the progress in every static format."""
     return {"text/plain": text(progress), "text/html": html(progress)}
 
 
@@ -62,48 +62,33 @@ def text(progress: TrainingProgress) -> str:
 
 
 def html(progress: TrainingProgress, *, now: float | None = None) -> str:
-    """Return the progress as HTML that does not move."""
-    next_steps = "".join(f"<div {styles.DIM_WRAPPED}>{escape(line)}</div>" for line in _next_steps(progress))
-    return f"<div {styles.BODY}>{top(progress, now=now)}{below(progress)}{details.sections(progress)}{next_steps}</div>"
+    """Return the progress as static HTML; `now` in Unix seconds."""
+    next_steps = _divs(_next_steps(progress), styles.DIM_WRAPPED)
+    body = f"{top(progress, now=now)}{below(progress)}{details.sections(progress)}{next_steps}"
+    return f"<div {styles.BODY}>{body}</div>"
 
 
 def top(progress: TrainingProgress, *, now: float | None = None) -> str:
-    """Return what changes every second: the state, the steps, the bar, the times, and what is wrong."""
+    """Return what changes every second: the status, the stages, the bar, the times and the warnings."""
     head = f"<b>微调 fine-tuning {escape(one_line(progress.title, 80))}</b> — {escape(progress.status)}"
     timestamp = time.time() if now is None else now
-    stages = "".join(
-        f"<span {styles.STEP}>{_stage_html(stage, timestamp)}</span>" for stage in progress.stages
-    )
-    lines = [
-        f"<div {styles.WRAPPED}>{escape(one_line(line, MAX_TEXT))}</div>"
-        for line in fact_lines(progress, now=now)
-    ]
-    ids = [
-        f"<div {styles.DIM_WRAPPED}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _id_lines(progress)
-    ]
-    warnings = [
-        f"<div {styles.WRAPPED}>{escape(one_line(line, MAX_TEXT))}</div>" for line in _warning_lines(progress)
-    ]
-    return "".join(
-        [f"<div>{head}</div><div>{stages}</div>{_progress_bar(progress)}", *lines, *ids, *warnings]
-    )
+    stages = "".join(f"<span {styles.STEP}>{_stage_html(row, timestamp)}</span>" for row in progress.stages)
+    facts = _divs(fact_lines(progress, now=now), styles.WRAPPED)
+    ids = _divs(_id_lines(progress), styles.DIM_WRAPPED)
+    warnings = _divs(_warning_lines(progress), styles.WRAPPED)
+    return f"<div>{head}</div><div>{stages}</div>{_progress_bar(progress)}{facts}{ids}{warnings}"
 
 
 def below(progress: TrainingProgress) -> str:
-    """Return what changes with a new point of the curve: the curves, the metrics, the links."""
+    """Return what changes with a new point of the loss curve: the curves, the metrics, the links."""
     is_waiting = not progress.points and progress.training_at is not None and not progress.finished
-    notice = (
-        f"<div {styles.DIM_WRAPPED}>{NO_CURVE_MESSAGE}</div>"
-        if is_waiting and not progress.from_sandbox
-        else ""
-    )
-    return (
-        f"{notice}{_curve_html(progress)}{details.metrics(progress.metrics)}{details.links(progress.links)}"
-    )
+    notice = [NO_CURVE_MESSAGE] if is_waiting and not progress.from_sandbox else []
+    tables = f"{details.metrics(progress.metrics)}{details.links(progress.links)}"
+    return f"{_divs(notice, styles.DIM_WRAPPED)}{_curve_html(progress)}{tables}"
 
 
 def fact_lines(progress: TrainingProgress, *, now: float | None = None) -> list[str]:
-    """Return the times and the losses, a line each."""
+    """Return the times and the losses, one line each; `now` in Unix seconds."""
     timestamp = time.time() if now is None else now
     times = [styles.SANDBOX_LABEL] if progress.from_sandbox else []
     accepted = progress.queued_at is not None or progress.training_at is not None
@@ -117,9 +102,9 @@ def fact_lines(progress: TrainingProgress, *, now: float | None = None) -> list[
 
 
 class TrainingPanel(Panel):
-    """Shows a trainer while it works; static HTML when it has ended.
+    """Shows a trainer while it runs; static HTML when it has ended.
 
-    A training that is not running is shown with what can be done about it, until the panel is closed.
+    A training that is not running is shown with buttons for the next steps, until the panel is closed.
     """
 
     poll_s = 0.5
@@ -159,6 +144,10 @@ class TrainingPanel(Panel):
         self._stays_open = False
 
 
+def _divs(lines: Sequence[str], style: str) -> str:
+    return "".join(f"<div {style}>{escape(one_line(line, MAX_TEXT))}</div>" for line in lines)
+
+
 def _stage_html(stage: Stage, now: float) -> str:
     name = escape(details.STAGE_LABELS.get(stage.name, stage.name))
     elapsed = "" if stage.since is None else f" {duration((stage.until or now) - stage.since)}"
@@ -176,7 +165,7 @@ def _progress_bar(progress: TrainingProgress) -> str:
 
 
 def _elapsed(progress: TrainingProgress, now: float) -> float:
-    """Return the seconds at work; those between the end and a step that was added later do not count."""
+    """Return the seconds of all stages, without the pause before a step that was added after the end."""
     started = [stage for stage in progress.stages if stage.since is not None]
     end = progress.ended_at or now
     elapsed = sum((stage.until or end) - (stage.since or end) for stage in started)
@@ -191,17 +180,15 @@ def _curve_html(progress: TrainingProgress) -> str:
     curve = _downsample(smooth([point.training_loss for point in progress.points]))
     svg = loss_svg(positions, losses, [p.validation_loss for p in points], smooth=curve, axis=axis)
     alt = f"loss curve, {len(progress.points)} points · {' · '.join(_loss_lines(progress.points))}"
-    chart = f"<div>{img(svg.encode(), 'image/svg+xml', alt)}</div>" if svg else ""
     perplexity = Curve("perplexity", positions, [point.perplexity for point in points], PURPLE)
     perplexity_svg = curves_svg([perplexity], height=130, axis=axis)
-    alt = f"perplexity, {len(perplexity.points)} points"
-    return chart + (
-        f"<div>{img(perplexity_svg.encode(), 'image/svg+xml', alt)}</div>" if perplexity_svg else ""
-    )
+    pictures = ((svg, alt), (perplexity_svg, f"perplexity, {len(perplexity.points)} points"))
+    images = (image_html(svg.encode(), "image/svg+xml", alt) for svg, alt in pictures if svg)
+    return "".join(f"<div>{image}</div>" for image in images)
 
 
 def _downsample(points: Sequence[T]) -> Sequence[T]:
-    """Return so many points that a curve still looks the same; the last one stays."""
+    """Return at most about `MAX_POINTS` points, evenly chosen, with the last one."""
     step = max(1, len(points) // MAX_POINTS)
     return [*points[::step], points[-1]] if step > 1 else points
 
@@ -248,7 +235,7 @@ def _warning_lines(progress: TrainingProgress) -> list[str]:
 
 
 def _next_steps(progress: TrainingProgress) -> list[str]:
-    """Return how to go on from a saved picture."""
+    """Return the command that continues from a static output."""
     run_id = progress.run_id or progress.task_id
     if not progress.finished:
         return [f"此为快照 a snapshot: `%qftrain attach {run_id}` follows it"] if progress.started_at else []

@@ -10,7 +10,7 @@ from typing import Final
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import to_html, to_plain
 from ...display import Bundle
-from ...training.loss_chart import img
+from ...escape import image_html
 from .comparison import cost_quality, radar, win_rates
 from .scores import bars, distributions
 from .style import Chart, ChartNotDrawn
@@ -84,7 +84,7 @@ def chart_html(chart: Chart, *, hint: bool = True) -> str:
     below = "".join(f"<div>{to_html(line)}</div>" for line in lines)
     return (
         f'<div style="margin:8px 0"><div><b>{to_html(chart.title)}</b></div>'
-        f"{img(chart.png, 'image/png', to_plain(chart.alt))}{below}</div>"
+        f"{image_html(chart.png, 'image/png', to_plain(chart.alt))}{below}</div>"
     )
 
 

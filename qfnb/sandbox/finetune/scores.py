@@ -3,7 +3,7 @@
 Units are jieba's words, without jieba characters; ROUGE compares sets of n-grams; BLEU-4 is smoothed as in
 NIST's script. The metrics are those of `qfnb.metrics`, so `report.reconcile` against the sandbox checks that
 rows are matched and rounding agrees; the numbers themselves are checked against the platform's published
-sample and other libraries (tests/metrics, tests/sandbox/evaluation/test_scores.py). A score that is not
+sample and other libraries (tests/metrics, tests/sandbox/finetune/test_scores.py). A score that is not
 applicable counts as 0 here, as on the platform. The platform does not document accuracy and f1Score; here
 they are equal answers, and the F1 of shared words: its own sample has an f1Score above zero where no answer
 is right, so it gives credit for parts of answers.
@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ..._jieba import load_cutter
 from ...metrics.rouge_bleu_chrf import rouge_l, rouge_n, smoothed_bleu, unit_f1
-
-if TYPE_CHECKING:
-    from ..engines.protocol import ChatModel
+from ..engines.protocol import ChatModel
 
 MAX_SCORED_PAIRS = 200
 """Held-out pairs that are answered for the scores."""

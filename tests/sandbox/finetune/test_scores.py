@@ -4,7 +4,7 @@ import pytest
 
 from qfnb import _jieba
 from qfnb.metrics.rouge_bleu_chrf import smoothed_bleu
-from qfnb.sandbox.evaluation import scores
+from qfnb.sandbox.finetune import scores
 
 pytest.importorskip("jieba", reason="the platform's words are jieba's")
 
