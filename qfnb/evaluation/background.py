@@ -1,4 +1,4 @@
-"""Evaluations in the background, from the first question to the report; followed and cancelled from any thread."""
+"""Evaluations in the background, from the first question to the report; any thread can follow and cancel them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation under way: a line for each model that answers, then the scoring; at its end the report."""
+"""A running evaluation: a line for each model that answers, then the scoring; at its end the report."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _STATES: dict[State, str] = {
 
 
 class EvaluationTask(Protocol):
-    """An evaluation under way."""
+    """A running evaluation, e.g. a `BackgroundEvaluation`."""
 
     @property
     def progress(self) -> EvaluationProgress:
-        """How far it is, as a value."""
+        """Its progress, as a value."""
         ...
 
     def cancel(self) -> None:
-        """Ask nothing more."""
+        """Send no more questions."""
         ...
 
 
 def bundle(progress: EvaluationProgress) -> Bundle:
-    """Return the report when there is one, else how far it is, as something that does not move."""
+    """Return the report of a finished evaluation, else its progress; static."""
     if progress.report is None:
         return {"text/plain": text(progress), "text/html": html(progress)}
     report_bundle = evaluation.bundle(progress.report)
@@ -65,7 +65,7 @@ def text(progress: EvaluationProgress) -> str:
 
 
 def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
-    """Return the progress as HTML; `is_live` leaves out what only a saved picture of it needs."""
+    """Return the progress as HTML; `is_live` leaves out what only a snapshot needs."""
     rows = "".join(_model_row(model_progress, progress) for model_progress in progress.models)
     bars = "".join(
         f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>"
@@ -79,7 +79,7 @@ def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
 
 
 class EvaluationPanel(Panel):
-    """Shows an evaluation while it works, and in the same output its report."""
+    """Shows an evaluation while it runs, and in the same output its report."""
 
     job: EvaluationTask
 
@@ -91,13 +91,13 @@ class EvaluationPanel(Panel):
         return EvaluationControls(self.job)
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
-        """Return the state; the report is drawn once, since that takes a while."""
+        """Return the state in every format; the report is drawn once, since that takes a while."""
         if not progress.is_finished:
             return bundle(progress)
         if self._final is None:
             try:
                 self._final = bundle(progress)
-            except Exception as error:  # noqa: BLE001 - a report that cannot be drawn is there all the same
+            except Exception as error:  # noqa: BLE001 - a report exists even if it cannot be drawn
                 message = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
                 self._final = {
                     "text/plain": strip_controls(message),
@@ -123,7 +123,7 @@ class EvaluationControls:
         return ipywidgets.VBox([self._cancel, self._text], layout=ipywidgets.Layout(align_items="flex-start"))
 
     def draw(self, progress: EvaluationProgress) -> None:
-        """Show a state; what has not changed is not sent."""
+        """Show a state; unchanged values are not sent."""
         self._text.value = html(progress, is_live=True)
         self._cancel.description = CANCELLING if progress.cancelled else "取消 Cancel"
         self._cancel.disabled = progress.cancelled
@@ -162,7 +162,7 @@ def _progress_bar(done: int, total: int, label: str) -> str:
 
 
 def _model_facts(batch: BatchProgress | None, progress: EvaluationProgress) -> list[str]:
-    """Return what is known of a model's answers: rows, speed, failures, tokens, cost."""
+    """Return facts on a model's answers: rows, speed, failures, tokens, cost."""
     if batch is None:
         return ["在平台上作答 answers on the platform" if progress.state == "asking" else "已作答 answered"]
     total = batch.total or progress.questions

@@ -1,4 +1,4 @@
-"""Which questions of a report are shown, in which order, and a page of them as HTML and as text."""
+"""The questions of a report, filtered, sorted and cut into pages; a page as HTML and as text."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ...evaluation.report.data import ReportData
 from ...evaluation.report.html_tables import mark_edits
 from ...evaluation.report.text import to_html, to_plain
 from ...evaluation.samples import Sample
+from .. import styles
 from ..display import Bundle
 from ..text import one_line
 
@@ -39,17 +40,13 @@ SORTS: Final[Mapping[Sort, str]] = {
 PAGE_SIZE: Final = 10
 _INDEX_SEARCH: Final = re.compile(r"#\d+(\s+#\d+)*")
 MAX_CHARS: Final = 2000
-"""Characters of a text that are shown."""
+"""Characters of a text that are shown; the rest is counted."""
 
-_BODY: Final = 'style="line-height:1.5;font-variant-numeric:tabular-nums"'
-_DIM: Final = 'style="font-size:90%;opacity:0.8"'
 _ROW: Final = 'style="border-top:1px solid #8884;padding:6px 0"'
-_TABLE: Final = 'style="table-layout:fixed;width:100%;border-collapse:collapse;margin:4px 0"'
 _CELL: Final = (
     'style="text-align:left;vertical-align:top;padding:2px 8px;white-space:pre-wrap;'
     'overflow-wrap:anywhere;border-left:3px solid #8884"'
 )
-_TEXT: Final = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
 
 
 class AnswerPair(NamedTuple):
@@ -62,15 +59,15 @@ class AnswerPair(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleSelection:
-    """What a person wants to see.
+    """Which questions are shown, and how.
 
     Attributes:
-        metric: by which metric, "" when the report has none.
-        base, tuned: the two models, the same one when there is no other.
-        show, order: which questions, and in which order.
-        search: what question, reference or one of the answers has in it; or places, `#3 #17`.
+        metric: the metric that is compared, "" when the report has none.
+        base, tuned: the two models; the same one in a report of one model.
+        show, order: filter and sort order of the questions.
+        search: a text that question, reference or an answer contains; or indexes, `#3 #17`.
         page: from 0.
-        picked: places of questions that were picked, in that order.
+        picked: indexes of the picked questions, in the order of picking.
     """
 
     metric: str
@@ -84,72 +81,75 @@ class SampleSelection:
 
 
 def default_selection(report: ReportData) -> SampleSelection:
-    """Return what is shown first: the last model against the first, by the first metric."""
+    """Return the initial selection: the last model against the first, by the first metric."""
     order: Sort = "regression" if len(report.models) > 1 else "score"
     metric = report.metric_names[0] if report.metric_names else ""
     return SampleSelection(metric, report.models[0], report.models[-1], order=order)
 
 
 class SamplePages:
-    """The questions of a report, chosen, sorted and cut into pages."""
+    """The questions of a report, filtered, sorted and cut into pages."""
 
     def __init__(self, report: ReportData) -> None:
         self.report = report
         self._pair_cache: dict[tuple[str, str, str], list[AnswerPair]] = {}
         self._latest_pairs: tuple[SampleSelection, list[AnswerPair]] | None = None
 
-    def pairs(self, choice: SampleSelection) -> list[AnswerPair]:
-        """Return what a choice shows, all pages of it; turning a page sorts nothing again."""
-        key = replace(choice, page=0)
+    def pairs(self, selection: SampleSelection) -> list[AnswerPair]:
+        """Return the selected questions of all pages; another page does not sort them again."""
+        key = replace(selection, page=0)
         if self._latest_pairs is None or self._latest_pairs[0] != key:
-            search, rank = choice.search.strip().casefold(), _sort_keys(self.report, choice)[choice.order]
-            is_included = _FILTER_TESTS[choice.show]
+            search, rank = (
+                selection.search.strip().casefold(),
+                _sort_keys(self.report, selection)[selection.order],
+            )
+            is_included = _FILTER_TESTS[selection.show]
             pairs = [
                 pair
-                for pair in self._all_pairs(choice)
-                if is_included(pair, choice) and _matches_search(pair, search)
+                for pair in self._all_pairs(selection)
+                if is_included(pair, selection) and _matches_search(pair, search)
             ]
             pairs.sort(key=lambda pair: (_nan_last(rank(pair)), pair.before.index))
             self._latest_pairs = key, pairs
         return self._latest_pairs[1]
 
-    def validate(self, choice: SampleSelection) -> SampleSelection:
-        """Return a choice with a page that there is.
+    def validate(self, selection: SampleSelection) -> SampleSelection:
+        """Return a selection whose page exists.
 
         Raises:
-            InvalidArgumentError: there is no such filter, order, metric or model.
+            InvalidArgumentError: filter, order, metric or a model is unknown.
         """
-        for name, value, allowed in (("show", choice.show, FILTERS), ("order", choice.order, SORTS)):
+        for name, value, allowed in (("show", selection.show, FILTERS), ("order", selection.order, SORTS)):
             if value not in allowed:
                 raise InvalidArgumentError(
                     f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)"
                 )
-        if choice.metric or self.report.metric_names:
-            self.report.resolve_metric(choice.metric)
-        last = count_pages(len(self.pairs(choice))) - 1
-        return replace(choice, page=min(max(0, choice.page), last))
+        if selection.metric or self.report.metric_names:
+            self.report.resolve_metric(selection.metric)
+        last = count_pages(len(self.pairs(selection))) - 1
+        return replace(selection, page=min(max(0, selection.page), last))
 
-    def on_page(self, pairs: Sequence[AnswerPair], choice: SampleSelection) -> Sequence[AnswerPair]:
-        """Return the questions of the choice's page."""
-        return pairs[choice.page * PAGE_SIZE : (choice.page + 1) * PAGE_SIZE]
+    def on_page(self, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Sequence[AnswerPair]:
+        """Return the questions of the selected page."""
+        return pairs[selection.page * PAGE_SIZE : (selection.page + 1) * PAGE_SIZE]
 
     def option_label(self, pair: AnswerPair) -> str:
-        """Return a question as a line to pick from."""
+        """Return a question as a line of the list to pick from."""
         return f"#{pair.before.index}  {_verdict_sign(pair)}  {one_line(pair.before.prompt, 48)}"
 
-    def _all_pairs(self, choice: SampleSelection) -> list[AnswerPair]:
-        key = choice.base, choice.tuned, choice.metric
+    def _all_pairs(self, selection: SampleSelection) -> list[AnswerPair]:
+        key = selection.base, selection.tuned, selection.metric
         if key not in self._pair_cache:
             base_samples, tuned_samples = (
-                self.report.samples_of(choice.base),
-                self.report.samples_of(choice.tuned),
+                self.report.samples_of(selection.base),
+                self.report.samples_of(selection.tuned),
             )
-            sign = -1.0 if choice.metric in self.report.lower_is_better else 1.0
+            sign = -1.0 if selection.metric in self.report.lower_is_better else 1.0
             self._pair_cache[key] = [
                 AnswerPair(
                     sample,
                     tuned_samples[index],
-                    sign * (tuned_samples[index].score(choice.metric) - sample.score(choice.metric)),
+                    sign * (tuned_samples[index].score(selection.metric) - sample.score(selection.metric)),
                 )
                 for index, sample in base_samples.items()
                 if index in tuned_samples
@@ -158,29 +158,29 @@ class SamplePages:
 
 
 def count_pages(count: int) -> int:
-    """Return how many pages so many questions have; one at least."""
+    """Return the number of pages for a number of questions, at least 1."""
     return max(1, math.ceil(count / PAGE_SIZE))
 
 
-def bundle(pages: SamplePages, choice: SampleSelection) -> Bundle:
-    """Return a page in every format, as something that does not move."""
-    pairs = pages.pairs(choice)
-    return {"text/plain": text(pages, pairs, choice), "text/html": html(pages, pairs, choice)}
+def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
+    """Return a page in every format, static."""
+    pairs = pages.pairs(selection)
+    return {"text/plain": text(pages, pairs, selection), "text/html": html(pages, pairs, selection)}
 
 
-def html(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
+def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     """Return a page of questions, with the two answers side by side and their differences marked."""
-    rows = "".join(_pair_html(pair, choice) for pair in pages.on_page(pairs, choice))
-    none = f"<div {_ROW}>没有符合的题目 / no question is like that</div>"
-    return f"<div {_BODY}><div {_DIM}>{to_html(_head_line(pairs, choice))}</div>{rows or none}</div>"
+    rows = "".join(_pair_html(pair, selection) for pair in pages.on_page(pairs, selection))
+    none = f"<div {_ROW}>没有符合的题目 / no question matches</div>"
+    return f"<div {styles.BODY_COMPACT}><div {styles.DIM}>{to_html(_head_line(pairs, selection))}</div>{rows or none}</div>"
 
 
-def text(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
+def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     """Return a page of questions as lines of text."""
-    lines = [to_plain(_head_line(pairs, choice))]
-    for pair in pages.on_page(pairs, choice):
+    lines = [to_plain(_head_line(pairs, selection))]
+    for pair in pages.on_page(pairs, selection):
         lines += [
-            f"{pages.option_label(pair)}  ({_score_text(pair, choice)})",
+            f"{pages.option_label(pair)}  ({_score_text(pair, selection)})",
             f"  = {one_line(pair.before.reference, 100)}",
         ]
         lines += [
@@ -189,30 +189,34 @@ def text(pages: SamplePages, pairs: Sequence[AnswerPair], choice: SampleSelectio
     return "\n".join(lines)
 
 
-def _head_line(pairs: Sequence[AnswerPair], choice: SampleSelection) -> str:
-    first = choice.page * PAGE_SIZE
+def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
+    first = selection.page * PAGE_SIZE
     range_text = (
         f"{first + 1}–{min(first + PAGE_SIZE, len(pairs))} / {len(pairs):,} 题 questions" if pairs else "0 题"
     )
-    models = choice.base if choice.base == choice.tuned else f"{choice.base} → {choice.tuned}"
-    parts = [range_text, FILTERS[choice.show], SORTS[choice.order], f"{choice.metric}: {models}"]
-    parts += [f"“{one_line(choice.search, 40)}”"] if choice.search.strip() else []
-    indexes = ", ".join(f"#{index}" for index in choice.picked[:20])
-    ellipsis = "…" if len(choice.picked) > 20 else ""
-    parts += [f"已选 picked {len(choice.picked)}: {indexes}{ellipsis}"] if choice.picked else []
+    models = selection.base if selection.base == selection.tuned else f"{selection.base} → {selection.tuned}"
+    parts = [range_text, FILTERS[selection.show], SORTS[selection.order], f"{selection.metric}: {models}"]
+    parts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
+    indexes = ", ".join(f"#{index}" for index in selection.picked[:20])
+    ellipsis = "…" if len(selection.picked) > 20 else ""
+    parts += [f"已选 picked {len(selection.picked)}: {indexes}{ellipsis}"] if selection.picked else []
     return " · ".join(parts)
 
 
-def _pair_html(pair: AnswerPair, choice: SampleSelection) -> str:
-    picked = "☑ " if pair.before.index in choice.picked else ""
-    head = f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, choice))}"
-    prompt_html = f"<div {_TEXT}>问 prompt: {to_html(_cut_text(pair.before.prompt))}</div>"
-    reference_html = f"<div {_TEXT}>答案 reference: {to_html(_cut_text(pair.before.reference))}</div>"
+def _pair_html(pair: AnswerPair, selection: SampleSelection) -> str:
+    picked = "☑ " if pair.before.index in selection.picked else ""
+    head = (
+        f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, selection))}"
+    )
+    prompt_html = (
+        f"<div {styles.PREFORMATTED_WRAPPED}>问 prompt: {to_html(_cut_text(pair.before.prompt))}</div>"
+    )
+    reference_html = f"<div {styles.PREFORMATTED_WRAPPED}>答案 reference: {to_html(_cut_text(pair.before.reference))}</div>"
     heads = "".join(
         f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair)
     )
     cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _answer_cells(pair))
-    return f"<div {_ROW}>{head}{prompt_html}{reference_html}<table {_TABLE}><tr>{heads}</tr><tr>{cells}</tr></table></div>"
+    return f"<div {_ROW}>{head}{prompt_html}{reference_html}<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table></div>"
 
 
 def _answer_cells(pair: AnswerPair) -> list[str]:
@@ -242,9 +246,9 @@ def _verdict_sign(pair: AnswerPair) -> str:
     return "·" if math.isnan(pair.gain) else f"{'▲' if pair.gain > 0 else '▼'} {pair.gain:+.3f}"
 
 
-def _score_text(pair: AnswerPair, choice: SampleSelection) -> str:
-    scores = [sample.score(choice.metric) for sample in _answers(pair)]
-    return f"{choice.metric} " + " → ".join(
+def _score_text(pair: AnswerPair, selection: SampleSelection) -> str:
+    scores = [sample.score(selection.metric) for sample in _answers(pair)]
+    return f"{selection.metric} " + " → ".join(
         "n/a" if math.isnan(score) else f"{score:.3f}" for score in scores
     )
 
@@ -269,15 +273,17 @@ _FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], boo
         (pair.before.output, pair.before.error) != (pair.after.output, pair.after.error)
     ),
     "failed": lambda pair, _: bool(pair.before.error or pair.after.error),
-    "picked": lambda pair, choice: pair.before.index in choice.picked,
+    "picked": lambda pair, selection: pair.before.index in selection.picked,
 }
 
 
-def _sort_keys(report: ReportData, choice: SampleSelection) -> Mapping[Sort, Callable[[AnswerPair], float]]:
-    sign = -1.0 if choice.metric in report.lower_is_better else 1.0
+def _sort_keys(
+    report: ReportData, selection: SampleSelection
+) -> Mapping[Sort, Callable[[AnswerPair], float]]:
+    sign = -1.0 if selection.metric in report.lower_is_better else 1.0
     return {
         "regression": lambda pair: pair.gain,
-        "score": lambda pair: sign * pair.after.score(choice.metric),
+        "score": lambda pair: sign * pair.after.score(selection.metric),
         "latency": lambda pair: -(math.nan if pair.after.seconds is None else pair.after.seconds),
         "length": lambda pair: -len(pair.after.output),
         "place": lambda pair: 0.0,
@@ -285,5 +291,5 @@ def _sort_keys(report: ReportData, choice: SampleSelection) -> Mapping[Sort, Cal
 
 
 def _nan_last(value: float) -> float:
-    """Return what sorts questions without a number behind all others."""
+    """Return a sort key that puts NaN behind all numbers."""
     return math.inf if math.isnan(value) else value

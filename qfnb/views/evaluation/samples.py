@@ -1,4 +1,4 @@
-"""The samples of a report to look through: filter, sort, search, two answers side by side, pick rows."""
+"""A browser for the samples of a report: filter, sort, search, two answers side by side, pick rows."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ from .sample_table import (
     default_selection,
     html,
     text,
-)
+)  # fmt: skip
 
 LIVE: Final = "▶ 可操作 live"
 STATIC: Final = "■ 关闭，留下静态页 close, leave it static"
 CSS_CLASS: Final = "qfnb-samples"
 _STYLE: Final = f"<style>.{CSS_CLASS} {{ flex: 1 0 100% }}</style>"
-"""The page has a line of its own among controls that wrap; a second layout would be one model more."""
+"""The page has its own line among controls that wrap; a second layout would be another widget model."""
 
 
 def browse(report: ReportData | Card) -> SampleBrowser:
-    """Return the samples of a report to look through; as the last value of a cell it shows itself.
+    """Return a browser for the samples of a report; as the last value of a cell it shows itself.
 
-    `.rows` are the places of the questions that were picked, or of all that are shown when none is:
+    `.rows` are the indexes of the picked questions, or of all shown ones when none is picked:
     `report.to_dpo(view.rows)`.
     """
     return SampleBrowser(report.report if isinstance(report, Card) else report)
 
 
 class SampleBrowser:
-    """A page of samples with its controls; static where nobody is there to use them, and after `close`."""
+    """A page of samples with its controls; static in a notebook without a user, and after `close`."""
 
     def __init__(self, report: ReportData) -> None:
         self.report = report
         self.pages = SamplePages(report)
-        self.choice = default_selection(report)
+        self.selection = default_selection(report)
         self._live: LiveOutput | None = None
         self._controls: SampleControls | None = None
 
     @property
     def rows(self) -> list[int]:
-        """Places of the questions that were picked; of all that are shown, in that order, when none is."""
-        return [*self.choice.picked] or [pair.before.index for pair in self.pages.pairs(self.choice)]
+        """Indexes of the picked questions; of all shown ones, in their order, when none is picked."""
+        return [*self.selection.picked] or [pair.before.index for pair in self.pages.pairs(self.selection)]
 
     def choose(
         self,
@@ -70,57 +70,57 @@ class SampleBrowser:
         page: int | None = None,
         picked: Sequence[int] | None = None,
     ) -> SampleBrowser:
-        """Show something else; what is not given stays, and a new choice begins at its first page.
+        """Change what is shown; other options stay, and a new selection begins at its first page.
 
         Args:
             show: all, regressed, improved, changed, failed or picked.
             order: regression, score, latency, length or place.
-            search: what question, reference or one of the answers has in it; or places, `#3 #17`.
-            metric: by which metric.
-            base: the model that is compared with.
-            tuned: the other one.
+            search: a text that question, reference or an answer contains; or indexes, `#3 #17`.
+            metric: the metric that is compared.
+            base: the model to compare with.
+            tuned: the model that is compared.
             page: from 0.
-            picked: places of the questions that are picked.
+            picked: indexes of the picked questions.
 
         Raises:
-            InvalidArgumentError: there is no such filter, order, metric or model.
+            InvalidArgumentError: filter, order, metric or a model is unknown.
         """
         picked_indexes = None if picked is None else tuple(picked)
         options: dict[str, Any] = {"show": show, "order": order, "search": search, "metric": metric}
         options |= {"base": base, "tuned": tuned, "page": page, "picked": picked_indexes}
         changes = {name: value for name, value in options.items() if value is not None}
         page_reset = {} if changes.keys() <= {"picked", "page"} else {"page": 0}
-        self.choice = self.pages.validate(replace(self.choice, **{**page_reset, **changes}))
+        self.selection = self.pages.validate(replace(self.selection, **{**page_reset, **changes}))
         if self._live is not None:
-            self._live.update(self.choice)
+            self._live.update(self.selection)
         return self
 
     def show(self) -> None:
-        """Display it in the current cell; what was displayed before becomes static."""
+        """Display the browser in the current cell; an earlier display of it becomes static."""
         self.close()
         self._controls = controls = SampleControls(self)
         final = partial(bundle, self.pages)
-        draw = lambda _, choice: controls.draw(choice)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(self.choice, widget=controls.build, draw=draw, final=final)
+        draw = lambda _, selection: controls.draw(selection)  # noqa: E731 - one expression
+        self._live = live = LiveOutput(self.selection, widget=controls.build, draw=draw, final=final)
         if live.mode != "live":
             self._live = None
-            live.finish(self.choice)
+            live.finish(self.selection)
 
     def close(self) -> None:
-        """Leave a page that does not move."""
+        """Replace the controls by a static page."""
         live, self._live, self._controls = self._live, None, None
         if live is not None:
-            live.finish(self.choice)
+            live.finish(self.selection)
 
     def _ipython_display_(self) -> None:
         self.show()
 
     def __repr__(self) -> str:
-        return text(self.pages, self.pages.pairs(self.choice), self.choice)
+        return text(self.pages, self.pages.pairs(self.selection), self.selection)
 
 
 class SampleControls:
-    """The controls; twelve models in all, since they share layout and style. Handlers run in any thread."""
+    """The widgets; twelve models in all, since they share layout and style. Handlers run in any thread."""
 
     def __init__(self, browser: SampleBrowser) -> None:
         self._browser = browser
@@ -150,54 +150,39 @@ class SampleControls:
         self._state_box = dropdown(description="页面 view", options=[LIVE, STATIC])
         self._pick_box = ipywidgets.SelectMultiple(description="选 pick", rows=5, **text_style)
         self._observe()
-        controls = [
-            self._filter_box,
-            self._sort_box,
-            self._comparison_box,
-            self._search_box,
-            self._page_box,
-            self._state_box,
-        ]
-        return ipywidgets.Box([*controls, self._pick_box, self._page_html], layout=layout)
+        self._inputs = [
+            self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._page_box,
+            self._state_box, self._pick_box,
+        ]  # fmt: skip
+        return ipywidgets.Box([*self._inputs, self._page_html], layout=layout)
 
-    def draw(self, choice: SampleSelection) -> None:
-        """Show a choice; what has not changed is not sent."""
+    def draw(self, selection: SampleSelection) -> None:
+        """Show a selection; unchanged values are not sent."""
         with self._lock:
             self._drawing = True
             try:
-                self._redraw(choice)
+                self._redraw(selection)
             finally:
                 self._drawing = False
 
-    def _redraw(self, choice: SampleSelection) -> None:
+    def _redraw(self, selection: SampleSelection) -> None:
         pages = self._browser.pages
-        pairs = pages.pairs(choice)
-        page_count, page_pairs = count_pages(len(pairs)), pages.on_page(pairs, choice)
-        self._filter_box.value, self._sort_box.value, self._search_box.value = (
-            choice.show,
-            choice.order,
-            choice.search,
-        )
-        self._comparison_box.value = choice.metric, choice.base, choice.tuned
+        pairs = pages.pairs(selection)
+        page_count, page_pairs = count_pages(len(pairs)), pages.on_page(pairs, selection)
+        self._filter_box.value, self._sort_box.value = selection.show, selection.order
+        self._search_box.value = selection.search
+        self._comparison_box.value = selection.metric, selection.base, selection.tuned
         with self._page_box.hold_sync():
             self._page_box.description = f"页 page (1–{page_count})"
             self._page_box.max = page_count
-            self._page_box.value = choice.page + 1
+            self._page_box.value = selection.page + 1
         options = tuple((pages.option_label(pair), pair.before.index) for pair in page_pairs)
         with self._pick_box.hold_sync():
             if self._pick_box.options != options:
                 self._pick_box.options = options
-            self._pick_box.value = tuple(index for _, index in options if index in choice.picked)
-        self._page_html.value = _STYLE + html(pages, pairs, choice)
-        for control in (
-            self._filter_box,
-            self._sort_box,
-            self._comparison_box,
-            self._search_box,
-            self._page_box,
-            self._pick_box,
-            self._state_box,
-        ):
+            self._pick_box.value = tuple(index for _, index in options if index in selection.picked)
+        self._page_html.value = _STYLE + html(pages, pairs, selection)
+        for control in self._inputs:
             stop_button.accept_clicks(control)
 
     def _observe(self) -> None:
@@ -218,18 +203,18 @@ class SampleControls:
         self._choose(metric=metric, base=base, tuned=tuned)
 
     def _choose_picked(self, change: Any) -> None:
-        """Take the page's picks over the earlier ones; those of other pages stay."""
+        """Replace the earlier picks of this page; those of other pages stay."""
         page_indexes = {index for _, index in self._pick_box.options}
         other_picks = [
             index
-            for index in self._browser.choice.picked
+            for index in self._browser.selection.picked
             if index not in page_indexes or index in change["new"]
         ]
         self._choose(picked=tuple(dict.fromkeys([*other_picks, *change["new"]])))
 
 
 def _comparison_options(report: ReportData) -> list[tuple[str, tuple[str, str, str]]]:
-    """Return what can be compared: each metric for each two models."""
+    """Return the options of the comparison: each metric for each pair of models."""
     pairs = [*combinations(report.models, 2)] or [(model, model) for model in report.models]
     first, last = report.models[0], report.models[-1]
     pairs.sort(key=lambda pair: pair != (first, last))

@@ -79,32 +79,32 @@ def test_what_there_is_not_cannot_be_chosen(wrong):
     view = browse(REPORT)
     with pytest.raises(InvalidArgumentError):
         view.choose(**wrong)
-    assert view.choice == sample_table.default_selection(REPORT)
+    assert view.selection == sample_table.default_selection(REPORT)
 
 
 def test_only_a_page_is_drawn_and_a_page_that_there_is_not_is_the_last_one():
     view = browse(report_of(*[("a", 1.0, "b", 0.0)] * 34)).choose(page=9)
-    bundle = sample_table.bundle(view.pages, view.choice)
+    bundle = sample_table.bundle(view.pages, view.selection)
     assert "31–34 / 34" in bundle["text/plain"]
     assert bundle["text/html"].count("<table") == 4
-    assert view.choose(show="failed").choice.page == 0
+    assert view.choose(show="failed").selection.page == 0
 
 
 def test_ten_thousand_rows_are_searched_and_sorted_quickly():
     view = browse(report_of(*[("早上九点开门", i % 7 / 7, f"晚上{i}点", i % 5 / 5) for i in range(10_000)]))
     began = time.perf_counter()
     view.choose(search="9999", show="changed", order="length")
-    page = sample_table.bundle(view.pages, view.choice)["text/html"]
+    page = sample_table.bundle(view.pages, view.selection)["text/html"]
     assert time.perf_counter() - began < 2
     assert len(page) < 20_000
 
 
 def test_differences_are_marked_and_a_failure_is_no_difference():
     view = browse(REPORT)
-    page = sample_table.bundle(view.pages, view.choose(search="#4").choice)["text/html"]
+    page = sample_table.bundle(view.pages, view.choose(search="#4").selection)["text/html"]
     assert re.search(r"<del [^>]*>九</del>点", page)
     assert re.search(r"<ins [^>]*>早上八</ins>点", page)
-    failed = sample_table.bundle(view.pages, view.choose(search="#3").choice)["text/html"]
+    failed = sample_table.bundle(view.pages, view.choose(search="#3").selection)["text/html"]
     assert "✘ ServerError: busy" in failed
     assert "<del" not in failed
 
@@ -114,7 +114,7 @@ def test_hostile_texts_are_inert(attack):
     rows = tuple(sample(name, 0, attack, 1.0, prompt=attack) for name in (attack, "b"))
     report = EvaluationResult(rows, (attack, "b"), ("m",))
     view = browse(report)
-    page = sample_table.bundle(view.pages, view.choice)
+    page = sample_table.bundle(view.pages, view.selection)
     assert set(re.findall(r"<(\w+)", page["text/html"])) <= {"div", "b", "table", "tr", "th", "td"}
     assert "\x1b" not in page["text/plain"]
 
@@ -145,19 +145,19 @@ def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
     view = SampleBrowser(report_of(*[("九点", 1.0, "八点", n / 20) for n in range(15)]))
     desk = SampleControls(view)
     box = desk.build()
-    desk.draw(view.choice)
+    desk.draw(view.selection)
     assert len(set(_instances) - before) <= 12
     desk._page_box.value = 2
-    assert view.choice.page == 1
-    desk.draw(view.choice)
+    assert view.selection.page == 1
+    desk.draw(view.selection)
     desk._pick_box.value = (14,)
-    desk.draw(view.choose(page=0).choice)
+    desk.draw(view.choose(page=0).selection)
     desk._pick_box.value = (0, 1)
     assert view.rows == [14, 0, 1]
     desk._search_box.value = "#7"
-    assert view.choice.search == "#7"
+    assert view.selection.search == "#7"
     desk._filter_box.value = "improved"
-    desk.draw(view.choice)
+    desk.draw(view.selection)
     assert "没有符合" in desk._page_html.value
     assert desk._pick_box.options == ()
     display.close_widget(box)
@@ -166,4 +166,4 @@ def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
 
 def _view(report):
     view = browse(report)
-    return view.pages, view.choice
+    return view.pages, view.selection

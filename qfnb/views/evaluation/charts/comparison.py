@@ -1,4 +1,4 @@
-"""Charts of models against each other: who wins, who is good at what, what quality costs."""
+"""Charts that compare models: win rates, a radar of metrics, cost against quality."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ....evaluation.report import ReportData
-from ....evaluation.report.text import format_interval, format_score
+from ....evaluation.report.text import format_score
 from ....evaluation.stats.aggregates import Comparison, Score, Usage
 from . import style
 from .fonts import bilingual, index_letter
-from .scores import scale_of, scored_metrics
+from .scores import describe_mean, scale_of, scored_metrics
 from .style import SMALL_SIZE, TEXT_COLOR, TEXT_SIZE, Chart, ChartNotDrawn
 
 LOSS_COLOR, TIE_COLOR, WIN_COLOR = (213, 94, 0), (240, 240, 240), (0, 114, 178)
@@ -20,14 +20,14 @@ MIN_RADAR_METRICS: Final = 3
 
 
 def win_rates(report: ReportData, metric: str | None = None) -> Chart:
-    """Return how often each model beats each other one: wins / (wins + losses), and the ties beside it.
+    """Return the win rate of each model against each other one: wins / (wins + losses), and the ties.
 
     Args:
-        report: whose models.
-        metric: by which, default the first.
+        report: the report.
+        metric: the metric that decides, default the first.
 
     Raises:
-        InvalidArgumentError: there are no two models with scores on the same questions.
+        InvalidArgumentError: less than two models have scores on the same questions.
     """
     name = report.resolve_metric(metric)
     pairs = {}
@@ -54,14 +54,14 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
 
 
 def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
-    """Return the models' means on several metrics of one scale, an axis each.
+    """Return the models' means on several metrics of one scale, one axis each.
 
     Args:
-        report: whose means.
-        metrics: which; default all that share the first one's scale and of which more is better.
+        report: the report.
+        metrics: the metrics; default all with the commonest scale of which higher scores are the better ones.
 
     Raises:
-        InvalidArgumentError: there are fewer than three.
+        InvalidArgumentError: there are fewer than three such metrics.
     """
     means = {(score.metric, score.model): score.mean for score in report.model_scores}
     chosen, (low, high) = _comparable_metrics(report, scored_metrics(report, metrics), means)
@@ -88,14 +88,14 @@ def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
 
 
 def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
-    """Return what quality costs: CNY per 1,000 answers, or seconds where no cost is known, against a mean.
+    """Return cost against quality: CNY per 1,000 answers, or seconds where no cost is known, against a mean.
 
     Args:
-        report: whose models.
+        report: the report.
         metric: the quality, default the first.
 
     Raises:
-        InvalidArgumentError: there are no two models of which both are known.
+        InvalidArgumentError: cost (or latency) and mean are known of less than two models.
     """
     name = report.resolve_metric(metric)
     kinds: tuple[tuple[str, str, Callable[[Usage], float]], ...] = (
@@ -196,11 +196,10 @@ def _comparable_metrics(
     common = max(scales.values(), key=[*scales.values()].count, default=(0.0, 1.0))
     common_metrics = [name for name, scale in scales.items() if scale == common]
     if len(common_metrics) < MIN_RADAR_METRICS:
-        requirement = (
-            f"{MIN_RADAR_METRICS} metrics on one scale, more being better, with a mean for each model"
-        )
         raise ChartNotDrawn(
-            f"雷达图需要 {MIN_RADAR_METRICS} 个同尺度的指标 / a radar takes {requirement}; here are {len(common_metrics)}"
+            f"雷达图需要 {MIN_RADAR_METRICS} 个同尺度的指标 / a radar takes {MIN_RADAR_METRICS} metrics on one "
+            "scale of which higher scores are better, with a mean for each model; "
+            f"here are {len(common_metrics)}"
         )
     return common_metrics, common
 
@@ -248,8 +247,7 @@ def _draw_scatter(
     axes.set_ylabel(names.metrics[metric], fontsize=TEXT_SIZE, color=TEXT_COLOR)
     style.add_legend(fig, handles, [_one_line(names.models[model]) for model in shown_models])
     description = "; ".join(
-        f"{m}: {cost_by_model[m]:.4g}, {format_score(scores[m].mean)} {format_interval(scores[m].interval.low, scores[m].interval.high)}"
-        for m in shown_models
+        f"{model}: {cost_by_model[model]:.4g}, {describe_mean(scores[model])}" for model in shown_models
     )
     left_out = [model for model in report.models if model not in shown_models]
     left_out_note = f" Not known for {', '.join(left_out)}." if left_out else ""

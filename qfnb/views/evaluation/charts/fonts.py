@@ -1,4 +1,4 @@
-"""Names in a chart: a font that has Chinese, and letters for what cannot be drawn or is too long."""
+"""Names in a chart: a font with Chinese characters, and letters for names that cannot be drawn or are too long."""
 
 from __future__ import annotations
 
@@ -21,30 +21,14 @@ FONT_HINT: Final = (
 LINE_COLUMNS: Final = 18
 MAX_LINES: Final = 3
 _CLOSING_MARKS: Final = "，。、；：！？）】》」』”’),.;:!?]}"
-"""A name gets so many lines of so many columns, a Chinese character being two; a longer one a letter."""
+"""A label has at most MAX_LINES lines of LINE_COLUMNS columns (a Chinese character takes two)."""
 
 _PREFERRED_FONTS: Final = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "PingFang SC",
-    "Microsoft YaHei",
-    "Hiragino Sans GB",
-    "Heiti SC",
-    "STHeiti",
-    "SimHei",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK TC",
-    "PingFang HK",
-    "Heiti TC",
-    "Microsoft JhengHei",
-    "Droid Sans Fallback",
-    "Arial Unicode MS",
-    "SimSun",
-)
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC",
+    "Microsoft YaHei", "Hiragino Sans GB", "Heiti SC", "STHeiti", "SimHei", "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei", "Noto Sans CJK JP", "Noto Sans CJK TC", "PingFang HK", "Heiti TC",
+    "Microsoft JhengHei", "Droid Sans Fallback", "Arial Unicode MS", "SimSun",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,9 +36,9 @@ class NameLabels:
     """Names as a chart shows them.
 
     Attributes:
-        labels: a label for each name, of a few lines.
-        legend: letter and name, where labels are letters.
-        hint: how to get a font, when that is what is missing.
+        labels: {name: label}, of a few lines each.
+        legend: (letter, name), where labels are letters.
+        hint: how to install a font, when one is missing.
     """
 
     labels: dict[str, str]
@@ -71,11 +55,11 @@ class NameLabels:
 
 
 def build_labels(names: Sequence[str], prefix: str = "") -> NameLabels:
-    """Return labels for names: the names themselves, or a letter for each when one cannot be shown.
+    """Return labels for names: the names, or a letter for each of them when one cannot be shown.
 
     Args:
         names: in the order of the report's tables.
-        prefix: before a number; "" for A, B, C.
+        prefix: of numbered labels, "" for A, B, C.
     """
     cleaned = {name: " ".join(to_plain(name).split()) for name in names}
     wrapped = {name: "\n".join(_wrap_label(text)) for name, text in cleaned.items()}
@@ -101,13 +85,13 @@ def index_letter(index: int) -> str:
 
 
 def font_families() -> list[str]:
-    """Return the fonts to draw with, in the order in which they are tried."""
+    """Return the fonts to draw with, by precedence."""
     return [*filter(None, [chinese_font()]), LATIN]
 
 
 @functools.cache
 def chinese_font() -> str:
-    """Return an installed font that has Chinese characters, "" when there is none."""
+    """Return an installed font that has Chinese characters, "" when none is installed."""
     from matplotlib import font_manager  # noqa: PLC0415 - 0.3 s that only charts should pay
 
     rank = {name: position for position, name in enumerate(_PREFERRED_FONTS)}
@@ -116,18 +100,18 @@ def chinese_font() -> str:
 
 
 def has_glyphs(text: str) -> bool:
-    """Tell whether the fonts have all of a text's characters."""
+    """Return whether the fonts have all of a text's characters."""
     faces = [_load_face(family) for family in font_families()]
     return all(any(face.get_char_index(ord(char)) for face in faces) for char in text)
 
 
 def display_width(text: str) -> int:
-    """Return how wide a text is, a Chinese character being two."""
+    """Return the width of a text in columns; a Chinese character takes two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def bilingual(chinese_text: str, english: str) -> str:
-    """Return words of the chart's own in both languages, or in English where there is no Chinese font."""
+    """Return a chart's text in both languages, or in English without a Chinese font."""
     return f"{chinese_text} {english}" if chinese_font() else english
 
 
@@ -151,7 +135,7 @@ def _is_chinese(char: str) -> bool:
 
 
 def _wrap_label(text: str) -> list[str]:
-    """Return lines of at most LINE columns, broken at a space or after a - _ / where there is one."""
+    """Return lines of at most LINE_COLUMNS columns, broken at a space or after - _ / where possible."""
     lines, line = [], ""
     for char in text:
         if display_width(line + char) > LINE_COLUMNS and char not in _CLOSING_MARKS:

@@ -1,4 +1,4 @@
-"""Charts of a report's scores: means with intervals, and how they are spread."""
+"""Charts of a report's scores: means with intervals, and distributions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     """Return the mean of each metric and model with its 95 % interval; each metric on its own scale.
 
     Args:
-        report: whose scores.
-        metrics: which, default all.
+        report: the report.
+        metrics: the metrics, default all.
 
     Raises:
-        InvalidArgumentError: nothing is scored.
+        InvalidArgumentError: no answer has a score.
     """
     chosen = scored_metrics(report, metrics)
     names = style.chart_labels(report, chosen)
@@ -51,14 +51,14 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
 
 
 def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
-    """Return how the scores of each metric and model are spread: a histogram, or counts of right and wrong.
+    """Return the distribution of each metric's scores by model: a histogram, or counts of right and wrong.
 
     Args:
-        report: whose scores.
-        metrics: which, default all.
+        report: the report.
+        metrics: the metrics, default all.
 
     Raises:
-        InvalidArgumentError: nothing is scored.
+        InvalidArgumentError: no answer has a score.
     """
     chosen = scored_metrics(report, metrics)
     names = style.chart_labels(report, chosen)
@@ -81,10 +81,10 @@ def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> C
 
 
 def scored_metrics(report: ReportData, metrics: Sequence[str] | None = None) -> list[str]:
-    """Return the chosen metrics.
+    """Return the chosen metrics, by default all.
 
     Raises:
-        InvalidArgumentError: there is none, or none of that name, or no model has a score.
+        InvalidArgumentError: a metric is not in the report, or no model has a score.
     """
     chosen = [report.resolve_metric(name) for name in metrics] if metrics else list(report.metric_names)
     if not any(score.n for score in report.model_scores if score.metric in chosen):
@@ -101,7 +101,7 @@ def scale_of(report: ReportData, metric: str) -> tuple[float, float] | None:
 
 
 def _axis_range(report: ReportData, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
-    """Return the ends of an axis with a metric's means."""
+    """Return the ends of an axis for a metric's means."""
     if scale := scale_of(report, metric):
         return scale
     ends = [v for score in rows for v in (score.mean, score.interval.low, score.interval.high)]
@@ -110,7 +110,7 @@ def _axis_range(report: ReportData, metric: str, rows: Sequence[Score]) -> tuple
 
 
 def _set_axis_scale(axes: Any, low: float, high: float, margin: float) -> None:
-    """Set an axis, with room for numbers on its right."""
+    """Set the range of an axis; `margin` is the room for numbers on its right, as a share of the range."""
     axes.set_xlim(low, high + margin * (high - low))
     ticks = [low, (low + high) / 2, high]
     axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
@@ -137,18 +137,19 @@ def _draw_bar(axes: Any, y: float, index: int, score: Score, low: float) -> None
     )
 
 
+def describe_mean(score: Score) -> str:
+    """Return a mean with its interval, as text."""
+    return f"{format_score(score.mean)} {format_interval(score.interval.low, score.interval.high)}"
+
+
 def _describe_bar(score: Score) -> str:
     """Return a bar in words."""
-    if not score.n:
-        return f"{score.metric}, {score.model}: n/a, 0 of {score.total} scored"
-    span = format_interval(score.interval.low, score.interval.high)
-    return (
-        f"{score.metric}, {score.model}: {format_score(score.mean)} {span}, {score.n} of {score.total} scored"
-    )
+    mean = describe_mean(score) if score.n else "n/a"
+    return f"{score.metric}, {score.model}: {mean}, {score.n} of {score.total} scored"
 
 
 def _draw_counts(axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]) -> list[str]:
-    """Draw how many answers are right, wrong and without a score; return that in words."""
+    """Draw the numbers of answers that are right, wrong and without a score; return them in words."""
     _set_axis_scale(axes, 0, 1, 0.75)
     axes.set_xlabel(bilingual("占比", "share of questions"), fontsize=SMALL_SIZE, color=TEXT_COLOR)
     descriptions = []
@@ -204,6 +205,6 @@ def _draw_histograms(
 def _describe_quartiles(values: Sequence[float]) -> str:
     if len(values) < 2:
         return f"{format_score(values[0])}, one score" if values else "no score"
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     ends = f"from {format_score(min(values))} to {format_score(max(values))}"
-    return f"{ends}, quartiles {format_score(low)}, {format_score(middle)}, {format_score(high)}, {len(values)} scores"
+    quartiles = ", ".join(map(format_score, statistics.quantiles(values, n=4, method="inclusive")))
+    return f"{ends}, quartiles {quartiles}, {len(values)} scores"

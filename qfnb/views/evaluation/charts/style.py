@@ -1,7 +1,7 @@
-"""What the charts of a report are drawn on: matplotlib without pyplot, for a white and for a dark page.
+"""The style of a report's charts: matplotlib without pyplot, for a white and for a dark page.
 
-Nothing is opaque but the marks, and the ink is as far from white as from JupyterLab's black (4.3 : 1 each):
-one picture is legible in both. The user's own rcParams neither change it nor are changed.
+Only the marks are opaque, and the colour of texts has the same contrast to white as to JupyterLab's black
+(4.3 : 1 each), so that one picture is legible in both. The user's rcParams neither change it nor are changed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from . import fonts
 
 TEXT_COLOR: Final = "#7a7a7a"
 COLORS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-"""Okabe and Ito's, without the black and the yellow that one of the two pages swallows."""
+"""Okabe and Ito's, without black and yellow, which cannot be seen on one of the two pages."""
 
 HATCHES: Final = ("", "///", "...", "xxx", "\\\\\\", "---", "++")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: Final = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)))
-"""One more of each than there are colours: models are told apart without colours, and 42 of them with."""
+"""One more of each than colours: models can be distinguished without colours, and 42 of them with."""
 
 WIDTH: Final = 7.2
 DPI: Final = 110
-"""Inches, and dots for each: 792 pixels, in which 10 points are legible at 560 pixels too."""
+"""Inches, and dots per inch: 792 pixels; texts of 10 points are legible at 560 pixels too."""
 
 SMALL_SIZE, TEXT_SIZE = 9, 10
 
 
 class ChartNotDrawn(InvalidArgumentError):
-    """A chart would say nothing about this report; the message says why."""
+    """A chart would be empty for this report; the message has the reason."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,9 +46,9 @@ class Chart(Picture):
     Attributes:
         png: the picture, transparent.
         alt: what it shows, with the numbers.
-        title: what it is.
-        legend: letter and name, where the picture has letters for names.
-        hint: how to get a font, when that would bring the names back.
+        title: its name.
+        legend: (letter, name), where the picture has letters instead of names.
+        hint: how to install a font, when the letters are due to a missing one.
     """
 
     title: str = ""
@@ -56,7 +56,7 @@ class Chart(Picture):
     hint: str = ""
 
     def captions(self) -> list[str]:
-        """Return what its letters mean, and how to get a font."""
+        """Return the names of its letters, and how to install a font."""
         names = "；".join(f"{short} = {name}" for short, name in self.legend)
         return [line for line in (names, self.hint) if line]
 
@@ -64,7 +64,7 @@ class Chart(Picture):
         """Write the picture as a .png file; return its path.
 
         Raises:
-            InvalidArgumentError: the name ends otherwise, or it cannot be written there.
+            InvalidArgumentError: the suffix is another one, or the file cannot be written.
         """
         path = Path(path).expanduser()
         if path.suffix.lower() != ".png":
@@ -105,7 +105,7 @@ def chart_labels(report: ReportData, metrics: Sequence[str] = ()) -> ChartLabels
 
 
 def new_figure(height: float) -> Any:
-    """Return an empty figure, so many inches high."""
+    """Return an empty figure; `height` is in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -118,9 +118,9 @@ def build_panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tu
     """Return a figure with a panel for each title; rows are labelled, the first one on top.
 
     Args:
-        titles: of the panels, two beside each other when there are several.
+        titles: of the panels; several panels are in two columns.
         labels: of the rows.
-        lines: of the longest label.
+        lines: number of lines of the longest label.
     """
     columns = 1 if len(titles) == 1 else 2
     rows = math.ceil(len(titles) / columns)
@@ -142,12 +142,12 @@ def build_panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tu
 
 
 def row_base(index: int, rows: int) -> float:
-    """Return where a row begins, from below."""
+    """Return the lower end of a row."""
     return float(rows - 1 - index)
 
 
 def style_axes(axes: Any) -> None:
-    """Draw axes with our ink and nothing behind them."""
+    """Draw axes in the text colour, with a transparent background."""
     axes.patch.set_visible(False)
     axes.grid(visible=False)
     axes.spines[:].set_color(TEXT_COLOR)
@@ -158,7 +158,7 @@ def style_axes(axes: Any) -> None:
 
 
 def style_polar_axes(axes: Any) -> None:
-    """Draw round axes with our ink and nothing behind them."""
+    """Draw polar axes in the text colour, with a transparent background."""
     axes.patch.set_visible(False)
     axes.spines[:].set_visible(False)
     axes.grid(visible=True, color=TEXT_COLOR, alpha=0.4, linewidth=0.8)
@@ -172,13 +172,13 @@ def style_polar_axes(axes: Any) -> None:
 
 
 def bar_style(index: int) -> dict[str, Any]:
-    """Return how the bars of a model are filled."""
+    """Return the keyword arguments of a model's bars."""
     color, hatch = COLORS[index % len(COLORS)], HATCHES[index % len(HATCHES)]
     return {"facecolor": color, "edgecolor": TEXT_COLOR, "hatch": hatch, "linewidth": 0.8}
 
 
 def marker_style(index: int) -> dict[str, Any]:
-    """Return how the points and lines of a model are drawn."""
+    """Return the keyword arguments of a model's points and lines."""
     return {
         "color": COLORS[index % len(COLORS)],
         "marker": MARKERS[index % len(MARKERS)],
@@ -191,7 +191,7 @@ def marker_style(index: int) -> dict[str, Any]:
 
 
 def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put a legend below everything."""
+    """Add a legend below the axes."""
     longest = max(fonts.display_width(label) for label in labels)
     figure.legend(
         handles,
@@ -205,7 +205,7 @@ def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> No
 
 
 def draw_whisker(axes: Any, low: float, high: float, y: float) -> None:
-    """Draw an interval on a bar: dark with a white rim, so that it is seen on all colours and both pages."""
+    """Draw an interval on a bar: dark with a white rim, visible on all colours and on both pages."""
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
     rim = [withStroke(linewidth=3.6, foreground="white")]
@@ -214,7 +214,7 @@ def draw_whisker(axes: Any, low: float, high: float, y: float) -> None:
 
 
 def _add_note(figure: Any, note: str) -> None:
-    """Write a line below everything; under a legend's names where there is one."""
+    """Write a line below the axes; with a legend, as its title."""
     if figure.legends:
         figure.legends[0].set_title(note, {"size": SMALL_SIZE})
         figure.legends[0].get_title().set_color(TEXT_COLOR)
@@ -223,7 +223,7 @@ def _add_note(figure: Any, note: str) -> None:
 
 
 def render_png(figure: Any) -> bytes:
-    """Return a figure as a PNG; all texts are only text, in fonts that have their characters."""
+    """Return a figure as a PNG; texts are drawn literally, in fonts that have their characters."""
     from matplotlib.text import Text  # noqa: PLC0415
 
     for text in figure.findobj(Text):
