@@ -6,11 +6,9 @@ scores as high as the phrase alone.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final, Literal
 
-from ..metrics.rouge_bleu_chrf import rouge_n
 from ..metrics.units import characters
 
 Flag = Literal["empty", "repetition", "truncated", "refusal", "wrong_language"]
@@ -104,13 +102,6 @@ def repetition(text: str) -> float:
     if len(units) < MIN_UNITS:
         return 0.0
     return max(_repeated_share(units), _repeated_share(units[-TAIL_UNITS:]))
-
-
-def repetition_gain(output: str, reference: str) -> float:
-    """Return how much of set-based ROUGE-1 is due to repetition: by sets minus by counts, 0-1."""
-    units, expected = characters(output), characters(reference)
-    gain = rouge_n(units, expected, 1, count_repeats=False) - rouge_n(units, expected, 1)
-    return math.nan if math.isnan(gain) else max(0.0, gain)
 
 
 def is_refusal(text: str) -> bool:

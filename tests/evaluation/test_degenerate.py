@@ -62,11 +62,6 @@ def test_the_question_tells_the_language_unless_it_asks_for_another():
     assert degenerate.degenerate_flags(answer, prompt="今天天气怎么样？", language="en") == ()
 
 
-def test_what_repetition_gains_by_sets():
-    assert degenerate.repetition_gain("北京" * 8, "北京") == pytest.approx(1 - 4 / 18)
-    assert degenerate.repetition_gain(REFERENCE, REFERENCE) == 0
-
-
 @pytest.mark.parametrize(
     ("text", "language"),
     [

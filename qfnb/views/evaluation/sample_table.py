@@ -172,7 +172,8 @@ def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelec
     """Return a page of questions, with the two answers side by side and their differences marked."""
     rows = "".join(_pair_html(pair, selection) for pair in pages.on_page(pairs, selection))
     none = f"<div {_ROW}>没有符合的题目 / no question matches</div>"
-    return f"<div {styles.BODY_COMPACT}><div {styles.DIM}>{to_html(_head_line(pairs, selection))}</div>{rows or none}</div>"
+    head = f"<div {styles.DIM}>{to_html(_head_line(pairs, selection))}</div>"
+    return f"<div {styles.BODY_COMPACT}>{head}{rows or none}</div>"
 
 
 def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
@@ -208,15 +209,16 @@ def _pair_html(pair: AnswerPair, selection: SampleSelection) -> str:
     head = (
         f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, selection))}"
     )
-    prompt_html = (
-        f"<div {styles.PREFORMATTED_WRAPPED}>问 prompt: {to_html(_cut_text(pair.before.prompt))}</div>"
+    texts = "".join(
+        f"<div {styles.PREFORMATTED_WRAPPED}>{title}: {to_html(_cut_text(text))}</div>"
+        for title, text in (("问 prompt", pair.before.prompt), ("答案 reference", pair.before.reference))
     )
-    reference_html = f"<div {styles.PREFORMATTED_WRAPPED}>答案 reference: {to_html(_cut_text(pair.before.reference))}</div>"
     heads = "".join(
         f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair)
     )
     cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _answer_cells(pair))
-    return f"<div {_ROW}>{head}{prompt_html}{reference_html}<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table></div>"
+    table = f"<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>"
+    return f"<div {_ROW}>{head}{texts}{table}</div>"
 
 
 def _answer_cells(pair: AnswerPair) -> list[str]:
