@@ -80,7 +80,7 @@ class ModelPublishAction(BaseAction):
         version_ids = run.create_once(
             "published",
             lambda: _version_ids(model.submit()),
-            lambda: _find_published_version(model),
+            lambda: _version_ids(model) if model.find_published() else None,
             "the model",
         )
         model.set_id, model.id = version_ids["set_id"], version_ids["id"]
@@ -178,8 +178,3 @@ class EvaluateAction(BaseAction):
 
 def _version_ids(model: Model) -> dict[str, Any]:
     return {"set_id": model.set_id, "id": model.id}
-
-
-def _find_published_version(model: Model) -> dict[str, Any] | None:
-    """Return the ids of the model that the run was published as, None where it was not."""
-    return _version_ids(model) if model.find_published() else None

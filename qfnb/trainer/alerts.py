@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
@@ -93,23 +93,18 @@ class _AlertHandler(EventHandler):
             threading.Thread(target=self._deliver, args=(notice,), name="qfnb-alert", daemon=True).start()
 
     def _find_condition(self, progress: TrainingProgress) -> tuple[Kind, str] | None:
+        if progress.finished and progress.failed:
+            return "failed", f"训练失败 / failed: {progress.error}"
+        if progress.finished and progress.stopped:
+            return "stopped", "训练已停止 / stopped"
         if progress.finished:
-            if progress.failed:
-                return "failed", f"训练失败 / failed: {progress.error}"
-            return (
-                ("stopped", "训练已停止 / stopped")
-                if progress.stopped
-                else ("done", f"训练完成 / {progress.status}")
-            )
+            return "done", f"训练完成 / {progress.status}"
         idle_s = time.time() - self._progressed_at
-        if progress.training_at is not None and idle_s > self._stalled_after:
-            reason = (
-                "平台没有应答 / no answer"
-                if progress.offline_since
-                else f"停在 {progress.percent}% / stays at {progress.percent}%"
-            )
-            return "stalled", f"{reason}, {idle_s / 60:.0f} min"
-        return None
+        if progress.training_at is None or idle_s <= self._stalled_after:
+            return None
+        stays = f"停在 {progress.percent}% / stays at {progress.percent}%"
+        reason = "平台没有应答 / no answer" if progress.offline_since else stays
+        return "stalled", f"{reason}, {idle_s / 60:.0f} min"
 
     def _deliver(self, notice: Alert) -> None:
         try:
@@ -118,20 +113,15 @@ class _AlertHandler(EventHandler):
             log.exception("an alert of %s could not be delivered", notice.id)
 
 
-def _webhook_body(notice: Alert) -> dict[str, Any]:
-    """Return the JSON to post: the alert, and one line in the forms that DingTalk, WeCom and Feishu expect."""
-    line = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
-    fields = {name: value for name, value in vars(notice).items() if name != "text"}
-    bot_fields = {"msgtype": "text", "text": {"content": line}, "msg_type": "text", "content": {"text": line}}
-    return {**fields, "message": notice.text, **bot_fields}
-
-
 def _webhook_callback(address: str) -> AlertCallback:
     webhook.validate_url(address)
 
     def post(notice: Alert) -> None:
+        """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu expect."""
+        text = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
+        bots = {"msgtype": "text", "text": {"content": text}, "msg_type": "text", "content": {"text": text}}
         try:
-            webhook.post(address, _webhook_body(notice))
+            webhook.post(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:
             log.warning("the web hook refused the alert: %s", error)
 

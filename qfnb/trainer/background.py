@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 import time
@@ -173,9 +172,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         self._run.update(
             durable=durable,
             kind=type(self).__name__,
-            name=next(
-                (getattr(a, "job_name", None) for a in pipeline.actions if hasattr(a, "job_name")), None
-            ),
+            name=next((a.job_name for a in pipeline.actions if hasattr(a, "job_name")), None),
             train_type=self.train_type,
             platform=platform.name,
             host=platform.host,
@@ -185,25 +182,6 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             actions=[action.to_dict() for action in pipeline.actions],
             progress=progress.to_json(),
         )
-
-    def record_to_json(self) -> bytes:
-        """Return the stored record as UTF-8 JSON."""
-        return json.dumps({"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False).encode()
-
-    @staticmethod
-    def parse_record(data: bytes) -> dict[str, Any]:
-        """Return the record that `record_to_json` wrote.
-
-        Raises:
-            InvalidArgumentError: the bytes are not such a record.
-        """
-        try:
-            value = json.loads(data)
-            assert value["type"] == "Trainer"
-            assert isinstance(value["id"], str)
-        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError("these bytes are not a training written by dumps()") from None
-        return dict(value)
 
     def __repr__(self) -> str:
         progress = self.progress

@@ -106,7 +106,13 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
-        """Enter a state and dispatch it as an event; see `Event`. An exception of the handler is only logged."""
+        """Enter a state and dispatch it as an event; an exception of the handler is only logged.
+
+        Args:
+            state: the new state.
+            msg: a sentence for the log.
+            data: see `Event`.
+        """
         self.state = state
         event = Event(self.id, state, msg, data, action_class=type(self).__name__)
         try:

@@ -81,11 +81,10 @@ def validate_train_config(
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
     """
     model, rows = resolve_train_type(train_type), list(supported)
-    supported_model = find_supported_model(model, rows)
-    if supported_model is None:
-        model_names = ", ".join(row.model for row in rows)
+    if (supported_model := find_supported_model(model, rows)) is None:
+        names = ", ".join(row.model for row in rows)
         log.warning(
-            "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, model_names
+            "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, names
         )
         return
     available_scales = supported_scales(supported_model, mode)
@@ -118,10 +117,8 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
     supported_model = find_supported_model(model, rows)
     available_scales = supported_scales(supported_model, mode) if supported_model else []
     if not available_scales:
-        model_names = ", ".join(row.model for row in rows)
-        raise InvalidArgumentError(
-            f"{train_type!r} has no defaults for {mode}: the platform lists {model_names}"
-        )
+        names = ", ".join(row.model for row in rows)
+        raise InvalidArgumentError(f"{train_type!r} has no defaults for {mode}: the platform lists {names}")
     scale = next((row for row in available_scales if row.parameter_scale == "LoRA"), available_scales[0])
     values = {row.key: row.default for row in scale.support_hyper_parameter_config if row.default is not None}
     fields = {name: values.pop(to_camel(name)) for name in CONFIG_FIELDS if to_camel(name) in values}
@@ -151,12 +148,9 @@ def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.Su
             raise InvalidArgumentError(
                 f"{name}={value!r} is out of range for {label}: it is {low} to {high} (超出该模型的取值范围)"
             )
-    elif row.check_value and not _is_valid_choice(row, value):
-        choices = ", ".join(map(str, row.check_value))
-        raise InvalidArgumentError(f"{name}={value!r} is not offered by {label}: choose {choices}")
-
-
-def _is_valid_choice(row: wire.SupportedParameter, value: Any) -> bool:
-    if row.check_type != "mult_choice":
-        return value in row.check_value
-    return isinstance(value, list) and bool(value) and all(item in row.check_value for item in value)
+        return
+    is_list = isinstance(value, list)
+    is_valid = all(item in row.check_value for item in (value if is_list and value else [value]))
+    if row.check_value and (not is_valid or is_list != (row.check_type == "mult_choice")):
+        offered = ", ".join(map(str, row.check_value))
+        raise InvalidArgumentError(f"{name}={value!r} is not offered by {label}: choose {offered}")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from .consts import ActionState
 
 
-@dataclass(frozen=True, init=False)
 class Event:
     """One event of an action.
 
@@ -22,13 +20,6 @@ class Event:
         time: Unix seconds.
     """
 
-    action_id: str | None
-    action_state: ActionState
-    description: str | None = None
-    data: Any = field(default=None, compare=False)
-    action_class: str = ""
-    time: float = 0.0
-
     def __init__(
         self,
         action_id: str | None,
@@ -39,9 +30,8 @@ class Event:
         action_class: str = "",
         at: float | None = None,
     ) -> None:
-        values = (action_id, state, description, data, action_class, time.time() if at is None else at)
-        for name, value in zip(self.__dataclass_fields__, values, strict=True):
-            object.__setattr__(self, name, value)
+        self.action_id, self.action_state, self.description, self.data = action_id, state, description, data
+        self.action_class, self.time = action_class, time.time() if at is None else at
 
 
 class EventHandler:

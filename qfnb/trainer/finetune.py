@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
@@ -82,18 +83,11 @@ class LLMFinetune(BackgroundTrainer):
         if data is not None and data.is_fetched:  # the platform checks other datasets at the start
             self.validate_schema(data)
         with contextlib.suppress(RequestError):  # not reachable: the platform checks at the start
-            configs.validate_train_config(
-                train_type, config, FineTune.V2.supported_models().data, self.train_mode
-            )
+            supported = FineTune.V2.supported_models().data
+            configs.validate_train_config(train_type, config, supported, self.train_mode)
         previous_id = _previous_task_id(previous_task_id, previous_trainer, previous_model)
-        train = TrainAction(
-            train_type,
-            config,
-            base_model,
-            train_mode=self.train_mode,
-            job_name=name,
-            increment_task_id=previous_id,
-        )
+        options = {"train_mode": self.train_mode, "job_name": name, "increment_task_id": previous_id}
+        train = TrainAction(train_type, config, base_model, **options)
         actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
@@ -182,7 +176,7 @@ class LLMFinetune(BackgroundTrainer):
     def dumps(self) -> bytes:
         """Return the training as UTF-8 JSON: ids, steps and progress; neither rows nor API keys."""
         self.save(durable=False)
-        return self.record_to_json()
+        return json.dumps({"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False).encode()
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
@@ -191,7 +185,12 @@ class LLMFinetune(BackgroundTrainer):
         Raises:
             InvalidArgumentError: the bytes are not its JSON; a pickle is never opened.
         """
-        facts = cls.parse_record(data)
+        try:
+            facts = json.loads(data)
+            assert facts["type"] == "Trainer"
+            assert isinstance(facts["id"], str)
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+            raise InvalidArgumentError("these bytes are not a training written by dumps()") from None
         stored_run = run_store.find_run(facts["id"])
         return cls._from_record(stored_run or RunRecord(facts["id"], facts), None, None)
 
@@ -232,22 +231,18 @@ def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | Non
     rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
     actions: list[BaseAction] = []
     for row in rows:
-        action_class = _ACTION_CLASSES.get(str(row.get("type")))
-        if action_class is None:
+        if (action_class := _ACTION_CLASSES.get(str(row.get("type")))) is None:
             raise InvalidArgumentError(f"this version of qfnb has no action {row.get('type')!r}")
         action = action_class()
         if "id" in row:
             action.restore(row)
+        if isinstance(action, TrainAction):  # the record is newer than the stored action
+            action.task_id = facts.get("task_id") or action.task_id
+            action.job_id = facts.get("job_id") or action.job_id
         actions.append(action)
-    for action in actions:
-        if isinstance(action, TrainAction):
-            for name in ("task_id", "job_id"):  # the record is newer than the stored action
-                setattr(action, name, facts.get(name) or getattr(action, name))
-    if deploy_config is not None:
-        actions = [row for row in actions if not isinstance(row, DeployAction)] + [
-            DeployAction(deploy_config)
-        ]
-    return actions
+    if deploy_config is None:
+        return actions
+    return [*(row for row in actions if not isinstance(row, DeployAction)), DeployAction(deploy_config)]
 
 
 _ACTION_CLASSES: dict[str, type[BaseAction]] = {
@@ -268,16 +263,13 @@ def _restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load_dataset(source: DataSource) -> Dataset:
-    if isinstance(source, Dataset):
-        dataset = source
-    elif isinstance(source, str) and source.startswith("ds-"):
-        dataset = Dataset.load(qianfan_dataset_id=source)
-    elif isinstance(source, (str, Path)):
-        dataset = Dataset.load(source)
-    else:
+    if not isinstance(source, (Dataset, str, Path)):
         raise InvalidArgumentError(
             f"dataset is a {type(source).__name__}: pass a Dataset, a 'ds-...' id, or the path of a data file"
         )
+    if isinstance(source, str) and source.startswith("ds-"):
+        source = Dataset.load(qianfan_dataset_id=source)
+    dataset = source if isinstance(source, Dataset) else Dataset.load(source)
     if dataset.id is None and not len(dataset):
         raise InvalidArgumentError("the dataset has no rows: load some before training")
     return dataset

@@ -122,15 +122,12 @@ def list_runs() -> list[RunRecord]:
 
 def json_facts(facts: Mapping[str, Any]) -> Facts:
     """Return the facts that are values of JSON; models and services are restored from their ids."""
-    return {name: value for name, value in facts.items() if _is_json(value)}
-
-
-def _is_json(value: object) -> bool:
-    try:
-        json.dumps(value, allow_nan=True)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
+    values: Facts = {}
+    for name, value in facts.items():
+        with contextlib.suppress(TypeError, ValueError, RecursionError):
+            json.dumps(value)
+            values[name] = value
+    return values
 
 
 def _read(path: Path) -> Facts | None:

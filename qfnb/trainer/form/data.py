@@ -80,14 +80,13 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
 def list_data_files(folder: Path) -> list[str]:
     """Return the data files in a folder and in its subfolders of the first level, as relative paths."""
     paths = sorted(
-        path for depth in ("*", "*/*") for path in folder.glob(depth) if _is_data_file(path, folder)
+        path
+        for path in (*folder.glob("*"), *folder.glob("*/*"))
+        if path.suffix in SUFFIXES
+        and path.is_file()
+        and "/." not in f"/{path.relative_to(folder).as_posix()}"
     )
     return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
-
-
-def _is_data_file(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix in SUFFIXES and not hidden and path.is_file()
 
 
 def _count_tokens(source: str, dataset: Dataset) -> DatasetInfo:
