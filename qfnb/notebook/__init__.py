@@ -5,10 +5,12 @@ Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is 
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
-from . import await_cell, banner, completion, formatters
-from .auth import AuthMagics
+from .. import __version__
+from . import await_cell, completion, formatters
+from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
 from .evaluate import EvalMagics
@@ -27,7 +29,8 @@ def load(shell: Any) -> None:
     if await_cell.transform_cell not in shell.input_transformers_post:
         shell.input_transformers_post.append(await_cell.transform_cell)
     completion.register(shell)
-    print(banner.banner_line())  # noqa: T201 - one line for the person who loads it
+    kernel = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"qfnb {__version__} · {describe_platform()} · {kernel} · 帮助 help: %%qfchat?  %qfauth")  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:

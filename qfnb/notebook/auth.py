@@ -7,7 +7,7 @@ import getpass
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
-from .banner import describe_platform
+from ..errors import QianfanError
 from .parser import Parser, document_magic
 
 VERBS = ("show", "set", "sandbox", "reset")
@@ -46,6 +46,18 @@ class AuthMagics(Magics):
             for name in (*config.KEY_NAMES, "platform"):
                 delattr(config.get_config(), name)
         print(describe_credentials())  # noqa: T201 - what was asked for
+
+
+def describe_platform() -> str:
+    """Return which platform calls go to now, in a few words."""
+    try:
+        current = connect.platform_info()
+    except QianfanError as error:
+        return f"⚠ {str(error).splitlines()[0]}"
+    if current.name == "sandbox":
+        return "本地沙盒 sandbox（未设置密钥 / no key set）"
+    host = "千帆 Qianfan" if current.name == "qianfan" else "自定义平台 custom platform"
+    return f"{host} {current.host}（{', '.join(current.kinds)}）"
 
 
 def describe_credentials() -> str:

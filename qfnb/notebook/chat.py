@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
+from .. import config
 from ..errors import InvalidArgumentError
+from ..redact import redact
 from . import aliases, await_cell, completion
-from . import answer_format as formats
+from .answer_format import FORMAT_NAMES, extract_code, find_format
 from .parser import (
     Parser,
     document_magic,
@@ -60,8 +64,8 @@ PARSER.add_option(
     "--format",
     metavar="FORMAT",
     default="markdown",
-    help=f"{', '.join(formats.FORMAT_NAMES)}, pydantic:NAME",
-    complete=lambda _: [*formats.FORMAT_NAMES, "pydantic:"],
+    help=f"{', '.join(FORMAT_NAMES)}, pydantic:NAME",
+    complete=lambda _: [*FORMAT_NAMES, "pydantic:"],
 )
 PARSER.add_option(
     "-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable"
@@ -79,6 +83,9 @@ PARSER.add_option("--next-cell", action="store_true", help="put the answer's cod
 PARSER.add_option("--no-stream", action="store_true", help="show the answer when it is whole")
 PARSER.add_option("--explain", action="store_true", help="ask about the last exception of the notebook")
 PARSER.add_option("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
+
+MAX_EXPLAINED_CHARS = 6000
+"""Characters of the traceback that is explained; its end says most."""
 
 INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
 
@@ -124,9 +131,7 @@ class ChatMagics(Magics):
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
         text = raw_text.strip()
         if options.explain:
-            from .explain import build_explain_prompt  # noqa: PLC0415 - only when it is asked for
-
-            text = build_explain_prompt(self.shell, text)
+            text = _explain_prompt(self.shell, text)
         return expand_variables(text, user_variables(self.shell)) if options.expand else text
 
     def _ask_in_cell(self, options: Namespace, text: str, *, as_value: bool) -> Any:
@@ -170,11 +175,12 @@ class ChatMagics(Magics):
         return None if options.out else reply
 
     def _build_request(self, options: Namespace, text: str) -> tuple[ChatRequest, Messages]:
+        from ..resources.inference.arguments import Messages  # noqa: PLC0415
         from .chat_run import ChatRequest  # noqa: PLC0415
 
-        conversation = self.sessions.copy_or_new(options.session)
+        conversation = self.sessions.copy_or_new(options.session) if options.session else Messages()
         conversation.append({"role": "user", "content": _content_with_images(text, options.image)})
-        answer_format = formats.find_format(options.format, user_variables(self.shell))
+        answer_format = find_format(options.format, user_variables(self.shell))
         models = self._select_models(options)
         if len(models) > 1 and options.session:
             PARSER.error("--session remembers one conversation: it cannot go with several models")
@@ -193,24 +199,25 @@ class ChatMagics(Magics):
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
 
         version: Version | None = options.version or (2 if options.image else None)
-        service = resolve_endpoint(self.shell, options.endpoint)
         requested = [part.strip() for part in (options.model or "").split(",") if part.strip()]
-        if service and requested:
+        if options.endpoint and requested:
             PARSER.error("-e and -m: give a service of your own or models, not both")
-        if service:
+        if service := options.endpoint and resolve_endpoint(self.shell, options.endpoint):
             return [(service, ChatCompletion(None, service, version=version))]
-        names: list[str] = [aliases.resolve(model) for model in dict.fromkeys(requested)]
-        return [(model, self._create_client(model, version)) for model in names or [""]]
+        if not requested:
+            return [("", ChatCompletion(version=version))]
+        names = [aliases.resolve(model) for model in dict.fromkeys(requested)]
+        return [(model, self._create_client(model, version)) for model in names]
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
-        """Return what asks a model; a variable that holds a service may stand in a list of models."""
+        """Return the client of a model; a variable that holds a service may stand in a list of models."""
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
         value = user_variables(self.shell).get(model)
         endpoint_of_value = getattr(value, "endpoint", None)
         if isinstance(endpoint_of_value, str):
             return ChatCompletion(None, endpoint_of_value, version=version)
-        return ChatCompletion(model or None, None, version=version)
+        return ChatCompletion(model, version=version)
 
     def _store_replies(self, options: Namespace, replies: list[ChatResponse | None]) -> None:
         if options.out and any(reply is not None for reply in replies):
@@ -229,7 +236,25 @@ class ChatMagics(Magics):
 
             display(run.value)  # type: ignore[no-untyped-call]
         if options.next_cell and reply is not None:
-            get_shell(self).set_next_input(formats.extract_code(reply.text), replace=False)
+            get_shell(self).set_next_input(extract_code(reply.text), replace=False)
+
+
+def _explain_prompt(shell: Any, question: str = "") -> str:
+    """Return a prompt about the last exception of the notebook.
+
+    Raises:
+        InvalidArgumentError: there was none.
+    """
+    error = getattr(sys, "last_value", None)
+    if error is None:
+        raise InvalidArgumentError("there was no exception in this notebook yet (还没有异常可以解释)")
+    traceback_text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    for secret in config.credentials():
+        traceback_text = traceback_text.replace(secret, "***")
+    cells = shell.user_ns.get("In") or [""]
+    cell = redact(str(cells[-2] if len(cells) > 1 else cells[-1]))[-MAX_EXPLAINED_CHARS:]
+    request = question or "用中文简要说明这个异常的原因，并给出修改后的代码。"
+    return f"{request}\n\n最近的单元格：\n{cell}\n\n异常：\n{redact(traceback_text)[-MAX_EXPLAINED_CHARS:]}"
 
 
 def _content_with_images(text: str, paths: list[str] | None) -> Any:

@@ -1,4 +1,4 @@
-"""One question to one or several models: streams their answers into the cell, keeps whatever arrived."""
+"""One question to one or several models: streams the answers into the cell, keeps whatever arrived."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from ..errors import QianfanError, StreamInterrupted
 from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.reply import ChatResponse, join_pieces
-from ..views import chat, chat_comparison
+from ..views import chat
 from ..views.chat import StreamedAnswer
-from ..views.display import LiveOutput
 from .answer_format import AnswerFormat
 
 RETRY_PROMPT = "上面的回答无法解析：{error}\n请改正，{instruction}"
@@ -26,7 +25,7 @@ class UnreadableAnswer(QianfanError):
 
 @dataclass
 class AnswerStream:
-    """One model at work on the question."""
+    """One model that answers the question."""
 
     answer: StreamedAnswer
     client: ChatCompletion
@@ -54,7 +53,7 @@ class AnswerStream:
         )
 
     def finish(self, state: Any, error: QianfanError | None = None) -> None:
-        """Note how it ended."""
+        """Record how the answer ended."""
         self.error = error
         message = "" if error is None else str(error).splitlines()[0]
         seconds = time.perf_counter() - self.started
@@ -67,7 +66,12 @@ class AnswerStream:
 
 @dataclass
 class ChatRequest:
-    """What is asked of whom, and how the answers are read."""
+    """A question, who is asked, and how the answers are read.
+
+    Attributes:
+        models: labels and clients, in the order of display.
+        options: of `ChatCompletion.do`.
+    """
 
     messages: Messages
     models: Sequence[tuple[str, ChatCompletion]]
@@ -82,42 +86,38 @@ class ChatRun:
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
         self.request = request
         form = request.format.form
-        self.answers = [
+        self.streams = [
             AnswerStream(StreamedAnswer(label, form=form), client) for label, client in request.models
         ]
-        self.live: LiveOutput = (
-            chat.open_live(self._state(), stop)
-            if self._is_single
-            else chat_comparison.open_live(self._state(), stop)
-        )
+        self.live = chat.open_live(self._state(), stop)
         self.value: Any = None
         self._parse_error: ValueError | None = None
         self._failure: QianfanError | None = None
 
     async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""
-        await asyncio.gather(*(self._stream_answer(answer, self.request.messages) for answer in self.answers))
-        if self._is_single and self.answers[0].error is None:
-            await self._parse_value(self.answers[0])
+        await asyncio.gather(*(self._stream_answer(stream, self.request.messages) for stream in self.streams))
+        if self._is_single and self.streams[0].error is None:
+            await self._parse_value(self.streams[0])
 
     def finish(self, *, interrupted: bool = False) -> list[ChatResponse | None]:
-        """Show the last state and return the replies; `raise_if_failed` says what went wrong."""
-        for answer in self.answers:
-            if answer.answer.state in {"waiting", "streaming"}:
-                answer.finish("interrupted")
-        errors = [answer.error for answer in self.answers if answer.error is not None]
-        is_empty = self._is_single and errors and not self.answers[0].answer.text
+        """Show the last state and return the replies, None for a model that did not answer."""
+        for stream in self.streams:
+            if stream.answer.state in {"waiting", "streaming"}:
+                stream.finish("interrupted")
+        errors = [stream.error for stream in self.streams if stream.error is not None]
+        is_empty = self._is_single and errors and not self.streams[0].answer.text
         if is_empty and not isinstance(errors[0], StreamInterrupted):
             self.live.remove()
         else:
-            if self._is_single and errors:  # said by the error below the answer already
-                self.answers[0].answer = replace(self.answers[0].answer, error="")
+            if self._is_single and errors:  # the error below the answer says it
+                self.streams[0].answer = replace(self.streams[0].answer, error="")
             self.live.finish(self._state())
-        self._failure = errors[0] if len(errors) == len(self.answers) and not interrupted else None
-        return [self._to_reply(answer) for answer in self.answers]
+        self._failure = errors[0] if len(errors) == len(self.streams) and not interrupted else None
+        return [self._to_reply(stream) for stream in self.streams]
 
     def raise_if_failed(self) -> None:
-        """Raise what ended all answers, or made the answer unreadable."""
+        """Raise the error that ended all answers, or that made the answer unreadable."""
         if self._failure is not None:
             raise self._failure
         if self._parse_error is not None:
@@ -127,56 +127,55 @@ class ChatRun:
                 "回答保留在上面和 -o 变量中 / the answer is kept above and in the -o variable"
             )
 
-    async def _stream_answer(self, answer: AnswerStream, messages: Messages) -> None:
-        options, answer.started = self.request.options, time.perf_counter()
+    async def _stream_answer(self, stream: AnswerStream, messages: Messages) -> None:
+        options, stream.started = self.request.options, time.perf_counter()
         try:
             if self.request.stream:
-                async for piece in await answer.client.ado(messages, stream=True, **options):
-                    answer.add_piece(piece)
+                async for piece in await stream.client.ado(messages, stream=True, **options):
+                    stream.add_piece(piece)
                     self.live.update(self._state())
             else:
-                answer.add_piece(await answer.client.ado(messages, **options))
+                stream.add_piece(await stream.client.ado(messages, **options))
         except asyncio.CancelledError:
-            answer.finish("interrupted")
+            stream.finish("interrupted")
             raise
         except QianfanError as error:
-            answer.finish("failed", error)
+            stream.finish("failed", error)
         else:
-            answer.finish("done")
+            stream.finish("done")
         self.live.update(self._state())
 
-    async def _parse_value(self, answer: AnswerStream) -> None:
-        """Make the value of the answer; ask once more when it cannot be read."""
+    async def _parse_value(self, stream: AnswerStream) -> None:
+        """Set the value of the answer; ask again when it cannot be parsed and the format says so."""
         answer_format = self.request.format
         try:
-            self.value = answer_format.parse(answer.answer.text)
+            self.value = answer_format.parse(stream.answer.text)
         except ValueError as error:
             if not answer_format.retry:
                 self._parse_error = error
                 return
-            await self._ask_again(answer, error)
+            await self._ask_again(stream, error)
 
-    async def _ask_again(self, answer: AnswerStream, error: ValueError) -> None:
+    async def _ask_again(self, stream: AnswerStream, error: ValueError) -> None:
         answer_format, conversation = self.request.format, Messages(self.request.messages)
-        conversation.append(answer.answer.text or "…", role="assistant")
+        conversation.append(stream.answer.text or "…", role="assistant")
         conversation.append(RETRY_PROMPT.format(error=error, instruction=answer_format.instruction))
-        answer.pieces, answer.answer = [], replace(answer.answer, text="", reasoning="", state="waiting")
-        await self._stream_answer(answer, conversation)
+        stream.pieces, stream.answer = [], replace(stream.answer, text="", reasoning="", state="waiting")
+        await self._stream_answer(stream, conversation)
         try:
-            self.value = answer_format.parse(answer.answer.text)
+            self.value = answer_format.parse(stream.answer.text)
         except ValueError as second_error:
             self._parse_error = second_error
 
-    def _to_reply(self, answer: AnswerStream) -> ChatResponse | None:
-        reply = answer.to_reply()
+    def _to_reply(self, stream: AnswerStream) -> ChatResponse | None:
+        reply = stream.to_reply()
         if reply is not None:
             reply.value = self.value if self._is_single else None
         return reply
 
-    def _state(self) -> Any:
-        answers = tuple(answer.answer for answer in self.answers)
-        return answers[0] if self._is_single else answers
+    def _state(self) -> tuple[StreamedAnswer, ...]:
+        return tuple(stream.answer for stream in self.streams)
 
     @property
     def _is_single(self) -> bool:
-        return len(self.answers) == 1
+        return len(self.streams) == 1

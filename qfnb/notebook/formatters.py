@@ -2,87 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import partial
 from typing import Any
+
+_FORMATTERS = (
+    ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
+    ("qfnb.batching.batch", "Batch", "batch", "bundle"),
+    ("qfnb.resources.inference.batch_task", "BatchTask", "batch", "bundle"),
+    ("qfnb.resources.inference.text2image", "ImageResponse", "image", "bundle"),
+    ("qfnb.dataset.dataset", "Dataset", "dataset", "bundle"),
+    ("qfnb.evaluation.report", "EvaluationResult", "evaluation.report", "bundle"),
+    ("qfnb.evaluation.report.card", "Card", "evaluation.report", "card_bundle"),
+    ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts.gallery", "chart_bundle"),
+    ("qfnb.views.evaluation.charts.gallery", "Charts", "evaluation.charts.gallery", "charts_bundle"),
+    ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
+)
+"""Module and class of a value; module below `qfnb.views` and function that return its MIME bundle."""
 
 
 def register(formatter: Any) -> None:
-    """Teach IPython's display formatter our types."""
-    for module, name, format_value in _FORMATTERS:
-        formatter.mimebundle_formatter.for_type_by_name(module, name, format_value)
+    """Register our types with IPython's display formatter."""
+    for module, name, view, function in _FORMATTERS:
+        formatter.mimebundle_formatter.for_type_by_name(module, name, partial(_format, view, function))
 
 
 def unregister(formatter: Any) -> None:
-    """Take them away again."""
+    """Remove our types from IPython's display formatter."""
     bundles = formatter.mimebundle_formatter
-    for module, name, _ in _FORMATTERS:
+    for module, name, *_ in _FORMATTERS:
         bundles.deferred_printers.pop((module, name), None)
-        for printer in [t for t in bundles.type_printers if (t.__module__, t.__name__) == (module, name)]:
-            bundles.pop(printer)
+        for kind in [t for t in bundles.type_printers if (t.__module__, t.__name__) == (module, name)]:
+            bundles.pop(kind)
 
 
-def _format_reply(value: Any) -> dict[str, Any]:
-    from ..views import chat  # noqa: PLC0415 - drawn now
-
-    return chat.reply_bundle(value)
-
-
-def _format_images(value: Any) -> dict[str, Any]:
-    from ..views import image  # noqa: PLC0415
-
-    return image.bundle(value)
-
-
-def _format_dataset(value: Any) -> dict[str, Any]:
-    from ..views import dataset  # noqa: PLC0415
-
-    return dataset.bundle(value)
-
-
-def _format_evaluation(value: Any) -> dict[str, Any]:
-    from ..views.evaluation import report  # noqa: PLC0415
-
-    return report.bundle(value)
-
-
-def _format_card(value: Any) -> dict[str, Any]:
-    from ..views.evaluation import report  # noqa: PLC0415
-
-    return report.card_bundle(value)
-
-
-def _format_chart(value: Any) -> dict[str, Any]:
-    from ..views.evaluation.charts import gallery  # noqa: PLC0415
-
-    return gallery.chart_bundle(value)
-
-
-def _format_charts(value: Any) -> dict[str, Any]:
-    from ..views.evaluation.charts import gallery  # noqa: PLC0415
-
-    return gallery.charts_bundle(value)
-
-
-def _format_trainer(value: Any) -> dict[str, Any]:
-    from ..views.training import panel  # noqa: PLC0415
-
-    return panel.bundle(value.progress)
-
-
-def _format_batch(value: Any) -> dict[str, Any]:
-    from ..views import batch  # noqa: PLC0415
-
-    return batch.bundle(value.progress)
-
-
-_FORMATTERS = (
-    ("qfnb.resources.inference.reply", "ChatResponse", _format_reply),
-    ("qfnb.batching.batch", "Batch", _format_batch),
-    ("qfnb.resources.inference.batch_task", "BatchTask", _format_batch),
-    ("qfnb.resources.inference.text2image", "ImageResponse", _format_images),
-    ("qfnb.dataset.dataset", "Dataset", _format_dataset),
-    ("qfnb.evaluation.report", "EvaluationResult", _format_evaluation),
-    ("qfnb.evaluation.report.card", "Card", _format_card),
-    ("qfnb.views.evaluation.charts.style", "Chart", _format_chart),
-    ("qfnb.views.evaluation.charts.gallery", "Charts", _format_charts),
-    ("qfnb.trainer.finetune", "LLMFinetune", _format_trainer),
-)
+def _format(view: str, function: str, value: Any) -> dict[str, Any]:
+    drawn = getattr(value, "progress", value)  # a job is drawn by its progress
+    bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(drawn)
+    return bundle

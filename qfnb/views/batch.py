@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState, RowFailure
-from . import stop_button, styles
-from .display import Bundle
-from .escape import escape
+from .._text import duration
+from . import styles
+from .display import Bundle, accept_clicks
 from .panel import Panel
-from .text import duration, one_line
+from .text import escape, one_line
 
 STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` shows how it ends"
 CANCELLING = "正在取消 cancelling…"
@@ -140,7 +140,7 @@ class BatchControls:
             self._slider.max = max(self._slider.max, progress.workers)
             self._slider.value = progress.workers
         for widget in (self._pause, self._cancel, self._slider):
-            stop_button.accept_clicks(widget)
+            accept_clicks(widget)
 
     def _toggle(self, _: Any) -> None:
         (self._job.resume if self._is_paused else self._job.pause)()

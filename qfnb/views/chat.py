@@ -1,19 +1,36 @@
-"""An answer of a chat model, while it streams and after."""
+"""Answers of chat models, while they stream and after: one with its facts, or several side by side.
+
+Markdown from a model becomes static HTML: no raw HTML, no scripts, no pictures from the network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+
+from .._text import diff_texts
 from ..resources.inference.reply import ChatResponse
-from . import stop_button, styles
-from .display import Bundle, LiveOutput
-from .escape import escape, strip_controls
-from .markdown import render
+from . import styles
+from .display import Bundle, LiveOutput, open_with_stop_button
+from .text import escape, strip_controls
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
+
+MAX_CHARS = 200_000
+"""Characters of Markdown that are rendered; a longer answer ends with a note."""
+
+MAX_COMPARED_CHARS = 4000
+"""Characters of an answer that are compared; longer ones take too long."""
+
+_LINK_SCHEMES = {"http", "https", "mailto"}
 
 
 @dataclass(frozen=True)
@@ -103,31 +120,101 @@ def text(answer: StreamedAnswer) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def bundle(answer: StreamedAnswer) -> Bundle:
-    """Return the answer in every format."""
+def reply_bundle(reply: ChatResponse) -> Bundle:
+    """Return a whole reply in every format."""
+    answer = StreamedAnswer.from_reply(reply)
     return {"text/plain": text(answer), "text/html": html(answer)}
 
 
-def reply_bundle(reply: ChatResponse) -> Bundle:
-    """Return a whole reply in every format."""
-    return bundle(StreamedAnswer.from_reply(reply))
-
-
-def open_live(answer: StreamedAnswer, stop: Callable[[], None]) -> LiveOutput:
-    """Return a live output for an answer that is about to stream."""
-    return LiveOutput(
-        answer,
-        widget=lambda: stop_button.create(stop, tooltip="Stop this answer"),
-        draw=lambda box, state: stop_button.update_html(box, html(state)),
-        final=bundle,
+def open_live(answers: tuple[StreamedAnswer, ...], stop: Callable[[], None]) -> LiveOutput:
+    """Return a live output for answers that are about to stream; its state is a tuple of answers."""
+    return open_with_stop_button(
+        answers,
+        html=_answers_html,
+        final=lambda answers: {"text/plain": _answers_text(answers), "text/html": _answers_html(answers)},
+        stop=stop,
+        tooltip="Stop this answer" if len(answers) == 1 else "Stop these answers",
     )
+
+
+def _answers_html(answers: Sequence[StreamedAnswer]) -> str:
+    return html(answers[0]) if len(answers) == 1 else comparison_html(answers)
+
+
+def _answers_text(answers: Sequence[StreamedAnswer]) -> str:
+    if len(answers) == 1:
+        return text(answers[0])
+    return "\n\n".join(f"== {strip_controls(answer.model)} ==\n{text(answer)}" for answer in answers)
+
+
+def comparison_html(answers: Sequence[StreamedAnswer]) -> str:
+    """Return several answers as columns, and what each has that the first has not."""
+    heads = "".join(f"<th {styles.CELL_FRAMED}>{escape(answer.model)}</th>" for answer in answers)
+    cells = "".join(f"<td {styles.CELL_FRAMED}>{html(answer)}</td>" for answer in answers)
+    table = f"<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>"
+    return f"<div>{table}{_differences_html(answers)}</div>"
 
 
 def _body(answer: StreamedAnswer) -> str:
     if answer.form == "markdown":
-        return render(answer.text)
+        return render_markdown(answer.text)
     if answer.form == "folded":
         raw = f"<pre {styles.PREFORMATTED}>{escape(answer.text)}</pre>"
         return f"<details><summary>原文 the answer as it came</summary>{raw}</details>"
     inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
     return f"<pre {styles.PREFORMATTED}>{inner}</pre>"
+
+
+def diff_html(first: str, second: str) -> str:
+    """Return the second text as HTML, with what the first has not and has marked."""
+    tags = {"delete": f"<del {styles.REMOVED}>{{}}</del>", "insert": f"<ins {styles.ADDED}>{{}}</ins>"}
+    edits = diff_texts(first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS])
+    return "".join(tags.get(op, "{}").format(escape(part)) for op, part in edits)
+
+
+def _differences_html(answers: Sequence[StreamedAnswer]) -> str:
+    """Return the difference of each answer to the first, folded; nothing while they stream."""
+    first = answers[0]
+    rows = [
+        f"<p><b>{escape(first.model)} → {escape(later.model)}</b><br>{diff_html(first.text, later.text)}</p>"
+        for later in answers[1:]
+        if first.text and later.text and first.text != later.text
+    ]
+    if not rows or any(answer.state in {"waiting", "streaming"} for answer in answers):
+        return ""
+    return f"<details><summary>差异 differences</summary>{''.join(rows)}</details>"
+
+
+def render_markdown(text: str) -> str:
+    """Return safe HTML; half-finished Markdown (an answer that still streams) renders as far as it goes."""
+    cut = strip_controls(text[:MAX_CHARS])
+    note = "<p><em>… (cut)</em></p>" if len(text) > MAX_CHARS else ""
+    return str(_parser().render(cut)) + note
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    parser.validateLink = _is_allowed_url  # type: ignore[method-assign]
+    parser.add_render_rule("image", _render_image)
+    parser.add_render_rule("link_open", _render_link)
+    return parser
+
+
+def _is_allowed_url(url: str) -> bool:
+    return urlsplit(url.strip()).scheme.lower() in _LINK_SCHEMES
+
+
+def _render_image(
+    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
+) -> str:
+    """Name a picture instead of fetching it: fetching would tell a stranger's server what was answered."""
+    token = tokens[index]
+    host = urlsplit(str(token.attrGet("src") or "")).hostname or "?"
+    return f"[{escape(token.content or 'image')}: {escape(host)}]"
+
+
+def _render_link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    tokens[index].attrSet("target", "_blank")
+    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
+    return renderer.renderToken(tokens, index, options, env)

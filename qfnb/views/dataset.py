@@ -11,7 +11,7 @@ from ..errors import UnexpectedContent
 from ..transport import file_transfer
 from . import styles
 from .display import Bundle, LiveOutput
-from .escape import escape, image_html, strip_controls
+from .text import escape, image_html, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6

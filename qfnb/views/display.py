@@ -217,3 +217,49 @@ def _leave_static(widget: Any, bundle: Bundle) -> None:
     widget.children = (HTML(bundle["text/html"], layout=widget.layout),)
     for child in old_children:
         close_widget(child)
+
+
+def open_with_stop_button(
+    state: Any,
+    *,
+    html: Callable[[Any], str],
+    final: Callable[[Any], Bundle],
+    stop: Callable[[], None],
+    tooltip: str,
+) -> LiveOutput:
+    """Return a live output with a Stop button below it.
+
+    Args:
+        state: the first state.
+        html: returns a state as it is shown while it changes.
+        final: returns the static bundle of a state.
+        stop: must not block; it is called on the thread on which the click arrives.
+        tooltip: of the button.
+    """
+
+    def build() -> Any:
+        import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
+
+        button = ipywidgets.Button(description="停止 Stop", tooltip=tooltip)
+
+        def on_click(_: Any) -> None:
+            button.disabled, button.description = True, "正在停止 stopping…"
+            stop()
+
+        button.on_click(on_click)
+        return ipywidgets.VBox([ipywidgets.HTML(), button])
+
+    def draw(box: Any, new_state: Any) -> None:
+        box.children[0].value = html(new_state)
+        accept_clicks(box.children[1])
+
+    return LiveOutput(state, widget=build, draw=draw, final=final)
+
+
+def accept_clicks(widget: Any) -> None:
+    """Let clicks in while a cell keeps the main thread busy.
+
+    ipykernel 7.4 delivers them to the thread that drew the widget last, for ours the main one; without its
+    note they go to the thread that the front end has for widgets.
+    """
+    getattr(widget.comm, "__dict__", {}).pop("_reply_subshell_id", None)

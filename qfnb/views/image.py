@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..resources.inference.text2image import ImageResponse
-from . import stop_button, styles
-from .display import Bundle, LiveOutput
-from .escape import escape, strip_controls
+from . import styles
+from .display import Bundle, LiveOutput, open_with_stop_button
+from .text import escape, strip_controls
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -32,11 +32,12 @@ def bundle(reply: ImageResponse) -> Bundle:
 
 def open_live(prompt: str, stop: Callable[[], None]) -> LiveOutput:
     """Return a live output for pictures that are about to be drawn."""
-    return LiveOutput(
+    return open_with_stop_button(
         ImageState(prompt),
-        widget=lambda: stop_button.create(stop, tooltip="Stop drawing"),
-        draw=lambda box, drawing: stop_button.update_html(box, _state_bundle(drawing)["text/html"]),
+        html=lambda state: str(_state_bundle(state)["text/html"]),
         final=_state_bundle,
+        stop=stop,
+        tooltip="Stop drawing",
     )
 
 

@@ -126,8 +126,9 @@ def test_journals_hold_the_names_of_errors_that_there_are():
         assert issubclass(getattr(errors, name), errors.QianfanError)
 
 
-@pytest.mark.parametrize(("module", "name"), [row[:2] for row in formatters._FORMATTERS])
-def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name):
+@pytest.mark.parametrize(("module", "name", "view", "function"), formatters._FORMATTERS)
+def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name, view, function):
+    assert callable(getattr(importlib.import_module(f"qfnb.views.{view}"), function))
     kind = getattr(importlib.import_module(module), name)
     assert (kind.__module__, kind.__name__) == (module, name)  # IPython looks a class up by both
 

@@ -2,10 +2,10 @@
 
 import time
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 from support.attacks import ATTACKS
+from support.strict_html import assert_only
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
 from qfnb.views import batch, display
@@ -19,14 +19,6 @@ OVER = replace(RUNNING, ended_at=130.0, in_flight=0)
 
 TAGS = {"div", "b", "progress", "table", "caption", "tr", "th", "td"}
 ATTRIBUTES = {"style", "scope", "max", "value", "aria-label"}
-
-
-class Strict(HTMLParser):
-    """Fails on anything but the panel's own structure."""
-
-    def handle_starttag(self, tag, attrs):
-        assert tag in TAGS, tag
-        assert {name for name, _ in attrs} <= ATTRIBUTES, attrs
 
 
 @pytest.mark.parametrize(
@@ -105,7 +97,7 @@ def test_an_unknown_total_has_no_share_and_no_end():
 
 @pytest.mark.parametrize("progress", [BatchProgress(), BatchProgress(total=0, ended_at=1.0, started_at=1.0)])
 def test_a_batch_without_rows_draws(progress):
-    Strict().feed(batch.html(progress))
+    assert_only(batch.html(progress), TAGS, ATTRIBUTES)
     assert batch.text(progress)
 
 
@@ -171,7 +163,7 @@ def test_hostile_text_is_inert_in_every_field(attack):
     texts = dict.fromkeys(("name", "model", "rate_limits", "reason", "mode", "state"), attack)
     for progress in (RUNNING, OVER, replace(OVER, state="stopped")):
         hostile = replace(progress, latest_failures=(failure,) * 5, notes=(attack, attack), **texts)
-        Strict().feed(batch.html(hostile))
+        assert_only(batch.html(hostile), TAGS, ATTRIBUTES)
         assert not set(batch.text(hostile)) & set("\x1b\x00\u202e")
 
 

@@ -1,15 +1,15 @@
 """What comes from a model, a server or a file can never act."""
 
 import html
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.attacks import ATTACKS
+from support.strict_html import assert_only
 
-from qfnb.views import markdown
-from qfnb.views.escape import escape, strip_controls
+from qfnb.views import chat
+from qfnb.views.text import escape, strip_controls
 
 ALLOWED = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "a", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote",
@@ -18,20 +18,9 @@ ALLOWED = {
 ATTRIBUTES = {"href", "target", "rel", "title", "class", "style", "start"}
 
 
-class Strict(HTMLParser):
-    """Fails on anything but plain structure."""
-
-    def handle_starttag(self, tag, attrs):
-        assert tag in ALLOWED, tag
-        for name, value in attrs:
-            assert name in ATTRIBUTES, name
-            if name == "href":
-                assert value.lower().startswith(("http://", "https://", "mailto:")), value
-
-
 @pytest.mark.parametrize("text", ATTACKS)
 def test_attacks_become_text(text):
-    Strict().feed(markdown.render(text))
+    assert_only(chat.render_markdown(text), ALLOWED, ATTRIBUTES)
 
 
 @given(
@@ -40,7 +29,7 @@ def test_attacks_become_text(text):
     )
 )
 def test_whatever_is_written_becomes_plain_structure(text):
-    Strict().feed(markdown.render(text))
+    assert_only(chat.render_markdown(text), ALLOWED, ATTRIBUTES)
 
 
 @given(st.text(max_size=60))
@@ -54,22 +43,24 @@ def test_text_has_no_controls_and_escapes_back(text):
 
 
 def test_markdown_is_still_markdown():
-    html = markdown.render("# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n")
+    html = chat.render_markdown(
+        "# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n"
+    )
     for part in ("<h1>", "<strong>粗</strong>", "<code>x</code>", 'rel="noopener', "<table>", "<li>"):
         assert part in html
 
 
 def test_a_picture_from_the_network_is_named_not_fetched():
-    assert "evil.example" in markdown.render("![猫](https://evil.example/x.png)")
-    assert "<img" not in markdown.render("![猫](https://evil.example/x.png)")
+    assert "evil.example" in chat.render_markdown("![猫](https://evil.example/x.png)")
+    assert "<img" not in chat.render_markdown("![猫](https://evil.example/x.png)")
 
 
 @pytest.mark.parametrize("text", ["**half", "```py\nprint(", "| a | b", "[x](http", "- ", "> "])
 def test_half_an_answer_renders(text):
-    assert markdown.render(text)
+    assert chat.render_markdown(text)
 
 
 def test_an_endless_answer_is_cut():
-    html = markdown.render("字" * 300_000)
+    html = chat.render_markdown("字" * 300_000)
     assert "cut" in html
     assert len(html) < 250_000

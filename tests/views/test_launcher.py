@@ -2,12 +2,12 @@
 
 import time
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
 from support.attacks import ATTACKS
+from support.strict_html import assert_only
 
 from qfnb import Dataset, config
 from qfnb.trainer.form import saved
@@ -19,15 +19,8 @@ from qfnb.views.launcher.render import list_fields
 from qfnb.views.launcher.widget import LauncherWidget
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
+ATTRIBUTES = {"style", "scope", "role"}
 TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
-
-
-class Strict(HTMLParser):
-    """Fails on anything but the form's own structure."""
-
-    def handle_starttag(self, tag, attrs):
-        assert tag in TAGS, tag
-        assert {name for name, _ in attrs} <= {"style", "scope", "role"}, attrs
 
 
 @pytest.fixture
@@ -106,7 +99,7 @@ def test_hostile_texts_are_inert_in_every_field(form, attack):
     )
     state = replace(form.state, form=hostile, message=attack)
     labels = "".join(render.label(state, field) for field in list_fields(state))
-    Strict().feed(render.html(state) + render.summary(state) + render.preview(state) + labels)
+    assert_only(render.html(state) + render.summary(state) + render.preview(state) + labels, TAGS, ATTRIBUTES)
     assert not set(render.text(state)) & set("\x1b\x00\u202e")
 
 

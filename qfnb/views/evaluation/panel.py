@@ -6,12 +6,12 @@ import time
 from typing import Any, Final, Protocol
 
 from ..._jobs.batch_progress import BatchProgress
+from ..._text import duration
 from ...evaluation.background import EvaluationProgress, ModelProgress, State
-from .. import stop_button, styles
-from ..display import Bundle
-from ..escape import escape, strip_controls
+from .. import styles
+from ..display import Bundle, accept_clicks
 from ..panel import Panel
-from ..text import duration, one_line
+from ..text import escape, one_line, strip_controls
 from . import report as evaluation
 
 STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
@@ -127,7 +127,7 @@ class EvaluationControls:
         self._text.value = html(progress, is_live=True)
         self._cancel.description = CANCELLING if progress.cancelled else "取消 Cancel"
         self._cancel.disabled = progress.cancelled
-        stop_button.accept_clicks(self._cancel)
+        accept_clicks(self._cancel)
 
     def _stop(self, _: Any) -> None:
         self._cancel.disabled, self._cancel.description = True, CANCELLING

@@ -25,7 +25,7 @@ from ...evaluation.report.text import (
 )  # fmt: skip
 from ...evaluation.samples import Sample
 from ..display import Bundle
-from ..escape import strip_controls
+from ..text import strip_controls
 from .charts import gallery
 
 SHIFT_NAMES: Final = {

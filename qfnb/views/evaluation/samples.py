@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
-from .. import stop_button
-from ..display import LiveOutput
+from ..display import LiveOutput, accept_clicks
 from .sample_table import (
     FILTERS,
     SORTS,
@@ -183,7 +182,7 @@ class SampleControls:
             self._pick_box.value = tuple(index for _, index in options if index in selection.picked)
         self._page_html.value = _STYLE + html(pages, pairs, selection)
         for control in self._inputs:
-            stop_button.accept_clicks(control)
+            accept_clicks(control)
 
     def _observe(self) -> None:
         self._filter_box.observe(lambda change: self._choose(show=change["new"]), "value")

@@ -13,7 +13,7 @@ from ...trainer.form.value import CHOICE_TYPES, Draft, LaunchForm
 from ...wire.finetune import SupportedParameter
 from .. import dataset, styles
 from ..display import Bundle
-from ..escape import escape, strip_controls
+from ..text import escape, strip_controls
 
 LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from .. import stop_button
+from ..display import accept_clicks
 from .render import Field, LauncherState, label, list_fields, preview, summary, title
 
 BUTTON_LABELS: Final = {
@@ -107,7 +107,7 @@ class LauncherWidget:
             widget = self._fields.get(key) or self._fields.setdefault(key, self._create_widget(field))
             self._fill(widget, field, write=is_new or overwrite)
             widget.description = label(state, field)
-            stop_button.accept_clicks(widget)
+            accept_clicks(widget)
         return [(name, self._fields[name, rule]) for name, rule in fields]
 
     def _create_widget(self, field: Field) -> Any:

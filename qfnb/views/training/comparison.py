@@ -9,8 +9,7 @@ from typing import Final
 from ...trainer.progress import TrainingProgress
 from .. import styles
 from ..display import Bundle
-from ..escape import escape, image_html
-from ..text import one_line
+from ..text import escape, image_html, one_line
 from .loss_chart import Curve, curves_svg, smooth
 
 COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748b")

@@ -16,8 +16,9 @@ from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishActi
 from ...trainer.configs import resolve_train_type
 from ...trainer.progress import TrainingProgress
 from ...transport import event_loop
-from .. import stop_button, styles
-from ..escape import escape
+from .. import styles
+from ..display import accept_clicks
+from ..text import escape
 from . import details
 
 
@@ -162,7 +163,7 @@ class Controls:
             self._choice.value = selected
         self._draw_details()
         for widget in (*self._buttons.values(), self._choice):
-            stop_button.accept_clicks(widget)
+            accept_clicks(widget)
 
     def _draw_details(self) -> None:
         view_html = details.render_view(self._progress, self._choice.value)

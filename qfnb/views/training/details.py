@@ -11,8 +11,7 @@ from ...trainer.consts import ActionState
 from ...trainer.loss_diagnostics import LossPoint
 from ...trainer.progress import LogLine, TrainingProgress
 from .. import styles
-from ..escape import escape
-from ..text import one_line
+from ..text import escape, one_line
 
 STAGE_LABELS: Final = {
     "dataset": "数据 data",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, moving_average
-from ..escape import escape
+from ..text import escape
 
 GREY = "#808080"
 """Readable on a light and on a dark page."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TypeVar
 
+from ..._text import duration
 from ...trainer import LLMFinetune
 from ...trainer.consts import ActionState
 from ...trainer.loss_diagnostics import LossPoint
@@ -13,9 +14,8 @@ from ...trainer.progress import Stage, TrainingProgress
 from ...trainer.train import COULD_NOT_BE_STOPPED
 from .. import styles
 from ..display import Bundle
-from ..escape import escape, image_html
 from ..panel import Panel
-from ..text import duration, one_line
+from ..text import escape, image_html, one_line
 from . import details
 from .controls import Controls
 from .loss_chart import PURPLE, Curve, curves_svg, loss_svg, smooth

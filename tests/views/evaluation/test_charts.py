@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import matplotlib as mpl
 import pytest
@@ -288,7 +289,10 @@ def test_charts_are_pictures_of_a_saved_report(tmp_path):
 
 
 def test_charts_and_cards_show_themselves_in_a_notebook():
-    renderers = {name: show for _, name, show in formatters._FORMATTERS}
+    renderers = {
+        name: partial(formatters._format, view, function)
+        for _, name, view, function in formatters._FORMATTERS
+    }
     report = random_report("a", "b")
     assert "alt=" in renderers["Chart"](charts.bars(report))["text/html"]
     assert renderers["Charts"](charts.all(report))["text/html"].count("<img") == 3

@@ -10,7 +10,7 @@ from typing import Final
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import to_html, to_plain
 from ...display import Bundle
-from ...escape import image_html
+from ...text import image_html
 from .comparison import cost_quality, radar, win_rates
 from .scores import bars, distributions
 from .style import Chart, ChartNotDrawn
