@@ -13,7 +13,6 @@ from ..state.store import Document, Store, random_id
 from ..state.world import World
 from . import rows
 
-CREATOR = "sandbox"
 FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
 """States of a training run in which it no longer needs its datasets."""
 

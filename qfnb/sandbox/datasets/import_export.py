@@ -20,7 +20,7 @@ from ...wire import data as wire
 from ...wire import storage as wire_storage
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps
-from ..http.call import Call, emulates
+from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
@@ -260,7 +260,7 @@ def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
 
 def _record_to_wire(world: World, task: Document) -> dict[str, Any]:
     return {
-        "creatorName": common.CREATOR,
+        "creatorName": CREATOR,
         "storageId": task["bucket"],
         "storagePath": task["path"],
         "size": round(task["size"] / MEGABYTE, 2),

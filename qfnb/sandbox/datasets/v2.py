@@ -8,7 +8,7 @@ from typing import Any
 from ...wire import data_v2 as wire
 from ...wire import storage as wire_storage
 from ..http import timestamps
-from ..http.call import Call, emulates
+from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
 from . import common, import_export, rows
@@ -215,7 +215,7 @@ def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> dict[str, 
     return {
         "progress": "0%" if failed else "50%" if finished is None else "100%",
         "sizeMB": round(task["size"] / import_export.MEGABYTE, 2),
-        "creator": common.CREATOR,
+        "creator": CREATOR,
         "startTime": timestamps.utc_spaced(task["created"]),
         "finishTime": timestamps.utc_spaced(finished),
     }

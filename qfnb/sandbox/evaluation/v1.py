@@ -80,9 +80,7 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
             "evaluationId": task["number"],
             "evaluationIdStr": task["id"],
             "evaluationName": task["name"],
-            "userId": 0,
             "effectMetric": unit["metrics"],
-            "performanceMetric": {},
             "sandbox": report_source(task),
         }
         for unit in unit_results(call.world, task)
@@ -135,8 +133,6 @@ def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
         **_version_to_wire(unit),
         "evalUnitId": unit["id"],
         "modelSource": unit["source"],
-        "modelVersionDesc": "",
-        "modelTags": None,
         "state": unit["state"],
         "message": unit["message"],
     }

@@ -70,7 +70,6 @@ def get_job(call: Call, body: wire.JobRef) -> dict[str, Any]:
         "taskIdStr": job["id"],
         "taskName": job["name"],
         "version": _run_number(call, task),
-        "jobRunType": 0,
         "trainType": job["train_type"] or job["model"],
         "trainMode": task["mode"],
         "peftType": task["notes"].get("peftType", task["scale"]),

@@ -1,4 +1,4 @@
-"""Prompt templates and labels as v2 shows them: string ids, words for types, markers for pages."""
+"""Prompt templates and labels, v2: ids only, words for types, pages by marker."""
 
 from __future__ import annotations
 
@@ -11,65 +11,56 @@ from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
-from .v1 import (
-    LABEL,
-    MAX_LABELS,
-    TEMPLATE,
-    add_template,
-    fill_template,
-    get_label_ids,
-    labels_of_template,
-    negative_to_wire,
-    search_templates,
-    template_fields,
-    update_template,
-)
+from . import common
 
+MAX_LABELS = 100
 SCENES = {wire.TEXT: wire_v1.TEXT, wire.IMAGE: wire_v1.IMAGE}
 _SCENE_NAMES = {number: word for word, number in SCENES.items()}
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
-    """Keep a template."""
+    """Create a template."""
     call.validate_choice("sceneType", body.scene_type, SCENES)
-    template = add_template(
+    template = common.add_template(
         call,
         scene=SCENES[body.scene_type],
-        labels=get_label_ids(call, "labels", body.labels),
+        labels=common.get_label_ids(call, "labels", body.labels),
         hyper_parameters=body.hyper_parameters,
-        **template_fields(call, body),
+        **common.template_fields(call, body),
     )
     return {"templateId": template["id"]}
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TemplateRef) -> dict[str, Any]:
-    """Describe a template, and fill it with the values that are given."""
-    template = call.find(TEMPLATE, body.template_id, "templateId", "template")
-    return {**_template_to_wire(call, template), **fill_template(template, body.model_extra or {})}
+    """Describe a template, with the values of its variables filled in."""
+    template = call.find(common.TEMPLATE, body.template_id, "templateId", "template")
+    return {**_template_to_wire(call, template), **common.fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = call.find(TEMPLATE, body.template_id, "templateId", "template")
-    labels = None if body.labels is None else get_label_ids(call, "labels", body.labels)
-    update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
+    template = call.find(common.TEMPLATE, body.template_id, "templateId", "template")
+    labels = None if body.labels is None else common.get_label_ids(call, "labels", body.labels)
+    common.update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
     return {"templateId": template["id"]}
 
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.TemplateRef) -> bool:
     """Delete a template."""
-    call.world.store.remove(TEMPLATE, call.find(TEMPLATE, body.template_id, "templateId", "template")["id"])
+    call.world.store.remove(
+        common.TEMPLATE, call.find(common.TEMPLATE, body.template_id, "templateId", "template")["id"]
+    )
     return True
 
 
 @emulates(wire.LIST)
 def list_templates(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
-    """List templates; the sandbox has no preset ones."""
-    matches = [] if body.type == wire.PRESET else search_templates(call, body.name, body.label_ids)
+    """List templates; the sandbox has no preset templates."""
+    matches = [] if body.type == wire.PRESET else common.search_templates(call, body.name, body.label_ids)
     page, page_info = page_by_marker(
         call, [_template_to_wire(call, row) for row in matches], "templateId", body
     )
@@ -78,30 +69,30 @@ def list_templates(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
 
 @emulates(wire.CREATE_LABELS)
 def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
-    """Make labels; a name that there is already gives the label that has it."""
+    """Create labels; a name that exists gives its label."""
     names = [name.strip() for name in body.name]
     if not 1 <= len(names) <= MAX_LABELS or not all(names):
         raise call.invalid("name", f"1 to {MAX_LABELS} names, none of them empty")
-    labels_by_name = {row["name"]: row for row in call.world.store.all(LABEL)}
+    labels_by_name = {row["name"]: row for row in call.world.store.all(common.LABEL)}
     for name in names:
         if name not in labels_by_name:
-            labels_by_name[name] = call.world.store.add(LABEL, random_id("pl-", 16), name=name)
+            labels_by_name[name] = call.world.store.add(common.LABEL, random_id("pl-", 16), name=name)
     return {"items": [_label_to_wire(labels_by_name[name]) for name in names]}
 
 
 @emulates(wire.LABELS)
 def list_labels(call: Call, body: PageRequest) -> dict[str, Any]:
     """List labels."""
-    rows = [_label_to_wire(row) for row in reversed(call.world.store.all(LABEL))]
+    rows = [_label_to_wire(row) for row in reversed(call.world.store.all(common.LABEL))]
     page, page_info = page_by_marker(call, rows, "labelId", body)
     return {"items": page, "pageInfo": page_info}
 
 
 @emulates(wire.DELETE_LABEL)
 def delete_label(call: Call, body: wire.LabelRef) -> bool:
-    """Delete a label; templates that had it go on without it."""
-    (label,) = get_label_ids(call, "labelId", [body.label_id])
-    call.world.store.remove(LABEL, label)
+    """Delete a label; templates keep working without it."""
+    (label,) = common.get_label_ids(call, "labelId", [body.label_id])
+    call.world.store.remove(common.LABEL, label)
     return True
 
 
@@ -116,17 +107,12 @@ def _label_to_wire(label: Document) -> dict[str, Any]:
 
 
 def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
-    labels = [{"labelId": row["id"], "labelName": row["name"]} for row in labels_of_template(call, template)]
-    row = {
+    labels = [
+        {"labelId": row["id"], "labelName": row["name"]} for row in common.labels_of_template(call, template)
+    ]
+    own_fields = {
         "templateId": template["id"],
-        "templateName": template["name"],
-        "templateContent": template["content"],
-        "templateVariables": ",".join(template["variables"]),
-        "variableIdentifier": template["identifier"],
-        "labels": labels,
-        "creatorName": CREATOR,
         "type": wire.CUSTOM,
         "sceneType": _SCENE_NAMES[template["scene"]],
-        "hyperParameters": template["hyper_parameters"],
     }
-    return row | negative_to_wire(template)
+    return common.template_to_wire(template, labels) | own_fields

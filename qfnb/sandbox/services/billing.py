@@ -9,8 +9,7 @@ from ...wire import service as service_wire
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document
-from .common import MAX_REPLICAS, add_unit, get_service, new_instance_id
-from .v2 import validate_billing
+from . import common
 
 QUOTA, UNIT = "quota", "unit"
 """Kinds of documents."""
@@ -22,11 +21,11 @@ RPM, TPM = 60, 10_000
 @emulates(wire.BUY_TPM)
 def buy_tpm(call: Call, body: wire.BuyTPM) -> dict[str, Any]:
     """Record a quota."""
-    call.validate_range("purchaseCount", body.purchase_count, 1, MAX_REPLICAS)
-    validate_billing(call, body.billing)
+    call.validate_range("purchaseCount", body.purchase_count, 1, common.MAX_REPLICAS)
+    common.validate_billing(call, body.billing)
     quota = call.world.store.add(
         QUOTA,
-        new_instance_id(),
+        common.new_instance_id(),
         model=body.model,
         count=body.purchase_count,
         payment=body.billing.payment_timing,
@@ -58,7 +57,7 @@ def resize_tpm(call: Call, body: wire.ResizeTPM) -> bool:
     """Change the number of units of a quota."""
     quota = _get_running(call, QUOTA, body.instance_id)
     count = quota["count"] if body.count is None else body.count
-    call.validate_range("count", count, 1, MAX_REPLICAS)
+    call.validate_range("count", count, 1, common.MAX_REPLICAS)
     return _update(call, quota, count=count)
 
 
@@ -76,10 +75,10 @@ def auto_release_tpm(call: Call, body: wire.AutoReleaseTPM) -> bool:
 @emulates(wire.BUY_UNIT)
 def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
     """Add a compute unit to a service."""
-    service = get_service(call, body.service_id)
-    validate_billing(call, body.billing)
-    call.validate_range("replicasCount", body.replicas_count, 1, MAX_REPLICAS)
-    unit = add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)
+    service = common.get_service(call, body.service_id)
+    common.validate_billing(call, body.billing)
+    call.validate_range("replicasCount", body.replicas_count, 1, common.MAX_REPLICAS)
+    unit = common.add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)
     _update_replicas(call, service)
     return {"instanceId": unit}
 
@@ -87,7 +86,7 @@ def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
 @emulates(wire.FIND_UNITS)
 def find_units(call: Call, body: wire.FindUnits) -> dict[str, Any]:
     """List the compute units that a service runs on."""
-    units = _running_units(call, get_service(call, body.service_id))
+    units = _running_units(call, common.get_service(call, body.service_id))
     return _list_matching(call, units, {"paymentTiming": body.payment_timing})
 
 
@@ -101,16 +100,16 @@ def describe_unit(call: Call, body: wire.ComputeUnitRef) -> dict[str, Any]:
 def release_unit(call: Call, body: wire.ComputeUnitRef) -> bool:
     """End a compute unit; a service without any stops."""
     _update(call, _get_service_unit(call, body), status=wire.STOPPED)
-    return _update_replicas(call, get_service(call, body.service_id))
+    return _update_replicas(call, common.get_service(call, body.service_id))
 
 
 @emulates(wire.RESIZE_UNIT)
 def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
     """Change the replicas of a compute unit."""
     unit = _get_running(call, UNIT, body.instance_id)
-    call.validate_range("count", body.count, 1, MAX_REPLICAS)
+    call.validate_range("count", body.count, 1, common.MAX_REPLICAS)
     _update(call, unit, replicas=body.count)
-    return _update_replicas(call, get_service(call, unit["service"]))
+    return _update_replicas(call, common.get_service(call, unit["service"]))
 
 
 @emulates(wire.AUTO_RENEW)
@@ -146,7 +145,7 @@ def _running_units(call: Call, service: Document) -> list[Document]:
 
 
 def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
-    service, unit = get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
+    service, unit = common.get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
     if unit["service"] != service["id"]:
         raise call.invalid("instanceId", f"{unit['id']} is not of {service['id']}")
     return unit

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from typing import Any
 
-from ...wire import charge, model
+from ...wire import catalog, charge, model
 from ...wire import service as wire
 from ...wire.chat import V1_PREFIX
 from ..http.call import Call
 from ..http.refusals import v1_refusal, v2_refusal
 from ..state.store import Document, random_id
 from ..state.world import World
+
+PRESET_PATHS: dict[str, tuple[str, str]] = {
+    "chat": ("chat", "chat"),
+    "completion": ("completions", "completions"),
+    "embedding": ("embeddings", "embeddings"),
+    "text2image": ("text2image", "text2image"),
+    "image2text": ("image2text", "image2text"),
+}
+"""For each kind of preset model: the serviceType, and the segment of the address."""
 
 DEFAULT_FIELDS: Document = {
     "description": "",
@@ -33,6 +43,24 @@ MAX_REPLICAS = 100
 def all_services(world: World) -> list[Document]:
     """Return all services, the newest first."""
     return [DEFAULT_FIELDS | row for row in reversed(world.store.all("service"))]
+
+
+def preset_services(call: Call) -> list[dict[str, Any]]:
+    """Return the preset models that v1 serves, as v2 shows them."""
+    prefix = f"{call.world.address.url}{V1_PREFIX}"
+    return [
+        {
+            "serviceId": f"svcp-{hashlib.sha256(f'{row.kind}/{row.name}'.encode()).hexdigest()[:12]}",
+            "name": row.name,
+            "url": f"{prefix}/{PRESET_PATHS[row.kind][1]}/{row.v1}",
+            "serviceType": PRESET_PATHS[row.kind][0],
+            "chargeType": "Free",
+            "chargeStatus": "Free",
+            "runStatus": wire.SERVING,
+        }
+        for row in catalog.load_models()
+        if row.kind in PRESET_PATHS and row.v1
+    ]
 
 
 def find_service(call: Call, endpoint: str) -> Document | None:
@@ -97,6 +125,20 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
         )
     if any(row["model"] == owner and row["name"] == name for row in call.world.store.all("service")):
         raise call.invalid("name", f"this model has a service {name!r} already")
+
+
+def validate_billing(call: Call, billing: wire.Billing) -> None:
+    """Return when something can be paid for in this way, or refuse."""
+    call.validate_choice("billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
+    if billing.payment_timing == charge.PREPAID and billing.reservation is None:
+        raise call.invalid("billing.reservation", "Prepaid needs one")
+    if (reservation := billing.reservation) is None:
+        return
+    call.validate_choice(
+        "billing.reservation.reservationTimeUnit", reservation.reservation_time_unit, ("Hour", "Month")
+    )
+    if reservation.reservation_length < 1:
+        raise call.invalid("billing.reservation.reservationLength", "from 1")
 
 
 def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:

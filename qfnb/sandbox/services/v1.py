@@ -9,18 +9,8 @@ from ...wire import service_v1 as wire
 from ...wire.base import EmptyBody
 from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document
-from .common import (
-    MAX_REPLICAS,
-    all_services,
-    deploy,
-    get_ready_version,
-    get_service,
-    service_state,
-    service_url,
-    validate_naming,
-)
+from . import common
 from .metering import APP_ID
-from .v2 import preset_services
 
 RESOURCE = "GPU-I-2"
 
@@ -28,11 +18,13 @@ RESOURCE = "GPU-I-2"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
     """Deploy a model version."""
-    version = get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
-    validate_naming(call, version["model"], body.name, body.uri, "uri")
-    call.validate_range("replicas", body.replicas, 1, MAX_REPLICAS)
+    version = common.get_ready_version(
+        call, body.model_id, body.model_version_id, ("modelId", "modelVersionId")
+    )
+    common.validate_naming(call, version["model"], body.name, body.uri, "uri")
+    call.validate_range("replicas", body.replicas, 1, common.MAX_REPLICAS)
     call.validate_choice("poolType", body.pool_type, (wire.PUBLIC, wire.PRIVATE))
-    service, _ = deploy(
+    service, _ = common.deploy(
         call,
         version,
         name=body.name,
@@ -47,7 +39,7 @@ def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
 @emulates(wire.GET)
 def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
     """Describe a service."""
-    service, store = get_service(call, body.service_id), call.world.store
+    service, store = common.get_service(call, body.service_id), call.world.store
     version = store.get("version", service["version"]) or {}
     model, task = store.get("model", service["model"]) or {}, store.get("task", service["task"]) or {}
     status = _service_status(call, service)
@@ -63,21 +55,15 @@ def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
         "version": version.get("version", "1"),
         "name": service["name"],
         "uri": service["endpoint"],
-        "fullUri": service_url(call.world, service),
-        "applyStatus": 1,
+        "fullUri": common.service_url(call.world, service),
         "serviceStatus": status,
         "sourceType": "Train",
         "onlineTime": int(call.world.lifecycle.final_since(service["plan"]) or 0),
-        "callUnitPrice": 0,
         "description": service["description"],
         "devApiId": service["number"],
-        "apiId": service["number"],
         "vmConfig": {**service["resource"], "poolType": service["pool"]},
         "timeout": 60,
         "qps": service["resource"].get("qps") or 0,
-        "noAuthAccess": False,
-        "hasDeploying": status == wire.DEPLOYING,
-        "openDcl": False,
         "payType": 1 if service["payment"] == "Prepaid" else 2,
         "creator": CREATOR,
         "createTime": int(service["created"]),
@@ -89,19 +75,22 @@ def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
 def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
     """List the preset models and the deployed services."""
     service_types = body.api_typefilter or wire.TYPES
-    common = [
+    presets = [
         _row_to_wire(row["name"], row["url"], row["serviceType"], [])
-        for row in preset_services(call)
+        for row in common.preset_services(call)
         if row["serviceType"] in service_types
     ]
-    custom = [
+    deployed = [
         _row_to_wire(
-            row["name"], service_url(call.world, row), row["serviceType"], [_version_to_wire(call, row)]
+            row["name"],
+            common.service_url(call.world, row),
+            row["serviceType"],
+            [_version_to_wire(call, row)],
         )
-        for row in all_services(call.world)
+        for row in common.all_services(call.world)
         if row["serviceType"] in service_types
     ]
-    return {"common": common, "custom": custom}
+    return {"common": presets, "custom": deployed}
 
 
 @emulates(wire.APPS)
@@ -114,7 +103,7 @@ def apps(call: Call, body: EmptyBody) -> dict[str, Any]:
 
 
 def _service_status(call: Call, service: Document) -> str:
-    state = service_state(call.world, service)
+    state = common.service_state(call.world, service)
     return wire.DONE if state == wire_v2.SERVING else state
 
 

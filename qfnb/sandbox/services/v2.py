@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from typing import Any
 
-from ...wire import catalog, charge
+from ...wire import charge
 from ...wire import service as wire
-from ...wire.chat import V1_PREFIX
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import metering
-from .common import (
-    MAX_REPLICAS,
-    all_services,
-    deploy,
-    get_ready_version,
-    get_service,
-    service_state,
-    service_url,
-    validate_naming,
-    version_fields,
-)
+from . import common, metering
 
 RESOURCES = ("GPU-I-2", "GPU-I-4", "CPU-I-2")
 MAX_QPS_PER_REPLICA = 50
 """Queries per second of one replica, at most."""
 
-PRESET_PATHS: dict[str, tuple[str, str]] = {
-    "chat": ("chat", "chat"),
-    "completion": ("completions", "completions"),
-    "embedding": ("embeddings", "embeddings"),
-    "text2image": ("text2image", "text2image"),
-    "image2text": ("image2text", "image2text"),
-}
-"""For each kind of preset model: the serviceType, and the segment of the address."""
-
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateService) -> dict[str, Any]:
     """Deploy a model version."""
-    version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
-    validate_naming(call, version["model"], body.name, body.url_suffix, "urlSuffix")
+    version = common.get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    common.validate_naming(call, version["model"], body.name, body.url_suffix, "urlSuffix")
     resource = body.resource_config
     call.validate_choice("resourceConfig.type", resource.type, RESOURCES)
-    call.validate_range("resourceConfig.replicasCount", resource.replicas_count, 1, MAX_REPLICAS)
+    call.validate_range("resourceConfig.replicasCount", resource.replicas_count, 1, common.MAX_REPLICAS)
     if resource.qps is not None and not 0 < resource.qps <= MAX_QPS_PER_REPLICA:
         raise call.invalid("resourceConfig.qps", f"above 0, to {MAX_QPS_PER_REPLICA}")
-    validate_billing(call, body.billing)
-    service, unit = deploy(
+    common.validate_billing(call, body.billing)
+    service, unit = common.deploy(
         call,
         version,
         name=body.name,
@@ -66,7 +44,7 @@ def create(call: Call, body: wire.CreateService) -> dict[str, Any]:
 @emulates(wire.DESCRIBE)
 def describe(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
     """Describe a service."""
-    return _service_to_wire(call, get_service(call, body.service_id))
+    return _service_to_wire(call, common.get_service(call, body.service_id))
 
 
 @emulates(wire.FIND)
@@ -74,7 +52,7 @@ def find_services(call: Call, body: wire.FindServices) -> dict[str, Any]:
     """List the services that fit every filter."""
     rows = [
         row
-        for row in (_service_to_wire(call, service) for service in all_services(call.world))
+        for row in (_service_to_wire(call, service) for service in common.all_services(call.world))
         if (not body.name or body.name in row["name"])
         and _matches_filter(row["serviceType"], body.service_type)
         and _matches_filter(row["runStatus"], body.run_status)
@@ -91,7 +69,11 @@ def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
     """Count the calls of one's own services; those of preset ones are not kept."""
     start, end = (metering.parse_time(call, name, body) for name in ("start_time", "end_time"))
     service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
-    matches = [get_service(call, key) for key in service_ids] if service_ids else all_services(call.world)
+    matches = (
+        [common.get_service(call, key) for key in service_ids]
+        if service_ids
+        else common.all_services(call.world)
+    )
     rows = [
         {
             "serviceId": service["id"],
@@ -106,13 +88,13 @@ def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
 @emulates(wire.MODIFY)
 def modify(call: Call, body: wire.ModifyService) -> dict[str, Any]:
     """Let a service run another version; meanwhile the one before answers."""
-    service = get_service(call, body.service_id)
-    if (state := service_state(call.world, service)) != wire.SERVING:
+    service = common.get_service(call, body.service_id)
+    if (state := common.service_state(call.world, service)) != wire.SERVING:
         raise call.invalid("serviceId", f"{service['id']} is {state}, not {wire.SERVING}")
-    version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    version = common.get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
     previous = {key: service[key] for key in ("model", "version", "task")}
     plan = call.world.lifecycle.plan((wire.DEPLOYING, "deploy"), final=wire.SERVING)
-    call.world.store.update(service["id"], before=previous, plan=plan, **version_fields(version))
+    call.world.store.update(service["id"], before=previous, plan=plan, **common.version_fields(version))
     return {"serviceId": service["id"]}
 
 
@@ -121,7 +103,7 @@ def find_presets(call: Call, body: wire.FindPresets) -> dict[str, Any]:
     """List the preset models; in the sandbox all of them are free."""
     rows = [
         row
-        for row in preset_services(call)
+        for row in common.preset_services(call)
         if _matches_filter(row["serviceId"], body.service_ids)
         and _matches_filter(row["serviceType"], body.service_type)
         and _matches_filter(row["chargeType"], body.charge_type)
@@ -130,40 +112,8 @@ def find_presets(call: Call, body: wire.FindPresets) -> dict[str, Any]:
     return {"serviceList": rows}
 
 
-def preset_services(call: Call) -> list[dict[str, Any]]:
-    """Return the preset models that v1 serves, as v2 shows them."""
-    prefix = f"{call.world.address.url}{V1_PREFIX}"
-    return [
-        {
-            "serviceId": f"svcp-{hashlib.sha256(f'{row.kind}/{row.name}'.encode()).hexdigest()[:12]}",
-            "name": row.name,
-            "url": f"{prefix}/{PRESET_PATHS[row.kind][1]}/{row.v1}",
-            "serviceType": PRESET_PATHS[row.kind][0],
-            "chargeType": "Free",
-            "chargeStatus": "Free",
-            "runStatus": wire.SERVING,
-        }
-        for row in catalog.load_models()
-        if row.kind in PRESET_PATHS and row.v1
-    ]
-
-
-def validate_billing(call: Call, billing: wire.Billing) -> None:
-    """Return when something can be paid for in this way, or refuse."""
-    call.validate_choice("billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
-    if billing.payment_timing == charge.PREPAID and billing.reservation is None:
-        raise call.invalid("billing.reservation", "Prepaid needs one")
-    if (reservation := billing.reservation) is None:
-        return
-    call.validate_choice(
-        "billing.reservation.reservationTimeUnit", reservation.reservation_time_unit, ("Hour", "Month")
-    )
-    if reservation.reservation_length < 1:
-        raise call.invalid("billing.reservation.reservationLength", "from 1")
-
-
 def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
-    changing = service["before"] and service_state(call.world, service) == wire.DEPLOYING
+    changing = service["before"] and common.service_state(call.world, service) == wire.DEPLOYING
     return {
         "serviceId": service["id"],
         "modelSetId": service["model"],
@@ -171,10 +121,10 @@ def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
         "modelVersionId": service["version"],
         "name": service["name"],
         "description": service["description"],
-        "url": service_url(call.world, service),
+        "url": common.service_url(call.world, service),
         "endpoint": service["endpoint"],
         "serviceType": service["serviceType"],
-        "runStatus": service_state(call.world, service),
+        "runStatus": common.service_state(call.world, service),
         "updateStatus": "Updating" if changing else "None",
         "chargeType": "ComputingUnit",
         "payType": "Prepay" if service["payment"] == charge.PREPAID else "Postpay",
