@@ -1,6 +1,6 @@
 """Baidu Qianfan (千帆) inside Jupyter: chat, fine-tuning, evaluation and images as magics and live panels.
 
-Names are loaded when they are first used, so that `import qfnb` and `%load_ext qfnb` stay fast.
+Names are loaded on first use, so that `import qfnb` and `%load_ext qfnb` stay fast.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def load_ipython_extension(ipython: Any) -> None:
 
 
 def unload_ipython_extension(ipython: Any) -> None:
-    """Take the magics away again: `%unload_ext qfnb`."""
+    """Remove the magics: `%unload_ext qfnb`."""
     from .notebook import unload  # noqa: PLC0415
 
     unload(ipython)

@@ -114,7 +114,14 @@ class ProgressCounter:
     def record_answer(
         self, prompt_tokens: int | None, completion_tokens: int | None, cost: float | None, attempts: int
     ) -> None:
-        """Count a row that was answered; `cost` is in CNY, None if unknown."""
+        """Count a row that was answered; `cost` is in CNY, None if unknown.
+
+        Args:
+            prompt_tokens: counted by the platform, None if unknown.
+            completion_tokens: counted by the platform, None if unknown.
+            cost: CNY by list price, None if unknown.
+            attempts: how often the row was sent, from 1.
+        """
         self.ok += 1
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0

@@ -1,4 +1,4 @@
-"""WHAT USERS CALL: models that can be asked, and the groups of management calls; loaded when first used."""
+"""WHAT USERS CALL: inference models, and the groups of management calls; loaded on first use."""
 
 from __future__ import annotations
 

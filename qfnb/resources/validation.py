@@ -49,6 +49,12 @@ def validate_positive(name: str, value: int) -> int:
 def validate_range(name: str, value: float, low: float, high: float) -> None:
     """Check a number.
 
+    Args:
+        name: the argument's name, for the message.
+        value: the argument.
+        low: the lowest value.
+        high: the highest value.
+
     Raises:
         InvalidArgumentError: it is less than `low` or more than `high`.
     """
@@ -58,6 +64,11 @@ def validate_range(name: str, value: float, low: float, high: float) -> None:
 
 def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | int]) -> Any:
     """Return one of the choices; a member of an enumeration stands for its value.
+
+    Args:
+        name: the argument's name, for the message.
+        value: the argument.
+        choices: the values that are allowed.
 
     Raises:
         InvalidArgumentError: it is none of them.
@@ -70,6 +81,11 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
 
 def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
     """Return the number of a member of an enumeration.
+
+    Args:
+        name: the argument's name, for the message.
+        value: the argument.
+        members: the enumeration.
 
     Raises:
         InvalidArgumentError: it has no such member; the message lists them.

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from qfnb import connect, errors
-from qfnb.resources.management.data import Data, upload
+from qfnb.resources import Data, Storage
 from qfnb.transport import event_loop
 from qfnb.wire import data as wire
 from qfnb.wire.base import Record
@@ -17,6 +17,11 @@ from qfnb.wire.base import Record
 BUCKET = "sandbox"
 PAIR = {"prompt": "水在多少度沸腾？", "response": "一百度。"}
 PROJECTS = {2000: 20, 2001: 20, 2002: 20, 40100: 401, 40200: 402, 70500: 705}
+
+
+def upload(bucket, key, content):
+    """Upload an object, and return its address."""
+    return Storage.upload(f"bos:/{bucket}/{key}", content)
 
 
 def jsonl(*rows):

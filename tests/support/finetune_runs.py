@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qfnb.connect import current_platform
-from qfnb.resources import FineTune
-from qfnb.resources.management.data import Data, upload
+from qfnb.resources import Data, FineTune, Storage
 
 T = TypeVar("T")
 
@@ -87,4 +86,4 @@ def until(fetch: Callable[[], T], condition: Callable[[T], Any], seconds: float 
 
 def put_object(bucket: str, key: str, text: str) -> str:
     """Put a text into the bucket; return its address."""
-    return upload(bucket, key, text.encode())
+    return Storage.upload(f"bos:/{bucket}/{key}", text.encode())

@@ -48,7 +48,7 @@ class ServiceStatus(StrEnum):
 
 
 class ServiceType(StrEnum):
-    """What a service can be asked, by the path that it is called at."""
+    """The kind of a service's calls, as in its path."""
 
     Chat = "chat"
     Completions = "completions"
@@ -58,14 +58,14 @@ class ServiceType(StrEnum):
 
 
 class PromptSceneType(IntEnum):
-    """What a prompt is for."""
+    """The purpose of a prompt."""
 
     Text2Text = 1
     Text2Image = 2
 
 
 class PromptFrameworkType(IntEnum):
-    """How a prompt is laid out."""
+    """The framework of a prompt."""
 
     NotUse = 0
     Basic = 1
@@ -74,14 +74,14 @@ class PromptFrameworkType(IntEnum):
 
 
 class PromptType(IntEnum):
-    """Who wrote a template."""
+    """The origin of a template."""
 
     Preset = 1
     User = 2
 
 
 class PromptScoreStandard(IntEnum):
-    """What a score of a prompt's answers measures."""
+    """The standard that a prompt's answers are scored by."""
 
     Semantic = 1
     Regex = 2
@@ -102,7 +102,7 @@ class EvaluationTaskStatus(StrEnum):
 
 
 class EvaluationResultExportDestinationType(StrEnum):
-    """Where an evaluation's rows are exported to: an address, or one's own bucket."""
+    """Where an evaluation's rows are exported to: an address, or your own bucket."""
 
     PublicBos = "local"
     PrivateBos = "storage"
@@ -116,7 +116,7 @@ class EvaluationResultExportRange(StrEnum):
 
 
 class EvaluationResultExportField(StrEnum):
-    """What an export of an evaluation holds: question, answer, expected answer, scores."""
+    """The fields of an evaluation's export: question, answer, expected answer, scores."""
 
     Prompt = "prompt"
     Prediction = "prediction"
@@ -125,7 +125,7 @@ class EvaluationResultExportField(StrEnum):
 
 
 class EvaluationResultExportTaskStatus(StrEnum):
-    """How far an export of an evaluation is."""
+    """The state of an evaluation's export."""
 
     Pending = "Pending"
     Uploading = "Uploading"
@@ -134,7 +134,7 @@ class EvaluationResultExportTaskStatus(StrEnum):
 
 
 class TrainDatasetType(IntEnum):
-    """Where v1's training sets are."""
+    """Where training sets of v1 are stored."""
 
     Platform = 1
     PrivateBos = 2
@@ -170,7 +170,7 @@ class ModelTypeUser(IntEnum):
 
 
 class CustomModelSetModelType(StrEnum):
-    """Kinds of a set of one's own."""
+    """Kinds of your own sets."""
 
     Text2Text = "Text2Text"
     Text2Image = "Text2Image"
@@ -194,7 +194,7 @@ class ModelCompStrategy(StrEnum):
 
 
 class ModelQuantizationWeight(StrEnum):
-    """What quantization makes of the weights."""
+    """The format of quantized weights."""
 
     INT8PTQ = "INT8-PTQ"
     W8A16C16 = "W8A16C16"

@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class DataProjectType(IntEnum):
-    """What a dataset is for; its templates begin with the same digits."""
+    """The purpose of a dataset; its templates begin with the same digits."""
 
     Conversation = 20
     GenericText = 401
@@ -15,7 +15,7 @@ class DataProjectType(IntEnum):
 
 
 class DataTemplateType(IntEnum):
-    """What a row of a dataset is."""
+    """The form of a dataset's rows."""
 
     NonSortedConversation = 2000
     SortedConversation = 2001
@@ -26,14 +26,14 @@ class DataTemplateType(IntEnum):
 
 
 class DataSetType(IntEnum):
-    """Text or pictures."""
+    """Text or images."""
 
     TextOnly = 4
     MultiModel = 7
 
 
 class DataStorageType(StrEnum):
-    """Where a dataset lies."""
+    """Where a dataset is stored."""
 
     PublicBos = "sysBos"
     PrivateBos = "usrBos"
@@ -54,7 +54,7 @@ class DataExportDestinationType(IntEnum):
 
 
 class DataImportStatus(IntEnum):
-    """How far an import is."""
+    """The state of an import."""
 
     NotStarted = -1
     Initialized = 0
@@ -65,7 +65,7 @@ class DataImportStatus(IntEnum):
 
 
 class DataExportStatus(IntEnum):
-    """How far an export is."""
+    """The state of an export."""
 
     NotStarted = -1
     Initialized = 0
@@ -75,7 +75,7 @@ class DataExportStatus(IntEnum):
 
 
 class DataReleaseStatus(IntEnum):
-    """How far a release is."""
+    """The state of a release."""
 
     NotStarted = 0
     Running = 1
@@ -92,7 +92,7 @@ class EntityListingType(IntEnum):
 
 
 class ETLTaskStatus(IntEnum):
-    """How far a cleaning is."""
+    """The state of a cleaning."""
 
     NoTask = 0
     Running = 1

@@ -145,6 +145,11 @@ def _to_error(value: object) -> BaseException:
 def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
     """Return the rows of a batch; a text or a mapping, which can be iterated too, is not a list of rows.
 
+    Args:
+        field: the argument's name, for the message.
+        rows: the argument.
+        label: what the list holds, for the message.
+
     Raises:
         InvalidArgumentError: it is not a list or another iterable.
     """
@@ -169,6 +174,13 @@ def prepare_row(
     field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]
 ) -> T:
     """Return the prepared call of one row.
+
+    Args:
+        field: the argument's name, for the message.
+        index: the index of the row, from 0.
+        item: the row.
+        prepare: prepares the call of a row.
+        options: keyword arguments of `prepare`.
 
     Raises:
         InvalidArgumentError: the row or an option is wrong; the message begins with `field[index]`.

@@ -270,7 +270,17 @@ def build_chat_request(
     options: Mapping[str, Any],
     stream: bool,
 ) -> InferenceRequest:
-    """Return the request of a conversation for an API version; in v2 the persona is the first message."""
+    """Return the request of a conversation for an API version; in v2 the persona is the first message.
+
+    Args:
+        messages: the validated conversation.
+        version: 1 or 2.
+        translate_names: whether names of Qianfan's catalogue become v2 ids.
+        model: name of a model; default: the default chat model.
+        endpoint: a service of your own; wins over `model`.
+        options: the validated options; "system" is the persona.
+        stream: whether the answer comes in pieces.
+    """
     name = model or catalog.DEFAULT_CHAT
     if version == 1:
         messages, options = to_v1(messages, options)

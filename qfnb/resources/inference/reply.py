@@ -119,7 +119,13 @@ class ChatResponse(Reply[Any]):
 
 
 def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -> ReplyT:
-    """Return a response, or one piece of a stream, as a reply of this class."""
+    """Return a response, or one piece of a stream, as a reply of this class.
+
+    Args:
+        kind: the class of the reply.
+        response: the response, or one piece.
+        model: the name in the request.
+    """
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
     reply = kind(
         body, response.data_type, response.code, response.headers, response.statistic, response.unwrap

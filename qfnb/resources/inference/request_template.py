@@ -61,7 +61,13 @@ class TemplateCache:
         self._templates: dict[tuple[int, bool], tuple[InferenceRequest, RequestTemplate]] = {}
 
     def build_request(self, text: str, version: int, translate_names: bool) -> InferenceRequest:
-        """Return the request whose conversation is one validated text of the user."""
+        """Return the request whose conversation is one validated text of the user.
+
+        Args:
+            text: the validated text.
+            version: 1 or 2.
+            translate_names: whether names of Qianfan's catalogue become v2 ids.
+        """
         cached = self._templates.get((version, translate_names))
         if cached is None:
             request = self._build([wire.Message(role="user", content=PLACEHOLDER)], version, translate_names)

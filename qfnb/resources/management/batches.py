@@ -1,7 +1,7 @@
-"""Offline batches: hand a file over, come back for the answers.
+"""Offline batches: upload a file of requests, fetch the answers later.
 
 Two services: `Files` and `Batches` take lines of {custom_id, method, url, body}, and an API key;
-`BatchInference` takes lines of {id, query} out of one's own BOS bucket, and an IAM pair. Neither keeps the
+`BatchInference` takes lines of {id, query} out of your own BOS bucket, and an IAM pair. Neither keeps the
 order of the input.
 """
 
@@ -19,13 +19,19 @@ from .operation import operation, transfer
 
 
 class Files:
-    """What batches read and write. Source: API pages of /v2/files."""
+    """The files that batches read and write. Source: API pages of /v2/files."""
 
     @transfer
     async def upload(
         client: Client, source: str | Path | bytes, *, purpose: str = "batch", filename: str = ""
     ) -> Response[wire.FileObject]:
-        """Upload a file from a path, or bytes; returns its `id`. A batch takes 5,000 lines, 1 GB at most."""
+        """Upload a file from a path, or bytes; returns its `id`. A batch takes 5,000 lines, 1 GB at most.
+
+        Args:
+            source: a path, or the content.
+            purpose: "batch" for batches.
+            filename: the file's name; default: that of the path.
+        """
         where = source if isinstance(source, bytes) else Path(source)
         return await file_transfer.upload(client, where, purpose=purpose, filename=filename)
 
@@ -42,7 +48,14 @@ class Files:
         limit: int | None = None,
         order: str | None = None,
     ) -> wire.ListFiles:
-        """Return the files, the newest first; `after` is the last id of the page before."""
+        """Return the files, the newest first; `after` is the last id of the page before.
+
+        Args:
+            purpose: only files with this purpose.
+            after: the last id of the page before.
+            limit: rows of a page.
+            order: "asc" or "desc".
+        """
         return wire.ListFiles(purpose=purpose, after=after, limit=limit, order=order)
 
     @transfer
@@ -52,7 +65,7 @@ class Files:
 
     @transfer
     async def download(client: Client, file_id: str, path: str | Path) -> Path:
-        """Write a file to a path, which appears when all of it has arrived; return the path."""
+        """Write a file to a path, which is created when the download is complete; return the path."""
         await file_transfer.download_content(client, wire.FileRef(file_id=file_id), Path(path))
         return Path(path)
 
@@ -79,9 +92,9 @@ class Batches:
         Args:
             input_file_id: `file-...`; each line's url must be the endpoint.
             endpoint: `/v2/chat/completions`, `/v2/images/generations` or `/v2/images/edits`.
-            completion_window: "1h" to "672h"; what is not answered by then has expired.
+            completion_window: "1h" to "672h"; lines that are not answered by then expire.
             metadata: up to 16 pairs that come back with the batch.
-            model: asked instead of the one that each line names; may be an own version, `amv-...`.
+            model: the model for all lines, in place of theirs; also a version of your own, `amv-...`.
         """
         return wire.CreateBatch(
             input_file_id=input_file_id,
@@ -95,7 +108,7 @@ class Batches:
     def info(batch_id: str) -> wire.BatchRef:
         """Return a batch; its status is Queuing, Running, Done, Stopped, Failed or Expired.
 
-        `.data.state` says it in OpenAI's words, `.data.finished` tells whether it is over.
+        `.data.state` is the status in OpenAI's words, `.data.is_finished` whether it has ended.
         """
         return wire.BatchRef(batch_id=batch_id)
 
@@ -106,12 +119,12 @@ class Batches:
 
     @operation(wire.CANCEL)
     def cancel(batch_id: str) -> wire.BatchRef:
-        """Stop a batch; what it has answered so far is kept."""
+        """Stop a batch; its answers so far are kept."""
         return wire.BatchRef(batch_id=batch_id)
 
 
 class BatchInference:
-    """Tasks over one's own BOS bucket. Source: API pages of /v2/batchinference."""
+    """Tasks over your own BOS bucket. Source: API pages of /v2/batchinference."""
 
     @operation(wire.CREATE_INFERENCE)
     def create(
@@ -128,13 +141,13 @@ class BatchInference:
         """Start a task over the `*.jsonl` objects of a folder; returns its `task_id`.
 
         Args:
-            name: of the task.
+            name: name of the task.
             input_uri: `bos:/bucket/dir/`, with lines {"id", "query"}.
             output_uri: `bos:/bucket/dir/`; the answers are put into a new folder of it.
             endpoint: the full address of a chat service, or
-            model_id: an own version, `amv-...`.
+            model_id: a version of your own, `amv-...`.
             parameters: options of every request, e.g. temperature.
-            description: of the task.
+            description: description of the task.
             completion_window: e.g. "24h".
         """
         return wire.CreateInference(
@@ -150,7 +163,7 @@ class BatchInference:
 
     @operation(wire.INFERENCE_INFO)
     def info(task_id: str) -> wire.InferenceRef:
-        """Return a task; `progress` counts answered records, and no total is told."""
+        """Return a task; `progress` counts answered records; the platform names no total."""
         return wire.InferenceRef(task_id=task_id)
 
     @operation(wire.STOP_INFERENCE)
@@ -162,5 +175,11 @@ class BatchInference:
     def list(
         *, states: Sequence[str] = (), marker: str | None = None, max_keys: int | None = None
     ) -> wire.ListInferences:
-        """Return the tasks, those in some states (Running, Done, Stopped, Failed) or all."""
+        """Return the tasks in these states (Running, Done, Stopped, Failed), or all.
+
+        Args:
+            states: some of Running, Done, Stopped and Failed; default: all.
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+        """
         return wire.ListInferences(run_status=[*states], marker=marker, max_keys=max_keys)

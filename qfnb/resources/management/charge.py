@@ -1,6 +1,6 @@
-"""What is paid for: a preset model's tokens per minute, and the compute units of one's own services.
+"""Paid resources: the tokens per minute of preset models, and the compute units of your own services.
 
-On the platform these calls cost money; the creating ones are never sent twice by themselves.
+On the platform these calls cost money; those that create are never repeated automatically.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .operation import operation
 
 
 class Charge:
-    """Buy, resize and give back quotas and compute units. Source: API pages of /v2/charge."""
+    """Buy, resize and release quotas and compute units. Source: API pages of /v2/charge."""
 
     @operation(wire.BUY_TPM)
     def charge_tpm_credit(model: str, purchase_count: int, billing: Mapping[str, Any]) -> wire.BuyTPM:
@@ -24,7 +24,7 @@ class Charge:
 
         Args:
             model: its v2 name, such as ernie-speed-8k.
-            purchase_count: how many units.
+            purchase_count: number of units.
             billing: {"paymentTiming": "Postpaid"}.
 
         Raises:
@@ -43,24 +43,31 @@ class Charge:
         instance_id: str | None = None,
         status: str | None = None,
     ) -> wire.FindTPM:
-        """Return the quotas of a model; `status` is Creating, Running or Stopped."""
+        """Return the quotas of a model; `status` is Creating, Running or Stopped.
+
+        Args:
+            model: its v2 name.
+            payment_type: Prepaid or Postpaid.
+            instance_id: only this quota.
+            status: Creating, Running or Stopped.
+        """
         return wire.FindTPM(model=model, payment_timing=payment_type, instance_id=instance_id, status=status)
 
     @operation(wire.RELEASE_TPM)
     def stop_tpm_credit_charging(model: str, instance_id: str) -> wire.TPMRef:
-        """Give a quota back."""
+        """Release a quota."""
         return wire.TPMRef(model=model, instance_id=instance_id)
 
     @operation(wire.RESIZE_TPM)
     def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
-        """Change how many units a quota has."""
+        """Change the number of units of a quota."""
         return wire.ResizeTPM(
             instance_id=instance_id, count=None if count is None else validate_positive("count", count)
         )
 
     @operation(wire.AUTO_RELEASE_TPM)
     def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> wire.AutoReleaseTPM:
-        """Say when a quota is given back by itself (UTC, 2025-03-30T16:00:00Z); None takes that back."""
+        """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None unsets it."""
         return wire.AutoReleaseTPM(instance_id=instance_id, release_time=release_time)
 
     @operation(wire.BUY_UNIT)
@@ -68,6 +75,11 @@ class Charge:
         service_id: int | str, billing: Mapping[str, Any], replicas: int
     ) -> wire.BuyUnit:
         """Buy replicas for a service, as a compute unit; returns its `instanceId`.
+
+        Args:
+            service_id: the service, `svco-...`.
+            billing: {"paymentTiming", "reservation"}.
+            replicas: 1 or more.
 
         Raises:
             InvalidArgumentError: the number is not positive, or `billing` is wrong.
@@ -92,7 +104,7 @@ class Charge:
     def release_service_resource_instance_info(
         service_id: int | str, instance_id: str
     ) -> wire.ComputeUnitRef:
-        """Give a compute unit back; a service without any stops."""
+        """Release a compute unit; a service without any stops."""
         return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
 
     @operation(wire.AUTO_RENEW)
@@ -102,20 +114,20 @@ class Charge:
         auto_renew_time_unit: str | None = None,
         auto_renew_time: int | None = None,
     ) -> wire.AutoRenew:
-        """Say how long an instance is prolonged each time it ends.
+        """Set how long an instance is renewed each time it ends.
 
         Args:
             instance_id: which instance.
             instance_type: ComputingUnit or TPM.
             auto_renew_time_unit: Month.
-            auto_renew_time: how many of them; both or neither.
+            auto_renew_time: the number of months; both or neither.
 
         Raises:
             InvalidArgumentError: there is no such type, or one of the last two is missing.
         """
         validate_choice("instance_type", instance_type, wire.UNIT_TYPES)
         if (auto_renew_time_unit is None) != (auto_renew_time is None):
-            raise InvalidArgumentError("auto_renew_time_unit and auto_renew_time are given together")
+            raise InvalidArgumentError("give auto_renew_time_unit and auto_renew_time together")
         return wire.AutoRenew(
             instance_id=instance_id,
             instance_type=instance_type,
@@ -125,5 +137,5 @@ class Charge:
 
     @operation(wire.RESIZE_UNIT)
     def resize_service_resource_count(instance_id: str, count: int) -> wire.ResizeUnit:
-        """Change how many replicas a compute unit has."""
+        """Change the number of replicas of a compute unit."""
         return wire.ResizeUnit(instance_id=instance_id, count=validate_positive("count", count))

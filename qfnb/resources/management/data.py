@@ -1,138 +1,22 @@
-"""Datasets on the platform (the API group; the object with rows is `qfnb.dataset.Dataset`)."""
+"""Datasets on the platform (the group of calls; the object with rows is `qfnb.dataset.Dataset`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...errors import InvalidArgumentError
-from ...transport.client import Client
-from ...transport.object_storage import put_object
 from ...transport.response import Response
 from ...wire import data as wire
-from ...wire import data_v2 as v2
-from ...wire import storage
 from ..validation import validate_choice
 from .data_rows import Cleaning, Entities
-from .operation import operation, transfer
-
-
-class DataV2:
-    """Datasets (`dg-...`) and their versions (`ds-...`). Source: API pages of /v2/dataset."""
-
-    @operation(v2.CREATE)
-    def create_dataset(
-        dataset_name: str,
-        dataset_format: str,
-        storage_type: str = v2.PLATFORM,
-        storage_path: str | None = None,
-    ) -> v2.CreateDataset:
-        """Create a dataset and its first version; returns `dataset_id` and `version_id`.
-
-        Args:
-            dataset_name: shown in the console.
-            dataset_format: PromptResponse, Text, Prompt, ...: the keys of `qfnb.wire.data_v2.FORMATS`, and
-                whatever else the platform knows.
-            storage_type: "sysStorage" the platform's, "BOS" one's own.
-            storage_path: the folder in one's own bucket, `bos:/bucket/folder/`.
-        """
-        return v2.CreateDataset(
-            dataset_name=dataset_name,
-            data_format=dataset_format,
-            storage_type=storage_type,
-            storage_path=_validate_folder(storage_type, storage_path),
-        )
-
-    @operation(v2.LIST)
-    def get_dataset_list(
-        marker: str | None = None,
-        max_keys: int = 10,
-        page_reverse: bool = False,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
-    ) -> v2.ListDatasets:
-        """Return a page of one's datasets; `filter` knows datasetName (a part of it) and dataFormatList."""
-        filter_values = dict(filter) if filter else None
-        return v2.ListDatasets(
-            marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values
-        )
-
-    @operation(v2.DELETE)
-    def delete_dataset(dataset_id: int | str) -> v2.DatasetId:
-        """Delete a dataset with all its versions."""
-        return v2.DatasetId(dataset_id=dataset_id)
-
-    @operation(v2.CREATE_VERSION)
-    def create_dataset_version(dataset_id: int | str, description: str | None = None) -> v2.CreateVersion:
-        """Create a version without rows; it inherits nothing from the earlier ones."""
-        return v2.CreateVersion(dataset_id=dataset_id, description=description)
-
-    @operation(v2.DESCRIBE_VERSION)
-    def get_dataset_version_info(version_id: int | str) -> v2.VersionId:
-        """Return a version and how far its import and publication are."""
-        return v2.VersionId(version_id=version_id)
-
-    @operation(v2.LIST_VERSIONS)
-    def get_dataset_version_list(
-        dataset_id: int | str,
-        marker: str | None = None,
-        max_keys: int = 10,
-        page_reverse: bool = False,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
-    ) -> v2.ListVersions:
-        """Return a page of a dataset's versions; `filter` knows importStatusList and publishStatusList."""
-        return v2.ListVersions(
-            dataset_id=dataset_id,
-            marker=marker,
-            max_keys=max_keys,
-            page_reverse=page_reverse,
-            filter=dict(filter) if filter else None,
-        )
-
-    @operation(v2.DELETE_VERSION)
-    def delete_dataset_version(version_id: int | str) -> v2.VersionId:
-        """Delete a version."""
-        return v2.VersionId(version_id=version_id)
-
-    @operation(v2.PUBLISH_VERSION)
-    def publish_dataset_version(version_id: int | str) -> v2.VersionId:
-        """Publish a version so that training may use it."""
-        return v2.VersionId(version_id=version_id)
-
-    @operation(v2.CREATE_IMPORT)
-    def create_dataset_version_import_task(version_id: int | str, files: Sequence[str]) -> v2.CreateImport:
-        """Import files, each `bos:/bucket/path`; returns the id of the import."""
-        return v2.CreateImport(version_id=version_id, files=list(files))
-
-    @operation(v2.DESCRIBE_IMPORT)
-    def get_dataset_version_import_task_info(task_id: int | str) -> v2.TaskId:
-        """Return how far an import is."""
-        return v2.TaskId(task_id=task_id)
-
-    @operation(v2.CREATE_EXPORT)
-    def create_dataset_version_export_task(
-        version_id: int | str, storage_type: str = v2.PLATFORM, storage_path: str | None = None
-    ) -> v2.CreateExport:
-        """Pack a version into a zip; returns the id of the export."""
-        path = _validate_folder(storage_type, storage_path)
-        return v2.CreateExport(version_id=version_id, storage_type=storage_type, storage_path=path)
-
-    @operation(v2.DESCRIBE_EXPORT)
-    def get_dataset_version_export_task_info(task_id: int | str) -> v2.TaskId:
-        """Return how far an export is, and where it can be downloaded."""
-        return v2.TaskId(task_id=task_id)
-
-
-def _validate_folder(storage_type: str, path: str | None) -> str | None:
-    validate_choice("storage_type", storage_type, (v2.PLATFORM, v2.BOS))
-    if storage_type == v2.BOS and not path:
-        raise InvalidArgumentError("storage_path: your own bucket needs a folder, bos:/bucket/folder/")
-    return path if not path or path.endswith("/") else f"{path}/"
+from .data_v2 import DataV2
+from .operation import operation
 
 
 class Data(Cleaning, Entities):
-    """Create, import, release, export and look at datasets; clean and augment them; list and mark their rows.
+    """Create, import, release, export and list datasets; clean and augment them; list and annotate their rows.
 
-    A dataset is named by `ds-...` or by its integer id. The short names are those of the same calls.
+    A dataset is named by `ds-...` or by its integer id. Short names are aliases of the long ones.
     Source: API pages of /wenxinworkshop/dataset.
     """
 
@@ -153,16 +37,16 @@ class Data(Cleaning, Entities):
 
         Args:
             name: shown in the console.
-            data_set_type: 4 text, 7 pictures.
+            data_set_type: 4 text, 7 images.
             project_type: 20 conversation, 401 text, 402 prompts, 705 text to image.
             template_type: begins with the project's digits: 2000 answers, 2001 sorted answers, 2002 chosen
                 and rejected, 40100 text, 40200 prompts, 70500 text to image.
-            storage_type: "sysBos" the platform's, "usrBos" one's own, which a bucket stands for.
-            storage_id: one's own bucket.
+            storage_type: "sysBos" (the platform's) or "usrBos" (your own bucket, the default if `storage_id` is given).
+            storage_id: the name of your own bucket.
             storage_path: the folder there.
 
         Raises:
-            InvalidArgumentError: the three types do not fit together, or a bucket or folder is missing.
+            InvalidArgumentError: the three types contradict each other, or a bucket or folder is missing.
         """
         _validate_types(int(data_set_type), int(project_type), int(template_type))
         storage = storage_type or (wire.USER_STORAGE if storage_id else wire.PLATFORM_STORAGE)
@@ -183,13 +67,13 @@ class Data(Cleaning, Entities):
         import_source: int,
         file_url: str | Sequence[str],
     ) -> wire.ImportDataset:
-        """Import what was uploaded; progress and what went wrong show in `get_dataset_info`.
+        """Import uploaded files; `get_dataset_info` returns the progress and the errors.
 
         Args:
-            dataset_id: into which dataset.
-            is_annotated: the rows have answers.
-            import_source: 1 one's own bucket, a file is `bos:/bucket/path`; 2 the address of a shared zip.
-            file_url: one file, or several.
+            dataset_id: the dataset that gets the rows.
+            is_annotated: whether the rows have answers.
+            import_source: 1 your own bucket (`bos:/bucket/path`), 2 the address of a shared zip file.
+            file_url: one file or several.
         """
         files = [file_url] if isinstance(file_url, str) else list(file_url)
         if not files or not all(files):
@@ -200,17 +84,17 @@ class Data(Cleaning, Entities):
 
     @operation(wire.INFO)
     def get_dataset_info(dataset_id: int | str) -> wire.DatasetRef:
-        """Return a dataset and how far its import, release and export are."""
+        """Return a dataset, with the state of its import, release and export."""
         return wire.DatasetRef(dataset_id=dataset_id)
 
     @operation(wire.STATUSES)
     def get_dataset_status_in_batch(dataset_id_list: Sequence[int | str]) -> wire.DatasetRefs:
-        """Return the states of several datasets, by the id that was asked for."""
+        """Return the states of several datasets, by the requested ids."""
         return wire.DatasetRefs(dataset_ids=list(dataset_id_list))
 
     @operation(wire.RELEASE)
     def release_dataset(dataset_id: int | str) -> wire.DatasetRef:
-        """Release a dataset so that training may use it."""
+        """Release a dataset, so that it can be trained on."""
         return wire.DatasetRef(dataset_id=dataset_id)
 
     @operation(wire.EXPORT)
@@ -220,10 +104,16 @@ class Data(Cleaning, Entities):
         storage_id: str | None = None,
         is_export_with_annotation: bool = True,
     ) -> wire.ExportDataset:
-        """Pack a dataset into a zip: 0 on the platform, to be downloaded; 1 in one's own bucket.
+        """Export a dataset as a zip file.
+
+        Args:
+            dataset_id: the dataset.
+            export_destination_type: 0 the platform, 1 your own bucket.
+            storage_id: the name of your own bucket.
+            is_export_with_annotation: whether answers are exported too.
 
         Raises:
-            InvalidArgumentError: one's own bucket is wanted and not named.
+            InvalidArgumentError: the export goes to your own bucket and its name is missing.
         """
         if int(export_destination_type) == 1 and not storage_id:
             raise InvalidArgumentError("storage_id: an export to your own bucket needs the bucket's name")
@@ -241,12 +131,12 @@ class Data(Cleaning, Entities):
 
     @operation(wire.IMPORT_ERRORS)
     def get_dataset_import_error_detail(dataset_id: int | str, error_code: int) -> wire.ErrorQuery:
-        """Return the lines on which an import failed; the code is `err_code` of the dataset's info."""
+        """Return the lines on which an import failed; `error_code` is `err_code` of the dataset's info."""
         return wire.ErrorQuery(dataset_id=dataset_id, err_code=error_code)
 
     @operation(wire.DELETE)
     def delete_dataset(dataset_id: int | str) -> wire.DatasetRef:
-        """Delete a dataset; returns how many versions of its group are left."""
+        """Delete a dataset; returns the number of versions that are left in its group."""
         return wire.DatasetRef(dataset_id=dataset_id)
 
     info = get_dataset_info
@@ -259,20 +149,19 @@ class Data(Cleaning, Entities):
 
     @staticmethod
     def create(name: str, storage_id: str, storage_path: str) -> Response[wire.DatasetCreated]:
-        """Create a dataset of conversations in one's own bucket; the other kinds: `create_bare_dataset`."""
+        """Create a dataset of conversations in your own bucket; for other kinds see `create_bare_dataset`.
+
+        Args:
+            name: shown in the console.
+            storage_id: the name of your own bucket.
+            storage_path: the folder there.
+        """
         return Data.create_bare_dataset(name, storage_id=storage_id, storage_path=storage_path)
 
     @staticmethod
     def import_files(dataset_id: int | str, files: Sequence[str]) -> Response[bool]:
         """Import uploaded files with answers, each as `bos:/bucket/path`."""
         return Data.create_data_import_task(dataset_id, True, wire.USER_BOS, files)
-
-
-@transfer
-async def upload(client: Client, bucket: str, key: str, content: bytes) -> str:
-    """Upload one object to the platform's storage and return its `bos:/bucket/key` address."""
-    await put_object(client, bucket, key, content)
-    return storage.build_uri(bucket, key)
 
 
 def _validate_types(data: int, project: int, template: int) -> None:

@@ -1,4 +1,4 @@
-"""Work on whole datasets of the platform: cleaning and augmenting, from one dataset into another."""
+"""Rows of the platform's datasets: cleaning and augmenting whole datasets, listing and annotating single rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Cleaning:
         destination_dataset_id: int | str,
         operations: Mapping[str, Sequence[Mapping[str, Any]]],
     ) -> wire.CreateCleaning:
-        """Clean a dataset into another; the sandbox returns the id of the cleaning.
+        """Clean the rows of a dataset into another dataset; the sandbox returns the id of the cleaning.
 
         Args:
             etl_task_name: shown in the console.
-            source_dataset_id: what is cleaned; it stays as it is.
+            source_dataset_id: the dataset to clean; it is not changed.
             destination_dataset_id: an empty dataset of the same kind.
             operations: clean, filter, deduplication and desensitization, each a list of
                 {"name": "remove_emoji", "args": {}}.
 
         Raises:
-            InvalidArgumentError: a group of operations has another name.
+            InvalidArgumentError: there is no such group of operations.
         """
         for group in operations:
             validate_choice("operations", group, wire.GROUPS)
@@ -45,7 +45,7 @@ class Cleaning:
 
     @operation(wire.DETAIL)
     def get_dataset_etl_task_info(etl_id: int | str) -> wire.CleaningRef:
-        """Return how far a cleaning is: processStatus 1 running, 2 finished, 3 to 5 ended otherwise."""
+        """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5 (ended otherwise)."""
         return wire.CleaningRef(etl_id=etl_id)
 
     @operation(wire.LIST)
@@ -69,17 +69,17 @@ class Cleaning:
         num_instances_to_generate: int,
         similarity_threshold: float,
     ) -> wire.CreateAugmentation:
-        """Make new rows after the example of a dataset's; find the task by its name in the list.
+        """Generate new rows from the examples of a dataset; look the task up by its name in the list.
 
         Args:
             name: shown in the console.
-            source_dataset_id: whose rows are the examples.
-            destination_dataset_id: where the new rows go.
-            dev_api_id: the platform's number of the model that writes them.
-            app_id: one's application.
-            num_seed_fewshot: examples for each new row, 1 to 10.
-            num_instances_to_generate: new rows, 1 to 5000.
-            similarity_threshold: how alike a new row may be to the others, 0 to 1.
+            source_dataset_id: the dataset with the examples.
+            destination_dataset_id: the dataset that gets the new rows.
+            dev_api_id: the platform's number of the model that generates them.
+            app_id: your application.
+            num_seed_fewshot: number of examples for each new row, 1 to 10.
+            num_instances_to_generate: number of new rows, 1 to 5000.
+            similarity_threshold: the similarity to other rows that a new row may have, 0 to 1.
 
         Raises:
             InvalidArgumentError: a number is out of its range.
@@ -105,7 +105,14 @@ class Cleaning:
         page_size: int = 10,
         offset: int = 0,
     ) -> wire.ListAugmentations:
-        """Return a page of augmentings, those that a keyword finds, the newest first by default."""
+        """Return a page of augmentings whose name has a keyword, newest first by default.
+
+        Args:
+            keyword: only names with this text.
+            sorted_by_start_time_asc: whether the oldest comes first.
+            page_size: rows of a page.
+            offset: index of the first row, from 0.
+        """
         is_sorted = sorted_by_start_time_asc is not None
         return wire.ListAugmentations(
             offset=offset,
@@ -117,7 +124,7 @@ class Cleaning:
 
     @operation(wire.DESCRIBE_AUGMENTATION)
     def get_dataset_augmenting_task_info(task_id: int | str) -> wire.AugmentationRef:
-        """Return how far an augmenting is."""
+        """Return the state of an augmenting."""
         return wire.AugmentationRef(task_id=task_id)
 
     @operation(wire.DELETE_AUGMENTATIONS)
@@ -127,7 +134,7 @@ class Cleaning:
 
 
 class Entities:
-    """List, mark and delete rows. Source: API pages of /wenxinworkshop/entity."""
+    """List, annotate and delete rows. Source: API pages of /wenxinworkshop/entity."""
 
     @operation(entities.ANNOTATE)
     def annotate_an_entity(
@@ -136,10 +143,16 @@ class Entities:
         content: Sequence[Mapping[str, Any]] | None = None,
         labels: Sequence[Mapping[str, Any]] | None = None,
     ) -> entities.AnnotateEntity:
-        """Give a row its answers (`content`, its turns), or a picture its labels.
+        """Annotate a row with answers (`content`, its turns) or an image with labels.
+
+        Args:
+            entity_id: the row.
+            dataset_id: its dataset.
+            content: the turns [{"prompt", "response"}], with answers.
+            labels: the labels of an image.
 
         Raises:
-            InvalidArgumentError: neither is given, or both.
+            InvalidArgumentError: neither or both of content and labels are given.
         """
         if bool(content) == bool(labels):
             raise InvalidArgumentError("content, labels: give one of them")
@@ -168,16 +181,16 @@ class Entities:
         """Return a page of rows; the content of each is fetched from its `url`.
 
         Args:
-            dataset_id: whose rows.
-            offset: the first one, from 0.
-            page_size: 1 to 30.
-            import_time_closure: imported from and to, seconds since the epoch.
-            annotating_time_closure: the same for when they were annotated.
+            dataset_id: the dataset.
+            offset: index of the first row, from 0.
+            page_size: rows of a page, 1 to 30.
+            import_time_closure: (from, to) of the import, Unix seconds.
+            annotating_time_closure: (from, to) of the annotation, Unix seconds.
             listing_type: 0 all, 1 with answers, 2 without.
-            label_id_str: pictures with this label.
+            label_id_str: only images with this label.
 
         Raises:
-            InvalidArgumentError: the page is too large, or a time is no pair.
+            InvalidArgumentError: the page is too large, or a time is not a pair.
         """
         if not 1 <= page_size <= entities.MAX_ENTITIES:
             raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {entities.MAX_ENTITIES} rows")

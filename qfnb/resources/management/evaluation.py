@@ -1,7 +1,7 @@
-"""Evaluation tasks: the platform lets models answer a dataset, and judges the answers.
+"""Evaluation tasks: models answer a dataset on the platform, which scores the answers.
 
-`EvaluationTasks` are the calls of v1, which `Model` has; `Evaluation.V2` are those of v2. Scores that are
-computed on one's own computer are in `qfnb.evaluation`.
+`EvaluationTasks` are the calls of v1, which `Model` inherits; `Evaluation.V2` are those of v2. Scores that are
+computed on this computer are in `qfnb.evaluation`.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class EvaluationTasks:
         """Start a task; returns `evalId` and `evalIdStr`.
 
         Args:
-            name: of the task.
+            name: name of the task.
             version_info: [{"modelId": ..., "modelVersionId": ...}, ...], ids as int or `am-...` / `amv-...`.
             dataset_id: a released dataset, as int or `ds-...`; rules need one with reference answers.
             eval_config: {"evalMode": parts of "manual,rule,model"} and what each mode takes: `scoreModes` of
                 rule, `evaluationDimension` of manual, `appId` and `prompt` of model.
-            dataset_name: of the dataset; the platform does not need it.
-            description: of the task.
-            pending_eval_id: a task that has not begun, which this one replaces.
+            dataset_name: name of the dataset; the platform does not need it.
+            description: description of the task.
+            pending_eval_id: a task that has not started, to be replaced by this one.
             compute_resource_conf: {"vmType", "vmNumber"}.
 
         Raises:
-            InvalidArgumentError: there is no version, or the config lacks what its mode needs.
+            InvalidArgumentError: there is no version, or the config lacks a field that its mode needs.
         """
         if not version_info:
             raise InvalidArgumentError("version_info=[]: name one model version at least")
@@ -73,12 +73,12 @@ class EvaluationTasks:
 
     @operation(wire.REPORT)
     def get_evaluation_result(eval_id: int | str) -> wire.TaskRef:
-        """Return the scores, an item for each version that has been judged."""
+        """Return the scores, one item per version that has been scored."""
         return wire.TaskRef(id=eval_id)
 
     @operation(wire.STOP)
     def stop_evaluation_task(eval_id: int | str) -> wire.TaskRef:
-        """Stop a task; `result` tells whether it was still to be stopped."""
+        """Stop a task; `result` is False if it had ended already."""
         return wire.TaskRef(id=eval_id)
 
     @operation(wire.EXPORT)
@@ -94,14 +94,14 @@ class EvaluationTasks:
 
         Args:
             eval_id: as int or `ame-...`.
-            export_destination_type: "local" (fetched from an address) or "storage" (into a bucket).
-            export_range: "total", or "part" for those of `result_ids`.
+            export_destination_type: "local" (downloaded from an address) or "storage" (into a bucket).
+            export_range: "total", or "part" for the rows of `result_ids`.
             export_field: some of "prompt", "prediction", "completion", "metrics"; all by default.
             bos_bucket_id: the bucket of "storage".
             result_ids: the rows of "part".
 
         Raises:
-            InvalidArgumentError: a word is unknown, or the bucket or the rows are missing.
+            InvalidArgumentError: a value is unknown, or the bucket or the rows are missing.
         """
         destination = wire.LOCAL if export_destination_type is None else export_destination_type
         target = validate_choice("export_destination_type", destination, (wire.LOCAL, wire.STORAGE))
@@ -144,20 +144,20 @@ class EvaluationTasks:
 
         Args:
             id: the task, as int or `ame-...`.
-            bleu4: only rows with {"start": 0.0, "end": 1.0}; likewise the next three.
+            bleu4: only rows with {"start": 0.0, "end": 1.0}; also the next three.
             rouge_1: see bleu4.
             rouge_2: see bleu4.
             rouge_l: see bleu4.
-            judge_score: only rows to which the referee gave {"start": -1, "end": ...}; -1 is no score.
+            judge_score: only rows with a score of the judge model in {"start": -1, "end": ...}; -1 is no score.
             model_version_ids: only rows of these versions.
             order_by: "bleu4", "rouge_1", "rouge_2", "rouge_l" or "judgeScore".
             order: "asc" or "desc".
             eval_unit_id: only rows of these units, `ameu-...`.
-            page_no: pages count from 1.
+            page_no: number of the page, from 1.
             page_size: rows of a page.
 
         Raises:
-            InvalidArgumentError: a word is unknown.
+            InvalidArgumentError: a value is unknown.
         """
         ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
         ranges["judge_score"] = judge_score
@@ -177,7 +177,7 @@ class EvaluationTasks:
 
     @operation(wire.DELETE)
     def batch_delete_evaluation_result(eval_ids: Sequence[int | str]) -> wire.DeleteTasks:
-        """Delete tasks that are over, with their rows."""
+        """Delete ended tasks with their rows."""
         return wire.DeleteTasks(eval_ids=[*eval_ids])
 
 
@@ -198,12 +198,12 @@ class Evaluation:
             """Start a task; the `result` is its id, `ame-...`.
 
             Args:
-                task_name: of the task.
-                eval_object_type: "model", or "inferDataset" for answers that are there already.
+                task_name: name of the task.
+                eval_object_type: "model", or "inferDataset" for existing answers.
                 eval_object_config: {"evalModelConfig": {"versionId": a dataset's `ds-...`,
                     "evalModelConfigList": [{"modelId": "amv-...", "promptTemplate": "... {input} ..."}]}}.
                 eval_config: {"evalMode": "rule", "model" or "manual"} and the options of the mode.
-                description: of the task.
+                description: description of the task.
             """
             return v2.CreateEvalTask(
                 task_name=task_name,
@@ -230,7 +230,7 @@ class Evaluation:
                 key_filter: part of a name or of an id, or a version's whole id.
                 marker: the last id of the page before.
                 max_keys: rows of a page, 100 at most.
-                page_reverse: what precedes the marker instead.
+                page_reverse: the page before the marker instead.
             """
             return v2.ListEvalTasks(
                 eval_type=validate_choice("eval_type", eval_type, v2.EVAL_TYPES),
@@ -244,18 +244,18 @@ class Evaluation:
         def task_detail(task_id: int | str) -> v2.EvalTaskRef:
             """Return a task; its state is one of Queued, Running, RunningWithManualBegin, Successed, Failed.
 
-            Failed is also said when a part of the versions failed. A stopped one is Stopping, then Stopped.
+            It is Failed also if only some of the versions failed. A stopped one is Stopping, then Stopped.
             """
             return v2.EvalTaskRef(task_id=task_id)
 
         @operation(v2.REPORT)
         def task_report(task_id: int | str) -> v2.EvalTaskRef:
-            """Return the scores, an item for each version that has been judged."""
+            """Return the scores, one item per version that has been scored."""
             return v2.EvalTaskRef(task_id=task_id)
 
         @operation(v2.DELETE)
         def delete_task(task_id: int | str) -> v2.EvalTaskRef:
-            """Delete a task that is over."""
+            """Delete an ended task."""
             return v2.EvalTaskRef(task_id=task_id)
 
         create_eval_task = create_task
@@ -266,7 +266,7 @@ class Evaluation:
 
 
 def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
-    """Return how answers are judged, after a look whether each mode has what it needs."""
+    """Return the config as a record, after checking that each mode has the fields that it needs."""
     standard = validate_record("eval_config", wire.EvaluationStandard, config)
     modes = [validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
     if wire.RULE in modes:
@@ -276,8 +276,8 @@ def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
             validate_choice("scoreModes", word, wire.SCORE_MODES)
     if wire.MANUAL in modes and not standard.evaluation_dimension:
         raise InvalidArgumentError(
-            "evaluationDimension is missing: say what people judge, [{'dimension': '满意度'}]"
+            "evaluationDimension is missing: name what people judge, [{'dimension': '满意度'}]"
         )
     if wire.MODEL in modes and (standard.app_id is None or standard.prompt is None):
-        raise InvalidArgumentError("appId or prompt is missing: the referee model needs both")
+        raise InvalidArgumentError("appId or prompt is missing: the judge model needs both")
     return standard

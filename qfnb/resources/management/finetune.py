@@ -1,6 +1,6 @@
 """Fine-tuning runs on the platform.
 
-In v2 a job is the folder that runs live in and a task is one run; v1 used the two words the other way round.
+In v2 a job is a folder of runs and a task is one run; v1 uses the two words the other way round.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .operation import operation
 
 
 class FineTune:
-    """Fine-tuning as the seeds do it: a task holds jobs. Source: seed 002, API pages of /finetune."""
+    """Fine-tuning, v1: a task holds jobs. Source: seed 002, API pages of /finetune."""
 
     @operation(wire_v1.CREATE_TASK)
     def create_task(
@@ -26,7 +26,14 @@ class FineTune:
         train_type: str | None = None,
         description: str | None = None,
     ) -> wire_v1.CreateTask:
-        """Create the folder that runs live in; returns `id` (an int) and `uuid`."""
+        """Create a folder of runs; returns `id` (an int) and `uuid`.
+
+        Args:
+            name: shown in the console.
+            base_train_type: family of the model, such as ERNIE-Bot-turbo.
+            train_type: the model, such as ERNIE-Bot-turbo-0725.
+            description: a note for people.
+        """
         if not name:
             raise InvalidArgumentError("create_task: name is empty; 任务名称不能为空 / a task needs a name")
         return wire_v1.CreateTask(
@@ -40,7 +47,7 @@ class FineTune:
         Args:
             job: taskId, trainType, trainMode, peftType (LoRA, ALL or P-tuning), trainConfig {epoch,
                 learningRate, batchSize, maxSeqLen}, trainset [{"type": 1, "id": a dataset}] and trainsetRate
-                (percent that is held out), under the API's own names.
+                (percent held out for validation), under the API's own names.
 
         Raises:
             InvalidArgumentError: a field is missing or wrong.
@@ -54,7 +61,7 @@ class FineTune:
 
     @operation(wire_v1.STOP_JOB)
     def stop_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
-        """Stop a run; returns True when there was something to stop."""
+        """Stop a run; returns whether it was running."""
         return wire_v1.JobRef(task_id=task_id, job_id=job_id)
 
     class V2:
@@ -69,9 +76,15 @@ class FineTune:
             parameter_scale: str | None = None,
             hyper_parameter_config: Mapping[str, Any] | None = None,
         ) -> wire.CreateJob:
-            """Create the folder that a model's runs live in; returns `job_id`.
+            """Create a folder for runs of a model; returns `job_id`.
 
-            `train_mode` is SFT, PostPretrain, DPO or KTO.
+            Args:
+                name: shown in the console.
+                model: the model to tune, such as ERNIE-Speed-8K.
+                train_mode: SFT, PostPretrain, DPO or KTO.
+                description: a note for people.
+                parameter_scale: LoRA, FullFineTuning or PromptTuning.
+                hyper_parameter_config: {"epoch", "learningRate", ...} for its runs.
             """
             return wire.CreateJob(
                 name=name,
@@ -102,18 +115,18 @@ class FineTune:
             Args:
                 job_id: `job-...`.
                 params_scale: LoRA, FullFineTuning or PromptTuning.
-                hyper_params: epoch, learningRate, maxSeqLen, ... ; what is left out has the model's default.
+                hyper_params: epoch, learningRate, maxSeqLen, ...; others have the model's defaults.
                 dataset_config: {"sourceType", "versions": [{"versionId"}], "splitRatio"}, or
                 datasets: released datasets (`ds-...`), with
-                split_ratio: percent of them that is held out for validation, 0-100.
-                increment_task_id: an earlier run to go on from, at
+                split_ratio: percent held out for validation, 0-100.
+                increment_task_id: an earlier run to continue from, at
                 increment_checkpoint_step: one of its checkpoints; default: the last.
-                model_config: for a model of one's own.
-                resource_config: one's own machines.
-                corpus_config: what the platform mixes into the data.
+                model_config: for a model of your own.
+                resource_config: your own machines.
+                corpus_config: data that the platform mixes in.
 
             Raises:
-                InvalidArgumentError: there is no data, or a value is out of its range.
+                InvalidArgumentError: there is no data, or a value is out of range.
             """
             if (dataset_config is None) == (not datasets):
                 raise InvalidArgumentError(
@@ -146,7 +159,15 @@ class FineTune:
             page_reverse: bool | None = None,
             model: str | None = None,
         ) -> wire.ListJobs:
-            """Return a page of jobs, the newest first; `train_model` is the train mode that they have."""
+            """Return a page of jobs, the newest first; `train_model` is their train mode.
+
+            Args:
+                train_model: only jobs of this train mode.
+                marker: the last id of the page before.
+                max_keys: rows of a page.
+                page_reverse: return the page before the marker instead.
+                model: only jobs of this model.
+            """
             return wire.ListJobs(
                 train_model=train_model,
                 marker=marker,
@@ -162,30 +183,37 @@ class FineTune:
             max_keys: int | None = None,
             page_reverse: bool | None = None,
         ) -> wire.ListTasks:
-            """Return a page of a job's runs, the newest first."""
+            """Return a page of a job's runs, the newest first.
+
+            Args:
+                job_id: `job-...`.
+                marker: the last id of the page before.
+                max_keys: rows of a page.
+                page_reverse: return the page before the marker instead.
+            """
             return wire.ListTasks(job_id=job_id, marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
         @operation(wire.DESCRIBE_TASK)
         def task_detail(task_id: int | str) -> wire.TaskRef:
-            """Return a run's state, progress, and its checkpoints once there are any."""
+            """Return a run's state, progress and checkpoints."""
             return wire.TaskRef(task_id=task_id)
 
         @operation(wire.STOP_TASK)
         def stop_task(task_id: int | str) -> wire.TaskRef:
-            """Stop a run; returns True when there was something to stop."""
+            """Stop a run; returns whether it was running."""
             return wire.TaskRef(task_id=task_id)
 
         @operation(wire.DELETE_TASK)
         def delete_task(task_id: int | str) -> wire.TaskRef:
-            """Delete a run that is over."""
+            """Delete an ended run."""
             return wire.TaskRef(task_id=task_id)
 
         @operation(wire.DELETE_JOB)
         def delete_job(job_id: int | str) -> wire.JobRef:
-            """Delete a job with all its runs, which must be over."""
+            """Delete a job with all its runs, which must have ended."""
             return wire.JobRef(job_id=job_id)
 
         @operation(wire.SUPPORT_MODELS)
         def supported_models() -> EmptyBody:
-            """Return which models can be tuned, how, and the range of every hyper-parameter."""
+            """Return the models that can be tuned, their train modes, and the range of each hyper-parameter."""
             return EmptyBody()

@@ -1,4 +1,4 @@
-"""What there is on the platform, as DataFrames: trainings, services, datasets, models of one's own."""
+"""Your trainings, services and datasets, and the known models, as DataFrames."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def jobs(limit: int = 50) -> pd.DataFrame:
     """Return the newest training jobs as a DataFrame with one row per run, the newest first.
 
     Args:
-        limit: jobs that are looked at; each costs one request.
+        limit: number of jobs; each costs one request.
 
     Columns: task_id, name, model, train_mode, status (the platform's word), job_id, created, finished.
     """
@@ -64,7 +64,7 @@ def jobs(limit: int = 50) -> pd.DataFrame:
 
 
 def services(limit: int = 100) -> pd.DataFrame:
-    """Return one's own services as a DataFrame, the newest first; `endpoint` is what `endpoint=` takes.
+    """Return your own services as a DataFrame, the newest first; `endpoint` is the value for `endpoint=`.
 
     Columns: service_id, name, endpoint, status (New, Deploying, Serving, Failed, Stopped), type, model_id,
     model_version_id, created.
@@ -89,7 +89,7 @@ def services(limit: int = 100) -> pd.DataFrame:
 
 
 def datasets(limit: int = 100) -> pd.DataFrame:
-    """Return one's own datasets as a DataFrame, the newest first; rows and status are the newest version's.
+    """Return your own datasets as a DataFrame, the newest first; rows and status are the newest version's.
 
     Columns: dataset_id (`dg-...`), name, format, versions, version_id (`ds-...`, what is trained on), rows,
     status, created.
@@ -121,7 +121,7 @@ def datasets(limit: int = 100) -> pd.DataFrame:
 def _newest_rows(
     fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int
 ) -> Iterator[Any]:
-    """Yield the first so many rows of a list that comes in pages."""
+    """Yield the first `limit` rows of a list that comes in pages."""
     validate_positive("limit", limit)
     marker: str | None = None
     while limit > 0:
@@ -159,9 +159,9 @@ def models(*, refresh: bool = False) -> pd.DataFrame:
     """Return the models as a DataFrame: name, kind, ids, longest input in tokens, CNY per 1,000 tokens.
 
     Args:
-        refresh: also ask the platform (`GET /v2/models`); its further models have source "platform".
+        refresh: add the models that only the platform lists (`GET /v2/models`), with source "platform".
 
-    A name that is not here may be used all the same: the platform decides.
+    Models that are not listed can be used too: the platform decides.
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 

@@ -1,4 +1,4 @@
-"""System memories: what models are to remember about an application."""
+"""System memories: facts about an application that models remember."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ class Memory:
     def describe_system_memories(
         app_id: int | str | None = None, marker: str | None = None, max_keys: int | None = None
     ) -> wire.FindMemories:
-        """Return a page of memories without their entries, the newest first, 100 unless told."""
+        """Return a page of memories without their entries, the newest first, 100 by default.
+
+        Args:
+            app_id: only memories of this application.
+            marker: the last id of the page before.
+            max_keys: rows of a page, 100 by default.
+        """
         return wire.FindMemories(app_id=app_id, marker=marker, max_keys=max_keys)
 
     @operation(wire.DESCRIBE)

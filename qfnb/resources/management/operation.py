@@ -1,7 +1,6 @@
-"""Turn "which record goes to which endpoint" into a call users can make.
+"""Operations: calls of an endpoint, declared by a function that builds its record.
 
-The signature and the docstring of the decorated function are the user's: it builds the record, and the
-operation sends it.
+Users see the signature and the docstring of that function; the operation sends the record that it returns.
 """
 
 from __future__ import annotations
@@ -26,23 +25,23 @@ T = TypeVar("T")
 
 
 class BlockingCall(ABC, Generic[P, T]):
-    """What every call here has: `call(...)` blocks, `await call.aio(...)` does not."""
+    """A call in two forms: `call(...)` blocks, `await call.aio(...)` does not."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do it and wait for the result."""
+        """Call, and wait for the result."""
         return event_loop.run(self._coroutine(*args, **kwargs))
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do it without blocking."""
+        """Call without blocking."""
         return await event_loop.run_async(self._coroutine(*args, **kwargs))
 
     @abstractmethod
     def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        """Return the work itself, for the I/O loop."""
+        """Return the coroutine that runs on the I/O loop."""
 
 
 class Operation(BlockingCall[P, Response[R]]):
-    """A call that sends one record; `op.endpoint` is its row."""
+    """A call that sends one record; `endpoint` is its row of the endpoint table."""
 
     def __init__(self, endpoint: Endpoint[Any, R], build_record: Callable[P, Record]) -> None:
         functools.update_wrapper(self, build_record)
@@ -58,7 +57,7 @@ class Operation(BlockingCall[P, Response[R]]):
 
 
 class Transfer(BlockingCall[P, T]):
-    """A call that moves bytes instead of records."""
+    """A call that transfers bytes instead of records."""
 
     def __init__(self, function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> None:
         functools.update_wrapper(self, function)
@@ -71,10 +70,10 @@ class Transfer(BlockingCall[P, T]):
 
 
 def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B]], Operation[P, R]]:
-    """Declare a call by the record it sends."""
+    """Declare an operation by a function that returns the record to send."""
     return lambda describe: Operation(endpoint, describe)
 
 
 def transfer(function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
-    """Declare a call by what it does with the client; the client is not among the user's arguments."""
+    """Declare a call by a coroutine function whose first argument is the client; users do not pass it."""
     return Transfer(function)

@@ -1,4 +1,4 @@
-"""Prompt templates on the platform: keep, render, improve and score them."""
+"""Prompt templates on the platform: store, render, optimize and score them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Prompt:
         negative_template: str | None = None,
         negative_variables: Sequence[str] | None = None,
     ) -> wire.CreateTemplate:
-        """Keep a template; returns `templateId` (an int) and `templatePK` (`pt-...`).
+        """Store a template; returns `templateId` (an int) and `templatePK` (`pt-...`).
 
         Args:
-            name: its name.
-            template: its text.
+            name: the template's name.
+            template: the template's text.
             identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
-            scene: 1 text, 2 pictures.
+            scene: 1 text, 2 images.
             framework: 0 none, 1 basic, 2 CRISPE, 3 few shots.
-            variables: 2 to 30 letters, digits and _ each; found in the text when absent.
+            variables: 2 to 30 letters, digits and _ each; found in the text by default.
             label_ids: labels.
-            negative_template: what a picture is not to show; only with scene 2.
-            negative_variables: likewise.
+            negative_template: what a image must not show; only with scene 2.
+            negative_variables: the variables of `negative_template`.
 
         Raises:
             InvalidArgumentError: the pair, a variable, the scene or the framework is wrong.
@@ -59,7 +59,7 @@ class Prompt:
 
     @operation(wire.INFO)
     def info(id: int | str, **values: object) -> wire.RenderTemplate:  # noqa: A002 - the official SDK's word
-        """Return a template, and as `content` what it is with these values of its variables."""
+        """Return a template, and as `content` its text with these values of its variables."""
         return wire.RenderTemplate.model_validate({**values, "id": str(id)})
 
     @operation(wire.UPDATE)
@@ -71,7 +71,15 @@ class Prompt:
         identifier: str | None = None,
         negative_template: str | None = None,
     ) -> wire.UpdateTemplate:
-        """Change a template; what is absent stays.
+        """Change a template; omitted fields stay as they are.
+
+        Args:
+            id: the template.
+            name: its new name.
+            label_ids: its new labels.
+            template: its new text.
+            identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
+            negative_template: its new negative text.
 
         Raises:
             InvalidArgumentError: the pair, or with it a variable, is wrong.
@@ -99,7 +107,15 @@ class Prompt:
         label_ids: Ids = (),
         type: int | PromptType | None = None,  # noqa: A002
     ) -> wire.ListTemplates:
-        """Return `total` and a page of templates, those that fit every filter, the newest first."""
+        """Return `total` and a page of templates, those that match every filter, newest first.
+
+        Args:
+            offset: index of the first row, from 0.
+            page_size: rows of a page.
+            name: a part of the name.
+            label_ids: only templates with these labels.
+            type: 1 preset, 2 your own; default: all.
+        """
         return wire.ListTemplates(
             offset=offset,
             page_size=page_size,
@@ -120,13 +136,13 @@ class Prompt:
         app_id: int | str | None = None,
         service_name: str | None = None,
     ) -> wire.Optimize:
-        """Have a prompt improved; returns `id`, `task-...`.
+        """Start optimizing a prompt; returns `id`, `task-...`.
 
         Args:
             content: the prompt.
             operations: [{"opType": 1 to 4, "payload": 1 or 0}].
-            app_id: the application that pays for it.
-            service_name: the model that does it.
+            app_id: the application that is billed.
+            service_name: the model that optimizes it.
         """
         return wire.Optimize(
             content=content,
@@ -139,7 +155,7 @@ class Prompt:
 
     @operation(wire.OPTIMIZED)
     def get_optimization_task(task_id: str) -> wire.OptimizeRef:
-        """Return an improvement: `optimizeContent`, when `processStatus` is 2 (1 while it runs)."""
+        """Return an optimization: `optimizeContent` once `processStatus` is 2 (1 while it runs)."""
         return wire.OptimizeRef(id=task_id)
 
     @operation(wire.PREDICT)
@@ -147,18 +163,18 @@ class Prompt:
         type: int | PromptScoreStandard,  # noqa: A002
         data: Sequence[Mapping[str, Any]],
     ) -> wire.Predict:
-        """Return `scores`, for each row a list: how near each answer is to what was expected.
+        """Return `scores`: for each row a list with the similarity of each answer to the expected one.
 
         Args:
             type: 1 meaning, 2 regular expression, 3 equality.
-            data: [{"scene": what is expected, "response_list": [answers]}].
+            data: [{"scene": the expected answer, "response_list": [answers]}].
         """
         kind = validate_member("type", type, PromptScoreStandard)
         return wire.Predict(type=kind, data=[{**row} for row in data])
 
     @operation(wire.SUMMARY)
     def evaluation_summary(data: Sequence[Mapping[str, Any]]) -> wire.Summarize:
-        """Return `responses`: for each prompt a text that sums up what it did.
+        """Return `responses`: for each prompt a text that summarizes its results.
 
         Args:
             data: [{"prompt", "scenes": [{"variables", "expected_target", "response", "new_prompt"}],

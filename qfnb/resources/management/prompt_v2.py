@@ -1,4 +1,4 @@
-"""Prompt templates and labels, console v2: what `Prompt.V2` is."""
+"""Prompt templates and labels, console v2 (`Prompt.V2`)."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class PromptV2:
         negative_variables: Sequence[str] | None = None,
         hyper_parameters: Mapping[str, Any] | None = None,
     ) -> wire.CreateTemplate:
-        """Keep a template; returns `templateId`, `pt-...`.
+        """Store a template; returns `templateId`, `pt-...`.
 
         Args:
-            template_name: its name.
-            template_content: its text.
+            template_name: the template's name.
+            template_content: the template's text.
             labels: ids `pl-...`.
             variable_identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
             scene_type: TextToText or TextToImage.
-            variables: 2 to 30 letters, digits and _ each; found in the text when absent.
-            negative_template: what a picture is not to show; only with TextToImage.
-            negative_variables: likewise.
-            hyper_parameters: kept with it, for whoever asks a model.
+            variables: 2 to 30 letters, digits and _ each; found in the text by default.
+            negative_template: what a image must not show; only with TextToImage.
+            negative_variables: the variables of `negative_template`.
+            hyper_parameters: stored with it, for calls of a model.
 
         Raises:
             InvalidArgumentError: the pair, a variable or the scene is wrong.
@@ -62,7 +62,7 @@ class PromptV2:
 
     @operation(wire.INFO)
     def info(template_id: int | str, **values: object) -> wire.TemplateRef:
-        """Return a template, and as `content` what it is with these values of its variables."""
+        """Return a template, and as `content` its text with these values of its variables."""
         return wire.TemplateRef.model_validate({**values, "template_id": str(template_id)})
 
     @operation(wire.UPDATE)
@@ -75,7 +75,16 @@ class PromptV2:
         negative_template_content: str | None = None,
         hyper_parameters: Mapping[str, Any] | None = None,
     ) -> wire.ModifyTemplate:
-        """Change a template; what is absent stays.
+        """Change a template; omitted fields stay as they are.
+
+        Args:
+            template_id: `pt-...`.
+            template_name: its new name.
+            labels: its new labels, `pl-...`.
+            template_content: its new text.
+            variable_identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
+            negative_template_content: its new negative text.
+            hyper_parameters: its new hyper-parameters.
 
         Raises:
             InvalidArgumentError: the pair, or with it a variable, is wrong.
@@ -105,7 +114,16 @@ class PromptV2:
         label_ids: Ids = (),
         type: str | None = None,  # noqa: A002
     ) -> wire.FindTemplates:
-        """Return a page of templates; `type` is System or Custom."""
+        """Return a page of templates.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+            name: a part of the name.
+            label_ids: only templates with these labels, `pl-...`.
+            type: System or Custom; default: both.
+        """
         return wire.FindTemplates(
             marker=marker,
             max_keys=max_keys,
@@ -124,17 +142,28 @@ class PromptV2:
     def list_labels(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
     ) -> PageRequest:
-        """Return a page of labels, the newest first."""
+        """Return a page of labels, the newest first.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+        """
         return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.DELETE_LABEL)
     def delete_label(label_id: int | str) -> wire.LabelRef:
-        """Delete a label, and take it off the templates that have it."""
+        """Delete a label, and remove it from the templates that have it."""
         return wire.LabelRef(label_id=label_id)
 
 
 def join_variables(text: str | None, identifier: str, names: Sequence[str] | None) -> str | None:
-    """Return the names of a text's variables with commas between them, None without a text.
+    """Return the names of a text's variables, joined by commas; None without a text.
+
+    Args:
+        text: the text of a template.
+        identifier: the pair that marks a variable.
+        names: the variables; default: those in the text.
 
     Raises:
         InvalidArgumentError: the pair, or a variable, is wrong.
@@ -146,12 +175,12 @@ def join_variables(text: str | None, identifier: str, names: Sequence[str] | Non
 
 
 def negative_text(text: str | None, *, is_image: bool) -> str | None:
-    """Return what a picture is not to show; a text has no such thing, as in the official SDK."""
+    """Return the negative text of an image template, None for a text template, as the official SDK does."""
     return text if is_image else None
 
 
 def validate_change(template: str | None, identifier: str | None) -> None:
-    """Return when a template may be changed to this; without the pair only the platform can know.
+    """Check the new text of a template; without its pair only the platform can do that.
 
     Raises:
         InvalidArgumentError: the pair, or a variable, is wrong.

@@ -1,4 +1,4 @@
-"""Deployed services on the platform (the API group; the object with a life is `qfnb.model.Service`)."""
+"""Deployed services on the platform (the group of calls; the object with a life cycle is `qfnb.model.Service`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .operation import operation
 
 
 class Service:
-    """Deploy models and look at services. Source: seed 002; API pages of /v2/service for `V2`."""
+    """Deploy models and list services. Source: seed 002; API pages of /v2/service for `V2`."""
 
     @operation(wire_v1.CREATE)
     def create(
@@ -36,11 +36,11 @@ class Service:
             name: the service's name.
             uri: the readable part of the address.
             replicas: 1 or more.
-            pool_type: 1 public, 2 private (the official SDK's first releases had it the other way round).
-            description: for people.
+            pool_type: 1 public, 2 private (the first releases of the official SDK swapped them).
+            description: a note for people.
 
         Raises:
-            InvalidArgumentError: `replicas` or `pool_type` is none.
+            InvalidArgumentError: `replicas` or `pool_type` is invalid.
         """
         return wire_v1.ApplyService(
             model_id=model_id,
@@ -62,7 +62,7 @@ class Service:
         """Return preset services (`common`) and the user's own (`custom`).
 
         Args:
-            api_type_filter: chat, completions, embeddings, text2image, image2text; all when absent.
+            api_type_filter: chat, completions, embeddings, text2image, image2text; default: all.
 
         Raises:
             InvalidArgumentError: there is no such type.
@@ -73,7 +73,7 @@ class Service:
 
     @operation(wire_v1.APPS)
     def app_list() -> EmptyBody:
-        """Return the user's applications; `.data` leaves their secrets out of what it shows."""
+        """Return the user's applications; the repr of `.data` hides their secrets."""
         return EmptyBody()
 
     class V2:
@@ -101,16 +101,16 @@ class Service:
                 model_id: the version, `amv-...`.
                 name: the service's name.
                 url_suffix: the readable part of the address.
-                resource_config: {"type", "replicasCount", "qps"}; default: made of the three options below.
+                resource_config: {"type", "replicasCount", "qps"}; default: from the three options below.
                 billing: {"paymentTiming", "reservation"}; default: prepaid for `hours`.
-                description: for people.
-                replicas: 1 or more; the queries per second grow with it.
+                description: a note for people.
+                replicas: 1 or more.
                 resource_type: GPU-I-2, GPU-I-4 or CPU-I-2.
                 qps: queries per second of one replica.
-                hours: paid in advance.
+                hours: hours paid in advance.
 
             Raises:
-                InvalidArgumentError: `replicas` or `hours` is none, or a field of the two mappings is wrong.
+                InvalidArgumentError: `replicas` or `hours` is less than 1, or a field of the two mappings is wrong.
             """
             default_resources = {
                 "type": resource_type,
@@ -142,7 +142,19 @@ class Service:
             charge_type: str | None = None,
             pay_type: str | None = None,
         ) -> wire.FindServices:
-            """Return a page of one's own services, those that fit every filter, the newest first."""
+            """Return a page of your own services, those that match every filter, newest first.
+
+            Args:
+                marker: the last id of the page before.
+                max_keys: rows of a page.
+                page_reverse: return the page before the marker instead.
+                name: a part of the name.
+                service_type: types; default: all.
+                run_status: New, Deploying, Serving, Failed or Stopped; default: all.
+                creator: creators; default: all.
+                charge_type: ComputingUnit or Tokens.
+                pay_type: Prepay or Postpay.
+            """
             return wire.FindServices(
                 marker=marker,
                 max_keys=max_keys,
@@ -167,16 +179,16 @@ class Service:
             service_id: str | Sequence[str] | None = None,
             app_id: str | Sequence[str] | None = None,
         ) -> wire.MetricQuery:
-            """Return calls and tokens by service and application, between two moments.
+            """Return calls and tokens by service and application, in a span of time.
 
             Args:
-                start_time: UTC, a datetime or 2025-03-30T16:00:00Z; it counts from its whole minute on.
-                end_time: likewise, to the end of its minute.
-                service_id: which services; all when absent.
-                app_id: which applications; all when absent.
+                start_time: a datetime, or UTC as 2025-03-30T16:00:00Z; rounded down to the minute.
+                end_time: the same, rounded up to the end of its minute.
+                service_id: one or several services; default: all.
+                app_id: one or several applications; default: all.
 
             Raises:
-                InvalidArgumentError: a time is written differently, or the end is before the start.
+                InvalidArgumentError: a time has another format, or the end is before the start.
             """
             start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
             if end < start:
@@ -189,7 +201,13 @@ class Service:
         def modify_service(
             service_id: int | str, model_set_id: int | str, model_id: int | str
         ) -> wire.ModifyService:
-            """Let a service run another model version; the old one answers until the new one does."""
+            """Change the model version of a service; the old one answers until the new one runs.
+
+            Args:
+                service_id: `svco-...`.
+                model_set_id: the model, `am-...`.
+                model_id: the version, `amv-...`.
+            """
             return wire.ModifyService(service_id=service_id, model_set_id=model_set_id, model_id=model_id)
 
         @operation(wire.PRESETS)
@@ -199,7 +217,14 @@ class Service:
             charge_type: Sequence[str] | None = None,
             charge_status: Sequence[str] | None = None,
         ) -> wire.FindPresets:
-            """Return the platform's own services, those that fit every filter."""
+            """Return the platform's own services, those that match every filter.
+
+            Args:
+                service_ids: ids; default: all.
+                service_type: types; default: all.
+                charge_type: some of TPM, Tokens, Calls and Free; default: all.
+                charge_status: some of NotOpen, Opened, Stopped and Free; default: all.
+            """
             return wire.FindPresets(
                 service_ids=_to_list(service_ids),
                 service_type=_to_list(service_type),
@@ -222,4 +247,4 @@ def _format_time(value: str | datetime, name: str) -> str:
     try:
         return datetime.strptime(value, wire.TIME).strftime(wire.TIME)  # noqa: DTZ007 - the Z says UTC
     except ValueError:
-        raise InvalidArgumentError(f"{name}={value!r}: a time is written like 2025-03-30T16:00:00Z") from None
+        raise InvalidArgumentError(f"{name}={value!r}: it is a time like 2025-03-30T16:00:00Z") from None

@@ -1,4 +1,4 @@
-"""Object storage (BOS): what datasets are uploaded to and inference tasks read and write."""
+"""Object storage (BOS): datasets are uploaded to it, inference tasks read and write it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Storage:
     async def upload(
         client: Client, address: str, content: bytes | Path, on_progress: ProgressCallback | None = None
     ) -> str:
-        """Put one object there, in the place of what there is; return its address.
+        """Upload one object, overwriting an existing one; return its address.
 
         Args:
-            address: where to.
-            content: bytes, or the path of a file. More than 16 MiB go up in parts, four at a time, each tried
-                again by itself.
-            on_progress: is told the bytes that have gone up, and all bytes; on another thread.
+            address: `bos:/bucket/key`.
+            content: bytes, or the path of a file. More than 16 MiB are uploaded in parts, four at a time, each
+                retried separately.
+            on_progress: called with the bytes uploaded so far and in all, on another thread.
 
         Raises:
             InvalidArgumentError: the file cannot be read.
-            APIError: the storage refused; nothing of it is left there.
+            APIError: the storage refused; no part is left there.
         """
         bucket, key = _split_address(address)
         await object_storage.put_object(client, bucket, key, content, on_progress)
@@ -39,7 +39,7 @@ class Storage:
 
     @transfer
     async def list(client: Client, address: str) -> builtins.list[str]:
-        """Return the addresses of all objects that start so, in alphabetical order."""
+        """Return the addresses of all objects with this prefix, in alphabetical order."""
         bucket, prefix = _split_address(address)
         return [
             wire.build_uri(bucket, row.key)
@@ -48,7 +48,7 @@ class Storage:
 
     @transfer
     async def info(client: Client, address: str) -> wire.StoredObject | None:
-        """Return an object's size, tag and date, None when there is none."""
+        """Return an object's size, tag and date; None if it does not exist."""
         return await object_storage.stat_object(client, *_split_address(address))
 
     @transfer
@@ -58,7 +58,12 @@ class Storage:
 
     @transfer
     async def download(client: Client, address: str, path: str | Path, max_bytes: int | None = None) -> Path:
-        """Write an object to a path, which appears when all of it has arrived; return the path.
+        """Write an object to a path, which is created when the download is complete; return the path.
+
+        Args:
+            address: `bos:/bucket/key`.
+            path: the file to write.
+            max_bytes: the limit of its size; default: none.
 
         Raises:
             ResponseTooLarge: it has more than `max_bytes` bytes.
@@ -74,7 +79,7 @@ class Storage:
 
 @transfer
 async def download(client: Client, url: str, path: Path, max_bytes: int) -> Path:
-    """Write what is at an address that the platform named to a path; `downloads` says what is refused."""
+    """Download at most `max_bytes` from an address that the platform named; `download_file` says which are refused."""
     await download_file(client, url, path, max_bytes)
     return path
 

@@ -11,11 +11,12 @@ from support.datasets import (
     import_rows,
     jsonl,
     unzip_rows,
+    upload,
     wait_until_idle,
 )
 
 from qfnb import errors
-from qfnb.resources.management.data import Data, upload
+from qfnb.resources import Data
 
 
 def test_a_dataset_from_nothing_to_released(sandbox):

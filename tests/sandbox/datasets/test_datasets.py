@@ -17,12 +17,13 @@ from support.datasets import (
     refusal,
     start_import,
     unzip_rows,
+    upload,
     wait_until_idle,
     zip_files,
 )
 
 from qfnb import errors
-from qfnb.resources.management.data import Data, upload
+from qfnb.resources import Data
 from qfnb.resources.management.finetune import FineTune
 from qfnb.wire import data as wire
 

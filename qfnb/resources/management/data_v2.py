@@ -1,0 +1,144 @@
+"""Datasets of the platform and their versions, console v2 (`Data.V2`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...errors import InvalidArgumentError
+from ...wire import data_v2 as wire
+from ..validation import validate_choice
+from .operation import operation
+
+
+class DataV2:
+    """Datasets (`dg-...`) and their versions (`ds-...`). Source: API pages of /v2/dataset."""
+
+    @operation(wire.CREATE)
+    def create_dataset(
+        dataset_name: str,
+        dataset_format: str,
+        storage_type: str = wire.PLATFORM,
+        storage_path: str | None = None,
+    ) -> wire.CreateDataset:
+        """Create a dataset and its first version; returns `dataset_id` and `version_id`.
+
+        Args:
+            dataset_name: shown in the console.
+            dataset_format: PromptResponse, Text, Prompt, ...: the keys of `qfnb.wire.data_v2.FORMATS`, or
+                any other that the platform knows.
+            storage_type: "sysStorage" (the platform's) or "BOS" (your own bucket).
+            storage_path: the folder in your own bucket, `bos:/bucket/folder/`.
+        """
+        return wire.CreateDataset(
+            dataset_name=dataset_name,
+            data_format=dataset_format,
+            storage_type=storage_type,
+            storage_path=_validate_folder(storage_type, storage_path),
+        )
+
+    @operation(wire.LIST)
+    def get_dataset_list(
+        marker: str | None = None,
+        max_keys: int = 10,
+        page_reverse: bool = False,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
+    ) -> wire.ListDatasets:
+        """Return a page of your datasets.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+            filter: {"datasetName": a part of the name, "dataFormatList": [formats]}.
+        """
+        filter_values = dict(filter) if filter else None
+        return wire.ListDatasets(
+            marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values
+        )
+
+    @operation(wire.DELETE)
+    def delete_dataset(dataset_id: int | str) -> wire.DatasetId:
+        """Delete a dataset with all its versions."""
+        return wire.DatasetId(dataset_id=dataset_id)
+
+    @operation(wire.CREATE_VERSION)
+    def create_dataset_version(dataset_id: int | str, description: str | None = None) -> wire.CreateVersion:
+        """Create an empty version, without the rows of earlier ones."""
+        return wire.CreateVersion(dataset_id=dataset_id, description=description)
+
+    @operation(wire.DESCRIBE_VERSION)
+    def get_dataset_version_info(version_id: int | str) -> wire.VersionId:
+        """Return a version, with the state of its import and publication."""
+        return wire.VersionId(version_id=version_id)
+
+    @operation(wire.LIST_VERSIONS)
+    def get_dataset_version_list(
+        dataset_id: int | str,
+        marker: str | None = None,
+        max_keys: int = 10,
+        page_reverse: bool = False,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
+    ) -> wire.ListVersions:
+        """Return a page of a dataset's versions.
+
+        Args:
+            dataset_id: `dg-...`.
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+            filter: {"importStatusList": [states], "publishStatusList": [states]}.
+        """
+        return wire.ListVersions(
+            dataset_id=dataset_id,
+            marker=marker,
+            max_keys=max_keys,
+            page_reverse=page_reverse,
+            filter=dict(filter) if filter else None,
+        )
+
+    @operation(wire.DELETE_VERSION)
+    def delete_dataset_version(version_id: int | str) -> wire.VersionId:
+        """Delete a version."""
+        return wire.VersionId(version_id=version_id)
+
+    @operation(wire.PUBLISH_VERSION)
+    def publish_dataset_version(version_id: int | str) -> wire.VersionId:
+        """Publish a version, so that it can be trained on."""
+        return wire.VersionId(version_id=version_id)
+
+    @operation(wire.CREATE_IMPORT)
+    def create_dataset_version_import_task(version_id: int | str, files: Sequence[str]) -> wire.CreateImport:
+        """Import files, each `bos:/bucket/path`; returns the id of the import."""
+        return wire.CreateImport(version_id=version_id, files=list(files))
+
+    @operation(wire.DESCRIBE_IMPORT)
+    def get_dataset_version_import_task_info(task_id: int | str) -> wire.TaskId:
+        """Return the state of an import."""
+        return wire.TaskId(task_id=task_id)
+
+    @operation(wire.CREATE_EXPORT)
+    def create_dataset_version_export_task(
+        version_id: int | str, storage_type: str = wire.PLATFORM, storage_path: str | None = None
+    ) -> wire.CreateExport:
+        """Export a version as a zip file; returns the id of the export.
+
+        Args:
+            version_id: `ds-...`.
+            storage_type: "sysStorage" (the platform's) or "BOS" (your own bucket).
+            storage_path: the folder in your own bucket, `bos:/bucket/folder/`.
+        """
+        path = _validate_folder(storage_type, storage_path)
+        return wire.CreateExport(version_id=version_id, storage_type=storage_type, storage_path=path)
+
+    @operation(wire.DESCRIBE_EXPORT)
+    def get_dataset_version_export_task_info(task_id: int | str) -> wire.TaskId:
+        """Return the state of an export, and the address of its file."""
+        return wire.TaskId(task_id=task_id)
+
+
+def _validate_folder(storage_type: str, path: str | None) -> str | None:
+    validate_choice("storage_type", storage_type, (wire.PLATFORM, wire.BOS))
+    if storage_type == wire.BOS and not path:
+        raise InvalidArgumentError("storage_path: your own bucket needs a folder, bos:/bucket/folder/")
+    return path if not path or path.endswith("/") else f"{path}/"
