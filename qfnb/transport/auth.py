@@ -28,7 +28,20 @@ _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
 
 
-class StaticAuth(httpx.Auth, ABC):
+class PlatformAuth(httpx.Auth, ABC):
+    """Authentication of one plane.
+
+    Attributes:
+        generation: how many tokens have been fetched.
+    """
+
+    generation = 0
+
+    def expire(self, generation: int) -> None:
+        """Drop the token of this generation; a newer one is kept."""
+
+
+class StaticAuth(PlatformAuth):
     """Authentication that needs no request of its own."""
 
     @abstractmethod
@@ -81,18 +94,13 @@ class _Token:
     expires_at: float
 
 
-class TokenAuth(httpx.Auth, ABC):
-    """Fetch a token, keep it until shortly before it expires, and share it between all callers.
-
-    Attributes:
-        generation: how many tokens have been fetched.
-    """
+class TokenAuth(PlatformAuth):
+    """Fetch a token, keep it until shortly before it expires, and share it between all callers."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._token: _Token | None = None
         self._lock = asyncio.Lock()
-        self.generation = 0
 
     def expire(self, generation: int) -> None:
         """Drop the token of this generation; a newer one is kept."""
@@ -177,9 +185,9 @@ class AuthSelector:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._by_plane: dict[Plane, httpx.Auth] = {}
+        self._by_plane: dict[Plane, PlatformAuth] = {}
 
-    def for_plane(self, plane: Plane) -> httpx.Auth:
+    def for_plane(self, plane: Plane) -> PlatformAuth:
         """Return the authentication of a plane.
 
         Raises:
@@ -189,7 +197,7 @@ class AuthSelector:
             self._by_plane[plane] = self._select(plane)
         return self._by_plane[plane]
 
-    def _select(self, plane: Plane) -> httpx.Auth:
+    def _select(self, plane: Plane) -> PlatformAuth:
         keys, platform = self._platform.credentials, self._platform
         if plane == "v2" and keys.get("api_key"):
             return KeyAuth(platform)

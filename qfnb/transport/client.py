@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 import httpx
@@ -14,9 +13,9 @@ from .. import errors
 from ..config import Settings, settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
-from ..wire.endpoints import Endpoint, Plane
+from ..wire.endpoints import Endpoint
 from . import clock, http
-from .auth import AuthSelector, TokenAuth
+from .auth import AuthSelector, PlatformAuth
 from .clock import Deadline
 from .platform import Platform
 from .request import (
@@ -24,7 +23,6 @@ from .request import (
     ReadResponse,
     RouteCache,
     T,
-    encode_json,
     may_keep_waiting,
     new_request_id,
     on_wire,
@@ -72,7 +70,7 @@ class Client:
         """
         options, current = options or CallOptions(), settings()
         started_at = time.perf_counter()
-        call = self._prepare_call(endpoint, body, options, current, model)
+        call = self._routes.create_call(endpoint, body, model, options, current)
         timeout_s = options.timeout or _default_timeout(endpoint, current)
         response, content = await self._send_within(call, read_json, timeout_s)
         unwrap = "result" if endpoint.plane == "console" else None
@@ -106,7 +104,7 @@ class Client:
         options, current = options or CallOptions(), settings()
         started_at, n_events = time.perf_counter(), 0
         ends_at = started_at + options.timeout if options.timeout else None
-        call = self._prepare_call(endpoint, body, options, current, model)
+        call = self._routes.create_call(endpoint, body, model, options, current)
         call.repeatable = True
         response, _ = await self._send_with_retries(call, require_stream)
         async with aclosing(response):
@@ -167,29 +165,6 @@ class Client:
 
         return (await self._send_within(call, read_and_close, options.timeout))[1]
 
-    def _prepare_call(
-        self,
-        endpoint: Endpoint[Any, Any],
-        body: Sendable,
-        options: CallOptions,
-        current: Settings,
-        model: str,
-    ) -> Call:
-        content = encode_json(body) if endpoint.method == "POST" else b""
-        route = self._routes.get(endpoint, body, model)
-        call = Call(
-            endpoint,
-            partial(route.build_request, content),
-            options,
-            current,
-            endpoint.repeatable,
-            route.limiter,
-        )
-        if route.limiter is not None:
-            route.limiter.apply_settings(current)
-            call.estimate = route.limiter.estimate_tokens(len(content), body)
-        return call
-
     async def _send_within(
         self, call: Call, read: ReadResponse[T], timeout_s: float | None
     ) -> tuple[httpx.Response, T]:
@@ -203,14 +178,15 @@ class Client:
 
     async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send until `read` accepts the response; return the response and the result of `read`."""
-        is_token_renewed = False
+        auth, is_token_renewed = self._auth_selector.for_plane(call.plane), False
         while True:
             call.attempts += 1
-            generation = self._token_generation(call.plane)
+            generation = auth.generation
             try:
-                response, result = await self._send_once(call, read)
+                response, result = await self._send_once(call, auth, read)
             except errors.QianfanError as error:
-                if not is_token_renewed and self._expire_token(call.plane, error, generation):
+                if isinstance(error, errors.AuthError) and generation and not is_token_renewed:
+                    auth.expire(generation)
                     is_token_renewed, call.attempts = True, call.attempts - 1
                     continue
                 error.attempts = call.attempts
@@ -220,14 +196,24 @@ class Client:
                 self._retry_budget.earn()
                 return response, result
 
-    async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
+    async def _send_once(
+        self, call: Call, auth: PlatformAuth, read: ReadResponse[T]
+    ) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         limiter, request = call.limiter, call.build_request()
-        started_at = await call.acquire_turn() if limiter is not None else 0.0
+        timeout_s = call.settings.first_token_timeout
+        timeouts = {
+            "connect": call.settings.connect_timeout,
+            "read": timeout_s,
+            "write": timeout_s,
+            "pool": None,
+        }
+        request.extensions |= {"timeout": timeouts, "repeatable": call.repeatable}
+        started_at = await limiter.acquire(call.estimate, call.deadline) if limiter is not None else 0.0
         notify = on_wire.get()
         notify(True)
         try:
-            response = await self._dispatch(request, call)
+            response = await http.exchange(request, auth, call.settings)
             result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
             notify(False)
@@ -242,10 +228,6 @@ class Client:
             limiter.record_success(started_at, response.headers, call.estimate, total_tokens(result))
         return response, result
 
-    async def _dispatch(self, request: httpx.Request, call: Call) -> httpx.Response:
-        request.extensions |= {"timeout": _timeouts(call.settings), "repeatable": call.repeatable}
-        return await http.exchange(request, self._auth_selector.for_plane(call.plane), call.settings)
-
     async def _wait_or_raise(self, error: Exception, call: Call) -> None:
         current, is_console = call.settings, call.plane == "console"
         default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
@@ -255,18 +237,6 @@ class Client:
             raise error from None
         await clock.sleep(delay_s)
 
-    def _expire_token(self, plane: Plane, error: Exception, generation: int) -> bool:
-        """Drop a token that the platform no longer accepts; return whether the call may be sent again."""
-        auth = self._auth_selector.for_plane(plane)
-        if not isinstance(error, errors.AuthError) or not isinstance(auth, TokenAuth) or generation == 0:
-            return False
-        auth.expire(generation)
-        return True
-
-    def _token_generation(self, plane: Plane) -> int:
-        auth = self._auth_selector.for_plane(plane)
-        return auth.generation if isinstance(auth, TokenAuth) else 0
-
     def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
         url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")
@@ -274,8 +244,3 @@ class Client:
 
 def _default_timeout(endpoint: Endpoint[Any, Any], current: Settings) -> float:
     return current.console_api_retry_timeout if endpoint.plane == "console" else current.llm_api_retry_timeout
-
-
-def _timeouts(current: Settings) -> dict[str, float | None]:
-    read_timeout_s = current.first_token_timeout
-    return {"connect": current.connect_timeout, "read": read_timeout_s, "write": read_timeout_s, "pool": None}

@@ -17,6 +17,7 @@ from typing import Final
 from ..config import Settings
 from ..errors import InvalidArgumentError, RateLimitError
 from . import clock, event_loop
+from .clock import Deadline
 from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, Pacer, RecentUsage
 from .platform import Platform
 from .retry import MAX_RETRY_AFTER
@@ -60,29 +61,26 @@ class RateLimiter:
         self.requests.set_ceiling("settings", settings.qps_limit * 60 or settings.rpm_limit or None)
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
 
-    async def acquire(self, tokens: float = 0) -> float:
+    async def acquire(self, tokens: float = 0, deadline: Deadline | None = None) -> float:
         """Wait until a call may go, in order of arrival; return the time. `release` must follow.
 
         Args:
             tokens: that the call may use.
+            deadline: is paused during the wait.
         """
-        if self.is_available():
-            return self.acquire_nowait(tokens)
+        now = clock.now()
+        is_free = not self._queue_lock.locked() and self.in_flight < self.max_in_flight
+        if is_free and self.seconds_to_wait(now) <= 0:
+            return self._start(tokens, now)
+        remaining_s = deadline.pause() if deadline else 0.0
         async with self._queue_lock:
             await self._wait_until_available()
-            return self.acquire_nowait(tokens)
+            started_at = self._start(tokens, clock.now())
+        if deadline:
+            deadline.resume(remaining_s)
+        return started_at
 
-    def is_available(self) -> bool:
-        """Return whether a call may go at once."""
-        return (
-            not self._queue_lock.locked()
-            and self.in_flight < self.max_in_flight
-            and self.seconds_to_wait(clock.now()) <= 0
-        )
-
-    def acquire_nowait(self, tokens: float = 0) -> float:
-        """Count a call that goes now; return the time. `is_available` was True, or `acquire` has waited."""
-        now = clock.now()
+    def _start(self, tokens: float, now: float) -> float:
         self.in_flight += 1
         self.requests.spend(1, now)
         self.tokens.spend(tokens, now)

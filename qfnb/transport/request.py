@@ -122,18 +122,6 @@ class Call:
         """The plane whose key is used; object storage uses management's signature."""
         return self.endpoint.plane if self.endpoint else "console"
 
-    async def acquire_turn(self) -> float:
-        """Wait for the rate limiter; return the time at which the call may go."""
-        assert self.limiter is not None, "management calls have no rate limiter"
-        if self.limiter.is_available():
-            return self.limiter.acquire_nowait(self.estimate)
-        if self.deadline is None:
-            return await self.limiter.acquire(self.estimate)
-        remaining_s = self.deadline.pause()
-        started_at = await self.limiter.acquire(self.estimate)
-        self.deadline.resume(remaining_s)
-        return started_at
-
 
 def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
     """Return whether a call that was refused as too fast is to be sent again; its attempt does not count."""
@@ -175,22 +163,39 @@ class Route:
 
 
 class RouteCache:
-    """The routes of one platform; those of models are cached."""
+    """Creates the calls of one platform; the routes of models are cached."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._routes: dict[tuple[str, ...], Route] = {}
 
-    def get(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:
-        """Return the route of a call.
-
-        The placeholders in the path take the record's fields of the same names, `{model}` takes `model`.
+    def create_call(
+        self,
+        endpoint: Endpoint[Any, Any],
+        body: Sendable,
+        model: str,
+        options: CallOptions,
+        settings: Settings,
+    ) -> Call:
+        """Return a call that sends one record.
 
         Args:
-            endpoint: the row.
-            body: the record that is sent, a GET's as the query.
+            endpoint: the row; placeholders in its path take the record's fields of the same names, or `model`.
+            body: the record, a GET's as the query.
             model: whose rate limits apply; "" for calls that have none.
+            options: limits of the call.
+            settings: the present ones.
         """
+        content = encode_json(body) if endpoint.method == "POST" else b""
+        route = self._route(endpoint, body, model)
+        build_request, limiter = functools.partial(route.build_request, content), route.limiter
+        call = Call(endpoint, build_request, options, settings, endpoint.repeatable, limiter)
+        if limiter is not None:
+            limiter.apply_settings(settings)
+            call.estimate = limiter.estimate_tokens(len(content), body)
+        return call
+
+    def _route(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:
         path: Mapping[str, str] = {}
         if "{" in endpoint.path:
             path = {"model": model} if "{model}" in endpoint.path else path_values(endpoint, body)
