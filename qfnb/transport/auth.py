@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,157 +27,77 @@ from .platform import Platform
 _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
 
+_SIGNATURE_LIFETIME_S, _BEARER_LIFETIME_S = 300, 43200
 
-class PlatformAuth(httpx.Auth, ABC):
-    """Authentication of one plane.
+_REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
+    "v1": ("v1 inference", "an application's AK/SK or an IAM pair"),
+    "v2": ("v2 inference", "an API key (bce-v3/ALTAK-...) or an IAM pair"),
+    "console": (
+        "management (datasets, training, services)",
+        "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)",
+    ),
+}
+"""Plane -> its purpose and its keys."""
+
+
+@dataclass(frozen=True)
+class StaticAuth:
+    """Authentication that needs no request of its own.
+
+    Attributes:
+        apply: adds it to a request.
+        generation: always 0: there is no token to renew.
+    """
+
+    apply: Callable[[httpx.Request], None]
+    generation: int = 0
+
+    def expire(self, generation: int) -> None:
+        """Do nothing."""
+
+
+class TokenAuth:
+    """Fetches a token, keeps it until shortly before it expires, and shares it between all callers.
+
+    Args:
+        build_request: returns the request that fetches a token.
+        parse: returns token and lifetime in seconds from the response's JSON object.
+        apply: adds the token to a request.
 
     Attributes:
         generation: how many tokens have been fetched.
     """
 
-    generation = 0
-
-    def expire(self, generation: int) -> None:
-        """Drop the token of this generation; a newer one is kept."""
-
-
-class StaticAuth(PlatformAuth):
-    """Authentication that needs no request of its own."""
-
-    @abstractmethod
-    def apply(self, request: httpx.Request) -> None:
-        """Add the credentials to a request."""
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the credentials to a request."""
-        self.apply(request)
-        yield request
-
-
-class KeyAuth(StaticAuth):
-    """Send an API key as it is."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-
-    def apply(self, request: httpx.Request) -> None:
-        """Add the key to a request."""
-        set_bearer(request, self._platform, self._platform.credentials.get("api_key"))
-
-
-class IamAuth(StaticAuth):
-    """Sign each request with the IAM pair (`bce-auth-v1`)."""
-
-    def __init__(self, platform: Platform, expires: int = 300) -> None:
-        self._platform, self._expires = platform, expires
-
-    def apply(self, request: httpx.Request) -> None:
-        """Sign a request with the present time."""
-        sign_request(request, self._platform, self._expires)
-
-
-class StaticTokenAuth(StaticAuth):
-    """Send an OAuth token that the user has set."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-
-    def apply(self, request: httpx.Request) -> None:
-        """Add the token to a request."""
-        token = self._platform.credentials.get("access_token")
-        request.url = request.url.copy_merge_params({"access_token": token})
-
-
-@dataclass
-class _Token:
-    value: str
-    expires_at: float
-
-
-class TokenAuth(PlatformAuth):
-    """Fetch a token, keep it until shortly before it expires, and share it between all callers."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._token: _Token | None = None
+    def __init__(
+        self,
+        build_request: Callable[[], httpx.Request],
+        parse: Callable[[dict[str, Any]], tuple[str, float]],
+        apply: Callable[[httpx.Request, str], None],
+    ) -> None:
+        self._build_request, self._parse, self._apply = build_request, parse, apply
+        self._token, self._expires_at, self.generation = "", 0.0, 0
         self._lock = asyncio.Lock()
 
     def expire(self, generation: int) -> None:
         """Drop the token of this generation; a newer one is kept."""
         if generation == self.generation:
-            self._token = None
+            self._token = ""
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Fetch a token if there is no valid one, then add it to the request."""
+    async def flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Yield the request for a token unless one is valid, then the request with the token."""
         async with self._lock:
-            if self._token is None or time.time() > self._token.expires_at:
-                response = yield self._build_token_request()
-                body = protocol.decode_response(
-                    response.status_code, response.headers, await response.aread()
+            if not self._token or time.time() > self._expires_at:
+                response = yield self._build_request()
+                content = await response.aread()
+                self._token, lifetime_s = self._parse(
+                    protocol.decode_response(response.status_code, response.headers, content)
                 )
-                self._token, self.generation = self._parse_token(body), self.generation + 1
-            token = self._token.value
+                register_secret(self._token)
+                self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
+                self.generation += 1
+            token = self._token
         self._apply(request, token)
         yield request
-
-    @abstractmethod
-    def _build_token_request(self) -> httpx.Request:
-        """Return the request that fetches a token."""
-
-    @abstractmethod
-    def _parse_token(self, body: dict[str, Any]) -> _Token:
-        """Return the token of a response."""
-
-    @abstractmethod
-    def _apply(self, request: httpx.Request, token: str) -> None:
-        """Add the token to a request."""
-
-
-class OAuth(TokenAuth):
-    """Exchange an application's AK and SK for the token of v1 inference."""
-
-    def _build_token_request(self) -> httpx.Request:
-        keys = self._platform.credentials
-        query = {
-            "grant_type": "client_credentials",
-            "client_id": keys.get("ak"),
-            "client_secret": keys.get("sk"),
-        }
-        url = self._platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
-        return httpx.Request(wire.OAUTH_TOKEN.method, url, params=query, json={})
-
-    def _parse_token(self, body: dict[str, Any]) -> _Token:
-        token = wire.AccessToken.model_validate(body)
-        register_secret(token.access_token)
-        return _Token(token.access_token, time.time() + token.expires_in - _EXPIRY_MARGIN_S)
-
-    def _apply(self, request: httpx.Request, token: str) -> None:
-        request.url = request.url.copy_merge_params({"access_token": token})
-
-
-class BearerExchange(TokenAuth):
-    """Exchange an IAM pair for the bearer of v2 inference."""
-
-    def __init__(self, platform: Platform, lifetime: int = 43200) -> None:
-        super().__init__(platform)
-        self._lifetime = lifetime
-
-    def _build_token_request(self) -> httpx.Request:
-        url = self._platform.base_url_of("iam") + wire.BCE_BEARER.path
-        query = {"expireInSeconds": str(self._lifetime)}
-        request = httpx.Request(
-            wire.BCE_BEARER.method, url, params=query, headers={"content-type": "application/json"}
-        )
-        sign_request(request, self._platform)
-        return request
-
-    def _parse_token(self, body: dict[str, Any]) -> _Token:
-        token = wire.Bearer.model_validate(body)
-        register_secret(token.token)
-        return _Token(token.token, time.time() + self._lifetime - _EXPIRY_MARGIN_S)
-
-    def _apply(self, request: httpx.Request, token: str) -> None:
-        set_bearer(request, self._platform, token)
 
 
 class AuthSelector:
@@ -185,9 +105,9 @@ class AuthSelector:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._by_plane: dict[Plane, PlatformAuth] = {}
+        self._by_plane: dict[Plane, StaticAuth | TokenAuth] = {}
 
-    def for_plane(self, plane: Plane) -> PlatformAuth:
+    def for_plane(self, plane: Plane) -> StaticAuth | TokenAuth:
         """Return the authentication of a plane.
 
         Raises:
@@ -197,29 +117,55 @@ class AuthSelector:
             self._by_plane[plane] = self._select(plane)
         return self._by_plane[plane]
 
-    def _select(self, plane: Plane) -> PlatformAuth:
+    def _select(self, plane: Plane) -> StaticAuth | TokenAuth:
         keys, platform = self._platform.credentials, self._platform
-        if plane == "v2" and keys.get("api_key"):
-            return KeyAuth(platform)
+        if plane == "v2" and (api_key := keys.get("api_key")):
+            return StaticAuth(lambda request: _set_bearer(platform, request, api_key))
         if plane == "v2" and keys.get("access_key"):
-            return BearerExchange(platform)
+            return TokenAuth(
+                partial(_bearer_request, platform), _parse_bearer, partial(_set_bearer, platform)
+            )
         if plane == "v1" and keys.get("ak"):
-            return OAuth(platform)
-        if plane == "v1" and keys.get("access_token"):
-            return StaticTokenAuth(platform)
+            return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
+        if plane == "v1" and (token := keys.get("access_token")):
+            return StaticAuth(lambda request: _set_token(request, token))
         if plane in {"v1", "console", "iam"} and keys.get("access_key"):
-            return IamAuth(platform)
-        raise CredentialsError(_missing_key_message(plane, keys.kinds()))
+            return StaticAuth(partial(_sign, platform))
+        purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
+        raise CredentialsError(
+            f"{purpose} needs {required_key}; what is set: {', '.join(keys.kinds()) or 'nothing'}\n"
+            "用 %qfauth 查看或设置密钥 / see or set keys with %qfauth"
+        )
 
 
-def sign_request(request: httpx.Request, platform: Platform, expires: int = 300) -> None:
-    """Add the date and the IAM signature to a request.
+def _oauth_request(platform: Platform) -> httpx.Request:
+    """Return the request that exchanges an application's AK and SK for the token of v1 inference."""
+    ak, sk = platform.credentials.get("ak"), platform.credentials.get("sk")
+    query = {"grant_type": "client_credentials", "client_id": ak, "client_secret": sk}
+    url = platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
+    return httpx.Request(wire.OAUTH_TOKEN.method, url, params=query, json={})
 
-    Args:
-        request: is changed; content type, host, `request_id` and date are signed if present.
-        platform: its IAM pair signs.
-        expires: seconds for which the signature is valid.
-    """
+
+def _parse_oauth(body: dict[str, Any]) -> tuple[str, float]:
+    token = wire.AccessToken.model_validate(body)
+    return token.access_token, token.expires_in
+
+
+def _bearer_request(platform: Platform) -> httpx.Request:
+    """Return the request that exchanges an IAM pair for the bearer of v2 inference."""
+    url = platform.base_url_of("iam") + wire.BCE_BEARER.path
+    query, headers = {"expireInSeconds": str(_BEARER_LIFETIME_S)}, {"content-type": "application/json"}
+    request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
+    _sign(platform, request)
+    return request
+
+
+def _parse_bearer(body: dict[str, Any]) -> tuple[str, float]:
+    return wire.Bearer.model_validate(body).token, _BEARER_LIFETIME_S
+
+
+def _sign(platform: Platform, request: httpx.Request) -> None:
+    """Add the date and the IAM signature; type, host, `request_id` and date are signed if present."""
     date = signature.format_timestamp(time.time())
     request.headers["x-bce-date"] = date
     names = ("content-type", "host", "request_id", "x-bce-date")
@@ -231,26 +177,16 @@ def sign_request(request: httpx.Request, platform: Platform, expires: int = 300)
         query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
         headers={name: request.headers[name] for name in names if name in request.headers},
         date=date,
-        expires=expires,
+        expires=_SIGNATURE_LIFETIME_S,
     )
 
 
-def set_bearer(request: httpx.Request, platform: Platform, token: str) -> None:
-    """Add a bearer token to a request, and the id of the application that is billed, if one is set."""
+def _set_bearer(platform: Platform, request: httpx.Request, token: str) -> None:
+    """Add an API key or a bearer, and the id of the application that is billed."""
     request.headers["authorization"] = f"Bearer {token}"
     if platform.app_id:
         request.headers["appid"] = platform.app_id
 
 
-def _missing_key_message(plane: Plane, present_kinds: tuple[str, ...]) -> str:
-    required_key = {
-        "v1": "an application's AK/SK or an IAM pair",
-        "v2": "an API key (bce-v3/ALTAK-...) or an IAM pair",
-    }.get(plane, "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)")
-    purpose = {"v1": "v1 inference", "v2": "v2 inference"}.get(
-        plane, "management (datasets, training, services)"
-    )
-    return (
-        f"{purpose} needs {required_key}; what is set: {', '.join(present_kinds) or 'nothing'}\n"
-        "用 %qfauth 查看或设置密钥 / see or set keys with %qfauth"
-    )
+def _set_token(request: httpx.Request, token: str) -> None:
+    request.url = request.url.copy_merge_params({"access_token": token})

@@ -15,7 +15,7 @@ from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint
 from . import clock, http
-from .auth import AuthSelector, PlatformAuth
+from .auth import AuthSelector, StaticAuth, TokenAuth
 from .clock import Deadline
 from .platform import Platform
 from .request import (
@@ -185,7 +185,7 @@ class Client:
             try:
                 response, result = await self._send_once(call, auth, read)
             except errors.QianfanError as error:
-                if isinstance(error, errors.AuthError) and generation and not is_token_renewed:
+                if generation and not is_token_renewed and isinstance(error, errors.AuthError):
                     auth.expire(generation)
                     is_token_renewed, call.attempts = True, call.attempts - 1
                     continue
@@ -197,7 +197,7 @@ class Client:
                 return response, result
 
     async def _send_once(
-        self, call: Call, auth: PlatformAuth, read: ReadResponse[T]
+        self, call: Call, auth: StaticAuth | TokenAuth, read: ReadResponse[T]
     ) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         limiter, request = call.limiter, call.build_request()

@@ -27,7 +27,7 @@ from ..config import Settings
 from ..config import settings as current_settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from . import event_loop
-from .auth import StaticAuth
+from .auth import StaticAuth, TokenAuth
 from .platform import is_loopback_host
 from .request import CertificateError
 
@@ -40,7 +40,9 @@ ENVIRONMENT_TTL_S: Final = 1.0
 _transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
-async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Settings) -> httpx.Response:
+async def exchange(
+    request: httpx.Request, auth: StaticAuth | TokenAuth | None, settings: Settings
+) -> httpx.Response:
     """Send a request, and first those that its authentication needs; return the response, still unread.
 
     Runs on the I/O loop only.
@@ -57,9 +59,9 @@ async def exchange(request: httpx.Request, auth: httpx.Auth | None, settings: Se
     transport = _transport(request.url, settings)
     if isinstance(auth, StaticAuth):
         auth.apply(request)
-    if auth is None or isinstance(auth, StaticAuth):
+    if not isinstance(auth, TokenAuth):
         return await transport.handle_async_request(request)
-    async with contextlib.aclosing(auth.async_auth_flow(request)) as flow:
+    async with contextlib.aclosing(auth.flow(request)) as flow:
         next_request = await anext(flow)
         while True:
             response = await transport.handle_async_request(next_request)
