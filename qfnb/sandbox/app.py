@@ -27,7 +27,7 @@ FAMILIES = (batches, chat, datasets, evaluation, finetune, models, prompts, serv
 
 
 def build_app(world: World) -> HostGuard:
-    """Return the application of one world, guarded."""
+    """Return the application of a world, behind its host guard."""
     actions_by_route: dict[tuple[str, str], dict[str | None, Endpoint[Any, Any]]] = {}
     for endpoint in ENDPOINTS.values():
         if endpoint.name in HANDLERS:
@@ -53,7 +53,7 @@ def _route(world: World, path: str, method: str, actions: Mapping[str | None, En
 
 
 async def _call_handler(call: Call, request: Request) -> Response:
-    """Return what the handler of a row says to a JSON body."""
+    """Return the answer of an operation's handler to a request with a JSON body."""
     world, endpoint, content = call.world, call.endpoint, await request.body()
     result = HANDLERS[endpoint.name](call, parse_request(call, content))
     if inspect.isawaitable(result):
@@ -75,7 +75,7 @@ async def _encode_stream(world: World, stream: Stream) -> AsyncIterator[bytes]:
         try:
             async for piece in stream.pieces:
                 yield _encode_event(piece)
-        except Refusal as refusal:  # in the middle: the last event is what went wrong, and no end mark comes
+        except Refusal as refusal:  # in mid-stream: the error is the last event, and no end mark follows
             yield _encode_event(refusal.body)
             return
         if stream.done is not None:
@@ -83,16 +83,16 @@ async def _encode_stream(world: World, stream: Stream) -> AsyncIterator[bytes]:
 
 
 def _encode_event(piece: Mapping[str, Any]) -> bytes:
-    """Write one event; a piece may name it under `_encode_event`."""
+    """Return an event as it is sent; `_event` in a piece is its name."""
     event_line = f"event: {piece['_event']}\n" if "_event" in piece else ""
     data = {key: value for key, value in piece.items() if key != "_event"}
     return f"{event_line}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 async def _answer_unknown_path(request: Request) -> Response:
-    """Answer a path that is not served, in the shape of the plane that the path belongs to."""
+    """Answer an unknown path in the shape of its plane."""
     if request.url.path.startswith("/_sandbox/"):
-        return as_json({"error": "there is no such control"}, 404)
+        return as_json({"error": "this control does not exist"}, 404)
     if request.url.path.startswith("/v2/"):
         refusal = v2_refusal("invalid_path", "the sandbox does not serve this path", status=404)
         return refusal.to_response()

@@ -1,7 +1,7 @@
-"""The sandbox's process seen from outside: start it on demand, find it, stop it. Standard library only.
+"""The sandbox's process from outside: start it on demand, find it, stop it. Standard library only.
 
-Any number of kernels may ask at once: the server holds a file lock for life, so there is one; the others
-wait for the address that it publishes. It survives the kernel that started it and ends when it is idle.
+Several kernels can start it at once: the server holds a file lock as long as it runs, so there is only one; the
+others wait for its address file. It outlives the kernel that started it, and ends when it is idle.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from ..errors import SandboxError
 from .engines import config as choice
 
 VERSION = 1
-"""Of the address file and the control calls; a server of another version is replaced."""
+"""The version of the address file and the control interface; a server of another version is replaced."""
 
 SERVER_MODULE = "qfnb.sandbox.server"
 
 EXIT_LOCKED = 3
-"""Exit code of a server that found another one running."""
+"""The exit code of a server when another one is running."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a running sandbox is, and the keys that it takes; no key shows in its repr."""
+    """The address of a running sandbox, and the keys that it accepts; no key is in its repr."""
 
     url: str
     pid: int
@@ -64,15 +64,14 @@ def ensure(
     """Return the running sandbox of a folder, starting it when there is none.
 
     Args:
-        home: its state; default: this user's.
-        engine: options of `Choice` that differ from the environment's and the kept ones.
-        idle_minutes: after so long without a request, a training or a stream it ends.
-        wait: seconds to wait for it to answer.
+        home: the folder of its state; default: this user's.
+        engine: options of `EngineConfig` that replace those of the environment and of the folder.
+        idle_minutes: minutes without a request, a training or a stream after which it ends.
+        wait: seconds to wait for its first answer.
 
     Raises:
         InvalidArgumentError: an option of the engine is wrong; nothing was started.
-        SandboxError: it runs with another engine than the given one, or it did not start; the message holds
-            the reason from its log.
+        SandboxError: it runs with another engine, or it did not start; the message has the reason from its log.
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
@@ -96,7 +95,7 @@ def ensure(
 
 
 def find(home: Path | None = None) -> Address | None:
-    """Return the running sandbox of a folder, None when none answers."""
+    """Return the running sandbox of a folder, None when it does not answer."""
     address = _read_address(home or default_home())
     if address is None:
         return None
@@ -109,7 +108,7 @@ def find(home: Path | None = None) -> Address | None:
 
 
 def stop(home: Path | None = None, *, wait: float = 10.0) -> bool:
-    """Stop a running sandbox and wait for its end; tell whether there was one."""
+    """Stop a running sandbox and wait for its end; return whether it was running."""
     folder = home or default_home()
     address = _read_address(folder)
     if address is None or control_call(address, "POST", "/_sandbox/stop") is None:
@@ -128,14 +127,14 @@ def reset(home: Path | None = None) -> None:
 
 
 def log_path(home: Path | None = None) -> Path:
-    """Return the file that the server logs to."""
+    """Return the path of the server's log."""
     return (home or default_home()) / "server.log"
 
 
 def control_call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:
-    """Make one control call; None when nobody answers or the answer is no success."""
+    """Make a control call; return its answer, None without an answer or without success."""
     response = control_request(address, method, path, body, timeout=timeout)
     return response[1] if response is not None and response[0] == 200 else None
 
@@ -143,7 +142,7 @@ def control_call(
 def control_request(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 30.0
 ) -> tuple[int, dict[str, Any]] | None:
-    """Make one control call; return the HTTP status and what was said, None when nobody answers."""
+    """Make a control call; return the HTTP status and the answer, None without an answer."""
     host, _, port = address.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
     headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}
@@ -189,7 +188,7 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detach_options
         )
-    # Waited for in the background, so that a server that ends leaves no zombie behind.
+    # A thread waits for its end, so that it does not remain as a zombie.
     threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()
     return process
 

@@ -1,4 +1,4 @@
-"""The sandbox's process seen from inside: lock, port, keys, address file, idle exit.
+"""The sandbox's process from inside: lock, port, keys, address file, idle exit.
 
 Run as `python -m qfnb.sandbox.server FOLDER IDLE_SECONDS`.
 """
@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from .._files import write_private
 from .process import EXIT_LOCKED, VERSION, Address
 
 IDLE_SECONDS = 75
@@ -25,7 +26,7 @@ as a request goes out on it."""
 
 
 def main(folder: Path, idle_seconds: float) -> None:
-    """Serve until told to stop or idle for so long."""
+    """Serve until it is stopped, or idle for some seconds."""
     lock_file = _acquire_lock(folder / "server.lock")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # two threads make small matrices slower, not faster
@@ -67,7 +68,7 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
 async def _watch(server: Any, world: Any, folder: Path, address: Address, idle_seconds: float) -> None:
     while not server.started:
         await asyncio.sleep(0.005)
-    _write_private(folder / "server.json", asdict(address))
+    write_private(folder / "server.json", json.dumps(asdict(address)))
     await asyncio.to_thread(world.warm_up)
     while world.idle_seconds() < idle_seconds:
         await asyncio.sleep(min(1.0, idle_seconds / 4))
@@ -75,7 +76,7 @@ async def _watch(server: Any, world: Any, folder: Path, address: Address, idle_s
 
 
 def _acquire_lock(path: Path) -> IO[bytes]:
-    """Take the lock for life; the system drops it however the process ends, so none can be stale."""
+    """Take the lock for the life of the process; the system releases it however the process ends."""
     file = path.open("a+b")
     try:
         if sys.platform == "win32":
@@ -92,10 +93,10 @@ def _acquire_lock(path: Path) -> IO[bytes]:
 
 
 def _bind(folder: Path) -> socket.socket:
-    """Bind to loopback, to the port of last time when it is free: other clients then keep their address."""
+    """Bind to loopback, to the previous port if it is free: other clients can then keep their address."""
     previous_port = _read_json(folder / "port.json").get("port", 0)
     for port in (previous_port, 0):
-        # the protocol is named because asyncio sets TCP_NODELAY only then; without it an answer takes 40 ms
+        # asyncio sets TCP_NODELAY only if the protocol is given; without it an answer takes 40 ms
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,13 +105,13 @@ def _bind(folder: Path) -> socket.socket:
         except OSError:
             listener.close()
             continue
-        _write_private(folder / "port.json", {"port": listener.getsockname()[1]})
+        write_private(folder / "port.json", json.dumps({"port": listener.getsockname()[1]}))
         return listener
     raise SystemExit("no port of 127.0.0.1 is free")
 
 
 def _address(folder: Path, port: int) -> Address:
-    """Return the address with this sandbox's keys, made once and kept."""
+    """Return the address with this sandbox's keys, which are created once and stored."""
     keys = _read_json(folder / "keys.json")
     if not keys:
         keys = {
@@ -121,7 +122,7 @@ def _address(folder: Path, port: int) -> Address:
             "sk": secrets.token_hex(16),
             "bucket": "sandbox",
         }
-        _write_private(folder / "keys.json", keys)
+        write_private(folder / "keys.json", json.dumps(keys))
     return Address(
         url=f"http://127.0.0.1:{port}",
         pid=os.getpid(),
@@ -139,16 +140,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _write_private(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    temporary.replace(path)
-
-
 def run() -> None:
-    """Serve as the command line says; the end of a terminal does not end it."""
+    """Serve with the arguments of the command line; closing the terminal does not end it."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     main(Path(sys.argv[1]), float(sys.argv[2]))

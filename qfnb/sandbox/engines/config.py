@@ -1,6 +1,6 @@
-"""Which engine a sandbox runs: given on the command line or in the environment, kept in its folder.
+"""Which engine a sandbox runs: from the command line, the environment, or the file in its folder.
 
-Standard library only: it is read before a server is started, and a wrong value starts none.
+Standard library only: it is read before a server is started; with a wrong value none is started.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..._files import write_private
 from ...errors import InvalidArgumentError, SandboxError
 
 ENVIRONMENT_PREFIX = "QFNB_SANDBOX_"
@@ -35,10 +36,10 @@ class EngineConfig:
     Attributes:
         engine: one of ENGINES.
         upstream_url: the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1.
-        upstream_model: what is asked there for every preset model; "" passes the names on as they are.
-        upstream_map: exceptions from it, "ernie-4.0-8k=qwen2.5:7b,ernie-speed-8k=qwen2.5:0.5b".
-        upstream_embedding_model: what embeds there; "" leaves embeddings to the built-in engine.
-        upstream_timeout: seconds without a word from there after which a call fails.
+        upstream_model: the model there for every preset model; "" passes the names on unchanged.
+        upstream_map: exceptions, "ernie-4.0-8k=qwen2.5:7b,ernie-speed-8k=qwen2.5:0.5b".
+        upstream_embedding_model: the model there for embeddings; "" leaves embeddings to the built-in engine.
+        upstream_timeout: seconds without data from there after which a call fails.
         upstream_key: its key.
         model_dir: a folder with config.json, a tokenizer and *.safetensors.
         device: auto, cpu, cuda, cuda:N or mps.
@@ -56,12 +57,12 @@ class EngineConfig:
 
 
 def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> EngineConfig:
-    """Return the choice that a server of this folder starts with: given, else environment, else kept.
+    """Return the configuration for a server of this folder: the options, else the environment, else the file.
 
-    Options given for the kept engine change it; those of another engine begin anew.
+    Options for the engine in the file change its configuration; with another engine the file is ignored.
 
     Raises:
-        InvalidArgumentError: a value is wrong; it names what is allowed.
+        InvalidArgumentError: a value is wrong; the message names what is allowed.
     """
     explicit = {name: value for name, value in (options or {}).items() if value is not None}
     changes = {
@@ -78,7 +79,11 @@ def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> En
 
 
 def load_config(folder: Path) -> EngineConfig:
-    """Return the choice that a folder keeps; the built-in engine when there is none."""
+    """Return the configuration in a folder's file; the built-in engine without a file.
+
+    Raises:
+        SandboxError: the file cannot be read.
+    """
     try:
         value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         return EngineConfig(**{f.name: value[f.name] for f in fields(EngineConfig) if f.name in value})
@@ -92,24 +97,20 @@ def load_config(folder: Path) -> EngineConfig:
 
 
 def save_config(folder: Path, config: EngineConfig) -> None:
-    """Keep a choice, for the user's eyes only: it may hold a key."""
+    """Write a configuration to a file that only its user can read: it can hold a key."""
     if config == EngineConfig() and not (folder / _FILE).exists():
         return
-    temporary = folder / f"{_FILE}.{os.getpid()}.tmp"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(config), file)
-    temporary.replace(folder / _FILE)
+    write_private(folder / _FILE, json.dumps(asdict(config)))
 
 
 def validate_config(config: EngineConfig) -> EngineConfig:
-    """Return the choice if a server can start with it.
+    """Return a configuration after checking that a server can start with it.
 
     Raises:
-        InvalidArgumentError: naming the option, its value and what is allowed.
+        InvalidArgumentError: an option is wrong; the message names it, its value and what is allowed.
     """
     if config.engine not in ENGINES:
-        raise _invalid_option("engine", config.engine, f"it is one of {', '.join(ENGINES)}")
+        raise _invalid_option("engine", config.engine, f"must be one of {', '.join(ENGINES)}")
     for name, value in asdict(config).items():
         if _engine_of_option(name) not in {"", config.engine} and value != getattr(EngineConfig(), name):
             displayed = "..." if name == "upstream_key" else value
@@ -126,7 +127,7 @@ def validate_config(config: EngineConfig) -> EngineConfig:
 
 
 def parse_model_map(config: EngineConfig) -> dict[str, str]:
-    """Return the exceptions of `upstream_map`: preset name to the upstream's.
+    """Return `upstream_map` as a mapping of preset names to the upstream's names.
 
     Raises:
         InvalidArgumentError: an entry has no "=".
@@ -184,7 +185,7 @@ def _environment_options() -> dict[str, str]:
 
 
 def _engine_of_option(name: str) -> str:
-    """Return the engine that an option belongs to, "" for the choice of the engine itself."""
+    """Return the engine that an option belongs to, "" for `engine` itself."""
     return {"engine": "", "model_dir": "transformers", "device": "transformers"}.get(name, "upstream")
 
 

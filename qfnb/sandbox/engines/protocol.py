@@ -1,7 +1,7 @@
-"""What the sandbox asks of an engine, whichever it is: answers, vectors, and models that learned.
+"""The interface of an engine: answers, vectors, and models that are trained.
 
-An engine has a name, a label that every reply carries, and a set of abilities; what it is not able to do
-the built-in engine does in its place. A `ChatModel` is one model that answers: the base, or what a run made.
+An engine has a name, a label that every reply carries, and a set of abilities; the built-in engine does what
+another one cannot. A `ChatModel` is one model that answers: the base model, or the model of a run.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Ability = Literal["chat", "embeddings", "increments", "streaming", "tools", "training"]
-"""What an engine or a model is able to do.
+"""What an engine or a model can do.
 
-`streaming`: pieces come as they are written. `tools`: functions, pictures and formats are its own business.
-`increments`: a run can go on from what an earlier one made.
+`streaming`: it yields pieces as they are written. `tools`: it handles functions, pictures and response formats.
+`increments`: a training can continue from the model of an earlier run.
 """
 
 ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
-"""Whose trouble an engine's error is; each has a code on either plane."""
+"""The category of an engine's error; each has a code on v1 and on v2."""
 
 Delta = Mapping[str, Any]
-"""What a piece of a stream adds to the message, in OpenAI's words: {"content": "..."}."""
+"""What a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}."""
 
 Pair = tuple[str, str]
 
@@ -30,7 +30,13 @@ BUILT_IN = "qfnb local model, not ERNIE"
 
 
 class EngineError(Exception):
-    """An engine could not answer; the message says why, and holds no key."""
+    """An engine has failed.
+
+    Attributes:
+        message: the reason, without any key.
+        category: the category of the error.
+        retry_after: seconds to wait as the header `Retry-After` has them, "" for none.
+    """
 
     def __init__(self, message: str, trouble: ErrorCategory = "server", *, retry_after: str = "") -> None:
         super().__init__(message)
@@ -39,11 +45,11 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Conversation:
-    """What is to be answered.
+    """Messages to answer, with options.
 
     Attributes:
-        messages: the turns in OpenAI's form, the last one is to be answered.
-        options: OpenAI's names: temperature, top_p, max_tokens, seed, stop, tools, response_format, ...
+        messages: in OpenAI's form; the last one is answered.
+        options: by OpenAI's names: temperature, top_p, max_tokens, seed, stop, tools, response_format, ...
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -51,13 +57,13 @@ class Conversation:
 
     @classmethod
     def from_prompt(cls, prompt: str, **options: float | None) -> Conversation:
-        """Return the talk of one question; options that are None are left out."""
+        """Return the conversation of one question; options that are None are omitted."""
         set_options = {name: value for name, value in options.items() if value is not None}
         return cls([{"role": "user", "content": prompt}], set_options)
 
     @property
     def question(self) -> str:
-        """The text of the last turn."""
+        """The text of the last message."""
         return content_text(self.messages[-1].get("content"))
 
 
@@ -66,12 +72,12 @@ class Reply:
     """An answer.
 
     Attributes:
-        kind: where in the engine it came from.
-        confidence: how sure the model is, 0-1; NaN when it does not tell.
-        text: what it says.
-        label: who wrote it.
-        reason: why it ended, in OpenAI's words.
-        usage: tokens as the engine counted them, None when it did not.
+        kind: which part of the engine wrote it.
+        confidence: how sure the model is, 0-1; NaN if unknown.
+        text: the text.
+        label: the label of the engine.
+        reason: OpenAI's `finish_reason`.
+        usage: the tokens that the engine counted, None if it does not count.
         extra: further fields of the message: tool_calls, reasoning_content.
     """
 
@@ -86,7 +92,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Texts as vectors, whose they are, and the tokens that were counted, if they were."""
+    """Texts as vectors.
+
+    Attributes:
+        rows: one vector for each text.
+        label: the label of the engine.
+        tokens: the tokens that the engine counted, None if it does not count.
+    """
 
     rows: Sequence[Sequence[float]]
     label: str
@@ -102,8 +114,8 @@ class Step:
         epoch: passes over the data, with a fraction.
         training_loss: nats per unit (a remembered answer is one unit, a written one characters or tokens).
         validation_loss: the same on held-out pairs, None between passes or without them.
-        phase: preparing (facts or rules?) or training.
-        quiet: nothing to write down; it only asks whether to go on.
+        phase: `preparing` (which answers are facts, which follow rules) or `training`.
+        quiet: the report is not stored; it only asks whether to continue.
     """
 
     step: int
@@ -116,7 +128,7 @@ class Step:
 
 
 Observer = Callable[[Step], bool | None]
-"""Hears of each step; returning False stops the training."""
+"""Called with each step; when it returns False the training stops."""
 
 
 class ChatModel(Protocol):
@@ -127,36 +139,36 @@ class ChatModel(Protocol):
 
     @property
     def label(self) -> str:
-        """What every reply says about who wrote it."""
+        """The label that every reply carries."""
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What it is able to do."""
+        """What it can do."""
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
-        """Answer one question; with temperature 0 always the same, where the engine is able to."""
+        """Answer one question; with temperature 0 the answer is the same each time, if the engine can do that."""
 
     async def answer(self, conversation: Conversation) -> Reply:
-        """Answer the last turn of a talk."""
+        """Answer the last message of a conversation."""
 
 
 @runtime_checkable
 class StreamingModel(Protocol):
-    """A speaker whose pieces come as they are written."""
+    """A model that yields pieces as they are written."""
 
     def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
-        """Yield what each piece adds, and last the whole reply; closing the iterator ends the work."""
+        """Yield what each piece adds, then the whole reply; closing the iterator stops the model."""
 
 
 class TrainedModel(ChatModel, Protocol):
-    """What a training made: it answers, and can be kept."""
+    """A model that was just trained: it answers, and can be saved."""
 
     @property
     def stopped(self) -> bool:
         """Whether the observer ended the training."""
 
     def save(self, run: str) -> bytes:
-        """Return what the store keeps for a run: the model itself, or where the engine put it."""
+        """Return what the store keeps for a run: the model, or where the engine has saved it."""
 
 
 class Engine(Protocol):
@@ -168,32 +180,32 @@ class Engine(Protocol):
 
     @property
     def label(self) -> str:
-        """What every reply says about who wrote it."""
+        """The label that every reply carries."""
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What it is able to do."""
+        """What it can do."""
 
     @property
     def model_names(self) -> frozenset[str]:
-        """Names of models that it answers to besides the platform's, on v2."""
+        """Names of models that it serves on v2 beside the platform's."""
 
     def base_model(self, name: str = "") -> ChatModel:
-        """Return what answers for a preset model, or for one of `model_names`."""
+        """Return the model that answers for a preset model, or for one of `model_names`."""
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text. Raises EngineError."""
 
     def close(self) -> None:
-        """Give up what it holds; nobody asks it any more."""
+        """Release its resources; it is not used afterwards."""
 
 
 class TrainingEngine(Engine, Protocol):
-    """An engine that learns, and loads again what runs made."""
+    """An engine that trains models, and loads them again."""
 
     @property
     def passes_per_epoch(self) -> int:
-        """What a step's `epoch` counts for one epoch of the platform's."""
+        """How much a step's `epoch` advances in one epoch of the platform."""
 
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
@@ -201,9 +213,9 @@ class TrainingEngine(Engine, Protocol):
         """Return the local values for a platform's hyper-parameters, as JSON.
 
         Args:
-            values: epoch, learningRate, batchSize, ... as the platform calls them.
+            values: epoch, learningRate, batchSize, ... by the platform's names.
             scale: FullFineTuning or LoRA.
-            defaults: the values that the platform's model has by default.
+            defaults: the defaults of the platform's model.
         """
 
     def train(
@@ -215,29 +227,29 @@ class TrainingEngine(Engine, Protocol):
         observer: Observer | None = None,
         initial_model: bytes | None = None,
     ) -> TrainedModel:
-        """Train on (prompt, answer) pairs; stopped early it is returned as far as it got.
+        """Train on (prompt, answer) pairs; a training that is stopped returns the model so far.
 
         Args:
-            pairs: what to learn.
-            values: what `local_hyperparameters` returned.
+            pairs: the training data.
+            values: the result of `local_hyperparameters`.
             validation: held-out pairs; their loss is reported after each pass.
-            observer: hears of the steps, and may stop.
-            initial_model: what was kept of an earlier run, to continue from; None for the base model.
+            observer: called with each step; it can stop the training.
+            initial_model: what `save` returned for an earlier run, to continue from; None for the base model.
 
         Raises:
-            InvalidArgumentError: there is nothing to learn from, or a value is wrong.
-            EngineError: it could not.
+            InvalidArgumentError: the data is empty, or a value is wrong.
+            EngineError: the engine has failed.
         """
 
     def recognizes(self, content: bytes) -> bool:
-        """Tell whether a kept file is this engine's."""
+        """Return whether the content kept of a run is this engine's."""
 
     def load_model(self, content: bytes) -> ChatModel:
-        """Return what a run made from what was kept of it. Raises EngineError."""
+        """Return the model from the content kept of a run. Raises EngineError."""
 
 
 def content_text(content: str | list[dict[str, Any]] | None) -> str:
-    """Return the text of a turn."""
+    """Return the text of a message's content."""
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
     return (content or "").strip()

@@ -1,4 +1,4 @@
-"""The sandbox's engines: the one that was chosen, and the built-in one for what it is not able to do."""
+"""The engines of a running sandbox: the configured one, and the built-in one for what that cannot do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from .protocol import ChatModel, Engine, EngineError, TrainingEngine
 
 
 class EngineRegistry:
-    """Who answers, who embeds and who trains in one world."""
+    """The engines of one world: which one answers, embeds and trains.
+
+    Attributes:
+        active: the configured engine.
+    """
 
     def __init__(self, folder: Path, store: Store, config: EngineConfig) -> None:
         self._store, self._lock = store, threading.Lock()
@@ -27,7 +31,7 @@ class EngineRegistry:
 
     @property
     def training_engine(self) -> TrainingEngine:
-        """The engine that trains: an upstream cannot, so that the built-in one does it in its place."""
+        """The engine that trains: the built-in one where the active one cannot."""
         return self._training_engines[0]
 
     @property
@@ -36,14 +40,14 @@ class EngineRegistry:
         return self.active if "embeddings" in self.active.abilities else self._builtin
 
     def base_model(self, name: str = "") -> ChatModel:
-        """Return what answers for a preset model."""
+        """Return the model that answers for a preset model."""
         return self.active.base_model(name)
 
     def tuned_model(self, run: str) -> ChatModel:
-        """Return the model that a run made, whichever engine it was.
+        """Return the model of a run, loaded by the engine that trained it.
 
         Raises:
-            EngineError: it left none, or its engine is not the one that runs.
+            EngineError: the run has no model, or its engine is not running.
         """
         with self._lock:
             if run not in self._loaded_models:
@@ -54,10 +58,10 @@ class EngineRegistry:
             return self._loaded_models[run]
 
     def find_training_engine(self, name: str) -> TrainingEngine:
-        """Return the engine that a run was queued for.
+        """Return the training engine with a name.
 
         Raises:
-            EngineError: it is not the one that runs.
+            EngineError: it is not running.
         """
         engine_found = next((engine for engine in self._training_engines if engine.name == name), None)
         if engine_found is None:
@@ -65,17 +69,17 @@ class EngineRegistry:
         return engine_found
 
     def engine_label(self, name: str) -> str:
-        """Return the label of an engine that trains, its name when it is not the one that runs."""
+        """Return the label of a training engine; its name when it is not running."""
         return next((engine.label for engine in self._training_engines if engine.name == name), name)
 
     def model_origin(self, run: str) -> str:
-        """Return the label of the engine that made what is kept of a run."""
+        """Return the label of the engine that trained a run's model."""
         content = self._store.read_file(f"{run}.npz") or b""
         label = next((engine.label for engine in self._training_engines if engine.recognizes(content)), None)
         return label or "an engine that does not run now"
 
     def can_continue_from(self, run: str) -> bool:
-        """Tell whether a training can go on from what a run made."""
+        """Return whether a training can continue from a run's model."""
         content = self._store.read_file(f"{run}.npz")
         return (
             content is not None
@@ -84,10 +88,10 @@ class EngineRegistry:
         )
 
     def read_model(self, run: str | None) -> bytes | None:
-        """Return what was kept of a run, None of none.
+        """Return what the store keeps of a run's model, None without a run.
 
         Raises:
-            EngineError: there is nothing any more.
+            EngineError: it was deleted.
         """
         content = self._store.read_file(f"{run}.npz") if run else None
         if run and content is None:
@@ -95,7 +99,7 @@ class EngineRegistry:
         return content
 
     def describe(self) -> dict[str, Any]:
-        """Return which engine runs and who does what, without any key."""
+        """Return which engine runs and which ones train and embed; no key is in it."""
         chosen = self.active
         description = {"name": chosen.name, "label": chosen.label, "can": sorted(chosen.abilities)}
         return description | {
@@ -104,7 +108,7 @@ class EngineRegistry:
         }
 
     def close(self) -> None:
-        """Give up what the engines hold."""
+        """Release the active engine's resources."""
         self.active.close()
 
     def _engine_of(self, run: str, content: bytes) -> TrainingEngine:

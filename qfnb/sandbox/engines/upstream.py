@@ -1,7 +1,7 @@
 """An engine that asks another server: any that speaks OpenAI's API (Ollama, vLLM, llama.cpp).
 
-The only module of the sandbox that makes HTTP calls; they go to the address that the user chose, straight
-there (no proxy, no redirects), and every error of it becomes an EngineError without the key in it.
+This is the only module of the sandbox that makes HTTP calls: to the address in the configuration only, without
+proxy or redirects. Every error becomes an EngineError, without the key.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, 
 
 CONNECT_SECONDS = 5.0
 MAX_EVENT_BYTES = 1 << 20
-"""Bytes that one event of a stream may have."""
+"""The largest event of a stream."""
 
 MAX_ANSWER_BYTES = 64 << 20
-"""Bytes that a whole answer may have."""
+"""The largest answer."""
 
 _CATEGORIES: dict[int, ErrorCategory] = {
     400: "argument",
@@ -35,7 +35,7 @@ _CATEGORIES: dict[int, ErrorCategory] = {
 
 
 class UpstreamEngine:
-    """Chats, and embeds when it was told with which model; it does not train."""
+    """Answers, and embeds if a model for that is configured; it does not train."""
 
     name = "upstream"
 
@@ -68,7 +68,7 @@ class UpstreamEngine:
         return Vectors(vectors, _label(model), (_parse_usage(answer) or {}).get("prompt_tokens"))
 
     def close(self) -> None:
-        """Hold nothing: every call has a connection of its own."""
+        """Do nothing: each call has a connection of its own."""
 
 
 class UpstreamModel:
@@ -81,11 +81,11 @@ class UpstreamModel:
         self.label = _label(model)
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
-        """Answer one question; from a thread only."""
+        """Answer one question; call it from a thread without an event loop."""
         return asyncio.run(self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed)))
 
     async def answer(self, conversation: Conversation) -> Reply:
-        """Answer the last turn of a talk."""
+        """Answer the last message of a conversation."""
         answer = await _post_json(self._config, "chat/completions", self._body(conversation))
         try:
             choice = answer["choices"][0]
@@ -94,10 +94,10 @@ class UpstreamModel:
             raise _malformed_answer("has no message") from None
 
     async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
-        """Yield the deltas as they arrive, and last the whole reply.
+        """Yield the deltas as they arrive, then the whole reply.
 
         Raises:
-            EngineError: also when the stream ends without a reason or `[DONE]`.
+            EngineError: the upstream has failed, or the stream ends without a reason or `[DONE]`.
         """
         body = self._body(conversation) | {"stream": True, "stream_options": {"include_usage": True}}
         message: dict[str, Any] = {}
@@ -135,7 +135,7 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
     try:
         value = json.loads(content)
     except ValueError:
-        raise _malformed_answer("is no JSON") from None
+        raise _malformed_answer("is not JSON") from None
     if not isinstance(value, dict):
         raise _malformed_answer("is no JSON object")
     return value
@@ -160,7 +160,7 @@ async def _stream_events(
 async def _post(
     config: EngineConfig, path: str, body: Mapping[str, Any]
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Yield a good response; whatever goes wrong, also while it is read, is an EngineError."""
+    """Yield a response with status 200; every error, also while it is read, is an EngineError."""
     headers = {"Authorization": f"Bearer {config.upstream_key}"} if config.upstream_key else {}
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout)
     url = f"{config.upstream_url.rstrip('/')}/{path}"
@@ -191,7 +191,7 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _status_error(config: EngineConfig, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
-    """Return the error of a status that is not 200."""
+    """Return the error for a status other than 200."""
     status = response.status
     reason = _redact(config, _error_reason(content) or str(response.reason or ""))
     if status in {401, 403}:
@@ -206,9 +206,9 @@ def _parse_event(config: EngineConfig, data: str) -> dict[str, Any]:
     try:
         event = json.loads(data)
     except ValueError:
-        raise _malformed_answer("has an event that is no JSON") from None
+        raise _malformed_answer("has an event that is not JSON") from None
     if not isinstance(event, dict):
-        raise _malformed_answer("has an event that is no object")
+        raise _malformed_answer("has an event that is not an object")
     if "error" in event or "error_code" in event:
         raise EngineError(f"upstream: {_redact(config, _error_reason(data.encode()))}")
     return event
@@ -229,13 +229,13 @@ def _error_reason(content: bytes) -> str:
 
 
 def _redact(config: EngineConfig, text: str) -> str:
-    """Return one short line without the key, which some servers repeat."""
+    """Return a text on one short line, without the key, which some servers repeat."""
     redacted = text.replace(config.upstream_key, "***") if config.upstream_key else text
     return " ".join(redacted.split())[:300]
 
 
 def _merge_delta(message: dict[str, Any], delta: Delta) -> None:
-    """Add a delta to the message so far; tool calls are put together by their index."""
+    """Add a delta to the message so far; tool calls are joined by their index."""
     for name, value in delta.items():
         if name == "tool_calls":
             calls = message.setdefault(name, [])

@@ -1,4 +1,7 @@
-"""Text as numbers: character ids, hashed n-grams with tf-idf weights, runs of one character class."""
+"""Text as numbers: character ids, hashed n-grams with tf-idf weights, runs of one character class, vectors.
+
+Batches of the pointer-generator's examples are here too. Similar wording gives similar vectors; synonyms do not.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ F = np.float32
 BUCKETS = 8192
 RARITY_FLOOR = 0.05
 MAX_PROMPT, MAX_ANSWER = 200, 400
-"""Characters of a prompt and of an answer that are looked at."""
+"""The characters of a prompt and of an answer that are used."""
 
 BOS, EOS, UNKNOWN = 1, 2, 3
 _ASCII_AT, _GB2312_AT = 4, 132
@@ -34,7 +37,7 @@ _FUNCTION_CHARACTERS = set(
 
 
 def character_id(char: str) -> int:
-    """Return a character's id: ASCII, then GB2312 level 1, anything else one of 256 buckets."""
+    """Return a character's id: ASCII, then GB2312 level 1; all others share 256 buckets."""
     if char.isascii():
         return _ASCII_AT + ord(char)
     try:
@@ -57,12 +60,12 @@ def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArra
 
 
 def weakness(gram: str) -> float:
-    """Return the share (0-1) of characters that every question has: particles, pronouns, punctuation."""
+    """Return the share (0-1) of characters that most questions have: particles, pronouns, punctuation."""
     return sum(char in _FUNCTION_CHARACTERS for char in gram) / len(gram)
 
 
 class Features:
-    """tf-idf over hashed n-grams; n-grams and characters that training never saw count as unknown."""
+    """tf-idf over hashed n-grams; n-grams and characters that are not in the training data count as unknown."""
 
     def __init__(
         self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0
@@ -95,19 +98,19 @@ class Features:
         return rows
 
     def coverage(self, prompt: str) -> float:
-        """Return the share (0-1, by rarity) of the prompt's bigrams that training has seen."""
+        """Return the share (0-1, by rarity) of the prompt's bigrams that are in the training data."""
         ids, _, weight = ngrams(prompt, (2,))
         weight = weight * self._rarity(ids)
         return float(weight[self.frequency[ids] > 0].sum() / (weight.sum() + 1e-9))
 
     def _rarity(self, ids: Ints) -> NDArray[np.float64]:
-        # Without the floor a data set of one question, or of one shared n-gram, could not be answered at all.
+        # Without the floor all weights are 0 when the data has one question or one shared n-gram.
         rarity: NDArray[np.float64] = np.log((1 + self.n) / (1 + self.frequency[ids])) + RARITY_FLOOR
         return rarity
 
 
 def segments(text: str) -> Floats:
-    """Return one-hot rows: class, number of the run, place in the run, characters left in it."""
+    """Return one-hot rows: class, number of the run, index in the run, characters after it in the run."""
     rows, count, start = np.zeros((len(text), sum(SEGMENT_WIDTHS)), F), [0] * 4, 0
     while start < len(text):
         class_, end = _character_class(text[start]), start + 1
@@ -140,10 +143,10 @@ def _character_class(char: str) -> int:
 
 
 WINDOW = 6
-"""Characters already written that the model looks back on."""
+"""How many written characters the model sees."""
 
 CONTEXT = 5
-"""Prompt characters around a place that attention looks at."""
+"""How many prompt characters around an index attention sees."""
 
 SEGMENT = sum(SEGMENT_WIDTHS)
 
@@ -201,7 +204,7 @@ def collate(examples: Sequence[Example]) -> PaddedBatch:
 
 
 def matching_suffix(copyable: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return, for each step and place, how many characters just before both are the same (at most 4)."""
+    """Return for each step and prompt index how many characters before both are equal, at most 4."""
     run = np.zeros(copyable.shape, np.int64)
     for t in range(1, len(copyable)):
         run[t, 1:] = np.where(copyable[t - 1, :-1], run[t - 1, :-1] + 1, 0)

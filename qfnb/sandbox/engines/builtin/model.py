@@ -1,4 +1,4 @@
-"""What a fine-tuning makes and a service runs: a router over memories, and a model that composes."""
+"""The built-in language model: a router over remembered answers, and a generator that composes answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from .optimizer import Weights
 from .pointer_generator import PointerGenerator
 
 COMPOSE = 0
-"""The class that means: write the answer instead of remembering one."""
+"""The class of prompts whose answers are composed, not remembered."""
 
 
 class MemoryRouter:
-    """Class 0 is "compose"; class k is the k-th remembered answer."""
+    """Chooses a remembered answer by softmax regression over a prompt's n-grams.
+
+    Class 0 is `COMPOSE`; class k is the k-th remembered answer.
+    """
 
     def __init__(self, features: Features, answers: Sequence[str]) -> None:
         self.features, self.answers = features, list(answers)
@@ -47,7 +50,7 @@ class MemoryRouter:
         batch: int = 16,
         seed: int = 0,
     ) -> Iterator[float]:
-        """Make one pass over the data each time it is advanced, yielding the summed loss (nats).
+        """Train; each iteration is one pass over the data, and yields the summed loss (nats).
 
         Gradient descent with momentum generalises better here than Adam.
         """
@@ -81,7 +84,7 @@ def _score_gradient(scores: Floats, labels: NDArray[np.int64]) -> tuple[Floats, 
 
 
 MIN_CONFIDENCE = 0.2
-"""Confidence under which a tuned model says that it does not know."""
+"""The confidence below which a tuned model says that it does not know."""
 
 BASE_MIN_CONFIDENCE = 0.6
 
@@ -90,14 +93,23 @@ DONT_KNOW = (
     "I have not learned this; tune me on your data, or set a Qianfan key."
 )
 IMPOSSIBLE_LOSS = 20.0
-"""Nats per character charged for a character that the model can neither write nor copy."""
+"""The loss (nats per character) of a character that the model can neither write nor copy."""
 
 ReplyKind = Literal["memory", "compose", "chat", "unknown"]
 
 
 @dataclass
 class LanguageModel:
-    """A trained model. `base` answers small talk, and is honest for the rest."""
+    """A trained model.
+
+    Attributes:
+        features: the n-grams.
+        router: chooses a remembered answer or `COMPOSE`.
+        lm: composes answers, None without composed answers.
+        meta: facts about the training.
+        min_confidence: below it the model says that it does not know.
+        base: the model that answers small talk.
+    """
 
     features: Features
     router: MemoryRouter
@@ -107,7 +119,7 @@ class LanguageModel:
     base: LanguageModel | None = None
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
-        """Answer one prompt; with temperature 0 always the same."""
+        """Answer one prompt; with temperature 0 the answer is the same each time."""
         reply = self._reply_from_training(prompt, temperature, seed)
         if self.base is None:
             return reply
@@ -136,7 +148,7 @@ class LanguageModel:
         return Reply("compose", confidence, "".join(char for char, _ in steps))
 
     def loss(self, pairs: Sequence[Pair]) -> float:
-        """Return the negative log likelihood of pairs per unit (a memory is one, else characters), nats."""
+        """Return the loss of pairs: nats per unit; a remembered answer is one unit, a composed one its characters."""
         total = units = 0.0
         for prompt, answer in pairs:
             probability = self.router.probabilities(prompt)
@@ -154,7 +166,7 @@ class LanguageModel:
         return math.exp(min(self.loss(pairs), 50.0))
 
     def save(self) -> bytes:
-        """Return the model as the bytes of an npz file; weights are kept in 16 bits, used rows only."""
+        """Return the model as the bytes of an npz file: the used rows of the weights, in 16 bits."""
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "frequency": self.features.frequency,
             "seen": self.features.seen_characters,
@@ -187,7 +199,7 @@ class LanguageModel:
         """Return the model that `save` wrote.
 
         Raises:
-            SandboxError: the bytes are something else.
+            SandboxError: the bytes are not such a model.
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -195,7 +207,7 @@ class LanguageModel:
             head = json.loads(arrays_by_name["head"].tobytes())
             return cls._restore(head, arrays_by_name)
         except (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, BadZipFile) as error:
-            raise SandboxError(f"these bytes are no model of this version: {error}") from None
+            raise SandboxError(f"these bytes are not a model of this version: {error}") from None
 
     @classmethod
     def _restore(cls, head: dict[str, Any], stored: dict[str, Any]) -> LanguageModel:
@@ -213,7 +225,7 @@ class LanguageModel:
 
 
 def char_loss(lm: PointerGenerator, prompt: str, answer: str) -> float:
-    """Return the nats per character of an answer; characters that cannot be produced cost IMPOSSIBLE."""
+    """Return the loss of an answer in nats per character, IMPOSSIBLE_LOSS if it cannot be produced."""
     if any(char not in lm.index and char not in prompt[:MAX_PROMPT] for char in answer):
         return IMPOSSIBLE_LOSS
     return lm.loss([lm.example(prompt, answer)], gradients=False)[0]

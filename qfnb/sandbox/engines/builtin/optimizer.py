@@ -17,10 +17,10 @@ class Adam:
     """Updates weights in place.
 
     Args:
-        weights: what is learned.
-        rows: of the large tables only these; the others get no gradient, and would take most of the time.
-        decay: weight decay, times the rate.
-        clip: the longest gradient.
+        weights: the weights by name.
+        rows: the rows of the large tables that are updated; the others have no gradient.
+        decay: weight decay, relative to the learning rate.
+        clip: the largest norm of the gradients.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Adam:
     def step(
         self, gradients: Mapping[str, Floats], rate: float, *, b1: float = 0.9, b2: float = 0.99
     ) -> None:
-        """Move every weight once against its gradient."""
+        """Update the weights once by their gradients, at a learning rate."""
         self._steps += 1
         used_gradients = {name: gradient[self._rows[name]] for name, gradient in gradients.items()}
         norm = math.sqrt(sum(float(np.vdot(g, g)) for g in used_gradients.values()))

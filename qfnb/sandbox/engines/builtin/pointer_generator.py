@@ -2,7 +2,7 @@
 
 A feed-forward window over the last characters written and the prompt's n-grams proposes the next character;
 attention over the prompt proposes one to copy; a gate mixes the two. Gradients are written by hand and
-compared with finite differences in the tests.
+compared with finite differences in the tests. (See, Liu and Manning 2017, arXiv 1704.04368.)
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class PointerGenerator:
         self.weights = _initial_weights(np.random.default_rng(seed), len(self.output))
 
     def used_rows(self) -> dict[str, NDArray[np.int64]]:
-        """Return the rows of the large tables that this data can reach."""
+        """Return the rows of the large tables that the training data uses."""
         features = self.features
         return {"E": np.flatnonzero(features.seen_characters), "S": np.flatnonzero(features.frequency)}
 
     def encode(self, prompt: str) -> Example:
-        """Return what the model sees of a prompt."""
+        """Return the features of a prompt."""
         prompt = prompt[:MAX_PROMPT] or " "
         ids = np.array([character_id(c) for c in prompt])
         known_ids = np.where(self.features.seen_characters[ids], ids, UNKNOWN)
@@ -69,7 +69,7 @@ class PointerGenerator:
         }
 
     def example(self, prompt: str, answer: str) -> Example:
-        """Return an example; answer characters outside of the alphabet can only be copied."""
+        """Return a training example; answer characters outside the alphabet can only be copied."""
         example = self.encode(prompt)
         prompt, answer = example["prompt"], answer[: MAX_ANSWER - 1]
         ids = [BOS] * WINDOW + [self._seen_id(c) for c in answer]
@@ -88,7 +88,14 @@ class PointerGenerator:
         *,
         gradients: bool = True,
     ) -> tuple[float, Weights, int]:
-        """Return the mean negative log likelihood per character (nats), its gradients, and the characters."""
+        """Return the mean loss (nats per character), its gradients, and the number of characters.
+
+        Args:
+            examples: the batch.
+            random: the source of the dropout, None without dropout.
+            drop: the share (0-1) that is dropped.
+            gradients: whether to compute them.
+        """
         batch = collate(examples)
         if drop and random is not None:
             batch.bag *= (random.random(len(batch.grams)) >= drop) / F(1 - drop)
@@ -217,14 +224,14 @@ class PointerGenerator:
     def stream(
         self, prompt: str, *, temperature: float = 0.0, random: np.random.Generator | None = None
     ) -> Iterator[tuple[str, float]]:
-        """Yield (character, probability) one at a time; ends with ("", p) when the model stops by itself."""
+        """Yield (character, probability) one at a time; the last is ("", p) when the model ends the answer."""
         weights, encoded = self.weights, self.encode(prompt)
         prompt, (grams, weight) = encoded["prompt"], encoded["grams"]
         base = weight @ weights["S"][grams] + weights["b"]
         context_vectors = weights["E"][encoded["around"]].reshape(len(prompt), CONTEXT * EMBEDDING)
         context_vectors = np.concatenate([context_vectors, encoded["segment"]], 1)
         key, value = context_vectors @ weights["Wk"], context_vectors @ weights["Wv"]
-        chars = [*self.output, *sorted(set(prompt) - set(self.index))]  # the last only copying can produce
+        chars = [*self.output, *sorted(set(prompt) - set(self.index))]  # the last ones can only be copied
         prompt_indexes = np.array([chars.index(c) for c in prompt])
         letters, written_ids, match = np.array(list(prompt)), [BOS] * WINDOW, np.zeros(len(prompt), np.int64)
         for step in range(MAX_ANSWER - 1):

@@ -1,8 +1,8 @@
-"""Learning: which pairs to remember and which to compose, then passes over the data, with reports.
+"""Training of the built-in model: which answers to remember and which to compose, then passes over the data.
 
-An answer that several prompts share is a memory. A unique answer follows a rule that the composing model can
-learn when its prompt and a pattern explain it, or when a model trained without it predicts it (two folds, and
-a vote of its neighbours); otherwise it is a memory.
+An answer that several prompts share is remembered. A unique answer is composed if its prompt and a shared
+pattern explain it, or if a model trained without it predicts it (two folds, and a vote of its neighbours);
+otherwise it is remembered.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ LOCAL_PASSES = 5
 """Passes of the small local model that stand for one epoch of a large one."""
 
 FACT_LOSS = 2.0
-"""Nats; a unique answer harder to predict than this is a fact to remember, not a rule."""
+"""Nats; a unique answer with a larger loss is a fact to remember, not a rule."""
 
 FOLD_UPDATES = 200
-"""Updates that are enough to tell a fact from a rule."""
+"""Updates that are enough to separate facts from rules."""
 
 LEARNED_LOSS = 0.01
-"""Nats per character, with which a model that is asked what it was not shown has learned all that it will."""
+"""Nats per character; with a smaller loss in a pass, a fold has learned what it can."""
 
 NEIGHBOURS = 9
 DROPOUT = 0.2
@@ -45,13 +45,13 @@ _ROUTER_RATE = 4.0
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What the local optimiser really uses.
+    """The hyper-parameters that the local optimiser uses.
 
     Attributes:
         epochs: passes over the data.
-        learning_rate: of the composing model; the router's follows it.
+        learning_rate: of the generator; the router's is proportional.
         batch_size: pairs per update.
-        seed: the same data and values give the same model.
+        seed: of the random numbers; the same data and values give the same model.
     """
 
     epochs: int = 20
@@ -69,8 +69,14 @@ def local_hyperparameters(
 ) -> Hyperparameters:
     """Return the local values for a platform's hyper-parameters.
 
-    A rate is scaled by how far it is from the model's default, so that ten times more or less matters here
-    too; an epoch is LOCAL_PASSES passes.
+    The local rate is as many times its default as the given rate is of the model's; an epoch is LOCAL_PASSES
+    passes.
+
+    Args:
+        epoch: passes of the platform.
+        learning_rate: of the platform, None for its default.
+        batch_size: pairs per update, None for the default.
+        default_rate: the platform's default.
     """
     factor = 1.0 if learning_rate is None else min(max(learning_rate / default_rate, 0.01), 10.0)
     return Hyperparameters(min(epoch * LOCAL_PASSES, 250), _RATE * factor, 2 * (batch_size or 4))
@@ -84,17 +90,17 @@ def train(
     observer: Observer | None = None,
     remember_all: bool = False,
 ) -> LanguageModel:
-    """Train a model on (prompt, answer) pairs; stopped early it is returned as far as it got.
+    """Train a model on (prompt, answer) pairs; a training that is stopped returns the model so far.
 
     Args:
-        pairs: what to learn.
-        hyperparameters: how.
+        pairs: the training data.
+        hyperparameters: default: those of `Hyperparameters()`.
         validation: held-out pairs; their loss is reported after each pass.
-        observer: hears of the steps, and may stop.
-        remember_all: treat every answer as a memory.
+        observer: called with each step; it can stop the training.
+        remember_all: whether every answer is remembered.
 
     Raises:
-        InvalidArgumentError: there is nothing to learn from, or a value is not positive.
+        InvalidArgumentError: the data is empty, or a value is not positive.
     """
     values = hyperparameters or Hyperparameters()
     if not pairs or min(values.epochs, values.batch_size) < 1 or values.learning_rate <= 0:
@@ -146,7 +152,7 @@ class _Training:
         return sorted(answer for answer in count if count[answer] > 1 or answer in facts)
 
     def _find_facts(self, features: Features, unique: list[Pair]) -> set[str]:
-        """Return the unique answers that a model trained on the other half of the data cannot predict."""
+        """Return the unique answers that a model trained on the other half of the data does not predict."""
         surprising = np.zeros(len(unique))
         epochs = math.ceil(FOLD_UPDATES / math.ceil(len(unique) / 2 / self.hyperparameters.batch_size))
         self.total_steps = 2 * epochs * REPORTS_PER_PASS
@@ -165,7 +171,7 @@ class _Training:
 
     @staticmethod
     def _until_learned(parts: Iterator[tuple[float, float, int]]) -> Iterator[float]:
-        """Yield the losses of parts, and stop after a pass that had nothing more to learn."""
+        """Yield the losses of the parts, and end after a pass in which nothing was left to learn."""
         for first_part in parts:
             one_pass = [first_part, *islice(parts, REPORTS_PER_PASS - 1)]
             yield from (loss for loss, _, _ in one_pass)
@@ -176,7 +182,7 @@ class _Training:
 
     def _are_surprising(self, lm: PointerGenerator, pairs: list[Pair]) -> Iterator[bool]:
         for index, (prompt, answer) in enumerate(pairs):
-            if index % 100 == 0:  # asking thousands takes seconds, and an observer may want to stop
+            if index % 100 == 0:  # thousands of pairs take seconds; the observer can stop them
                 self._report(epoch=0.0, loss=self.last_loss, phase="preparing")
             yield char_loss(lm, prompt, answer) * (len(answer) + 1) > FACT_LOSS
 
@@ -231,7 +237,7 @@ class _Training:
     def _random_batches(
         self, examples: list[dict[str, object]], random: np.random.Generator
     ) -> list[np.ndarray]:
-        """Return the examples' numbers in random batches of similar answer length."""
+        """Return the indexes of the examples in random batches of similar answer length."""
         order = random.permutation(len(examples))
         lengths = [len(examples[i]["target"]) // 8 for i in order]
         order = order[np.argsort(lengths, kind="stable")]
@@ -254,20 +260,20 @@ class _Training:
 
 
 def _learning_rate_factor(update: int, updates: int) -> float:
-    """Return the factor of the learning rate: up quickly, level for half of the way, down to 2 %."""
+    """Return the factor of the learning rate: it rises quickly, is level for half of the updates, falls to 2 %."""
     remaining = 1 - update / updates
     return min(1.0, (update + 1) / 20) * min(1.0, 0.02 + 0.98 * 2 * remaining)
 
 
 GRAM_CHARS = 3
-"""Characters of a piece of a shared pattern."""
+"""The length of a piece of a shared pattern."""
 
 SHARED_SHARE = 0.05
-"""Of the answers, and at least three: a piece that so many have belongs to a pattern."""
+"""The share of the answers, but at least three answers, that make a piece part of a pattern."""
 
 
 def explained_pairs(pairs: Sequence[Pair]) -> list[bool]:
-    """Tell of each pair whether copying and a shared pattern explain every character of its answer."""
+    """Return for each pair whether copying and a shared pattern explain all characters of its answer."""
     grams = Counter(gram for _, answer in pairs for gram in set(_grams(answer)))
     min_count = max(3.0, SHARED_SHARE * len(pairs))
     return [_is_explained(prompt, answer, grams, min_count) for prompt, answer in pairs]

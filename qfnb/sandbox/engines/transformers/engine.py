@@ -1,6 +1,6 @@
-"""An engine on a model directory of the user's own: chat, vectors, LoRA and full fine-tuning.
+"""An engine on a model directory of the user's: chat, vectors, LoRA and full fine-tuning.
 
-Needs `pip install 'qfnb[transformers]'`. What runs make are folders of safetensors under the sandbox's state;
+It needs `pip install 'qfnb[transformers]'`. The models of runs are folders of safetensors in the sandbox's state;
 the store keeps a line of JSON that names the folder.
 """
 
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 FULL_FINE_TUNING = "FullFineTuning"
 MAX_LOADED = 2
-"""Model directories that are kept in memory at a time: the user's, and one that was trained whole."""
+"""How many model directories are kept in memory: the user's, and one with all weights trained."""
 
 
 class TransformersEngine:
-    """Works on one thread of its own, one question after the other; trainings have their own copy."""
+    """Answers one question after the other on a thread of its own; each training loads a copy of the model."""
 
     name = "transformers"
     model_names: frozenset[str] = frozenset()
@@ -63,13 +63,13 @@ class TransformersEngine:
         return Vectors(rows, self.label, tokens)
 
     def close(self) -> None:
-        """End the thread after what it is doing."""
+        """End the thread after its current task."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the recipe of a platform's hyper-parameters."""
+        """Return the tuning recipe for the platform's hyper-parameters."""
         return asdict(tuning_recipe(values, full=scale == FULL_FINE_TUNING))
 
     def train(
@@ -81,7 +81,7 @@ class TransformersEngine:
         observer: Observer | None = None,
         initial_model: bytes | None = None,
     ) -> TransformersModel:
-        """Train an adapter or all weights; with a base, go on from what that run made."""
+        """Train an adapter or all weights; see `TrainingEngine.train`."""
         from .tuning import fine_tune  # noqa: PLC0415 - torch and peft, seconds
 
         recipe, earlier = TuningRecipe(**values), self._run_folder(initial_model) if initial_model else None
@@ -105,19 +105,19 @@ class TransformersEngine:
         return TransformersModel(self, draft, stopped=stopped)
 
     def recognizes(self, content: bytes) -> bool:
-        """Tell whether a kept file names a folder of this engine's."""
+        """Return whether the content kept of a run names a folder of this engine."""
         return _folder_name(content) is not None
 
     def load_model(self, content: bytes) -> TransformersModel:
-        """Return what a run made."""
+        """Return the model of a run."""
         return TransformersModel(self, self._run_folder(content))
 
     def run_on_worker(self, task: Callable[[], T]) -> Future[T]:
-        """Do something on the engine's thread."""
+        """Run a task on the engine's thread."""
         return self._worker.submit(_wrap_errors, task)
 
     def model_directory(self, folder: Path) -> ModelDirectory:
-        """Return a model directory in memory; the longest unused one makes room, the user's never does."""
+        """Return a model directory in memory; the least recently used one is dropped, but never the user's."""
         from .weights import ModelDirectory  # noqa: PLC0415
 
         directory = self._loaded.pop(folder, None) or ModelDirectory(folder, self.device)
@@ -134,7 +134,7 @@ class TransformersEngine:
         return path
 
     def _delete_orphans(self) -> None:
-        """Delete folders that no kept file names: of deleted runs, and of trainings that were cut off."""
+        """Delete folders that no run names: those of deleted runs and interrupted trainings."""
         files = [path for path in self.folder.parent.glob("*.npz") if path.stat().st_size < 1000]
         referenced = {_folder_name(path.read_bytes()) for path in files}
         for folder in self.folder.glob("*"):
@@ -143,7 +143,7 @@ class TransformersEngine:
 
 
 class TransformersModel:
-    """The model of the directory, or what a run made of it."""
+    """The model of the directory, or the model of a run."""
 
     abilities: frozenset[Ability] = frozenset({"chat", "streaming"})
 
@@ -160,19 +160,19 @@ class TransformersModel:
         ).result()
 
     async def answer(self, conversation: Conversation) -> Reply:
-        """Answer the last turn of a talk; the writing ends when nobody waits for it any more."""
+        """Answer the last message; when the caller is cancelled the model stops writing."""
         async for piece in self.stream(conversation):
             if isinstance(piece, Reply):
                 return piece
         raise EngineError("the engine was closed")
 
     async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
-        """Yield pieces of text as they are written, and last the whole reply."""
+        """Yield pieces of text as they are written, then the whole reply."""
         loop, stop = asyncio.get_running_loop(), threading.Event()
         queue: asyncio.Queue[str | None] = asyncio.Queue()
 
         def put_piece(text: str | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop of one who has gone is closed
+            with contextlib.suppress(RuntimeError):  # the caller's loop is closed
                 loop.call_soon_threadsafe(queue.put_nowait, text)
 
         generation = self._engine.run_on_worker(lambda: self._generate(conversation, put_piece, stop))
@@ -187,7 +187,7 @@ class TransformersModel:
             generation.cancel()
 
     def save(self, run: str) -> bytes:
-        """Give the draft the run's name; return the line that names it."""
+        """Rename the draft's folder to the run's name; return the line that names it."""
         assert self._folder is not None
         folder = self._engine.folder / run
         shutil.rmtree(folder, ignore_errors=True)
@@ -209,7 +209,7 @@ class TransformersModel:
 
 
 def _wrap_errors(task: Callable[[], T]) -> T:
-    """Do a task; what torch has to say against it is an engine's error."""
+    """Run a task; torch's errors become engine errors."""
     try:
         return task()
     except EngineError:
@@ -231,7 +231,7 @@ def _read_source(folder: Path) -> Path:
     """Return the model directory that an adapter was trained over.
 
     Raises:
-        EngineError: it is not there any more, or the adapter has no safetensors.
+        EngineError: the directory or the adapter was deleted.
     """
     source = Path(json.loads((folder / "source.json").read_text(encoding="utf-8"))["model_dir"])
     if not (source / "config.json").is_file():
@@ -242,7 +242,7 @@ def _read_source(folder: Path) -> Path:
 
 
 def _folder_name(content: bytes) -> str | None:
-    """Return the folder that a kept file names, None when it is another engine's."""
+    """Return the folder that the content kept of a run names, None for another engine's."""
     if not content.startswith(b"{"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""How a model directory is trained: the platform's hyper-parameters under the optimiser's names."""
+"""The platform's hyper-parameters under the optimiser's names, for the training of a model directory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TuningRecipe:
-    """How to train.
+    """The hyper-parameters of a training.
 
     Attributes:
-        full: all weights instead of an adapter.
-        warmup: share of the steps in which the rate rises.
+        full: whether all weights are trained instead of an adapter.
+        max_length: tokens of a pair.
+        rank, alpha, dropout: of the adapter.
+        warmup: the share of the steps (0-1) in which the learning rate rises.
         every: steps between two reports.
     """
 
@@ -32,7 +34,7 @@ class TuningRecipe:
 
 
 def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
-    """Return the recipe of a platform's hyper-parameters; what they do not say stays as usual."""
+    """Return the recipe for the platform's hyper-parameters, with defaults for those that are missing."""
     names: dict[str, tuple[str, type]] = {
         "epoch": ("epochs", int),
         "learningRate": ("learning_rate", float),

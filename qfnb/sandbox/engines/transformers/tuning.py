@@ -1,4 +1,4 @@
-"""Training a model directory: LoRA or all weights, a loss for every step, an end within one step."""
+"""Training of a model directory: LoRA or all weights, with a loss for each step; it stops within a step."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .weights import context_length, inference_dtype, load_pretrained, prompt_id
 
 MAX_VALIDATION_PAIRS = 200
 IGNORED_LABEL = -100
-"""The label of tokens whose loss does not count."""
+"""The label of tokens that do not count in the loss."""
 
 
 @dataclass(frozen=True)
 class TokenizedPair:
-    """The tokens of a pair, and where its answer begins."""
+    """The tokens of a pair, and the index where its answer begins."""
 
     ids: list[int]
     start: int
@@ -42,17 +42,17 @@ def fine_tune(
     device: str,
     output: Path,
 ) -> bool:
-    """Train and write the result into a folder; tell whether the observer ended it early.
+    """Train, and write the result to a folder; return whether the observer stopped it early.
 
     Args:
         folder: the model directory.
-        adapter: an earlier run's adapter to go on from.
-        pairs: what to learn.
-        recipe: how.
+        adapter: an earlier run's adapter to continue from.
+        pairs: the training data.
+        recipe: the hyper-parameters.
         validation: held-out pairs; their loss is reported after each pass.
-        observer: hears of every `recipe.every` steps, and is asked at each whether to go on.
+        observer: called with each step, which is quiet except for every `recipe.every`th; it can stop the training.
         device: auto, cpu, cuda, cuda:N or mps.
-        output: an adapter, or a whole model directory with its tokenizer.
+        output: the folder for the adapter, or for all weights and the tokenizer.
 
     Raises:
         InvalidArgumentError: no pair has an answer within the length.
@@ -78,7 +78,7 @@ def fine_tune(
 
 
 def _trainable_model(model: Any, adapter: Path | None, recipe: TuningRecipe) -> Any:
-    """Return the model with what is to be trained."""
+    """Return the model with the weights that are trained."""
     if recipe.full:
         return model
     if adapter is not None:
@@ -94,11 +94,11 @@ def _trainable_model(model: Any, adapter: Path | None, recipe: TuningRecipe) -> 
 
 
 def _tokenize(tokenizer: Any, pairs: Sequence[Pair], max_tokens: int) -> Iterator[TokenizedPair]:
-    """Yield the pairs as tokens, cut at the length; one whose answer is cut off altogether is left out."""
+    """Yield the pairs as tokens, cut at the length; a pair whose answer is cut off completely is skipped."""
     eos = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for prompt, answer in pairs:
         prompt_tokens = prompt_ids(tokenizer, [{"role": "user", "content": prompt}]) if prompt else []
-        start = len(prompt_tokens) or 1  # the first token of a bare text follows nothing
+        start = len(prompt_tokens) or 1  # the first token of a text without a prompt is not predicted
         ids = [*prompt_tokens, *tokenizer(answer, add_special_tokens=False)["input_ids"], *eos][:max_tokens]
         if len(ids) > start:
             yield TokenizedPair(ids, start)
@@ -114,7 +114,7 @@ class _TrainingLoop:
     observer: Observer | None
 
     def steps(self) -> Iterator[bool]:
-        """Make the updates one after the other; yield whether to go on, and end where not."""
+        """Make the updates one after the other; yield after each whether to continue, and end if not."""
         recipe, random_ = self.recipe, random.Random(self.recipe.seed)  # noqa: S311 - an order, no secret
         per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
         total, step_count = per_epoch * recipe.epochs, 0
@@ -136,7 +136,7 @@ class _TrainingLoop:
                     return
 
     def _set_learning_rate(self, optimizer: Any, step_count: int, total: int) -> None:
-        """Set the learning rate: up over the warm-up, then down in a straight line."""
+        """Set the learning rate: it rises during the warm-up, then falls linearly."""
         warmup_factor = (step_count + 1) / max(1.0, self.recipe.warmup * total)
         for group in optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * min(1.0, warmup_factor, 1.02 - step_count / total)
@@ -164,7 +164,7 @@ class _TrainingLoop:
         return total / tokens
 
     def _precision(self) -> AbstractContextManager[Any]:
-        """Return what lets all weights be trained with half the memory on a GPU."""
+        """Return the context in which all weights are trained with half the memory on a GPU."""
         if self.recipe.full and inference_dtype(self.device) is torch.bfloat16:
             autocast: AbstractContextManager[Any] = torch.autocast("cuda", torch.bfloat16)
             return autocast

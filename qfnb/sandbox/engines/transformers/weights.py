@@ -1,7 +1,7 @@
-"""A model directory in memory: loaded when it is first asked, adapters of runs put over it by name.
+"""A model directory in memory, loaded on first use; adapters of runs are applied to it by name.
 
-Files of the user's own computer only, weights from safetensors only, and no code that comes with a model.
-Everything here runs on the engine's one thread.
+Only local files are read, weights only from safetensors, and no code of a model is run. Everything here runs on
+the engine's one thread.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..protocol import Conversation, EngineError, Reply, content_text
 
 LOCAL_ONLY = {"local_files_only": True, "trust_remote_code": False}
 DEFAULT_CONTEXT_LENGTH, DEFAULT_MAX_NEW_TOKENS = 2048, 512
-"""Tokens that a model takes when its config does not say, and that it writes when it is not told."""
+"""Tokens: a model's length when its config does not have it, and of an answer without a limit."""
 
 
 class ModelDirectory:
-    """One model directory."""
+    """A model directory."""
 
     def __init__(self, folder: Path, device: str) -> None:
         self.folder, self._device = folder, resolve_device(device)
@@ -41,7 +41,18 @@ class ModelDirectory:
         on_text: Callable[[str], None],
         stop: threading.Event,
     ) -> Reply:
-        """Answer a talk; `on_text` hears each piece, `stop` ends the writing after the next token."""
+        """Answer a conversation.
+
+        Args:
+            conversation: the conversation.
+            adapter: the folder of a run's adapter, None for the model itself.
+            label: the label of the reply.
+            on_text: called with each piece of text.
+            stop: when it is set, the model stops after the next token.
+
+        Raises:
+            EngineError: the conversation is longer than the model accepts.
+        """
         model, tokenizer = self.load()
         ids, options = _conversation_ids(tokenizer, conversation.messages), conversation.options
         room = context_length(model, tokenizer) - len(ids)
@@ -75,7 +86,7 @@ class ModelDirectory:
         )
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
-        """Return unit vectors (the mean of the last layer over a text's tokens), and the tokens read."""
+        """Return unit vectors (the mean of the last layer over a text's tokens), and the number of tokens."""
         model, tokenizer = self.load()
         max_tokens, rows, tokens = context_length(model, tokenizer), [], 0
         with self._with_adapter(None) as adapted, torch.inference_mode():
@@ -90,16 +101,18 @@ class ModelDirectory:
         return rows, tokens
 
     def load(self) -> tuple[Any, Any]:
-        """Return model and tokenizer, read when they are first needed."""
+        """Return model and tokenizer, loaded on first use."""
         if self._model_and_tokenizer is None:
-            torch.set_num_threads(os.cpu_count() or 1)  # the server asks for one, which suits small matrices
+            torch.set_num_threads(
+                os.cpu_count() or 1
+            )  # the server sets one, which is best for small matrices
             model, tokenizer = load_pretrained(self.folder, inference_dtype(self._device))
             self._model_and_tokenizer = model.to(self._device).eval(), tokenizer
         return self._model_and_tokenizer
 
     @contextmanager
     def _with_adapter(self, adapter: Path | None) -> Iterator[Any]:
-        """Yield the model with a run's adapter over it, or without any."""
+        """Yield the model with a run's adapter, or without one."""
         from peft import PeftModel  # noqa: PLC0415 - seconds, and only where a run was deployed
 
         model, _ = self.load()
@@ -119,7 +132,7 @@ class ModelDirectory:
 
 
 class _StopWordStreamer(TextStreamer):  # type: ignore[misc]
-    """Hands on the text as it is written, without the words that end it."""
+    """Passes on the text as it is written, up to a stop word."""
 
     def __init__(self, tokenizer: Any, on_text: Callable[[str], None], stop: Any) -> None:
         super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
@@ -129,7 +142,7 @@ class _StopWordStreamer(TextStreamer):  # type: ignore[misc]
         self._buffer, self.text, self.ended = "", "", False
 
     def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-        """Take the next piece of text."""
+        """Receive the next piece of text."""
         if self.ended:
             return
         self._buffer += text
@@ -148,7 +161,7 @@ class _StopWordStreamer(TextStreamer):  # type: ignore[misc]
 
 
 class _StopWhenCancelled(StoppingCriteria):  # type: ignore[misc]
-    """Ends the writing when nobody listens any more, or at a word that ends it."""
+    """Stops the model when the caller is gone, or at a stop word."""
 
     def __init__(self, stop: threading.Event, writer: _StopWordStreamer) -> None:
         self._stop, self._writer = stop, writer
@@ -162,7 +175,7 @@ def load_pretrained(folder: Path, dtype: Any) -> tuple[Any, Any]:
     """Return model and tokenizer of a directory.
 
     Raises:
-        EngineError: it cannot be read; code, pickles and downloads are never tried.
+        EngineError: it cannot be loaded; code, pickles and downloads are never tried.
     """
     logging.disable_progress_bar()
     try:
@@ -177,7 +190,7 @@ def load_pretrained(folder: Path, dtype: Any) -> tuple[Any, Any]:
 
 
 def resolve_device(name: str) -> str:
-    """Return the device that a choice means: `auto` is the best that there is."""
+    """Return the device for a name: `auto` is the best one available."""
     if name != "auto":
         return name
     if torch.cuda.is_available():
@@ -186,27 +199,27 @@ def resolve_device(name: str) -> str:
 
 
 def inference_dtype(device: str) -> Any:
-    """Return the number type of weights that only answer, or that an adapter is trained over."""
+    """Return the number type of weights that are not trained themselves."""
     return torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float32
 
 
 def context_length(model: Any, tokenizer: Any) -> int:
-    """Return the tokens that a model takes, question and answer together."""
+    """Return the number of tokens that a model accepts, question and answer together."""
     lengths = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
     return min((n for n in lengths if isinstance(n, int) and 0 < n < 1 << 24), default=DEFAULT_CONTEXT_LENGTH)
 
 
 def _conversation_ids(tokenizer: Any, messages: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return the tokens of a talk, up to where the answer begins."""
+    """Return the tokens of a conversation, up to the answer."""
     chat = [{"role": str(m["role"]), "content": content_text(m.get("content"))} for m in messages]
     return prompt_ids(tokenizer, chat)
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
-    """Return the tokens of turns by the model's chat template, or one line a turn where it has none.
+    """Return the tokens of messages by the model's chat template; without one, each message is a line.
 
     Raises:
-        EngineError: the template does not take these turns.
+        EngineError: the template does not accept these messages.
     """
     if not tokenizer.chat_template:
         text = "".join(f"{message['content']}\n" for message in messages)
@@ -216,12 +229,14 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[in
     try:
         text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
     except TemplateError as error:
-        raise EngineError(f"the model's chat template refuses this talk: {error}", "argument") from None
+        raise EngineError(
+            f"the model's chat template refuses this conversation: {error}", "argument"
+        ) from None
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _sampling_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how tokens are chosen: the likeliest, unless a temperature asks for chance."""
+    """Return how tokens are chosen: the likeliest, unless a temperature is set."""
     if not options.get("temperature"):
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     torch.manual_seed(int(options.get("seed") or torch.seed() % (1 << 31)))
