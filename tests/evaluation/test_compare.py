@@ -37,7 +37,7 @@ def test_cannot_tell_says_how_many_questions_would():
     assert f"约需 {verdict_card.comparison.test.needed} 题" in repr(verdict_card)
 
 
-def test_failed_rows_are_told_with_the_worst_case():
+def test_failed_rows_are_counted_with_the_worst_case():
     verdict_card = card([WRONG] * 12, [RIGHT] * 6 + [ValueError("x")] * 6)
     assert verdict_card.scores[1].mean == 1
     assert (

@@ -1,4 +1,4 @@
-"""Answers that are none are told, and good answers are left alone."""
+"""Degenerate answers are recognized, and good answers are left alone."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_an_answer_that_was_cut_off():
     assert degenerate.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
 
 
-def test_what_the_reference_does_too_is_right():
+def test_a_refusal_or_loop_of_the_reference_is_not_degenerate():
     refusal, loop = "抱歉，我不能提供这类帮助。", "哈哈哈哈哈哈哈哈哈哈"
     assert degenerate.degenerate_flags(refusal, reference="对不起，我无法回答。") == ()
     assert degenerate.degenerate_flags(loop, reference=loop) == ()

@@ -83,7 +83,7 @@ def test_an_opencompass_evaluator_is_asked_row_by_row():
     assert rows == [{"accuracy": 100}, {"accuracy": 0}]
 
 
-def test_an_evaluator_of_ones_own_needs_one_method():
+def test_a_custom_evaluator_needs_one_method():
     class Length(LocalEvaluator):
         def evaluate(self, input, reference, output):  # noqa: A002
             return {"length": len(output)}

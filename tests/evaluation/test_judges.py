@@ -1,4 +1,4 @@
-"""Judges: they see the answer, what they write is read or missing, and how far they agree is counted."""
+"""Judges: they see the answer, unreadable verdicts are missing, and agreement is computed."""
 
 import math
 
@@ -18,7 +18,7 @@ from qfnb.wire.prompt_template import PromptTemplate
 
 
 class FakeJudge:
-    """A model that answers by a function of what it is asked; errors are handed on."""
+    """A model whose reply is a function of the prompt; exceptions are failed calls."""
 
     def __init__(self, answer):
         self.answer, self.texts, self.options = answer, [], {}
@@ -76,7 +76,7 @@ def test_a_verdict_is_read(text, score, reason):
         "评分: 整数",
     ],
 )
-def test_what_cannot_be_read_is_missing_and_says_so(text):
+def test_an_unreadable_verdict_is_missing_with_a_reason(text):
     verdict = parse_verdict(text, 5)
     assert verdict.score is None
     assert math.isnan(verdict.value)
@@ -117,7 +117,7 @@ def test_the_judge_sees_the_candidates_answer():
         PromptTemplate("判 {prompt} 答 {response} 满分 {max_score}"),
     ],
 )
-def test_a_template_of_ones_own(template):
+def test_a_custom_template(template):
     judge = FakeJudge(lambda _: "9")
     judge_and_scores = run_judge(
         judge,
@@ -235,6 +235,6 @@ def test_several_judges_of_pairs_agree_or_not():
     assert (judge_agreement(results).percent, judge_agreement(results).kappa) == (100, 1)
 
 
-def test_as_many_answers_as_questions():
+def test_the_numbers_of_questions_and_answers_must_be_equal():
     with pytest.raises(errors.InvalidArgumentError, match="2 prompts, 1 and 2 answers"):
         PairwiseJudge(judge_saying()).compare(["问"] * 2, ["甲"], ["乙"] * 2)

@@ -38,11 +38,11 @@ def test_models_are_compared_on_what_both_answered():
     assert "no difference shown" in pair["verdict"]
 
 
-def test_models_of_one_name_are_told_apart():
+def test_models_of_one_name_are_numbered():
     assert evaluate(FixedModel("a", ["yes"] * 4), FixedModel("a", ["no"] * 4)).models == ("a (1)", "a (2)")
 
 
-def test_an_evaluator_of_ones_own():
+def test_a_custom_evaluator():
     class Length(LocalEvaluator):
         def evaluate(self, input, reference, output):  # noqa: A002
             return {"length": len(output), "asked": len(input)}
@@ -51,7 +51,7 @@ def test_an_evaluator_of_ones_own():
     assert result.metrics["a"] == {"length": 2.5, "asked": 2}
 
 
-def test_all_rows_failed_is_said_not_hidden():
+def test_a_model_whose_rows_all_failed_is_in_the_report():
     result = evaluate(FixedModel("a", [ValueError("x")] * 4), FixedModel("b", ["yes"] * 4))
     assert result.summary_df.iloc[0][["n", "failed"]].tolist() == [0, 4]
     assert "nan" in repr(result).lower()
@@ -110,7 +110,7 @@ class ConstantEvaluator(LocalEvaluator):
         return self.scores
 
 
-def test_what_is_no_number_is_a_note_and_not_applicable_stays_missing():
+def test_texts_are_notes_and_not_applicable_scores_stay_missing():
     result = evaluate(
         FixedModel("a", ["x"] * 4),
         evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)],
@@ -218,7 +218,7 @@ def test_a_batchs_frame_is_scored_with_its_errors():
         ("text", {}, "has no rows"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(rows, named, words):
+def test_rows_that_cannot_be_scored_are_refused(rows, named, words):
     with pytest.raises(errors.InvalidArgumentError, match=words):
         only(rows, **named)
 
@@ -244,7 +244,7 @@ def test_the_base_model_over_the_sandbox(sandbox):
     assert "sandbox" in result.notes[0]
 
 
-def test_the_same_evaluation_again_asks_nobody(sandbox):
+def test_the_same_evaluation_again_sends_no_question(sandbox):
     rows = [{"prompt": f"again {n}", "response": "x"} for n in range(5)]
     first = LOCAL.start(["ERNIE-Speed-8K"], rows)
     before = first.report()
@@ -303,7 +303,7 @@ def test_an_evaluation_is_followed_and_cancelled(sandbox, control):
     assert (result.samples["error"] == "NotAsked").any()
 
 
-def test_what_cannot_be_asked_is_refused(sandbox):
+def test_an_object_that_cannot_be_asked_is_refused(sandbox):
     with pytest.raises(errors.InvalidArgumentError, match="int cannot be asked"):
         LOCAL.eval(["ERNIE-Speed-8K", 7], ROWS)
 

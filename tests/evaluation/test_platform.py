@@ -1,4 +1,4 @@
-"""Evaluations of the platform: what finished is fetched, what did not is failed rows, never lost ones."""
+"""Evaluations of the platform: finished versions are fetched, the rows of the others are failed, never lost."""
 
 import pytest
 from support.evaluation_sandbox import ANSWERS, PEOPLE, REFEREE, RULES, run_evaluation_sandbox
@@ -29,7 +29,7 @@ def lab(shared):
 
 @pytest.fixture
 def empty(lab):
-    """A version whose model is gone."""
+    """A version whose model does not exist any more."""
     fields = {
         key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}
     }
@@ -52,7 +52,7 @@ def questions(lab):
     return Dataset.load(qianfan_dataset_id=lab.dataset)
 
 
-def test_what_is_done_in_part_is_fetched_and_the_rest_has_failed(lab, empty):
+def test_a_partly_done_evaluation_is_fetched_and_the_other_rows_failed(lab, empty):
     id_ = lab.create(RULES, lab.trained_version, empty)
     report = EvaluationManager.fetch(id_)
     done, failed = report.model_usage
@@ -92,7 +92,7 @@ def test_a_model_answers_here_without_a_service(lab):
     assert [score.mean for score in report.model_scores] == [0, 1]
 
 
-def test_a_question_has_one_place_though_a_model_missed_it():
+def test_a_question_has_one_index_for_all_models_though_one_missed_it():
     rows = [
         {"模型名称": name, "模型版本": "1", "Prompt问题": question, "模型结果": "x", "ROUGE-L": score}
         for name, question, score in [

@@ -1,25 +1,16 @@
-"""The report: its tables, what is missing in them, what comes out of them, and that it survives JSON."""
+"""The report: its tables, missing scores, datasets made of it, and its way through JSON."""
 
 import json
 import math
 
 import pytest
+from support.reports import build_report
 
 from qfnb import InvalidArgumentError
 from qfnb._text import diff_texts
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample
-
-
-def build_report(scores, *, metric="m", **fields):
-    """A report: for each model its scores, None for a row that failed."""
-    samples = [
-        Sample(model, n, f"q{n}", "right", "" if value is None else f"{model} {n}", {} if value is None else {metric: value}, error="gone" if value is None else "")
-        for model, values in scores.items()
-        for n, value in enumerate(values)
-    ]  # fmt: skip
-    return Report(tuple(samples), tuple(scores), (metric,), **fields)
 
 
 def test_the_older_names_are_the_same_tables():
@@ -35,7 +26,7 @@ def test_coverage_and_worst_cases_of_what_failed():
     assert (row["mean"], row["worst"], row["best"]) == (pytest.approx(2 / 3), 0.5, 0.75)
 
 
-def test_a_scale_that_is_not_known_has_no_worst_case_unless_it_is_told():
+def test_the_worst_case_is_nan_without_a_scale():
     assert math.isnan(build_report({"a": [3.0, None]}).model_scores[0].worst)
     score = build_report({"a": [3.0, None]}, scales={"m": (0, 5)}).model_scores[0]
     assert (score.worst, score.best) == (1.5, 4)
@@ -146,7 +137,7 @@ def test_rows_become_examples():
         answers().to_sft([9])
 
 
-def test_other_evaluators_ask_nobody():
+def test_rescoring_sends_no_question():
     again = answers().rescore(evaluators_by_name(["rouge_l"], recipe="qianfan"))
     assert (again.metric_names, [s.n for s in again.model_scores]) == (("rouge_l",), [2, 3])
     assert "jieba" in again.recipes["rouge_l"]
@@ -177,7 +168,7 @@ def test_json_has_the_tables_and_no_nan():
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"type": "Report", "qfnb": 99}', '{"type": "Report", "qfnb": 1, "samples": 3}']
 )
-def test_what_is_no_report_is_refused(text):
+def test_other_texts_are_not_read_as_reports(text):
     with pytest.raises(InvalidArgumentError, match="not a report"):
         Report.from_json(text)
 
@@ -190,7 +181,7 @@ def test_unknown_names_are_refused_with_those_there_are():
         report.changes("n")
 
 
-def test_the_platforms_rows_are_found_by_what_was_said():
+def test_the_platforms_rows_are_matched_by_prompt_and_answer():
     ours = build_report({"service": [0.5, 0.25]})
     theirs = Report(
         (Sample("x_1", 0, "q0", "right", "service 0", {"m": 0.4}), Sample("x_1", 1, "q9", "right", "?", {"m": 1.0})),

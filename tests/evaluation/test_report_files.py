@@ -40,7 +40,7 @@ def report(texts=NASTY):
 
 
 class Tags(html.parser.HTMLParser):
-    """Collects what a page consists of."""
+    """Collects the tags, attributes and texts of a page."""
 
     def __init__(self):
         super().__init__()
@@ -152,7 +152,7 @@ def test_nothing_measured_can_be_written_too(tmp_path, name):
     assert empty.save(tmp_path / name).stat().st_size > 0
 
 
-def test_what_cannot_be_written_or_read_is_refused(tmp_path):
+def test_files_that_cannot_be_written_or_read_are_refused(tmp_path):
     with pytest.raises(InvalidArgumentError, match="ends in none of"):
         report(["a"]).save(tmp_path / "r.pdf")
     with pytest.raises(InvalidArgumentError, match="cannot be written"):

@@ -1,11 +1,11 @@
-"""Answers into scores, part by part."""
+"""Answers into scores, chunk by chunk."""
 
 from qfnb.evaluation import LocalEvaluator, scoring_run
 from qfnb.evaluation.samples import Sample
 
 
 class RecordingEvaluator(LocalEvaluator):
-    """Notes which answers it saw after which."""
+    """Records the order in which it saw answers."""
 
     def __init__(self, calls, name):
         self.calls, self.name = calls, name

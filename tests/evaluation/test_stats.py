@@ -1,4 +1,4 @@
-"""Intervals and tests against published or hand-computed values, and against what they promise."""
+"""Intervals and tests against published or hand-computed values, and their coverage and error rates."""
 
 import math
 import random
@@ -84,7 +84,7 @@ def test_five_rows_cannot_show_a_difference_and_six_can():
     assert (six.detectable, six.p_value < 0.05) == (1, True)
 
 
-def test_the_rows_that_are_needed_are_so_many():
+def test_the_number_of_rows_that_are_needed():
     lot = random.Random(8)
     noise = [lot.gauss(0.1, 0.5) for _ in range(40)]
     test = significance.paired_test([0.0] * 40, noise)
@@ -165,7 +165,7 @@ TRIALS = 1000
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Fewer resamples: the error of many trials is larger than theirs."""
+    """Use fewer resamples: their error is smaller than that of the trials."""
     monkeypatch.setattr(intervals, "RESAMPLES", 999)
 
 

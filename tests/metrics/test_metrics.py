@@ -1,4 +1,4 @@
-"""Scores of single answers: values computed by hand, and the traps of Chinese."""
+"""Scores of single answers: values computed by hand, and peculiarities of Chinese."""
 
 import math
 
@@ -95,7 +95,7 @@ def test_bleu_by_hand():
         lambda: exact_choice_json.json_fields("{}", "没有"),
     ],
 )
-def test_what_has_no_meaning_is_missing_not_zero(score):
+def test_a_score_that_is_not_applicable_is_nan_not_zero(score):
     assert math.isnan(score())
 
 

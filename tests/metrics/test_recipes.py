@@ -1,4 +1,4 @@
-"""Recipes: the platform's published rows, and the numbers of the packages whose recipes they are."""
+"""Recipes: the platform's published rows, and the numbers of the libraries that they are named after."""
 
 import math
 import random
@@ -106,7 +106,7 @@ def test_bleu_of_one_word_has_no_meaning_by_any_recipe(recipe):
     assert math.isnan(score("bleu4", "北京", "北京", recipe))
 
 
-def test_traps_of_chinese():
+def test_chinese_punctuation_and_full_width_forms():
     assert score("f1", "北京。", "北京") == 1
     assert score("exact_match", "１２３", "123") == 1
     assert score("rouge_1", "2023年增长5%", "2023年下降9%") == pytest.approx(0.5, abs=0.2)
@@ -130,6 +130,6 @@ def test_a_metric_is_printed_with_its_recipe(metric, recipe, printed):
 
 
 @pytest.mark.parametrize(("metric", "recipe"), [("rouge", "strict"), ("rouge_l", "console")])
-def test_unknown_names_are_answered_with_the_known_ones(metric, recipe):
+def test_unknown_names_are_refused_with_the_known_ones(metric, recipe):
     with pytest.raises(errors.InvalidArgumentError, match=r"rouge_l|qianfan"):
         score(metric, "a", "b", recipe)

@@ -20,7 +20,7 @@ START = "%qfeval base other --data talks -w 4 -o report"
 
 @pytest.fixture
 def started(kernel):
-    """Start evaluations of so many questions that no test had before; cancel what is left of them."""
+    """Start evaluations of new questions, a given number of them; cancel those that still run at the end."""
 
     def start(rows, line=START, **how):
         kernel.run(SETUP % (time.time_ns(), rows))
@@ -86,7 +86,7 @@ def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow
     assert request_counts(control) == request_count
 
 
-def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_asks_nobody(
+def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_sends_nothing(
     kernel, started, slow, control
 ):
     started(60, live=True)

@@ -1,4 +1,4 @@
-"""Reports on answers that nobody had to give."""
+"""Reports on made-up answers."""
 
 import io
 

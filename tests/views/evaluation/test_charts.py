@@ -1,4 +1,4 @@
-"""Charts of a report: what they say, what they leave out, and that every name is legible."""
+"""Charts of a report: their texts, what they leave out, and legible names."""
 
 import math
 import random
@@ -156,7 +156,7 @@ def test_scores_without_a_scale_draw(value):
 
 
 def has_margins(chart):
-    """Where a picture has anything, at its four edges."""
+    """Return whether a picture is transparent at its four edges."""
     box, size = chart_image(chart).getbbox(), chart_image(chart).size
     return box[0] > 0 and box[1] > 0 and box[2] < size[0] and box[3] < size[1]
 
@@ -194,12 +194,12 @@ def test_a_name_that_is_too_long_gets_a_letter_and_the_letter_a_legend(tmp_path)
         assert f"A = {'长' * 200}；B = b" in page
 
 
-def test_names_that_differ_where_nobody_sees_it_get_letters():
+def test_names_that_differ_only_in_blanks_get_letters():
     assert charts.bars(random_report("a b", "a  b")).legend == (("A", "a b"), ("B", "a b"))
 
 
 @pytest.mark.usefixtures("no_font")
-def test_without_a_chinese_font_labels_are_letters_and_the_reader_is_told():
+def test_without_a_chinese_font_labels_are_letters_with_a_hint():
     chart = charts.bars(random_report("基础", "tuned", metrics=("得分", "k")))
     assert chart.legend == (("A", "基础"), ("B", "tuned"), ("M1", "得分"), ("M2", "k"))
     assert "fonts-noto-cjk" in evaluation_gallery.chart_html(chart)
@@ -207,7 +207,7 @@ def test_without_a_chinese_font_labels_are_letters_and_the_reader_is_told():
 
 
 @pytest.mark.usefixtures("no_font")
-def test_how_to_get_a_font_is_said_once():
+def test_the_font_hint_appears_once():
     report = random_report("基础", "tuned", metrics=("m", "k", "l"))
     for page in (evaluation.html(report), evaluation_gallery.charts_bundle(charts.all(report))["text/html"]):
         assert page.count("fonts-noto-cjk") == 1

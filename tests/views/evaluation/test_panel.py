@@ -1,4 +1,4 @@
-"""An evaluation under way, drawn."""
+"""The panel of a running evaluation."""
 
 from dataclasses import replace
 
@@ -52,13 +52,13 @@ def test_scoring_shows_its_steps_and_the_judge():
     assert 'max="4" value="1"' in html(SCORING)
 
 
-def test_a_cancel_is_said_while_it_ends_and_above_the_report():
+def test_a_cancel_shows_while_it_ends_and_above_the_report():
     assert "cancelling" in html(replace(RUNNING, cancelled=True))
     assert "60 answers" in panel.bundle(replace(DONE, cancelled=True))["text/plain"]
     assert "cancelled" not in panel.bundle(DONE)["text/plain"]
 
 
-def test_what_ended_it_is_said_in_three_lines():
+def test_the_reason_of_a_failure_has_at_most_three_lines():
     failed = replace(RUNNING, state="failed", ended_at=3.0, reason="a\nb\nc\nd")
     assert "✘ c" in panel.bundle(failed)["text/plain"]
     assert "✘ d" not in text(failed)

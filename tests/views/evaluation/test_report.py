@@ -1,4 +1,4 @@
-"""The report and the card as they are read in a notebook: what comes first, what is folded, what is inert."""
+"""The report and the card in a notebook: what comes first, what is folded, what is inert."""
 
 import math
 
@@ -39,13 +39,13 @@ def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is
     assert words in evaluation.card_html(report.card())
 
 
-def test_a_report_without_difference_says_what_it_could_have_shown():
+def test_a_report_without_difference_has_the_smallest_detectable_one():
     report = build_report({"a": [0.0, 1.0] * 10, "b": [1.0, 0.0] * 10})
     assert "20 题能看出的最小差" in html.conclusion_html(report)[0]
     assert "20 题能看出的最小差" in evaluation.card_html(report.card())
 
 
-def test_failed_rows_are_said_in_the_conclusion_with_their_error():
+def test_the_conclusion_counts_failed_rows_with_their_error():
     lines = html.conclusion_html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]}))
     assert "a: 1/3 有分 scored, 2 失败 failed" in lines[1]
     assert "2 × gone" in lines[1]

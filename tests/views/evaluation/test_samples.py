@@ -75,14 +75,14 @@ def test_picked_rows_are_what_a_preference_dataset_takes():
 @pytest.mark.parametrize(
     "wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}]
 )
-def test_what_there_is_not_cannot_be_chosen(wrong):
+def test_unknown_options_are_refused(wrong):
     view = browse(REPORT)
     with pytest.raises(InvalidArgumentError):
         view.choose(**wrong)
     assert view.selection == sample_table.default_selection(REPORT)
 
 
-def test_only_a_page_is_drawn_and_a_page_that_there_is_not_is_the_last_one():
+def test_only_one_page_is_drawn_and_a_page_beyond_the_end_is_the_last_one():
     view = browse(report_of(*[("a", 1.0, "b", 0.0)] * 34)).choose(page=9)
     bundle = sample_table.bundle(view.pages, view.selection)
     assert "31–34 / 34" in bundle["text/plain"]
@@ -132,7 +132,7 @@ def test_one_model_has_one_column_and_no_metric_is_no_error():
     SampleControls(browse(failed)).build()
 
 
-def test_nobody_in_front_gets_a_page_without_controls(monkeypatch, capsys):
+def test_a_terminal_gets_a_page_without_controls(monkeypatch, capsys):
     monkeypatch.setattr(display, "display_mode", lambda: "text")
     before = set(_instances)
     browse(REPORT).show()
