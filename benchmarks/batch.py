@@ -29,7 +29,7 @@ from typing import Any
 import stub
 
 Client = Callable[[list[str]], None]
-"""Asks all of these questions, so many at once as it was made for."""
+"""Sends all of these questions, with the concurrency that it was created for."""
 
 Measurement = dict[str, float]
 
@@ -37,7 +37,7 @@ MODEL = "ernie-lite-8k"
 KEY = "bce-v3/ALTAK-x/y"
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
 MAX_SECONDS, ROWS = 10.0, {100: 5_000, 1000: 15_000}
-"""Seconds that a round may take, and its requests by the number of workers."""
+"""Seconds that a round may take, and its requests by number of workers."""
 
 LOADS = {"0x100": (0.0, 100), "50x100": (0.05, 100), "50x1000": (0.05, 1000)}
 """Server's delay in seconds, and workers."""
@@ -46,7 +46,7 @@ MEASURES = {"rate": "requests/s", "cpu": "CPU ms/request", "memory": "peak MB"}
 
 
 def qfnb_batch_do(workers: int) -> Client:
-    """The call of the official SDK's shape: results in memory."""
+    """`batch_do`, as in the official SDK: results in memory."""
     import qfnb
 
     chat = qfnb.ChatCompletion(version="2", model=MODEL)
@@ -54,7 +54,7 @@ def qfnb_batch_do(workers: int) -> Client:
 
 
 def qfnb_batch(workers: int) -> Client:
-    """The one that keeps a journal; each run has a name of its own, so that none resumes another."""
+    """`qfnb.batch`, with a journal; each run has another name, so that none resumes an earlier one."""
     import qfnb
 
     batch: Any = getattr(qfnb, "batch", None)
@@ -86,7 +86,7 @@ def openai(transport: str, workers: int) -> Client:
 
 
 def aiohttp(workers: int) -> Client:
-    """What a person would write who needs nothing but speed."""
+    """The least code around aiohttp."""
     from aiohttp import ClientSession, TCPConnector
 
     async def open_session() -> ClientSession:
@@ -126,7 +126,7 @@ CLIENTS: dict[str, Callable[[int], Client]] = {
     "sockets": lambda workers: stub.raw_client(os.environ["STUB"], workers),
 }
 OWN_CLIENTS = ("qfnb.batch", "qfnb batch_do")
-"""Shown as they are; the others as ratios to the first of these that is there."""
+"""Shown as absolute values; the others as ratios to the first of these."""
 
 
 def conversation(text: str) -> list[dict[str, str]]:
@@ -140,7 +140,7 @@ def content(text: str) -> bytes:
 
 
 def with_workers(send: Callable[[str], Awaitable[object]], workers: int, runner: asyncio.Runner) -> Client:
-    """Return how a client without a batch call does one: workers that pull from an iterator."""
+    """Return a batch for a client without one: workers that pull from an iterator."""
 
     async def run_worker(pending: Iterator[str]) -> None:
         for text in pending:
@@ -154,14 +154,14 @@ def with_workers(send: Callable[[str], Awaitable[object]], workers: int, runner:
 
 
 def raise_if_failed(results: list[Any]) -> None:
-    """Refuse a batch with a failed request in it."""
+    """Raise the first failure among the results of a batch."""
     failed = [result for result in results if isinstance(result, Exception)]
     if failed:
         raise failed[0]
 
 
 def measure(client: str, workers: int) -> Measurement:
-    """Return what one client does, in this process, which is its own."""
+    """Measure one client in this process."""
     run = CLIENTS[client](workers)
     texts = [f"第{i}个问题：你是谁？请用一句话回答。" for i in range(workers)]
     start = time.perf_counter()
@@ -174,7 +174,7 @@ def measure(client: str, workers: int) -> Measurement:
 
 
 def measure_run(run: Client, texts: list[str]) -> Measurement:
-    """Return one run in numbers; the server's count of requests must agree with the client's."""
+    """Measure one run; the server's count of requests must agree with the client's."""
     counters_before = stub.read_counters(os.environ["STUB"])
     start, cpu_seconds = time.perf_counter(), time.process_time()
     run(texts)
@@ -194,17 +194,17 @@ def measure_run(run: Client, texts: list[str]) -> Measurement:
 
 
 def measure_in_process(client: str, workers: int, env: dict[str, str]) -> Measurement | str:
-    """Return what one client does in a process of its own, or why it does nothing."""
+    """Measure one client in a new process; return the reason if it fails."""
     command = [sys.executable, "-W", "ignore", __file__, "--one", client, str(workers)]
     process = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     lines = [line for line in process.stdout.splitlines() if line.startswith("RESULT")]
     if lines:
         return dict(json.loads(lines[-1].removeprefix("RESULT")))
-    return (process.stderr.splitlines() or ["it said nothing"])[-1]
+    return (process.stderr.splitlines() or ["no output"])[-1]
 
 
 def environment(url: str, home: str) -> dict[str, str]:
-    """Return the variables that point every client at a server, with keys that open nothing."""
+    """Return environment variables that point every client at a server, with fake keys."""
     prefixes = ("QIANFAN_", "QFNB_", "OPENAI_")
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(prefixes)},
@@ -227,7 +227,7 @@ def environment(url: str, home: str) -> dict[str, str]:
 
 
 def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, dict[str, list[Measurement]]]:
-    """Return what was found by load and client, the clients taking turns."""
+    """Return the measurements by load and client; the clients take turns."""
     measurements: dict[str, dict[str, list[Measurement]]] = {
         load: {client: [] for client in clients} for load in loads
     }
@@ -244,7 +244,7 @@ def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, di
 
 
 def report(load: str, client: str, measurement: Measurement | str) -> None:
-    """Say what came out, while the rest is being measured."""
+    """Print one measurement to stderr as soon as it is done."""
     if isinstance(measurement, dict):
         measurement = (
             f"{measurement['rate']:.0f}/s, {measurement['cpu']:.2f} ms, server {measurement['busy']:.0%}"
@@ -253,7 +253,7 @@ def report(load: str, client: str, measurement: Measurement | str) -> None:
 
 
 def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Iterator[str]:
-    """Yield the lines: what qfnb does as it is, what the others do as ratios."""
+    """Yield the lines of the table: absolute values of qfnb, ratios of the others."""
     clients = [name for name in CLIENTS if any(measurements[load].get(name) for load in measurements)]
     base = next((own_client for own_client in OWN_CLIENTS if own_client in clients), "")
     yield f"{'':26}" + "".join(f"{name:>15}" for name in clients)
@@ -280,7 +280,7 @@ def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Itera
 
 
 def format_cell(name: str, values: Measurement, base: str, *, faster: bool) -> str:
-    """Return one value; a ratio above 1 speaks for qfnb."""
+    """Return one cell; a ratio above 1 means that qfnb is better."""
     if name not in values:
         return "-"
     if name in OWN_CLIENTS or base not in values:
@@ -290,14 +290,14 @@ def format_cell(name: str, values: Measurement, base: str, *, faster: bool) -> s
 
 
 def format_headroom(measurements: list[Measurement]) -> Iterator[str]:
-    """Yield how far the server was from being what was measured."""
+    """Yield how busy the server was: it must not be what is measured."""
     if measurements:
         busiest = max(measurements, key=lambda measurement: measurement["busy"])
         yield f"server: at most {busiest['busy']:.0%} of a core, at {busiest['rate']:.0f} requests/s"
 
 
 def main() -> None:
-    """Print the table; or, with --one, what a single client does."""
+    """Print the table; or, with --one, the measurement of a single client."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS), metavar="DELAYxWORKERS")

@@ -105,7 +105,7 @@ print("RESULT" + json.dumps(result))
 
 
 def measure(client: str, script: str, env: dict[str, str]) -> dict[str, float]:
-    """Return what one client took, in a process of its own."""
+    """Run a script with one client in a new process; return its results."""
     code = f"CODE = {CLIENTS[client]!r}\n{script}"
     process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, check=False
@@ -126,7 +126,7 @@ def measure_round(client: str, fast: dict[str, str], slow: dict[str, str]) -> di
 
 
 def main() -> None:
-    """Print one table: what qfnb takes, and how many times as much the others take."""
+    """Print one table: the values of qfnb, and the ratios of the others."""
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in CLIENTS}
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())

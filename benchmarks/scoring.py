@@ -23,7 +23,7 @@ PAIRS = 200
 ROUNDS = 5
 ROUGE = ("rouge_1", "rouge_2", "rouge_l")
 MIN_ROUGE_RATIO = 20.0
-"""ROUGE is to be so many times as fast as rouge-score's."""
+"""How many times as fast as rouge-score ROUGE must be."""
 
 Score = Callable[[str, str], object]
 

@@ -33,7 +33,7 @@ CHAT_V2 = {
     "usage": USAGE,
 }
 TOKENS = {"access_token": "fake", "expires_in": 2592000, "token": "fake"}
-"""What OAuth and the bearer exchange ask for, in one."""
+"""The replies of OAuth and of the bearer exchange in one."""
 
 _STREAM = re.compile(rb'"stream": ?true')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -47,7 +47,7 @@ def http_reply(body: Any) -> bytes:
 
 
 PIECES = 1000
-"""Of a streamed answer; each is sent by itself."""
+"""Pieces of a streamed answer; each is sent by itself."""
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
@@ -75,7 +75,7 @@ class Stub(asyncio.Protocol):
     """One connection: any number of requests, in order, also sent ahead of their answers."""
 
     chats = 0
-    """Questions that have come in, over all connections."""
+    """Questions received over all connections."""
 
     def __init__(self, delay: float, pace: float) -> None:
         self._delay, self._pace, self._unread = delay, pace, b""
@@ -166,7 +166,7 @@ def read_counters(url: str) -> dict[str, float]:
 
 
 def raw_client(url: str, workers: int) -> Callable[[list[str]], None]:
-    """Return a client that hardly looks at what it sends and gets: it shows how much the server can give."""
+    """Return a client that parses almost nothing: it shows the limit of the server."""
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps({"messages": [{"role": "user", "content": "你好"}]}).encode()
     head = f"POST /v2/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"

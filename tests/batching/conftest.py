@@ -1,4 +1,4 @@
-"""What batch tests share: a register of what the sandbox was asked, and faults that end with the test."""
+"""Fixtures of batch tests: counts of the requests to the sandbox, and faults that end with the test."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 
 
 @pytest.fixture
-def register(control: httpx.Client) -> Iterator[Callable[[], dict[str, int]]]:
-    """Count what the sandbox is asked; call it for the counts."""
+def count_requests(control: httpx.Client) -> Iterator[Callable[[], dict[str, int]]]:
+    """Count the requests to the sandbox; call the value for the counts."""
     control.post("/_sandbox/register", json={"on": True}).raise_for_status()
     yield lambda: control.get("/_sandbox/register").json()
     control.post("/_sandbox/register", json={"on": False}).raise_for_status()
 
 
 @pytest.fixture
-def always(control: httpx.Client) -> Iterator[Callable[..., Any]]:
-    """Make a share of all chat calls go wrong until the test ends."""
+def repeat_fault(control: httpx.Client) -> Iterator[Callable[..., Any]]:
+    """Make a share of all chat calls fail until the test ends."""
 
     def add(fault: str, chance: float = 1.0, **more: Any) -> None:
         body = {"endpoint": "chat.v2", "fault": fault, "chance": chance, "times": None, **more}
@@ -36,12 +36,11 @@ def interrupt() -> Iterator[Callable[[float], None]]:
     """Press Ctrl+C after some seconds, as the terminal and ■ do."""
     main = threading.main_thread().ident
     assert main is not None
-    previous_handler = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a job in the background ignores it
+    # a job in the background ignores the signal by default
+    previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def later(after: float) -> None:
-        threading.Timer(after, signal.pthread_kill, (main, signal.SIGINT)).start()
+    def press_later(seconds: float) -> None:
+        threading.Timer(seconds, signal.pthread_kill, (main, signal.SIGINT)).start()
 
-    yield later
+    yield press_later
     signal.signal(signal.SIGINT, previous_handler)

@@ -18,8 +18,8 @@ from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.errors import InvalidArgumentError
 
 
-def rows(count, say="第 {} 个问题"):
-    return [say.format(number) for number in range(count)]
+def rows(count, template="第 {} 个问题"):
+    return [template.format(number) for number in range(count)]
 
 
 def wait_for_progress(batch):
@@ -27,33 +27,35 @@ def wait_for_progress(batch):
     return batch.progress
 
 
-def test_every_row_is_asked_exactly_once(register):
+def test_every_row_is_asked_exactly_once(count_requests):
     count = 2000 if os.environ.get("QFNB_FULL") else 400
     batch = qfnb.batch(rows(count), workers=32, name="once")
     assert wait_for_progress(batch).ok == count
     expected = {"came": count, "answered": count, "distinct": count, "distinct_answered": count}
-    assert register() == {**expected, "most": 1, "most_answered": 1}
+    assert count_requests() == {**expected, "most": 1, "most_answered": 1}
 
 
-@pytest.mark.parametrize("kept", [1, 70, 100, 1000])
-def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(register, monkeypatch, kept):
-    monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", kept)
+@pytest.mark.parametrize("max_kept", [1, 70, 100, 1000])
+def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(
+    count_requests, monkeypatch, max_kept
+):
+    monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
     monkeypatch.setattr("qfnb.batching.row_queue.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
-    first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{kept}")
+    first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{max_kept}")
     assert wait_for_progress(first).ok == 61
-    batch = qfnb.batch([*prompts, prompts[0], prompts[119]], workers=16, name=f"kept-{kept}")
+    batch = qfnb.batch([*prompts, prompts[0], prompts[119]], workers=16, name=f"kept-{max_kept}")
     assert (wait_for_progress(batch).ok, batch.progress.cached) == (122, 61)
     assert [row.input for row in batch.results()] == [*prompts, prompts[0], prompts[119]]
-    assert register()["came"] == 122
+    assert count_requests()["came"] == 122
 
 
-def test_the_same_cell_again_asks_nothing(register):
+def test_the_same_cell_again_asks_nothing(count_requests):
     for _ in range(2):
         batch = qfnb.batch(rows(30, "再问 {}"))
         assert wait_for_progress(batch).ok == 30
     assert batch.progress.cached == 30
-    assert register()["came"] == 30
+    assert count_requests()["came"] == 30
 
 
 def test_results_keep_the_order_of_the_input(sandbox):
@@ -103,28 +105,28 @@ def test_an_iterator_that_breaks_keeps_what_was_answered(sandbox):
     assert progress.ok >= 500
 
 
-def test_identical_rows_are_asked_once_when_asked_for(register):
+def test_identical_rows_are_asked_once_when_asked_for(count_requests):
     batch = qfnb.batch(["甲", "乙", "甲", "甲"], dedupe=True, name="dedupe")
     answers = batch.results()
-    assert register()["came"] == 2
+    assert count_requests()["came"] == 2
     assert answers[0].text == answers[2].text
     assert (batch.progress.ok, batch.progress.cached) == (4, 2)
 
 
-def test_identical_rows_are_asked_each_by_default(register):
+def test_identical_rows_are_asked_each_by_default(count_requests):
     assert wait_for_progress(qfnb.batch(["甲", "甲", "甲"], name="no-dedupe")).ok == 3
-    assert register()["came"] == 3
+    assert count_requests()["came"] == 3
 
 
-def test_appended_and_reordered_rows_reuse_what_is_there(register):
+def test_appended_and_reordered_rows_reuse_what_is_there(count_requests):
     qfnb.batch(rows(10), name="grows").wait()
     batch = qfnb.batch([*reversed(rows(12))], name="grows")
     assert [row.input for row in batch.results()] == [*reversed(rows(12))]
-    assert register()["came"] == 12
+    assert count_requests()["came"] == 12
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         ({"rows": ["丙"]}, "answers to 2 rows that are not in this input"),
         ({"model": "ERNIE-Speed-8K"}, "were sent otherwise .model"),
@@ -132,41 +134,41 @@ def test_appended_and_reordered_rows_reuse_what_is_there(register):
         ({"prompt": "{prompt}?"}, "were sent otherwise .prompt"),
     ],
 )
-def test_another_batch_may_not_use_the_journal(sandbox, other, said):
+def test_another_batch_may_not_use_the_journal(sandbox, other, message):
     qfnb.batch(["甲", "乙"], name="mine").wait()
-    with pytest.raises(JournalError, match=said):
+    with pytest.raises(JournalError, match=message):
         qfnb.batch(**{"rows": ["甲", "乙"], "name": "mine", **other})
     assert wait_for_progress(qfnb.batch(["甲", "乙"], name="mine")).cached == 2
 
 
-def test_an_edited_input_may_keep_what_still_fits(register):
+def test_an_edited_input_may_keep_what_still_fits(count_requests):
     qfnb.batch(["甲", "乙", "丙"], name="edited").wait()
     batch = qfnb.batch(["甲", "乙!", "丙"], name="edited", allow_changed_input=True)
     assert wait_for_progress(batch).ok == 3
-    assert register()["came"] == 4
+    assert count_requests()["came"] == 4
 
 
-def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(fault, register):
+def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(fault, count_requests):
     with qfnb.testing():
         fault("chat.v2", "status", status=400)
         first = qfnb.batch(rows(5), name="failed", workers=1, canary=0)
         assert [answer.ok for answer in first.results()] == [False, True, True, True, True]
         assert first.progress.latest_failures[0].error == "APIError"
         assert wait_for_progress(qfnb.batch(rows(5), name="failed")).ok == 5
-    assert register()["came"] == 6
+    assert count_requests()["came"] == 6
 
 
 @pytest.mark.parametrize("kind", ["status", "reset"])
-def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(always, register, kind):
-    always(kind, 0.3)
+def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(repeat_fault, count_requests, kind):
+    repeat_fault(kind, 0.3)
     with qfnb.testing():
         batch = qfnb.batch(rows(200, f"{kind} {{}}"), workers=16, name=f"faults-{kind}")
         assert wait_for_progress(batch).ok == 200
-    assert register()["distinct_answered"] == 200
+    assert count_requests()["distinct_answered"] == 200
     assert batch.progress.retried > 20
 
 
-def test_an_outage_is_waited_for(control, fault, register):
+def test_an_outage_is_waited_for(control, fault, count_requests):
     body = {"endpoint": "chat.v2", "fault": "status", "status": 503, "times": 40}
     control.post("/_sandbox/faults", json=body).raise_for_status()
     states = set()
@@ -179,15 +181,15 @@ def test_an_outage_is_waited_for(control, fault, register):
     assert "waiting" in states
 
 
-def test_first_rows_that_all_fail_spare_the_others(always, register):
-    always("status", status=400)
+def test_first_rows_that_all_fail_spare_the_others(repeat_fault, count_requests):
+    repeat_fault("status", status=400)
     progress = wait_for_progress(qfnb.batch(rows(500), name="canary"))
     assert progress.state == "stopped"
     assert "the first rows all failed" in progress.reason
-    assert register()["came"] == 3
+    assert count_requests()["came"] == 3
 
 
-def test_a_wrong_key_stops_the_batch_and_a_right_one_goes_on(sandbox, register):
+def test_a_wrong_key_stops_the_batch_and_a_right_one_goes_on(sandbox, count_requests):
     config = qfnb.get_config()
     config.base_url = config.console_api_base_url = sandbox.url
     config.api_key = "bce-v3/ALTAK-sandbox/wrong"
@@ -225,8 +227,8 @@ def test_a_budget_stops_cleanly(scripted):
     assert len(server.requests) == progress.ok < 200
 
 
-def test_cancel_stops_asking_within_half_a_second(always, register):
-    always("slow", seconds=0.05)
+def test_cancel_stops_asking_within_half_a_second(repeat_fault, count_requests):
+    repeat_fault("slow", seconds=0.05)
     batch = qfnb.batch(rows(2000), workers=8, name="cancel")
     while batch.finished_count() < 20:
         time.sleep(0.01)
@@ -236,25 +238,25 @@ def test_cancel_stops_asking_within_half_a_second(always, register):
     assert time.monotonic() - started_at < 0.5
     finished = batch.finished_count()
     time.sleep(0.3)
-    assert (register()["came"], batch.finished_count()) == (finished, finished)
+    assert (count_requests()["came"], batch.finished_count()) == (finished, finished)
     assert sum(answer.ok for answer in batch.results()) == finished
 
 
-def test_pause_and_resume(always, register):
-    always("slow", seconds=0.02)
+def test_pause_and_resume(repeat_fault, count_requests):
+    repeat_fault("slow", seconds=0.02)
     batch = qfnb.batch(rows(60), workers=2, name="pause")
     batch.pause()
     while batch.progress.in_flight or batch.progress.state != "paused":
         time.sleep(0.01)
-    came = register()["came"]
+    came = count_requests()["came"]
     time.sleep(0.2)
-    assert register()["came"] == came < 60
+    assert count_requests()["came"] == came < 60
     batch.resume()
     assert wait_for_progress(batch).ok == 60
 
 
-def test_more_and_fewer_at_once_while_it_works(always, sandbox):
-    always("slow", seconds=0.05)
+def test_more_and_fewer_at_once_while_it_works(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.05)
     batch = qfnb.batch(rows(400), workers=2, name="resize", canary=0)
     batch.resize(20)
     peak = 0
@@ -268,8 +270,8 @@ def test_more_and_fewer_at_once_while_it_works(always, sandbox):
     batch.cancel()
 
 
-def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(always, sandbox):
-    always("slow", seconds=0.05)
+def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.05)
     first = qfnb.batch(rows(200), name="twice")
     with pytest.raises(JournalError, match=r"'twice' is running in process \d+"):
         qfnb.batch(rows(200), name="twice")
@@ -278,8 +280,8 @@ def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(always, 
     first.wait()
 
 
-def test_resume_by_name_needs_no_input(always, register, control):
-    always("slow", seconds=0.02)
+def test_resume_by_name_needs_no_input(repeat_fault, count_requests, control):
+    repeat_fault("slow", seconds=0.02)
     first = qfnb.batch(pd.DataFrame({"q": rows(50)}), "问：{q}", name="by-name", workers=4)
     while first.finished_count() < 10:
         time.sleep(0.01)
@@ -288,7 +290,7 @@ def test_resume_by_name_needs_no_input(always, register, control):
     batch = qfnb.resume("by-name", workers=16)
     assert wait_for_progress(batch).ok == 50
     assert list(batch.to_frame()["q"]) == rows(50)
-    assert register()["most_answered"] == 1
+    assert count_requests()["most_answered"] == 1
 
 
 def test_resume_of_what_is_not_there_names_what_there_is(sandbox):
@@ -329,10 +331,10 @@ def test_it_can_be_awaited(sandbox):
     assert asyncio.run(act()) == 5
 
 
-def test_interrupting_the_wait_cancels(always, interrupt, sandbox):
-    always("slow", seconds=0.05)
+def test_interrupting_the_wait_cancels(repeat_fault, interrupt, sandbox):
+    repeat_fault("slow", seconds=0.05)
     batch = qfnb.batch(rows(500), name="interrupted")
-    interrupt(after=0.3)
+    interrupt(seconds=0.3)
     with pytest.raises(KeyboardInterrupt):
         batch.wait()
     batch.wait()
@@ -362,7 +364,7 @@ def test_the_journal_holds_no_key(sandbox):
     assert sandbox.api_key.split("/")[-1].encode() not in content
 
 
-def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, register):
+def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, count_requests):
     control.post("/_sandbox/limits", json={"rpm": 240}).raise_for_status()
     try:
         batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited")
@@ -372,9 +374,9 @@ def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, re
         batch.cancel()
         batch.wait()
         assert time.monotonic() - started_at < 0.5
-        came = register()["came"]
+        came = count_requests()["came"]
         time.sleep(0.8)
-        assert register()["came"] == came
+        assert count_requests()["came"] == came
     finally:
         control.post("/_sandbox/limits", json={}).raise_for_status()
 
@@ -391,8 +393,8 @@ def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journa
     assert wait_for_progress(qfnb.batch(rows(30, "文件 {}"), name="no-file")).cached == 30
 
 
-def test_two_rows_that_both_fail_end_the_batch(always, sandbox):
-    always("status", status=400)
+def test_two_rows_that_both_fail_end_the_batch(repeat_fault, sandbox):
+    repeat_fault("status", status=400)
     progress = wait_for_progress(qfnb.batch(["甲", "乙"], name="two-fail"))
     assert (progress.failed, progress.state) == (2, "done")
 
@@ -429,8 +431,8 @@ def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
     assert (wait_for_progress(batch).ok, batch.progress.total) == (1041, 1041)
 
 
-def test_numbers_add_up_after_a_streamed_batch_went_on(always, sandbox):
-    always("slow", seconds=0.01)
+def test_numbers_add_up_after_a_streamed_batch_went_on(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.01)
     batch = qfnb.batch(iter(rows(1700, "加 {}")), workers=16, name="adds-up")
     while batch.finished_count() < 300:
         time.sleep(0.01)
@@ -464,8 +466,8 @@ def test_iteration_yields_what_is_final(control, sandbox):
         assert all(row.ok for row in qfnb.batch(rows(5, "末 {}"), name="final-2", retry_count=1, canary=0))
 
 
-def test_pause_cancel_and_resume_in_any_order(always, sandbox):
-    always("slow", seconds=0.02)
+def test_pause_cancel_and_resume_in_any_order(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.02)
     batch = qfnb.batch(rows(60, "序 {}"), workers=4, name="orders")
     batch.pause()
     batch.cancel()
@@ -481,8 +483,8 @@ def test_pause_cancel_and_resume_in_any_order(always, sandbox):
     assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
 
 
-def test_a_pause_after_the_last_row_ends_the_batch(always, sandbox):
-    always("slow", seconds=0.1)
+def test_a_pause_after_the_last_row_ends_the_batch(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.1)
     batch = qfnb.batch(rows(4, "尾 {}"), workers=4, name="late-pause", canary=0)
     while batch.progress.in_flight < 4:
         time.sleep(0.005)
@@ -490,10 +492,10 @@ def test_a_pause_after_the_last_row_ends_the_batch(always, sandbox):
     assert (wait_for_progress(batch).ok, batch.progress.state) == (4, "done")
 
 
-def test_an_interrupt_while_iterating_cancels(always, interrupt, sandbox):
-    always("slow", seconds=0.05)
+def test_an_interrupt_while_iterating_cancels(repeat_fault, interrupt, sandbox):
+    repeat_fault("slow", seconds=0.05)
     batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)
-    interrupt(after=0.4)
+    interrupt(seconds=0.4)
     with pytest.raises(KeyboardInterrupt):
         list(batch)
     batch.wait()
@@ -518,8 +520,8 @@ def test_odd_replies_are_written_down(scripted, odd):
     assert [answer.text for answer in batch.results()] == ["好", "好"]
 
 
-def test_a_deleted_journal_stops_the_batch(always, sandbox, monkeypatch):
-    always("slow", seconds=0.05)
+def test_a_deleted_journal_stops_the_batch(repeat_fault, sandbox, monkeypatch):
+    repeat_fault("slow", seconds=0.05)
     monkeypatch.setattr("qfnb.batching.group_commit.SYNC_INTERVAL_S", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     journal_path("deleted").unlink()

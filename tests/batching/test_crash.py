@@ -1,4 +1,4 @@
-"""What a batch survives: a killed kernel, a torn journal, a full disk, a journal that is none."""
+"""What a batch survives: a killed kernel, a torn journal, a full disk, a file that is not a journal."""
 
 import json
 import os
@@ -50,10 +50,10 @@ def count_answered(name):
         return 0
 
 
-def test_three_kills_and_thirty_percent_faults_lose_no_row(always, register):
+def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_requests):
     rows = 2000 if FULL else 300
-    always("status", 0.3)
-    always("slow", seconds=0.02)
+    repeat_fault("status", 0.3)
+    repeat_fault("slow", seconds=0.02)
     name, dice = "killed", random.Random(3)
     for number in range(3):
         running = start_kernel(name, rows)
@@ -64,14 +64,14 @@ def test_three_kills_and_thirty_percent_faults_lose_no_row(always, register):
         kill(running)
     out, _ = start_kernel(name, rows).communicate(timeout=300)
     assert out.split() == [str(rows)]
-    counts = register()
+    counts = count_requests()
     assert counts["distinct_answered"] == rows
     assert counts["answered"] <= rows + 3 * WORKERS, "one repeat per slot in flight at a kill, at most"
     assert {row.ok for row in journal_reader.read_rows(journal_path(name))} == {True}
 
 
 def write_journal(name, count):
-    """Return the path of a journal with so many answered rows, as a killed process leaves it."""
+    """Return the path of a journal with `count` answered rows."""
     batch = qfnb.batch([f"行 {n}" for n in range(count)], name=name)
     batch.wait()
     return journal_path(name)
@@ -144,18 +144,18 @@ def test_a_journal_of_another_version_is_left_alone(sandbox):
         qfnb.batch(["行 0"], name="future")
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, register):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, count_requests):
     (tmp_path / "batches").write_text("a file where the folder should be")
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     qfnb.get_config().platform = "qianfan"
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
     with pytest.raises(JournalError, match="cannot be written"):
         qfnb.batch(["甲"])
-    assert register()["came"] == 0
+    assert count_requests()["came"] == 0
 
 
-def test_an_interrupted_batch_is_listed_as_such(always, sandbox):
-    always("slow", seconds=0.05)
+def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.05)
     running = start_kernel("left", 200)
     while count_answered("left") < 10:
         time.sleep(0.01)

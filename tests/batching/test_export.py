@@ -1,4 +1,4 @@
-"""Result frames and result files: every row once, every column of the user's as it was."""
+"""Result frames and result files: every row once, every column of the user unchanged."""
 
 import csv
 import json
@@ -37,10 +37,10 @@ def read_jsonl(path):
 )
 def test_any_index_is_kept_row_by_row(index):
     frame = pd.DataFrame({"q": ["x", "y", "z"]}, index=index)
-    back = export.to_frame(answers("x", "y", "z"), frame)
-    assert back.index.equals(frame.index)
-    assert list(back["q"]) == ["x", "y", "z"]
-    assert list(back["text"]) == ["答 0", "答 1", "答 2"]
+    results = export.to_frame(answers("x", "y", "z"), frame)
+    assert results.index.equals(frame.index)
+    assert list(results["q"]) == ["x", "y", "z"]
+    assert list(results["text"]) == ["答 0", "答 1", "答 2"]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_any_index_is_kept_row_by_row(index):
 )
 def test_columns_of_any_kind_are_kept_beside_the_results(columns):
     frame = pd.DataFrame([["x", 1], ["y", 2]], columns=columns)
-    back = export.to_frame(answers({"a": "x"}, {"a": "y"}), frame)
-    assert list(back.columns[:2]) == list(frame.columns)
-    assert list(back["text"]) == ["答 0", "答 1"]
-    assert str(back["prompt_tokens"].dtype) == "Int64"
+    results = export.to_frame(answers({"a": "x"}, {"a": "y"}), frame)
+    assert list(results.columns[:2]) == list(frame.columns)
+    assert list(results["text"]) == ["答 0", "答 1"]
+    assert str(results["prompt_tokens"].dtype) == "Int64"
 
 
 def test_a_result_column_takes_a_name_that_is_free():
     frame = pd.DataFrame({"text": [1], "answer_text": [2], "answer_text_2": [3]})
-    back = export.to_frame(asked_answers(frame), frame)
-    assert back.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
+    results = export.to_frame(asked_answers(frame), frame)
+    assert results.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
         1,
         2,
         3,
@@ -81,10 +81,10 @@ def test_levels_of_columns_do_not_hide_a_result():
 def test_a_file_has_every_column_of_rows_that_differ(tmp_path, name):
     rows = answers({"q": "x"}, {"q": "y", "text": "mine", "late": 1}, "z")
     path = export.save(iter(rows), tmp_path / name)
-    back = read_csv(path) if name.endswith("csv") else read_jsonl(path)
-    assert [row["answer_text"] for row in back] == ["答 0", "答 1", "答 2"]
-    assert (back[1]["text"], str(back[1]["late"]), back[2]["prompt"]) == ("mine", "1", "z")
-    assert back[0].get("text", "") == ""
+    results = read_csv(path) if name.endswith("csv") else read_jsonl(path)
+    assert [row["answer_text"] for row in results] == ["答 0", "答 1", "答 2"]
+    assert (results[1]["text"], str(results[1]["late"]), results[2]["prompt"]) == ("mine", "1", "z")
+    assert results[0].get("text", "") == ""
     assert sorted(file.name for file in tmp_path.iterdir()) == [name]
 
 
@@ -124,9 +124,9 @@ def test_a_path_that_is_none_is_named(path):
 
 def test_a_series_keeps_its_index(sandbox):
     series = pd.Series(["甲", "乙"], index=["x", "x"], name="q")
-    back = qfnb.batch(series, name="series").to_frame()
-    assert list(back.index) == ["x", "x"]
-    assert list(back["prompt"]) == ["甲", "乙"]
+    results = qfnb.batch(series, name="series").to_frame()
+    assert list(results.index) == ["x", "x"]
+    assert list(results["prompt"]) == ["甲", "乙"]
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pd.Series])
@@ -135,9 +135,9 @@ def test_rows_changed_after_the_start_are_answered_as_they_were(kind, sandbox):
     batch = qfnb.batch(rows, "{q}" if kind is pd.DataFrame else None, name=f"changed-{kind.__name__}")
     rows.iloc[:] = rows.iloc[[1, 2, 0]].to_numpy()
     rows.index = [1, 2, 0]
-    back = batch.to_frame()
-    assert list(back.index) == [0, 1, 2]
-    assert list(back.iloc[:, 0]) == [
+    results = batch.to_frame()
+    assert list(results.index) == [0, 1, 2]
+    assert list(results.iloc[:, 0]) == [
         answer.input if kind is pd.Series else answer.input["q"] for answer in batch
     ]
-    assert list(back.iloc[:, 0]) == ["丙", "甲", "乙"]
+    assert list(results.iloc[:, 0]) == ["丙", "甲", "乙"]

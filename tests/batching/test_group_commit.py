@@ -1,4 +1,4 @@
-"""Answers on their way into the journal: together when they come together, and never left uncounted."""
+"""Group commit: results of one turn of the loop are written together, and all are counted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FakeJournal:
 
 
 def write_results(journal, rows, *, cancel=()):
-    """Keep rows by as many workers at once; return what was told, and how each worker ended."""
+    """Write rows with one worker each; return the calls of `on_written`, and how each worker ended."""
     reports = []
 
     async def run():

@@ -1,4 +1,4 @@
-"""Where rows come from, what is asked of them, and what is said of those that cannot be asked."""
+"""Inputs: where rows come from, what is sent for them, and the messages about invalid ones."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from qfnb.batching.input_source import open_source
 from qfnb.batching.request_spec import PromptTemplate, RequestSpec, repeat_key
 from qfnb.errors import DatasetError, InvalidArgumentError
 
-SAY = [{"role": "user", "content": "你好"}]
+CONVERSATION = [{"role": "user", "content": "你好"}]
 
 
 def items(rows):
@@ -20,7 +20,7 @@ def items(rows):
 
 
 @pytest.mark.parametrize(
-    ("text", "row", "said"),
+    ("text", "row", "message"),
     [
         ("评价：{text}", {"text": "好"}, "评价：好"),
         ("{列 一}-{b}", {"列 一": 1, "b": 2.5}, "1-2.5"),
@@ -29,8 +29,8 @@ def items(rows):
         ("{x}{x}", {"x": "{y}"}, "{y}{y}"),
     ],
 )
-def test_templates_take_columns(text, row, said):
-    assert PromptTemplate(text).fill(row) == said
+def test_templates_take_columns(text, row, message):
+    assert PromptTemplate(text).fill(row) == message
 
 
 @pytest.mark.parametrize("text", ["{", "}", "{}", "{x!r}", "{x:>3}", '{"a": 1}'])
@@ -45,11 +45,11 @@ def test_an_unknown_column_is_named_with_those_there_are():
 
 
 @pytest.mark.parametrize("value", [None, math.nan, pd.NA, pd.NaT, "", "  "])
-def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, register):
+def test_a_row_without_a_prompt_is_named_before_anything_is_sent(value, count_requests):
     frame = pd.DataFrame({"q": ["你好", value, "再见"]}, dtype=object)
     with pytest.raises(InvalidArgumentError, match=r"1 of 3 rows cannot be sent: row 1: q is"):
         qfnb.batch(frame, "{q}")
-    assert register()["came"] == 0
+    assert count_requests()["came"] == 0
 
 
 def test_wrong_rows_may_be_kept_as_failed_rows(sandbox):
@@ -82,7 +82,7 @@ def test_files_are_read_by_their_ending(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.jsonl", b'{"prompt": "x"}\n{"prompt": ', r"a\.jsonl:2: not JSON"),
         ("a.jsonl", b"1\n", r"a\.jsonl:1: expected an object"),
@@ -97,9 +97,9 @@ def test_files_are_read_by_their_ending(tmp_path):
         ("a.xlsx", b"", r"ends in none of"),
     ],
 )
-def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, said):
+def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         qfnb.estimate(tmp_path / name)
 
 
@@ -126,10 +126,12 @@ def test_a_frame_without_a_prompt_column_says_what_to_do():
 
 
 @pytest.mark.parametrize(
-    "row", [SAY, {"messages": SAY}, {"messages": json.dumps(SAY)}], ids=["list", "column", "JSON"]
+    "row",
+    [CONVERSATION, {"messages": CONVERSATION}, {"messages": json.dumps(CONVERSATION)}],
+    ids=["list", "column", "JSON"],
 )
 def test_conversations_are_asked_as_they_are(row):
-    assert RequestSpec("").build_conversation(row) == SAY
+    assert RequestSpec("").build_conversation(row) == CONVERSATION
 
 
 @pytest.mark.parametrize(
@@ -141,20 +143,20 @@ def test_a_conversation_that_cannot_be_asked_is_refused(row):
 
 
 def test_keys_tell_content_model_options_and_repetition_apart():
-    plans = [
+    specs = [
         RequestSpec("h", "a"),
         RequestSpec("h", "b"),
         RequestSpec("h", "a", options={"temperature": 0.5}),
         RequestSpec("g", "a"),
     ]
-    keys = {plan.row_key(talk) for plan in plans for talk in ("x", "y", SAY)}
+    keys = {spec.row_key(conversation) for spec in specs for conversation in ("x", "y", CONVERSATION)}
     assert len(keys) == 12
-    assert len({repeat_key(plans[0].row_key("x"), times) for times in range(5)}) == 5
-    assert RequestSpec("h", "a").row_key("x") == plans[0].row_key("x")
+    assert len({repeat_key(specs[0].row_key("x"), times) for times in range(5)}) == 5
+    assert RequestSpec("h", "a").row_key("x") == specs[0].row_key("x")
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ({"workers": 0}, "workers=0"),
         ({"workers": 10**6}, "workers=1000000"),
@@ -189,12 +191,12 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         ({"mode": ["offline"]}, "mode=['offline']"),
     ],
 )
-def test_a_wrong_argument_is_named_before_anything_is_sent(given, said, register):
-    if given.get("name") == "":
+def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, count_requests):
+    if arguments.get("name") == "":
         pytest.skip("an empty name means none")
-    with pytest.raises(InvalidArgumentError, match=re.escape(said)):
-        qfnb.batch(["你好"], **given)
-    assert register()["came"] == 0
+    with pytest.raises(InvalidArgumentError, match=re.escape(message)):
+        qfnb.batch(["你好"], **arguments)
+    assert count_requests()["came"] == 0
 
 
 def test_a_budget_needs_a_price(monkeypatch):
@@ -268,9 +270,9 @@ def test_a_column_may_be_called_anything(tmp_path):
     assert items(tmp_path / "a.csv") == [{"prompt": "x", "_more": "y"}]
 
 
-def test_the_input_itself_is_not_written_over(tmp_path, register, monkeypatch):
+def test_the_input_itself_is_not_written_over(tmp_path, count_requests, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jsonl").write_text('{"prompt": "你好"}\n', encoding="utf-8")
     with pytest.raises(InvalidArgumentError, match=r"out='a\.jsonl': this is the input"):
         qfnb.batch(tmp_path / "a.jsonl", out="a.jsonl")
-    assert register()["came"] == 0
+    assert count_requests()["came"] == 0

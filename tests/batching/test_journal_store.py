@@ -1,4 +1,4 @@
-"""Journals as they lie on the disk: read in pages, listed, deleted, waited for."""
+"""Journals on the disk: read in pages, listed, locked, deleted."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ def write_journal(name, items, *, dedupe=False, answer=True):
 
 @contextlib.contextmanager
 def locked_journal(path):
-    """Work on a journal as another process does."""
+    """Lock a journal as another process does."""
     lock = acquire_lock(path)
     try:
         yield
@@ -67,11 +67,11 @@ def test_a_batch_under_way_is_not_forgotten():
     assert path.is_file()
 
 
-@pytest.mark.parametrize("most", [-1, 0, 7, 500, 1100])
-def test_answers_come_in_pages_in_input_order(most):
+@pytest.mark.parametrize("limit", [-1, 0, 7, 500, 1100])
+def test_answers_come_in_pages_in_input_order(limit):
     path = write_journal("pages", [f"row {number}" for number in range(1203)])
-    numbers = [answer.number for answer in journal_reader.read_rows(path, after=2, limit=most)]
-    assert numbers == list(range(3, 1203))[: most if most >= 0 else None]
+    numbers = [answer.number for answer in journal_reader.read_rows(path, after=2, limit=limit)]
+    assert numbers == list(range(3, 1203))[: limit if limit >= 0 else None]
 
 
 def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thread():

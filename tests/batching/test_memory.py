@@ -29,7 +29,7 @@ STUB = Path(__file__).parents[2] / "benchmarks" / "stub.py"
 
 
 def measure_peaks(rows):
-    """Return the peak megabytes after two thousand rows, and after so many."""
+    """Return the peak megabytes after two thousand rows, and after `rows`."""
     with subprocess.Popen([sys.executable, STUB, "0"], stdin=-1, stdout=-1, text=True) as server:
         url = server.stdout.readline().strip()
         addresses = ("BASE_URL", "CONSOLE_API_BASE_URL", "IAM_BASE_URL")

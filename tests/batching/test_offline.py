@@ -1,4 +1,4 @@
-"""Offline mode end to end on the sandbox: split, uploaded, looked at, joined by key, the rest asked online."""
+"""Offline mode end to end on the sandbox: split, uploaded, polled, joined by key, the rest sent online."""
 
 import os
 import signal
@@ -14,8 +14,8 @@ from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
 
 
-def rows(count, say="离线 {}"):
-    return [say.format(number) for number in range(count)]
+def rows(count, template="离线 {}"):
+    return [template.format(number) for number in range(count)]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def small_files(monkeypatch):
 
 
 @pytest.mark.parametrize("via", ["files", "bos"])
-def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, register, via):
+def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, count_requests, via):
     batch = qfnb.batch(rows(100, f"{via} {{}}"), mode="offline", offline_via=via, name=f"offline-{via}")
     batch.wait()
     progress = batch.progress
@@ -33,7 +33,7 @@ def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, register
     answers = batch.results()
     assert [answer.input for answer in answers] == rows(100, f"{via} {{}}")
     assert all(answer.text for answer in answers)
-    assert register()["came"] == 0, "no row was asked online"
+    assert count_requests()["came"] == 0, "no row was asked online"
 
 
 def test_the_same_answers_come_online_and_offline(sandbox):
@@ -103,7 +103,7 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ({"mode": "later"}, "mode='later'"),
         ({"offline_via": "files"}, "offline_via='files'"),
@@ -111,12 +111,12 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
         ({"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "settings' keys"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_sent(given, said):
-    with pytest.raises(InvalidArgumentError, match=said):
-        qfnb.batch(["你好"], **given)
+def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        qfnb.batch(["你好"], **arguments)
 
 
-def test_an_online_run_follows_the_open_job_first(sandbox, register):
+def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
     running = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE
     )
@@ -128,10 +128,10 @@ def test_an_online_run_follows_the_open_job_first(sandbox, register):
     batch = qfnb.batch([f"死 {n}" for n in range(3000)], name="offline-then-online")
     batch.wait()
     assert batch.progress.ok == 3000
-    assert register()["came"] == 0, "the job was paid for already"
+    assert count_requests()["came"] == 0, "the job was paid for already"
 
 
-def test_rows_of_a_cancelled_job_are_handed_over_again(sandbox, register):
+def test_rows_of_a_cancelled_job_are_handed_over_again(sandbox, count_requests):
     batch = qfnb.batch(rows(5000, "再 {}"), mode="offline", name="offline-again")
     while "Running" not in batch.progress.reason and not batch.progress.is_finished:
         time.sleep(0.005)
@@ -140,14 +140,14 @@ def test_rows_of_a_cancelled_job_are_handed_over_again(sandbox, register):
     batch.resume()
     batch.wait()
     assert batch.progress.ok == 5000
-    assert register()["came"] == 0
+    assert count_requests()["came"] == 0
 
 
-def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, register):
+def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, count_requests):
     qfnb.batch(rows(60, "移 {}"), mode="offline", name="offline-moved").wait()
     before = len(Batches.list(limit=100).data.data)
     batch = qfnb.batch([*rows(30, "新 {}"), *rows(60, "移 {}")], mode="offline", name="offline-moved")
     batch.wait()
     assert batch.progress.ok == 90
     assert len(Batches.list(limit=100).data.data) == before + 1
-    assert register()["came"] == 0
+    assert count_requests()["came"] == 0

@@ -1,4 +1,4 @@
-"""Reading an iterator ahead: what is there can be taken, whatever comes after it."""
+"""Reading an iterator ahead: items that were read can be taken while the next is waited for."""
 
 import threading
 

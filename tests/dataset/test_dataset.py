@@ -40,7 +40,7 @@ GOOD = json.dumps(PAIR, ensure_ascii=False)
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (f"{GOOD}\n{{oops\n", "pairs.jsonl:2: not JSON"),
         (f"{GOOD}\n\n{{}}\n", "pairs.jsonl:3: field 'prompt' is missing"),
@@ -53,10 +53,10 @@ GOOD = json.dumps(PAIR, ensure_ascii=False)
         (f"{GOOD}\n".encode() + "你好".encode("gbk"), "pairs.jsonl:2: not UTF-8"),
     ],
 )
-def test_a_bad_line_is_named(jsonl, content, words):
+def test_a_bad_line_is_named(jsonl, content, message):
     with pytest.raises(errors.DatasetError) as caught:
         Dataset.load(jsonl(content))
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
 
 

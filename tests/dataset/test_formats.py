@@ -1,4 +1,4 @@
-"""Files: rows come back as they went, and what cannot be read is told with file, line and reason."""
+"""Files: rows are read as they were written; errors name file, line and reason."""
 
 import contextlib
 import io
@@ -135,7 +135,7 @@ def test_all_problems_are_counted_and_ten_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "message"),
     [
         ("x.csv", b"prompt,prompt\n1,2\n", "x.csv:1: two columns are called 'prompt'"),
         ("x.csv", b'prompt,response\n"a\nb",c\nd\n', "x.csv:4: 1 cells where the heading has 2"),
@@ -151,11 +151,11 @@ def test_all_problems_are_counted_and_ten_are_told(tmp_path):
         ("x.zip", b"PK", "x.zip: not a zip"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(tmp_path, name, content, words):
+def test_what_is_wrong_is_told_with_its_place(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(errors.DatasetError) as caught:
         Dataset.load(tmp_path / name)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 NOISE = st.one_of(
@@ -242,7 +242,7 @@ LINE = b'{"prompt": "p", "response": "r"}\n'
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (zip_bytes(("../x.jsonl", LINE, 0o600)), "leads out of it"),
         (zip_bytes(("/etc/x.jsonl", LINE, 0o600)), "leads out of it"),
@@ -254,9 +254,9 @@ LINE = b'{"prompt": "p", "response": "r"}\n'
         (zip_bytes(("x.md", LINE, 0o600)), "holds no"),
     ],
 )
-def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, content, words):
+def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, content, message):
     (tmp_path / "x.zip").write_bytes(content)
-    with pytest.raises(errors.DatasetError, match=words):
+    with pytest.raises(errors.DatasetError, match=message):
         Dataset.load(tmp_path / "x.zip")
 
 

@@ -1,4 +1,4 @@
-"""Datasets on the platform: brought there, and back."""
+"""Datasets on the platform: uploaded and fetched."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What can be done with rows."""
+"""Operations on rows."""
 
 from collections import Counter
 
