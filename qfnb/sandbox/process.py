@@ -61,7 +61,7 @@ def ensure(
     idle_minutes: float = 30,
     wait: float = 20.0,
 ) -> Address:
-    """Return the running sandbox of a folder, starting it when there is none.
+    """Return the running sandbox of a folder, starting it if necessary.
 
     Args:
         home: the folder of its state; default: this user's.

@@ -15,10 +15,17 @@ import socket
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from .._files import write_private
 from .process import EXIT_LOCKED, VERSION, Address
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+    from .state.world import World
 
 IDLE_SECONDS = 75
 """How long an idle connection is kept: longer than clients keep theirs (30 s), so that none is closed just
@@ -27,13 +34,17 @@ as a request goes out on it."""
 
 def main(folder: Path, idle_seconds: float) -> None:
     """Serve until it is stopped, or idle for some seconds."""
-    lock_file = _acquire_lock(folder / "server.lock")
+    lock = FileLock(folder / "server.lock", mode=0o600)  # the system releases it however the process ends
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SystemExit(EXIT_LOCKED) from None
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # two threads make small matrices slower, not faster
     try:
         asyncio.run(_serve(folder, idle_seconds))
     finally:
-        lock_file.close()
+        lock.release()
 
 
 async def _serve(folder: Path, idle_seconds: float) -> None:
@@ -55,7 +66,7 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     )
     server = uvicorn.Server(options)
     world.request_stop = lambda: setattr(server, "should_exit", True)
-    watcher = asyncio.create_task(_watch(server, world, folder, address, idle_seconds))
+    watcher = asyncio.create_task(_watch(server, world, address, idle_seconds))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -65,31 +76,14 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
             (folder / "server.json").unlink()
 
 
-async def _watch(server: Any, world: Any, folder: Path, address: Address, idle_seconds: float) -> None:
+async def _watch(server: Server, world: World, address: Address, idle_seconds: float) -> None:
     while not server.started:
         await asyncio.sleep(0.005)
-    write_private(folder / "server.json", json.dumps(asdict(address)))
+    write_private(world.folder / "server.json", json.dumps(asdict(address)))
     await asyncio.to_thread(world.warm_up)
     while world.idle_seconds() < idle_seconds:
         await asyncio.sleep(min(1.0, idle_seconds / 4))
     server.should_exit = True
-
-
-def _acquire_lock(path: Path) -> IO[bytes]:
-    """Take the lock for the life of the process; the system releases it however the process ends."""
-    file = path.open("a+b")
-    try:
-        if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl  # noqa: PLC0415
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise SystemExit(EXIT_LOCKED) from None
-    return file
 
 
 def _bind(folder: Path) -> socket.socket:

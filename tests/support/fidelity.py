@@ -23,6 +23,7 @@ HEAD = """# How faithful the sandbox is
 
 Written by `make fidelity` from what the tests saw; not by hand. **No live account was used**: everything here was
 compared with the documents and with the official SDK, never with the platform itself.
+An operation without a row is newer than this page.
 
 | column | a tick means that in the tests |
 |---|---|

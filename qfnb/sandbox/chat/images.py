@@ -162,7 +162,7 @@ def describe_image(content: bytes) -> str:
     """Return size and main colours of a picture file.
 
     Raises:
-        OSError: it is none.
+        OSError: it is not a picture file.
     """
     from PIL import Image  # noqa: PLC0415 - only when there is a picture
 

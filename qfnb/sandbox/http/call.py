@@ -65,7 +65,7 @@ class Call:
         Args:
             message: the reason.
             code: v1's number, by default that of a wrong argument.
-            v2_code: the word that v2 has in the place of a number.
+            v2_code: v2's code, a word.
             status: the HTTP status of v2 and of actions.
             type_: v2's type of error.
         """

@@ -52,7 +52,7 @@ def build_refusal(
         endpoint: the operation.
         message: the reason.
         code: the number of v1 and of v1's management.
-        v2_code: the word that v2 has in the place of a number.
+        v2_code: v2's code, a word.
         status: the HTTP status of v2 and of actions; v1 refuses inside HTTP 200.
         type_: v2's type of error.
     """

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from ...wire.endpoints import ENDPOINTS
 
 MAX_SECONDS = 3600.0
-"""The longest pause; also that of a fault which lasts for ever."""
+"""The longest pause; also that of a fault without an end."""
 
 FAULT_INJECTED: ContextVar[bool] = ContextVar("doomed", default=False)
 """Whether what is created now is to fail: True while a call has the fault `fail`."""
