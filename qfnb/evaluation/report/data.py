@@ -112,7 +112,7 @@ class ReportData:
         """One row per model and question, with the answer, each metric, latency_s, cost and error."""
         note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
         row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
-        columns = tables.sample_columns(self.metric_names, [*note_columns], [*row_columns])
+        columns = tables.sample_columns(self.metric_names, note_columns, row_columns)
         return tables.build_frame(columns, self.records)
 
     @cached_property

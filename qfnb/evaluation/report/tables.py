@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
 from ..._jobs.row_result import replace_surrogates
@@ -22,89 +23,44 @@ class Column:
     value_of: Callable[[Any], Any]
 
 
-SAMPLE_COLUMNS = (
-    Column("model", lambda s: s.model),
-    Column("index", lambda s: s.index),
-    Column("prompt", lambda s: s.prompt),
-    Column("reference", lambda s: s.reference),
-    Column("output", lambda s: s.output),
-    Column("latency_s", lambda s: s.seconds),
-    Column("cost", lambda s: s.cost),
-    Column("tokens", lambda s: s.tokens),
-    Column("finish_reason", lambda s: s.finish_reason),
-    Column("error", lambda s: s.error),
-)
+def _columns(names: str) -> tuple[Column, ...]:
+    """Return columns that are attributes of a row; `name=path` has another name than the attribute."""
+    pairs = [name.split("=") for name in names.split()]
+    return tuple(Column(pair[0], attrgetter(pair[-1])) for pair in pairs)
 
-SUMMARY_COLUMNS = (
-    Column("model", lambda s: s.model),
-    Column("metric", lambda s: s.metric),
-    Column("n", lambda s: s.n),
-    Column("total", lambda s: s.total),
-    Column("failed", lambda s: s.failed),
-    Column("missing", lambda s: s.missing),
-    Column("coverage", lambda s: s.coverage),
-    Column("mean", lambda s: s.mean),
-    Column("ci_low", lambda s: s.interval.low),
-    Column("ci_high", lambda s: s.interval.high),
-    Column("worst", lambda s: s.worst),
-    Column("best", lambda s: s.best),
-    Column("method", lambda s: s.interval.method),
-)
 
-PAIR_COLUMNS = (
-    Column("metric", lambda p: p.metric),
-    Column("baseline", lambda p: p.baseline),
-    Column("candidate", lambda p: p.candidate),
-    Column("difference", lambda p: p.test.difference),
-    Column("ci_low", lambda p: p.test.interval.low),
-    Column("ci_high", lambda p: p.test.interval.high),
-    Column("p_value", lambda p: p.test.p_value),
-    Column("p_holm", lambda p: p.p_holm),
-    Column("effect", lambda p: p.test.effect),
-    Column("wins", lambda p: p.test.wins),
-    Column("losses", lambda p: p.test.losses),
-    Column("ties", lambda p: p.test.ties),
-    Column("n", lambda p: p.test.n),
-    Column("detectable", lambda p: p.test.detectable),
-    Column("needed", lambda p: p.test.needed),
-    Column("method", lambda p: p.test.method),
-    Column("verdict", lambda p: p.verdict),
+SAMPLE_COLUMNS = _columns(
+    "model index prompt reference output latency_s=seconds cost tokens finish_reason error"
 )
-
-USAGE_COLUMNS = (
-    Column("model", lambda u: u.model),
-    Column("total", lambda u: u.total),
-    Column("answered", lambda u: u.answered),
-    Column("failed", lambda u: u.total - u.answered),
-    Column("truncated", lambda u: u.truncated),
-    Column("empty", lambda u: u.empty),
-    Column("cost", lambda u: u.cost),
-    Column("tokens", lambda u: u.tokens),
-    Column("latency_p50", lambda u: u.latency_p50),
-    Column("latency_p95", lambda u: u.latency_p95),
-    Column("characters", lambda u: u.characters),
+SUMMARY_COLUMNS = _columns(
+    "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high worst best "
+    "method=interval.method"
+)
+PAIR_COLUMNS = _columns(
+    "metric baseline candidate difference=test.difference ci_low=test.interval.low ci_high=test.interval.high "
+    "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
+    "detectable=test.detectable needed=test.needed method=test.method verdict"
+)
+USAGE_COLUMNS = _columns(
+    "model total answered failed truncated empty cost tokens latency_p50 latency_p95 characters"
 )
 
 
-def sample_columns(metrics: Sequence[str], notes: Sequence[str], row_columns: Sequence[str]) -> list[Column]:
-    """Return the columns of samples; the first of several with one name counts.
+def sample_columns(metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str]) -> list[Column]:
+    """Return the columns of samples; notes and row columns whose name is used already are left out.
 
     Args:
         metrics: names of scores.
         notes: names of texts that evaluators added.
         row_columns: the dataset's other columns.
     """
-    used_names = {column.name for column in SAMPLE_COLUMNS} | set(metrics)
-    return [
-        *SAMPLE_COLUMNS,
-        *(Column(name, partial(_sample_score, name)) for name in metrics),
-        *(Column(name, partial(_sample_note, name)) for name in notes if name not in used_names),
-        *(
-            Column(name, partial(_sample_cell, name))
-            for name in row_columns
-            if name not in used_names | set(notes)
-        ),
-    ]
+    columns = {column.name: column for column in SAMPLE_COLUMNS}
+    columns |= {name: Column(name, methodcaller("score", name)) for name in metrics}
+    for name in notes:
+        columns.setdefault(name, Column(name, partial(_note, name)))
+    for name in row_columns:
+        columns.setdefault(name, Column(name, partial(_row_cell, name)))
+    return [*columns.values()]
 
 
 def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
@@ -119,13 +75,9 @@ def _to_cell(value: Any) -> Any:
     return replace_surrogates(value) if isinstance(value, str) else value
 
 
-def _sample_score(name: str, sample: Sample) -> float:
-    return sample.score(name)
-
-
-def _sample_note(name: str, sample: Sample) -> str:
+def _note(name: str, sample: Sample) -> str:
     return sample.notes.get(name, "")
 
 
-def _sample_cell(name: str, sample: Sample) -> Any:
+def _row_cell(name: str, sample: Sample) -> Any:
     return sample.row.get(name)

@@ -81,6 +81,11 @@ class Usage:
     characters: float
 
     @property
+    def failed(self) -> int:
+        """Rows without an answer."""
+        return self.total - self.answered
+
+    @property
     def cost_per_1000(self) -> float:
         """CNY of 1,000 answers, NaN where it is not known."""
         return 1000 * self.cost / self.answered if self.answered else math.nan
