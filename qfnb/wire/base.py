@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -65,3 +65,27 @@ class PageInfo(ConsoleRecord):
     max_keys: int | None = None
     is_truncated: bool = False
     next_marker: str | None = None
+
+
+ItemT = TypeVar("ItemT")
+
+
+class CountedPage(ConsoleRecord, Generic[ItemT]):
+    """A page of a v1 list; `total` counts the items of all pages."""
+
+    total: int = 0
+    items: list[ItemT] = []
+
+
+class MarkedPage(ConsoleRecord, Generic[ItemT]):
+    """A page of a v2 list."""
+
+    items: list[ItemT] = []
+    page_info: PageInfo | None = None
+
+
+class OffsetRequest(ConsoleRecord):
+    """A page of a v1 list, by the number of items before it."""
+
+    offset: int = 0
+    page_size: int = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord
+from .base import ConsoleRecord, CountedPage, OffsetRequest
 from .endpoints import EndpointGroup
 
 NO_TASK, RUNNING, FINISHED, INTERRUPTED, FAILED, PAUSED = 0, 1, 2, 3, 4, 5
@@ -39,13 +39,6 @@ class CleaningRefs(ConsoleRecord):
     etl_ids: list[int | str]
 
 
-class ListTasks(ConsoleRecord):
-    """A page of cleanings."""
-
-    offset: int = 0
-    page_size: int = 10
-
-
 class Cleaning(ConsoleRecord):
     """A cleaning; the two `_str_id` are `ds-...`."""
 
@@ -59,13 +52,6 @@ class Cleaning(ConsoleRecord):
     operations_v2: dict[str, list[dict[str, Any]]] = {}
     start_time: str = ""
     finish_time: str = ""
-
-
-class CleaningPage(ConsoleRecord):
-    """A page of cleanings, the newest first."""
-
-    total: int = 0
-    items: list[Cleaning] = []
 
 
 class CreateAugmentation(ConsoleRecord):
@@ -119,21 +105,14 @@ class Augmentation(ConsoleRecord):
     finish_time: str = ""
 
 
-class AugmentationPage(ConsoleRecord):
-    """A page of augmentations."""
-
-    total: int = 0
-    items: list[Augmentation] = []
-
-
 _CLEANING = EndpointGroup("etl", "/wenxinworkshop/etl", envelope="status")
 _AUGMENTATION = EndpointGroup("enhance", "/wenxinworkshop/enhance", envelope="status")
 
 CREATE = _CLEANING.route("create", "create", CreateCleaning, object, repeatable=False)
 DETAIL = _CLEANING.route("detail", "detail", CleaningRef, Cleaning)
-LIST = _CLEANING.route("list", "list", ListTasks, CleaningPage)
+LIST = _CLEANING.route("list", "list", OffsetRequest, CountedPage[Cleaning])
 DELETE = _CLEANING.route("delete", "delete", CleaningRefs, bool)
 AUGMENT = _AUGMENTATION.route("create", "create", CreateAugmentation, bool, repeatable=False)
-LIST_AUGMENTATIONS = _AUGMENTATION.route("list", "list", ListAugmentations, AugmentationPage)
+LIST_AUGMENTATIONS = _AUGMENTATION.route("list", "list", ListAugmentations, CountedPage[Augmentation])
 DESCRIBE_AUGMENTATION = _AUGMENTATION.route("detail", "detail", AugmentationRef, Augmentation)
 DELETE_AUGMENTATIONS = _AUGMENTATION.route("delete", "delete", AugmentationRefs, bool)

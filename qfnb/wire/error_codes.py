@@ -30,78 +30,57 @@ _ACTIVATE = (
 )
 _ARGUMENT = "参数不符合要求 / an argument is out of range: see the message above"
 
-_ROWS = (
-    ErrorCode(1, "server", _BUSY),
-    ErrorCode(2, "server", _BUSY),
-    ErrorCode(
-        3,
-        "user",
-        "此模型不在 v1 接口上，试试 version=2 / not served on v1: try version=2 or the model's new name",
-    ),
-    ErrorCode(4, "throttle", _LIMIT),
-    ErrorCode(6, "activation", _ACTIVATE),
-    ErrorCode(13, "token", _KEY),
-    ErrorCode(14, "auth", _KEY),
-    ErrorCode(15, "server", "应用不存在或创建失败 / the application does not exist yet: try again"),
-    ErrorCode(17, "activation", _ACTIVATE),
-    ErrorCode(18, "throttle", _LIMIT),
-    ErrorCode(19, "activation", _ACTIVATE),
-    ErrorCode(100, "user", _ARGUMENT),
-    ErrorCode(110, "token", _KEY),
-    ErrorCode(111, "token", _KEY),
-    ErrorCode(336000, "server", _BUSY),
-    ErrorCode(336001, "user", _ARGUMENT),
-    ErrorCode(336002, "user", "请求体不是 JSON / the body is not JSON"),
-    ErrorCode(336003, "user", _ARGUMENT),
-    ErrorCode(336004, "auth", "没有权限 / this key has no permission for it"),
-    ErrorCode(336005, "user", "没有这个接口 / there is no such endpoint: check endpoint="),
-    ErrorCode(336007, "user", "输入过长 / the input is too long: shorten the messages"),
-    ErrorCode(336100, "server", _BUSY),
-    ErrorCode(336103, "user", "输入过长 / the input is too long: shorten the messages"),
-    ErrorCode(336501, "throttle", _LIMIT),
-    ErrorCode(336502, "throttle", _LIMIT),
-    ErrorCode(500000, "server", _BUSY),
-    ErrorCode(500001, "user", _ARGUMENT),
-    ErrorCode(500002, "auth", _KEY),
-    ErrorCode(
-        "invalid_model", "user", "没有这个模型或无权使用 / no such model, or no permission: check model="
-    ),
-    ErrorCode("invalid_messages", "user", "messages 不符合要求 / the messages are not acceptable: see above"),
-    ErrorCode("invalid_argument", "user", _ARGUMENT),
-    ErrorCode("malformed_json", "user", "请求体不是 JSON / the body is not JSON"),
-    ErrorCode("characters_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
-    ErrorCode("tokens_too_long", "user", "输入过长 / the input is too long: shorten the messages"),
-    ErrorCode("no_parameter_permission", "auth", "此密钥不能用该参数 / this key may not use that parameter"),
-    ErrorCode("invalid_iam_token", "auth", _KEY),
-    ErrorCode("invalid_client", "auth", "AK/SK 不对 / the application's AK or SK is wrong"),
-    ErrorCode(
-        "coding_plan_model_not_supported",
+_LENGTH = "输入过长 / the input is too long: shorten the messages"
+_JSON = "请求体不是 JSON / the body is not JSON"
+
+_CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
+    ("server", _BUSY, (1, 2, 336000, 336100, 500000, "internal_error")),
+    ("server", "应用不存在或创建失败 / the application does not exist yet: try again", (15,)),
+    ("throttle", _LIMIT, (4, 18, 336501, 336502, "rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded")),
+    ("activation", _ACTIVATE, (6, 17, 19)),
+    ("token", _KEY, (13, 110, 111)),
+    ("auth", _KEY, (14, 500002, "invalid_iam_token")),
+    ("auth", "没有权限 / this key has no permission for it", (336004,)),
+    ("auth", "此密钥不能用该参数 / this key may not use that parameter", ("no_parameter_permission",)),
+    ("auth", "AK/SK 不对 / the application's AK or SK is wrong", ("invalid_client",)),
+    (
         "auth",
         "Coding Plan 密钥要用 /v2/coding 地址 / use the plan's base URL",
+        ("coding_plan_model_not_supported",),
     ),
-    ErrorCode("rpm_rate_limit_exceeded", "throttle", _LIMIT),
-    ErrorCode("tpm_rate_limit_exceeded", "throttle", _LIMIT),
-    ErrorCode("internal_error", "server", _BUSY),
-    ErrorCode(
-        "file_not_found",
-        "user",
-        "没有这个文件或已删除，用 Files.list() 查看 / no such file, or it was deleted: see Files.list()",
-    ),
-    ErrorCode(
-        "batch_not_found",
-        "user",
-        "没有这个批量任务，用 Batches.list() 查看 / no batch of this key has that id: see Batches.list()",
-    ),
-    ErrorCode("NotFound", "auth", "没有这个 access key / unknown access key: check QIANFAN_ACCESS_KEY"),
-    ErrorCode(
-        "SignatureDoesNotMatch",
+    ("auth", "没有这个 access key / unknown access key: check QIANFAN_ACCESS_KEY", ("NotFound",)),
+    (
         "auth",
         "签名不对，secret key 有误 / wrong signature: check QIANFAN_SECRET_KEY",
+        ("SignatureDoesNotMatch",),
     ),
-    ErrorCode("RequestExpired", "auth", "本机时钟不准 / the request is too old: check this computer's clock"),
+    ("auth", "本机时钟不准 / the request is too old: check this computer's clock", ("RequestExpired",)),
+    ("user", _ARGUMENT, (100, 336001, 336003, 500001, "invalid_argument")),
+    ("user", _JSON, (336002, "malformed_json")),
+    ("user", _LENGTH, (336007, 336103, "characters_too_long", "tokens_too_long")),
+    (
+        "user",
+        "此模型不在 v1 接口上，试试 version=2 / not served on v1: try version=2 or the model's new name",
+        (3,),
+    ),
+    ("user", "没有这个接口 / there is no such endpoint: check endpoint=", (336005,)),
+    ("user", "没有这个模型或无权使用 / no such model, or no permission: check model=", ("invalid_model",)),
+    ("user", "messages 不符合要求 / the messages are not acceptable: see above", ("invalid_messages",)),
+    (
+        "user",
+        "没有这个文件或已删除，用 Files.list() 查看 / no such file, or it was deleted: see Files.list()",
+        ("file_not_found",),
+    ),
+    (
+        "user",
+        "没有这个批量任务，用 Batches.list() 查看 / no batch of this key has that id: see Batches.list()",
+        ("batch_not_found",),
+    ),
 )
 
-CODES: dict[int | str, ErrorCode] = {row.code: row for row in _ROWS}
+CODES: dict[int | str, ErrorCode] = {
+    code: ErrorCode(code, kind, hint) for kind, hint, codes in _CODES for code in codes
+}
 
 _BY_STATUS: dict[int, ErrorCode] = {
     400: ErrorCode(400, "user", _ARGUMENT),

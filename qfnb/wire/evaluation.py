@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord
+from .base import ConsoleRecord, CountedPage
 from .endpoints import EndpointGroup
 
 PENDING, DOING, MANUAL_STARTED = "Pending", "Doing", "DoingWithManualBegin"
@@ -240,13 +240,6 @@ class ListResults(ConsoleRecord):
     order: str | None = None
 
 
-class ResultPage(ConsoleRecord):
-    """A page of rows, and the number of all. The platform's shape is not published."""
-
-    total: int = 0
-    items: list[dict[str, Any]] = []
-
-
 class DeleteTasks(ConsoleRecord):
     """The ids of tasks, all ints or all `ame-...`."""
 
@@ -261,5 +254,5 @@ REPORT = _TASKS.route("report", "report", TaskRef, list[ReportItem])
 STOP = _TASKS.route("stop", "cancel", TaskRef, StopResult)
 EXPORT = _TASKS.route("export", "result/export", CreateExport, ExportCreated, repeatable=False)
 EXPORT_INFO = _TASKS.route("export_info", "result/export/info", ExportRef, ExportDetail)
-LIST_RESULTS = _TASKS.route("list_results", "result/list", ListResults, ResultPage)
+LIST_RESULTS = _TASKS.route("list_results", "result/list", ListResults, CountedPage[dict[str, Any]])
 DELETE = _TASKS.route("delete", "delete", DeleteTasks, bool)

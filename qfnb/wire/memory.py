@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, PageInfo, PageRequest
+from .base import ConsoleRecord, MarkedPage, PageRequest
 from .endpoints import EndpointGroup
 
 
@@ -36,13 +36,6 @@ class FindMemories(PageRequest):
     app_id: int | str | None = None
 
 
-class MemoryPage(ConsoleRecord):
-    """One page of memories, the newest first, without their entries."""
-
-    items: list[Memory] = []
-    page_info: PageInfo | None = None
-
-
 class ModifyMemory(ConsoleRecord):
     """New entries of a memory, which replace the present ones."""
 
@@ -53,7 +46,7 @@ class ModifyMemory(ConsoleRecord):
 _MEMORIES = EndpointGroup("memory", "/v2/memory")
 
 CREATE = _MEMORIES.action("create", "CreateSystemMemory", CreateMemory, Memory, repeatable=False)
-LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MemoryPage)
+LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MarkedPage[Memory])
 DESCRIBE = _MEMORIES.action("describe", "DescribeSystemMemory", MemoryRef, Memory)
 MODIFY = _MEMORIES.action("modify", "ModifySystemMemory", ModifyMemory, bool)
 DELETE = _MEMORIES.action("delete", "DeleteSystemMemory", MemoryRef, bool)

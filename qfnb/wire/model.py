@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, EmptyBody
+from .base import ConsoleRecord, CountedPage, EmptyBody
 from .endpoints import EndpointGroup
 
 CREATING, READY, FAILED = "Creating", "Ready", "Fail"
@@ -126,13 +126,6 @@ class ModelSummary(ConsoleRecord):
     latest_version_info: dict[str, Any] | None = None
 
 
-class ModelPage(ConsoleRecord):
-    """A page of models, and the number of all."""
-
-    total: int = 0
-    items: list[ModelSummary] = []
-
-
 class DeleteModels(ConsoleRecord):
     """The ids of models to delete with all their versions."""
 
@@ -150,8 +143,8 @@ _MODELS = EndpointGroup("model", "/wenxinworkshop/modelrepo")
 PUBLISH = _MODELS.route("publish", "publishTrainModel", PublishModel, PublishedVersion, repeatable=False)
 LIST = _MODELS.route("list", "modelDetail", ModelRef, ModelDetail)
 DETAIL = _MODELS.route("detail", "modelVersionDetail", VersionRef, ModelVersion)
-PRESET_LIST = _MODELS.route("preset_list", "model/preset/list", ListPresets, ModelPage)
-USER_LIST = _MODELS.route("user_list", "model/user/list", ListModels, ModelPage)
+PRESET_LIST = _MODELS.route("preset_list", "model/preset/list", ListPresets, CountedPage[ModelSummary])
+USER_LIST = _MODELS.route("user_list", "model/user/list", ListModels, CountedPage[ModelSummary])
 DELETE = _MODELS.route("batch_delete", "model/batchDelete", DeleteModels, bool)
 DELETE_VERSIONS = _MODELS.route("batch_delete_version", "model/version/batchDelete", DeleteVersions, bool)
 EVALUABLE = _MODELS.route("evaluable_list", "eval/model/list", EmptyBody, list[ModelDetail])

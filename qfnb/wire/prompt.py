@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord
+from .base import ConsoleRecord, CountedPage, OffsetRequest
 from .endpoints import EndpointGroup
 
 TEXT, IMAGE = 1, 2
@@ -92,33 +92,12 @@ class ListTemplates(ConsoleRecord):
     type: int | None = None
 
 
-class TemplateList(ConsoleRecord):
-    """A page of templates; `total` counts those of all pages."""
-
-    total: int = 0
-    items: list[Template] = []
-
-
-class ListLabels(ConsoleRecord):
-    """Lists a page of labels."""
-
-    offset: int = 0
-    page_size: int = 10
-
-
 class Label(ConsoleRecord):
     """A label."""
 
     label_id: int
     label_name: str = ""
     type: int = CUSTOM
-
-
-class LabelList(ConsoleRecord):
-    """A page of labels; `total` counts those of all pages."""
-
-    total: int = 0
-    items: list[Label] = []
 
 
 class Operation(ConsoleRecord):
@@ -185,8 +164,8 @@ CREATE = _PROMPTS.route("create", "template/create", CreateTemplate, TemplateKey
 INFO = _PROMPTS.route("info", "template/info", RenderTemplate, Template)
 UPDATE = _PROMPTS.route("update", "template/update", UpdateTemplate, TemplateKey)
 DELETE = _PROMPTS.route("delete", "template/delete", TemplateRef, bool)
-LIST = _PROMPTS.route("list", "template/list", ListTemplates, TemplateList)
-LABELS = _PROMPTS.route("labels", "label/list", ListLabels, LabelList)
+LIST = _PROMPTS.route("list", "template/list", ListTemplates, CountedPage[Template])
+LABELS = _PROMPTS.route("labels", "label/list", OffsetRequest, CountedPage[Label])
 OPTIMIZE = _PROMPTS.route("optimize", "singleOptimize/create", Optimize, OptimizeRef, repeatable=False)
 OPTIMIZED = _PROMPTS.route("optimized", "singleOptimize/info", OptimizeRef, Optimized)
 PREDICT = _PROMPTS.route("predict", "evaluate/predict", Predict, Scores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import ConsoleRecord, PageInfo, PageRequest
+from .base import ConsoleRecord, MarkedPage, PageRequest
 from .endpoints import EndpointGroup
 
 TEXT, IMAGE = "TextToText", "TextToImage"
@@ -75,13 +75,6 @@ class FindTemplates(PageRequest):
     type: str | None = None
 
 
-class TemplatePage(ConsoleRecord):
-    """One page of templates, the newest first."""
-
-    items: list[Template] = []
-    page_info: PageInfo | None = None
-
-
 class CreateLabels(ConsoleRecord):
     """The names of new labels."""
 
@@ -101,13 +94,6 @@ class Label(ConsoleRecord):
     label_name: str = ""
 
 
-class LabelPage(ConsoleRecord):
-    """One page of labels, the newest first."""
-
-    items: list[Label] = []
-    page_info: PageInfo | None = None
-
-
 _TEMPLATES = EndpointGroup("prompt.v2", "/v2/promptTemplates")
 _LABELS = EndpointGroup("prompt.v2", "/v2/promptLabels")
 
@@ -115,9 +101,9 @@ CREATE = _TEMPLATES.action("create", "CreatePromptTemplate", CreateTemplate, Tem
 INFO = _TEMPLATES.action("info", "DescribePromptTemplate", TemplateRef, Template)
 UPDATE = _TEMPLATES.action("update", "ModifyPromptTemplate", ModifyTemplate, TemplateKey)
 DELETE = _TEMPLATES.action("delete", "DeletePromptTemplate", TemplateRef, bool)
-LIST = _TEMPLATES.action("list", "DescribePromptTemplates", FindTemplates, TemplatePage)
+LIST = _TEMPLATES.action("list", "DescribePromptTemplates", FindTemplates, MarkedPage[Template])
 CREATE_LABELS = _LABELS.action(
-    "create_labels", "CreatePromptLabel", CreateLabels, LabelPage, repeatable=False
+    "create_labels", "CreatePromptLabel", CreateLabels, MarkedPage[Label], repeatable=False
 )
-LABELS = _LABELS.action("labels", "DescribePromptLabels", PageRequest, LabelPage)
+LABELS = _LABELS.action("labels", "DescribePromptLabels", PageRequest, MarkedPage[Label])
 DELETE_LABEL = _LABELS.action("delete_label", "DeletePromptLabel", LabelRef, bool)

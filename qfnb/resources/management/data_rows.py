@@ -8,6 +8,7 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire
 from ...wire import entities
+from ...wire.base import OffsetRequest
 from ..validation import validate_choice, validate_range
 from .operation import operation
 
@@ -49,9 +50,9 @@ class Cleaning:
         return wire.CleaningRef(etl_id=etl_id)
 
     @operation(wire.LIST)
-    def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> wire.ListTasks:
+    def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> OffsetRequest:
         """Return a page of cleanings."""
-        return wire.ListTasks(offset=offset, page_size=page_size)
+        return OffsetRequest(offset=offset, page_size=page_size)
 
     @operation(wire.DELETE)
     def delete_dataset_etl_task(etl_ids: Sequence[int | str]) -> wire.CleaningRefs:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...wire import prompt as wire
+from ...wire.base import OffsetRequest
 from ...wire.prompt_template import PromptTemplate as PromptTemplate
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from ..validation import list_or_none, validate_member, validate_record
@@ -125,9 +126,9 @@ class Prompt:
         )
 
     @operation(wire.LABELS)
-    def list_labels(offset: int = 0, page_size: int = 10) -> wire.ListLabels:
+    def list_labels(offset: int = 0, page_size: int = 10) -> OffsetRequest:
         """Return `total` and a page of labels."""
-        return wire.ListLabels(offset=offset, page_size=page_size)
+        return OffsetRequest(offset=offset, page_size=page_size)
 
     @operation(wire.OPTIMIZE)
     def create_optimization_task(

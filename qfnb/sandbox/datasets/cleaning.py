@@ -15,6 +15,7 @@ from typing import Any
 
 from ...wire import cleaning as wire
 from ...wire import data as wire_data
+from ...wire.base import OffsetRequest
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
@@ -145,7 +146,7 @@ def describe(call: Call, body: wire.CleaningRef) -> dict[str, Any]:
 
 
 @emulates(wire.LIST)
-def list_cleanings(call: Call, body: wire.ListTasks) -> dict[str, Any]:
+def list_cleanings(call: Call, body: OffsetRequest) -> dict[str, Any]:
     """List cleaning tasks, the newest first."""
     tasks = call.world.store.all("etl")[::-1]
     page = page_by_offset(call, tasks, body.offset, body.page_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...wire import prompt as wire
+from ...wire.base import OffsetRequest
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_offset
@@ -61,7 +62,7 @@ def list_templates(call: Call, body: wire.ListTemplates) -> dict[str, Any]:
 
 
 @emulates(wire.LABELS)
-def list_labels(call: Call, body: wire.ListLabels) -> dict[str, Any]:
+def list_labels(call: Call, body: OffsetRequest) -> dict[str, Any]:
     """List labels; only v2 creates them."""
     rows = call.world.store.all(common.LABEL)[::-1]
     page = page_by_offset(call, rows, body.offset, body.page_size)
