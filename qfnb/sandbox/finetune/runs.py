@@ -12,7 +12,7 @@ from ...wire import finetune as wire
 from ..datasets import common as datasets
 from ..http.call import Call
 from ..state.store import Document, random_id
-from . import training_data
+from . import worker
 from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameters
 from .worker import FINAL_STATUSES, RUNNING, WAITING, TrainingWorker
 
@@ -94,9 +94,7 @@ def validate_file(call: Call, address: str, mode: str, name: str = "versionBosUr
         Refusal: it is not there, or of the wrong kind.
     """
     full_address = (
-        address
-        if address.startswith(training_data.BOS_PREFIX)
-        else f"{training_data.BOS_PREFIX}{address.lstrip('/')}"
+        address if address.startswith(worker.BOS_PREFIX) else f"{worker.BOS_PREFIX}{address.lstrip('/')}"
     )
     return _validate_source(call, full_address, mode, name)
 
@@ -105,7 +103,7 @@ def _validate_source(call: Call, source: str, mode: str, name: str) -> str:
     try:
         pair_shapes = {
             (bool(prompt), bool(answer))
-            for prompt, answer in training_data.read_source_pairs(call.world.store, source)
+            for prompt, answer in worker.read_source_pairs(call.world.store, source)
         }
     except ValueError as error:
         raise call.invalid(name, str(error)) from None

@@ -7,19 +7,108 @@ that was under way at the end of too many servers fails.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 import queue
+import re
 import sqlite3
 import threading
 from typing import Any
 
+from ..datasets import row_formats, rows
+from ..datasets.row_parser import RowParser
 from ..engines.protocol import Step
 from ..engines.registry import EngineRegistry
 from ..state.lifecycle import Clock
 from ..state.store import Document, Store, raise_if_faulted
 from ..state.world import background_worker
-from . import training_data
+from ..storage import objects
+
+Pairs = list[tuple[str, str]]
+
+BOS_PREFIX = "bos:/"
+CONVERSATION_FORMAT = "PromptResponse"
+
+_SENTENCE_END = re.compile(r"(?<=[。！？!?；\n])|(?<=\.\s)")
+
+MIN_PAIRS_FOR_VALIDATION = 10
+"""Pairs below which nothing is held out."""
+
+
+def load_run_pairs(store: Store, task: Document, *, include_earlier: bool = True) -> tuple[Pairs, Pairs]:
+    """Return the pairs for training and those held out for validation.
+
+    Args:
+        store: where the data is.
+        task: the run.
+        include_earlier: with the data of the run that it goes on from, if there is one.
+    """
+    run_pairs: Pairs = []
+    start = 0 if include_earlier else task["before"]
+    for source, rate in list(zip(task["datasets"], task["rates"], strict=True))[start:]:
+        run_pairs += sample(read_source_pairs(store, source), rate)
+    return split_validation(
+        continuation_pairs(run_pairs) if task["texts"] else run_pairs, task["split_ratio"]
+    )
+
+
+def read_source_pairs(store: Store, source: str) -> Pairs:
+    """Return the pairs of a dataset or of an object in the bucket; a text has no prompt, a query no answer.
+
+    Raises:
+        ValueError: it is gone, or a line of it is wrong.
+    """
+    if source.startswith(BOS_PREFIX):
+        return _read_file_pairs(store, source)
+    dataset = store.get("dataset", source)
+    if dataset is None:
+        raise ValueError(f"{source} does not exist")
+    return rows.read_pairs(store, dataset)
+
+
+def _read_file_pairs(store: Store, address: str) -> Pairs:
+    content = objects.read_object(store, address)
+    if content is None:
+        raise ValueError(f"{address} does not exist")
+    is_text = address.endswith(".txt")
+    parser = RowParser(row_formats.TEXT if is_text else CONVERSATION_FORMAT, annotated=True)
+    parser.parse_file(address.rpartition("/")[2], content)
+    if parser.problems:
+        raise ValueError(str(parser.problems[0]))
+    return [row_formats.last_pair(row) for _, row in parser.named_rows]
+
+
+def sample(rows: Pairs, rate: float) -> Pairs:
+    """Return a share of the rows, evenly spread, or all of them several times; always the same ones."""
+    repeats, fraction = divmod(rate, 1)
+    partial = [
+        row
+        for index, row in enumerate(rows)
+        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
+    ]
+    return rows * int(repeats) + partial
+
+
+def continuation_pairs(texts: Pairs) -> Pairs:
+    """Return what a text teaches: after each sentence comes the next, after half of a single one the rest."""
+    result: Pairs = []
+    for _, text in texts:
+        parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
+        if len(parts) < 2:
+            parts = [text[: len(text) // 2], text[len(text) // 2 :]]
+        result += [pair for pair in itertools.pairwise(parts) if all(pair)]
+    return result
+
+
+def split_validation(rows: Pairs, percent: int) -> tuple[Pairs, Pairs]:
+    """Return rows for training and, every so many, rows held out for validation; always the same ones."""
+    if percent <= 0 or len(rows) < MIN_PAIRS_FOR_VALIDATION:
+        return rows, []
+    stride = max(2, round(100 / min(percent, 50)))
+    held_out = rows[stride - 1 :: stride]
+    return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
+
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
@@ -125,7 +214,7 @@ class TrainingWorker:
         task = self._store.get("task", task_id)
         assert task is not None
         raise_if_faulted(task)
-        pairs, held_out = training_data.load_run_pairs(self._store, task)
+        pairs, held_out = load_run_pairs(self._store, task)
         recorder = _ProgressRecorder(self._store, task_id, task, self._stops[task_id], self._closing)
         engine, base = (
             self._engines.find_training_engine(task["engine"]),
