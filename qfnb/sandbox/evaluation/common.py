@@ -15,7 +15,7 @@ from ..http.call import Call
 from ..state.job_queue import is_finished
 from ..state.store import Document
 from ..state.world import World
-from .judge import REFEREE_NAME
+from .worker import REFEREE_NAME
 
 KIND, RUN = "evaluation", "evaluation_run"
 ENGINE = "qfnb local model, not ERNIE"

@@ -22,7 +22,7 @@ from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
 from .common import KIND, has_results, iter_results, task_state
-from .judge import UNSCORED
+from .worker import UNSCORED
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"

@@ -20,7 +20,7 @@ from .common import (
     unit_results,
 )
 from .create import FieldNames, TaskRequest, VersionRequest, create_task
-from .judge import REFEREE_NAME
+from .worker import REFEREE_NAME
 
 FIELD_NAMES = FieldNames("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
 

@@ -20,7 +20,7 @@ from support.evaluation_sandbox import (
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.evaluation.judge import summarize
+from qfnb.sandbox.evaluation.worker import summarize
 from qfnb.sandbox.storage import objects
 
 
