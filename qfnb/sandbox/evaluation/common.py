@@ -15,9 +15,13 @@ from ..http.call import Call
 from ..state.job_queue import is_finished
 from ..state.store import Document
 from ..state.world import World
-from .worker import REFEREE_NAME
 
 KIND, RUN = "evaluation", "evaluation_run"
+INPUT_PLACEHOLDER = "{input}"
+REFEREE_NAME = "沙盒的规则裁判，不是大模型 / the sandbox's rule, not a model"
+UNSCORED = -1
+"""The score of an answer that the referee cannot judge; it counts in no mean."""
+
 ENGINE = "qfnb local model, not ERNIE"
 FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
 

@@ -16,9 +16,8 @@ from ..models import store as repository
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
-from .common import KIND, RUN, Pairs
+from .common import INPUT_PLACEHOLDER, KIND, RUN, Pairs
 
-INPUT_PLACEHOLDER = "{input}"
 MAX_SCORE = 100
 
 

@@ -21,8 +21,7 @@ from ..http.paging import page_by_number
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
-from .common import KIND, has_results, iter_results, task_state
-from .worker import UNSCORED
+from .common import KIND, UNSCORED, has_results, iter_results, task_state
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"

@@ -12,6 +12,7 @@ from .common import (
     ENGINE,
     FINAL_STATES,
     KIND,
+    REFEREE_NAME,
     delete_tasks,
     report_source,
     result_dataset,
@@ -20,7 +21,6 @@ from .common import (
     unit_results,
 )
 from .create import FieldNames, TaskRequest, VersionRequest, create_task
-from .worker import REFEREE_NAME
 
 FIELD_NAMES = FieldNames("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
 

@@ -1,4 +1,7 @@
-"""The work of an evaluation task: every version answers every row, and each answer is judged at once."""
+"""The job of an evaluation task: every version answers every row, and each answer is judged at once.
+
+Answers are judged by the platform's rules, and by a referee that is a rule here, not a model, and says so.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,17 @@ from ..http.call import dispatch
 from ..state.job_queue import with_checkpoints
 from ..state.store import Document
 from ..state.world import World, job_handler
-from .common import KIND, RUN, Pairs, Row, iter_results, read_task_pairs
-from .create import INPUT_PLACEHOLDER
-
-UNSCORED = -1
-"""What the referee gives when it cannot judge; such rows are in no mean."""
-
-REFEREE_NAME = "沙盒的规则裁判，不是大模型 / the sandbox's rule, not a model"
+from .common import (
+    INPUT_PLACEHOLDER,
+    KIND,
+    REFEREE_NAME,
+    RUN,
+    UNSCORED,
+    Pairs,
+    Row,
+    iter_results,
+    read_task_pairs,
+)
 
 NO_REFEREE_SCORES = {"avgJudgeScore": 0, "stdJudgeScore": 0, "medianJudgeScore": 0, "scoreDistribution": None}
 NO_MANUAL_SCORES = {
@@ -35,14 +42,12 @@ NO_MANUAL_SCORES = {
     "subjectiveImpression": "",
     "manualScoreDistribution": None,
 }
-"""What a report says where nobody has judged."""
-
-Row = Mapping[str, Any]
+"""The fields of a report for kinds of judging that the task does not have."""
 
 
 @dataclass(frozen=True)
 class AnswerJudge:
-    """Judges the answers of one task."""
+    """Judges the answers of one task, by the rules and the referee that it asks for."""
 
     similarity: bool
     accuracy: bool
@@ -51,7 +56,7 @@ class AnswerJudge:
 
     @classmethod
     def for_task(cls, task: Row) -> AnswerJudge:
-        """Return the judge that a task asks for."""
+        """Return the judge of a task."""
         standard, modes = task["standard"], task["modes"]
         rules = standard.get("scoreModes") or () if wire.RULE in modes else ()
         prompt = standard.get("prompt") or {}
@@ -61,7 +66,7 @@ class AnswerJudge:
         )
 
     def __call__(self, answer: str, reference: str) -> dict[str, Any]:
-        """Return the scores of an answer, those of the modes that were asked for."""
+        """Return the scores of an answer by the task's modes."""
         result: dict[str, Any] = {}
         if self.similarity:
             result |= scores.similarity(answer, reference, self.stop_words)
@@ -71,7 +76,7 @@ class AnswerJudge:
 
 
 def summarize(task: Row, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the effectMetric of one version: failed rows are in no mean, what was not asked for is 0."""
+    """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the task does not have."""
     answered = [row for row in rows if "error" not in row]
     rules = ("accuracy", "f1Score", *scores.SCORE_NAMES)
     score_range = AnswerJudge.for_task(task).score_range
@@ -95,7 +100,7 @@ def _score_distribution(rows: Sequence[Row], max_score: int) -> dict[str, Any]:
 
 
 def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> dict[str, Any]:
-    """Return points in the measure of what answer and reference have in common, with the reason."""
+    """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
         return {"judgeScore": UNSCORED, "judgeReason": f"{REFEREE_NAME}：没有参考答案，无法打分。"}
     first, second = scores.words(answer), scores.words(reference)
@@ -120,7 +125,7 @@ VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"
 
 @job_handler(RUN)
 def run_task(world: World, run: Document) -> Iterator[None]:
-    """Work a task off: answer, judge, sum up."""
+    """Run a task: answer, judge, summarize."""
     store, id_ = world.store, str(run["id"])
     task, pairs = store.get(KIND, run["task"]), read_task_pairs(world, id_)
     if task is None:
@@ -153,7 +158,7 @@ def _ask_version(world: World, unit: Row, prompt: str) -> Row:
 
 
 def _record_results(world: World, task: Document, run: str, pairs: Pairs, done: Mapping[int, Row]) -> None:
-    """Note how each version ended, and keep the answers that people are to judge."""
+    """Record the result of each version, and store the answers that people are to judge."""
     is_stopped, n_pairs, dataset_id = _is_cancelling(world, run), len(pairs), None
     success_state = wire.DONE
     if wire.MANUAL in task["modes"] and not is_stopped:
@@ -195,7 +200,7 @@ def _is_cancelling(world: World, run: str) -> bool:
 
 
 def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
-    """Make the answers a released dataset, found again by its name after a kill; None when there are none."""
+    """Store the answers as a released dataset, found by its name after a restart; return its id, None without answers."""
     store, name = world.store, f"{task['name']}_{run}"
     answered_rows = [
         {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}

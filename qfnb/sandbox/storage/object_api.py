@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
@@ -23,131 +21,20 @@ from ..http.refusals import SANDBOX_HEADER, Refusal
 from ..http.timestamps import utc
 from ..state.store import Document, random_id
 from ..state.world import World
-from . import objects
-from .objects import delete_object, key_problem, list_objects, read_object, storage_refusal, write_object
-
-
-def start_upload(world: World, bucket: str, request: Request) -> Response:
-    """Begin a multipart upload."""
-    key = request.path_params["key"]
-    upload = world.store.add("upload", random_id("", 32), bucket=bucket, key=key, parts={})
-    return JSONResponse({"bucket": bucket, "key": key, "uploadId": upload["id"]})
-
-
-def put_part(world: World, request: Request, content: bytes) -> Response:
-    """Store a part, or replace the one with the same number."""
-    upload, number = _get_upload(world, request), request.query_params.get("partNumber", "")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MAX_PARTS):
-        raise objects.storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
-    etag = objects.md5_of(content)
-    world.store.write_file(_part_file_name(upload, int(number)), content)
-    parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
-    world.store.update(upload["id"], parts=parts)
-    return Response(headers={"etag": f'"{etag}"'})
-
-
-async def complete_upload(world: World, request: Request) -> Response:
-    """Make one object of the parts that the request lists."""
-    upload = _get_upload(world, request)
-    try:
-        parts = wire.CompleteUpload.model_validate_json(await request.body()).parts
-    except ValidationError:
-        raise objects.storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
-    _validate_parts(parts, _stored_parts(world, upload))
-    content = b"".join(
-        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
-    )
-    etag = "-" + hashlib.md5("".join(map(_etag, parts)).encode(), usedforsecurity=False).hexdigest()
-    objects.write_object(world.store, upload["bucket"], upload["key"], content, etag)
-    _delete_upload(world, upload)
-    location = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
-    return JSONResponse(
-        {"location": location, "bucket": upload["bucket"], "key": upload["key"], "eTag": etag},
-        headers={"etag": f'"{etag}"'},
-    )
-
-
-def abort_upload(world: World, request: Request) -> Response:
-    """Delete an upload with its parts."""
-    upload = _get_upload(world, request)
-    _delete_upload(world, upload)
-    return Response(status_code=204)
-
-
-def list_parts(world: World, request: Request) -> Response:
-    """List the stored parts of an upload."""
-    upload = _get_upload(world, request)
-    parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
-    return JSONResponse(
-        {
-            "bucket": upload["bucket"],
-            "key": upload["key"],
-            "uploadId": upload["id"],
-            "isTruncated": False,
-            "maxParts": wire.MAX_PARTS,
-            "parts": [
-                {"partNumber": number, "eTag": part["etag"], "size": part["size"]} for number, part in parts
-            ],
-        }
-    )
-
-
-def list_uploads(world: World, bucket: str) -> Response:
-    """List the uploads that are neither completed nor aborted."""
-    rows = [row for row in world.store.all("upload") if row["bucket"] == bucket]
-    uploads = [{"key": row["key"], "uploadId": row["id"], "initiated": utc(row["created"])} for row in rows]
-    return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
-
-
-def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> None:
-    """Raise a refusal unless the parts of an object are stored, large enough and in ascending order."""
-    numbers = [part.part_number for part in parts]
-    if not numbers or numbers != sorted(set(numbers)):
-        raise objects.storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
-    if any(stored.get(str(part.part_number), {}).get("etag") != _etag(part) for part in parts):
-        raise objects.storage_refusal(400, "InvalidPart", "a part was not found, or has another tag")
-    if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
-        reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
-        raise objects.storage_refusal(400, "EntityTooSmall", reason)
-
-
-def _get_upload(world: World, request: Request) -> Document:
-    """Return the upload that a request names.
-
-    Raises:
-        Refusal: it does not exist, or is one of another object.
-    """
-    upload = world.store.get("upload", request.query_params["uploadId"])
-    if upload is None or upload["key"] != request.path_params["key"]:
-        message = "The specified multipart upload does not exist."
-        raise objects.storage_refusal(404, "NoSuchUpload", message)
-    return upload
-
-
-def _stored_parts(world: World, upload: Document) -> dict[str, Any]:
-    """Return the stored parts by number, read anew: parts are uploaded concurrently."""
-    current = world.store.get("upload", upload["id"])
-    return current["parts"] if current else {}
-
-
-def _delete_upload(world: World, upload: Document) -> None:
-    for number in _stored_parts(world, upload):
-        world.store.remove_file(_part_file_name(upload, int(number)))
-    world.store.remove("upload", upload["id"])
-
-
-def _etag(part: wire.UploadedPart) -> str:
-    return part.e_tag.strip('"')
-
-
-def _part_file_name(upload: Document, number: int) -> str:
-    return f"part-{upload['id']}-{number}"
-
+from .objects import (
+    delete_object,
+    key_problem,
+    list_objects,
+    md5_of,
+    read_object,
+    storage_refusal,
+    write_object,
+)
 
 Handle = Callable[["World", Request], Awaitable[Response]]
 
 PREFIX = "/bos"
-"""Where the library looks for the storage; other clients, which know hosts only, find it at the root too."""
+"""Where the library looks for the storage; clients that only know hosts find it at the root, too."""
 
 
 def routes(world: World) -> list[Route]:
@@ -163,7 +50,7 @@ def routes(world: World) -> list[Route]:
 
 
 def _route(world: World, path: str, handlers: Mapping[str, Handle]) -> Route:
-    """Return a route that lets a request with the right signature through to the right bucket."""
+    """Return a route for signed requests to the sandbox's bucket."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -191,7 +78,7 @@ def _validate_request(world: World, request: Request) -> None:
 
 
 def _bucket_of(world: World, request: Request) -> str:
-    """Return the bucket of a request; at the root there is only the sandbox's own."""
+    """Return the bucket of a request; the routes at the root are the sandbox's bucket."""
     return str(request.path_params.get("bucket", world.address.bucket))
 
 
@@ -200,22 +87,22 @@ async def _put_object(world: World, request: Request) -> Response:
     if problem := digest_problem(content, request.headers):
         raise storage_refusal(400, "BadDigest", problem)
     if "uploadId" in request.query_params:
-        return put_part(world, request, content)
+        return _put_part(world, request, content)
     stored = write_object(world.store, _bucket_of(world, request), request.path_params["key"], content)
     return Response(headers={"etag": f'"{stored["etag"]}"'})
 
 
 async def _post_object(world: World, request: Request) -> Response:
     if "uploads" in request.query_params:
-        return start_upload(world, _bucket_of(world, request), request)
+        return _start_upload(world, _bucket_of(world, request), request)
     if "uploadId" in request.query_params:
-        return await complete_upload(world, request)
+        return await _complete_upload(world, request)
     raise storage_refusal(400, "InvalidArgument", "a POST begins or completes a multipart upload")
 
 
 async def _delete_object(world: World, request: Request) -> Response:
     if "uploadId" in request.query_params:
-        return abort_upload(world, request)
+        return _abort_upload(world, request)
     delete_object(world.store, _bucket_of(world, request), request.path_params["key"])
     return Response(status_code=204)
 
@@ -223,7 +110,7 @@ async def _delete_object(world: World, request: Request) -> Response:
 async def _get_object(world: World, request: Request) -> Response:
     bucket, key = _bucket_of(world, request), request.path_params["key"]
     if "uploadId" in request.query_params:
-        return list_parts(world, request)
+        return _list_parts(world, request)
     row, content = (
         world.store.get("object", f"{bucket}/{key}"),
         read_object(world.store, wire.build_uri(bucket, key)),
@@ -245,7 +132,7 @@ async def _get_object(world: World, request: Request) -> Response:
 
 
 def _parse_range(range_header: str, size: int) -> range | None:
-    """Return which bytes `bytes=2-5`, `bytes=2-` or `bytes=-3` are, None when there are no such bytes."""
+    """Return the bytes that `bytes=2-5`, `bytes=2-` or `bytes=-3` selects, None if it selects none."""
     match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", range_header.strip())
     if match is None or not any(match.groups()) or len(range_header) > 60:
         return None
@@ -256,22 +143,13 @@ def _parse_range(range_header: str, size: int) -> range | None:
     return byte_range if byte_range and int(last or 1) else None
 
 
-def digest_problem(content: bytes, headers: Mapping[str, str]) -> str:
-    """Return which digest in the headers is not that of the content, "" when all are."""
-    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
-    digests = {"content-md5": md5, "x-bce-content-crc32": str(zlib.crc32(content))}
-    digests["x-bce-content-sha256"] = hashlib.sha256(content).hexdigest()
-    wrong = [name for name, value in digests.items() if headers.get(name, value) != value]
-    return f"{wrong[0]} is not that of what arrived" if wrong else ""
-
-
 async def _list_bucket(world: World, request: Request) -> Response:
-    """List a bucket's objects, or tell where it is."""
+    """List a bucket's objects or uploads, or return its location."""
     query, bucket = request.query_params, _bucket_of(world, request)
     if "location" in query:
         return JSONResponse({"locationConstraint": "bj"})
     if "uploads" in query:
-        return list_uploads(world, bucket)
+        return _list_uploads(world, bucket)
     max_keys, marker, prefix = query.get("maxKeys", "1000"), query.get("marker", ""), query.get("prefix", "")
     if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
         raise storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
@@ -298,7 +176,7 @@ async def _list_bucket(world: World, request: Request) -> Response:
 
 
 def _fold_key(key: str, prefix: str, delimiter: str) -> str:
-    """Return a key, or as much of it as the delimiter after the prefix leaves."""
+    """Return a key up to the first delimiter after the prefix."""
     position = key.find(delimiter, len(prefix)) if delimiter else -1
     return key if position < 0 else key[: position + len(delimiter)]
 
@@ -311,6 +189,124 @@ def _object_to_wire(row: Document) -> dict[str, Any]:
         "lastModified": utc(row["modified"]),
         "storageClass": "STANDARD",
     }
+
+
+def _start_upload(world: World, bucket: str, request: Request) -> Response:
+    """Begin a multipart upload."""
+    key = request.path_params["key"]
+    upload = world.store.add("upload", random_id("", 32), bucket=bucket, key=key, parts={})
+    return JSONResponse({"bucket": bucket, "key": key, "uploadId": upload["id"]})
+
+
+def _put_part(world: World, request: Request, content: bytes) -> Response:
+    """Store a part, or replace the one with the same number."""
+    upload, number = _get_upload(world, request), request.query_params.get("partNumber", "")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MAX_PARTS):
+        raise storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
+    etag = md5_of(content)
+    world.store.write_file(_part_file_name(upload, int(number)), content)
+    parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
+    world.store.update(upload["id"], parts=parts)
+    return Response(headers={"etag": f'"{etag}"'})
+
+
+async def _complete_upload(world: World, request: Request) -> Response:
+    """Make one object of the parts that the request lists."""
+    upload = _get_upload(world, request)
+    try:
+        parts = wire.CompleteUpload.model_validate_json(await request.body()).parts
+    except ValidationError:
+        raise storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
+    _validate_parts(parts, _stored_parts(world, upload))
+    content = b"".join(
+        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
+    )
+    etag = (
+        "-"
+        + hashlib.md5(
+            "".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False
+        ).hexdigest()
+    )
+    write_object(world.store, upload["bucket"], upload["key"], content, etag)
+    _delete_upload(world, upload)
+    location = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
+    return JSONResponse(
+        {"location": location, "bucket": upload["bucket"], "key": upload["key"], "eTag": etag},
+        headers={"etag": f'"{etag}"'},
+    )
+
+
+def _abort_upload(world: World, request: Request) -> Response:
+    """Delete an upload with its parts."""
+    upload = _get_upload(world, request)
+    _delete_upload(world, upload)
+    return Response(status_code=204)
+
+
+def _list_parts(world: World, request: Request) -> Response:
+    """List the stored parts of an upload."""
+    upload = _get_upload(world, request)
+    parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
+    return JSONResponse(
+        {
+            "bucket": upload["bucket"],
+            "key": upload["key"],
+            "uploadId": upload["id"],
+            "isTruncated": False,
+            "maxParts": wire.MAX_PARTS,
+            "parts": [
+                {"partNumber": number, "eTag": part["etag"], "size": part["size"]} for number, part in parts
+            ],
+        }
+    )
+
+
+def _list_uploads(world: World, bucket: str) -> Response:
+    """List the uploads that are neither completed nor aborted."""
+    rows = [row for row in world.store.all("upload") if row["bucket"] == bucket]
+    uploads = [{"key": row["key"], "uploadId": row["id"], "initiated": utc(row["created"])} for row in rows]
+    return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
+
+
+def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> None:
+    """Raise a refusal unless the parts of an object are stored, large enough and in ascending order."""
+    numbers = [part.part_number for part in parts]
+    if not numbers or numbers != sorted(set(numbers)):
+        raise storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
+    if any(stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts):
+        raise storage_refusal(400, "InvalidPart", "a part was not found, or has another tag")
+    if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
+        reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
+        raise storage_refusal(400, "EntityTooSmall", reason)
+
+
+def _get_upload(world: World, request: Request) -> Document:
+    """Return the upload that a request names.
+
+    Raises:
+        Refusal: it does not exist, or is one of another object.
+    """
+    upload = world.store.get("upload", request.query_params["uploadId"])
+    if upload is None or upload["key"] != request.path_params["key"]:
+        message = "The specified multipart upload does not exist."
+        raise storage_refusal(404, "NoSuchUpload", message)
+    return upload
+
+
+def _stored_parts(world: World, upload: Document) -> dict[str, Any]:
+    """Return the stored parts by number, read anew: parts are uploaded concurrently."""
+    current = world.store.get("upload", upload["id"])
+    return current["parts"] if current else {}
+
+
+def _delete_upload(world: World, upload: Document) -> None:
+    for number in _stored_parts(world, upload):
+        world.store.remove_file(_part_file_name(upload, int(number)))
+    world.store.remove("upload", upload["id"])
+
+
+def _part_file_name(upload: Document, number: int) -> str:
+    return f"part-{upload['id']}-{number}"
 
 
 _OBJECT_HANDLERS = {

@@ -5,8 +5,11 @@ Files have names of the sandbox's own making, so that no key can lead out of its
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import uuid
+import zlib
+from collections.abc import Mapping
 
 from ...wire import storage as wire
 from ..http.refusals import Refusal
@@ -56,12 +59,21 @@ def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
 
 
 def key_problem(key: str) -> str:
-    """Return what is wrong with an object's key, "" when nothing is."""
+    """Return what is wrong with an object's key, "" if it is valid."""
     if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
         return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
     if key[0] in "/\\" or not key.isprintable() or {".", ".."} & set(key.replace("\\", "/").split("/")):
         return "a key must not start with a slash, nor hold control characters or the parts . and .."
     return ""
+
+
+def digest_problem(content: bytes, headers: Mapping[str, str]) -> str:
+    """Return which digest in the headers differs from the content's, "" if none."""
+    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+    digests = {"content-md5": md5, "x-bce-content-crc32": str(zlib.crc32(content))}
+    digests["x-bce-content-sha256"] = hashlib.sha256(content).hexdigest()
+    wrong = [name for name, value in digests.items() if headers.get(name, value) != value]
+    return f"{wrong[0]} is not the digest of the received content" if wrong else ""
 
 
 def md5_of(content: bytes) -> str:
