@@ -21,15 +21,7 @@ from ..http.refusals import SANDBOX_HEADER, Refusal
 from ..http.timestamps import utc
 from ..state.store import Document, random_id
 from ..state.world import World
-from .objects import (
-    delete_object,
-    key_problem,
-    list_objects,
-    md5_of,
-    read_object,
-    storage_refusal,
-    write_object,
-)
+from . import objects
 
 Handle = Callable[["World", Request], Awaitable[Response]]
 
@@ -71,10 +63,10 @@ def _validate_request(world: World, request: Request) -> None:
     authorization = request.headers.get("authorization") or signed_request.parameter("authorization")
     auth.verify_signature(world, authorization, signed_request)
     if _bucket_of(world, request) != world.address.bucket:
-        raise storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
+        raise objects.storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
     key = request.path_params.get("key")
-    if key and (problem := key_problem(key)):
-        raise storage_refusal(400, "InvalidArgument", problem)
+    if key and (problem := objects.key_problem(key)):
+        raise objects.storage_refusal(400, "InvalidArgument", problem)
 
 
 def _bucket_of(world: World, request: Request) -> str:
@@ -84,11 +76,13 @@ def _bucket_of(world: World, request: Request) -> str:
 
 async def _put_object(world: World, request: Request) -> Response:
     content = await request.body()
-    if problem := digest_problem(content, request.headers):
-        raise storage_refusal(400, "BadDigest", problem)
+    if problem := objects.digest_problem(content, request.headers):
+        raise objects.storage_refusal(400, "BadDigest", problem)
     if "uploadId" in request.query_params:
         return _put_part(world, request, content)
-    stored = write_object(world.store, _bucket_of(world, request), request.path_params["key"], content)
+    stored = objects.write_object(
+        world.store, _bucket_of(world, request), request.path_params["key"], content
+    )
     return Response(headers={"etag": f'"{stored["etag"]}"'})
 
 
@@ -97,13 +91,13 @@ async def _post_object(world: World, request: Request) -> Response:
         return _start_upload(world, _bucket_of(world, request), request)
     if "uploadId" in request.query_params:
         return await _complete_upload(world, request)
-    raise storage_refusal(400, "InvalidArgument", "a POST begins or completes a multipart upload")
+    raise objects.storage_refusal(400, "InvalidArgument", "a POST begins or completes a multipart upload")
 
 
 async def _delete_object(world: World, request: Request) -> Response:
     if "uploadId" in request.query_params:
         return _abort_upload(world, request)
-    delete_object(world.store, _bucket_of(world, request), request.path_params["key"])
+    objects.delete_object(world.store, _bucket_of(world, request), request.path_params["key"])
     return Response(status_code=204)
 
 
@@ -113,10 +107,10 @@ async def _get_object(world: World, request: Request) -> Response:
         return _list_parts(world, request)
     row, content = (
         world.store.get("object", f"{bucket}/{key}"),
-        read_object(world.store, wire.build_uri(bucket, key)),
+        objects.read_object(world.store, wire.build_uri(bucket, key)),
     )
     if row is None or content is None:
-        raise storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
+        raise objects.storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
     headers = {
         "etag": f'"{row["etag"]}"',
         "last-modified": formatdate(row["modified"], usegmt=True),
@@ -126,7 +120,7 @@ async def _get_object(world: World, request: Request) -> Response:
     if not range_header:
         return Response(content, headers=headers, media_type="application/octet-stream")
     if (byte_range := _parse_range(range_header, len(content))) is None:
-        raise storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
+        raise objects.storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
     headers["content-range"] = f"bytes {byte_range.start}-{byte_range.stop - 1}/{len(content)}"
     return Response(content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream")
 
@@ -152,10 +146,10 @@ async def _list_bucket(world: World, request: Request) -> Response:
         return _list_uploads(world, bucket)
     max_keys, marker, prefix = query.get("maxKeys", "1000"), query.get("marker", ""), query.get("prefix", "")
     if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
-        raise storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
+        raise objects.storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
     limit, delimiter = min(int(max_keys[:9]), wire.MAX_KEYS), query.get("delimiter", "")
     rows: dict[str, Document | None] = {}
-    for row in list_objects(world.store, bucket, prefix):
+    for row in objects.list_objects(world.store, bucket, prefix):
         name = _fold_key(row["key"], prefix, delimiter)
         if name > marker:
             rows.setdefault(name, row if name == row["key"] else None)
@@ -202,8 +196,8 @@ def _put_part(world: World, request: Request, content: bytes) -> Response:
     """Store a part, or replace the one with the same number."""
     upload, number = _get_upload(world, request), request.query_params.get("partNumber", "")
     if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MAX_PARTS):
-        raise storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
-    etag = md5_of(content)
+        raise objects.storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
+    etag = objects.md5_of(content)
     world.store.write_file(_part_file_name(upload, int(number)), content)
     parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
     world.store.update(upload["id"], parts=parts)
@@ -216,7 +210,7 @@ async def _complete_upload(world: World, request: Request) -> Response:
     try:
         parts = wire.CompleteUpload.model_validate_json(await request.body()).parts
     except ValidationError:
-        raise storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
+        raise objects.storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
     _validate_parts(parts, _stored_parts(world, upload))
     content = b"".join(
         world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
@@ -227,7 +221,7 @@ async def _complete_upload(world: World, request: Request) -> Response:
             "".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False
         ).hexdigest()
     )
-    write_object(world.store, upload["bucket"], upload["key"], content, etag)
+    objects.write_object(world.store, upload["bucket"], upload["key"], content, etag)
     _delete_upload(world, upload)
     location = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
     return JSONResponse(
@@ -272,12 +266,12 @@ def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> N
     """Raise a refusal unless the parts of an object are stored, large enough and in ascending order."""
     numbers = [part.part_number for part in parts]
     if not numbers or numbers != sorted(set(numbers)):
-        raise storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
+        raise objects.storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
     if any(stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts):
-        raise storage_refusal(400, "InvalidPart", "a part was not found, or has another tag")
+        raise objects.storage_refusal(400, "InvalidPart", "a part was not found, or has another tag")
     if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
         reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
-        raise storage_refusal(400, "EntityTooSmall", reason)
+        raise objects.storage_refusal(400, "EntityTooSmall", reason)
 
 
 def _get_upload(world: World, request: Request) -> Document:
@@ -289,7 +283,7 @@ def _get_upload(world: World, request: Request) -> Document:
     upload = world.store.get("upload", request.query_params["uploadId"])
     if upload is None or upload["key"] != request.path_params["key"]:
         message = "The specified multipart upload does not exist."
-        raise storage_refusal(404, "NoSuchUpload", message)
+        raise objects.storage_refusal(404, "NoSuchUpload", message)
     return upload
 
 
