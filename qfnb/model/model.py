@@ -141,7 +141,7 @@ class Model:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
         service_id = create_once(
-            lambda: str(self.create_service(deploy_config).id),
+            lambda: self.create_service(deploy_config),
             lambda: self.find_service_id(deploy_config),
             label=f"service {self.service_name(deploy_config)}",
         )
@@ -150,30 +150,35 @@ class Model:
     def wait_for_service(
         self, service_id: str, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
     ) -> Service:
-        """Wait until a service of this model is ready, and make it the model's `service`."""
+        """Wait until a service of this model is ready, and make it the model's `service`.
+
+        Args:
+            service_id: `svco-...`.
+            deploy_config: settings that it was created with.
+            stop_event: set it to give up waiting.
+        """
         name = self.service_name(deploy_config)
         service = Service(service_id, None, self, deploy_config, deploy_config.service_type, name=name)
         self.service = service.wait_until_serving(stop_event=stop_event)
         return self.service
 
-    def create_service(self, deploy_config: DeployConfig) -> Service:
-        """Create a service without waiting until it is ready."""
+    def create_service(self, deploy_config: DeployConfig) -> str:
+        """Create a service without waiting until it is ready; return its id, `svco-...`."""
         self.auto_complete_info()
-        name = self.service_name(deploy_config)
         created = Services.V2.create_service(
             str(self.set_id),
             str(self.id),
-            name,
+            self.service_name(deploy_config),
             deploy_config.suffix or "qfnb",
             replicas=deploy_config.replicas,
             resource_type=deploy_config.resource_type,
             hours=deploy_config.hours,
             description=deploy_config.description or None,
-        ).data
-        return Service(created.service_id, None, self, deploy_config, deploy_config.service_type, name=name)
+        )
+        return str(created.data.service_id)
 
     def find_service_id(self, deploy_config: DeployConfig) -> str | None:
-        """Return the id of the newest service of this version under this name, None where there is none."""
+        """Return the id of the newest service of this version under its name, None where it has no service."""
         self.auto_complete_info()
         name = self.service_name(deploy_config)
         rows = Services.V2.service_list(name=name, max_keys=100).data.service_list
@@ -190,7 +195,7 @@ class Model:
 
         Args:
             dataset: the prompts; local rows are uploaded first.
-            stop_event: set it to give up waiting; the platform goes on.
+            stop_event: set it to give up waiting; the platform continues.
 
         Returns:
             The rows with columns prompt, input_prompt, llm_output and expected_output.
@@ -202,7 +207,31 @@ class Model:
         Source: seed 000 (基于Model进行批量推理).
         """
         self.auto_complete_info()
-        return run_batch_inference(str(self.set_id), str(self.id), dataset, stop_event=stop_event)
+        if dataset.schema.name == "text":
+            raise InvalidArgumentError(
+                f"{dataset.name!r} has texts only: batch inference needs prompts (纯文本数据集不能推理)"
+            )
+        dataset_id = dataset.release(stop_event=stop_event)
+        name, version = f"model_run_{secrets.token_hex(5)}", str(self.id)
+        versions = [{"modelId": str(self.set_id), "modelVersionId": version}]
+        task = Repository.create_evaluation_task(name, versions, dataset_id, TASK_CONFIG).data.eval_id_str
+        task_info = wait_for_state(
+            lambda: Repository.get_evaluation_info(task),
+            lambda answer: answer.data.state,
+            done_states={evaluation_wire.MANUAL_STARTED, evaluation_wire.DONE},
+            failed_states={evaluation_wire.FAILED, evaluation_wire.STOPPED, evaluation_wire.PARTLY_DONE},
+            interval=settings().batch_run_status_polling_interval,
+            label=f"the inference of {version}",
+            stop_event=stop_event,
+        )
+        config = task_info.data.eval_standard_conf
+        result_id = config.get("resultDatasetIdStr") or config.get("resultDatasetId")
+        if not result_id:
+            raise QianfanError(f"the platform names no dataset with the answers of {task}")
+        answers = Dataset.load(qianfan_dataset_id=result_id, name=f"{dataset.name}_{version}")
+        rows = [{new: row.get(old, "") for old, new in COLUMNS.items()} for row in answers.list()]
+        rows = [{**row, "input_prompt": row["prompt"]} for row in rows]
+        return Dataset(rows, name=answers.name, schema="prompts")
 
     def find_task_id(self) -> str | None:
         """Return the training run of this version, `task-...`, None where it was not trained."""
@@ -255,48 +284,3 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.name or self.id or self.task_id}: {self.id or 'not published'}>"
-
-
-def run_batch_inference(
-    set_id: str, version: str, dataset: Dataset, *, stop_event: threading.Event | None = None
-) -> Dataset:
-    """Return the answers of a version; see `Model.batch_inference`.
-
-    Args:
-        set_id: `am-...`.
-        version: `amv-...`.
-        dataset: the prompts.
-        stop_event: set it to give up waiting.
-    """
-    if dataset.schema.name == "text":
-        raise InvalidArgumentError(
-            f"{dataset.name!r} has texts only: batch inference needs prompts (纯文本数据集不能推理)"
-        )
-    dataset_id = dataset.release(stop_event=stop_event)
-    name = f"model_run_{secrets.token_hex(5)}"
-    versions = [{"modelId": set_id, "modelVersionId": version}]
-    task = Repository.create_evaluation_task(name, versions, dataset_id, TASK_CONFIG).data.eval_id_str
-    info = wait_for_state(
-        lambda: Repository.get_evaluation_info(task),
-        lambda answer: answer.data.state,
-        done_states={evaluation_wire.MANUAL_STARTED, evaluation_wire.DONE},
-        failed_states={evaluation_wire.FAILED, evaluation_wire.STOPPED, evaluation_wire.PARTLY_DONE},
-        interval=settings().batch_run_status_polling_interval,
-        label=f"the inference of {version}",
-        stop_event=stop_event,
-    ).data
-    result_id = info.eval_standard_conf.get("resultDatasetIdStr") or info.eval_standard_conf.get(
-        "resultDatasetId"
-    )
-    if not result_id:
-        raise QianfanError(f"the platform names no dataset with the answers of {task}")
-    return _rename_columns(Dataset.load(qianfan_dataset_id=result_id, name=f"{dataset.name}_{version}"))
-
-
-def _rename_columns(answers: Dataset) -> Dataset:
-    rows = [
-        {new_name: row.get(old_name, "") for old_name, new_name in COLUMNS.items()} for row in answers.list()
-    ]
-    return Dataset(
-        [{**row, "input_prompt": row["prompt"]} for row in rows], name=answers.name, schema="prompts"
-    )

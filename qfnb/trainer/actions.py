@@ -119,7 +119,7 @@ class DeployAction(BaseAction):
         run = self.record or RunRecord.begin()
         service_id = run.create_once(
             "service_id",
-            lambda: model.create_service(config).id,
+            lambda: model.create_service(config),
             lambda: model.find_service_id(config),
             "the service",
         )

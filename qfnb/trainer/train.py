@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from ..config import settings
@@ -132,24 +133,17 @@ class TrainAction(BaseAction):
             raise InvalidArgumentError("TrainAction needs datasets: run LoadDataSetAction before it")
         run = self.record = self.record or RunRecord.begin()
         self.job_name = self.job_name or f"qfnb_{run.id.removeprefix('run-')}"
-        self.job_id = self.job_id or run.create_once(
-            "job_id", self._create_job, lambda: find_job(run.id), "the job"
-        )
-        job = str(self.job_id)
-        self.task_id = run.create_once(
-            "task_id",
-            lambda: self._create_task(job, datasets),
-            lambda: find_task(job, exclude=self.past),
-            "the run",
-        )
+        find = partial(find_job, run.id)
+        self.job_id = self.job_id or run.create_once("job_id", self._create_job, find, "the job")
+        create = partial(self._create_task, str(self.job_id), datasets)
+        find = partial(find_task, str(self.job_id), exclude=self.past)
+        self.task_id = run.create_once("task_id", create, find, "the run")
 
     def _create_job(self) -> str:
         assert self.record is not None
         assert self.job_name is not None
-        description = f"qfnb {self.record.id}"
-        response = FineTune.V2.create_job(
-            self.job_name, resolve_train_type(self.train_type), self.train_mode, description=description
-        )
+        model, description = resolve_train_type(self.train_type), f"qfnb {self.record.id}"
+        response = FineTune.V2.create_job(self.job_name, model, self.train_mode, description=description)
         return str(response.data.job_id)
 
     def _create_task(self, job_id: str, datasets: list[Facts]) -> str:
@@ -165,25 +159,16 @@ class TrainAction(BaseAction):
 
     def _poll_run(self) -> Facts:
         facts = {"task_id": self.task_id, "job_id": self.job_id}
-        hyper_parameters = self.train_config.hyper_parameters()
-        self.action_event(
-            ActionState.Running,
-            f"run {self.task_id} is on the platform",
-            {**facts, "hyper_parameters": hyper_parameters},
-        )
-        get_detail: Any = lambda: FineTune.V2.task_detail(str(self.task_id))  # noqa: E731 - one expression
-        poller, last_state = (
-            Poller(get_detail, settings().train_status_polling_interval, self.stop_requested),
-            "",
-        )
+        settled = {**facts, "hyper_parameters": self.train_config.hyper_parameters()}
+        self.action_event(ActionState.Running, f"run {self.task_id} is on the platform", settled)
+        fetch = partial(FineTune.V2.task_detail, str(self.task_id))
+        poller = Poller(fetch, settings().train_status_polling_interval, self.stop_requested)
+        last_state = ""
         for poll in poller:
             if poll.answer is None:
                 reason = str(poll.error).split("\n")[0]
-                self.action_event(
-                    ActionState.Running,
-                    f"the platform does not answer: {reason}",
-                    {"offline_since": poll.failing_since},
-                )
+                message = f"the platform does not answer: {reason}"
+                self.action_event(ActionState.Running, message, {"offline_since": poll.failing_since})
                 continue
             if (result := self._check_answer(poll.answer)) is not None:
                 return {**facts, **result}
