@@ -1,10 +1,11 @@
-"""`%qftrain`: start a fine-tuning, watch it, find it again, stop it, and use what came out of it."""
+"""`%qftrain`: start, follow, find and stop a fine-tuning, and use its model."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ CONTINUES_MESSAGE = "训练继续在后台进行 / the training goes on; `%qftra
 
 @magics_class
 class TrainMagics(VerbMagics):
-    """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest."""
+    """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest training."""
 
     parser = PARSER
     default_verb = "new"
@@ -100,7 +101,7 @@ class TrainMagics(VerbMagics):
         return verb, remaining
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
-        """Return the options behind a verb, and its training; `compare` has several."""
+        """Return the options after a verb, and the training; `compare` takes several."""
         return PARSER.parse_words(line) if verb == "compare" else PARSER.parse_target(line)
 
     def do_new(self, options: Namespace, target: str) -> None:
@@ -153,8 +154,8 @@ class TrainMagics(VerbMagics):
         if not trainer.is_running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
-                raise InvalidArgumentError(f"nothing of {trainer.id} is at work (没有在运行的步骤)")
-            trainer.start()  # so that its end is seen and written down
+                raise InvalidArgumentError(f"{trainer.id} is not running (没有在运行的步骤)")
+            trainer.start()  # so that its end is stored
         trainer.stop()
 
     def do_resume(self, options: Namespace, target: str) -> None:
@@ -165,11 +166,7 @@ class TrainMagics(VerbMagics):
         self._open_panel(options, trainer)
 
     def do_publish(self, options: Namespace, target: str) -> None:
-        trainer = self._find(target, from_record=True)
-        was_running = trainer.is_running
-        trainer.publish(options.name or "")
-        if not was_running:
-            self._open_panel(options, trainer)
+        self._add_step(options, target, lambda trainer: trainer.publish(options.name or ""))
 
     def do_deploy(self, options: Namespace, target: str) -> None:
         from ..model import DeployConfig  # noqa: PLC0415
@@ -177,11 +174,7 @@ class TrainMagics(VerbMagics):
         names = {"name": options.name, "endpoint_suffix": options.suffix}
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
         config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
-        trainer = self._find(target, from_record=True)
-        was_running = trainer.is_running
-        trainer.deploy(config)
-        if not was_running:
-            self._open_panel(options, trainer)
+        self._add_step(options, target, lambda trainer: trainer.deploy(config))
 
     def do_chat(self, options: Namespace, target: str) -> None:
         from ..views.training.controls import chat_cell  # noqa: PLC0415
@@ -266,6 +259,14 @@ class TrainMagics(VerbMagics):
         started.sort(key=lambda trainer: trainer.progress.started_at or 0.0)
         return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
 
+    def _add_step(self, options: Namespace, target: str, add: Callable[[LLMFinetune], object]) -> None:
+        """Add a step to a training, and show its panel, unless it is running and has one."""
+        trainer = self._find(target, from_record=True)
+        was_running = trainer.is_running
+        add(trainer)
+        if not was_running:
+            self._open_panel(options, trainer)
+
     def _open_panel(self, options: Namespace, trainer: LLMFinetune) -> None:
         from ..views.training.panel import TrainingPanel  # noqa: PLC0415
 
@@ -274,9 +275,13 @@ class TrainMagics(VerbMagics):
         TrainingPanel(trainer).show()
 
     def _insert_cell(self, code: str) -> None:
-        """Put a cell below this one."""
+        """Insert a cell below this one.
+
+        Raises:
+            InvalidArgumentError: the code is empty: the model is not deployed.
+        """
         if not code:
-            raise InvalidArgumentError("there is no service yet (尚未部署): `%qftrain deploy` makes one")
+            raise InvalidArgumentError("no service yet (尚未部署): deploy the model with `%qftrain deploy`")
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
@@ -299,7 +304,7 @@ class TrainMagics(VerbMagics):
 
 
 def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return what the list says about a training."""
+    """Return the row of a training in the list."""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts.get("created") or 0))
     fields = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
     percent = (facts.get("progress") or {}).get("percent")
@@ -307,7 +312,7 @@ def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _wait_for_end(trainer: LLMFinetune) -> None:
-    """Wait for a trainer's end, whatever it is."""
+    """Wait for the end of a training; raises nothing."""
     while trainer.is_running:
         await asyncio.sleep(0.1)
 

@@ -180,7 +180,7 @@ def test_an_alert_tells_of_the_end(kernel, started, small):
         ("alert trainer", "alert needs --to"),
         ("show trainer --epoch 3", "takes no epoch"),
         ("chat fresh", "no service yet"),
-        ("stop fresh", "nothing of"),
+        ("stop fresh", "is not running"),
     ],
 )
 def test_a_line_that_cannot_be_obeyed_says_why(kernel, small, line, words):
