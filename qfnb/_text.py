@@ -1,13 +1,18 @@
-"""Rules about text and values that every layer shares: suggestions, clipping, durations, differences, NaN."""
+"""Rules about text that every layer shares: suggestions, clipping, inert text, durations, differences, NaN."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Literal
 
 Edit = tuple[Literal["equal", "delete", "insert"], str]
 """A part of two texts: in both, only in the first, or only in the second."""
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -35,6 +40,21 @@ def clip(text: str, limit: int) -> str:
 def clip_start(text: str, limit: int) -> str:
     """Return the last `limit` characters of a text: a path says most at its end."""
     return text if len(text) <= limit else f"…{text[1 - limit :]}"
+
+
+def strip_controls(text: object) -> str:
+    """Return text without terminal escapes, control characters, direction overrides and lone surrogates."""
+    cleaned = _ANSI.sub("", str(text).replace("\r\n", "\n"))
+    return replace_surrogates(_DIRECTION.sub("", _CONTROL.sub("", cleaned)))
+
+
+def replace_surrogates(text: str) -> str:
+    """Return the text with lone surrogates replaced, so that it can be encoded as UTF-8; models do send them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from .._text import replace_surrogates
 from ..errors import QianfanError
 from ..redact import redact
 
@@ -88,15 +89,6 @@ def summarize_error(error: BaseException) -> str:
     """Return the first line of an error's message, without secrets."""
     lines = str(error).splitlines()
     return replace_surrogates(redact(lines[0])) if lines else type(error).__name__
-
-
-def replace_surrogates(text: str) -> str:
-    """Return the text with lone surrogates replaced, so that it can be encoded as UTF-8; models do send them."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def is_transient(error: BaseException) -> bool:

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import base64
 import html
-import re
 
 from .._text import clip
-
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-
-
-def strip_controls(text: object) -> str:
-    """Return text without terminal escapes, control characters, direction overrides and lone surrogates."""
-    cleaned = _ANSI.sub("", str(text).replace("\r\n", "\n"))
-    cleaned = _DIRECTION.sub("", _CONTROL.sub("", cleaned))
-    return _SURROGATE.sub("\ufffd", cleaned)
+from .._text import strip_controls as strip_controls
 
 
 def escape(text: object) -> str:

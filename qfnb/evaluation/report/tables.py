@@ -8,7 +8,7 @@ from functools import partial
 from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
-from ..._jobs.row_result import replace_surrogates
+from ..._text import replace_surrogates
 from ..samples import Sample
 
 if TYPE_CHECKING:

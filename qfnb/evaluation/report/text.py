@@ -7,8 +7,7 @@ import math
 import re
 from typing import Any, Final, Literal
 
-from ..._jobs.row_result import replace_surrogates
-from ..._text import is_missing
+from ..._text import is_missing, replace_surrogates, strip_controls
 from ...redact import redact
 from ..stats.aggregates import Comparison
 from .data import ReportData
@@ -102,9 +101,6 @@ def format_cell(value: Any) -> str:
     return f"{value:.3g}" if 0 < abs(value) < 0.001 or math.isinf(value) else f"{value:.3f}"
 
 
-_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
-_DIRECTION: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -116,8 +112,7 @@ def redact_text(text: str) -> str:
 
 def to_plain(text: object) -> str:
     """Return text without secrets, terminal escapes, control characters and direction overrides."""
-    cleaned = _ANSI.sub("", redact_text(str(text)).replace("\r\n", "\n"))
-    return _DIRECTION.sub("", _CONTROL.sub("", cleaned))
+    return strip_controls(redact_text(str(text)))
 
 
 def to_html(text: object) -> str:

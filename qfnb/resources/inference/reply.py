@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..._jobs.row_result import RowResult, replace_surrogates
+from ..._jobs.row_result import RowResult
+from ..._text import replace_surrogates
 from ...transport.response import Response
 from ...wire import catalog
 from ...wire import chat as wire
