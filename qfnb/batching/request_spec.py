@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from .._jobs.row_result import RowResult, replace_surrogates
-from .._text import clip, did_you_mean, is_missing
+from .._jobs.row_result import RowResult
+from .._text import clip, did_you_mean, is_missing, replace_surrogates
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import validate_encodable, validate_messages
