@@ -1,4 +1,4 @@
-"""The table of what the sandbox was seen doing: its rows are operations, its ticks were seen.
+"""The fidelity table: its rows are operations, its ticks were observed.
 
 A new operation has no row until `make fidelity` is run the next time.
 """

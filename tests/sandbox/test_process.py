@@ -1,4 +1,4 @@
-"""The sandbox's process: one for all, found again, restarted with its keys, gone when idle."""
+"""The sandbox's process: there is one, it is found again, restarts with its keys, and ends when it is idle."""
 
 import os
 import signal
@@ -40,13 +40,13 @@ def test_after_a_kill_it_comes_back_at_the_same_place_with_the_same_keys(home):
     assert (after.url, after.api_key, after.secret_key) == (before.url, before.api_key, before.secret_key)
 
 
-def test_it_ends_when_nobody_uses_it(home):
+def test_it_ends_when_it_is_idle(home):
     address = ensure(home, idle_minutes=0.005)
     deadline = time.monotonic() + 20
     while find(home) is not None and time.monotonic() < deadline:
         time.sleep(1)  # asking keeps it alive
     with pytest.raises(ProcessLookupError):
-        while time.monotonic() < deadline:  # it does not answer any more, and may still be tidying up
+        while time.monotonic() < deadline:  # it does not answer any more, and may still be shutting down
             os.kill(address.pid, 0)
             time.sleep(0.05)
 
@@ -70,7 +70,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         ensure(blocked / "sandbox")
 
 
-def test_a_server_that_dies_at_once_tells_why(home, monkeypatch):
+def test_the_error_of_a_server_that_dies_at_once_has_the_reason(home, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(errors.SandboxError, match="did not start"):
         ensure(home)

@@ -1,4 +1,4 @@
-"""A small server that speaks OpenAI's API, and says what a test tells it to."""
+"""A small server that speaks OpenAI's API, and answers as a test configures it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}
 
 @dataclass
 class FakeUpstream:
-    """What it is to say, and what it was asked.
+    """Its configured answers, and the requests that it received.
 
     Attributes:
         status: of every answer; other than 200 the body is an error.
-        repeated_key: what an error's message holds besides its reason.
+        repeated_key: a text that an error's message repeats.
         pause_seconds: seconds between two pieces.
         breaks_after: pieces after which a stream ends without an end mark.
         release: pieces wait for it after the first.

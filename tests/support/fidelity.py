@@ -1,6 +1,6 @@
-"""The fidelity table: what each operation of the sandbox was seen doing in a session of the tests.
+"""The fidelity table: what the tests of a session saw each operation of the sandbox do.
 
-Run as `python tests/support/fidelity.py EVIDENCE`, where EVIDENCE is what the session left behind; it writes FIDELITY.md.
+Run as `python tests/support/fidelity.py EVIDENCE`, where EVIDENCE is the session's file; it writes FIDELITY.md.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _tick(evidence: Mapping[str, Any], key: str) -> str:
 
 
 def _format_states(fields: Mapping[str, list[Any]]) -> str:
-    """Return the states that are words or small numbers, of the fields that had more than one."""
+    """Return the states of the fields that had more than one, but not more than MAX_STATES."""
     states = {
         name: sorted(map(str, values)) for name, values in fields.items() if 1 < len(values) <= MAX_STATES
     }

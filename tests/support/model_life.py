@@ -16,7 +16,7 @@ DEADLINE = 30
 
 @dataclass
 class Life:
-    """What was acknowledged so far; each step adds to it, and `missing` tells what of it is gone."""
+    """What was acknowledged so far; each step adds to it, and `missing` returns what was lost."""
 
     address: object
     name: str = "life"
@@ -37,7 +37,7 @@ class Life:
             return http.request(row.method, row.path, params=query, json=body, headers=headers)
 
     def until(self, expected, name, path, /, **body):
-        """Wait until a field of a description is a value, which is then promised for good."""
+        """Wait until a field of a description has a value, which must not change afterwards."""
         deadline = time.monotonic() + DEADLINE
         while (current := value_at(self.call(name, **body), path)) != expected:
             assert time.monotonic() < deadline, (name, body, current)
@@ -48,7 +48,7 @@ class Life:
         self.promises.append((name, body, path, value))
 
     def missing(self):
-        """Return what was acknowledged and is not there any more."""
+        """Return what was acknowledged and has been lost."""
         lost = [
             (name, path, value_at(self.call(name, **body), path), value)
             for name, body, path, value in self.promises

@@ -1,4 +1,4 @@
-"""Speaking to the sandbox's files, batches, storage and inference tasks over plain HTTP."""
+"""Plain HTTP requests to the sandbox's files, batches, storage and inference tasks."""
 
 import json
 import time

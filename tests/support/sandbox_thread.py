@@ -1,4 +1,4 @@
-"""A sandbox in a thread of the test's own process: its clock and its world are the test's to set."""
+"""A sandbox in a thread of the test's process: the test can set its clock and its world."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_objects_are_put_read_and_listed_by_prefix(sandbox, http):
         ("/bos/sandbox/%2fetc%2fpasswd", 400, "InvalidArgument"),
     ],
 )
-def test_a_key_leads_to_its_own_object_or_nowhere(sandbox, http, path, status, code):
+def test_a_key_leads_to_its_own_object_only(sandbox, http, path, status, code):
     for method in ("GET", "PUT"):
         answer = storage_request(sandbox, http, method, path, b"")
         if (method, code) != ("PUT", "NoSuchKey"):
@@ -131,11 +131,11 @@ def test_a_wrong_task_is_refused_in_the_shape_of_management(sandbox, http, chang
 
 
 @pytest.mark.parametrize("action", ["DescribeBatchInferenceTask", "StopBatchInferenceTask"])
-def test_a_task_that_is_not_there(sandbox, http, action):
+def test_an_unknown_task_is_refused(sandbox, http, action):
     assert call_action(sandbox, http, action, taskId="infer-no").status_code == 400
 
 
-def test_a_stopped_task_keeps_what_it_has(sandbox, http):
+def test_a_stopped_task_keeps_its_answers(sandbox, http):
     content = jsonl([{"id": str(i), "query": "你是谁"} for i in range(6000)])
     task_id = start_task(sandbox, http, "stop", content).json()["result"]["taskId"]
     assert call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"] is True

@@ -1,4 +1,4 @@
-"""Batches over HTTP: lines are really asked, results are out of order, bad files name their lines."""
+"""Batches over HTTP: each line is answered, results are shuffled, errors in a file name their lines."""
 
 import os
 import signal
@@ -135,7 +135,7 @@ def test_a_wrong_batch_is_refused_at_once(http, change):
     assert error_of(create_batch(http, [line(1)], **change)) == (400, "invalid_argument")
 
 
-def test_a_batch_that_is_not_there(http):
+def test_an_unknown_batch_is_refused(http):
     assert error_of(http.get("/v2/batches/infer-nowhere")) == (404, "batch_not_found")
     assert error_of(http.post("/v2/batches/infer-nowhere/cancel")) == (404, "batch_not_found")
 
@@ -176,7 +176,7 @@ def test_every_call_needs_the_right_key(http, method, path):
     assert answer.headers["x-qfnb-sandbox"] == "1"
 
 
-def test_whoever_waits_for_openais_words_waits_for_ever(http):
+def test_the_statuses_are_the_platforms_not_openais(http):
     statuses = []
     batch_id = create_batch(http, [line(i) for i in range(20)]).json()["id"]
     wait_for_batch(http, batch_id, lambda batch: statuses.append(batch["status"]) or finished(batch))
@@ -193,7 +193,7 @@ def test_the_health_answer_counts_running_batches(http, control):
         assert time.monotonic() < deadline
 
 
-def test_a_cancelled_batch_keeps_what_it_has_and_delays_nobody(http):
+def test_a_cancelled_batch_keeps_its_answers_and_does_not_block_others(http):
     batch_id = create_batch(http, [line(i) for i in range(5000)]).json()["id"]
     wait_for_batch(http, batch_id, lambda batch: batch["request_counts"]["completed"])
     started = time.monotonic()
@@ -208,7 +208,7 @@ def test_a_cancelled_batch_keeps_what_it_has_and_delays_nobody(http):
     assert len(results(http, batch["output_file_id"])) == count
 
 
-def test_a_killed_server_goes_on_where_it_was(tmp_path):
+def test_a_killed_servers_batch_continues_after_a_restart(tmp_path):
     home = tmp_path / "sandbox"
     address = ensure(home)
     with connect(address) as http:

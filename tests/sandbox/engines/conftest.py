@@ -1,4 +1,4 @@
-"""A world in this process whose engine is the test's to choose."""
+"""A world in this process whose engine the test chooses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def upstream() -> Iterator[FakeUpstream]:
 
 @pytest.fixture
 def world(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Callable[..., World]]:
-    """Start a world with an engine; by default the upstream is asked."""
+    """Start a world with an engine, by default the upstream."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> World:

@@ -1,4 +1,4 @@
-"""Which engine a sandbox runs: said once, kept, refused before anything starts when it cannot be."""
+"""Which engine a sandbox runs: configured once, stored, and refused before anything starts if it is wrong."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_the_same_sandbox_comes_back_with_the_same_engine(home):
     assert config.load_config(home).upstream_model == "qwen"
 
 
-def test_what_is_given_wins_over_the_environment_and_that_over_what_is_kept(tmp_path, monkeypatch):
+def test_options_win_over_the_environment_and_that_over_the_file(tmp_path, monkeypatch):
     config.save_config(tmp_path, EngineConfig("upstream", URL, "kept"))
     assert config.resolve_config(tmp_path).upstream_model == "kept"
     monkeypatch.setenv("QFNB_SANDBOX_UPSTREAM_MODEL", "surroundings")
@@ -40,7 +40,7 @@ def test_what_is_given_wins_over_the_environment_and_that_over_what_is_kept(tmp_
     assert config.resolve_config(tmp_path, {"engine": "builtin"}) == EngineConfig()
 
 
-def test_the_environment_alone_chooses_too(tmp_path, monkeypatch):
+def test_the_environment_alone_configures_an_engine(tmp_path, monkeypatch):
     for name, value in {"ENGINE": "upstream", "UPSTREAM_URL": URL, "UPSTREAM_TIMEOUT": "7"}.items():
         monkeypatch.setenv(f"QFNB_SANDBOX_{name}", value)
     assert config.resolve_config(tmp_path) == EngineConfig("upstream", URL, upstream_timeout=7.0)
@@ -63,7 +63,7 @@ def test_the_environment_alone_chooses_too(tmp_path, monkeypatch):
         ({"engine": "upstream", "upstream_url": URL, "device": "cpu2"}, "belongs to engine transformers"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_is_allowed(tmp_path, given, said):
+def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, given, said):
     with pytest.raises(errors.InvalidArgumentError, match=said) as caught:
         config.resolve_config(tmp_path, given)
     assert "QFNB_SANDBOX_" in str(caught.value)
@@ -78,7 +78,7 @@ def test_what_cannot_be_is_refused_with_what_is_allowed(tmp_path, given, said):
         ({"model_dir": "here", "device": "tpu"}, "auto, cpu, cuda"),
     ],
 )
-def test_a_model_directory_is_looked_at_first(tmp_path, monkeypatch, given, said):
+def test_a_model_directory_is_checked_first(tmp_path, monkeypatch, given, said):
     monkeypatch.setattr(config, "TRANSFORMERS_PACKAGES", ())
     with pytest.raises(errors.InvalidArgumentError, match=said):
         config.resolve_config(tmp_path, {"engine": "transformers"} | given)
@@ -90,7 +90,7 @@ def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypat
         config.resolve_config(tmp_path, {"engine": "transformers"})
 
 
-def test_a_wrong_choice_starts_nothing(home, capsys):
+def test_a_wrong_configuration_starts_nothing(home, capsys):
     assert cli.main(["sandbox", "start", "--engine", "magic"]) == 1
     assert "builtin, upstream, transformers" in capsys.readouterr().err
     assert not home.exists()

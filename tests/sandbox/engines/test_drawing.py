@@ -33,7 +33,7 @@ def test_every_size_of_the_platform_can_be_drawn(size):
 
 
 @pytest.mark.parametrize("prompt", ["sundry", "hillock", "Montreal", "citation", "抽象的思念"])
-def test_what_it_does_not_know_it_does_not_claim(prompt):
+def test_unknown_words_are_not_understood(prompt):
     assert understand(prompt).things == ()
 
 

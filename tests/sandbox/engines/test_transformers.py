@@ -1,4 +1,4 @@
-"""The transformers engine on a tiny model of random weights: it answers, embeds, learns, and is found again."""
+"""The transformers engine on a tiny model of random weights: it answers, embeds, learns, and is loaded again."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ def engine(model_dir, tmp_path):
 
 @pytest.fixture(scope="module")
 def tuned(model_dir, tmp_path_factory):
-    """What a run made, the file that is kept of it, and its engine."""
+    """The model of a run, the content kept of it, and its engine."""
     engine = start_engine(model_dir, tmp_path_factory.mktemp("tuned"))
     model, _ = train_model(engine, {})
     yield model, model.save("task-tuned"), engine
@@ -86,7 +86,7 @@ def test_every_step_is_reported_and_passes_are_validated(engine):
     assert steps[-1].epoch == 2.0
 
 
-def test_reports_are_as_far_apart_as_was_asked_for(engine):
+def test_reports_are_every_logging_steps_apart(engine):
     _, steps = train_model(engine, {"epoch": 1, "loggingSteps": 3})
     assert [step.step for step in steps if not step.quiet] == [3, 4]
     assert len(steps) == 4
@@ -104,7 +104,7 @@ def test_it_stops_within_a_step_and_keeps_what_it_learned(engine):
     assert model.reply(PAIRS[0][0]).kind == "transformers"
 
 
-def test_a_run_goes_on_from_an_earlier_one(tuned):
+def test_a_run_continues_from_an_earlier_one(tuned):
     _, content, engine = tuned
     _, fresh = train_model(engine, {"epoch": 1, "learningRate": 1e-4})
     _, continued = train_model(engine, {"epoch": 1, "learningRate": 1e-4}, initial_model=content)
@@ -136,13 +136,13 @@ def test_a_name_that_leads_out_of_its_folder_is_not_its_own(engine):
     assert not engine.recognizes(b"PK...")
 
 
-def test_a_talk_that_is_too_long_is_refused(engine):
+def test_a_conversation_that_is_too_long_is_refused(engine):
     with pytest.raises(EngineError) as caught:
         engine.base_model().reply("天" * 500)
     assert caught.value.category == "length"
 
 
-def test_pairs_that_do_not_fit_are_left_out_and_none_is_an_error(engine):
+def test_pairs_that_are_too_long_are_skipped_and_an_empty_rest_is_an_error(engine):
     with pytest.raises(ValueError, match="no pair has an answer within 8 tokens"):
         engine.train([("天" * 50, "蓝")], engine.local_hyperparameters(FAST | {"maxSeqLen": 8}, "LoRA", {}))
 
@@ -151,7 +151,7 @@ async def collect_pieces(model, **options):
     return [piece async for piece in model.stream(Conversation.from_prompt(PAIRS[5][0], **options))]
 
 
-def test_pieces_come_and_then_the_whole(tuned):
+def test_pieces_come_before_the_whole_reply(tuned):
     model = tuned[0]
     *pieces, reply = asyncio.run(collect_pieces(model))
     assert isinstance(reply, Reply)
@@ -159,18 +159,18 @@ def test_pieces_come_and_then_the_whole(tuned):
     assert reply.usage["completion_tokens"] == 4
 
 
-def test_a_word_that_ends_it_is_not_written(tuned):
+def test_a_stop_word_is_not_written(tuned):
     model = tuned[0]
     *pieces, reply = asyncio.run(collect_pieces(model, stop="色"))
     assert ("".join(piece["content"] for piece in pieces), reply.text, reply.reason) == ("橙", "橙", "stop")
 
 
-def test_an_answer_that_is_cut_says_so(tuned):
+def test_a_truncated_answer_has_the_reason_length(tuned):
     model = tuned[0]
     assert asyncio.run(model.answer(Conversation.from_prompt(PAIRS[5][0], max_tokens=1))).reason == "length"
 
 
-def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
+def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
     from qfnb.sandbox.engines.transformers.weights import ModelDirectory
 
     stops = []
@@ -191,7 +191,7 @@ def test_the_writing_ends_when_nobody_listens(engine, monkeypatch):
     assert stops[0].wait(1)
 
 
-def test_a_model_without_a_chat_template_is_asked_line_by_line(tmp_path):
+def test_without_a_chat_template_each_message_is_a_line(tmp_path):
     tiny_llama.make_model(
         tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False
     )

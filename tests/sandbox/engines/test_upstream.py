@@ -1,4 +1,4 @@
-"""The upstream engine: another server answers, its errors are the platform's, its key is seen nowhere."""
+"""The upstream engine: another server answers, its errors become the platform's, its key appears nowhere."""
 
 import json
 import threading
@@ -44,7 +44,7 @@ def test_names_are_mapped_kept_or_the_upstreams_own(world, upstream, http):
     assert "big" in [row["id"] for row in http(running).get("/v2/models").json()["data"]]
 
 
-def test_v1s_words_become_openais(world, upstream):
+def test_v1_options_become_openais(world, upstream):
     world()
     ChatCompletion(version="1").do(
         [{"role": "user", "content": "hi"}],
@@ -80,7 +80,7 @@ def test_a_stream_keeps_its_order_and_ends(world, version):
     assert [piece.text for piece in pieces if piece.text] == list(TALK)
 
 
-def test_hanging_up_ends_the_upstreams_work(world, upstream, http):
+def test_a_disconnect_ends_the_upstreams_work(world, upstream, http):
     upstream.release = threading.Event()
     running = world()
     request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
@@ -108,7 +108,7 @@ def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_its_errors_are_the_platforms_with_the_reason(
+def test_its_errors_become_the_platforms_with_the_reason(
     world, upstream, http, status, v2_status, word, number, stream
 ):
     upstream.status, upstream.repeated_key = status, KEY
@@ -122,7 +122,7 @@ def test_its_errors_are_the_platforms_with_the_reason(
     assert KEY not in answer.text + str(caught.value)
 
 
-def test_its_wish_to_wait_is_passed_on(world, upstream, http):
+def test_its_retry_after_is_passed_on(world, upstream, http):
     upstream.status = 429
     assert v2(http, world()).headers["retry-after"] == "7"
 
@@ -134,13 +134,13 @@ def test_an_upstream_that_is_down_is_named(world, http):
     assert "cannot be reached" in answer.json()["error"]["message"]
 
 
-def test_an_upstream_that_is_silent_is_given_up(world, upstream, http):
+def test_a_silent_upstream_times_out(world, upstream, http):
     upstream.release = threading.Event()
     answer = v2(http, world(upstream_timeout=0.2), stream=True)
     assert "said nothing for 0.2 s" in events(answer)[-1]
 
 
-def test_tools_are_the_upstreams_own_business(world, upstream, http):
+def test_tools_are_passed_to_the_upstream(world, upstream, http):
     call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "北京"}'}}
     upstream.calls = [call]
     running = world()
@@ -159,7 +159,7 @@ def test_a_prompt_is_continued_by_it(world):
     assert Completion(version="1").do("从前", model="SQLCoder-7B").text == TEXT
 
 
-def test_it_embeds_with_the_model_that_was_named(world, upstream):
+def test_it_embeds_with_the_configured_model(world, upstream):
     world(upstream_embedding_model="bge")
     reply = Embedding().do(["a", "bbb"])
     assert [vector[0] for vector in reply.vectors] == [1.0, 3.0]
@@ -168,7 +168,7 @@ def test_it_embeds_with_the_model_that_was_named(world, upstream):
     assert Reranker().do("a", ["bbb", "c"])["results"][0]["index"] == 1
 
 
-def test_without_a_model_for_them_embeddings_are_the_built_in_ones(world, upstream):
+def test_without_an_embedding_model_the_built_in_engine_embeds(world, upstream):
     world()
     assert "n-grams" in Embedding().do(["a"])["sandbox"]["engine"]
     assert not upstream.requests
@@ -180,7 +180,7 @@ def test_it_does_not_train_and_the_built_in_engine_does(world):
     assert running.engines.describe()["can"] == ["chat", "streaming", "tools"]
 
 
-def test_an_answer_that_is_none_is_refused(world, upstream, http):
+def test_an_upstream_without_the_api_is_refused(world, upstream, http):
     upstream.calls = None
     running = world(upstream_url=upstream.url.removesuffix("/v1") + "/nothing")
     assert v2(http, running).json()["error"]["code"] == "invalid_model"
@@ -223,7 +223,7 @@ def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world,
     assert len(Embedding().do(["a"]).vectors[0]) == 384
 
 
-def test_what_was_tuned_beside_it_answers_by_itself(world, upstream):
+def test_a_model_tuned_beside_it_answers_without_it(world, upstream):
     running = world()
     rows = [
         {"prompt": f"{word}几点开门", "response": "九点"} for word in ("", "请问", "你好", "周末", "店里")

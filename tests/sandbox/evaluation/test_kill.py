@@ -20,7 +20,7 @@ from qfnb.sandbox.state.store import Store
 N_ROWS = 1500
 
 
-def test_a_killed_server_goes_on_where_it_was(tmp_path):
+def test_a_killed_servers_batch_continues_after_a_restart(tmp_path):
     home = tmp_path / "sandbox"
     address = ensure(home)
     point_at(address)

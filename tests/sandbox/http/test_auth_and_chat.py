@@ -185,7 +185,7 @@ def test_a_path_that_is_not_served_is_a_typed_refusal(sandbox, http):
     assert http.post("/rpc/2.0/unknown", json={}).json()["error_code"] == 3
 
 
-def test_hanging_up_ends_the_work(control, sandbox, fault):
+def test_a_disconnect_ends_the_work(control, sandbox, fault):
     fault("chat.v2", "stall", after=1)
     with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
         request = client.build_request(

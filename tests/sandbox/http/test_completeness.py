@@ -1,4 +1,4 @@
-"""The endpoint table is answered, and callable: each row has one handler and one public operation."""
+"""Each row of the endpoint table has one handler in the sandbox and one public operation."""
 
 import ast
 import importlib
@@ -34,7 +34,7 @@ def classes(owner):
 
 
 def operations():
-    """Return the operations by the row that they send; one under two names is one."""
+    """Return the operations by the row that they send; an operation with two names counts once."""
     names_by_row = defaultdict(dict)
     for module in modules(qfnb.resources):
         for owner in classes(module):

@@ -1,4 +1,4 @@
-"""How much may be sent to the sandbox, and that a refusal arrives even while a body is on its way."""
+"""How much can be sent to the sandbox, and that a refusal arrives even while a body is being sent."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ def http(sandbox):
 
 
 def announce(sandbox, path, length):
-    """Return the answer to a request of that length, of which nothing but the head is sent."""
+    """Return the answer to a request with that content length, of which only the head is sent."""
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
     head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {length}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=10) as connection:

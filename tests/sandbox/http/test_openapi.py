@@ -1,4 +1,4 @@
-"""The sandbox's own description, and what it answers to everything that the description allows and forbids."""
+"""The sandbox's OpenAPI description, and its answers to requests that the description allows and forbids."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def send_case(world, http, endpoint, case):
 
 
 def sendable(value):
-    """Return a part of a form as httpx takes it."""
+    """Return a part of a form as httpx accepts it."""
     content = value[1] if isinstance(value, tuple) else value
     return content if isinstance(content, bytes) else str(content)
 
@@ -112,7 +112,7 @@ def rows_of(world):
 
 
 def with_known_ids(world, value, number, field=""):
-    """Put the ids of objects that exist in the place of most generated ids."""
+    """Replace most generated ids by ids of existing objects."""
     if isinstance(value, dict):
         return {key: with_known_ids(world, item, number, key) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What the sandbox does about those who should not speak to it, and those who speak badly."""
+"""Requests that the sandbox must refuse, and malformed ones that must not harm it."""
 
 import concurrent.futures
 import json
@@ -26,7 +26,7 @@ def http(sandbox):
 
 
 def raw_response(sandbox, content, seconds=5):
-    """Return what comes back for some bytes, "" when the connection is closed without an answer."""
+    """Return the answer to some bytes, "" when the connection is closed without an answer."""
     with open_socket(sandbox, seconds) as connection:
         connection.sendall(content)
         try:
@@ -76,19 +76,19 @@ def test_a_web_page_is_refused(http, origin):
 @pytest.mark.parametrize(
     "path", [CHAT, DETAIL, "/v2/service?Action=CreateService", "/oauth/2.0/token", "/_sandbox/stop"]
 )
-def test_what_a_form_can_send_is_refused_on_every_plane(sandbox, http, path, kind):
+def test_a_web_forms_body_is_refused_on_every_plane(sandbox, http, path, kind):
     token = {"authorization": f"Bearer {sandbox.control_token}"} if "_sandbox" in path else {}
     answer = http.post(path, content=json.dumps(BODY).encode(), headers={"content-type": kind, **token})
     assert answer.status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json;", "Application/JSON; charset=utf-8"])
-def test_json_is_taken_however_it_is_written(http, kind):
+def test_every_spelling_of_the_json_type_is_accepted(http, kind):
     answer = http.post(CHAT, content=json.dumps(BODY).encode(), headers={"content-type": kind})
     assert answer.status_code == 200
 
 
-def test_a_browser_that_asks_first_is_given_no_permission(http):
+def test_a_preflight_request_gets_no_permission(http):
     headers = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
     answers = [
         http.options(CHAT, headers={**headers, "origin": origin})
@@ -114,7 +114,7 @@ def test_the_api_key_is_not_the_control_token(http):
 
 
 def refusals(sandbox, http):
-    """Return what each plane says to keys of the real platform."""
+    """Yield each plane's answer to keys of the real platform."""
     access, secret = REAL_PAIR
     real = type(sandbox)(**{**vars(sandbox), "access_key": access, "secret_key": secret})
     query = {
@@ -156,7 +156,7 @@ def test_keys_of_the_real_platform_are_refused_in_clear_words_and_kept_nowhere(s
         b"GET /v2/models HTTP/1.1\r\nhost: localhost:1\r\nx: " + b"a" * (1 << 20) + b"\r\n\r\n",
     ],
 )  # fmt: skip
-def test_what_is_no_http_harms_nobody(sandbox, http, content):
+def test_bytes_that_are_not_http_do_no_harm(sandbox, http, content):
     try:
         answer = raw_response(sandbox, content)
     except (BrokenPipeError, ConnectionResetError, TimeoutError):
@@ -165,7 +165,7 @@ def test_what_is_no_http_harms_nobody(sandbox, http, content):
     assert http.post(CHAT, json=BODY).status_code == 200
 
 
-def test_clients_that_never_finish_their_request_keep_nobody_waiting(sandbox, http):
+def test_clients_that_never_finish_their_request_do_not_block_others(sandbox, http):
     slow = [open_socket(sandbox) for _ in range(100)]
     for connection in slow:
         connection.sendall(b"POST /v2/chat/completions HTTP/1.1\r\nhost: localhost:1\r\n")
@@ -219,7 +219,7 @@ def test_a_stream_whose_reader_went_away_is_over_within_a_second(sandbox, http, 
     "content", [b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, b'"\\ud800"', b"NaN", b"\xff", b"[]", b"null"]
 )
 @pytest.mark.parametrize("name", ["chat.v2", "data.info", "service.v2.describe"])
-def test_json_that_is_a_trap_is_refused(sandbox, http, name, content):
+def test_malicious_json_is_refused(sandbox, http, name, content):
     row = ENDPOINTS[name]
     query = {"Action": row.action} if row.action else {}
     headers = {"content-type": "application/json"}

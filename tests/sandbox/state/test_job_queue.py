@@ -1,4 +1,4 @@
-"""The backlog in a world of its own: what ends a job, and what another world makes of an unfinished one."""
+"""The job queue in a world of its own: how jobs end, and how another world resumes an unfinished one."""
 
 import json
 import time
@@ -51,14 +51,14 @@ def results(world, file_id):
     return [json.loads(row) for row in files.read_file(world.store, file_id).splitlines()]
 
 
-def test_what_is_late_is_in_the_error_file(world):
+def test_expired_lines_are_in_the_error_file(world):
     enqueue_batch(world, 3, expires_at=time.time() - 1)
     batch = wait_until_finished(world)
     assert (job_status(batch), batch["counts"]) == ("Expired", {"total": 3, "completed": 0, "failed": 3})
     assert {row["error"]["code"] for row in results(world, batch["error_file_id"])} == {"batch_expired"}
 
 
-def test_an_own_version_is_asked_without_a_service(world):
+def test_a_model_version_answers_without_a_service(world):
     model = train([("首都？", "北京")], hyperparameters=Hyperparameters(epochs=5), remember_all=True)
     world.store.write_file("task-x.npz", model.save())
     world.store.add("version", "amv-x", task="task-x", plan=[["Ready", None]])
@@ -67,7 +67,7 @@ def test_an_own_version_is_asked_without_a_service(world):
     assert row["response"]["body"]["choices"][0]["message"]["content"] == "北京"
 
 
-def test_a_new_world_takes_up_what_an_old_one_left(tmp_path):
+def test_a_new_world_resumes_the_jobs_of_an_old_one(tmp_path):
     first = World(tmp_path, ADDRESS)
     first.engines.base_model()
     enqueue_batch(first, 600)
@@ -84,7 +84,7 @@ def test_a_new_world_takes_up_what_an_old_one_left(tmp_path):
     assert len({row["custom_id"] for row in rows}) == len(rows) == len(points) == 600
 
 
-def test_a_job_that_breaks_is_a_failed_batch(world):
+def test_a_job_that_raises_is_a_failed_batch(world):
     enqueue_batch(world, 1, expires_at="soon")
     batch = wait_until_finished(world)
     assert (job_status(batch), batch["errors"][0]["code"]) == ("Failed", "internal_error")
@@ -99,6 +99,6 @@ def test_a_busy_world_is_not_idle(world):
 
 
 @pytest.mark.parametrize("count", range(2, 40))
-def test_an_order_is_never_the_inputs(count):
+def test_the_shuffled_order_is_never_the_input_order(count):
     order = list(range(count))
     assert sorted(stable_shuffle(order)) == order != stable_shuffle(order)

@@ -1,4 +1,4 @@
-"""Copies of the whole state, made and put back while the server runs."""
+"""Snapshots of the whole state, created and restored while the server runs."""
 
 import stat
 import time
@@ -33,7 +33,7 @@ def steer(world, http):
 
 @pytest.fixture
 def restore(world, http):
-    """Put a snapshot back; return the answer."""
+    """Restore a snapshot; return the answer."""
     token = {"authorization": f"Bearer {world.address.control_token}"}
     return lambda name: http.post("/_sandbox/restore", json={"name": name}, headers=token)
 
@@ -42,7 +42,7 @@ def names(http):
     return sorted(row["filename"] for row in http.get("/v2/files").json()["data"])
 
 
-def test_what_came_after_a_snapshot_is_gone_when_it_is_put_back(http, steer, restore):
+def test_a_restore_removes_what_was_added_after_the_snapshot(http, steer, restore):
     upload(http, b"{}\n", "before.jsonl")
     assert steer("POST", name="one").status_code == 200
     upload(http, b"{}\n", "after.jsonl")
@@ -60,7 +60,7 @@ def test_an_object_that_was_overwritten_has_its_old_content_again(world, http, s
     assert storage_request(world.address, http, "GET", path).content == b"old"
 
 
-def test_a_snapshot_can_be_put_back_again_and_again(http, steer, restore):
+def test_a_snapshot_can_be_restored_repeatedly(http, steer, restore):
     steer("POST", name="empty")
     for number in range(3):
         upload(http, b"{}\n", f"{number}.jsonl")
@@ -68,7 +68,7 @@ def test_a_snapshot_can_be_put_back_again_and_again(http, steer, restore):
         assert names(http) == []
 
 
-def test_a_token_that_was_given_out_still_counts(world, http, steer, restore):
+def test_an_issued_token_survives_a_restore(world, http, steer, restore):
     steer("POST", name="one")
     headers = signed_headers(world.address, "GET", "/v1/BCE-BEARER/token")
     token = http.get("/v1/BCE-BEARER/token", headers=headers).json()["token"]
@@ -85,7 +85,7 @@ def test_numbers_and_the_clock_go_on_from_the_snapshot(world, http, steer, resto
     assert world.clock.now() == snapshot_time
 
 
-def test_batches_work_after_a_snapshot_was_put_back(http, steer, restore):
+def test_batches_work_after_a_restore(http, steer, restore):
     steer("POST", name="one")
     restore("one")
     row = {"custom_id": "1", "method": "POST", "url": "/v2/chat/completions", "body": {"messages": []}}
@@ -108,12 +108,12 @@ def test_a_name_that_could_lead_elsewhere_is_refused(world, steer, name):
     assert not list(world.folder.glob("snapshots/*"))
 
 
-def test_a_name_is_taken_once(steer):
+def test_a_snapshots_name_is_used_once(steer):
     steer("POST", name="one")
     assert "already" in steer("POST", name="one").json()["error"]
 
 
-def test_a_snapshot_that_is_not_there_is_named(steer, restore):
+def test_an_unknown_snapshot_is_named(steer, restore):
     for answer in (restore("none"), steer("DELETE", "/none")):
         assert (answer.status_code, "'none'" in answer.json()["error"]) == (404, True)
 

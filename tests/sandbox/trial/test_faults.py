@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: which rule strikes, and what a call then suffers."""
+"""Injected faults: which rule applies, and what happens to the call."""
 
 import json
 
@@ -40,7 +40,7 @@ def events(http, **headers):
         return list(answer.iter_raw())
 
 
-def test_the_first_rule_that_strikes_decides(fault, http):
+def test_the_first_rule_that_applies_decides(fault, http):
     fault("chat.*", "status", status=429)
     fault("*", "status", status=500, times=None)
     assert [http.post(CHAT, json=BODY).status_code for _ in range(3)] == [429, 500, 500]
@@ -52,7 +52,7 @@ def test_a_pattern_is_about_the_names_of_operations(fault, http):
     assert http.get("/v2/batches").status_code == 503
 
 
-def test_a_rule_strikes_the_same_calls_for_the_same_seed():
+def test_a_rule_applies_to_the_same_calls_for_the_same_seed():
     def matches(seed):
         rule = Fault(endpoint="chat.v2", chance=0.3, times=None, seed=seed)
         return [rule.applies_to("chat.v2") for _ in range(200)]
@@ -61,12 +61,12 @@ def test_a_rule_strikes_the_same_calls_for_the_same_seed():
     assert 35 < sum(matches(1)) < 85
 
 
-def test_a_rule_that_misses_lets_the_next_one_try():
+def test_a_rule_that_does_not_apply_passes_to_the_next():
     trouble = FaultRules([Fault(endpoint="*", chance=0), Fault(endpoint="*", status=429)])
     assert trouble.match("chat.v2") is trouble.rules[1]
 
 
-def test_a_rule_is_listed_with_what_it_struck_and_removed(control, fault, http):
+def test_a_rule_is_listed_with_its_count_and_removed(control, fault, http):
     fault("chat.v2", "status", times=None)
     http.post(CHAT, json=BODY)
     (rule,) = control.get(FAULTS).json()["faults"]
@@ -110,7 +110,7 @@ def test_every_operation_fails_in_its_own_shape(sandbox, http, fault, name):
     assert (answer.status_code >= 400) == (family in {"v2", "action"})
 
 
-def test_a_code_of_the_platform_is_told_as_the_platform_tells_it(sandbox, fault, http):
+def test_a_platform_code_has_the_shape_of_its_plane(sandbox, fault, http):
     for endpoint in ("service.v2.describe", "chat.v2"):
         fault(endpoint, "status", code=336501)
     fault("model.detail", "status", code=500000)
@@ -122,7 +122,7 @@ def test_a_code_of_the_platform_is_told_as_the_platform_tells_it(sandbox, fault,
     assert (chat.status_code, chat.json()["error"]["code"]) == (429, "rpm_rate_limit_exceeded")
 
 
-def test_a_word_of_an_action_is_told_as_it_is(sandbox, fault, http):
+def test_an_action_code_is_sent_unchanged(sandbox, fault, http):
     fault("service.v2.describe", "status", code="InappropriateJSON")
     answer = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
     assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
@@ -156,14 +156,14 @@ def test_torn_characters_are_whole_when_put_together(fault, http, stream):
 
 
 def text(content):
-    """Return what a plain answer or a stream says."""
+    """Return the text of a plain answer or a stream."""
     blocks = content.decode().split("\n\n")
     values = [json.loads(block.removeprefix("data: ")) for block in blocks if block and "[DONE]" not in block]
     parts = [value["choices"][0].get("message") or value["choices"][0]["delta"] for value in values]
     return "".join(part.get("content") or "" for part in parts)
 
 
-def test_a_slow_answer_takes_as_long_as_was_said(fault, http):
+def test_a_slow_answer_takes_the_given_seconds(fault, http):
     fault("chat.v2", "slow", seconds=[0.03, 0.04])
     assert http.post(CHAT, json=BODY).elapsed.total_seconds() >= 0.03
 
@@ -182,7 +182,7 @@ def test_a_stall_may_end(fault, http):
 
 
 @pytest.mark.parametrize(("asked_for", "status"), [("429:2", 429), ("503", 503), ("336100", 503)])
-def test_one_request_may_ask_for_its_own_fault(sandbox, http, asked_for, status):
+def test_a_request_header_injects_a_fault(sandbox, http, asked_for, status):
     headers = {"x-qfnb-fault": asked_for, "x-qfnb-control": sandbox.control_token}
     answer = http.post(CHAT, json=BODY, headers=headers)
     assert (answer.status_code, answer.headers.get("retry-after")) == (
@@ -192,7 +192,7 @@ def test_one_request_may_ask_for_its_own_fault(sandbox, http, asked_for, status)
     assert http.post(CHAT, json=BODY).status_code == 200
 
 
-def test_a_request_may_ask_for_a_broken_stream(sandbox, http):
+def test_a_request_header_breaks_a_stream(sandbox, http):
     headers = {"x-qfnb-fault": "rst@3", "x-qfnb-control": sandbox.control_token}
     with pytest.raises(httpx.RemoteProtocolError):
         events(http, **headers)
@@ -205,14 +205,14 @@ def test_a_fault_in_a_header_needs_the_control_token(http, token):
 
 
 @pytest.mark.parametrize("text", ["", "rst@", "boom", "429:x", "stall:9999"])
-def test_a_header_that_is_written_wrong_is_refused(sandbox, http, text):
+def test_a_malformed_fault_header_is_refused(sandbox, http, text):
     headers = {"x-qfnb-fault": text, "x-qfnb-control": sandbox.control_token}
     assert http.post(CHAT, json=BODY, headers=headers).status_code == 400
 
 
 @pytest.fixture(scope="module")
 def life():
-    """A life that has come to its end; its steps can be taken again."""
+    """A complete model life, whose steps can be repeated."""
     life_ = Life(ensure())
     for step in STEPS[:-1]:
         step(life_)
