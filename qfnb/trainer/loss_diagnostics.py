@@ -51,20 +51,17 @@ def diagnose_loss(points: Sequence[LossPoint]) -> list[str]:
     """Return the problems of a curve, one message each."""
     losses = [point.training_loss for point in points]
     if non_finite := next((point for point in points if not math.isfinite(point.training_loss)), None):
-        return [_describe_non_finite(non_finite)]
+        step, loss = non_finite.step, non_finite.training_loss
+        return [
+            f"loss 在第 {step} 步变为 {loss}：学习率可能过大"
+            f" / the loss is {loss} at step {step}: the learning rate may be too high"
+        ]
     messages = [
         _describe_divergence(points, losses),
         _describe_plateau(losses),
         _describe_overfitting(points),
     ]
     return [message for message in messages if message]
-
-
-def _describe_non_finite(point: LossPoint) -> str:
-    return (
-        f"loss 在第 {point.step} 步变为 {point.training_loss}：学习率可能过大"
-        f" / the loss is {point.training_loss} at step {point.step}: the learning rate may be too high"
-    )
 
 
 def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -> str:

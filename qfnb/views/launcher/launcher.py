@@ -127,8 +127,12 @@ class Launcher:
             "close": self.close,
         }
         with self._lock:
-            if self._state.stage != "launching":
+            if self._state.stage == "launching":
+                return
+            try:
                 actions[button]()
+            except QianfanError as error:
+                self._update(message=_format_error(error))
 
     def close(self) -> None:
         """Replace the form's widget with its content."""
@@ -163,7 +167,7 @@ class Launcher:
             self._live.update(state)
 
     def _run_in_background(self, task: Callable[[], object]) -> None:
-        """Run what may take a while on a thread, in the context of the cell that shows the form."""
+        """Run a blocking task on a thread, in the context of the cell that shows the form."""
         self._context.copy().run(event_loop.submit, asyncio.to_thread(task))
 
     def _load_choices(self) -> None:
@@ -187,9 +191,8 @@ class Launcher:
                 from_sandbox=platform == "sandbox",
             )
             form = form if form.draft.values else form.with_choice(model=form.draft.model)
-            self._update(
-                form=form, stage="editing", variables=variables, files=files, configurations=configurations
-            )
+            lists = {"variables": variables, "files": files, "configurations": configurations}
+            self._update(form=form, stage="editing", **lists)
         for source in form.draft.sources:
             self._inspect_dataset(source)
 
@@ -203,11 +206,7 @@ class Launcher:
 
     def _load(self) -> None:
         name = self._configuration_name()
-        try:
-            draft = saved.load(name)
-        except QianfanError as error:
-            self._update(message=_format_error(error))
-            return
+        draft = saved.load(name)
         if self.widget is not None:
             self.widget.overwrite = True
         form = self._state.form.with_draft(draft)
@@ -219,11 +218,7 @@ class Launcher:
 
     def _save(self) -> None:
         name = self._configuration_name()
-        try:
-            saved.save(name, self._state.form.draft)
-        except QianfanError as error:
-            self._update(message=_format_error(error))
-            return
+        saved.save(name, self._state.form.draft)
         self._update(message=f"已保存 saved: {name}", configurations=_list_configurations())
 
     def _configuration_name(self) -> str:
@@ -256,8 +251,7 @@ class Launcher:
                 self._inspect_dataset(source)
             self.trainer = trainer = create_trainer(self.state.form).start()
         except (QianfanError, OSError) as error:
-            message = _format_error(error, "未能启动 could not be started")
-            self._update(stage="editing", message=message)
+            self._update(stage="editing", message=_format_error(error, "未能启动 could not be started"))
             return
         if self._live is not None:
             self._live.replace_with(lambda: self._on_launch(trainer))

@@ -71,13 +71,13 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
 
 
 def chat_cell(progress: TrainingProgress) -> str:
-    """Return a cell that chats with the service, "" while there is none."""
+    """Return a cell that chats with the service, "" before the deployment."""
     endpoint = _endpoint(progress)
     return f"%%qfchat -e {endpoint}\n你好" if endpoint else ""
 
 
 def evaluation_cell(progress: TrainingProgress) -> str:
-    """Return a cell that compares the service with its base model, "" while there is none."""
+    """Return a cell that compares the service with its base model, "" before the deployment."""
     endpoint, base = _endpoint(progress), resolve_train_type(progress.title)
     if not endpoint:
         return ""
@@ -138,11 +138,8 @@ class Controls:
         self._layout, self._style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
         self._head_html = ipywidgets.HTML(layout=self._layout)
         self._details_html = ipywidgets.HTML(layout=self._layout, style=self._head_html.style)
-        self._choice = ipywidgets.Dropdown(
-            options=details.view_options(self._progress),
-            tooltip="下方显示 what is shown below",
-            layout=self._layout,
-        )
+        options, tooltip = details.view_options(self._progress), "下方显示 what is shown below"
+        self._choice = ipywidgets.Dropdown(options=options, tooltip=tooltip, layout=self._layout)
         self._choice.observe(lambda _: self._draw_details(), "value")
         self._row = ipywidgets.HBox([self._choice], layout=self._layout)
         return ipywidgets.VBox([self._row, self._head_html, self._details_html], layout=self._layout)
@@ -179,31 +176,24 @@ class Controls:
             compare = partial(self._show_cell, evaluation_cell(progress), "evaluate")
             label, tooltip = "与基座比较 Evaluate against base", "A cell that scores both on your rows"
             actions.append(Action(label, tooltip, "", compare))
-        close_action = Action(
-            "关闭 Close", "Replace the panel with a static output", "", lambda _: self._close()
-        )
-        return [*actions, close_action] if stays_open else actions
+        if stays_open:
+            tooltip = "Replace the panel with a static output"
+            actions.append(Action("关闭 Close", tooltip, "", lambda _: self._close()))
+        return actions
 
     def _update_buttons(self, actions: list[Action]) -> None:
-        names = [action.label for action in actions]
-        if stale_labels := [name for name in self._buttons if name not in names]:
-            stale_buttons = [self._buttons.pop(name) for name in stale_labels]
-            self._arrange()
-            for button in stale_buttons:
-                button.close()
-        if new_actions := [action for action in actions if action.label not in self._buttons]:
-            self._buttons |= {action.label: self._create_button(action) for action in new_actions}
-            self._buttons = {name: self._buttons[name] for name in names}
-            self._arrange()
+        if [*self._buttons] != [action.label for action in actions]:
+            old = self._buttons
+            self._buttons = {row.label: old.get(row.label) or self._create_button(row) for row in actions}
+            self._row.children = [*self._buttons.values(), self._choice]
+            for label in old.keys() - self._buttons.keys():
+                old[label].close()
         is_expired = time.monotonic() - self._armed_at > CONFIRM_WITHIN_S
         for action in actions:
             is_confirming = action.label == self._armed_label and not is_expired
             button = self._buttons[action.label]
             button.description = action.confirm if is_confirming else action.label
             button.disabled = action.label == self._busy_label
-
-    def _arrange(self) -> None:
-        self._row.children = [*self._buttons.values(), self._choice]
 
     def _create_button(self, action: Action) -> Any:
         import ipywidgets  # noqa: PLC0415

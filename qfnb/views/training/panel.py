@@ -51,13 +51,9 @@ def text(progress: TrainingProgress) -> str:
     )
     percent = "" if progress.percent is None or progress.finished else f"   {progress.percent}%"
     head = f"{one_line(progress.title, 80)}: {one_line(progress.status, 80)}{percent}   {steps}"
-    lines = [
-        *fact_lines(progress),
-        *_id_lines(progress),
-        *_metric_lines(progress),
-        *_warning_lines(progress),
-        *_next_steps(progress),
-    ]
+    metrics = " · ".join(f"{name} {value}" for name, value in progress.metrics.items())
+    lines = [*fact_lines(progress), *_id_lines(progress), *([f"validation: {metrics}"] if metrics else [])]
+    lines += [*_warning_lines(progress), *_next_steps(progress)]
     return "\n".join([head, *(one_line(line, MAX_TEXT) for line in lines)])
 
 
@@ -211,26 +207,17 @@ def _id_lines(progress: TrainingProgress) -> list[str]:
     return [line for line in (id_line, service) if line]
 
 
-def _metric_lines(progress: TrainingProgress) -> list[str]:
-    line = " · ".join(f"{name} {value}" for name, value in progress.metrics.items())
-    return [f"validation: {line}"] if line else []
-
-
 def _warning_lines(progress: TrainingProgress) -> list[str]:
     lines = [f"⚠ {hint}" for hint in progress.hints]
     if progress.offline_since is not None and not progress.finished:
         since = time.strftime("%H:%M:%S", time.localtime(progress.offline_since))
-        reason = progress.message or ""
-        lines.append(
-            f"⚠ 平台自 {since} 起没有应答，会继续重试 / no answer since {since}, still trying: {reason}"
-        )
-    if progress.stopped and (
-        unstopped := [line.text for line in progress.log if COULD_NOT_BE_STOPPED in line.text]
-    ):
+        message = f"平台自 {since} 起没有应答，会继续重试 / no answer since {since}, still trying"
+        lines.append(f"⚠ {message}: {progress.message}")
+    unstopped = [line.text for line in progress.log if COULD_NOT_BE_STOPPED in line.text]
+    if progress.stopped and unstopped:
         lines.append(f"⚠ 平台上的训练可能仍在进行（计费） / it may still run and be billed: {unstopped[-1]}")
     if progress.error:
-        first, *details = progress.error.splitlines()
-        lines += [f"✘ {first}", *details]
+        lines += f"✘ {progress.error}".splitlines()
     return lines
 
 
