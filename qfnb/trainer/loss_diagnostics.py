@@ -52,10 +52,8 @@ def diagnose_loss(points: Sequence[LossPoint]) -> list[str]:
     losses = [point.training_loss for point in points]
     if non_finite := next((point for point in points if not math.isfinite(point.training_loss)), None):
         step, loss = non_finite.step, non_finite.training_loss
-        return [
-            f"loss 在第 {step} 步变为 {loss}：学习率可能过大"
-            f" / the loss is {loss} at step {step}: the learning rate may be too high"
-        ]
+        english = f"the loss is {loss} at step {step}: the learning rate may be too high"
+        return [f"loss 在第 {step} 步变为 {loss}：学习率可能过大 / {english}"]
     messages = [
         _describe_divergence(points, losses),
         _describe_plateau(losses),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 from pydantic import Field
 from pydantic.alias_generators import to_snake
@@ -89,7 +89,7 @@ class LaunchForm:
     step_seconds: Mapping[str, float] = field(default_factory=dict)
     from_sandbox: bool = False
 
-    def with_choice(self, **changes: Any) -> Self:
+    def with_choice(self, **changes: Any) -> LaunchForm:
         """Return the form after a change of fields of the draft.
 
         Another model, train mode or parameter scale brings its own defaults; a hyper-parameter that differs
@@ -97,29 +97,28 @@ class LaunchForm:
         """
         defaults = {row.key: default_value(row) for row in self.parameters}
         edited = {key: value for key, value in self.draft.values.items() if value != defaults.get(key)}
-        draft = Draft(**{**self.draft.model_dump(), **changes})
-        form = replace(self, draft=draft)
+        form = replace(self, draft=Draft(**{**self.draft.model_dump(), **changes}))
         if not changes.keys() & {"model", "mode", "scale"}:
             return form
-        mode = draft.mode if draft.mode in form.modes else form.modes[0]
-        form = replace(form, draft=draft.model_copy(update={"mode": mode}))
-        scale = next((name for name in (draft.scale, "LoRA") if name in form.scales), form.scales[0])
-        form = replace(form, draft=form.draft.model_copy(update={"scale": scale}))
-        values = {row.key: edited.get(row.key, default_value(row)) for row in form.parameters}
-        return replace(form, draft=form.draft.model_copy(update={"values": values}))
+        form = _with_values(form, mode=form.draft.mode if form.draft.mode in form.modes else form.modes[0])
+        scales = form.scales
+        form = _with_values(
+            form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0])
+        )
+        return _with_values(
+            form, values={row.key: edited.get(row.key, default_value(row)) for row in form.parameters}
+        )
 
-    def with_draft(self, draft: Draft) -> Self:
+    def with_draft(self, draft: Draft) -> LaunchForm:
         """Return the form with another draft, without the hyper-parameters that its model does not have."""
         form = replace(self, draft=draft)
-        values = {row.key: draft.values.get(row.key, "") for row in form.parameters}
-        return replace(form, draft=draft.model_copy(update={"values": values}))
+        return _with_values(form, values={row.key: draft.values.get(row.key, "") for row in form.parameters})
 
     @property
     def supported_model(self) -> wire.SupportedModel | None:
         """The platform's description of the model, None where it is not listed."""
-        return configs.find_supported_model(
-            configs.resolve_train_type(self.draft.model.strip()), self.supported_models
-        )
+        name = configs.resolve_train_type(self.draft.model.strip())
+        return configs.find_supported_model(name, self.supported_models)
 
     @property
     def modes(self) -> list[str]:
@@ -132,9 +131,8 @@ class LaunchForm:
         """The parameter scales of the model in the train mode."""
         if (model := self.supported_model) is None:
             return [*dict.fromkeys(wire.PEFT_TYPES.values())]
-        return [row.parameter_scale for row in configs.supported_scales(model, self.draft.mode)] or [
-            self.draft.scale
-        ]
+        rows = configs.supported_scales(model, self.draft.mode)
+        return [row.parameter_scale for row in rows] or [self.draft.scale]
 
     @property
     def parameters(self) -> list[wire.SupportedParameter]:
@@ -158,22 +156,17 @@ class LaunchForm:
         }
         if draft.after in {"deploy", "evaluate"}:
             rules["suffix"] = lambda: DeployConfig(endpoint_suffix=draft.suffix.strip())
-            rules["replicas"] = lambda: DeployConfig(replicas=parse_value(draft.replicas, "int", "replicas"))
-            rules["hours"] = lambda: DeployConfig(hours=parse_value(draft.hours, "int", "hours"))
+            for name in ("replicas", "hours"):
+                rules[name] = partial(self._validate_count, name)
         if draft.after == "evaluate":
             rules["eval_dataset"] = lambda: self._validate_dataset(draft.eval_dataset, wire.SFT)
-        messages = {key: message for key, rule in rules.items() if (message := _error_message(rule))}
+        messages = _failures(rules)
         if messages.keys() & {"model", "mode", "scale"}:
             return messages
-        parameter_messages = {
-            row.key: _error_message(partial(self._validate_parameter, row)) for row in self.parameters
-        }
-        unknown_values = {
-            key: value for key, value in draft.values.items() if key not in parameter_messages and value
-        }
-        if message := _error_message(lambda: self._validate_values(unknown_values)):
-            parameter_messages["others"] = message
-        return messages | {key: message for key, message in parameter_messages.items() if message}
+        rules = {row.key: partial(self._validate_parameter, row) for row in self.parameters}
+        unknown = {key: value for key, value in draft.values.items() if key not in rules and value}
+        rules["others"] = partial(self._validate_values, unknown)
+        return messages | _failures(rules)
 
     @property
     def warnings(self) -> dict[str, str]:
@@ -242,6 +235,9 @@ class LaunchForm:
                 self.draft.model.strip(), config, self.supported_models, self.draft.mode
             )
 
+    def _validate_count(self, name: str) -> None:
+        DeployConfig(**{name: parse_value(getattr(self.draft, name), "int", name)})
+
     def _validate_parameter(self, row: wire.SupportedParameter) -> None:
         self._validate_values(self.parse_parameter(row))
 
@@ -284,9 +280,16 @@ def default_value(row: wire.SupportedParameter) -> Any:
     return row.default if row.check_type in CHOICE_TYPES else json.dumps(row.default).strip('"')
 
 
-def _error_message(rule: Callable[[], object]) -> str:
-    try:
-        rule()
-    except InvalidArgumentError as error:
-        return str(error).split("\n")[0]
-    return ""
+def _with_values(form: LaunchForm, **values: Any) -> LaunchForm:
+    return replace(form, draft=form.draft.model_copy(update=values))
+
+
+def _failures(rules: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """Return the first line of the error of each rule that raises InvalidArgumentError, by its key."""
+    messages = {}
+    for key, rule in rules.items():
+        try:
+            rule()
+        except InvalidArgumentError as error:
+            messages[key] = str(error).split("\n")[0]
+    return messages
