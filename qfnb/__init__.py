@@ -51,49 +51,32 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "APIError": "errors",
-    "Batch": "batching.batch",
-    "ChatCompletion": "resources.inference.chat",
-    "Completion": "resources.inference.completion_plugin",
-    "Dataset": "dataset",
-    "DeployConfig": "model",
-    "Embedding": "resources.inference.embedding_reranker",
-    "EvaluationManager": "evaluation",
-    "EventHandler": "trainer",
-    "Image2Text": "resources.inference.image2text",
-    "InvalidArgumentError": "errors",
-    "LLMFinetune": "trainer",
-    "Messages": "resources.inference.arguments",
-    "Model": "model",
-    "Plugin": "resources.inference.completion_plugin",
-    "QianfanError": "errors",
-    "Reranker": "resources.inference.embedding_reranker",
-    "Service": "model",
-    "StreamInterrupted": "errors",
-    "Text2Image": "resources.inference.text2image",
-    "Tokenizer": "resources.inference.embedding_reranker",
-    "TrainConfig": "trainer",
-    "abatch": "batching.api",
-    "batch": "batching.api",
-    "batches": "batching.journal_store",
-    "browse": "views.evaluation.samples",
+_EXPORTS = {
+    "batching.api": "abatch batch estimate resume",
+    "batching.batch": "Batch",
+    "batching.journal_store": "batches",
     "charts": "charts",
-    "compare": "evaluation.manager",
-    "datasets": "resources.management.listings",
-    "estimate": "batching.api",
-    "get_config": "config",
-    "jobs": "resources.management.listings",
-    "launcher": "notebook.launcher",
-    "models": "resources.management.listings",
-    "resume": "batching.api",
-    "services": "resources.management.listings",
-    "testing": "transport.clock",
-    "usage": "resources.inference.reply",
+    "config": "get_config",
+    "dataset": "Dataset",
+    "errors": "APIError InvalidArgumentError QianfanError StreamInterrupted",
+    "evaluation": "EvaluationManager",
+    "evaluation.manager": "compare",
+    "model": "DeployConfig Model Service",
+    "notebook.launcher": "launcher",
+    "resources.inference.arguments": "Messages",
+    "resources.inference.chat": "ChatCompletion",
+    "resources.inference.completion_plugin": "Completion Plugin",
+    "resources.inference.embedding_reranker": "Embedding Reranker Tokenizer",
+    "resources.inference.image2text": "Image2Text",
+    "resources.inference.reply": "usage",
+    "resources.inference.text2image": "Text2Image",
+    "resources.management.listings": "datasets jobs models services",
+    "trainer": "EventHandler LLMFinetune TrainConfig",
+    "transport.clock": "testing",
+    "views.evaluation.samples": "browse",
 }
 
-__all__ = sorted(_MODULES)  # noqa: PLE0605 - one table for names, homes and exports
-__getattr__, __dir__ = _lazy.lazy_exports(__name__, _MODULES)
+__getattr__, __dir__, __all__ = _lazy.lazy_exports(__name__, _EXPORTS)
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -9,14 +9,16 @@ from typing import Any
 
 
 def lazy_exports(
-    package: str, modules: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package.
+    package: str, exports: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return `__getattr__`, `__dir__` and `__all__` of a package.
 
     Args:
         package: its name.
-        modules: public name -> module below the package that defines it, or is it.
+        exports: module below the package -> the public names that it defines, separated by spaces; a module that
+            is public itself has its own name there.
     """
+    modules = {name: module for module, names in exports.items() for name in names.split()}
     namespace = vars(sys.modules[package])
 
     def load(name: str) -> Any:
@@ -26,4 +28,4 @@ def lazy_exports(
         namespace[name] = value = module if modules[name] == name else getattr(module, name)
         return value
 
-    return load, lambda: sorted({*namespace, *modules})
+    return load, lambda: sorted({*namespace, *modules}), sorted(modules)

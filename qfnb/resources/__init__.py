@@ -30,30 +30,23 @@ if TYPE_CHECKING:
     from .management.service import Service as Service
     from .management.storage import Storage as Storage
 
-_HOMES = {
-    "BatchInference": "management.batches",
-    "Batches": "management.batches",
-    "Charge": "management.charge",
-    "ChatCompletion": "inference.chat",
-    "Completion": "inference.completion_plugin",
-    "Data": "management.data",
-    "Embedding": "inference.embedding_reranker",
-    "Evaluation": "management.evaluation",
-    "Files": "management.batches",
-    "FineTune": "management.finetune",
-    "Image2Text": "inference.image2text",
-    "Memory": "management.memory",
-    "Messages": "inference.arguments",
-    "Model": "management.model",
-    "Plugin": "inference.completion_plugin",
-    "Prompt": "management.prompt",
-    "PromptTemplate": "management.prompt",
-    "Reranker": "inference.embedding_reranker",
-    "Service": "management.service",
-    "Storage": "management.storage",
-    "Text2Image": "inference.text2image",
-    "Tokenizer": "inference.embedding_reranker",
+_EXPORTS = {
+    "inference.arguments": "Messages",
+    "inference.chat": "ChatCompletion",
+    "inference.completion_plugin": "Completion Plugin",
+    "inference.embedding_reranker": "Embedding Reranker Tokenizer",
+    "inference.image2text": "Image2Text",
+    "inference.text2image": "Text2Image",
+    "management.batches": "BatchInference Batches Files",
+    "management.charge": "Charge",
+    "management.data": "Data",
+    "management.evaluation": "Evaluation",
+    "management.finetune": "FineTune",
+    "management.memory": "Memory",
+    "management.model": "Model",
+    "management.prompt": "Prompt PromptTemplate",
+    "management.service": "Service",
+    "management.storage": "Storage",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names, homes and exports
-__getattr__, __dir__ = _lazy.lazy_exports(__name__, _HOMES)
+__getattr__, __dir__, __all__ = _lazy.lazy_exports(__name__, _EXPORTS)
