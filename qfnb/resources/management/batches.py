@@ -36,9 +36,8 @@ class Files:
         return await file_transfer.upload(client, where, purpose=purpose, filename=filename)
 
     @operation(wire.FILE_INFO)
-    def info(file_id: str) -> wire.FileRef:
+    def info(file_id: str) -> None:
         """Return a file's name, purpose, size in bytes and age."""
-        return wire.FileRef(file_id=file_id)
 
     @operation(wire.LIST_FILES)
     def list(
@@ -47,7 +46,7 @@ class Files:
         after: str | None = None,
         limit: int | None = None,
         order: str | None = None,
-    ) -> wire.ListFiles:
+    ) -> None:
         """Return the files, the newest first; `after` is the last id of the page before.
 
         Args:
@@ -56,7 +55,6 @@ class Files:
             limit: rows of a page.
             order: "asc" or "desc".
         """
-        return wire.ListFiles(purpose=purpose, after=after, limit=limit, order=order)
 
     @transfer
     async def content(client: Client, file_id: str) -> bytes:
@@ -70,9 +68,8 @@ class Files:
         return Path(path)
 
     @operation(wire.DELETE_FILE)
-    def delete(file_id: str) -> wire.FileRef:
+    def delete(file_id: str) -> None:
         """Delete a file."""
-        return wire.FileRef(file_id=file_id)
 
 
 class Batches:
@@ -105,22 +102,19 @@ class Batches:
         )
 
     @operation(wire.INFO)
-    def info(batch_id: str) -> wire.BatchRef:
+    def info(batch_id: str) -> None:
         """Return a batch; its status is Queuing, Running, Done, Stopped, Failed or Expired.
 
         `.data.state` is the status in OpenAI's words, `.data.is_finished` whether it has ended.
         """
-        return wire.BatchRef(batch_id=batch_id)
 
     @operation(wire.LIST)
-    def list(*, after: str | None = None, limit: int | None = None) -> wire.ListBatches:
+    def list(*, after: str | None = None, limit: int | None = None) -> None:
         """Return the batches, the newest first; `after` is the last id of the page before."""
-        return wire.ListBatches(after=after, limit=limit)
 
     @operation(wire.CANCEL)
-    def cancel(batch_id: str) -> wire.BatchRef:
+    def cancel(batch_id: str) -> None:
         """Stop a batch; its answers so far are kept."""
-        return wire.BatchRef(batch_id=batch_id)
 
 
 class BatchInference:
@@ -162,14 +156,12 @@ class BatchInference:
         )
 
     @operation(wire.INFERENCE_INFO)
-    def info(task_id: str) -> wire.InferenceRef:
+    def info(task_id: str) -> None:
         """Return a task; `progress` counts answered records; the platform names no total."""
-        return wire.InferenceRef(task_id=task_id)
 
     @operation(wire.STOP_INFERENCE)
-    def stop(task_id: str) -> wire.InferenceRef:
+    def stop(task_id: str) -> None:
         """Stop a task."""
-        return wire.InferenceRef(task_id=task_id)
 
     @operation(wire.LIST_INFERENCES)
     def list(

@@ -54,9 +54,8 @@ class Charge:
         return wire.FindTPM(model=model, payment_timing=payment_type, instance_id=instance_id, status=status)
 
     @operation(wire.RELEASE_TPM)
-    def stop_tpm_credit_charging(model: str, instance_id: str) -> wire.TPMRef:
+    def stop_tpm_credit_charging(model: str, instance_id: str) -> None:
         """Release a quota."""
-        return wire.TPMRef(model=model, instance_id=instance_id)
 
     @operation(wire.RESIZE_TPM)
     def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
@@ -66,9 +65,8 @@ class Charge:
         )
 
     @operation(wire.AUTO_RELEASE_TPM)
-    def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> wire.AutoReleaseTPM:
+    def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> None:
         """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None unsets it."""
-        return wire.AutoReleaseTPM(instance_id=instance_id, release_time=release_time)
 
     @operation(wire.BUY_UNIT)
     def purchase_service_resource(
@@ -91,21 +89,16 @@ class Charge:
         )
 
     @operation(wire.FIND_UNITS)
-    def get_service_resource_list(service_id: int | str, payment_timing: str | None = None) -> wire.FindUnits:
+    def get_service_resource_list(service_id: int | str, payment_timing: str | None = None) -> None:
         """Return the compute units that a service runs on; `payment_timing` is Prepaid or Postpaid."""
-        return wire.FindUnits(service_id=service_id, payment_timing=payment_timing)
 
     @operation(wire.DESCRIBE_UNIT)
-    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> wire.ComputeUnitRef:
+    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
         """Return one compute unit of a service."""
-        return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
 
     @operation(wire.RELEASE_UNIT)
-    def release_service_resource_instance_info(
-        service_id: int | str, instance_id: str
-    ) -> wire.ComputeUnitRef:
+    def release_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
         """Release a compute unit; a service without any stops."""
-        return wire.ComputeUnitRef(service_id=service_id, instance_id=instance_id)
 
     @operation(wire.AUTO_RENEW)
     def create_auto_renew_rules(

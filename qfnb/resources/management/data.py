@@ -83,9 +83,8 @@ class Data(Cleaning, Entities):
         )
 
     @operation(wire.INFO)
-    def get_dataset_info(dataset_id: int | str) -> wire.DatasetRef:
+    def get_dataset_info(dataset_id: int | str) -> None:
         """Return a dataset, with the state of its import, release and export."""
-        return wire.DatasetRef(dataset_id=dataset_id)
 
     @operation(wire.STATUSES)
     def get_dataset_status_in_batch(dataset_id_list: Sequence[int | str]) -> wire.DatasetRefs:
@@ -93,9 +92,8 @@ class Data(Cleaning, Entities):
         return wire.DatasetRefs(dataset_ids=list(dataset_id_list))
 
     @operation(wire.RELEASE)
-    def release_dataset(dataset_id: int | str) -> wire.DatasetRef:
+    def release_dataset(dataset_id: int | str) -> None:
         """Release a dataset, so that it can be trained on."""
-        return wire.DatasetRef(dataset_id=dataset_id)
 
     @operation(wire.EXPORT)
     def create_dataset_export_task(
@@ -125,9 +123,8 @@ class Data(Cleaning, Entities):
         )
 
     @operation(wire.EXPORT_RECORDS)
-    def get_dataset_export_records(dataset_id: int | str) -> wire.DatasetRef:
+    def get_dataset_export_records(dataset_id: int | str) -> None:
         """Return a dataset's exports and where each can be downloaded."""
-        return wire.DatasetRef(dataset_id=dataset_id)
 
     @operation(wire.IMPORT_ERRORS)
     def get_dataset_import_error_detail(dataset_id: int | str, error_code: int) -> wire.ErrorQuery:
@@ -135,9 +132,8 @@ class Data(Cleaning, Entities):
         return wire.ErrorQuery(dataset_id=dataset_id, err_code=error_code)
 
     @operation(wire.DELETE)
-    def delete_dataset(dataset_id: int | str) -> wire.DatasetRef:
+    def delete_dataset(dataset_id: int | str) -> None:
         """Delete a dataset; returns the number of versions that are left in its group."""
-        return wire.DatasetRef(dataset_id=dataset_id)
 
     info = get_dataset_info
     status = get_dataset_status_in_batch

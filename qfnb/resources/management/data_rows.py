@@ -8,7 +8,6 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire
 from ...wire import entities
-from ...wire.base import OffsetRequest
 from ..validation import validate_choice, validate_range
 from .operation import operation
 
@@ -45,14 +44,12 @@ class Cleaning:
         )
 
     @operation(wire.DETAIL)
-    def get_dataset_etl_task_info(etl_id: int | str) -> wire.CleaningRef:
+    def get_dataset_etl_task_info(etl_id: int | str) -> None:
         """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5 (ended otherwise)."""
-        return wire.CleaningRef(etl_id=etl_id)
 
     @operation(wire.LIST)
-    def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> OffsetRequest:
+    def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> None:
         """Return a page of cleanings."""
-        return OffsetRequest(offset=offset, page_size=page_size)
 
     @operation(wire.DELETE)
     def delete_dataset_etl_task(etl_ids: Sequence[int | str]) -> wire.CleaningRefs:
@@ -124,9 +121,8 @@ class Cleaning:
         )
 
     @operation(wire.DESCRIBE_AUGMENTATION)
-    def get_dataset_augmenting_task_info(task_id: int | str) -> wire.AugmentationRef:
+    def get_dataset_augmenting_task_info(task_id: int | str) -> None:
         """Return the state of an augmenting."""
-        return wire.AugmentationRef(task_id=task_id)
 
     @operation(wire.DELETE_AUGMENTATIONS)
     def delete_dataset_augmenting_task(task_ids: Sequence[int | str]) -> wire.AugmentationRefs:

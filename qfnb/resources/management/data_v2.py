@@ -58,19 +58,16 @@ class DataV2:
         )
 
     @operation(wire.DELETE)
-    def delete_dataset(dataset_id: int | str) -> wire.DatasetId:
+    def delete_dataset(dataset_id: int | str) -> None:
         """Delete a dataset with all its versions."""
-        return wire.DatasetId(dataset_id=dataset_id)
 
     @operation(wire.CREATE_VERSION)
-    def create_dataset_version(dataset_id: int | str, description: str | None = None) -> wire.CreateVersion:
+    def create_dataset_version(dataset_id: int | str, description: str | None = None) -> None:
         """Create an empty version, without the rows of earlier ones."""
-        return wire.CreateVersion(dataset_id=dataset_id, description=description)
 
     @operation(wire.DESCRIBE_VERSION)
-    def get_dataset_version_info(version_id: int | str) -> wire.VersionId:
+    def get_dataset_version_info(version_id: int | str) -> None:
         """Return a version, with the state of its import and publication."""
-        return wire.VersionId(version_id=version_id)
 
     @operation(wire.LIST_VERSIONS)
     def get_dataset_version_list(
@@ -98,14 +95,12 @@ class DataV2:
         )
 
     @operation(wire.DELETE_VERSION)
-    def delete_dataset_version(version_id: int | str) -> wire.VersionId:
+    def delete_dataset_version(version_id: int | str) -> None:
         """Delete a version."""
-        return wire.VersionId(version_id=version_id)
 
     @operation(wire.PUBLISH_VERSION)
-    def publish_dataset_version(version_id: int | str) -> wire.VersionId:
+    def publish_dataset_version(version_id: int | str) -> None:
         """Publish a version, so that it can be trained on."""
-        return wire.VersionId(version_id=version_id)
 
     @operation(wire.CREATE_IMPORT)
     def create_dataset_version_import_task(version_id: int | str, files: Sequence[str]) -> wire.CreateImport:
@@ -113,9 +108,8 @@ class DataV2:
         return wire.CreateImport(version_id=version_id, files=list(files))
 
     @operation(wire.DESCRIBE_IMPORT)
-    def get_dataset_version_import_task_info(task_id: int | str) -> wire.TaskId:
+    def get_dataset_version_import_task_info(task_id: int | str) -> None:
         """Return the state of an import."""
-        return wire.TaskId(task_id=task_id)
 
     @operation(wire.CREATE_EXPORT)
     def create_dataset_version_export_task(
@@ -132,9 +126,8 @@ class DataV2:
         return wire.CreateExport(version_id=version_id, storage_type=storage_type, storage_path=path)
 
     @operation(wire.DESCRIBE_EXPORT)
-    def get_dataset_version_export_task_info(task_id: int | str) -> wire.TaskId:
+    def get_dataset_version_export_task_info(task_id: int | str) -> None:
         """Return the state of an export, and the address of its file."""
-        return wire.TaskId(task_id=task_id)
 
 
 def _validate_folder(storage_type: str, path: str | None) -> str | None:

@@ -241,22 +241,19 @@ class Evaluation:
             )
 
         @operation(v2.INFO)
-        def task_detail(task_id: int | str) -> v2.EvalTaskRef:
+        def task_detail(task_id: int | str) -> None:
             """Return a task; its state is one of Queued, Running, RunningWithManualBegin, Successed, Failed.
 
             It is Failed also if only some of the versions failed. A stopped one is Stopping, then Stopped.
             """
-            return v2.EvalTaskRef(task_id=task_id)
 
         @operation(v2.REPORT)
-        def task_report(task_id: int | str) -> v2.EvalTaskRef:
+        def task_report(task_id: int | str) -> None:
             """Return the scores, one item per version that has been scored."""
-            return v2.EvalTaskRef(task_id=task_id)
 
         @operation(v2.DELETE)
-        def delete_task(task_id: int | str) -> v2.EvalTaskRef:
+        def delete_task(task_id: int | str) -> None:
             """Delete an ended task."""
-            return v2.EvalTaskRef(task_id=task_id)
 
         create_eval_task = create_task
         describe_eval_tasks = task_list

@@ -11,7 +11,6 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import finetune as wire
 from ...wire import finetune_v1 as wire_v1
-from ...wire.base import EmptyBody
 from ..validation import dict_or_none, validate_record
 from .operation import operation
 
@@ -55,14 +54,12 @@ class FineTune:
         return validate_record("job", wire_v1.CreateJob, job)
 
     @operation(wire_v1.GET_JOB)
-    def get_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
+    def get_job(task_id: int | str, job_id: int | str) -> None:
         """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in percent."""
-        return wire_v1.JobRef(task_id=task_id, job_id=job_id)
 
     @operation(wire_v1.STOP_JOB)
-    def stop_job(task_id: int | str, job_id: int | str) -> wire_v1.JobRef:
+    def stop_job(task_id: int | str, job_id: int | str) -> None:
         """Stop a run; returns whether it was running."""
-        return wire_v1.JobRef(task_id=task_id, job_id=job_id)
 
     class V2:
         """Create, watch and stop runs: a job holds tasks. Source: API pages of /v2/finetuning."""
@@ -158,7 +155,7 @@ class FineTune:
             max_keys: int | None = None,
             page_reverse: bool | None = None,
             model: str | None = None,
-        ) -> wire.ListJobs:
+        ) -> None:
             """Return a page of jobs, the newest first; `train_model` is their train mode.
 
             Args:
@@ -168,13 +165,6 @@ class FineTune:
                 page_reverse: return the page before the marker instead.
                 model: only jobs of this model.
             """
-            return wire.ListJobs(
-                train_model=train_model,
-                marker=marker,
-                max_keys=max_keys,
-                page_reverse=page_reverse,
-                model=model,
-            )
 
         @operation(wire.LIST_TASKS)
         def task_list(
@@ -182,7 +172,7 @@ class FineTune:
             marker: str | None = None,
             max_keys: int | None = None,
             page_reverse: bool | None = None,
-        ) -> wire.ListTasks:
+        ) -> None:
             """Return a page of a job's runs, the newest first.
 
             Args:
@@ -191,29 +181,23 @@ class FineTune:
                 max_keys: rows of a page.
                 page_reverse: return the page before the marker instead.
             """
-            return wire.ListTasks(job_id=job_id, marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
         @operation(wire.DESCRIBE_TASK)
-        def task_detail(task_id: int | str) -> wire.TaskRef:
+        def task_detail(task_id: int | str) -> None:
             """Return a run's state, progress and checkpoints."""
-            return wire.TaskRef(task_id=task_id)
 
         @operation(wire.STOP_TASK)
-        def stop_task(task_id: int | str) -> wire.TaskRef:
+        def stop_task(task_id: int | str) -> None:
             """Stop a run; returns whether it was running."""
-            return wire.TaskRef(task_id=task_id)
 
         @operation(wire.DELETE_TASK)
-        def delete_task(task_id: int | str) -> wire.TaskRef:
+        def delete_task(task_id: int | str) -> None:
             """Delete an ended run."""
-            return wire.TaskRef(task_id=task_id)
 
         @operation(wire.DELETE_JOB)
-        def delete_job(job_id: int | str) -> wire.JobRef:
+        def delete_job(job_id: int | str) -> None:
             """Delete a job with all its runs, which must have ended."""
-            return wire.JobRef(job_id=job_id)
 
         @operation(wire.SUPPORT_MODELS)
-        def supported_models() -> EmptyBody:
+        def supported_models() -> None:
             """Return the models that can be tuned, their train modes, and the range of each hyper-parameter."""
-            return EmptyBody()

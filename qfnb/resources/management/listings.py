@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...transport.response import Response
 from ...wire import catalog
 from ...wire import inference as wire
-from ...wire.base import EmptyBody, PageInfo
+from ...wire.base import PageInfo
 from ..validation import validate_positive
 from .data import Data
 from .finetune import FineTune
@@ -177,6 +177,5 @@ def models(*, refresh: bool = False) -> pd.DataFrame:
 
 
 @operation(wire.MODELS_V2)
-def available_model_list() -> EmptyBody:
+def available_model_list() -> None:
     """Return the models that the platform offers now, by their v2 ids."""
-    return EmptyBody()

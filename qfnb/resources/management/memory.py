@@ -20,7 +20,7 @@ class Memory:
     @operation(wire.LIST)
     def describe_system_memories(
         app_id: int | str | None = None, marker: str | None = None, max_keys: int | None = None
-    ) -> wire.FindMemories:
+    ) -> None:
         """Return a page of memories without their entries, the newest first, 100 by default.
 
         Args:
@@ -28,12 +28,10 @@ class Memory:
             marker: the last id of the page before.
             max_keys: rows of a page, 100 by default.
         """
-        return wire.FindMemories(app_id=app_id, marker=marker, max_keys=max_keys)
 
     @operation(wire.DESCRIBE)
-    def describe_system_memory(system_memory_id: int | str) -> wire.MemoryRef:
+    def describe_system_memory(system_memory_id: int | str) -> None:
         """Return a memory with its entries."""
-        return wire.MemoryRef(system_memory_id=system_memory_id)
 
     @operation(wire.MODIFY)
     def modify_system_memory(system_memory_id: int | str, memories: Sequence[Any]) -> wire.ModifyMemory:
@@ -41,6 +39,5 @@ class Memory:
         return wire.ModifyMemory(system_memory_id=system_memory_id, memories=[*memories])
 
     @operation(wire.DELETE)
-    def delete_system_memory(system_memory_id: int | str) -> wire.MemoryRef:
+    def delete_system_memory(system_memory_id: int | str) -> None:
         """Delete a memory."""
-        return wire.MemoryRef(system_memory_id=system_memory_id)

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...wire import model as wire
-from ...wire.base import EmptyBody
 from ..validation import list_or_none, validate_choice, validate_record
 from .evaluation import EvaluationTasks
 from .model_v2 import ModelV2
@@ -50,14 +49,12 @@ class Model(EvaluationTasks):
         )
 
     @operation(wire.LIST)
-    def list(model_id: int | str) -> wire.ModelRef:
+    def list(model_id: int | str) -> None:
         """Return a model and all its versions (`modelVersionList`), the newest first."""
-        return wire.ModelRef(model_id=model_id)
 
     @operation(wire.DETAIL)
-    def detail(model_version_id: int | str) -> wire.VersionRef:
+    def detail(model_version_id: int | str) -> None:
         """Return one version of a model; `state` is Creating, Ready or Fail."""
-        return wire.VersionRef(model_version_id=model_version_id)
 
     @operation(wire.PRESET_LIST)
     def preset_list(
@@ -137,9 +134,8 @@ class Model(EvaluationTasks):
         return wire.DeleteVersions(model_version_ids=_validate_ids(model_version_ids, "model_version_ids"))
 
     @operation(wire.EVALUABLE)
-    def evaluable_model_list() -> EmptyBody:
+    def evaluable_model_list() -> None:
         """Return the models that can be evaluated, each with its versions."""
-        return EmptyBody()
 
 
 def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:

@@ -9,7 +9,6 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import model
 from ...wire import model_v2 as wire
-from ...wire.base import PageRequest
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
 
@@ -38,7 +37,7 @@ class ModelV2:
     @operation(wire.SYSTEM_SETS)
     def describe_system_model_sets(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> PageRequest:
+    ) -> None:
         """Return a page of the platform's own sets.
 
         Args:
@@ -46,12 +45,11 @@ class ModelV2:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
         """
-        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.CUSTOM_SETS)
     def describe_custom_model_sets(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> PageRequest:
+    ) -> None:
         """Return a page of your own sets, the newest first.
 
         Args:
@@ -59,7 +57,6 @@ class ModelV2:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
         """
-        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.DESCRIBE_SET)
     def describe_model_set(
@@ -72,9 +69,8 @@ class ModelV2:
         return wire.ModelSetRef(model_set_id=model_set_id or None, model_set_name=name)
 
     @operation(wire.DELETE_SET)
-    def delete_model_set(model_set_id: int | str) -> wire.ModelSetId:
+    def delete_model_set(model_set_id: int | str) -> None:
         """Delete a set with all its versions; none may be in service."""
-        return wire.ModelSetId(model_set_id=model_set_id)
 
     @operation(wire.CREATE)
     def create_custom_model(
@@ -126,34 +122,28 @@ class ModelV2:
     @operation(wire.SYSTEM_CONF)
     def describe_model_system_advanced_conf(
         model_application_type: str, model_format: str = "HuggingFace.Transformers"
-    ) -> wire.SystemConf:
+    ) -> None:
         """Return the settings that the platform runs chat or completion models of a format with."""
-        return wire.SystemConf(model_application_type=model_application_type, model_format=model_format)
 
     @operation(wire.DESCRIBE)
-    def describe_model(model_id: int | str) -> wire.ModelId:
+    def describe_model(model_id: int | str) -> None:
         """Return a version (`amv-...`): its status, and where it comes from (`sourceInfo`)."""
-        return wire.ModelId(model_id=model_id)
 
     @operation(wire.CUSTOM_CONF)
-    def describe_model_custom_advanced_conf(model_id: int | str) -> wire.ModelId:
+    def describe_model_custom_advanced_conf(model_id: int | str) -> None:
         """Return the settings that a version runs with."""
-        return wire.ModelId(model_id=model_id)
 
     @operation(wire.DELETE)
-    def delete_model(model_id: int | str) -> wire.ModelId:
+    def delete_model(model_id: int | str) -> None:
         """Delete a version; it must not be in service."""
-        return wire.ModelId(model_id=model_id)
 
     @operation(wire.CREATE_EXPORT)
-    def create_model_export_model(model_id: int | str) -> wire.ModelId:
+    def create_model_export_model(model_id: int | str) -> None:
         """Export a version as a file; `describe_model_export_model` returns its state."""
-        return wire.ModelId(model_id=model_id)
 
     @operation(wire.DESCRIBE_EXPORT)
-    def describe_model_export_model(model_id: int | str) -> wire.ModelId:
+    def describe_model_export_model(model_id: int | str) -> None:
         """Return a version's newest export: `status` is Doing, Done or Fail."""
-        return wire.ModelId(model_id=model_id)
 
     @operation(wire.CREATE_COMPRESSION)
     def create_model_comp_task(
@@ -188,7 +178,7 @@ class ModelV2:
         max_keys: int | None = None,
         page_reverse: bool | None = None,
         source_model_id: int | str | None = None,
-    ) -> wire.ListCompressions:
+    ) -> None:
         """Return a page of compressions, the newest first, of one version or of all.
 
         Args:
@@ -197,21 +187,15 @@ class ModelV2:
             page_reverse: return the page before the marker instead.
             source_model_id: only compressions of this version, `amv-...`.
         """
-        return wire.ListCompressions(
-            marker=marker, max_keys=max_keys, page_reverse=page_reverse, source_model_id=source_model_id
-        )
 
     @operation(wire.DESCRIBE_COMPRESSION)
-    def describe_model_comp_task(model_comp_task_id: int | str) -> wire.CompressionRef:
+    def describe_model_comp_task(model_comp_task_id: int | str) -> None:
         """Return a compression: creating, running, succeeded, failed, stopping or stopped."""
-        return wire.CompressionRef(model_comp_task_id=model_comp_task_id)
 
     @operation(wire.CANCEL_COMPRESSION)
-    def cancel_model_comp_task(model_comp_task_id: int | str) -> wire.CompressionRef:
+    def cancel_model_comp_task(model_comp_task_id: int | str) -> None:
         """Stop a compression."""
-        return wire.CompressionRef(model_comp_task_id=model_comp_task_id)
 
     @operation(wire.DELETE_COMPRESSION)
-    def delete_model_comp_task(model_comp_task_id: int | str) -> wire.CompressionRef:
+    def delete_model_comp_task(model_comp_task_id: int | str) -> None:
         """Delete an ended compression; its version is kept."""
-        return wire.CompressionRef(model_comp_task_id=model_comp_task_id)

@@ -1,7 +1,4 @@
-"""Operations: calls of an endpoint, declared by a function that builds its record.
-
-Users see the signature and the docstring of that function; the operation sends the record that it returns.
-"""
+"""Operations: calls of an endpoint, declared by a function with the signature and docstring that users see."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from ...transport.client import Client
 from ...transport.response import Response
 from ...wire.base import Record
 from ...wire.endpoints import Endpoint
+from ..validation import validate_record
 
 P = ParamSpec("P")
 B = TypeVar("B", bound=Record)
@@ -43,11 +41,20 @@ class BlockingCall(ABC, Generic[P, T]):
 class Operation(BlockingCall[P, Response[R]]):
     """A call that sends one record; `endpoint` is its row of the endpoint table."""
 
-    def __init__(self, endpoint: Endpoint[Any, R], build_record: Callable[P, Record]) -> None:
-        functools.update_wrapper(self, build_record)
-        self.__signature__ = inspect.signature(build_record).replace(return_annotation=Response)
-        self.endpoint = endpoint
-        self.build_record = build_record
+    def __init__(self, endpoint: Endpoint[Any, R], function: Callable[P, Record | None]) -> None:
+        functools.update_wrapper(self, function)
+        self.endpoint, self._function, self._signature = endpoint, function, inspect.signature(function)
+        self.__signature__ = self._signature.replace(return_annotation=Response)
+
+    def build_record(self, *args: P.args, **kwargs: P.kwargs) -> Record:
+        """Return the record that the function builds, or if it builds none, the record of its arguments."""
+        record = self._function(*args, **kwargs)
+        if record is None:
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            name = getattr(self._function, "__name__", self.endpoint.name)
+            record = validate_record(name, self.endpoint.body, bound.arguments)
+        return record
 
     def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
         return self._send(self.build_record(*args, **kwargs))
@@ -69,9 +76,12 @@ class Transfer(BlockingCall[P, T]):
         return await self._function(await connect.aclient(), *args, **kwargs)
 
 
-def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B]], Operation[P, R]]:
-    """Declare an operation by a function that returns the record to send."""
-    return lambda describe: Operation(endpoint, describe)
+def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B | None]], Operation[P, R]]:
+    """Declare an operation by a function with its signature and docstring.
+
+    The function returns the record to send; without a body, the record has the function's arguments as its fields.
+    """
+    return lambda function: Operation(endpoint, function)
 
 
 def transfer(function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...wire import prompt as wire
-from ...wire.base import OffsetRequest
 from ...wire.prompt_template import PromptTemplate as PromptTemplate
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from ..validation import list_or_none, validate_member, validate_record
@@ -126,9 +125,8 @@ class Prompt:
         )
 
     @operation(wire.LABELS)
-    def list_labels(offset: int = 0, page_size: int = 10) -> OffsetRequest:
+    def list_labels(offset: int = 0, page_size: int = 10) -> None:
         """Return `total` and a page of labels."""
-        return OffsetRequest(offset=offset, page_size=page_size)
 
     @operation(wire.OPTIMIZE)
     def create_optimization_task(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...wire import prompt_v2 as wire
-from ...wire.base import PageRequest
 from ...wire.prompt_template import PromptTemplate, validate_identifier
 from ..validation import dict_or_none, list_or_none, validate_choice
 from .operation import operation
@@ -101,9 +100,8 @@ class PromptV2:
         )
 
     @operation(wire.DELETE)
-    def delete(template_id: int | str) -> wire.TemplateRef:
+    def delete(template_id: int | str) -> None:
         """Delete a template."""
-        return wire.TemplateRef(template_id=template_id)
 
     @operation(wire.LIST)
     def list(
@@ -141,7 +139,7 @@ class PromptV2:
     @operation(wire.LABELS)
     def list_labels(
         marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> PageRequest:
+    ) -> None:
         """Return a page of labels, the newest first.
 
         Args:
@@ -149,12 +147,10 @@ class PromptV2:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
         """
-        return PageRequest(marker=marker, max_keys=max_keys, page_reverse=page_reverse)
 
     @operation(wire.DELETE_LABEL)
-    def delete_label(label_id: int | str) -> wire.LabelRef:
+    def delete_label(label_id: int | str) -> None:
         """Delete a label, and remove it from the templates that have it."""
-        return wire.LabelRef(label_id=label_id)
 
 
 def join_variables(text: str | None, identifier: str, names: Sequence[str] | None) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...wire import service as wire
 from ...wire import service_v1 as wire_v1
-from ...wire.base import EmptyBody
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive, validate_record
 from .operation import operation
@@ -72,9 +71,8 @@ class Service:
         return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
 
     @operation(wire_v1.APPS)
-    def app_list() -> EmptyBody:
+    def app_list() -> None:
         """Return the user's applications; the repr of `.data` hides their secrets."""
-        return EmptyBody()
 
     class V2:
         """Deploy, describe and change services. Source: API pages of /v2/service."""
@@ -168,9 +166,8 @@ class Service:
             )
 
         @operation(wire.DESCRIBE)
-        def service_detail(service_id: int | str) -> wire.ServiceRef:
+        def service_detail(service_id: int | str) -> None:
             """Return a service's state and address; `run_status` ends as Serving, Failed or Stopped."""
-            return wire.ServiceRef(service_id=service_id)
 
         @operation(wire.METRIC)
         def service_metric(
@@ -198,9 +195,7 @@ class Service:
             )
 
         @operation(wire.MODIFY)
-        def modify_service(
-            service_id: int | str, model_set_id: int | str, model_id: int | str
-        ) -> wire.ModifyService:
+        def modify_service(service_id: int | str, model_set_id: int | str, model_id: int | str) -> None:
             """Change the model version of a service; the old one answers until the new one runs.
 
             Args:
@@ -208,7 +203,6 @@ class Service:
                 model_set_id: the model, `am-...`.
                 model_id: the version, `amv-...`.
             """
-            return wire.ModifyService(service_id=service_id, model_set_id=model_set_id, model_id=model_id)
 
         @operation(wire.PRESETS)
         def describe_preset_services(
