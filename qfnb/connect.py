@@ -96,23 +96,21 @@ async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
 
 
 def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
-    """Return the platform that the settings (and explicit keys) point to."""
+    """Return the platform that the settings and `keys` select; a sandbox is started.
+
+    Raises:
+        CredentialsError: the cloud is forced, and there is no key.
+    """
     settings = config.settings()
-    explicit_keys = dict(keys or {})
-    if base_url := explicit_keys.pop("base_url", None):
-        # the key in the settings is not sent to another server
-        return _openai_platform(settings, base_url, Credentials.of(explicit_keys))
-    credentials = Credentials.of(explicit_keys) or config.credentials(settings)
-    if base_url := config.openai_base_url(settings):
-        return _openai_platform(settings, base_url, credentials)
-    if uses_sandbox(settings, credentials):
+    platform, credentials = _select_server(settings, keys)
+    if platform is None:
         return _start_sandbox(settings)
-    if not credentials:
+    if not credentials and not platform.openai:
         raise CredentialsError(
             "QIANFAN_PLATFORM=qianfan and no key is set\n"
             "设置 QIANFAN_API_KEY，或用 %qfauth 输入 / set QIANFAN_API_KEY, or type it into %qfauth"
         )
-    return _configured_platform(settings, credentials)
+    return platform
 
 
 def polling_interval(seconds: float) -> float:
@@ -122,22 +120,29 @@ def polling_interval(seconds: float) -> float:
 
 def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
     """Return what a call would use now, without starting a sandbox; `keys` take precedence over settings."""
-    settings = config.settings()
-    explicit_keys = dict(keys or {})
-    own_base_url = explicit_keys.pop("base_url", None)
-    credentials = Credentials.of(explicit_keys) or (
-        Credentials() if own_base_url else config.credentials(settings)
-    )
-    if base_url := own_base_url or config.openai_base_url(settings):
-        platform = _openai_platform(settings, base_url, credentials)
-        return PlatformInfo("custom", platform.host, credentials.kinds(), config.sources())
-    if uses_sandbox(settings, credentials):
-        from .sandbox import find  # noqa: PLC0415 - the sandbox is needed only without keys
+    platform, credentials = _select_server(config.settings(), keys)
+    if platform is not None:
+        return PlatformInfo(platform.name, platform.host, credentials.kinds(), config.sources())
+    from .sandbox import find  # noqa: PLC0415 - the sandbox is needed only without keys
 
-        running = find()
-        return PlatformInfo("sandbox", running.url.removeprefix("http://") if running else "", (), {})
-    platform = _configured_platform(settings, credentials)
-    return PlatformInfo(platform.name, platform.host, credentials.kinds(), config.sources())
+    running = find()
+    return PlatformInfo("sandbox", running.url.removeprefix("http://") if running else "", (), {})
+
+
+def _select_server(
+    settings: Settings, keys: Mapping[str, str | None] | None
+) -> tuple[Platform | None, Credentials]:
+    """Return the platform, None for the sandbox, and the keys in use."""
+    explicit_keys = dict(keys or {})
+    base_url = explicit_keys.pop("base_url", None)
+    credentials = Credentials.of(explicit_keys)
+    if not credentials and not base_url:  # the key in the settings is not sent to another server
+        credentials = config.credentials(settings)
+    if base_url := base_url or config.openai_base_url(settings):
+        return _openai_platform(settings, base_url, credentials), credentials
+    if uses_sandbox(settings, credentials):
+        return None, credentials
+    return _configured_platform(settings, credentials), credentials
 
 
 def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
@@ -156,28 +161,19 @@ def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
 def _openai_platform(settings: Settings, base_url: str, credentials: Credentials) -> Platform:
     """Return the platform of a server with OpenAI's API; a server without keys is sent the word "none"."""
     keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
-    addresses = (
-        settings.base_url,
-        settings.console_api_base_url,
-        settings.iam_base_url,
-        settings.bos_base_url,
-    )
-    return Platform("custom", keys, *addresses, openai=base_url)
+    urls = (settings.base_url, settings.console_api_base_url, settings.iam_base_url, settings.bos_base_url)
+    return Platform("custom", keys, *urls, openai=base_url)
 
 
 def _configured_platform(settings: Settings, credentials: Credentials) -> Platform:
-    defaults = Settings()
-    is_default = all(
-        getattr(settings, name) == getattr(defaults, name) for name in ("base_url", "console_api_base_url")
-    )
+    defaults, console_url = Settings(), settings.console_api_base_url
+    is_default = (settings.base_url, console_url) == (defaults.base_url, defaults.console_api_base_url)
     return Platform(
         "qianfan" if is_default else "custom",
         credentials,
         settings.base_url,
-        settings.console_api_base_url,
-        settings.iam_base_url
-        if is_default or not is_loopback(settings.console_api_base_url)
-        else settings.console_api_base_url,
+        console_url,
+        console_url if is_loopback(console_url) else settings.iam_base_url,
         settings.bos_base_url,
         settings.bos_bucket,
         settings.app_id,
@@ -204,9 +200,8 @@ def sandbox_platform(address: Address) -> Platform:
     """Return the platform of a running sandbox."""
     keys = ("api_key", "access_key", "secret_key", "ak", "sk")
     credentials = Credentials.of({name: getattr(address, name) for name in keys})
-    return Platform(
-        "sandbox", credentials, address.url, address.url, address.url, f"{address.url}/bos", address.bucket
-    )
+    url = address.url
+    return Platform("sandbox", credentials, url, url, url, f"{url}/bos", address.bucket)
 
 
 def _reset_in_child() -> object:
