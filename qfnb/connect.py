@@ -63,8 +63,10 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
     global _last_choice
     settings, explicit_keys = config.settings(), dict(keys or {})
     last = _last_choice
-    if last and last.settings is settings and last.keys == explicit_keys and last.is_current():
-        return last.client
+    if last and last.settings is settings and last.keys == explicit_keys:
+        platform = last.client.platform
+        if platform.name != "sandbox" or platform == _recent_sandbox():  # a sandbox may have stopped
+            return last.client
     platform = current_platform(keys)
     with _lock:
         new_client = _clients.get(platform) or _clients.setdefault(platform, Client(platform))
@@ -79,10 +81,6 @@ class _ClientChoice:
     settings: Settings
     keys: Mapping[str, str | None]
     client: Client
-
-    def is_current(self) -> bool:
-        """Return whether the client can be used again: a sandbox may have stopped meanwhile."""
-        return self.client.platform.name != "sandbox" or self.client.platform == _recent_sandbox()
 
 
 _last_choice: _ClientChoice | None = None

@@ -69,18 +69,13 @@ class RateLimiter:
             deadline: is paused during the wait.
         """
         now = clock.now()
-        is_free = not self._queue_lock.locked() and self.in_flight < self.max_in_flight
-        if is_free and self.seconds_to_wait(now) <= 0:
-            return self._start(tokens, now)
-        remaining_s = deadline.pause() if deadline else 0.0
-        async with self._queue_lock:
-            await self._wait_until_available()
-            started_at = self._start(tokens, clock.now())
-        if deadline:
-            deadline.resume(remaining_s)
-        return started_at
-
-    def _start(self, tokens: float, now: float) -> float:
+        if self._queue_lock.locked() or self.in_flight >= self.max_in_flight or self.seconds_to_wait(now) > 0:
+            remaining_s = deadline.pause() if deadline else 0.0
+            async with self._queue_lock:
+                await self._wait_until_available()
+            now = clock.now()
+            if deadline:
+                deadline.resume(remaining_s)
         self.in_flight += 1
         self.requests.spend(1, now)
         self.tokens.spend(tokens, now)

@@ -9,7 +9,7 @@ import random
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -104,6 +104,7 @@ class Call:
         deadline: paused while the call waits for the rate limiter; None where the wait counts as time.
         attempts: so far.
         refused_at: when the platform first answered "too fast", on `clock.now`.
+        plane: whose key is used; that of management for object storage.
     """
 
     endpoint: Endpoint[Any, Any] | None
@@ -116,11 +117,10 @@ class Call:
     deadline: Deadline | None = None
     attempts: int = 0
     refused_at: float | None = None
+    plane: Plane = field(init=False)
 
-    @property
-    def plane(self) -> Plane:
-        """The plane whose key is used; object storage uses management's signature."""
-        return self.endpoint.plane if self.endpoint else "console"
+    def __post_init__(self) -> None:
+        self.plane = self.endpoint.plane if self.endpoint else "console"
 
 
 def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
@@ -186,8 +186,8 @@ class RouteCache:
             options: limits of the call.
             settings: the present ones.
         """
-        content = encode_json(body) if endpoint.method == "POST" else b""
         route = self._route(endpoint, body, model)
+        content = encode_json(body) if endpoint.method == "POST" else b""
         build_request, limiter = functools.partial(route.build_request, content), route.limiter
         call = Call(endpoint, build_request, options, settings, endpoint.repeatable, limiter)
         if limiter is not None:
