@@ -4,8 +4,8 @@ Each shows itself in a notebook, has `alt` text with its numbers, and is written
 `report.save("r.html", pictures=charts.all(report))` puts them on the page.
 """
 
+from .views.evaluation.charts import Charts, all_charts
 from .views.evaluation.charts.comparison import cost_quality, radar, win_rates
-from .views.evaluation.charts.gallery import Charts, all_charts
 from .views.evaluation.charts.scores import bars, distributions
 from .views.evaluation.charts.style import Chart, ChartNotDrawn
 

@@ -170,7 +170,7 @@ class EvalMagics(VerbMagics):
     def do_save(self, options: Namespace, words: list[str]) -> None:
         if not words:
             PARSER.error("save needs a file: %qfeval save REPORT report.html (请给出文件名)")
-        from ..views.evaluation.charts.gallery import all_charts  # noqa: PLC0415
+        from ..views.evaluation.charts import all_charts  # noqa: PLC0415
 
         report = self._find_report(words[:-1])
         path = report.save(words[-1], pictures=[*all_charts(report)])

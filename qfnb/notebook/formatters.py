@@ -14,8 +14,8 @@ _FORMATTERS = (
     ("qfnb.dataset.dataset", "Dataset", "dataset", "bundle"),
     ("qfnb.evaluation.report", "EvaluationResult", "evaluation.report", "bundle"),
     ("qfnb.evaluation.report.card", "Card", "evaluation.report", "card_bundle"),
-    ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts.gallery", "chart_bundle"),
-    ("qfnb.views.evaluation.charts.gallery", "Charts", "evaluation.charts.gallery", "charts_bundle"),
+    ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts", "chart_bundle"),
+    ("qfnb.views.evaluation.charts", "Charts", "evaluation.charts", "charts_bundle"),
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
 )
 """Module and class of a value; module below `qfnb.views` and function that return its MIME bundle."""

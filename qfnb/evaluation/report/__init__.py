@@ -2,8 +2,7 @@
 
 | module | what it has |
 |---|---|
-| `data` | `ReportData`: samples with scores, tables, comparisons, and what changed from model to model |
-| `tables` | the columns of its DataFrames |
+| `data` | `ReportData`: samples with scores, its tables, comparisons, and what changed from model to model |
 | `text`, `html`, `html_tables` | the report as text and as HTML; inert texts |
 | `files` | the report as .html, .md, .csv, .xlsx and .json |
 | `card` | two models on one card |
@@ -27,7 +26,7 @@ from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample
 from ..samples import result_dataset
-from . import files, tables, text
+from . import data, files, text
 from .card import Card, build_card
 from .data import ReportData as ReportData
 
@@ -41,7 +40,7 @@ CONTEXT: Final = ("history", "system")
 
 
 DIFFERENCE_COLUMNS: Final = tuple(
-    tables.Column(name, itemgetter(name))
+    data.Column(name, itemgetter(name))
     for name in ("model", "index", "prompt", "output", "metric", "platform", "ours", "difference")
 )
 
@@ -145,7 +144,7 @@ class EvaluationResult(ReportData):
             names: {its name of a metric: our name}, where they differ.
         """
         differences = _compare_scores(self, platform, names or {})
-        return tables.build_frame(DIFFERENCE_COLUMNS, differences)
+        return data.build_frame(DIFFERENCE_COLUMNS, differences)
 
     def to_json(self) -> str:
         """Return everything as JSON, without secrets: samples, tables, and the origin of the answers."""

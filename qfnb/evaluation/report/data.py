@@ -3,20 +3,88 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
-from ..._text import Edit, diff_texts
+from ..._text import Edit, diff_texts, replace_surrogates
 from ...errors import InvalidArgumentError
 from ..samples import Sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison
-from . import tables
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name, and how a row gives its value."""
+
+    name: str
+    value_of: Callable[[Any], Any]
+
+
+def _columns(names: str) -> tuple[Column, ...]:
+    """Return columns that are attributes of a row; `name=path` has another name than the attribute."""
+    pairs = [name.split("=") for name in names.split()]
+    return tuple(Column(pair[0], attrgetter(pair[-1])) for pair in pairs)
+
+
+SAMPLE_COLUMNS = _columns(
+    "model index prompt reference output latency_s=seconds cost tokens finish_reason error"
+)
+SUMMARY_COLUMNS = _columns(
+    "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high worst best "
+    "method=interval.method"
+)
+PAIR_COLUMNS = _columns(
+    "metric baseline candidate difference=test.difference ci_low=test.interval.low ci_high=test.interval.high "
+    "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
+    "detectable=test.detectable needed=test.needed method=test.method verdict"
+)
+USAGE_COLUMNS = _columns(
+    "model total answered failed truncated empty cost tokens latency_p50 latency_p95 characters"
+)
+
+
+def sample_columns(metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str]) -> list[Column]:
+    """Return the columns of samples; notes and row columns whose name is used already are left out.
+
+    Args:
+        metrics: names of scores.
+        notes: names of texts that evaluators added.
+        row_columns: the dataset's other columns.
+    """
+    columns = {column.name: column for column in SAMPLE_COLUMNS}
+    columns |= {name: Column(name, methodcaller("score", name)) for name in metrics}
+    for name in notes:
+        columns.setdefault(name, Column(name, partial(_note, name)))
+    for name in row_columns:
+        columns.setdefault(name, Column(name, partial(_row_cell, name)))
+    return [*columns.values()]
+
+
+def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
+    """Return rows as a DataFrame with these columns."""
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
+
+    return pd.DataFrame({column.name: [_to_cell(column.value_of(row)) for row in rows] for column in columns})
+
+
+def _to_cell(value: Any) -> Any:
+    """Return a cell that a DataFrame can hold: it takes no half of a surrogate pair."""
+    return replace_surrogates(value) if isinstance(value, str) else value
+
+
+def _note(name: str, sample: Sample) -> str:
+    return sample.notes.get(name, "")
+
+
+def _row_cell(name: str, sample: Sample) -> Any:
+    return sample.row.get(name)
 
 
 @dataclass(frozen=True)
@@ -41,40 +109,6 @@ class Change:
     def edits(self) -> list[Edit]:
         """The equal, deleted and inserted parts from `before` to `after`, character by character."""
         return diff_texts(self.before, self.after)
-
-
-def score_changes(
-    before_samples: Mapping[int, Sample],
-    after_samples: Mapping[int, Sample],
-    metric: str,
-    *,
-    lower_is_better: bool = False,
-) -> tuple[Change, ...]:
-    """Return the questions on which two models score differently, the worst regression first.
-
-    Args:
-        before_samples: a model's samples by the index of the question.
-        after_samples: those of the other model.
-        metric: the metric that is compared.
-        lower_is_better: lower scores of it are the better ones.
-    """
-    changes = [
-        _build_change(before, after_samples[index], metric, lower_is_better=lower_is_better)
-        for index, before in before_samples.items()
-        if index in after_samples
-    ]
-    return tuple(
-        sorted(
-            (change for change in changes if change.gain != 0 and not math.isnan(change.gain)),
-            key=lambda change: (change.gain, change.index),
-        )
-    )
-
-
-def _build_change(before: Sample, after: Sample, metric: str, *, lower_is_better: bool) -> Change:
-    a, b = before.score(metric), after.score(metric)
-    gain = a - b if lower_is_better else b - a
-    return Change(before.index, before.prompt, before.reference, before.output, after.output, a, b, gain)
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,23 +146,23 @@ class ReportData:
         """One row per model and question, with the answer, each metric, latency_s, cost and error."""
         note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
         row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
-        columns = tables.sample_columns(self.metric_names, note_columns, row_columns)
-        return tables.build_frame(columns, self.records)
+        columns = sample_columns(self.metric_names, note_columns, row_columns)
+        return build_frame(columns, self.records)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per model and metric: n scored of total, mean, 95 % interval, worst and best case."""
-        return tables.build_frame(tables.SUMMARY_COLUMNS, self.model_scores)
+        return build_frame(SUMMARY_COLUMNS, self.model_scores)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """One row per pair of models and metric, with interval, p-values, effect and verdict."""
-        return tables.build_frame(tables.PAIR_COLUMNS, self.comparisons)
+        return build_frame(PAIR_COLUMNS, self.comparisons)
 
     @cached_property
     def usage(self) -> pd.DataFrame:
         """One row per model: answered, failed and truncated rows, cost in CNY, tokens, seconds."""
-        return tables.build_frame(tables.USAGE_COLUMNS, self.model_usage)
+        return build_frame(USAGE_COLUMNS, self.model_usage)
 
     @property
     def samples_df(self) -> pd.DataFrame:
@@ -218,10 +252,17 @@ class ReportData:
             base: a model, default the first.
             tuned: a model, default the last.
         """
-        base_samples = self.samples_of(base or self.models[0])
-        tuned_samples = self.samples_of(tuned or self.models[-1])
-        name = self.resolve_metric(metric)
-        return score_changes(base_samples, tuned_samples, name, lower_is_better=name in self.lower_is_better)
+        name, changes = self.resolve_metric(metric), []
+        after_samples = self.samples_of(tuned or self.models[-1])
+        for index, before in self.samples_of(base or self.models[0]).items():
+            if (after := after_samples.get(index)) is None:
+                continue
+            a, b = before.score(name), after.score(name)
+            gain = a - b if name in self.lower_is_better else b - a
+            if gain != 0 and not math.isnan(gain):
+                texts = before.prompt, before.reference, before.output, after.output
+                changes.append(Change(index, *texts, a, b, gain))
+        return tuple(sorted(changes, key=lambda change: (change.gain, change.index)))
 
     def worse(
         self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None

@@ -26,7 +26,7 @@ from ...evaluation.report.text import (
 from ...evaluation.samples import Sample
 from ..display import Bundle
 from ..text import strip_controls
-from .charts import gallery
+from . import charts
 
 SHIFT_NAMES: Final = {
     "cost of 1,000 answers": "千次成本",
@@ -59,11 +59,11 @@ def text(report: ReportData) -> str:
 
 def html(report: ReportData) -> str:
     """Return conclusion, bars and summary; pairs, other charts, usage, changes and notes are folded."""
-    charts = gallery.all_charts(report)
-    bars = "".join(gallery.chart_html(charts[kind]) for kind in charts.by_kind if kind == "bars")
-    others = [chart for kind, chart in charts.by_kind.items() if kind != "bars"]
-    folded = "".join(gallery.chart_html(chart, hint=False) for chart in others)
-    folded += gallery.left_out_html(charts)
+    drawn = charts.all_charts(report)
+    bars = "".join(charts.chart_html(drawn[kind]) for kind in drawn.by_kind if kind == "bars")
+    others = [chart for kind, chart in drawn.by_kind.items() if kind != "bars"]
+    folded = "".join(charts.chart_html(chart, hint=False) for chart in others)
+    folded += charts.left_out_html(drawn)
     return render_body(report, bars, details(f"其它图 more charts ({len(others)})", folded))
 
 

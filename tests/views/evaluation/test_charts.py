@@ -13,9 +13,9 @@ from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
 from qfnb.notebook import formatters
+from qfnb.views.evaluation import charts as evaluation_charts
 from qfnb.views.evaluation import report as evaluation
 from qfnb.views.evaluation.charts import fonts as evaluation_fonts
-from qfnb.views.evaluation.charts import gallery as evaluation_gallery
 from qfnb.views.evaluation.charts import style
 
 CHINESE = "千帆中文大模型七十亿参数版本"
@@ -144,7 +144,7 @@ def test_any_number_of_models_and_metrics_draws(models, metrics):
 def test_scores_of_a_wide_scale_have_their_own_axis():
     report = two_model_report([1.0, 5.0, 3.0], [4.0, 4.5, 5.0], scales={"m": (0, 5)})
     assert (
-        evaluation_gallery.CHART_KINDS["bars"](report).png
+        evaluation_charts.CHART_KINDS["bars"](report).png
         != charts.bars(build_report({"a": [1.0], "b": [1.0]})).png
     )
     assert "m, b: 4.500" in charts.bars(report).alt
@@ -179,7 +179,7 @@ def test_nothing_touches_the_edge(names):
 )
 def test_any_name_draws_and_is_inert(name):
     for chart in charts.all(random_report(name, "other", metrics=(name or "m",))):
-        page = evaluation_gallery.chart_html(chart)
+        page = evaluation_charts.chart_html(chart)
         assert "<script>" not in page
         assert "<img src=x" not in page
 
@@ -190,7 +190,7 @@ def test_a_name_that_is_too_long_gets_a_letter_and_the_letter_a_legend(tmp_path)
     assert chart.legend == (("A", "长" * 200), ("B", "b"))
     assert not chart.hint
     saved = report.save(tmp_path / "r.html", pictures=[chart]).read_text(encoding="utf-8")
-    for page in (evaluation_gallery.chart_html(chart), saved):
+    for page in (evaluation_charts.chart_html(chart), saved):
         assert f"A = {'长' * 200}；B = b" in page
 
 
@@ -202,14 +202,14 @@ def test_names_that_differ_only_in_blanks_get_letters():
 def test_without_a_chinese_font_labels_are_letters_with_a_hint():
     chart = charts.bars(random_report("基础", "tuned", metrics=("得分", "k")))
     assert chart.legend == (("A", "基础"), ("B", "tuned"), ("M1", "得分"), ("M2", "k"))
-    assert "fonts-noto-cjk" in evaluation_gallery.chart_html(chart)
+    assert "fonts-noto-cjk" in evaluation_charts.chart_html(chart)
     assert all(has_margins(c) for c in charts.all(random_report("基础", "二", metrics=("得分", "k", "l"))))
 
 
 @pytest.mark.usefixtures("no_font")
 def test_the_font_hint_appears_once():
     report = random_report("基础", "tuned", metrics=("m", "k", "l"))
-    for page in (evaluation.html(report), evaluation_gallery.charts_bundle(charts.all(report))["text/html"]):
+    for page in (evaluation.html(report), evaluation_charts.charts_bundle(charts.all(report))["text/html"]):
         assert page.count("fonts-noto-cjk") == 1
 
 
