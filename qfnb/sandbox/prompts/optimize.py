@@ -1,10 +1,11 @@
-"""Improving and scoring prompts by plain rules; every answer says that it is the sandbox's."""
+"""Prompt optimization and scoring by plain rules; every answer says that it is the sandbox's."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...wire import prompt as wire
@@ -13,10 +14,9 @@ from ..state.store import random_id
 
 SANDBOX_FIELDS = {"engine": "qfnb rules, not a language model"}
 TASK = "optimization"
-MAX_PROMPT_LENGTH = 20_000
-"""Characters of a prompt."""
+MAX_PROMPT_LENGTH, MAX_PATTERN_LENGTH = 20_000, 200
+"""In characters."""
 
-MAX_PATTERN_LENGTH = 200
 _POLITE_WORDS = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
 
 RULES: dict[int, Callable[[str], str]] = {
@@ -25,23 +25,25 @@ RULES: dict[int, Callable[[str], str]] = {
     3: lambda text: f"{text}\n请按要点分条列出。",
     4: lambda text: f"{text}\n请先一步一步地思考，再给出结论。",
 }
-"""What the operations do here: better, shorter, in points, step by step; the platform's are not known."""
+"""What the operations do here: improve, shorten, in points, step by step; the platform's own are not published."""
 
 
 @emulates(wire.OPTIMIZE)
 def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
-    """Begin to improve a prompt."""
+    """Begin to optimize a prompt."""
     if not body.content.strip() or len(body.content) > MAX_PROMPT_LENGTH:
         raise call.invalid("content", f"1 to {MAX_PROMPT_LENGTH} characters")
     for operation in body.operations:
         call.validate_choice("operations.opType", operation.op_type, RULES)
-    op_types = [operation.op_type for operation in body.operations if operation.payload]
+    optimized, op_types = body.content, {row.op_type for row in body.operations if row.payload}
+    for op_type in sorted(op_types, key=lambda number: number != 2):  # shorten first: it would undo the rest
+        optimized = RULES[op_type](optimized)
     task = call.world.store.add(
         TASK,
         random_id("task-", 16),
         content=body.content,
         operations=[operation.to_wire() for operation in body.operations],
-        improved=_apply_rules(body.content, op_types),
+        improved=optimized,
         plan=call.world.lifecycle.plan((wire.RUNNING, "optimize"), final=wire.DONE),
     )
     return {"id": task["id"]}
@@ -49,7 +51,7 @@ def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
 
 @emulates(wire.OPTIMIZED)
 def describe_optimization(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
-    """Describe an improvement."""
+    """Describe an optimization."""
     task = call.find(TASK, body.id, "id", "optimization")
     state = call.world.lifecycle.state(task["plan"])
     return {
@@ -64,67 +66,54 @@ def describe_optimization(call: Call, body: wire.OptimizeRef) -> dict[str, Any]:
 
 @emulates(wire.PREDICT)
 def predict(call: Call, body: wire.Predict) -> dict[str, Any]:
-    """Score answers from 0 to 1."""
-    score_answer = {wire.SEMANTIC: bigram_similarity, wire.REGEX: _regex_score, wire.EXACT: _exact_score}.get(
-        body.type
-    )
-    if score_answer is None:
-        raise call.invalid("type", f"{body.type}; 1 meaning, 2 regular expression, 3 equality")
+    """Score answers from 0 to 1: by meaning, by a regular expression, or by equality."""
+    call.validate_choice("type", body.type, (wire.SEMANTIC, wire.REGEX, wire.EXACT))
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
-        if score_answer is _regex_score:
-            _validate_pattern(call, expected)
-        scores.append([round(score_answer(expected, answer), 4) for answer in _answers(call, row)])
+        score = _scorer(call, body.type, expected)
+        answers = _get_list(call, row, "response_list")
+        scores.append([round(float(score(str(answer))), 4) for answer in answers])
     return {"scores": scores, "errorCode": 0, "errorMsg": "", "sandbox": SANDBOX_FIELDS}
 
 
 @emulates(wire.SUMMARY)
 def summarize(call: Call, body: wire.Summarize) -> dict[str, Any]:
-    """Sum up how near the answers of each prompt are to what was expected."""
+    """Summarize how similar the answers of each prompt are to the expected ones."""
     rows = []
     for number, row in enumerate(body.data):
-        scenes = [scene for scene in _get_list(call, row, "scenes") if isinstance(scene, dict)]
         similarities = [
             bigram_similarity(str(scene.get("expected_target", "")), str(scene.get("response", "")))
-            for scene in scenes
+            for scene in _get_list(call, row, "scenes")
+            if isinstance(scene, dict)
         ]
         rows.append({"id": number, "response": _summary_text(similarities), "errorCode": 0, "errorMsg": ""})
     return {"responses": rows, "sandbox": SANDBOX_FIELDS}
 
 
 def bigram_similarity(expected: str, answer: str) -> float:
-    """Return how many pairs of neighbouring characters two texts share, from 0 to 1."""
-    expected_bigrams, answer_bigrams = _bigrams(expected), _bigrams(answer)
-    total = expected_bigrams.total() + answer_bigrams.total()
-    return 2 * (expected_bigrams & answer_bigrams).total() / total if total else float(expected == answer)
-
-
-def _apply_rules(text: str, operations: list[int]) -> str:
-    for operation in sorted(
-        set(operations), key=lambda kind: kind != 2
-    ):  # shorten first, or it undoes the rest
-        text = RULES[operation](text)
-    return text
+    """Return the share of character pairs that two texts have in common, from 0 to 1."""
+    first, second = (_bigrams("".join(text.lower().split())) for text in (expected, answer))
+    total = first.total() + second.total()
+    return 2 * (first & second).total() / total if total else float(expected == answer)
 
 
 def _bigrams(text: str) -> Counter[str]:
-    compact = "".join(text.lower().split())
-    return Counter(compact[i : i + 2] for i in range(len(compact) - 1)) or Counter(
-        [compact] if compact else []
-    )
+    return Counter(text[i : i + 2] for i in range(len(text) - 1)) or Counter([text] if text else [])
 
 
-def _regex_score(expected: str, answer: str) -> float:
-    return float(re.search(expected, answer[:MAX_PROMPT_LENGTH]) is not None)
-
-
-def _exact_score(expected: str, answer: str) -> float:
-    return float(expected.strip() == answer.strip())
-
-
-def _answers(call: Call, row: dict[str, Any]) -> list[str]:
-    return [str(answer) for answer in _get_list(call, row, "response_list")]
+def _scorer(call: Call, kind: int, expected: str) -> Callable[[str], float]:
+    if kind == wire.SEMANTIC:
+        return partial(bigram_similarity, expected)
+    if kind == wire.EXACT:
+        return lambda answer: expected.strip() == answer.strip()
+    try:
+        pattern = re.compile(expected if len(expected) <= MAX_PATTERN_LENGTH else "(")
+    except (re.error, OverflowError, RecursionError):
+        raise call.invalid(
+            "data", f"{expected[:40]!r} is no regular expression of at most {MAX_PATTERN_LENGTH} characters"
+        ) from None
+    return lambda answer: pattern.search(answer[:MAX_PROMPT_LENGTH]) is not None
 
 
 def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
@@ -132,16 +121,6 @@ def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
     if not isinstance(value, list):
         raise call.invalid("data", f"{field} is a list")
     return value
-
-
-def _validate_pattern(call: Call, pattern: str) -> None:
-    try:
-        re.compile(pattern)
-        is_valid = len(pattern) <= MAX_PATTERN_LENGTH
-    except (re.error, OverflowError, RecursionError):
-        is_valid = False
-    if not is_valid:
-        raise call.invalid("data", f"{pattern[:40]!r} is no regular expression of that length")
 
 
 def _summary_text(similarities: list[float]) -> str:
