@@ -1,4 +1,4 @@
-"""What both versions of fine-tuning share: a job (the folder) and the runs in it, checked and queued."""
+"""Runs as both versions of fine-tuning use them: validated, queued, described and deleted."""
 
 from __future__ import annotations
 
@@ -17,38 +17,42 @@ from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameter
 from .worker import FINAL_STATUSES, RUNNING, WAITING, TrainingWorker
 
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
-"""The platform's address of a run's curves; what a sandbox's token leads to is not there."""
+"""The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
 
-CONTINUED_FROM_WEIGHTS = "went on from the earlier run's weights"
-TRAINED_ON_BOTH = (
-    "trained on both data sets, the earlier run's too: the local model cannot go on from weights"
-)
-
-Source = tuple[str, float]
+CONTINUED_FROM_WEIGHTS = "continued from the earlier run's weights"
+TRAINED_ON_BOTH = "trained on the data of both runs: the local model cannot continue from weights"
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run that is wanted, in v2's words.
+    """A requested run, in v2's words.
 
     Attributes:
+        scale: the parameter scale, e.g. `LoRA`.
         values: all hyper-parameters.
-        sources: datasets and objects of the bucket, each with its sampling rate.
-        extra_fields: what else the caller said, kept with the run.
+        sources: ids of datasets and addresses of objects, each with its sampling rate.
+        split_ratio: the percentage of rows that is held out for validation.
+        extra_fields: other fields of the request, stored with the run.
     """
 
     scale: str
     values: Mapping[str, Any]
-    sources: Sequence[Source]
+    sources: Sequence[tuple[str, float]]
     split_ratio: int
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def validate_model(call: Call, name: str, model: str, mode: str) -> str:
-    """Return the platform's name of a model that can be tuned in a mode.
+    """Return the platform's name of a model.
+
+    Args:
+        call: the request.
+        name: the request's field that names the model.
+        model: its name, or a train type of v1.
+        mode: the train mode.
 
     Raises:
-        Refusal: it cannot.
+        Refusal: the sandbox does not tune the model in this mode.
     """
     if mode not in {wire.SFT, wire.POST_PRETRAIN}:
         reason = "the local model cannot learn from preferences; " if mode in {wire.DPO, wire.KTO} else ""
@@ -64,11 +68,7 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
 
 
 def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[Parameter]:
-    """Return the hyper-parameters of a way of tuning a job's model.
-
-    Raises:
-        Refusal: the model is not tuned so.
-    """
+    """Return the hyper-parameters of a job's model in a parameter scale; `name` is the field that names the scale."""
     rows = find_parameters(job["model"], job["mode"], scale)
     if rows is None:
         raise call.invalid(name, f"{job['model']} has no {scale} in {job['mode']}")
@@ -76,11 +76,7 @@ def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[
 
 
 def validate_dataset(call: Call, key: int | str, mode: str, name: str = "versionId") -> str:
-    """Return the id of a dataset that a run may learn from.
-
-    Raises:
-        Refusal: it is unknown, not released, or of the wrong kind.
-    """
+    """Return the id of a dataset, if a run of the mode can learn from it; `name` is the field that names it."""
     dataset = call.find("dataset", key, name)
     if not datasets.is_released(call.world, dataset):
         raise call.invalid(name, f"{key} is not a released dataset")
@@ -88,35 +84,26 @@ def validate_dataset(call: Call, key: int | str, mode: str, name: str = "version
 
 
 def validate_file(call: Call, address: str, mode: str, name: str = "versionBosUri") -> str:
-    """Return the address of an object in the bucket that a run may learn from, `bos:/bucket/path`.
-
-    Raises:
-        Refusal: it is not there, or of the wrong kind.
-    """
-    full_address = (
-        address if address.startswith(worker.BOS_PREFIX) else f"{worker.BOS_PREFIX}{address.lstrip('/')}"
-    )
+    """Return the `bos:/bucket/path` of an object, if a run of the mode can learn from it."""
+    prefix = worker.BOS_PREFIX
+    full_address = address if address.startswith(prefix) else f"{prefix}{address.lstrip('/')}"
     return _validate_source(call, full_address, mode, name)
 
 
 def _validate_source(call: Call, source: str, mode: str, name: str) -> str:
     try:
-        pair_shapes = {
-            (bool(prompt), bool(answer))
-            for prompt, answer in worker.read_source_pairs(call.world.store, source)
-        }
+        pairs = worker.read_source_pairs(call.world.store, source)
     except ValueError as error:
         raise call.invalid(name, str(error)) from None
-    required_shape, description = ((True, True), "prompts and answers")
-    if mode == wire.POST_PRETRAIN:
-        required_shape, description = ((False, True), "texts")
-    if required_shape not in pair_shapes:
+    is_text = mode == wire.POST_PRETRAIN
+    if not any(response and bool(prompt) != is_text for prompt, response in pairs):
+        description = "texts" if is_text else "prompts and answers"
         raise call.invalid(name, f"{source} has no {description}, which {mode} learns from")
     return source
 
 
 def start_run(call: Call, job: Document, request: RunRequest, earlier: Document | None = None) -> Document:
-    """Queue a run and return it; what it cannot go on from is learned again from that run's data."""
+    """Queue a run and return it; if it cannot continue from the earlier run's weights, it learns that run's data, too."""
     world = call.world
     own_sources = dict(request.sources)
     base = earlier["id"] if earlier and earlier["scale"] == request.scale else None
@@ -155,7 +142,7 @@ def start_run(call: Call, job: Document, request: RunRequest, earlier: Document 
 
 
 def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, Any]:
-    """Return which engine is to train, and its values for the platform's."""
+    """Return the engine of a run, and its own hyper-parameters for the platform's."""
     rows = find_parameters(job["model"], job["mode"], request.scale) or []
     engine, defaults = call.world.engines.training_engine, {row["key"]: row["default"] for row in rows}
     values = engine.local_hyperparameters(request.values, request.scale, defaults)
@@ -163,14 +150,14 @@ def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, 
 
 
 def run_status(call: Call, task: Document) -> str:
-    """Return a run's state: accepted and waiting go by the clock, the others by the work."""
+    """Return a run's state: by the clock until it starts, then by the work."""
     if task["status"] == WAITING:
         return str(call.world.lifecycle.state(task["plan"]))
     return str(task["status"])
 
 
 def board_to_wire(task: Document) -> dict[str, str]:
-    """Return the link to a run's curves, which there is from its start on."""
+    """Return the link to a run's loss curves, nothing before its start."""
     if task["started"] is None:
         return {}
     run = json.dumps({"runId": f"run-{task['id'].removeprefix('task-')}"})
@@ -178,11 +165,7 @@ def board_to_wire(task: Document) -> dict[str, str]:
 
 
 def validate_not_running(call: Call, name: str, tasks: Sequence[Document]) -> None:
-    """Refuse to delete runs that are not over.
-
-    Raises:
-        Refusal: naming one of them.
-    """
+    """Raise a refusal if one of the runs has not ended."""
     for task in tasks:
         if task["status"] not in FINAL_STATUSES:
             state = "is running" if task["status"] == RUNNING else "waits for its turn"
@@ -190,7 +173,7 @@ def validate_not_running(call: Call, name: str, tasks: Sequence[Document]) -> No
 
 
 def delete_run(call: Call, task: Document) -> None:
-    """Delete a run; its model stays as long as a version was published from it."""
+    """Delete a run, and its weights unless a version was published from it."""
     store = call.world.store
     store.drop_points(task["id"])
     store.remove("task", task["id"])

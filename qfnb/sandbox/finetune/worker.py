@@ -1,7 +1,7 @@
-"""Where runs are trained: one at a time, on a worker thread, every report of the optimiser kept.
+"""Training: what a run learns from, and the worker thread that trains one run after the other.
 
-A server that was killed trains its unfinished runs again from the start, which makes the same model; a run
-that was under way at the end of too many servers fails.
+After a crash the next server trains unfinished runs again from the start, which gives the same model; a run during
+which the server ended too often fails.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import queue
 import re
 import sqlite3
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from ..datasets import row_formats, rows
@@ -33,16 +34,16 @@ CONVERSATION_FORMAT = "PromptResponse"
 _SENTENCE_END = re.compile(r"(?<=[。！？!?；\n])|(?<=\.\s)")
 
 MIN_PAIRS_FOR_VALIDATION = 10
-"""Pairs below which nothing is held out."""
+"""Fewer pairs are all used for training."""
 
 
 def load_run_pairs(store: Store, task: Document, *, include_earlier: bool = True) -> tuple[Pairs, Pairs]:
     """Return the pairs for training and those held out for validation.
 
     Args:
-        store: where the data is.
+        store: the sandbox's store.
         task: the run.
-        include_earlier: with the data of the run that it goes on from, if there is one.
+        include_earlier: whether to include the data of the run that it continues.
     """
     run_pairs: Pairs = []
     start = 0 if include_earlier else task["before"]
@@ -54,10 +55,10 @@ def load_run_pairs(store: Store, task: Document, *, include_earlier: bool = True
 
 
 def read_source_pairs(store: Store, source: str) -> Pairs:
-    """Return the pairs of a dataset or of an object in the bucket; a text has no prompt, a query no answer.
+    """Return the pairs of a dataset or of an object in the bucket; a text has no prompt, a prompt no response.
 
     Raises:
-        ValueError: it is gone, or a line of it is wrong.
+        ValueError: it does not exist, or has an invalid line.
     """
     if source.startswith(BOS_PREFIX):
         return _read_file_pairs(store, source)
@@ -80,7 +81,7 @@ def _read_file_pairs(store: Store, address: str) -> Pairs:
 
 
 def sample(rows: Pairs, rate: float) -> Pairs:
-    """Return a share of the rows, evenly spread, or all of them several times; always the same ones."""
+    """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
     repeats, fraction = divmod(rate, 1)
     partial = [
         row
@@ -91,7 +92,7 @@ def sample(rows: Pairs, rate: float) -> Pairs:
 
 
 def continuation_pairs(texts: Pairs) -> Pairs:
-    """Return what a text teaches: after each sentence comes the next, after half of a single one the rest."""
+    """Return each sentence of the texts with the next one, and of a single sentence its two halves."""
     result: Pairs = []
     for _, text in texts:
         parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
@@ -102,7 +103,7 @@ def continuation_pairs(texts: Pairs) -> Pairs:
 
 
 def split_validation(rows: Pairs, percent: int) -> tuple[Pairs, Pairs]:
-    """Return rows for training and, every so many, rows held out for validation; always the same ones."""
+    """Return the rows for training and, at a fixed stride, those held out for validation."""
     if percent <= 0 or len(rows) < MIN_PAIRS_FOR_VALIDATION:
         return rows, []
     stride = max(2, round(100 / min(percent, 50)))
@@ -119,14 +120,14 @@ KILLED_MESSAGE = (
 )
 
 PREPARING_PERCENT = 10
-"""Percent of a run that telling facts from rules counts for, when it is needed."""
+"""Percent of a run's progress for the preparation of the engine, if it needs any."""
 
 log = logging.getLogger("qfnb.sandbox")
 
 
 @background_worker
 class TrainingWorker:
-    """Takes runs, trains them in order, and writes what happens into the store."""
+    """Trains queued runs in order, and records their progress in the store."""
 
     name = "trainings"
 
@@ -153,7 +154,7 @@ class TrainingWorker:
             self._thread.start()
 
     def stop(self, task_id: str) -> bool:
-        """Stop a run; tell whether it was still to be stopped."""
+        """Stop a run; return whether it had not ended yet."""
         with self._lock:
             task = self._store.get("task", task_id)
             if task is None or task["status"] in FINAL_STATUSES:
@@ -166,14 +167,14 @@ class TrainingWorker:
         return True
 
     def close(self) -> None:
-        """End at once; a run that is under way begins anew with the next server."""
+        """End at once; the next server trains the current run again."""
         self._closing.set()
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join(timeout=2)
 
     def _resume_run(self, task: Document) -> None:
-        """Go on with a run of an earlier server."""
+        """Queue a run of an earlier server, or end it."""
         if task["stopping"]:
             self._finish(task["id"], STOPPED)
         elif task["starts"] >= MAX_STARTS:
@@ -197,7 +198,7 @@ class TrainingWorker:
                     self.busy -= 1
 
     def _wait_for_turn(self, task_id: str) -> bool:
-        """Wait for a run's turn; tell whether it is to be trained."""
+        """Wait until the clock lets a run start; return whether to train it."""
         task, stop = self._store.get("task", task_id), self._stops[task_id]
         if task is None or stop.is_set():  # it may have been stopped, and deleted, before its turn
             return False
@@ -215,15 +216,15 @@ class TrainingWorker:
         assert task is not None
         raise_if_faulted(task)
         pairs, held_out = load_run_pairs(self._store, task)
-        recorder = _ProgressRecorder(self._store, task_id, task, self._stops[task_id], self._closing)
-        engine, base = (
-            self._engines.find_training_engine(task["engine"]),
-            self._engines.read_model(task["base"]),
+        base = self._engines.read_model(task["base"])
+        model = self._engines.find_training_engine(task["engine"]).train(
+            pairs,
+            task["effective"],
+            validation=held_out,
+            observer=self._progress_recorder(task),
+            initial_model=base,
         )
-        model = engine.train(
-            pairs, task["effective"], validation=held_out, observer=recorder, initial_model=base
-        )
-        if self._closing.is_set():  # an orderly end is not held against the run
+        if self._closing.is_set():  # an orderly end does not count as a crash
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
             return
         self._store.write_file(f"{task_id}.npz", model.save(task_id))
@@ -238,46 +239,35 @@ class TrainingWorker:
             else:
                 self._finish(task_id, DONE, percent=100, metrics=metrics or {})
 
+    def _progress_recorder(self, task: Document) -> Callable[[Step], bool]:
+        """Return the observer of a training: it records each step, and returns whether to go on."""
+        task_id, stop, prepared = task["id"], self._stops[task["id"]], 0
+
+        def record(step: Step) -> bool:
+            nonlocal prepared
+            fraction = min(1.0, step.step / max(step.total_steps, 1))
+            if step.phase == "preparing" and not step.quiet:
+                prepared = round(PREPARING_PERCENT * fraction)
+                self._store.update(task_id, phase="preparing", percent=prepared)
+            elif not step.quiet:
+                self._store.add_point(task_id, _loss_point(step, task["passes_per_epoch"]))
+                percent = prepared + round((99 - prepared) * fraction)
+                self._store.update(task_id, phase="training", percent=percent)
+            return not (stop.is_set() or self._closing.is_set())
+
+        return record
+
     def _finish(self, task_id: str, status: str, **fields: Any) -> None:
         self._store.update(task_id, status=status, finished=self._clock.now(), **fields)
 
 
-class _ProgressRecorder:
-    """Writes the optimiser's reports down, and tells it to stop."""
-
-    def __init__(
-        self,
-        store: Store,
-        task_id: str,
-        task: dict[str, Any],
-        stop: threading.Event,
-        closing: threading.Event,
-    ) -> None:
-        self._store, self._task_id, self._task = store, task_id, task
-        self._stop, self._closing = stop, closing
-        self._prepared = 0
-
-    def __call__(self, step: Step) -> bool:
-        if step.quiet:
-            return not (self._stop.is_set() or self._closing.is_set())
-        if step.phase == "preparing":
-            self._prepared = round(PREPARING_PERCENT * _completed_fraction(step))
-            self._store.update(self._task_id, phase="preparing", percent=self._prepared)
-        else:
-            loss = step.training_loss if step.validation_loss is None else step.validation_loss
-            point = {
-                "step": step.step,
-                "epoch": round(step.epoch / self._task["passes_per_epoch"], 3),
-                "trainingLoss": round(step.training_loss, 5),
-                "perplexity": round(math.exp(min(loss, 50)), 5),
-            }
-            if step.validation_loss is not None:
-                point["validationLoss"] = round(step.validation_loss, 5)
-            self._store.add_point(self._task_id, point)
-            percent = self._prepared + round((99 - self._prepared) * _completed_fraction(step))
-            self._store.update(self._task_id, phase="training", percent=percent)
-        return not (self._stop.is_set() or self._closing.is_set())
-
-
-def _completed_fraction(step: Step) -> float:
-    return min(1.0, step.step / max(step.total_steps, 1))
+def _loss_point(step: Step, passes_per_epoch: int) -> Document:
+    """Return a point of a run's loss curve; the perplexity is that of the validation, if the step has one."""
+    loss = step.training_loss if step.validation_loss is None else step.validation_loss
+    point = {
+        "step": step.step,
+        "epoch": round(step.epoch / passes_per_epoch, 3),
+        "trainingLoss": round(step.training_loss, 5),
+        "perplexity": round(math.exp(min(loss, 50)), 5),
+    }
+    return point if step.validation_loss is None else point | {"validationLoss": round(loss, 5)}
