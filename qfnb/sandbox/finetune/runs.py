@@ -75,31 +75,69 @@ def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[
     return rows
 
 
-def validate_dataset(call: Call, key: int | str, mode: str, name: str = "versionId") -> str:
-    """Return the id of a dataset, if a run of the mode can learn from it; `name` is the field that names it."""
-    dataset = call.find("dataset", key, name)
-    if not datasets.is_released(call.world, dataset):
-        raise call.invalid(name, f"{key} is not a released dataset")
-    return _validate_source(call, dataset["id"], mode, name)
+def validate_source(
+    call: Call, mode: str, kind_field: str, kind: int | str, options: Mapping[Any, tuple[str, Any]]
+) -> str:
+    """Return the id of a dataset or the `bos:/bucket/path` of an object that a run can learn from.
 
+    Args:
+        call: the request.
+        mode: the train mode.
+        kind_field: the request's field for the kind of source.
+        kind: the kind of source.
+        options: kind -> the field and the value that names the source; datasets come first, then objects.
 
-def validate_file(call: Call, address: str, mode: str, name: str = "versionBosUri") -> str:
-    """Return the `bos:/bucket/path` of an object, if a run of the mode can learn from it."""
-    prefix = worker.BOS_PREFIX
-    full_address = address if address.startswith(prefix) else f"{prefix}{address.lstrip('/')}"
-    return _validate_source(call, full_address, mode, name)
-
-
-def _validate_source(call: Call, source: str, mode: str, name: str) -> str:
+    Raises:
+        Refusal: it does not exist, is not released, or has no rows that the mode learns from.
+    """
+    call.validate_choice(kind_field, kind, options)
+    field, key = options[kind]
+    if not key:
+        raise call.invalid(field, f"it is missing, and {kind_field} is {kind}")
+    if kind == next(iter(options)):
+        dataset = call.find("dataset", key, field)
+        if not datasets.is_released(call.world, dataset):
+            raise call.invalid(field, f"{key} is not a released dataset")
+        source = str(dataset["id"])
+    else:
+        source = key if key.startswith(worker.BOS_PREFIX) else f"{worker.BOS_PREFIX}{key.lstrip('/')}"
     try:
         pairs = worker.read_source_pairs(call.world.store, source)
     except ValueError as error:
-        raise call.invalid(name, str(error)) from None
+        raise call.invalid(field, str(error)) from None
     is_text = mode == wire.POST_PRETRAIN
     if not any(response and bool(prompt) != is_text for prompt, response in pairs):
         description = "texts" if is_text else "prompts and answers"
-        raise call.invalid(name, f"{source} has no {description}, which {mode} learns from")
+        raise call.invalid(field, f"{source} has no {description}, which {mode} learns from")
     return source
+
+
+def create_job(call: Call, body: Any, model: str, mode: str, train_type: str = "") -> Document:
+    """Add a job, the folder of runs.
+
+    Args:
+        call: the request.
+        body: its name and description.
+        model: the model of its runs, "" if the first run sets it.
+        mode: the train mode of its runs.
+        train_type: v1's name of the model.
+    """
+    if not body.name:
+        raise call.invalid("name", "it is empty")
+    fields = {"name": body.name, "description": body.description or ""}
+    return call.world.store.add(
+        "job", random_id("job-"), model=model, mode=mode, train_type=train_type, **fields
+    )
+
+
+def runs_of_job(call: Call, job_id: str) -> list[Document]:
+    """Return the runs of a job, the oldest first."""
+    return [task for task in call.world.store.all("task") if task["job"] == job_id]
+
+
+def run_number(call: Call, task: Document) -> int:
+    """Return the number of a run in its job, from 1."""
+    return 1 + len([row for row in runs_of_job(call, task["job"]) if row["number"] < task["number"]])
 
 
 def start_run(call: Call, job: Document, request: RunRequest, earlier: Document | None = None) -> Document:
@@ -164,18 +202,20 @@ def board_to_wire(task: Document) -> dict[str, str]:
     return {"vdlLink": VISUALDL_URL + base64.b64encode(run.encode()).decode()}
 
 
-def validate_not_running(call: Call, name: str, tasks: Sequence[Document]) -> None:
-    """Raise a refusal if one of the runs has not ended."""
+def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
+    """Delete runs, and their weights unless a version was published from them.
+
+    Raises:
+        Refusal: one of them has not ended; then none is deleted.
+    """
+    store = call.world.store
     for task in tasks:
         if task["status"] not in FINAL_STATUSES:
             state = "is running" if task["status"] == RUNNING else "waits for its turn"
-            raise call.invalid(name, f"{task['id']} {state}; stop it first")
-
-
-def delete_run(call: Call, task: Document) -> None:
-    """Delete a run, and its weights unless a version was published from it."""
-    store = call.world.store
-    store.drop_points(task["id"])
-    store.remove("task", task["id"])
-    if not any(row["task"] == task["id"] for row in store.all("version")):
-        store.remove_file(f"{task['id']}.npz")
+            raise call.invalid(field, f"{task['id']} {state}; stop it first")
+    published = {row["task"] for row in store.all("version")}
+    for task in tasks:
+        store.drop_points(task["id"])
+        store.remove("task", task["id"])
+        if task["id"] not in published:
+            store.remove_file(f"{task['id']}.npz")

@@ -1,4 +1,4 @@
-"""Fine-tuning runs, console v2: the platform's states and fields over real training."""
+"""Fine-tuning, v2: jobs and runs with the platform's states and fields over real training."""
 
 from __future__ import annotations
 
@@ -9,36 +9,26 @@ from ...wire.base import EmptyBody
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
-from ..state.store import Document, random_id
+from ..state.store import Document
 from . import runs
 from .supported_models import WIRE_MODELS, is_valid_value
 from .worker import DONE, FAILED, RUNNING, STOPPED, TrainingWorker
 
 UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
-"""What a run is told and the local model does not use."""
+"""Fields of a request that the local model does not use."""
 
 
 @emulates(wire.SUPPORT_MODELS)
 def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
-    """Return what can be tuned, and every range."""
+    """List the models that can be tuned, with every range."""
     return WIRE_MODELS
 
 
 @emulates(wire.CREATE_JOB)
 def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
-    """Create the folder of runs."""
-    if not body.name:
-        raise call.invalid("name", "it is empty")
+    """Create a job, the folder of runs."""
     model = runs.validate_model(call, "model", body.model, body.train_mode)
-    job = call.world.store.add(
-        "job",
-        random_id("job-"),
-        name=body.name,
-        model=model,
-        mode=body.train_mode,
-        train_type="",
-        description=body.description or "",
-    )
+    job = runs.create_job(call, body, model, body.train_mode)
     return {"jobId": job["id"]}
 
 
@@ -50,9 +40,14 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
         raise call.invalid("jobId", f"{job['id']} has no model yet; v1's createJob sets it")
     values = _validated_hyper_parameters(call, job, body)
     earlier = _get_earlier_run(call, job, body)
-    sources = [
-        (_validate_source(call, job, data.source_type, row), row.sampling_rate) for row in data.versions
-    ]
+    sources = []
+    for row in data.versions:
+        options = {
+            wire.PLATFORM: ("versionId", row.version_id),
+            wire.BOS: ("versionBosUri", row.version_bos_uri),
+        }
+        source = runs.validate_source(call, job["mode"], "sourceType", data.source_type, options)
+        sources.append((source, row.sampling_rate))
     wire_body = body.to_wire()
     extra_fields = {name: wire_body[name] for name in UNUSED_FIELDS if wire_body.get(name)}
     run_request = runs.RunRequest(body.parameter_scale, values, sources, data.split_ratio, extra_fields)
@@ -74,14 +69,14 @@ def list_jobs(call: Call, body: wire.ListJobs) -> dict[str, Any]:
 def list_tasks(call: Call, body: wire.ListTasks) -> dict[str, Any]:
     """List the runs of a job, the newest first."""
     job = call.find("job", body.job_id, "jobId")
-    rows = [_task_to_wire(call, job, task) for task in reversed(_runs_of_job(call, job))]
+    rows = [_task_to_wire(call, job, task) for task in reversed(runs.runs_of_job(call, job["id"]))]
     page, info = page_by_marker(call, rows, "taskId", body)
     return {"taskList": page, "pageInfo": info}
 
 
 @emulates(wire.DESCRIBE_TASK)
 def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
-    """Describe a run; the checkpoints of a run under way are the sandbox's extension."""
+    """Describe a run; the checkpoints of a running run are the sandbox's extension."""
     task = call.find("task", body.task_id, "taskId")
     job = call.world.store.get("job", task["job"]) or {}
     state = _task_to_wire(call, job, task) | runs.board_to_wire(task)
@@ -105,27 +100,22 @@ def stop_task(call: Call, body: wire.TaskRef) -> bool:
 
 @emulates(wire.DELETE_TASK)
 def delete_task(call: Call, body: wire.TaskRef) -> bool:
-    """Delete a run that is over."""
-    task = call.find("task", body.task_id, "taskId")
-    runs.validate_not_running(call, "taskId", [task])
-    runs.delete_run(call, task)
+    """Delete a run that has ended."""
+    runs.delete_runs(call, "taskId", [call.find("task", body.task_id, "taskId")])
     return True
 
 
 @emulates(wire.DELETE_JOB)
 def delete_job(call: Call, body: wire.JobRef) -> bool:
-    """Delete a job with its runs, which are over."""
+    """Delete a job with its runs, all of which have ended."""
     job = call.find("job", body.job_id, "jobId")
-    tasks = _runs_of_job(call, job)
-    runs.validate_not_running(call, "jobId", tasks)
-    for task in tasks:
-        runs.delete_run(call, task)
+    runs.delete_runs(call, "jobId", runs.runs_of_job(call, job["id"]))
     call.world.store.remove("job", job["id"])
     return True
 
 
 def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask) -> dict[str, Any]:
-    """Return the values with the model's defaults filled in, each checked against its range."""
+    """Return the validated values, with the model's defaults for missing ones."""
     rows = runs.tuning_parameters(call, "parameterScale", job, body.parameter_scale)
     allowed = {row["key"]: row for row in rows}
     for key, value in body.hyper_parameter_config.items():
@@ -136,19 +126,8 @@ def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask
     return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
 
 
-def _validate_source(call: Call, job: Document, kind: str, row: wire.DatasetVersionRef) -> str:
-    if kind == wire.PLATFORM and row.version_id is not None:
-        return runs.validate_dataset(call, row.version_id, job["mode"])
-    if kind == wire.BOS and row.version_bos_uri:
-        return runs.validate_file(call, row.version_bos_uri, job["mode"])
-    required_field = {wire.PLATFORM: "versionId", wire.BOS: "versionBosUri"}.get(kind)
-    if required_field is None:
-        raise call.invalid("sourceType", f"{kind!r}; the sandbox has {wire.PLATFORM} and {wire.BOS}")
-    raise call.invalid(required_field, f"it is missing, and sourceType is {kind}")
-
-
 def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Document | None:
-    """Return the run that is to be gone on from, None when there is none."""
+    """Return the run that the new one continues, None if it does not continue any."""
     if body.increment_task_id is None:
         return None
     earlier = call.find("task", body.increment_task_id, "incrementTaskId")
@@ -160,10 +139,6 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
     if step is not None and step not in {point["step"] for point in call.world.store.points(earlier["id"])}:
         raise call.invalid("incrementCheckpointStep", f"{earlier['id']} has no step {step}")
     return earlier
-
-
-def _runs_of_job(call: Call, job: Document) -> list[Document]:
-    return [task for task in call.world.store.all("task") if task["job"] == job["id"]]
 
 
 def _job_to_wire(job: Document) -> dict[str, Any]:
@@ -193,7 +168,7 @@ def _task_to_wire(call: Call, job: Document, task: Document) -> dict[str, Any]:
 
 
 def _sandbox_fields(call: Call, task: Document) -> dict[str, Any]:
-    """Return what only the sandbox knows of a run."""
+    """Return the fields that only the sandbox has."""
     fields = {
         "engine": call.world.engines.engine_label(task["engine"]),
         "effective": task["effective"],

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...wire import catalog
 from ...wire import model as wire
+from ..finetune.runs import run_number
 from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call
 from ..state.store import Document, random_id
@@ -213,12 +214,11 @@ def publish_run(
 ) -> Document:
     """Add a finished or stopped run to a model as a version."""
     job = call.world.store.get("job", task["job"]) or {}
-    rows = [row for row in call.world.store.all("task") if row["job"] == task["job"]]
     origin = {
         "taskId": job.get("number"),
         "taskIdStr": task["job"],
         "taskName": job.get("name", ""),
-        "iterationVersion": 1 + sum(row["number"] < task["number"] for row in rows),
+        "iterationVersion": run_number(call, task),
         "runId": task["number"],
         "runIdStr": task["id"],
     }
