@@ -75,8 +75,8 @@ def describe_run(task: str) -> dict[str, Any]:
     return FineTune.V2.task_detail(task)["result"]
 
 
-def until(fetch: Callable[[], T], condition: Callable[[T], Any], seconds: float = 30) -> T:
-    """Look until it holds; return what was seen."""
+def until(fetch: Callable[[], T], condition: Callable[[T], Any] = bool, seconds: float = 30) -> T:
+    """Fetch a value until a condition holds; return that value."""
     deadline = time.monotonic() + seconds
     while not condition(value := fetch()):
         assert time.monotonic() < deadline, value

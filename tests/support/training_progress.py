@@ -1,4 +1,4 @@
-"""Trainings as values, and a trainer that only notes what it is told."""
+"""Progress values of trainings, and a trainer that only records the actions that are executed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TRAINED = replace(DEPLOYED, status="TrainFinished", service_endpoint="", model_v
 
 
 class Trainer:
-    """A trainer that only notes what it is told."""
+    """A trainer that only records the actions that are executed."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
-"""Somebody is told once that a training is over, or does not get on."""
+"""Alerts: one notification when a training has ended or is stalled."""
 
 import queue
 
 import pytest
+from support.finetune_runs import until
 from support.scripted_server import http_answer
 
 from qfnb import errors
@@ -33,7 +34,7 @@ def progress(**fields):
     ("state", "kind"),
     [(ActionState.Done, "done"), (ActionState.Error, "failed"), (ActionState.Stopped, "stopped")],
 )
-def test_the_end_is_told_once(state, kind):
+def test_the_end_is_notified_once(state, kind):
     notices, trainer = queue.Queue(), Trainer()
     alert(trainer, notices.put)
     for _ in range(3):
@@ -43,7 +44,7 @@ def test_the_end_is_told_once(state, kind):
         notices.get(timeout=0.1)
 
 
-def test_one_that_does_not_get_on_is_told_and_may_go_on():
+def test_a_stalled_training_is_notified_and_may_stall_again():
     notices, trainer = queue.Queue(), Trainer()
     alert(trainer, notices.put, stalled_after=0.0)
     for percent in (10, 10, 20, 20):
@@ -51,7 +52,7 @@ def test_one_that_does_not_get_on_is_told_and_may_go_on():
     assert [notices.get(timeout=5).kind for _ in range(2)] == ["stalled", "stalled"]
 
 
-def test_waiting_for_a_turn_is_not_stalling():
+def test_a_queued_run_is_not_stalled():
     notices, trainer = queue.Queue(), Trainer()
     alert(trainer, notices.put, stalled_after=0.0)
     for _ in range(3):
@@ -64,7 +65,7 @@ def test_a_web_address_gets_it_as_json(scripted):
     server, trainer = scripted([http_answer(b"{}")]), Trainer()
     alert(trainer, f"{server.url}/hook")
     trainer.reach(progress(state=ActionState.Done, ended_at=2.0))
-    assert wait_until(lambda: server.requests)
+    until(lambda: server.requests)
     body = server.requests[0].split(b"\r\n\r\n")[1].decode()
     assert '"kind": "done"' in body
     assert '"msgtype": "text"' in body
@@ -77,19 +78,10 @@ def test_a_failing_receiver_is_only_logged(caplog):
     trainer = Trainer()
     alert(trainer, broken)
     trainer.reach(progress(state=ActionState.Done, ended_at=2.0))
-    assert wait_until(lambda: "could not be delivered" in caplog.text)
+    until(lambda: "could not be delivered" in caplog.text)
 
 
 @pytest.mark.parametrize("to", ["ftp://x", "http://evil.example/hook", "https://", 7])
-def test_an_address_that_cannot_be_told_is_refused(to):
+def test_an_address_that_is_not_https_is_refused(to):
     with pytest.raises(errors.InvalidArgumentError, match="https"):
         alert(Trainer(), to)
-
-
-def wait_until(condition, seconds=5):
-    import time
-
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()

@@ -1,4 +1,4 @@
-"""Actions and pipelines of one's own, without any platform."""
+"""Actions and pipelines without a platform."""
 
 import pytest
 
@@ -96,5 +96,10 @@ def test_an_unknown_argument_is_named():
         Pipeline([], wrong=1)
 
 
-def test_dispatching_needs_no_handler():
-    dispatch_event(None, Event("x", ActionState.Done))
+def test_an_event_is_dispatched_where_there_are_a_handler_and_an_event():
+    log, event = Log(), Event("x", ActionState.Done, action_class="Step")
+    dispatch_event(None, event)
+    dispatch_event(log, None)
+    assert log.events == []
+    dispatch_event(log, event)
+    assert log.events == [("Step", ActionState.Done)]

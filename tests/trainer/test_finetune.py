@@ -4,9 +4,9 @@ import contextlib
 import os
 import signal
 import threading
-import time
 
 import pytest
+from support.finetune_runs import until
 
 from qfnb import Dataset, DeployConfig, EventHandler, LLMFinetune, Model, Service, TrainConfig, errors
 from qfnb.model import Model as PlatformModel
@@ -58,13 +58,6 @@ def long_run(dataset, sandbox):
     trainer.stop()
     with contextlib.suppress(errors.TrainingError):
         trainer.wait(20)
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_the_whole_life(sandbox, dataset):

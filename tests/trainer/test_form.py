@@ -1,4 +1,4 @@
-"""The form as a value: its fields are the platform's, its rules the library's, and its code says the same."""
+"""The launch form as a value: its fields are the platform's, its rules the library's, and its code does the same."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ DATASETS = {"ds": PAIRS, "texts": TEXTS}
 
 @pytest.fixture
 def form(sandbox):
-    """A form on which nothing is wrong."""
+    """A form without issues."""
     offer = tuple(FineTune.V2.supported_models().data)
     data = {name: inspect_dataset(name, DATASETS) for name in DATASETS}
     return LaunchForm(supported_models=offer, datasets=data).with_choice(model="ERNIE-Speed-8K", dataset="ds")
@@ -45,7 +45,7 @@ def test_what_was_typed_stays_when_another_model_is_chosen(form):
     assert changed.draft.values["learningRate"] == "1e-06"
 
 
-def test_each_model_and_way_of_tuning_opens_without_a_fault(form):
+def test_each_model_and_parameter_scale_opens_without_issues(form):
     for row in form.supported_models:
         for mode in row.support_train_mode:
             for scale in mode.support_parameter_scale:
@@ -70,7 +70,7 @@ def test_each_model_and_way_of_tuning_opens_without_a_fault(form):
         ("maxSeqLen", 77, "is not offered"),
     ],
 )
-def test_a_wrong_hyper_parameter_is_told_at_its_field_and_nowhere_else(form, field, value, words):
+def test_a_wrong_hyper_parameter_is_an_issue_of_its_field_only(form, field, value, words):
     issues = with_values(form, **{field: value}).issues
     assert issues.keys() == {field}
     assert words in issues[field]
@@ -93,13 +93,13 @@ def test_a_wrong_hyper_parameter_is_told_at_its_field_and_nowhere_else(form, fie
         ({"after": "publish", "hours": "999"}, "", ""),
     ],
 )
-def test_a_wrong_field_is_told_with_the_reason(form, changes, field, words):
+def test_a_wrong_field_is_an_issue_with_the_reason(form, changes, field, words):
     issues = form.with_choice(**changes).issues
     assert set(issues) == ({field} if field else set())
     assert words in issues.get(field, "")
 
 
-def test_a_train_mode_without_a_trainer_is_told(form):
+def test_a_train_mode_without_a_trainer_is_an_issue(form):
     row = form.supported_models[0].model_copy(deep=True)
     row.support_train_mode[0].train_mode = "KTO"
     chosen = replace(form, supported_models=(row,)).with_choice(mode="KTO")
@@ -119,7 +119,7 @@ def test_several_choices_are_one_value(form):
     assert "is not offered" in with_values(chosen, loraTargetModules=["mlp.x"]).issues["loraTargetModules"]
 
 
-def test_a_hyper_parameter_that_the_model_does_not_have_is_told(form):
+def test_a_hyper_parameter_that_the_model_lacks_is_an_issue(form):
     assert "has no hyper-parameter warp" in with_values(form, warp="9").issues["others"]
 
 
@@ -170,13 +170,13 @@ def test_hostile_names_stay_texts_in_the_code(form):
     assert r'name="\"); import os; (\""' in script
 
 
-def test_an_estimate_tells_rows_tokens_and_steps(form):
+def test_an_estimate_has_rows_tokens_and_steps(form):
     estimate = launch.estimate_launch(with_values(form, epoch="3", batchSize="4"))
     assert (estimate.train_rows, estimate.steps) == (8, 6)
     assert estimate.tokens == round(form.datasets["ds"].tokens * 0.8 * 3)
 
 
-def test_what_cannot_be_known_is_not_available_and_says_why(form):
+def test_an_unknown_quantity_has_a_reason(form):
     lines = dict(launch.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704")).lines())
     assert lines["步数 steps"].startswith("n/a")
     assert "ceil(train rows" in lines["步数 steps"]
@@ -184,7 +184,7 @@ def test_what_cannot_be_known_is_not_available_and_says_why(form):
     assert lines["时间 time"].startswith("n/a")
 
 
-def test_time_is_told_by_earlier_runs_of_the_model(form):
+def test_the_time_is_estimated_from_earlier_runs_of_the_model(form):
     estimate = launch.estimate_launch(replace(form, step_seconds={"ERNIE-Speed-8K": 2.0}))
     assert estimate.seconds == 2.0 * estimate.steps
 
@@ -197,7 +197,7 @@ def test_a_configuration_comes_back_as_it_was_saved(form):
 
 
 @pytest.mark.parametrize("name", ["", " ", "../up", "a/b", "a b", ".hidden", "-x", "x" * 61, "a\0b", "a\nb"])
-def test_a_name_that_is_no_name_is_refused(name):
+def test_an_invalid_name_is_refused(name):
     with pytest.raises(errors.InvalidArgumentError):
         saved.save(name, Draft())
 
@@ -205,14 +205,14 @@ def test_a_name_that_is_no_name_is_refused(name):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", "null", '{"model": 7}', '{"epoch": 1}', '{"after": "fly"}']
 )
-def test_a_file_that_holds_something_else_is_told(content):
+def test_a_file_that_is_not_a_draft_is_reported(content):
     saved.save("broken", Draft())
     (config.state_dir() / "launches" / "broken.json").write_text(content, encoding="utf-8")
     with pytest.raises(errors.InvalidArgumentError, match="cannot be read"):
         saved.load("broken")
 
 
-def test_an_unknown_configuration_names_the_known_ones():
+def test_an_unknown_configuration_is_reported_with_the_saved_names():
     saved.save("known", Draft())
     with pytest.raises(errors.InvalidArgumentError, match="known"):
         saved.load("unknown")
@@ -229,7 +229,7 @@ def test_a_past_run_can_be_cloned(form):
     assert not replace(form, draft=draft.model_copy(update={"dataset": "ds"})).issues
 
 
-def test_a_run_begun_elsewhere_cannot_be_cloned():
+def test_a_run_started_elsewhere_cannot_be_cloned():
     run = run_store.RunRecord.begin()
     run.update(task_id="task-1")
     with pytest.raises(errors.InvalidArgumentError, match="started elsewhere"):
@@ -245,14 +245,27 @@ def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
     assert (remote.rows, remote.tokens, remote.problem) == (10, None, "")
 
 
-@pytest.mark.parametrize("source", ["nowhere.jsonl", "ds-nowhere", "x" * 5000, "a\0b"])
-def test_what_is_not_there_is_told_not_raised(sandbox, source):
-    assert inspect_dataset(source, {}).problem
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nowhere.jsonl", "nowhere.jsonl"),
+        ("ds-nowhere", "ds-nowhere"),
+        ("x" * 5000, "too long"),
+        ("a\0b", "the name ends in none of"),
+    ],
+)
+def test_a_dataset_that_is_not_found_has_a_problem_and_raises_nothing(sandbox, source, words):
+    info = inspect_dataset(source, {})
+    assert words in info.problem
+    assert info.dataset is None
 
 
-def test_a_large_dataset_is_estimated(monkeypatch):
+def test_the_tokens_of_a_large_dataset_are_estimated(monkeypatch):
+    counted = inspect_dataset("ds", DATASETS)
     monkeypatch.setattr("qfnb.trainer.form.data.MAX_COUNTED_ROWS", 5)
-    assert inspect_dataset("ds", DATASETS).lengths == ()
+    estimated = inspect_dataset("ds", DATASETS)
+    assert estimated.lengths == ()
+    assert estimated.tokens == pytest.approx(counted.tokens, rel=0.1)
 
 
 def test_files_beside_the_notebook_are_offered(tmp_path):
@@ -262,6 +275,6 @@ def test_files_beside_the_notebook_are_offered(tmp_path):
     assert list_data_files(tmp_path) == ["a.jsonl", "data/b.csv"]
 
 
-def test_an_empty_dataset_is_told(form):
+def test_an_empty_dataset_is_an_issue(form):
     empty = {**form.datasets, "ds": DatasetInfo("ds", Dataset([]), 0, 0)}
     assert "no rows" in replace(form, datasets=empty).issues["dataset"]

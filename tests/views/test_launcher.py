@@ -1,12 +1,12 @@
-"""The form drawn: as text, as HTML that is inert, and as at most forty widgets that say what is wrong."""
+"""The launch form as text, as inert HTML, and as at most forty widget models that show what is wrong."""
 
-import time
 from dataclasses import replace
 
 import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
 from support.attacks import ATTACKS
+from support.finetune_runs import until
 from support.strict_html import assert_only
 
 from qfnb import Dataset, config
@@ -25,19 +25,19 @@ TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
 
 @pytest.fixture
 def form(sandbox):
-    """A launcher that has asked the platform and looked at its data."""
+    """A launcher that has loaded its choices and inspected its data."""
     return shown(Launcher("ds", list_datasets=lambda: {"ds": PAIRS}))
 
 
 def shown(launcher):
-    """Show a form where nobody can fill it in: it then knows its choices."""
+    """Show a form where outputs cannot move: it then has loaded its choices."""
     launcher.show()
     return launcher
 
 
 @pytest.fixture
 def live(sandbox, monkeypatch):
-    """A form that is shown live, and draws at once; closed at the end."""
+    """A form that is shown live and draws at once; closed at the end."""
     monkeypatch.setenv("QFNB_DISPLAY", "live")
     monkeypatch.setattr(display, "REDRAW_S", 0.0)
     cells, launched = [], []
@@ -47,17 +47,11 @@ def live(sandbox, monkeypatch):
     launcher.cells, launcher.launched = cells, launched
     launcher.show()
     until(lambda: launcher.state.stage == "editing" and not launcher.state.form.issues)
+    until(lambda: "epoch" in descriptions(launcher))
     yield launcher
     launcher.close()
     for trainer in launched:
         trainer.stop().wait(20)
-
-
-def until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def field(launcher, words):
@@ -66,7 +60,7 @@ def field(launcher, words):
 
 
 def texts(launcher):
-    """Return what the form says outside of its fields."""
+    """Return the texts of the form outside of its fields."""
     return "".join(part.value for part in launcher.widget.root.children if isinstance(part, ipywidgets.HTML))
 
 
@@ -77,12 +71,12 @@ def descriptions(launcher):
 @pytest.mark.parametrize(
     "part", ["ERNIE-Speed-8K", "LoRA", "learning_rate", "0.0003", "本地沙盒 sandbox", "steps"]
 )
-def test_a_form_that_is_only_read_says_what_is_chosen_and_what_it_takes(form, part):
+def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
     assert part in render.html(form.state)
 
 
-def test_a_form_that_is_only_read_has_the_same_as_python(form):
+def test_a_static_form_shows_the_same_as_python(form):
     assert "TrainConfig(" in render.text(form.state)
     assert "&quot;ERNIE-Speed-8K&quot;" in render.html(form.state)
 
@@ -120,7 +114,7 @@ def test_the_largest_form_has_at_most_forty_models_and_leaves_none(form):
     assert not set(_instances) - before
 
 
-def test_a_fault_stands_in_the_label_and_the_form_cannot_be_launched(live):
+def test_an_issue_is_shown_in_the_label_and_the_form_cannot_be_launched(live):
     field(live, "epoch").value = "99"
     assert "it is 1 to 50" in field(live, "epoch").description
     assert field(live, "Launch").disabled
@@ -138,7 +132,7 @@ def test_the_same_field_stays_the_same_widget(live):
     assert "lora_rank" not in descriptions(live)
 
 
-def test_fields_of_what_comes_afterwards_appear_when_they_are_wanted(live):
+def test_fields_of_later_steps_appear_when_the_step_is_chosen(live):
     field(live, "afterwards").value = "deploy"
     assert isinstance(field(live, "endpoint suffix"), ipywidgets.Text)
     field(live, "afterwards").value = "train"
@@ -177,17 +171,17 @@ def test_a_change_takes_the_first_click_back(live):
     assert not field(live, "启动训练 Launch").disabled
 
 
-def test_what_the_platform_refuses_at_the_launch_leaves_the_form(live, fault, monkeypatch):
+def test_a_launch_that_the_platform_refuses_keeps_the_form(live, fault, monkeypatch):
     fault("finetune.v2.support_models", "error", code="AccessDenied", status=403)
     monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", -1.0)
     live.press("launch")
     live.press("launch")
-    until(lambda: live.state.stage == "editing")
+    until(lambda: "could not be started" in texts(live))
+    assert live.state.stage == "editing"
     assert live.trainer is None
-    assert "could not be started" in texts(live)
 
 
-def test_a_platform_that_does_not_answer_is_told_and_asked_again(sandbox, monkeypatch):
+def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, monkeypatch):
     now = config.get_config()
     now.platform, now.access_key, now.secret_key = "qianfan", "ALTAKxxxx", "0123456789abcdef"
     now.console_api_base_url = "http://127.0.0.1:9"
@@ -196,8 +190,8 @@ def test_a_platform_that_does_not_answer_is_told_and_asked_again(sandbox, monkey
     monkeypatch.setattr(display, "REDRAW_S", 0.0)
     form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
     form.show()
-    until(lambda: form.state.stage == "unavailable")
-    assert "gives no answer" in texts(form)
+    until(lambda: "gives no answer" in texts(form))
+    assert form.state.stage == "unavailable"
     assert "Try again" in descriptions(form)
     config.get_config()._overrides.clear()
     form.press("launch")
@@ -205,7 +199,7 @@ def test_a_platform_that_does_not_answer_is_told_and_asked_again(sandbox, monkey
     form.close()
 
 
-def test_an_api_key_alone_is_told_which_key_is_needed(form):
+def test_with_an_api_key_alone_the_message_names_the_keys_that_are_needed(form):
     now = config.get_config()
     now.platform, now.api_key = "qianfan", "bce-v3/ALTAK-test/canary0123456789"
     form.show()
@@ -213,7 +207,7 @@ def test_an_api_key_alone_is_told_which_key_is_needed(form):
     assert "canary" not in render.html(form.state)
 
 
-def test_the_cell_is_handed_to_the_notebook(live):
+def test_the_cell_is_inserted_into_the_notebook(live):
     field(live, "Insert").click()
     assert "LLMFinetune(" in live.cells[0]
     assert "next cell that runs" in texts(live)
@@ -229,7 +223,7 @@ def test_a_configuration_is_saved_and_loaded_into_the_fields(live):
     assert "five" in field(live, "configuration").options
 
 
-def test_a_configuration_that_is_not_there_is_told(live):
+def test_a_configuration_with_an_invalid_name_is_reported(live):
     field(live, "configuration").value = "../etc"
     field(live, "Load").click()
     assert "is not a valid name" in texts(live)
@@ -251,7 +245,7 @@ def test_each_hyper_parameter_has_a_field_however_many_there_are(form):
     assert {"extra0", "extra1", "extra2", "loraTargetModules"} <= set(names)
 
 
-def test_in_a_terminal_the_form_is_its_text(form, monkeypatch, capsys):
+def test_in_a_terminal_the_form_is_text(form, monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
     form.show()
     assert "LLMFinetune(" in capsys.readouterr().out

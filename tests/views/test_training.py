@@ -1,4 +1,4 @@
-"""A training's progress, drawn; its buttons; and several beside each other."""
+"""The progress of a training as HTML and text, and several trainings compared."""
 
 import base64
 import re
@@ -15,20 +15,8 @@ from qfnb.trainer.progress import LogLine, Stage
 from qfnb.views.training import comparison, controls, details, panel
 
 TAGS = {
-    "div",
-    "span",
-    "b",
-    "progress",
-    "table",
-    "caption",
-    "tr",
-    "th",
-    "td",
-    "details",
-    "summary",
-    "img",
-    "a",
-}
+    "div", "span", "b", "progress", "table", "caption", "tr", "th", "td", "details", "summary", "img", "a",
+}  # fmt: skip
 ATTRIBUTES = {"style", "scope", "max", "value", "aria-label", "alt", "src", "href", "target", "rel"}
 
 
@@ -56,7 +44,7 @@ ATTRIBUTES = {"style", "scope", "max", "value", "aria-label", "alt", "src", "hre
         "`%qftrain attach run-ab12cd34ef`",
     ],
 )
-def test_a_running_training_shows_what_is_known_of_it(part):
+def test_a_running_training_shows_its_state(part):
     assert part in panel.html(RUNNING, now=120.0)
 
 
@@ -71,7 +59,7 @@ def test_a_running_training_shows_what_is_known_of_it(part):
         (replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)), ("does not fall",)),
     ],
 )
-def test_both_forms_say_how_it_stands_and_what_to_do(progress, words):
+def test_html_and_text_show_the_state_and_the_next_step(progress, words):
     for word in words:
         assert word in panel.html(progress)
         assert word in panel.text(progress)
@@ -81,7 +69,7 @@ def test_the_first_line_of_the_text_has_all_steps():
     assert panel.text(RUNNING).startswith("ERNIE-Speed-8K: Training   40%   dataset ✔  train ▶  publish ·\n")
 
 
-def test_a_platform_that_gives_no_curve_while_it_trains_is_said_to_be_one():
+def test_a_platform_without_a_curve_during_the_training_is_reported():
     cloud = replace(RUNNING, points=(), from_sandbox=False)
     assert "at the end of the run only" in panel.html(cloud)
     assert "<img" not in panel.html(cloud)
@@ -93,7 +81,7 @@ def test_a_platform_that_gives_no_curve_while_it_trains_is_said_to_be_one():
         assert "at the end of the run only" not in panel.html(other)
 
 
-def test_a_run_that_could_not_be_stopped_is_not_said_to_be_over():
+def test_a_run_that_could_not_be_stopped_is_reported_as_perhaps_running():
     line = LogLine(130.0, "train", "Stopped", "run task-1 could not be stopped: refused")
     stages = (replace(STAGES[1], state=ActionState.Stopped),)
     assert "it may still run" in panel.html(replace(DEPLOYED, stages=stages, log=(*LOG, line)))
@@ -177,7 +165,7 @@ def test_an_error_of_a_hundred_thousand_characters_is_a_line():
         ("publish", "no such line", "bringing 800 rows"),
     ],
 )
-def test_the_log_is_filtered_and_the_rest_is_beside_it(key, part, absent):
+def test_a_view_shows_its_part_only(key, part, absent):
     html = details.render_view(RUNNING, key)
     assert key in [key for _, key in details.view_options(RUNNING)]
     assert part in html
@@ -197,11 +185,11 @@ def test_a_comparison_overlays_curves_and_shows_only_what_differs():
     assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
 
 
-def test_equal_hyper_parameters_are_said_to_be_equal():
+def test_equal_hyper_parameters_are_reported_as_equal():
     assert "the same hyper-parameters" in comparison.text({"a": DEPLOYED, "b": DEPLOYED})
 
 
-def test_where_nobody_watches_the_panel_is_its_state(monkeypatch, capsys):
+def test_where_outputs_cannot_move_the_panel_is_the_state(monkeypatch, capsys):
     monkeypatch.setenv("QFNB_DISPLAY", "text")
     shown = panel.TrainingPanel(Trainer(DEPLOYED, running=False))
     shown.show()

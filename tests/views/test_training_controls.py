@@ -1,4 +1,4 @@
-"""The buttons of a training's panel, what is shown below its curve, and how few widgets it takes."""
+"""The buttons of a training's panel, its views, and the number of its widget models."""
 
 from dataclasses import replace
 
@@ -87,7 +87,7 @@ def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
     assert trainer.executed == []
 
 
-def test_what_an_order_meets_with_is_told_in_the_panel(monkeypatch):
+def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")
 
@@ -127,7 +127,7 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     assert set(_instances) == before
 
 
-def test_what_is_left_for_a_page_that_was_reloaded_is_one_text():
+def test_a_reloaded_page_keeps_one_text():
     before = set(_instances)
     _, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
     display._leave_static(box, panel.bundle(DEPLOYED))
