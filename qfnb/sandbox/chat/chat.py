@@ -79,25 +79,16 @@ def resolve_model(call: Call, name: str) -> ChatModel:
     """
     service = find_service(call, name)
     if service is not None:
-        return load_tuned_model(call, active_deployment(call, service)["task"])
+        try:
+            return call.world.engines.tuned_model(active_deployment(call, service)["task"])
+        except EngineError as error:
+            raise conversion.engine_refusal(call, error) from None
     is_v1, row = call.endpoint.plane == "v1", catalog.find_model("chat", name)
     if (row is not None and (row.v1 or not is_v1)) or (
         not is_v1 and name in call.world.engines.active.model_names
     ):
         return call.world.engines.base_model(name)
     raise conversion.unknown_model(call, name, ": the sandbox has no such model or service")
-
-
-def load_tuned_model(call: Call, run: str) -> ChatModel:
-    """Return the model of a run.
-
-    Raises:
-        Refusal: it cannot be loaded.
-    """
-    try:
-        return call.world.engines.tuned_model(run)
-    except EngineError as error:
-        raise conversion.engine_refusal(call, error) from None
 
 
 def validate_options(call: Call, extra: Mapping[str, Any]) -> None:

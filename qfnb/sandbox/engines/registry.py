@@ -23,11 +23,17 @@ class EngineRegistry:
         self._store, self._lock = store, threading.Lock()
         self._loaded_models: dict[str, ChatModel] = {}
         self._builtin = BuiltinEngine()
-        local = _create_training_engine(config, folder / "files" / "models")
-        self._training_engines: tuple[TrainingEngine, ...] = (
-            (local, self._builtin) if local else (self._builtin,)
-        )
-        self.active: Engine = local or _create_upstream_engine(config) or self._builtin
+        self._training_engines: tuple[TrainingEngine, ...] = (self._builtin,)
+        self.active: Engine = self._builtin
+        if config.engine == "transformers":
+            from .transformers.engine import TransformersEngine  # noqa: PLC0415 - torch
+
+            self.active = local = TransformersEngine(config, folder / "files" / "models")
+            self._training_engines = (local, self._builtin)
+        elif config.engine == "upstream":
+            from .upstream import UpstreamEngine  # noqa: PLC0415 - aiohttp
+
+            self.active = UpstreamEngine(config)
 
     @property
     def training_engine(self) -> TrainingEngine:
@@ -116,19 +122,3 @@ class EngineRegistry:
             if engine.recognizes(content):
                 return engine
         raise EngineError(f"{run} was made by another engine; start the sandbox with it again", "model")
-
-
-def _create_training_engine(config: EngineConfig, folder: Path) -> TrainingEngine | None:
-    if config.engine != "transformers":
-        return None
-    from .transformers.engine import TransformersEngine  # noqa: PLC0415 - torch
-
-    return TransformersEngine(config, folder)
-
-
-def _create_upstream_engine(config: EngineConfig) -> Engine | None:
-    if config.engine != "upstream":
-        return None
-    from .upstream import UpstreamEngine  # noqa: PLC0415 - only where it was chosen
-
-    return UpstreamEngine(config)

@@ -82,13 +82,11 @@ def _add_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {"id": fault.id, "faults": len(world.fault_rules.rules)}
 
 
-def _clear_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    world.fault_rules.rules.clear()
-    return {"faults": 0}
-
-
-def _remove_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    if not world.fault_rules.remove(body["id"]):
+def _remove_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Remove the fault with the id in the path, or all faults."""
+    if "id" not in body:
+        world.fault_rules.rules.clear()
+    elif not world.fault_rules.remove(body["id"]):
         raise LookupError(f"fault {body['id']} does not exist")
     return {"faults": len(world.fault_rules.rules)}
 
@@ -115,51 +113,22 @@ def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return world.clock.set(speed, advance)
 
 
-def _set_durations(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the seconds of each stage of an object's life; {stage: seconds} changes them."""
-    return dict(world.lifecycle.set(body))
-
-
-def _report_deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return dict(world.delivery_counter.report())
-
-
-def _describe_api(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return openapi.build_document(world.address.url)
-
-
-def _list_snapshots(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return {"snapshots": snapshots.list_snapshots(world.folder)}
-
-
-def _create_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return snapshots.create_snapshot(world, str(body.get("name", "")))
-
-
-def _restore_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return snapshots.restore_snapshot(world, str(body.get("name", "")))
-
-
-def _remove_snapshot(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    snapshots.remove_snapshot(world.folder, str(body["name"]))
-    return {"removed": body["name"]}
-
-
 _ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
     ("health", "GET", _health),
     ("stop", "POST", _stop),
     ("faults", "GET", _list_faults),
     ("faults", "POST", _add_fault),
-    ("faults", "DELETE", _clear_faults),
-    ("faults/{id}", "DELETE", _remove_fault),
+    ("faults", "DELETE", _remove_faults),
+    ("faults/{id}", "DELETE", _remove_faults),
     ("limits", "POST", _set_rate_limits),
     ("clock", "POST", _adjust_clock),
-    ("durations", "POST", _set_durations),
+    ("durations", "POST", lambda world, body: dict(world.lifecycle.set(body))),
     ("register", "POST", _reset_delivery_counter),
-    ("register", "GET", _report_deliveries),
-    ("snapshots", "GET", _list_snapshots),
-    ("snapshots", "POST", _create_snapshot),
-    ("restore", "POST", _restore_snapshot),
-    ("snapshots/{name}", "DELETE", _remove_snapshot),
-    ("openapi.json", "GET", _describe_api),
+    ("register", "GET", lambda world, body: dict(world.delivery_counter.report())),
+    ("snapshots", "GET", lambda world, body: {"snapshots": snapshots.list_snapshots(world.folder)}),
+    ("snapshots", "POST", lambda world, body: snapshots.create_snapshot(world, str(body.get("name", "")))),
+    ("restore", "POST", lambda world, body: snapshots.restore_snapshot(world, str(body.get("name", "")))),
+    ("snapshots/{name}", "DELETE", lambda world, body: snapshots.remove_snapshot(world.folder, body["name"])),
+    ("openapi.json", "GET", lambda world, body: openapi.build_document(world.address.url)),
 )
+"""Path, method and action of each control; `durations` takes {stage: seconds}, `restore` a snapshot's name."""

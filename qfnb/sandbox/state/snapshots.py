@@ -43,7 +43,8 @@ def create_snapshot(world: World, name: str) -> dict[str, Any]:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True, mode=0o700)
     world.store.copy_to(draft)
-    manifest = {"name": name, "made": time.time(), "bytes": _size_bytes(draft)}
+    size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
+    manifest = {"name": name, "made": time.time(), "bytes": size}
     (draft / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     make_private(world.folder / FOLDER)
     draft.replace(target)
@@ -72,13 +73,14 @@ def restore_snapshot(world: World, name: str) -> dict[str, Any]:
     return {"restored": name}
 
 
-def remove_snapshot(home: Path, name: str) -> None:
-    """Delete a snapshot.
+def remove_snapshot(home: Path, name: str) -> dict[str, Any]:
+    """Delete a snapshot; return its name.
 
     Raises:
         LookupError: the snapshot does not exist.
     """
     shutil.rmtree(_existing_snapshot(home, name))
+    return {"removed": name}
 
 
 def _snapshot_path(home: Path, name: str) -> Path:
@@ -94,7 +96,3 @@ def _existing_snapshot(home: Path, name: str) -> Path:
     if not (path / MANIFEST).is_file():
         raise LookupError(f"snapshot {name!r} does not exist")
     return path
-
-
-def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
