@@ -30,18 +30,19 @@ class CircuitBreaker:
     Attributes:
         worker_count: as above; `resize` changes it.
         is_down: whether there is an outage.
+        remaining_canaries: first rows whose results are not known; 0 once the others may be sent.
     """
 
     def __init__(self, control: BatchControl, worker_count: int, canary: int = 0) -> None:
         self.worker_count, self.is_down = worker_count, False
         self._control, self._canary = control, canary
-        self._remaining_canaries, self._rows_admitted, self._consecutive_failures = canary, 0, 0
+        self.remaining_canaries, self._rows_admitted, self._consecutive_failures = canary, 0, 0
         self._canary_settled = asyncio.Event()
 
     @property
     def allowed_workers(self) -> int:
         """Rows that may be in flight at the start."""
-        return min(self._remaining_canaries or self.worker_count, self.worker_count)
+        return min(self.remaining_canaries or self.worker_count, self.worker_count)
 
     def resize(self, workers: int) -> None:
         """Change the number of rows in flight, from any thread; canaries and an outage delay it."""
@@ -49,8 +50,8 @@ class CircuitBreaker:
         self._control.call_on_loop(self._resize_pool)
 
     async def admit_row(self) -> None:
-        """Return when one more row may be sent: it waits for the results of the first ones."""
-        if self._remaining_canaries and self._rows_admitted >= self._canary:
+        """Wait, while canaries remain, until one more row may be sent."""
+        if self._rows_admitted >= self._canary:
             await self._canary_settled.wait()
         self._rows_admitted += 1
 
@@ -66,7 +67,7 @@ class CircuitBreaker:
         """
         has_transient_error = error is not None and is_transient(error)
         self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
-        if self._remaining_canaries:
+        if self.remaining_canaries:
             self._record_canary(None if has_transient_error else error)
         elif self.is_down and error is None:
             self.is_down = False
@@ -77,13 +78,13 @@ class CircuitBreaker:
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
     def _resize_pool(self) -> None:
-        if self._control.worker_pool is not None and not self._remaining_canaries and not self.is_down:
+        if self._control.worker_pool is not None and not self.remaining_canaries and not self.is_down:
             self._control.worker_pool.resize(self.worker_count)
 
     def _record_canary(self, fault: Exception | None) -> None:
         """Settle the canaries by a row that does not fail by its own fault, or by the last that does."""
-        self._remaining_canaries = self._remaining_canaries - 1 if fault else 0
-        if self._remaining_canaries:
+        self.remaining_canaries = self.remaining_canaries - 1 if fault else 0
+        if self.remaining_canaries:
             return
         if fault is None:
             self._resize_pool()

@@ -174,7 +174,8 @@ class BatchRunner:
             await self._send_rows(JournalPages(self._journal, retryable=True))
 
     async def _next_row(self, row_queue: RowQueue) -> InputRow | None:
-        await self.breaker.admit_row()
+        if self.breaker.remaining_canaries:
+            await self.breaker.admit_row()
         pool, writer = self._control.worker_pool, self._writer
         assert pool is not None, "a worker of the pool calls this"
         assert writer is not None, "set with the pool"
