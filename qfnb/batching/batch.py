@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress
@@ -23,13 +23,6 @@ from .runner import BatchRunner
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class ProgressMark(NamedTuple):
-    """The part of the progress that tells an iterator whether there may be further results."""
-
-    finished: int
-    is_finished: bool
 
 
 class Batch(BackgroundBatch):
@@ -162,41 +155,42 @@ class Batch(BackgroundBatch):
             result = self._runner.unwritten.get(row.number)
             yield row if result is None else replace(row, **asdict(result))
 
-    def _progress_mark(self) -> ProgressMark:
+    def _mark(self) -> tuple[int, bool]:
+        """Return the number of finished rows and whether the batch has ended: iterators wait for a change."""
         progress = self.progress
-        return ProgressMark(progress.finished_rows, progress.is_finished)
+        return progress.finished_rows, progress.is_finished
 
     def _iter_in_order(self) -> Iterator[BatchRow]:
         last_number = -1
         while True:
-            mark = self._progress_mark()
+            mark = _, is_finished = self._mark()
             for answer in self._rows(last_number):
-                if not mark.is_finished and (
+                if not is_finished and (
                     answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS
                 ):
                     break
                 last_number = answer.number
                 yield answer
             else:
-                if mark.is_finished:
+                if is_finished:
                     return
-            self._wait_until(lambda: self._progress_mark() != mark)  # noqa: B023 - used at once
+            self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
 
     def _iter_as_completed(self) -> Iterator[BatchRow]:
         position, yielded = 0, set[int]()
         dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
         while True:
-            mark = self._progress_mark()
+            mark = _, is_finished = self._mark()
             page = journal_reader.read_completed(self.job.path, position)
             for answer_position, answer in page:
                 position = answer_position
                 if answer.ok and answer.number not in yielded:
                     yielded |= {answer.number} if dedupes else set()
                     yield answer
-            if mark.is_finished and not page:
+            if is_finished and not page:
                 break
             if not page:
-                self._wait_until(lambda: self._progress_mark() != mark)  # noqa: B023 - used at once
+                self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
         for answer in self._rows():
             is_late = dedupes and answer.ok and answer.number not in yielded
             if is_late or not (answer.ok or answer.error == journal_reader.NOT_ASKED):

@@ -60,13 +60,11 @@ def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow]) -> pd.DataFram
 
 def result_columns(inputs: Iterable[str]) -> dict[str, str]:
     """Return the names of the result columns: their own, or `answer_...` where the input has that name."""
-    used_names = set(inputs)
-    return {name: _unused_name(name, used_names) for name in RESULT_COLUMNS}
-
-
-def _unused_name(name: str, used_names: set[str]) -> str:
-    candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
-    return next(candidate for candidate in candidates if candidate not in used_names)
+    used_names, columns = set(inputs), {}
+    for name in RESULT_COLUMNS:
+        candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
+        columns[name] = next(candidate for candidate in candidates if candidate not in used_names)
+    return columns
 
 
 def input_cells(answer: BatchRow) -> Mapping[str, Any]:
@@ -173,19 +171,16 @@ def _without_nan(value: Any) -> Any:
 
 def _write_parquet(answers: Iterable[BatchRow], path: Path) -> None:
     table = to_frame(answers)
-    mixed_columns: Sequence[str] = [name for name in table.columns if _is_mixed(table[name])]
-    for name in mixed_columns:
-        table[name] = [None if value is None else str(value) for value in table[name]]
+    for name in [column for column in table.columns if table[column].dtype == object]:
+        values = list(table[name])
+        if len({type(value) for value in values if value is not None}) > 1:  # Parquet has one type per column
+            table[name] = [None if value is None else str(value) for value in values]
     import_pyarrow()
     try:
         table.to_parquet(path)
     except (ValueError, TypeError) as error:  # pyarrow's own are these
         reason = str(error).splitlines()[0]
         raise InvalidArgumentError(f"{path.name}: Parquet cannot hold this: {reason}; use .jsonl") from None
-
-
-def _is_mixed(column: Any) -> bool:
-    return column.dtype == object and len({type(value) for value in column if value is not None}) > 1
 
 
 _WRITERS: dict[str, Callable[[Iterable[BatchRow], Path], None]] = {

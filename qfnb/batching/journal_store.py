@@ -47,7 +47,7 @@ def batches() -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     paths = sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)
-    table = pd.DataFrame([_summary_or_error(path) for path in paths], columns=list(_COLUMNS))
+    table = pd.DataFrame([_summary(path) for path in paths], columns=list(_COLUMNS))
     return table.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
 
 
@@ -122,20 +122,16 @@ def existing_journal_path(name: str) -> Path:
     return path
 
 
-def _summary_or_error(path: Path) -> dict[str, Any]:
+def _summary(path: Path) -> dict[str, Any]:
     try:
-        return _summary(path)
+        facts, counts = journal_reader.read_facts(path)
+        spec = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
+        updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
     except (JournalError, ValueError, OverflowError, OSError) as error:
         return {"name": path.stem, "state": "broken", "input": str(error)}
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    facts, counts = journal_reader.read_facts(path)
-    spec = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
     state = facts.get("state", "")
     if state == "running" and not is_in_use(path):
         state = "interrupted"
-    updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
     return {
         "name": path.stem,
         "state": state,

@@ -181,8 +181,10 @@ class RequestSpec:
         """
         if isinstance(item, str) and self.template is None:
             return _validated_text(validate_text("prompt", item))
-        if isinstance(item, Mapping):
-            _validate_keys(item)
+        for name in item if isinstance(item, Mapping) else ():
+            if not isinstance(name, str):
+                reason = f"it has the column {name!r}, a {type(name).__name__}: column names must be texts"
+                raise InvalidArgumentError(reason)
         if self.template is not None:
             text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})
         elif isinstance(item, Mapping) and "messages" not in item:
@@ -244,14 +246,6 @@ class RequestSpec:
 def _validated_text(text: str) -> str:
     validate_encodable("prompt", text)
     return text
-
-
-def _validate_keys(row: Mapping[Any, Any]) -> None:
-    for name in row:
-        if not isinstance(name, str):
-            raise InvalidArgumentError(
-                f"it has the column {name!r}, a {type(name).__name__}: column names must be texts"
-            )
 
 
 def _with_text_keys(item: Item) -> Item:

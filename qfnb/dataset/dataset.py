@@ -15,7 +15,7 @@ from . import file_reader, file_writer, formats, platform, quality
 from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
-from .row_formats import LocatedValue, parse_rows, with_locations
+from .row_formats import parse_rows, with_locations
 from .schema import PAIRS, Row, Schema, find_schema
 from .table import Table
 
@@ -32,6 +32,9 @@ class Dataset(Table):
         name: the name of the dataset on the platform.
         id: `ds-...` (or the number) of a dataset that is on the platform.
         schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
+
+    Attributes:
+        is_fetched: whether the rows are in memory.
 
     Raises:
         DatasetError: rows are wrong; all are counted, the first ten are in the message.
@@ -54,7 +57,7 @@ class Dataset(Table):
         )
         self.name, self.id = name, id
         self.source = "memory"
-        self._is_fetched = id is None or bool(values)
+        self.is_fetched = id is None or bool(values)
         self._uploaded: dict[str, str] = {}
 
     @classmethod
@@ -94,11 +97,19 @@ class Dataset(Table):
                 "give either data_file='x.jsonl', or qianfan_dataset_id='ds-...', or a DataFrame"
             )
         if qianfan_dataset_id is not None:
-            return cls._remote(qianfan_dataset_id, name, find_schema(schema), max_bytes)
+            dataset = cls(name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema)
+            dataset._declared_schema, dataset._max_bytes = find_schema(schema), max_bytes
+            dataset.source = "platform"
+            return dataset
         data = frame if data_file is None else data_file
         if isinstance(data, (str, Path)):
-            values, source = _read_location(data, format, max_bytes), str(data)
+            source = str(data)
             default_name = PurePath(source).stem
+            if source.startswith("bos:"):
+                values = platform.fetch_object(source, format, max_bytes=max_bytes)
+            else:
+                path = Path(data).expanduser()
+                values = file_reader.read_path(path, format, max_bytes=max_bytes, name=source)
         else:
             assert data is not None, "one of the three was given"
             values, source, default_name = file_reader.read_frame(data), "DataFrame", "dataset"
@@ -183,23 +194,18 @@ class Dataset(Table):
     @property
     def rows(self) -> Sequence[Row]:
         """The rows, which are not to be changed; those of a dataset on the platform are fetched first."""
-        if not self._is_fetched and self.id is not None:
+        if not self.is_fetched and self.id is not None:
             values = platform.fetch(self.id, max_bytes=self._max_bytes)
             self._rows, self._schema = parse_rows(values, self._declared_schema)
-            self._is_fetched = True
+            self.is_fetched = True
         return self._rows
 
     @property
     def schema(self) -> Schema:
         """The schema of the rows; of a dataset on the platform it is known without fetching the rows."""
-        if not self._is_fetched and self.id is not None:
+        if not self.is_fetched and self.id is not None:
             return self._declared_schema or platform.remote_info(self.id).schema
         return self._schema
-
-    @property
-    def is_fetched(self) -> bool:
-        """Whether the rows are in memory."""
-        return self._is_fetched
 
     @property
     def input_columns(self) -> tuple[str, ...]:
@@ -240,12 +246,12 @@ class Dataset(Table):
         return len(self)
 
     def __len__(self) -> int:
-        if not self._is_fetched and self.id is not None:
+        if not self.is_fetched and self.id is not None:
             return platform.remote_info(self.id).count
         return len(self._rows)
 
     def __bool__(self) -> bool:
-        return not self._is_fetched or bool(self._rows)
+        return not self.is_fetched or bool(self._rows)
 
     def __delitem__(self, index: int) -> None:
         self._rows = [*self.delete(index).rows]
@@ -253,7 +259,7 @@ class Dataset(Table):
 
     def __repr__(self) -> str:
         where = f", on the platform as {self.id}" if self.id is not None else ""
-        size = f"{len(self._rows):,} rows" if self._is_fetched else "rows not fetched yet"
+        size = f"{len(self._rows):,} rows" if self.is_fetched else "rows not fetched yet"
         return f"<Dataset {self.name!r}: {size}{where}>"
 
     def _release_rows(
@@ -281,17 +287,5 @@ class Dataset(Table):
         dataset._rows, dataset.source = rows, source
         return dataset
 
-    @classmethod
-    def _remote(cls, id_: int | str, name: str | None, schema: Schema | None, max_bytes: int) -> Self:
-        dataset = cls(name=name or str(id_), id=id_, schema=schema)
-        dataset._declared_schema, dataset._max_bytes, dataset.source = schema, max_bytes, "platform"
-        return dataset
-
     _declared_schema: Schema | None = None
     _max_bytes: int = MAX_BYTES
-
-
-def _read_location(location: str | Path, kind: str | None, max_bytes: int) -> builtins.list[LocatedValue]:
-    if str(location).startswith("bos:"):
-        return platform.fetch_object(str(location), kind, max_bytes=max_bytes)
-    return file_reader.read_path(Path(location).expanduser(), kind, max_bytes=max_bytes, name=str(location))

@@ -136,7 +136,10 @@ def read_path(
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(f"cannot be read: {reason}", path=display_name) from None
     if not values:
-        raise DatasetError(_empty_message(path), path=display_name)
+        reason = 'the file is empty; expected one {"prompt": "...", "response": "..."} per line'
+        if path.is_dir() or _suffix(path.name) == ".zip":
+            reason = f"the folder or zip holds no {', '.join(formats.SUFFIXES)} file with rows"
+        raise DatasetError(reason, path=display_name)
     return values
 
 
@@ -149,24 +152,18 @@ def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
     columns = [str(column) for column in frame.columns]
     if len(set(columns)) < len(columns):
         raise InvalidArgumentError(f"two columns have the same name: {', '.join(columns)}")
-    cells = frame.itertuples(index=False, name=None)
-    return [
-        (
-            RowLocation(row=row),
-            {column: _to_python(value) for column, value in zip(columns, values, strict=True)},
-        )
-        for row, values in enumerate(cells, 1)
-    ]
+    values: list[LocatedValue] = []
+    for number, cells in enumerate(frame.itertuples(index=False, name=None), 1):
+        plain = [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells]  # of NumPy
+        values.append((RowLocation(row=number), dict(zip(columns, plain, strict=True))))
+    return values
 
 
 def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:
     """Return values with columns renamed, as in `{"question": "prompt"}`."""
     return [
-        (
-            location,
-            {columns.get(key, key): v for key, v in value.items()} if isinstance(value, dict) else value,
-        )
-        for location, value in values
+        (at, {columns.get(key, key): cell for key, cell in row.items()} if isinstance(row, dict) else row)
+        for at, row in values
     ]
 
 
@@ -185,11 +182,8 @@ def _iter_values(
 
 def _folder_members(folder: Path) -> Members:
     paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
-    return {
-        path.relative_to(folder).as_posix(): partial(_open, path)
-        for path in sorted(paths)
-        if not path.is_symlink()
-    }
+    files = [path for path in sorted(paths) if not path.is_symlink()]
+    return {path.relative_to(folder).as_posix(): partial(_open, path) for path in files}
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -203,18 +197,16 @@ def _read_members(
     pictures = {str(PurePath(name).with_suffix("")) for name in members if _suffix(name) in PICTURES}
     for name in members:
         stem, suffix = str(PurePath(name).with_suffix("")), _suffix(name)
-        if _is_hidden(name) or (stem in pictures and suffix not in PICTURES):
+        is_hidden = any(part.startswith((".", "__MACOSX")) for part in PurePath(name).parts)
+        if is_hidden or (stem in pictures and suffix not in PICTURES):
             continue
         if suffix in PICTURES:
             yield _read_picture(members, name, prefix, folder)
         elif suffix in formats.SUFFIXES and suffix != ".zip":
             with members[name]() as file:
-                read_member = (
-                    read_text
-                    if suffix == ".txt"
-                    else partial(formats.read_file, kind=formats.SUFFIXES[suffix])
-                )
-                yield from read_member(file, prefix + name)
+                kind = formats.SUFFIXES[suffix]
+                text_values = read_text if kind == "txt" else partial(formats.read_file, kind=kind)
+                yield from text_values(file, prefix + name)
 
 
 def _read_picture(members: Members, name: str, prefix: str, folder: Path | None) -> LocatedValue:
@@ -249,18 +241,3 @@ def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
 
 def _suffix(name: str) -> str:
     return PurePath(name).suffix.lower()
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePath(name).parts)
-
-
-def _to_python(value: Any) -> Any:
-    """Return an array as a list, and a number of NumPy as one of Python."""
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _empty_message(path: Path) -> str:
-    if path.is_dir() or _suffix(path.name) == ".zip":
-        return f"the folder or zip holds no {', '.join(formats.SUFFIXES)} file with rows"
-    return 'the file is empty; expected one {"prompt": "...", "response": "..."} per line'

@@ -7,7 +7,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from .._files import write_atomically
 from .._row_files import import_pyarrow
@@ -51,7 +51,12 @@ def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format)
     Raises:
         DatasetError: the format cannot hold such rows.
     """
-    _raise_if_bytes(rows, schema, kind)
+    if (
+        schema is PICTURES
+        and kind not in {"zip", "parquet"}
+        and any(isinstance(r["image"], bytes) for r in rows)
+    ):
+        raise DatasetError("a picture's bytes go into a .zip or .parquet file only")
     _WRITERS[kind](file, rows, schema)
 
 
@@ -63,10 +68,6 @@ def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
         return ".zip", buffer.getvalue()
     _write_qianfan(buffer, rows, schema)
     return ".jsonl", buffer.getvalue()
-
-
-def _write_jsonl(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
-    file.writelines(f"{to_json(row)}\n".encode() for row in rows)
 
 
 def _write_qianfan(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
@@ -82,26 +83,18 @@ def _write_json(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
 
 def _write_csv(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     file.write(b"\xef\xbb\xbf")  # without it Excel does not read the file as UTF-8
-    _write_cells(file, rows, ",")
+    _write_cells(file, rows, schema, ",")
 
 
-def _write_tsv(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
-    _write_cells(file, rows, "\t")
-
-
-def _write_cells(file: IO[bytes], rows: Sequence[Row], delimiter: str) -> None:
+def _write_cells(file: IO[bytes], rows: Sequence[Row], schema: Schema, delimiter: str = "\t") -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, delimiter=delimiter)
     columns = column_names(rows)
     writer.writerow(columns)
-    writer.writerows([_csv_cell(row.get(column)) for column in columns] for row in rows)
+    for row in rows:
+        cells = [row.get(column) for column in columns]
+        writer.writerow([cell if cell is None or isinstance(cell, str) else to_json(cell) for cell in cells])
     text.detach()
-
-
-def _csv_cell(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return to_json(value)
 
 
 def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
@@ -116,7 +109,9 @@ def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None
 
 
 def _write_txt(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
-    (column,) = _text_column(schema)
+    if schema.name not in {"text", "prompts"}:
+        raise DatasetError(f"a .txt file has one text per line, not {schema.title}: save it as .jsonl")
+    column = schema.inputs[0]
     for number, row in enumerate(rows, 1):
         text = row[column]
         if "\n" in text or "\r" in text or text.startswith("\ufeff"):
@@ -139,7 +134,8 @@ def _zip_entries(rows: Sequence[Row], schema: Schema) -> Iterator[tuple[str, byt
     elif schema is PICTURES:
         for number, row in enumerate(rows, 1):
             content = _picture_bytes(row["image"])
-            yield f"{number:06}{_picture_suffix(content)}", content
+            suffixes = (suffix for magic, suffix in _PICTURE_MAGIC.items() if content.startswith(magic))
+            yield f"{number:06}{next(suffixes, '.png')}", content
             if row.get("prompt"):
                 yield f"{number:06}.json", to_json({"prompt": row["prompt"]}).encode()
     else:
@@ -155,35 +151,16 @@ def _picture_bytes(image: str | bytes) -> bytes:
         raise DatasetError(f"the picture cannot be read: {error.strerror}", path=image) from None
 
 
-def _picture_suffix(content: bytes) -> str:
-    return next((suffix for magic, suffix in _PICTURE_MAGIC.items() if content.startswith(magic)), ".png")
-
-
 def column_names(rows: Iterable[Row]) -> list[str]:
     """Return the names of all columns, in the order in which they first occur."""
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def _text_column(schema: Schema) -> tuple[str]:
-    if schema.name not in {"text", "prompts"}:
-        raise DatasetError(
-            f"a .txt file has one text per line, and this is {schema.title}: save it as .jsonl"
-        )
-    return (schema.inputs[0],)
-
-
-def _raise_if_bytes(rows: Sequence[Row], schema: Schema, kind: str) -> None:
-    if schema is PICTURES and kind not in {"zip", "parquet"}:
-        for row in rows:
-            if isinstance(row["image"], bytes):
-                raise DatasetError("a picture's bytes go into a .zip or .parquet file only")
-
-
 _WRITERS: dict[str, Callable[[IO[bytes], Sequence[Row], Schema], None]] = {
-    "jsonl": _write_jsonl,
+    "jsonl": lambda file, rows, _: file.writelines(f"{to_json(row)}\n".encode() for row in rows),
     "json": _write_json,
     "csv": _write_csv,
-    "tsv": _write_tsv,
+    "tsv": _write_cells,
     "parquet": _write_parquet,
     "txt": _write_txt,
     "zip": _write_zip,

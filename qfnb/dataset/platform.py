@@ -102,7 +102,8 @@ def release(
     cache_key = (current.host, bucket, name, digest)
     if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
         folder = f"qfnb/{digest}"
-        address = storage.build_uri(bucket, f"{folder}/{_safe_name(name)}{suffix}")
+        safe_name = re.sub(r"[^\w.-]+", "_", name).strip(".")[:80] or "dataset"
+        address = storage.build_uri(bucket, f"{folder}/{safe_name}{suffix}")
         _upload(address, content, report)
         dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
         report(TransferStep("import", 0, 1))
@@ -149,11 +150,8 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
     """
     Data.export(dataset_id)
     _wait_for_status(dataset_id, "export_status", settings().import_status_polling_interval, None)
-    finished = [
-        row
-        for row in Data.export_records(dataset_id).data
-        if row.status == wire.FINISHED and row.download_url
-    ]
+    exports = Data.export_records(dataset_id).data
+    finished = [row for row in exports if row.status == wire.FINISHED and row.download_url]
     if not finished:
         raise DatasetError(f"{dataset_id}: the platform names no address to download its export from")
     url = max(finished, key=lambda row: row.finish_time).download_url
@@ -211,15 +209,8 @@ def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
 
 
 def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
-    response = Data.create_bare_dataset(
-        name,
-        schema.data_type,
-        schema.project_type,
-        schema.template_type,
-        storage_id=bucket,
-        storage_path=folder,
-    )
-    return response.data.dataset_id
+    types = schema.data_type, schema.project_type, schema.template_type
+    return Data.create_bare_dataset(name, *types, storage_id=bucket, storage_path=folder).data.dataset_id
 
 
 def _is_imported(dataset_id: str) -> bool:
@@ -255,10 +246,6 @@ def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
         return message
     lines = [f"line {row.text_location}: {row.text_content[:60]!r}" for row in samples]
     return "\n".join([message, *(["; ".join(lines)] if lines else [])])
-
-
-def _safe_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name).strip(".")[:80] or "dataset"
 
 
 def _ignore_step(step: TransferStep) -> None:

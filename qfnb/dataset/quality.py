@@ -44,9 +44,8 @@ def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
         name: [n for n, row in zip(counts, rows, strict=True) if name in row]
         for name, counts in columns.items()
     }
-    return [
-        _summary(name, counts) for name, counts in {**by_column, "row": row_totals}.items() if any(counts)
-    ]
+    counted = {**by_column, "row": row_totals}
+    return [_summary(name, counts) for name, counts in counted.items() if any(counts)]
 
 
 def row_tokens(row: Row, schema: Schema) -> int:

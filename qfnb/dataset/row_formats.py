@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._row_files import RowError
+from .._text import is_missing
 from .problems import RowLocation, format_value, raise_problems
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
@@ -77,7 +78,7 @@ def to_row(value: object, schema: Schema | None = None) -> Row:
 def drop_missing_fields(row: Row, schema: Schema) -> None:
     """Remove optional fields without a value, and give a conversation's row its history."""
     for column, kind in schema.columns.items():
-        if kind in {"optional", "turns"} and column in row and _is_missing(row[column]):
+        if kind in {"optional", "turns"} and column in row and is_missing(row[column]):
             del row[column]
     if schema is CONVERSATION:
         row.setdefault("history", [])
@@ -179,7 +180,3 @@ def _innermost(value: object) -> object:
     while isinstance(value, list) and value:
         value = value[0]
     return value
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN is not itself

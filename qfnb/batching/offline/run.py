@@ -110,7 +110,9 @@ class OfflineRun:
                 if polls_after_stop > MAX_POLLS_AFTER_STOP:
                     break
             if status is not None:
-                self._report(_status_text(job, jobs, status))
+                part, rows = f"（第 {job.number + 1}/{jobs} 个文件）" if jobs > 1 else "", status.rows_done
+                text = f"离线任务{part} {job.id}: {status.state}, {rows} 行 / offline job: {rows} rows done"
+                self._report(text)
             await self._control.sleep(interval)
         if status is not None and status.message:
             self._report(f"{job.id}: {status.message}")
@@ -159,9 +161,3 @@ def saved_jobs(journal: Journal) -> list[OfflineJob]:
 def open_job_via(journal: Journal) -> OfflineVia | None:
     """Return the service of a job whose answers have not been fetched, None without such a job."""
     return next((job.via for job in saved_jobs(journal) if job.uploaded), None)
-
-
-def _status_text(job: OfflineJob, jobs: int, status: JobStatus) -> str:
-    part = f"（第 {job.number + 1}/{jobs} 个文件）" if jobs > 1 else ""
-    rows = status.rows_done
-    return f"离线任务{part} {job.id}: {status.state}, {rows} 行 / offline job: {rows} rows done"
