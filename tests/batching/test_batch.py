@@ -10,6 +10,7 @@ import uuid
 import pandas as pd
 import pytest
 from support.scripted_server import http_answer
+from support.waiting import until
 
 import qfnb
 from qfnb.batching import journal_reader
@@ -85,8 +86,7 @@ def test_an_iterator_is_read_while_it_is_asked(sandbox):
             yield f"流 {number}"
 
     batch = qfnb.batch(endless(), workers=2, name="stream")
-    while batch.finished_count() < 20:
-        time.sleep(0.01)
+    until(lambda: batch.finished_count() >= 20)
     batch.cancel()
     batch.wait()
     assert len(read) <= 2500, "only the look-ahead and two pages were read"
@@ -230,8 +230,7 @@ def test_a_budget_stops_cleanly(scripted):
 def test_cancel_stops_asking_within_half_a_second(repeat_fault, count_requests):
     repeat_fault("slow", seconds=0.05)
     batch = qfnb.batch(rows(2000), workers=8, name="cancel")
-    while batch.finished_count() < 20:
-        time.sleep(0.01)
+    until(lambda: batch.finished_count() >= 20)
     started_at = time.monotonic()
     batch.cancel()
     batch.wait()
@@ -246,8 +245,7 @@ def test_pause_and_resume(repeat_fault, count_requests):
     repeat_fault("slow", seconds=0.02)
     batch = qfnb.batch(rows(60), workers=2, name="pause")
     batch.pause()
-    while batch.progress.in_flight or batch.progress.state != "paused":
-        time.sleep(0.01)
+    until(lambda: not batch.progress.in_flight and batch.progress.state == "paused")
     came = count_requests()["came"]
     time.sleep(0.2)
     assert count_requests()["came"] == came < 60
@@ -263,8 +261,7 @@ def test_more_and_fewer_at_once_while_it_works(repeat_fault, sandbox):
     while peak < 20:
         peak = max(peak, batch.progress.in_flight)
     batch.resize(1)
-    while batch.progress.in_flight > 1:
-        time.sleep(0.01)
+    until(lambda: batch.progress.in_flight <= 1)
     with pytest.raises(InvalidArgumentError, match="workers=0"):
         batch.resize(0)
     batch.cancel()

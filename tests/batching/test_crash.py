@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from support.waiting import until
 
 import qfnb
 from qfnb._jobs.row_result import RowResult
@@ -157,8 +158,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, count_r
 def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
     repeat_fault("slow", seconds=0.05)
     running = start_kernel("left", 200)
-    while count_answered("left") < 10:
-        time.sleep(0.01)
+    until(lambda: count_answered("left") >= 10)
     kill(running)
     row = qfnb.batches().set_index("name").loc["left"]
     assert (row["state"], row["model"], row["platform"]) == ("interrupted", "ERNIE-Bot-turbo", "sandbox")

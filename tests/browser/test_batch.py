@@ -4,7 +4,8 @@ import re
 import time
 
 import pytest
-from support.jupyterlab import Notebook, until
+from support.jupyterlab import Notebook
+from support.waiting import until
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from support.jupyterlab import Notebook, until
+from support.jupyterlab import Notebook
+from support.waiting import until
 
 pytestmark = pytest.mark.browser
 

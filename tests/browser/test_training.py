@@ -4,7 +4,8 @@ import contextlib
 import re
 
 import pytest
-from support.jupyterlab import Notebook, until
+from support.jupyterlab import Notebook
+from support.waiting import until
 
 from qfnb import errors
 from qfnb.resources import FineTune

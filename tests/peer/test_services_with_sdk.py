@@ -4,6 +4,7 @@ import json
 
 import pytest
 from support import finetune_runs
+from support.waiting import wait_for
 
 from qfnb.resources import Model
 
@@ -144,7 +145,7 @@ def version():
     task = finetune_runs.run_to_end(epoch=2, learningRate=3e-4)
     job = finetune_runs.describe_run(task)["jobId"]
     publish = Model.publish(True, {"taskId": job, "iterationId": task}, "sdkshop").data
-    finetune_runs.until(lambda: Model.detail(publish.version_id).data.state, lambda state: state == "Ready")
+    wait_for(lambda: Model.detail(publish.version_id).data.state, lambda state: state == "Ready")
     return publish
 
 

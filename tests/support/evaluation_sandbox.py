@@ -12,6 +12,7 @@ from qfnb.sandbox.state.lifecycle import DEFAULT_SECONDS
 from qfnb.sandbox.storage import objects
 from support.raw_http import connect, storage_request
 from support.sandbox_thread import run_world
+from support.waiting import until
 
 ANSWERS = {
     "几点开门": "早上九点开门，晚上十点关门。",
@@ -124,13 +125,6 @@ def preset_model():
         "modelIdStr": model["modelIdStr"],
         "name": model["modelName"],
     }
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def wait_for_end(id_, seconds=20):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from qfnb.connect import current_platform
 from qfnb.resources import Data, FineTune, Storage
-
-T = TypeVar("T")
+from support.waiting import wait_for
 
 ANSWERS = {"几点开门": "早上九点开门。", "在哪里": "在河边路三号。", "多少钱": "每人二十元。"}
 PAIRS = [
@@ -33,9 +30,9 @@ def create_dataset(text: str = "") -> str:
     id_ = Data.create("few", bucket, f"/{folder}/").data.dataset_id
     version = lambda: Data.info(id_)["result"]["versionInfo"]
     Data.import_files(id_, [address])
-    until(version, lambda seen: seen["importStatus"] == 2)
+    wait_for(version, lambda seen: seen["importStatus"] == 2)
     Data.release(id_)
-    until(version, lambda seen: seen["releaseStatus"] == 2)
+    wait_for(version, lambda seen: seen["releaseStatus"] == 2)
     return id_
 
 
@@ -63,25 +60,16 @@ def run_to_end(**values: Any) -> str:
 
 def wait_for_end(task: str) -> dict[str, Any]:
     """Wait for a run's end; return it."""
-    return until(lambda: describe_run(task), lambda row: row["runStatus"] in {"Done", "Failed", "Stopped"})
+    return wait_for(lambda: describe_run(task), lambda row: row["runStatus"] in {"Done", "Failed", "Stopped"})
 
 
 def wait_for_points(task: str) -> dict[str, Any]:
     """Wait until a run has points; return it."""
-    return until(lambda: describe_run(task), lambda row: row.get("checkpointList"))
+    return wait_for(lambda: describe_run(task), lambda row: row.get("checkpointList"))
 
 
 def describe_run(task: str) -> dict[str, Any]:
     return FineTune.V2.task_detail(task)["result"]
-
-
-def until(fetch: Callable[[], T], condition: Callable[[T], Any] = bool, seconds: float = 30) -> T:
-    """Fetch a value until a condition holds; return that value."""
-    deadline = time.monotonic() + seconds
-    while not condition(value := fetch()):
-        assert time.monotonic() < deadline, value
-        time.sleep(0.02)
-    return value
 
 
 def put_object(bucket: str, key: str, text: str) -> str:

@@ -1,7 +1,8 @@
 """Steps that are added to a training: after its end, while it trains, in another kernel."""
 
 import pytest
-from support.finetune_runs import LONG, PAIRS, until
+from support.finetune_runs import LONG, PAIRS
+from support.waiting import wait_for
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
 from qfnb.trainer.consts import ActionState
@@ -42,7 +43,7 @@ def test_another_kernel_adds_steps_too_and_they_are_remembered(sandbox):
 
 def test_a_step_that_is_added_while_it_trains_comes_after_it(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=5)).start()
-    until(lambda: trainer.progress.points, bool)
+    wait_for(lambda: trainer.progress.points, bool)
     assert trainer.deploy(DEPLOY_CONFIG).is_running
     assert trainer.wait(60).status == "Deployed"
 
@@ -55,7 +56,7 @@ def test_a_step_is_not_added_twice(sandbox):
 
 def test_a_run_that_was_stopped_is_resumed_first(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
-    until(lambda: trainer.progress.points, bool)
+    wait_for(lambda: trainer.progress.points, bool)
     trainer.stop().wait(20)
     with pytest.raises(errors.InvalidArgumentError, match="resume"):
         trainer.deploy(DEPLOY_CONFIG)
@@ -71,7 +72,7 @@ def test_a_failure_in_another_kernel_is_raised_here(sandbox):
 
 def test_a_run_that_could_not_be_stopped_is_told_of(sandbox, fault):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
-    until(lambda: trainer.progress.points, bool)
+    wait_for(lambda: trainer.progress.points, bool)
     fault("finetune.v2.stop_task", "status", status=400, times=1)
     trainer.stop().wait(20)
     assert any("could not be stopped" in line.text for line in trainer.progress.log)

@@ -3,8 +3,8 @@
 import queue
 
 import pytest
-from support.finetune_runs import until
 from support.scripted_server import http_answer
+from support.waiting import until
 
 from qfnb import errors
 from qfnb.trainer.alerts import alert

@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from support.finetune_runs import until
+from support.waiting import until
 
 from qfnb import Dataset, DeployConfig, EventHandler, LLMFinetune, Model, Service, TrainConfig, errors
 from qfnb.model import Model as PlatformModel

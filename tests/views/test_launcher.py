@@ -6,8 +6,8 @@ import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
 from support.attacks import ATTACKS
-from support.finetune_runs import until
 from support.strict_html import assert_only
+from support.waiting import until
 
 from qfnb import Dataset, config
 from qfnb.trainer.form import saved

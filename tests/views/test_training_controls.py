@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from ipywidgets.widgets.widget import _instances
-from support.finetune_runs import until
 from support.training_progress import DEPLOYED, FAILED, RUNNING, STAGES, TRAINED, Trainer
+from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
@@ -67,11 +67,11 @@ def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
     careful.click()
     assert (careful.description, trainer.executed) == ("really?", [])
     simple.click()
-    until(lambda: list(trainer.executed), lambda seen: seen == ["simple"])
+    wait_for(lambda: list(trainer.executed), lambda seen: seen == ["simple"])
     careful.click()
     assert careful.description == "really?", "a click on something else in between disarms it"
     careful.click()
-    until(lambda: list(trainer.executed), lambda seen: seen == ["simple", "careful"])
+    wait_for(lambda: list(trainer.executed), lambda seen: seen == ["simple", "careful"])
 
 
 def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
@@ -95,7 +95,7 @@ def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
     widgets, box = build_controls(Trainer(RUNNING))
     button = box.children[0].children[0]
     button.click()
-    until(lambda: widgets._error, bool)
+    wait_for(lambda: widgets._error, bool)
     widgets.draw(RUNNING, stays_open=False)
     assert "[336100] &lt;b&gt;arrears" in box.children[1].value
     assert "top up the account" in box.children[1].value
@@ -107,7 +107,7 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     chat, evaluate, _ = box.children[0].children[:3]
     for button, words in ((chat, "%%qfchat -e ab12cd34_demo"), (evaluate, "manager.eval([base, tuned]")):
         button.click()
-        until(lambda words=words: words in widgets._cell_html, bool)
+        wait_for(lambda words=words: words in widgets._cell_html, bool)
     widgets.draw(DEPLOYED, stays_open=True)
     assert "manager.eval" in box.children[1].value
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from support.waiting import until
 
 from qfnb import ChatCompletion, Completion, Embedding
 from qfnb.errors import InvalidArgumentError
@@ -119,8 +120,7 @@ def test_a_wrong_key_stops_the_batch_early(sandbox, register):
 
 def test_cancel_keeps_what_is_finished(slow, register):
     task = ChatCompletion().batch_do([f"{n}" for n in range(500)], worker_num=4)
-    while task.finished_count() < 8:
-        time.sleep(0.01)
+    until(lambda: task.finished_count() >= 8)
     cancelled_at = time.monotonic()
     task.cancel()
     results = task.results()

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-import time
+from operator import attrgetter
 
 import pytest
 from support.scripted_server import http_answer
+from support.waiting import wait_for
 
 import qfnb
 from qfnb import config, errors
@@ -22,11 +23,7 @@ def lines(count=3):
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def until(fetch):
-    deadline = time.monotonic() + 20
-    while not (status := fetch().data).is_finished:
-        assert time.monotonic() < deadline, status
-    return status
+is_finished = attrgetter("is_finished")
 
 
 def test_a_batch_from_a_file_to_its_answers(sandbox, tmp_path):
@@ -35,7 +32,7 @@ def test_a_batch_from_a_file_to_its_answers(sandbox, tmp_path):
     file = Files.upload(path).data
     assert (file.filename, file.bytes, file.purpose) == (path.name, len(lines()), "batch")
     batch = Batches.create(file.id, metadata={"who": "测试"}).data
-    batch = until(lambda: Batches.info(batch.id))
+    batch = wait_for(lambda: Batches.info(batch.id).data, is_finished)
     assert (batch.state, batch.request_counts.completed, batch.metadata) == ("completed", 3, {"who": "测试"})
     content = Files.content(batch.output_file_id)
     assert sorted(json.loads(row)["custom_id"] for row in content.splitlines()) == ["0", "1", "2"]
@@ -59,7 +56,7 @@ def test_a_batch_is_cancelled_and_listed(sandbox):
     batch_id = Batches.create(Files.upload(lines(1500)).data.id, model="ernie-speed-8k").data.id
     assert Batches.cancel(batch_id).data.cancelling_at
     assert Batches.list(limit=1).data.data[0].id == batch_id
-    assert (batch := until(lambda: Batches.info(batch_id))).state == "cancelled"
+    assert (batch := wait_for(lambda: Batches.info(batch_id).data, is_finished)).state == "cancelled"
     assert batch.status == "Stopped"
     with pytest.raises(errors.APIError, match="Cannot cancel"):
         Batches.cancel(batch_id)
@@ -67,7 +64,7 @@ def test_a_batch_is_cancelled_and_listed(sandbox):
 
 def test_a_bad_line_is_named(sandbox):
     batch = Batches.create(Files.upload(lines() + b"{").data.id).data
-    batch = until(lambda: Batches.info(batch.id))
+    batch = wait_for(lambda: Batches.info(batch.id).data, is_finished)
     assert (batch.state, batch.errors.data[0].line) == ("failed", 4)
 
 
@@ -90,7 +87,7 @@ def test_a_task_over_object_storage(sandbox, tmp_path):
     url = f"{sandbox.url}/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
     folder = source.rpartition("/")[0]
     task_id = BatchInference.create("t", folder, "bos:/sandbox/夜 里?/out", endpoint=url).data.task_id
-    task = until(lambda: BatchInference.info(task_id))
+    task = wait_for(lambda: BatchInference.info(task_id).data, is_finished)
     assert (task.run_status, task.progress, task.input_bos_uri) == ("Done", 4, folder)
     (output,) = Storage.list(f"bos:/sandbox/夜 里?/out/{task.output_dir}/")
     rows = [json.loads(row) for row in Storage.read(output).splitlines()]

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from support import finetune_runs
+from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.resources import FineTune
@@ -44,7 +45,7 @@ def test_the_life_of_the_seed(dataset):
     assert isinstance(task["id"], int)
     assert isinstance(job["id"], int)
     fetch = lambda: FineTune.get_job(task["id"], job["id"])["result"]
-    finished = finetune_runs.until(fetch, lambda row: row["trainStatus"] != "RUNNING")
+    finished = wait_for(fetch, lambda row: row["trainStatus"] != "RUNNING")
     assert (finished["trainStatus"], finished["progress"], finished["version"]) == ("FINISH", 100, 1)
     assert finished["trainType"] == "ERNIE-Bot-turbo-0725"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", finished["finishTime"])
@@ -65,7 +66,7 @@ def test_a_v1_task_is_a_v2_job_and_a_v1_job_a_v2_task(dataset):
 def test_stopping_a_v1_job(dataset):
     task, job = run_of_seed(dataset)
     assert FineTune.stop_job(task["id"], job["id"])["result"] is True
-    stopped = finetune_runs.until(
+    stopped = wait_for(
         lambda: FineTune.get_job(task["id"], job["id"])["result"], lambda row: row["trainStatus"] != "RUNNING"
     )
     assert stopped["trainStatus"] == "STOP"

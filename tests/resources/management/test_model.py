@@ -5,6 +5,7 @@ import hashlib
 import httpx
 import pytest
 from support import finetune_runs
+from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.resources import FineTune, Model, Service
@@ -20,9 +21,7 @@ def run():
 def publish(run, **more):
     origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
     model = Model.publish(is_new=True, model_name="sdk_test_1", version_meta=origin, **more)["result"]
-    finetune_runs.until(
-        lambda: Model.detail(model["versionId"])["result"], lambda row: row["state"] == "Ready"
-    )
+    wait_for(lambda: Model.detail(model["versionId"])["result"], lambda row: row["state"] == "Ready")
     return model
 
 
@@ -183,7 +182,7 @@ def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
     version = published["versionIdStr"]
     assert Model.V2.describe_model_export_model(version).data.has_record is False
     Model.V2.create_model_export_model(version)
-    done = finetune_runs.until(
+    done = wait_for(
         lambda: Model.V2.describe_model_export_model(version).data, lambda row: row.status == "Done"
     )
     content = httpx.get(done.download_url, trust_env=False).content
@@ -202,7 +201,7 @@ def test_a_compression_makes_a_version(published, config):
     task = Model.V2.create_model_comp_task("smaller", version, config, model)["result"]
     assert task.startswith("amva-")
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
-    done = finetune_runs.until(
+    done = wait_for(
         lambda: Model.V2.describe_model_comp_task(task)["result"], lambda row: row["status"] == "succeeded"
     )
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"][0] == done["modelId"]
@@ -219,7 +218,7 @@ def test_a_compression_that_is_cancelled_makes_nothing(published):
         Model.V2.delete_model_comp_task(task)
     assert Model.V2.cancel_model_comp_task(task)["result"] is True
     fetch_status = lambda: Model.V2.describe_model_comp_task(task)["result"]["status"]
-    assert finetune_runs.until(fetch_status, lambda status: status == "stopped")
+    assert wait_for(fetch_status, lambda status: status == "stopped")
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
     assert Model.V2.cancel_model_comp_task(task)["result"] is False
 

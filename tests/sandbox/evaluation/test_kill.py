@@ -3,15 +3,8 @@
 import os
 import signal
 
-from support.evaluation_sandbox import (
-    PEOPLE,
-    point_at,
-    preset_model,
-    task_info,
-    until,
-    upload_dataset,
-    wait_for_end,
-)
+from support.evaluation_sandbox import PEOPLE, point_at, preset_model, task_info, upload_dataset, wait_for_end
+from support.waiting import until
 
 from qfnb.resources import Model
 from qfnb.sandbox import ensure, stop

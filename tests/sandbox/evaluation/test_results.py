@@ -7,7 +7,8 @@ import urllib.request
 import zipfile
 
 import pytest
-from support.evaluation_sandbox import ANSWERS, REFEREE, RULES, result_rows, run_evaluation_sandbox, until
+from support.evaluation_sandbox import ANSWERS, REFEREE, RULES, result_rows, run_evaluation_sandbox
+from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model

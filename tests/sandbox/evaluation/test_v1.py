@@ -13,9 +13,9 @@ from support.evaluation_sandbox import (
     result_rows,
     run_evaluation_sandbox,
     task_info,
-    until,
     wait_for_end,
 )
+from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model

@@ -1,7 +1,8 @@
 """Evaluation tasks by the actions of `/v2/eval`."""
 
 import pytest
-from support.evaluation_sandbox import ANSWERS, PEOPLE, RULES, run_evaluation_sandbox, until
+from support.evaluation_sandbox import ANSWERS, PEOPLE, RULES, run_evaluation_sandbox
+from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model

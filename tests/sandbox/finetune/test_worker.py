@@ -6,6 +6,7 @@ import time
 
 import pytest
 from support import finetune_runs
+from support.waiting import wait_for
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
@@ -38,9 +39,7 @@ def test_a_run_is_accepted_then_waits_then_runs_then_is_done(sandbox, control):
 def test_two_runs_queue(long_run):
     finetune_runs.wait_for_points(long_run)
     second = finetune_runs.start_run(finetune_runs.create_dataset())
-    finetune_runs.until(
-        lambda: finetune_runs.describe_run(second)["runStatus"], lambda status: status == "Waiting"
-    )
+    wait_for(lambda: finetune_runs.describe_run(second)["runStatus"], lambda status: status == "Waiting")
     assert FineTune.V2.stop_task(long_run)["result"] is True
     assert finetune_runs.wait_for_end(second)["runStatus"] == "Done"
 
