@@ -114,14 +114,14 @@ class _AlertHandler(EventHandler):
 
 
 def _webhook_callback(address: str) -> AlertCallback:
-    webhook.validate_url(address)
+    webhook.validate_webhook(address)
 
     def post(notice: Alert) -> None:
         """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu expect."""
         text = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
         bots = {"msgtype": "text", "text": {"content": text}, "msg_type": "text", "content": {"text": text}}
         try:
-            webhook.post(address, {**vars(notice), "message": notice.text, **bots})
+            webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:
             log.warning("the web hook refused the alert: %s", error)
 

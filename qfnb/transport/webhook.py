@@ -15,10 +15,10 @@ from .. import config, errors
 from . import event_loop, http
 from .platform import is_loopback_host
 
-TIMEOUT_S: Final = 15.0
+WEBHOOK_TIMEOUT_S: Final = 15.0
 
 
-def validate_url(url: str) -> None:
+def validate_webhook(url: str) -> None:
     """Raise unless messages may be sent to a URL.
 
     Raises:
@@ -34,23 +34,23 @@ def validate_url(url: str) -> None:
         )
 
 
-def post(url: str, message: Mapping[str, Any]) -> None:
+def post_webhook(url: str, message: Mapping[str, Any]) -> None:
     """Post a message as JSON and wait for the response.
 
     Raises:
         InvalidArgumentError: the URL is not allowed.
         ConnectionFailed: the message was not delivered.
     """
-    validate_url(url)
-    event_loop.run(_post(url, json.dumps(message, ensure_ascii=False).encode()))
+    validate_webhook(url)
+    event_loop.run(_post_json(url, json.dumps(message, ensure_ascii=False).encode()))
 
 
-async def _post(url: str, content: bytes) -> None:
+async def _post_json(url: str, content: bytes) -> None:
     host = urlsplit(url).hostname or ""  # the rest of the address may be a secret
     request = httpx.Request("POST", url, content=content, headers={"content-type": "application/json"})
     try:
         async with (
-            asyncio.timeout(TIMEOUT_S),
+            asyncio.timeout(WEBHOOK_TIMEOUT_S),
             aclosing(await http.exchange(request, None, config.settings())) as response,
         ):
             if response.status_code >= 300:

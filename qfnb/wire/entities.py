@@ -7,7 +7,7 @@ from typing import Any
 from .base import ConsoleRecord
 from .endpoints import EndpointGroup
 
-ALL, ANNOTATED, NOT_ANNOTATED = 0, 1, 2
+ALL_ENTITIES, ANNOTATED_ENTITIES, UNANNOTATED_ENTITIES = 0, 1, 2
 """Values of tabType."""
 
 MAX_ENTITIES = 30
@@ -42,7 +42,7 @@ class ListEntities(ConsoleRecord):
     dataset_id: int | str
     offset: int = 0
     page_size: int = 20
-    tab_type: int = ALL
+    tab_type: int = ALL_ENTITIES
     import_time: list[float] | None = None
     anno_time: list[float] | None = None
     label_id: str | None = None
@@ -71,5 +71,5 @@ class EntityPage(ConsoleRecord):
 _ENTITIES = EndpointGroup("entity", "/wenxinworkshop/entity", envelope="status")
 
 ANNOTATE = _ENTITIES.route("annotate", "annotate", AnnotateEntity, bool)
-DELETE = _ENTITIES.route("delete", "delete", DeleteEntities, EntitiesDeleted)
-LIST = _ENTITIES.route("list", "list", ListEntities, EntityPage)
+DELETE_ENTITIES = _ENTITIES.route("delete", "delete", DeleteEntities, EntitiesDeleted)
+LIST_ENTITIES = _ENTITIES.route("list", "list", ListEntities, EntityPage)

@@ -160,19 +160,19 @@ class Entities:
             labels=[dict(label) for label in labels] if labels else None,
         )
 
-    @operation(entities.DELETE)
+    @operation(entities.DELETE_ENTITIES)
     def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> entities.DeleteEntities:
         """Delete rows; returns those that could not be deleted."""
         return entities.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
 
-    @operation(entities.LIST)
+    @operation(entities.LIST_ENTITIES)
     def list_all_entity_in_dataset(
         dataset_id: int | str,
         offset: int = 0,
         page_size: int = 20,
         import_time_closure: Sequence[float] | None = None,
         annotating_time_closure: Sequence[float] | None = None,
-        listing_type: int = entities.ALL,
+        listing_type: int = entities.ALL_ENTITIES,
         label_id_str: str | None = None,
     ) -> entities.ListEntities:
         """Return a page of rows; the content of each is fetched from its `url`.

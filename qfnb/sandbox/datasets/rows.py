@@ -155,11 +155,11 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
         store.remove_file(part["file"])
 
 
-@emulates(wire.LIST)
+@emulates(wire.LIST_ENTITIES)
 def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
     """List the rows that match all filters, in their order."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
-    call.validate_choice("tabType", body.tab_type, (wire.ALL, wire.ANNOTATED, wire.NOT_ANNOTATED))
+    call.validate_choice("tabType", body.tab_type, (wire.ALL_ENTITIES, wire.ANNOTATED_ENTITIES, wire.UNANNOTATED_ENTITIES))
     total = total_all = count(store, dataset)
     filters = _build_filters(call, body)
     paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=wire.MAX_ENTITIES)
@@ -191,7 +191,7 @@ def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     return True
 
 
-@emulates(wire.DELETE)
+@emulates(wire.DELETE_ENTITIES)
 def delete(call: Call, body: wire.DeleteEntities) -> dict[str, Any]:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
@@ -215,7 +215,7 @@ def routes(world: World) -> list[Route]:
 def _build_filters(call: Call, body: wire.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
     filters: list[Callable[[LocatedEntity], bool]] = []
     if body.tab_type:
-        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == wire.ANNOTATED))
+        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == wire.ANNOTATED_ENTITIES))
     if body.import_time:
         low, high = _parse_time_range(call, "importTime", body.import_time)
         filters.append(lambda row: low <= row[0]["from"] <= high)

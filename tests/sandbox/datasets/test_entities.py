@@ -92,12 +92,12 @@ def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
 @pytest.mark.parametrize(
     ("endpoint", "change", "expected"),
     [
-        (wire.LIST, {"pageSize": 31}, "pageSize"),
-        (wire.LIST, {"offset": -1}, "offset"),
-        (wire.LIST, {"tabType": 3}, "tabType"),
-        (wire.LIST, {"annoTime": [1]}, "annoTime"),
+        (wire.LIST_ENTITIES, {"pageSize": 31}, "pageSize"),
+        (wire.LIST_ENTITIES, {"offset": -1}, "offset"),
+        (wire.LIST_ENTITIES, {"tabType": 3}, "tabType"),
+        (wire.LIST_ENTITIES, {"annoTime": [1]}, "annoTime"),
         (wire.ANNOTATE, {"id": "none", "content": [PAIR]}, "id"),
-        (wire.DELETE, {"id": "no list"}, "id"),
+        (wire.DELETE_ENTITIES, {"id": "no list"}, "id"),
     ],
 )
 def test_wrong_input_is_refused(sandbox, large_dataset, endpoint, change, expected):
