@@ -15,16 +15,19 @@ import atexit
 import concurrent.futures
 import contextlib
 import functools
+import json
 import os
 import time
-from typing import Final
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any, Final
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from .. import errors
+from .. import config, errors
 from ..config import Settings
-from ..config import settings as current_settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from . import event_loop
 from .auth import StaticAuth, TokenAuth
@@ -61,7 +64,7 @@ async def exchange(
         auth.apply(request)
     if not isinstance(auth, TokenAuth):
         return await transport.handle_async_request(request)
-    async with contextlib.aclosing(auth.flow(request)) as flow:
+    async with aclosing(auth.flow(request)) as flow:
         next_request = await anext(flow)
         while True:
             response = await transport.handle_async_request(next_request)
@@ -151,7 +154,7 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
     """Return qfnb's error for a network error; qfnb's own errors are returned without secrets in them."""
     if isinstance(error, errors.QianfanError):
         return hide_secrets_in(error)
-    host, proxy = url.netloc.decode("ascii"), proxy_for(url, current_settings().proxy)
+    host, proxy = url.netloc.decode("ascii"), proxy_for(url, config.settings().proxy)
     proxy_text = f" through the proxy {without_password(proxy)}" if proxy else ""
     if isinstance(error, CertificateError):
         return errors.TLSError(
@@ -202,6 +205,52 @@ def _close_all() -> None:
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):
         event_loop.submit(close()).result(timeout=1)
+
+
+WEBHOOK_TIMEOUT_S: Final = 15.0
+
+
+def validate_webhook(url: str) -> None:
+    """Raise unless messages may be sent to a URL.
+
+    Raises:
+        InvalidArgumentError: the URL is neither https nor on this computer.
+    """
+    parts = urlsplit(url)
+    is_allowed = parts.scheme == "https" or (
+        parts.scheme == "http" and is_loopback_host(parts.hostname or "")
+    )
+    if not is_allowed or not parts.hostname:
+        raise errors.InvalidArgumentError(
+            f"{parts.scheme}://{parts.hostname or ''}: a webhook is an https address (须为 https 地址)"
+        )
+
+
+def post_webhook(url: str, message: Mapping[str, Any]) -> None:
+    """Post a message as JSON and wait for the response.
+
+    Raises:
+        InvalidArgumentError: the URL is not allowed.
+        ConnectionFailed: the message was not delivered.
+    """
+    validate_webhook(url)
+    event_loop.run(_post_json(url, json.dumps(message, ensure_ascii=False).encode()))
+
+
+async def _post_json(url: str, content: bytes) -> None:
+    host = urlsplit(url).hostname or ""  # the rest of the address may be a secret
+    request = httpx.Request("POST", url, content=content, headers={"content-type": "application/json"})
+    try:
+        async with (
+            asyncio.timeout(WEBHOOK_TIMEOUT_S),
+            aclosing(await exchange(request, None, config.settings())) as response,
+        ):
+            if response.status_code >= 300:
+                raise errors.ConnectionFailed(f"{host} answers with HTTP {response.status_code}", host=host)
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise errors.ConnectionFailed(
+            f"{host} cannot be reached: {type(error).__name__}", host=host
+        ) from None
 
 
 event_loop.register_child_reset(_reset_in_child)

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ...wire import entities as wire
+from ...wire import data
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document, Store
@@ -155,14 +155,16 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
         store.remove_file(part["file"])
 
 
-@emulates(wire.LIST_ENTITIES)
-def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
+@emulates(data.LIST_ENTITIES)
+def list_entities(call: Call, body: data.ListEntities) -> dict[str, Any]:
     """List the rows that match all filters, in their order."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
-    call.validate_choice("tabType", body.tab_type, (wire.ALL_ENTITIES, wire.ANNOTATED_ENTITIES, wire.UNANNOTATED_ENTITIES))
+    call.validate_choice(
+        "tabType", body.tab_type, (data.ALL_ENTITIES, data.ANNOTATED_ENTITIES, data.UNANNOTATED_ENTITIES)
+    )
     total = total_all = count(store, dataset)
     filters = _build_filters(call, body)
-    paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=wire.MAX_ENTITIES)
+    paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data.MAX_ENTITIES)
     if filters:
         matches = [row for row in iter_entities(store, dataset) if all(test(row) for test in filters)]
         total, page = len(matches), paged(matches)
@@ -173,8 +175,8 @@ def list_entities(call: Call, body: wire.ListEntities) -> dict[str, Any]:
     return {"totalAll": total_all, "total": total, "items": items}
 
 
-@emulates(wire.ANNOTATE)
-def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
+@emulates(data.ANNOTATE)
+def annotate(call: Call, body: data.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
     entity = find_entity(store, dataset, body.id)
@@ -191,8 +193,8 @@ def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     return True
 
 
-@emulates(wire.DELETE_ENTITIES)
-def delete(call: Call, body: wire.DeleteEntities) -> dict[str, Any]:
+@emulates(data.DELETE_ENTITIES)
+def delete(call: Call, body: data.DeleteEntities) -> dict[str, Any]:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
     deleted_ids = replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
@@ -212,10 +214,10 @@ def routes(world: World) -> list[Route]:
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
 
 
-def _build_filters(call: Call, body: wire.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
+def _build_filters(call: Call, body: data.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
     filters: list[Callable[[LocatedEntity], bool]] = []
     if body.tab_type:
-        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == wire.ANNOTATED_ENTITIES))
+        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == data.ANNOTATED_ENTITIES))
     if body.import_time:
         low, high = _parse_time_range(call, "importTime", body.import_time)
         filters.append(lambda row: low <= row[0]["from"] <= high)
