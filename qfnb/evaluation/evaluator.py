@@ -46,7 +46,13 @@ class LocalEvaluator(ABC):
     def evaluate_all(
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        """Return the metrics of many answers; evaluators that call a model override it to send all at once."""
+        """Return the metrics of many answers, by name for each; evaluators that call a model override it.
+
+        Args:
+            inputs: the prompts.
+            references: the expected answers.
+            outputs: the models' answers, all three of one length.
+        """
         return [self.evaluate(*row) for row in zip(inputs, references, outputs, strict=True)]
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:

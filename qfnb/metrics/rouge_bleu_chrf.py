@@ -62,7 +62,13 @@ def count_shared(first: Iterable[Hashable], second: Iterable[Hashable]) -> int:
 
 
 def f1_score(n_shared: int, n_output: int, n_reference: int) -> float:
-    """Return the F1 of `n_shared` members of `n_output` and of `n_reference`; 0 when none is shared."""
+    """Return the F1 of shared members, 0 when none is shared.
+
+    Args:
+        n_shared: members that both collections have.
+        n_output: members of the answer.
+        n_reference: members of the reference.
+    """
     return 2 * n_shared / (n_output + n_reference) if n_shared else 0.0
 
 

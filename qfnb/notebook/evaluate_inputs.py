@@ -87,7 +87,7 @@ def resolve_model(shell: Any, word: str) -> Any:
     known_models = catalog.model_names("chat")
     if _ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)
-    if name.lower() in {known.lower() for known in known_models}:
+    if name.lower() in {model_name.lower() for model_name in known_models}:
         return ChatCompletion(model=name)
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     raise InvalidArgumentError(
@@ -177,9 +177,9 @@ def prepare_questions(
 
 def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
     if name not in columns:
-        known = clip(", ".join(columns), MAX_WORD_CHARS)
+        column_names = clip(", ".join(columns), MAX_WORD_CHARS)
         raise InvalidArgumentError(
-            f"--data has no column {name!r}{did_you_mean(name, columns)}: there are {known} (没有此列)\n"
+            f"--data has no column {name!r}{did_you_mean(name, columns)}: there are {column_names} (没有此列)\n"
             f"{option} COLUMN names it"
         )
 
@@ -232,11 +232,11 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
     from ..evaluation.evaluators import METRIC_NAMES, evaluators_by_name  # noqa: PLC0415
     from ..metrics.recipes import METRICS, RECIPES  # noqa: PLC0415
 
-    for option, value, known in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):
-        if value not in known:
-            hint = did_you_mean(value.lower().replace("-", "_"), known)
+    for option, value, names in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):
+        if value not in names:
+            hint = did_you_mean(value.lower().replace("-", "_"), names)
             raise InvalidArgumentError(
-                f"{option} {value} is unknown{hint} (没有此项)\nknown are {', '.join(known)}"
+                f"{option} {value} is unknown{hint} (没有此项)\nknown are {', '.join(names)}"
             )
     evaluator = evaluators_by_name([name], recipe)[0]
     if name in METRICS:

@@ -54,10 +54,10 @@ class JudgeUsage:
     failed: int = 0
     cost: float | None = 0.0
 
-    def __add__(self, other: JudgeUsage) -> JudgeUsage:
-        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+    def __add__(self, usage: JudgeUsage) -> JudgeUsage:
+        cost = None if self.cost is None or usage.cost is None else self.cost + usage.cost
         return JudgeUsage(
-            self.calls + other.calls, self.unread + other.unread, self.failed + other.failed, cost
+            self.calls + usage.calls, self.unread + usage.unread, self.failed + usage.failed, cost
         )
 
     def __repr__(self) -> str:

@@ -126,7 +126,7 @@ def build_card(
         metric=name,
         verdict=text.verdict_of(decisive),
         comparison=decisive,
-        other_comparisons=tuple(other for other in comparisons.values() if other is not decisive),
+        other_comparisons=tuple(pair for pair in comparisons.values() if pair is not decisive),
         scores=(scores[base_model], scores[tuned_model]),
         regressions=tuple(change for change in changes if change.gain < 0)[:MAX_CHANGES],
         improvements=tuple(change for change in reversed(changes) if change.gain > 0)[:MAX_CHANGES],

@@ -283,8 +283,8 @@ class ReportData:
             InvalidArgumentError: the metric is not in the report.
         """
         if not self.metric_names or (name is not None and name not in self.metric_names):
-            known = ", ".join(self.metric_names) or "none"
-            raise InvalidArgumentError(f"metric={name!r}: the report has {known}")
+            names = ", ".join(self.metric_names) or "none"
+            raise InvalidArgumentError(f"metric={name!r}: the report has {names}")
         return name or self.metric_names[0]
 
     @cached_property

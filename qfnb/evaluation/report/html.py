@@ -90,14 +90,19 @@ def render_page(report: ReportData, pictures: Sequence[Picture] = (), lead: Sequ
 
 
 def render_body(
-    report: ReportData, charts: str = "", more: str = "", *, lead: Sequence[str] = (), is_open: bool = False
+    report: ReportData,
+    charts: str = "",
+    more_charts: str = "",
+    *,
+    lead: Sequence[str] = (),
+    is_open: bool = False,
 ) -> str:
     """Return conclusion, charts and summary; pairs, changes, usage and notes are folded.
 
     Args:
         report: the report.
         charts: HTML behind the conclusion.
-        more: HTML behind the pairs, such as folded charts.
+        more_charts: HTML behind the pairs, such as folded charts.
         lead: the first lines as HTML, instead of the report's conclusion.
         is_open: unfold what is folded.
     """
@@ -106,7 +111,7 @@ def render_body(
         charts,
         _summary_table(report, is_open=is_open),
         details(f"两两比较 pairs ({len(report.comparisons)})", _pairs_table(report), is_open=is_open),
-        more,
+        more_charts,
         *_changes_html(report, is_open=is_open),
         details("用量 usage", _usage_table(report), is_open=is_open),
         details("说明 notes", _lines_html(text.footnote_lines(report)), is_open=is_open),

@@ -105,7 +105,13 @@ def is_rate(values: Sequence[float]) -> bool:
 
 
 def clustered_interval(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
-    """Return an interval that accounts for the likeness of rows in one cluster."""
+    """Return the interval of a mean of clustered values.
+
+    Args:
+        values: of the rows.
+        clusters: the cluster of each row.
+        rate: all values are 0 or 1.
+    """
     standard_error, n_clusters = clustered_standard_error(values, clusters)
     mean = sum(values) / len(values)
     if n_clusters < 2:

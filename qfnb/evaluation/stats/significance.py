@@ -65,7 +65,13 @@ class PairedTest:
 
 
 def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
-    """Compare two models' scores, question by question."""
+    """Compare two models' scores, question by question.
+
+    Args:
+        a: the first model's scores.
+        b: the second model's scores on the same questions.
+        clusters: the cluster of each question, None for independent ones.
+    """
     differences = [y - x for x, y in zip(a, b, strict=True)]
     n = len(differences)
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)

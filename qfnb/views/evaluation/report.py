@@ -59,11 +59,11 @@ def text(report: ReportData) -> str:
 
 def html(report: ReportData) -> str:
     """Return conclusion, bars and summary; pairs, other charts, usage, changes and notes are folded."""
-    drawn = charts.all_charts(report)
-    bars = "".join(charts.chart_html(drawn[kind]) for kind in drawn.by_kind if kind == "bars")
-    others = [chart for kind, chart in drawn.by_kind.items() if kind != "bars"]
+    gallery = charts.all_charts(report)
+    bars = "".join(charts.chart_html(gallery[kind]) for kind in gallery.by_kind if kind == "bars")
+    others = [chart for kind, chart in gallery.by_kind.items() if kind != "bars"]
     folded = "".join(charts.chart_html(chart, hint=False) for chart in others)
-    folded += charts.left_out_html(drawn)
+    folded += charts.left_out_html(gallery)
     return render_body(report, bars, details(f"其它图 more charts ({len(others)})", folded))
 
 

@@ -85,7 +85,13 @@ class ChartLabels:
     metrics: fonts.NameLabels
 
     def build_chart(self, figure: Any, title: str, alt: str) -> Chart:
-        """Return a figure as a chart."""
+        """Return a figure as a chart.
+
+        Args:
+            figure: a matplotlib figure.
+            title: the name of the chart.
+            alt: what it shows, with the numbers.
+        """
         legend = (*self.models.legend, *self.metrics.legend)
         if legend:
             kinds = ["A, B, …"] * bool(self.models.legend) + ["M1, M2, …"] * bool(self.metrics.legend)
@@ -191,7 +197,13 @@ def marker_style(index: int) -> dict[str, Any]:
 
 
 def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Add a legend below the axes."""
+    """Add a legend below the axes.
+
+    Args:
+        figure: a matplotlib figure.
+        handles: its lines or points.
+        labels: one for each handle.
+    """
     longest = max(fonts.display_width(label) for label in labels)
     figure.legend(
         handles,
@@ -205,7 +217,14 @@ def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> No
 
 
 def draw_whisker(axes: Any, low: float, high: float, y: float) -> None:
-    """Draw an interval on a bar: dark with a white rim, visible on all colours and on both pages."""
+    """Draw an interval on a bar: dark with a white rim, visible on all colours and on both pages.
+
+    Args:
+        axes: a panel.
+        low: the lower bound.
+        high: the upper bound.
+        y: position of the bar.
+    """
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
     rim = [withStroke(linewidth=3.6, foreground="white")]
