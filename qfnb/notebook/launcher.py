@@ -37,7 +37,7 @@ def launcher(
     if not isinstance(dataset, (Dataset, str, Path, type(None))):
         kind = type(dataset).__name__
         raise InvalidArgumentError(
-            f"launcher: a {kind} is no dataset: pass a Dataset, a 'ds-...' id, or the path of a file"
+            f"launcher: a {kind} is not a dataset: pass a Dataset, a 'ds-...' id, or the path of a file"
         )
     shell = get_ipython()
 

@@ -77,7 +77,7 @@ PARSER.add_option(
     verbs=("new", "start", "attach", "resume"),
 )  # fmt: skip
 
-CONTINUES_MESSAGE = "训练继续在后台进行 / the training goes on; `%qftrain stop` ends it, `wait` waits again"
+CONTINUES_MESSAGE = "训练继续在后台进行 / the training continues; `%qftrain stop` ends it, `wait` waits again"
 
 
 @magics_class

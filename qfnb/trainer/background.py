@@ -197,7 +197,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self
 
     def _load_saved_progress(self) -> TrainingProgress | None:
-        """Return the stored progress, None where there is none that can be read."""
+        """Return the stored progress, None where it is missing or cannot be read."""
         saved = self._run.facts.get("progress")
         try:
             return TrainingProgress.from_json(saved) if saved else None

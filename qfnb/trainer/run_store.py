@@ -64,13 +64,13 @@ class RunRecord:
     def create_once(
         self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str
     ) -> Any:
-        """Return the id stored under a key; where there is none, create the object, once in all kernels.
+        """Return the id stored under a key, or create the object, exactly once in all kernels.
 
         Args:
             key: the fact that holds the id.
             create: creates the object on the platform and returns its id, a value of JSON.
             find_existing: looks for an object whose creation was started and not confirmed; returns its id,
-                None where there is no such object.
+                None where it does not exist.
             label: the object's name in messages.
 
         Raises:

@@ -61,7 +61,7 @@ def test_a_form_that_is_shown_again_has_one_place(kernel, data):
 
 
 @pytest.mark.parametrize("line", ["%qftrain", "%qftrain new ds", f"%qftrain new {TRAIN}"])
-def test_where_nobody_can_fill_it_in_the_form_is_read(kernel, data, line):
+def test_where_outputs_cannot_move_the_form_is_static(kernel, data, line):
     cell = kernel.run(line)
     assert cell.status == "ok"
     assert len(cell.outputs) == 1
@@ -82,7 +82,7 @@ def test_a_dataset_without_a_name_is_used_all_the_same(kernel, data):
 
 def test_what_is_no_dataset_is_refused(kernel):
     cell = kernel.run("import qfnb; qfnb.launcher(7)")
-    assert "int is no dataset" in cell.text
+    assert "int is not a dataset" in cell.text
 
 
 def test_the_cell_is_offered_below_the_next_one(kernel, data):

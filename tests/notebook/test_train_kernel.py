@@ -162,11 +162,11 @@ def test_runs_are_compared_and_said_to_differ(kernel, started, small):
 
 
 def test_an_alert_tells_of_the_end(kernel, started, small):
-    kernel.run("told = []\ndef tell(alert): told.append(alert.kind)")
+    kernel.run("kinds = []\ndef tell(alert): kinds.append(alert.kind)")
     started(f"-d {small} --epoch 4")
     assert kernel.run("%qftrain alert trainer --to tell --stalled-after 5").status == "ok"
-    kernel.run("trainer.wait()\nimport time\nwhile not told: time.sleep(0.02)", timeout=20)
-    assert kernel.value("told") == "['done']"
+    kernel.run("trainer.wait()\nimport time\nwhile not kinds: time.sleep(0.02)", timeout=20)
+    assert kernel.value("kinds") == "['done']"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def train_without_publishing(**options):
     return trainer.run()
 
 
-def test_a_finished_run_is_published_and_deployed_when_somebody_asks(sandbox):
+def test_a_finished_run_is_published_and_deployed_on_request(sandbox):
     trainer = train_without_publishing()
     assert trainer.status == "TrainFinished"
     assert trainer.publish("later_on").wait(30).status == "ModelPublished"
@@ -70,7 +70,7 @@ def test_a_failure_in_another_kernel_is_raised_here(sandbox):
         LLMFinetune.attach(trainer.id).wait()
 
 
-def test_a_run_that_could_not_be_stopped_is_told_of(sandbox, fault):
+def test_a_run_that_could_not_be_stopped_is_reported(sandbox, fault):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
     wait_for(lambda: trainer.progress.points, bool)
     fault("finetune.v2.stop_task", "status", status=400, times=1)

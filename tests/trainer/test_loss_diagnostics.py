@@ -79,7 +79,7 @@ def test_a_percent_that_goes_back_or_repeats_does_not_go_back():
     assert [percent for _, percent in now.marks] == [30, 38]
 
 
-def test_the_time_in_the_queue_is_told_apart():
+def test_the_time_in_the_queue_is_counted_apart():
     now = polls(
         {"runStatus": ""}, {"runStatus": "Waiting"}, {"runStatus": "Waiting"}, {"runStatus": "Running"}
     )

@@ -27,7 +27,7 @@ class DatasetInfo:
 
     Attributes:
         source: the name of a variable, a path, or `ds-...`.
-        dataset: the dataset, None where there is none.
+        dataset: the dataset, None where it was not found.
         rows: number of rows.
         tokens: of all rows; None where counting them would need a download.
         exact: whether the tokens were counted, not estimated.
@@ -70,7 +70,7 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
         InvalidArgumentError: says what the dataset is and what the train mode needs.
     """
     if data.problem or data.dataset is None:
-        raise InvalidArgumentError(data.problem or "没有数据集 there is no dataset")
+        raise InvalidArgumentError(data.problem or "没有数据集 no dataset")
     if not data.rows:
         raise InvalidArgumentError("没有数据 the dataset has no rows")
     if (trainer_class := TRAINER_CLASSES.get(mode)) is not None:
