@@ -18,9 +18,8 @@ from .batch import Batch
 from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
-from .offline.backends import OfflineVia
 from .preflight import InputScan, JobSpec, Preflight, build_preflight, peek_items, scan_rows
-from .request_spec import InputRow, RequestSpec, platform_name
+from .request_spec import InputRow, OfflineVia, RequestSpec, platform_name
 from .row_queue import load_input
 
 Rows = Any

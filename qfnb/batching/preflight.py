@@ -18,8 +18,7 @@ from ..resources.inference.embedding_reranker import Tokenizer
 from ..transport.request import CallOptions
 from ..wire import catalog
 from .input_source import Item, RowSource
-from .offline.backends import OfflineVia
-from .request_spec import Conversation, InputRow, RequestSpec
+from .request_spec import Conversation, InputRow, OfflineVia, RequestSpec
 
 MAX_PEEKED_ROWS = 1000
 """Rows of an input that can be read only once, which are checked before the first is sent."""

@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._jobs.row_result import RowResult
 from .._text import clip, did_you_mean, is_missing, replace_surrogates
@@ -97,6 +97,9 @@ def validate_text(name: str, text: str) -> str:
         raise InvalidArgumentError(f"{name} is empty")
     return text
 
+
+OfflineVia = Literal["files", "bos"]
+"""The platform's two offline services: `/v2/batches`, or the user's BOS bucket."""
 
 Conversation = str | list[dict[str, Any]]
 """A prompt, or messages with `role` and `content`."""

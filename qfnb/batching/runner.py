@@ -23,10 +23,9 @@ from .circuit_breaker import CircuitBreaker
 from .group_commit import GroupCommitWriter, WrittenRow, sync_periodically
 from .journal import Journal
 from .journal_reader import JournalError
-from .offline.backends import OfflineVia
 from .offline.run import OfflineRun, open_job_via
 from .preflight import JobSpec
-from .request_spec import InputRow, platform_name
+from .request_spec import InputRow, OfflineVia, platform_name
 from .row_queue import InputPages, JournalPages, PageReader, RowQueue, run_in_thread
 
 MAX_RETRY_ROUNDS: Final = 8

@@ -17,8 +17,7 @@ from ..wire import catalog
 from . import export
 from .input_source import RowSource
 from .journal_store import journal_path
-from .offline.backends import OfflineVia
-from .request_spec import RequestSpec
+from .request_spec import OfflineVia, RequestSpec
 
 _OFFLINE_VIA = "'files' or 'bos', and for mode='offline'"
 

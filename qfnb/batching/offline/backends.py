@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from ... import connect
 from ..._row_files import RowError, read_jsonl
@@ -17,9 +16,7 @@ from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files
 from ...resources.management.storage import Storage
 from ...wire import batches as wire
-from ..request_spec import Conversation, RequestSpec
-
-OfflineVia = Literal["files", "bos"]
+from ..request_spec import Conversation, OfflineVia, RequestSpec
 
 UploadRow = tuple[str, Conversation]
 """A name by which the answer is found, and what is sent."""
@@ -38,8 +35,8 @@ class JobStatus:
     message: str = ""
 
 
-class OfflineBackend(ABC):
-    """An offline service; its coroutines run on the I/O loop.
+class FilesBackend:
+    """`/v2/files` and `/v2/batches`: an API key, any conversation. Its coroutines run on the I/O loop.
 
     Args:
         spec: what is sent for each row.
@@ -49,30 +46,6 @@ class OfflineBackend(ABC):
 
     def __init__(self, spec: RequestSpec) -> None:
         self.spec = spec
-
-    @abstractmethod
-    async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
-        """Upload rows; return what `start` needs."""
-
-    @abstractmethod
-    async def start(self, name: str, uploaded: str) -> str:
-        """Start a job over uploaded rows, unless one was started already; return its id."""
-
-    @abstractmethod
-    async def get_status(self, job: str) -> JobStatus:
-        """Return the status of a job."""
-
-    @abstractmethod
-    def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
-        """Yield the answers of a job so far, in any order."""
-
-    @abstractmethod
-    async def stop(self, job: str) -> None:
-        """Stop a job; its answers so far are kept."""
-
-
-class FilesBackend(OfflineBackend):
-    """`/v2/files` and `/v2/batches`: an API key, any conversation."""
 
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
@@ -91,7 +64,7 @@ class FilesBackend(OfflineBackend):
             return (await Files.upload.aio(path)).data.id
 
     async def start(self, name: str, uploaded: str) -> str:
-        """Start a job over uploaded rows; return its id."""
+        """Start a job over uploaded rows, unless one was started already; return its id."""
         batches = (await Batches.list.aio(limit=100)).data.data
         batch_id = next((batch.id for batch in batches if batch.input_file_id == uploaded), "")
         return batch_id or (await Batches.create.aio(uploaded, metadata={"qfnb": name})).data.id
@@ -114,12 +87,21 @@ class FilesBackend(OfflineBackend):
                     yield _parse_answer(row)
 
     async def stop(self, job: str) -> None:
-        """Stop a job."""
+        """Stop a job; its answers so far are kept."""
         await Batches.cancel.aio(job)
 
 
-class BosBackend(OfflineBackend):
-    """`CreateBatchInferenceTask` over the user's BOS bucket: an IAM pair, single prompts."""
+class BosBackend:
+    """`CreateBatchInferenceTask` over the user's BOS bucket: an IAM pair, single prompts.
+
+    Args:
+        spec: what is sent for each row.
+    """
+
+    max_rows: ClassVar[int] = wire.MAX_REQUESTS
+
+    def __init__(self, spec: RequestSpec) -> None:
+        self.spec = spec
 
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
@@ -185,7 +167,7 @@ class BosBackend(OfflineBackend):
         return platform.endpoint_url(request.endpoint, {"model": request.model})
 
 
-BACKENDS: dict[OfflineVia, type[OfflineBackend]] = {"files": FilesBackend, "bos": BosBackend}
+BACKENDS: dict[OfflineVia, type[FilesBackend | BosBackend]] = {"files": FilesBackend, "bos": BosBackend}
 
 
 def _parse_answer(row: Mapping[str, Any]) -> JobAnswer:

@@ -18,8 +18,8 @@ from ...config import settings
 from ...resources.inference.reply import ChatResponse, create_reply, row_result_of
 from ...transport.response import Response
 from ..journal import Journal
-from ..request_spec import InputRow, RequestSpec
-from .backends import BACKENDS, JobStatus, OfflineBackend, OfflineVia
+from ..request_spec import InputRow, OfflineVia, RequestSpec
+from .backends import BACKENDS, JobStatus
 
 PRICE_SHARE: Final = 0.4
 """The share of the list price that an offline answer costs (the platform's page on batch prices)."""
@@ -68,7 +68,7 @@ class OfflineRun:
     ) -> None:
         self._journal, self._request, self._via, self._control = journal, request, via, control
         self._write_result, self._can_afford = write_result, can_afford
-        self._backend: OfflineBackend = BACKENDS[via](request)
+        self._backend = BACKENDS[via](request)
 
     async def run(self, *, submits: bool) -> None:
         """Follow the jobs of earlier runs; with `submits`, hand over the rows that are in none of them."""
