@@ -74,7 +74,7 @@ class _Alarm:
             self._schedule(deadline.expires_at)
 
     def remove(self, deadline: Deadline) -> None:
-        """Stop watching a deadline; the timer stays set: cancelling it costs more than firing in vain."""
+        """Stop watching a deadline; the timer stays set, since cancelling it costs more than firing once."""
         self._deadlines.discard(deadline)
 
     def _schedule(self, when: float) -> None:

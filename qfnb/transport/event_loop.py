@@ -234,7 +234,7 @@ def _keep_forever(inherited: object) -> None:
     """Keep an object until the process is gone, even during interpreter shutdown.
 
     Connections and loops clean up when they are freed, and a child's copies share their sockets and selector
-    with the parent, which would then wait forever on sockets that are no longer watched.
+    with the parent, which would then wait forever on unwatched sockets.
     """
     import ctypes  # noqa: PLC0415 - only a forked child needs it
 

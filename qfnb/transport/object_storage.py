@@ -33,7 +33,13 @@ ProgressCallback = Callable[[int, int], object]
 
 
 async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wire.StoredObject]:
-    """Return all objects of a bucket whose keys start with a prefix, in the order of their keys."""
+    """Return all objects of a bucket whose keys start with a prefix, in the order of their keys.
+
+    Args:
+        client: of the platform.
+        bucket: the bucket's name.
+        prefix: "" for all objects.
+    """
     objects_: list[wire.StoredObject] = []
     marker, has_more = "", True
     while has_more:
@@ -86,7 +92,13 @@ async def get_object(
 
 
 async def stat_object(client: Client, bucket: str, key: str) -> wire.StoredObject | None:
-    """Return an object's size, tag and date, None if it does not exist."""
+    """Return an object's size, tag and date, None if it does not exist.
+
+    Args:
+        client: of the platform.
+        bucket: the bucket's name.
+        key: the object's key.
+    """
     url = _object_url(client, bucket, key)
 
     async def read(response: httpx.Response) -> wire.StoredObject | None:
@@ -102,7 +114,13 @@ async def stat_object(client: Client, bucket: str, key: str) -> wire.StoredObjec
 
 
 async def delete_object(client: Client, bucket: str, key: str) -> None:
-    """Delete an object."""
+    """Delete an object.
+
+    Args:
+        client: of the platform.
+        bucket: the bucket's name.
+        key: the object's key.
+    """
     url = _object_url(client, bucket, key)
     await client.request(lambda: httpx.Request("DELETE", url), read_bytes_to(None))
 

@@ -96,7 +96,7 @@ def text_of(body: Mapping[str, Any]) -> str:
 
 
 def reasoning_of(body: Mapping[str, Any]) -> str:
-    """Return the model's reasoning text, "" if there is none."""
+    """Return the model's reasoning text, "" without one."""
     message = _first_message(body)
     return str(message.get("reasoning_content") or message.get("reasoning") or "")
 

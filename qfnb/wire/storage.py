@@ -69,12 +69,12 @@ def parse_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of `bos:/bucket/key`.
 
     Raises:
-        ValueError: it is no such address.
+        ValueError: the URI has another form.
     """
     scheme, _, path = uri.partition(":")
     bucket, _, key = path.strip().lstrip("/").partition("/")
     if scheme != "bos" or not bucket:
-        raise ValueError(f"{uri!r} is no address in object storage: it looks like bos:/bucket/path")
+        raise ValueError(f"{uri!r} is not a URI of object storage, which looks like bos:/bucket/path")
     return bucket, key
 
 
