@@ -42,7 +42,7 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
         for name, value in (("inputBosUri", body.input_bos_uri), ("outputBosUri", body.output_bos_uri))
     )
     if body.completion_window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", body.completion_window):
-        raise call.invalid("completion_window", "it looks like 24h")
+        raise call.invalid("completion_window", "must look like 24h")
     bucket = call.world.address.bucket
     keys = [row["key"] for row in objects.list_objects(call.world.store, bucket, source)]
     keys = [key for key in keys if key.endswith(".jsonl")]

@@ -35,7 +35,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
     """Queue a batch; its file is checked later, as on the platform."""
     hours = re.fullmatch(r"([1-9]\d{0,2})h", body.completion_window)
     if hours is None or int(hours[1]) > 672:
-        raise call.invalid("completion_window", "it is 1h to 672h")
+        raise call.invalid("completion_window", "must be 1h to 672h")
     call.validate_choice("endpoint", body.endpoint, BATCH_ENDPOINTS)
     if len(body.metadata or ()) > MAX_METADATA:
         raise call.invalid("metadata", f"at most {MAX_METADATA} pairs")

@@ -117,7 +117,7 @@ def validate_config(config: EngineConfig) -> EngineConfig:
             raise _invalid_option(
                 name,
                 displayed,
-                f"it belongs to engine {_engine_of_option(name)}, and the engine is {config.engine}",
+                f"it belongs to engine {_engine_of_option(name)}, but the engine is {config.engine}",
             )
     if config.engine == "upstream":
         _validate_upstream(config)
@@ -135,7 +135,7 @@ def parse_model_map(config: EngineConfig) -> dict[str, str]:
     pairs = [entry.partition("=") for entry in config.upstream_map.split(",") if entry.strip()]
     for name, sign, model in pairs:
         if not (name.strip() and sign and model.strip()):
-            raise _invalid_option("upstream_map", config.upstream_map, "it looks like NAME=MODEL,NAME=MODEL")
+            raise _invalid_option("upstream_map", config.upstream_map, "must look like NAME=MODEL,NAME=MODEL")
     return {name.strip().lower(): model.strip() for name, _, model in pairs}
 
 
@@ -147,15 +147,15 @@ def _validate_upstream(config: EngineConfig) -> None:
         parts, host = urlsplit(""), ""
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
         displayed = "..." if "@" in config.upstream_url else config.upstream_url
-        raise _invalid_option("upstream_url", displayed, "it looks like http://localhost:11434/v1")
+        raise _invalid_option("upstream_url", displayed, "must look like http://localhost:11434/v1")
     if config.upstream_key and parts.scheme == "http" and not _is_loopback(host):
         raise _invalid_option(
-            "upstream_url", config.upstream_url, "a key travels over https, or on this computer"
+            "upstream_url", config.upstream_url, "a key is sent over https or on this computer only"
         )
     if not (config.upstream_key.isascii() and config.upstream_key.isprintable()):
-        raise _invalid_option("upstream_key", "...", "it holds characters that no key has")
+        raise _invalid_option("upstream_key", "...", "it contains characters that no key has")
     if not (math.isfinite(config.upstream_timeout) and config.upstream_timeout > 0):
-        raise _invalid_option("upstream_timeout", config.upstream_timeout, "it is seconds, more than 0")
+        raise _invalid_option("upstream_timeout", config.upstream_timeout, "must be seconds, more than 0")
     parse_model_map(config)
 
 
@@ -166,7 +166,7 @@ def _validate_transformers(config: EngineConfig) -> None:
             f"engine transformers needs {', '.join(missing)}\n先安装 / install it first: {INSTALL_COMMAND}"
         )
     if not _DEVICE.fullmatch(config.device):
-        raise _invalid_option("device", config.device, "it is auto, cpu, cuda, cuda:N or mps")
+        raise _invalid_option("device", config.device, "must be auto, cpu, cuda, cuda:N or mps")
     folder = Path(config.model_dir).expanduser()
     if (
         not config.model_dir
@@ -174,7 +174,7 @@ def _validate_transformers(config: EngineConfig) -> None:
         or not any(folder.glob("*.safetensors"))
     ):
         allowed = (
-            "it is a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)"
+            "must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)"
         )
         raise _invalid_option("model_dir", config.model_dir, allowed)
 
@@ -197,7 +197,7 @@ def _convert(name: str, value: Any) -> Any:
     try:
         return float(value)
     except ValueError:
-        raise _invalid_option(name, value, "it is a number") from None
+        raise _invalid_option(name, value, "must be a number") from None
 
 
 def _absolute_path(value: str) -> str:

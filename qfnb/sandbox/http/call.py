@@ -109,12 +109,12 @@ class Call:
             allowed: the values that it may have, in the order in which the message lists them.
         """
         if value not in (options := list(allowed)):
-            raise self.invalid(field, f"{value!r}; it is one of {', '.join(map(str, options))}")
+            raise self.invalid(field, f"{value!r}; must be one of {', '.join(map(str, options))}")
 
     def validate_range(self, field: str, value: float, low: float, high: float) -> None:
         """Raise a refusal unless a field is a number from `low` to `high`, both included."""
         if not low <= value <= high:
-            raise self.invalid(field, f"{value}; it is {low} to {high}")
+            raise self.invalid(field, f"{value}; must be {low} to {high}")
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
     speed, advance = body.get("speed"), body.get("advance", 0)
     all_valid = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
     if not all_valid or (speed is not None and speed > MAX_SPEED):
-        raise ValueError(f"speed is 0 to {MAX_SPEED:g} seconds a second, advance is seconds; given: {body}")
+        raise ValueError(f"speed must be 0 to {MAX_SPEED:g} seconds per second, advance seconds: {body}")
     return world.clock.set(speed, advance)
 
 
