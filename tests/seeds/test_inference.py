@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,13 @@ from qfnb.cli import environment
 
 NAME = "003-inference.md"
 CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, PLUGIN, IMAGE, BATCH = range(7)
+GREETING = "你好！这里是 qfnb 本地沙盒"
+GREETINGS = {CHAT: 1, CHAT_ASYNC: 2, COMPLETION: 3, EMBEDDING: 0, PLUGIN: 3, IMAGE: 0, BATCH: 3}
 
 
 @pytest.fixture(scope="module")
 def endpoint():
-    """A service of our own to put in the place of the seed's placeholder."""
+    """The endpoint of a service of our own, for the seed's placeholder."""
     rows = [
         {"prompt": f"{ask}{end}", "response": "早上九点。"}
         for ask in ("几点开门", "何时营业")
@@ -34,7 +37,7 @@ def endpoint():
 
 
 def changes(endpoint):
-    """What the blocks leave open, and what it is filled with."""
+    """The placeholders of each block, and their values."""
     return {
         CHAT: {
             '(access_key="...", secret_key="...")': "()",
@@ -52,7 +55,7 @@ def changes(endpoint):
 
 @pytest.fixture(scope="module")
 def namespace():
-    """What one block leaves to the next, and the imports that the document does not show."""
+    """The variables that blocks share, and the imports that the document does not show."""
     return {"qfnb": qfnb, "Image": Image, "io": io, "Completion": qfnb.Completion, "input": lambda: "你是谁"}
 
 
@@ -63,16 +66,20 @@ def test_the_block_runs(sandbox, endpoint, namespace, number, capsys):
     code = seeds.fill_placeholders(blocks[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
     seeds.run_block(code, namespace)
     output = capsys.readouterr().out
-    assert output or number == IMAGE
+    assert output.replace("\n", "").count(GREETING) == GREETINGS[number]
+    if number == CHAT:
+        assert output.count("我是 qfnb 本地沙盒模型") == 2
     if number == IMAGE:
         assert namespace["img"].size == (1024, 1024)
     if number == BATCH:
         assert [type(result).__name__ for result in namespace["results"]] == ["ChatResponse"] * 2
+        assert re.match(r"[012]/2\n", output)
     if number == EMBEDDING:
         assert len(namespace["resp"]["data"][0]["embedding"]) == 384
+        assert [len(line.split(", ")) for line in output.splitlines()] == [384, 384]
 
 
-def test_a_service_of_ones_own_answers_with_what_it_learned(sandbox, endpoint):
+def test_your_own_service_answers_from_its_training_data(sandbox, endpoint):
     assert qfnb.ChatCompletion().do("几点开门呀", endpoint=endpoint).text == "早上九点。"
     assert qfnb.Completion().do("几点开门呀", endpoint=endpoint)["result"] == "早上九点。"
 
