@@ -91,10 +91,17 @@ def score_samples(
         for indexes in _indexes_by_model(samples).values()
     ]
     total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(evaluators)
-    steps = _StepCounter(on_progress, total)
+    done = 0
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        done += steps
+        if on_progress is not None:
+            on_progress(done, total)
+
     for answered in answered_groups:
         texts = _evaluator_inputs([samples[index] for index in answered], pre_processors)
-        rows = _evaluate_all(evaluators, texts, steps.advance)
+        rows = _evaluate_all(evaluators, texts, advance)
         for index, row in zip(answered, rows, strict=True):
             scored_by_index[index] = _with_scores(samples[index], row)
     scored_samples = tuple(
@@ -119,31 +126,17 @@ def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
     return groups
 
 
-class _StepCounter:
-    """Counts the steps that are done, and calls back."""
-
-    def __init__(self, callback: ProgressCallback | None, total: int) -> None:
-        self._callback, self._total, self._done = callback, total, 0
-
-    def advance(self, steps: int) -> None:
-        """Count steps."""
-        self._done += steps
-        if self._callback is not None:
-            self._callback(self._done, self._total)
-
-
 def _evaluator_inputs(
     samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]
 ) -> list[tuple[str, str, str]]:
-    """Return prompt, reference and answer of each sample."""
-    return [(s.prompt, s.reference, _preprocess(s, pre_processors)) for s in samples]
-
-
-def _preprocess(sample: Sample, pre_processors: Sequence[PreProcessor]) -> str:
-    output = sample.output
-    for process in pre_processors:
-        output = str(process(output, input=sample.prompt, reference=sample.reference))
-    return output
+    """Return prompt, reference and pre-processed answer of each sample."""
+    inputs = []
+    for sample in samples:
+        output = sample.output
+        for process in pre_processors:
+            output = str(process(output, input=sample.prompt, reference=sample.reference))
+        inputs.append((sample.prompt, sample.reference, output))
+    return inputs
 
 
 def _evaluate_all(
@@ -158,7 +151,8 @@ def _evaluate_all(
     """
     rows: list[dict[str, Any]] = [{} for _ in texts]
     chunks = _chunks(len(texts))
-    for takes_all, group in itertools.groupby(evaluators, _takes_all_answers):
+    base = LocalEvaluator.evaluate_all
+    for takes_all, group in itertools.groupby(evaluators, lambda e: type(e).evaluate_all is not base):
         group_evaluators = list(group)
         for chunk in [slice(None)] if takes_all else chunks:
             for evaluator in group_evaluators:
@@ -169,10 +163,6 @@ def _evaluate_all(
 
 def _chunks(rows: int) -> list[slice]:
     return [slice(start, start + CHUNK_SIZE) for start in range(0, rows, CHUNK_SIZE)] or [slice(0)]
-
-
-def _takes_all_answers(evaluator: LocalEvaluator) -> bool:
-    return type(evaluator).evaluate_all is not LocalEvaluator.evaluate_all
 
 
 def _add_scores(

@@ -105,26 +105,13 @@ def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
     return float(recipe.words(output) == expected) if expected else float("nan")
 
 
-def _f1(recipe: Recipe, output: str, reference: str) -> float:
-    return unit_f1(recipe.words(output), recipe.words(reference))
-
-
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
     return rouge_n(recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats)
 
 
-def _rouge_l(recipe: Recipe, output: str, reference: str) -> float:
-    return rouge_l(recipe.words(output), recipe.words(reference))
-
-
 def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
-    return bleu4(
-        recipe.bleu_units(output), recipe.bleu_units(reference), effective_order=recipe.effective_order
-    )
-
-
-def _chrf(recipe: Recipe, output: str, reference: str) -> float:
-    return chrf(recipe.chrf_text(output), recipe.chrf_text(reference))
+    order = recipe.effective_order
+    return bleu4(recipe.bleu_units(output), recipe.bleu_units(reference), effective_order=order)
 
 
 def _describe_words(recipe: Recipe) -> str:
@@ -135,30 +122,33 @@ def _describe_ngrams(recipe: Recipe) -> str:
     return f"{recipe.words_label}, n-gram {'counts' if recipe.count_repeats else 'sets'}"
 
 
-def _describe_bleu(recipe: Recipe) -> str:
-    return f"{recipe.bleu_units_label}{', effective order' if recipe.effective_order else ''}"
-
-
-def _describe_chrf(recipe: Recipe) -> str:
-    return "the text as it is" if recipe.chrf_text is str else _NFKC
-
-
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
         Metric("exact_match", "exact match", lambda _, a, b: exact_match(a, b)),
         Metric("accuracy", "accuracy", _accuracy, _describe_words),
-        Metric("f1", "F1", _f1, _describe_words),
+        Metric("f1", "F1", lambda r, a, b: unit_f1(r.words(a), r.words(b)), _describe_words),
         Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
         Metric("rouge_2", "ROUGE-2", partial(_rouge_n, 2), _describe_ngrams),
-        Metric("rouge_l", "ROUGE-L", _rouge_l, _describe_words),
-        Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
-        Metric("chrf", "chrF2", _chrf, _describe_chrf),
+        Metric("rouge_l", "ROUGE-L", lambda r, a, b: rouge_l(r.words(a), r.words(b)), _describe_words),
+        Metric(
+            "bleu4",
+            "BLEU-4",
+            _bleu4,
+            lambda r: f"{r.bleu_units_label}{', effective order' if r.effective_order else ''}",
+        ),
+        Metric(
+            "chrf",
+            "chrF2",
+            lambda r, a, b: chrf(r.chrf_text(a), r.chrf_text(b)),
+            lambda r: "the text as it is" if r.chrf_text is str else _NFKC,
+        ),
         Metric("edit_similarity", "edit similarity", lambda _, a, b: edit_similarity(a, b)),
         Metric("json_fields", "JSON fields", lambda _, a, b: json_fields(a, b)),
         Metric("choice", "choice", lambda _, a, b: multiple_choice(a, b)),
     )
 }
+"""All metrics by name; a new one is a function in this package and a row here."""
 
 
 def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> float:

@@ -30,7 +30,7 @@ _BETTER = re.compile(
 _BETTER_NAMES: Final = ("结论", "verdict", "winner", "better")
 _BRACKETED = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
 _LONE_PREFERENCE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
-
+_ANSWER_WORD = re.compile(r"^(回答|答案|助手|answer|assistant)\s*")
 _PREFERENCES: Final = {"a": "A", "b": "B", **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie")}
 
 
@@ -72,7 +72,7 @@ def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float
     """
     normalized = _normalize(text)
     fields = find_json_object(normalized) or {}
-    matches = _scores_in_json(fields) or _scores_in_lines(normalized)
+    matches = _score_matches(normalized, fields)
     scores = {float(match[1]) for match in matches if match[2] in {None, f"{max_score:g}"}}
     reason = next((str(fields[name]) for name in _REASON_NAMES if name in fields), "")
     if not reason and (reason_match := _REASON.search(normalized)):
@@ -91,7 +91,7 @@ def parse_preference(text: str) -> str | None:
     words = words or _BRACKETED.findall(normalized) or _BETTER.findall(normalized)
     if not words and (lone_match := _LONE_PREFERENCE.fullmatch(normalized)):
         words = [lone_match[1]]
-    preferences = {_to_preference(word) for word in words}
+    preferences = {_PREFERENCES.get(_ANSWER_WORD.sub("", word.strip().casefold())) for word in words}
     return preferences.pop() if len(preferences) == 1 else None
 
 
@@ -100,19 +100,13 @@ def _normalize(text: str) -> str:
     return unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
 
 
-def _to_preference(word: str) -> str | None:
-    return _PREFERENCES.get(re.sub(r"^(回答|答案|助手|answer|assistant)\s*", "", word.strip().casefold()))
-
-
-def _scores_in_json(fields: Mapping[str, Any]) -> list[re.Match[str]]:
+def _score_matches(normalized: str, fields: Mapping[str, Any]) -> list[re.Match[str]]:
+    """Return the scores of a reply: those of its JSON object, of its lines, or a number alone."""
     values = [fields[name] for name in _SCORE_NAMES if name in fields]
     texts = [value if isinstance(value, str) else json.dumps(value) for value in values]
-    return [match for text in texts if (match := _BARE_SCORE.fullmatch(text))]
-
-
-def _scores_in_lines(normalized: str) -> list[re.Match[str]]:
-    lone_match = _BARE_SCORE.fullmatch(normalized)
-    return list(_SCORE.finditer(normalized)) or ([lone_match] if lone_match else [])
+    in_json = [match for text in texts if (match := _BARE_SCORE.fullmatch(text))]
+    alone = _BARE_SCORE.fullmatch(normalized)
+    return in_json or [*_SCORE.finditer(normalized)] or ([alone] if alone else [])
 
 
 Label = TypeVar("Label", bound=Hashable)

@@ -138,7 +138,7 @@ def score_model(
     """
     scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
     values, total = [sample.score(metric) for sample in scored_samples], len(samples)
-    low, high = scale or _infer_scale(values)
+    low, high = scale or (UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE)
     n_missing, score_sum = total - len(values), sum(values)
     return Score(
         model=model,
@@ -236,10 +236,6 @@ def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
         f"row {sample.index}" if is_missing(cell) else f"in {cell!r}"
         for sample, cell in zip(samples, cells, strict=True)
     ]
-
-
-def _infer_scale(values: Sequence[float]) -> Scale:
-    return UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE
 
 
 def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
