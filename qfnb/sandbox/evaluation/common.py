@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 from ...wire import evaluation as wire
 from ..finetune.scores import word_unit
@@ -29,6 +29,28 @@ Pairs = list[tuple[str, str]]
 """Prompts and reference responses."""
 
 Row = dict[str, Any]
+
+
+class Unit(TypedDict):
+    """One of the compared versions, as a task's document holds it.
+
+    Attributes:
+        source: v1's word for the source of the version, e.g. `Train`.
+        asks: the model name that a request to it has.
+        template: a prompt with `{input}`, "" for the plain question.
+    """
+
+    id: str
+    model: str
+    model_number: int
+    model_name: str
+    version: str
+    version_number: int
+    version_name: str
+    source: str
+    asks: str
+    parameters: dict[str, Any]
+    template: str
 
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:

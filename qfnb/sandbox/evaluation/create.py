@@ -1,125 +1,96 @@
-"""What a new evaluation task is to do: checked in the words of the plane it came from, then written down."""
+"""The creation of an evaluation task: validated in the field names of either version, stored and queued."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...wire import evaluation as wire
 from ...wire import model as model_wire
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
 from ..http.call import Call
-from ..models import store as repository
+from ..models import store as models
 from ..state.store import Document, random_id
-from ..state.world import World
 from ..storage import objects
-from .common import INPUT_PLACEHOLDER, KIND, RUN, Pairs
+from .common import INPUT_PLACEHOLDER, KIND, RUN, Pairs, Unit
 
 MAX_SCORE = 100
 
 
-@dataclass(frozen=True)
-class FieldNames:
-    """What a plane calls the fields that may be wrong."""
+class FieldNames(NamedTuple):
+    """The names of the request's fields in error messages; by default v1's."""
 
-    name: str
-    dataset: str
-    versions: str
-    version: str
-    standard: str
-
-
-@dataclass(frozen=True)
-class VersionRequest:
-    """One of the versions, and how it is asked."""
-
-    version: int | str
-    model: int | str | None = None
-    parameters: Mapping[str, Any] | None = None
-    template: str = ""
+    name: str = "name"
+    dataset: str = "datasetId"
+    versions: str = "versionEvalInfo"
+    version: str = "modelVersionId"
+    standard: str = "evalStandardConf"
 
 
-@dataclass(frozen=True)
-class TaskRequest:
-    """A task as either plane describes it."""
-
-    names: FieldNames
-    name: str
-    description: str
-    dataset: int | str
-    versions: Sequence[VersionRequest]
-    standard: wire.EvaluationStandard
-    resources: Mapping[str, Any]
+V1_FIELDS = FieldNames()
 
 
-def create_task(call: Call, request: TaskRequest, replaced: Document | None = None) -> Document:
-    """Write a task down, in the place of one that has not begun, and queue its work.
+def create_task(
+    call: Call, body: wire.CreateTask, names: FieldNames = V1_FIELDS, replaced: Document | None = None
+) -> Document:
+    """Store a task and queue its run.
+
+    Args:
+        call: the request.
+        body: the task in v1's form.
+        names: the names of its fields in the request.
+        replaced: a task that has not begun, whose place it takes.
 
     Raises:
-        Refusal: naming the field that is wrong.
+        Refusal: a field is invalid.
     """
-    if not request.name.strip():
-        raise call.invalid(request.names.name, "it must not be empty")
-    modes, units = _parse_modes(call, request), _build_units(call, request)
-    dataset, pairs = _validate_dataset(call, request, modes)
-    run = random_id("run-")
-    body = {
-        "name": request.name,
-        "description": request.description,
+    if not body.name.strip():
+        raise call.invalid(names.name, "it must not be empty")
+    if not 1 <= len(body.version_eval_info) <= wire.MAX_VERSIONS:
+        raise call.invalid(names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions")
+    modes = _parse_modes(call, names.standard, body.eval_standard_conf)
+    units = [_build_unit(call, names.version, version) for version in body.version_eval_info]
+    dataset, pairs = _validate_dataset(call, names.dataset, body.dataset_id, modes)
+    store, run, plan = call.world.store, random_id("run-"), call.world.lifecycle.plan
+    fields = {
+        "name": body.name,
+        "description": body.description or "",
         "dataset": dataset["id"],
         "dataset_number": dataset["number"],
         "dataset_name": dataset["name"],
         "modes": modes,
-        "standard": request.standard.to_wire(),
-        "stop_words": _read_stop_words(call, request),
-        "resources": dict(request.resources),
+        "standard": body.eval_standard_conf.to_wire(),
+        "stop_words": _read_stop_words(call, names.standard, body.eval_standard_conf.stop_words_path),
+        "resources": body.compute_resource_conf.to_wire(),
         "units": units,
         "run": run,
-        "plan": call.world.lifecycle.plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
+        "plan": plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
         "stopping": None,
     }
-    return _enqueue_task(call.world, body, pairs, replaced)
-
-
-def _enqueue_task(world: World, body: dict[str, Any], pairs: Pairs, replaced: Document | None) -> Document:
-    store, run = world.store, body["run"]
     store.write_file(run, json.dumps(pairs, ensure_ascii=False).encode())
     if replaced is None:
-        task = store.add(KIND, random_id("ame-"), **body)
+        task = store.add(KIND, random_id("ame-"), **fields)
     else:
         store.update(replaced["run"], cancelling_at=store.now())
-        store.update(replaced["id"], **body)
-        task = replaced | body
-    world.job_queue.enqueue(
-        RUN, store.add(RUN, run, task=task["id"], done=0, total=len(pairs) * len(body["units"]))
-    )
+        store.update(replaced["id"], **fields)
+        task = replaced | fields
+    total = len(pairs) * len(units)
+    call.world.job_queue.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
     return task
 
 
-def _build_units(call: Call, request: TaskRequest) -> list[dict[str, Any]]:
-    if not 1 <= len(request.versions) <= wire.MAX_VERSIONS:
-        raise call.invalid(request.names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions")
-    return [_build_unit(call, request, version_request) for version_request in request.versions]
-
-
-def _build_unit(call: Call, request: TaskRequest, version_request: VersionRequest) -> dict[str, Any]:
-    version = repository.get_version(call, version_request.version, request.names.version)
-    model = repository.get_model(call, version["model"], "modelId")
-    if (
-        version_request.model is not None
-        and repository.get_model(call, version_request.model, "modelId")["id"] != model["id"]
-    ):
-        raise call.invalid(
-            "modelId", f"{version_request.model} is not the model of version {version_request.version}"
-        )
-    if (state := repository.version_state(call, version)) != model_wire.READY:
-        raise call.invalid(
-            request.names.version, f"{version_request.version} is {state}, not {model_wire.READY}"
-        )
-    if version_request.template and INPUT_PLACEHOLDER not in version_request.template:
+def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
+    version = models.get_version(call, request.model_version_id, field)
+    model = models.get_model(call, version["model"], "modelId")
+    if request.model_id is not None and models.get_model(call, request.model_id, "modelId") != model:
+        reason = f"{request.model_id} is not the model of version {request.model_version_id}"
+        raise call.invalid("modelId", reason)
+    if (state := models.version_state(call, version)) != model_wire.READY:
+        raise call.invalid(field, f"{request.model_version_id} is {state}, not {model_wire.READY}")
+    template = request.prompt.content if request.prompt and request.prompt.enable else ""
+    if template and INPUT_PLACEHOLDER not in template:
         raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
     return {
         "id": random_id("ameu-"),
@@ -131,45 +102,40 @@ def _build_unit(call: Call, request: TaskRequest, version_request: VersionReques
         "version_name": version["version"],
         "source": version["source"],
         "asks": version["base"] if version["source"] == model_wire.PRESET else version["id"],
-        "parameters": dict(version_request.parameters or {}),
-        "template": version_request.template,
+        "parameters": request.params or {},
+        "template": template,
     }
 
 
-def _validate_dataset(call: Call, request: TaskRequest, modes: Sequence[str]) -> tuple[Document, Pairs]:
-    """Return the dataset and its rows: questions, and what rules compare the answers with."""
-    world, field = call.world, request.names.dataset
-    dataset = datasets.get_dataset(call, request.dataset, field)
+def _validate_dataset(call: Call, field: str, key: int | str, modes: Sequence[str]) -> tuple[Document, Pairs]:
+    """Return a released dataset with its rows: prompts and reference responses."""
+    world = call.world
+    dataset = datasets.get_dataset(call, key, field)
     if not datasets.is_released(world, dataset):
-        raise call.invalid(field, f"{request.dataset} is not released")
+        raise call.invalid(field, f"{key} is not released")
     pairs = dataset_rows.read_pairs(world.store, dataset)
     if not pairs or not all(prompt.strip() for prompt, _ in pairs):
-        raise call.invalid(field, f"{request.dataset} holds no questions")
+        raise call.invalid(field, f"{key} holds no questions")
     if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):
-        raise call.invalid(field, f"{request.dataset} has rows without a reference answer, which rules need")
+        raise call.invalid(field, f"{key} has rows without a reference answer, which rules need")
     return dataset, pairs
 
 
-def _parse_modes(call: Call, request: TaskRequest) -> list[str]:
-    """Return the modes after a look whether each has what it needs."""
-    standard, prefix = request.standard, request.names.standard
+def _parse_modes(call: Call, prefix: str, standard: wire.EvaluationStandard) -> list[str]:
+    """Return the modes of a standard that has what each of them needs."""
     modes = [mode.strip() for mode in standard.eval_mode.split(",")]
     if set(modes) - set(wire.MODES) or len(set(modes)) < len(modes):
         raise call.invalid(f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}")
     if wire.RULE in modes:
-        _validate_rules(call, prefix, standard)
+        score_modes = standard.score_modes or []
+        if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
+            allowed = ", ".join(wire.SCORE_MODES)
+            raise call.invalid(f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}")
     if wire.MODEL in modes:
         _validate_referee(call, prefix, standard)
     if wire.MANUAL in modes:
         _validate_manual(call, prefix, standard)
     return modes
-
-
-def _validate_rules(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
-    score_modes = standard.score_modes or []
-    if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
-        allowed = ", ".join(wire.SCORE_MODES)
-        raise call.invalid(f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}")
 
 
 def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
@@ -191,9 +157,9 @@ def _validate_manual(call: Call, prefix: str, standard: wire.EvaluationStandard)
         raise call.invalid(f"{prefix}.evaluationDimension", f"the first is {wire.SATISFACTION}")
 
 
-def _read_stop_words(call: Call, request: TaskRequest) -> list[str]:
-    """Return the lines of the file that is named."""
-    path, field = request.standard.stop_words_path, f"{request.names.standard}.stopWordsPath"
+def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
+    """Return the distinct lines of a file in the bucket, none without a path."""
+    field = f"{prefix}.stopWordsPath"
     if not path:
         return []
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import math
 import secrets
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -30,14 +31,14 @@ EXPORT_COLUMNS = {
     wire.PREDICTION: (("模型结果", "prediction"),),
     wire.COMPLETION: (("预期回答", "reference"),),
 }
-"""What an export calls the texts of a row."""
+"""Column names of an export, and the keys of a row."""
 
 Row = Mapping[str, Any]
 
 
 @emulates(wire.LIST_RESULTS)
 def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
-    """List rows; those without a score come last when they are ordered by it."""
+    """List rows; when they are ordered by a score, rows without it come last."""
     task = call.find(KIND, body.id, "id", "task")
     rows: list[Row] = [row for row in iter_results(call.world, task) if _matches_filters(row, body)]
     if body.order_by is not None:
@@ -53,11 +54,12 @@ def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
 
 @emulates(wire.EXPORT)
 async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
-    """Write the rows that are there now into a zip."""
+    """Export the current rows as a zip."""
     world, task = call.world, call.find(KIND, body.id, "id", "task")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
     path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,
         id_,
@@ -66,12 +68,7 @@ async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
         volume=body.volume_id or "",
         path=path,
         name=secrets.token_hex(16),
-        plan=world.lifecycle.plan(
-            (wire.PENDING, "queue"),
-            (wire.UPLOADING, "export"),
-            final=wire.DONE,
-            failed=wire.EXPORT_FAILED,
-        ),
+        plan=world.lifecycle.plan(*stages, final=wire.DONE, failed=wire.EXPORT_FAILED),
     )
     content = await asyncio.to_thread(_build_zip, world, task, body)
     if path:
@@ -83,7 +80,7 @@ async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
 
 @emulates(wire.EXPORT_INFO)
 def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
-    """Describe an export; its address is told when it is done."""
+    """Describe an export; it has an address once it is done."""
     export = call.find(EXPORT, body.export_id, "exportID", "export")
     state = call.world.lifecycle.state(export["plan"])
     local = state == wire.DONE and export["type"] == wire.LOCAL
@@ -101,7 +98,7 @@ def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
 
 
 def routes(world: World) -> list[Route]:
-    """Return the route that exports are fetched from; their names cannot be guessed."""
+    """Return the route of exports, whose names cannot be guessed."""
 
     async def fetch(request: Request) -> Response:
         name = request.path_params["name"]
@@ -131,17 +128,16 @@ def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> Non
 
 
 def _build_zip(world: World, task: Document, body: wire.CreateExport) -> bytes:
-    """Return a zip with a `data.jsonl`: a list of one object in each line, as the platform writes it."""
+    """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes it."""
+    lines = [
+        json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
+        for row in iter_results(world, task)
+        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ())
+    ]
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("data.jsonl", "\n".join(_iter_lines(world, task, body)))
+        archive.writestr("data.jsonl", "\n".join(lines))
     return content.getvalue()
-
-
-def _iter_lines(world: World, task: Document, body: wire.CreateExport) -> Iterator[str]:
-    for row in iter_results(world, task):
-        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ()):
-            yield json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
 
 
 def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
@@ -160,7 +156,7 @@ def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
 
 def _row_to_wire(task: Document, row: Row) -> dict[str, Any]:
     unit = row["unit"]
-    copied_keys = (
+    keys = (
         "prompt",
         "prediction",
         *scores.SCORE_NAMES,
@@ -181,7 +177,7 @@ def _row_to_wire(task: Document, row: Row) -> dict[str, Any]:
         "modelName": unit["model_name"],
         "modelVersion": unit["version_name"],
         "completion": row["reference"],
-        **{name: row[name] for name in copied_keys if name in row},
+        **{name: row[name] for name in keys if name in row},
     }
 
 
@@ -196,18 +192,14 @@ def _matches_filters(row: Row, body: wire.ListResults) -> bool:
 
 
 def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:
-    value = row.get(name, UNSCORED if name == JUDGE_SCORE else None)
-    if value is None:
-        return False
-    return bool(
-        (limits.start is None or value >= limits.start) and (limits.end is None or value <= limits.end)
-    )
+    value = row.get(name, UNSCORED if name == JUDGE_SCORE else math.nan)
+    low = -math.inf if limits.start is None else limits.start
+    return bool(low <= value <= (math.inf if limits.end is None else limits.end))
 
 
 def _sort_rows(call: Call, rows: Sequence[Row], sort_key: str, direction: str | None) -> list[Row]:
     call.validate_choice("orderBy", sort_key, wire.ORDERS)
     call.validate_choice("order", direction or "desc", ("asc", "desc"))
-    scored = sorted(
-        (row for row in rows if sort_key in row), key=lambda row: row[sort_key], reverse=direction != "asc"
-    )
+    scored = [row for row in rows if sort_key in row]
+    scored.sort(key=lambda row: row[sort_key], reverse=direction != "asc")
     return [*scored, *(row for row in rows if sort_key not in row)]

@@ -1,4 +1,4 @@
-"""Evaluation tasks, console v1: versions answer a dataset, and their answers are judged."""
+"""Evaluation tasks, v1: versions answer a dataset, and their answers are judged."""
 
 from __future__ import annotations
 
@@ -20,27 +20,16 @@ from .common import (
     task_state,
     unit_results,
 )
-from .create import FieldNames, TaskRequest, VersionRequest, create_task
-
-FIELD_NAMES = FieldNames("name", "datasetId", "versionEvalInfo", "modelVersionId", "evalStandardConf")
+from .create import create_task
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
-    """Begin a task, or one in the place of another that has not begun."""
+    """Create a task, or replace one that has not begun."""
     replaced = None if body.id is None else call.find(KIND, body.id, "id", "task")
     if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
-        raise call.invalid("id", f"task {body.id} is {state}, and can no longer be changed")
-    task_request = TaskRequest(
-        FIELD_NAMES,
-        body.name,
-        body.description or "",
-        body.dataset_id,
-        [_to_version_request(version) for version in body.version_eval_info],
-        body.eval_standard_conf,
-        body.compute_resource_conf.to_wire(),
-    )
-    task = create_task(call, task_request, replaced)
+        raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
+    task = create_task(call, body, replaced=replaced)
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
@@ -67,7 +56,7 @@ def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
-    """Return the scores of the versions that are judged; none before the task is over."""
+    """Return the scores of the judged versions; none before the task has ended."""
     task = call.find(KIND, body.id, "id", "task")
     return [
         {
@@ -90,7 +79,7 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
 
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
-    """Stop a task; what it has answered so far is kept."""
+    """Stop a task; its answers so far remain."""
     task, world = call.find(KIND, body.id, "id", "task"), call.world
     state = task_state(world, task)
     if state in FINAL_STATES | {wire.STOPPING}:
@@ -103,18 +92,12 @@ def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
-    """Delete tasks, all of them or none. The platform's answer is not published."""
+    """Delete tasks, all of them or none; the platform's answer is not documented."""
     tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
     if not tasks:
-        raise call.invalid("evalIds", "it names no task")
+        raise call.invalid("evalIds", "it must not be empty")
     delete_tasks(call, "evalIds", tasks)
     return True
-
-
-def _to_version_request(version: wire.EvaluatedVersion) -> VersionRequest:
-    prompt = version.prompt
-    template = prompt.content if prompt and prompt.enable else ""
-    return VersionRequest(version.model_version_id, version.model_id, version.params, template)
 
 
 def _version_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +122,7 @@ def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
 
 
 def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
-    """Return how answers are judged, and where those are that people are to judge."""
+    """Return the standard of a task, with the dataset of the answers that people are to judge."""
     dataset = result_dataset(call.world, task)
     dataset_fields = {
         "resultDatasetId": dataset.get("number", 0),

@@ -1,4 +1,4 @@
-"""Evaluation tasks, console v2: the same tasks under the names of `/v2/eval`."""
+"""Evaluation tasks, v2: v1's tasks under the names of `/v2/eval`."""
 
 from __future__ import annotations
 
@@ -11,39 +11,40 @@ from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
 from .common import ENGINE, KIND, delete_tasks, report_source, result_dataset, task_state, unit_results
-from .create import FieldNames, TaskRequest, VersionRequest, create_task
+from .create import FieldNames, create_task
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
 REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
-"""v2 has no template of its own for the referee."""
+"""The template of the referee, which v2 does not let choose."""
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateEvalTask) -> str:
-    """Begin a task; the result is its id."""
+    """Create a task; return its id."""
     call.validate_choice("evalObjectType", body.eval_object_type, [wire.EVALUATE_MODELS])
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
-    task_request = TaskRequest(
-        FIELD_NAMES,
-        body.task_name,
-        body.description or "",
-        objects.version_id,
-        [
-            VersionRequest(row.model_id, template=row.prompt_template or "")
-            for row in objects.eval_model_config_list
-        ],
-        _to_v1_standard(body.eval_config),
-        {},
+    versions = [
+        v1.EvaluatedVersion(
+            model_version_id=row.model_id, prompt=v1.InputPrompt(content=row.prompt_template or "")
+        )
+        for row in objects.eval_model_config_list
+    ]
+    task = v1.CreateTask(
+        name=body.task_name,
+        description=body.description,
+        dataset_id=objects.version_id,
+        version_eval_info=versions,
+        eval_standard_conf=_to_v1_standard(body.eval_config),
     )
-    return str(create_task(call, task_request)["id"])
+    return str(create_task(call, task, FIELD_NAMES)["id"])
 
 
 @emulates(wire.LIST)
 def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
-    """List the tasks that are judged by people, or those that are not."""
+    """List the tasks that people judge, or those that they do not."""
     call.validate_choice("evalType", body.eval_type, wire.EVAL_TYPES)
     tasks = [
         task
@@ -83,7 +84,7 @@ def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
 
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
-    """Return the scores of the versions that are judged; none before the task is over."""
+    """Return the scores of the judged versions; none before the task has ended."""
     task = call.find(KIND, body.task_id, "taskId", "task")
     return [
         {
@@ -103,13 +104,13 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
 
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.EvalTaskRef) -> bool:
-    """Delete a task that is over."""
+    """Delete a task that has ended."""
     delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
     return True
 
 
 def _to_v1_standard(config: wire.EvalConfig) -> v1.EvaluationStandard:
-    """Return how answers are judged as v1 says it."""
+    """Return a standard in v1's form."""
     rule = config.auto_rule_eval_config or wire.RuleEvalConfig()
     referee = config.auto_model_eval_config or wire.RefereeEvalConfig()
     manual = config.manual_eval_config or wire.ManualEvalConfig()
