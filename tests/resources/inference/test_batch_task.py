@@ -78,7 +78,7 @@ def test_each_row_may_have_its_own_options(scripted):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ({}, "either messages_list or body_list"),
         ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "either messages_list or body_list"),
@@ -94,9 +94,9 @@ def test_each_row_may_have_its_own_options(scripted):
         ({"messages_list": [SAY], "worker_num": True}, "worker_num=True"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_row_before_anything_is_sent(given, said, register):
-    with pytest.raises(InvalidArgumentError, match=said):
-        ChatCompletion().batch_do(**given)
+def test_a_wrong_row_is_named_before_anything_is_sent(arguments, message, register):
+    with pytest.raises(InvalidArgumentError, match=message):
+        ChatCompletion().batch_do(**arguments)
     assert register()["came"] == 0
 
 
@@ -146,14 +146,14 @@ def test_the_awaited_form_gives_the_results(sandbox):
     assert len(vectors[0]["data"][0]["embedding"]) > 10
 
 
-def test_other_kinds_have_frames_too(sandbox):
+def test_other_models_have_frames_too(sandbox):
     frame = Embedding().batch_do([["你好"], ["再见"]]).to_frame()
     assert list(frame["text"]) == [None, None]
     assert frame["reply"][1]["data"]
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ("abc", r"messages_list='abc': it is a list of conversations"),
         (b"abc", r"messages_list=b'abc': it is a list"),
@@ -165,14 +165,14 @@ def test_other_kinds_have_frames_too(sandbox):
         ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*a list of turns"),
     ],
 )
-def test_rows_of_a_wrong_type_are_named(rows, said, register):
-    with pytest.raises(InvalidArgumentError, match=said):
+def test_rows_of_a_wrong_type_are_named(rows, message, register):
+    with pytest.raises(InvalidArgumentError, match=message):
         ChatCompletion().batch_do(rows)
     assert register()["came"] == 0
 
 
 @pytest.mark.parametrize("rows", ["abc", {"a": 1}, 5])
-def test_so_are_those_of_bodies_and_of_other_kinds(rows, register):
+def test_rows_of_bodies_and_of_other_models_are_checked_too(rows, register):
     with pytest.raises(InvalidArgumentError, match="body_list="):
         ChatCompletion().batch_do(body_list=rows)
     with pytest.raises(InvalidArgumentError, match="items="):
@@ -198,14 +198,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("given", "said"), WRONG)
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
 @pytest.mark.parametrize("kind", [ChatCompletion, Completion])
-def test_wrong_times_and_tries_are_named_before_anything_is_sent(given, said, kind, register):
+def test_wrong_timeouts_and_attempts_are_named_before_anything_is_sent(arguments, message, kind, register):
     for call in (kind().do, lambda text, **more: asyncio.run(kind().ado(text, **more))):
-        with pytest.raises(InvalidArgumentError, match=said):
-            call("x", **given)
-    with pytest.raises(InvalidArgumentError, match=rf"items\[0\]: {said}"):
-        kind().batch_do(["x"], **given)
+        with pytest.raises(InvalidArgumentError, match=message):
+            call("x", **arguments)
+    with pytest.raises(InvalidArgumentError, match=rf"items\[0\]: {message}"):
+        kind().batch_do(["x"], **arguments)
     assert register()["came"] == 0
 
 
@@ -225,7 +225,7 @@ def test_a_batch_cannot_be_streamed(kind, register):
     assert kind().batch_do(["x"], stream=False).results()[0]["result"]
 
 
-@pytest.mark.parametrize("given", [5, None, b"x", {"role": "user", "content": "x"}])
-def test_one_call_names_a_wrong_conversation_too(given):
+@pytest.mark.parametrize("arguments", [5, None, b"x", {"role": "user", "content": "x"}])
+def test_one_call_names_a_wrong_conversation_too(arguments):
     with pytest.raises(InvalidArgumentError, match="messages="):
-        ChatCompletion().do(given)
+        ChatCompletion().do(arguments)

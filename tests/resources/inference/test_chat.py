@@ -113,13 +113,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), REFUSED, ids=[words for _, words in REFUSED])
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[message for _, message in REFUSED])
 @pytest.mark.parametrize("stream", [False, True])
-def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, words, stream):
+def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, message, stream):
     server = scripted([http_answer(b"{}")])
     with pytest.raises(errors.InvalidArgumentError) as caught:
         ChatCompletion().do(**arguments, stream=stream)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert not server.requests
 
 
@@ -176,18 +176,18 @@ USER, ASSISTANT, SYSTEM = ({"role": role, "content": "x"} for role in ("user", "
 
 
 @pytest.mark.parametrize(
-    ("messages", "words"),
+    ("messages", "message"),
     [
         ([USER, USER, USER], "turn 2 is 'user', v1 wants assistant there"),
         ([ASSISTANT, USER], "turn 1 is 'assistant'"),
         ([USER, SYSTEM, USER], "turn 2 is 'system'"),
     ],
 )
-def test_v1_wants_user_and_assistant_in_turns(scripted, messages, words):
+def test_v1_wants_user_and_assistant_in_turns(scripted, messages, message):
     server = scripted([http_answer(b"{}")])
     with pytest.raises(errors.InvalidArgumentError) as caught:
         ChatCompletion(version=1, access_key="a", secret_key="b").do(messages)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert not server.requests
 
 

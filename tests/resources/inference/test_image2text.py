@@ -50,22 +50,22 @@ def test_a_question_about_an_image(sandbox, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("image", "words"),
+    ("image", "message"),
     [
         ("nowhere.png", "no such file"),
         (b"GIF89a", "not an image file"),
         (b"\x89PNG" + b"0" * 5_000_000, "at most 4,194,304"),
     ],
 )
-def test_what_is_not_an_image_is_not_sent(scripted, image, words):
+def test_what_is_not_an_image_is_not_sent(scripted, image, message):
     server = scripted([http_answer(b"{}")])
-    with pytest.raises(errors.InvalidArgumentError, match=words):
+    with pytest.raises(errors.InvalidArgumentError, match=message):
         Image2Text().do("x", image)
     assert not server.requests
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("http://example.com/a.png", "not https"),
         ("file:///etc/passwd", "not https"),
@@ -74,20 +74,20 @@ def test_what_is_not_an_image_is_not_sent(scripted, image, words):
         ("https://[::1]/a.png", "private network"),
     ],
 )
-def test_images_are_not_downloaded_from_private_addresses(url, words):
-    with pytest.raises(errors.UnexpectedContent, match=words):
+def test_images_are_not_downloaded_from_private_addresses(url, message):
+    with pytest.raises(errors.UnexpectedContent, match=message):
         fetch(url)
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"<svg onload=x>", "not a PNG"),
         (b"\x89PNG\r\n\x1a\nbroken", "cannot be read"),
         (png(9000, 9000), "81,000,000 pixels"),
     ],
 )
-def test_a_downloaded_image_is_validated(scripted, content, words):
+def test_a_downloaded_image_is_validated(scripted, content, message):
     server = scripted([http_answer(content, kind="image/png")])
-    with pytest.raises(errors.UnexpectedContent, match=words):
+    with pytest.raises(errors.UnexpectedContent, match=message):
         fetch(f"{server.url}/x.png", server.url.removeprefix("http://"))

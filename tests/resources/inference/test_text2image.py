@@ -1,4 +1,4 @@
-"""Drawing against the sandbox, and pictures that are none."""
+"""Drawing against the sandbox, and replies that are not images."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ def test_without_decoding_there_is_base64_only(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (dict(prompt=""), "prompt is empty"),
         (dict(prompt="x" * 1025), "1025 characters"),
@@ -35,15 +35,15 @@ def test_without_decoding_there_is_base64_only(sandbox):
         (dict(prompt="猫", seed=-1), "seed=-1"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, words):
+def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, message):
     server = scripted([http_answer(b"{}")])
-    with pytest.raises(errors.InvalidArgumentError, match=words):
+    with pytest.raises(errors.InvalidArgumentError, match=message):
         Text2Image().do(**arguments)
     assert not server.requests
 
 
 @pytest.mark.parametrize("content", ["not base64!", base64.b64encode(b"<svg onload=x>").decode()])
-def test_what_is_no_picture_is_not_passed_on(scripted, content):
+def test_a_reply_that_is_not_an_image_is_rejected(scripted, content):
     body = {"id": "x", "object": "image", "created": 1, "data": [{"b64_image": content, "index": 0}]}
     scripted([http_answer(json.dumps(body).encode())])
     with pytest.raises(errors.UnexpectedContent):

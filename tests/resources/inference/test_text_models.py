@@ -21,7 +21,7 @@ def test_a_prompt_is_continued(sandbox, version):
 
 
 @VERSIONS
-def test_alike_texts_have_alike_vectors(sandbox, version):
+def test_similar_texts_have_similar_vectors(sandbox, version):
     a, b, c = Embedding(version=version).do(["世界上最高的山", "最高的山是哪座", "怎么开发票"]).vectors
     near, far = (sum(x * y for x, y in zip(a, vector, strict=True)) for vector in (b, c))
     assert near > 0.3 > far
@@ -104,16 +104,16 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("call", "words"), REFUSED, ids=[words for _, words in REFUSED])
-def test_bad_input_is_refused_before_anything_is_sent(scripted, call, words):
+@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_bad_input_is_refused_before_anything_is_sent(scripted, call, message):
     server = scripted([http_answer(b"{}")])
     with pytest.raises(errors.InvalidArgumentError) as caught:
         call()
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert not server.requests
 
 
-def test_every_call_is_in_the_ledger_without_what_was_said(sandbox):
+def test_every_call_is_in_the_usage_log_without_its_texts(sandbox):
     before = len(qfnb.usage())
     ChatCompletion(model="ernie-lite-8k").do("你是谁")
     with pytest.raises(errors.APIError):

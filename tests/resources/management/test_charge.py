@@ -9,7 +9,7 @@ POSTPAID = {"paymentTiming": "Postpaid"}
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: Charge.charge_tpm_credit("ernie-speed-8k", 0, POSTPAID), "purchase_count=0"),
         (lambda: Charge.charge_tpm_credit("ernie-speed-8k", 1, {"reservation": 1}), "billing"),
@@ -21,6 +21,6 @@ POSTPAID = {"paymentTiming": "Postpaid"}
     ],
     ids=range(7),
 )
-def test_what_is_wrong_is_named_before_anything_is_sent(call, said):
-    with pytest.raises(InvalidArgumentError, match=said):
+def test_wrong_arguments_are_named_before_anything_is_sent(call, message):
+    with pytest.raises(InvalidArgumentError, match=message):
         call()

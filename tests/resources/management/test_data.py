@@ -109,7 +109,7 @@ def test_calls_have_an_async_form(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: Data.create_bare_dataset("x", 4, 20, 40100), "project_type=20: .* 401"),
         (lambda: Data.create_bare_dataset("x", 7, 20, 2000), "data_set_type=7"),
@@ -128,6 +128,6 @@ def test_calls_have_an_async_form(sandbox):
         (lambda: Data.V2.create_dataset_version_export_task("ds-1", "disk"), "storage_type='disk'"),
     ],
 )
-def test_what_cannot_be_right_is_told_before_it_is_sent(call, told):
-    with pytest.raises(errors.InvalidArgumentError, match=told):
+def test_wrong_arguments_are_named_before_anything_is_sent(call, message):
+    with pytest.raises(errors.InvalidArgumentError, match=message):
         call()

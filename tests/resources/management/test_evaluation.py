@@ -16,7 +16,7 @@ def sent(operation, *args, **more):
     return operation.build_record(*args, **more).to_wire()
 
 
-def test_the_seeds_call_is_what_travels():
+def test_the_seeds_call_is_sent():
     conf = {"evalMode": "rule", "scoreModes": ["similarity", "accuracy"]}
     versions = [{"modelId": 2259, "modelVersionId": 2744}, {"modelId": 2258, "modelVersionId": 2743}]
     assert sent(Model.create_evaluation_task, "n", versions, 14666, conf, dataset_name="CMMLU_STEM") == {
@@ -29,7 +29,7 @@ def test_the_seeds_call_is_what_travels():
     }
 
 
-def test_the_fields_with_odd_names_keep_them():
+def test_fields_with_odd_names_keep_them():
     body = sent(Model.get_evaluation_result_list, 1, rouge_1={"start": 0.1}, judge_score={"start": -1})
     assert body["rouge_1"] == {"start": 0.1}
     assert (body["judgeScore"], body["pageNo"], body["pageSize"]) == ({"start": -1}, 1, 20)
@@ -42,7 +42,7 @@ def test_the_fields_with_odd_names_keep_them():
     }
 
 
-def test_the_sdks_words_do_as_well():
+def test_the_sdks_enumerations_work_too():
     body = sent(
         Model.create_evaluation_result_export_task,
         1,
@@ -54,7 +54,7 @@ def test_the_sdks_words_do_as_well():
 
 
 @pytest.mark.parametrize(
-    ("versions", "conf", "words"),
+    ("versions", "conf", "message"),
     [
         ([], RULES, "version_info"),
         ([{"modelId": 1}], RULES, "version_info.modelVersionId"),
@@ -66,14 +66,14 @@ def test_the_sdks_words_do_as_well():
         (VERSIONS, {"evalMode": "rule,model", "scoreModes": ["accuracy"]}, "appId"),
     ],
 )
-def test_a_wrong_task_is_refused_before_it_travels(versions, conf, words):
+def test_a_wrong_task_is_rejected_before_it_is_sent(versions, conf, message):
     with pytest.raises(InvalidArgumentError) as caught:
         Model.create_evaluation_task("n", versions, 1, conf)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("operation", "arguments", "words"),
+    ("operation", "arguments", "message"),
     [
         (Model.create_evaluation_result_export_task, {"export_destination_type": "tape"}, "local, storage"),
         (Model.create_evaluation_result_export_task, {"export_destination_type": "storage"}, "bos_bucket_id"),
@@ -83,7 +83,7 @@ def test_a_wrong_task_is_refused_before_it_travels(versions, conf, words):
         (Evaluation.V2.task_list, {}, "manual, auto"),
     ],
 )
-def test_wrong_words_are_refused_with_the_right_ones(operation, arguments, words):
+def test_wrong_values_are_rejected_with_the_allowed_ones(operation, arguments, message):
     with pytest.raises(InvalidArgumentError) as caught:
         operation("x", **arguments)
-    assert words in str(caught.value)
+    assert message in str(caught.value)

@@ -76,7 +76,7 @@ def test_a_checkpoint_can_be_published_and_says_what_it_is(run):
         Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": 99999})
 
 
-def test_a_model_of_ones_own_is_listed_with_its_newest_version(published):
+def test_your_own_model_is_listed_with_its_newest_version(published):
     page = Model.user_list(name_filter="sdk_test", model_type=[0], page_size=1)["result"]
     assert page["total"] >= 1
     assert page["items"][0]["modelIdStr"] == published["modelIDStr"]
@@ -157,7 +157,7 @@ def test_a_published_model_outlives_its_run():
         lambda: Model.V2.create_model_comp_task("n", "amv-1", {"strategy": "Zip"}, "am-1"),
     ],
 )
-def test_what_is_plainly_wrong_is_refused_before_it_is_sent(call):
+def test_wrong_arguments_are_rejected_before_anything_is_sent(call):
     with pytest.raises(errors.InvalidArgumentError):
         call()
 

@@ -46,7 +46,7 @@ def test_names_of_2_and_of_30_letters_are_right():
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: Prompt.create("诗", "写", identifier="<>"), "identifier='<>'"),
         (lambda: Prompt.V2.update("pt-1", variable_identifier="<>"), "identifier='<>'"),
@@ -60,6 +60,6 @@ def test_names_of_2_and_of_30_letters_are_right():
     ],
     ids=range(9),
 )
-def test_what_is_wrong_is_named_before_anything_is_sent(call, said):
-    with pytest.raises(InvalidArgumentError, match=said):
+def test_wrong_arguments_are_named_before_anything_is_sent(call, message):
+    with pytest.raises(InvalidArgumentError, match=message):
         call()

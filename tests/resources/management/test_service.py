@@ -31,7 +31,7 @@ def test_the_pool_is_an_int_or_a_name(pool):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: Service.create(1, 2, "name", "uri", pool_type=3), "pool_type=3"),
         (lambda: Service.create(1, 2, "name", "uri", replicas=0), "replicas=0"),
@@ -44,12 +44,12 @@ def test_the_pool_is_an_int_or_a_name(pool):
     ],
     ids=range(8),
 )
-def test_what_is_wrong_is_named_before_anything_is_sent(call, said):
-    with pytest.raises(InvalidArgumentError, match=said):
+def test_wrong_arguments_are_named_before_anything_is_sent(call, message):
+    with pytest.raises(InvalidArgumentError, match=message):
         call()
 
 
-def test_resources_are_made_of_options_or_given_whole():
+def test_resources_are_built_from_options_or_passed_as_a_mapping():
     built = sent(Service.V2.create_service, "am-1", "amv-1", "n", "u", replicas=2, qps=1.5)
     assert built["resourceConfig"] == {"type": "GPU-I-2", "replicasCount": 2, "qps": 1.5}
     assert built["billing"]["reservation"] == {"reservationTimeUnit": "Hour", "reservationLength": 1}
@@ -65,13 +65,13 @@ def test_resources_are_made_of_options_or_given_whole():
     assert (passed["resourceConfig"]["type"], passed["billing"]) == ("CPU-I-2", {"paymentTiming": "Postpaid"})
 
 
-def test_moments_are_sent_in_utc():
+def test_times_are_sent_in_utc():
     china = timezone(timedelta(hours=8))
     body = sent(Service.V2.service_metric, datetime(2025, 3, 30, 20, tzinfo=china), NOON, "svco-1", [7])
     assert body == {"startTime": NOON, "endTime": NOON, "serviceId": ["svco-1"], "appId": ["7"]}
 
 
-def test_types_are_words_or_names():
+def test_types_are_texts_or_enumeration_members():
     assert sent(Service.list, [ServiceType.Chat, "embeddings"]) == {"apiTypefilter": ["chat", "embeddings"]}
     assert sent(Service.list) == {}
 

@@ -117,7 +117,7 @@ def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("http://example.com/x.zip", "not https"),
         ("file:///etc/passwd", "not https"),
@@ -128,8 +128,8 @@ def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
         ("", "not https"),
     ],
 )
-def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(sandbox, tmp_path, url, words):
-    with pytest.raises(errors.UnexpectedContent, match=words):
+def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(sandbox, tmp_path, url, message):
+    with pytest.raises(errors.UnexpectedContent, match=message):
         download(url, tmp_path / "x", max_bytes=100)
 
 
