@@ -175,6 +175,8 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
         ("%qfeval base --data holes", "response is empty or NaN in 1 of 2 rows: 1"),
         ("%qfeval base --data holes --input respnse", "did you mean response?"),
         ("%qfeval base --data bare", "no column 'response'"),
+        ("%qfeval base --data bare --metrics choice_variable", "no column 'response'"),
+        ("%qfeval base --data bare --metrics fields_variable", "no column 'response'"),
         ("%qfeval base --data talks --cluster shop", "no column 'shop'"),
         ("%qfeval base --data talks --metrics rouge-l", "did you mean rouge_l?"),
         ("%qfeval base --data talks --metrics f1,f1", "f1 is there twice"),
@@ -197,6 +199,8 @@ def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, c
     kernel.run(SETUP % ("x", 3))
     kernel.run("holes = pd.DataFrame({'prompt': ['a', 'b'], 'response': ['c', float('nan')]})")
     kernel.run("empty, bare = pd.DataFrame({'prompt': []}), pd.DataFrame({'prompt': ['a']})")
+    kernel.run("from qfnb.evaluation import ChoiceEvaluator, JsonFieldsEvaluator")
+    kernel.run("choice_variable, fields_variable = ChoiceEvaluator(), JsonFieldsEvaluator()")
     before = request_counts(control)
     cell = kernel.run(line)
     assert cell.status == "error"

@@ -32,6 +32,9 @@ PAIR_COLUMNS: Final = (
 """The columns of the Markdown tables; the DataFrames have more."""
 
 
+MAX_CELL_CHARS: Final = 32_767
+"""Characters that a cell of an Excel sheet can hold."""
+
 JSON_VERSION: Final = 1
 JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
@@ -119,9 +122,6 @@ def _csv_cell(value: Any) -> Any:
     if is_missing(value):
         return ""
     return value if isinstance(value, (int, float)) else to_sheet_text(value)
-
-
-MAX_CELL_CHARS: Final = 32_767
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:

@@ -27,27 +27,13 @@ MAX_SAMPLES: Final = 500
 """Samples of a page; a file with more of them takes long to open."""
 
 SUMMARY_HEADS: Final = (
-    "模型 model",
-    "指标 metric",
-    "均值 mean",
-    "95 % 区间 interval",
-    "有分 scored",
-    "失败 failed",
-    "极端 worst–best",
-    "方法 method",
-)
+    "模型 model", "指标 metric", "均值 mean", "95 % 区间 interval", "有分 scored", "失败 failed",
+    "极端 worst–best", "方法 method",
+)  # fmt: skip
 PAIR_HEADS: Final = (
-    "指标 metric",
-    "基准 baseline",
-    "对比 candidate",
-    "结论 verdict",
-    "差 difference",
-    "95 % 区间 interval",
-    "p (Holm)",
-    "胜 wins",
-    "负 losses",
-    "平 ties",
-)
+    "指标 metric", "基准 baseline", "对比 candidate", "结论 verdict", "差 difference", "95 % 区间 interval",
+    "p (Holm)", "胜 wins", "负 losses", "平 ties",
+)  # fmt: skip
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE: Final = """
