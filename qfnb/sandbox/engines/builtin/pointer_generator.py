@@ -140,23 +140,10 @@ class PointerGenerator:
         p_copy = (attention * batch.copyable).sum(2)
         p = (1 - gate) * p_write + gate * p_copy + F(1e-9)
         return dict(
-            window=window,
-            sums=sums,
-            keep=dropout,
-            hidden=hidden,
-            seen=context_vectors,
-            key=key,
-            value=value,
-            query=query,
-            attention=attention,
-            gate=gate,
-            both=joined,
-            written=write_probabilities,
-            p_write=p_write,
-            p_copy=p_copy,
-            p=p,
-            context=context,
-        )
+            window=window, sums=sums, keep=dropout, hidden=hidden, seen=context_vectors, key=key, value=value,
+            query=query, attention=attention, gate=gate, both=joined, written=write_probabilities,
+            p_write=p_write, p_copy=p_copy, p=p, context=context,
+        )  # fmt: skip
 
     def _backward(self, batch: PaddedBatch, passed: dict[str, Any], count: int) -> Weights:
         weights, gradients = self.weights, {}

@@ -57,7 +57,9 @@ class ModelDirectory:
         ids, options = _conversation_ids(tokenizer, conversation.messages), conversation.options
         room = context_length(model, tokenizer) - len(ids)
         if room < 1:
-            raise EngineError(f"the talk has {len(ids)} tokens, which is {1 - room} too many", "length")
+            raise EngineError(
+                f"the conversation has {len(ids)} tokens, which is {1 - room} too many", "length"
+            )
         max_new_tokens = (
             options.get("max_completion_tokens") or options.get("max_tokens") or DEFAULT_MAX_NEW_TOKENS
         )
@@ -103,9 +105,8 @@ class ModelDirectory:
     def load(self) -> tuple[Any, Any]:
         """Return model and tokenizer, loaded on first use."""
         if self._model_and_tokenizer is None:
-            torch.set_num_threads(
-                os.cpu_count() or 1
-            )  # the server sets one, which is best for small matrices
+            # the server has set one thread, which is best for small matrices
+            torch.set_num_threads(os.cpu_count() or 1)
             model, tokenizer = load_pretrained(self.folder, inference_dtype(self._device))
             self._model_and_tokenizer = model.to(self._device).eval(), tokenizer
         return self._model_and_tokenizer
