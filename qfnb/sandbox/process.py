@@ -134,7 +134,7 @@ def log_path(home: Path | None = None) -> Path:
 def control_call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:
-    """Make a control call; return its answer, None without an answer or without success."""
+    """Make a control call; return its answer, None without an answer or without success. See `control_request`."""
     response = control_request(address, method, path, body, timeout=timeout)
     return response[1] if response is not None and response[0] == 200 else None
 
@@ -142,7 +142,15 @@ def control_call(
 def control_request(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 30.0
 ) -> tuple[int, dict[str, Any]] | None:
-    """Make a control call; return the HTTP status and the answer, None without an answer."""
+    """Make a control call; return the HTTP status and the answer, None without an answer.
+
+    Args:
+        address: the running sandbox.
+        method: the HTTP method.
+        path: e.g. `/_sandbox/health`.
+        body: the JSON body; default: an empty object.
+        timeout: seconds to wait for the answer.
+    """
     host, _, port = address.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
     headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}

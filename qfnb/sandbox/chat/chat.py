@@ -113,6 +113,13 @@ def _validate_length(call: Call, name: str, messages: Sequence[wire.Message]) ->
         raise call.refusal(message, code=336007, v2_code="characters_too_long")
 
 
+def _offered_functions(body: wire.ChatRequest) -> Sequence[Mapping[str, Any]]:
+    """Return the functions that a request of either version offers."""
+    extra = body.model_extra or {}
+    tools = [tool for tool in extra.get("tools") or () if tool.get("type") == "function"]
+    return extra.get("functions") or [tool.get("function") or {} for tool in tools]
+
+
 def _sandbox_reply(model: ChatModel, body: wire.ChatRequest) -> Reply | None:
     """Return the sandbox's own reply to functions, their results and pictures, if the model cannot use them."""
     if "tools" in model.abilities:
@@ -120,7 +127,7 @@ def _sandbox_reply(model: ChatModel, body: wire.ChatRequest) -> Reply | None:
     last_message = body.messages[-1]
     if last_message.role in {"function", "tool"}:
         return tool_reply(f"工具的结果是：{content_text(last_message.content)}", kind="tool result")
-    if functions := conversion.offered_functions(body):
+    if functions := _offered_functions(body):
         match = plugins.choose_function(functions, content_text(last_message.content))
         if match:
             call = {"function": {"name": match[0], "arguments": match[1]}}

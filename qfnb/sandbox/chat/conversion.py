@@ -73,13 +73,6 @@ def prompt_conversation(prompt: str, extra: Mapping[str, Any] | None) -> Convers
     return Conversation([{"role": "user", "content": prompt}], _options_v1(extra or {}))
 
 
-def offered_functions(body: wire.ChatRequest) -> Sequence[Mapping[str, Any]]:
-    """Return the functions that a request of either version offers."""
-    extra = body.model_extra or {}
-    tools = [tool for tool in extra.get("tools") or () if tool.get("type") == "function"]
-    return extra.get("functions") or [tool.get("function") or {} for tool in tools]
-
-
 def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
     """Refuse a conversation whose last message cannot be answered."""
     turns = [message for message in messages if message.role != "system"]
@@ -89,6 +82,11 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
 
 async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> Reply:
     """Return a model's answer.
+
+    Args:
+        call: the call.
+        model: the model.
+        conversation: its last message is answered.
 
     Raises:
         Refusal: the engine has failed.
@@ -112,7 +110,13 @@ def engine_refusal(call: Call, error: EngineError) -> Refusal:
 
 
 def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
-    """Return the refusal of a model that does not exist; v1 has no such path."""
+    """Return the refusal of a model that does not exist; v1 has no such path.
+
+    Args:
+        call: the call.
+        model: the name.
+        hint: added to v2's message.
+    """
     if call.endpoint.plane == "v1":
         return v1_refusal(3, "Unsupported openapi method")
     return v2_refusal("invalid_model", f"No permission to use the model {model!r}{hint}", status=401)
@@ -160,13 +164,27 @@ def build_v1_answer(
 async def stream_v1(
     call: Call, model: StreamingModel, conversation: Conversation, kind: str = "chat.completion"
 ) -> Stream:
-    """Return v1's stream of what a model writes; an error before its first piece is a refusal."""
+    """Return v1's stream of what a model writes; an error before its first piece is a refusal.
+
+    Args:
+        call: the call.
+        model: the model.
+        conversation: its last message is answered.
+        kind: the `object` of the events.
+    """
     head = {"id": call.id, "object": kind, "created": int(time.time())}
     return Stream(_v1_events(call, conversation, await _start_stream(call, model, conversation), head))
 
 
 async def stream_v2(call: Call, model: StreamingModel, conversation: Conversation, model_name: str) -> Stream:
-    """Return v2's stream of what a model writes; an error before its first piece is a refusal."""
+    """Return v2's stream of what a model writes; an error before its first piece is a refusal.
+
+    Args:
+        call: the call.
+        model: the model.
+        conversation: its last message is answered.
+        model_name: the `model` of the events.
+    """
     head = {
         "id": call.id,
         "object": "chat.completion.chunk",
@@ -244,19 +262,19 @@ async def _v1_pieces(text: str, head: dict[str, Any], tail: dict[str, Any]) -> A
 
 async def _start_stream(call: Call, model: StreamingModel, conversation: Conversation) -> ReplyPieces:
     """Return a model's pieces once the first is there: until then an error can be a refusal."""
-    pieces = model.stream(conversation)
+    pieces: Any = model.stream(conversation)
     try:
         first = await anext(pieces)
     except EngineError as error:
         raise engine_refusal(call, error) from None
-    return _prepend(first, pieces)
 
+    async def all_pieces() -> ReplyPieces:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
 
-async def _prepend(first: Mapping[str, Any] | Reply, pieces: Any) -> ReplyPieces:
-    async with aclosing(pieces):
-        yield first
-        async for piece in pieces:
-            yield piece
+    return all_pieces()
 
 
 async def _v1_events(

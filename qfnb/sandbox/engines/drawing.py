@@ -106,7 +106,13 @@ def understand(prompt: str) -> Understood:
 
 
 def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[str]]:
-    """Return a PNG file of (width, height) pixels, and the things that were understood and drawn."""
+    """Return a PNG file, and the things that were understood and drawn.
+
+    Args:
+        prompt: names the things, a colour and the time of day.
+        size: width and height in pixels.
+        seed: another seed gives another picture.
+    """
     understood = understand(prompt)
     digest = hashlib.sha256(f"{prompt}|{seed}".encode("utf-8", "replace")).digest()
     chance = random.Random(digest)  # noqa: S311 - reproducible, not secret

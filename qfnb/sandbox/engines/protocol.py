@@ -146,7 +146,13 @@ class ChatModel(Protocol):
         """What it can do."""
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
-        """Answer one question; with temperature 0 the answer is the same each time, if the engine can do that."""
+        """Answer one question.
+
+        Args:
+            prompt: the question.
+            temperature: 0 for the same answer each time, if the engine can do that.
+            seed: of the random numbers.
+        """
 
     async def answer(self, conversation: Conversation) -> Reply:
         """Answer the last message of a conversation."""

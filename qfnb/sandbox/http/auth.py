@@ -50,6 +50,11 @@ def signed_request(request: Request) -> SignedRequest:
 def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
     """Check that the caller may use a plane.
 
+    Args:
+        world: the state with the sandbox's keys.
+        plane: the plane of the operation.
+        request: the request.
+
     Raises:
         Refusal: the credentials are missing or wrong.
     """
@@ -66,6 +71,11 @@ def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
 
 def verify_signature(world: World, header: str, request: SignedRequest) -> None:
     """Check that an IAM signature is right, recent, and made with this sandbox's keys.
+
+    Args:
+        world: the state with the sandbox's keys.
+        header: the signature, `bce-auth-v1/...`.
+        request: the signed request.
 
     Raises:
         Refusal: 403, as the platform's gateway answers.

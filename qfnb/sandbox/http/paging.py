@@ -43,7 +43,17 @@ def page_by_marker(
 
 
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
-    """Return a page of rows by its number, from 1."""
+    """Return a page of rows by its number.
+
+    Args:
+        call: the call.
+        rows: all rows.
+        page: the number of the page, from 1; default: 1.
+        size: rows of a page, 1 to 100; default: 20.
+
+    Raises:
+        Refusal: the number or the size is out of range.
+    """
     if page is not None and page < 1:
         raise call.invalid("pageNo", f"{page}; pages count from 1")
     size = _validate_size(call, "pageSize", size, default=20)
@@ -54,7 +64,18 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
 def page_by_offset(
     call: Call, rows: Sequence[T], offset: int | None, size: int | None, *, max_size: int = MAX_PAGE_SIZE
 ) -> list[T]:
-    """Return a page of rows from an offset, from 0."""
+    """Return a page of rows from an offset.
+
+    Args:
+        call: the call.
+        rows: all rows.
+        offset: the index of the first row, from 0.
+        size: rows of a page, 1 to `max_size`; default: 10.
+        max_size: the largest page.
+
+    Raises:
+        Refusal: the offset or the size is out of range.
+    """
     if offset is not None and offset < 0:
         raise call.invalid("offset", f"{offset}; rows count from 0")
     size = _validate_size(call, "pageSize", size, max_size=max_size)

@@ -69,13 +69,27 @@ def v1_refusal(code: int, message: str) -> Refusal:
 
 
 def v2_refusal(code: str, message: str, *, status: int = 400, type_: str = INVALID_REQUEST) -> Refusal:
-    """Return an error of v2's inference."""
+    """Return an error of v2's inference.
+
+    Args:
+        code: a word, e.g. `invalid_model`.
+        message: the reason.
+        status: the HTTP status.
+        type_: the type of the error.
+    """
     error = {"code": code, "message": message, "type": type_}
     return Refusal(status, {"error": error, "id": random_id("as-", 10)})
 
 
 def console_refusal(envelope: Envelope, code: int, message: str, *, status: int = 400) -> Refusal:
-    """Return an error of the management plane."""
+    """Return an error of the management plane.
+
+    Args:
+        envelope: the shape of the operation's answers.
+        code: the platform's number; actions have none.
+        message: the reason.
+        status: the HTTP status of actions; the others refuse inside HTTP 200.
+    """
     if envelope == "action":
         text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
         return Refusal(status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text})

@@ -35,7 +35,13 @@ class RateQuota:
         self._tokens: deque[tuple[float, int]] = deque()
 
     def set_limits(self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False) -> None:
-        """Set the limits, and forget earlier requests."""
+        """Set the limits, and forget earlier requests.
+
+        Args:
+            rpm: requests per minute, None without a limit.
+            tpm: tokens per minute, None without a limit.
+            silent: whether the headers of answers omit the limits.
+        """
         self.rpm, self.tpm, self.silent, self.refused = rpm, tpm, silent, 0
         self._requests.clear()
         self._tokens.clear()

@@ -53,6 +53,14 @@ class MemoryRouter:
         """Train; each iteration is one pass over the data, and yields the summed loss (nats).
 
         Gradient descent with momentum generalises better here than Adam.
+
+        Args:
+            prompts: the prompts.
+            labels: the class of each prompt.
+            epochs: passes over the data.
+            rate: the learning rate; it falls linearly to 0.
+            batch: prompts per update.
+            seed: of the order of the prompts.
         """
         random = np.random.default_rng(seed)
         data: NDArray[Any] = self.features.matrix(prompts)
@@ -119,7 +127,13 @@ class LanguageModel:
     base: LanguageModel | None = None
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
-        """Answer one prompt; with temperature 0 the answer is the same each time."""
+        """Answer one prompt.
+
+        Args:
+            prompt: the prompt.
+            temperature: 0 for the same answer each time, larger values for other ones.
+            seed: of the random numbers.
+        """
         reply = self._reply_from_training(prompt, temperature, seed)
         if self.base is None:
             return reply

@@ -39,7 +39,14 @@ class Adam:
     def step(
         self, gradients: Mapping[str, Floats], rate: float, *, b1: float = 0.9, b2: float = 0.99
     ) -> None:
-        """Update the weights once by their gradients, at a learning rate."""
+        """Update the weights once.
+
+        Args:
+            gradients: of each weight.
+            rate: the learning rate.
+            b1: the decay of the mean of the gradients.
+            b2: the decay of their variance.
+        """
         self._steps += 1
         used_gradients = {name: gradient[self._rows[name]] for name, gradient in gradients.items()}
         norm = math.sqrt(sum(float(np.vdot(g, g)) for g in used_gradients.values()))

@@ -211,7 +211,13 @@ class PointerGenerator:
     def stream(
         self, prompt: str, *, temperature: float = 0.0, random: np.random.Generator | None = None
     ) -> Iterator[tuple[str, float]]:
-        """Yield (character, probability) one at a time; the last is ("", p) when the model ends the answer."""
+        """Yield (character, probability) one at a time; the last is ("", p) when the model ends the answer.
+
+        Args:
+            prompt: the prompt.
+            temperature: 0 for the likeliest characters.
+            random: the source of random numbers, needed with a temperature.
+        """
         weights, encoded = self.weights, self.encode(prompt)
         prompt, (grams, weight) = encoded["prompt"], encoded["grams"]
         base = weight @ weights["S"][grams] + weights["b"]
