@@ -1,7 +1,5 @@
 """Files that only their user can read, and that are either old or new, never half written."""
 
-from __future__ import annotations
-
 import os
 import threading
 import uuid

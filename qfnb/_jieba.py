@@ -1,7 +1,5 @@
 """Chinese word segmentation by jieba, as the console's scores use it."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import logging

@@ -1,7 +1,5 @@
 """Lazy exports of a package: names are imported on first use, so that importing the package is fast."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Rules about text that every layer shares: suggestions, clipping, inert text, durations, differences, NaN."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable

@@ -21,8 +21,6 @@
   + InternalError             the object's state does not allow this step
 """
 
-from __future__ import annotations
-
 import linecache
 import traceback
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ for text from elsewhere: a server's response, an exception of the network librar
 recognised by value, since those of other servers have no common form; all others by their form.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from typing import Final, TypeVar

@@ -4,8 +4,6 @@ A token is fetched once for all concurrent callers (single flight), before the r
 renewed when the platform rejects it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable

@@ -1,7 +1,5 @@
 """The client of one platform: sends records, returns replies, raises typed errors."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing

@@ -4,8 +4,6 @@ Files are read and written in chunks, unless their bytes are asked for. URLs mus
 addresses, downloads have size limits, and images are checked to be images.
 """
 
-from __future__ import annotations
-
 import asyncio
 import io
 import ipaddress

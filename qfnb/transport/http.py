@@ -8,8 +8,6 @@ The proxy is chosen here too: the network library would use a thread for each re
 speak HTTP to a SOCKS proxy.
 """
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import concurrent.futures

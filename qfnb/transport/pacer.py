@@ -4,8 +4,6 @@ The spacing is that of the generic cell rate algorithm (GCRA) without bursts. Th
 congestion control: a refusal lowers it by 20 %, a stable period without refusals raises it by 2 to 100 %.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from typing import Final, Literal

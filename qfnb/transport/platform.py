@@ -1,7 +1,5 @@
 """A platform: the base URLs of one Qianfan, and the keys for it."""
 
-from __future__ import annotations
-
 import functools
 import ipaddress
 from collections.abc import Mapping

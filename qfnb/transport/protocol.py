@@ -3,8 +3,6 @@
 One function decides, for all five planes and the gateway in front of them.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ start. The rates come from the settings, from the platform's headers, or from it
 all calls down, and successes raise the rate again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import random

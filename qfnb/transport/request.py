@@ -1,7 +1,5 @@
 """Requests: the options and the state of a call, and the URL and headers that calls of one endpoint share."""
 
-from __future__ import annotations
-
 import functools
 import json
 import math

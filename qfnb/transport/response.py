@@ -4,8 +4,6 @@ Whole bodies have a size limit, streams are read event by event with time limits
 are for users (`resp["result"]`, `resp["body"]["result"]`); qfnb's own code reads `.data`.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping

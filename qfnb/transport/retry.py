@@ -5,8 +5,6 @@ minutes; a call that may already have changed something is not repeated; and a b
 a client limits the load on a broken platform.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

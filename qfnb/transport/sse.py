@@ -5,8 +5,6 @@ CRLF end a line. A line that is not a field of the standard is returned as `stra
 in the middle of a stream as bare JSON.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 

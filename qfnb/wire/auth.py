@@ -1,7 +1,5 @@
 """Tokens: an application's OAuth token (v1), and the bearer for an IAM pair (v2)."""
 
-from __future__ import annotations
-
 from .base import ConsoleRecord, EmptyBody, Record
 from .endpoints import Endpoint
 

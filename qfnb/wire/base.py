@@ -1,7 +1,5 @@
 """Records, the JSON objects on the wire: their base classes, and those that many endpoints share."""
 
-from __future__ import annotations
-
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict

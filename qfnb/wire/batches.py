@@ -4,8 +4,6 @@ A batch has OpenAI's fields and the platform's own words for its status (Running
 waits for "completed" waits forever; `BatchInfo.state` reads both.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from pydantic import Field

@@ -5,8 +5,6 @@ the documentation and the official SDK's tables (0.4.12), read in 2026-11. Price
 listed there, and empty where no list price is known; old names are kept because the seeds use them.
 """
 
-from __future__ import annotations
-
 import csv
 import functools
 from dataclasses import dataclass

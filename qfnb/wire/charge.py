@@ -1,7 +1,5 @@
 """Billing (`/v2/charge`): quotas of preset models in tokens per minute, compute units of services."""
 
-from __future__ import annotations
-
 from .base import ConsoleRecord
 from .endpoints import EndpointGroup
 from .service import Billing

@@ -1,7 +1,5 @@
 """Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and accessors of the replies of both."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Cleaning (`/etl/`) and augmentation (`/enhance/`) of a dataset into another one, console v1."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .base import ConsoleRecord, CountedPage, OffsetRequest

@@ -3,8 +3,6 @@
 What v1 calls a dataset (`ds-...`) is what v2 calls a version of one; `group_pk` (`dg-...`) is v2's dataset.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

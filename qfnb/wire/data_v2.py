@@ -3,8 +3,6 @@
 Source of the replies: the platform's API pages, which call states by words where v1 has numbers.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

@@ -4,8 +4,6 @@ Sources: the public error pages (v1 codes), the v2 error table, and the platform
 `reliability` notes in the README for what qfnb does with each kind.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The platform's evaluation tasks, console v1 (`/wenxinworkshop/modelrepo/eval/...`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

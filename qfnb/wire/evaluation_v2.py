@@ -4,8 +4,6 @@ The pages name what a task, its states and its report hold; the key of the list,
 and the manual modes, are not published.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from .base import ConsoleRecord, PageInfo, PageRequest

@@ -3,8 +3,6 @@
 v1 used the two words the other way round: see `finetune_v1`.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any
 

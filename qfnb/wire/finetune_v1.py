@@ -3,8 +3,6 @@
 The words are the opposite of v2's: a v1 task is a v2 job (the folder), a v1 job a v2 task (a run).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

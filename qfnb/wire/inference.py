@@ -1,7 +1,5 @@
 """Inference other than chat: embedding, reranking, completion, token counts, plugins, images, model lists."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .base import EmptyBody, Record

@@ -1,7 +1,5 @@
 """System memories: what a model remembers about an application (`/v2/memory?Action=`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .base import ConsoleRecord, MarkedPage, PageRequest

@@ -3,8 +3,6 @@
 A model is a set (`am-...`) of versions (`amv-...`); both have an integer id too, and either is taken.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The model repository and compression, console v2 (`/v2/model`): a model set is `am-...`, a model `amv-...`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Prompt templates and labels, optimization and scoring of prompts (console v1, `/wenxinworkshop/prompt`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

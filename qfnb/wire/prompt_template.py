@@ -1,7 +1,5 @@
 """Prompt templates: a text with variables, and its rendering with values."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

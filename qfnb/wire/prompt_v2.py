@@ -1,7 +1,5 @@
 """Prompt templates and their labels, console v2 (`/v2/promptTemplates` and `/v2/promptLabels`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .base import ConsoleRecord, MarkedPage, PageRequest

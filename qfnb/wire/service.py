@@ -1,7 +1,5 @@
 """Deployed services, console v2 (`/v2/service?Action=`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import model_validator

@@ -1,7 +1,5 @@
 """Deployed services and applications, console v1 (`/wenxinworkshop/service/...`); see seed 002."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import SecretStr

@@ -1,7 +1,5 @@
 """Object storage (BOS): URIs, lists of objects, and multipart uploads."""
 
-from __future__ import annotations
-
 from .base import ConsoleRecord
 
 MAX_KEYS = 1000
