@@ -267,7 +267,7 @@ def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Itera
             cells = [format_cell(name, values, base, faster=measured == "rate") for name in clients]
             yield f"{title + ', ' + load:26}" + "".join(f"{text:>15}" for text in cells)
     if base:
-        yield f"x: {base} is so many times as fast, and the other needs so many times the CPU and memory"
+        yield f"x: how many times as fast {base} is, and how many times the CPU and memory the other needs"
     yield from format_headroom(
         [
             measurement

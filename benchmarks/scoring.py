@@ -1,7 +1,7 @@
 """Measure scoring beside rouge-score, sacrebleu and nltk: pairs of 100 Chinese characters, in one run.
 
 Absolute times belong to the machine; what is worth keeping is the ratio. Every round has pairs that were
-never seen, so that nothing is remembered; the best round counts. rouge-score is told how to cut Chinese: as
+never seen, so that nothing is remembered; the best round counts. rouge-score gets a tokenizer for Chinese: as
 it comes it finds no words there. A peer that is not installed is left out.
 """
 
