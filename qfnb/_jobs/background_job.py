@@ -46,7 +46,7 @@ class BackgroundJob(ABC):
         """Start the work on a daemon thread with this name; its output goes to the cell that starts it."""
         future = self._future = concurrent.futures.Future[Any]()
         run_in_context = contextvars.copy_context().run
-        arguments = (_run, work, future)
+        arguments = (complete_future, work, future)
         threading.Thread(target=run_in_context, args=arguments, name=name, daemon=True).start()
 
     def _wait_for_end(self, timeout_s: float | None = None) -> None:
@@ -84,8 +84,9 @@ class BackgroundJob(ABC):
             self._future.result()
 
 
-def _run(work: Callable[[], object], future: concurrent.futures.Future[Any]) -> None:
+def complete_future(work: Callable[[], object], future: concurrent.futures.Future[Any]) -> None:
+    """Call a function, and give its result or exception to a future."""
     try:
         future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - raised again by the wait, in the caller's thread
+    except BaseException as error:  # noqa: BLE001 - raised again where the future is waited for
         future.set_exception(error)

@@ -209,8 +209,10 @@ class RequestSpec:
             try:
                 conversation = self.build_conversation(item)
             except InvalidArgumentError as error:
-                problem = RowResult.from_error(error)
-                yield InputRow(number, self.row_key(f"\0{number}"), _with_text_keys(item), None, problem)
+                if isinstance(item, Mapping):  # its keys may be anything, and the journal holds JSON
+                    item = {str(name): value for name, value in item.items()}  # noqa: PLW2901
+                key = self.row_key(f"\0{number}")
+                yield InputRow(number, key, item, problem=RowResult.from_error(error))
             else:
                 yield InputRow(number, self.row_key(conversation), item, conversation)
 
@@ -249,11 +251,6 @@ class RequestSpec:
 def _validated_text(text: str) -> str:
     validate_encodable("prompt", text)
     return text
-
-
-def _with_text_keys(item: Item) -> Item:
-    """Return a row that JSON can hold: its keys may be anything."""
-    return {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else item
 
 
 def _parse_messages(value: Any) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
+from .._jobs.background_job import complete_future
 from . import journal_store
 from .input_source import Prefetcher, RowSource
 from .journal import Journal
@@ -31,26 +33,11 @@ PageReader = Callable[[], list[InputRow]]
 
 def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     """Call a function that may block for ever, in a daemon thread: it does not keep Python from ending."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def deliver(value: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(value)  # type: ignore[arg-type]
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        try:
-            value, error = function(), None
-        except BaseException as exception:  # noqa: BLE001 - raised where the future is awaited
-            value, error = None, exception
-        loop.call_soon_threadsafe(deliver, value, error)
-
-    threading.Thread(target=run, name="qfnb-rows", daemon=True).start()
-    return future
+    future = concurrent.futures.Future[T]()
+    future.set_running_or_notify_cancel()  # so that the waiting task cannot cancel it
+    arguments = (function, future)
+    threading.Thread(target=complete_future, args=arguments, name="qfnb-rows", daemon=True).start()
+    return asyncio.wrap_future(future)
 
 
 class RowQueue:
