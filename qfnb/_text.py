@@ -1,6 +1,7 @@
 """Rules about text that every layer shares: suggestions, clipping, inert text, durations, differences, NaN."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -70,6 +71,15 @@ def approximate_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def format_value(value: object) -> str:
+    """Return a value for an error message: quoted, at most 60 characters, on one line."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError, TypeError):
+        text = f"a {type(value).__name__}"
+    return repr(clip(text, 61))
 
 
 def is_missing(value: object) -> bool:

@@ -14,9 +14,10 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from .._row_files import RowError
+from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import formats
-from .problems import RowLocation, format_value
+from .problems import RowLocation
 from .row_formats import LocatedValue
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import IO, Any, Literal
 
 from .. import _row_files
 from .._row_files import RowError
+from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
-from .problems import RowLocation, format_value
+from .problems import RowLocation
 from .row_formats import LocatedValue
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "zip", "qianfan"]

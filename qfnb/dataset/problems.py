@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -79,15 +78,6 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     raise DatasetError(
         "\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors)
     )
-
-
-def format_value(value: object) -> str:
-    """Return a value for an error message: quoted, at most 60 characters, on one line."""
-    try:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError, TypeError):
-        text = f"a {type(value).__name__}"
-    return repr(clip(text, 61))
 
 
 def _row_label(location: RowLocation) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._row_files import RowError
-from .._text import is_missing
-from .problems import RowLocation, format_value, raise_problems
+from .._text import format_value, is_missing
+from .problems import RowLocation, raise_problems
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
 LocatedValue = tuple[RowLocation, object]

@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any, Literal
 
 from .._row_files import RowError
+from .._text import format_value
 from ..errors import InvalidArgumentError
 from ..wire import data as wire
-from .problems import format_value
 
 Row = dict[str, Any]
 
