@@ -2,7 +2,7 @@
 
 from .dataset import Dataset as Dataset
 from .platform import TransferStep as TransferStep
-from .problems import Problem as Problem
 from .quality import Findings as Findings
+from .row_formats import Problem as Problem
 from .schema import SCHEMAS as SCHEMAS
 from .schema import Schema as Schema

@@ -17,8 +17,7 @@ from .._row_files import RowError
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import formats
-from .problems import RowLocation
-from .row_formats import LocatedValue
+from .row_formats import LocatedValue, RowLocation
 
 if TYPE_CHECKING:
     import pandas as pd

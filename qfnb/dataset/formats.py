@@ -13,8 +13,7 @@ from .. import _row_files
 from .._row_files import RowError
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
-from .problems import RowLocation
-from .row_formats import LocatedValue
+from .row_formats import LocatedValue, RowLocation
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "txt", "zip", "qianfan"]
 

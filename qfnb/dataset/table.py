@@ -112,11 +112,7 @@ class Table:
         return self._from_values({name: row[name] for name in columns if name in row} for row in self.rows)
 
     def map(self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None) -> Self:
-        """Return the rows that a function returns for a copy of each row.
-
-        Args:
-            op: the function.
-            schema: what the new rows are; by default it is detected.
+        """Return the rows that a function returns for a copy of each row; their schema is detected by default.
 
         Raises:
             DatasetError: it returned values that are not rows; the message has the first ten.
