@@ -18,6 +18,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from qfnb.sandbox.app import build_app
+from qfnb.sandbox.state.world import World
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
 FOLDER = "QFNB_SANDBOX_EVIDENCE"
@@ -92,10 +94,19 @@ class EvidenceMiddleware:
                 self.evidence.record(endpoint, state["outcome"], client.decode("latin-1"), body)
 
 
-def with_evidence(app: ASGIApp) -> ASGIApp:
-    """Return an application that collects evidence, when the environment asks for it."""
-    folder = os.environ.get(FOLDER)
-    return EvidenceMiddleware(app, Evidence(Path(folder))) if folder else app
+def build_app_with_evidence(world: World) -> ASGIApp:
+    """Return the application of a world; it collects evidence when the environment asks for it."""
+    app, folder = build_app(world), os.environ.get(FOLDER)
+    if folder is None:
+        return app
+    evidence, close = Evidence(Path(folder)), world.close
+
+    def close_and_write() -> None:
+        close()
+        evidence.write()
+
+    world.close = close_and_write  # type: ignore[method-assign]
+    return EvidenceMiddleware(app, evidence)
 
 
 def _record_answer(endpoint: Endpoint[Any, Any], value: Any, row: dict[str, Any]) -> None:

@@ -1,9 +1,8 @@
-"""The sandbox's server with evidence collected around it: `make fidelity` starts it in place of the product's."""
+"""The sandbox's server with evidence collected around it: `make fidelity` starts it instead of the product's."""
 
 from qfnb.sandbox import app, server
-from support.evidence import with_evidence
+from support.evidence import build_app_with_evidence
 
 if __name__ == "__main__":
-    build_app = app.build_app
-    app.build_app = lambda world: with_evidence(build_app(world))
+    app.build_app = build_app_with_evidence
     server.run()

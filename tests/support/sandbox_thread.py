@@ -12,11 +12,10 @@ from pathlib import Path
 import uvicorn
 
 from qfnb import config
-from qfnb.sandbox.app import build_app
 from qfnb.sandbox.process import VERSION, Address
 from qfnb.sandbox.server import IDLE_SECONDS
 from qfnb.sandbox.state.world import World
-from support.evidence import EvidenceMiddleware, with_evidence
+from support.evidence import build_app_with_evidence
 
 
 @contextlib.contextmanager
@@ -29,7 +28,7 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     address = Address(url, 1, VERSION, "sandbox", "control", key, "ak", "sk", "app", "secret")
     world = World(folder, address, clock)
     world.warm_up()
-    app = with_evidence(build_app(world))
+    app = build_app_with_evidence(world)
     options = uvicorn.Config(
         app, log_level="error", lifespan="off", access_log=False, timeout_keep_alive=IDLE_SECONDS
     )
@@ -48,5 +47,3 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
         thread.join(10)
         world.close()
         listener.close()
-        if isinstance(app, EvidenceMiddleware):
-            app.evidence.write()
