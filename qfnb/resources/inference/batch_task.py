@@ -15,7 +15,7 @@ from ..._jobs.batch_progress import BatchProgress, RowFailure
 from ..._jobs.row_result import RowResult, results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
 from ...errors import InvalidArgumentError
-from .reply import Reply, row_result_of
+from .reply import ReplyT, row_result_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,57 +23,49 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BatchTask(BackgroundBatch, Generic[T]):
+class BatchTask(BackgroundBatch, Generic[ReplyT]):
     """A batch whose results are kept in memory. Source: seed 003 (批量推理)."""
 
-    def __init__(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]], workers: int) -> None:
+    def __init__(self, calls: Sequence[Callable[[], Coroutine[Any, Any, ReplyT]]], workers: int) -> None:
         super().__init__(BatchProgress(total=len(calls)))
-        self._calls: list[Callable[[], Coroutine[Any, Any, T]] | None] = list(calls)
-        self._results: list[T | BaseException | None] = [None] * len(calls)
+        self._calls: list[Callable[[], Coroutine[Any, Any, ReplyT]] | None] = list(calls)
+        self._results: list[ReplyT | Exception | None] = [None] * len(calls)
         self._finished_indexes: list[int] = []
         self._indexes = iter(range(len(calls)))
-        self._control.worker_pool = WorkerPool(self._next_index, self._run_call, workers)
+        self._pool = self._control.worker_pool = WorkerPool(self._next_index, self._run_call, workers)
         self._start()
 
     def total_count(self) -> int:
         """Return the number of calls."""
         return len(self._results)
 
-    task_count = total_count
+    task_count = __len__ = total_count
 
-    def results(self) -> list[T | Exception]:
+    def results(self) -> list[ReplyT | Exception]:
         """Wait for the end, then return one reply or exception for each input, in order."""
         self.wait()
         return [self._result_at(index) for index in range(len(self))]
 
-    def as_completed(self) -> Iterator[BatchItem[T]]:
+    def as_completed(self) -> Iterator[BatchItem[ReplyT]]:
         """Iterate over the calls in the order in which they finish; `.index` is the index of the input."""
-        position = 0
-        while position < len(self):
-            self._wait_until(lambda: len(self._finished_indexes) > position or self._is_done())  # noqa: B023 - used at once
+        for position in range(len(self)):
+            self._wait_until(lambda: len(self._finished_indexes) > position or not self.is_running)  # noqa: B023
             if position >= len(self._finished_indexes):
                 return
             yield BatchItem(self, self._finished_indexes[position])
-            position += 1
 
     def to_frame(self) -> pd.DataFrame:
         """Wait for the end, then return a DataFrame: one row per input, the columns of `RowResult`, and `reply`."""
         results = self.results()
-        rows = [
-            row_result_of(r) if isinstance(r, Reply) else RowResult.from_error(_to_error(r)) for r in results
-        ]
-        replies: list[Any] = [r if isinstance(r, Reply) else None for r in results]
+        rows = [RowResult.from_error(r) if isinstance(r, Exception) else row_result_of(r) for r in results]
+        replies: list[Any] = [None if isinstance(r, Exception) else r for r in results]
         return results_to_frame(rows).assign(reply=replies)
 
-    def __iter__(self) -> Iterator[BatchItem[T]]:
+    def __iter__(self) -> Iterator[BatchItem[ReplyT]]:
         return (BatchItem(self, index) for index in range(len(self)))
 
-    def __len__(self) -> int:
-        return len(self._results)
-
     async def _run(self) -> None:
-        assert self._control.worker_pool is not None
-        await self._control.worker_pool.run()
+        await self._pool.run()
 
     async def _next_index(self) -> int | None:
         return next(self._indexes, None)
@@ -81,65 +73,46 @@ class BatchTask(BackgroundBatch, Generic[T]):
     async def _run_call(self, index: int) -> None:
         call, self._calls[index] = self._calls[index], None
         assert call is not None, "each call is sent once"
+        control = self._control
         try:
-            value = await call()
+            reply = await call()
         except Exception as error:  # noqa: BLE001 - it is the result at this index
             self._results[index] = error
-            self._control.counter.record_failure(_row_failure(index, error), getattr(error, "attempts", 1))
-            self._control.abort_if_hopeless(error)
+            failure = RowFailure(index, "", type(error).__name__, summarize_error(error))
+            control.counter.record_failure(failure, getattr(error, "attempts", 1))
+            control.abort_if_hopeless(error)
         else:
-            self._results[index] = value
-            self._count_result(value)
-            self._control.abort_if_hopeless(None)
+            self._results[index] = reply
+            usage, attempts = reply.usage, int(reply.statistic.get("attempts", 1))
+            control.counter.record_answer(usage.prompt_tokens, usage.completion_tokens, reply.cost, attempts)
+            if reply.from_sandbox and not control.counter.progress.from_sandbox:
+                control.update(from_sandbox=True)
+            control.abort_if_hopeless(None)
         self._finished_indexes.append(index)
-        self._control.notify_waiters()
+        control.notify_waiters()
 
-    def _count_result(self, value: T) -> None:
-        if isinstance(value, Reply):
-            usage, attempts = value.usage, int(value.statistic.get("attempts", 1))
-            self._control.counter.record_answer(
-                usage.prompt_tokens, usage.completion_tokens, value.cost, attempts
-            )
-            if value.from_sandbox and not self._control.counter.progress.from_sandbox:
-                self._control.update(from_sandbox=True)
-        else:
-            self._control.counter.record_answer(None, None, None, 1)
-
-    def _is_done(self) -> bool:
-        return self._future is not None and self._future.done()
-
-    def _result_at(self, index: int) -> Any:
+    def _result_at(self, index: int) -> ReplyT | Exception:
         """Return a call's reply or error; a `CancelledError` with the reason for a call that was never sent."""
-        value = self._results[index]
-        if value is None:
-            reason = self._control.counter.progress.reason
-            return concurrent.futures.CancelledError(*([reason] if reason else []))
-        return value
+        if (result := self._results[index]) is not None:
+            return result
+        reason = self._control.counter.progress.reason
+        return concurrent.futures.CancelledError(*([reason] if reason else []))
 
 
-class BatchItem(Generic[T]):
+class BatchItem(Generic[ReplyT]):
     """One call of a batch; `.result()` waits, and returns the reply or the exception."""
 
-    def __init__(self, task: BatchTask[T], index: int) -> None:
+    def __init__(self, task: BatchTask[ReplyT], index: int) -> None:
         self._task, self.index = task, index
 
     def done(self) -> bool:
         """Return whether the call has ended."""
-        return self._task._results[self.index] is not None or self._task._is_done()  # noqa: SLF001
+        return self._task._results[self.index] is not None or not self._task.is_running  # noqa: SLF001
 
-    def result(self) -> T | Exception:
+    def result(self) -> ReplyT | Exception:
         """Wait for the end of this call, and return its reply or exception."""
         self._task._wait_until(self.done)  # noqa: SLF001 - an item is a view of its task
-        value: T | Exception = self._task._result_at(self.index)  # noqa: SLF001
-        return value
-
-
-def _row_failure(index: int, error: BaseException) -> RowFailure:
-    return RowFailure(index, "", type(error).__name__, summarize_error(error))
-
-
-def _to_error(value: object) -> BaseException:
-    return value if isinstance(value, BaseException) else TypeError(f"{type(value).__name__} is no reply")
+        return self._task._result_at(self.index)  # noqa: SLF001
 
 
 def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
