@@ -39,7 +39,7 @@ _IDENTIFIER = re.compile(
 
 
 def _without_categories(text: str, *categories: str) -> str:
-    """Return a text without the characters of some Unicode categories; line breaks and tabs stay."""
+    # line breaks and tabs stay
     return "".join(char for char in text if char in "\n\r\t" or unicodedata.category(char) not in categories)
 
 
@@ -142,7 +142,7 @@ async def create(call: Call, body: wire.CreateCleaning) -> str:
 @emulates(wire.DETAIL)
 def describe(call: Call, body: wire.CleaningRef) -> dict[str, Any]:
     """Describe a cleaning task."""
-    return _cleaning_to_wire(call, call.find("etl", body.etl_id, "etlId"))
+    return _task_to_wire(call, call.find("etl", body.etl_id, "etlId"))
 
 
 @emulates(wire.LIST)
@@ -150,7 +150,7 @@ def list_cleanings(call: Call, body: OffsetRequest) -> dict[str, Any]:
     """List cleaning tasks, the newest first."""
     tasks = call.world.store.all("etl")[::-1]
     page = page_by_offset(call, tasks, body.offset, body.page_size)
-    return {"total": len(tasks), "items": [_cleaning_to_wire(call, task) for task in page]}
+    return {"total": len(tasks), "items": [_task_to_wire(call, task) for task in page]}
 
 
 @emulates(wire.DELETE)
@@ -162,7 +162,9 @@ def delete(call: Call, body: wire.CleaningRefs) -> bool:
 @emulates(wire.AUGMENT)
 async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
     """Add rows with rephrased prompts to another dataset, at most one new row for each row of the source."""
-    _validate_numbers(call, body)
+    call.validate_range("numSeedFewshot", body.num_seed_fewshot, 1, wire.MAX_SEEDS)
+    call.validate_range("numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MAX_NEW_ROWS)
+    call.validate_range("similarityThreshold", body.similarity_threshold, 0, 1)
     source = common.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     if source["form"] in {row_formats.TEXT, *row_formats.IMAGE_FORMATS}:
         raise call.invalid("sourceDatasetId", f"{source['form']} has no questions")
@@ -181,13 +183,13 @@ def list_augmentations(call: Call, body: wire.ListAugmentations) -> dict[str, An
     tasks = [task for task in call.world.store.all("enhance") if _matches_word(call, task, body.word or "")]
     tasks = tasks if body.sort_by == "asc" else tasks[::-1]
     page = page_by_offset(call, tasks, body.offset, body.page_size, max_size=MAX_AUGMENTATIONS)
-    return {"total": len(tasks), "items": [_augmentation_to_wire(call, task) for task in page]}
+    return {"total": len(tasks), "items": [_task_to_wire(call, task) for task in page]}
 
 
 @emulates(wire.DESCRIBE_AUGMENTATION)
 def describe_augmentation(call: Call, body: wire.AugmentationRef) -> dict[str, Any]:
     """Describe an augmentation task."""
-    return _augmentation_to_wire(call, call.find("enhance", body.task_id, "taskId"))
+    return _task_to_wire(call, call.find("enhance", body.task_id, "taskId"))
 
 
 @emulates(wire.DELETE_AUGMENTATIONS)
@@ -203,15 +205,7 @@ async def _run_task(
     rewrite: Callable[[Sequence[Any]], list[Any]],
     fields: dict[str, Any],
 ) -> Document:
-    """Write a source's rewritten rows into the destination, visible from the task's end on; return the task.
-
-    Args:
-        call: the request.
-        kind: the kind of document, "etl" or "enhance".
-        body: names the source and the destination.
-        rewrite: the source's rows to the new rows.
-        fields: what else the task's document holds.
-    """
+    """Write a source's rewritten rows into the destination, visible from the task's end on; return the task."""
     world = call.world
     source, _ = _source_and_destination(call, body)
     source_rows = [entity.row for _, entity in rows.iter_entities(world.store, source)]
@@ -259,15 +253,6 @@ def _source_and_destination(
     return source, destination
 
 
-def _validate_numbers(call: Call, body: wire.CreateAugmentation) -> None:
-    for name, value, low, high in (
-        ("numSeedFewshot", body.num_seed_fewshot, 1, wire.MAX_SEEDS),
-        ("numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MAX_NEW_ROWS),
-        ("similarityThreshold", body.similarity_threshold, 0, 1),
-    ):
-        call.validate_range(name, value, low, high)
-
-
 def _delete_tasks(call: Call, kind: str, name: str, keys: Sequence[int | str]) -> bool:
     for task in [call.find(kind, key, name) for key in keys]:
         call.world.store.remove(kind, task["id"])
@@ -275,43 +260,29 @@ def _delete_tasks(call: Call, kind: str, name: str, keys: Sequence[int | str]) -
 
 
 def _matches_word(call: Call, task: Document, word: str) -> bool:
-    names = [call.world.store.get("dataset", task[end]) for end in ("source", "destination")]
-    candidates = [task["name"], *(f"{dataset['name']} {dataset['id']}" for dataset in names if dataset)]
-    return any(word in name for name in candidates)
-
-
-def _cleaning_to_wire(call: Call, task: Document) -> dict[str, Any]:
-    return _task_to_wire(call, task) | {
-        "etlId": task["number"],
-        "etlStrId": task["id"],
-        "etlTaskName": task["name"],
-        "entityType": wire.TEXT_ENTITY,
-        "operationsV2": task["operations"],
-    }
-
-
-def _augmentation_to_wire(call: Call, task: Document) -> dict[str, Any]:
-    return _task_to_wire(call, task) | {
-        "id": task["number"],
-        "taskId": task["id"],
-        "name": task["name"],
-        "numInstancesGenerated": task["count"],
-    }
+    rows = [call.world.store.get("dataset", task[end]) for end in ("source", "destination")]
+    return any(
+        word in name for name in [task["name"], *(f"{row['name']} {row['id']}" for row in rows if row)]
+    )
 
 
 def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
+    """Return a cleaning or an augmentation as the platform shows it; only a cleaning has operations."""
     store = call.world.store
     source, destination = (store.get("dataset", task[end]) or {} for end in ("source", "destination"))
-    return {
+    row = {
         "processStatus": call.world.lifecycle.state(task["plan"]),
         "sourceDatasetId": source.get("number"),
         "sourceDatasetStrId": task["source"],
-        "sourceDatasetName": source.get("name", ""),
         "destDatasetId": destination.get("number"),
         "destDatasetStrId": task["destination"],
-        "destDatasetName": destination.get("name", ""),
         "entityCount": task["count"],
         "startTime": timestamps.utc_spaced(task["created"]),
         "finishTime": timestamps.utc_spaced(call.world.lifecycle.final_since(task["plan"])),
         "sandbox": task["told"],
     }
+    if "operations" not in task:
+        ids = {"id": task["number"], "taskId": task["id"], "name": task["name"]}
+        return row | ids | {"numInstancesGenerated": task["count"]}
+    ids = {"etlId": task["number"], "etlStrId": task["id"], "etlTaskName": task["name"]}
+    return row | ids | {"entityType": wire.TEXT_ENTITY, "operationsV2": task["operations"]}

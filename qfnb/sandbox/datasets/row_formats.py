@@ -1,8 +1,7 @@
-"""What a row of a dataset is, format by format: checked, brought into the platform's shape, read again.
+"""The rows of each dataset format: validated, normalized to the platform's shape, and read.
 
-A conversation is a list of turns, as the platform exports it: `[{"prompt": "..", "response": [[".."]]}]`;
-what a model answered in an evaluation is a turn without the list; a text is a string; a picture is its file's
-name and what is said about it.
+A conversation is a list of turns, as the platform exports it: `[{"prompt": "..", "response": [[".."]]}]`. An answer of
+an evaluation is one turn without the list, a text is a string, an image is its file's name and its annotation.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Turn = dict[str, Any]
 
 
 class InvalidRow(ValueError):
-    """A row that cannot be imported: the platform's number for it, and the reason."""
+    """A row that cannot be imported, with the platform's error code and the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -30,7 +29,7 @@ class InvalidRow(ValueError):
 
 
 def format_of_template(template: int) -> str:
-    """Return the format that v1's template stands for."""
+    """Return v2's format of a template of v1."""
     return next(name for name, template_number in FORMATS.items() if template_number == template)
 
 
@@ -38,21 +37,23 @@ def normalize(value: Any, data_format: str, *, annotated: bool = True) -> Any:
     """Return a row in the platform's shape.
 
     Args:
-        value: what stood in the file: turns, one turn, or a text.
+        value: the value in the file: a list of turns, one turn, or a text.
         data_format: the dataset's format.
-        annotated: its answers must be there.
+        annotated: whether it must have responses.
 
     Raises:
-        BadRow: it is none of this format.
+        InvalidRow: it is not a row of the format.
     """
     row = _normalize_shape(value, data_format, annotated)
-    if not all(_is_unicode(text) for text in all_texts(row)):
-        raise InvalidRow(wire.BAD_CHARACTERS, "a text holds half of a surrogate pair")
+    try:
+        "".join(all_texts(row)).encode()
+    except UnicodeEncodeError:
+        raise InvalidRow(wire.BAD_CHARACTERS, "a text holds half of a surrogate pair") from None
     return row
 
 
 def last_pair(row: Any) -> tuple[str, str]:
-    """Return the last question and its first answer; a text is an answer without a question."""
+    """Return the last prompt and its first response; a text is a response without a prompt."""
     if isinstance(row, str):
         return "", row
     if isinstance(row, dict) and "image" in row:
@@ -62,7 +63,7 @@ def last_pair(row: Any) -> tuple[str, str]:
 
 
 def is_annotated(row: Any) -> bool:
-    """Tell whether a row has what its kind is annotated with."""
+    """Return whether a row has responses, or an image its annotation."""
     if isinstance(row, str):
         return False
     if isinstance(row, dict) and "image" in row:
@@ -71,7 +72,7 @@ def is_annotated(row: Any) -> bool:
 
 
 def strip_annotations(row: Any) -> Any:
-    """Return a row without its annotations."""
+    """Return a row without its responses, an image without its annotation."""
     if isinstance(row, list):
         return [{key: value for key, value in turn.items() if key not in ANSWER_KEYS} for turn in row]
     if isinstance(row, dict) and "image" in row:
@@ -80,12 +81,12 @@ def strip_annotations(row: Any) -> Any:
 
 
 def to_text(row: Any) -> str:
-    """Return a row as it stands in a file."""
+    """Return a row as a line of a file."""
     return row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
 
 
 def all_texts(value: Any) -> list[str]:
-    """Return all texts of a row."""
+    """Return all texts in a row."""
     if isinstance(value, str):
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -93,7 +94,7 @@ def all_texts(value: Any) -> list[str]:
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a row with every text of it changed."""
+    """Return a row with a function applied to all its texts."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
@@ -102,7 +103,7 @@ def map_texts(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def has_blank_text(row: Any) -> bool:
-    """Tell whether a row has lost its question, an answer or its text."""
+    """Return whether a row has no text, or an empty one."""
     row_texts = all_texts(row)
     return not row_texts or not all(text.strip() for text in row_texts)
 
@@ -138,7 +139,7 @@ def _normalize_text(value: Any) -> str:
 
 def _validate_image_row(value: Any) -> Turn:
     if not isinstance(value, dict) or not isinstance(value.get("image"), str):
-        raise InvalidRow(wire.BAD_FORMAT, "a picture has the name of its file")
+        raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
     return value
 
 
@@ -146,7 +147,7 @@ def _validate_prompt(turn: Any) -> Turn:
     if not isinstance(turn, dict):
         raise InvalidRow(wire.BAD_TEXT, "a turn is an object with a prompt")
     if not isinstance(turn.get("prompt"), str):
-        raise InvalidRow(wire.BAD_TEXT, "prompt is missing or no text")
+        raise InvalidRow(wire.BAD_TEXT, "prompt is missing or not a text")
     if not turn["prompt"].strip():
         raise InvalidRow(wire.EMPTY_TEXT, "prompt is empty")
     return turn
@@ -162,11 +163,11 @@ def _normalize_turn(turn: Any, annotated: bool) -> Turn:
 
 
 def _normalize_responses(value: Any) -> list[list[str]]:
-    """Return answers as the platform has them, the best first, each a list of texts."""
+    """Return responses in the platform's shape: the best first, each a list of texts."""
     answers = value if isinstance(value, list) else [value]
     nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
     if not all(answer and all(isinstance(text, str) for text in answer) for answer in nested):
-        raise InvalidRow(wire.BAD_TEXT, "response is no text, nor a list of texts")
+        raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
     if not all(text.strip() for answer in nested for text in answer):
         raise InvalidRow(wire.EMPTY_TEXT, "response is empty")
     return nested
@@ -187,11 +188,3 @@ def _first_text(value: Any) -> str:
     while isinstance(value, list):
         value = value[0]
     return str(value)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""Files of rows as the platform takes them: .jsonl, .csv, .txt and zips of these; bad lines are named."""
+"""The parser of imported files: .jsonl, .csv, .txt and zips of these; it lists invalid lines with their reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,17 +17,18 @@ from . import row_formats
 from .row_formats import InvalidRow
 
 MAX_BYTES, MAX_FILES, MAX_PROBLEMS = 256 * 1024 * 1024, 10_000, 100
-"""Of one import: bytes when unpacked, files in a zip, problems that are told."""
+"""Limits of one import: bytes when unpacked, files in a zip, listed problems."""
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
-_PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*")
+_PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
+ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
 _LINK, _ENCRYPTED = 0o120000, 1
 
 
 @dataclass(frozen=True)
 class LineProblem:
-    """What is wrong in which line of which file; line 0 is the whole file."""
+    """The reason why a line of a file is invalid; line 0 is the whole file."""
 
     file: str
     line: int
@@ -41,7 +42,16 @@ class LineProblem:
 
 @dataclass
 class RowParser:
-    """The rows of some files, each with the name of its file, and what was wrong."""
+    """Collects the rows of files, each with the name of its file, and the invalid lines.
+
+    Attributes:
+        data_format: the dataset's format.
+        annotated: whether rows must have responses.
+        named_rows: (file name, row) pairs.
+        problems: at most `MAX_PROBLEMS` of the invalid lines.
+        size: bytes of all files, unpacked.
+        zipped: whether one of the files was a zip.
+    """
 
     data_format: str
     annotated: bool
@@ -51,7 +61,7 @@ class RowParser:
     zipped: bool = False
 
     def parse_file(self, name: str, content: bytes) -> None:
-        """Read one file."""
+        """Parse one file."""
         try:
             if name.lower().endswith(".zip"):
                 self.zipped = True
@@ -62,12 +72,12 @@ class RowParser:
             self.add_problem(name, 0, error)
 
     def add_problem(self, name: str, line: int, error: InvalidRow, text: str = "") -> None:
-        """Note a problem; there is a limit to how many."""
+        """Add a problem, up to the limit."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(LineProblem(name, line, error.code, error.reason, text[:200]))
 
     def problems_to_json(self) -> list[dict[str, Any]]:
-        """Return the problems as JSON can hold them."""
+        """Return the problems as JSON values."""
         return [asdict(problem) for problem in self.problems]
 
     def _parse_rows(self, name: str, content: bytes) -> None:
@@ -76,9 +86,8 @@ class RowParser:
             try:
                 if isinstance(value, InvalidRow):
                     raise value
-                self.named_rows.append(
-                    (name, row_formats.normalize(value, self.data_format, annotated=self.annotated))
-                )
+                row = row_formats.normalize(value, self.data_format, annotated=self.annotated)
+                self.named_rows.append((name, row))
             except InvalidRow as error:
                 self.add_problem(name, line, error, text)
 
@@ -86,41 +95,31 @@ class RowParser:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = [member for member in archive.infolist() if _is_content_file(member)]
-                if len(members) > MAX_FILES:
-                    raise InvalidRow(wire.SIZE_EXCEEDED, f"a zip has at most {MAX_FILES:,} files")
-                for member in members:
-                    _validate_member(member)
+                _validate_members(members)
                 if self.data_format in row_formats.IMAGE_FORMATS:
                     self._parse_images(archive, members)
                 else:
                     for member in members:
                         self.parse_file(member.filename, self._unpack(archive, member))
-        except (
-            zipfile.BadZipFile,
-            NotImplementedError,
-            RuntimeError,
-            EOFError,
-            OSError,
-            zlib.error,
-        ) as error:
+        except ZIP_ERRORS as error:
             raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
 
     def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
-        annotations = {
-            _stem(member): member for member in members if member.filename.lower().endswith(".json")
-        }
+        """Add an image row for each image, annotated by the .json file with the same stem."""
+        names = {member.filename.lower(): member for member in members}
         for member in members:
-            if member.filename.lower().endswith(IMAGE_SUFFIXES):
-                annotation = annotations.get(_stem(member))
-                annotation_json = self._unpack(archive, annotation) if annotation else b"null"
-                row = {
-                    "image": member.filename,
-                    "annotation": _parse_json(annotation_json.decode("utf-8", "replace")),
-                }
-                if isinstance(row["annotation"], InvalidRow):
-                    self.add_problem(f"{_stem(member)}.json", 0, row["annotation"])
+            stem, _, suffix = member.filename.rpartition(".")
+            if f".{suffix.lower()}" in IMAGE_SUFFIXES:
+                file = names.get(f"{stem}.json".lower())
+                annotation = _parse_json(
+                    (self._unpack(archive, file) if file else b"null").decode("utf-8", "replace")
+                )
+                if isinstance(annotation, InvalidRow):
+                    self.add_problem(f"{stem}.json", 0, annotation)
                 else:
-                    self.named_rows.append((member.filename, row))
+                    self.named_rows.append(
+                        (member.filename, {"image": member.filename, "annotation": annotation})
+                    )
 
     def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
@@ -136,72 +135,52 @@ class RowParser:
 
 
 def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[int, Any, str]]:
-    """Yield a file's values with number and text of their lines; a bad one is replaced by its reason."""
+    """Yield (line number, value, text of the line); an invalid value is replaced by its reason."""
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InvalidRow(wire.BAD_CHARACTERS, f"line {line} is not UTF-8") from None
-    suffix = name.lower().rpartition(".")[2]
+    suffix, is_text = name.lower().rpartition(".")[2], data_format in {row_formats.TEXT, row_formats.PROMPT}
     if suffix == "jsonl":
-        yield from _iter_json_lines(text)
+        lines = enumerate(text.split("\n"), 1)
+        yield from ((number, _parse_json(line), line) for number, line in lines if line.strip())
     elif suffix == "csv":
         yield from _iter_csv_rows(text)
-    elif suffix == "txt" and data_format in {row_formats.TEXT, row_formats.PROMPT}:
+    elif suffix == "txt" and is_text:
         yield from _iter_texts(text, data_format)
     else:
-        allowed = (
-            ".jsonl, .csv, .txt or .zip"
-            if data_format in {row_formats.TEXT, row_formats.PROMPT}
-            else ".jsonl, .csv or .zip"
-        )
+        allowed = f".jsonl, .csv{', .txt' if is_text else ''} or .zip"
         raise InvalidRow(wire.BAD_FORMAT, f"{data_format} is imported from {allowed}")
-
-
-def _iter_json_lines(text: str) -> Iterator[tuple[int, Any, str]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, _parse_json(line), line
 
 
 def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
     reader = csv.DictReader(io.StringIO(text))
     try:
         for row in reader:
-            row_values = {
-                key: value for key, value in row.items() if isinstance(key, str) and value is not None
-            }
-            yield reader.line_num, row_values, json.dumps(row_values, ensure_ascii=False)
+            values = {key: text for key, text in row.items() if isinstance(key, str) and text is not None}
+            yield reader.line_num, values, json.dumps(values, ensure_ascii=False)
     except csv.Error as error:
         raise InvalidRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
 
 
 def _iter_texts(text: str, data_format: str) -> Iterator[tuple[int, Any, str]]:
-    """Yield the paragraphs of a text that has any, else its lines."""
-    paragraphs = data_format == row_formats.TEXT and _PARAGRAPH_BREAK.search(text.strip())
+    """Yield the paragraphs of a text, or its lines if it has one paragraph only."""
+    has_paragraphs = data_format == row_formats.TEXT and _PARAGRAPH_BREAK.search(text.strip())
+    parts = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)  # texts and separators in turn
     line = 1
-    for piece, separator in _split_with_separators(
-        text, _PARAGRAPH_BREAK if paragraphs else re.compile(r"\n")
-    ):
+    for piece, separator in zip(parts[::2], [*parts[1::2], ""], strict=True):
         if piece.strip():
             yield line, {"prompt": piece} if data_format == row_formats.PROMPT else piece.strip("\n"), piece
         line += piece.count("\n") + separator.count("\n")
 
 
-def _split_with_separators(text: str, separator: re.Pattern[str]) -> Iterable[tuple[str, str]]:
-    start = 0
-    for match in separator.finditer(text):
-        yield text[start : match.start()], match.group()
-        start = match.end()
-    yield text[start:], ""
-
-
 def _parse_json(text: str) -> Any:
-    """Return the value of a JSON text, or why there is none."""
+    """Return the value of a JSON text, or the reason why it is invalid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        return InvalidRow(wire.BAD_FORMAT, f"no JSON: {getattr(error, 'msg', 'nested too deeply')}")
+        return InvalidRow(wire.BAD_FORMAT, f"not JSON: {getattr(error, 'msg', 'nested too deeply')}")
 
 
 def _is_content_file(member: zipfile.ZipInfo) -> bool:
@@ -209,17 +188,21 @@ def _is_content_file(member: zipfile.ZipInfo) -> bool:
     return not (member.is_dir() or member.filename.startswith("__MACOSX/") or name.startswith("."))
 
 
-def _validate_member(member: zipfile.ZipInfo) -> None:
-    name = member.filename
-    if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
-        raise InvalidRow(wire.BAD_ZIP, f"{name!r} leads out of the zip")
-    if member.external_attr >> 16 & 0o170000 == _LINK:
-        raise InvalidRow(wire.BAD_ZIP, f"{name!r} is a link")
-    if member.flag_bits & _ENCRYPTED:
-        raise InvalidRow(wire.BAD_ZIP, f"{name!r} is encrypted")
-    if name.lower().endswith(".zip"):
-        raise InvalidRow(wire.BAD_ZIP, f"{name!r} is a zip in a zip")
-
-
-def _stem(member: zipfile.ZipInfo) -> str:
-    return member.filename.rpartition(".")[0]
+def _validate_members(members: list[zipfile.ZipInfo]) -> None:
+    """Raise an error if a zip has too many files, or one that could leave its folder or cannot be read."""
+    if len(members) > MAX_FILES:
+        raise InvalidRow(wire.SIZE_EXCEEDED, f"a zip has at most {MAX_FILES:,} files")
+    for member in members:
+        name = member.filename
+        checks = {
+            "leads out of the zip": name.startswith("/")
+            or "\\" in name
+            or ":" in name
+            or ".." in name.split("/"),
+            "is a link": member.external_attr >> 16 & 0o170000 == _LINK,
+            "is encrypted": member.flag_bits & _ENCRYPTED,
+            "is a zip in a zip": name.lower().endswith(".zip"),
+        }
+        for reason, is_wrong in checks.items():
+            if is_wrong:
+                raise InvalidRow(wire.BAD_ZIP, f"{name!r} {reason}")

@@ -18,7 +18,7 @@ PLATFORM_BUCKET = "sandbox-platform"
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
-    """Create a bare dataset, the first version of its group."""
+    """Create a dataset without rows, the first version of its group."""
     call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
     call.validate_choice("projectType", body.project_type, [body.template_type // 100])
     expected_data_type = wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA

@@ -1,4 +1,4 @@
-"""Datasets as v2 has them: a dataset is a group of versions, and a version is what v1 calls a dataset."""
+"""Datasets, v2: a dataset is a group of versions, and a version is what v1 calls a dataset."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def delete(call: Call, body: wire.DatasetId) -> bool:
 
 @emulates(wire.CREATE_VERSION)
 def create_version(call: Call, body: wire.CreateVersion) -> dict[str, Any]:
-    """Add a version without rows, where the last one lies."""
+    """Add a version without rows, with the storage of the last version."""
     group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
     last = common.versions_of_group(call.world.store, group["id"])[0]
     version = common.create_dataset(
@@ -91,7 +91,7 @@ def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
 
 @emulates(wire.DELETE_VERSION)
 def delete_version(call: Call, body: wire.VersionId) -> bool:
-    """Delete a version; the dataset goes with its last one."""
+    """Delete a version, and the dataset with its last version."""
     common.delete_version(call, common.get_dataset(call, body.version_id, "versionId"))
     return True
 
@@ -105,7 +105,7 @@ def publish_version(call: Call, body: wire.VersionId) -> bool:
 
 @emulates(wire.CREATE_IMPORT)
 async def create_import(call: Call, body: wire.CreateImport) -> str:
-    """Begin to import files; whether they are annotated is told by the rows."""
+    """Begin to import files, with or without responses."""
     version = common.get_dataset(call, body.version_id, "versionId")
     return str((await import_export.start_import(call, version, body.files, annotated=False))["id"])
 
@@ -148,7 +148,7 @@ def describe_export(call: Call, body: wire.TaskId) -> dict[str, Any]:
 
 
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
-    """Return bucket and folder, both "" on the platform's storage."""
+    """Return the bucket and the folder, both "" for the platform's storage."""
     call.validate_choice("storageType", storage_type, (wire.BOS, wire.PLATFORM))
     if storage_type == wire.PLATFORM:
         return "", ""
@@ -161,7 +161,7 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
 
 
 def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: type) -> list[Any]:
-    """Return the values of a filter in the order of its names, None for what is not given."""
+    """Return the values of a filter in the order of `kinds`, None for missing ones."""
     values = filter_values or {}
     for name, kind in kinds.items():
         if name in values and not isinstance(values[name], kind):

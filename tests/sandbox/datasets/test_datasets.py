@@ -84,11 +84,11 @@ def test_a_zip_of_texts_is_unpacked(sandbox):
 @pytest.mark.parametrize(
     ("name", "content", "code", "expected"),
     [
-        ("a.jsonl", jsonl(PAIR) + b"{no json\n", 3, "a.jsonl line 2: no JSON"),
+        ("a.jsonl", jsonl(PAIR) + b"{no json\n", 3, "a.jsonl line 2: not JSON"),
         ("a.jsonl", jsonl(PAIR, PAIR, {"prompt": "x"}), 12, "a.jsonl line 3: response is missing"),
         ("a.jsonl", jsonl({"response": "x"}), 9, "line 1: prompt is missing"),
         ("a.jsonl", jsonl({"prompt": " ", "response": "x"}), 13, "line 1: prompt is empty"),
-        ("a.jsonl", jsonl({"prompt": "x", "response": [["y", 1]]}), 9, "response is no text"),
+        ("a.jsonl", jsonl({"prompt": "x", "response": [["y", 1]]}), 9, "response is neither a text"),
         ("a.jsonl", b'{"prompt": "\\ud800", "response": "x"}', 6, "surrogate"),
         ("a.jsonl", b"[" * 100_000, 3, "nested too deeply"),
         ("a.jsonl", "{}\n中".encode("gbk"), 6, "line 2 is not UTF-8"),
