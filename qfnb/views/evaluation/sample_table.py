@@ -12,7 +12,7 @@ from ..._text import diff_texts
 from ...errors import InvalidArgumentError
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.html_tables import mark_edits
-from ...evaluation.report.text import to_html, to_plain
+from ...evaluation.report.text import format_score, to_html, to_plain
 from ...evaluation.samples import Sample
 from .. import styles
 from ..display import Bundle
@@ -140,19 +140,12 @@ class SamplePages:
     def _all_pairs(self, selection: SampleSelection) -> list[AnswerPair]:
         key = selection.base, selection.tuned, selection.metric
         if key not in self._pair_cache:
-            base_samples, tuned_samples = (
-                self.report.samples_of(selection.base),
-                self.report.samples_of(selection.tuned),
-            )
-            sign = -1.0 if selection.metric in self.report.lower_is_better else 1.0
+            metric, tuned_samples = selection.metric, self.report.samples_of(selection.tuned)
+            sign = -1.0 if metric in self.report.lower_is_better else 1.0
             self._pair_cache[key] = [
-                AnswerPair(
-                    sample,
-                    tuned_samples[index],
-                    sign * (tuned_samples[index].score(selection.metric) - sample.score(selection.metric)),
-                )
-                for index, sample in base_samples.items()
-                if index in tuned_samples
+                AnswerPair(sample, tuned, sign * (tuned.score(metric) - sample.score(metric)))
+                for index, sample in self.report.samples_of(selection.base).items()
+                if (tuned := tuned_samples.get(index)) is not None
             ]
         return self._pair_cache[key]
 
@@ -198,9 +191,8 @@ def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelec
 
 def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     first = selection.page * PAGE_SIZE
-    range_text = (
-        f"{first + 1}–{min(first + PAGE_SIZE, len(pairs))} / {len(pairs):,} 题 questions" if pairs else "0 题"
-    )
+    last = min(first + PAGE_SIZE, len(pairs))
+    range_text = f"{first + 1}–{last} / {len(pairs):,} 题 questions" if pairs else "0 题"
     models = selection.base if selection.base == selection.tuned else f"{selection.base} → {selection.tuned}"
     parts = [range_text, FILTERS[selection.show], SORTS[selection.order], f"{selection.metric}: {models}"]
     parts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
@@ -255,10 +247,8 @@ def _verdict_sign(pair: AnswerPair) -> str:
 
 
 def _score_text(pair: AnswerPair, selection: SampleSelection) -> str:
-    scores = [sample.score(selection.metric) for sample in _answers(pair)]
-    return f"{selection.metric} " + " → ".join(
-        "n/a" if math.isnan(score) else f"{score:.3f}" for score in scores
-    )
+    scores = [format_score(sample.score(selection.metric)) for sample in _answers(pair)]
+    return f"{selection.metric} {' → '.join(scores)}"
 
 
 def _cut_text(value: str) -> str:

@@ -46,7 +46,9 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
     for (row, column), pair in pairs.items():
         _draw_cell(axes, report.models.index(row), report.models.index(column), pair, size)
     axes.set_title(names.metrics[name], fontsize=TEXT_SIZE, color=TEXT_COLOR, loc="left")
-    axes.set_xlabel(_table_key(), fontsize=SMALL_SIZE, color=TEXT_COLOR)
+    rate_key = bilingual("行对列的胜率:", "row against column: wins / (wins + losses)")
+    count_key = bilingual("胜 : 负 (平);", "wins : losses (ties);   * beyond chance, Holm")
+    axes.set_xlabel(f"{rate_key}\n{count_key}", fontsize=SMALL_SIZE, color=TEXT_COLOR)
     description = "; ".join(
         _describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n
     )
@@ -79,12 +81,9 @@ def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     style.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
     left_out = [name for name in report.metric_names if name not in chosen]
     description = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
-    left_out_note = (
-        f" Not on it, for another scale or missing means: {', '.join(left_out)}." if left_out else ""
-    )
-    return names.build_chart(
-        fig, "雷达图 / radar", f"Radar of means, {low:g} to {high:g}: {description}.{left_out_note}"
-    )
+    note = f" Not on it, for another scale or missing means: {', '.join(left_out)}." if left_out else ""
+    alt = f"Radar of means, {low:g} to {high:g}: {description}.{note}"
+    return names.build_chart(fig, "雷达图 / radar", alt)
 
 
 def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
@@ -99,16 +98,8 @@ def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
     """
     name = report.resolve_metric(metric)
     kinds: tuple[tuple[str, str, Callable[[Usage], float]], ...] = (
-        (
-            "成本 cost",
-            bilingual("元 / 千次回答,", "CNY per 1,000 answers"),
-            lambda usage: usage.cost_per_1000,
-        ),
-        (
-            "时延 latency",
-            bilingual("中位时延 (秒),", "median latency in seconds"),
-            lambda usage: usage.latency_p50,
-        ),
+        ("成本 cost", bilingual("元 / 千次回答,", "CNY per 1,000 answers"), lambda u: u.cost_per_1000),
+        ("时延 latency", bilingual("中位时延 (秒),", "median latency in seconds"), lambda u: u.latency_p50),
     )
     scores = {score.model: score for score in report.model_scores if score.metric == name and score.n}
     for kind, unit, read_usage in kinds:
@@ -126,11 +117,9 @@ def _set_up_table(axes: Any, report: ReportData, names: style.ChartLabels) -> No
     size = len(report.models)
     letters = [index_letter(index) for index in range(size)]
     labels = [names.models[model] for model in report.models]
+    tops = labels
     if not names.models.legend and size > 2:
-        labels = [f"{label}  {short}" for label, short in zip(labels, letters, strict=True)]
-        tops = letters
-    else:
-        tops = labels
+        tops, labels = letters, [f"{label}  {short}" for label, short in zip(labels, letters, strict=True)]
     style.style_axes(axes)
     axes.set_xlim(0, size)
     axes.set_ylim(size, 0)
@@ -170,12 +159,6 @@ def _win_rate_color(share: float) -> tuple[float, ...]:
     return tuple((a + (b - a) * strength) / 255 for a, b in zip(TIE_COLOR, end, strict=True))
 
 
-def _table_key() -> str:
-    first = bilingual("行对列的胜率:", "row against column: wins / (wins + losses)")
-    second = bilingual("胜 : 负 (平);", "wins : losses (ties);   * beyond chance, Holm")
-    return f"{first}\n{second}"
-
-
 def _describe_pair(pair: Comparison) -> str:
     """Return a pair of cells in words."""
     test = pair.test
@@ -206,7 +189,7 @@ def _comparable_metrics(
 
 def _set_up_radar(axes: Any, angles: Sequence[float], labels: Sequence[str], low: float, high: float) -> None:
     """Set up the axes of a radar."""
-    style.style_polar_axes(axes)
+    style.style_axes(axes, polar=True)
     axes.set_theta_offset(math.pi / 2)
     axes.set_theta_direction(-1)
     axes.set_xticks(angles, labels)
@@ -236,9 +219,8 @@ def _draw_scatter(
     handles = []
     for model in shown_models:
         score, how = scores[model], style.marker_style(report.models.index(model)) | {"linestyle": "none"}
-        ends = [
-            end if math.isfinite(end) else score.mean for end in (score.interval.low, score.interval.high)
-        ]
+        bounds = score.interval.low, score.interval.high
+        ends = [bound if math.isfinite(bound) else score.mean for bound in bounds]
         axes.plot([cost_by_model[model]] * 2, ends, color=TEXT_COLOR, linewidth=1.8, marker="_", markersize=9)
         handles += axes.plot([cost_by_model[model]], [score.mean], **how)
     axes.set_xlim(0, 1.12 * max(cost_by_model[model] for model in shown_models))
@@ -250,10 +232,9 @@ def _draw_scatter(
         f"{model}: {cost_by_model[model]:.4g}, {describe_mean(scores[model])}" for model in shown_models
     )
     left_out = [model for model in report.models if model not in shown_models]
-    left_out_note = f" Not known for {', '.join(left_out)}." if left_out else ""
-    return names.build_chart(
-        fig, title, f"{title}, {unit} and {metric} with 95 % intervals: {description}.{left_out_note}"
-    )
+    note = f" Not known for {', '.join(left_out)}." if left_out else ""
+    alt = f"{title}, {unit} and {metric} with 95 % intervals: {description}.{note}"
+    return names.build_chart(fig, title, alt)
 
 
 def _one_line(label: str) -> str:

@@ -43,11 +43,8 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     descriptions = "; ".join(
         _describe_bar(scores[metric, model]) for metric in chosen for model in report.models
     )
-    return names.build_chart(
-        fig,
-        "均值与 95 % 区间 / means with 95 % intervals",
-        f"Bars, means with 95 % intervals: {descriptions}.",
-    )
+    alt = f"Bars, means with 95 % intervals: {descriptions}."
+    return names.build_chart(fig, "均值与 95 % 区间 / means with 95 % intervals", alt)
 
 
 def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
@@ -69,15 +66,11 @@ def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> C
     descriptions = []
     for axes, metric in zip(grid, chosen, strict=True):
         scores = [report.scores(model, metric) for model in report.models]
-        draw = (
-            _draw_counts
-            if {value for values in scores for value in values} <= {0.0, 1.0}
-            else _draw_histograms
-        )
+        is_rate = {value for values in scores for value in values} <= {0.0, 1.0}
+        draw = _draw_counts if is_rate else _draw_histograms
         descriptions += draw(axes, report, metric, scores)
-    return names.build_chart(
-        fig, "得分分布 / score distributions", f"Score distributions: {'; '.join(descriptions)}."
-    )
+    alt = f"Score distributions: {'; '.join(descriptions)}."
+    return names.build_chart(fig, "得分分布 / score distributions", alt)
 
 
 def scored_metrics(report: ReportData, metrics: Sequence[str] | None = None) -> list[str]:
@@ -122,9 +115,13 @@ def _panel_title(report: ReportData, names: style.ChartLabels, metric: str) -> s
     return names.metrics[metric] + direction
 
 
+def _write(axes: Any, x: float, y: float, words: str) -> None:
+    axes.text(x, y, words, va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
+
+
 def _draw_bar(axes: Any, y: float, index: int, score: Score, low: float) -> None:
     if not score.n:
-        axes.text(low, y, f" n/a (0/{score.total})", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
+        _write(axes, low, y, f" n/a (0/{score.total})")
         return
     axes.barh(y, score.mean - low, 0.66, left=low, **style.bar_style(index))
     ends = [score.interval.low, score.interval.high]
@@ -132,9 +129,7 @@ def _draw_bar(axes: Any, y: float, index: int, score: Score, low: float) -> None
         style.draw_whisker(axes, ends[0], ends[1], y)
     end = max(v for v in (score.mean, score.interval.high, low) if math.isfinite(v))
     coverage = f" ({score.n}/{score.total})" if score.n < score.total else ""
-    axes.text(
-        end, y, f"   {format_score(score.mean)}{coverage}", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR
-    )
+    _write(axes, end, y, f"   {format_score(score.mean)}{coverage}")
 
 
 def describe_mean(score: Score) -> str:
@@ -158,19 +153,16 @@ def _draw_counts(axes: Any, report: ReportData, metric: str, scores: Sequence[Se
         parts = n_right, len(values) - n_right, total - len(values)
         y, left_edge = style.row_base(index, len(scores)) + 0.4, 0.0
         base_style = style.bar_style(index)
-        fills = (
-            base_style,
-            base_style | {"alpha": 0.3, "hatch": ""},
-            base_style | {"facecolor": "none", "hatch": ".."},
-        )
-        for count, fill in zip(parts, fills, strict=True):
-            axes.barh(y, count / max(total, 1), 0.6, left=left_edge, **fill)
+        changes: tuple[dict[str, Any], ...] = (
+            {}, {"alpha": 0.3, "hatch": ""}, {"facecolor": "none", "hatch": ".."},
+        )  # fmt: skip
+        for count, change in zip(parts, changes, strict=True):
+            axes.barh(y, count / max(total, 1), 0.6, left=left_edge, **base_style | change)
             left_edge += count / max(total, 1)
         words = f"  1: {parts[0]:,}   0: {parts[1]:,}" + (f"   n/a: {parts[2]:,}" if parts[2] else "")
-        axes.text(1, y, words, va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
-        descriptions += [
-            f"{metric}, {model}: {parts[0]} score 1, {parts[1]} score 0, {parts[2]} have no score"
-        ]
+        _write(axes, 1, y, words)
+        counts = f"{parts[0]} score 1, {parts[1]} score 0, {parts[2]} have no score"
+        descriptions.append(f"{metric}, {model}: {counts}")
     return descriptions
 
 
@@ -195,9 +187,7 @@ def _draw_histograms(
         axes.plot([low, high], [base, base], color=TEXT_COLOR, linewidth=0.8)
         mean = [statistics.fmean(values)] if values else []
         axes.plot(mean, [base] * len(mean), marker="^", markersize=8, color=TEXT_COLOR, clip_on=False)
-        axes.text(
-            high, base + 0.35, f"  n = {len(values):,}", va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR
-        )
+        _write(axes, high, base + 0.35, f"  n = {len(values):,}")
         descriptions += [f"{metric}, {model}: {_describe_quartiles(values)}"]
     return descriptions
 

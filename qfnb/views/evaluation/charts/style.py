@@ -152,29 +152,19 @@ def row_base(index: int, rows: int) -> float:
     return float(rows - 1 - index)
 
 
-def style_axes(axes: Any) -> None:
+def style_axes(axes: Any, *, polar: bool = False) -> None:
     """Draw axes in the text colour, with a transparent background."""
     axes.patch.set_visible(False)
-    axes.grid(visible=False)
-    axes.spines[:].set_color(TEXT_COLOR)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(
-        colors=TEXT_COLOR, labelcolor=TEXT_COLOR, labelsize=TEXT_SIZE, labelfontfamily=fonts.font_families()
-    )
-
-
-def style_polar_axes(axes: Any) -> None:
-    """Draw polar axes in the text colour, with a transparent background."""
-    axes.patch.set_visible(False)
-    axes.spines[:].set_visible(False)
-    axes.grid(visible=True, color=TEXT_COLOR, alpha=0.4, linewidth=0.8)
-    axes.tick_params(
-        colors=TEXT_COLOR,
-        labelcolor=TEXT_COLOR,
-        labelsize=TEXT_SIZE,
-        labelfontfamily=fonts.font_families(),
-        pad=8,
-    )
+    ticks: dict[str, Any] = {"colors": TEXT_COLOR, "labelcolor": TEXT_COLOR, "labelsize": TEXT_SIZE}
+    if polar:
+        axes.spines[:].set_visible(False)
+        axes.grid(visible=True, color=TEXT_COLOR, alpha=0.4, linewidth=0.8)
+        ticks["pad"] = 8
+    else:
+        axes.grid(visible=False)
+        axes.spines[:].set_color(TEXT_COLOR)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelfontfamily=fonts.font_families(), **ticks)
 
 
 def bar_style(index: int) -> dict[str, Any]:
@@ -185,15 +175,9 @@ def bar_style(index: int) -> dict[str, Any]:
 
 def marker_style(index: int) -> dict[str, Any]:
     """Return the keyword arguments of a model's points and lines."""
-    return {
-        "color": COLORS[index % len(COLORS)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": DASHES[index % len(DASHES)],
-        "linewidth": 1.8,
-        "markersize": 8,
-        "markeredgecolor": TEXT_COLOR,
-        "markeredgewidth": 0.8,
-    }
+    color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
+    line = {"color": color, "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.8}
+    return line | {"marker": marker, "markersize": 8, "markeredgecolor": TEXT_COLOR, "markeredgewidth": 0.8}
 
 
 def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
