@@ -141,11 +141,13 @@ class BackgroundEvaluation(BackgroundJob):
             for label, batch in zip(evaluation.models, evaluation.model_batches, strict=True)
         )
         is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
-        is_scoring = bool(is_answered or evaluation.scoring_steps[1] or judge_progress)
+        state: State = "scoring" if is_answered or evaluation.scoring_steps[1] or judge_progress else "asking"
+        if ended_at is not None:
+            state = "failed" if self.error else "done"
         return EvaluationProgress(
             models=models,
             questions=evaluation.question_count,
-            state=self._state(ended_at, is_scoring=is_scoring),
+            state=state,
             scoring_steps=evaluation.scoring_steps,
             judge_progress=judge_progress,
             cancelled=self._cancelled,
@@ -175,11 +177,6 @@ class BackgroundEvaluation(BackgroundJob):
 
     def _on_interrupt(self) -> None:
         """Go on: the models answer also while no cell waits."""
-
-    def _state(self, ended_at: float | None, *, is_scoring: bool) -> State:
-        if ended_at is not None:
-            return "failed" if self.error else "done"
-        return "scoring" if is_scoring else "asking"
 
     def _run(self) -> None:
         try:

@@ -177,10 +177,8 @@ def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) ->
     """
     if isinstance(metrics, str):
         raise InvalidArgumentError(f"metrics={metrics!r}: it is a list of names, [{metrics!r}] (须为列表)")
-    return [
-        OTHER_EVALUATORS[name]() if name in OTHER_EVALUATORS else MetricEvaluator(name, recipe)
-        for name in metrics
-    ]
+    others = OTHER_EVALUATORS
+    return [others[name]() if name in others else MetricEvaluator(name, recipe) for name in metrics]
 
 
 Vector = Sequence[float]
@@ -204,18 +202,12 @@ def embedding_similarity(
         worker_num: calls at a time.
     """
     client = embedding or Embedding()
-    model_row = (
-        None
-        if client.endpoint
-        else catalog.find_model("embedding", client.model or catalog.DEFAULTS["embedding"])
-    )
+    name = client.model or catalog.DEFAULTS["embedding"]
+    model_row = None if client.endpoint else catalog.find_model("embedding", name)
     max_chars = model_row.chars if model_row else None
     output_texts, reference_texts = [[text[:max_chars] for text in texts] for texts in (outputs, references)]
-    vectors = _embed_texts(
-        client,
-        [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()],
-        worker_num,
-    )
+    unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
+    vectors = _embed_texts(client, unique, worker_num)
     return [
         cosine(vectors.get(output, ()), vectors.get(reference, ()))
         for output, reference in zip(output_texts, reference_texts, strict=True)

@@ -219,17 +219,14 @@ def compare(
         InvalidArgumentError: questions are missing, a metric is unknown, or a model cannot be asked.
     """
     manager = EvaluationManager(local_evaluators=_resolve_evaluators(metrics, recipe))
-    run = manager.start(
-        [base, tuned], dataset, cluster=cluster, worker_num=worker_num, budget=budget, **options
-    )
+    models = [base, tuned]
+    run = manager.start(models, dataset, cluster=cluster, worker_num=worker_num, budget=budget, **options)
     return run.report().card()
 
 
 def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
     if isinstance(metrics, str) or not metrics:
         raise InvalidArgumentError(
-            f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为非空列表)"
+            f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为列表)"
         )
-    return [
-        evaluators_by_name([metric], recipe)[0] if isinstance(metric, str) else metric for metric in metrics
-    ]
+    return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else m for m in metrics]

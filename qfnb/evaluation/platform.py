@@ -36,12 +36,9 @@ COLUMNS: Final = {
 """Names of the columns of the results, in several versions of the platform."""
 
 SCORES: Final = {
-    "BLEU-4": "bleu4",
-    "ROUGE-1": "rouge_1",
-    "ROUGE-2": "rouge_2",
-    "ROUGE-L": "rouge_l",
+    "BLEU-4": "bleu4", "ROUGE-1": "rouge_1", "ROUGE-2": "rouge_2", "ROUGE-L": "rouge_l",
     "裁判员模型打分": "judge_score",
-}
+}  # fmt: skip
 EXPORT_INTERVAL_S: Final = 2.0
 """Seconds between two checks of an export."""
 
@@ -83,10 +80,8 @@ def evaluate_on_platform(
     versions = [{"modelId": model.set_id, "modelVersionId": model.id} for model in models]
     name = f"sdk_eval_{secrets.token_hex(5)}"
     task = Repository.create_evaluation_task(name, versions, dataset.release(), conf).data.eval_id_str
-    points = max(
-        (e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)), default=0
-    )
-    return fetch_report(task, points)
+    points = [e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)]
+    return fetch_report(task, max(points, default=0))
 
 
 def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
@@ -173,9 +168,8 @@ def _build_report(
     names = dict.fromkeys(name for sample in samples for name in sample.scores)
     models = dict.fromkeys(sample.model for sample in samples)
     notes = (f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",)
-    return EvaluationResult(
-        tuple(samples), tuple(models), tuple(names), platform=platform_metrics, notes=notes
-    )
+    tables = tuple(samples), tuple(models), tuple(names)
+    return EvaluationResult(*tables, platform=platform_metrics, notes=notes)
 
 
 def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
@@ -188,19 +182,15 @@ def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str])
     for row in rows:
         model = f"{row.get('模型名称', '')}_{row.get('模型版本', '')}".strip("_")
         prompt, output, reference = (
-            _first_cell(row, COLUMNS[name]) for name in ("prompt", "output", "reference")
+            next((str(row[column]) for column in COLUMNS[name] if column in row), "")
+            for name in ("prompt", "output", "reference")
         )
         index = indexes.setdefault((prompt, occurrences[model, prompt]), len(indexes))
         occurrences[model, prompt] += 1
-        scores = {
-            name: value for key, name in SCORES.items() if (value := _parse_score(row.get(key))) is not None
-        }
+        parsed = {name: _parse_score(row.get(key)) for key, name in SCORES.items()}
+        scores = {name: value for name, value in parsed.items() if value is not None}
         error = "" if output or scores else _failure_reason(failed.get(model, ""))
         yield Sample(model, index, prompt, reference, output, scores, error=error)
-
-
-def _first_cell(row: Mapping[str, Any], names: Sequence[str]) -> str:
-    return next((str(row[name]) for name in names if name in row), "")
 
 
 def _failure_reason(message: str) -> str:

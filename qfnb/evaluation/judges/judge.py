@@ -56,9 +56,8 @@ class JudgeUsage:
 
     def __add__(self, usage: JudgeUsage) -> JudgeUsage:
         cost = None if self.cost is None or usage.cost is None else self.cost + usage.cost
-        return JudgeUsage(
-            self.calls + usage.calls, self.unread + usage.unread, self.failed + usage.failed, cost
-        )
+        unread, failed = self.unread + usage.unread, self.failed + usage.failed
+        return JudgeUsage(self.calls + usage.calls, unread, failed, cost)
 
     def __repr__(self) -> str:
         cost = "unknown cost" if self.cost is None else f"¥{self.cost:.4f}"
@@ -138,14 +137,13 @@ class LocalJudgeEvaluator(LocalEvaluator):
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return what judging took so far: calls, unread and failed ones, CNY."""
-        usage = self.usage
+        usage, name = self.usage, self.metric_name
         counts = {
-            "asked": usage.calls,
-            "unread": usage.unread,
-            "failed": usage.failed,
-            "cost": usage.cost,
+            f"{name}_asked": usage.calls,
+            f"{name}_unread": usage.unread,
+            f"{name}_failed": usage.failed,
         }
-        return {f"{self.metric_name}_{name}": value for name, value in counts.items()}
+        return counts | {f"{name}_cost": usage.cost}
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
         """Return the prompt for the judge about an answer.
@@ -155,16 +153,8 @@ class LocalJudgeEvaluator(LocalEvaluator):
             reference: the expected answer.
             output: the answer that is judged.
         """
-        return self._prompt_template().fill(
-            {
-                "criteria": self.criteria,
-                "steps": self.prompt_steps,
-                "max_score": self.prompt_max_score,
-                "prompt": prompt,
-                "reference": reference,
-                "response": output,
-            }
-        )
+        values = self.criteria, self.prompt_steps, self.prompt_max_score, prompt, reference, output
+        return self._prompt_template().fill(dict(zip(JUDGE_VARIABLES, values, strict=True)))
 
     def _prompt_template(self) -> PromptTemplate:
         template = self.evaluation_prompt
@@ -174,11 +164,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
         return PromptTemplate(template, variables=names)
 
     def _parse_reply(self, reply: JudgeReply) -> Verdict:
-        verdict = (
-            Verdict(None, error=reply.error)
-            if reply.error
-            else parse_verdict(reply.text, self.prompt_max_score, cost=reply.cost)
-        )
+        verdict = Verdict(None, error=reply.error)
+        if not reply.error:
+            verdict = parse_verdict(reply.text, self.prompt_max_score, cost=reply.cost)
         self.usage += reply_usage(reply, is_read=not verdict.error)
         return verdict
 
@@ -239,10 +227,8 @@ class JudgePanel(LocalEvaluator):
     def _combine_points(self, points: Sequence[float]) -> dict[str, float]:
         valid_points = [value for value in points if not math.isnan(value)]
         individual = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}
-        return {
-            self.metric_name: statistics.fmean(valid_points) if valid_points else math.nan,
-            **individual,
-        }
+        mean = statistics.fmean(valid_points) if valid_points else math.nan
+        return {self.metric_name: mean, **individual}
 
 
 def ask_judge(

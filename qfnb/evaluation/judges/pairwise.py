@@ -100,10 +100,9 @@ class PairwiseResult:
     @property
     def position_bias(self) -> float:
         """How much more often the answer shown first wins than the one shown second: -1 to 1, 0 is fair."""
-        first_wins = [v.given_order == "first" for v in self.verdicts if v.given_order not in {None, "tie"}]
-        first_wins += [
-            v.swapped_order == "second" for v in self.verdicts if v.swapped_order not in {None, "tie"}
-        ]
+        winners = [(v.given_order, "first") for v in self.verdicts]
+        winners += [(v.swapped_order, "second") for v in self.verdicts]
+        first_wins = [winner == shown_first for winner, shown_first in winners if winner not in {None, "tie"}]
         return 2 * sum(first_wins) / len(first_wins) - 1 if first_wins else math.nan
 
     def __repr__(self) -> str:
@@ -176,15 +175,8 @@ class PairwiseJudge:
             answer_a: the answer that is shown first.
             answer_b: the answer that is shown second.
         """
-        return _PROMPT_TEMPLATE.fill(
-            {
-                "criteria": self.criteria,
-                "prompt": prompt,
-                "reference": reference,
-                "answer_a": answer_a,
-                "answer_b": answer_b,
-            }
-        )
+        values = self.criteria, prompt, reference, answer_a, answer_b
+        return _PROMPT_TEMPLATE.fill(dict(zip(PAIRWISE_VARIABLES, values, strict=True)))
 
 
 def judge_agreement(results: Sequence[PairwiseResult]) -> Agreement:

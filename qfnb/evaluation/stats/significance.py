@@ -91,7 +91,9 @@ def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = Non
         ties=n - wins - losses,
         detectable=_detectable_difference(standard_error, n_units, rate=rate),
         effect=mean / deviation if deviation else math.nan,
-        needed=_needed_rows(n, standard_error, mean),
+        needed=math.ceil(n * (_POWER_Z * standard_error / mean) ** 2)
+        if mean and standard_error > 0
+        else None,
     )
 
 
@@ -194,9 +196,3 @@ def _detectable_difference(standard_error: float, n_units: int, *, rate: bool) -
     if n_units < MIN_ROWS or not (standard_error or rate):
         return math.nan
     return max(_POWER_Z * standard_error, MIN_ROWS / n_units if rate else 0.0)
-
-
-def _needed_rows(n: int, standard_error: float, mean: float) -> int | None:
-    if not mean or not standard_error > 0:
-        return None
-    return math.ceil(n * (_POWER_Z * standard_error / mean) ** 2)
