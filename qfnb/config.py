@@ -5,13 +5,11 @@ the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely
 directory is not read: a cloned repository must not be able to send your key to another host.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
@@ -107,7 +105,7 @@ class Credentials:
                 )
 
     @classmethod
-    def of(cls, values: Mapping[str, str | SecretStr | None]) -> Credentials:
+    def of(cls, values: Mapping[str, str | SecretStr | None]) -> Self:
         """Create credentials from plain or secret text; surrounding blanks and quotes are dropped."""
         return cls(**{name: _parse_key(name, value) for name, value in values.items() if value})
 

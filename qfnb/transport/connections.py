@@ -1,7 +1,5 @@
 """An httpx transport over aiohttp's connection pool."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -51,6 +49,25 @@ def _translate_error(error: aiohttp.ClientError) -> httpx.RequestError:
     tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
     message = str(tls_message or getattr(error, "message", "") or error)  # not the URL: it may hold a token
     return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(message)
+
+
+class _UploadStream:
+    """The content of a request that is written in chunks.
+
+    Attributes:
+        is_cut: True until all chunks have been written. The next chunk is read only once the one before is in
+            the socket's buffer, and no server executes a request whose end it never received.
+    """
+
+    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> None:
+        assert isinstance(stream, httpx.AsyncByteStream)
+        self._stream = stream
+        self.is_cut = True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+        self.is_cut = False
 
 
 class Connections(httpx.AsyncBaseTransport):
@@ -108,25 +125,6 @@ def _request_content(request: httpx.Request) -> bytes | _UploadStream:
     except httpx.RequestNotRead:
         request.headers.pop("transfer-encoding", None)  # aiohttp adds it itself
         return _UploadStream(request.stream)
-
-
-class _UploadStream:
-    """The content of a request that is written in chunks.
-
-    Attributes:
-        is_cut: True until all chunks have been written. The next chunk is read only once the one before is in
-            the socket's buffer, and no server executes a request whose end it never received.
-    """
-
-    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> None:
-        assert isinstance(stream, httpx.AsyncByteStream)
-        self._stream = stream
-        self.is_cut = True
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
-        self.is_cut = False
 
 
 class _ResponseStream(httpx.AsyncByteStream):

@@ -5,8 +5,6 @@ HTTP client cannot be shared between loops. Every request therefore runs on this
 for it, async callers await it. Interrupting either cancels the request and closes its socket.
 """
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
 import contextlib
@@ -57,6 +55,73 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+class LoopTicker:
+    """Wakes the running loop every `INTERRUPT_SLICE_S` while a call waits inside this context manager.
+
+    ipykernel delivers an interrupt only when its loop wakes up. All waiting calls of a loop share one timer.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._n_waiting = loop, 0
+
+    @classmethod
+    def for_running_loop(cls) -> "LoopTicker":
+        """Return the ticker of the running loop."""
+        loop = asyncio.get_running_loop()
+        return _tickers.get(loop) or cls(loop)
+
+    def __enter__(self) -> None:
+        self._n_waiting += 1
+        if self._n_waiting == 1:
+            _tickers[self._loop] = self
+            self._tick()
+
+    def __exit__(self, *_: object) -> None:
+        self._n_waiting -= 1
+        if not self._n_waiting:
+            self._timer.cancel()
+            del _tickers[self._loop]
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(INTERRUPT_SLICE_S, self._tick)
+
+
+_tickers: dict[asyncio.AbstractEventLoop, LoopTicker] = {}
+
+
+class CrossLoopQueue:
+    """A queue from any thread to one coroutine of the loop in which it is created."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._items: deque[Any] = deque()
+        self._lock = threading.Lock()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, item: Any) -> None:
+        """Add an item; from any thread."""
+        with self._lock:
+            self._items.append(item)
+            waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: no coroutine waits
+                self._loop.call_soon_threadsafe(_wake, waiter)
+
+    async def get(self) -> Any:
+        """Wait for the next item and return it."""
+        while True:
+            with self._lock:
+                if self._items:
+                    return self._items.popleft()
+                waiter = self._waiter = self._loop.create_future()
+            await waiter
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def run_async(coro: Coroutine[Any, Any, T]) -> T:
@@ -147,73 +212,6 @@ def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
         except concurrent.futures.TimeoutError:
             if future.done():
                 return future.result()
-
-
-class LoopTicker:
-    """Wakes the running loop every `INTERRUPT_SLICE_S` while a call waits inside this context manager.
-
-    ipykernel delivers an interrupt only when its loop wakes up. All waiting calls of a loop share one timer.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._n_waiting = loop, 0
-
-    @classmethod
-    def for_running_loop(cls) -> LoopTicker:
-        """Return the ticker of the running loop."""
-        loop = asyncio.get_running_loop()
-        return _tickers.get(loop) or cls(loop)
-
-    def __enter__(self) -> None:
-        self._n_waiting += 1
-        if self._n_waiting == 1:
-            _tickers[self._loop] = self
-            self._tick()
-
-    def __exit__(self, *_: object) -> None:
-        self._n_waiting -= 1
-        if not self._n_waiting:
-            self._timer.cancel()
-            del _tickers[self._loop]
-
-    def _tick(self) -> None:
-        self._timer = self._loop.call_later(INTERRUPT_SLICE_S, self._tick)
-
-
-_tickers: dict[asyncio.AbstractEventLoop, LoopTicker] = {}
-
-
-class CrossLoopQueue:
-    """A queue from any thread to one coroutine of the loop in which it is created."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._items: deque[Any] = deque()
-        self._lock = threading.Lock()
-        self._waiter: asyncio.Future[None] | None = None
-
-    def put(self, item: Any) -> None:
-        """Add an item; from any thread."""
-        with self._lock:
-            self._items.append(item)
-            waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: no coroutine waits
-                self._loop.call_soon_threadsafe(_wake, waiter)
-
-    async def get(self) -> Any:
-        """Wait for the next item and return it."""
-        while True:
-            with self._lock:
-                if self._items:
-                    return self._items.popleft()
-                waiter = self._waiter = self._loop.create_future()
-            await waiter
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def is_on_io_thread() -> bool:

@@ -3,8 +3,6 @@
 The client, the sandbox and the completeness tests all read the same rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -27,8 +25,6 @@ action: v2: {"requestId", "result"}, errors {"code", "message"} in HTTP 4xx.
 
 BodyT = TypeVar("BodyT", bound=Record)
 ResultT = TypeVar("ResultT")
-
-ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,9 @@ class Endpoint(Generic[BodyT, ResultT]):
     def __post_init__(self) -> None:
         assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"
         ENDPOINTS[self.name] = self
+
+
+ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,12 @@ Pure functions over strings. The body is not signed. Source: the platform's auth
 that matter are the canonical request's four lines and that the signing key is used as its hex text.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 from urllib.parse import quote
 
 
@@ -82,7 +81,7 @@ class SignatureHeader:
     signature: str
 
     @classmethod
-    def parse(cls, header: str) -> SignatureHeader | None:
+    def parse(cls, header: str) -> Self | None:
         """Return the parts of a `bce-auth-v1` header, None if it is not one."""
         parts = header.split("/")
         if len(parts) != 6 or parts[0] != "bce-auth-v1" or not parts[3].isdigit():
