@@ -14,7 +14,6 @@ from ..errors import InvalidArgumentError
 if TYPE_CHECKING:
     from ..views.chat import AnswerForm
 
-FORMAT_NAMES = ("markdown", "text", "code", "json", "df", "image")
 _FENCE = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
 
 ASK_JSON = "只输出 JSON，不要解释，不要用代码块。 / Answer with JSON only."
@@ -45,22 +44,18 @@ class AnswerFormat:
 def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     """Return the format that an option names.
 
+    Args:
+        name: one of FORMATS, or `pydantic:NAME`.
+        variables: of the notebook; a pydantic model is looked up there.
+
     Raises:
-        InvalidArgumentError: there is no such format, or no such pydantic model in the notebook.
+        InvalidArgumentError: the format, or the pydantic model, is unknown.
     """
     if name.startswith("pydantic:"):
         return _pydantic_format(name, variables)
-    formats = {
-        "markdown": AnswerFormat("markdown", form="markdown"),
-        "text": AnswerFormat("text", form="text"),
-        "image": AnswerFormat("image"),
-        "code": AnswerFormat("code", parse=extract_code),
-        "json": AnswerFormat("json", ASK_JSON, json_mode=True, parse=parse_json, retry=True),
-        "df": AnswerFormat("df", ASK_ROWS, parse=parse_frame, form="folded", retry=True),
-    }
-    if name not in formats:
-        raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(FORMAT_NAMES)} or pydantic:NAME")
-    return formats[name]
+    if name not in FORMATS:
+        raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(FORMATS)} or pydantic:NAME")
+    return FORMATS[name]
 
 
 def extract_code(text: str) -> str:
@@ -133,3 +128,14 @@ def _pydantic_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
         return model.model_validate(parse_json(text))
 
     return AnswerFormat(name, f"{ASK_JSON}\nJSON Schema:\n{schema}", json_mode=True, parse=parse, retry=True)
+
+
+FORMATS = {
+    "markdown": AnswerFormat("markdown", form="markdown"),
+    "text": AnswerFormat("text", form="text"),
+    "code": AnswerFormat("code", parse=extract_code),
+    "json": AnswerFormat("json", ASK_JSON, json_mode=True, parse=parse_json, retry=True),
+    "df": AnswerFormat("df", ASK_ROWS, parse=parse_frame, form="folded", retry=True),
+    "image": AnswerFormat("image"),
+}
+"""The formats by name, in the order of the help."""

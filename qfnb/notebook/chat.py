@@ -13,7 +13,7 @@ from .. import config
 from ..errors import InvalidArgumentError
 from ..redact import redact
 from . import aliases, await_cell, completion
-from .answer_format import FORMAT_NAMES, extract_code, find_format
+from .answer_format import FORMATS, extract_code, find_format
 from .parser import (
     Parser,
     document_magic,
@@ -64,8 +64,8 @@ PARSER.add_option(
     "--format",
     metavar="FORMAT",
     default="markdown",
-    help=f"{', '.join(FORMAT_NAMES)}, pydantic:NAME",
-    complete=lambda _: [*FORMAT_NAMES, "pydantic:"],
+    help=f"{', '.join(FORMATS)}, pydantic:NAME",
+    complete=lambda _: [*FORMATS, "pydantic:"],
 )
 PARSER.add_option(
     "-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable"
@@ -178,9 +178,10 @@ class ChatMagics(Magics):
         from ..resources.inference.arguments import Messages  # noqa: PLC0415
         from .chat_run import ChatRequest  # noqa: PLC0415
 
-        conversation = self.sessions.copy_or_new(options.session) if options.session else Messages()
-        conversation.append({"role": "user", "content": _content_with_images(text, options.image)})
-        answer_format = find_format(options.format, user_variables(self.shell))
+        earlier = self.sessions.turns(options.session) if options.session else ()
+        content = _content_with_images(text, options.image) if options.image else text
+        conversation = Messages([*earlier, {"role": "user", "content": content}])
+        answer_format = FORMATS.get(options.format) or find_format(options.format, user_variables(self.shell))
         models = self._select_models(options)
         if len(models) > 1 and options.session:
             PARSER.error("--session remembers one conversation: it cannot go with several models")
@@ -257,10 +258,8 @@ def _explain_prompt(shell: Any, question: str = "") -> str:
     return f"{request}\n\n最近的单元格：\n{cell}\n\n异常：\n{redact(traceback_text)[-MAX_EXPLAINED_CHARS:]}"
 
 
-def _content_with_images(text: str, paths: list[str] | None) -> Any:
-    """Return a turn's content: the text, or its parts when pictures are attached."""
-    if not paths:
-        return text
+def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:
+    """Return the parts of a turn: the text, and the pictures that are attached."""
     from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]

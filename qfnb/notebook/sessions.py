@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,9 @@ class Sessions:
             raise InvalidArgumentError(f"there is no session {name!r}; sessions are: {names} (没有这个会话)")
         return self._conversations[name]
 
-    def copy_or_new(self, name: str | None) -> Messages:
-        """Return a copy of a conversation to go on with; a new one when it is not known."""
-        from ..resources.inference.arguments import Messages  # noqa: PLC0415 - %load_ext stays fast
-
-        return Messages(self._conversations.get(name, ())) if name else Messages()
+    def turns(self, name: str) -> Iterable[dict[str, Any]]:
+        """Return the turns of a conversation, none for a new name."""
+        return self._conversations.get(name, ())
 
     def store(self, name: str | None, messages: Messages) -> None:
         """Remember a conversation under a name."""

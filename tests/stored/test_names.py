@@ -93,7 +93,7 @@ def now():
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
         "%qfchat: verbs": sorted(sessions.VERBS),
-        "%qfchat: formats": sorted(answer_format.FORMAT_NAMES),
+        "%qfchat: formats": sorted(answer_format.FORMATS),
         "%qfbatch: options": flags(batch.PARSER),
         "%qfbatch: verbs": list(batch.VERBS),
         "%qftrain: options": flags(train.PARSER),
