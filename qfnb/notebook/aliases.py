@@ -11,7 +11,7 @@ from ..errors import InvalidArgumentError
 
 
 def resolve(name: str) -> str:
-    """Return the model that an alias stands for; other names are returned as they are."""
+    """Return the model of an alias; other names are returned unchanged."""
     return load().get(name, name)
 
 
@@ -25,7 +25,7 @@ def load() -> dict[str, str]:
 
 
 def run_command(words: list[str]) -> dict[str, str]:
-    """Set an alias when two words are given; return all aliases.
+    """Set an alias, given its name and its model; return all aliases.
 
     Raises:
         InvalidArgumentError: the alias has a comma, or cannot be written.
@@ -38,7 +38,7 @@ def run_command(words: list[str]) -> dict[str, str]:
         try:
             _path().write_text(json.dumps(aliases, ensure_ascii=False, indent=2), encoding="utf-8")
         except OSError as error:
-            raise InvalidArgumentError(f"the alias cannot be kept: {error.strerror}") from None
+            raise InvalidArgumentError(f"the alias cannot be saved: {error.strerror}") from None
     return aliases
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an answer's text: `-f` text, markdown, code, json, df, or a pydantic model."""
+"""How an answer's text is shown and parsed: `-f` text, markdown, code, json, df, or a pydantic model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ASK_ROWS = "只输出一个 JSON 数组，每行数据是一个对象，不要�
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """How an answer is read.
+    """How an answer is requested, shown and parsed.
 
     Attributes:
-        name: as the option has it.
-        instruction: what is added to the persona, "" for nothing.
+        name: the value of the option `-f`.
+        instruction: added to the system prompt, "" for nothing.
         json_mode: ask the platform for JSON.
-        parse: makes the value of a text; raises ValueError when it cannot.
+        parse: returns the value of a text; raises ValueError.
         form: how the text is shown.
-        retry: ask once more when it cannot be read.
+        retry: ask again, once, when the answer cannot be parsed.
     """
 
     name: str
@@ -59,7 +59,7 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
 
 
 def extract_code(text: str) -> str:
-    """Return the code of an answer: its fenced blocks, or all of it when it has none."""
+    """Return the code of an answer: its fenced blocks, or the whole text where it has none."""
     blocks = [block.rstrip("\n") for block in _FENCE.findall(text)]
     return "\n\n".join(blocks) if blocks else text.strip()
 
@@ -68,7 +68,7 @@ def parse_json(text: str) -> Any:
     """Return the JSON of an answer, with or without a fence or words around it.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the answer has no JSON.
     """
     candidate = extract_code(text)
     try:
@@ -84,7 +84,7 @@ def parse_frame(text: str) -> Any:
     """Return the table of an answer as a DataFrame: JSON rows, a Markdown table, or CSV.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the answer has no table.
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
@@ -112,7 +112,7 @@ def _parse_csv(text: str) -> Any:
     try:
         return pd.read_csv(io.StringIO(text))
     except pd.errors.ParserError as error:
-        raise ValueError(f"the answer is no table: {error}") from None
+        raise ValueError(f"the table cannot be parsed: {error}") from None
 
 
 def _pydantic_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
@@ -121,7 +121,7 @@ def _pydantic_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     model_name = name.partition(":")[2]
     model = variables.get(model_name)
     if not (isinstance(model, type) and issubclass(model, pydantic.BaseModel)):
-        raise InvalidArgumentError(f"-f {name}: {model_name!r} is no pydantic model of this notebook")
+        raise InvalidArgumentError(f"-f {name}: the notebook has no pydantic model {model_name!r}")
     schema = json.dumps(model.model_json_schema(), ensure_ascii=False)
 
     def parse(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""`%qfauth`: which platform, which keys and where they come from; never a key itself."""
+"""`%qfauth`: the platform, and which keys come from where; never a key itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AuthMagics(Magics):
 
 
 def describe_platform() -> str:
-    """Return which platform calls go to now, in a few words."""
+    """Return the platform that calls go to, in a few words."""
     try:
         current = connect.platform_info()
     except QianfanError as error:
@@ -61,7 +61,7 @@ def describe_platform() -> str:
 
 
 def describe_credentials() -> str:
-    """Return what a call would use now, in a few lines, without a key."""
+    """Return the platform and the sources of the keys that calls use, in a few lines."""
     current = connect.platform_info()
     lines = [f"平台 platform: {describe_platform()}"]
     lines += [f"  {name}: {source}" for name, source in current.sources.items()]

@@ -19,10 +19,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AWAIT_OPTION = "--await"
-"""The option by which a transformed cell tells its magic to return something to await."""
+"""The option that makes a magic return an awaitable; added by the input transformer."""
 
 INTERRUPT_GRACE_S = 0.8
-"""Seconds that interrupted work may take to put its output in order."""
+"""Seconds that interrupted work may take to finish its output."""
 
 _CELL_MAGIC = re.compile(r"get_ipython\(\)\.run_cell_magic\('(qfchat|qfimage)', (['\"])")
 _WAIT_MAGIC = re.compile(
@@ -39,18 +39,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 class CancellableTask(Generic[T]):
-    """Work on the I/O loop that can be stopped from anywhere; stopped work ends with None."""
+    """Work on the I/O loop that any thread can cancel; cancelled work returns None."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[T] | None = None
         self._is_cancelled = False
 
     def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T | None]:
-        """Start the work; what it shows belongs to the cell that started it."""
+        """Start the work; its output goes to the cell that started it."""
         return event_loop.submit(self._run(work))
 
     def cancel(self) -> None:
-        """Cancel the work; it puts its output in order and ends."""
+        """Cancel the work; it finishes its output and ends."""
         self._is_cancelled = True
         if self._task is not None:
             event_loop.loop().call_soon_threadsafe(self._task.cancel)
@@ -72,13 +72,13 @@ def run_in_cell(
     awaited: bool,
     task: CancellableTask[T] | None = None,
 ) -> Any:
-    """Do work, then `on_end` it in the cell's own thread; for an awaited cell return something to await.
+    """Run work on the I/O loop, then `on_end` in the cell's own thread; an awaited cell gets an awaitable.
 
     Args:
-        work: what to do.
+        work: the coroutine.
         on_end: shows the end and returns the result; its argument is whether the kernel was interrupted.
-        message: what an interrupt says, on one line.
-        awaited: do not block.
+        message: shown on one line after an interrupt.
+        awaited: return an awaitable instead of blocking.
         task: by which a button can stop the work.
 
     Raises:
@@ -91,7 +91,7 @@ def run_in_cell(
 
 
 def transform_cell(lines: list[str]) -> list[str]:
-    """Make a cell of ours an awaited one (an IPython input transformer)."""
+    """Make a cell with one of our magics await it (an IPython input transformer)."""
     if not any(_CELL_MAGIC.match(line) or _WAIT_MAGIC.search(line) for line in lines):
         return lines
     if _is_inside_another_magic() or not _can_await():
@@ -153,7 +153,7 @@ def _can_await() -> bool:
 
 
 def _is_inside_another_magic() -> bool:
-    """Tell whether another magic (`%%time`) reads the cell: it compiles without `await`."""
+    """Return whether another magic (`%%time`) runs the cell: it compiles without top-level `await`."""
     frame: Any = sys._getframe()  # noqa: SLF001 - IPython does not say who asks
     while frame is not None:
         if "IPython" in frame.f_code.co_filename and "magics" in frame.f_code.co_filename:

@@ -1,4 +1,4 @@
-"""`%qfbatch`: ask a model about every row, watch it, find it again, stop it."""
+"""`%qfbatch`: ask a model about every row; watch, find, resume and stop batches."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ PARSER.add_option(
     verbs=("start", "resume"),
 )  # fmt: skip
 
-ALREADY_RUNNING = "该批次正在运行 / this batch is under way already; `%qfbatch wait` shows how it ends"
+ALREADY_RUNNING = "该批次正在运行 / this batch is running already; `%qfbatch wait` shows how it ends"
 
 
 class BatchStoppedEarly(QianfanError):
-    """A batch could not be finished; what was answered is kept."""
+    """A batch stopped early; the answers so far are kept."""
 
 
 @magics_class
@@ -221,13 +221,15 @@ class BatchMagics(VerbMagics):
             if Path(target).suffix.lower() in DATA_SUFFIXES:
                 return Path(target)
             hint = did_you_mean(target, [name for name in namespace if not name.startswith("_")])
-            raise InvalidArgumentError(f"{target!r} is no variable and no file{hint} (没有此变量或文件)")
+            raise InvalidArgumentError(
+                f"{target!r} is neither a variable nor a file{hint} (没有此变量或文件)"
+            )
         if isinstance(namespace[target], BackgroundBatch):
             PARSER.error(f"{target} is a batch: %qfbatch show {target}")
         return namespace[target]
 
     def _batch_options(self, options: Namespace) -> dict[str, Any]:
-        """Return the options by the names that `qfnb.batch` has for them."""
+        """Return the options as keyword arguments of `qfnb.batch`."""
         models = {
             "model": aliases.resolve(options.model) if options.model else None,
             "endpoint": resolve_endpoint(self.shell, options.endpoint),
@@ -235,7 +237,7 @@ class BatchMagics(VerbMagics):
         return PARSER.keywords(options) | {key: value for key, value in models.items() if value is not None}
 
     def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
-        """Return the batch of this kernel that works on the journal already: its cell was run again."""
+        """Return the batch of this kernel that uses the journal already, when its cell is run again."""
         running = [
             task
             for task in self._kernel_batches()
@@ -264,15 +266,15 @@ class BatchMagics(VerbMagics):
     def _require_batch(self, target: str) -> BackgroundBatch:
         job = self._find_batch(target)
         if job is None:
-            problem = f"{target!r} is no batch" if target else "there is no batch"
+            name = f" {target!r}" if target else ""
             raise InvalidArgumentError(
-                f"{problem} of this kernel (没有此批次): `%qfbatch list` shows all, `resume NAME` goes on"
+                f"this kernel has no batch{name} (没有此批次): `%qfbatch list` shows all, `resume NAME` continues one"
             )
         return job
 
 
 def _cell_prompt(options: Namespace, cell: str) -> str:
-    """Return the cell as it is written."""
+    """Return the cell's text as the prompt."""
     if options.prompt is not None:
         PARSER.error("--prompt, and a cell: the cell is the prompt (二者只能用一个)")
     if not cell.strip():
@@ -281,21 +283,21 @@ def _cell_prompt(options: Namespace, cell: str) -> str:
 
 
 def _resume_hint(job: BackgroundBatch) -> str:
-    """Return how to go on with a batch that has a journal."""
+    """Return how to resume a batch that has a journal."""
     name = job.progress.name
-    return f"; 继续 go on: `%qfbatch resume {name}`" if name else ""
+    return f"; 继续 continue: `%qfbatch resume {name}`" if name else ""
 
 
 def _interrupt_message(job: BackgroundBatch) -> str:
-    """Return what is said when the wait is interrupted."""
+    """Return the message after an interrupt of the wait."""
     progress = job.progress
     if progress.mode == "offline":
-        return "平台上的任务继续 / the job on the platform goes on; `%qfbatch cancel` ends it"
+        return "平台上的任务继续 / the job on the platform continues; `%qfbatch cancel` ends it"
     return f"已取消，完成的行已保留 / cancelled; finished rows are kept{_resume_hint(job)}"
 
 
 async def _wait_until_finished(job: BackgroundBatch) -> None:
-    """Wait for a batch's end, whatever it is; interrupting the wait cancels work of this kernel."""
+    """Wait for the end of a batch; an interrupt cancels it, unless it runs on the platform."""
     try:
         with contextlib.suppress(Exception):  # `wait` raises it when the panel is drawn
             await job

@@ -125,7 +125,7 @@ class ChatMagics(Magics):
         return self._ask_in_cell(options, text, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word of the line that is no option: sessions behind their verbs."""
+        """Return what Tab offers behind a word: sessions behind their verbs."""
         return list(self.sessions) if previous in {*VERBS} - {"sessions"} else []
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
@@ -163,7 +163,7 @@ class ChatMagics(Magics):
     def _ask_for_value(
         self, options: Namespace, request: ChatRequest, conversation: Messages
     ) -> ChatResponse | None:
-        """Ask without an output; the reply is the line's value."""
+        """Ask without a display; the reply is the value of the line."""
         (_, client), answer_format = request.models[0], request.format
         if len(request.models) > 1:
             PARSER.error("several models are compared in a cell: %%qfchat -m a,b")
@@ -227,7 +227,7 @@ class ChatMagics(Magics):
     def _after_answer(
         self, options: Namespace, run: ChatRun, conversation: Messages, replies: list[ChatResponse | None]
     ) -> None:
-        """Remember the conversation, show the table, fill the next cell."""
+        """Store the conversation, show the table, fill the next cell."""
         reply = replies[0]
         if options.session and reply is not None:
             conversation.append(reply)
@@ -244,7 +244,7 @@ def _explain_prompt(shell: Any, question: str = "") -> str:
     """Return a prompt about the last exception of the notebook.
 
     Raises:
-        InvalidArgumentError: there was none.
+        InvalidArgumentError: no exception was raised yet.
     """
     error = getattr(sys, "last_value", None)
     if error is None:
@@ -259,7 +259,7 @@ def _explain_prompt(shell: Any, question: str = "") -> str:
 
 
 def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:
-    """Return the parts of a turn: the text, and the pictures that are attached."""
+    """Return the parts of a turn: the text and the attached images."""
     from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]

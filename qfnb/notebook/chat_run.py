@@ -20,7 +20,7 @@ RETRY_PROMPT = "上面的回答无法解析：{error}\n请改正，{instruction}
 
 
 class UnreadableAnswer(QianfanError):
-    """The answer is not in the format that was asked for; it is shown and kept all the same."""
+    """The answer is not in the requested format; it is shown and kept nevertheless."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class AnswerStream:
     started: float = field(default_factory=time.perf_counter)
 
     def add_piece(self, piece: ChatResponse) -> None:
-        """Add one more piece to the answer."""
+        """Add a piece to the answer."""
         self.pieces.append(piece)
         current, seconds = self.answer, time.perf_counter() - self.started
         tokens = piece.usage.total_tokens
@@ -81,7 +81,7 @@ class ChatRequest:
 
 
 class ChatRun:
-    """A question under way in a cell. `run` runs on the I/O loop, `finish` in the cell's own thread."""
+    """A question that is being answered in a cell: `run` on the I/O loop, `finish` on the cell's own thread."""
 
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
         self.request = request

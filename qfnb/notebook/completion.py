@@ -17,7 +17,7 @@ _OWN_MAGIC = re.compile(r"\s*%{1,2}(qfauth|qfbatch|qfchat|qfeval|qfimage|qftrain
 
 
 def register(shell: Any) -> None:
-    """Add ours to the shell's matchers; where it has something, Python's own names are not offered."""
+    """Add our matcher to the shell; where it has matches, Python's own names are not offered."""
     unregister(shell)
 
     @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
@@ -33,7 +33,7 @@ def register(shell: Any) -> None:
 
 
 def unregister(shell: Any) -> None:
-    """Take it away again."""
+    """Remove our matcher from the shell."""
     matchers = shell.Completer.custom_matchers
     matchers[:] = [
         matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != IDENTIFIER
@@ -41,7 +41,7 @@ def unregister(shell: Any) -> None:
 
 
 def complete_line(shell: Any, line: str) -> list[str]:
-    """Return what may stand at the end of a line of one of our magics."""
+    """Return the completions of the last word of a line with one of our magics."""
     magics = _find_magics(shell, line)
     if magics is None:
         return []
@@ -56,7 +56,13 @@ def complete_line(shell: Any, line: str) -> list[str]:
 
 
 def complete_columns(shell: Any, first: str, line: str) -> list[str]:
-    """Return the columns that a brace at the end of a batch's prompt may name."""
+    """Return the columns that an open brace in a batch's prompt may name.
+
+    Args:
+        shell: whose variables hold the data.
+        first: the first line of the cell, with the magic.
+        line: the line up to the cursor.
+    """
     magic, brace = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first), re.search(r"(\S*\{)([^{}\s]*)$", line)
     if magic is None or brace is None:
         return []
@@ -71,7 +77,7 @@ def chat_models(_magics: Any) -> list[str]:
 
 
 def image_models(_magics: Any) -> list[str]:
-    """Return the names of models that draw, aliases first."""
+    """Return the names of image models, aliases first."""
     return [*aliases.load(), *catalog.model_names("text2image")]
 
 
@@ -89,7 +95,7 @@ def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:
 
 
 def _find_magics(shell: Any, line: str) -> Any:
-    """Return the object whose magic a line calls, None for a line that calls none of ours."""
+    """Return the magics object that a line calls, None for other lines."""
     match = _OWN_MAGIC.match(line)
     magic = match and shell.magics_manager.magics["line"].get(match.group(1))
     return getattr(magic, "__self__", None)

@@ -48,7 +48,7 @@ class ImageMagics(Magics):
     parser = PARSER
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word of the line that is no option: nothing."""
+        """Return what Tab offers behind a word: nothing."""
         return []
 
     @no_var_expand
@@ -65,7 +65,7 @@ class ImageMagics(Magics):
             PARSER.error("the cell is empty: describe the picture below the first line (请描述要画的内容)")
         image_options = PARSER.keywords(options)
         client = Text2Image(options.model, resolve_endpoint(self.shell, options.endpoint))
-        client.prepare(prompt, **image_options)  # what is wrong is said before anything is shown
+        client.prepare(prompt, **image_options)  # raises for wrong arguments before anything is displayed
         if cell is None:
             return self._store_reply(options, client.do(prompt, with_decode="base64", **image_options))
         return self._draw_in_cell(options, client, prompt, image_options)
@@ -99,7 +99,7 @@ class ImageMagics(Magics):
         )
 
     def _show_images(self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse) -> None:
-        """Show the pictures, whether or not they can be saved."""
+        """Show the images, whether or not they can be saved."""
         from ..views import image  # noqa: PLC0415
 
         paths: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The options of a magic: read as a shell would, the text after them left exactly as it is."""
+"""The options of a magic: split as a shell does it; the text after them is left unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _complete_nothing(_magics: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Option:
-    """What an option means beyond its text.
+    """The facts about an option that argparse does not know.
 
     Attributes:
         keyword: the parameter of the library that it sets, "" where it sets none by itself.
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         complete: Completer = _complete_nothing,
         **settings: Any,
     ) -> None:
-        """Add an option with everything that is to be known about it.
+        """Add an option, with its keyword, verbs and completion.
 
         Args:
             *flags: `-m`, `--model`.
@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
         self.options[action.dest] = Option(keyword, verbs, complete)
 
     def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
-        """Return the options that are set, by the library's parameters."""
+        """Return the options that are set, as keyword arguments of the library."""
         used = used_options(options)
         return {
             option.keyword: used[name]
@@ -82,12 +82,12 @@ class Parser(argparse.ArgumentParser):
         }
 
     def visible_flags(self) -> list[str]:
-        """Return the options of the help, `--model` rather than `-m`."""
+        """Return the long options that the help shows."""
         actions = [action for action in self._actions if action.help != argparse.SUPPRESS]
         return [flag for action in actions for flag in action.option_strings if flag.startswith("--")]
 
     def find_option(self, flag: str) -> Option | None:
-        """Return what an option means, None for a word that is no option."""
+        """Return the facts about an option, None for other words."""
         action = self._option_string_actions.get(flag)
         return None if action is None else self.options.get(action.dest, Option())
 
@@ -106,7 +106,7 @@ class Parser(argparse.ArgumentParser):
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
-        """Take leading options with their values off a line."""
+        """Split a line into its leading options with their values, and the remaining text."""
         words: list[str] = []
         remaining = line.strip()
         while remaining.startswith("-"):
@@ -136,11 +136,11 @@ class Parser(argparse.ArgumentParser):
         return usage if len(usage) <= 100 else f"usage: {self.prog} [options]"
 
 
-class TargetParser(Parser):
-    """Options before and behind the one thing that a line is about; a value may begin with a dash."""
+class WordsParser(Parser):
+    """Options before, between and behind the words of a line; a value may begin with a dash."""
 
     def parse_target(self, line: str) -> tuple[argparse.Namespace, str]:
-        """Return the options of a line, and its target; a path with blanks stands in quotes."""
+        """Return the options of a line and its target; a path with spaces is quoted."""
         text = line.strip()
         _, remaining = self._take_options(text)
         if not remaining:
@@ -148,7 +148,7 @@ class TargetParser(Parser):
         target, options_after = self._next_word(remaining)
         options, unexpected = self.parse_line(f"{text[: len(text) - len(remaining)]} {options_after}")
         if unexpected:
-            self.error(f"unexpected {unexpected[:40]!r}: a text with blanks stands in quotes")
+            self.error(f"unexpected {unexpected[:40]!r}: put a text with spaces into quotes")
         return options, target
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
@@ -164,12 +164,8 @@ class TargetParser(Parser):
     def _lacks_value(self, word: str) -> bool:
         return word.startswith("--") and self._takes_value(word)
 
-
-class WordsParser(TargetParser):
-    """Options before, between and behind any number of words."""
-
     def parse_words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
-        """Return the options of a line, and its words; one with blanks stands in quotes."""
+        """Return the options of a line and its words; a word with spaces is quoted."""
         text, words, option_texts = line.strip(), [], []
         while text:
             _, remaining = self._take_options(text)
@@ -185,7 +181,7 @@ def used_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def variable_name(text: str) -> str:
-    """Read a Python variable's name."""
+    """Return the text, which must be a valid name of a variable."""
     if not text.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not a variable name")
     return text
@@ -203,12 +199,18 @@ def user_variables(shell: Any) -> dict[str, Any]:
 
 
 def store_variable(shell: Any, variable: str, value: object) -> None:
-    """Put a value into a variable of the notebook."""
+    """Set a variable of the notebook.
+
+    Args:
+        shell: the IPython shell.
+        variable: the name.
+        value: any value.
+    """
     user_variables(shell)[variable] = value
 
 
 def resolve_endpoint(shell: Any, name: str | None) -> str | None:
-    """Return an endpoint given by name, or by a variable that holds a service or a text."""
+    """Return an endpoint from its name, or from a variable that holds a service or a string."""
     value = user_variables(shell).get(name or "", name)
     if value is None or isinstance(value, str):
         return value
@@ -219,5 +221,5 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
 
 
 def document_magic(function: object, parser: Parser) -> None:
-    """Make the parser's help the magic's docstring, which is what `%magic?` shows."""
+    """Set the docstring of a magic, which `%magic?` shows, to the help of its parser."""
     function.__doc__ = parser.format_help()

@@ -1,4 +1,4 @@
-"""Conversations under a name: kept for the kernel's life, undone, forked, listed, written to a file."""
+"""Named conversations, kept until the kernel ends: list, undo, fork, export, forget."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sessions:
     def __getitem__(self, name: str) -> Messages:
         if name not in self._conversations:
             names = ", ".join(self._conversations) or "none yet"
-            raise InvalidArgumentError(f"there is no session {name!r}; sessions are: {names} (没有这个会话)")
+            raise InvalidArgumentError(f"unknown session {name!r}; sessions: {names} (没有这个会话)")
         return self._conversations[name]
 
     def turns(self, name: str) -> Iterable[dict[str, Any]]:
@@ -53,24 +53,24 @@ class Sessions:
             self._conversations[name] = messages
 
     def forget(self, name: str | None) -> None:
-        """Forget a conversation; one that is not known is no error."""
+        """Forget a conversation; an unknown name is ignored."""
         if name:
             self._conversations.pop(name, None)
 
     def run_command(self, words: list[str]) -> Any:
-        """Do what a verb says; return what it shows.
+        """Run a command such as `fork tour other`; return the value to show.
 
         Raises:
-            InvalidArgumentError: the session is not known, or the file cannot be written.
+            InvalidArgumentError: the session is unknown, or the file cannot be written.
         """
         verb, arguments = words[0], words[1:]
         return getattr(self, f"_{verb}")(*arguments)
 
     def is_command(self, words: list[str]) -> bool:
-        """Tell whether a line is a verb with its arguments, and not a question.
+        """Return whether a line is a command with its arguments, and not a question.
 
         Raises:
-            InvalidArgumentError: it is a verb that lacks its arguments.
+            InvalidArgumentError: a command lacks its arguments.
         """
         counts = {"history": (0, 1), "sessions": (0, 0), "undo": (1, 1), "fork": (2, 2), "export": (2, 2)}
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
@@ -101,7 +101,7 @@ class Sessions:
         return pd.DataFrame(rows, columns=["session", "turns"])
 
     def _undo(self, name: str) -> str:
-        """Take the last question and its answer back."""
+        """Remove the last question and its answer."""
         turns = list(self[name])
         while turns and turns.pop()["role"] != "user":
             pass

@@ -1,7 +1,7 @@
 """Magics whose first word is a verb: `%qfbatch wait`, `%qftrain start trainer`, `%qfeval show report`.
 
-A verb is a method `do_<verb>` of the magic's class; an option names the verbs that take it. Both stand in the
-magic's own module: the help, the checks and Tab follow from them.
+A verb is a method `do_<verb>` of the magic's class; an option names the verbs that accept it. Both stand in the
+magic's own module; the help, the checks and the completion follow from them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class VerbParser(WordsParser):
         self.verbs = tuple(verbs)
 
     def check_verb(self, verb: str, options: Namespace) -> None:
-        """Refuse options that a verb does not take.
+        """Check that a verb accepts the options.
 
         Raises:
-            InvalidArgumentError: names them.
+            InvalidArgumentError: names the options that it does not accept.
         """
         accepted = {name for name, option in self.options.items() if verb in option.verbs}
         if unknown := used_options(options).keys() - accepted - {"awaited"}:
@@ -45,17 +45,17 @@ class VerbParser(WordsParser):
 
 
 class VerbMagics(Magics):
-    """A magic whose first word is a verb; `do_<verb>(options, target)` carries it out."""
+    """A magic whose first word is a verb; `do_<verb>(options, target)` runs it."""
 
     parser: ClassVar[VerbParser]
     default_verb: ClassVar[str] = "start"
 
     def run_line(self, line: str) -> Any:
-        """Carry a line out; return what its verb returns."""
+        """Run a line; return what its verb returns."""
         return self.run_verb(*self.parse(line))
 
     def parse(self, line: str) -> tuple[str, Namespace, Any]:
-        """Return the verb of a line, by default `default_verb`, its options, and what it is about."""
+        """Return the verb of a line, by default `default_verb`, its options, and its target."""
         verb, remaining = self._split_verb(line)
         options, target = self._parse_target(verb, remaining)
         if not options.help:
@@ -63,7 +63,13 @@ class VerbMagics(Magics):
         return verb, options, target
 
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
-        """Carry a verb out, or print the help."""
+        """Run a verb, or print the help.
+
+        Args:
+            verb: one of `parser.verbs`.
+            options: the parsed options.
+            target: the word, or the words, behind the verb.
+        """
         if options.help:
             print(self.parser.format_help())  # noqa: T201 - help was asked for
             return None
@@ -74,11 +80,11 @@ class VerbMagics(Magics):
         return (verb, remaining) if verb in self.parser.verbs else (self.default_verb, line)
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
-        """Return the options behind a verb, and what they are about, one word at most."""
+        """Return the options behind a verb, and its target, one word at most."""
         return self.parser.parse_target(line)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word of the line that is no option: verbs behind the magic's name."""
+        """Return what Tab offers behind a word: verbs behind the name of the magic."""
         return list(self.parser.verbs) if previous.endswith(self.parser.prog) else []
 
 
@@ -91,15 +97,15 @@ def wait_in_cell(
     *,
     awaited: bool,
 ) -> Any:
-    """Wait for the end of a job with the kernel free, and show it; return something to await when `awaited`.
+    """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an awaitable.
 
     Args:
-        job: what is waited for; its panel is used, or a new one where it has none.
+        job: the batch, training or evaluation; its panel is used, or a new one.
         create_panel: the class of the panel.
-        work: waits for the end.
-        raise_errors: is called after the end, unless the wait was interrupted.
-        message: what an interrupt says, on one line.
-        awaited: the cell awaits the result.
+        work: the coroutine that waits.
+        raise_errors: called after the end, unless the wait was interrupted; raises the error of the job.
+        message: shown on one line after an interrupt.
+        awaited: return an awaitable instead of blocking.
     """
     from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import find_panel  # noqa: PLC0415

@@ -17,7 +17,7 @@ STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` s
 CANCELLING = "正在取消 cancelling…"
 
 MAX_SLIDER_WORKERS: Final = 64
-"""The end of the slider, unless more were wanted from the start."""
+"""The end of the slider, unless the batch starts with more workers."""
 
 _STATE_LABELS: dict[BatchState, str] = {
     "preparing": "… 准备中 preparing",
@@ -35,7 +35,7 @@ _FAILURE_HEADS = ("行&nbsp;row", "问题 prompt", "错误 error", "说明 messa
 
 
 def bundle(progress: BatchProgress) -> Bundle:
-    """Return the progress in every format, as something that does not move."""
+    """Return the progress in every static format."""
     return {"text/plain": text(progress), "text/html": html(progress)}
 
 
@@ -55,8 +55,8 @@ def html(progress: BatchProgress, *, now: float | None = None, is_live: bool = F
 
     Args:
         progress: what is drawn.
-        now: the time, by default the present.
-        is_live: it is drawn again soon, so what a saved picture of it needs is left out.
+        now: the time in Unix seconds, by default the current one.
+        is_live: leave out the hints that only a saved notebook needs.
     """
     head = f"<b>{escape(_title(progress))}</b> — {escape(_state(progress))}"
     lines = [f"<div>{escape(line)}</div>" for line in fact_lines(progress, now=now)]
@@ -67,7 +67,7 @@ def html(progress: BatchProgress, *, now: float | None = None, is_live: bool = F
 
 
 def fact_lines(progress: BatchProgress, *, now: float | None = None) -> list[str]:
-    """Return what is worth knowing, a line each: speed, rows, tokens and cost, the limit."""
+    """Return the facts, a line each: speed, rows, tokens and cost, the rate limit."""
     lines = [
         " · ".join(_speed_parts(progress, time.time() if now is None else now)),
         " · ".join(f"{word} {getattr(progress, key):,}" for key, word in _COUNT_LABELS.items()),
@@ -88,7 +88,7 @@ class BatchPanel(Panel):
 
 
 class BatchControls:
-    """The widgets of a batch that is under way: Pause or Resume, Cancel, how many at once, and its state.
+    """The widgets of a running batch: Pause or Resume, Cancel, the number of workers, and the state.
 
     The handlers only leave word for the I/O loop, so they may run in any thread. The buttons come first: what
     grows must not move them away from the pointer.
@@ -100,7 +100,7 @@ class BatchControls:
         self._is_paused = self._is_cancelled = False
 
     def build(self) -> Any:
-        """Return the widget; its parts share their layouts, so that it is eleven models in all."""
+        """Return the widget; its parts share their layouts, so that it consists of eleven models."""
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
         auto_layout, style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
@@ -188,7 +188,7 @@ def _bar(progress: BatchProgress) -> str:
 
 
 def _speed_parts(progress: BatchProgress, now: float) -> list[str]:
-    """Return speed and time; nothing that changes while nothing happens."""
+    """Return speed and time; of a paused batch nothing that changes."""
     seconds = progress.elapsed(now)
     answered = progress.finished_rows - progress.cached
     if progress.is_finished:
@@ -236,7 +236,7 @@ def _failure_cells(failure: RowFailure) -> str:
 
 
 def _resume_hints(progress: BatchProgress) -> list[str]:
-    """Return what to do about rows that have no answer."""
+    """Return how to get answers to the rows that have none."""
     how = f"重新运行原单元格 re-run its cell, or qfnb.resume('{progress.name}')"
     if not progress.is_finished:
         lines = ["此为快照 a snapshot: `%qfbatch show` follows it"]

@@ -35,7 +35,7 @@ _LINK_SCHEMES = {"http", "https", "mailto"}
 
 @dataclass(frozen=True)
 class StreamedAnswer:
-    """What is known of an answer.
+    """An answer, or the part of it that has arrived.
 
     Attributes:
         seconds: from the question to now, or to the end.
@@ -61,7 +61,7 @@ class StreamedAnswer:
 
     @classmethod
     def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
-        """Return the answer that a whole reply is."""
+        """Return the answer of a complete reply."""
         return cls(
             model or str(reply.body.get("model") or ""),
             reply.text,
@@ -121,7 +121,7 @@ def text(answer: StreamedAnswer) -> str:
 
 
 def reply_bundle(reply: ChatResponse) -> Bundle:
-    """Return a whole reply in every format."""
+    """Return a complete reply in every format."""
     answer = StreamedAnswer.from_reply(reply)
     return {"text/plain": text(answer), "text/html": html(answer)}
 
@@ -148,7 +148,7 @@ def _answers_text(answers: Sequence[StreamedAnswer]) -> str:
 
 
 def comparison_html(answers: Sequence[StreamedAnswer]) -> str:
-    """Return several answers as columns, and what each has that the first has not."""
+    """Return several answers as columns, with the differences to the first one."""
     heads = "".join(f"<th {styles.CELL_FRAMED}>{escape(answer.model)}</th>" for answer in answers)
     cells = "".join(f"<td {styles.CELL_FRAMED}>{html(answer)}</td>" for answer in answers)
     table = f"<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>"
@@ -166,7 +166,7 @@ def _body(answer: StreamedAnswer) -> str:
 
 
 def diff_html(first: str, second: str) -> str:
-    """Return the second text as HTML, with what the first has not and has marked."""
+    """Return the second text as HTML, with insertions and deletions marked."""
     tags = {"delete": f"<del {styles.REMOVED}>{{}}</del>", "insert": f"<ins {styles.ADDED}>{{}}</ins>"}
     edits = diff_texts(first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS])
     return "".join(tags.get(op, "{}").format(escape(part)) for op, part in edits)
@@ -208,7 +208,7 @@ def _is_allowed_url(url: str) -> bool:
 def _render_image(
     _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
 ) -> str:
-    """Name a picture instead of fetching it: fetching would tell a stranger's server what was answered."""
+    """Name an image instead of fetching it: a request would tell a foreign server that the answer is read."""
     token = tokens[index]
     host = urlsplit(str(token.attrGet("src") or "")).hostname or "?"
     return f"[{escape(token.content or 'image')}: {escape(host)}]"

@@ -1,4 +1,4 @@
-"""A dataset: what it is, and its first rows; and how far its upload is."""
+"""A dataset: its facts and first rows; and the progress of its upload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .text import escape, image_html, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
-"""Columns beside each other; the others are named."""
+"""Columns that are drawn; the number of the others is shown."""
 
 MAX_CELL_CHARS = 96
 """Of a text in a table."""
@@ -30,12 +30,12 @@ _STEP_LABELS = {"upload": "上传 upload", "import": "导入 import", "release":
 
 
 def bundle(dataset: Dataset) -> Bundle:
-    """Return what a dataset is and its head in every format, without fetching anything."""
+    """Return the facts and the first rows in every format, without a request."""
     return {"text/plain": text(dataset), "text/html": html(dataset)}
 
 
 def html(dataset: Dataset) -> str:
-    """Return what it is, and the first rows as a table."""
+    """Return the facts, and the first rows as a table."""
     head = f"<b>{escape(_clip_value(dataset.name))}</b>"
     if not dataset.is_fetched:
         return f"<div {styles.BODY_COMPACT}>{head}<div {styles.DIM}>{escape(_not_fetched_text(dataset))}</div></div>"
@@ -49,7 +49,7 @@ def html(dataset: Dataset) -> str:
 
 
 def text(dataset: Dataset) -> str:
-    """Return what it is, and the first rows as lines."""
+    """Return the facts, and the first rows as lines."""
     if not dataset.is_fetched:
         return strip_controls(f"Dataset {_not_fetched_text(dataset)}")
     title = " · ".join([f"Dataset {_clip_value(dataset.name)}", dataset.schema.title, *_facts(dataset)])

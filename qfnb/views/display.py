@@ -1,10 +1,10 @@
 """Outputs that are right while they change and after: live as a widget, at the end a static bundle.
 
-live    a person is in front of a notebook: a widget moves, and is replaced by static HTML when it is done,
-        so that the saved notebook needs no kernel, no widget state and no script
-static  nobody watches (nbval, papermill, nbconvert): one output, equal to the final one of a live run
+live    a front end is attached: a widget changes, and static HTML replaces it at the end, so that the saved
+        notebook needs no kernel, no widget state and no script
+static  no front end (nbval, papermill, nbconvert): one output, equal to the final one of a live run
 text    a terminal
-`QFNB_DISPLAY` decides when it is set.
+The environment variable `QFNB_DISPLAY` overrides the detection.
 """
 
 from __future__ import annotations
@@ -26,16 +26,20 @@ DisplayMode = Literal["live", "static", "text"]
 _replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar(
     "qfnb_place", default=None
 )
-"""The output that the next one takes the place of."""
+"""The output that the next one replaces."""
 
 REDRAW_S = 0.1
-"""Seconds between two updates: nobody reads faster."""
+"""Seconds between two redraws at least; a reader sees no difference below that."""
 
 VSCODE_REDRAW_S = 0.5
 
 
 def display_mode() -> DisplayMode:
-    """Return how to display here and now."""
+    """Return how outputs are displayed in the current process and cell.
+
+    Raises:
+        InvalidArgumentError: `QFNB_DISPLAY` has an unknown value.
+    """
     setting = os.environ.get("QFNB_DISPLAY", "")
     if setting in {"live", "static", "text"}:
         return setting  # type: ignore[return-value]
@@ -61,12 +65,13 @@ def publish(bundle: Bundle) -> None:
 
 
 class LiveOutput:
-    """One output of one cell: updated while something goes on, static when it is over.
+    """One output of one cell: updated while work goes on, static when it has ended.
 
     Args:
-        widget: makes the widget that is shown while it is live; it is told of new states by `draw`.
+        state: the first state, any value.
+        widget: creates the widget that is shown while the output is live.
         draw: shows a state in the widget.
-        final: the static bundle of a state.
+        final: returns the static bundle of a state.
     """
 
     def __init__(
@@ -92,7 +97,7 @@ class LiveOutput:
             self._open(widget())
 
     def update(self, state: Any) -> None:
-        """Move to a new state; drawn at most every INTERVAL seconds, the last one always."""
+        """Move to a new state; redrawn every REDRAW_S seconds at most, the last state always."""
         with self._lock:
             self.state = state
             if self._widget is None or self._is_finished or self._is_redraw_scheduled:
@@ -122,7 +127,7 @@ class LiveOutput:
             publish(self._final(state))
 
     def remove(self) -> None:
-        """Take the output away: there is nothing to show but the error that follows."""
+        """Remove the output, when only the error that follows is to be shown."""
         with self._lock:
             if self._is_finished:
                 return
@@ -132,9 +137,9 @@ class LiveOutput:
             close_widget(self._outer)
 
     def replace_with(self, show: Callable[[], object]) -> None:
-        """End, and have the live output that `show` opens take the place of this one.
+        """End, and put the live output that `show` opens into the widget of this one.
 
-        The place is the widget itself, which a browser that was reloaded still has; its output it has lost.
+        A reloaded page still has the widget, but no longer its output.
         """
         with self._lock:
             if self._is_finished:
@@ -147,7 +152,7 @@ class LiveOutput:
             _replaced_output.reset(token)
 
     def republish(self) -> None:
-        """Publish the present state once more, from the cell that waits.
+        """Publish the state again, from the cell that waits.
 
         Programs that run notebooks keep only what arrives while the cell that sent it is running.
         """
@@ -155,7 +160,7 @@ class LiveOutput:
             self._handle.update(self._final(self.state), raw=True)
 
     def mount(self, widget: Any) -> tuple[Any, Any]:
-        """Put another widget into this one, in the place of all that was in it; return this one's output."""
+        """Replace the content of this widget by another one; return this widget and its display handle."""
         old_children, self._outer.children = self._outer.children, (widget,)
         for child in old_children:
             close_widget(child)
@@ -193,7 +198,7 @@ def _shell() -> Any:
 
 
 def close_widget(widget: Any) -> None:
-    """Close a widget with everything that belongs to it, so that no model is left in the kernel."""
+    """Close a widget with its children, layout and style, so that no model is left in the kernel."""
     for child in getattr(widget, "children", ()):
         close_widget(child)
     for part in ("layout", "style"):
@@ -203,14 +208,14 @@ def close_widget(widget: Any) -> None:
 
 
 def _current_front_end() -> Any:
-    """Return what stands for the page that asked for the widgets last; a reloaded one is another."""
+    """Return an object that identifies the page which asked for the widgets last; a reload changes it."""
     from ipywidgets import Widget  # noqa: PLC0415 - there is a widget
 
     return getattr(Widget, "_control_comm", None)
 
 
 def _leave_static(widget: Any, bundle: Bundle) -> None:
-    """Leave the final state in a widget whose page was reloaded: its output cannot be reached any more."""
+    """Put the final state into a widget whose page was reloaded, since its output cannot be updated."""
     from ipywidgets import HTML, Layout  # noqa: PLC0415 - there is a widget
 
     old_children, widget.layout = widget.children, Layout()

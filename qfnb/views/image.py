@@ -1,4 +1,4 @@
-"""Pictures, shown in the notebook and carried by it."""
+"""Images, embedded in the notebook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF":
 
 @dataclass(frozen=True)
 class ImageState:
-    """Pictures that are drawn, or have been; `saved_paths` are the files that they were written to."""
+    """The images of a prompt, while they are drawn and after; `saved_paths` are the files written."""
 
     prompt: str
     reply: ImageResponse | None = None
@@ -26,12 +26,12 @@ class ImageState:
 
 
 def bundle(reply: ImageResponse) -> Bundle:
-    """Return the pictures in every format."""
+    """Return the images in every format."""
     return {"text/plain": text(reply), "text/html": html(reply)}
 
 
 def open_live(prompt: str, stop: Callable[[], None]) -> LiveOutput:
-    """Return a live output for pictures that are about to be drawn."""
+    """Return a live output for images that are about to be drawn."""
     return open_with_stop_button(
         ImageState(prompt),
         html=lambda state: str(_state_bundle(state)["text/html"]),
@@ -57,7 +57,7 @@ def _state_bundle(drawing: ImageState) -> Bundle:
 
 
 def html(reply: ImageResponse) -> str:
-    """Return the pictures side by side; each carries its prompt as alternative text."""
+    """Return the images side by side; the prompt is their alternative text."""
     images = reply.images
     width = 512 if len(images) == 1 else 256
     attributes = f'alt="{escape(reply.prompt)}" width="{width}" {styles.IMAGE_TILE}'
@@ -67,7 +67,7 @@ def html(reply: ImageResponse) -> str:
 
 
 def text(reply: ImageResponse) -> str:
-    """Return what the pictures are, in words."""
+    """Return the number of images, the prompt and the seeds."""
     return f"{len(reply.data.data)} image(s): {strip_controls(_caption(reply))}"
 
 

@@ -1,4 +1,4 @@
-"""Text from models, servers and data files is data: what could act is taken out before anything is drawn."""
+"""Text from models, servers and data files, made inert before it is drawn: escaped, cleaned, cut."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_an_answer_is_validated_by_a_model_of_the_notebook(kernel, answering):
     answering('{"title": "红楼梦", "year": "many"}', '{"title": "红楼梦", "year": 1791}')
     assert kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦").status == "ok"
     assert kernel.value("reply.value") == "Book(title='红楼梦', year=1791)"
-    assert "'Nobody' is no pydantic model" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
+    assert "no pydantic model 'Nobody'" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
     assert "it is one of markdown" in kernel.run("%%qfchat -f html\nx").text
 
 
@@ -155,7 +155,7 @@ def test_sessions_are_listed_undone_forked_and_written(kernel, tmp_path):
     assert kernel.value("list(frame['role'])") == "['user', 'assistant', 'user', 'assistant']"
     assert "2 turns" in kernel.run("%qfchat undo trip").text
     assert "from trip" in kernel.run("%qfchat fork trip other").text
-    assert "there is no session 'nowhere'" in kernel.run("%qfchat history nowhere").text
+    assert "unknown session 'nowhere'" in kernel.run("%qfchat history nowhere").text
     kernel.run(f"%qfchat export trip {tmp_path / 'trip.jsonl'}")
     assert json.loads((tmp_path / "trip.jsonl").read_text(encoding="utf-8"))["prompt"] == "第一句"
     assert ".json" in kernel.run(f"%qfchat export trip {tmp_path / 'trip.exe'}").text
