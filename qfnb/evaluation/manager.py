@@ -227,6 +227,6 @@ def compare(
 def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
     if isinstance(metrics, str) or not metrics:
         raise InvalidArgumentError(
-            f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为列表)"
+            f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为非空列表)"
         )
     return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else m for m in metrics]

@@ -86,10 +86,8 @@ def score_samples(
             "there is no evaluator: e.g. evaluators_by_name(['exact_match', 'rouge_l']) (缺少评估器)"
         )
     scored_by_index: dict[int, Sample] = {}
-    answered_groups = [
-        [index for index in indexes if not samples[index].error]
-        for indexes in _indexes_by_model(samples).values()
-    ]
+    groups = _indexes_by_model(samples).values()
+    answered_groups = [[index for index in indexes if not samples[index].error] for indexes in groups]
     total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(evaluators)
     done = 0
 
@@ -104,10 +102,8 @@ def score_samples(
         rows = _evaluate_all(evaluators, texts, advance)
         for index, row in zip(answered, rows, strict=True):
             scored_by_index[index] = _with_scores(samples[index], row)
-    scored_samples = tuple(
-        scored_by_index.get(index) or replace(sample, scores={}, notes={})
-        for index, sample in enumerate(samples)
-    )
+    blank = [replace(sample, scores={}, notes={}) for sample in samples]
+    scored_samples = tuple(scored_by_index.get(index, sample) for index, sample in enumerate(blank))
     recipes = {name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()}
     return ScoredSamples(
         samples=scored_samples,
@@ -184,12 +180,14 @@ def _add_scores(
 
 def _with_scores(sample: Sample, row: Mapping[str, Any]) -> Sample:
     """Return a sample with what evaluators gave: numbers are scores, texts are notes."""
-    scores = {name: _to_score(value) for name, value in row.items()}
-    return replace(
-        sample,
-        scores={name: score for name, score in scores.items() if score is not None},
-        notes={name: _to_note(row[name]) for name, score in scores.items() if score is None},
-    )
+    all_scores = {name: _to_score(value) for name, value in row.items()}
+    scores = {name: score for name, score in all_scores.items() if score is not None}
+    texts = {name: value for name, value in row.items() if name not in scores}
+    notes = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        for name, value in texts.items()
+    }
+    return replace(sample, scores=scores, notes=notes)
 
 
 def _to_score(value: object) -> float | None:
@@ -201,10 +199,6 @@ def _to_score(value: object) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return math.nan if number is not None and math.isinf(number) else number
-
-
-def _to_note(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _summaries_by_model(

@@ -95,13 +95,10 @@ class EvalMagics(VerbMagics):
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
 
-        chat_options = PARSER.keywords(options)
-        run_options = {
-            "worker_num": chat_options.pop("workers", 8),
-            "budget": chat_options.pop("budget", None),
-        }
+        arguments = PARSER.keywords(options)
+        arguments["worker_num"] = arguments.pop("workers", 8)
         manager = EvaluationManager(local_evaluators=evaluators)
-        run = manager.start(models, rows, cluster=options.cluster or "", **run_options, **chat_options)
+        run = manager.start(models, rows, cluster=options.cluster or "", **arguments)
         running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
         return self._store(options, running)
 

@@ -72,7 +72,11 @@ def resolve_model(shell: Any, word: str) -> Any:
 
     value = user_variables(shell).get(word)
     if isinstance(value, LLMFinetune):
-        return _trainer_output(word, value)
+        value = value.output.get("service") or value.output.get("model")
+        if value is None:
+            raise InvalidArgumentError(
+                f"{word} has neither a service nor a model yet (训练尚无产出): `%qftrain deploy {word}`"
+            )
     if value is not None and not isinstance(value, str):
         if (
             isinstance(value, ChatCompletion)
@@ -94,15 +98,6 @@ def resolve_model(shell: Any, word: str) -> Any:
         f"{word!r} is no variable and no known model{hint} (没有此模型)\n"
         f"others: -m {clip(word, MAX_WORD_CHARS)} for a model that is not listed, -e for an endpoint"
     )
-
-
-def _trainer_output(word: str, trainer: Any) -> Any:
-    output = trainer.output.get("service") or trainer.output.get("model")
-    if output is None:
-        raise InvalidArgumentError(
-            f"{word} has neither a service nor a model yet (训练尚无产出): `%qftrain deploy {word}`"
-        )
-    return output
 
 
 def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
@@ -219,9 +214,9 @@ def resolve_evaluators(
     evaluators: list[LocalEvaluator] = []
     for name in names or ([] if judges and metric_names is None else DEFAULT_METRICS):
         value = user_variables(shell).get(name)
-        evaluators += [
-            value if isinstance(value, LocalEvaluator) else _resolve_metric(name, recipe or DEFAULT)
-        ]
+        if not isinstance(value, LocalEvaluator):
+            value = _resolve_metric(name, recipe or DEFAULT)
+        evaluators.append(value)
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidArgumentError(f"--metrics: {duplicate} is there twice (指标重复)")
     judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]

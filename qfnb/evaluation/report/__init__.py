@@ -232,25 +232,18 @@ def _compare_scores(ours: ReportData, platform: ReportData, names: Mapping[str, 
         samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
     our_names = {name: names.get(name, name) for name in platform.metric_names}
     shared = {theirs: our_name for theirs, our_name in our_names.items() if our_name in ours.metric_names}
-    return [
-        difference
-        for sample in platform.records
-        if not sample.error
-        for difference in _differences(
-            sample, _take_first(samples_by_key[_sample_key(sample, labelled=labelled)]), shared
-        )
-    ]
+    rows: list[dict[str, Any]] = []
+    for sample in platform.records:
+        if not sample.error:
+            matches = samples_by_key[_sample_key(sample, labelled=labelled)]
+            # of several equal answers each is matched once, the last one for all that follow
+            match = (matches.pop(0) if len(matches) > 1 else matches[0]) if matches else None
+            rows += _differences(sample, match, shared)
+    return rows
 
 
 def _sample_key(sample: Sample, *, labelled: bool) -> tuple[str, str, str]:
     return sample.model if labelled else "", sample.prompt.strip(), sample.output.strip()
-
-
-def _take_first(samples: list[Sample]) -> Sample | None:
-    """Return the first of several equal rows and remove it, unless it is the last one."""
-    if not samples:
-        return None
-    return samples.pop(0) if len(samples) > 1 else samples[0]
 
 
 def _differences(
