@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from .._jobs.background_batch import BatchControl
@@ -84,9 +85,8 @@ class BatchRunner:
     async def run(self) -> None:
         """Send the rows, again and again those that failed by no fault of theirs; then close the journal."""
         control = self._control
-        syncing = asyncio.create_task(
-            sync_periodically(self._journal, lambda reason: control.finish("stopped", reason))
-        )
+        stop = partial(control.finish, "stopped")
+        syncing = asyncio.create_task(sync_periodically(self._journal, stop))
         try:
             if (via := self._job.offline_via or open_job_via(self._journal)) is not None:
                 await self._run_offline(via)
@@ -118,9 +118,8 @@ class BatchRunner:
         is_streaming = isinstance(self._pages, InputPages)
         try:
             while is_submitting and is_streaming and not control.is_ending:
-                is_streaming = bool(
-                    await run_in_thread(self._pages)
-                )  # reading puts the rows into the journal
+                rows = await run_in_thread(self._pages)  # reading puts the rows into the journal
+                is_streaming = bool(rows)
         except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
             self._on_input_error(error)
         if is_submitting or not isinstance(self._pages, InputPages):

@@ -38,13 +38,7 @@ class EstimateOptions(ChatOptions, total=False):
 
 
 _BATCH_ARGUMENTS = (
-    "rows",
-    "prompt",
-    "model",
-    "endpoint",
-    "budget",
-    "dedupe",
-    "client",
+    *("rows", "prompt", "model", "endpoint", "budget", "dedupe", "client"),
     *sorted(EstimateOptions.__optional_keys__),
 )
 
