@@ -44,11 +44,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     reply_type = EmbeddingResponse
 
     def do(
-        self,
-        texts: Sequence[str],
-        model: str | None = None,
-        endpoint: str | None = None,
-        **options_: Any,
+        self, texts: Sequence[str], model: str | None = None, endpoint: str | None = None, **options_: Any
     ) -> EmbeddingResponse:
         """Return one vector per text.
 
@@ -64,11 +60,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         return self._run(self.prepare(texts, model, endpoint, **options_))
 
     async def ado(
-        self,
-        texts: Sequence[str],
-        model: str | None = None,
-        endpoint: str | None = None,
-        **options_: Any,
+        self, texts: Sequence[str], model: str | None = None, endpoint: str | None = None, **options_: Any
     ) -> EmbeddingResponse:
         """The awaited form of `do`."""
         return await self._run_async(self.prepare(texts, model, endpoint, **options_))

@@ -203,11 +203,7 @@ class InferenceModel(Generic[ReplyT]):
         request = call.for_platform(client.platform)
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         pieces = client.stream(
-            request.endpoint,
-            request.record,
-            final=wire.is_final,
-            options=call.options,
-            model=request.model,
+            request.endpoint, request.record, final=wire.is_final, options=call.options, model=request.model
         )
         text: list[str] = []
         try:

@@ -38,10 +38,7 @@ class Charge:
 
     @operation(wire.FIND_TPM)
     def tpm_credit_info(
-        model: str,
-        payment_type: str | None = None,
-        instance_id: str | None = None,
-        status: str | None = None,
+        model: str, payment_type: str | None = None, instance_id: str | None = None, status: str | None = None
     ) -> wire.FindTPM:
         """Return the quotas of a model; `status` is Creating, Running or Stopped.
 

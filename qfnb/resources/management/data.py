@@ -62,10 +62,7 @@ class Data(Cleaning, Entities):
 
     @operation(wire.IMPORT)
     def create_data_import_task(
-        dataset_id: int | str,
-        is_annotated: bool,
-        import_source: int,
-        file_url: str | Sequence[str],
+        dataset_id: int | str, is_annotated: bool, import_source: int, file_url: str | Sequence[str]
     ) -> wire.ImportDataset:
         """Import uploaded files; `get_dataset_info` returns the progress and the errors.
 

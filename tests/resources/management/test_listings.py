@@ -21,11 +21,7 @@ def trained():
 def test_jobs_have_a_row_per_run(sandbox, trained):
     frame = qfnb.jobs()
     row = frame[frame.task_id == trained.output["task_id"]].iloc[0]
-    assert (row["name"], row["status"], row["model"]) == (
-        "seen",
-        "Done",
-        "ERNIE-Speed-8K",
-    )
+    assert (row["name"], row["status"], row["model"]) == ("seen", "Done", "ERNIE-Speed-8K")
     assert row["finished"] >= row["created"]
 
 
