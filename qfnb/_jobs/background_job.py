@@ -19,7 +19,7 @@ POLL_INTERVAL_S: Final = 0.02
 
 
 class BackgroundJob(ABC):
-    """Work that runs while its caller goes on, on the I/O loop or on a thread of its own.
+    """Work that runs while its caller continues, on the I/O loop or on a thread of its own.
 
     A subclass starts the work with `_start_coroutine` (network calls) or `_start_thread` (blocking code), and
     waits with `_wait_for_end` or `_wait_for_end_async`, which raise the exception that ended the work. The wait

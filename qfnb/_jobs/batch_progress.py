@@ -114,7 +114,7 @@ class ProgressCounter:
     def record_answer(
         self, prompt_tokens: int | None, completion_tokens: int | None, cost: float | None, attempts: int
     ) -> None:
-        """Count a row that was answered; `cost` is in CNY, None if unknown.
+        """Count a row that was answered.
 
         Args:
             prompt_tokens: counted by the platform, None if unknown.
@@ -138,12 +138,11 @@ class ProgressCounter:
         """Uncount failed rows, because they are sent again."""
         self.failed -= rows
 
-    def snapshot(self, **facts: Any) -> BatchProgress:
+    def snapshot(self, **fields: Any) -> BatchProgress:
         """Return the progress, with further fields from the caller."""
-        value = self.progress
         return replace(
-            value,
-            ok=self.ok + value.cached,
+            self.progress,
+            ok=self.ok + self.progress.cached,
             failed=self.failed,
             retried=self.retried,
             prompt_tokens=self.prompt_tokens,
@@ -151,7 +150,7 @@ class ProgressCounter:
             cost=self.cost,
             rate=self._rows_per_second(),
             latest_failures=tuple(self.latest_failures),
-            **facts,
+            **fields,
         )
 
     def _count_row(self, attempts: int) -> None:

@@ -12,62 +12,6 @@ from typing import Any, Final, Generic, Self, TypeVar
 from ..errors import InvalidArgumentError
 from ..transport.request import on_wire
 
-OBJECTS_PER_REQUEST: Final = 200
-"""Containers that one request in flight may have allocated; the collector runs after that many for each."""
-
-_lock = threading.Lock()
-_open_blocks: list[RelaxedGC] = []
-_user_threshold: tuple[int, int, int] | None = None
-_our_threshold = 0
-
-
-class RelaxedGC:
-    """Run Python's cycle collector less often inside the block.
-
-    Each run walks through whatever was allocated lately, and with a thousand requests in flight all of that is
-    alive: a sixth of the CPU time went into finding nothing. Garbage is freed all the same, only later. Blocks
-    may overlap; a threshold that the user sets before or meanwhile stays.
-
-    Args:
-        requests_in_flight: the number of requests that the threshold must allow for.
-    """
-
-    def __init__(self, requests_in_flight: int) -> None:
-        self.requests_in_flight = requests_in_flight
-
-    def __enter__(self) -> Self:
-        with _lock:
-            _open_blocks.append(self)
-            _apply_threshold()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with _lock:
-            _open_blocks.remove(self)
-            _apply_threshold()
-
-    def resize(self, requests_in_flight: int) -> None:
-        """Change the number of requests in flight."""
-        with _lock:
-            self.requests_in_flight = requests_in_flight
-            if self in _open_blocks:
-                _apply_threshold()
-
-
-def _apply_threshold() -> None:
-    """Set the threshold that the open blocks need; after the last block, the one before the first."""
-    global _user_threshold, _our_threshold
-    current = gc.get_threshold()
-    if _user_threshold is None:
-        _user_threshold, _our_threshold = current, current[0]
-    if current[0] == _our_threshold and _our_threshold:  # still our setting, and not switched off
-        needed = max((block.requests_in_flight for block in _open_blocks), default=0) * OBJECTS_PER_REQUEST
-        _our_threshold = max(needed, _user_threshold[0])
-        gc.set_threshold(_our_threshold, *current[1:])
-    if not _open_blocks:
-        _user_threshold = None
-
-
 T = TypeVar("T")
 
 DEFAULT_WORKERS = 8
@@ -209,3 +153,59 @@ def validate_worker_count(name: str, value: int | None) -> int:
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
         raise InvalidArgumentError(f"{name}={value!r}: it is a whole number from 1 to {MAX_WORKERS}")
     return count
+
+
+OBJECTS_PER_REQUEST: Final = 200
+"""Containers that one request in flight may have allocated; the collector runs after that many for each."""
+
+_lock = threading.Lock()
+_open_blocks: list[RelaxedGC] = []
+_user_threshold: tuple[int, int, int] | None = None
+_our_threshold = 0
+
+
+class RelaxedGC:
+    """Run Python's cycle collector less often inside the block.
+
+    Each run walks through whatever was allocated lately, and with a thousand requests in flight all of that is
+    alive: a sixth of the CPU time went into finding nothing. Garbage is freed all the same, only later. Blocks
+    may overlap; a threshold that the user sets before or meanwhile stays.
+
+    Args:
+        requests_in_flight: the number of requests that the threshold must allow for.
+    """
+
+    def __init__(self, requests_in_flight: int) -> None:
+        self.requests_in_flight = requests_in_flight
+
+    def __enter__(self) -> Self:
+        with _lock:
+            _open_blocks.append(self)
+            _apply_threshold()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _lock:
+            _open_blocks.remove(self)
+            _apply_threshold()
+
+    def resize(self, requests_in_flight: int) -> None:
+        """Change the number of requests in flight."""
+        with _lock:
+            self.requests_in_flight = requests_in_flight
+            if self in _open_blocks:
+                _apply_threshold()
+
+
+def _apply_threshold() -> None:
+    """Set the threshold that the open blocks need; after the last block, the one before the first."""
+    global _user_threshold, _our_threshold
+    current = gc.get_threshold()
+    if _user_threshold is None:
+        _user_threshold, _our_threshold = current, current[0]
+    if current[0] == _our_threshold and _our_threshold:  # still our setting, and not switched off
+        needed = max((block.requests_in_flight for block in _open_blocks), default=0) * OBJECTS_PER_REQUEST
+        _our_threshold = max(needed, _user_threshold[0])
+        gc.set_threshold(_our_threshold, *current[1:])
+    if not _open_blocks:
+        _user_threshold = None
