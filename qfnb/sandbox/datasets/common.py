@@ -77,7 +77,7 @@ def validate_bucket(call: Call, field: str, bucket: str) -> None:
     """Raise a refusal unless a bucket is the sandbox's."""
     allowed = call.world.address.bucket
     if bucket != allowed:
-        raise call.invalid(field, f"there is no bucket {bucket!r}; it is {allowed!r}")
+        raise call.invalid(field, f"the bucket {bucket!r} does not exist; it is {allowed!r}")
 
 
 def start_release(call: Call, dataset: Document) -> None:

@@ -112,7 +112,7 @@ def routes(world: World) -> list[Route]:
     async def fetch_errors(request: Request) -> Response:
         task = world.store.get("import", request.path_params["task"])
         if task is None or task["secret"] != request.path_params["secret"]:
-            return Response("there is no such import", 404)
+            return Response("the import does not exist", 404)
         return JSONResponse(task["problems"])
 
     async def fetch_export(request: Request) -> Response:
@@ -144,7 +144,7 @@ def _parse_files(world: World, files: list[str], parser: RowParser) -> tuple[Row
         except ValueError as error:
             parser.add_problem(file, 0, InvalidRow(wire.BAD_FORMAT, str(error)))
     if not parser.named_rows and not parser.problems:
-        parser.add_problem(files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "there are no rows"))
+        parser.add_problem(files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "it has no rows"))
     if parser.problems:
         return parser, None
     return parser, rows.write_part(world.store, rows.to_entities(parser.named_rows, world.clock.now()))

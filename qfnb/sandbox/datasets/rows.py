@@ -208,7 +208,7 @@ def routes(world: World) -> list[Route]:
         dataset = world.store.get("dataset", request.path_params["dataset"])
         entity = find_entity(world.store, dataset, request.path_params["id"]) if dataset else None
         if entity is None:
-            return PlainTextResponse("there is no such row", 404)
+            return PlainTextResponse("the row does not exist", 404)
         return PlainTextResponse(row_formats.to_text(entity.row))
 
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]

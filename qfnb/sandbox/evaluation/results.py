@@ -105,7 +105,7 @@ def routes(world: World) -> list[Route]:
         exists = any(row["name"] == name for row in world.store.all(EXPORT))
         content = world.store.read_file(f"{name}.zip") if exists else None
         if content is None:
-            return Response("there is no such export", 404)
+            return Response("the export does not exist", 404)
         return Response(content, media_type="application/zip")
 
     return [Route("/_evaluations/{name}.zip", fetch, methods=["GET"])]

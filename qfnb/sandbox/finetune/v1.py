@@ -119,5 +119,5 @@ def _get_run(call: Call, body: wire.JobRef) -> tuple[Document, Document]:
     job = call.find("job", body.task_id, "taskId")
     task = call.find("task", body.job_id, "jobId")
     if task["job"] != job["id"]:
-        raise call.invalid("jobId", f"{body.job_id} is no run of task {body.task_id}")
+        raise call.invalid("jobId", f"{body.job_id} is not a run of task {body.task_id}")
     return job, task

@@ -35,7 +35,7 @@ _DIGITS = string.digits + string.ascii_lowercase
 
 
 def find_preset(kind: str, key: int | str) -> Document | None:
-    """Return a preset "model" or "version" by its id or number, None when there is none."""
+    """Return a preset "model" or "version" by its id or number, None if it does not exist."""
     return _preset_index().get((kind, str(key)))
 
 
@@ -93,14 +93,10 @@ def _preset_index() -> dict[tuple[str, str], Document]:
     return index
 
 
-TYPE_NUMBERS = {
-    "Text2Text": 0,
-    "Text2Image": 1,
-    "TextRepresentation": 3,
-    "ImageUnderstanding": 5,
-    "Industry": 6,
+TYPE_NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5} | {
+    "Industry": 6
 }
-"""v1's numbers of the kinds of model."""
+"""v1's numbers of the types of models."""
 
 LAST_WEIGHTS_NOTE = (
     "the local engine keeps the last weights only; the step is recorded and the last weights are used"
@@ -209,10 +205,8 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
     )
 
 
-def publish_run(
-    call: Call, model: Document, task: Document, *, step: int | None, description: str
-) -> Document:
-    """Add a finished or stopped run to a model as a version."""
+def publish_run(call: Call, model: Document, task: Document, step: int | None, description: str) -> Document:
+    """Add a finished or stopped run to a model as a version, with the step of its checkpoint."""
     job = call.world.store.get("job", task["job"]) or {}
     origin = {
         "taskId": job.get("number"),

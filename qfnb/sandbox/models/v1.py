@@ -42,7 +42,7 @@ def publish(call: Call, body: wire.PublishModel) -> dict[str, Any]:
     if job is None or task["job"] != job["id"]:
         raise call.invalid("versionMeta.taskId", f"run {task['id']} is not of {origin.task_id}")
     model = _target_model(call, body, task)
-    version = store.publish_run(call, model, task, step=origin.step, description=origin.description or "")
+    version = store.publish_run(call, model, task, origin.step, origin.description or "")
     return {
         "modelId": model["number"],
         "modelIDStr": model["id"],
@@ -120,15 +120,11 @@ def evaluable(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """List the models that can be evaluated: text models with a version that is ready."""
     result = []
     for model in [*reversed(call.world.store.all("model")), *store.preset_models()]:
-        rows = [row for row in store.versions_of(call, model) if _is_ready(call, row)]
+        rows = [row for row in store.versions_of(call, model) if store.version_state(call, row) == wire.READY]
         if rows and model["type"] == "Text2Text":
             version_rows = [_version_to_wire(call, model, row) for row in rows]
             result.append(_model_to_wire(model, rows) | {"modelVersionList": version_rows})
     return result
-
-
-def _is_ready(call: Call, version: Document) -> bool:
-    return store.version_state(call, version) == wire.READY
 
 
 def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:

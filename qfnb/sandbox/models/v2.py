@@ -51,7 +51,8 @@ def custom_sets(call: Call, body: PageRequest) -> dict[str, Any]:
 def describe_set(call: Call, body: wire.ModelSetRef) -> dict[str, Any]:
     """Describe a set by its id, or the newest set with a name."""
     if body.model_set_id is None:
-        matches = [row for row in _all_models(call) if row["name"] == body.model_set_name]
+        models = [*store.preset_models(), *call.world.store.all("model")]
+        matches = [row for row in models if row["name"] == body.model_set_name]
         if not matches:
             raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
         return _set_to_wire(call, matches[-1])
@@ -71,7 +72,10 @@ def create(call: Call, body: wire.CreateModel) -> dict[str, Any]:
     """Add a version to a set."""
     model = store.get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     if body.source_type == wire_v1.TRAINED and body.train_meta:
-        version = _publish_run(call, model, body, body.train_meta)
+        meta = body.train_meta
+        step = meta.step if meta.checkpoint_step is None else meta.checkpoint_step
+        task = store.get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
+        version = store.publish_run(call, model, task, step, body.description or "")
     elif body.source_type == wire_v1.IMPORTED and body.import_meta:
         version = _import_file(call, model, body, body.import_meta)
     else:
@@ -122,11 +126,8 @@ def create_conf(call: Call, body: wire.CreateConf) -> dict[str, Any]:
 @emulates(wire.SYSTEM_CONF)
 def system_conf(call: Call, body: wire.SystemConf) -> dict[str, Any]:
     """Describe how models of a format are served (answer not documented)."""
-    for name, value, allowed in (
-        ("modelApplicationType", body.model_application_type, APPLICATIONS),
-        ("modelFormat", body.model_format, FORMATS),
-    ):
-        call.validate_choice(name, value, allowed)
+    call.validate_choice("modelApplicationType", body.model_application_type, APPLICATIONS)
+    call.validate_choice("modelFormat", body.model_format, FORMATS)
     return _conf_to_wire(body.model_application_type, body.model_format)
 
 
@@ -185,12 +186,6 @@ def _download_to_wire(call: Call, export: Document) -> dict[str, Any]:
     }
 
 
-def _publish_run(call: Call, model: Document, body: wire.CreateModel, meta: wire.TrainMeta) -> Document:
-    step = meta.checkpoint_step if meta.checkpoint_step is not None else meta.step
-    task = store.get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
-    return store.publish_run(call, model, task, step=step, description=body.description or "")
-
-
 def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta) -> Document:
     """Add a version from a file that a sandbox has exported."""
     from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
@@ -202,16 +197,12 @@ def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire
     try:
         LanguageModel.load(content)
     except SandboxError as error:
-        raise call.invalid(
-            "importMeta.objectPath",
-            f"{address}: {error}; the sandbox imports its own exports",
-        ) from None
+        reason = f"{address}: {error}; the sandbox imports its own exports"
+        raise call.invalid("importMeta.objectPath", reason) from None
     weights = random_id("import-")
     call.world.store.write_file(f"{weights}.npz", content)
-    origin = {"bosUri": address}
-    return store.add_version(
-        call, model, wire_v1.IMPORTED, weights, description=body.description or "", origin=origin
-    )
+    fields = {"description": body.description or "", "origin": {"bosUri": address}}
+    return store.add_version(call, model, wire_v1.IMPORTED, weights, **fields)
 
 
 def _source_to_wire(version: Document) -> dict[str, Any]:
@@ -221,10 +212,6 @@ def _source_to_wire(version: Document) -> dict[str, Any]:
     return {"sourceType": version["source"]} | {
         new: origin[old] for old, new in names.items() if old in origin
     }
-
-
-def _all_models(call: Call) -> list[Document]:
-    return [*store.preset_models(), *call.world.store.all("model")]
 
 
 def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:
@@ -246,9 +233,5 @@ def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:
 
 def _conf_to_wire(application: str, model_format: str) -> dict[str, Any]:
     limits = {"maxInputLength": 4096, "maxOutputLength": 1024}
-    return {
-        "modelApplicationType": application,
-        "modelFormat": model_format,
-        "chatConf": None,
-        "limits": limits,
-    }
+    names = {"modelApplicationType": application, "modelFormat": model_format}
+    return names | {"chatConf": None, "limits": limits}

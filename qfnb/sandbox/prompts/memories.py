@@ -1,4 +1,4 @@
-"""System memories: kept and given back; the sandbox's model does not read them."""
+"""System memories: stored and listed; the sandbox's model does not read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..state.store import Document, random_id
 
 KIND = "memory"
 DEFAULT_PAGE_SIZE = 100
-"""Rows of a page when nothing is said."""
+"""Rows of a page without `maxKeys`."""
 
 
 @emulates(wire.CREATE)

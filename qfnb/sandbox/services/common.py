@@ -1,4 +1,4 @@
-"""What v1 and v2 both know about a service: how it is made, what state it is in, which model answers."""
+"""Services as both versions use them: validated, deployed, their states, and which model answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRESET_PATHS: dict[str, tuple[str, str]] = {
     "text2image": ("text2image", "text2image"),
     "image2text": ("image2text", "image2text"),
 }
-"""For each kind of preset model: the serviceType, and the segment of the address."""
+"""Kind of preset model -> the serviceType, and the segment of the address."""
 
 DEFAULT_FIELDS: Document = {
     "description": "",
@@ -31,7 +31,7 @@ DEFAULT_FIELDS: Document = {
     "payment": charge.PREPAID,
     "before": None,
 }
-"""Fields that services had not, which were made before there were these."""
+"""Fields that services of older versions of the sandbox do not have."""
 
 SUFFIX_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,48}[a-z0-9]")
 MAX_NAME_LENGTH = 50
@@ -46,7 +46,7 @@ def all_services(world: World) -> list[Document]:
 
 
 def preset_services(call: Call) -> list[dict[str, Any]]:
-    """Return the preset models that v1 serves, as v2 shows them."""
+    """Return the preset models that v1 serves, in v2's form."""
     prefix = f"{call.world.address.url}{V1_PREFIX}"
     return [
         {
@@ -72,7 +72,7 @@ def find_service(call: Call, endpoint: str) -> Document | None:
 
 
 def get_service(call: Call, key: int | str) -> Document:
-    """Return the service with an id or number, or refuse."""
+    """Return the service with an id or number."""
     return DEFAULT_FIELDS | call.find("service", key, "serviceId")
 
 
@@ -82,26 +82,26 @@ def service_state(world: World, service: Document) -> str:
 
 
 def service_url(world: World, service: Document) -> str:
-    """Return the address that a service is asked at."""
+    """Return the address of a service."""
     return f"{world.address.url}{V1_PREFIX}/chat/{service['endpoint']}"
 
 
 def get_ready_version(
     call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
 ) -> Document:
-    """Return a model version that can be deployed, or refuse.
+    """Return a model version that can be deployed.
 
     Args:
-        call: who asks.
-        set_id: the model that it is said to belong to.
+        call: the request.
+        set_id: the model that it belongs to.
         version_id: the version.
-        field_names: what this call's fields for the two are.
+        field_names: the request's fields of the two.
     """
     store, (set_name, version_name) = call.world.store, field_names
     version = call.find("version", version_id, version_name)
     owner = store.get("model", set_id)
     if owner is None or owner["id"] != version["model"]:
-        raise call.invalid(set_name, f"{version_id} is no version of {set_id}")
+        raise call.invalid(set_name, f"{version_id} is not a version of {set_id}")
     state = call.world.lifecycle.state(version["plan"])
     if state != model.READY:
         raise call.invalid(version_name, f"{version_id} is {state}, not {model.READY}")
@@ -111,10 +111,16 @@ def get_ready_version(
 
 
 def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) -> None:
-    """Return when a service may be called so, or refuse; `field` is what this call's suffix is named.
+    """Raise a refusal unless the name and the suffix of a service are valid.
 
-    A name is given once among the services of a model: nothing is documented about those of others, and a
-    notebook that is run again trains another model.
+    A name is unique among the services of a model only: a notebook that is run again trains another model.
+
+    Args:
+        call: the request.
+        owner: the id of the model.
+        name: the service's name.
+        suffix: the suffix of its endpoint.
+        field: the request's field of the suffix.
     """
     if not 2 <= len(name.strip()) <= MAX_NAME_LENGTH:
         raise call.invalid("name", f"2 to {MAX_NAME_LENGTH} characters")
@@ -128,7 +134,7 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
 
 
 def validate_billing(call: Call, billing: wire.Billing) -> None:
-    """Return when something can be paid for in this way, or refuse."""
+    """Raise a refusal unless a way of payment is valid."""
     call.validate_choice("billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
     if billing.payment_timing == charge.PREPAID and billing.reservation is None:
         raise call.invalid("billing.reservation", "Prepaid needs one")
@@ -142,7 +148,7 @@ def validate_billing(call: Call, billing: wire.Billing) -> None:
 
 
 def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:
-    """Begin to deploy a version; return the service and the id of the compute unit that it runs on."""
+    """Begin to deploy a version; return the service and the id of its compute unit."""
     world = call.world
     plan = world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING)
     service = world.store.add(
@@ -158,7 +164,7 @@ def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: A
 
 
 def version_fields(version: Document) -> dict[str, Any]:
-    """Return the fields of a service that say what it runs."""
+    """Return the fields of a service that name its version."""
     return {"model": version["model"], "version": version["id"], "task": version["task"]}
 
 
@@ -176,15 +182,12 @@ def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
 
 
 def new_instance_id() -> str:
-    """Return an id of something that is paid for: a letter, and 31 hexadecimal digits.
-
-    A first letter keeps it from being read as a document's number.
-    """
+    """Return an id of a quota or a unit: a letter, so that it is never a number, and 31 hexadecimal digits."""
     return f"a{secrets.token_hex(16)[1:]}"
 
 
 def active_deployment(call: Call, service: Document) -> Document:
-    """Return what answers behind an endpoint: the service, or while that changes what it was; or refuse."""
+    """Return the service with the version that answers now: during an update the previous one."""
     state = service_state(call.world, service)
     if state in {wire.SERVING, model.READY}:
         return service

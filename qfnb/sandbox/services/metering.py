@@ -1,4 +1,4 @@
-"""Who asked a service how much: calls and tokens, by service, application and minute."""
+"""The usage of services: calls and tokens by service, application and minute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..state.world import World
 from .common import find_service
 
 APP_ID = 10000001
-"""The sandbox's one application; a call that names another one in its `appid` header is counted there."""
+"""The sandbox's application; a call with another one in its `appid` header is counted for that one."""
 
 KIND, MINUTE_SECONDS = "metric", 60
 COUNT_FIELDS = ("input", "output", "good", "bad")
@@ -26,7 +26,7 @@ _lock = threading.Lock()
 
 
 def metered(handler: Handler) -> Handler:
-    """Count what a handler of chat or completion answers for a service."""
+    """Decorate a handler of chat or completion, to count its answers for a service."""
 
     @functools.wraps(handler)
     def counted_handler(call: Call, body: Any) -> Any:
@@ -42,7 +42,7 @@ def metered(handler: Handler) -> Handler:
 def usage_by_app(
     world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
 ) -> list[dict[str, Any]]:
-    """Return what each application asked a service, from the minute of `start` to the minute of `end`."""
+    """Return the usage of a service by each application, from the minute of `start` to that of `end`."""
     app_ids = [apps] if isinstance(apps, str) else apps
     totals: dict[str, dict[str, int]] = {}
     for row in world.store.all(KIND):
@@ -55,7 +55,7 @@ def usage_by_app(
 
 
 def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
-    """Return one of a request's moments, or refuse."""
+    """Return a time of a request in Unix seconds."""
     text = getattr(body, attribute)
     try:
         return timestamps.parse_utc(text)
@@ -81,7 +81,7 @@ async def _call_and_count(call: Call, service_id: str, handler: Handler, body: A
 async def _count_stream(
     call: Call, service_id: str, pieces: AsyncIterator[dict[str, Any]]
 ) -> AsyncIterator[dict[str, Any]]:
-    """Pass pieces on; the last one has the usage. A stream that is left early is no success."""
+    """Yield the pieces, and record the usage of the last one; a stream that is closed early counts as failed."""
     usage_piece: dict[str, Any] | None = None
     try:
         async for piece in pieces:

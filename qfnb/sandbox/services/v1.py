@@ -1,4 +1,4 @@
-"""Services and applications, v1: integer ids, and Done where v2 says Serving."""
+"""Services and applications, v1: integer ids, and the state Done for v2's Serving."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
 
 @emulates(wire.APPS)
 def apps(call: Call, body: EmptyBody) -> dict[str, Any]:
-    """List the sandbox's one application; its keys are the sandbox's own."""
+    """List the sandbox's application, with the sandbox's own keys."""
     service_numbers = ",".join(str(row["number"]) for row in call.world.store.all("service"))
     address = call.world.address
     row = {"id": APP_ID, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": service_numbers}

@@ -1,4 +1,4 @@
-"""Services, v2: a published model behind an endpoint, what it was asked, and the preset ones."""
+"""Services, v2: deployed model versions, their usage, and the preset services."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def describe(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
 
 @emulates(wire.FIND)
 def find_services(call: Call, body: wire.FindServices) -> dict[str, Any]:
-    """List the services that fit every filter."""
+    """List the services that match all filters."""
     rows = [
         row
         for row in (_service_to_wire(call, service) for service in common.all_services(call.world))
@@ -66,7 +66,7 @@ def find_services(call: Call, body: wire.FindServices) -> dict[str, Any]:
 
 @emulates(wire.METRIC)
 def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
-    """Count the calls of one's own services; those of preset ones are not kept."""
+    """Return the usage of the user's services; that of preset services is not recorded."""
     start, end = (metering.parse_time(call, name, body) for name in ("start_time", "end_time"))
     service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
     matches = (
@@ -87,7 +87,7 @@ def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
 
 @emulates(wire.MODIFY)
 def modify(call: Call, body: wire.ModifyService) -> dict[str, Any]:
-    """Let a service run another version; meanwhile the one before answers."""
+    """Deploy another version on a service; until it is ready the previous one answers."""
     service = common.get_service(call, body.service_id)
     if (state := common.service_state(call.world, service)) != wire.SERVING:
         raise call.invalid("serviceId", f"{service['id']} is {state}, not {wire.SERVING}")

@@ -1,4 +1,4 @@
-"""Files of the v2 plane, which batches read and write: a form comes in, bytes go out."""
+"""Files of v2, which batches read and write: uploaded as a form, downloaded as bytes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..state.store import Document, Store, random_id
 from ..state.world import World
 
 MAX_FILES = 10_000
-"""Of one page of the list."""
+"""Files of one page of the list."""
 
 
 @emulates(wire.UPLOAD)
 def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
-    """Keep an uploaded file."""
+    """Store an uploaded file."""
     if not body.content:
         raise call.invalid("file", "the file is missing or empty")
     if len(body.content) > wire.MAX_FILE_BYTES:
@@ -95,7 +95,7 @@ def routes(world: World) -> list[Route]:
 
 
 def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
-    """Keep a file under an id; one that is there already stays as it is."""
+    """Store a file under an id, unless one with this id exists; return its document."""
     if (existing := store.get("file", id_)) is not None:
         return existing
     store.write_file(id_, file.content)
@@ -104,7 +104,7 @@ def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
 
 
 def read_file(store: Store, id_: str) -> bytes | None:
-    """Return a file's bytes, None when there is no such file or no longer."""
+    """Return a file's bytes, None if it does not exist or was deleted."""
     row = store.get("file", id_)
     return None if row is None or row.get("deleted") else store.read_file(str(row["id"]))
 
@@ -118,10 +118,15 @@ def paginate(
     default: int,
     max_limit: int,
 ) -> tuple[list[Document], bool]:
-    """Return the rows behind an id, so many at most, and whether there are more.
+    """Return at most `limit` rows after the one with an id, and whether there are more.
 
-    Raises:
-        Refusal: the id is not among the rows, or the number is out of range.
+    Args:
+        call: the request.
+        rows: all rows, in order.
+        after: the id of the row before the page.
+        limit: the length of the page, 1 to `max_limit`.
+        default: the length of the page without a limit.
+        max_limit: the highest limit.
     """
     if limit is not None:
         call.validate_range("limit", limit, 1, max_limit)
@@ -139,7 +144,7 @@ def page_ends_to_wire(page: Sequence[Document]) -> dict[str, Any]:
 
 
 async def _read_form(call: Call, request: Request) -> wire.UploadFile:
-    """Return what was uploaded; it waits on disk, not in memory, until all of it has come."""
+    """Return the uploaded file; until it is complete it is on disk, not in memory."""
     try:
         form = await request.form(max_files=1, max_fields=8)
     except HTTPException as error:
@@ -175,9 +180,9 @@ def _file_to_wire(row: Document) -> dict[str, Any]:
 
 
 def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield the number and the object of every line that is not blank; None for a line that is not an object.
+    """Yield the number and the object of every line that is not blank, None for what is not an object.
 
-    Nor is one that cannot be written again (NaN, a lone surrogate), because results repeat their request.
+    None, too, for an object that cannot be written again (NaN, a lone surrogate): results repeat their request.
     """
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not raw.strip():

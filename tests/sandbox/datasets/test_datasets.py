@@ -92,7 +92,7 @@ def test_a_zip_of_texts_is_unpacked(sandbox):
         ("a.jsonl", b'{"prompt": "\\ud800", "response": "x"}', 6, "surrogate"),
         ("a.jsonl", b"[" * 100_000, 3, "nested too deeply"),
         ("a.jsonl", "{}\n中".encode("gbk"), 6, "line 2 is not UTF-8"),
-        ("a.jsonl", b"\n\n", 13, "there are no rows"),
+        ("a.jsonl", b"\n\n", 13, "it has no rows"),
         ("a.txt", b"x", 3, "PromptResponse is imported from .jsonl, .csv or .zip"),
         ("a.pdf", b"x", 3, "is imported from"),
         ("a.csv", b"question,answer\n1,2\n", 9, "a.csv line 2: prompt is missing"),

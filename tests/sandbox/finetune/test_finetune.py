@@ -107,7 +107,7 @@ def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
     task, other_task = FineTune.create_task("a").data.id, FineTune.create_task("b").data.id
     body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
     job = FineTune.create_job(body).data.id
-    assert "is no run of task" in str(refusal(finetune_v1.GET_JOB, taskId=other_task, jobId=job))
+    assert "is not a run of task" in str(refusal(finetune_v1.GET_JOB, taskId=other_task, jobId=job))
 
 
 def test_unknown_fields_are_accepted(sandbox, dataset):

@@ -117,7 +117,7 @@ def test_answers_are_scored(sandbox, kind, expected, answers, scores):
 
 
 def test_a_pattern_that_is_none_is_refused(sandbox):
-    with pytest.raises(errors.APIError, match="no regular expression"):
+    with pytest.raises(errors.APIError, match="not a regular expression"):
         Prompt.evaluation_score(2, [{"scene": "(", "response_list": ["x"]}])
 
 
