@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+from functools import partial
 from typing import Any, Final
 
 from ..config import settings
@@ -140,11 +141,11 @@ class Model:
         Raises:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
-        service_id = create_once(
-            lambda: self.create_service(deploy_config),
-            lambda: self.find_service_id(deploy_config),
-            label=f"service {self.service_name(deploy_config)}",
+        create, find = (
+            partial(self.create_service, deploy_config),
+            partial(self.find_service_id, deploy_config),
         )
+        service_id = create_once(create, find, label=f"service {self.service_name(deploy_config)}")
         return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
 
     def wait_for_service(

@@ -68,7 +68,7 @@ class Service:
         Raises:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
-        detail = wait_for_state(
+        answer = wait_for_state(
             lambda: Services.V2.service_detail(str(self.id)),
             lambda answer: answer.data.run_status,
             done_states={wire.SERVING},
@@ -76,16 +76,15 @@ class Service:
             interval=settings().deploy_status_polling_interval,
             label=f"deploying {self.label}",
             stop_event=stop_event,
-        ).data
-        self.endpoint = detail.endpoint
+        )
+        self.endpoint = answer.data.endpoint
         return self
 
     @property
     def label(self) -> str:
         """The name in tables and charts."""
-        return (
-            self.name or (self.model if isinstance(self.model, str) else "") or self.endpoint or str(self.id)
-        )
+        preset = self.model if isinstance(self.model, str) else ""
+        return self.name or preset or self.endpoint or str(self.id)
 
     @property
     def status(self) -> ServiceStatus:
@@ -119,13 +118,13 @@ class Service:
 
     def dumps(self) -> bytes:
         """Return the service as UTF-8 JSON."""
+        preset = self.model if isinstance(self.model, str) else None
         fields = {
             "id": self.id,
             "endpoint": self.endpoint,
             "service_type": self.service_type,
             "name": self.name,
         }
-        preset = self.model if isinstance(self.model, str) else None
         return json.dumps({"qfnb": 1, "type": "Service", "model": preset} | fields).encode()
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from ..dataset import Dataset
@@ -76,21 +77,16 @@ class ModelPublishAction(BaseAction):
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, "publishing the model", facts)
         model = Model(task_id=facts.get("task_id"), job_id=facts.get("job_id"), name=self.model_name)
+
+        def find() -> dict[str, Any] | None:
+            return _version_ids(model) if model.find_published() else None
+
         run = self.record or RunRecord.begin()
-        version_ids = run.create_once(
-            "published",
-            lambda: _version_ids(model.submit()),
-            lambda: _version_ids(model) if model.find_published() else None,
-            "the model",
-        )
-        model.set_id, model.id = version_ids["set_id"], version_ids["id"]
+        ids = run.create_once("published", lambda: _version_ids(model.submit()), find, "the model")
+        model.set_id, model.id = ids["set_id"], ids["id"]
         model.wait_until_ready(stop_event=self.stop_requested)
-        return {
-            "model_set_id": model.set_id,
-            "model_id": model.set_id,
-            "model_version_id": model.id,
-            "model": model,
-        }
+        set_id, version_id = model.set_id, model.id
+        return {"model_set_id": set_id, "model_id": set_id, "model_version_id": version_id, "model": model}
 
 
 class DeployAction(BaseAction):
@@ -112,17 +108,12 @@ class DeployAction(BaseAction):
         if config is None:
             raise InvalidArgumentError("DeployAction needs a deploy_config")
         self.model_id, self.model_version_id = facts.get("model_id"), facts.get("model_version_id")
-        model = facts.get("model") or Model(
-            version_id=self.model_version_id, set_id=facts.get("model_set_id")
-        )
+        set_id = facts.get("model_set_id")
+        model = facts.get("model") or Model(version_id=self.model_version_id, set_id=set_id)
         self.action_event(ActionState.Running, "deploying the model", {"model": model})
         run = self.record or RunRecord.begin()
-        service_id = run.create_once(
-            "service_id",
-            lambda: model.create_service(config),
-            lambda: model.find_service_id(config),
-            "the service",
-        )
+        create, find = partial(model.create_service, config), partial(model.find_service_id, config)
+        service_id = run.create_once("service_id", create, find, "the service")
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
         return {"service_id": service.id, "service_endpoint": service.endpoint, "service": service}
 
