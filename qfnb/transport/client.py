@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from .. import errors
-from ..config import Settings, settings
+from ..config import settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint
@@ -69,9 +69,10 @@ class Client:
         options, current = options or CallOptions(), settings()
         started_at = time.perf_counter()
         call = self._routes.create_call(endpoint, body, model, options, current)
-        timeout_s = options.timeout or _default_timeout(endpoint, current)
-        response, content = await self._send_within(call, read_json, timeout_s)
-        unwrap = "result" if endpoint.plane == "console" else None
+        is_console = endpoint.plane == "console"
+        default_s = current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
+        response, content = await self._send_within(call, read_json, options.timeout or default_s)
+        unwrap = "result" if is_console else None
         latency = time.perf_counter() - started_at
         statistic = {"request_latency": latency, "total_latency": latency, "attempts": call.attempts}
         return Response(content, endpoint.result, response.status_code, response.headers, statistic, unwrap)
@@ -238,7 +239,3 @@ class Client:
     def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
         url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")
-
-
-def _default_timeout(endpoint: Endpoint[Any, Any], current: Settings) -> float:
-    return current.console_api_retry_timeout if endpoint.plane == "console" else current.llm_api_retry_timeout

@@ -38,10 +38,13 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
         bucket: the bucket's name.
         prefix: "" for all objects.
     """
+    url, read = _bucket_url(client, bucket), read_record(wire.ObjectList)
+    params = {"maxKeys": str(wire.MAX_KEYS)} | ({"prefix": prefix} if prefix else {})
     objects_: list[wire.StoredObject] = []
     marker, has_more = "", True
     while has_more:
-        page = await _fetch_page(client, bucket, {"prefix": prefix, "marker": marker})
+        params |= {"marker": marker} if marker else {}
+        page = (await client.request(lambda: httpx.Request("GET", url, params=params), read)).data
         objects_ += page.contents
         next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
         has_more, marker = page.is_truncated and next_marker > marker, next_marker
@@ -213,13 +216,6 @@ async def _iter_chunks(content: BinaryIO | bytes, start: int, size: int) -> Asyn
         else:  # concurrent parts share the file
             content.seek(offset)
             yield content.read(length)
-
-
-async def _fetch_page(client: Client, bucket: str, query: Mapping[str, str]) -> wire.ObjectList:
-    url = _bucket_url(client, bucket)
-    params = {name: value for name, value in query.items() if value} | {"maxKeys": str(wire.MAX_KEYS)}
-    read = read_record(wire.ObjectList)
-    return (await client.request(lambda: httpx.Request("GET", url, params=params), read)).data
 
 
 def _parse_etag(response: httpx.Response) -> str:

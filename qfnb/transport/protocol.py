@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from .. import errors
+from .._text import clip
 from ..redact import redact
 from ..wire import error_codes
 
@@ -166,16 +167,11 @@ def _parse_json_object(content: bytes) -> dict[str, Any] | None:
     try:
         body = from_json(content)
     except ValueError:
-        body = _parse_leniently(content)
+        try:
+            body = json.loads(content)  # accepts more, e.g. a lone surrogate
+        except (ValueError, RecursionError):
+            return None
     return body if isinstance(body, dict) else None
-
-
-def _parse_leniently(content: bytes) -> Any:
-    """Return JSON that the strict parser refuses, e.g. with a lone surrogate; None if it is not JSON."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _find_request_id(body: Mapping[str, Any]) -> str:
@@ -192,4 +188,4 @@ def _seconds_until(text: str, now: datetime) -> float:
 
 def _quote_excerpt(content: bytes) -> str:
     text = " ".join(redact(content[:2000].decode("utf-8", "replace")).split())
-    return repr(text[:80] + ("…" if len(text) > 80 else "")) if text else "(empty)"
+    return repr(clip(text, 81)) if text else "(empty)"
