@@ -6,6 +6,7 @@ Source: API pages of BOS (PutObject, InitiateMultipartUpload, UploadPart, Comple
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -43,8 +44,8 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
     objects_: list[wire.StoredObject] = []
     marker, has_more = "", True
     while has_more:
-        params |= {"marker": marker} if marker else {}
-        page = (await client.request(lambda: httpx.Request("GET", url, params=params), read)).data
+        build = partial(httpx.Request, "GET", url, params=params | ({"marker": marker} if marker else {}))
+        page = (await client.request(build, read)).data
         objects_ += page.contents
         next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
         has_more, marker = page.is_truncated and next_marker > marker, next_marker
