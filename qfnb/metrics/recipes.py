@@ -51,33 +51,19 @@ class Recipe:
 
 
 _NFKC: Final = "NFKC characters"
+_ZH: Final = units.sacrebleu_zh_tokens
+_ROUGE_ZH: Final = units.rouge_chinese_words
 
 DEFAULT: Final = "strict"
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         Recipe("qianfan", units.jieba_words, "jieba words", units.jieba_words, "jieba words", False, False),
-        Recipe(
-            "llamafactory",
-            units.rouge_chinese_words,
-            "jieba words",
-            units.code_points,
-            "characters",
-            False,
-            False,
-        ),
-        Recipe(
-            "sacrebleu-zh",
-            units.sacrebleu_zh_tokens,
-            "tokenize=zh",
-            units.sacrebleu_zh_tokens,
-            "tokenize=zh",
-            True,
-            True,
-        ),
+        Recipe("llamafactory", _ROUGE_ZH, "jieba words", units.code_points, "characters", False, False),
+        Recipe("sacrebleu-zh", _ZH, "tokenize=zh", _ZH, "tokenize=zh", True, True),
         Recipe("strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize),
     )
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ PARSER = VerbParser(
     "  %qfeval base tuned --data heldout --dry-run\n"
     "  %qfeval show|cancel [REPORT]\n"
     "  %qfeval browse [REPORT] -o view        (then: report.to_dpo(view.rows))\n"
-    "  %qfeval rescore REPORT --metrics bleu4 --recipe qianfan -o other      (nobody is asked)\n"
+    "  %qfeval rescore REPORT --metrics bleu4 --recipe qianfan -o other      (no model is asked)\n"
     "  %qfeval only df --outputs answer_a,answer_b --reference label -o report\n"
     "  %qfeval compare [REPORT [BASE TUNED]]\n"
     "  %qfeval save REPORT report.html|.md|.csv|.xlsx|.json\n"
@@ -116,15 +116,6 @@ PARSER.add_option(
     verbs=("start", "only", "rescore", "browse", "load", "compare"),
 )  # fmt: skip
 
-MAX_WORDS = {
-    "wait": 1,
-    "show": 1,
-    "cancel": 1,
-    "only": 1,
-    "browse": 1,
-    "rescore": 1,
-    "compare": 3,
-    "save": 2,
-    "load": 1,
-}
+MAX_WORDS = dict.fromkeys(("wait", "show", "cancel", "only", "browse", "rescore", "load"), 1)
+MAX_WORDS |= {"compare": 3, "save": 2}
 """The words that a verb takes at most."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..stats.aggregates import Comparison, Score
+from ..stats.aggregates import Comparison
 from . import html_tables, text
 from .data import ReportData
 from .html_tables import details
@@ -92,6 +92,8 @@ def render_body(
         lead: the first lines as HTML, instead of the report's conclusion.
         is_open: unfold what is folded.
     """
+    usage = [[text.format_cell(value) for value in row] for row in report.usage.itertuples(index=False)]
+    usage_table = html_tables.render_table([*report.usage.columns], usage, text_columns=1)
     sections = [
         *(f"<p>{line}</p>" for line in lead or conclusion_html(report)),
         charts,
@@ -99,7 +101,7 @@ def render_body(
         details(f"两两比较 pairs ({len(report.comparisons)})", _pairs_table(report), is_open=is_open),
         more_charts,
         *_changes_html(report, is_open=is_open),
-        details("用量 usage", _usage_table(report), is_open=is_open),
+        details("用量 usage", usage_table, is_open=is_open),
         details("说明 notes", _lines_html(text.footnote_lines(report)), is_open=is_open),
     ]
     return f"<div>{''.join(sections)}</div>"
@@ -117,8 +119,17 @@ def conclusion_html(report: ReportData) -> list[str]:
         _verdict_html(pair) for pair in report.comparisons if pair.metric == metric and pair.baseline == base
     ]
     if not verdicts:
-        verdicts = [_single_score_html(score) for score in scores.values()]
-    missing = [_missing_scores_html(score) for score in scores.values() if score.n < score.total]
+        verdicts = [
+            f"<b>{to_html(score.model)}: {to_html(score.metric)} {format_score(score.mean)}</b> "
+            f"{format_interval(score.interval.low, score.interval.high)}, n = {score.n:,}"
+            for score in scores.values()
+        ]
+    missing = [
+        f"{to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored"
+        + (f", {score.failed:,} 失败 failed" if score.failed else "")
+        for score in scores.values()
+        if score.n < score.total
+    ]
     return [*verdicts, *([f"⚠ {'；'.join(missing)}{_common_error_html(report)}"] if missing else [])]
 
 
@@ -143,17 +154,6 @@ def _verdict_html(comparison: Comparison) -> str:
         f"{head}{to_html(comparison.metric)} {format_difference(test.difference)} {interval}, "
         f"p = {comparison.p_holm:.2g}, 共同的题 shared n = {test.n:,}{detectable}"
     )
-
-
-def _single_score_html(score: Score) -> str:
-    interval = format_interval(score.interval.low, score.interval.high)
-    mean = f"{to_html(score.model)}: {to_html(score.metric)} {format_score(score.mean)}"
-    return f"<b>{mean}</b> {interval}, n = {score.n:,}"
-
-
-def _missing_scores_html(score: Score) -> str:
-    failed = f", {score.failed:,} 失败 failed" if score.failed else ""
-    return f"{to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored{failed}"
 
 
 def _common_error_html(report: ReportData) -> str:
@@ -200,12 +200,6 @@ def _pairs_table(report: ReportData) -> str:
         for pair in report.comparisons
     ]
     return html_tables.render_table(PAIR_HEADS, rows, text_columns=4) if rows else ""
-
-
-def _usage_table(report: ReportData) -> str:
-    frame = report.usage
-    rows = [[text.format_cell(value) for value in row] for row in frame.itertuples(index=False)]
-    return html_tables.render_table([*frame.columns], rows, text_columns=1)
 
 
 def _changes_html(report: ReportData, *, is_open: bool) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..._jobs.batch_progress import BatchProgress
 from ..._text import duration
-from ...evaluation.background import EvaluationProgress, ModelProgress, State
+from ...evaluation.background import BackgroundEvaluation, EvaluationProgress, ModelProgress, State
 from .. import styles
 from ..display import Bundle, accept_clicks
 from ..panel import Panel
@@ -23,19 +23,6 @@ _STATES: dict[State, str] = {
     "done": "✔ 完成 done",
     "failed": "✘ 失败 failed",
 }
-
-
-class EvaluationTask(Protocol):
-    """A running evaluation, e.g. a `BackgroundEvaluation`."""
-
-    @property
-    def progress(self) -> EvaluationProgress:
-        """Its progress, as a value."""
-        ...
-
-    def cancel(self) -> None:
-        """Send no more questions."""
-        ...
 
 
 def bundle(progress: EvaluationProgress) -> Bundle:
@@ -81,9 +68,9 @@ def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
 class EvaluationPanel(Panel):
     """Shows an evaluation while it runs, and in the same output its report."""
 
-    job: EvaluationTask
+    job: BackgroundEvaluation
 
-    def __init__(self, task: EvaluationTask) -> None:
+    def __init__(self, task: BackgroundEvaluation) -> None:
         super().__init__(task)
         self._final: Bundle | None = None
 
@@ -109,7 +96,7 @@ class EvaluationPanel(Panel):
 class EvaluationControls:
     """The widgets: a text and a Cancel button, seven models in all. The handler may run in any thread."""
 
-    def __init__(self, task: EvaluationTask) -> None:
+    def __init__(self, task: BackgroundEvaluation) -> None:
         self._task = task
 
     def build(self) -> Any:
