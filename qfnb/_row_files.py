@@ -70,6 +70,11 @@ def read_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError
 def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which a row begins (from 1) and its cells; the heading comes first.
 
+    Args:
+        file: open for reading bytes.
+        name: its name in messages.
+        delimiter: one character between two cells.
+
     Raises:
         DatasetError: it is not CSV or not UTF-8, or two columns have the same name.
     """

@@ -90,8 +90,8 @@ def batch(
     check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
     check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input)
     check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
+    via = validation.choose_offline_via(mode, offline_via, client)
     worker_count, chat = validate_worker_count("workers", workers), client or ChatCompletion()
-    via = validation.choose_offline_via(mode, offline_via, chat)
     request = _build_request_spec(chat, prompt, model, endpoint, dedupe, options)
     budget = validation.validate_budget(budget, request)
     if out is not None:
@@ -148,7 +148,7 @@ def estimate(
         prompt: as in `batch`.
         model: as in `batch`.
         endpoint: as in `batch`.
-        budget: as in `batch`; a warning is among the lines where it does not suffice.
+        budget: as in `batch`; the preflight warns where it does not suffice.
         dedupe: as in `batch`.
         client: as in `batch`.
         **other_options: the other arguments of `batch`.

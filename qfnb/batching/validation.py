@@ -126,13 +126,15 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
     return path
 
 
-def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatCompletion) -> OfflineVia | None:
+def choose_offline_via(
+    mode: str, requested: OfflineVia | None, client: ChatCompletion | None
+) -> OfflineVia | None:
     """Return the offline service that the rows are handed to, None for online.
 
     Args:
         mode: `online` or `offline`.
         requested: the user's choice, None for what the keys allow.
-        client: sends the rows.
+        client: the argument of `batch`.
 
     Raises:
         InvalidArgumentError: a service is requested without the mode, or the client has keys of its own.
@@ -141,7 +143,7 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
         raise InvalidArgumentError(f"offline_via={requested!r}: must be {_OFFLINE_VIA}")
     if mode == "online":
         return None
-    if client.has_own_keys:
+    if client is not None and client.has_own_keys:
         raise InvalidArgumentError("mode='offline' works with the settings' keys, not with those of client=")
     keys = config.credentials()
     has_only_iam = keys.get("access_key") and not keys.get("api_key")

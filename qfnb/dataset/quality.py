@@ -88,7 +88,7 @@ _TOKENIZER = Tokenizer()
 
 @dataclass(frozen=True)
 class Findings:
-    """Warnings about a dataset, which can be used all the same; false when there are no warnings.
+    """Warnings about a dataset, which can be used all the same; false without any.
 
     Attributes:
         rows: the number of rows.
