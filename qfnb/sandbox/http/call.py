@@ -73,9 +73,8 @@ class Call:
         refusal = build_refusal(
             self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_
         )
-        if self.endpoint.path.startswith(
-            "/wenxinworkshop/prompt/"
-        ):  # prompts of v1 have a shape of their own
+        if self.endpoint.path.startswith("/wenxinworkshop/prompt/"):
+            # v1's prompts have a message of their own shape
             refusal.body["message"] = {"global": message}
         return refusal
 
