@@ -27,13 +27,8 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     Raises:
         InvalidArgumentError: no answer has a score.
     """
-    chosen = scored_metrics(report, metrics)
-    names = style.chart_labels(report, chosen)
-    row_labels = [names.models[model] for model in report.models]
+    chosen, names, fig, grid = _metric_panels(report, metrics)
     scores = {(score.metric, score.model): score for score in report.model_scores}
-    fig, grid = style.build_panels(
-        [_panel_title(report, names, m) for m in chosen], row_labels, names.models.lines
-    )
     for axes, metric in zip(grid, chosen, strict=True):
         rows = [scores[metric, model] for model in report.models]
         low, high = _axis_range(report, metric, rows)
@@ -57,12 +52,7 @@ def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> C
     Raises:
         InvalidArgumentError: no answer has a score.
     """
-    chosen = scored_metrics(report, metrics)
-    names = style.chart_labels(report, chosen)
-    row_labels = [names.models[model] for model in report.models]
-    fig, grid = style.build_panels(
-        [_panel_title(report, names, m) for m in chosen], row_labels, names.models.lines
-    )
+    chosen, names, fig, grid = _metric_panels(report, metrics)
     descriptions = []
     for axes, metric in zip(grid, chosen, strict=True):
         scores = [report.scores(model, metric) for model in report.models]
@@ -110,9 +100,18 @@ def _set_axis_scale(axes: Any, low: float, high: float, margin: float) -> None:
     axes.spines["bottom"].set_bounds(low, high)
 
 
-def _panel_title(report: ReportData, names: style.ChartLabels, metric: str) -> str:
-    direction = f"\n({bilingual('越低越好', 'less is better')})" if metric in report.lower_is_better else ""
-    return names.metrics[metric] + direction
+def _metric_panels(
+    report: ReportData, metrics: Sequence[str] | None
+) -> tuple[list[str], style.ChartLabels, Any, list[Any]]:
+    """Return metrics and labels, and a figure with a panel for each metric and a row for each model."""
+    chosen = scored_metrics(report, metrics)
+    names = style.chart_labels(report, chosen)
+    lower = f"\n({bilingual('越低越好', 'less is better')})"
+    titles = [
+        names.metrics[metric] + (lower if metric in report.lower_is_better else "") for metric in chosen
+    ]
+    row_labels = [names.models[model] for model in report.models]
+    return chosen, names, *style.build_panels(titles, row_labels, names.models.lines)
 
 
 def _write(axes: Any, x: float, y: float, words: str) -> None:
