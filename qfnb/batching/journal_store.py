@@ -125,7 +125,7 @@ def existing_journal_path(name: str) -> Path:
 def _summary(path: Path) -> dict[str, Any]:
     try:
         facts, counts = journal_reader.read_facts(path)
-        spec = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
+        request = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
         updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
     except (JournalError, ValueError, OverflowError, OSError) as error:
         return {"name": path.stem, "state": "broken", "input": str(error)}
@@ -138,8 +138,8 @@ def _summary(path: Path) -> dict[str, Any]:
         "rows": counts.rows,
         "ok": counts.ok,
         "failed": counts.failed,
-        "model": spec.endpoint or spec.model,
-        "platform": spec.platform,
+        "model": request.endpoint or request.model,
+        "platform": request.platform,
         "cost": counts.cost,
         "updated": updated,
         "input": facts.get("input", ""),

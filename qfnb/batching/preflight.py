@@ -1,4 +1,4 @@
-"""What a batch is about to do, before anything is sent: rows, duplicates, tokens, cost, time, invalid rows."""
+"""Before anything is sent: the rows that were read, what they will take, and the job as a value."""
 
 from __future__ import annotations
 
@@ -147,21 +147,21 @@ def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     return first, True
 
 
-def scan_rows(spec: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
+def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
     """Read rows without sending anything.
 
     Args:
-        spec: what is sent for each row.
+        request: what is sent for each row.
         items: the rows.
         is_complete: whether these are all rows of the input.
     """
-    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(spec.digest, digest_size=8)
+    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
-    model_row = catalog.find_model("chat", spec.model or catalog.DEFAULT_CHAT)
+    model_row = catalog.find_model("chat", request.model or catalog.DEFAULT_CHAT)
     max_characters = model_row.chars if model_row and model_row.chars is not None else math.inf
     count_tokens = Tokenizer().count_tokens
-    system_tokens = count_tokens(str(spec.options.get("system") or ""))
-    for row in spec.input_rows(items):
+    system_tokens = count_tokens(str(request.options.get("system") or ""))
+    for row in request.input_rows(items):
         scan.rows += 1
         digest.update(row.key)
         if len(scan.first_rows) < MAX_KEPT_ROWS:
@@ -184,7 +184,7 @@ def scan_rows(spec: RequestSpec, items: Iterable[Item], *, is_complete: bool) ->
 
 
 def build_preflight(
-    spec: RequestSpec,
+    request: RequestSpec,
     scan: InputScan,
     *,
     rows: int | None,
@@ -196,7 +196,7 @@ def build_preflight(
     """Return what a batch is about to do.
 
     Args:
-        spec: what is sent for each row.
+        request: what is sent for each row.
         scan: the rows that were read.
         rows: number of rows, None when it is not known.
         requests: number of requests that will be sent.
@@ -207,7 +207,7 @@ def build_preflight(
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
     completion_tokens = int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens))
-    is_free = spec.platform == "sandbox"
+    is_free = request.platform == "sandbox"
     return Preflight(
         rows=rows,
         requests=requests,
@@ -218,11 +218,11 @@ def build_preflight(
         too_long_rows=tuple(scan.too_long_rows),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
-        cost=0.0 if is_free else catalog.reply_cost(spec.model or "", prompt_tokens, completion_tokens),
+        cost=0.0 if is_free else catalog.reply_cost(request.model or "", prompt_tokens, completion_tokens),
         seconds=_min_seconds(requests, prompt_tokens + completion_tokens),
-        model=spec.endpoint or spec.model or "",
+        model=request.endpoint or request.model or "",
         budget=budget,
-        notes=() if spec.template is None or spec.template.names else (NO_COLUMN_NOTE,),
+        notes=() if request.template is None or request.template.names else (NO_COLUMN_NOTE,),
     )
 
 

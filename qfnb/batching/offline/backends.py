@@ -39,13 +39,13 @@ class FilesBackend:
     """`/v2/files` and `/v2/batches`: an API key, any conversation. Its coroutines run on the I/O loop.
 
     Args:
-        spec: what is sent for each row.
+        request: what is sent for each row.
     """
 
     max_rows: ClassVar[int] = wire.MAX_REQUESTS
 
-    def __init__(self, spec: RequestSpec) -> None:
-        self.spec = spec
+    def __init__(self, request: RequestSpec) -> None:
+        self.request = request
 
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
@@ -53,7 +53,7 @@ class FilesBackend:
         platform = (await connect.aclient()).platform
 
         def line(row: UploadRow) -> str:
-            call = chat.prepare(row[1], self.spec.model, self.spec.endpoint, **self.spec.options)
+            call = chat.prepare(row[1], self.request.model, self.request.endpoint, **self.request.options)
             body = {k: v for k, v in call.for_platform(platform).record.to_wire().items() if k != "stream"}
             return _json_line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
 
@@ -95,13 +95,13 @@ class BosBackend:
     """`CreateBatchInferenceTask` over the user's BOS bucket: an IAM pair, single prompts.
 
     Args:
-        spec: what is sent for each row.
+        request: what is sent for each row.
     """
 
     max_rows: ClassVar[int] = wire.MAX_REQUESTS
 
-    def __init__(self, spec: RequestSpec) -> None:
-        self.spec = spec
+    def __init__(self, request: RequestSpec) -> None:
+        self.request = request
 
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
@@ -125,14 +125,14 @@ class BosBackend:
         for task in (await BatchInference.list.aio(max_keys=100)).data.task_list:
             if task.input_bos_uri == f"{uploaded}in/":
                 return task.task_id
-        is_own_model = (self.spec.endpoint or self.spec.model or "").startswith("amv-")
+        is_own_model = (self.request.endpoint or self.request.model or "").startswith("amv-")
         answer = await BatchInference.create.aio(
             name,
             f"{uploaded}in/",
             f"{uploaded}out/",
-            model_id=self.spec.endpoint or self.spec.model if is_own_model else None,
+            model_id=self.request.endpoint or self.request.model if is_own_model else None,
             endpoint=None if is_own_model else await self._endpoint_url(),
-            parameters=self.spec.options,
+            parameters=self.request.options,
         )
         return answer.data.task_id
 
@@ -162,7 +162,7 @@ class BosBackend:
 
     async def _endpoint_url(self) -> str:
         platform = (await connect.aclient()).platform
-        call = ChatCompletion(version=1).prepare("?", self.spec.model, self.spec.endpoint)
+        call = ChatCompletion(version=1).prepare("?", self.request.model, self.request.endpoint)
         request = call.for_platform(platform)
         return platform.endpoint_url(request.endpoint, {"model": request.model})
 
