@@ -1,4 +1,4 @@
-"""A QIANFAN ON THIS COMPUTER: an HTTP server with real state whose small model really learns.
+"""A QIANFAN ON THIS COMPUTER: an HTTP server with real state and a small model that really learns.
 
 It speaks the platform's API at the platform's paths, verifies every signature and token, and marks each
 answer as its own. Only the process functions are imported here: they need nothing but the standard library.

@@ -1,4 +1,4 @@
-"""Times as the platform writes them; each function takes Unix seconds, and a text for a time that has not come."""
+"""Times as the platform writes them; each function takes Unix seconds, and a text for a time that is None."""
 
 from __future__ import annotations
 

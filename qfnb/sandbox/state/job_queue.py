@@ -88,7 +88,7 @@ class JobQueue:
         yield from self._jobs[kind](document)
 
     def close(self) -> None:
-        """Stop after the current slice; the next server goes on from there."""
+        """Stop after the current slice; the next server continues from there."""
         self._closing.set()
         self._queue.put(None)
         if self._thread is not None:
@@ -101,7 +101,7 @@ class JobQueue:
                 self._queue.task_done()
                 time.sleep(PAUSE_SECONDS)
             else:
-                self._on_finish()  # first, so that the idle time begins anew before the job counts as ended
+                self._on_finish()  # first, so that the idle time restarts before the job counts as ended
                 self._queue.task_done()
 
     def _run_slice(self, id_: str, steps: Iterator[None]) -> bool:

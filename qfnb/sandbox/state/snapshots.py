@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FOLDER, MANIFEST = "snapshots", "about.json"
 PRESERVED_KINDS = ("token", "bearer")
-"""Documents that a restore keeps: a client with an access token can go on."""
+"""Documents that a restore keeps: a client's access token stays valid."""
 
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 

@@ -39,7 +39,7 @@ class BackgroundWorker(Protocol):
     busy: int
 
     def close(self) -> None:
-        """Stop at once; the next server goes on."""
+        """Stop at once; the next server continues."""
 
 
 W = TypeVar("W", bound=BackgroundWorker)
@@ -121,7 +121,7 @@ class World:
         self.engines.base_model()
 
     def record_activity(self, endpoint: str = "") -> None:
-        """Count a call, and begin the idle time anew."""
+        """Count a call, and restart the idle time."""
         self._last_activity = time.monotonic()
         if endpoint:
             self.endpoint_counts[endpoint] = self.endpoint_counts.get(endpoint, 0) + 1
