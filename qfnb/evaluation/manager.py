@@ -201,7 +201,7 @@ def compare(
     worker_num: int = 8,
     budget: float | None = None,
     **options: Unpack[ChatOptions],
-) -> Card:
+) -> Card[EvaluationResult]:
     """Ask two models the same questions, and return a card: better, worse or cannot tell, and the evidence.
 
     Args:

@@ -56,7 +56,9 @@ class EvaluationResult(ReportData):
         """The answered rows as the official SDK names them: llm_tag, input_prompt, llm_output, metrics."""
         return result_dataset(self.records)
 
-    def card(self, base: str | None = None, tuned: str | None = None, metric: str | None = None) -> Card:
+    def card(
+        self, base: str | None = None, tuned: str | None = None, metric: str | None = None
+    ) -> Card[Self]:
         """Return whether `tuned` is better than `base`, by default the last model and the first.
 
         Args:

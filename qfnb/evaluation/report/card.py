@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from ..stats.aggregates import Comparison, Score, Usage
 from . import files, text
 from .data import Change, ReportData
 
 MAX_CHANGES: Final = 10
+Report = TypeVar("Report", bound=ReportData)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ SHIFTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(Generic[Report]):
     """Whether one model is better than another, and the evidence.
 
     Attributes:
@@ -72,7 +73,7 @@ class Card:
     regressions: tuple[Change, ...]
     improvements: tuple[Change, ...]
     shifts: tuple[Shift, ...]
-    report: ReportData = field(repr=False, compare=False)
+    report: Report = field(repr=False, compare=False)
 
     @property
     def difference(self) -> float:
@@ -101,8 +102,8 @@ class Card:
 
 
 def build_card(
-    report: ReportData, base: str | None = None, tuned: str | None = None, metric: str | None = None
-) -> Card:
+    report: Report, base: str | None = None, tuned: str | None = None, metric: str | None = None
+) -> Card[Report]:
     """Return the card of two models of a report.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from ...evaluation import degenerate
 from ...evaluation.report import ReportData
@@ -67,12 +67,12 @@ def html(report: ReportData) -> str:
     return render_body(report, bars, details(f"其它图 more charts ({len(others)})", folded))
 
 
-def card_bundle(card: Card) -> Bundle:
+def card_bundle(card: Card[Any]) -> Bundle:
     """Return the card in every format."""
     return {"text/plain": strip_controls(repr(card)), "text/html": card_html(card)}
 
 
-def card_html(card: Card) -> str:
+def card_html(card: Card[Any]) -> str:
     """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
     sign, words = VERDICT_SIGNS[card.verdict], VERDICT_WORDS[card.verdict]
     verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
@@ -89,7 +89,7 @@ def card_html(card: Card) -> str:
     return f"<div>{''.join(parts)}</div>"
 
 
-def _evidence_lines(card: Card) -> list[str]:
+def _evidence_lines(card: Card[Any]) -> list[str]:
     """Return as HTML the difference, wins and losses, and how many questions would be needed."""
     test = card.comparison.test
     interval = format_interval(test.interval.low, test.interval.high, plus=True)
@@ -108,7 +108,7 @@ def _evidence_lines(card: Card) -> list[str]:
     return lines
 
 
-def _shift_rows(card: Card) -> list[tuple[str, ...]]:
+def _shift_rows(card: Card[Any]) -> list[tuple[str, ...]]:
     """Return scores, cost, latency and flags, before and after."""
     base_score, tuned_score = card.scores
     rows: list[tuple[str, ...]] = [
@@ -164,7 +164,7 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     )
 
 
-def _changes_html(card: Card) -> list[str]:
+def _changes_html(card: Card[Any]) -> list[str]:
     groups = (
         ("退步最多 worst regressions", card.regressions),
         ("进步最多 best improvements", card.improvements),

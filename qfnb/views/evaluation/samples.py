@@ -33,7 +33,7 @@ _STYLE: Final = f"<style>.{CSS_CLASS} {{ flex: 1 0 100% }}</style>"
 """The page has its own line among controls that wrap; a second layout would be another widget model."""
 
 
-def browse(report: ReportData | Card) -> SampleBrowser:
+def browse(report: ReportData | Card[Any]) -> SampleBrowser:
     """Return a browser for the samples of a report; as the last value of a cell it shows itself.
 
     `.rows` are the indexes of the picked questions, or of all shown ones when none is picked:
