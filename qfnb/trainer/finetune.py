@@ -14,13 +14,12 @@ from ..errors import InvalidArgumentError, RequestError
 from ..model import Model, Service
 from ..resources.management.finetune import FineTune
 from ..wire import finetune as wire
-from . import configs, run_store
+from . import run_store
 from .actions import DeployAction, EvaluateAction, LoadDataSetAction, ModelPublishAction, TrainAction
 from .background import BackgroundTrainer
 from .base import BaseAction
-from .configs import DeployConfig, TrainConfig
+from .configs import DeployConfig, TrainConfig, validate_train_config
 from .event import EventHandler
-from .run_store import RunRecord
 
 DataSource = Dataset | str | Path | None
 """A `Dataset`, a `ds-...` id, or the path of a data file."""
@@ -84,7 +83,7 @@ class LLMFinetune(BackgroundTrainer):
             self.validate_schema(data)
         with contextlib.suppress(RequestError):  # not reachable: the platform checks at the start
             supported = FineTune.V2.supported_models().data
-            configs.validate_train_config(train_type, config, supported, self.train_mode)
+            validate_train_config(train_type, config, supported, self.train_mode)
         previous_id = _previous_task_id(previous_task_id, previous_trainer, previous_model)
         options = {"train_mode": self.train_mode, "job_name": name, "increment_task_id": previous_id}
         train = TrainAction(train_type, config, base_model, **options)
@@ -96,7 +95,7 @@ class LLMFinetune(BackgroundTrainer):
         actions += [] if model_not_publish else [ModelPublishAction(model_name=model_name)]
         actions += [DeployAction(deploy_config)] if deploy_config else []
         actions += [EvaluateAction(eval_dataset, evaluators)] if evaluators else []
-        super().__init__(RunRecord.begin(), actions, event_handler)
+        super().__init__(run_store.RunRecord.begin(), actions, event_handler)
 
     @classmethod
     def validate_schema(cls, dataset: Dataset) -> None:
@@ -135,7 +134,7 @@ class LLMFinetune(BackgroundTrainer):
         """
         run = run_store.find_run(key)
         if run is None:
-            run = RunRecord.begin(task_id=key)
+            run = run_store.RunRecord.begin(task_id=key)
         self = cls._from_record(run, event_handler, deploy_config)
         load = self.ppls[0].actions[0]
         if dataset is not None and isinstance(load, LoadDataSetAction):
@@ -192,11 +191,11 @@ class LLMFinetune(BackgroundTrainer):
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
             raise InvalidArgumentError("these bytes are not a training written by dumps()") from None
         stored_run = run_store.find_run(facts["id"])
-        return cls._from_record(stored_run or RunRecord(facts["id"], facts), None, None)
+        return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts), None, None)
 
     @classmethod
     def _from_record(
-        cls, run: RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
+        cls, run: run_store.RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
     ) -> Self:
         self = cls.__new__(cls)
         actions = _restore_actions(run.facts, deploy_config)

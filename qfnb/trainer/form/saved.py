@@ -14,7 +14,6 @@ from ...errors import InvalidArgumentError
 from ...wire import finetune as wire
 from .. import run_store
 from ..configs import TrainConfig
-from ..run_store import RunRecord
 from .value import Draft
 
 
@@ -63,7 +62,7 @@ def list_past_runs() -> list[str]:
     return [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows[:20]]
 
 
-def clone_run(run: RunRecord) -> Draft:
+def clone_run(run: run_store.RunRecord) -> Draft:
     """Return the draft of a past run; its dataset is the one on the platform.
 
     Raises:

@@ -20,7 +20,6 @@ from ...errors import InvalidArgumentError
 from ...model.configs import ValidatedModel
 from ...wire import finetune as wire
 from .. import configs
-from ..configs import CONFIG_FIELDS, DeployConfig, TrainConfig
 from ..finetune import TRAINER_CLASSES
 from .data import DatasetInfo, validate_dataset
 
@@ -151,11 +150,13 @@ class LaunchForm:
             "model": self._validate_model,
             "mode": self._validate_mode,
             "scale": lambda: self._validate_values({}),
-            "held_out": lambda: TrainConfig(trainset_rate=parse_value(draft.held_out, "int", "held_out")),
+            "held_out": lambda: configs.TrainConfig(
+                trainset_rate=parse_value(draft.held_out, "int", "held_out")
+            ),
             "dataset": lambda: self._validate_dataset(draft.dataset, draft.mode),
         }
         if draft.after in {"deploy", "evaluate"}:
-            rules["suffix"] = lambda: DeployConfig(endpoint_suffix=draft.suffix.strip())
+            rules["suffix"] = lambda: configs.DeployConfig(endpoint_suffix=draft.suffix.strip())
             for name in ("replicas", "hours"):
                 rules[name] = partial(self._validate_count, name)
         if draft.after == "evaluate":
@@ -204,7 +205,7 @@ class LaunchForm:
                 values |= self.parse_parameter(row)
         return values
 
-    def train_config(self, values: Mapping[str, Any], **settings: Any) -> TrainConfig:
+    def train_config(self, values: Mapping[str, Any], **settings: Any) -> configs.TrainConfig:
         """Return the config with some hyper-parameters.
 
         Args:
@@ -216,7 +217,7 @@ class LaunchForm:
         """
         fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
         extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
-        return TrainConfig(**fields, peft_type=self.draft.scale, extras=extras or None, **settings)
+        return configs.TrainConfig(**fields, peft_type=self.draft.scale, extras=extras or None, **settings)
 
     def _validate_model(self) -> None:
         if not self.draft.model.strip():
@@ -236,7 +237,7 @@ class LaunchForm:
             )
 
     def _validate_count(self, name: str) -> None:
-        DeployConfig(**{name: parse_value(getattr(self.draft, name), "int", name)})
+        configs.DeployConfig(**{name: parse_value(getattr(self.draft, name), "int", name)})
 
     def _validate_parameter(self, row: wire.SupportedParameter) -> None:
         self._validate_values(self.parse_parameter(row))
@@ -249,7 +250,7 @@ class LaunchForm:
         validate_dataset(data, mode)
 
 
-_PLATFORM_KEYS = {name: configs.platform_key(name) for name in CONFIG_FIELDS}
+_PLATFORM_KEYS = {name: configs.platform_key(name) for name in configs.CONFIG_FIELDS}
 
 
 def parse_value(raw: str, kind: str, name: str) -> Any:
