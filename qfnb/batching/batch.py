@@ -151,7 +151,7 @@ class Batch(BackgroundBatch):
 
     def _rows(self, after: int = -1) -> Iterator[BatchRow]:
         """Yield the rows with their results, those that could not be written included."""
-        for row in journal_reader.read_rows(self.job.path, after=after):
+        for row in journal_reader.read_rows(self.job.path, after):
             result = self._runner.unwritten.get(row.number)
             yield row if result is None else replace(row, **asdict(result))
 

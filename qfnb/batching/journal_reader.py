@@ -73,25 +73,18 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(explain_error(error, path)) from None
 
 
-def read_rows(path: Path, *, after: int = -1, limit: int = -1) -> Iterator[BatchRow]:
-    """Yield the rows in input order; those that have not been sent yet have the error `NOT_ASKED`.
-
-    Args:
-        path: the journal.
-        after: number of the row after which to begin.
-        limit: number of rows, -1 for all.
-    """
+def read_rows(path: Path, after: int = -1) -> Iterator[BatchRow]:
+    """Yield the rows after a number in input order; those that have not been sent have the error `NOT_ASKED`."""
     query = f"""select row.number, row.input, answer.key is null, {_RESULT_COLUMNS}
         from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
-    remaining = sys.maxsize if limit < 0 else limit
-    while remaining > 0:
+    while True:
         with open_readonly(path) as database:
-            page = database.execute(query, (after, min(remaining, PAGE_SIZE))).fetchall()
+            page = database.execute(query, (after, PAGE_SIZE)).fetchall()
         for number, item, is_unasked, *facts in page:
             yield _parse_row(number, item, facts, is_unasked=bool(is_unasked))
         if len(page) < PAGE_SIZE:
             return
-        after, remaining = page[-1][0], remaining - PAGE_SIZE
+        after = page[-1][0]
 
 
 def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:

@@ -67,11 +67,11 @@ def test_a_batch_under_way_is_not_forgotten():
     assert path.is_file()
 
 
-@pytest.mark.parametrize("limit", [-1, 0, 7, 500, 1100])
-def test_answers_come_in_pages_in_input_order(limit):
+@pytest.mark.parametrize("after", [-1, 2, 202, 702, 1202])
+def test_answers_come_in_pages_in_input_order(after):
     path = write_journal("pages", [f"row {number}" for number in range(1203)])
-    numbers = [answer.number for answer in journal_reader.read_rows(path, after=2, limit=limit)]
-    assert numbers == list(range(3, 1203))[: limit if limit >= 0 else None]
+    numbers = [answer.number for answer in journal_reader.read_rows(path, after)]
+    assert numbers == list(range(after + 1, 1203))
 
 
 def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thread():
