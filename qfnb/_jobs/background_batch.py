@@ -136,7 +136,7 @@ class BatchControl:
             self._condition.notify_all()
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Block until a condition holds; it is checked after every `notify_waiters`."""
+        """Block until a condition holds; must be checked after every `notify_waiters`."""
         with self._condition:
             while not condition():
                 self._condition.wait(timeout=event_loop.INTERRUPT_SLICE_S)

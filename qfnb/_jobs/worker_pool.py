@@ -151,7 +151,7 @@ def validate_worker_count(name: str, value: int | None) -> int:
     """
     count = DEFAULT_WORKERS if value is None else value
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
-        raise InvalidArgumentError(f"{name}={value!r}: it is a whole number from 1 to {MAX_WORKERS}")
+        raise InvalidArgumentError(f"{name}={value!r}: must be an integer from 1 to {MAX_WORKERS}")
     return count
 
 

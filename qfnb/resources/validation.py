@@ -36,13 +36,13 @@ def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -
 
 
 def validate_positive(name: str, value: int) -> int:
-    """Return a whole number from 1.
+    """Return an integer from 1.
 
     Raises:
         InvalidArgumentError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(f"{name}={value!r}: it is a whole number from 1 (须为正整数)")
+        raise InvalidArgumentError(f"{name}={value!r}: must be an integer from 1 (须为正整数)")
     return value
 
 
@@ -59,7 +59,7 @@ def validate_range(name: str, value: float, low: float, high: float) -> None:
         InvalidArgumentError: it is less than `low` or more than `high`.
     """
     if not low <= value <= high:
-        raise InvalidArgumentError(f"{name}={value}: it is {low} to {high}")
+        raise InvalidArgumentError(f"{name}={value}: must be {low} to {high}")
 
 
 def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | int]) -> Any:
@@ -75,7 +75,7 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
     """
     choice, allowed = value.value if isinstance(value, Enum) else value, list(choices)
     if choice not in allowed:
-        raise InvalidArgumentError(f"{name}={choice!r}: it is one of {', '.join(map(str, allowed))}")
+        raise InvalidArgumentError(f"{name}={choice!r}: must be one of {', '.join(map(str, allowed))}")
     return choice
 
 
@@ -92,7 +92,7 @@ def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
     """
     if value not in set(members):
         allowed = ", ".join(f"{member.value} ({member.name})" for member in members)
-        raise InvalidArgumentError(f"{name}={value!r}: it is {allowed}")
+        raise InvalidArgumentError(f"{name}={value!r}: must be {allowed}")
     return int(value)
 
 

@@ -187,7 +187,7 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, faul
         ('%qfbatch df --prompt "{reviw}"', "did you mean {review}?"),
         ('%qfbatch df --prompt "{review} {"', "braces that are text"),
         ("%qfbatch df --prompt {review} twice", "into quotes"),
-        ("%qfbatch df --prompt {review} -w 0", "workers=0: it is a whole number from 1 to 1000"),
+        ("%qfbatch df --prompt {review} -w 0", "workers=0: must be an integer from 1 to 1000"),
         ("%qfbatch df --prompt {review} -w 1000000", "workers=1000000"),
         ("%qfbatch df --prompt {review} -w many", "invalid int value: 'many'"),
         ("%qfbatch df --prompt {review} --wrokers 3", "did you mean --workers?"),

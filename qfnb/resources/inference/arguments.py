@@ -89,7 +89,7 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in set_options.items():
         if name in OPTION_RANGES and not _is_in_range(name, value):
             raise InvalidArgumentError(
-                f"{name}={value!r} is out of range: it is a number in {OPTION_RANGES[name][2]}"
+                f"{name}={value!r} is out of range: must be a number in {OPTION_RANGES[name][2]}"
             )
     stop = set_options.get("stop")
     if isinstance(stop, list) and len(stop) > 4:
@@ -171,7 +171,7 @@ def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Me
     """
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
-            f"messages={messages!r:.60}: it is a text, a Messages or a list of turns "
+            f"messages={messages!r:.60}: must be a text, a Messages or a list of turns "
             "[{'role': 'user', 'content': ...}]"
         )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
@@ -228,7 +228,7 @@ def validate_encodable(field: str, text: str) -> None:
         if "\ud800" <= char <= "\udfff":
             raise InvalidArgumentError(
                 f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
-                "it cannot be written as UTF-8; replace it"
+                "it cannot be encoded as UTF-8; replace it"
             )
 
 
@@ -250,7 +250,7 @@ def to_v1(
         if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
             expected_role = "assistant" if index % 2 else "user (or function)"
             raise InvalidArgumentError(
-                f"messages: turn {index + 1} is {message.role!r}, v1 wants {expected_role} there: "
+                f"messages: turn {index + 1} is {message.role!r}, v1 requires {expected_role} there: "
                 "user and assistant take turns (须交替出现)"
             )
     return messages, options_v1

@@ -128,7 +128,7 @@ def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"{field}={rows!r:.60}: it is a list of {label}, one for each row (须为列表)"
+            f"{field}={rows!r:.60}: must be a list of {label}, one for each row (须为列表)"
         )
     return rows
 
@@ -140,7 +140,9 @@ def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
         InvalidArgumentError: the options ask for a stream.
     """
     if options.get("stream"):
-        raise InvalidArgumentError(f"{prefix}stream={options['stream']!r}: a row of a batch comes as a whole")
+        raise InvalidArgumentError(
+            f"{prefix}stream={options['stream']!r}: the rows of a batch cannot be streamed"
+        )
 
 
 def prepare_row(

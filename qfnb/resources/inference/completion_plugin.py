@@ -122,7 +122,7 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> PreparedCall[ChatResponse]:
         """Return the validated call for one prompt."""
         if not isinstance(item, str) or not item.strip():
-            raise InvalidArgumentError(f"prompt={item!r}: it is a text that is not empty")
+            raise InvalidArgumentError(f"prompt={item!r}: must be a text that is not empty")
         validate_encodable("prompt", item)
         model, endpoint = self.resolve_target(model, endpoint)
         valid_options = validate_options(options_)
@@ -280,6 +280,8 @@ def _platform_plugin_request(
     names = list(plugins or ("eChart",))
     unknown = next((name for name in names if name not in wire.BUILTIN_PLUGINS), None)
     if unknown is not None:
-        raise InvalidArgumentError(f"plugins has {unknown!r}: they are {', '.join(wire.BUILTIN_PLUGINS)}")
+        raise InvalidArgumentError(
+            f"plugins has {unknown!r}: must be some of {', '.join(wire.BUILTIN_PLUGINS)}"
+        )
     record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
     return InferenceRequest(wire.BUILTIN_PLUGIN_V1, record, "EBPlugin")

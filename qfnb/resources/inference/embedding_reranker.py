@@ -77,7 +77,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     ) -> PreparedCall[EmbeddingResponse]:
         """Return the validated call for one list of texts."""
         if options_.pop("stream", False):
-            raise InvalidArgumentError("stream=True: an embedding comes as a whole, it cannot be streamed")
+            raise InvalidArgumentError("stream=True: an embedding cannot be streamed")
         model, endpoint = self.resolve_target(model, endpoint)
         name = model or catalog.DEFAULTS["embedding"]
         row = None if endpoint else catalog.find_model("embedding", name)
@@ -99,10 +99,10 @@ class Embedding(InferenceModel[EmbeddingResponse]):
 def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
     if isinstance(texts, str) or not 1 <= len(texts) <= wire.MAX_TEXTS:
         actual = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
-        raise InvalidArgumentError(f"texts is {actual}: it is a list of 1 to {wire.MAX_TEXTS} texts")
+        raise InvalidArgumentError(f"texts is {actual}: must be a list of 1 to {wire.MAX_TEXTS} texts")
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise InvalidArgumentError(f"texts[{index}]={text!r}: it is a text that is not empty")
+            raise InvalidArgumentError(f"texts[{index}]={text!r}: must be a text that is not empty")
         if max_chars and len(text) > max_chars:
             raise InvalidArgumentError(
                 f"texts[{index}] has {len(text)} characters: at most {max_chars:,} are allowed"
@@ -208,13 +208,15 @@ class Reranker(InferenceModel[RerankResponse]):
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
     if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_RERANK_QUERY_CHARS:
-        raise InvalidArgumentError(f"query: it is a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters")
+        raise InvalidArgumentError(
+            f"query: must be a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters"
+        )
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
-        raise InvalidArgumentError(f"documents: it is a list of 1 to {wire.MAX_DOCUMENTS} texts")
+        raise InvalidArgumentError(f"documents: must be a list of 1 to {wire.MAX_DOCUMENTS} texts")
     for index, document in enumerate(documents):
         if not isinstance(document, str) or len(document) > wire.MAX_DOCUMENT_CHARS:
             raise InvalidArgumentError(
-                f"documents[{index}]: it is a text of at most {wire.MAX_DOCUMENT_CHARS:,} characters"
+                f"documents[{index}]: must be a text of at most {wire.MAX_DOCUMENT_CHARS:,} characters"
             )
     if top_n is not None:
         validate_positive("top_n", top_n)
@@ -254,7 +256,7 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
             others, characters = _CJK.subn(" ", text)
             return int(0.625 * characters + len(_WORD.findall(others)))
         if mode != "remote":
-            raise InvalidArgumentError(f"mode={mode!r}: it is 'local' or 'remote'")
+            raise InvalidArgumentError(f"mode={mode!r}: must be 'local' or 'remote'")
         return self._run(self.prepare(text, model)).usage.total_tokens or 0
 
     def prepare(

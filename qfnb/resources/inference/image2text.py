@@ -109,7 +109,7 @@ def read_image(image: str | bytes | Path) -> bytes:
             f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed"
         )
     if not content.startswith(tuple(MEDIA_TYPES)):
-        raise InvalidArgumentError("image is not an image file: it is JPEG, PNG, BMP or WebP")
+        raise InvalidArgumentError("image is not an image file: must be JPEG, PNG, BMP or WebP")
     return content
 
 

@@ -99,16 +99,16 @@ class InferenceModel(Generic[ReplyT]):
         **keys: Unpack[AccountKeys],
     ) -> None:
         if version not in {None, 1, 2, "1", "2"}:
-            raise InvalidArgumentError(f"version={version!r}: it is 1 or 2")
+            raise InvalidArgumentError(f"version={version!r}: must be 1 or 2")
         if unknown := sorted(set(keys) - set(AccountKeys.__annotations__)):
             allowed = ", ".join(AccountKeys.__annotations__)
-            raise InvalidArgumentError(f"{unknown[0]!r} is not a key of an account: those are {allowed}")
+            raise InvalidArgumentError(f"{unknown[0]!r} is not an account key; they are {allowed}")
         self.model, self.endpoint, self.version = model, endpoint, version
         self._keys: dict[str, Any] = {name: _hide_secret(name, value) for name, value in keys.items()}
 
     def prepare(self, item: Any, **options: Any) -> PreparedCall[ReplyT]:
         """Return the validated call for one input of a batch."""
-        raise InvalidArgumentError(f"{type(self).__name__} takes no batches")
+        raise InvalidArgumentError(f"{type(self).__name__} has no batches")
 
     def batch_do(
         self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any

@@ -201,7 +201,7 @@ class Text2Image(InferenceModel[ImageResponse]):
 
 def _validate_with_decode(with_decode: str | None) -> bool:
     if with_decode not in {None, "base64"}:
-        raise InvalidArgumentError(f"with_decode={with_decode!r}: it is 'base64' or None")
+        raise InvalidArgumentError(f"with_decode={with_decode!r}: must be 'base64' or None")
     return with_decode is not None
 
 

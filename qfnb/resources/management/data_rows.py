@@ -204,5 +204,5 @@ class Entities:
 
 def _validate_time_range(name: str, times: Sequence[float] | None) -> list[float] | None:
     if times and len(times) != 2:
-        raise InvalidArgumentError(f"{name}={list(times)}: it has two times, from and to")
+        raise InvalidArgumentError(f"{name}={list(times)}: must be two times, from and to")
     return list(times) if times else None

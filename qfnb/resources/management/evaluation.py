@@ -49,7 +49,7 @@ class EvaluationTasks:
             InvalidArgumentError: there is no version, or the config lacks a field that its mode needs.
         """
         if not version_info:
-            raise InvalidArgumentError("version_info=[]: name one model version at least")
+            raise InvalidArgumentError("version_info=[]: must name at least one model version")
         versions = [validate_record("version_info", wire.EvaluatedVersion, row) for row in version_info]
         machine = validate_record("compute_resource_conf", wire.ComputeResource, compute_resource_conf or {})
         return wire.CreateTask(
@@ -108,9 +108,9 @@ class EvaluationTasks:
         part = validate_choice("export_range", export_range, (wire.TOTAL, wire.PART))
         fields = export_field or wire.EXPORT_CONTENT
         if target == wire.STORAGE and not bos_bucket_id:
-            raise InvalidArgumentError("bos_bucket_id is missing: name the bucket to export into")
+            raise InvalidArgumentError("bos_bucket_id is missing: must name the bucket to export to")
         if part == wire.PART and not result_ids:
-            raise InvalidArgumentError("result_ids is missing: name the rows to export")
+            raise InvalidArgumentError("result_ids is missing: must list the rows to export")
         return wire.CreateExport(
             id=eval_id,
             export_type=target,

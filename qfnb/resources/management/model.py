@@ -145,5 +145,5 @@ def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:
 def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:
     """Return the ids as a list; a single text is rejected, it would be split into letters."""
     if isinstance(ids, str) or not ids:
-        raise InvalidArgumentError(f"{name}={ids!r}: it is a list of at least one id (至少一个 ID 的列表)")
+        raise InvalidArgumentError(f"{name}={ids!r}: must be a list of at least one id (至少一个 ID 的列表)")
     return [*ids]

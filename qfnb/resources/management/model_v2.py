@@ -94,7 +94,7 @@ class ModelV2:
         """
         source_meta = {model.TRAINED: train_meta, model.IMPORTED: import_meta}
         if source_type not in source_meta:
-            raise InvalidArgumentError(f"source_type={source_type!r}; it is Train or Import")
+            raise InvalidArgumentError(f"source_type={source_type!r}; must be Train or Import")
         if not source_meta[source_type]:
             raise InvalidArgumentError(f"source_type={source_type!r} needs {source_type.lower()}_meta")
         is_training = source_type == model.TRAINED

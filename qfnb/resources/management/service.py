@@ -241,4 +241,4 @@ def _format_time(value: str | datetime, name: str) -> str:
     try:
         return datetime.strptime(value, wire.TIME).strftime(wire.TIME)  # noqa: DTZ007 - the Z says UTC
     except ValueError:
-        raise InvalidArgumentError(f"{name}={value!r}: it is a time like 2025-03-30T16:00:00Z") from None
+        raise InvalidArgumentError(f"{name}={value!r}: must be a time like 2025-03-30T16:00:00Z") from None

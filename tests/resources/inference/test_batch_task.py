@@ -155,13 +155,13 @@ def test_other_models_have_frames_too(sandbox):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("abc", r"messages_list='abc': it is a list of conversations"),
-        (b"abc", r"messages_list=b'abc': it is a list"),
-        ({"a": 1}, r"messages_list=\{'a': 1\}: it is a list"),
-        (5, r"messages_list=5: it is a list"),
-        ([5], r"items\[0\]: messages=5: it is a text, a Messages or a list of turns"),
-        (["x", None], r"items\[1\]: messages=None: it is"),
-        ([b"x"], r"items\[0\]: messages=b'x': it is"),
+        ("abc", r"messages_list='abc': must be a list of conversations"),
+        (b"abc", r"messages_list=b'abc': must be a list"),
+        ({"a": 1}, r"messages_list=\{'a': 1\}: must be a list"),
+        (5, r"messages_list=5: must be a list"),
+        ([5], r"items\[0\]: messages=5: must be a text, a Messages or a list of turns"),
+        (["x", None], r"items\[1\]: messages=None: must be"),
+        ([b"x"], r"items\[0\]: messages=b'x': must be"),
         ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*a list of turns"),
     ],
 )
@@ -217,9 +217,9 @@ def test_numbers_of_other_libraries_are_numbers(sandbox):
 
 @pytest.mark.parametrize("kind", [ChatCompletion, Completion])
 def test_a_batch_cannot_be_streamed(kind, register):
-    with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
+    with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
         kind().batch_do(["x"], stream=True)
-    with pytest.raises(InvalidArgumentError, match="stream=True: a row of a batch comes as a whole"):
+    with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
         ChatCompletion().prepare("x", stream=True)
     assert register()["came"] == 0
     assert kind().batch_do(["x"], stream=False).results()[0]["result"]

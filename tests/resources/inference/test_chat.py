@@ -178,7 +178,7 @@ USER, ASSISTANT, SYSTEM = ({"role": role, "content": "x"} for role in ("user", "
 @pytest.mark.parametrize(
     ("messages", "message"),
     [
-        ([USER, USER, USER], "turn 2 is 'user', v1 wants assistant there"),
+        ([USER, USER, USER], "turn 2 is 'user', v1 requires assistant there"),
         ([ASSISTANT, USER], "turn 1 is 'assistant'"),
         ([USER, SYSTEM, USER], "turn 2 is 'system'"),
     ],
