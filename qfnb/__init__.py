@@ -83,7 +83,7 @@ def load_ipython_extension(ipython: Any) -> None:
     """Register the magics: `%load_ext qfnb`."""
     from .notebook import load  # noqa: PLC0415 - IPython is needed only here
 
-    load(ipython)
+    load(ipython, __version__)
 
 
 def unload_ipython_extension(ipython: Any) -> None:

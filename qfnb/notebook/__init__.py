@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from .. import __version__
 from . import await_cell, completion, formatters
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
@@ -21,8 +20,13 @@ _GROUPS = (ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMa
 _NAMES = ("qfauth", "qfbatch", "qfchat", "qfeval", "qfimage", "qftrain")
 
 
-def load(shell: Any) -> None:
-    """Register the magics and how values show themselves; doing it again changes nothing."""
+def load(shell: Any, version: str) -> None:
+    """Register the magics and the formatters of values, and print the banner; idempotent.
+
+    Args:
+        shell: the IPython shell.
+        version: of qfnb, for the banner.
+    """
     for group in _GROUPS:
         shell.register_magics(group)
     formatters.register(shell.display_formatter)
@@ -30,11 +34,11 @@ def load(shell: Any) -> None:
         shell.input_transformers_post.append(await_cell.transform_cell)
     completion.register(shell)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"qfnb {__version__} · {describe_platform()} · {kernel} · 帮助 help: %%qfchat?  %qfauth")  # noqa: T201 - one line for the person who loads it
+    print(f"qfnb {version} · {describe_platform()} · {kernel} · 帮助 help: %%qfchat?  %qfauth")  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:
-    """Take everything away again."""
+    """Remove the magics and the formatters."""
     formatters.unregister(shell.display_formatter)
     completion.unregister(shell)
     if await_cell.transform_cell in shell.input_transformers_post:

@@ -129,7 +129,7 @@ class BatchMagics(VerbMagics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs and data at first, data or batches behind a verb."""
-        from .. import batches  # noqa: PLC0415
+        from ..batching.journal_store import batches  # noqa: PLC0415
 
         if previous.endswith("qfbatch"):
             return [*VERBS, *completion.variables_of(self, DATA_KINDS)]
@@ -140,7 +140,7 @@ class BatchMagics(VerbMagics):
         return []
 
     def do_start(self, options: Namespace, target: str) -> Any:
-        from .. import batch, estimate  # noqa: PLC0415 - %load_ext stays fast
+        from ..batching.api import batch, estimate  # noqa: PLC0415 - %load_ext stays fast
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415
         from ..views.batch import STARTED  # noqa: PLC0415
 
@@ -178,7 +178,7 @@ class BatchMagics(VerbMagics):
         self._require_batch(target).cancel()
 
     def do_resume(self, options: Namespace, target: str) -> None:
-        from .. import resume  # noqa: PLC0415
+        from ..batching.api import resume  # noqa: PLC0415
 
         job = self._find_batch(target)
         if job is None and not target:
@@ -193,7 +193,7 @@ class BatchMagics(VerbMagics):
         self._show_panel(options, job)
 
     def do_list(self, options: Namespace, target: str) -> Any:
-        from .. import batches  # noqa: PLC0415
+        from ..batching.journal_store import batches  # noqa: PLC0415
 
         return batches()
 

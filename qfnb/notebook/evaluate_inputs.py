@@ -43,7 +43,7 @@ def resolve_models(
     Raises:
         InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
     """
-    from .. import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
     named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
@@ -67,7 +67,8 @@ def resolve_model(shell: Any, word: str) -> Any:
     Raises:
         InvalidArgumentError: the variable holds something else, or the name is unknown.
     """
-    from .. import ChatCompletion, LLMFinetune  # noqa: PLC0415
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
+    from ..trainer import LLMFinetune  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
@@ -111,7 +112,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
     Raises:
         InvalidArgumentError: nothing is named, or the name is none of these.
     """
-    from .. import Dataset  # noqa: PLC0415
+    from ..dataset import Dataset  # noqa: PLC0415
 
     if not name:
         raise InvalidArgumentError("which questions? --data DATA: a variable or a path (请给出数据)")
@@ -272,8 +273,9 @@ def estimate_table(
     """
     import pandas as pd  # noqa: PLC0415
 
-    from .. import ChatCompletion, estimate  # noqa: PLC0415
+    from ..batching.api import estimate  # noqa: PLC0415
     from ..evaluation.samples import model_label, questions_of, rows_of  # noqa: PLC0415
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     items = [question.batch_input() for question in questions_of(rows_of(rows))]
     options = {name: value for name, value in chat_options.items() if name != "workers"}

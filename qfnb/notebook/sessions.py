@@ -110,7 +110,7 @@ class Sessions:
 
     def _fork(self, name: str, new: str) -> str:
         if new in self._conversations:
-            raise InvalidArgumentError(f"there is a session {new!r} already: forget it first")
+            raise InvalidArgumentError(f"the session {new!r} exists already: forget it first")
         self._conversations[new] = type(self[name])(self[name])
         return f"{new}: {len(self[name])} turns, from {name}"
 
@@ -121,7 +121,8 @@ class Sessions:
 
     def _export(self, name: str, file: str) -> Path:
         turns, path = list(self[name]), Path(file).expanduser()
-        writers = {".json": _as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
+        as_json = lambda turns: json.dumps(turns, ensure_ascii=False, indent=2) + "\n"  # noqa: E731
+        writers = {".json": as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
         if path.suffix not in writers:
             raise InvalidArgumentError(f"export {file!r}: the file ends in {', '.join(writers)}")
         try:
@@ -132,7 +133,7 @@ class Sessions:
 
 
 def expand_variables(text: str, variables: dict[str, Any]) -> str:
-    """Put variables into `{{name}}`; what they hold is not expanded again.
+    """Replace `{{name}}` by variables; their values are not expanded again.
 
     Raises:
         InvalidArgumentError: a name is not a variable of the notebook.
@@ -153,12 +154,8 @@ def _content_text(content: Any) -> str:
     return str(content or "")
 
 
-def _as_json(turns: list[dict[str, Any]]) -> str:
-    return json.dumps(turns, ensure_ascii=False, indent=2) + "\n"
-
-
 def _as_jsonl(turns: list[dict[str, Any]]) -> str:
-    """Write question and answer pairs, as a dataset takes them."""
+    """Return pairs of prompt and response, a line each, as a dataset reads them."""
     pairs = zip(turns[::2], turns[1::2], strict=False)
     lines = (
         {"prompt": _content_text(a["content"]), "response": _content_text(b["content"])} for a, b in pairs

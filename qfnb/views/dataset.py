@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
+from .._text import clip, clip_start
 from ..dataset import Dataset, TransferStep, quality
 from ..errors import UnexpectedContent
 from ..transport import file_transfer
@@ -41,11 +42,10 @@ def html(dataset: Dataset) -> str:
         return f"<div {styles.BODY_COMPACT}>{head}<div {styles.DIM}>{escape(_not_fetched_text(dataset))}</div></div>"
     head += f"<span {styles.BADGE}>{escape(dataset.schema.title)}</span>"
     facts = f"<div {styles.DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
-    notes = "".join(f"<div {styles.DIM}>⚠ {escape(line)}</div>" for line in _notes(dataset))
-    more_rows = (
-        f"<div {styles.DIM}>{escape(_more_rows_text(dataset))}</div>" if _more_rows_text(dataset) else ""
-    )
-    return f"<div {styles.BODY_COMPACT}><div>{head}</div>{facts}{_table(dataset)}{more_rows}{notes}</div>"
+    problems = dataset.check().lines() if len(dataset) <= MAX_CHECKED_ROWS else []
+    lines = [*filter(None, [_more_rows_text(dataset)]), *(f"⚠ {problem}" for problem in problems)]
+    notes = "".join(f"<div {styles.DIM}>{escape(line)}</div>" for line in lines)
+    return f"<div {styles.BODY_COMPACT}><div>{head}</div>{facts}{_table(dataset)}{notes}</div>"
 
 
 def text(dataset: Dataset) -> str:
@@ -59,18 +59,13 @@ def text(dataset: Dataset) -> str:
 
 def _facts(dataset: Dataset) -> list[str]:
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
-    facts = [f"{len(dataset):,} rows", ", ".join(map(_clip_value, dataset.columns))]
-    facts.append(f"{'' if exact else '≈ '}{n:,} tokens")
-    facts.append(_clip_source(dataset.source))
+    rows, columns = f"{len(dataset):,} rows", ", ".join(map(_clip_value, dataset.columns))
+    facts = [rows, columns, f"{'' if exact else '≈ '}{n:,} tokens", clip_start(dataset.source, 80)]
     return [fact for fact in facts if fact] + ([str(dataset.id)] if dataset.id is not None else [])
 
 
 def _not_fetched_text(dataset: Dataset) -> str:
     return f"{dataset.id} · 平台上的数据集，查看时下载 / on the platform, fetched when looked at: ds.head()"
-
-
-def _notes(dataset: Dataset) -> list[str]:
-    return dataset.check().lines() if len(dataset) <= MAX_CHECKED_ROWS else []
 
 
 def _more_rows_text(dataset: Dataset) -> str:
@@ -116,11 +111,9 @@ def _image_html(content: bytes) -> str:
         file_transfer.validate_image(content)
     except UnexpectedContent as error:
         return escape(error)
-    return (
-        image_html(content, kind, "picture")
-        if len(content) <= MAX_IMAGE_BYTES
-        else f"{len(content) >> 10:,} KiB"
-    )
+    if len(content) > MAX_IMAGE_BYTES:
+        return f"{len(content) >> 10:,} KiB"
+    return image_html(content, kind, "picture")
 
 
 def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
@@ -130,23 +123,26 @@ def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     return (f"({turns} 轮 turns) " if turns else "") + "  →  ".join(parts)
 
 
-def _clip_source(source: str, limit: int = 80) -> str:
-    """Return where rows are from, cut at the front: a path says most at its end."""
-    return source if len(source) <= limit else "…" + source[1 - limit :]
-
-
 def _clip_value(value: object, limit: int = MAX_CELL_CHARS) -> str:
     if isinstance(value, list):
         value = " ".join(f"{number}. {item}" for number, item in enumerate(value, 1))
-    text = f"{len(value):,} bytes" if isinstance(value, bytes) else str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return clip(f"{len(value):,} bytes" if isinstance(value, bytes) else str(value), limit)
 
 
 class UploadBar(AbstractContextManager["UploadBar"]):
-    """Shows how far an upload is: `with Uploading() as bar: ds.save(qianfan=True, progress=bar)`."""
+    """Shows the progress of an upload: `with UploadBar() as bar: ds.save(qianfan=True, progress=bar)`."""
 
     def __enter__(self) -> Self:
-        self._live = LiveOutput(TransferStep("upload", 0, 1), widget=_widget, draw=_draw, final=step_bundle)
+        def create_widget() -> Any:
+            import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
+
+            return ipywidgets.HTML()
+
+        def draw(widget: Any, step: TransferStep) -> None:
+            widget.value = step_bundle(step)["text/html"]
+
+        first = TransferStep("upload", 0, 1)
+        self._live = LiveOutput(first, widget=create_widget, draw=draw, final=step_bundle)
         return self
 
     def __call__(self, step: TransferStep) -> None:
@@ -154,7 +150,7 @@ class UploadBar(AbstractContextManager["UploadBar"]):
         self._live.update(step)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Leave the last step behind, or nothing when it went wrong."""
+        """Keep the last step, or nothing after an error."""
         if kind is None:
             self._live.finish(self._live.state)
         else:
@@ -170,13 +166,3 @@ def step_bundle(step: TransferStep) -> Bundle:
         "text/plain": words,
         "text/html": f'<div {styles.BODY_COMPACT}><progress {styles.BAR} max="1" value="{share:.3f}"></progress> {words}</div>',
     }
-
-
-def _widget() -> Any:
-    import ipywidgets  # noqa: PLC0415 - only where a person watches
-
-    return ipywidgets.HTML()
-
-
-def _draw(widget: Any, step: TransferStep) -> None:
-    widget.value = step_bundle(step)["text/html"]

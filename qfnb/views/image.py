@@ -82,8 +82,5 @@ def _caption(reply: ImageResponse) -> str:
 
 
 def _data_url(image: bytes) -> str:
-    return f"data:{_media_type(image)};base64,{base64.b64encode(image).decode('ascii')}"
-
-
-def _media_type(image: bytes) -> str:
-    return next((kind for magic, kind in _MEDIA_TYPES.items() if image.startswith(magic)), "image/png")
+    kind = next((kind for magic, kind in _MEDIA_TYPES.items() if image.startswith(magic)), "image/png")
+    return f"data:{kind};base64,{base64.b64encode(image).decode('ascii')}"
