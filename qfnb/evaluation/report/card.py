@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from ..stats.aggregates import Comparison, Score, Usage
+from ..stats.aggregates import Comparison, Outcome, Score, Usage
 from . import files, text
 from .data import Change, ReportData
 
@@ -66,7 +66,7 @@ class Card(Generic[Report]):
     base: str
     tuned: str
     metric: str
-    verdict: text.Verdict
+    verdict: Outcome
     comparison: Comparison
     other_comparisons: tuple[Comparison, ...]
     scores: tuple[Score, Score]
@@ -125,7 +125,7 @@ def build_card(
         base=base_model,
         tuned=tuned_model,
         metric=name,
-        verdict=text.verdict_of(decisive),
+        verdict=decisive.outcome,
         comparison=decisive,
         other_comparisons=tuple(pair for pair in comparisons.values() if pair is not decisive),
         scores=(scores[base_model], scores[tuned_model]),

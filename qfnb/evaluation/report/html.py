@@ -135,9 +135,9 @@ def conclusion_html(report: ReportData) -> list[str]:
 
 def verdict_label(comparison: Comparison) -> str:
     """Return the verdict on a comparison's candidate: better, worse, or cannot tell."""
-    verdict = text.verdict_of(comparison)
-    space = "" if verdict == "cannot tell" else " "
-    return f"{text.VERDICT_SIGNS[verdict]}{space}{text.VERDICT_WORDS[verdict]}"
+    outcome = comparison.outcome
+    space = "" if outcome == "cannot tell" else " "
+    return f"{text.VERDICT_SIGNS[outcome]}{space}{text.VERDICT_WORDS[outcome]}"
 
 
 def _verdict_html(comparison: Comparison) -> str:

@@ -5,29 +5,19 @@ from __future__ import annotations
 import html
 import math
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ..._text import is_missing, replace_surrogates, strip_controls
 from ...redact import redact
-from ..stats.aggregates import Comparison
+from ..stats.aggregates import Comparison, Outcome
 from .data import ReportData
 
-Verdict = Literal["better", "worse", "cannot tell"]
-
-VERDICT_SIGNS: Final[dict[Verdict, str]] = {"better": "▲", "worse": "▼", "cannot tell": "？"}
-VERDICT_WORDS: Final[dict[Verdict, str]] = {
+VERDICT_SIGNS: Final[dict[Outcome, str]] = {"better": "▲", "worse": "▼", "cannot tell": "？"}
+VERDICT_WORDS: Final[dict[Outcome, str]] = {
     "better": "更好 better",
     "worse": "更差 worse",
     "cannot tell": "无法判断 cannot tell",
 }
-
-
-def verdict_of(comparison: Comparison) -> Verdict:
-    """Return whether a comparison's candidate is better than its baseline."""
-    if not comparison.is_significant:
-        return "cannot tell"
-    is_higher = comparison.test.difference > 0
-    return "better" if is_higher != comparison.lower_is_better else "worse"
 
 
 def conclusion(report: ReportData) -> str:

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from ..._text import is_missing
 from ..samples import Sample
@@ -15,6 +15,8 @@ from . import intervals, significance
 
 Scale = tuple[float, float]
 """The lowest and the highest possible score of a metric."""
+
+Outcome = Literal["better", "worse", "cannot tell"]
 
 UNIT_SCALE: Final[Scale] = (0.0, 1.0)
 UNKNOWN_SCALE: Final[Scale] = (math.nan, math.nan)
@@ -113,12 +115,17 @@ class Comparison:
         return replace(self, baseline=self.candidate, candidate=self.baseline, test=test)
 
     @property
+    def outcome(self) -> Outcome:
+        """Whether the candidate is better than the baseline."""
+        if not self.is_significant:
+            return "cannot tell"
+        return "better" if (self.test.difference > 0) != self.lower_is_better else "worse"
+
+    @property
     def verdict(self) -> str:
         """What the test shows, in words."""
         if self.is_significant:
-            is_higher = self.test.difference > 0
-            better = self.candidate if is_higher != self.lower_is_better else self.baseline
-            return f"{better} is better"
+            return f"{self.candidate if self.outcome == 'better' else self.baseline} is better"
         if math.isnan(self.test.detectable):
             return f"no difference shown (n = {self.test.n} cannot show any)"
         return f"no difference shown (smallest detectable: {self.test.detectable:.2f})"
@@ -174,23 +181,15 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
     )
 
 
-def compare_models(
+def _compare_models(
     metric: str,
     baseline: Mapping[int, Sample],
     candidate: Mapping[int, Sample],
-    cluster: str = "",
+    cluster: str,
     *,
-    lower_is_better: bool = False,
+    lower_is_better: bool,
 ) -> significance.PairedTest:
-    """Compare two models on the questions on which both have a score; wins are the candidate's.
-
-    Args:
-        metric: the metric.
-        baseline: a model's samples by the index of the question.
-        candidate: those of the other model.
-        cluster: the column whose rows belong together, "" when all rows are independent.
-        lower_is_better: lower scores of the metric are the better ones.
-    """
+    """Compare two models on the questions on which both have a score; wins are the candidate's."""
     shared = [
         (before, candidate[index])
         for index, before in baseline.items()
@@ -217,7 +216,7 @@ def compare_all(
     """
     pairs = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
     tests = [
-        compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
+        _compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
         for metric, a, b in pairs
     ]
     corrected = significance.holm_correction([test.p_value for test in tests])
@@ -231,11 +230,8 @@ def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
     """Return the cluster of each sample, None without a column; a row without a value is its own cluster."""
     if not column:
         return None
-    cells = [sample.cell(column) for sample in samples]
-    return [
-        f"row {sample.index}" if is_missing(cell) else f"in {cell!r}"
-        for sample, cell in zip(samples, cells, strict=True)
-    ]
+    cells = [(sample.index, sample.cell(column)) for sample in samples]
+    return [f"row {index}" if is_missing(cell) else f"in {cell!r}" for index, cell in cells]
 
 
 def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
