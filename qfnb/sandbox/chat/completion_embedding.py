@@ -9,7 +9,7 @@ from ...wire import catalog
 from ...wire import inference as wire
 from ...wire.base import EmptyBody
 from ..engines.builtin.engine import NGRAM_LABEL
-from ..engines.protocol import EngineError, StreamingModel
+from ..engines.protocol import EngineError, StreamingModel, count_tokens
 from ..http.call import Call, Stream, emulates
 from ..services.metering import metered
 from . import conversion
@@ -135,7 +135,7 @@ def _require_model(call: Call, kind: catalog.ModelKind, model: str) -> None:
 
 
 def _text_usage(texts: list[str]) -> dict[str, int]:
-    return _token_usage(sum(map(conversion.count_tokens, texts)))
+    return _token_usage(sum(map(count_tokens, texts)))
 
 
 def _token_usage(count: int) -> dict[str, int]:

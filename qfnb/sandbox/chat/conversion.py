@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from ...wire import chat as wire
-from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
+from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, StreamingModel, count_tokens
 from ..http.call import Call, Stream
 from ..http.refusals import INVALID_REQUEST, Refusal, v1_refusal, v2_refusal
 
@@ -33,8 +32,6 @@ _V2_OPTIONS = (
     "response_format",
 )
 
-_TOKEN = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
-
 _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
     "server": (336000, "internal_error", 500, "server_error"),
     "busy": (336501, "rpm_rate_limit_exceeded", 429, "rate_limit_exceeded"),
@@ -50,9 +47,8 @@ ReplyPieces = AsyncIterator[Mapping[str, Any] | Reply]
 def conversation_v1(body: wire.ChatRequest) -> Conversation:
     """Return the conversation of a v1 request: its functions become tools, its system text a message."""
     extra = body.model_extra or {}
-    messages = [_message_v1(message) for message in body.messages]
-    if extra.get("system"):
-        messages.insert(0, {"role": "system", "content": str(extra["system"])})
+    system = [{"role": "system", "content": str(extra["system"])}] if extra.get("system") else []
+    messages = system + [_message_v1(message) for message in body.messages]
     options = _options_v1(extra)
     if functions := extra.get("functions"):
         options["tools"] = [{"type": "function", "function": function} for function in functions]
@@ -195,11 +191,6 @@ async def stream_v2(call: Call, model: StreamingModel, conversation: Conversatio
     return Stream(_v2_events(call, conversation, pieces, head), done="[DONE]")
 
 
-def count_tokens(text: str) -> int:
-    """Count tokens the sandbox's way: a word or number is one, any other visible character is one."""
-    return len(_TOKEN.findall(text))
-
-
 def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
     """Return the tokens of prompts and their answer."""
     prompt, completion = sum(map(count_tokens, prompts)), count_tokens(answer)
@@ -208,11 +199,7 @@ def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
 
 def reply_usage(conversation: Conversation, reply: Reply) -> dict[str, int]:
     """Return the tokens of a conversation as the engine counted them, or counted the sandbox's way."""
-    if reply.usage:
-        return dict(reply.usage)
-    return count_usage(
-        [content_text(message.get("content")) for message in conversation.messages], reply.text
-    )
+    return dict(reply.usage or count_usage(conversation.texts, reply.text))
 
 
 def sandbox_mark(reply: Reply) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...wire import catalog, inference
+from ..engines.protocol import count_tokens
 from ..http.call import Call, Stream, emulates
 from ..state.world import World
-from .conversion import build_v1_answer, count_tokens, tool_reply, unknown_model
+from .conversion import build_v1_answer, tool_reply, unknown_model
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}

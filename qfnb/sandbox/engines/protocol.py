@@ -6,6 +6,7 @@ another one cannot. A `ChatModel` is one model that answers: the base model, or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -27,6 +28,8 @@ Pair = tuple[str, str]
 
 BUILT_IN = "qfnb local model, not ERNIE"
 """The label of the built-in engine."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
 
 
 class EngineError(Exception):
@@ -60,6 +63,11 @@ class Conversation:
         """Return the conversation of one question; options that are None are omitted."""
         set_options = {name: value for name, value in options.items() if value is not None}
         return cls([{"role": "user", "content": prompt}], set_options)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the messages."""
+        return [content_text(message.get("content")) for message in self.messages]
 
     @property
     def question(self) -> str:
@@ -259,3 +267,8 @@ def content_text(content: str | list[dict[str, Any]] | None) -> str:
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
     return (content or "").strip()
+
+
+def count_tokens(text: str) -> int:
+    """Count tokens the sandbox's way: a word or number is one, any other visible character is one."""
+    return len(_TOKEN.findall(text))
