@@ -27,9 +27,8 @@ class PromptTemplate:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = text
         try:
-            self._parts = [(part[0], part[1]) for part in self._parse(text)]
+            self._parts = self._parse(text)
         except ValueError as error:
             raise InvalidArgumentError(f"prompt={clip(text, 61)!r}: {error}; {_BRACES}") from None
         self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
