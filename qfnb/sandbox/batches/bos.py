@@ -96,8 +96,8 @@ def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
         for row in reversed(call.world.store.all("inference"))
         if not body.run_status or _run_status(row) in body.run_status
     ]
-    page, page_info = page_by_marker(call, [_to_wire(row) | _task_usage(row) for row in rows], "taskId", body)
-    return {"taskList": page, "pageInfo": page_info}
+    rows = [_to_wire(row) | _task_usage(row) for row in rows]
+    return page_by_marker(call, rows, "taskId", body, "taskList")
 
 
 @job_handler("inference")

@@ -7,7 +7,6 @@ filters and deduplication are recorded and drop no row, and new rows come from o
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -58,43 +57,23 @@ TEXT_CHANGES: dict[str, Callable[[str], str]] = {
 """What the operations of the groups `clean` and `desensitization` do to a text."""
 
 _MASKS = ("replace_emails", "replace_ip", "replace_identifier")
-REQUIRED_ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "clean": {
-        name: ()
-        for name in (*TEXT_CHANGES, "replace_traditional_chinese_to_simplified")
-        if name not in _MASKS
-    },
-    "filter": {
-        "filter_check_number_words": ("number_words_min_cutoff", "number_words_max_cutoff"),
-        "filter_check_word_repetition_removal": ("word_repetition_max_cutoff",),
-        "filter_check_character_repetition_removal": ("default_character_repetition_max_cutoff",),
-        "filter_check_special_characters": ("special_characters_max_cutoff",),
-        "filter_check_flagged_words": ("flagged_words_max_cutoff",),
-        "filter_check_lang_id": ("lang_id_min_cutoff",),
-        "filter_check_perplexity": ("perplexity_max_cutoff",),
-    },
-    "deduplication": {"deduplication_simhash": ("distance",)},
-    "desensitization": dict.fromkeys(_MASKS, ()),
+_FILTERS: tuple[str, ...] = (
+    "number_words",
+    "word_repetition_removal",
+    "character_repetition_removal",
+    "special_characters",
+)
+_FILTERS += ("flagged_words", "lang_id", "perplexity")
+OPERATIONS: dict[str, tuple[str, ...]] = {
+    "clean": (
+        *(name for name in TEXT_CHANGES if name not in _MASKS),
+        "replace_traditional_chinese_to_simplified",
+    ),
+    "filter": tuple(f"filter_check_{name}" for name in _FILTERS),
+    "deduplication": ("deduplication_simhash",),
+    "desensitization": _MASKS,
 }
-"""Group -> operation -> the names of its arguments, which are numbers."""
-
-
-def find_problem(operations: Operations) -> str:
-    """Return what is wrong with a list of operations, "" when nothing is."""
-    for group, steps in operations.items():
-        if group not in REQUIRED_ARGUMENTS:
-            return f"{group!r}; the groups are {', '.join(REQUIRED_ARGUMENTS)}"
-        allowed = REQUIRED_ARGUMENTS[group]
-        for step in steps:
-            name, arguments = step.get("name"), step.get("args") or {}
-            if name not in allowed:
-                return f"{group}.{name}; there are {', '.join(allowed)}"
-            if not isinstance(arguments, Mapping) or not all(map(_is_number, arguments.values())):
-                return f"{group}.{name}.args: the values are numbers"
-            missing = [key for key in allowed[name] if key not in arguments]
-            if missing:
-                return f"{group}.{name}.args: {missing[0]} is missing"
-    return ""
+"""Group -> the names of its operations."""
 
 
 def text_change(operations: Operations) -> Callable[[str], str]:
@@ -110,10 +89,6 @@ def text_change(operations: Operations) -> Callable[[str], str]:
     return change
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 MAX_AUGMENTATIONS = 20
 """Rows of a page of augmentations."""
 
@@ -127,8 +102,10 @@ NEW_PROMPT = "请问，{}"
 @emulates(wire.CREATE)
 async def create(call: Call, body: wire.CreateCleaning) -> str:
     """Clean a dataset into another one; return the task's id."""
-    if problem := find_problem(body.operations_v2):
-        raise call.invalid("operationsV2", problem)
+    for group, steps in body.operations_v2.items():
+        call.validate_choice("operationsV2", group, OPERATIONS)
+        for step in steps:
+            call.validate_choice(f"operationsV2.{group}", step.get("name"), OPERATIONS[group])
     change = text_change(body.operations_v2)
 
     def clean(source_rows: Sequence[Any]) -> list[Any]:

@@ -36,9 +36,9 @@ def list_datasets(call: Call, body: wire.ListDatasets) -> dict[str, Any]:
         for group in call.world.store.all("dataset_group")[::-1]
         if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
     ]
-    page, info = page_by_marker(call, groups, "id", body)
-    versions = call.world.store.all("dataset")
-    return {"datasetList": [_group_to_wire(call, group, versions) for group in page], "pageInfo": info}
+    answer, versions = page_by_marker(call, groups, "id", body), call.world.store.all("dataset")
+    rows = [_group_to_wire(call, group, versions) for group in answer.pop("items")]
+    return answer | {"datasetList": rows}
 
 
 @emulates(wire.DELETE)
@@ -85,8 +85,7 @@ def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
         if (not imported or row["importStatus"] in imported)
         and (not published or row["publishStatus"] in published)
     ]
-    page, info = page_by_marker(call, matches, "versionId", body)
-    return {"versionList": page, "pageInfo": info}
+    return page_by_marker(call, matches, "versionId", body, "versionList")
 
 
 @emulates(wire.DELETE_VERSION)

@@ -51,8 +51,8 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
         for task in reversed(call.world.store.all(KIND))
         if _eval_type(task) == body.eval_type and _matches_filter(task, body.key_filter or "")
     ]
-    page, info = page_by_marker(call, tasks, "id", body)
-    return {"taskList": [_task_to_wire(call, task) for task in page], "pageInfo": info}
+    answer = page_by_marker(call, tasks, "id", body)
+    return answer | {"taskList": [_task_to_wire(call, task) for task in answer.pop("items")]}
 
 
 @emulates(wire.INFO)

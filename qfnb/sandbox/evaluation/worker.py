@@ -36,13 +36,7 @@ from .common import (
 )
 
 NO_REFEREE_SCORES = {"avgJudgeScore": 0, "stdJudgeScore": 0, "medianJudgeScore": 0, "scoreDistribution": None}
-NO_MANUAL_SCORES = {
-    "manualAvgScore": 0,
-    "goodCaseProportion": 0,
-    "subjectiveImpression": "",
-    "manualScoreDistribution": None,
-}
-"""The fields of a report for kinds of judging that the task does not have."""
+"""The scores of a task without a referee."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +77,6 @@ def summarize(task: Row, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         **{name: scores.mean_score(answered, name) for name in rules},
         **(_score_distribution(rows, score_range[1]) if score_range else NO_REFEREE_SCORES),
-        **NO_MANUAL_SCORES,
     }
 
 

@@ -61,8 +61,7 @@ def list_jobs(call: Call, body: wire.ListJobs) -> dict[str, Any]:
     rows = [_job_to_wire(job) for job in reversed(call.world.store.all("job"))]
     filters = {"trainMode": body.train_model, "model": body.model}
     rows = [row for row in rows if all(not value or row[key] == value for key, value in filters.items())]
-    page, info = page_by_marker(call, rows, "jobId", body)
-    return {"jobList": page, "pageInfo": info}
+    return page_by_marker(call, rows, "jobId", body, "jobList")
 
 
 @emulates(wire.LIST_TASKS)
@@ -70,8 +69,7 @@ def list_tasks(call: Call, body: wire.ListTasks) -> dict[str, Any]:
     """List the runs of a job, the newest first."""
     job = call.find("job", body.job_id, "jobId")
     rows = [_task_to_wire(call, job, task) for task in reversed(runs.runs_of_job(call, job["id"]))]
-    page, info = page_by_marker(call, rows, "taskId", body)
-    return {"taskList": page, "pageInfo": info}
+    return page_by_marker(call, rows, "taskId", body, "taskList")
 
 
 @emulates(wire.DESCRIBE_TASK)

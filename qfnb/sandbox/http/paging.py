@@ -15,15 +15,16 @@ DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
 
 
 def page_by_marker(
-    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: PageRequest
-) -> tuple[list[Any], dict[str, Any]]:
-    """Return a page of rows, and its `pageInfo`.
+    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: PageRequest, name: str = "items"
+) -> dict[str, Any]:
+    """Return a page of rows under a name, and its `pageInfo`.
 
     Args:
         call: the call.
         rows: all rows, the newest first.
         id_field: the key of a row's id; markers are ids.
         request: the requested page.
+        name: the key of the page in the answer.
     """
     size = _validate_size(call, "maxKeys", request.max_keys)
     indexes = {row[id_field]: index for index, row in enumerate(rows)}
@@ -39,7 +40,7 @@ def page_by_marker(
         page, has_more = list(rows[start : start + size]), start + size < len(rows)
         next_marker = page[-1][id_field] if page else None
     info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
-    return page, info | ({"nextMarker": next_marker} if has_more else {})
+    return {name: page, "pageInfo": info | ({"nextMarker": next_marker} if has_more else {})}
 
 
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:

@@ -61,8 +61,9 @@ def list_compressions(call: Call, body: model_v2.ListCompressions) -> dict[str, 
     if body.source_model_id is not None:
         source = store.get_version(call, body.source_model_id, "sourceModelId")
         rows = (row for row in rows if row["source"] == source["id"])
-    page, info = page_by_marker(call, [_compression_to_wire(call, row) for row in rows], "id", body)
-    return {"modelCompTaskList": page, "pageInfo": info}
+    return page_by_marker(
+        call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList"
+    )
 
 
 @emulates(model_v2.DESCRIBE_COMPRESSION)

@@ -13,19 +13,6 @@ from ..http.paging import page_by_number
 from ..state.store import Document
 from . import store
 
-CALL_SCHEMA = {
-    "input": {
-        "type": "object",
-        "required": ["messages"],
-        "properties": {
-            "messages": {"type": "array", "items": {"type": "object", "required": ["role", "content"]}},
-            "temperature": {"type": "number"},
-            "stream": {"type": "boolean"},
-        },
-    },
-    "output": {"type": "object", "properties": {"result": {"type": "string"}}},
-}
-
 _SORT_KEYS: dict[str, Callable[[Document], Any]] = {
     "modelName": lambda row: row["name"],
     "createTime": lambda row: row["number"],
@@ -67,10 +54,7 @@ def describe_version(call: Call, body: wire.VersionRef) -> dict[str, Any]:
     """Describe one version."""
     version = store.get_version(call, body.model_version_id, "modelVersionId")
     model = store.get_model(call, version["model"], "modelId")
-    return _version_to_wire(call, model, version) | {
-        "params": CALL_SCHEMA,
-        "sandbox": store.sandbox_fields(call, version),
-    }
+    return _version_to_wire(call, model, version) | {"sandbox": store.sandbox_fields(call, version)}
 
 
 @emulates(wire.PRESET_LIST)

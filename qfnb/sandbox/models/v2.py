@@ -33,18 +33,20 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 @emulates(wire.SYSTEM_SETS)
 def system_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the platform's sets."""
-    rows, info = page_by_marker(
-        call, [_set_to_wire(call, row) for row in store.preset_models()], "modelSetId", body
+    return page_by_marker(
+        call,
+        [_set_to_wire(call, row) for row in store.preset_models()],
+        "modelSetId",
+        body,
+        "systemModelSetList",
     )
-    return {"systemModelSetList": rows, "pageInfo": info}
 
 
 @emulates(wire.CUSTOM_SETS)
 def custom_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the user's sets, the newest first."""
     sets = [_set_to_wire(call, row) for row in reversed(call.world.store.all("model"))]
-    rows, info = page_by_marker(call, sets, "modelSetId", body)
-    return {"customModelSetList": rows, "pageInfo": info}
+    return page_by_marker(call, sets, "modelSetId", body, "customModelSetList")
 
 
 @emulates(wire.DESCRIBE_SET)

@@ -37,8 +37,7 @@ def list_memories(call: Call, body: wire.FindMemories) -> dict[str, Any]:
     page_request = (
         body if body.max_keys is not None else body.model_copy(update={"max_keys": DEFAULT_PAGE_SIZE})
     )
-    page, info = page_by_marker(call, rows, "systemMemoryId", page_request)
-    return {"items": page, "pageInfo": info}
+    return page_by_marker(call, rows, "systemMemoryId", page_request)
 
 
 @emulates(wire.DESCRIBE)

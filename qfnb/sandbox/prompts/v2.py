@@ -61,10 +61,7 @@ def delete(call: Call, body: wire.TemplateRef) -> bool:
 def list_templates(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
     """List templates; the sandbox has no preset templates."""
     matches = [] if body.type == wire.PRESET else common.search_templates(call, body.name, body.label_ids)
-    page, page_info = page_by_marker(
-        call, [_template_to_wire(call, row) for row in matches], "templateId", body
-    )
-    return {"items": page, "pageInfo": page_info}
+    return page_by_marker(call, [_template_to_wire(call, row) for row in matches], "templateId", body)
 
 
 @emulates(wire.CREATE_LABELS)
@@ -84,8 +81,7 @@ def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
 def list_labels(call: Call, body: PageRequest) -> dict[str, Any]:
     """List labels."""
     rows = [_label_to_wire(row) for row in reversed(call.world.store.all(common.LABEL))]
-    page, page_info = page_by_marker(call, rows, "labelId", body)
-    return {"items": page, "pageInfo": page_info}
+    return page_by_marker(call, rows, "labelId", body)
 
 
 @emulates(wire.DELETE_LABEL)

@@ -60,8 +60,7 @@ def find_services(call: Call, body: wire.FindServices) -> dict[str, Any]:
         and _matches_filter(row["chargeType"], body.charge_type)
         and _matches_filter(row["payType"], body.pay_type)
     ]
-    page, info = page_by_marker(call, rows, "serviceId", body)
-    return {"serviceList": page, "pageInfo": info}
+    return page_by_marker(call, rows, "serviceId", body, "serviceList")
 
 
 @emulates(wire.METRIC)

@@ -71,8 +71,6 @@ def test_cleanings_are_listed_and_deleted(sandbox):
     [
         ({"wash": []}, "'wash'"),
         (step("clean", "remove_dust"), "remove_dust"),
-        (step("filter", "filter_check_lang_id"), "lang_id_min_cutoff is missing"),
-        (step("deduplication", "deduplication_simhash", distance="x"), "numbers"),
     ],
 )
 def test_unknown_operations_are_refused(sandbox, operations, expected):
