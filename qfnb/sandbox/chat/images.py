@@ -123,19 +123,10 @@ def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
 
 
 _COLOURS = {
-    "黑 black": (20, 20, 20),
-    "白 white": (240, 240, 240),
-    "灰 grey": (128, 128, 128),
-    "红 red": (200, 40, 40),
-    "橙 orange": (240, 140, 40),
-    "黄 yellow": (235, 215, 60),
-    "绿 green": (60, 160, 70),
-    "青 cyan": (60, 190, 200),
-    "蓝 blue": (50, 90, 200),
-    "紫 purple": (130, 60, 160),
-    "棕 brown": (120, 80, 50),
-    "粉 pink": (240, 170, 190),
-}
+    "黑 black": (20, 20, 20), "白 white": (240, 240, 240), "灰 grey": (128, 128, 128), "红 red": (200, 40, 40),
+    "橙 orange": (240, 140, 40), "黄 yellow": (235, 215, 60), "绿 green": (60, 160, 70), "青 cyan": (60, 190, 200),
+    "蓝 blue": (50, 90, 200), "紫 purple": (130, 60, 160), "棕 brown": (120, 80, 50), "粉 pink": (240, 170, 190),
+}  # fmt: skip
 
 
 def describe_content(content: Any) -> str:

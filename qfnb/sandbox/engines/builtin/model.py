@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -102,8 +102,6 @@ DONT_KNOW = (
 )
 IMPOSSIBLE_LOSS = 20.0
 """The loss (nats per character) of a character that the model can neither write nor copy."""
-
-ReplyKind = Literal["memory", "compose", "chat", "unknown"]
 
 
 @dataclass
