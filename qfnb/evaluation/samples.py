@@ -23,7 +23,7 @@ class Sample:
         index: of the question in the dataset; the same for all models.
         scores: {metric: score}, NaN where a metric is not applicable to this row.
         seconds: duration of the answer.
-        error: why there is no answer, "" when there is one.
+        error: the reason of a failure, "" for an answered question.
         finish_reason: why the model stopped, `length` when the answer was cut off.
         cost: CNY by list price.
         tokens: of the answer.
@@ -132,7 +132,7 @@ class Question:
         Args:
             model: the label of the model.
             output: the answer.
-            error: why there is no answer, "" when there is one.
+            error: the reason of a failure, "" for an answered question.
             **facts: `seconds`, `finish_reason`, `cost` and `tokens` of the sample.
         """
         answer = "" if error else output
@@ -145,7 +145,7 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
     """Return the rows of a dataset, a DataFrame or a list.
 
     Raises:
-        InvalidArgumentError: it is none of these.
+        InvalidArgumentError: the data has no rows.
     """
     if hasattr(data, "to_dict") and hasattr(data, "columns"):
         rows = data.to_dict("records")

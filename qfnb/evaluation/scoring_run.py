@@ -83,7 +83,7 @@ def score_samples(
     """
     if not evaluators:
         raise InvalidArgumentError(
-            "there is no evaluator: e.g. evaluators_by_name(['exact_match', 'rouge_l']) (缺少评估器)"
+            "no evaluator is given: e.g. evaluators_by_name(['exact_match', 'rouge_l']) (缺少评估器)"
         )
     scored_by_index: dict[int, Sample] = {}
     groups = _indexes_by_model(samples).values()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CANCELLED = "已取消，已有的回答保留 / cancelled; answers are kept, and the same cell again asks for the rest"
-ALREADY_RUNNING = "该评估正在运行 / this evaluation is under way already; `%qfeval wait` shows the report"
+ALREADY_RUNNING = "该评估正在运行 / this evaluation is running already; `%qfeval wait` shows the report"
 
 
 @magics_class
@@ -91,7 +91,7 @@ class EvalMagics(VerbMagics):
         evaluators: list[LocalEvaluator],
         judges: list[CancellableJudge],
     ) -> BackgroundEvaluation:
-        """Ask all models; the report comes into the variable when it is there."""
+        """Start the evaluation; its report replaces it in the variable at the end."""
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ class EvalMagics(VerbMagics):
         return self._store(options, running)
 
     def _store_report(self, options: Namespace) -> Callable[[BackgroundEvaluation, EvaluationResult], None]:
-        """Return what puts the report where its evaluation stands, unless something else stands there now."""
+        """Return a callback that puts the report into the variable, if that still holds its evaluation."""
 
         def store(running: BackgroundEvaluation, report: EvaluationResult) -> None:
             if options.variable and user_variables(self.shell).get(options.variable) is running:
@@ -205,7 +205,7 @@ class EvalMagics(VerbMagics):
     def _score_in_background(
         self, options: Namespace, score: Callable[[], EvaluationResult], judges: Sequence[CancellableJudge]
     ) -> Any:
-        """Score answers that there are, with the kernel free; return the report."""
+        """Score existing answers without blocking the kernel; return the report."""
         from ..evaluation.background import with_statistics  # noqa: PLC0415
 
         scoring = asyncio.to_thread(lambda: with_statistics(score()))
@@ -233,7 +233,7 @@ class EvalMagics(VerbMagics):
         return report
 
     def _store(self, options: Namespace, value: T) -> T:
-        """Keep a value in the variable that was asked for, if one was."""
+        """Store a value in the variable of `-o`, if one was given."""
         if options.variable:
             store_variable(self.shell, options.variable, value)
         return value
@@ -264,12 +264,12 @@ class EvalMagics(VerbMagics):
         if hasattr(target, "records"):
             return target  # type: ignore[no-any-return]
         if not target.progress.is_finished:
-            raise InvalidArgumentError("the evaluation is under way (评估进行中): %qfeval wait first")
+            raise InvalidArgumentError("the evaluation is running (评估进行中): %qfeval wait first")
         return target.report()  # type: ignore[no-any-return]
 
 
 async def _wait_until_over(running: BackgroundEvaluation) -> None:
-    """Wait for the end, whatever it is; interrupting the wait cancels what is asked."""
+    """Wait for the end of an evaluation; an interrupt cancels its batches."""
     try:
         while not running.progress.is_finished:
             await asyncio.sleep(0.05)

@@ -104,7 +104,7 @@ def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_sends_noth
 def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, started, slow):
     started(300)
     assert "%qfeval wait" in kernel.run("report.summary").text
-    assert "under way" in kernel.run("%qfeval browse report").text
+    assert "is running" in kernel.run("%qfeval browse report").text
     kernel.run("%qfeval cancel report")
     assert kernel.run("report.report()", timeout=20).status == "ok"
 

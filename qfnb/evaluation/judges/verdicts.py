@@ -42,7 +42,7 @@ class Verdict:
         score: None where no score can be read, or none in the range.
         reason: in the judge's words, "" without one.
         text: the whole reply.
-        error: why there is no score, "" when there is one.
+        error: the reason of a missing score, "" otherwise.
         cost: CNY by list price, None where it is not known.
     """
 
@@ -62,7 +62,7 @@ def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float
     """Return the score and the reason in a judge's reply.
 
     Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
-    Two scores that differ, or one outside the range, are no score: the answer counts as missing.
+    With two different scores, or one outside the range, the score counts as missing.
 
     Args:
         text: the reply.

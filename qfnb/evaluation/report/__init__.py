@@ -100,7 +100,7 @@ class EvaluationResult(ReportData):
         return Dataset(pairs, name="preferences", schema="preference")
 
     def to_sft(self, rows: Iterable[int] | None = None, *, response: str = "reference") -> Dataset:
-        """Return rows as pairs of prompt and response to train on; they are no test from then on.
+        """Return rows as pairs of prompt and response to train on; they cannot be used as a test any more.
 
         Args:
             rows: indexes of questions, default all.

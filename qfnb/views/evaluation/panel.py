@@ -78,7 +78,7 @@ class EvaluationPanel(Panel):
         return EvaluationControls(self.job)
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
-        """Return the state in every format; the report is drawn once, since that takes a while."""
+        """Return the state in every format; the report is drawn once, since that takes seconds."""
         if not progress.is_finished:
             return bundle(progress)
         if self._final is None:

@@ -176,7 +176,13 @@ def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelec
 
 
 def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
-    """Return a page of questions as lines of text; see `html`."""
+    """Return a page of questions as lines of text.
+
+    Args:
+        pages: see `html`.
+        pairs: see `html`.
+        selection: see `html`.
+    """
     lines = [to_plain(_head_line(pairs, selection))]
     for pair in pages.on_page(pairs, selection):
         lines += [
