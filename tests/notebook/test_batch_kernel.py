@@ -17,7 +17,7 @@ START = '%qfbatch df --prompt "判断 {review}" -w 4 -o result'
 
 
 @pytest.fixture
-def started(kernel):
+def start_batch(kernel):
     """Start batches of so many rows that no test had before; cancel what is left of them."""
 
     def start(rows, line=START, **how):
@@ -29,9 +29,11 @@ def started(kernel):
     kernel.run("result.cancel(); result.wait(); del result", timeout=20)
 
 
-def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, started, slow, monkeypatch):
+def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(
+    kernel, start_batch, slow, monkeypatch
+):
     before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
-    cell = started(300, live=True)
+    cell = start_batch(300, live=True)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
     busy = kernel.start("time.sleep(2)", live=True)
@@ -50,8 +52,8 @@ def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, s
     assert max_per_second(redraws) <= 10
 
 
-def test_a_paused_panel_is_silent(kernel, started, slow, monkeypatch):
-    started(500, live=True)
+def test_a_paused_panel_is_silent(kernel, start_batch, slow, monkeypatch):
+    start_batch(500, live=True)
     kernel.run("%qfbatch pause")
     kernel.listen(1)
     messages = record_messages(kernel, monkeypatch)
@@ -64,9 +66,9 @@ def test_a_paused_panel_is_silent(kernel, started, slow, monkeypatch):
 @pytest.mark.parametrize("line", ["%qfbatch wait", "result.wait()"])
 @pytest.mark.parametrize("live", [True, False])
 def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(
-    kernel, started, slow, control, line, live
+    kernel, start_batch, slow, control, line, live
 ):
-    started(3000, live=live)
+    start_batch(3000, live=live)
     cell = kernel.start(line, live=live)
     kernel.listen(0.7)
     kernel.interrupt()
@@ -87,8 +89,8 @@ def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(
     assert kernel.value("result.progress.state") == "'cancelled'"
 
 
-def test_a_static_notebook_gets_one_line_and_then_the_panel_from_the_cell_that_waits(kernel, started):
-    first = started(30)
+def test_a_static_notebook_gets_one_line_and_then_the_panel_from_the_cell_that_waits(kernel, start_batch):
+    first = start_batch(30)
     assert len(first.text.strip().splitlines()) == 1
     assert "%qfbatch wait" in first.text
     second = kernel.run("%qfbatch wait")
@@ -121,16 +123,16 @@ def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, 
     assert int(re.search(r"cached (\d+)", cell.text)[1]) >= 40
 
 
-def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, started, slow):
-    started(400, live=True)
+def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, start_batch, slow):
+    start_batch(400, live=True)
     kernel.run("first = result")
     again = kernel.run(START.replace("-w 4", "-w 6"), live=True)
     assert WIDGET in again.outputs[0]["data"]
     assert kernel.value("(result is first, result.progress.workers)") == "(True, 6)"
 
 
-def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, started, slow):
-    started(200, START + " --name older")
+def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, start_batch, slow):
+    start_batch(200, START + " --name older")
     kernel.run("older = result")
     kernel.run('%qfbatch df --prompt "另一个 {review}" --name newer -o result')
     assert "newer" in kernel.run("%qfbatch show").text
@@ -142,8 +144,8 @@ def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, started, slo
     assert {"older", "newer"} <= set(kernel.run("%qfbatch list").text.split())
 
 
-def test_a_batch_goes_on_by_its_name_and_is_deleted_by_its_name(kernel, started, slow):
-    started(60, START + " --name going")
+def test_a_batch_goes_on_by_its_name_and_is_deleted_by_its_name(kernel, start_batch, slow):
+    start_batch(60, START + " --name going")
     kernel.run("%qfbatch cancel\nresult.wait()\ndel result")
     assert kernel.run("%qfbatch resume going -w 9 -o result").status == "ok"
     assert "60 / 60" in kernel.run("%qfbatch wait going").text
@@ -151,9 +153,9 @@ def test_a_batch_goes_on_by_its_name_and_is_deleted_by_its_name(kernel, started,
     assert "there is no batch 'gone'" in kernel.run("%qfbatch resume gone").text
 
 
-def test_a_variable_with_the_name_of_a_verb_is_reachable(kernel, started):
+def test_a_variable_with_the_name_of_a_verb_is_reachable(kernel, start_batch):
     kernel.run("wait = ['你好', '再见']")
-    started(1, "%qfbatch start wait -o result")
+    start_batch(1, "%qfbatch start wait -o result")
     assert "2 / 2" in kernel.run("%qfbatch wait").text
     kernel.run("%qfbatch -m ERNIE-4.0-8K wait -o result")
     kernel.run("del wait")
@@ -165,13 +167,13 @@ FILLED = "判断 {\"json\": [1]} 'single' $HOME \\n %d：\n\n  5"
 
 
 @pytest.mark.parametrize("form", ["cell", "line"])
-def test_the_prompt_goes_through_as_it_is_written(kernel, started, control, fault, form):
+def test_the_prompt_goes_through_as_it_is_written(kernel, start_batch, control, fault, form):
     fault("chat.v2", "status", status=400, times=None)
     text, filled_prompt = (
         one if form == "cell" else one.replace("\n", " ").replace("'", "‘") for one in (TEXT, FILLED)
     )
     line = f"%%qfbatch df -o result\n{text}" if form == "cell" else f"%qfbatch df --prompt '{text}' -o result"
-    started(2, line)
+    start_batch(2, line)
     kernel.run("result.wait()", timeout=20)
     control.delete("/_sandbox/faults").raise_for_status()
     assert kernel.value("result.progress.latest_failures[0].input") == repr(filled_prompt)
@@ -222,12 +224,12 @@ def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, c
     assert request_counts(control) == before
 
 
-def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, started, control):
+def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, start_batch, control):
     kernel.run("holes = pd.DataFrame({'review': ['好', None]})")
     before = request_counts(control)
     assert "1 cannot be sent" in kernel.run("%qfbatch holes --prompt {review} --dry-run").text
     assert request_counts(control) == before
-    started(1, "%qfbatch holes --prompt {review} --keep-wrong-rows -o result")
+    start_batch(1, "%qfbatch holes --prompt {review} --keep-wrong-rows -o result")
     assert "ok 1 · 失败 failed 1" in kernel.run("%qfbatch wait").text
 
 
@@ -249,8 +251,8 @@ def test_help_shows_how_it_is_used(kernel):
         ("%%qfbatch df\n判断：{rev", {"判断：{review}"}),
     ],
 )
-def test_tab_completes_verbs_data_columns_models_and_batches(kernel, started, before, offered):
+def test_tab_completes_verbs_data_columns_models_and_batches(kernel, start_batch, before, offered):
     kernel.run("talks = ['你好']")
-    started(1, START + " --name kept-by-name --update")
+    start_batch(1, START + " --name kept-by-name --update")
     reply = kernel.client.complete(before, len(before), reply=True, timeout=10)
     assert offered <= set(reply["content"]["matches"])

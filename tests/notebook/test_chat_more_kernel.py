@@ -218,7 +218,7 @@ def test_an_alias_stands_for_a_model(kernel):
 
 
 @pytest.mark.parametrize(
-    ("line", "wanted"),
+    ("line", "expected"),
     [
         ("%%qfchat -m ERNIE-4.0-T", "ERNIE-4.0-Turbo-8K"),
         ("%%qfchat -m ernie-speed-8k,ERNIE-Sp", "ernie-speed-8k,ERNIE-Speed-8K"),
@@ -230,7 +230,7 @@ def test_an_alias_stands_for_a_model(kernel):
         ("%%qfimage --si", "--size"),
     ],
 )
-def test_tab_completes(kernel, line, wanted):
+def test_tab_completes(kernel, line, expected):
     kernel.run("%%qfchat --session trip\n你好")
     message = kernel.client.complete(line, len(line))
     reply = kernel.client.get_shell_msg(timeout=10)
@@ -238,7 +238,7 @@ def test_tab_completes(kernel, line, wanted):
         reply = kernel.client.get_shell_msg(timeout=10)
     content = reply["content"]
     offers = [line[: content["cursor_start"]] + match for match in content["matches"]]
-    assert any(full.endswith(wanted) for full in offers), content["matches"][:5]
+    assert any(full.endswith(expected) for full in offers), content["matches"][:5]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ START = "%qfeval base other --data talks -w 4 -o report"
 
 
 @pytest.fixture
-def started(kernel):
+def start_evaluation(kernel):
     """Start evaluations of new questions, a given number of them; cancel those that still run at the end."""
 
     def start(rows, line=START, **how):
@@ -32,11 +32,11 @@ def started(kernel):
 
 
 def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
-    kernel, started, slow, monkeypatch
+    kernel, start_evaluation, slow, monkeypatch
 ):
     kernel.listen(0.3)
     before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
-    cell = started(150, live=True)
+    cell = start_evaluation(150, live=True)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
     busy = kernel.start("time.sleep(1.5)", live=True)
@@ -57,8 +57,10 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     assert kernel.value("(type(report).__name__, len(report.records))") == "('EvaluationResult', 300)"
 
 
-def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_waits(kernel, started):
-    first = started(12)
+def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_waits(
+    kernel, start_evaluation
+):
+    first = start_evaluation(12)
     assert len(first.text.strip().splitlines()) == 1
     second = kernel.run("%qfeval wait")
     assert [set(output["data"]) for output in second.outputs] == [{"text/plain", "text/html"}]
@@ -68,8 +70,8 @@ def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow, control, live):
-    started_cell = started(2000, live=live)
+def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, start_evaluation, slow, control, live):
+    started_cell = start_evaluation(2000, live=live)
     cell = kernel.start("%qfeval wait", live=live)
     kernel.listen(0.7)
     kernel.interrupt()
@@ -87,9 +89,9 @@ def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, started, slow
 
 
 def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_sends_nothing(
-    kernel, started, slow, control
+    kernel, start_evaluation, slow, control
 ):
-    started(60, live=True)
+    start_evaluation(60, live=True)
     kernel.run("first = report")
     again = kernel.run(START, live=True)
     assert WIDGET in again.outputs[0]["data"]
@@ -101,24 +103,24 @@ def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_sends_noth
     assert request_counts(control) == request_count
 
 
-def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, started, slow):
-    started(300)
+def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, start_evaluation, slow):
+    start_evaluation(300)
     assert "%qfeval wait" in kernel.run("report.summary").text
     assert "is running" in kernel.run("%qfeval browse report").text
     kernel.run("%qfeval cancel report")
     assert kernel.run("report.report()", timeout=20).status == "ok"
 
 
-def test_one_model_a_judge_and_a_metric_of_your_own(kernel, started):
+def test_one_model_a_judge_and_a_metric_of_your_own(kernel, start_evaluation):
     kernel.run("from qfnb.evaluation import RegexEvaluator; polite = RegexEvaluator('我', name='polite')")
-    started(6, "%qfeval ERNIE-Speed-8K --data talks --metrics polite,chrf --judge other -o report")
+    start_evaluation(6, "%qfeval ERNIE-Speed-8K --data talks --metrics polite,chrf --judge other -o report")
     assert kernel.run("%qfeval wait").status == "ok"
     assert kernel.value("report.metric_names") == "('polite', 'chrf', 'judge_score')"
     assert kernel.value("report.summaries['ERNIE-Speed-8K']['judge_score_unread']") == "6"
 
 
-def test_answers_that_there_are_are_scored_without_asking(kernel, started, control):
-    started(2)
+def test_answers_that_there_are_are_scored_without_asking(kernel, start_evaluation, control):
+    start_evaluation(2)
     kernel.run("%qfeval wait")
     kernel.run(
         "df = pd.DataFrame({'q': ['一', '二'], 'a': ['甲', '乙'], 'b': ['甲', None], 'label': ['甲', '乙']})"
@@ -132,8 +134,8 @@ def test_answers_that_there_are_are_scored_without_asking(kernel, started, contr
     assert request_counts(control) == request_count
 
 
-def test_a_report_is_saved_loaded_compared_and_browsed(kernel, started, tmp_path):
-    started(8)
+def test_a_report_is_saved_loaded_compared_and_browsed(kernel, start_evaluation, tmp_path):
+    start_evaluation(8)
     kernel.run("%qfeval wait")
     for name in ("r.html", "r.json"):
         assert name in kernel.run(f"%qfeval save report {tmp_path / name}").text
@@ -145,8 +147,8 @@ def test_a_report_is_saved_loaded_compared_and_browsed(kernel, started, tmp_path
     assert kernel.value("view.choose(search='第 3 问').rows") == "[3]"
 
 
-def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, started):
-    started(25)
+def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, start_evaluation):
+    start_evaluation(25)
     kernel.run("%qfeval wait")
     before = set(kernel.open_comms)
     cell = kernel.run("view = qfnb.browse(report); view", live=True)
@@ -209,9 +211,9 @@ def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, c
     assert request_counts(control) == before
 
 
-def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, started, control):
+def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, start_evaluation, control):
     before = request_counts(control)
-    dry = started(5, "%qfeval base other --data talks --judge base --dry-run")
+    dry = start_evaluation(5, "%qfeval base other --data talks --judge base --dry-run")
     assert "144" not in dry.text
     assert "10" in dry.text
     assert request_counts(control) == before
@@ -221,9 +223,9 @@ def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, started, con
     assert kernel.value("[score.n for score in report.model_scores]") == "[4, 4, 4, 4]"
 
 
-def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(kernel, started, fault, control):
+def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(kernel, start_evaluation, fault, control):
     fault("chat.v2", "status", status=401, times=None)
-    started(20)
+    start_evaluation(20)
     cell = kernel.run("%qfeval wait", timeout=60)
     control.delete("/_sandbox/faults").raise_for_status()
     assert cell.outputs[0]["output_type"] == "display_data"
@@ -248,7 +250,7 @@ def test_help_shows_how_it_is_used(kernel):
         ("%qfeval browse rep", {"report"}),
     ],
 )
-def test_tab_completes_verbs_models_data_metrics_and_reports(kernel, started, before, offered):
-    started(1)
+def test_tab_completes_verbs_models_data_metrics_and_reports(kernel, start_evaluation, before, offered):
+    start_evaluation(1)
     reply = kernel.client.complete(before, len(before), reply=True, timeout=10)
     assert offered <= set(reply["content"]["matches"])

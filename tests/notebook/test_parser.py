@@ -1,4 +1,4 @@
-"""The options of magics: what a shell would read, and the rest as it is."""
+"""The options of magics: split as a shell does it, the remaining text unchanged."""
 
 import argparse
 
@@ -20,7 +20,7 @@ def parser():
 
 
 @pytest.mark.parametrize(
-    ("line", "model", "rest"),
+    ("line", "model", "remaining"),
     [
         ("", None, ""),
         ("-m a", "a", ""),
@@ -33,9 +33,9 @@ def parser():
         ("-m a\\b x", "a\\b", "x"),
     ],
 )
-def test_options_come_first_and_the_rest_is_verbatim(parser, line, model, rest):
+def test_options_come_first_and_the_rest_is_verbatim(parser, line, model, remaining):
     options, text = parser.parse_line(line)
-    assert (options.model, text) == (model, rest)
+    assert (options.model, text) == (model, remaining)
 
 
 @given(text=st.text(max_size=40).map(str.strip).filter(lambda t: t and not t.startswith("-")))

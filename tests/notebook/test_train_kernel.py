@@ -37,15 +37,15 @@ def write_rows(path, rows):
 
 
 @pytest.fixture
-def started(kernel):
+def start_training(kernel):
     """Start cells with `%qftrain`, and stop whatever still trains at the end."""
     yield lambda line, **how: kernel.run(f"%qftrain start {line} -o trainer", **how)
     kernel.run("trainer.stop(); trainer.wait(20)")
 
 
-def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, started, long):
+def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, start_training, long):
     before = set(kernel.open_comms)
-    cell = started(f"-d {long} --epoch 10", live=True)
+    cell = start_training(f"-d {long} --epoch 10", live=True)
     assert cell.status == "ok"
     assert WIDGET in cell.outputs[0]["data"]
     assert kernel.value("trainer.is_running") == "True"
@@ -58,8 +58,8 @@ def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, starte
     assert kernel.open_comms == before
 
 
-def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, started, small):
-    first = started(f"-d {small} --epoch 4")
+def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start_training, small):
+    first = start_training(f"-d {small} --epoch 4")
     assert len(first.text.strip().splitlines()) == 1
     assert "%qftrain wait" in first.text
     second = kernel.run("%qftrain wait")
@@ -67,8 +67,8 @@ def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start
     assert WIDGET not in second.outputs[0]["data"]
 
 
-def test_stop_ends_the_run_and_the_panel_says_so(kernel, started, long):
-    cell = started(f"-d {long} --epoch 50", live=True)
+def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
+    cell = start_training(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     assert kernel.run("%qftrain stop").status == "ok"
     assert kernel.run("trainer.wait(20)").status == "ok"
@@ -77,8 +77,8 @@ def test_stop_ends_the_run_and_the_panel_says_so(kernel, started, long):
     assert kernel.value("trainer.status") == "'TrainStopped'"
 
 
-def test_a_run_is_found_again(kernel, started, small):
-    started(f"-d {small} --epoch 4")
+def test_a_run_is_found_again(kernel, start_training, small):
+    start_training(f"-d {small} --epoch 4")
     kernel.run("trainer.wait()")
     run = kernel.value("trainer.progress.task_id").strip("'")
     assert run in kernel.run("%qftrain list").text
@@ -88,8 +88,8 @@ def test_a_run_is_found_again(kernel, started, small):
     assert kernel.value("again.progress == trainer.progress") == "True"
 
 
-def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, started, long):
-    started(f"-d {long} --epoch 50")
+def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, start_training, long):
+    start_training(f"-d {long} --epoch 50")
     kernel.run("import time\nwhile len(trainer.progress.points) < 5: time.sleep(0.05)\ntrainer.save()")
     run = kernel.value("trainer.id").strip("'")
     other = Kernel()
@@ -104,8 +104,8 @@ def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, started, long):
         other.close()
 
 
-def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, started, small):
-    started(f"-d {small} --epoch 4")
+def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, start_training, small):
+    start_training(f"-d {small} --epoch 4")
     kernel.run("trainer.wait()")
     before = set(kernel.open_comms)
     cell = kernel.run("%qftrain show trainer", live=True)
@@ -117,8 +117,8 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, started
     assert WIDGET not in cell.outputs[0]["data"]
 
 
-def test_a_panel_sends_ten_messages_a_second_at_most(kernel, started, long):
-    started(f"-d {long} --epoch 50", live=True)
+def test_a_panel_sends_ten_messages_a_second_at_most(kernel, start_training, long):
+    start_training(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)", live=True)
     message_types, handle = [], kernel._handle_message
     kernel._handle_message = lambda message: (message_types.append(message["msg_type"]), handle(message))
@@ -129,8 +129,8 @@ def test_a_panel_sends_ten_messages_a_second_at_most(kernel, started, long):
     assert 1 <= message_types.count("comm_msg") <= 30
 
 
-def test_a_finished_run_is_deployed_and_talked_to(kernel, started, small):
-    started(f"-d {small} --epoch 10")
+def test_a_finished_run_is_deployed_and_talked_to(kernel, start_training, small):
+    start_training(f"-d {small} --epoch 10")
     kernel.run("trainer.wait()")
     assert kernel.run("%qftrain deploy trainer --suffix later").status == "ok"
     ended = kernel.run("%qftrain wait trainer")
@@ -141,8 +141,8 @@ def test_a_finished_run_is_deployed_and_talked_to(kernel, started, small):
     assert "already" in again.text
 
 
-def test_a_stopped_run_is_resumed(kernel, started, long):
-    started(f"-d {long} --epoch 30")
+def test_a_stopped_run_is_resumed(kernel, start_training, long):
+    start_training(f"-d {long} --epoch 30")
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     kernel.run("%qftrain stop trainer")
     kernel.run("trainer.wait(20)")
@@ -151,19 +151,19 @@ def test_a_stopped_run_is_resumed(kernel, started, long):
     assert kernel.value("trainer.is_running") == "True"
 
 
-def test_runs_are_compared_and_said_to_differ(kernel, started, small):
-    started(f"-d {small} --epoch 2")
+def test_runs_are_compared_and_said_to_differ(kernel, start_training, small):
+    start_training(f"-d {small} --epoch 2")
     kernel.run("first = trainer.wait()")
-    started(f"-d {small} --epoch 4 --learning-rate 0.0002")
+    start_training(f"-d {small} --epoch 4 --learning-rate 0.0002")
     kernel.run("trainer.wait()")
     cell = kernel.run("%qftrain compare first trainer")
     assert "loss curves of 2 runs" in cell.html
     assert "learningRate" in cell.text
 
 
-def test_an_alert_tells_of_the_end(kernel, started, small):
+def test_an_alert_tells_of_the_end(kernel, start_training, small):
     kernel.run("kinds = []\ndef tell(alert): kinds.append(alert.kind)")
-    started(f"-d {small} --epoch 4")
+    start_training(f"-d {small} --epoch 4")
     assert kernel.run("%qftrain alert trainer --to tell --stalled-after 5").status == "ok"
     kernel.run("trainer.wait()\nimport time\nwhile not kinds: time.sleep(0.02)", timeout=20)
     assert kernel.value("kinds") == "['done']"
@@ -191,8 +191,8 @@ def test_a_line_that_cannot_be_obeyed_says_why(kernel, small, line, words):
     assert len(cell.text.strip().splitlines()) <= 4
 
 
-def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, long):
-    started(f"-d {long} --epoch 50")
+def test_interrupting_the_wait_leaves_the_training_alone(kernel, start_training, long):
+    start_training(f"-d {long} --epoch 50")
     cell = kernel.start("%qftrain wait")
     kernel.listen(0.5)
     kernel.interrupt()
@@ -201,8 +201,10 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, started, long):
     assert kernel.value("trainer.is_running") == "True"
 
 
-def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, started, sandbox, long):
-    cell = started(f"-d {long} --epoch 10", live=True)
+def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
+    kernel, start_training, sandbox, long
+):
+    cell = start_training(f"-d {long} --epoch 10", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
     assert kernel.run("trainer.wait(60)").status == "ok"
@@ -228,8 +230,8 @@ def test_what_the_platform_would_refuse_is_refused_before_the_start(kernel, smal
     assert len(cell.text.strip().splitlines()) <= 4
 
 
-def test_a_model_that_the_platform_does_not_know_fails_with_its_name(kernel, started, small):
-    started(f"-d {small} -m NoSuchModel")
+def test_a_model_that_the_platform_does_not_know_fails_with_its_name(kernel, start_training, small):
+    start_training(f"-d {small} -m NoSuchModel")
     ended = kernel.run("%qftrain wait")
     assert ended.status == "error"
     assert "NoSuchModel" in "\n".join(ended.error)

@@ -30,9 +30,9 @@ def create_dataset(text: str = "") -> str:
     id_ = Data.create("few", bucket, f"/{folder}/").data.dataset_id
     version = lambda: Data.info(id_)["result"]["versionInfo"]
     Data.import_files(id_, [address])
-    wait_for(version, lambda seen: seen["importStatus"] == 2)
+    wait_for(version, lambda info: info["importStatus"] == 2)
     Data.release(id_)
-    wait_for(version, lambda seen: seen["releaseStatus"] == 2)
+    wait_for(version, lambda info: info["releaseStatus"] == 2)
     return id_
 
 

@@ -79,8 +79,8 @@ def record_requests() -> Iterator[tuple[str, list[SentRequest]]]:
 
         def _reply(self, path: str, stream: bool) -> None:
             kinds = {"/embeddings": EMBEDDING, "/text2image": IMAGE, "/reranker": RERANK}
-            known = next((answer for part, answer in kinds.items() if part in path), CHAT)
-            text = json.dumps(ANSWERS.get(path, known))
+            replies = next((answer for part, answer in kinds.items() if part in path), CHAT)
+            text = json.dumps(ANSWERS.get(path, replies))
             done = "data: [DONE]\n\n" if path.startswith("/v2/") else ""
             content = (f"data: {text}\n\n{done}" if stream else text).encode()
             self.send_response(200)
