@@ -38,5 +38,7 @@ def unregister(formatter: Any) -> None:
 
 def _format(view: str, function: str, value: Any) -> dict[str, Any]:
     target = getattr(value, "progress", value)  # a job is drawn by its progress
-    bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(target)
+    bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(
+        target
+    )
     return bundle
