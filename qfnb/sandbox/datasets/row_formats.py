@@ -112,7 +112,9 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
     if data_format == TEXT:
         return _normalize_text(value)
     if data_format in IMAGE_FORMATS:
-        return _validate_image_row(value)
+        if not isinstance(value, dict) or not isinstance(value.get("image"), str):
+            raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
+        return value
     turns = value if isinstance(value, list) else [value]
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
@@ -135,12 +137,6 @@ def _normalize_text(value: Any) -> str:
     if not text.strip():
         raise InvalidRow(wire.EMPTY_TEXT, "the text is empty")
     return text
-
-
-def _validate_image_row(value: Any) -> Turn:
-    if not isinstance(value, dict) or not isinstance(value.get("image"), str):
-        raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
-    return value
 
 
 def _validate_prompt(turn: Any) -> Turn:

@@ -13,6 +13,7 @@ from .common import (
     FINAL_STATES,
     KIND,
     REFEREE_NAME,
+    create_task,
     delete_tasks,
     report_source,
     result_dataset,
@@ -20,7 +21,6 @@ from .common import (
     task_state,
     unit_results,
 )
-from .create import create_task
 
 
 @emulates(wire.CREATE)

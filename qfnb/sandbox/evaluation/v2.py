@@ -10,8 +10,17 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from .common import ENGINE, KIND, delete_tasks, report_source, result_dataset, task_state, unit_results
-from .create import FieldNames, create_task
+from .common import (
+    ENGINE,
+    KIND,
+    FieldNames,
+    create_task,
+    delete_tasks,
+    report_source,
+    result_dataset,
+    task_state,
+    unit_results,
+)
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
@@ -46,11 +55,13 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
 def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
     """List the tasks that people judge, or those that they do not."""
     call.validate_choice("evalType", body.eval_type, wire.EVAL_TYPES)
-    tasks = [
-        task
-        for task in reversed(call.world.store.all(KIND))
-        if _eval_type(task) == body.eval_type and _matches_filter(task, body.key_filter or "")
-    ]
+    keyword = body.key_filter or ""
+    tasks = []
+    for task in reversed(call.world.store.all(KIND)):
+        version_ids = [unit["version"] for unit in task["units"]]
+        is_match = keyword in task["name"] or keyword in task["id"] or keyword in version_ids
+        if is_match and _eval_type(task) == body.eval_type:
+            tasks.append(task)
     answer = page_by_marker(call, tasks, "id", body)
     return answer | {"taskList": [_task_to_wire(call, task) for task in answer.pop("items")]}
 
@@ -126,11 +137,6 @@ def _to_v1_standard(config: wire.EvalConfig) -> v1.EvaluationStandard:
 
 def _eval_type(task: Document) -> str:
     return wire.MANUAL_EVAL if v1.MANUAL in task["modes"] else wire.AUTO_EVAL
-
-
-def _matches_filter(task: Document, keyword: str) -> bool:
-    version_ids = [unit["version"] for unit in task["units"]]
-    return keyword in task["name"] or keyword in task["id"] or keyword in version_ids
 
 
 def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:

@@ -23,7 +23,10 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
     content = store.read_weights(call, source)
     if content is None or store.version_state(call, source) != wire_model.READY:
         raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
-    _validate_config(call, body.config)
+    config = body.config
+    call.validate_choice("config.strategy", config.strategy, model_v2.COMPRESSION_STRATEGIES)
+    if config.strategy == model_v2.COMPRESSION_STRATEGIES[0]:
+        call.validate_choice("config.weight", config.weight, model_v2.COMPRESSION_WEIGHTS)
     task_id, lifecycle = random_id("amva-"), call.world.lifecycle
     call.world.store.write_file(f"{task_id}.npz", content)
     version = store.add_version(
@@ -101,12 +104,6 @@ def delete(call: Call, body: model_v2.CompressionRef) -> bool:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
-
-
-def _validate_config(call: Call, config: model_v2.CompressionConfig) -> None:
-    call.validate_choice("config.strategy", config.strategy, model_v2.COMPRESSION_STRATEGIES)
-    if config.strategy == model_v2.COMPRESSION_STRATEGIES[0]:
-        call.validate_choice("config.weight", config.weight, model_v2.COMPRESSION_WEIGHTS)
 
 
 def _current_status(call: Call, compression: Document) -> str:

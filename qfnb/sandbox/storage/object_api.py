@@ -150,7 +150,8 @@ async def _list_bucket(world: World, request: Request) -> Response:
     limit, delimiter = min(int(max_keys[:9]), wire.MAX_KEYS), query.get("delimiter", "")
     rows: dict[str, Document | None] = {}
     for row in objects.list_objects(world.store, bucket, prefix):
-        name = _fold_key(row["key"], prefix, delimiter)
+        end = row["key"].find(delimiter, len(prefix)) if delimiter else -1
+        name = row["key"] if end < 0 else row["key"][: end + len(delimiter)]  # folded at the delimiter
         if name > marker:
             rows.setdefault(name, row if name == row["key"] else None)
     page, is_truncated = [*rows.items()][:limit], len(rows) > limit
@@ -167,12 +168,6 @@ async def _list_bucket(world: World, request: Request) -> Response:
             "commonPrefixes": [{"prefix": name} for name, row in page if row is None],
         }
     )
-
-
-def _fold_key(key: str, prefix: str, delimiter: str) -> str:
-    """Return a key up to the first delimiter after the prefix."""
-    position = key.find(delimiter, len(prefix)) if delimiter else -1
-    return key if position < 0 else key[: position + len(delimiter)]
 
 
 def _object_to_wire(row: Document) -> dict[str, Any]:
