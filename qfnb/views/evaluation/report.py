@@ -75,12 +75,16 @@ def card_bundle(card: Card[Any]) -> Bundle:
 def card_html(card: Card[Any]) -> str:
     """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
     sign, words = VERDICT_SIGNS[card.verdict], VERDICT_WORDS[card.verdict]
+    groups = (
+        ("退步最多 worst regressions", card.regressions),
+        ("进步最多 best improvements", card.improvements),
+    )
     verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
     parts = [
         f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
         *(f"<div>{line}</div>" for line in _evidence_lines(card)),
         render_table(("", *map(str, (card.base, card.tuned)), "±"), _shift_rows(card), text_columns=1),
-        *_changes_html(card),
+        *(details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group),
         details(
             "其它指标 other metrics",
             "".join(f"<div>{to_html(comparison_sentence(p))}</div>" for p in card.other_comparisons),
@@ -108,65 +112,37 @@ def _evidence_lines(card: Card[Any]) -> list[str]:
     return lines
 
 
-def _shift_rows(card: Card[Any]) -> list[tuple[str, ...]]:
+def _shift_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
     """Return scores, cost, latency and flags, before and after."""
     base_score, tuned_score = card.scores
-    rows: list[tuple[str, ...]] = [
-        (
-            card.metric,
-            format_score(base_score.mean),
-            format_score(tuned_score.mean),
-            format_difference(tuned_score.mean - base_score.mean),
-        )
-    ]
-    rows += [
-        (
-            f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip(),
-            f"{shift.before:.4g}",
-            f"{shift.after:.4g}",
-            f"{shift.change:+.4g}{_format_ratio(shift.ratio)}",
-        )
-        for shift in card.shifts
-        if not math.isnan(shift.change) and (shift.before or shift.after)
-    ]
+    difference = format_difference(tuned_score.mean - base_score.mean)
+    rows = [(card.metric, format_score(base_score.mean), format_score(tuned_score.mean), difference)]
+    for shift in card.shifts:
+        if not math.isnan(shift.change) and (shift.before or shift.after):
+            name = f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip()
+            ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
+            rows.append((name, f"{shift.before:.4g}", f"{shift.after:.4g}", f"{shift.change:+.4g}{ratio}"))
     is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
     limit_note = f" (前 first {MAX_CHECKED_ANSWERS:,})" if is_limited else ""
     before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
-    rows += [
-        (
-            f"⚠ {words}{limit_note}",
-            f"{before[flag]:,}",
-            f"{after[flag]:,}",
-            f"{after[flag] - before[flag]:+,}",
-        )
-        for flag, words in FLAG_WORDS.items()
-        if before[flag] or after[flag]
-    ]
+    for flag, words in FLAG_WORDS.items():
+        n_before, n_after = before[flag], after[flag]
+        if n_before or n_after:
+            rows.append(
+                (f"⚠ {words}{limit_note}", f"{n_before:,}", f"{n_after:,}", f"{n_after - n_before:+,}")
+            )
     return rows
-
-
-def _format_ratio(ratio: float) -> str:
-    return "" if math.isnan(ratio) else f" (× {ratio:.2f})"
 
 
 def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     """Return how many of the first answers are degenerate, by kind."""
     answered = [sample for sample in samples.values() if not sample.error][:MAX_CHECKED_ANSWERS]
-    return Counter(
-        flag
-        for sample in answered
-        for flag in degenerate.degenerate_flags(
-            sample.output,
-            finish_reason=sample.finish_reason,
-            prompt=sample.prompt,
-            reference=sample.reference,
-        )
-    )
-
-
-def _changes_html(card: Card[Any]) -> list[str]:
-    groups = (
-        ("退步最多 worst regressions", card.regressions),
-        ("进步最多 best improvements", card.improvements),
-    )
-    return [details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group]
+    counts: Counter[str] = Counter()
+    for sample in answered:
+        facts = {
+            "finish_reason": sample.finish_reason,
+            "prompt": sample.prompt,
+            "reference": sample.reference,
+        }
+        counts.update(degenerate.degenerate_flags(sample.output, **facts))
+    return counts

@@ -135,15 +135,11 @@ class SampleControls:
         self._page_html.add_class(CSS_CLASS)
         text_style = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
         dropdown = partial(ipywidgets.Dropdown, **text_style)
-        self._filter_box = dropdown(
-            description="显示 show", options=[(label, key) for key, label in FILTERS.items()]
-        )
-        self._sort_box = dropdown(
-            description="排序 sort", options=[(label, key) for key, label in SORTS.items()]
-        )
-        self._comparison_box = dropdown(
-            description="比较 compare", options=_comparison_options(self._browser.report)
-        )
+        filters, sorts = ([(label, key) for key, label in table.items()] for table in (FILTERS, SORTS))
+        comparisons = _comparison_options(self._browser.report)
+        self._filter_box = dropdown(description="显示 show", options=filters)
+        self._sort_box = dropdown(description="排序 sort", options=sorts)
+        self._comparison_box = dropdown(description="比较 compare", options=comparisons)
         self._search_box = ipywidgets.Text(description="搜索 search", continuous_update=False, **text_style)
         self._page_box = ipywidgets.BoundedIntText(min=1, max=1, description="页 page", **text_style)
         self._state_box = dropdown(description="页面 view", options=[LIVE, STATIC])
