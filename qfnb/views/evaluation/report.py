@@ -139,10 +139,7 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     answered = [sample for sample in samples.values() if not sample.error][:MAX_CHECKED_ANSWERS]
     counts: Counter[str] = Counter()
     for sample in answered:
-        facts = {
-            "finish_reason": sample.finish_reason,
-            "prompt": sample.prompt,
-            "reference": sample.reference,
-        }
-        counts.update(degenerate.degenerate_flags(sample.output, **facts))
+        texts = {"prompt": sample.prompt, "reference": sample.reference}
+        reason = sample.finish_reason
+        counts.update(degenerate.degenerate_flags(sample.output, finish_reason=reason, **texts))
     return counts
