@@ -50,12 +50,11 @@ def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, start_
     assert WIDGET in cell.outputs[0]["data"]
     assert kernel.value("trainer.is_running") == "True"
     assert kernel.run("trainer.wait()", live=True).status == "ok"
-    kernel.listen(0.5)
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"], 5)
     assert len(cell.outputs) == 1
-    assert WIDGET not in cell.outputs[0]["data"]
     assert "ModelPublished" in cell.text
     assert "loss curve" in cell.html
-    assert kernel.open_comms == before
+    kernel.until(lambda: kernel.open_comms == before, 5)
 
 
 def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start_training, small):
@@ -72,8 +71,7 @@ def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     assert kernel.run("%qftrain stop").status == "ok"
     assert kernel.run("trainer.wait(20)").status == "ok"
-    kernel.listen(0.5)
-    assert "TrainStopped" in cell.text
+    kernel.until(lambda: "TrainStopped" in cell.text, 5)
     assert kernel.value("trainer.status") == "'TrainStopped'"
 
 
@@ -208,8 +206,7 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
     assert kernel.run("trainer.wait(60)").status == "ok"
-    kernel.listen(1)
-    assert "ModelPublished" in cell.text
+    kernel.until(lambda: "ModelPublished" in cell.text, 5)
     assert "loss curve" in cell.html
     assert kernel.run("%%qfchat\n你是谁").status == "ok"
 
