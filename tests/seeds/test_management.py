@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support import finetune_runs, seeds
+from support.waiting import wait_for
 
 from qfnb import Dataset
 from qfnb.resources import Data, FineTune, Model
@@ -32,10 +33,7 @@ def job(task_id, dataset):
 
 
 def wait_for_state(fetch, *states):
-    deadline = time.monotonic() + 30
-    while (state := fetch()) not in states:
-        assert time.monotonic() < deadline, state
-        time.sleep(0.02)
+    wait_for(fetch, lambda state: state in states)
 
 
 @pytest.fixture(scope="module")
