@@ -134,7 +134,10 @@ class Journal:
         ]
         self._database.executemany(
             "insert or replace into row values (?, ?, ?, ?)",
-            [(row.number, *rest, row.to_json()) for row, *rest in zip(rows, keys, is_sent, strict=True)],
+            [
+                (row.number, key, sent, row.to_json())
+                for row, key, sent in zip(rows, keys, is_sent, strict=True)
+            ],
         )
         for row, key in zip(rows, keys, strict=True):
             if row.problem is not None:

@@ -196,8 +196,8 @@ class BatchRunner:
         row_cost = counter.cost / answered if answered else (preflight.cost or 0) / max(preflight.requests, 1)
         if counter.cost + row_cost * rows <= budget:
             return True
-        spent = f"{counter.cost:.4f} CNY are spent"
-        self._control.finish("stopped", f"预算已到 / the budget of {budget:g} CNY allows no more: {spent}")
+        reason = f"预算已到 / the budget of {budget:g} CNY allows no more: {counter.cost:.4f} CNY are spent"
+        self._control.finish("stopped", reason)
         return False
 
     async def _process_row(self, row: InputRow) -> None:

@@ -149,9 +149,9 @@ class Table:
             InvalidArgumentError: their schemas do not go together.
         """
         schema = self.schema
-        for other in others:
-            schema = _common_schema(schema, other.schema)
-        appended = [row for other in others for row in other.rows]
+        for dataset in others:
+            schema = _common_schema(schema, dataset.schema)
+        appended = [row for dataset in others for row in dataset.rows]
         return self._with_rows([*self.rows, *appended], schema)
 
     def __add__(self, other: object) -> Self:
