@@ -8,56 +8,44 @@ from ...wire import data as data_wire
 from ...wire import evaluation as wire
 from ..http.call import Call, emulates
 from ..state.store import Document
-from .common import (
-    ENGINE,
-    FINAL_STATES,
-    KIND,
-    REFEREE_NAME,
-    create_task,
-    delete_tasks,
-    report_source,
-    result_dataset,
-    run_of,
-    task_state,
-    unit_results,
-)
+from . import common
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Create a task, or replace one that has not begun."""
-    replaced = None if body.id is None else call.find(KIND, body.id, "id", "task")
-    if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
+    replaced = None if body.id is None else call.find(common.KIND, body.id, "id", "task")
+    if replaced is not None and (state := common.task_state(call.world, replaced)) != wire.PENDING:
         raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
-    task = create_task(call, body, replaced=replaced)
+    task = common.create_task(call, body, replaced=replaced)
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task, world = call.find(KIND, body.id, "id", "task"), call.world
-    run = run_of(world, task)
+    task, world = call.find(common.KIND, body.id, "id", "task"), call.world
+    run = common.run_of(world, task)
     return {
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
         "name": task["name"],
         "description": task["description"],
-        "state": task_state(world, task),
-        "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
+        "state": common.task_state(world, task),
+        "evalUnits": [_unit_to_wire(unit) for unit in common.unit_results(world, task)],
         "datasetId": task["dataset_number"],
         "datasetIdStr": task["dataset"],
         "datasetName": task["dataset_name"],
         "computeResourceConf": task["resources"],
         "evalStandardConf": _standard_to_wire(call, task),
-        "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
+        "sandbox": {"engine": common.ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
     }
 
 
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(common.KIND, body.id, "id", "task")
     return [
         {
             **_version_to_wire(unit),
@@ -70,9 +58,9 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
             "evaluationIdStr": task["id"],
             "evaluationName": task["name"],
             "effectMetric": unit["metrics"],
-            "sandbox": report_source(task),
+            "sandbox": common.report_source(task),
         }
-        for unit in unit_results(call.world, task)
+        for unit in common.unit_results(call.world, task)
         if unit["metrics"]
     ]
 
@@ -80,9 +68,9 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Stop a task; its answers so far remain."""
-    task, world = call.find(KIND, body.id, "id", "task"), call.world
-    state = task_state(world, task)
-    if state in FINAL_STATES | {wire.STOPPING}:
+    task, world = call.find(common.KIND, body.id, "id", "task"), call.world
+    state = common.task_state(world, task)
+    if state in common.FINAL_STATES | {wire.STOPPING}:
         return {"result": False, "errorMessage": f"the task is {state}"}
     world.store.update(task["run"], cancelling_at=world.clock.now())
     stopping = world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
@@ -93,10 +81,10 @@ def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none; the platform's answer is not documented."""
-    tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
+    tasks = [call.find(common.KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
     if not tasks:
         raise call.invalid("evalIds", "it must not be empty")
-    delete_tasks(call, "evalIds", tasks)
+    common.delete_tasks(call, "evalIds", tasks)
     return True
 
 
@@ -123,7 +111,7 @@ def _unit_to_wire(unit: dict[str, Any]) -> dict[str, Any]:
 
 def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
     """Return the standard of a task, with the dataset of the answers that people are to judge."""
-    dataset = result_dataset(call.world, task)
+    dataset = common.result_dataset(call.world, task)
     dataset_fields = {
         "resultDatasetId": dataset.get("number", 0),
         "resultDatasetIdStr": dataset.get("id", ""),
@@ -132,5 +120,5 @@ def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
         "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
         "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
-    referee = {"apiName": REFEREE_NAME, "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    referee = {"apiName": common.REFEREE_NAME, "apiUrl": ""} if wire.MODEL in task["modes"] else {}
     return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}

@@ -10,19 +10,9 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from .common import (
-    ENGINE,
-    KIND,
-    FieldNames,
-    create_task,
-    delete_tasks,
-    report_source,
-    result_dataset,
-    task_state,
-    unit_results,
-)
+from . import common
 
-FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
+FIELD_NAMES = common.FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
 REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 """The template of the referee, which v2 does not let choose."""
@@ -48,7 +38,7 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
         version_eval_info=versions,
         eval_standard_conf=_to_v1_standard(body.eval_config),
     )
-    return str(create_task(call, task, FIELD_NAMES)["id"])
+    return str(common.create_task(call, task, FIELD_NAMES)["id"])
 
 
 @emulates(wire.LIST)
@@ -57,7 +47,7 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
     call.validate_choice("evalType", body.eval_type, wire.EVAL_TYPES)
     keyword = body.key_filter or ""
     tasks = []
-    for task in reversed(call.world.store.all(KIND)):
+    for task in reversed(call.world.store.all(common.KIND)):
         version_ids = [unit["version"] for unit in task["units"]]
         is_match = keyword in task["name"] or keyword in task["id"] or keyword in version_ids
         if is_match and _eval_type(task) == body.eval_type:
@@ -69,8 +59,8 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> dict[str, Any]:
 @emulates(wire.INFO)
 def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
-    units = unit_results(call.world, task)
+    task = call.find(common.KIND, body.task_id, "taskId", "task")
+    units = common.unit_results(call.world, task)
     model_configs = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
     model_config = {
         "versionId": task["dataset"],
@@ -89,26 +79,26 @@ def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
             }
             for unit in units
         ],
-        "sandbox": {"engine": ENGINE},
+        "sandbox": {"engine": common.ENGINE},
     }
 
 
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
+    task = call.find(common.KIND, body.task_id, "taskId", "task")
     return [
         {
             "taskId": task["id"],
             "taskName": task["name"],
             "modelId": unit["version"],
-            "inferDatasetId": result_dataset(call.world, task).get("id", ""),
+            "inferDatasetId": common.result_dataset(call.world, task).get("id", ""),
             "evalObjectType": wire.EVALUATE_MODELS,
             "evalMode": ",".join(task["modes"]),
             "effectMetric": unit["metrics"],
-            "sandbox": report_source(task),
+            "sandbox": common.report_source(task),
         }
-        for unit in unit_results(call.world, task)
+        for unit in common.unit_results(call.world, task)
         if unit["metrics"]
     ]
 
@@ -116,7 +106,7 @@ def report(call: Call, body: wire.EvalTaskRef) -> list[dict[str, Any]]:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that has ended."""
-    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
+    common.delete_tasks(call, "taskId", [call.find(common.KIND, body.task_id, "taskId", "task")])
     return True
 
 
@@ -147,6 +137,6 @@ def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
         "evalType": _eval_type(task),
         "evalObjectType": wire.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
-        "state": wire.STATES[task_state(call.world, task)],
+        "state": wire.STATES[common.task_state(call.world, task)],
         "createTime": timestamps.utc(task["created"]),
     }

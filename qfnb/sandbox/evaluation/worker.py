@@ -23,17 +23,7 @@ from ..http.call import dispatch
 from ..state.job_queue import with_checkpoints
 from ..state.store import Document
 from ..state.world import World, job_handler
-from .common import (
-    INPUT_PLACEHOLDER,
-    KIND,
-    REFEREE_NAME,
-    RUN,
-    UNSCORED,
-    Pairs,
-    Row,
-    iter_results,
-    read_task_pairs,
-)
+from . import common
 
 NO_REFEREE_SCORES = {"avgJudgeScore": 0, "stdJudgeScore": 0, "medianJudgeScore": 0, "scoreDistribution": None}
 """The scores of a task without a referee."""
@@ -49,7 +39,7 @@ class AnswerJudge:
     stop_words: frozenset[str]
 
     @classmethod
-    def for_task(cls, task: Row) -> AnswerJudge:
+    def for_task(cls, task: common.Row) -> AnswerJudge:
         """Return the judge of a task."""
         standard, modes = task["standard"], task["modes"]
         rules = standard.get("scoreModes") or () if wire.RULE in modes else ()
@@ -69,7 +59,7 @@ class AnswerJudge:
         return result | (_referee_score(answer, reference, *self.score_range) if self.score_range else {})
 
 
-def summarize(task: Row, rows: Sequence[Row]) -> dict[str, Any]:
+def summarize(task: common.Row, rows: Sequence[common.Row]) -> dict[str, Any]:
     """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the task does not have."""
     answered = [row for row in rows if "error" not in row]
     rules = ("accuracy", "f1Score", *scores.SCORE_NAMES)
@@ -80,27 +70,30 @@ def summarize(task: Row, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _score_distribution(rows: Sequence[Row], max_score: int) -> dict[str, Any]:
-    judge_scores = [int(row.get("judgeScore", UNSCORED)) for row in rows]
-    scored = [score for score in judge_scores if score != UNSCORED] or [0]
+def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str, Any]:
+    judge_scores = [int(row.get("judgeScore", common.UNSCORED)) for row in rows]
+    scored = [score for score in judge_scores if score != common.UNSCORED] or [0]
     counts = Counter(judge_scores)
     return {
         "avgJudgeScore": round(statistics.fmean(scored), 4),
         "stdJudgeScore": round(statistics.pstdev(scored), 4),
         "medianJudgeScore": statistics.median(scored),
-        "scoreDistribution": {str(score): counts[score] for score in range(UNSCORED, max_score + 1)},
+        "scoreDistribution": {str(score): counts[score] for score in range(common.UNSCORED, max_score + 1)},
     }
 
 
 def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> dict[str, Any]:
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
-        return {"judgeScore": UNSCORED, "judgeReason": f"{REFEREE_NAME}：没有参考答案，无法打分。"}
+        return {
+            "judgeScore": common.UNSCORED,
+            "judgeReason": f"{common.REFEREE_NAME}：没有参考答案，无法打分。",
+        }
     first, second = scores.words(answer), scores.words(reference)
     if first == second:
         return {
             "judgeScore": max_score,
-            "judgeReason": f"{REFEREE_NAME}：与参考答案一致，得满分 {max_score} 分。",
+            "judgeReason": f"{common.REFEREE_NAME}：与参考答案一致，得满分 {max_score} 分。",
         }
     overlap = rouge_l(first, second)
     score = min(max_score - 1, min_score + round((max_score - min_score) * overlap))
@@ -109,25 +102,25 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     )
     return {
         "judgeScore": score,
-        "judgeReason": f"{REFEREE_NAME}：{measurement}，按 {min_score}-{max_score} 分折算为 {score} 分。",
+        "judgeReason": f"{common.REFEREE_NAME}：{measurement}，按 {min_score}-{max_score} 分折算为 {score} 分。",
     }
 
 
 VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"
 
 
-@job_handler(RUN)
+@job_handler(common.RUN)
 def run_task(world: World, run: Document) -> Iterator[None]:
     """Run a task: answer, judge, summarize."""
     store, id_ = world.store, str(run["id"])
-    task, pairs = store.get(KIND, run["task"]), read_task_pairs(world, id_)
+    task, pairs = store.get(common.KIND, run["task"]), common.read_task_pairs(world, id_)
     if task is None:
         store.update(id_, cancelled_at=world.clock.now())
         return
     judge = AnswerJudge.for_task(task)
     yield
 
-    def answer(number: int, unit: Row) -> Row:
+    def answer(number: int, unit: common.Row) -> common.Row:
         prompt, reference = pairs[number % len(pairs)]
         row = _ask_version(world, unit, prompt)
         return row if "error" in row else row | judge(row["prediction"], reference)
@@ -141,8 +134,8 @@ def run_task(world: World, run: Document) -> Iterator[None]:
     _record_results(world, task, id_, pairs, done)
 
 
-def _ask_version(world: World, unit: Row, prompt: str) -> Row:
-    question = unit["template"].replace(INPUT_PLACEHOLDER, prompt) if unit["template"] else prompt
+def _ask_version(world: World, unit: common.Row, prompt: str) -> common.Row:
+    question = unit["template"].replace(common.INPUT_PLACEHOLDER, prompt) if unit["template"] else prompt
     messages = [{"role": "user", "content": question}]
     answer = dispatch(world, CHAT_V2, {**unit["parameters"], "model": unit["asks"], "messages": messages})
     if answer.is_success:
@@ -150,7 +143,9 @@ def _ask_version(world: World, unit: Row, prompt: str) -> Row:
     return {"prediction": "", "error": str(answer.body["error"]["message"])}
 
 
-def _record_results(world: World, task: Document, run: str, pairs: Pairs, done: Mapping[int, Row]) -> None:
+def _record_results(
+    world: World, task: Document, run: str, pairs: common.Pairs, done: Mapping[int, common.Row]
+) -> None:
     """Record the result of each version, and store the answers that people are to judge."""
     is_stopped, n_pairs, dataset_id = _is_cancelling(world, run), len(pairs), None
     success_state = wire.DONE
@@ -172,8 +167,8 @@ def _record_results(world: World, task: Document, run: str, pairs: Pairs, done: 
 
 
 def _unit_result(
-    world: World, task: Document, unit: Row, rows: Sequence[Row | None], success_state: str
-) -> Row:
+    world: World, task: Document, unit: common.Row, rows: Sequence[common.Row | None], success_state: str
+) -> common.Row:
     """Return the state, the message and the scores of one version."""
     answered_rows = [row for row in rows if row is not None]
     if len(answered_rows) < len(rows):
@@ -189,7 +184,7 @@ def _unit_result(
 
 
 def _is_cancelling(world: World, run: str) -> bool:
-    return bool((world.store.get(RUN, run) or {}).get("cancelling_at"))
+    return bool((world.store.get(common.RUN, run) or {}).get("cancelling_at"))
 
 
 def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
@@ -197,7 +192,7 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     store, name = world.store, f"{task['name']}_{run}"
     answered_rows = [
         {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}
-        for row in iter_results(world, task)
+        for row in common.iter_results(world, task)
         if "error" not in row
     ]
     if not answered_rows:

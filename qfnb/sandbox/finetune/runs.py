@@ -12,9 +12,7 @@ from ...wire import finetune as wire
 from ..datasets import common as datasets
 from ..http.call import Call
 from ..state.store import Document, random_id
-from . import worker
-from .supported_models import WIRE_MODELS, Parameter, find_model, find_parameters
-from .worker import FINAL_STATUSES, RUNNING, WAITING, TrainingWorker
+from . import supported_models, worker
 
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
 """The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
@@ -58,18 +56,18 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
         reason = "the local model cannot learn from preferences; " if mode in {wire.DPO, wire.KTO} else ""
         allowed = f"{wire.SFT} and {wire.POST_PRETRAIN}"
         raise call.invalid("trainMode", f"{mode!r}; {reason}the sandbox does {allowed}")
-    row = find_model(model)
+    row = supported_models.find_model(model)
     if row is None:
-        model_names = ", ".join(row["model"] for row in WIRE_MODELS)
+        model_names = ", ".join(row["model"] for row in supported_models.WIRE_MODELS)
         raise call.invalid(name, f"{model!r}; the sandbox tunes {model_names}")
     if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
         raise call.invalid("trainMode", f"{model} has no {mode}")
     return str(row["model"])
 
 
-def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[Parameter]:
+def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[supported_models.Parameter]:
     """Return the hyper-parameters of a job's model in a parameter scale; `name` is the field that names the scale."""
-    rows = find_parameters(job["model"], job["mode"], scale)
+    rows = supported_models.find_parameters(job["model"], job["mode"], scale)
     if rows is None:
         raise call.invalid(name, f"{job['model']} has no {scale} in {job['mode']}")
     return rows
@@ -164,8 +162,8 @@ def start_run(call: Call, job: Document, request: RunRequest, earlier: Document 
         increment=earlier["id"] if earlier else None,
         base=base,
         **_engine_fields(call, job, request),
-        plan=world.lifecycle.plan((wire.ACCEPTED, "accept"), (WAITING, "queue"), final=WAITING),
-        status=WAITING,
+        plan=world.lifecycle.plan((wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING),
+        status=worker.WAITING,
         starts=0,
         stopping=False,
         phase="",
@@ -175,13 +173,13 @@ def start_run(call: Call, job: Document, request: RunRequest, earlier: Document 
         started=None,
         finished=None,
     )
-    world.worker(TrainingWorker).enqueue(task["id"])
+    world.worker(worker.TrainingWorker).enqueue(task["id"])
     return task
 
 
 def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, Any]:
     """Return the engine of a run, and its own hyper-parameters for the platform's."""
-    rows = find_parameters(job["model"], job["mode"], request.scale) or []
+    rows = supported_models.find_parameters(job["model"], job["mode"], request.scale) or []
     engine, defaults = call.world.engines.training_engine, {row["key"]: row["default"] for row in rows}
     values = engine.local_hyperparameters(request.values, request.scale, defaults)
     return {"engine": engine.name, "effective": values, "passes_per_epoch": engine.passes_per_epoch}
@@ -189,7 +187,7 @@ def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, 
 
 def run_status(call: Call, task: Document) -> str:
     """Return a run's state: by the clock until it starts, then by the work."""
-    if task["status"] == WAITING:
+    if task["status"] == worker.WAITING:
         return str(call.world.lifecycle.state(task["plan"]))
     return str(task["status"])
 
@@ -210,8 +208,8 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """
     store = call.world.store
     for task in tasks:
-        if task["status"] not in FINAL_STATUSES:
-            state = "is running" if task["status"] == RUNNING else "waits for its turn"
+        if task["status"] not in worker.FINAL_STATUSES:
+            state = "is running" if task["status"] == worker.RUNNING else "waits for its turn"
             raise call.invalid(field, f"{task['id']} {state}; stop it first")
     published = {row["task"] for row in store.all("version")}
     for task in tasks:

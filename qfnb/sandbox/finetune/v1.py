@@ -9,11 +9,9 @@ from ...wire import finetune_v1 as wire
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document
-from . import runs
-from .supported_models import V1_LIMITS
-from .worker import DONE, FAILED, RUNNING, STOPPED, TrainingWorker
+from . import runs, supported_models, worker
 
-_WIRE_STATUS = {DONE: wire.FINISH, FAILED: wire.FAIL, STOPPED: wire.STOP}
+_WIRE_STATUS = {worker.DONE: wire.FINISH, worker.FAILED: wire.FAIL, worker.STOPPED: wire.STOP}
 
 
 @emulates(wire.CREATE_TASK)
@@ -76,7 +74,7 @@ def get_job(call: Call, body: wire.JobRef) -> dict[str, Any]:
         "vdlLink": runs.board_to_wire(task).get("vdlLink", ""),
         "sandbox": {
             "engine": call.world.engines.engine_label(task["engine"]),
-            "queued": task["status"] != RUNNING and not finished,
+            "queued": task["status"] != worker.RUNNING and not finished,
         },
     }
 
@@ -85,7 +83,7 @@ def get_job(call: Call, body: wire.JobRef) -> dict[str, Any]:
 def stop_job(call: Call, body: wire.JobRef) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
-    return call.world.worker(TrainingWorker).stop(str(task["id"]))
+    return call.world.worker(worker.TrainingWorker).stop(str(task["id"]))
 
 
 def _assign_model(call: Call, job: Document, body: wire.CreateJob) -> Document:
@@ -106,7 +104,7 @@ def _assign_model(call: Call, job: Document, body: wire.CreateJob) -> Document:
 
 def _validate_limits(call: Call, config: dict[str, Any]) -> dict[str, Any]:
     """Return the hyper-parameters; only those in `V1_LIMITS` are validated."""
-    for key, (low, high) in V1_LIMITS.items():
+    for key, (low, high) in supported_models.V1_LIMITS.items():
         value = config.get(key, low)
         is_right_type = key == "learningRate" or isinstance(value, int)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_right_type:

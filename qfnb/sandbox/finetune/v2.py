@@ -10,9 +10,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import runs
-from .supported_models import WIRE_MODELS, is_valid_value
-from .worker import DONE, FAILED, RUNNING, STOPPED, TrainingWorker
+from . import runs, supported_models, worker
 
 UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 """Fields of a request that the local model does not use."""
@@ -21,7 +19,7 @@ UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 @emulates(wire.SUPPORT_MODELS)
 def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """List the models that can be tuned, with every range."""
-    return WIRE_MODELS
+    return supported_models.WIRE_MODELS
 
 
 @emulates(wire.CREATE_JOB)
@@ -79,13 +77,13 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     job = call.world.store.get("job", task["job"]) or {}
     state = _task_to_wire(call, job, task) | runs.board_to_wire(task)
     state |= {"hyperParameterConfig": task["hyper_parameters"], "sandbox": _sandbox_fields(call, task)}
-    if task["status"] in {RUNNING, DONE, STOPPED}:
+    if task["status"] in {worker.RUNNING, worker.DONE, worker.STOPPED}:
         state["checkpointList"] = call.world.store.points(task["id"])
-    if task["status"] == RUNNING:
+    if task["status"] == worker.RUNNING:
         state["runProgress"] = f"{task['percent']}%"
-    if task["status"] == DONE:
+    if task["status"] == worker.DONE:
         state |= {"runProgress": "100%", "metrics": task["metrics"]}
-    if task["status"] == FAILED:
+    if task["status"] == worker.FAILED:
         state["message"] = task["message"]
     return state
 
@@ -93,7 +91,7 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.worker(TrainingWorker).stop(str(call.find("task", body.task_id, "taskId")["id"]))
+    return call.world.worker(worker.TrainingWorker).stop(str(call.find("task", body.task_id, "taskId")["id"]))
 
 
 @emulates(wire.DELETE_TASK)
@@ -119,7 +117,7 @@ def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask
     for key, value in body.hyper_parameter_config.items():
         if key not in allowed:
             raise call.invalid(key, f"{job['model']} has {', '.join(allowed)}")
-        if not is_valid_value(allowed[key], value):
+        if not supported_models.is_valid_value(allowed[key], value):
             raise call.invalid(key, f"{value!r}; allowed: {allowed[key]['checkValue']}")
     return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
 
@@ -129,8 +127,8 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
     if body.increment_task_id is None:
         return None
     earlier = call.find("task", body.increment_task_id, "incrementTaskId")
-    if earlier["status"] != DONE:
-        raise call.invalid("incrementTaskId", f"{earlier['id']} is not {DONE}")
+    if earlier["status"] != worker.DONE:
+        raise call.invalid("incrementTaskId", f"{earlier['id']} is not {worker.DONE}")
     if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
         raise call.invalid("incrementTaskId", f"{earlier['id']} did {earlier['mode']}")
     step = body.increment_checkpoint_step
