@@ -268,7 +268,8 @@ class BatchMagics(VerbMagics):
         if job is None:
             name = f" {target!r}" if target else ""
             raise InvalidArgumentError(
-                f"this kernel has no batch{name} (没有此批次): `%qfbatch list` shows all, `resume NAME` continues one"
+                f"this kernel has no batch{name} (没有此批次): "
+                "`%qfbatch list` shows all, `resume NAME` continues one"
             )
         return job
 

@@ -81,7 +81,7 @@ class ChatRequest:
 
 
 class ChatRun:
-    """A question that is being answered in a cell: `run` on the I/O loop, `finish` on the cell's own thread."""
+    """A question being answered in a cell: `run` on the I/O loop, `finish` on the cell's thread."""
 
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
         self.request = request

@@ -88,7 +88,7 @@ def endpoints(magics: Any) -> list[str]:
 
 
 def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:
-    """Return the notebook's variables whose class, or a class that it inherits from, has one of these names."""
+    """Return the notebook's variables whose class, or a base of it, has one of these names."""
     items = list(user_variables(magics.shell).items())
     names = [key for key, value in items if any(base.__name__ in kinds for base in type(value).__mro__)]
     return [name for name in names if not name.startswith("_") and name not in {"In", "Out"}]

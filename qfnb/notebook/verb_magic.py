@@ -1,7 +1,7 @@
 """Magics whose first word is a verb: `%qfbatch wait`, `%qftrain start trainer`, `%qfeval show report`.
 
-A verb is a method `do_<verb>` of the magic's class; an option names the verbs that accept it. Both stand in the
-magic's own module; the help, the checks and the completion follow from them.
+A verb is a method `do_<verb>` of the magic's class; an option names the verbs that accept it. Both stand in
+the magic's own module; the help, the checks and the completion follow from them.
 """
 
 from __future__ import annotations

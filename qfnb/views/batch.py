@@ -179,12 +179,12 @@ def _finished_rows(progress: BatchProgress) -> str:
 
 
 def _bar(progress: BatchProgress) -> str:
-    value = (
-        f'max="{progress.total}" value="{progress.finished_rows}"' if progress.total else 'max="1" value="0"'
-    )
-    is_indeterminate = progress.total is None and not progress.is_finished
-    bar = f'<progress {"" if is_indeterminate else value} aria-label="{_finished_rows(progress)}" {styles.BAR}></progress>'
-    return f"{bar} <b>{_finished_rows(progress)}</b>"
+    rows, value = _finished_rows(progress), 'max="1" value="0"'
+    if progress.total:
+        value = f'max="{progress.total}" value="{progress.finished_rows}"'
+    elif progress.total is None and not progress.is_finished:
+        value = ""  # the browser draws a bar without a value as indeterminate
+    return f'<progress {value} aria-label="{rows}" {styles.BAR}></progress> <b>{rows}</b>'
 
 
 def _speed_parts(progress: BatchProgress, now: float) -> list[str]:

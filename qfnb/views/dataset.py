@@ -39,7 +39,8 @@ def html(dataset: Dataset) -> str:
     """Return the facts, and the first rows as a table."""
     head = f"<b>{escape(_clip_value(dataset.name))}</b>"
     if not dataset.is_fetched:
-        return f"<div {styles.BODY_COMPACT}>{head}<div {styles.DIM}>{escape(_not_fetched_text(dataset))}</div></div>"
+        note = f"<div {styles.DIM}>{escape(_not_fetched_text(dataset))}</div>"
+        return f"<div {styles.BODY_COMPACT}>{head}{note}</div>"
     head += f"<span {styles.BADGE}>{escape(dataset.schema.title)}</span>"
     facts = f"<div {styles.DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
     problems = dataset.check().lines() if len(dataset) <= MAX_CHECKED_ROWS else []
@@ -162,7 +163,5 @@ def step_bundle(step: TransferStep) -> Bundle:
     share = step.done / max(step.total, 1)
     size = f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB" if step.kind == "upload" else ""
     words = f"{'✔' if share >= 1 else '…'} {_STEP_LABELS[step.kind]}{size}"
-    return {
-        "text/plain": words,
-        "text/html": f'<div {styles.BODY_COMPACT}><progress {styles.BAR} max="1" value="{share:.3f}"></progress> {words}</div>',
-    }
+    bar = f'<progress {styles.BAR} max="1" value="{share:.3f}"></progress>'
+    return {"text/plain": words, "text/html": f"<div {styles.BODY_COMPACT}>{bar} {words}</div>"}

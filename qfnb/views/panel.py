@@ -22,7 +22,7 @@ class PanelControls(Protocol):
 class Panel(ABC):
     """Shows a job while it works.
 
-    `show` displays the panel in the current cell; `publish_final` shows the end in the cell that waits for it.
+    `show` displays the panel in the current cell; `publish_final` shows the end in the cell that waits.
 
     Attributes:
         job: a batch, an evaluation or a trainer; its state is the value `job.progress`.
