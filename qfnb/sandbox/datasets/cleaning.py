@@ -192,7 +192,9 @@ async def _run_task(
     source, destination = _source_and_destination(call, body)  # as they are now
     plan = world.lifecycle.plan((wire.RUNNING, "clean"), final=wire.FINISHED)
     end = plan[0][1]
-    rows.add_rows(world.store, destination["id"], rows.to_entities(named_rows, end), end)
+    rows.attach_part(
+        world.store, destination["id"], rows.write_part(world.store, rows.to_entities(named_rows, end)), end
+    )
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
     import_export.record_import(world, destination, plan, parser)
     task = world.store.add(

@@ -61,6 +61,11 @@ def create_dataset(
 def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Document:
     """Return a dataset by its id or number.
 
+    Args:
+        call: the request.
+        key: the dataset's id or number.
+        field: the request's field that names it.
+
     Raises:
         Refusal: it does not exist.
     """
@@ -68,13 +73,25 @@ def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Documen
 
 
 def validate_name(call: Call, name: str, path: str) -> None:
-    """Raise a refusal unless a dataset's name and folder are printable and the name is not empty."""
+    """Raise a refusal unless a dataset's name and folder are printable and the name is not empty.
+
+    Args:
+        call: the request.
+        name: the dataset's name.
+        path: its folder in the bucket.
+    """
     if not (name.strip() and name.isprintable() and path.isprintable()):
         raise call.invalid("name", "a name has one line, and is not empty")
 
 
 def validate_bucket(call: Call, field: str, bucket: str) -> None:
-    """Raise a refusal unless a bucket is the sandbox's."""
+    """Raise a refusal unless a bucket is the sandbox's.
+
+    Args:
+        call: the request.
+        field: the request's field that names it.
+        bucket: its name.
+    """
     allowed = call.world.address.bucket
     if bucket != allowed:
         raise call.invalid(field, f"the bucket {bucket!r} does not exist; it is {allowed!r}")

@@ -64,6 +64,12 @@ def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
 async def start_import(call: Call, dataset: Document, files: list[str], *, annotated: bool) -> Document:
     """Read files and begin an import; its rows become visible at its end. Return the task.
 
+    Args:
+        call: the request.
+        dataset: the dataset.
+        files: addresses in the object storage.
+        annotated: whether rows must have responses.
+
     Raises:
         Refusal: the list of files is empty or wrong, or an import is running.
     """
@@ -82,7 +88,14 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
 
 
 def record_import(world: World, dataset: Document, plan: list[Any], parser: RowParser) -> Document:
-    """Record an import as the last one of its dataset."""
+    """Record an import as the last one of its dataset.
+
+    Args:
+        world: the sandbox.
+        dataset: the dataset.
+        plan: the task's states over time.
+        parser: the parsed rows and problems.
+    """
     first = parser.problems[0] if parser.problems else None
     task = world.store.add(
         "import",

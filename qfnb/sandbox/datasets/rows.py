@@ -55,7 +55,13 @@ def visible_parts(store: Store, dataset: Document) -> list[Document]:
 
 
 def count(store: Store, dataset: Document, field: str = "count") -> int:
-    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated" rows."""
+    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated" rows.
+
+    Args:
+        store: the sandbox's store.
+        dataset: the dataset.
+        field: "count", "characters", "size" (bytes) or "annotated".
+    """
     return sum(part[field] for part in visible_parts(store, dataset))
 
 
@@ -67,7 +73,14 @@ def iter_entities(store: Store, dataset: Document) -> Iterator[tuple[Document, E
 
 
 def read_page(store: Store, dataset: Document, start: int, size: int) -> list[tuple[Document, Entity]]:
-    """Return `size` rows from index `start` on, each with its part; other parts are not read."""
+    """Return `size` rows from index `start` on, each with its part; other parts are not read.
+
+    Args:
+        store: the sandbox's store.
+        dataset: the dataset.
+        start: the index of the first row, from 0.
+        size: the number of rows.
+    """
     matches: list[tuple[Document, Entity]] = []
     for part in visible_parts(store, dataset):
         if start < part["count"] and len(matches) < size:
@@ -83,7 +96,13 @@ def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
 
 
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
-    """Return the row with an id, None if it does not exist."""
+    """Return the row with an id, None if it does not exist.
+
+    Args:
+        store: the sandbox's store.
+        dataset: the dataset.
+        id_: the row's id.
+    """
     for part in visible_parts(store, dataset):
         for line in _read_lines(store, part):
             if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
@@ -91,13 +110,15 @@ def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
     return None
 
 
-def add_rows(store: Store, dataset_id: str, new_entities: Sequence[Entity], visible_from: float) -> None:
-    """Add rows that are visible from a time on, in Unix seconds."""
-    attach_part(store, dataset_id, write_part(store, new_entities), visible_from)
-
-
 def attach_part(store: Store, dataset_id: str, part: Document, visible_from: float) -> None:
-    """Add a part that `write_part` wrote, visible from a time on."""
+    """Add a part that `write_part` wrote, visible from a time on.
+
+    Args:
+        store: the sandbox's store.
+        dataset_id: the dataset.
+        part: what `write_part` returned.
+        visible_from: Unix seconds.
+    """
     dataset = store.get("dataset", dataset_id)
     assert dataset is not None
     store.update(dataset_id, parts=[*dataset["parts"], part | {"from": visible_from}], modified=visible_from)
@@ -118,7 +139,13 @@ def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
 
 
 def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:
-    """Replace the rows with these ids, or delete those with None; return the ids that existed."""
+    """Replace the rows with these ids, or delete those with None; return the ids that existed.
+
+    Args:
+        store: the sandbox's store.
+        dataset: the dataset.
+        changes: row id -> the new row, None to delete it.
+    """
     new_parts, replaced_ids = [], set()
     for part in dataset["parts"]:
         old_entities = [Entity(**json.loads(line)) for line in _read_lines(store, part)]

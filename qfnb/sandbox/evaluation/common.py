@@ -118,6 +118,11 @@ def report_source(task: Document) -> dict[str, Any]:
 def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
     """Delete tasks with their rows and answers; the datasets that were made for people stay.
 
+    Args:
+        call: the request.
+        field: the request's field that names them.
+        tasks: the tasks.
+
     Raises:
         Refusal: one of them is still running; then all stay.
     """

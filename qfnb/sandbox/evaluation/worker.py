@@ -201,8 +201,7 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     dataset = dataset or datasets.create_dataset(store, name=name, data_format="PromptResponse")
     if not dataset["parts"]:
         now = world.clock.now()
-        dataset_rows.add_rows(
-            store, dataset["id"], dataset_rows.to_entities([("", row) for row in answered_rows], now), now
-        )
+        entities = dataset_rows.to_entities([("", row) for row in answered_rows], now)
+        dataset_rows.attach_part(store, dataset["id"], dataset_rows.write_part(store, entities), now)
     store.update(dataset["id"], released=world.lifecycle.plan(final=data_wire.FINISHED))
     return str(dataset["id"])

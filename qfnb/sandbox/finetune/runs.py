@@ -66,7 +66,14 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
 
 
 def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[supported_models.Parameter]:
-    """Return the hyper-parameters of a job's model in a parameter scale; `name` is the field that names the scale."""
+    """Return the hyper-parameters of a job's model in a parameter scale; `name` is the field that names the scale.
+
+    Args:
+        call: the request.
+        name: the request's field that names the scale.
+        job: the job.
+        scale: the parameter scale.
+    """
     rows = supported_models.find_parameters(job["model"], job["mode"], scale)
     if rows is None:
         raise call.invalid(name, f"{job['model']} has no {scale} in {job['mode']}")
@@ -139,7 +146,14 @@ def run_number(call: Call, task: Document) -> int:
 
 
 def start_run(call: Call, job: Document, request: RunRequest, earlier: Document | None = None) -> Document:
-    """Queue a run and return it; if it cannot continue from the earlier run's weights, it learns that run's data, too."""
+    """Queue a run and return it; if it cannot continue from the earlier run's weights, it learns that run's data, too.
+
+    Args:
+        call: the request.
+        job: the run's job.
+        request: the run.
+        earlier: the run that it continues.
+    """
     world = call.world
     own_sources = dict(request.sources)
     base = earlier["id"] if earlier and earlier["scale"] == request.scale else None
@@ -202,6 +216,11 @@ def board_to_wire(task: Document) -> dict[str, str]:
 
 def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """Delete runs, and their weights unless a version was published from them.
+
+    Args:
+        call: the request.
+        field: the request's field that names them.
+        tasks: the runs.
 
     Raises:
         Refusal: one of them has not ended; then none is deleted.

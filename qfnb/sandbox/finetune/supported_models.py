@@ -176,7 +176,13 @@ def find_model(model: str) -> dict[str, Any] | None:
 
 
 def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None:
-    """Return the hyper-parameters of a model in a train mode and a parameter scale, None if it has no such."""
+    """Return the hyper-parameters of a model in a train mode and a parameter scale, None if it has no such.
+
+    Args:
+        model: the model's name.
+        mode: the train mode, e.g. `SFT`.
+        scale: the parameter scale, e.g. `LoRA`.
+    """
     for row in (find_model(model) or {"supportTrainMode": []})["supportTrainMode"]:
         scales = {entry["parameterScale"]: entry for entry in row["supportParameterScale"]}
         if row["trainMode"] == mode and scale in scales:

@@ -121,6 +121,12 @@ def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = Fals
 def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
     """Return a version of the user or a preset one; the arguments are those of `get_model`.
 
+    Args:
+        call: the request.
+        key: the version's id or number.
+        field: the request's field that names it.
+        is_changed: whether the call changes it, which refuses preset versions.
+
     Raises:
         Refusal: it does not exist or belongs to the platform.
     """
@@ -167,7 +173,14 @@ def type_number(model: Document) -> int:
 def add_model(
     call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
 ) -> Document:
-    """Add a model without versions."""
+    """Add a model without versions.
+
+    Args:
+        call: the request.
+        name: the model's name.
+        model_type: v2's word for its type.
+        tags: its tags.
+    """
     return call.world.store.add(
         "model",
         random_id("am-"),
@@ -206,7 +219,15 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
 
 
 def publish_run(call: Call, model: Document, task: Document, step: int | None, description: str) -> Document:
-    """Add a finished or stopped run to a model as a version, with the step of its checkpoint."""
+    """Add a finished or stopped run to a model as a version, with the step of its checkpoint.
+
+    Args:
+        call: the request.
+        model: the model.
+        task: the run.
+        step: the step of its checkpoint, None for the last one.
+        description: the version's description.
+    """
     job = call.world.store.get("job", task["job"]) or {}
     origin = {
         "taskId": job.get("number"),
@@ -252,6 +273,11 @@ def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -
 def delete_versions(call: Call, versions: Sequence[Document], field: str) -> None:
     """Delete versions, and the files of weights that nothing else uses.
 
+    Args:
+        call: the request.
+        versions: the versions.
+        field: the request's field that names them.
+
     Raises:
         Refusal: a service runs one of them; then none is deleted.
     """
@@ -269,6 +295,11 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
 
 def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
     """Delete models with their versions.
+
+    Args:
+        call: the request.
+        models: the models.
+        field: the request's field that names them.
 
     Raises:
         Refusal: a service runs one of the versions; then nothing is deleted.

@@ -148,7 +148,15 @@ def validate_billing(call: Call, billing: wire.Billing) -> None:
 
 
 def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:
-    """Begin to deploy a version; return the service and the id of its compute unit."""
+    """Begin to deploy a version; return the service and the id of its compute unit.
+
+    Args:
+        call: the request.
+        version: the model version.
+        name: the service's name.
+        suffix: the suffix of its endpoint.
+        fields: other fields: `description`, `resource`, `payment`, `pool`.
+    """
     world = call.world
     plan = world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING)
     service = world.store.add(
@@ -169,7 +177,14 @@ def version_fields(version: Document) -> dict[str, Any]:
 
 
 def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
-    """Add a compute unit to a service; return its id."""
+    """Add a compute unit to a service; return its id.
+
+    Args:
+        world: the sandbox.
+        service_id: the service.
+        replicas: the number of replicas.
+        payment: `Prepaid` or `Postpaid`.
+    """
     unit = world.store.add(
         "unit",
         new_instance_id(),

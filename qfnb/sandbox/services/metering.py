@@ -42,7 +42,15 @@ def metered(handler: Handler) -> Handler:
 def usage_by_app(
     world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
 ) -> list[dict[str, Any]]:
-    """Return the usage of a service by each application, from the minute of `start` to that of `end`."""
+    """Return the usage of a service by each application, from the minute of `start` to that of `end`.
+
+    Args:
+        world: the sandbox.
+        service_id: the service.
+        start: Unix seconds; the usage from this minute on.
+        end: Unix seconds; the usage up to this minute.
+        apps: ids of applications, None for all.
+    """
     app_ids = [apps] if isinstance(apps, str) else apps
     totals: dict[str, dict[str, int]] = {}
     for row in world.store.all(KIND):
@@ -55,7 +63,13 @@ def usage_by_app(
 
 
 def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
-    """Return a time of a request in Unix seconds."""
+    """Return a time of a request in Unix seconds.
+
+    Args:
+        call: the request.
+        attribute: `start_time` or `end_time`.
+        body: the record that has it.
+    """
     text = getattr(body, attribute)
     try:
         return timestamps.parse_utc(text)

@@ -95,7 +95,13 @@ def routes(world: World) -> list[Route]:
 
 
 def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
-    """Store a file under an id, unless one with this id exists; return its document."""
+    """Store a file under an id, unless one with this id exists; return its document.
+
+    Args:
+        store: the sandbox's store.
+        id_: the file's id.
+        file: its name, purpose and content.
+    """
     if (existing := store.get("file", id_)) is not None:
         return existing
     store.write_file(id_, file.content)

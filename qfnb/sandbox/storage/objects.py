@@ -44,13 +44,25 @@ def read_object(store: Store, uri: str) -> bytes | None:
 
 
 def delete_object(store: Store, bucket: str, key: str) -> None:
-    """Delete an object, if it exists."""
+    """Delete an object, if it exists.
+
+    Args:
+        store: the sandbox's store.
+        bucket: the bucket's name.
+        key: the object's key.
+    """
     store.remove("object", f"{bucket}/{key}")
     store.remove_file(_file_name(f"{bucket}/{key}"))
 
 
 def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
-    """Return a bucket's objects whose key has a prefix, each with its `key`, sorted by key."""
+    """Return a bucket's objects whose key has a prefix, each with its `key`, sorted by key.
+
+    Args:
+        store: the sandbox's store.
+        bucket: the bucket's name.
+        prefix: what the keys start with.
+    """
     start = f"{bucket}/{prefix}"
     rows = [row for row in store.all("object") if row["id"].startswith(start)]
     return sorted(
