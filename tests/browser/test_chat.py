@@ -93,22 +93,26 @@ def test_tab_completes_models_and_sessions(page, lab):
 SINKS = """\
 import json
 from qfnb import Dataset, QianfanError
-from qfnb.evaluation.report import EvaluationResult, Sample
+from qfnb.evaluation.report import EvaluationResult
+from qfnb.evaluation.samples import Sample
 from qfnb.resources.inference.reply import ChatResponse
 from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
-from qfnb.views import chat, compare, evaluation, image, stopping, training
-from qfnb.views.display import publish
+from qfnb.views import chat
+from qfnb.views.display import open_with_stop_button, publish
+from qfnb.views.evaluation import report as evaluation
+from qfnb.views.training import panel as training
 from IPython.display import display
 attacks = json.loads(ATTACKS)
 """
 
 EACH = (
     "for a in attacks: display(ChatResponse({'result': a, 'id': a, 'model': a}, dict))",
-    ("for a in attacks:\n    x = chat.Answer(a, text=a, reasoning=a, error=a, request_id=a)\n"
-    "    publish(compare.bundle((x, chat.Answer(a + '2', text=a + ' other', state='done'))))"),
-    ("for a in attacks:\n    box = stopping.widget(lambda: None, tooltip=a)\n"
-    "    stopping.draw(box, chat.html(chat.Answer(a, text=a)))\n    display(box)"),
+    ("for a in attacks:\n    x = chat.StreamedAnswer(a, text=a, reasoning=a, error=a, request_id=a)\n"
+    "    y = chat.StreamedAnswer(a + '2', text=a + ' other', state='done')\n"
+    "    publish({'text/plain': chat.text(x), 'text/html': chat.comparison_html((x, y))})"),
+    ("for a in attacks:\n    x, still = chat.StreamedAnswer(a, text=a), {'text/plain': '', 'text/html': ''}\n"
+    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, tooltip=a)"),
     "for a in attacks: display(Dataset([{'prompt': a, 'response': a}], name=a))",
     ("for a in attacks: publish(training.bundle(TrainingProgress(a, (Stage('train'),), task_id='t', error=a, message=a,"
     " metrics={a: a}, model_id=a, service_endpoint=a)))"),
