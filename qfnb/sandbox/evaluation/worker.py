@@ -25,6 +25,7 @@ from ..state.store import Document
 from ..state.world import World, job_handler
 from . import common
 
+VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"
 NO_REFEREE_SCORES = {"avgJudgeScore": 0, "stdJudgeScore": 0, "medianJudgeScore": 0, "scoreDistribution": None}
 """The scores of a task without a referee."""
 
@@ -106,9 +107,6 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     }
 
 
-VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"
-
-
 @job_handler(common.RUN)
 def run_task(world: World, run: Document) -> Iterator[None]:
     """Run a task: answer, judge, summarize."""
@@ -188,7 +186,7 @@ def _is_cancelling(world: World, run: str) -> bool:
 
 
 def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
-    """Store the answers as a released dataset, found by its name after a restart; return its id, None without answers."""
+    """Store the answers as a released dataset, found by name after a restart; return its id, None without answers."""
     store, name = world.store, f"{task['name']}_{run}"
     answered_rows = [
         {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}

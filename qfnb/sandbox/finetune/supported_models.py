@@ -56,7 +56,7 @@ def _parameter(
 def _model(
     model: str, base: str, tuning: dict[str, list[Parameter]], pretraining: list[Parameter] | None = None
 ) -> dict[str, Any]:
-    """Return a model as the platform lists it; `tuning` maps parameter scales to parameters, PostPretrain is full tuning."""
+    """Return a model as the platform lists it; `tuning` maps parameter scales to the parameters of each."""
     modes = {wire.SFT: tuning} | ({} if pretraining is None else {wire.POST_PRETRAIN: {FULL: pretraining}})
     train_modes = []
     for mode, scales in modes.items():

@@ -1,4 +1,4 @@
-"""Services that answer at an endpoint, what they cost and how much they are used. Importing the package registers its handlers."""
+"""Deployed services, what they cost and how much they are used. Importing the package registers its handlers."""
 
 from . import billing, v1, v2
 

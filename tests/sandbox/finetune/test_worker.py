@@ -18,7 +18,7 @@ ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "
 
 @pytest.fixture
 def long_run(sandbox):
-    """A run that is under way; stopped at the end."""
+    """A run that is running; stopped at the end."""
     task = finetune_runs.start_long_run()
     yield task
     FineTune.V2.stop_task(task)
