@@ -16,7 +16,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker import Tokenizer
 from ..transport.request import CallOptions
-from ..wire import catalog
+from ..wire import catalog, prices
 from .input_source import Item, RowSource
 from .request_spec import Conversation, InputRow, OfflineVia, RequestSpec
 
@@ -218,7 +218,7 @@ def build_preflight(
         too_long_rows=tuple(scan.too_long_rows),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
-        cost=0.0 if is_free else catalog.reply_cost(request.model or "", prompt_tokens, completion_tokens),
+        cost=0.0 if is_free else prices.reply_cost(request.model or "", prompt_tokens, completion_tokens),
         seconds=_min_seconds(requests, prompt_tokens + completion_tokens),
         model=request.endpoint or request.model or "",
         budget=budget,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..errors import InvalidArgumentError, QianfanError
-from ..transport import http
+from ..transport import webhook
 from .background import BackgroundTrainer
 from .event import Event, EventHandler
 from .progress import TrainingProgress
@@ -114,14 +114,14 @@ class _AlertHandler(EventHandler):
 
 
 def _webhook_callback(address: str) -> AlertCallback:
-    http.validate_webhook(address)
+    webhook.validate_webhook(address)
 
     def post(notice: Alert) -> None:
         """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu expect."""
         text = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
         bots = {"msgtype": "text", "text": {"content": text}, "msg_type": "text", "content": {"text": text}}
         try:
-            http.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
+            webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:
             log.warning("the web hook refused the alert: %s", error)
 

@@ -3,24 +3,15 @@
 httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks connections when
 requests are cancelled; aiohttp's does neither. Requests go straight to the transport: redirects are refused
 and cookies are not kept, and the rest of httpx's client costs as much as the network (see benchmarks/).
-
-The proxy is chosen here too: the network library would use a thread for each request, read ~/.netrc, and
-speak HTTP to a SOCKS proxy.
 """
 
 import asyncio
 import atexit
 import concurrent.futures
 import contextlib
-import functools
-import json
 import os
-import time
-from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Final
 
 import httpx
 
@@ -29,14 +20,11 @@ from ..config import Settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from . import event_loop
 from .auth import StaticAuth, TokenAuth
-from .platform import is_loopback_host
+from .proxy import proxy_for, without_password
 from .request import CertificateError
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
-
-ENVIRONMENT_TTL_S: Final = 1.0
-"""Seconds after which the environment is read again."""
 
 _transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
 
@@ -98,56 +86,6 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
     return _transports[key]
 
 
-def proxy_for(url: httpx.URL, configured: str) -> str:
-    """Return the URL of the proxy for a request, "" for none; this computer's own addresses need none.
-
-    Args:
-        url: of the request.
-        configured: the setting `proxy`, which wins over the environment.
-
-    Raises:
-        InvalidArgumentError: the proxy cannot be used.
-    """
-    if is_loopback_host(url.host):
-        return ""
-    if configured:
-        return _parse_proxy("QIANFAN_PROXY", configured)
-    return _environment_proxy(url.scheme, url.host, time.monotonic() // ENVIRONMENT_TTL_S)
-
-
-def without_password(proxy: str) -> str:
-    """Return a proxy's URL without user name and password."""
-    url = httpx.URL(proxy)
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
-
-
-@functools.lru_cache(maxsize=64)
-def _environment_proxy(scheme: str, host: str, _period: float) -> str:
-    """Return the proxy in HTTPS_PROXY or ALL_PROXY, "" if NO_PROXY names the host."""
-    if proxy_bypass(host):
-        return ""
-    proxies = getproxies()
-    if scheme in proxies:
-        return _parse_proxy(f"{scheme.upper()}_PROXY", proxies[scheme])
-    all_proxy = proxies.get("all", "")
-    return "" if all_proxy.lower().startswith("socks") else all_proxy and _parse_proxy("ALL_PROXY", all_proxy)
-
-
-def _parse_proxy(name: str, address: str) -> str:
-    """Return a proxy's URL; as in curl, the scheme may be missing."""
-    full_address = address if "://" in address else f"http://{address}"
-    try:
-        url = httpx.URL(full_address)
-    except (httpx.InvalidURL, ValueError):
-        url = httpx.URL()
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise errors.InvalidArgumentError(
-            f"{name}={redact(full_address)!r}: a proxy is http://host:port; SOCKS is not supported, and such a "
-            "proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
-        )
-    return full_address
-
-
 def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:
     """Return qfnb's error for a network error; qfnb's own errors are returned without secrets in them."""
     if isinstance(error, errors.QianfanError):
@@ -203,52 +141,6 @@ def _close_all() -> None:
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):
         event_loop.submit(close()).result(timeout=1)
-
-
-WEBHOOK_TIMEOUT_S: Final = 15.0
-
-
-def validate_webhook(url: str) -> None:
-    """Raise unless messages may be sent to a URL.
-
-    Raises:
-        InvalidArgumentError: the URL is neither https nor on this computer.
-    """
-    parts = urlsplit(url)
-    is_allowed = parts.scheme == "https" or (
-        parts.scheme == "http" and is_loopback_host(parts.hostname or "")
-    )
-    if not is_allowed or not parts.hostname:
-        raise errors.InvalidArgumentError(
-            f"{parts.scheme}://{parts.hostname or ''}: a webhook is an https address (须为 https 地址)"
-        )
-
-
-def post_webhook(url: str, message: Mapping[str, Any]) -> None:
-    """Post a message as JSON and wait for the response.
-
-    Raises:
-        InvalidArgumentError: the URL is not allowed.
-        ConnectionFailed: the message was not delivered.
-    """
-    validate_webhook(url)
-    event_loop.run(_post_json(url, json.dumps(message, ensure_ascii=False).encode()))
-
-
-async def _post_json(url: str, content: bytes) -> None:
-    host = urlsplit(url).hostname or ""  # the rest of the address may be a secret
-    request = httpx.Request("POST", url, content=content, headers={"content-type": "application/json"})
-    try:
-        async with (
-            asyncio.timeout(WEBHOOK_TIMEOUT_S),
-            aclosing(await exchange(request, None, config.settings())) as response,
-        ):
-            if response.status_code >= 300:
-                raise errors.ConnectionFailed(f"{host} answers with HTTP {response.status_code}", host=host)
-    except (httpx.HTTPError, TimeoutError) as error:
-        raise errors.ConnectionFailed(
-            f"{host} cannot be reached: {type(error).__name__}", host=host
-        ) from None
 
 
 event_loop.register_child_reset(_reset_in_child)

@@ -78,23 +78,6 @@ def v2_id(kind: ModelKind, name: str) -> str:
     return row.v2 if row else name
 
 
-def reply_cost(name: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
-    """Return the list price of a reply in CNY.
-
-    Args:
-        name: any name of a chat model.
-        prompt_tokens: of the question.
-        completion_tokens: of the reply; None counts as 0.
-
-    Returns:
-        None where the price or `prompt_tokens` is unknown.
-    """
-    row = find_model("chat", name)
-    if row is None or row.input_price is None or row.output_price is None or prompt_tokens is None:
-        return None
-    return (prompt_tokens * row.input_price + (completion_tokens or 0) * row.output_price) / 1000
-
-
 @functools.cache
 def _models_by_name() -> dict[tuple[ModelKind, str], CatalogModel]:
     """Index the models by id, path segment and name; a name takes precedence over another model's id."""

@@ -8,7 +8,7 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors
-from qfnb.transport import http
+from qfnb.transport import proxy as proxies
 
 REMOTE_HOST = httpx.URL("https://qianfan.invalid/v2/chat/completions")
 REFUSED = http_answer(b"", status="407 Proxy Authentication Required")
@@ -20,9 +20,9 @@ def environment(monkeypatch):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    http._environment_proxy.cache_clear()
+    proxies._environment_proxy.cache_clear()
     yield monkeypatch.setenv
-    http._environment_proxy.cache_clear()
+    proxies._environment_proxy.cache_clear()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_default_login_in_netrc_is_not_sent(proxy, environment, tmp_path):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_this_computers_own_addresses_use_no_proxy(environment, host):
     environment("HTTP_PROXY", "http://elsewhere:3128")
-    assert not http.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
+    assert not proxies.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
 
 
 @pytest.mark.parametrize(
@@ -92,28 +92,28 @@ def test_this_computers_own_addresses_use_no_proxy(environment, host):
 def test_the_environment_decides_without_a_setting(environment, variables, expected):
     for name, value in variables.items():
         environment(name, value)
-    assert http.proxy_for(REMOTE_HOST, "") == expected
+    assert proxies.proxy_for(REMOTE_HOST, "") == expected
 
 
 def test_the_setting_wins_over_the_environment(environment):
     environment("HTTPS_PROXY", "http://a:1")
     environment("NO_PROXY", "*")
-    assert http.proxy_for(REMOTE_HOST, "b:2") == "http://b:2"
+    assert proxies.proxy_for(REMOTE_HOST, "b:2") == "http://b:2"
 
 
 @pytest.mark.parametrize("address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"])
 def test_an_invalid_proxy_is_refused_before_anything_is_sent(environment, address):
     environment("HTTPS_PROXY", address)
     with pytest.raises(errors.InvalidArgumentError, match="HTTPS_PROXY=") as caught:
-        http.proxy_for(REMOTE_HOST, "")
+        proxies.proxy_for(REMOTE_HOST, "")
     assert "pass-of-mine" not in str(caught.value)
     with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_PROXY="):
-        http.proxy_for(REMOTE_HOST, address)
+        proxies.proxy_for(REMOTE_HOST, address)
 
 
 def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
     environment("HTTPS_PROXY", "http://a:1")
-    assert http.proxy_for(REMOTE_HOST, "") == "http://a:1"
+    assert proxies.proxy_for(REMOTE_HOST, "") == "http://a:1"
     environment("HTTPS_PROXY", "http://b:2")
-    monkeypatch.setattr("qfnb.transport.http.ENVIRONMENT_TTL_S", 1e-9)
-    assert http.proxy_for(REMOTE_HOST, "") == "http://b:2"
+    monkeypatch.setattr("qfnb.transport.proxy.ENVIRONMENT_TTL_S", 1e-9)
+    assert proxies.proxy_for(REMOTE_HOST, "") == "http://b:2"

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from ..._jobs.row_result import RowResult
 from ..._text import replace_surrogates
 from ...transport.response import Response
-from ...wire import catalog
 from ...wire import chat as wire
+from ...wire import prices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ class Reply(Response[R]):
         """CNY by list price; None if price or tokens are unknown, 0 in the sandbox."""
         if self.from_sandbox:
             return 0.0
-        return catalog.reply_cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
+        return prices.reply_cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
 
     @property
     def from_sandbox(self) -> bool:

@@ -21,7 +21,7 @@ from ..datasets import row_formats, rows
 from ..datasets.row_parser import RowParser
 from ..engines.protocol import Step
 from ..engines.registry import EngineRegistry
-from ..state.lifecycle import Clock
+from ..state.clock import Clock
 from ..state.store import Document, Store, raise_if_faulted
 from ..state.world import background_worker
 from ..storage import objects

@@ -1,24 +1,19 @@
-"""The time that the sandbox's objects live in, and how long each of their states lasts.
+"""The states of the sandbox's objects, and how long each of them lasts.
 
-The clock runs in real time, faster, or by hand. A plan is written when an object's life begins: a list of
-[state, until], whose last state has no end. Clock, durations and plans are in the store: a change of the durations
-affects only what begins afterwards, and a server that was started again goes on from where it was.
+A plan is written when an object's life begins: a list of [state, until], whose last state has no end. Durations and
+plans are in the store: a change of the durations affects only what begins afterwards, and a restarted server continues.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ..trial.faults import FAULT_INJECTED
+from .clock import Clock
 from .store import Store
 
-CLOCK_ID, DURATIONS_ID = "clock", "durations"
-
-POLL_SECONDS = 0.05
-"""Seconds after which a wait checks whether it is cancelled."""
+DURATIONS_ID = "durations"
 
 DEFAULT_SECONDS = {
     "accept": 0.05, "queue": 0.1, "import": 0.2, "release": 0.3, "export": 0.2, "clean": 0.3, "publish": 0.3,
@@ -30,43 +25,6 @@ FAILED_STATES = {"Serving": "Failed", "Ready": "Fail", "Done": "Failed", "succee
 """What the last state of a plan becomes under the fault `fail`."""
 
 Plan = list[list[Any]]
-
-
-class Clock:
-    """Seconds since the epoch, as the sandbox's objects see them.
-
-    Attributes:
-        speed: seconds that pass in a second; 1 is real time, 0 stands still until `advance`.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store, self._changed = store, threading.Condition()
-        stored = store.get("setting", CLOCK_ID) or store.add(
-            "setting", CLOCK_ID, speed=1.0, shown=time.time(), real=time.time()
-        )
-        self.speed, self._sandbox_time, self._real_time = stored["speed"], stored["shown"], stored["real"]
-
-    def now(self) -> float:
-        """Return the time."""
-        return float(self._sandbox_time + (time.time() - self._real_time) * self.speed)
-
-    def set(self, speed: float | None = None, advance: float = 0.0) -> dict[str, Any]:
-        """Change the speed, or advance the time by some seconds; return the new `now` and `speed`."""
-        with self._changed:
-            self._sandbox_time, self._real_time = self.now() + advance, time.time()
-            self.speed = self.speed if speed is None else speed
-            self._store.update(CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time)
-            self._changed.notify_all()
-        return {"now": self.now(), "speed": self.speed}
-
-    def wait_until(self, timestamp: float, *cancelled: threading.Event) -> bool:
-        """Wait until a time; return False when one of the events was set first."""
-        with self._changed:
-            while (remaining := timestamp - self.now()) > 0:
-                if any(event.is_set() for event in cancelled):
-                    return False
-                self._changed.wait(min(POLL_SECONDS, remaining / self.speed) if self.speed else POLL_SECONDS)
-        return not any(event.is_set() for event in cancelled)
 
 
 class Lifecycle:

@@ -19,8 +19,9 @@ from ..engines.registry import EngineRegistry
 from ..process import Address
 from ..trial.faults import FaultRules
 from ..trial.quota import DeliveryCounter, RateQuota
+from .clock import Clock
 from .job_queue import JobQueue
-from .lifecycle import Clock, Lifecycle
+from .lifecycle import Lifecycle
 from .store import Document, Store
 
 MAX_PICTURES = 64
