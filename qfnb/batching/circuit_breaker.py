@@ -1,13 +1,13 @@
-"""How many rows may be in flight: the first few alone, one during an outage, otherwise what the user wants."""
+"""The circuit breaker of a batch: during an outage of the platform one row is tried now and then."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import is_transient, summarize_error
 from ..transport import clock
+from .canary import CanaryRows
 
 OUTAGE_FAILURES: Final = 10
 """Transient failures in a row, or as many as workers if these are more, that mean an outage."""
@@ -25,39 +25,28 @@ class CircuitBreaker:
     Args:
         control: the state of the batch.
         worker_count: rows in flight that the user wants, 1 to 1000.
-        canary: rows that are sent first; when all of them fail by their own fault, the batch stops.
+        canary_count: rows that are sent before the others.
 
     Attributes:
         worker_count: as above; `resize` changes it.
+        canaries: the rows that are sent before the others.
         is_down: whether there is an outage.
-        remaining_canaries: first rows whose results are not known; 0 once the others may be sent.
     """
 
-    def __init__(self, control: BatchControl, worker_count: int, canary: int = 0) -> None:
+    def __init__(self, control: BatchControl, worker_count: int, canary_count: int = 0) -> None:
         self.worker_count, self.is_down = worker_count, False
-        self._control, self._canary = control, canary
-        self.remaining_canaries, self._rows_admitted, self._consecutive_failures = canary, 0, 0
-        self._canary_settled = asyncio.Event()
+        self.canaries = CanaryRows(control, canary_count)
+        self._control, self._consecutive_failures = control, 0
 
     @property
     def allowed_workers(self) -> int:
         """Rows that may be in flight at the start."""
-        return min(self.remaining_canaries or self.worker_count, self.worker_count)
+        return min(self.canaries.remaining or self.worker_count, self.worker_count)
 
     def resize(self, workers: int) -> None:
         """Change the number of rows in flight, from any thread; canaries and an outage delay it."""
         self.worker_count = workers
         self._control.call_on_loop(self._resize_pool)
-
-    async def admit_row(self) -> None:
-        """Wait, while canaries remain, until one more row may be sent."""
-        if self._rows_admitted >= self._canary:
-            await self._canary_settled.wait()
-        self._rows_admitted += 1
-
-    def admit_all(self) -> None:
-        """Let no row wait any longer: there are fewer rows than canaries."""
-        self._canary_settled.set()
 
     def record(self, error: Exception | None) -> None:
         """Take one more result into account: resume all workers, stop the batch, or wait for an outage.
@@ -67,8 +56,11 @@ class CircuitBreaker:
         """
         has_transient_error = error is not None and is_transient(error)
         self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
-        if self.remaining_canaries:
-            self._record_canary(None if has_transient_error else error)
+        if self.canaries.remaining:
+            fault = None if has_transient_error else error
+            self.canaries.record(fault)
+            if fault is None:
+                self._resize_pool()
         elif self.is_down and error is None:
             self.is_down = False
             self._resize_pool()
@@ -78,20 +70,8 @@ class CircuitBreaker:
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
     def _resize_pool(self) -> None:
-        if self._control.worker_pool is not None and not self.remaining_canaries and not self.is_down:
+        if self._control.worker_pool is not None and not self.canaries.remaining and not self.is_down:
             self._control.worker_pool.resize(self.worker_count)
-
-    def _record_canary(self, fault: Exception | None) -> None:
-        """Settle the canaries by a row that does not fail by its own fault, or by the last that does."""
-        self.remaining_canaries = self.remaining_canaries - 1 if fault else 0
-        if self.remaining_canaries:
-            return
-        if fault is None:
-            self._resize_pool()
-        else:
-            reason = f"前几行全部失败 / the first rows all failed: {summarize_error(fault)}"
-            self._control.finish("stopped", reason)
-        self._canary_settled.set()
 
     async def _wait_out_outage(self, reason: str) -> None:
         """Send one row now and then until the platform answers again."""

@@ -172,8 +172,8 @@ class BatchRunner:
             await self._send_rows(JournalPages(self._journal, retryable=True))
 
     async def _next_row(self, row_queue: RowQueue) -> InputRow | None:
-        if self.breaker.remaining_canaries:
-            await self.breaker.admit_row()
+        if self.breaker.canaries.remaining:
+            await self.breaker.canaries.admit()
         pool, writer = self._control.worker_pool, self._writer
         assert pool is not None, "a worker of the pool calls this"
         assert writer is not None, "set with the pool"
@@ -181,7 +181,7 @@ class BatchRunner:
             return None
         row = await row_queue.get()
         if row is None:
-            self.breaker.admit_all()
+            self.breaker.canaries.admit_all()
         return row
 
     def _can_afford(self, rows: int) -> bool:
