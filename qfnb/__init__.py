@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .trainer import LLMFinetune as LLMFinetune
     from .trainer import TrainConfig as TrainConfig
     from .transport.clock import testing as testing
-    from .views.evaluation.samples import browse as browse
+    from .views.evaluation.sample_browser import browse as browse
 
 __version__ = "0.1.0"
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from qfnb._files import write_private
+from qfnb._private_files import write_private
 
 
 def test_a_private_file_is_replaced_and_only_its_user_can_read_it(tmp_path):

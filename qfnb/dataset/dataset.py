@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
 from ..errors import InvalidArgumentError
-from . import file_reader, file_writer, formats, platform, quality
+from . import file_formats, file_reader, file_writer, platform, quality
 from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
@@ -161,7 +161,7 @@ class Dataset(Table):
             raise InvalidArgumentError("give either data_file='x.jsonl' (or 'bos:/...'), or qianfan=True")
         if data_file is None:
             return self._release_rows(qianfan if isinstance(qianfan, str) else self.name, bucket, progress)
-        kind = formats.format_of(Path(str(data_file)).name, format)
+        kind = file_formats.format_of(Path(str(data_file)).name, format)
         if str(data_file).startswith("bos:"):
             return platform.store_object(str(data_file), self.rows, self.schema, kind, progress=progress)
         file_writer.write_file(Path(data_file).expanduser(), self.rows, self.schema, kind)

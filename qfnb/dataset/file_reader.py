@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .._row_files import RowError
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
-from . import formats
+from . import file_formats
 from .row_formats import LocatedValue, RowLocation
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def read_path(
     """
     display_name = name or str(path)
     try:
-        read_text = formats.read_exported_texts if exported else formats.read_whole_text
+        read_text = file_formats.read_exported_texts if exported else file_formats.read_whole_text
         values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
     except FileNotFoundError:
         raise DatasetError(
@@ -138,7 +138,7 @@ def read_path(
     if not values:
         reason = 'the file is empty; expected one {"prompt": "...", "response": "..."} per line'
         if path.is_dir() or _suffix(path.name) == ".zip":
-            reason = f"the folder or zip holds no {', '.join(formats.SUFFIXES)} file with rows"
+            reason = f"the folder or zip holds no {', '.join(file_formats.SUFFIXES)} file with rows"
         raise DatasetError(reason, path=display_name)
     return values
 
@@ -172,12 +172,12 @@ def _iter_values(
 ) -> Iterator[LocatedValue]:
     if path.is_dir():
         yield from _read_members(_folder_members(path), name + os.sep, read_text, path)
-    elif (format_name := formats.format_of(path.name, kind)) == "zip":
+    elif (format_name := file_formats.format_of(path.name, kind)) == "zip":
         with open_archive(path, name, max_bytes) as members:
             yield from _read_members(members, f"{name}!", read_text)
     else:
         with path.open("rb") as file:
-            yield from formats.read_file(file, name, format_name)
+            yield from file_formats.read_file(file, name, format_name)
 
 
 def _folder_members(folder: Path) -> Members:
@@ -202,10 +202,10 @@ def _read_members(
             continue
         if suffix in PICTURES:
             yield _read_picture(members, name, prefix, folder)
-        elif suffix in formats.SUFFIXES and suffix != ".zip":
+        elif suffix in file_formats.SUFFIXES and suffix != ".zip":
             with members[name]() as file:
-                kind = formats.SUFFIXES[suffix]
-                text_values = read_text if kind == "txt" else partial(formats.read_file, kind=kind)
+                kind = file_formats.SUFFIXES[suffix]
+                text_values = read_text if kind == "txt" else partial(file_formats.read_file, kind=kind)
                 yield from text_values(file, prefix + name)
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from .._files import write_atomically
+from .._private_files import write_atomically
 from .._row_files import import_pyarrow
 from ..errors import DatasetError
-from .formats import Format
+from .file_formats import Format
 from .row_formats import to_json, to_platform_line
 from .schema import PICTURES, TEXT, Row, Schema
 

@@ -22,10 +22,10 @@ from ..errors import APIError, DatasetError, InvalidArgumentError
 from ..resources.management.data import Data
 from ..resources.management.storage import Storage, download
 from ..transport import clock
-from ..wire import data as wire
+from ..wire import data_v1 as wire
 from ..wire import storage
 from . import file_reader, file_writer
-from .formats import Format
+from .file_formats import Format
 from .row_formats import LocatedValue
 from .schema import Row, Schema, schema_of_template
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from .._row_files import RowError
 from .._text import format_value
 from ..errors import InvalidArgumentError
-from ..wire import data as wire
+from ..wire import data_v1 as wire
 
 Row = dict[str, Any]
 

@@ -21,7 +21,7 @@ from ..model import Model
 from ..model.polling import wait_for_state
 from ..resources.management.model import Model as Repository
 from ..resources.management.storage import download
-from ..wire import evaluation as wire
+from ..wire import evaluation_v1 as wire
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult
 from .run import UNANSWERED

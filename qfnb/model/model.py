@@ -13,8 +13,8 @@ from ..dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
-from ..wire import evaluation as evaluation_wire
-from ..wire import model as wire
+from ..wire import evaluation_v1 as evaluation_wire
+from ..wire import model_v1 as wire
 from .configs import DeployConfig
 from .idempotent import create_once
 from .polling import wait_for_state

@@ -10,7 +10,7 @@ from ..config import settings
 from ..errors import InternalError, InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.management.service import Service as Services
-from ..wire import service as wire
+from ..wire import service_v2 as wire
 from .configs import DeployConfig
 from .consts import ServiceStatus, ServiceType
 from .polling import wait_for_state

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from . import await_cell, completion, formatters
+from . import await_cell, formatters, tab_completion
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
@@ -32,7 +32,7 @@ def load(shell: Any, version: str) -> None:
     formatters.register(shell.display_formatter)
     if await_cell.transform_cell not in shell.input_transformers_post:
         shell.input_transformers_post.append(await_cell.transform_cell)
-    completion.register(shell)
+    tab_completion.register(shell)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"qfnb {version} · {describe_platform()} · {kernel} · 帮助 help: %%qfchat?  %qfauth")  # noqa: T201 - one line for the person who loads it
 
@@ -40,7 +40,7 @@ def load(shell: Any, version: str) -> None:
 def unload(shell: Any) -> None:
     """Remove the magics and the formatters."""
     formatters.unregister(shell.display_formatter)
-    completion.unregister(shell)
+    tab_completion.unregister(shell)
     if await_cell.transform_cell in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():

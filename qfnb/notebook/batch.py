@@ -13,7 +13,7 @@ from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
-from . import aliases, completion
+from . import aliases, tab_completion
 from .await_cell import INTERRUPT_GRACE_S
 from .parser import document_magic, resolve_endpoint, store_variable, user_variables, variable_name
 from .verb_magic import VerbMagics, VerbParser, wait_in_cell
@@ -53,14 +53,14 @@ PARSER.add_option(
     "--model",
     metavar="NAME",
     help="who is asked; default ERNIE-Bot-turbo",
-    complete=completion.chat_models,
+    complete=tab_completion.chat_models,
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
     help="a service of your own, or a variable",
-    complete=completion.endpoints,
+    complete=tab_completion.endpoints,
 )
 PARSER.add_option("--system", metavar="TEXT", help="the model's persona", keyword="system")
 PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
@@ -132,11 +132,11 @@ class BatchMagics(VerbMagics):
         from ..batching.journal_store import batches  # noqa: PLC0415
 
         if previous.endswith("qfbatch"):
-            return [*VERBS, *completion.variables_of(self, DATA_KINDS)]
+            return [*VERBS, *tab_completion.variables_of(self, DATA_KINDS)]
         if previous == "start":
-            return completion.variables_of(self, DATA_KINDS)
+            return tab_completion.variables_of(self, DATA_KINDS)
         if previous in VERBS:
-            return [*completion.variables_of(self, BATCH_KINDS), *batches()["name"]]
+            return [*tab_completion.variables_of(self, BATCH_KINDS), *batches()["name"]]
         return []
 
     def do_start(self, options: Namespace, target: str) -> Any:

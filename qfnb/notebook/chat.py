@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .. import config
 from ..errors import InvalidArgumentError
 from ..redact import redact
-from . import aliases, await_cell, completion
+from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, extract_code, find_format
 from .parser import (
     Parser,
@@ -48,14 +48,14 @@ PARSER.add_option(
     "--model",
     metavar="NAME[,NAME...]",
     help="a model, or several; default ERNIE-Bot-turbo",
-    complete=completion.chat_models,
+    complete=tab_completion.chat_models,
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
     help="a service of your own, or a variable that holds one",
-    complete=completion.endpoints,
+    complete=tab_completion.endpoints,
 )
 PARSER.add_option("-s", "--system", metavar="TEXT", help="the model's persona")
 PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")

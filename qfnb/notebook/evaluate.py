@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from ..errors import InvalidArgumentError
-from . import completion, evaluate_inputs
+from . import evaluate_inputs, tab_completion
 from .await_cell import run_in_cell
 from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
 from .parser import document_magic, store_variable, user_variables
@@ -57,7 +57,7 @@ class EvalMagics(VerbMagics):
         if previous == "only":
             return data_variables(self)
         if previous in {*VERBS} - {"start", "load"}:
-            return completion.variables_of(self, REPORT_KINDS)
+            return tab_completion.variables_of(self, REPORT_KINDS)
         return [] if previous == "load" or previous.startswith("-") else model_names(self)
 
     def do_start(self, options: Namespace, words: list[str]) -> Any:
@@ -157,7 +157,7 @@ class EvalMagics(VerbMagics):
         return self._score_in_background(options, lambda: report.rescore(evaluators), judges)
 
     def do_browse(self, options: Namespace, words: list[str]) -> Any:
-        from ..views.evaluation.samples import browse  # noqa: PLC0415
+        from ..views.evaluation.sample_browser import browse  # noqa: PLC0415
 
         self._store(options, browse(self._find_report(words))).show()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import completion
+from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser
 
@@ -24,19 +24,19 @@ EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 
 def model_names(magics: Any) -> list[str]:
     """Return what can be asked: variables that hold a model, aliases and preset models."""
-    return [*completion.variables_of(magics, MODEL_KINDS), *completion.chat_models(magics)]
+    return [*tab_completion.variables_of(magics, MODEL_KINDS), *tab_completion.chat_models(magics)]
 
 
 def data_variables(magics: Any) -> list[str]:
     """Return the variables that hold rows."""
-    return completion.variables_of(magics, DATA_KINDS)
+    return tab_completion.variables_of(magics, DATA_KINDS)
 
 
 def metric_names(magics: Any) -> list[str]:
     """Return the metrics, and the variables that hold an evaluator."""
     from ..evaluation.evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
 
-    return [*METRIC_NAMES, *completion.variables_of(magics, EVALUATOR_KINDS)]
+    return [*METRIC_NAMES, *tab_completion.variables_of(magics, EVALUATOR_KINDS)]
 
 
 def recipe_names(_magics: Any) -> list[str]:
@@ -84,11 +84,11 @@ PARSER.add_option(
 )  # fmt: skip
 PARSER.add_option(
     "-m", "--model", action="append", metavar="NAME", help="one more model, of any name",
-    complete=completion.chat_models,
+    complete=tab_completion.chat_models,
 )  # fmt: skip
 PARSER.add_option(
     "-e", "--endpoint", action="append", metavar="NAME", help="one more model: a service",
-    complete=completion.endpoints,
+    complete=tab_completion.endpoints,
 )  # fmt: skip
 PARSER.add_option("--input", metavar="COLUMN", help="the question; default prompt", verbs=("start", "only"))
 PARSER.add_option(

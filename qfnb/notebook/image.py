@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import QianfanError
-from . import await_cell, completion
+from . import await_cell, tab_completion
 from .parser import Parser, document_magic, resolve_endpoint, store_variable, variable_name
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ PARSER.add_option(
     "--seed", type=int, metavar="N", help="the same seed draws the same picture", keyword="seed"
 )
 PARSER.add_option(
-    "-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL", complete=completion.image_models
+    "-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL", complete=tab_completion.image_models
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
     help="a service of your own, or a variable",
-    complete=completion.endpoints,
+    complete=tab_completion.endpoints,
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
 PARSER.add_option("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")

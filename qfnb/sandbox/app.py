@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from ..wire.endpoints import ENDPOINTS, Endpoint
 from . import batches, chat, datasets, evaluation, finetune, models, prompts, services, storage
-from .http import auth, control  # noqa: F401 - auth registers handlers
+from .http import auth, control_api  # noqa: F401 - auth registers handlers
 from .http.call import HANDLERS, Call, Stream, parse_request, wrap_result
 from .http.host_guard import HostGuard
 from .http.middleware import RATE_LIMITED, serve
@@ -34,7 +34,7 @@ def build_app(world: World) -> HostGuard:
             actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
     routes = [_route(world, path, method, actions) for (path, method), actions in actions_by_route.items()]
     extra = [create(world) for family in FAMILIES for create in family.ROUTES]
-    routes = [*chain(*extra), *control.routes(world), *routes]
+    routes = [*chain(*extra), *control_api.routes(world), *routes]
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _answer_unknown_path, methods=["GET", "POST", "PUT", "DELETE"])
     return HostGuard(app, world)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from .._files import write_private
+from .._private_files import write_private
 from .process import EXIT_LOCKED, VERSION, Address
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from .configs import DeployConfig
 from .consts import ActionState
 from .event import EventHandler
 from .run_store import RunRecord
-from .train import BOS, PLATFORM
-from .train import TrainAction as TrainAction
+from .train_action import BOS, PLATFORM
+from .train_action import TrainAction as TrainAction
 
 
 class LoadDataSetAction(BaseAction):

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig
 from ..model.configs import ValidatedModel
-from ..wire import finetune as wire
+from ..wire import finetune_v2 as wire
 
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 """Hyper-parameters that are fields of a `TrainConfig`; others are in `extras`."""

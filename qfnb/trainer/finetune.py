@@ -13,7 +13,7 @@ from ..dataset.schema import CONVERSATION, PAIRS, PREFERENCE, SORTED, TEXT, Sche
 from ..errors import InvalidArgumentError, RequestError
 from ..model import Model, Service
 from ..resources.management.finetune import FineTune
-from ..wire import finetune as wire
+from ..wire import finetune_v2 as wire
 from . import run_store
 from .actions import DeployAction, EvaluateAction, LoadDataSetAction, ModelPublishAction, TrainAction
 from .background import BackgroundTrainer

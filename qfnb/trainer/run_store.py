@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from .._files import write_private
+from .._private_files import write_private
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
 from ..model.idempotent import create_once

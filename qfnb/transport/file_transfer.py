@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import errors
-from .._files import write_atomically
+from .._private_files import write_atomically
 from ..config import Settings, settings
 from ..wire import batches as wire
 from . import http, protocol

@@ -2,7 +2,7 @@
 
 from .base import ConsoleRecord
 from .endpoints import EndpointGroup
-from .service import Billing
+from .service_v2 import Billing
 
 CREATING, RUNNING, STOPPED = "Creating", "Running", "Stopped"
 """Values of an instance's status."""

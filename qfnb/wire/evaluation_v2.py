@@ -8,7 +8,7 @@ from typing import Any
 
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
-from .evaluation import (
+from .evaluation_v1 import (
     DOING,
     DONE,
     FAILED,

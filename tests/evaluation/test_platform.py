@@ -8,7 +8,7 @@ from qfnb.dataset import Dataset
 from qfnb.evaluation import platform
 from qfnb.evaluation.evaluator import QianfanRuleEvaluator
 from qfnb.evaluation.evaluators import evaluators_by_name
-from qfnb.wire import evaluation as wire
+from qfnb.wire import evaluation_v1 as wire
 
 BOTH = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
 

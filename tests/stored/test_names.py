@@ -30,16 +30,7 @@ from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
-from qfnb.notebook import (
-    answer_format,
-    batch,
-    chat,
-    evaluate_parser,
-    formatters,
-    image,
-    sessions,
-    train,
-)
+from qfnb.notebook import answer_format, batch, chat, evaluate_parser, formatters, image, sessions, train
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process
@@ -47,8 +38,8 @@ from qfnb.sandbox.engines import config as choice
 from qfnb.sandbox.state import lifecycle
 from qfnb.sandbox.trial import faults
 from qfnb.trainer import actions, configs, consts, finetune, progress
-from qfnb.trainer import train as training
-from qfnb.trainer.form import value as launch
+from qfnb.trainer import train_action as training
+from qfnb.trainer.form import launch_form as launch
 
 HERE = Path(__file__).parent
 STORED, SANDBOX = HERE / "v0.1.0", Path(inspect.getfile(process)).parent

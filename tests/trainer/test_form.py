@@ -8,9 +8,9 @@ import pytest
 from qfnb import Dataset, config, errors
 from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer import run_store
-from qfnb.trainer.form import launch, saved
+from qfnb.trainer.form import code_estimate, saved
 from qfnb.trainer.form.data import DatasetInfo, inspect_dataset, list_data_files
-from qfnb.trainer.form.value import Draft, LaunchForm
+from qfnb.trainer.form.launch_form import Draft, LaunchForm
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答" * 20} for n in range(10)])
 TEXTS = Dataset([{"text": "很长的文章" * 9}] * 10)
@@ -110,7 +110,7 @@ def test_an_unknown_model_is_warned_about_and_can_be_tried(form):
     chosen = form.with_choice(model="MyModel")
     assert "tried all the same" in chosen.warnings["model"]
     assert not chosen.issues
-    assert launch.create_trainer(chosen).train_type == "MyModel"
+    assert code_estimate.create_trainer(chosen).train_type == "MyModel"
 
 
 def test_several_choices_are_one_value(form):
@@ -131,10 +131,10 @@ def test_rows_longer_than_the_model_reads_are_a_warning(form):
 def test_the_code_makes_the_trainer_that_a_launch_makes(form):
     values = {"suffix": "demo_1", "hours": "2", "name": "茶 “铺”", "model_name": "tea", "eval_dataset": "ds"}
     chosen = with_values(form, epoch="3").with_choice(after="evaluate", held_out="10", **values)
-    script = launch.render_code(chosen, frozenset(DATASETS)).split("trainer.start()")[0]
+    script = code_estimate.render_code(chosen, frozenset(DATASETS)).split("trainer.start()")[0]
     namespace = dict(DATASETS)
     exec(compile(script, "cell", "exec"), namespace)
-    assert action_settings(namespace["trainer"]) == action_settings(launch.create_trainer(chosen))
+    assert action_settings(namespace["trainer"]) == action_settings(code_estimate.create_trainer(chosen))
 
 
 def action_settings(trainer):
@@ -147,7 +147,7 @@ def action_settings(trainer):
 @pytest.mark.parametrize("mode", ["SFT", "PostPretrain"])
 def test_a_train_mode_has_its_own_trainer(form, mode):
     chosen = form.with_choice(mode=mode, dataset="ds" if mode == "SFT" else "texts", after="train")
-    trainer = launch.create_trainer(chosen)
+    trainer = code_estimate.create_trainer(chosen)
     assert trainer.train_mode == mode
     assert [type(action).__name__ for action in trainer.ppls[0].actions] == [
         "LoadDataSetAction",
@@ -157,13 +157,13 @@ def test_a_train_mode_has_its_own_trainer(form, mode):
 
 def test_a_wrong_form_has_no_code_and_no_trainer(form):
     wrong = with_values(form, epoch="99")
-    assert not launch.render_code(wrong)
+    assert not code_estimate.render_code(wrong)
     with pytest.raises(errors.InvalidArgumentError, match="epoch=99"):
-        launch.create_trainer(wrong)
+        code_estimate.create_trainer(wrong)
 
 
 def test_hostile_names_stay_texts_in_the_code(form):
-    script = launch.render_code(
+    script = code_estimate.render_code(
         form.with_choice(name='"); import os; ("', model_name="a\nb"), frozenset(DATASETS)
     )
     assert compile(script.split("trainer.start()")[0], "cell", "exec")
@@ -171,13 +171,13 @@ def test_hostile_names_stay_texts_in_the_code(form):
 
 
 def test_an_estimate_has_rows_tokens_and_steps(form):
-    estimate = launch.estimate_launch(with_values(form, epoch="3", batchSize="4"))
+    estimate = code_estimate.estimate_launch(with_values(form, epoch="3", batchSize="4"))
     assert (estimate.train_rows, estimate.steps) == (8, 6)
     assert estimate.tokens == round(form.datasets["ds"].tokens * 0.8 * 3)
 
 
 def test_an_unknown_quantity_has_a_reason(form):
-    lines = dict(launch.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704")).lines())
+    lines = dict(code_estimate.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704")).lines())
     assert lines["步数 steps"].startswith("n/a")
     assert "ceil(train rows" in lines["步数 steps"]
     assert lines["价格 price"].startswith("n/a")
@@ -185,7 +185,7 @@ def test_an_unknown_quantity_has_a_reason(form):
 
 
 def test_the_time_is_estimated_from_earlier_runs_of_the_model(form):
-    estimate = launch.estimate_launch(replace(form, step_seconds={"ERNIE-Speed-8K": 2.0}))
+    estimate = code_estimate.estimate_launch(replace(form, step_seconds={"ERNIE-Speed-8K": 2.0}))
     assert estimate.seconds == 2.0 * estimate.steps
 
 
@@ -220,7 +220,7 @@ def test_an_unknown_configuration_is_reported_with_the_saved_names():
 
 def test_a_past_run_can_be_cloned(form):
     chosen = with_values(form, epoch="3").with_choice(after="deploy", suffix="tea", hours="2", model_name="m")
-    trainer = launch.create_trainer(chosen)
+    trainer = code_estimate.create_trainer(chosen)
     trainer.save()
     assert any(line.startswith(trainer.id) for line in saved.list_past_runs())
     draft = saved.load(f"{trainer.id} ERNIE-Speed-8K")

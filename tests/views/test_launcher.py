@@ -11,7 +11,7 @@ from support.waiting import until
 
 from qfnb import Dataset, config
 from qfnb.trainer.form import saved
-from qfnb.trainer.form.value import Draft
+from qfnb.trainer.form.launch_form import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
 from qfnb.views.launcher.launcher import Launcher

@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from qfnb.wire import catalog, chat, error_codes, finetune
+from qfnb.wire import catalog, chat, error_codes, finetune_v2
 from qfnb.wire.endpoints import ENDPOINTS
 
 
@@ -12,11 +12,11 @@ from qfnb.wire.endpoints import ENDPOINTS
     ("raw", "percent"), [("37%", 37), ("37", 37), (37.2, 37), (None, None), ("", None), ("x", None)]
 )
 def test_progress_is_read_in_every_form(raw, percent):
-    assert finetune.Task.model_validate({"runProgress": raw}).run_progress == percent
+    assert finetune_v2.Task.model_validate({"runProgress": raw}).run_progress == percent
 
 
 def test_unknown_fields_are_kept():
-    assert finetune.Task.model_validate({"newField": {"a": 1}}).model_extra == {"newField": {"a": 1}}
+    assert finetune_v2.Task.model_validate({"newField": {"a": 1}}).model_extra == {"newField": {"a": 1}}
 
 
 @pytest.mark.parametrize(

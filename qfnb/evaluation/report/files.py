@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._files import write_atomically
+from ..._private_files import write_atomically
 from ..._text import is_missing
 from ...errors import InvalidArgumentError
 from ..samples import Sample

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, StrEnum
 
-from ...wire.finetune import TrainMode as TrainMode
-from ...wire.finetune import TrainParameterScale as TrainParameterScale
+from ...wire.finetune_v2 import TrainMode as TrainMode
+from ...wire.finetune_v2 import TrainParameterScale as TrainParameterScale
 from .data_consts import DataExportDestinationType as DataExportDestinationType
 from .data_consts import DataExportStatus as DataExportStatus
 from .data_consts import DataImportStatus as DataImportStatus

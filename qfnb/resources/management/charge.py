@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...wire import charge as wire
-from ...wire.service import Billing
+from ...wire.service_v2 import Billing
 from ..validation import validate_choice, validate_positive, validate_record
 from .operation import operation
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...errors import InvalidArgumentError
 from ...transport.response import Response
-from ...wire import data as wire
+from ...wire import data_v1 as wire
 from ..validation import validate_choice
 from .data_rows import Cleaning, Entities
 from .data_v2 import DataV2

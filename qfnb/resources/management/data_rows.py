@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire
-from ...wire import data
+from ...wire import data_v1
 from ..validation import validate_choice, validate_range
 from .operation import operation
 
@@ -133,13 +133,13 @@ class Cleaning:
 class Entities:
     """List, annotate and delete rows. Source: API pages of /wenxinworkshop/entity."""
 
-    @operation(data.ANNOTATE)
+    @operation(data_v1.ANNOTATE)
     def annotate_an_entity(
         entity_id: str,
         dataset_id: int | str,
         content: Sequence[Mapping[str, Any]] | None = None,
         labels: Sequence[Mapping[str, Any]] | None = None,
-    ) -> data.AnnotateEntity:
+    ) -> data_v1.AnnotateEntity:
         """Annotate a row with answers (`content`, its turns) or an image with labels.
 
         Args:
@@ -153,28 +153,28 @@ class Entities:
         """
         if bool(content) == bool(labels):
             raise InvalidArgumentError("content, labels: give one of them")
-        return data.AnnotateEntity(
+        return data_v1.AnnotateEntity(
             id=entity_id,
             dataset_id=dataset_id,
             content=[dict(turn) for turn in content] if content else None,
             labels=[dict(label) for label in labels] if labels else None,
         )
 
-    @operation(data.DELETE_ENTITIES)
-    def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> data.DeleteEntities:
+    @operation(data_v1.DELETE_ENTITIES)
+    def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> data_v1.DeleteEntities:
         """Delete rows; returns those that could not be deleted."""
-        return data.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
+        return data_v1.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
 
-    @operation(data.LIST_ENTITIES)
+    @operation(data_v1.LIST_ENTITIES)
     def list_all_entity_in_dataset(
         dataset_id: int | str,
         offset: int = 0,
         page_size: int = 20,
         import_time_closure: Sequence[float] | None = None,
         annotating_time_closure: Sequence[float] | None = None,
-        listing_type: int = data.ALL_ENTITIES,
+        listing_type: int = data_v1.ALL_ENTITIES,
         label_id_str: str | None = None,
-    ) -> data.ListEntities:
+    ) -> data_v1.ListEntities:
         """Return a page of rows; the content of each is fetched from its `url`.
 
         Args:
@@ -189,9 +189,9 @@ class Entities:
         Raises:
             InvalidArgumentError: the page is too large, or a time is not a pair.
         """
-        if not 1 <= page_size <= data.MAX_ENTITIES:
-            raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {data.MAX_ENTITIES} rows")
-        return data.ListEntities(
+        if not 1 <= page_size <= data_v1.MAX_ENTITIES:
+            raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {data_v1.MAX_ENTITIES} rows")
+        return data_v1.ListEntities(
             dataset_id=dataset_id,
             offset=offset,
             page_size=page_size,

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import evaluation as wire
+from ...wire import evaluation_v1 as wire
 from ...wire import evaluation_v2 as v2
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation

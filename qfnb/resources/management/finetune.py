@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import finetune as wire
 from ...wire import finetune_v1 as wire_v1
+from ...wire import finetune_v2 as wire
 from ..validation import dict_or_none, validate_record
 from .operation import operation
 

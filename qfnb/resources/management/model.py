@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import model as wire
+from ...wire import model_v1 as wire
 from ..validation import list_or_none, validate_choice, validate_record
 from .evaluation import EvaluationTasks
 from .model_v2 import ModelV2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import model
+from ...wire import model_v1
 from ...wire import model_v2 as wire
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
@@ -92,12 +92,12 @@ class ModelV2:
         Raises:
             InvalidArgumentError: the mapping of the source is missing.
         """
-        source_meta = {model.TRAINED: train_meta, model.IMPORTED: import_meta}
+        source_meta = {model_v1.TRAINED: train_meta, model_v1.IMPORTED: import_meta}
         if source_type not in source_meta:
             raise InvalidArgumentError(f"source_type={source_type!r}; must be Train or Import")
         if not source_meta[source_type]:
             raise InvalidArgumentError(f"source_type={source_type!r} needs {source_type.lower()}_meta")
-        is_training = source_type == model.TRAINED
+        is_training = source_type == model_v1.TRAINED
         values = {
             "model_set_id": model_set_id,
             "source_type": source_type,

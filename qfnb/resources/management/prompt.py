@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...wire import prompt as wire
+from ...wire import prompt_v1 as wire
 from ...wire.prompt_template import PromptTemplate as PromptTemplate
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from ..validation import list_or_none, validate_member, validate_record

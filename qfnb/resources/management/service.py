@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import service as wire
 from ...wire import service_v1 as wire_v1
+from ...wire import service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive, validate_record
 from .operation import operation

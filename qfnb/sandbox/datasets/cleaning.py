@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...wire import cleaning as wire
-from ...wire import data as wire_data
+from ...wire import data_v1 as wire_data
 from ...wire.base import OffsetRequest
 from ..http import timestamps
 from ..http.call import Call, emulates

@@ -7,7 +7,7 @@ document of the kind "dataset_group".
 from __future__ import annotations
 
 from ...wire import cleaning
-from ...wire import data as wire
+from ...wire import data_v1 as wire
 from ..http.call import Call
 from ..state.store import Document, Store, random_id
 from ..state.world import World

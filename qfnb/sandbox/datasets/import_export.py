@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ...wire import data as wire
+from ...wire import data_v1 as wire
 from ...wire import storage as wire_storage
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ...wire import data as wire
+from ...wire import data_v1 as wire
 from ...wire.data_v2 import FORMATS
 
 TEXT, PROMPT = "Text", "Prompt"

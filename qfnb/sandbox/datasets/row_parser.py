@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ...wire import data as wire
+from ...wire import data_v1 as wire
 from . import row_formats
 from .row_formats import InvalidRow
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ...wire import data
+from ...wire import data_v1
 from ..http.call import Call, emulates
 from ..http.paging import page_by_offset
 from ..state.store import Document, Store
@@ -182,16 +182,20 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
         store.remove_file(part["file"])
 
 
-@emulates(data.LIST_ENTITIES)
-def list_entities(call: Call, body: data.ListEntities) -> dict[str, Any]:
+@emulates(data_v1.LIST_ENTITIES)
+def list_entities(call: Call, body: data_v1.ListEntities) -> dict[str, Any]:
     """List the rows that match all filters, in their order."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
     call.validate_choice(
-        "tabType", body.tab_type, (data.ALL_ENTITIES, data.ANNOTATED_ENTITIES, data.UNANNOTATED_ENTITIES)
+        "tabType",
+        body.tab_type,
+        (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES),
     )
     total = total_all = count(store, dataset)
     filters = _build_filters(call, body)
-    paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data.MAX_ENTITIES)
+    paged = partial(
+        page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data_v1.MAX_ENTITIES
+    )
     if filters:
         matches = [row for row in iter_entities(store, dataset) if all(test(row) for test in filters)]
         total, page = len(matches), paged(matches)
@@ -202,8 +206,8 @@ def list_entities(call: Call, body: data.ListEntities) -> dict[str, Any]:
     return {"totalAll": total_all, "total": total, "items": items}
 
 
-@emulates(data.ANNOTATE)
-def annotate(call: Call, body: data.AnnotateEntity) -> bool:
+@emulates(data_v1.ANNOTATE)
+def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
     entity = find_entity(store, dataset, body.id)
@@ -220,8 +224,8 @@ def annotate(call: Call, body: data.AnnotateEntity) -> bool:
     return True
 
 
-@emulates(data.DELETE_ENTITIES)
-def delete(call: Call, body: data.DeleteEntities) -> dict[str, Any]:
+@emulates(data_v1.DELETE_ENTITIES)
+def delete(call: Call, body: data_v1.DeleteEntities) -> dict[str, Any]:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
     deleted_ids = replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
@@ -241,10 +245,10 @@ def routes(world: World) -> list[Route]:
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
 
 
-def _build_filters(call: Call, body: data.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
+def _build_filters(call: Call, body: data_v1.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
     filters: list[Callable[[LocatedEntity], bool]] = []
     if body.tab_type:
-        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == data.ANNOTATED_ENTITIES))
+        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == data_v1.ANNOTATED_ENTITIES))
     if body.import_time:
         low, high = _parse_time_range(call, "importTime", body.import_time)
         filters.append(lambda row: low <= row[0]["from"] <= high)

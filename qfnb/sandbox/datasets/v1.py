@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import data as wire
+from ...wire import data_v1 as wire
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps
 from ..http.call import Call, emulates

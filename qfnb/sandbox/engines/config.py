@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..._files import write_private
+from ..._private_files import write_private
 from ...errors import InvalidArgumentError, SandboxError
 
 ENVIRONMENT_PREFIX = "QFNB_SANDBOX_"

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 
-from ...wire import evaluation as wire
-from ...wire import model as model_wire
+from ...wire import evaluation_v1 as wire
+from ...wire import model_v1 as model_wire
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
 from ..finetune.scores import word_unit

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...wire import evaluation as wire
+from ...wire import evaluation_v1 as wire
 from ..finetune import scores
 from ..http.call import Call, emulates
 from ..http.paging import page_by_number

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import data as data_wire
-from ...wire import evaluation as wire
+from ...wire import data_v1 as data_wire
+from ...wire import evaluation_v1 as wire
 from ..http.call import Call, emulates
 from ..state.store import Document
 from . import common

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import evaluation as v1
+from ...wire import evaluation_v1 as v1
 from ...wire import evaluation_v2 as wire
 from ..http import timestamps
 from ..http.call import Call, emulates

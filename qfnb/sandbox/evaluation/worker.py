@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...metrics.rouge_bleu_chrf import rouge_l
-from ...wire import data as data_wire
-from ...wire import evaluation as wire
+from ...wire import data_v1 as data_wire
+from ...wire import evaluation_v1 as wire
 from ...wire.chat import CHAT_V2
-from ...wire.model import PRESET
+from ...wire.model_v1 import PRESET
 from ..datasets import common as datasets
 from ..datasets import rows as dataset_rows
 from ..finetune import scores

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...wire import finetune as wire
+from ...wire import finetune_v2 as wire
 from ..datasets import common as datasets
 from ..http.call import Call
 from ..state.store import Document, random_id

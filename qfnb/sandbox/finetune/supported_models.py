@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import finetune as wire
-from ...wire.finetune import FULL, LORA, PROMPT
+from ...wire import finetune_v2 as wire
+from ...wire.finetune_v2 import FULL, LORA, PROMPT
 
 Parameter = dict[str, Any]
 """A hyper-parameter as the platform describes it: key, name, type, allowed values and default."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import finetune as wire_v2
 from ...wire import finetune_v1 as wire
+from ...wire import finetune_v2 as wire_v2
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import finetune as wire
+from ...wire import finetune_v2 as wire
 from ...wire.base import EmptyBody
 from ..http import timestamps
 from ..http.call import Call, emulates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import model as wire_model
+from ...wire import model_v1 as wire_model
 from ...wire import model_v2
 from ..http import timestamps
 from ..http.call import Call, emulates

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...wire import catalog
-from ...wire import model as wire
+from ...wire import model_v1 as wire
 from ..finetune.runs import run_number
 from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call

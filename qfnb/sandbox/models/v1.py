@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...wire import model as wire
+from ...wire import model_v1 as wire
 from ...wire.base import EmptyBody
 from ..http import timestamps
 from ..http.call import Call, emulates

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from ...errors import SandboxError
-from ...wire import model as wire_v1
+from ...wire import model_v1 as wire_v1
 from ...wire import model_v2 as wire
 from ...wire.base import PageRequest
 from ..http import timestamps

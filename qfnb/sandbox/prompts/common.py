@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import prompt as wire
+from ...wire import prompt_v1 as wire
 from ...wire.prompt_template import PromptTemplate
 from ..http.call import CREATOR, Call
 from ..state.store import Document, random_id

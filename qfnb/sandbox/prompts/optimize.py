@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ...wire import prompt as wire
+from ...wire import prompt_v1 as wire
 from ..http.call import Call, emulates
 from ..state.store import random_id
 

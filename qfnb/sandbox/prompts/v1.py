@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import prompt as wire
+from ...wire import prompt_v1 as wire
 from ...wire.base import OffsetRequest
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import prompt as wire_v1
+from ...wire import prompt_v1 as wire_v1
 from ...wire import prompt_v2 as wire
 from ...wire.base import PageRequest
 from ..http import timestamps

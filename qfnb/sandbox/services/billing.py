@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...wire import charge as wire
-from ...wire import service as service_wire
+from ...wire import service_v2 as service_wire
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document

@@ -7,8 +7,8 @@ import re
 import secrets
 from typing import Any
 
-from ...wire import catalog, charge, model
-from ...wire import service as wire
+from ...wire import catalog, charge, model_v1
+from ...wire import service_v2 as wire
 from ...wire.chat import V1_PREFIX
 from ..http.call import Call
 from ..http.refusals import v1_refusal, v2_refusal
@@ -103,8 +103,8 @@ def get_ready_version(
     if owner is None or owner["id"] != version["model"]:
         raise call.invalid(set_name, f"{version_id} is not a version of {set_id}")
     state = call.world.lifecycle.state(version["plan"])
-    if state != model.READY:
-        raise call.invalid(version_name, f"{version_id} is {state}, not {model.READY}")
+    if state != model_v1.READY:
+        raise call.invalid(version_name, f"{version_id} is {state}, not {model_v1.READY}")
     if not version.get("task"):
         raise call.invalid(version_name, f"the sandbox has no weights of {version_id}")
     return version
@@ -204,7 +204,7 @@ def new_instance_id() -> str:
 def active_deployment(call: Call, service: Document) -> Document:
     """Return the service with the version that answers now: during an update the previous one."""
     state = service_state(call.world, service)
-    if state in {wire.SERVING, model.READY}:
+    if state in {wire.SERVING, model_v1.READY}:
         return service
     previous: Document | None = service.get("before")
     if state == wire.DEPLOYING and previous:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from ...wire import service as wire
+from ...wire import service_v2 as wire
 from ..http import timestamps
 from ..http.call import Call, Stream
 from ..http.refusals import Refusal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...wire import service as wire_v2
 from ...wire import service_v1 as wire
+from ...wire import service_v2 as wire_v2
 from ...wire.base import EmptyBody
 from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ...wire import charge
-from ...wire import service as wire
+from ...wire import service_v2 as wire
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker

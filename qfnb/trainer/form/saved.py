@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..._files import write_private
+from ..._private_files import write_private
 from ...config import state_dir
 from ...errors import InvalidArgumentError
-from ...wire import finetune as wire
+from ...wire import finetune_v2 as wire
 from .. import run_store
 from ..configs import TrainConfig
-from .value import Draft
+from .launch_form import Draft
 
 
 def save(name: str, draft: Draft) -> None:

@@ -22,9 +22,9 @@ from ...errors import QianfanError
 from ...resources.management.finetune import FineTune
 from ...trainer import LLMFinetune
 from ...trainer.form import saved
+from ...trainer.form.code_estimate import create_trainer, measure_step_seconds, render_code
 from ...trainer.form.data import inspect_dataset, list_data_files
-from ...trainer.form.launch import create_trainer, measure_step_seconds, render_code
-from ...trainer.form.value import LaunchForm
+from ...trainer.form.launch_form import LaunchForm
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic.alias_generators import to_snake
 
-from ...trainer.form.launch import estimate_launch, render_code
-from ...trainer.form.value import CHOICE_TYPES, Draft, LaunchForm
-from ...wire.finetune import SupportedParameter
+from ...trainer.form.code_estimate import estimate_launch, render_code
+from ...trainer.form.launch_form import CHOICE_TYPES, Draft, LaunchForm
+from ...wire.finetune_v2 import SupportedParameter
 from .. import dataset, styles
 from ..display import Bundle
 from ..text import escape, strip_controls

@@ -11,7 +11,7 @@ from ...trainer import LLMFinetune
 from ...trainer.consts import ActionState
 from ...trainer.loss_diagnostics import LossPoint
 from ...trainer.progress import Stage, TrainingProgress
-from ...trainer.train import COULD_NOT_BE_STOPPED
+from ...trainer.train_action import COULD_NOT_BE_STOPPED
 from .. import styles
 from ..display import Bundle
 from ..panel import Panel

@@ -6,7 +6,7 @@ from qfnb.errors import InvalidArgumentError
 from qfnb.resources import Model
 from qfnb.resources.console.consts import EvaluationResultExportDestinationType, EvaluationResultExportField
 from qfnb.resources.management.evaluation import Evaluation
-from qfnb.wire import evaluation as wire
+from qfnb.wire import evaluation_v1 as wire
 
 VERSIONS = [{"modelId": 1, "modelVersionId": "amv-x"}]
 RULES = {"evalMode": "rule", "scoreModes": ["similarity"]}

@@ -7,7 +7,7 @@ import pytest
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources import Service
 from qfnb.resources.console.consts import DeployPoolType, ServiceType
-from qfnb.wire.service import ServiceDetail
+from qfnb.wire.service_v2 import ServiceDetail
 
 NOON = "2025-03-30T12:00:00Z"
 

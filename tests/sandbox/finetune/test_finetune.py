@@ -8,7 +8,7 @@ from support import finetune_runs
 from qfnb import connect, errors
 from qfnb.resources import FineTune
 from qfnb.transport import event_loop
-from qfnb.wire import finetune, finetune_v1
+from qfnb.wire import finetune_v1, finetune_v2
 from qfnb.wire.base import Record
 
 
@@ -56,7 +56,7 @@ def data_of(dataset, **fields):
     ],
 )  # fmt: skip
 def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field):
-    refused = refusal(finetune.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change))
+    refused = refusal(finetune_v2.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change))
     assert (refused.error_code, refused.status) == ("InappropriateJSON", 400)
     assert re.search(rf"param\[([\w.]+\.)?{field}\] invalid", str(refused))
 
@@ -88,19 +88,21 @@ def test_a_wrong_v1_job_is_refused_with_a_number_in_http_200(sandbox, dataset, c
 
 
 def test_preferences_are_refused_with_the_reason(sandbox):
-    refused = refusal(finetune.CREATE_JOB, name="x", model="ERNIE-Speed-8K", trainMode="DPO")
+    refused = refusal(finetune_v2.CREATE_JOB, name="x", model="ERNIE-Speed-8K", trainMode="DPO")
     assert "cannot learn from preferences" in str(refused)
 
 
 def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, dataset, job):
     texts = FineTune.V2.create_job("t", "ERNIE-Speed-8K", "PostPretrain").data.job_id
     refused = refusal(
-        finetune.CREATE_TASK, jobId=texts, parameterScale="FullFineTuning", datasetConfig=data_of(dataset)
+        finetune_v2.CREATE_TASK, jobId=texts, parameterScale="FullFineTuning", datasetConfig=data_of(dataset)
     )
     assert "has no texts" in str(refused)
     address = finetune_runs.put_object(sandbox.bucket, "only.txt", finetune_runs.TEXT)
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
-    assert "has no prompts and answers" in str(refusal(finetune.CREATE_TASK, jobId=job, datasetConfig=config))
+    assert "has no prompts and answers" in str(
+        refusal(finetune_v2.CREATE_TASK, jobId=job, datasetConfig=config)
+    )
 
 
 def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
@@ -137,7 +139,7 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
 def test_every_v1_train_type_stands_for_a_model_that_is_offered():
     from qfnb.sandbox.finetune import supported_models
 
-    assert all(supported_models.find_model(name) for name in finetune.TRAIN_TYPES)
+    assert all(supported_models.find_model(name) for name in finetune_v2.TRAIN_TYPES)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])

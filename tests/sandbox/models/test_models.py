@@ -6,7 +6,7 @@ from support import finetune_runs
 from qfnb import connect, errors
 from qfnb.resources import Model
 from qfnb.transport import event_loop
-from qfnb.wire import model, model_v2
+from qfnb.wire import model_v1, model_v2
 from qfnb.wire.base import Record
 
 
@@ -24,19 +24,19 @@ async def send(endpoint, body):
 @pytest.mark.parametrize(
     ("endpoint", "body", "field"),
     [
-        (model.LIST, {"modelId": 10**8}, "modelId"),
-        (model.LIST, {"modelId": 10**30}, "modelId"),
-        (model.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
-        (model.DETAIL, {}, "modelVersionId"),
-        (model.PUBLISH, {"versionMeta": {"taskId": 1, "iterationId": 10**8}}, "versionMeta.iterationId"),
-        (model.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
-        (model.PRESET_LIST, {"pageNo": 0}, "pageNo"),
-        (model.PRESET_LIST, {"pageSize": 101}, "pageSize"),
-        (model.USER_LIST, {"orderBy": "colour"}, "orderBy"),
-        (model.USER_LIST, {"order": "up"}, "order"),
-        (model.DELETE, {"modelIDs": []}, "modelIDs"),
-        (model.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
-        (model.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
+        (model_v1.LIST, {"modelId": 10**8}, "modelId"),
+        (model_v1.LIST, {"modelId": 10**30}, "modelId"),
+        (model_v1.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
+        (model_v1.DETAIL, {}, "modelVersionId"),
+        (model_v1.PUBLISH, {"versionMeta": {"taskId": 1, "iterationId": 10**8}}, "versionMeta.iterationId"),
+        (model_v1.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
+        (model_v1.PRESET_LIST, {"pageNo": 0}, "pageNo"),
+        (model_v1.PRESET_LIST, {"pageSize": 101}, "pageSize"),
+        (model_v1.USER_LIST, {"orderBy": "colour"}, "orderBy"),
+        (model_v1.USER_LIST, {"order": "up"}, "order"),
+        (model_v1.DELETE, {"modelIDs": []}, "modelIDs"),
+        (model_v1.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
+        (model_v1.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
     ],
 )
 def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
@@ -96,7 +96,7 @@ def test_what_is_no_model_is_not_imported(sandbox):
 
 def test_the_platforms_models_are_not_the_users_to_change(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
-    assert "belongs to the platform" in str(refusal_of(model.DELETE, modelIDs=[preset.model_id]))
+    assert "belongs to the platform" in str(refusal_of(model_v1.DELETE, modelIDs=[preset.model_id]))
     assert "belongs to the platform" in str(refusal_of(model_v2.DELETE_SET, modelSetId=preset.model_id_str))
 
 
@@ -112,5 +112,5 @@ def test_a_run_is_published_under_its_own_job_only(sandbox):
     run = finetune_runs.describe_run(finetune_runs.run_to_end())
     origin = {"taskId": 10**8, "iterationId": run["taskId"]}
     assert "param[versionMeta.taskId] invalid" in str(
-        refusal_of(model.PUBLISH, isNewModel=True, versionMeta=origin)
+        refusal_of(model_v1.PUBLISH, isNewModel=True, versionMeta=origin)
     )

@@ -12,8 +12,8 @@ from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
 from qfnb.views import display
 from qfnb.views.evaluation import sample_table
+from qfnb.views.evaluation.sample_browser import SampleBrowser, SampleControls, browse
 from qfnb.views.evaluation.sample_table import SamplePages, SampleSelection
-from qfnb.views.evaluation.samples import SampleBrowser, SampleControls, browse
 
 
 def sample(model, index, output, score, *, error="", seconds=0.1, prompt="几点开门"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ...._files import write_atomically
+from ...._private_files import write_atomically
 from ....errors import InvalidArgumentError
 from ....evaluation.report import ReportData
 from ....evaluation.report.html import Picture

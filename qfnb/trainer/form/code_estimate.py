@@ -17,7 +17,7 @@ from .. import run_store
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
 from ..progress import TrainingProgress
-from .value import LaunchForm, parse_value
+from .launch_form import LaunchForm, parse_value
 
 MAX_LINE_LENGTH: Final = 80
 

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_snake
 
 from ...errors import InvalidArgumentError
 from ...model.configs import ValidatedModel
-from ...wire import finetune as wire
+from ...wire import finetune_v2 as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES
 from .data import DatasetInfo, validate_dataset

@@ -12,7 +12,7 @@ from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
 from ..model.polling import Poller
 from ..resources.management.finetune import FineTune
 from ..transport.response import Response
-from ..wire import finetune as wire
+from ..wire import finetune_v2 as wire
 from .base import BaseAction, Facts, StoppedError
 from .configs import TrainConfig, default_config, resolve_train_type
 from .consts import ActionState
