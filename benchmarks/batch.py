@@ -68,9 +68,7 @@ def official(version: Any, workers: int) -> Client:
     import qianfan
 
     chat = qianfan.ChatCompletion(version=version, model=MODEL)
-    return lambda texts: raise_if_failed(
-        chat.batch_do([conversation(t) for t in texts], worker_num=workers).results()
-    )
+    return lambda texts: raise_if_failed(chat.batch_do([conversation(t) for t in texts], worker_num=workers).results())
 
 
 def openai(transport: str, workers: int) -> Client:
@@ -228,9 +226,7 @@ def environment(url: str, home: str) -> dict[str, str]:
 
 def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, dict[str, list[Measurement]]]:
     """Return the measurements by load and client; the clients take turns."""
-    measurements: dict[str, dict[str, list[Measurement]]] = {
-        load: {client: [] for client in clients} for load in loads
-    }
+    measurements: dict[str, dict[str, list[Measurement]]] = {load: {client: [] for client in clients} for load in loads}
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         urls = {load: stack.enter_context(stub.running(LOADS[load][0])) for load in loads}
@@ -246,9 +242,7 @@ def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, di
 def report(load: str, client: str, measurement: Measurement | str) -> None:
     """Print one measurement to stderr as soon as it is done."""
     if isinstance(measurement, dict):
-        measurement = (
-            f"{measurement['rate']:.0f}/s, {measurement['cpu']:.2f} ms, server {measurement['busy']:.0%}"
-        )
+        measurement = f"{measurement['rate']:.0f}/s, {measurement['cpu']:.2f} ms, server {measurement['busy']:.0%}"
     print(f"  {load:8} {client:16} {measurement}", file=sys.stderr)
 
 
@@ -269,13 +263,7 @@ def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Itera
     if base:
         yield f"x: how many times as fast {base} is, and how many times the CPU and memory the other needs"
     yield from format_headroom(
-        [
-            measurement
-            for by in measurements.values()
-            for name in by
-            if name != "sockets"
-            for measurement in by[name]
-        ]
+        [measurement for by in measurements.values() for name in by if name != "sockets" for measurement in by[name]]
     )
 
 

@@ -130,9 +130,7 @@ def main() -> None:
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in CLIENTS}
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
-        fast, slow = (
-            environment(stack.enter_context(stub.running(0.0, pace)), home) for pace in (0.0, PIECE_INTERVAL)
-        )
+        fast, slow = (environment(stack.enter_context(stub.running(0.0, pace)), home) for pace in (0.0, PIECE_INTERVAL))
         for _ in range(ROUNDS):
             for name in CLIENTS:
                 rounds[name].append(measure_round(name, fast, slow))

@@ -69,8 +69,7 @@ class Characters:
 def measurements() -> Iterator[tuple[str, Score, str, Score | None]]:
     """Yield what is measured: its name, ours, the peer's name, and the peer's."""
     rouge, nltk, sacre = (
-        import_peer(name)
-        for name in ("rouge_score.rouge_scorer", "nltk.translate.bleu_score", "sacrebleu.metrics")
+        import_peer(name) for name in ("rouge_score.rouge_scorer", "nltk.translate.bleu_score", "sacrebleu.metrics")
     )
     rouge_scorer = rouge and rouge.RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=Characters())
     yield (
@@ -94,12 +93,7 @@ def measurements() -> Iterator[tuple[str, Score, str, Score | None]]:
         bleu and (lambda a, b: bleu.sentence_score(a, [b])),
     )
     chrf = sacre and sacre.CHRF()
-    yield (
-        "chrF2",
-        lambda a, b: score("chrf", a, b),
-        "sacrebleu",
-        chrf and (lambda a, b: chrf.sentence_score(a, [b])),
-    )
+    yield ("chrF2", lambda a, b: score("chrf", a, b), "sacrebleu", chrf and (lambda a, b: chrf.sentence_score(a, [b])))
     if import_peer("jieba"):
         yield "ROUGE-1/2/L [qianfan]", lambda a, b: [score(name, a, b, "qianfan") for name in ROUGE], "", None
 
@@ -113,9 +107,7 @@ def main() -> None:
         own_us = microseconds(ours, source)
         ratios[metric] = microseconds(peer_score, source) / own_us if peer_score else None
         peer_text = (
-            f"{ratios[metric]:>8.1f}x {peer}"
-            if peer_score
-            else (f"{'':>9}{peer} not installed" if peer else "")
+            f"{ratios[metric]:>8.1f}x {peer}" if peer_score else (f"{'':>9}{peer} not installed" if peer else "")
         )
         print(f"{metric:28}{own_us:>10.1f}{peer_text}")
     rouge = ratios["ROUGE-1/2/L [strict]"]

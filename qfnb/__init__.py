@@ -11,41 +11,39 @@ from . import _lazy
 
 if TYPE_CHECKING:
     from . import charts as charts
-    from .batching.api import abatch as abatch
-    from .batching.api import batch as batch
-    from .batching.api import estimate as estimate
-    from .batching.api import resume as resume
+    from .batching.api import abatch as abatch, batch as batch, estimate as estimate, resume as resume
     from .batching.batch import Batch as Batch
     from .batching.journal_store import batches as batches
     from .config import get_config as get_config
     from .dataset import Dataset as Dataset
-    from .errors import APIError as APIError
-    from .errors import InvalidArgumentError as InvalidArgumentError
-    from .errors import QianfanError as QianfanError
-    from .errors import StreamInterrupted as StreamInterrupted
+    from .errors import (
+        APIError as APIError,
+        InvalidArgumentError as InvalidArgumentError,
+        QianfanError as QianfanError,
+        StreamInterrupted as StreamInterrupted,
+    )
     from .evaluation import EvaluationManager as EvaluationManager
     from .evaluation.manager import compare as compare
-    from .model import DeployConfig as DeployConfig
-    from .model import Model as Model
-    from .model import Service as Service
+    from .model import DeployConfig as DeployConfig, Model as Model, Service as Service
     from .notebook.launcher import launcher as launcher
     from .resources.inference.arguments import Messages as Messages
     from .resources.inference.chat import ChatCompletion as ChatCompletion
-    from .resources.inference.completion_plugin import Completion as Completion
-    from .resources.inference.completion_plugin import Plugin as Plugin
-    from .resources.inference.embedding_reranker import Embedding as Embedding
-    from .resources.inference.embedding_reranker import Reranker as Reranker
-    from .resources.inference.embedding_reranker import Tokenizer as Tokenizer
+    from .resources.inference.completion_plugin import Completion as Completion, Plugin as Plugin
+    from .resources.inference.embedding_reranker import (
+        Embedding as Embedding,
+        Reranker as Reranker,
+        Tokenizer as Tokenizer,
+    )
     from .resources.inference.image2text import Image2Text as Image2Text
     from .resources.inference.reply import usage as usage
     from .resources.inference.text2image import Text2Image as Text2Image
-    from .resources.management.listings import datasets as datasets
-    from .resources.management.listings import jobs as jobs
-    from .resources.management.listings import models as models
-    from .resources.management.listings import services as services
-    from .trainer import EventHandler as EventHandler
-    from .trainer import LLMFinetune as LLMFinetune
-    from .trainer import TrainConfig as TrainConfig
+    from .resources.management.listings import (
+        datasets as datasets,
+        jobs as jobs,
+        models as models,
+        services as services,
+    )
+    from .trainer import EventHandler as EventHandler, LLMFinetune as LLMFinetune, TrainConfig as TrainConfig
     from .transport.clock import testing as testing
     from .views.evaluation.sample_browser import browse as browse
 

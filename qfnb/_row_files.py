@@ -1,7 +1,5 @@
 """The one reader of JSONL, CSV and Parquet, for datasets and batches: rows as a stream, with their lines."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

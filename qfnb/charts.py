@@ -11,14 +11,4 @@ from .views.evaluation.charts.style import Chart, ChartNotDrawn
 
 all = all_charts  # noqa: A001 - charts.all(report) reads as it should
 
-__all__ = [
-    "Chart",
-    "ChartNotDrawn",
-    "Charts",
-    "all",
-    "bars",
-    "cost_quality",
-    "distributions",
-    "radar",
-    "win_rates",
-]
+__all__ = ["Chart", "ChartNotDrawn", "Charts", "all", "bars", "cost_quality", "distributions", "radar", "win_rates"]

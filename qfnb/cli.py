@@ -56,17 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     sandbox = groups.add_parser("sandbox", help="the local sandbox: a Qianfan on this computer")
     commands = sandbox.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start it, or print where it runs")
-    start.add_argument(
-        "--idle-minutes", type=float, default=30, help="stop after this time without use (default 30)"
-    )
+    start.add_argument("--idle-minutes", type=float, default=30, help="stop after this time without use (default 30)")
     _engine_options(start)
     commands.add_parser("stop", help="stop it; its state stays")
     commands.add_parser("status", help="print whether it runs, and what it is doing")
     commands.add_parser("env", help="print export lines for other clients (starts it)")
     commands.add_parser("logs", help="print the end of its log").add_argument("-n", type=int, default=40)
-    commands.add_parser("reset", help="stop it and delete its state").add_argument(
-        "--yes", action="store_true"
-    )
+    commands.add_parser("reset", help="stop it and delete its state").add_argument("--yes", action="store_true")
     _add_control_commands(commands)
     return parser
 
@@ -75,9 +71,7 @@ def _engine_options(start: argparse.ArgumentParser) -> None:
     """Declare an option for each field of `EngineConfig`; a key is typed, so that no process list shows it."""
     start.add_argument("--engine", help=f"{', '.join(ENGINES)}; kept until another is chosen")
     start.add_argument("--upstream-url", metavar="URL", help="e.g. http://localhost:11434/v1")
-    start.add_argument(
-        "--upstream-model", metavar="MODEL", help="the model there that answers for all models"
-    )
+    start.add_argument("--upstream-model", metavar="MODEL", help="the model there that answers for all models")
     start.add_argument("--upstream-map", metavar="NAME=MODEL,...", help="exceptions from that")
     start.add_argument("--upstream-embedding-model", metavar="MODEL", help="the embedding model there")
     start.add_argument("--upstream-timeout", metavar="SECONDS", help="timeout without data (default 120)")

@@ -116,12 +116,7 @@ class Credentials:
 
     def kinds(self) -> tuple[str, ...]:
         """Return which kinds of key are present, without the keys."""
-        names = {
-            "api_key": "API key",
-            "access_key": "IAM pair",
-            "ak": "AK/SK",
-            "access_token": "access token",
-        }
+        names = {"api_key": "API key", "access_key": "IAM pair", "ak": "AK/SK", "access_token": "access token"}
         return tuple(text for name, text in names.items() if self.get(name))
 
     def __bool__(self) -> bool:
@@ -148,9 +143,7 @@ class Config:
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() not in Settings.model_fields:
-            raise InvalidArgumentError(
-                f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}"
-            )
+            raise InvalidArgumentError(f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}")
         self._overrides[name.lower()] = value
 
     def __delattr__(self, name: str) -> None:

@@ -127,9 +127,7 @@ def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
     return PlatformInfo("sandbox", running.url.removeprefix("http://") if running else "", (), {})
 
 
-def _select_server(
-    settings: Settings, keys: Mapping[str, str | None] | None
-) -> tuple[Platform | None, Credentials]:
+def _select_server(settings: Settings, keys: Mapping[str, str | None] | None) -> tuple[Platform | None, Credentials]:
     """Return the platform, None for the sandbox, and the keys in use."""
     explicit_keys = dict(keys or {})
     base_url = explicit_keys.pop("base_url", None)
@@ -150,9 +148,7 @@ def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
         InvalidArgumentError: QIANFAN_PLATFORM is unknown.
     """
     if settings.platform not in {"", "qianfan", "sandbox"}:
-        raise InvalidArgumentError(
-            f"QIANFAN_PLATFORM={settings.platform!r}: must be 'qianfan', 'sandbox' or unset"
-        )
+        raise InvalidArgumentError(f"QIANFAN_PLATFORM={settings.platform!r}: must be 'qianfan', 'sandbox' or unset")
     return settings.platform == "sandbox" or (not settings.platform and not credentials)
 
 

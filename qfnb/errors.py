@@ -55,13 +55,7 @@ class DatasetError(InvalidArgumentError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        path: str = "",
-        line: int | None = None,
-        problems: Sequence[object] = (),
-        count: int = 1,
+        self, message: str, *, path: str = "", line: int | None = None, problems: Sequence[object] = (), count: int = 1
     ) -> None:
         location = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
         super().__init__(f"{location}{message}")

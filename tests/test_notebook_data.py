@@ -28,7 +28,5 @@ def test_no_prompt_is_in_the_data_twice(files):
 def test_no_held_out_prompt_is_a_trained_one_with_words_around(files):
     trained = {row["prompt"] for row in files[0]}
     assert not [
-        row["prompt"]
-        for row in files[1]
-        if any(training_prompts in row["prompt"] for training_prompts in trained)
+        row["prompt"] for row in files[1] if any(training_prompts in row["prompt"] for training_prompts in trained)
     ]

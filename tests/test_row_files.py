@@ -25,12 +25,7 @@ def test_json_lines_are_numbered_and_blank_ones_skipped():
 
 def test_csv_rows_have_the_line_on_which_they_begin():
     content = '\ufeffa,b\r\n"1\n2",3\n\n4,5\r6,7'.encode()
-    assert read(_row_files.read_csv, content) == [
-        (1, ["a", "b"]),
-        (2, ["1\n2", "3"]),
-        (5, ["4", "5"]),
-        (6, ["6", "7"]),
-    ]
+    assert read(_row_files.read_csv, content) == [(1, ["a", "b"]), (2, ["1\n2", "3"]), (5, ["4", "5"]), (6, ["6", "7"])]
 
 
 @pytest.mark.parametrize("reader", [_row_files.read_csv, _row_files.read_jsonl])

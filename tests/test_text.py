@@ -19,9 +19,7 @@ def test_clipped_text_fits_its_limit():
     assert _text.clip_start("/home/data.csv", 9) == "…data.csv"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min")]
-)
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min")])
 def test_a_duration_has_at_most_two_units(seconds, text):
     assert _text.duration(seconds) == text
 

@@ -10,14 +10,7 @@ import json
 import random
 
 _DATES = [f"{month}月{day}日" for month in range(1, 13) for day in (3, 9, 16, 28)]
-DAYS = (
-    "明天",
-    "后天",
-    "周五",
-    "周六",
-    "周日",
-    *_DATES,
-)
+DAYS = ("明天", "后天", "周五", "周六", "周日", *_DATES)
 _HOURS = ("上午10", "上午11", *(f"下午{hour}" for hour in range(1, 6)), "晚上6", "晚上7", "晚上8")
 TIMES = tuple(f"{hour}点{half}" for hour in _HOURS for half in ("", "半"))
 GUESTS = range(2, 13)
@@ -54,11 +47,6 @@ def pairs(templates: tuple[str, ...], count: int, seed: int) -> list[tuple[str, 
             "guests": chance.choice(GUESTS),
             "seat": chance.choice(SEATS),
         }
-        note = {
-            "日期": values["day"],
-            "时间": values["time"],
-            "人数": values["guests"],
-            "位置": values["seat"],
-        }
+        note = {"日期": values["day"], "时间": values["time"], "人数": values["guests"], "位置": values["seat"]}
         found[templates[len(found) % len(templates)].format(**values)] = json.dumps(note, ensure_ascii=False)
     return list(found.items())

@@ -1,7 +1,5 @@
 """A batch in the background, wherever its results are kept: progress, pausing, stopping, worker count."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time
@@ -161,9 +159,7 @@ class BackgroundBatch(BackgroundJob):
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
         pool = self._control.worker_pool
-        return self._control.counter.snapshot(
-            in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0
-        )
+        return self._control.counter.snapshot(in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0)
 
     def finished_count(self) -> int:
         """Return how many rows have an answer or an error."""

@@ -1,7 +1,5 @@
 """Work in the background: what a batch, a training and an evaluation have in common."""
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
 import contextlib

@@ -1,7 +1,5 @@
 """The progress of a batch: counters that the workers keep, and the value that panels draw."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then start."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -26,9 +24,7 @@ Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
 dictionaries."""
 
-INPUT_NOT_READ = (
-    "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
-)
+INPUT_NOT_READ = "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
 
 
 def batch(
@@ -187,10 +183,7 @@ def resume(name: str, *, workers: int | None = None, budget: float | None = None
             f"the answers of batch {name!r} are from {request.platform}, and calls go to {platform} now "
             "(平台不同，不能混用答案)"
         )
-    worker_count, budget = (
-        validate_worker_count("workers", workers),
-        validation.validate_budget(budget, request),
-    )
+    worker_count, budget = (validate_worker_count("workers", workers), validation.validate_budget(budget, request))
     journal = Journal(path)
     try:
         counts, missing = journal.counts(), journal.count_missing()

@@ -43,9 +43,7 @@ class Batch(BackgroundBatch):
             dedupe = job.request.dedupe
             self._input_pages = InputPages(journal, job.stream, dedupe=dedupe, on_loaded=self._on_loaded)
         first_pages = self._input_pages or pages or JournalPages(journal)
-        self._runner = BatchRunner(
-            job, journal, first_pages, self._control, job.worker_count, is_first_run=True
-        )
+        self._runner = BatchRunner(job, journal, first_pages, self._control, job.worker_count, is_first_run=True)
         self._start()
 
     @property
@@ -165,9 +163,7 @@ class Batch(BackgroundBatch):
         while True:
             mark = _, is_finished = self._mark()
             for answer in self._rows(last_number):
-                if not is_finished and (
-                    answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS
-                ):
+                if not is_finished and (answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS):
                     break
                 last_number = answer.number
                 yield answer

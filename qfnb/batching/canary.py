@@ -1,7 +1,5 @@
 """Canary rows: the first rows of a batch are sent before the others, and the batch stops when all of them fail."""
 
-from __future__ import annotations
-
 import asyncio
 
 from .._jobs.background_batch import BatchControl

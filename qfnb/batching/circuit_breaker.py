@@ -1,7 +1,5 @@
 """The circuit breaker of a batch: during an outage of the platform one row is tried now and then."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from .._jobs.background_batch import BatchControl

@@ -34,9 +34,7 @@ def to_frame(answers: Iterable[BatchRow], original: Any = None) -> pd.DataFrame:
     rows = list(answers)
     if original is None or len(original) != len(rows):
         return _join_results(_input_frame(rows), rows)
-    return _join_results(
-        original if original.ndim == 2 else _input_frame(rows).set_axis(original.index), rows
-    )
+    return _join_results(original if original.ndim == 2 else _input_frame(rows).set_axis(original.index), rows)
 
 
 def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
@@ -81,9 +79,7 @@ def validate_output_path(path: str | Path) -> Path:
         InvalidArgumentError: its kind is not known, or its folder cannot be written.
     """
     if not isinstance(path, (str, Path)):
-        raise InvalidArgumentError(
-            f"out={path!r}: must be the path of a file that ends in {', '.join(_WRITERS)}"
-        )
+        raise InvalidArgumentError(f"out={path!r}: must be the path of a file that ends in {', '.join(_WRITERS)}")
     output_path = Path(path).expanduser()
     if output_path.suffix.lower() not in _WRITERS:
         raise InvalidArgumentError(f"out={str(path)!r}: the file must end in {', '.join(_WRITERS)}")
@@ -107,9 +103,7 @@ def save(answers: Iterable[BatchRow], path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _flat_rows(
-    answers: Iterable[BatchRow], folder: Path
-) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
+def _flat_rows(answers: Iterable[BatchRow], folder: Path) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
     """Return the names of all columns, and the rows.
 
     Rows may differ in their columns, so the names are known only after the last row. Until then the rows are

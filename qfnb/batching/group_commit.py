@@ -4,8 +4,6 @@ A worker waits until its result is on disk, so that a crash repeats at most one 
 wait for a clock or a thread: workers that did would all send together, and all idle together.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final

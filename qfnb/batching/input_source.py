@@ -1,7 +1,5 @@
 """The input of a batch: a DataFrame, a file, a list or any iterable, and reading it ahead."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections import deque
@@ -82,9 +80,7 @@ def _frame_source(frame: Any) -> RowSource:
             return ({} for _ in range(len(snapshot)))
         return (dict(zip(columns, row, strict=True)) for row in snapshot.itertuples(index=False, name=None))
 
-    return RowSource(
-        f"DataFrame {len(snapshot)} × {len(columns)}", items, columns, total=len(snapshot), frame=snapshot
-    )
+    return RowSource(f"DataFrame {len(snapshot)} × {len(columns)}", items, columns, total=len(snapshot), frame=snapshot)
 
 
 def _take_snapshot(frame: Any) -> Any:
@@ -112,11 +108,7 @@ def _file_source(name: str | Path) -> RowSource:
     columns = tuple(first_row) if suffix != ".jsonl" and isinstance(first_row, Mapping) else None
     is_rereadable = size <= STREAM_ABOVE_BYTES
     return RowSource(
-        str(name),
-        lambda: _read_file(path, suffix),
-        columns,
-        is_rereadable=is_rereadable,
-        path=path.absolute(),
+        str(name), lambda: _read_file(path, suffix), columns, is_rereadable=is_rereadable, path=path.absolute()
     )
 
 

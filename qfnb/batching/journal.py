@@ -4,8 +4,6 @@ One SQLite file (WAL). An answer is found by its key, that is by content, so a b
 only what is missing, whatever kernel it runs in. One process writes, any number may read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json
@@ -125,19 +123,11 @@ class Journal:
                 journal stores it.
         """
         repeats = self._count_repeats(rows) if repeat_counts is None else _repeats_before(rows, repeat_counts)
-        keys = [
-            row.key if dedupe else repeat_key(row.key, repeat)
-            for row, repeat in zip(rows, repeats, strict=True)
-        ]
-        is_sent = [
-            row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)
-        ]
+        keys = [row.key if dedupe else repeat_key(row.key, repeat) for row, repeat in zip(rows, repeats, strict=True)]
+        is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
         self._database.executemany(
             "insert or replace into row values (?, ?, ?, ?)",
-            [
-                (row.number, key, sent, row.to_json())
-                for row, key, sent in zip(rows, keys, is_sent, strict=True)
-            ],
+            [(row.number, key, sent, row.to_json()) for row, key, sent in zip(rows, keys, is_sent, strict=True)],
         )
         for row, key in zip(rows, keys, strict=True):
             if row.problem is not None:
@@ -170,9 +160,7 @@ class Journal:
     def drop_failures(self) -> None:
         """Delete the failures of earlier runs whose rows are sent again."""
         with self.transaction():
-            self._database.execute(
-                "delete from answer where error <> '' and key in (select key from row where asked)"
-            )
+            self._database.execute("delete from answer where error <> '' and key in (select key from row where asked)")
 
     def missing_rows(self, after: int, limit: int) -> list[InputRow]:
         """Return the next rows that have no answer, or one that failed in an earlier run."""
@@ -197,9 +185,7 @@ class Journal:
     def assign_to_job(self, job: int, rows: Sequence[InputRow]) -> None:
         """Store that rows are in an offline job."""
         with self.transaction():
-            self._database.executemany(
-                "insert or replace into handed values (?, ?)", [(row.key, job) for row in rows]
-            )
+            self._database.executemany("insert or replace into handed values (?, ?)", [(row.key, job) for row in rows])
 
     def release_from_job(self, job: int) -> None:
         """Store that a job was stopped: rows that it did not answer may be in another one."""
@@ -242,10 +228,7 @@ class Journal:
     def checkpoint(self) -> None:
         """Write everything into the main file and onto the disk; called from a thread of its own."""
         address = f"{self.path.as_uri()}?mode=rw"  # does not create the file again once it was deleted
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(address, uri=True)) as database,
-        ):
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(address, uri=True)) as database:
             database.execute("pragma wal_checkpoint(passive)")
 
     def _set_fact(self, name: str, value: object) -> None:

@@ -1,7 +1,5 @@
 """Read journals, from any process, also while a batch writes them."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sqlite3

@@ -200,9 +200,7 @@ def connect(path: Path) -> sqlite3.Connection:
         database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
         version = database.execute("pragma user_version").fetchone()[0]
         if version not in {0, SCHEMA_VERSION}:
-            raise JournalError(
-                f"{path} was written by another version of qfnb ({version}): use another name="
-            )
+            raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
         database.executescript(_TABLES)
         database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     except (sqlite3.Error, OSError) as error:

@@ -1,7 +1,5 @@
 """Before anything is sent: the rows that were read, what they will take, and the job as a value."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import time

@@ -53,9 +53,7 @@ class PromptTemplate:
         Raises:
             InvalidArgumentError: the row lacks a column, or its cell is empty.
         """
-        return "".join(
-            literal if name is None else literal + cell_text(row, name) for literal, name in self._parts
-        )
+        return "".join(literal if name is None else literal + cell_text(row, name) for literal, name in self._parts)
 
     @staticmethod
     def _parse(text: str) -> list[tuple[str, str | None]]:

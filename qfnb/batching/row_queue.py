@@ -1,7 +1,5 @@
 """Rows on their way to the workers: read in pages, one page ahead, in threads of their own."""
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
 import threading
@@ -68,9 +66,7 @@ class RowQueue:
     def is_drained(self) -> bool:
         """Whether there are certainly no more rows."""
         prefetch = self._prefetch
-        is_next_empty = (
-            prefetch is not None and prefetch.done() and not prefetch.exception() and not prefetch.result()
-        )
+        is_next_empty = prefetch is not None and prefetch.done() and not prefetch.exception() and not prefetch.result()
         return not self._rows and (self._is_exhausted or is_next_empty)
 
     async def close(self) -> bool:
@@ -109,12 +105,7 @@ class JournalPages:
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        *,
-        retryable: bool = False,
-        first_page: list[InputRow] | None = None,
-        after: int = -1,
+        self, journal: Journal, *, retryable: bool = False, first_page: list[InputRow] | None = None, after: int = -1
     ) -> None:
         self._query = journal.retryable_rows if retryable else journal.missing_rows
         self._first_page, self._last_number = first_page or [], after
@@ -256,9 +247,7 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
         )
 
 
-def _add_rows(
-    journal: Journal, request: RequestSpec, source: RowSource, first_rows: list[InputRow]
-) -> JournalPages:
+def _add_rows(journal: Journal, request: RequestSpec, source: RowSource, first_rows: list[InputRow]) -> JournalPages:
     """Add all rows; those that are in memory need not be read from the journal again."""
     first_count = len(first_rows)
     later_rows = request.input_rows(islice(source.items(), first_count, None), first_count)

@@ -1,7 +1,5 @@
 """One run of a batch: rows out of the journal, results into it, until no row is left or the batch is ended."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time
@@ -70,9 +68,7 @@ class BatchRunner:
         self.unwritten: dict[int, RowResult] = {}
         self._job, self._journal, self._pages, self._control = job, journal, pages, control
         request, options = job.request, replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
-        self._prepare_call = job.chat.call_factory(
-            request.model, request.endpoint, options, **request.options
-        )
+        self._prepare_call = job.chat.call_factory(request.model, request.endpoint, options, **request.options)
         canary = job.canary if is_first_run and job.offline_via is None else 0
         self.breaker = CircuitBreaker(control, worker_count, canary)
         self._client: Client | None = None

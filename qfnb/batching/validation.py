@@ -1,7 +1,5 @@
 """The arguments of `qfnb.batch` and `qfnb.estimate`, checked before anything is read or sent."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,9 +46,7 @@ def _is_count(value: object, minimum: int) -> bool:
 
 
 def _is_positive_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
 def _is_one_of(*values: str) -> Callable[[Any], bool]:
@@ -120,15 +116,11 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
     """
     path = None if out is None else export.validate_output_path(out)
     if path is not None and source.path is not None and path.exists() and path.samefile(source.path):
-        raise InvalidArgumentError(
-            f"out={str(out)!r}: this is the input: name another file (不能覆盖输入文件)"
-        )
+        raise InvalidArgumentError(f"out={str(out)!r}: this is the input: name another file (不能覆盖输入文件)")
     return path
 
 
-def choose_offline_via(
-    mode: str, requested: OfflineVia | None, client: ChatCompletion | None
-) -> OfflineVia | None:
+def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatCompletion | None) -> OfflineVia | None:
     """Return the offline service that the rows are handed to, None for online.
 
     Args:

@@ -4,5 +4,4 @@ from .dataset import Dataset as Dataset
 from .platform import TransferStep as TransferStep
 from .quality import Findings as Findings
 from .row_formats import Problem as Problem
-from .schema import SCHEMAS as SCHEMAS
-from .schema import Schema as Schema
+from .schema import SCHEMAS as SCHEMAS, Schema as Schema

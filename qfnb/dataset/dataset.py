@@ -119,9 +119,7 @@ class Dataset(Table):
         return cls._from_rows(rows, detected_schema, name or default_name, source)
 
     @classmethod
-    def create_from_pyobj(
-        cls, rows: Iterable[Any] | Mapping[str, Sequence[Any]], *, name: str = "dataset"
-    ) -> Self:
+    def create_from_pyobj(cls, rows: Iterable[Any] | Mapping[str, Sequence[Any]], *, name: str = "dataset") -> Self:
         """Build a dataset from dictionaries, lists of turns, texts, or columns (the official SDK's name)."""
         if isinstance(rows, Mapping):
             rows = [dict(zip(rows, cells, strict=True)) for cells in zip(*rows.values(), strict=True)]
@@ -168,11 +166,7 @@ class Dataset(Table):
         return str(data_file)
 
     def release(
-        self,
-        *,
-        bucket: str = "",
-        stop_event: threading.Event | None = None,
-        progress: ProgressCallback | None = None,
+        self, *, bucket: str = "", stop_event: threading.Event | None = None, progress: ProgressCallback | None = None
     ) -> str:
         """Make sure that the dataset is on the platform and released for training; return its `ds-...` id.
 
@@ -263,11 +257,7 @@ class Dataset(Table):
         return f"<Dataset {self.name!r}: {size}{where}>"
 
     def _release_rows(
-        self,
-        name: str,
-        bucket: str,
-        progress: ProgressCallback | None,
-        stop_event: threading.Event | None = None,
+        self, name: str, bucket: str, progress: ProgressCallback | None, stop_event: threading.Event | None = None
     ) -> str:
         if not self.rows:
             raise InvalidArgumentError(f"dataset {self.name!r} has no rows: load some before training")

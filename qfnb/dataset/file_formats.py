@@ -1,7 +1,5 @@
 """The file formats: a file as values with their locations; one that cannot be read is a `RowError`."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -46,9 +44,7 @@ def format_of(name: str, requested: str | None = None) -> Format:
         return requested
     suffix = PurePath(name).suffix.lower()
     if suffix not in SUFFIXES:
-        raise DatasetError(
-            f"the name ends in none of {', '.join(SUFFIXES)}: say which with format='jsonl'", path=name
-        )
+        raise DatasetError(f"the name ends in none of {', '.join(SUFFIXES)}: say which with format='jsonl'", path=name)
     return SUFFIXES[suffix]
 
 
@@ -112,9 +108,7 @@ def _read_parquet(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
 
 def _read_lines(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield each line as one text; within a zip or a folder a file is one text instead."""
-    lines = (
-        pair for pair in _row_files.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip()
-    )
+    lines = (pair for pair in _row_files.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip())
     return ((RowLocation(name, line, row), text) for row, (line, text) in enumerate(lines, 1))
 
 

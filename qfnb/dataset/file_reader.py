@@ -61,9 +61,7 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
 
 def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfile.ZipInfo]:
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    problem = _archive_problem(entries, max_bytes) or next(
-        (text for e in entries if (text := _entry_problem(e))), ""
-    )
+    problem = _archive_problem(entries, max_bytes) or next((text for e in entries if (text := _entry_problem(e))), "")
     if problem:
         raise DatasetError(f"{problem}: the zip is not opened (压缩包不安全)", path=name)
     return sorted(entries, key=lambda entry: entry.filename)
@@ -105,12 +103,7 @@ CAPTION_KEYS = ("prompt", "content", "text", "annotation")
 
 
 def read_path(
-    path: Path,
-    kind: str | None = None,
-    *,
-    max_bytes: int = MAX_BYTES,
-    name: str = "",
-    exported: bool = False,
+    path: Path, kind: str | None = None, *, max_bytes: int = MAX_BYTES, name: str = "", exported: bool = False
 ) -> list[LocatedValue]:
     """Return the values of a file, a zip or a folder with their locations.
 
@@ -129,9 +122,7 @@ def read_path(
         read_text = file_formats.read_exported_texts if exported else file_formats.read_whole_text
         values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
     except FileNotFoundError:
-        raise DatasetError(
-            f"there is no such file (working directory: {Path.cwd()})", path=display_name
-        ) from None
+        raise DatasetError(f"there is no such file (working directory: {Path.cwd()})", path=display_name) from None
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(f"cannot be read: {reason}", path=display_name) from None
@@ -232,9 +223,7 @@ def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
     except (ValueError, RecursionError):
         return RowError(f"the caption beside the picture cannot be read: {format_value(str(content[:40]))}")
     while isinstance(caption, (list, dict)) and caption:
-        candidates = (
-            caption if isinstance(caption, list) else (caption[key] for key in CAPTION_KEYS if key in caption)
-        )
+        candidates = caption if isinstance(caption, list) else (caption[key] for key in CAPTION_KEYS if key in caption)
         caption = next(iter(candidates), None)
     return row | {"prompt": caption} if caption else row
 

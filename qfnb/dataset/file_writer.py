@@ -1,7 +1,5 @@
 """Writing rows to files; a file is replaced only when everything is written."""
 
-from __future__ import annotations
-
 import csv
 import io
 import zipfile
@@ -51,11 +49,7 @@ def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format)
     Raises:
         DatasetError: the format cannot hold such rows.
     """
-    if (
-        schema is PICTURES
-        and kind not in {"zip", "parquet"}
-        and any(isinstance(r["image"], bytes) for r in rows)
-    ):
+    if schema is PICTURES and kind not in {"zip", "parquet"} and any(isinstance(r["image"], bytes) for r in rows):
         raise DatasetError("a picture's bytes go into a .zip or .parquet file only")
     _WRITERS[kind](file, rows, schema)
 

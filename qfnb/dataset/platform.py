@@ -3,8 +3,6 @@
 Each step is polled until it has ended; a failure is raised with the platform's message and line.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re
@@ -22,8 +20,7 @@ from ..errors import APIError, DatasetError, InvalidArgumentError
 from ..resources.management.data import Data
 from ..resources.management.storage import Storage, download
 from ..transport import clock
-from ..wire import data_v1 as wire
-from ..wire import storage
+from ..wire import data_v1 as wire, storage
 from . import file_reader, file_writer
 from .file_formats import Format
 from .row_formats import LocatedValue
@@ -176,12 +173,7 @@ def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[Loca
 
 
 def store_object(
-    address: str,
-    rows: Sequence[Row],
-    schema: Schema,
-    kind: Format,
-    *,
-    progress: ProgressCallback | None = None,
+    address: str, rows: Sequence[Row], schema: Schema, kind: Format, *, progress: ProgressCallback | None = None
 ) -> str:
     """Write rows to an object in storage; return its address.
 
@@ -195,9 +187,7 @@ def store_object(
     buffer = io.BytesIO()
     file_writer.write_to(buffer, rows, schema, kind)
     report = progress or _ignore_step
-    return Storage.upload(
-        address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total))
-    )
+    return Storage.upload(address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total)))
 
 
 def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
@@ -221,9 +211,7 @@ def _is_imported(dataset_id: str) -> bool:
         return False
 
 
-def _wait_for_status(
-    dataset_id: int | str, status: str, interval: float, stop_event: threading.Event | None
-) -> None:
+def _wait_for_status(dataset_id: int | str, status: str, interval: float, stop_event: threading.Event | None) -> None:
     interval_s = connect.polling_interval(interval)
     stop_event, deadline = stop_event or threading.Event(), time.monotonic() + STEP_TIMEOUT_S
     step_name = status.replace("_", " ")

@@ -1,7 +1,5 @@
 """Token lengths of rows, and warnings: duplicates, conflicts, rows too long for a model."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,8 +39,7 @@ def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
     columns = {name: [count_tokens(row.get(name)) for row in rows] for name in _text_columns(schema)}
     row_totals = [sum(counts) for counts in zip(*columns.values(), strict=True)]
     by_column = {
-        name: [n for n, row in zip(counts, rows, strict=True) if name in row]
-        for name, counts in columns.items()
+        name: [n for n, row in zip(counts, rows, strict=True) if name in row] for name, counts in columns.items()
     }
     counted = {**by_column, "row": row_totals}
     return [_summary(name, counts) for name, counts in counted.items() if any(counts)]
@@ -78,9 +75,7 @@ def _text_columns(schema: Schema) -> list[str]:
 def _summary(column: str, counts: list[int]) -> TokenLengths:
     counts = sorted(counts)
     p95 = counts[min(len(counts) - 1, round(0.95 * (len(counts) - 1)))]
-    return TokenLengths(
-        column, len(counts), counts[0], statistics.median(counts), p95, counts[-1], sum(counts)
-    )
+    return TokenLengths(column, len(counts), counts[0], statistics.median(counts), p95, counts[-1], sum(counts))
 
 
 _TOKENIZER = Tokenizer()
@@ -121,9 +116,7 @@ class Findings:
             warnings.append(f"冲突 {self.conflicts:,} rows have an earlier row's input and another answer")
         if self.too_long_count:
             numbers = ", ".join(map(str, self.too_long))
-            warnings.append(
-                f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens: row {numbers}"
-            )
+            warnings.append(f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens: row {numbers}")
         return warnings
 
 

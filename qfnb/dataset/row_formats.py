@@ -6,8 +6,6 @@ whose answers are lists of equally good ones in lists from best to worst; OpenAI
 bare text.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,17 +71,13 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     first, *others = problems
     lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
     if others:
-        lines.append(
-            "; ".join(f"{_row_label(o.location)}: {clip(o.reason, _MAX_REASON_LENGTH)}" for o in others)
-        )
+        lines.append("; ".join(f"{_row_label(o.location)}: {clip(o.reason, _MAX_REASON_LENGTH)}" for o in others))
         lines.append(
             f"共 {len(errors):,} 处 / {len(errors):,} problems in all; the first {len(problems)} are in the "
             "error's .problems"
         )
     location = first.location if first.location.line is not None else RowLocation()
-    raise DatasetError(
-        "\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors)
-    )
+    raise DatasetError("\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors))
 
 
 def _row_label(location: RowLocation) -> str:
@@ -201,8 +195,7 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
     row = _flatten_answers({str(key): item for key, item in last_turn.items()})
     if earlier_turns:
         row["history"] = [
-            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))}
-            for turn in earlier_turns
+            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))} for turn in earlier_turns
         ]
         if "system" in earlier_turns[0]:
             row["system"] = earlier_turns[0]["system"]
@@ -228,9 +221,7 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
     """Return the row of OpenAI's messages: user and assistant alternate, after an optional system message."""
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise RowError(
-                f'a message must be {{"role": "...", "content": "..."}}, found {format_value(message)}'
-            )
+            raise RowError(f'a message must be {{"role": "...", "content": "..."}}, found {format_value(message)}')
     turns = list(messages)
     if turns and turns[0].get("role") == "system":
         row["system"] = turns.pop(0)["content"]

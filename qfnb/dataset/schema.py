@@ -1,7 +1,5 @@
 """Schemas of datasets: their columns, and the platform's names for them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,9 +65,7 @@ class Schema:
                 _VALIDATORS[kind](column, row[column])
             elif kind not in {"optional", "turns"}:
                 columns = ", ".join(map(str, row)) or "nothing"
-                raise RowError(
-                    f"field {column!r} is missing (found: {columns[:80]}); expected {self.expected}", column
-                )
+                raise RowError(f"field {column!r} is missing (found: {columns[:80]}); expected {self.expected}", column)
 
     def __str__(self) -> str:
         return self.name
@@ -130,9 +126,7 @@ PICTURES = Schema(
     "PromptImage",
 )
 
-SCHEMAS = {
-    schema.name: schema for schema in (PAIRS, CONVERSATION, SORTED, PREFERENCE, TEXT, PROMPTS, PICTURES)
-}
+SCHEMAS = {schema.name: schema for schema in (PAIRS, CONVERSATION, SORTED, PREFERENCE, TEXT, PROMPTS, PICTURES)}
 
 
 def find_schema(schema: Schema | str | None) -> Schema | None:
@@ -186,8 +180,7 @@ def _validate_encodable(column: str, value: str) -> None:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise RowError(
-            f"{column} holds half a character (U+{ord(value[error.start]):04X}) at place {error.start + 1}",
-            column,
+            f"{column} holds half a character (U+{ord(value[error.start]):04X}) at place {error.start + 1}", column
         ) from None
 
 
@@ -216,9 +209,7 @@ def _validate_texts(column: str, value: Any) -> None:
 
 def _validate_picture(column: str, value: Any) -> None:
     if not (isinstance(value, (str, bytes)) and value):
-        raise RowError(
-            f"{column} must be a path or the bytes of a picture, found {format_value(value)}", column
-        )
+        raise RowError(f"{column} must be a path or the bytes of a picture, found {format_value(value)}", column)
 
 
 _VALIDATORS = {

@@ -77,9 +77,7 @@ class Table:
         """Rename columns: `{"question": "prompt"}`."""
         for column in names:
             self._validate_column(column)
-        return self._from_values(
-            {names.get(key, key): value for key, value in row.items()} for row in self.rows
-        )
+        return self._from_values({names.get(key, key): value for key, value in row.items()} for row in self.rows)
 
     def col_delete(self, *columns: str) -> Self:
         """Remove columns."""
@@ -97,9 +95,7 @@ class Table:
                     f"column {name!r} has {len(values)} values where the dataset has {len(self.rows)} rows"
                 )
         added = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return self._from_values(
-            {**row, **new_cells} for row, new_cells in zip(self.rows, added, strict=True)
-        )
+        return self._from_values({**row, **new_cells} for row, new_cells in zip(self.rows, added, strict=True))
 
     def col_map(self, op: Callable[[dict[str, builtins.list[Any]]], Mapping[str, Sequence[Any]]]) -> Self:
         """Add or replace the columns that a function returns for all columns."""
@@ -132,8 +128,7 @@ class Table:
         inserted = self._from_values([rows] if isinstance(rows, Mapping) else rows, self._required_schema())
         existing = self.rows
         return self._with_rows(
-            [*existing[:index], *inserted.rows, *existing[index:]],
-            _common_schema(self.schema, inserted.schema),
+            [*existing[:index], *inserted.rows, *existing[index:]], _common_schema(self.schema, inserted.schema)
         )
 
     def delete(self, index: int) -> Self:
@@ -164,9 +159,7 @@ class Table:
             InvalidArgumentError: the dataset has fewer rows.
         """
         if not 0 <= n <= len(self.rows):
-            raise InvalidArgumentError(
-                f"n={n}: must be a number from 0 to {len(self.rows)}, the number of rows"
-            )
+            raise InvalidArgumentError(f"n={n}: must be a number from 0 to {len(self.rows)}, the number of rows")
         positions = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
         return self._with_rows([self.rows[position] for position in positions])
 
@@ -254,9 +247,7 @@ class Table:
 
     def _validate_column(self, column: str) -> None:
         if column not in self.columns:
-            raise InvalidArgumentError(
-                f"there is no column {column!r}: the columns are {', '.join(self.columns)}"
-            )
+            raise InvalidArgumentError(f"there is no column {column!r}: the columns are {', '.join(self.columns)}")
 
     def _from_values(self, rows: Iterable[object], schema: Schema | str | None = None) -> Self:
         return self._with_rows(*parse_rows(with_locations(rows), find_schema(schema)))

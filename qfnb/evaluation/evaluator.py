@@ -1,7 +1,5 @@
 """Evaluators: those that run here, and the settings of those that run on the platform."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

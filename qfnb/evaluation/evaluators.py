@@ -1,7 +1,5 @@
 """Local evaluators with options of their own, and evaluators by name."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -185,10 +183,7 @@ Vector = Sequence[float]
 
 
 def embedding_similarity(
-    outputs: Sequence[str],
-    references: Sequence[str],
-    embedding: Embedding | None = None,
-    worker_num: int = 4,
+    outputs: Sequence[str], references: Sequence[str], embedding: Embedding | None = None, worker_num: int = 4
 ) -> list[float]:
     """Return the cosine of each answer and its reference, -1 to 1; equal texts are sent once, 16 in a call.
 

@@ -1,7 +1,5 @@
 """Ask models the same questions, score the answers, compare two models. Source: seed 000 (EvaluationManager)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -47,9 +45,7 @@ class EvaluationManager:
         self.pre_processors = list(pre_processors or ())
         kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
         if duplicate := next((kind for kind in kinds if kinds.count(kind) > 1), None):
-            raise InvalidArgumentError(
-                f"two {duplicate.__name__}: the platform takes one of each kind (重复)"
-            )
+            raise InvalidArgumentError(f"two {duplicate.__name__}: the platform takes one of each kind (重复)")
 
     def eval(
         self,
@@ -226,7 +222,5 @@ def compare(
 
 def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
     if isinstance(metrics, str) or not metrics:
-        raise InvalidArgumentError(
-            f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为非空列表)"
-        )
+        raise InvalidArgumentError(f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为非空列表)")
     return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else m for m in metrics]

@@ -3,8 +3,6 @@
 Source: seed 000 (基于Model进行评估), API pages of /modelrepo/eval.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import tempfile
@@ -100,8 +98,7 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     if info.state == wire.MANUAL_STARTED:
         return None
     platform_metrics = {
-        _model_label(item): item.effect_metric.to_wire()
-        for item in Repository.get_evaluation_result(task).data
+        _model_label(item): item.effect_metric.to_wire() for item in Repository.get_evaluation_result(task).data
     }
     report = _build_report([*_export_rows(task)], platform_metrics, info)
     scales = {"judge_score": (0.0, float(max_points))} if max_points else {}
@@ -148,9 +145,7 @@ def _flatten_rows(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, 
 
 
 def _build_report(
-    rows: Sequence[Mapping[str, Any]],
-    platform_metrics: Mapping[str, Mapping[str, Any]],
-    info: wire.TaskDetail,
+    rows: Sequence[Mapping[str, Any]], platform_metrics: Mapping[str, Mapping[str, Any]], info: wire.TaskDetail
 ) -> EvaluationResult:
     if not rows:
         raise QianfanError(

@@ -5,8 +5,6 @@ questions without an answer. A model without a service answers on the platform. 
 `batch_do` is asked by that.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,9 +135,7 @@ class EvaluationRun:
         else:
             conversations = [question.messages() for question in questions]
             task = client.batch_do(conversations, worker_num=options.workers)
-            self._sample_collectors.append(
-                lambda: _samples_of(label, questions, map(_to_row_result, task.results()))
-            )
+            self._sample_collectors.append(lambda: _samples_of(label, questions, map(_to_row_result, task.results())))
         self.model_batches.append(running)
 
     def _start_batch(self, chat: ChatCompletion, options: RunOptions) -> Batch:
@@ -161,9 +157,7 @@ class EvaluationRun:
         self.scoring_steps = done, total
 
     def __repr__(self) -> str:
-        return (
-            f"<evaluation of {', '.join(self.models)} on {self.question_count} questions: {self.batches!r}>"
-        )
+        return f"<evaluation of {', '.join(self.models)} on {self.question_count} questions: {self.batches!r}>"
 
 
 def build_report(
@@ -210,9 +204,7 @@ def _to_row_result(reply: Any) -> RowResult:
     return RowResult(text=str(reply["result"]), seconds=seconds)
 
 
-def _samples_of(
-    label: str, questions: Sequence[Question], answers: Iterable[BatchRow | RowResult]
-) -> list[Sample]:
+def _samples_of(label: str, questions: Sequence[Question], answers: Iterable[BatchRow | RowResult]) -> list[Sample]:
     return [_sample_of(label, question, answer) for question, answer in zip(questions, answers, strict=True)]
 
 
@@ -232,9 +224,7 @@ def _sample_of(label: str, question: Question, answer: BatchRow | RowResult) -> 
     )
 
 
-def _run_on_platform(
-    label: str, model: Model, questions: Sequence[Question], source: Questions
-) -> list[Sample]:
+def _run_on_platform(label: str, model: Model, questions: Sequence[Question], source: Questions) -> list[Sample]:
     """Let a published version answer; the platform may return its rows in any order."""
     texts_by_prompt: defaultdict[str, deque[str]] = defaultdict(deque)
     for row in model.batch_inference(to_dataset(source, questions)).list():

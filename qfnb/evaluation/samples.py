@@ -1,7 +1,5 @@
 """Questions of an evaluation and samples: a sample is one question answered by one model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -115,10 +113,7 @@ class Question:
         """Return the conversation that ends with the question."""
         turns = [{"role": "system", "content": str(self.row["system"])}] if self.row.get("system") else []
         for turn in self.row.get("history") or ():
-            turns += [
-                {"role": "user", "content": turn["prompt"]},
-                {"role": "assistant", "content": turn["response"]},
-            ]
+            turns += [{"role": "user", "content": turn["prompt"]}, {"role": "assistant", "content": turn["response"]}]
         return [*turns, {"role": "user", "content": self.prompt}]
 
     def batch_input(self) -> str | list[dict[str, str]]:
@@ -136,9 +131,7 @@ class Question:
             **facts: `seconds`, `finish_reason`, `cost` and `tokens` of the sample.
         """
         answer = "" if error else output
-        return Sample(
-            model, self.index, self.prompt, self.reference, answer, {}, error=error, row=self.row, **facts
-        )
+        return Sample(model, self.index, self.prompt, self.reference, answer, {}, error=error, row=self.row, **facts)
 
 
 def rows_of(data: Any) -> list[Mapping[str, Any]]:
@@ -180,9 +173,7 @@ def questions_of(
     columns = dict.fromkeys(name for row in rows for name in row)
     for name in (prompt_column, reference_name, *outputs, cluster):
         if name and name not in columns:
-            raise InvalidArgumentError(
-                f"there is no column {name!r}: there are {', '.join(map(str, columns))}"
-            )
+            raise InvalidArgumentError(f"there is no column {name!r}: there are {', '.join(map(str, columns))}")
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
     used = {prompt_column, reference_column, *outputs}
     return [
@@ -237,7 +228,5 @@ def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
         for index, label in enumerate(labels)
     )
     if len(set(numbered)) < len(numbered):
-        raise InvalidArgumentError(
-            f"models of one name: {', '.join(labels)}; name them differently (名称重复)"
-        )
+        raise InvalidArgumentError(f"models of one name: {', '.join(labels)}; name them differently (名称重复)")
     return numbered

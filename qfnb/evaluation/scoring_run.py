@@ -1,7 +1,5 @@
 """Answers into scores: every evaluator sees all the answers of one model, failed ones left out."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math
@@ -122,9 +120,7 @@ def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
     return groups
 
 
-def _evaluator_inputs(
-    samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]
-) -> list[tuple[str, str, str]]:
+def _evaluator_inputs(samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]) -> list[tuple[str, str, str]]:
     """Return prompt, reference and pre-processed answer of each sample."""
     inputs = []
     for sample in samples:
@@ -136,9 +132,7 @@ def _evaluator_inputs(
 
 
 def _evaluate_all(
-    evaluators: Sequence[LocalEvaluator],
-    texts: Sequence[tuple[str, str, str]],
-    advance: Callable[[int], None],
+    evaluators: Sequence[LocalEvaluator], texts: Sequence[tuple[str, str, str]], advance: Callable[[int], None]
 ) -> list[dict[str, Any]]:
     """Return what all evaluators give for each answer.
 
@@ -161,9 +155,7 @@ def _chunks(rows: int) -> list[slice]:
     return [slice(start, start + CHUNK_SIZE) for start in range(0, rows, CHUNK_SIZE)] or [slice(0)]
 
 
-def _add_scores(
-    rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator
-) -> None:
+def _add_scores(rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator) -> None:
     results = evaluator.evaluate_all(*map(list, zip(*texts, strict=True))) if texts else []
     if len(results) != len(rows):
         raise InvalidArgumentError(

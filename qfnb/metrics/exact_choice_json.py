@@ -1,7 +1,5 @@
 """Exact match, edit similarity, patterns, multiple choice and JSON fields of single answers, 0-1."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -130,7 +128,5 @@ def _is_equal_json(actual: object, expected: object) -> bool:
     if isinstance(actual, list) and isinstance(expected, list):
         return len(actual) == len(expected) and all(map(_is_equal_json, actual, expected))
     if isinstance(actual, dict) and isinstance(expected, dict):
-        return actual.keys() == expected.keys() and all(
-            _is_equal_json(actual[key], expected[key]) for key in expected
-        )
+        return actual.keys() == expected.keys() and all(_is_equal_json(actual[key], expected[key]) for key in expected)
     return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)

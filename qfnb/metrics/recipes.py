@@ -13,8 +13,6 @@ on the same rows. An empty answer to a question that has a reference scores 0. T
 its accuracy and f1Score; here they are equal words, and the F1 of shared words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """ROUGE, F1 of shared units, BLEU-4 and chrF2 of single answers, 0-1; NaN where a reference is too short."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Iterable
 from typing import Final
@@ -128,8 +126,7 @@ def chrf(output: str, reference: str) -> float:
     if not orders:
         return 0.0
     matches = [
-        (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n)))
-        for n in range(1, orders + 1)
+        (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n))) for n in range(1, orders + 1)
     ]
     precision = sum(count / (len(output_chars) - n + 1) for n, count in matches) / orders
     recall = sum(count / (len(reference_chars) - n + 1) for n, count in matches) / orders

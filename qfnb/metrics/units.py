@@ -1,7 +1,5 @@
 """Texts as units to count. Chinese has no blanks between words, so the choice of unit decides every score."""
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """Settings of a deployment, as a validated value."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Constants of models and services, under the seeds' import path."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """Create a billed object exactly once, also when the answer to the request is lost."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable

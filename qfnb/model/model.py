@@ -13,8 +13,7 @@ from ..dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
-from ..wire import evaluation_v1 as evaluation_wire
-from ..wire import model_v1 as wire
+from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
 from .configs import DeployConfig
 from .idempotent import create_once
 from .polling import wait_for_state
@@ -141,10 +140,7 @@ class Model:
         Raises:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
-        create, find = (
-            partial(self.create_service, deploy_config),
-            partial(self.find_service_id, deploy_config),
-        )
+        create, find = (partial(self.create_service, deploy_config), partial(self.find_service_id, deploy_config))
         service_id = create_once(create, find, label=f"service {self.service_name(deploy_config)}")
         return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
 

@@ -1,7 +1,5 @@
 """Poll an object on the platform until it reaches a state; failed polls and unknown states are waited out."""
 
-from __future__ import annotations
-
 import random
 import threading
 import time
@@ -84,10 +82,7 @@ class Poller(Generic[T]):
         if failures:
             longest = max(MAX_RETRY_INTERVAL_S, self._interval_s)
             return min(self._interval_s * 2.0 ** min(failures, 10), longest) * random.uniform(0.8, 1.0)  # noqa: S311
-        pause_s, self._next_interval_s = (
-            self._next_interval_s,
-            min(self._next_interval_s * GROWTH, self._interval_s),
-        )
+        pause_s, self._next_interval_s = (self._next_interval_s, min(self._next_interval_s * GROWTH, self._interval_s))
         return pause_s
 
 

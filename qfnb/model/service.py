@@ -119,12 +119,7 @@ class Service:
     def dumps(self) -> bytes:
         """Return the service as UTF-8 JSON."""
         preset = self.model if isinstance(self.model, str) else None
-        fields = {
-            "id": self.id,
-            "endpoint": self.endpoint,
-            "service_type": self.service_type,
-            "name": self.name,
-        }
+        fields = {"id": self.id, "endpoint": self.endpoint, "service_type": self.service_type, "name": self.name}
         return json.dumps({"qfnb": 1, "type": "Service", "model": preset} | fields).encode()
 
     @classmethod

@@ -3,8 +3,6 @@
 Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is fast.
 """
 
-from __future__ import annotations
-
 import platform
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Short names for models, kept in this user's state folder: `%qfchat alias fast ERNIE-Speed-8K`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

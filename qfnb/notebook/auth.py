@@ -1,7 +1,5 @@
 """`%qfauth`: the platform, and which keys come from where; never a key itself."""
 
-from __future__ import annotations
-
 import getpass
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand

@@ -3,8 +3,6 @@
 The work itself always runs on the I/O loop; a cell only waits for it, with or without blocking the kernel.
 """
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
 import contextlib
@@ -97,18 +95,12 @@ def transform_cell(lines: list[str]) -> list[str]:
     if _is_inside_another_magic() or not _can_await():
         return lines
     if "run_cell_magic(" in lines[0]:  # the cell below it is text
-        return [
-            _CELL_MAGIC.sub(rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} ", lines[0]),
-            *lines[1:],
-        ]
+        return [_CELL_MAGIC.sub(rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} ", lines[0]), *lines[1:]]
     return [_WAIT_MAGIC.sub(rf"await get_ipython().run_line_magic(\1 {AWAIT_OPTION}", line) for line in lines]
 
 
 def _wait_blocking(
-    future: concurrent.futures.Future[Any],
-    task: CancellableTask[Any],
-    on_end: Callable[[bool], R],
-    message: str,
+    future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
 ) -> R:
     try:
         while not future.done():
@@ -121,10 +113,7 @@ def _wait_blocking(
 
 
 async def _wait_async(
-    future: concurrent.futures.Future[Any],
-    task: CancellableTask[Any],
-    on_end: Callable[[bool], R],
-    message: str,
+    future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
 ) -> R:
     waiting = asyncio.wrap_future(future)
     try:
@@ -137,9 +126,7 @@ async def _wait_async(
     return on_end(False)
 
 
-def _abandon(
-    future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], Any]
-) -> None:
+def _abandon(future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], Any]) -> None:
     task.cancel()
     concurrent.futures.wait([future], timeout=INTERRUPT_GRACE_S)
     on_end(True)

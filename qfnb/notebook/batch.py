@@ -49,24 +49,14 @@ PARSER = VerbParser(
 )
 PARSER.add_option("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
 PARSER.add_option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    help="who is asked; default ERNIE-Bot-turbo",
-    complete=tab_completion.chat_models,
+    "-m", "--model", metavar="NAME", help="who is asked; default ERNIE-Bot-turbo", complete=tab_completion.chat_models
 )
 PARSER.add_option(
-    "-e",
-    "--endpoint",
-    metavar="NAME",
-    help="a service of your own, or a variable",
-    complete=tab_completion.endpoints,
+    "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
 )
 PARSER.add_option("--system", metavar="TEXT", help="the model's persona", keyword="system")
 PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
-PARSER.add_option(
-    "--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens"
-)
+PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
 PARSER.add_option(
     "-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8",
     keyword="workers", verbs=("start", "resume"),
@@ -75,26 +65,17 @@ PARSER.add_option(
     "--budget", type=float, metavar="CNY", help="stop before it costs more",
     keyword="budget", verbs=("start", "resume"),
 )  # fmt: skip
-PARSER.add_option(
-    "--name", metavar="NAME", help="of the journal; default made from what is asked", keyword="name"
-)
-PARSER.add_option(
-    "--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file", keyword="out"
-)
+PARSER.add_option("--name", metavar="NAME", help="of the journal; default made from what is asked", keyword="name")
+PARSER.add_option("--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file", keyword="out")
 PARSER.add_option("--dedupe", action="store_true", help="ask identical rows once", keyword="dedupe")
 PARSER.add_option(
-    "--update",
-    action="store_true",
-    help="the input of a named journal has changed",
-    keyword="allow_changed_input",
+    "--update", action="store_true", help="the input of a named journal has changed", keyword="allow_changed_input"
 )
 PARSER.add_option(
     "--keep-wrong-rows", action="store_const", const="fail", help="rows that cannot be asked just fail",
     keyword="invalid_rows",
 )  # fmt: skip
-PARSER.add_option(
-    "--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3", keyword="canary"
-)
+PARSER.add_option("--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3", keyword="canary")
 PARSER.add_option(
     "--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service", keyword="mode"
 )
@@ -221,9 +202,7 @@ class BatchMagics(VerbMagics):
             if Path(target).suffix.lower() in DATA_SUFFIXES:
                 return Path(target)
             hint = did_you_mean(target, [name for name in namespace if not name.startswith("_")])
-            raise InvalidArgumentError(
-                f"{target!r} is neither a variable nor a file{hint} (没有此变量或文件)"
-            )
+            raise InvalidArgumentError(f"{target!r} is neither a variable nor a file{hint} (没有此变量或文件)")
         if isinstance(namespace[target], BackgroundBatch):
             PARSER.error(f"{target} is a batch: %qfbatch show {target}")
         return namespace[target]
@@ -268,8 +247,7 @@ class BatchMagics(VerbMagics):
         if job is None:
             name = f" {target!r}" if target else ""
             raise InvalidArgumentError(
-                f"this kernel has no batch{name} (没有此批次): "
-                "`%qfbatch list` shows all, `resume NAME` continues one"
+                f"this kernel has no batch{name} (没有此批次): `%qfbatch list` shows all, `resume NAME` continues one"
             )
         return job
 

@@ -14,15 +14,7 @@ from ..errors import InvalidArgumentError
 from ..redact import redact
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, extract_code, find_format
-from .parser import (
-    Parser,
-    document_magic,
-    get_shell,
-    resolve_endpoint,
-    store_variable,
-    user_variables,
-    variable_name,
-)
+from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
 from .sessions import VERBS, Sessions, expand_variables
 
 if TYPE_CHECKING:
@@ -67,14 +59,9 @@ PARSER.add_option(
     help=f"{', '.join(FORMATS)}, pydantic:NAME",
     complete=lambda _: [*FORMATS, "pydantic:"],
 )
+PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable")
 PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable"
-)
-PARSER.add_option(
-    "--session",
-    metavar="NAME",
-    help="remember the conversation under a name",
-    complete=lambda magics: magics.sessions,
+    "--session", metavar="NAME", help="remember the conversation under a name", complete=lambda magics: magics.sessions
 )
 PARSER.add_option("--reset", action="store_true", help="forget the session before asking")
 PARSER.add_option("--image", action="append", metavar="PATH", help="attach a picture, for models that see")
@@ -160,9 +147,7 @@ class ChatMagics(Magics):
         words = " ".join(f"{flag} {value if value is not True else ''}" for flag, value in flags if value)
         return get_shell(self).run_cell_magic("qfimage", words, text)
 
-    def _ask_for_value(
-        self, options: Namespace, request: ChatRequest, conversation: Messages
-    ) -> ChatResponse | None:
+    def _ask_for_value(self, options: Namespace, request: ChatRequest, conversation: Messages) -> ChatResponse | None:
         """Ask without a display; the reply is the value of the line."""
         (_, client), answer_format = request.models[0], request.format
         if len(request.models) > 1:

@@ -1,7 +1,5 @@
 """One question to one or several models: streams the answers into the cell, keeps whatever arrived."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -86,9 +84,7 @@ class ChatRun:
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
         self.request = request
         form = request.format.form
-        self.streams = [
-            AnswerStream(StreamedAnswer(label, form=form), client) for label, client in request.models
-        ]
+        self.streams = [AnswerStream(StreamedAnswer(label, form=form), client) for label, client in request.models]
         self.live = chat.open_live(self._state(), stop)
         self.value: Any = None
         self._parse_error: ValueError | None = None

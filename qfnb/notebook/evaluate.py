@@ -64,9 +64,7 @@ class EvalMagics(VerbMagics):
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
         from ..views.evaluation.panel import STARTED  # noqa: PLC0415
 
-        models = evaluate_inputs.resolve_models(
-            self.shell, words, options.model or (), options.endpoint or ()
-        )
+        models = evaluate_inputs.resolve_models(self.shell, words, options.model or (), options.endpoint or ())
         evaluators, judges = self._evaluators(options)
         rows = self._rows(options, evaluators)
         if options.dry_run:

@@ -29,9 +29,7 @@ MAX_WORD_CHARS: Final = 40
 _ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
 
 
-def resolve_models(
-    shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]
-) -> list[Any]:
+def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]) -> list[Any]:
     """Return the models that a line names, the baseline first.
 
     Args:
@@ -79,11 +77,7 @@ def resolve_model(shell: Any, word: str) -> Any:
                 f"{word} has neither a service nor a model yet (训练尚无产出): `%qftrain deploy {word}`"
             )
     if value is not None and not isinstance(value, str):
-        if (
-            isinstance(value, ChatCompletion)
-            or hasattr(value, "get_res")
-            or hasattr(value, "batch_inference")
-        ):
+        if isinstance(value, ChatCompletion) or hasattr(value, "get_res") or hasattr(value, "batch_inference"):
             return value
         raise InvalidArgumentError(
             f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
@@ -128,12 +122,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
 
 
 def prepare_questions(
-    data: Any,
-    input_name: str | None,
-    reference_name: str | None,
-    *,
-    is_reference_needed: bool,
-    keep_empty: bool,
+    data: Any, input_name: str | None, reference_name: str | None, *, is_reference_needed: bool, keep_empty: bool
 ) -> Any:
     """Return rows whose columns have the names that an evaluation expects.
 
@@ -165,10 +154,7 @@ def prepare_questions(
     if all(old == new for old, new in new_names.items()):
         return data
     replaced = set(new_names.values()) - set(new_names)
-    return [
-        {new_names.get(name, name): cell for name, cell in row.items() if name not in replaced}
-        for row in rows
-    ]
+    return [{new_names.get(name, name): cell for name, cell in row.items() if name not in replaced} for row in rows]
 
 
 def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
@@ -231,9 +217,7 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
     for option, value, names in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):
         if value not in names:
             hint = did_you_mean(value.lower().replace("-", "_"), names)
-            raise InvalidArgumentError(
-                f"{option} {value} is unknown{hint} (没有此项)\nknown are {', '.join(names)}"
-            )
+            raise InvalidArgumentError(f"{option} {value} is unknown{hint} (没有此项)\nknown are {', '.join(names)}")
     evaluator = evaluators_by_name([name], recipe)[0]
     if name in METRICS:
         evaluator.evaluate("好", "好", "好")  # a recipe that needs a missing package fails before any call
@@ -289,7 +273,5 @@ def estimate_table(
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
             line["cost"] = plan.cost
         lines.append(line)
-    lines += [
-        {"model": f"裁判 judge {model_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges
-    ]
+    lines += [{"model": f"裁判 judge {model_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges]
     return pd.DataFrame(lines)

@@ -1,7 +1,5 @@
 """The verbs of `%qfeval`, its options, and which of them belong together."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from . import tab_completion
@@ -97,14 +95,10 @@ PARSER.add_option(
 PARSER.add_option(
     "--outputs", metavar="COLUMNS", help="only: columns with answers; default llm_output", verbs=("only",)
 )
-PARSER.add_option(
-    "--cluster", metavar="COLUMN", help="rows of one value belong together", verbs=("start", "only")
-)
+PARSER.add_option("--cluster", metavar="COLUMN", help="rows of one value belong together", verbs=("start", "only"))
 PARSER.add_option("--system", metavar="TEXT", help="the models' persona", keyword="system")
 PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
-PARSER.add_option(
-    "--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens"
-)
+PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
 PARSER.add_option(
     "-w", "--workers", type=int, metavar="N", help="rows asked at once of each; default 8", keyword="workers"
 )

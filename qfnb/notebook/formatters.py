@@ -1,7 +1,5 @@
 """How the library's values show themselves in a notebook; by name, so that nothing is imported for it."""
 
-from __future__ import annotations
-
 import importlib
 from functools import partial
 from typing import Any
@@ -38,7 +36,5 @@ def unregister(formatter: Any) -> None:
 
 def _format(view: str, function: str, value: Any) -> dict[str, Any]:
     target = getattr(value, "progress", value)  # a job is drawn by its progress
-    bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(
-        target
-    )
+    bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(target)
     return bundle

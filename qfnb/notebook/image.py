@@ -24,18 +24,12 @@ PARSER = Parser(
 PARSER.add_option("-n", type=int, metavar="N", help="how many, 1 to 4", keyword="n")
 PARSER.add_option("--size", metavar="WxH", help="e.g. 1024x1024", keyword="size")
 PARSER.add_option("--style", metavar="NAME", keyword="style")
-PARSER.add_option(
-    "--seed", type=int, metavar="N", help="the same seed draws the same picture", keyword="seed"
-)
+PARSER.add_option("--seed", type=int, metavar="N", help="the same seed draws the same picture", keyword="seed")
 PARSER.add_option(
     "-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL", complete=tab_completion.image_models
 )
 PARSER.add_option(
-    "-e",
-    "--endpoint",
-    metavar="NAME",
-    help="a service of your own, or a variable",
-    complete=tab_completion.endpoints,
+    "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
 PARSER.add_option("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")
@@ -94,9 +88,7 @@ class ImageMagics(Magics):
             else:
                 self._show_images(options, live, self._store_reply(options, results[0]))
 
-        return await_cell.run_in_cell(
-            work(), on_end, "已中断 / interrupted", awaited=options.awaited, task=cell_task
-        )
+        return await_cell.run_in_cell(work(), on_end, "已中断 / interrupted", awaited=options.awaited, task=cell_task)
 
     def _show_images(self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse) -> None:
         """Show the images, whether or not they can be saved."""

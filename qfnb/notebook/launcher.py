@@ -20,9 +20,7 @@ UNNAMED_DATASET = "dataset"
 
 
 def launcher(
-    dataset: Dataset | str | Path | None = None,
-    *,
-    on_launch: Callable[[LLMFinetune], object] | None = None,
+    dataset: Dataset | str | Path | None = None, *, on_launch: Callable[[LLMFinetune], object] | None = None
 ) -> Launcher:
     """Return the form that starts a training; as the last value of a cell it shows itself.
 
@@ -44,11 +42,7 @@ def launcher(
     def list_datasets() -> Mapping[str, Dataset]:
         """Return the notebook's datasets by name, and the one that was passed."""
         variables = list((shell.user_ns if shell else {}).items())
-        datasets = {
-            name: value
-            for name, value in variables
-            if isinstance(value, Dataset) and not name.startswith("_")
-        }
+        datasets = {name: value for name, value in variables if isinstance(value, Dataset) and not name.startswith("_")}
         if isinstance(dataset, Dataset) and all(value is not dataset for value in datasets.values()):
             datasets[UNNAMED_DATASET] = dataset
         return datasets

@@ -1,7 +1,5 @@
 """The options of a magic: split as a shell does it; the text after them is left unchanged."""
 
-from __future__ import annotations
-
 import argparse
 import io
 import shlex
@@ -75,11 +73,7 @@ class Parser(argparse.ArgumentParser):
     def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
         """Return the options that are set, as keyword arguments of the library."""
         used = used_options(options)
-        return {
-            option.keyword: used[name]
-            for name, option in self.options.items()
-            if option.keyword and name in used
-        }
+        return {option.keyword: used[name] for name, option in self.options.items() if option.keyword and name in used}
 
     def visible_flags(self) -> list[str]:
         """Return the long options that the help shows."""
@@ -100,9 +94,7 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(
-                f"unknown option {unknown[0]!r}{did_you_mean(unknown[0], self._option_string_actions)}"
-            )
+            self.error(f"unknown option {unknown[0]!r}{did_you_mean(unknown[0], self._option_string_actions)}")
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:

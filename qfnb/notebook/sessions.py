@@ -83,12 +83,7 @@ class Sessions:
 
         names = [name] if name else list(self._conversations)
         rows = [
-            {
-                "session": session,
-                "turn": turn,
-                "role": message["role"],
-                "content": _content_text(message["content"]),
-            }
+            {"session": session, "turn": turn, "role": message["role"], "content": _content_text(message["content"])}
             for session in names
             for turn, message in enumerate(self[session])
         ]
@@ -157,9 +152,7 @@ def _content_text(content: Any) -> str:
 def _as_jsonl(turns: list[dict[str, Any]]) -> str:
     """Return pairs of prompt and response, a line each, as a dataset reads them."""
     pairs = zip(turns[::2], turns[1::2], strict=False)
-    lines = (
-        {"prompt": _content_text(a["content"]), "response": _content_text(b["content"])} for a, b in pairs
-    )
+    lines = ({"prompt": _content_text(a["content"]), "response": _content_text(b["content"])} for a, b in pairs)
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 

@@ -1,7 +1,5 @@
 """Tab completion in the first line of our magics: options, models, sessions, services of the notebook."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from typing import Any
@@ -35,9 +33,7 @@ def register(shell: Any) -> None:
 def unregister(shell: Any) -> None:
     """Remove our matcher from the shell."""
     matchers = shell.Completer.custom_matchers
-    matchers[:] = [
-        matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != IDENTIFIER
-    ]
+    matchers[:] = [matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != IDENTIFIER]
 
 
 def complete_line(shell: Any, line: str) -> list[str]:

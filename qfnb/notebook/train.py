@@ -45,11 +45,7 @@ PARSER = VerbParser(
     VERBS,
 )
 PARSER.add_option(
-    "-d",
-    "--dataset",
-    metavar="DATA",
-    help="a Dataset variable, a .jsonl path, or ds-...",
-    verbs=("new", "start"),
+    "-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...", verbs=("new", "start")
 )
 PARSER.add_option("-m", "--model", metavar="NAME", help="the model to tune; default ERNIE-Speed-8K")
 PARSER.add_option("--epoch", type=int, metavar="N")
@@ -63,15 +59,9 @@ PARSER.add_option(
 )  # fmt: skip
 PARSER.add_option("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in", verbs=("deploy",))
 PARSER.add_option("--replicas", type=int, metavar="N", help="deploy: default 1", verbs=("deploy",))
-PARSER.add_option(
-    "--hours", type=int, metavar="N", help="deploy: paid in advance, default 1", verbs=("deploy",)
-)
-PARSER.add_option(
-    "--to", metavar="WHOM", help="alert: a function's variable, or an https address", verbs=("alert",)
-)
-PARSER.add_option(
-    "--stalled-after", type=float, metavar="MINUTES", help="alert: default 30", verbs=("alert",)
-)
+PARSER.add_option("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1", verbs=("deploy",))
+PARSER.add_option("--to", metavar="WHOM", help="alert: a function's variable, or an https address", verbs=("alert",))
+PARSER.add_option("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30", verbs=("alert",))
 PARSER.add_option(
     "-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable",
     verbs=("new", "start", "attach", "resume"),
@@ -138,9 +128,7 @@ class TrainMagics(VerbMagics):
                 trainer.wait()  # raises the error that ended the training
 
         work = _wait_for_end(trainer)
-        return wait_in_cell(
-            trainer, TrainingPanel, work, raise_errors, CONTINUES_MESSAGE, awaited=options.awaited
-        )
+        return wait_in_cell(trainer, TrainingPanel, work, raise_errors, CONTINUES_MESSAGE, awaited=options.awaited)
 
     def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
@@ -212,9 +200,8 @@ class TrainMagics(VerbMagics):
 
         from ..trainer import run_store  # noqa: PLC0415
 
-        columns = ("id", "task_id", "status", "percent", "model", "name", "platform", "created")
-        rows = [_run_row(run.facts) for run in run_store.list_runs()]
-        return pd.DataFrame(rows, columns=list(columns))
+        columns = ["id", "task_id", "status", "percent", "model", "name", "platform", "created"]
+        return pd.DataFrame([_run_row(run.facts) for run in run_store.list_runs()], columns=columns)
 
     def _find(self, target: str, *, from_record: bool = False) -> LLMFinetune:
         """Return a trainer of this kernel, or attach one, without starting it, to a training of another kernel.
@@ -241,13 +228,10 @@ class TrainMagics(VerbMagics):
             return matches[-1]
         if target.startswith("task-") or (target.startswith("run-") and run_store.find_run(target)):
             return LLMFinetune.attach(target)
-        variables = user_variables(self.shell).items()
-        names = [name for name, value in variables if isinstance(value, LLMFinetune)]
+        names = [name for name, value in user_variables(self.shell).items() if isinstance(value, LLMFinetune)]
         names += [run.id for run in run_store.list_runs()]
         hint = did_you_mean(target, names) or ": `%qftrain list` shows stored runs"
-        raise InvalidArgumentError(
-            f"{target!r} is neither a trainer's variable nor a run's id (没有此训练){hint}"
-        )
+        raise InvalidArgumentError(f"{target!r} is neither a trainer's variable nor a run's id (没有此训练){hint}")
 
     def _list_trainers(self) -> list[LLMFinetune]:
         """Return the trainers of this kernel, those in variables before those in panels, the newest last."""
@@ -255,8 +239,8 @@ class TrainMagics(VerbMagics):
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
         values = [value for value in user_variables(self.shell).values() if isinstance(value, LLMFinetune)]
-        started = [value for value in values if value.progress.started_at is not None]
-        started.sort(key=lambda trainer: trainer.progress.started_at or 0.0)
+        values = [value for value in values if value.progress.started_at is not None]
+        started = sorted(values, key=lambda trainer: trainer.progress.started_at or 0.0)
         return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
 
     def _add_step(self, options: Namespace, target: str, add: Callable[[LLMFinetune], object]) -> None:
@@ -275,11 +259,7 @@ class TrainMagics(VerbMagics):
         TrainingPanel(trainer).show()
 
     def _insert_cell(self, code: str) -> None:
-        """Insert a cell below this one.
-
-        Raises:
-            InvalidArgumentError: the code is empty: the model is not deployed.
-        """
+        """Insert a cell below this one; without code, the model is not deployed: InvalidArgumentError."""
         if not code:
             raise InvalidArgumentError("no service yet (尚未部署): deploy the model with `%qftrain deploy`")
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]

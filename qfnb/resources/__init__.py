@@ -9,24 +9,18 @@ from .. import _lazy
 if TYPE_CHECKING:
     from .inference.arguments import Messages as Messages
     from .inference.chat import ChatCompletion as ChatCompletion
-    from .inference.completion_plugin import Completion as Completion
-    from .inference.completion_plugin import Plugin as Plugin
-    from .inference.embedding_reranker import Embedding as Embedding
-    from .inference.embedding_reranker import Reranker as Reranker
-    from .inference.embedding_reranker import Tokenizer as Tokenizer
+    from .inference.completion_plugin import Completion as Completion, Plugin as Plugin
+    from .inference.embedding_reranker import Embedding as Embedding, Reranker as Reranker, Tokenizer as Tokenizer
     from .inference.image2text import Image2Text as Image2Text
     from .inference.text2image import Text2Image as Text2Image
-    from .management.batches import Batches as Batches
-    from .management.batches import BatchInference as BatchInference
-    from .management.batches import Files as Files
+    from .management.batches import Batches as Batches, BatchInference as BatchInference, Files as Files
     from .management.charge import Charge as Charge
     from .management.data import Data as Data
     from .management.evaluation import Evaluation as Evaluation
     from .management.finetune import FineTune as FineTune
     from .management.memory import Memory as Memory
     from .management.model import Model as Model
-    from .management.prompt import Prompt as Prompt
-    from .management.prompt import PromptTemplate as PromptTemplate
+    from .management.prompt import Prompt as Prompt, PromptTemplate as PromptTemplate
     from .management.service import Service as Service
     from .management.storage import Storage as Storage
 

@@ -1,7 +1,5 @@
 """Checks of users' arguments: a mistake is named, with what is allowed, before anything is sent."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import Any, TypeVar

@@ -4,8 +4,4 @@ It speaks the platform's API at the platform's paths, verifies every signature a
 answer as its own. Only the process functions are imported here: they need nothing but the standard library.
 """
 
-from .process import Address as Address
-from .process import ensure as ensure
-from .process import find as find
-from .process import reset as reset
-from .process import stop as stop
+from .process import Address as Address, ensure as ensure, find as find, reset as reset, stop as stop

@@ -1,7 +1,5 @@
 """The sandbox as an ASGI application, built from the endpoint table."""
 
-from __future__ import annotations
-
 import inspect
 import json
 from collections.abc import AsyncIterator, Mapping

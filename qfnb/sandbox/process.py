@@ -4,8 +4,6 @@ Several kernels can start it at once: the server holds a file lock as long as it
 others wait for its address file. It outlives the kernel that started it, and ends when it is idle.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json
@@ -55,11 +53,7 @@ def default_home() -> Path:
 
 
 def ensure(
-    home: Path | None = None,
-    *,
-    engine: Mapping[str, Any] | None = None,
-    idle_minutes: float = 30,
-    wait: float = 20.0,
+    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30, wait: float = 20.0
 ) -> Address:
     """Return the running sandbox of a folder, starting it if necessary.
 

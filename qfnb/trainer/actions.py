@@ -1,7 +1,5 @@
 """The steps around a training: data on the platform, a published model, a service. Source: seed 004."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -16,8 +14,7 @@ from .configs import DeployConfig
 from .consts import ActionState
 from .event import EventHandler
 from .run_store import RunRecord
-from .train_action import BOS, PLATFORM
-from .train_action import TrainAction as TrainAction
+from .train_action import BOS, PLATFORM, TrainAction as TrainAction
 
 
 class LoadDataSetAction(BaseAction):
@@ -137,9 +134,7 @@ class EvaluateAction(BaseAction):
         evaluators: either all local (they call the deployed service) or all of the platform (they take the model).
     """
 
-    def __init__(
-        self, eval_dataset: Dataset | None = None, evaluators: Sequence[Any] = (), **kwargs: Any
-    ) -> None:
+    def __init__(self, eval_dataset: Dataset | None = None, evaluators: Sequence[Any] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.eval_dataset, self.evaluators = eval_dataset, list(evaluators)
 
@@ -161,9 +156,7 @@ class EvaluateAction(BaseAction):
                 else "no model to evaluate: publish it first"
             )
         self.action_event(ActionState.Running, "evaluating", {})
-        manager = EvaluationManager(
-            **{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators}
-        )
+        manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
         return {"eval_res": manager.eval([target], self.eval_dataset)}
 
 

@@ -1,7 +1,5 @@
 """Notify a function or a web hook when a training has ended or is stalled."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
@@ -80,9 +78,7 @@ class _AlertHandler(EventHandler):
 
     def dispatch(self, event: Event) -> None:
         progress = self._trainer.progress
-        if progress.percent != self._percent or (
-            progress.training_at is None and progress.offline_since is None
-        ):
+        if progress.percent != self._percent or (progress.training_at is None and progress.offline_since is None):
             self._percent, self._progressed_at = progress.percent, time.time()
             self._sent_kinds.discard("stalled")
         condition = self._find_condition(progress)

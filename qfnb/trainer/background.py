@@ -1,7 +1,5 @@
 """A training on a thread of its own: started, waited for, stopped, stored, its events passed on."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading
@@ -145,9 +143,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         pipeline = self.ppls[0]
         for action in actions:
             if any(type(existing) is type(action) for existing in pipeline.actions):
-                raise InvalidArgumentError(
-                    f"{type(action).__name__} is a step of this training already (该步骤已存在)"
-                )
+                raise InvalidArgumentError(f"{type(action).__name__} is a step of this training already (该步骤已存在)")
         if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
                 f"{self.id} was stopped or failed: resume it first (先继续该训练) `%qftrain resume {self.id}`"

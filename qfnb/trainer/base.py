@@ -146,11 +146,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
     def loads(self, data: bytes) -> Self:
-        """Take over the settings that `dumps` wrote.
-
-        Raises:
-            InvalidArgumentError: the bytes are not its JSON; a pickle is never opened.
-        """
+        """Take over the settings that `dumps` wrote; InvalidArgumentError for other bytes, a pickle is never opened."""
         try:
             value = json.loads(data)
         except (ValueError, TypeError, RecursionError):
@@ -249,8 +245,7 @@ class Pipeline(BaseAction):
     def to_dict(self) -> dict[str, Any]:
         """Return what `dumps` writes: the position, the facts and the actions."""
         actions = [action.to_dict() for action in self.actions]
-        facts = json_facts(self.facts)
-        return {**super().to_dict(), "position": self.position, "facts": facts, "actions": actions}
+        return {**super().to_dict(), "position": self.position, "facts": json_facts(self.facts), "actions": actions}
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over what `to_dict` returned; the actions are of the same classes, in the same order."""
@@ -268,10 +263,8 @@ class Pipeline(BaseAction):
     def _run_actions(self, *, retry: bool) -> Facts:
         while (action := self.current) is not None:
             self.on_progress()
-            ids = {"action": action.id, "ppl_id": self.id}
-            self.action_event(ActionState.Running, f"{action.name} is next", ids)
-            facts = (action.resume if retry else action.run)(self.facts)
-            self.facts, retry = {**self.facts, **facts}, False
+            self.action_event(ActionState.Running, f"{action.name} is next", {"action": action.id, "ppl_id": self.id})
+            self.facts, retry = {**self.facts, **(action.resume if retry else action.run)(self.facts)}, False
             self.position += 1
         self.on_progress()
         return self.facts

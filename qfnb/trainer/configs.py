@@ -1,7 +1,5 @@
 """Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -10,8 +8,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel, to_snake
 
 from ..errors import InvalidArgumentError
-from ..model.configs import DeployConfig as DeployConfig
-from ..model.configs import ValidatedModel
+from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..wire import finetune_v2 as wire
 
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
@@ -83,9 +80,7 @@ def validate_train_config(
     model, rows = resolve_train_type(train_type), list(supported)
     if (supported_model := find_supported_model(model, rows)) is None:
         names = ", ".join(row.model for row in rows)
-        log.warning(
-            "%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, names
-        )
+        log.warning("%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, names)
         return
     available_scales = supported_scales(supported_model, mode)
     scale = next((row for row in available_scales if row.parameter_scale == config.parameter_scale), None)

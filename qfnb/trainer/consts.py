@@ -1,11 +1,8 @@
 """States of actions, runs and services. Source: seed 004."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
-from ..model.consts import ServiceStatus as ServiceStatus
-from ..model.consts import ServiceType as ServiceType
+from ..model.consts import ServiceStatus as ServiceStatus, ServiceType as ServiceType
 
 
 class ActionState(StrEnum):

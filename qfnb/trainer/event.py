@@ -1,7 +1,5 @@
 """Events of a running pipeline, and the hook that receives them. Source: seed 004."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -106,9 +106,7 @@ class LLMFinetune(BackgroundTrainer):
         """
         if (actual := dataset.schema) not in cls.schemas:
             titles = " / ".join(schema.title for schema in cls.schemas)
-            raise InvalidArgumentError(
-                f"数据类型不符 {cls.train_mode} needs {titles}: this is {actual.title}"
-            )
+            raise InvalidArgumentError(f"数据类型不符 {cls.train_mode} needs {titles}: this is {actual.title}")
 
     @classmethod
     def attach(
@@ -245,8 +243,7 @@ def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | Non
 
 
 _ACTION_CLASSES: dict[str, type[BaseAction]] = {
-    kind.__name__: kind
-    for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
+    kind.__name__: kind for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
 }
 
 

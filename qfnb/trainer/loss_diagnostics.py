@@ -1,7 +1,5 @@
 """Problems that a loss curve shows, found by plain rules; each message has the numbers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,11 +52,7 @@ def diagnose_loss(points: Sequence[LossPoint]) -> list[str]:
         step, loss = non_finite.step, non_finite.training_loss
         english = f"the loss is {loss} at step {step}: the learning rate may be too high"
         return [f"loss 在第 {step} 步变为 {loss}：学习率可能过大 / {english}"]
-    messages = [
-        _describe_divergence(points, losses),
-        _describe_plateau(losses),
-        _describe_overfitting(points),
-    ]
+    messages = [_describe_divergence(points, losses), _describe_plateau(losses), _describe_overfitting(points)]
     return [message for message in messages if message]
 
 

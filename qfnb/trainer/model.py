@@ -1,7 +1,5 @@
 """Models and services under the seeds' second import path (`qfnb.trainer.model`)."""
 
-from __future__ import annotations
-
 from ..model import DeployConfig, Model, Service
 
 

@@ -55,9 +55,7 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
     def seconds_at(rate: float) -> float:
         return max(0.0, remaining_percent / rate - since_last_mark)
 
-    return RemainingTime(
-        seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4))
-    )
+    return RemainingTime(seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4)))
 
 
 STAGE_BY_ACTION = {
@@ -220,9 +218,7 @@ def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> Tr
     state, detail = event.action_state, event.description or ""
     until = None if state in {ActionState.Preceding, ActionState.Running} else event.time
     stages = tuple(
-        Stage(stage_name, state, detail, stage.since or event.time, until)
-        if stage.name == stage_name
-        else stage
+        Stage(stage_name, state, detail, stage.since or event.time, until) if stage.name == stage_name else stage
         for stage in progress.stages
     )
     status: str = STATUS.get((stage_name, state), progress.status)

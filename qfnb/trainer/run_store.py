@@ -61,9 +61,7 @@ class RunRecord:
             content = json.dumps(self.facts, ensure_ascii=False, default=str)
             write_private(_path(self.id), content, durable=durable)
 
-    def create_once(
-        self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str
-    ) -> Any:
+    def create_once(self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str) -> Any:
         """Return the id stored under a key, or create the object, exactly once in all kernels.
 
         Args:
@@ -114,9 +112,7 @@ def find_run(key: str) -> RunRecord | None:
 
 def list_runs() -> list[RunRecord]:
     """Return all stored trainings, the newest first."""
-    records = [
-        RunRecord(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None
-    ]
+    records = [RunRecord(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None]
     return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
 
 
@@ -140,9 +136,7 @@ def _read(path: Path) -> Facts | None:
 
 def _path(key: str) -> Path:
     if not re.fullmatch(r"[\w\-]{1,80}", key):
-        raise InvalidArgumentError(
-            f"{key!r} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56"
-        )
+        raise InvalidArgumentError(f"{key!r} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56")
     return _folder() / f"{key}.json"
 
 

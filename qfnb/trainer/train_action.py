@@ -1,7 +1,5 @@
 """The training step: start a run exactly once, and poll it to its end. Source: seed 004 (TrainAction)."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -204,13 +202,9 @@ def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
     """
     source_types = {row.get("type", PLATFORM) for row in datasets}
     if len(source_types) > 1:
-        raise InvalidArgumentError(
-            "the datasets are of two types: put all on the platform, or all in a bucket"
-        )
+        raise InvalidArgumentError("the datasets are of two types: put all on the platform, or all in a bucket")
     in_bucket = source_types == {BOS}
-    versions = [
-        {"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets
-    ]
+    versions = [{"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets]
     return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": split_ratio}
 
 

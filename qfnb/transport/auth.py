@@ -16,8 +16,7 @@ import httpx
 
 from ..errors import CredentialsError
 from ..redact import register_secret
-from ..wire import auth as wire
-from ..wire import signature
+from ..wire import auth as wire, signature
 from ..wire.endpoints import Plane
 from . import protocol
 from .platform import Platform
@@ -30,10 +29,7 @@ _SIGNATURE_LIFETIME_S, _BEARER_LIFETIME_S = 300, 43200
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
     "v1": ("v1 inference", "an application's AK/SK or an IAM pair"),
     "v2": ("v2 inference", "an API key (bce-v3/ALTAK-...) or an IAM pair"),
-    "console": (
-        "management (datasets, training, services)",
-        "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)",
-    ),
+    "console": ("management (datasets, training, services)", "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
 }
 """Plane -> its purpose and its keys."""
 
@@ -120,9 +116,7 @@ class AuthSelector:
         if plane == "v2" and (api_key := keys.get("api_key")):
             return StaticAuth(lambda request: _set_bearer(platform, request, api_key))
         if plane == "v2" and keys.get("access_key"):
-            return TokenAuth(
-                partial(_bearer_request, platform), _parse_bearer, partial(_set_bearer, platform)
-            )
+            return TokenAuth(partial(_bearer_request, platform), _parse_bearer, partial(_set_bearer, platform))
         if plane == "v1" and keys.get("ak"):
             return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
         if plane == "v1" and (token := keys.get("access_token")):

@@ -18,6 +18,8 @@ from .clock import Deadline
 from .platform import Platform
 from .request import (
     BuildRequest,
+    Call as Call,
+    CallOptions as CallOptions,
     ReadResponse,
     RouteCache,
     T,
@@ -26,8 +28,6 @@ from .request import (
     on_wire,
     total_tokens,
 )
-from .request import Call as Call
-from .request import CallOptions as CallOptions
 from .response import DONE_MARK, R, Response, iter_events, read_json, require_stream
 from .retry import RetryBudget, RetryPolicy
 
@@ -46,12 +46,7 @@ class Client:
             register_secret(secret)
 
     async def send(
-        self,
-        endpoint: Endpoint[Any, R],
-        body: Sendable,
-        *,
-        options: CallOptions | None = None,
-        model: str = "",
+        self, endpoint: Endpoint[Any, R], body: Sendable, *, options: CallOptions | None = None, model: str = ""
     ) -> Response[R]:
         """Send one record and wait for the response.
 
@@ -201,12 +196,7 @@ class Client:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         limiter, request = call.limiter, call.build_request()
         timeout_s = call.settings.first_token_timeout
-        timeouts = {
-            "connect": call.settings.connect_timeout,
-            "read": timeout_s,
-            "write": timeout_s,
-            "pool": None,
-        }
+        timeouts = {"connect": call.settings.connect_timeout, "read": timeout_s, "write": timeout_s, "pool": None}
         request.extensions |= {"timeout": timeouts, "repeatable": call.repeatable}
         started_at = await limiter.acquire(call.estimate, call.deadline) if limiter is not None else 0.0
         notify = on_wire.get()

@@ -20,9 +20,7 @@ A server may close an idle connection just as a request is written to it; whethe
 be known then.
 """
 
-_NOT_SENT_MESSAGE: Final = (
-    "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
-)
+_NOT_SENT_MESSAGE: Final = "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),

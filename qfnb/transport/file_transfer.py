@@ -189,9 +189,7 @@ def validate_image(content: bytes) -> None:
     except (OSError, ValueError, Image.DecompressionBombError):
         raise errors.UnexpectedContent("the picture cannot be read") from None
     if pixels > MAX_IMAGE_PIXELS:
-        raise errors.UnexpectedContent(
-            f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown"
-        )
+        raise errors.UnexpectedContent(f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown")
 
 
 async def _fetch_image(url: str, settings: Settings) -> bytes:
@@ -239,9 +237,7 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
         ResponseTooLarge: there are more bytes than `max_bytes`.
         ConnectionFailed: the file cannot be fetched.
     """
-    platform_hosts = {
-        urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)
-    }
+    platform_hosts = {urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)}
     if urlsplit(url).netloc not in platform_hosts or not url.startswith(("http://", "https://")):
         await validate_public_url(url, "the download")
     current, host = settings(), urlsplit(url).netloc
@@ -256,6 +252,4 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
                 )
             await read_bytes_to(path, max_bytes)(response)
     except (httpx.HTTPError, TimeoutError) as error:
-        raise errors.ConnectionFailed(
-            f"{host}: the download broke off: {type(error).__name__}", host=host
-        ) from None
+        raise errors.ConnectionFailed(f"{host}: the download broke off: {type(error).__name__}", host=host) from None

@@ -29,9 +29,7 @@ CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
-async def exchange(
-    request: httpx.Request, auth: StaticAuth | TokenAuth | None, settings: Settings
-) -> httpx.Response:
+async def exchange(request: httpx.Request, auth: StaticAuth | TokenAuth | None, settings: Settings) -> httpx.Response:
     """Send a request, and first those that its authentication needs; return the response, still unread.
 
     Runs on the I/O loop only.
@@ -76,9 +74,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
         try:
             _transports[key] = create_connections(proxy=key[0], verify=key[1])
         except OSError as error:  # SSL's own among them
-            ca_settings = " or ".join(
-                f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ
-            )
+            ca_settings = " or ".join(f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ)
             raise errors.InvalidArgumentError(
                 f"the certificates of {ca_settings or 'certifi'} cannot be read: {error.strerror or error} "
                 "(证书文件无法读取)"
@@ -104,9 +100,7 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
         return errors.UnexpectedContent(
             f"{host} did not answer in valid HTTP: {error_text(error)} (返回的不是合法的 HTTP 响应)"
         )
-    was_sent = not isinstance(
-        error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
-    )
+    was_sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError))
     return errors.ConnectionFailed(
         f"{host} cannot be reached{proxy_text}: {error_text(error)}\n"
         "检查网络、代理和 base_url / check the network, the proxy and base_url",
@@ -134,9 +128,7 @@ def _close_all() -> None:
         return
 
     async def close() -> None:
-        await asyncio.gather(
-            *(transport.aclose() for transport in _transports.values()), return_exceptions=True
-        )
+        await asyncio.gather(*(transport.aclose() for transport in _transports.values()), return_exceptions=True)
         _transports.clear()
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):

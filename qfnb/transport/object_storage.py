@@ -131,12 +131,7 @@ class _ObjectUpload:
     """The upload of one object."""
 
     def __init__(
-        self,
-        client: Client,
-        url: str,
-        content: BinaryIO | bytes,
-        size: int,
-        on_progress: ProgressCallback | None,
+        self, client: Client, url: str, content: BinaryIO | bytes, size: int, on_progress: ProgressCallback | None
     ) -> None:
         self._client, self._url, self._content, self._size = client, url, content, size
         self._on_progress, self._sent_bytes = on_progress, 0
@@ -189,9 +184,7 @@ class _ObjectUpload:
     async def _abort(self, upload_id: str) -> None:
         query = {"uploadId": upload_id}
         with contextlib.suppress(errors.QianfanError):
-            await self._client.request(
-                lambda: httpx.Request("DELETE", self._url, params=query), read_bytes_to(None)
-            )
+            await self._client.request(lambda: httpx.Request("DELETE", self._url, params=query), read_bytes_to(None))
 
     def _put(self, start: int, size: int, query: Mapping[str, str]) -> httpx.Request:
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}

@@ -56,9 +56,7 @@ def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> 
     return body
 
 
-def raise_for_error(
-    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
-) -> None:
+def raise_for_error(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
     """Raise the error that a JSON response describes, if it describes one.
 
     Args:
@@ -73,9 +71,7 @@ def raise_for_error(
     if code_and_message is None:
         return
     code, message = code_and_message
-    raise build_api_error(
-        code, message, status=status, headers=headers or {}, request_id=_find_request_id(body)
-    )
+    raise build_api_error(code, message, status=status, headers=headers or {}, request_id=_find_request_id(body))
 
 
 def build_api_error(
@@ -125,9 +121,7 @@ def decode_stream_event(data: str) -> dict[str, Any]:
     """
     body = _parse_json_object(data.encode())
     if body is None:
-        raise errors.UnexpectedContent(
-            f"the stream sent something that is not JSON: {_quote_excerpt(data.encode())}"
-        )
+        raise errors.UnexpectedContent(f"the stream sent something that is not JSON: {_quote_excerpt(data.encode())}")
     raise_for_error(body)
     return body
 

@@ -86,16 +86,10 @@ class RateLimiter:
 
     def seconds_to_wait(self, now: float) -> float:
         """Return the seconds until the next call may go; not positive if it may go now."""
-        return max(
-            self._paused_until - now, self.requests.seconds_to_wait(now), self.tokens.seconds_to_wait(now)
-        )
+        return max(self._paused_until - now, self.requests.seconds_to_wait(now), self.tokens.seconds_to_wait(now))
 
     def record_success(
-        self,
-        started_at: float,
-        headers: Mapping[str, str],
-        estimate: float = 0,
-        used_tokens: int | None = None,
+        self, started_at: float, headers: Mapping[str, str], estimate: float = 0, used_tokens: int | None = None
     ) -> None:
         """Apply the limits in a response's headers and count its tokens.
 
@@ -153,18 +147,12 @@ class RateLimiter:
         """
         if self.tokens.rate is None:
             return 0
-        max_answer_tokens = getattr(body, "max_output_tokens", None) or getattr(
-            body, "max_completion_tokens", None
-        )
+        max_answer_tokens = getattr(body, "max_output_tokens", None) or getattr(body, "max_completion_tokens", None)
         return request_bytes / 3 + (max_answer_tokens or 200)
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""
-        source_labels = {
-            "settings": "设置 set",
-            "headers": "平台 platform",
-            "refusals": "限流后 after refusals",
-        }
+        source_labels = {"settings": "设置 set", "headers": "平台 platform", "refusals": "限流后 after refusals"}
         parts = [
             f"{pacer.rate:,.0f} {unit}/min ({source_labels.get(pacer.source, '')})"
             for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens"))
@@ -181,9 +169,7 @@ class RateLimiter:
             return [f"平台限流 / refused {_format_times(refusals)}"] if refusals else []
         if not refusals:
             return [f"waiting {seconds:.0f} s"]
-        return [
-            f"平台限流，等待 {seconds:.0f} s / refused {_format_times(refusals)}, waiting {seconds:.0f} s"
-        ]
+        return [f"平台限流，等待 {seconds:.0f} s / refused {_format_times(refusals)}, waiting {seconds:.0f} s"]
 
     async def _wait_until_available(self) -> None:
         while True:
@@ -230,9 +216,7 @@ def _validate_limits(settings: Settings) -> None:
         if not math.isfinite(value := getattr(settings, name)) or value < 0:
             raise InvalidArgumentError(f"QIANFAN_{name.upper()}={value!r}: it is a number, 0 for no limit")
     if settings.qps_limit and settings.rpm_limit:
-        raise InvalidArgumentError(
-            "QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one (二者只能设一个)"
-        )
+        raise InvalidArgumentError("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one (二者只能设一个)")
 
 
 def _format_times(count: int) -> str:

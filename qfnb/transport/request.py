@@ -168,12 +168,7 @@ class RouteCache:
         self._routes: dict[tuple[str, ...], Route] = {}
 
     def create_call(
-        self,
-        endpoint: Endpoint[Any, Any],
-        body: Sendable,
-        model: str,
-        options: CallOptions,
-        settings: Settings,
+        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions, settings: Settings
     ) -> Call:
         """Return a call that sends one record.
 
@@ -207,9 +202,7 @@ class RouteCache:
             route = self._routes[key] = self._create(endpoint, body, path, model)
         return route
 
-    def _create(
-        self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str], model: str
-    ) -> Route:
+    def _create(self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str], model: str) -> Route:
         query = body.to_wire() if endpoint.method == "GET" else {}
         query |= {"Action": endpoint.action} if endpoint.action else {}
         url = httpx.URL(self._platform.endpoint_url(endpoint, path))

@@ -30,12 +30,7 @@ class RetryPolicy:
     cap_s: float = 8.0
 
     def next_delay_s(
-        self,
-        error: Exception,
-        n_attempts: int,
-        *,
-        repeatable: bool,
-        random_: Callable[[], float] = random.random,
+        self, error: Exception, n_attempts: int, *, repeatable: bool, random_: Callable[[], float] = random.random
     ) -> float | None:
         """Return the seconds until the next attempt, None if there must be none.
 

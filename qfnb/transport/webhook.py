@@ -24,9 +24,7 @@ def validate_webhook(url: str) -> None:
         InvalidArgumentError: the URL is neither https nor on this computer.
     """
     parts = urlsplit(url)
-    is_allowed = parts.scheme == "https" or (
-        parts.scheme == "http" and is_loopback_host(parts.hostname or "")
-    )
+    is_allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(parts.hostname or ""))
     if not is_allowed or not parts.hostname:
         raise errors.InvalidArgumentError(
             f"{parts.scheme}://{parts.hostname or ''}: a webhook is an https address (须为 https 地址)"
@@ -48,13 +46,8 @@ async def _post_json(url: str, content: bytes) -> None:
     host = urlsplit(url).hostname or ""  # the rest of the address may be a secret
     request = httpx.Request("POST", url, content=content, headers={"content-type": "application/json"})
     try:
-        async with (
-            asyncio.timeout(TIMEOUT_S),
-            aclosing(await exchange(request, None, config.settings())) as response,
-        ):
+        async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, None, config.settings())) as response:
             if response.status_code >= 300:
                 raise errors.ConnectionFailed(f"{host} answers with HTTP {response.status_code}", host=host)
     except (httpx.HTTPError, TimeoutError) as error:
-        raise errors.ConnectionFailed(
-            f"{host} cannot be reached: {type(error).__name__}", host=host
-        ) from None
+        raise errors.ConnectionFailed(f"{host} cannot be reached: {type(error).__name__}", host=host) from None

@@ -105,9 +105,7 @@ class BatchControls:
 
         auto_layout, style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
         self._text = ipywidgets.HTML(layout=auto_layout)
-        self._pause = ipywidgets.Button(
-            layout=auto_layout, style=style, tooltip="Ask no new row until Resume"
-        )
+        self._pause = ipywidgets.Button(layout=auto_layout, style=style, tooltip="Ask no new row until Resume")
         self._cancel = ipywidgets.Button(layout=auto_layout, style=style, tooltip="Finished rows are kept")
         self._slider = ipywidgets.IntSlider(
             value=max(self._workers, 1),
@@ -215,9 +213,7 @@ def _cost(progress: BatchProgress) -> str:
         share = "" if progress.cost is None else f"（{int(100 * progress.cost / progress.budget)}%）"
         cost = f"{cost} / ¥{progress.budget:g} 预算 budget{share}"
     if progress.from_sandbox:
-        return (
-            styles.SANDBOX_LABEL if progress.budget is None else f"{styles.SANDBOX_LABEL} · 费用 cost {cost}"
-        )
+        return styles.SANDBOX_LABEL if progress.budget is None else f"{styles.SANDBOX_LABEL} · 费用 cost {cost}"
     return f"费用 cost {cost}"
 
 

@@ -205,9 +205,7 @@ def _is_allowed_url(url: str) -> bool:
     return urlsplit(url.strip()).scheme.lower() in _LINK_SCHEMES
 
 
-def _render_image(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
-) -> str:
+def _render_image(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
     """Name an image instead of fetching it: a request would tell a foreign server that the answer is read."""
     token = tokens[index]
     host = urlsplit(str(token.attrGet("src") or "")).hostname or "?"

@@ -1,7 +1,5 @@
 """A dataset: its facts and first rows; and the progress of its upload."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
@@ -100,9 +98,7 @@ def _value_html(value: Any) -> str:
     if isinstance(value, bytes):
         return _image_html(value)
     if isinstance(value, list):
-        return "".join(
-            f"<div>{n}. {escape(_clip_value(item))}</div>" for n, item in enumerate(value[:MAX_ROWS], 1)
-        )
+        return "".join(f"<div>{n}. {escape(_clip_value(item))}</div>" for n, item in enumerate(value[:MAX_ROWS], 1))
     return escape(_clip_value(value)) if value is not None else ""
 
 

@@ -23,9 +23,7 @@ from ..transport import event_loop
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
 
-_replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar(
-    "qfnb_place", default=None
-)
+_replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar("qfnb_place", default=None)
 """The output that the next one replaces."""
 
 REDRAW_S = 0.1
@@ -75,12 +73,7 @@ class LiveOutput:
     """
 
     def __init__(
-        self,
-        state: Any,
-        *,
-        widget: Callable[[], Any],
-        draw: Callable[[Any, Any], None],
-        final: Callable[[Any], Bundle],
+        self, state: Any, *, widget: Callable[[], Any], draw: Callable[[Any, Any], None], final: Callable[[Any], Bundle]
     ) -> None:
         self.mode = display_mode()
         self.state = state
@@ -225,12 +218,7 @@ def _leave_static(widget: Any, bundle: Bundle) -> None:
 
 
 def open_with_stop_button(
-    state: Any,
-    *,
-    html: Callable[[Any], str],
-    final: Callable[[Any], Bundle],
-    stop: Callable[[], None],
-    tooltip: str,
+    state: Any, *, html: Callable[[Any], str], final: Callable[[Any], Bundle], stop: Callable[[], None], tooltip: str
 ) -> LiveOutput:
     """Return a live output with a Stop button below it.
 

@@ -1,7 +1,5 @@
 """Images, embedded in the notebook."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,9 +70,7 @@ def text(reply: ImageResponse) -> str:
 
 
 def _caption(reply: ImageResponse) -> str:
-    sandbox = (
-        [styles.SANDBOX_LABEL] if any("sandbox" in picture for picture in reply.body.get("data", ())) else []
-    )
+    sandbox = [styles.SANDBOX_LABEL] if any("sandbox" in picture for picture in reply.body.get("data", ())) else []
     marks = [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture]
     seeds = [str(mark["seed"]) for mark in marks if "seed" in mark]
     seed = [f"seed {', '.join(seeds)}"] if seeds else []

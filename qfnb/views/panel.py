@@ -1,7 +1,5 @@
 """Panels: an output that follows a job while it works, and is static HTML when the job has ended."""
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 from abc import ABC, abstractmethod
@@ -67,9 +65,7 @@ class Panel(ABC):
             return
         controls = self._create_controls()
         draw = lambda _, progress: self._draw(controls, progress)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(
-            self.job.progress, widget=controls.build, draw=draw, final=self._bundle
-        )
+        self._live = live = LiveOutput(self.job.progress, widget=controls.build, draw=draw, final=self._bundle)
         if live.mode == "live":
             contextvars.copy_context().run(event_loop.submit, self._follow(live))
         else:

@@ -4,8 +4,6 @@ Each constant is a whole `style` attribute. Colours are translucent or inherited
 theme both show them.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 SANDBOX_LABEL: Final = "本地沙盒 sandbox"
@@ -23,9 +21,7 @@ EARLIER_TURN: Final = 'style="opacity:0.75"'
 WRAPPED: Final = 'style="overflow-wrap:anywhere"'
 PREFORMATTED: Final = 'style="white-space:pre-wrap"'
 PREFORMATTED_WRAPPED: Final = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
-LOG: Final = (
-    'style="border:1px solid #8884;padding:6px 10px;margin:4px 0;line-height:1.4;white-space:pre-wrap"'
-)
+LOG: Final = 'style="border:1px solid #8884;padding:6px 10px;margin:4px 0;line-height:1.4;white-space:pre-wrap"'
 CODE: Final = (
     'style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:90%;line-height:1.4;border:1px solid #8884;'
     'padding:6px 8px;margin:2px 0"'
@@ -44,9 +40,7 @@ TABLE: Final = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
 TABLE_PLAIN: Final = 'style="border-collapse:collapse;margin:4px 0"'
 TABLE_FIXED: Final = 'style="table-layout:fixed;width:100%;border-collapse:collapse;margin:4px 0"'
 CELL: Final = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
-CELL_FLUSH: Final = (
-    'style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;border-bottom:1px solid #8884"'
-)
+CELL_FLUSH: Final = 'style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;border-bottom:1px solid #8884"'
 CELL_FRAMED: Final = 'style="text-align:left;vertical-align:top;padding:4px 10px;border:1px solid #8884"'
 CELL_LONG_TEXT: Final = (
     'style="text-align:left;vertical-align:top;padding:3px 8px;border-bottom:1px solid #8884;'
@@ -57,9 +51,7 @@ CELL_NAME: Final = (
     'style="text-align:left;padding:1px 10px 1px 0;font-weight:600;max-width:24em;overflow-wrap:anywhere"'
 )
 
-LABEL: Final = (
-    'style="display:block;text-align:left;white-space:normal;line-height:1.35;overflow-wrap:anywhere"'
-)
+LABEL: Final = 'style="display:block;text-align:left;white-space:normal;line-height:1.35;overflow-wrap:anywhere"'
 ERROR: Final = 'style="display:block;font-size:90%;font-weight:bold;color:#d9363e"'
 WARNING: Final = 'style="display:block;font-size:90%;color:#b7791f"'
 

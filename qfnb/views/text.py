@@ -1,12 +1,9 @@
 """Text from models, servers and data files, made inert before it is drawn: escaped, cleaned, cut."""
 
-from __future__ import annotations
-
 import base64
 import html
 
-from .._text import clip
-from .._text import strip_controls as strip_controls
+from .._text import clip, strip_controls as strip_controls
 
 
 def escape(text: object) -> str:

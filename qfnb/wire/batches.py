@@ -253,9 +253,7 @@ UPLOAD = Endpoint("files.upload", "/v2/files", UploadFile, FileObject, plane="v2
 LIST_FILES = Endpoint("files.list", "/v2/files", ListFiles, FileList, plane="v2", method="GET")
 FILE_INFO = Endpoint("files.info", "/v2/files/{file_id}", FileRef, FileObject, plane="v2", method="GET")
 CONTENT = Endpoint("files.content", "/v2/files/{file_id}/content", FileRef, bytes, plane="v2", method="GET")
-DELETE_FILE = Endpoint(
-    "files.delete", "/v2/files/{file_id}", FileRef, FileDeleted, plane="v2", method="DELETE"
-)
+DELETE_FILE = Endpoint("files.delete", "/v2/files/{file_id}", FileRef, FileDeleted, plane="v2", method="DELETE")
 
 CREATE = Endpoint("batches.create", "/v2/batches", CreateBatch, BatchInfo, plane="v2", repeatable=False)
 LIST = Endpoint("batches.list", "/v2/batches", ListBatches, BatchList, plane="v2", method="GET")
@@ -266,12 +264,7 @@ CANCEL = Endpoint("batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, B
 _INFERENCE = EndpointGroup("inference", "/v2/batchinference")
 
 CREATE_INFERENCE = _INFERENCE.action(
-    "create",
-    "CreateBatchInferenceTask",
-    CreateInference,
-    InferenceRef,
-    repeatable=False,
-    headers={"Referer": "infer"},
+    "create", "CreateBatchInferenceTask", CreateInference, InferenceRef, repeatable=False, headers={"Referer": "infer"}
 )
 INFERENCE_INFO = _INFERENCE.action("info", "DescribeBatchInferenceTask", InferenceRef, Inference)
 STOP_INFERENCE = _INFERENCE.action("stop", "StopBatchInferenceTask", InferenceRef, object)

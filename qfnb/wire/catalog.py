@@ -93,6 +93,4 @@ def _parse_model(row: dict[str, str]) -> CatalogModel:
     chars, tokens = (int(row[name]) if row[name] else None for name in ("chars", "tokens"))
     prices = [float(row[name]) if row[name] else None for name in ("input_price", "output_price")]
     kind: ModelKind = row["kind"]  # type: ignore[assignment]
-    return CatalogModel(
-        kind, row["name"], row["v1"], row["v2"], chars, tokens, prices[0], prices[1], row["renamed"]
-    )
+    return CatalogModel(kind, row["name"], row["v1"], row["v2"], chars, tokens, prices[0], prices[1], row["renamed"])

@@ -117,10 +117,7 @@ def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     if body.get("function_call"):
         calls.append({**body["function_call"], "id": ""})
-    return [
-        {"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]}
-        for call in calls
-    ]
+    return [{"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]} for call in calls]
 
 
 def is_final(body: Mapping[str, Any]) -> bool:

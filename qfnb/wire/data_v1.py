@@ -172,15 +172,7 @@ class ImportErrors(ConsoleRecord):
     content: list[BadSample] = []
 
 
-SIZE_EXCEEDED, BAD_FORMAT, BAD_CHARACTERS, BAD_TEXT, BAD_ZIP, NO_ANNOTATION, EMPTY_TEXT = (
-    1,
-    3,
-    6,
-    9,
-    10,
-    12,
-    13,
-)
+SIZE_EXCEEDED, BAD_FORMAT, BAD_CHARACTERS, BAD_TEXT, BAD_ZIP, NO_ANNOTATION, EMPTY_TEXT = (1, 3, 6, 9, 10, 12, 13)
 """Values of errCode. Source: API page of importErrorDetail."""
 
 _DATASETS = EndpointGroup("data", "/wenxinworkshop/dataset", envelope="status")

@@ -8,17 +8,7 @@ from typing import Any
 
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
-from .evaluation_v1 import (
-    DOING,
-    DONE,
-    FAILED,
-    MANUAL_STARTED,
-    PARTLY_DONE,
-    PENDING,
-    STOPPED,
-    STOPPING,
-    Dimension,
-)
+from .evaluation_v1 import DOING, DONE, FAILED, MANUAL_STARTED, PARTLY_DONE, PENDING, STOPPED, STOPPING, Dimension
 
 STATES = {
     PENDING: "Queued",

@@ -238,9 +238,7 @@ class SupportedModel(ConsoleRecord):
 _FINETUNING = EndpointGroup("finetune.v2", "/v2/finetuning")
 
 CREATE_JOB = _FINETUNING.action("create_job", "CreateFineTuningJob", CreateJob, JobCreated, repeatable=False)
-CREATE_TASK = _FINETUNING.action(
-    "create_task", "CreateFineTuningTask", CreateTask, TaskCreated, repeatable=False
-)
+CREATE_TASK = _FINETUNING.action("create_task", "CreateFineTuningTask", CreateTask, TaskCreated, repeatable=False)
 LIST_JOBS = _FINETUNING.action("list_jobs", "DescribeFineTuningJobs", ListJobs, JobList)
 LIST_TASKS = _FINETUNING.action("list_tasks", "DescribeFineTuningTasks", ListTasks, TaskList)
 DESCRIBE_TASK = _FINETUNING.action("describe_task", "DescribeFineTuningTask", TaskRef, Task)

@@ -72,9 +72,7 @@ class RerankReply(Record):
     usage: Usage | None = None
 
 
-EMBEDDING_V1 = Endpoint(
-    "embedding.v1", V1_PREFIX + "/embeddings/{model}", EmbeddingRequest, EmbeddingReply, plane="v1"
-)
+EMBEDDING_V1 = Endpoint("embedding.v1", V1_PREFIX + "/embeddings/{model}", EmbeddingRequest, EmbeddingReply, plane="v1")
 EMBEDDING_V2 = Endpoint("embedding.v2", "/v2/embeddings", EmbeddingRequestV2, EmbeddingReply, plane="v2")
 RERANK_V1 = Endpoint("rerank.v1", V1_PREFIX + "/reranker/{model}", RerankRequest, RerankReply, plane="v1")
 RERANK_V2 = Endpoint("rerank.v2", "/v2/rerankers", RerankRequestV2, RerankReply, plane="v2")
@@ -87,9 +85,7 @@ class CompletionRequest(Record):
     stream: bool = False
 
 
-COMPLETION_V1 = Endpoint(
-    "completion.v1", V1_PREFIX + "/completions/{model}", CompletionRequest, ChatReply, plane="v1"
-)
+COMPLETION_V1 = Endpoint("completion.v1", V1_PREFIX + "/completions/{model}", CompletionRequest, ChatReply, plane="v1")
 
 
 class TokenizerRequest(Record):
@@ -108,9 +104,7 @@ class TokenizerReply(Record):
     usage: Usage | None = None
 
 
-TOKENIZER = Endpoint(
-    "tokenizer.v1", V1_PREFIX + "/tokenizer/erniebot", TokenizerRequest, TokenizerReply, plane="v1"
-)
+TOKENIZER = Endpoint("tokenizer.v1", V1_PREFIX + "/tokenizer/erniebot", TokenizerRequest, TokenizerReply, plane="v1")
 
 
 MAX_PLUGIN_QUERY_CHARS = 1000
@@ -159,9 +153,7 @@ class VisionRequest(Record):
     stream: bool = False
 
 
-IMAGE2TEXT_V1 = Endpoint(
-    "image2text.v1", V1_PREFIX + "/image2text/{model}", VisionRequest, ChatReply, plane="v1"
-)
+IMAGE2TEXT_V1 = Endpoint("image2text.v1", V1_PREFIX + "/image2text/{model}", VisionRequest, ChatReply, plane="v1")
 
 
 IMAGE_SIZES = ("768x768", "768x1024", "1024x768", "576x1024", "1024x576", "1024x1024")
@@ -209,9 +201,7 @@ class ImageReply(Record):
     usage: Usage | None = None
 
 
-TEXT2IMAGE_V1 = Endpoint(
-    "text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1"
-)
+TEXT2IMAGE_V1 = Endpoint("text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1")
 TEXT2IMAGE_V2 = Endpoint("text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2")
 
 

@@ -151,9 +151,7 @@ class Export(ConsoleRecord):
 
 _MODELS = EndpointGroup("model.v2", "/v2/model")
 
-CREATE_SET = _MODELS.action(
-    "create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False
-)
+CREATE_SET = _MODELS.action("create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False)
 SYSTEM_SETS = _MODELS.action("system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets)
 CUSTOM_SETS = _MODELS.action("custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets)
 DESCRIBE_SET = _MODELS.action("describe_set", "DescribeModelSet", ModelSetRef, ModelSet)
@@ -161,9 +159,7 @@ DELETE_SET = _MODELS.action("delete_set", "DeleteModelSet", ModelSetId, bool)
 CREATE = _MODELS.action("create", "CreateCustomModel", CreateModel, ModelId, repeatable=False)
 DESCRIBE = _MODELS.action("describe", "DescribeModel", ModelId, ModelV2)
 DELETE = _MODELS.action("delete", "DeleteModel", ModelId, bool)
-CREATE_CONF = _MODELS.action(
-    "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False
-)
+CREATE_CONF = _MODELS.action("create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False)
 SYSTEM_CONF = _MODELS.action("system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf)
 CUSTOM_CONF = _MODELS.action("custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf)
 CREATE_EXPORT = _MODELS.action("create_export", "CreateModelExportTask", ModelId, Export, repeatable=False)
@@ -232,11 +228,7 @@ class CompressionList(ConsoleRecord):
 CREATE_COMPRESSION = _MODELS.action(
     "create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False
 )
-LIST_COMPRESSIONS = _MODELS.action(
-    "list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList
-)
-DESCRIBE_COMPRESSION = _MODELS.action(
-    "describe_compression", "DescribeModelCompTask", CompressionRef, Compression
-)
+LIST_COMPRESSIONS = _MODELS.action("list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList)
+DESCRIBE_COMPRESSION = _MODELS.action("describe_compression", "DescribeModelCompTask", CompressionRef, Compression)
 CANCEL_COMPRESSION = _MODELS.action("cancel_compression", "CancelModelCompTask", CompressionRef, bool)
 DELETE_COMPRESSION = _MODELS.action("delete_compression", "DeleteModelCompTask", CompressionRef, bool)

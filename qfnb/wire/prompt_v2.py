@@ -100,8 +100,6 @@ INFO = _TEMPLATES.action("info", "DescribePromptTemplate", TemplateRef, Template
 UPDATE = _TEMPLATES.action("update", "ModifyPromptTemplate", ModifyTemplate, TemplateKey)
 DELETE = _TEMPLATES.action("delete", "DeletePromptTemplate", TemplateRef, bool)
 LIST = _TEMPLATES.action("list", "DescribePromptTemplates", FindTemplates, MarkedPage[Template])
-CREATE_LABELS = _LABELS.action(
-    "create_labels", "CreatePromptLabel", CreateLabels, MarkedPage[Label], repeatable=False
-)
+CREATE_LABELS = _LABELS.action("create_labels", "CreatePromptLabel", CreateLabels, MarkedPage[Label], repeatable=False)
 LABELS = _LABELS.action("labels", "DescribePromptLabels", PageRequest, MarkedPage[Label])
 DELETE_LABEL = _LABELS.action("delete_label", "DeletePromptLabel", LabelRef, bool)

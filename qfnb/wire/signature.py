@@ -90,13 +90,7 @@ class SignatureHeader:
         return cls(parts[1], parts[2], int(parts[3]), signed_names, parts[5])
 
     def verify(
-        self,
-        secret_key: str,
-        *,
-        method: str,
-        path: str,
-        query: Iterable[tuple[str, str]],
-        headers: Mapping[str, str],
+        self, secret_key: str, *, method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
     ) -> bool:
         """Return whether the secret has signed this request.
 
@@ -109,9 +103,7 @@ class SignatureHeader:
         """
         signed_headers = {name: headers[name] for name in self._select_headers(headers)}
         prefix = f"bce-auth-v1/{self.access_key}/{self.date}/{self.expires}"
-        expected = _compute_signature(
-            secret_key, prefix, build_canonical_request(method, path, query, signed_headers)
-        )
+        expected = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, signed_headers))
         return hmac.compare_digest(expected, self.signature)
 
     def is_expired(self, now: float) -> bool:

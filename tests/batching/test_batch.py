@@ -37,9 +37,7 @@ def test_every_row_is_asked_exactly_once(count_requests):
 
 
 @pytest.mark.parametrize("max_kept", [1, 70, 100, 1000])
-def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(
-    count_requests, monkeypatch, max_kept
-):
+def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(count_requests, monkeypatch, max_kept):
     monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
     monkeypatch.setattr("qfnb.batching.row_queue.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
@@ -309,11 +307,7 @@ def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
 def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path, kind):
     out = tmp_path / f"answers.{kind}"
     qfnb.batch([{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}], out=out, name=f"out-{kind}").wait()
-    read = {
-        "jsonl": lambda path: pd.read_json(path, lines=True),
-        "csv": pd.read_csv,
-        "parquet": pd.read_parquet,
-    }
+    read = {"jsonl": lambda path: pd.read_json(path, lines=True), "csv": pd.read_csv, "parquet": pd.read_parquet}
     results = read[kind](out)
     assert list(results["n"].astype(int)) == [1, 2]
     assert "本地沙盒" in results["text"][0]
@@ -351,9 +345,7 @@ def test_a_journal_is_private_and_can_be_deleted(sandbox):
 
 def test_the_journal_holds_no_key(sandbox):
     batch = qfnb.batch(
-        ["甲"],
-        name="no-key",
-        client=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2"),
+        ["甲"], name="no-key", client=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2")
     )
     batch.wait()
     content = journal_path("no-key").read_bytes()
@@ -453,9 +445,7 @@ def test_wrong_rows_stay_failed_when_resumed_by_name(sandbox):
 
 
 def test_iteration_yields_what_is_final(control, sandbox):
-    control.post(
-        "/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "status": 400, "times": 5}
-    )
+    control.post("/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "status": 400, "times": 5})
     qfnb.batch(rows(5, "终 {}"), name="final", canary=0).wait()
     assert all(row.ok for row in qfnb.batch(rows(5, "终 {}"), name="final"))
     control.post("/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "times": 9})

@@ -167,9 +167,7 @@ def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
 def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):
     from support.scripted_server import http_answer
 
-    body = json.dumps(
-        {"id": "1", "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}]}
-    )
+    body = json.dumps({"id": "1", "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}]})
     scripted([http_answer(body.encode())])
     batch = qfnb.batch(["甲", "乙"], model="m", name="surrogate")
     assert [answer.ok for answer in batch.results()] == [True, True]

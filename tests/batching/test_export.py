@@ -64,12 +64,7 @@ def test_columns_of_any_kind_are_kept_beside_the_results(columns):
 def test_a_result_column_takes_a_name_that_is_free():
     frame = pd.DataFrame({"text": [1], "answer_text": [2], "answer_text_2": [3]})
     results = export.to_frame(asked_answers(frame), frame)
-    assert results.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
-        1,
-        2,
-        3,
-        "答 0",
-    ]
+    assert results.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [1, 2, 3, "答 0"]
 
 
 def test_levels_of_columns_do_not_hide_a_result():
@@ -97,9 +92,7 @@ def test_no_column_of_the_user_is_overwritten_in_a_file(tmp_path, name):
 
 
 def test_what_is_no_number_is_null_in_json(tmp_path):
-    path = export.save(
-        answers({"q": "x", "n": math.nan, "more": [math.inf, {"a": math.nan}]}), tmp_path / "a.jsonl"
-    )
+    path = export.save(answers({"q": "x", "n": math.nan, "more": [math.inf, {"a": math.nan}]}), tmp_path / "a.jsonl")
     line = path.read_text(encoding="utf-8")
     row = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert (row["n"], row["more"]) == (None, [None, {"a": None}])
@@ -137,7 +130,5 @@ def test_rows_changed_after_the_start_are_answered_as_they_were(kind, sandbox):
     rows.index = [1, 2, 0]
     results = batch.to_frame()
     assert list(results.index) == [0, 1, 2]
-    assert list(results.iloc[:, 0]) == [
-        answer.input if kind is pd.Series else answer.input["q"] for answer in batch
-    ]
+    assert list(results.iloc[:, 0]) == [answer.input if kind is pd.Series else answer.input["q"] for answer in batch]
     assert list(results.iloc[:, 0]) == ["丙", "甲", "乙"]

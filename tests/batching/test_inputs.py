@@ -73,9 +73,7 @@ def test_files_are_read_by_their_ending(tmp_path):
     frame = pd.DataFrame(rows)
     frame.to_csv(tmp_path / "a.csv", index=False, encoding="utf-8-sig")
     frame.to_parquet(tmp_path / "a.parquet")
-    (tmp_path / "a.jsonl").write_text(
-        "\ufeff" + "\n\n".join(json.dumps(row) for row in rows), encoding="utf-8"
-    )
+    (tmp_path / "a.jsonl").write_text("\ufeff" + "\n\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     assert items(tmp_path / "a.jsonl") == rows
     assert items(str(tmp_path / "a.parquet")) == rows
     assert items(tmp_path / "a.csv") == [{"prompt": "甲", "n": "1"}, {"prompt": "乙", "n": "2"}]
@@ -134,9 +132,7 @@ def test_conversations_are_asked_as_they_are(row):
     assert RequestSpec("").build_conversation(row) == CONVERSATION
 
 
-@pytest.mark.parametrize(
-    "row", [[], {"messages": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}]
-)
+@pytest.mark.parametrize("row", [[], {"messages": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}])
 def test_a_conversation_that_cannot_be_asked_is_refused(row):
     with pytest.raises(InvalidArgumentError):
         RequestSpec("").build_conversation(row)
@@ -208,13 +204,13 @@ def test_a_budget_needs_a_price(monkeypatch):
 def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
     preflight = qfnb.estimate(["你好", "你好", "天" * 500_000], model="ERNIE-Speed-8K")
-    assert (
-        preflight.rows,
-        preflight.requests,
-        preflight.duplicates,
-        preflight.too_long,
-        preflight.too_long_rows,
-    ) == (3, 3, 1, 1, (2,))
+    assert (preflight.rows, preflight.requests, preflight.duplicates, preflight.too_long, preflight.too_long_rows) == (
+        3,
+        3,
+        1,
+        1,
+        (2,),
+    )
     assert preflight.prompt_tokens > 300_000
     assert "longer than ERNIE-Speed-8K takes" in str(preflight)
     assert qfnb.estimate(["你好", "你好"], dedupe=True).requests == 1
@@ -227,9 +223,7 @@ def test_an_estimate_refuses_names_that_batch_does_not_have():
 
 def test_an_estimate_takes_what_batch_takes(sandbox):
     plain = qfnb.estimate(["你好"])
-    preflight = qfnb.estimate(
-        ["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="fail", mode="online"
-    )
+    preflight = qfnb.estimate(["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="fail", mode="online")
     assert preflight.prompt_tokens > plain.prompt_tokens
     assert preflight.budget == 5
 

@@ -48,6 +48,4 @@ def test_many_rows_take_the_memory_of_two_thousand():
     rows = 200_000 if os.environ.get("QFNB_FULL") else 10_000
     short, long = measure_peaks(rows)
     assert long < 150
-    assert long - short < (
-        60 if rows > 100_000 else 12
-    )  # the list of calls for qfnb.usage() grows, to 100,000
+    assert long - short < (60 if rows > 100_000 else 12)  # the list of calls for qfnb.usage() grows, to 100,000

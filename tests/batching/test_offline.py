@@ -117,9 +117,7 @@ def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
 
 
 def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
-    running = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE
-    )
+    running = subprocess.Popen([sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE)
     before = len(Batches.list(limit=100).data.data)
     while len(Batches.list(limit=100).data.data) == before:
         time.sleep(0.01)

@@ -21,9 +21,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail("the browser tests are required, and Chromium is not installed")
         pytest.skip("Chromium is not installed")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
 

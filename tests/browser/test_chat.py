@@ -11,9 +11,7 @@ pytestmark = pytest.mark.browser
 
 def test_stop_works_inside_the_running_cell(page, lab, fault):
     fault("chat.v2", "stall", after=12)
-    notebook = Notebook(
-        page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7")
-    )
+    notebook = Notebook(page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7"))
     notebook.run_all()
     answer = notebook.output(1)
     answer.get_by_text("我是 qfnb").wait_for(timeout=20_000)
@@ -158,10 +156,6 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
         "[data-commandlinker-command]",
     ):
         assert page.locator(f"{area} {selector}").count() == 0, selector
-    ours = page.locator(
-        ".jp-RenderedHTML a, .jupyter-widgets a"
-    )  # JupyterLab itself links addresses in plain text
+    ours = page.locator(".jp-RenderedHTML a, .jupyter-widgets a")  # JupyterLab itself links addresses in plain text
     links = ours.evaluate_all("all => all.map(a => a.getAttribute('href') || '')")
-    assert not [
-        link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))
-    ]
+    assert not [link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))]

@@ -105,9 +105,7 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
 
 
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
-    few_steps = (
-        (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
-    )
+    few_steps = (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
     (lab.folder / "few.jsonl").write_text("".join(few_steps), encoding="utf-8")
     start = "%qftrain start -d few.jsonl --epoch 5 -o trainer"
     cells = (LOAD, start, "%qftrain wait", "%qftrain show trainer")

@@ -8,8 +8,7 @@ import zipfile
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from qfnb import Dataset, errors
 from qfnb.dataset import SCHEMAS
@@ -106,9 +105,7 @@ def test_messages_with_roles_are_a_conversation():
 def test_columns_may_have_other_names(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("问,答\n1,一\n", encoding="utf-8")
-    assert Dataset.load(path, columns={"问": "prompt", "答": "response"}).list() == [
-        {"prompt": "1", "response": "一"}
-    ]
+    assert Dataset.load(path, columns={"问": "prompt", "答": "response"}).list() == [{"prompt": "1", "response": "一"}]
 
 
 def test_a_frame_is_loaded_and_its_gaps_are_told():
@@ -190,9 +187,7 @@ def test_noise_is_loaded_or_refused_as_a_dataset_error(tmp_path, suffix, parts):
 
 @EASY
 @example(cut=0, flips=[(186, 128)])
-@given(
-    cut=st.integers(0, 300), flips=st.lists(st.tuples(st.integers(0, 299), st.integers(1, 255)), max_size=4)
-)
+@given(cut=st.integers(0, 300), flips=st.lists(st.tuples(st.integers(0, 299), st.integers(1, 255)), max_size=4))
 def test_a_damaged_zip_or_parquet_file_is_a_dataset_error(tmp_path, cut, flips):
     for suffix in ("zip", "parquet"):
         path = tmp_path / f"x.{suffix}"

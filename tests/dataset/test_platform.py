@@ -23,10 +23,7 @@ KINDS = {
 def test_a_dataset_of_every_kind_goes_up_and_comes_back(sandbox, kind):
     dataset_id = Dataset(KINDS[kind], name=f"往返 {kind}").save(qianfan=True)
     again = Dataset.load(qianfan_dataset_id=dataset_id)
-    assert (len(again), again.schema.name) == (
-        len(KINDS[kind]),
-        "pairs" if kind == "conversation" else kind,
-    )
+    assert (len(again), again.schema.name) == (len(KINDS[kind]), "pairs" if kind == "conversation" else kind)
     assert not again.is_fetched
     assert again.list() == KINDS[kind]
     assert (again.schema.name, again.is_fetched) == (kind, True)

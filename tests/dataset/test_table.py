@@ -3,8 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from qfnb import Dataset, errors
 
@@ -64,9 +63,7 @@ def test_map_and_filter_take_functions_of_a_row():
 
 def test_single_questions_and_conversations_go_together_and_other_kinds_do_not():
     turns = [{"prompt": "1", "response": [["一"]]}, {"prompt": "2", "response": [["二"]]}]
-    both = Dataset([PAIR]).append([{"prompt": "2", "response": "二", "history": turns[:0]}]) + Dataset(
-        [turns]
-    )
+    both = Dataset([PAIR]).append([{"prompt": "2", "response": "二", "history": turns[:0]}]) + Dataset([turns])
     assert (both.schema.name, len(both)) == ("conversation", 3)
     with pytest.raises(errors.InvalidArgumentError, match="do not go together"):
         both + Dataset(["a text"])
@@ -94,9 +91,7 @@ def test_a_split_has_the_asked_size_and_keeps_the_shares_of_a_column():
     _, test = dataset.split(0.2, by="topic")
     assert Counter(test["topic"]) == {"a": 15, "b": 5}
     assert len(dataset.split(7)[1]) == 7
-    assert (
-        dataset.split(0.2)[1].list() == dataset.split(0.2)[1].list() != dataset.split(0.2, seed=1)[1].list()
-    )
+    assert dataset.split(0.2)[1].list() == dataset.split(0.2)[1].list() != dataset.split(0.2, seed=1)[1].list()
 
 
 @pytest.mark.parametrize("part", [0, 0.0, 1.0, 4, -1, True, "x"])

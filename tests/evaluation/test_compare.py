@@ -13,9 +13,7 @@ RIGHT, WRONG = "早上九点开门", "晚上十点关门"
 
 
 def card(before, after, **named):
-    return qfnb.compare(
-        FixedModel("base", before), FixedModel("tuned", after), ROWS, metrics=["exact_match"], **named
-    )
+    return qfnb.compare(FixedModel("base", before), FixedModel("tuned", after), ROWS, metrics=["exact_match"], **named)
 
 
 def test_better():
@@ -40,18 +38,12 @@ def test_cannot_tell_says_how_many_questions_would():
 def test_failed_rows_are_counted_with_the_worst_case():
     verdict_card = card([WRONG] * 12, [RIGHT] * 6 + [ValueError("x")] * 6)
     assert verdict_card.scores[1].mean == 1
-    assert (
-        "tuned: 6/12 有分 / scored, 6 失败 / failed, 极端情况 / if all others: 0.500–1.000"
-        in verdict_card.lines()
-    )
+    assert "tuned: 6/12 有分 / scored, 6 失败 / failed, 极端情况 / if all others: 0.500–1.000" in verdict_card.lines()
 
 
 def test_evaluators_and_names_go_together():
     verdict_card = qfnb.compare(
-        FixedModel("a", [RIGHT] * 12),
-        FixedModel("b", [RIGHT] * 12),
-        ROWS,
-        metrics=[ExactMatchEvaluator(), "rouge_l"],
+        FixedModel("a", [RIGHT] * 12), FixedModel("b", [RIGHT] * 12), ROWS, metrics=[ExactMatchEvaluator(), "rouge_l"]
     )
     assert (verdict_card.metric, [pair.metric for pair in verdict_card.other_comparisons]) == (
         "exact_match",
@@ -66,29 +58,18 @@ def test_wrong_metrics_are_refused_before_anybody_is_asked(metrics):
 
 
 def test_less_of_a_metric_may_be_better():
-    samples = tuple(
-        Sample(m, n, "q", "r", "o", {"len": v}) for m, v in (("a", 9.0), ("b", 3.0)) for n in range(8)
-    )
+    samples = tuple(Sample(m, n, "q", "r", "o", {"len": v}) for m, v in (("a", 9.0), ("b", 3.0)) for n in range(8))
     verdict_card = Report(samples, ("a", "b"), ("len",), lower_is_better=frozenset({"len"})).card()
-    assert (verdict_card.verdict, verdict_card.difference, len(verdict_card.improvements)) == (
-        "better",
-        -6,
-        8,
-    )
+    assert (verdict_card.verdict, verdict_card.difference, len(verdict_card.improvements)) == ("better", -6, 8)
 
 
 def test_cost_and_latency_before_and_after():
     def sample(model, n, seconds, cost):
         return Sample(model, n, "q", "r", "four", {"m": 1.0}, seconds=seconds, cost=cost)
 
-    samples = [sample("a", n, 1.0 + n, 0.01) for n in range(3)] + [
-        sample("b", n, 0.5, 0.02) for n in range(3)
-    ]
+    samples = [sample("a", n, 1.0 + n, 0.01) for n in range(3)] + [sample("b", n, 0.5, 0.02) for n in range(3)]
     shifts = {shift.name: shift for shift in Report(tuple(samples), ("a", "b"), ("m",)).card().shifts}
-    assert (shifts["median latency"].change, shifts["cost of 1,000 answers"].ratio) == (
-        -1.5,
-        pytest.approx(2),
-    )
+    assert (shifts["median latency"].change, shifts["cost of 1,000 answers"].ratio) == (-1.5, pytest.approx(2))
     assert shifts["95th percentile of latency"].before == 3
 
 

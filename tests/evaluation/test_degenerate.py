@@ -43,9 +43,7 @@ def test_good_answers_are_left_alone(output):
 
 
 def test_an_answer_that_was_cut_off():
-    assert degenerate.degenerate_flags("周末去澄迈采", reference=REFERENCE, finish_reason="length") == (
-        "truncated",
-    )
+    assert degenerate.degenerate_flags("周末去澄迈采", reference=REFERENCE, finish_reason="length") == ("truncated",)
     assert degenerate.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
 
 

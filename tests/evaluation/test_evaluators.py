@@ -47,9 +47,7 @@ def test_evaluators_of_structure():
 
 
 def test_metrics_by_name_carry_their_recipe():
-    evaluators = evaluators_by_name(
-        ["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan"
-    )
+    evaluators = evaluators_by_name(["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan")
     assert [next(iter(evaluator.describe())) for evaluator in evaluators] == [
         "rouge_l",
         "bleu4",

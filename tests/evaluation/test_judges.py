@@ -102,9 +102,7 @@ def test_a_preference_is_read(text, preferred):
 
 def test_the_judge_sees_the_candidates_answer():
     judge = FakeJudge(lambda _: "评分: 3")
-    scores = LocalJudgeEvaluator(judge, criteria="准确").evaluate(
-        "问{prompt}", "参考", "候选{reference}的回答"
-    )
+    scores = LocalJudgeEvaluator(judge, criteria="准确").evaluate("问{prompt}", "参考", "候选{reference}的回答")
     assert scores == {"judge_score": 3}
     text = judge.texts[0]
     assert all(text.count(part) == 1 for part in ("准确", "问{prompt}", "参考\n", "候选{reference}的回答"))
@@ -112,20 +110,12 @@ def test_the_judge_sees_the_candidates_answer():
 
 @pytest.mark.parametrize(
     "template",
-    [
-        "判 {prompt} 答 {response} 满分 {max_score}",
-        PromptTemplate("判 {prompt} 答 {response} 满分 {max_score}"),
-    ],
+    ["判 {prompt} 答 {response} 满分 {max_score}", PromptTemplate("判 {prompt} 答 {response} 满分 {max_score}")],
 )
 def test_a_custom_template(template):
     judge = FakeJudge(lambda _: "9")
     judge_and_scores = run_judge(
-        judge,
-        1,
-        evaluation_prompt=template,
-        prompt_max_score=10,
-        metric_name="分",
-        model_kwargs={"top_p": 0.1},
+        judge, 1, evaluation_prompt=template, prompt_max_score=10, metric_name="分", model_kwargs={"top_p": 0.1}
     )
     assert (judge.texts, judge.options, judge_and_scores[1]) == (["判 问 答 答 满分 10"], {"top_p": 0.1}, [9])
 
@@ -163,9 +153,7 @@ def test_what_judging_costs_is_added_up_and_unknown_when_a_part_is():
 
 
 def test_a_panel_has_the_mean_each_and_the_agreement():
-    first, second = (
-        LocalJudgeEvaluator(judge_saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4"))
-    )
+    first, second = (LocalJudgeEvaluator(judge_saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4")))
     panel = JudgePanel([first, second])
     rows = panel.evaluate_all(["问"] * 3, [""] * 3, ["答"] * 3)
     assert [row["judge_score"] for row in rows] == [4, 1, 4]

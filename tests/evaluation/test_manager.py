@@ -30,8 +30,7 @@ def test_a_failed_row_is_not_a_wrong_answer():
 
 def test_models_are_compared_on_what_both_answered():
     result = evaluate(
-        FixedModel("a", ["no", "no", "no", ValueError("x")]),
-        FixedModel("b", ["yes", "yes", ValueError("y"), "yes"]),
+        FixedModel("a", ["no", "no", "no", ValueError("x")]), FixedModel("b", ["yes", "yes", ValueError("y"), "yes"])
     )
     pair = result.pairs_df.iloc[0]
     assert (pair["n"], pair["wins"], pair["losses"], pair["difference"]) == (2, 2, 0, 1)
@@ -57,9 +56,7 @@ def test_a_model_whose_rows_all_failed_is_in_the_report():
     assert "nan" in repr(result).lower()
 
 
-@pytest.mark.parametrize(
-    "kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [RULES]}]
-)
+@pytest.mark.parametrize("kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [RULES]}])
 def test_exactly_one_kind_of_evaluator(kinds):
     with pytest.raises(errors.InvalidArgumentError, match="one of the two"):
         EvaluationManager(**kinds)
@@ -112,8 +109,7 @@ class ConstantEvaluator(LocalEvaluator):
 
 def test_texts_are_notes_and_not_applicable_scores_stay_missing():
     result = evaluate(
-        FixedModel("a", ["x"] * 4),
-        evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)],
+        FixedModel("a", ["x"] * 4), evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)]
     )
     assert result.metric_names == ("m", "k", "ok", "inf")
     assert result.summary["missing"].tolist() == [4, 4, 0, 4]
@@ -224,10 +220,7 @@ def test_rows_that_cannot_be_scored_are_refused(rows, named, words):
 
 
 def test_rows_of_one_document_belong_together():
-    rows = [
-        {"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4}
-        for n in range(16)
-    ]
+    rows = [{"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4} for n in range(16)]
     naive, robust = only(rows).model_scores[0], only(rows, cluster="doc").model_scores[0]
     assert robust.interval.method == "Wilson, clustered"
     assert robust.interval.high - robust.interval.low > naive.interval.high - naive.interval.low
@@ -286,9 +279,7 @@ def test_conversations_and_personas_are_asked_as_such(sandbox):
 
 
 def test_a_question_that_cannot_be_asked_is_a_failed_row(sandbox):
-    result = LOCAL.eval(
-        ["ERNIE-Speed-8K"], [{"prompt": "  ", "response": "x"}, {"prompt": "好", "response": "x"}]
-    )
+    result = LOCAL.eval(["ERNIE-Speed-8K"], [{"prompt": "  ", "response": "x"}, {"prompt": "好", "response": "x"}])
     assert result.samples["error"].str.startswith("InvalidArgumentError").tolist() == [True, False]
 
 

@@ -30,9 +30,7 @@ def lab(shared):
 @pytest.fixture
 def empty(lab):
     """A version whose model does not exist any more."""
-    fields = {
-        key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}
-    }
+    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
     if (version := lab.world.store.get("version", "amv-empty")) is not None:
         return version
     return lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none", "version": "2"})
@@ -43,9 +41,7 @@ def test_two_models_are_judged_and_compared(lab):
     report = EvaluationManager(qianfan_evaluators=[BOTH]).eval(models, questions(lab))
     assert report.metrics["knows_1"]["accuracy"] == 1
     assert [*report.samples.groupby("model")["rouge_l"].mean().round(2)][1] == 1
-    assert (
-        set(report.samples_of("knows_1")) == set(report.samples_of("ignorant_1")) == set(range(len(ANSWERS)))
-    )
+    assert set(report.samples_of("knows_1")) == set(report.samples_of("ignorant_1")) == set(range(len(ANSWERS)))
 
 
 def questions(lab):
@@ -95,12 +91,7 @@ def test_a_model_answers_here_without_a_service(lab):
 def test_a_question_has_one_index_for_all_models_though_one_missed_it():
     rows = [
         {"模型名称": name, "模型版本": "1", "Prompt问题": question, "模型结果": "x", "ROUGE-L": score}
-        for name, question, score in [
-            ("a", "q1", "10%"),
-            ("a", "q2", "--"),
-            ("b", "q2", "7.84%"),
-            ("b", "q2", "1"),
-        ]
+        for name, question, score in [("a", "q1", "10%"), ("a", "q2", "--"), ("b", "q2", "7.84%"), ("b", "q2", "1")]
     ]
     report = platform._build_report(rows, {}, wire.TaskDetail(state="Done"))
     assert [(s.model, s.index, s.scores) for s in report.records] == [

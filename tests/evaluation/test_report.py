@@ -78,9 +78,7 @@ def test_the_other_side_of_a_comparison():
 
 
 def test_rows_are_clustered_by_a_column():
-    samples = tuple(
-        Sample("a", n, f"q{n}", "", "", {"m": float(n < 10)}, row={"doc": n // 5}) for n in range(20)
-    )
+    samples = tuple(Sample("a", n, f"q{n}", "", "", {"m": float(n < 10)}, row={"doc": n // 5}) for n in range(20))
     report = Report(samples, ("a",), ("m",))
     assert report.with_clusters("doc").model_scores[0].interval.method == "Wilson, clustered"
     with pytest.raises(InvalidArgumentError, match="no row has such a column"):
@@ -94,9 +92,7 @@ def test_regressions_come_first_and_character_by_character():
     assert worst.edits == [("delete", "a"), ("insert", "b"), ("equal", " 0")]
 
 
-@pytest.mark.parametrize(
-    ("before", "after"), [("", ""), ("九点开门", "早上九点关门"), ("a😀b", "a😁b"), ("x", "")]
-)
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("九点开门", "早上九点关门"), ("a😀b", "a😁b"), ("x", "")])
 def test_a_difference_is_both_texts(before, after):
     edits = diff_texts(before, after)
     assert "".join(text for op, text in edits if op != "insert") == before
@@ -153,11 +149,7 @@ def test_a_report_is_the_same_after_json():
     again = Report.from_json(report.to_json())
     assert again.summary.equals(report.summary)
     assert again.samples.equals(report.samples)
-    assert (again.scales, again.notes, again.lower_is_better) == (
-        report.scales,
-        report.notes,
-        report.lower_is_better,
-    )
+    assert (again.scales, again.notes, again.lower_is_better) == (report.scales, report.notes, report.lower_is_better)
 
 
 def test_json_has_the_tables_and_no_nan():

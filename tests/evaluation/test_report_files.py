@@ -34,9 +34,7 @@ def report(texts=NASTY):
         for number in (1, 2)
         for index, text in enumerate(texts)
     )
-    return Report(
-        samples, ("m1", "m2"), ("分数<b>",), notes=(SECRET, "<script>1</script>"), recipes={"分数<b>": "<i>"}
-    )
+    return Report(samples, ("m1", "m2"), ("分数<b>",), notes=(SECRET, "<script>1</script>"), recipes={"分数<b>": "<i>"})
 
 
 class Tags(html.parser.HTMLParser):
@@ -80,13 +78,7 @@ def test_a_page_says_what_matters(tmp_path):
     text = "".join(tags.text)
     assert all(
         words in text
-        for words in (
-            "m2 ？无法判断 cannot tell : m1",
-            "退步 regressions",
-            "Wilson",
-            "问题一",
-            "samples: 4 of 4",
-        )
+        for words in ("m2 ？无法判断 cannot tell : m1", "退步 regressions", "Wilson", "问题一", "samples: 4 of 4")
     )
 
 
@@ -114,10 +106,7 @@ def test_csv_has_all_rows_and_no_formula(tmp_path):
     rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
     assert len(rows) == 2 * len(NASTY)
     assert not [
-        cell
-        for row in rows
-        for cell in (row["prompt"], row["output"])
-        if cell.startswith(("=", "+", "-", "@", "\t"))
+        cell for row in rows for cell in (row["prompt"], row["output"]) if cell.startswith(("=", "+", "-", "@", "\t"))
     ]
     assert SECRET.encode() not in content
 

@@ -88,9 +88,7 @@ def test_the_number_of_rows_that_are_needed():
     lot = random.Random(8)
     noise = [lot.gauss(0.1, 0.5) for _ in range(40)]
     test = significance.paired_test([0.0] * 40, noise)
-    assert test.detectable == pytest.approx(
-        2.8016 * significance.standard_deviation(noise) / math.sqrt(40), rel=1e-4
-    )
+    assert test.detectable == pytest.approx(2.8016 * significance.standard_deviation(noise) / math.sqrt(40), rel=1e-4)
     assert test.needed == math.ceil(40 * (test.detectable / test.difference) ** 2)
     assert test.effect == pytest.approx(test.difference / significance.standard_deviation(noise))
 
@@ -202,9 +200,7 @@ def test_under_the_null_rates_differ_in_a_twentieth_of_trials_at_most():
 
 def test_rows_of_a_cluster_are_not_evidence_of_their_own(quick):
     naive = share_significant(lambda lot: significance.sign_flip_p_value(clustered(lot, 20, 5)[0]), 13, 300)
-    honest = share_significant(
-        lambda lot: significance.clustered_sign_flip_p_value(*clustered(lot, 20, 5)), 13
-    )
+    honest = share_significant(lambda lot: significance.clustered_sign_flip_p_value(*clustered(lot, 20, 5)), 13)
     assert honest == pytest.approx(0.05, abs=0.025)
     assert naive > 0.15
 

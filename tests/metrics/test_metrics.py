@@ -3,8 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.scripted_server import http_answer
 
 from qfnb import _jieba, errors
@@ -74,9 +73,7 @@ def test_saying_it_eight_times_pays_by_sets_only():
 
 def test_bleu_by_hand():
     # Of "九点开门了" 4 of 5, 3 of 4, 2 of 3 and 1 of 2 n-grams are in the reference; it is not shorter.
-    assert rouge_bleu_chrf.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx(
-        (1 / 5) ** 0.25
-    )
+    assert rouge_bleu_chrf.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx((1 / 5) ** 0.25)
     shorter = rouge_bleu_chrf.bleu4(characters("九点开门"), characters("早上九点开门"))
     assert shorter == pytest.approx(math.exp(1 - 6 / 4))
 
@@ -164,9 +161,7 @@ def test_no_choice_is_a_wrong_answer():
 
 
 def test_patterns():
-    assert [
-        exact_choice_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")
-    ] == [1, 0]
+    assert [exact_choice_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
     assert exact_choice_json.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
     assert exact_choice_json.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
 
@@ -194,9 +189,7 @@ def test_without_jieba_words_say_what_to_install(monkeypatch):
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
     sent = []
     monkeypatch.setattr(
-        Embedding,
-        "prepare",
-        lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1],
+        Embedding, "prepare", lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1]
     )
     similarities = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
     assert [len(texts) for texts in sent] == [16, 6]
@@ -206,9 +199,7 @@ def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypa
 
 
 def test_a_vector_that_could_not_be_had_is_missing(scripted):
-    scripted(
-        [http_answer(b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request")]
-    )
+    scripted([http_answer(b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request")])
     assert [math.isnan(value) for value in embedding_similarity(["答案"], ["参考"])] == [True]
 
 

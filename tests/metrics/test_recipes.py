@@ -83,9 +83,7 @@ def test_bleu_and_chrf_of_sacrebleu():
 
 def test_rouge_by_counts_is_rouge_scores():
     scorer = pytest.importorskip("rouge_score.rouge_scorer")
-    tokens = type(
-        "Tokens", (), {"tokenize": lambda self, text: list(recipes.RECIPES["strict"].words(text))}
-    )()
+    tokens = type("Tokens", (), {"tokenize": lambda self, text: list(recipes.RECIPES["strict"].words(text))})()
     theirs = scorer.RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=tokens)
     for a, b in pairs(200):
         expected = theirs.score(b, a)

@@ -10,9 +10,7 @@ from support.kernel import Kernel, max_per_second, record_messages, request_coun
 pytestmark = pytest.mark.kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-ROWS = (
-    "import time, pandas as pd\ndf = pd.DataFrame({'review': [f'第 {n} 条' for n in range(%d)], 'stars': 5})"
-)
+ROWS = "import time, pandas as pd\ndf = pd.DataFrame({'review': [f'第 {n} 条' for n in range(%d)], 'stars': 5})"
 START = '%qfbatch df --prompt "判断 {review}" -w 4 -o result'
 
 
@@ -29,9 +27,7 @@ def start_batch(kernel):
     kernel.run("result.cancel(); result.wait(); del result", timeout=20)
 
 
-def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(
-    kernel, start_batch, slow, monkeypatch
-):
+def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, start_batch, slow, monkeypatch):
     before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
     cell = start_batch(300, live=True)
     assert WIDGET in cell.outputs[0]["data"]
@@ -65,9 +61,7 @@ def test_a_paused_panel_is_silent(kernel, start_batch, slow, monkeypatch):
 
 @pytest.mark.parametrize("line", ["%qfbatch wait", "result.wait()"])
 @pytest.mark.parametrize("live", [True, False])
-def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(
-    kernel, start_batch, slow, control, line, live
-):
+def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(kernel, start_batch, slow, control, line, live):
     start_batch(3000, live=live)
     cell = kernel.start(line, live=live)
     kernel.listen(0.7)

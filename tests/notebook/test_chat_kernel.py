@@ -51,9 +51,7 @@ VERBATIM = "花括号 {x} {{y}} $HOME ${z} \"引号\" 'single' \\n `code` %d {"
 def test_the_prompt_goes_through_as_it_is_written(kernel):
     kernel.run("x = y = z = 'expanded'")
     kernel.run(f"%%qfchat --session verbatim --reset\n{VERBATIM}")
-    sent = kernel.value(
-        "get_ipython().magics_manager.registry['ChatMagics'].sessions['verbatim'][0]['content']"
-    )
+    sent = kernel.value("get_ipython().magics_manager.registry['ChatMagics'].sessions['verbatim'][0]['content']")
     assert sent == repr(VERBATIM)
 
 

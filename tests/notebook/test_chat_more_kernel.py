@@ -98,11 +98,7 @@ def answering(kernel):
 
 @pytest.mark.parametrize(
     "text",
-    [
-        FACTS,
-        f"好的：\n```json\n{FACTS}\n```",
-        "| 书 | 作者 |\n|---|---|\n| 红楼梦 | 曹雪芹 |\n| 西游记 | 吴承恩 |",
-    ],
+    [FACTS, f"好的：\n```json\n{FACTS}\n```", "| 书 | 作者 |\n|---|---|\n| 红楼梦 | 曹雪芹 |\n| 西游记 | 吴承恩 |"],
 )
 def test_an_answer_becomes_a_frame(kernel, answering, text):
     answering(text)

@@ -31,9 +31,7 @@ def start_evaluation(kernel):
     kernel.run("%qfeval wait", timeout=20)
 
 
-def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
-    kernel, start_evaluation, slow, monkeypatch
-):
+def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(kernel, start_evaluation, slow, monkeypatch):
     kernel.listen(0.3)
     before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
     cell = start_evaluation(150, live=True)
@@ -51,15 +49,11 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     assert len(cell.outputs) == 1
     assert "other vs base, rouge_l" in cell.text
     assert kernel.open_comms == before
-    assert (
-        max_per_second([at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]) <= 10
-    )
+    assert max_per_second([at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]) <= 10
     assert kernel.value("(type(report).__name__, len(report.records))") == "('EvaluationResult', 300)"
 
 
-def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_waits(
-    kernel, start_evaluation
-):
+def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_waits(kernel, start_evaluation):
     first = start_evaluation(12)
     assert len(first.text.strip().splitlines()) == 1
     second = kernel.run("%qfeval wait")
@@ -122,9 +116,7 @@ def test_one_model_a_judge_and_a_metric_of_your_own(kernel, start_evaluation):
 def test_answers_that_there_are_are_scored_without_asking(kernel, start_evaluation, control):
     start_evaluation(2)
     kernel.run("%qfeval wait")
-    kernel.run(
-        "df = pd.DataFrame({'q': ['一', '二'], 'a': ['甲', '乙'], 'b': ['甲', None], 'label': ['甲', '乙']})"
-    )
+    kernel.run("df = pd.DataFrame({'q': ['一', '二'], 'a': ['甲', '乙'], 'b': ['甲', None], 'label': ['甲', '乙']})")
     request_count = request_counts(control)
     line = "%qfeval only df --outputs a,b --input q --reference label --metrics exact_match -o mine"
     assert "b vs a" in kernel.run(line).text

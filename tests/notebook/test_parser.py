@@ -3,8 +3,7 @@
 import argparse
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from qfnb import errors
 from qfnb.notebook.parser import Parser, resolve_endpoint, variable_name
@@ -77,10 +76,6 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
 
     shell = Shell(tuned=Service(), text="def_y", number=3)
     assert resolve_endpoint(shell, None) is None
-    assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == [
-        "abc_x",
-        "def_y",
-        "as_it_is",
-    ]
+    assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == ["abc_x", "def_y", "as_it_is"]
     with pytest.raises(errors.InvalidArgumentError, match="holds a int"):
         resolve_endpoint(shell, "number")

@@ -26,9 +26,7 @@ def small(tmp_path):
     """A training of a second: answers that several prompts share need only be remembered."""
     rows = TRAIN.read_text(encoding="utf-8").splitlines()
     shared = Counter(json.loads(row)["response"] for row in rows)
-    return write_rows(
-        tmp_path / "small.jsonl", [row for row in rows if shared[json.loads(row)["response"]] > 1][:96]
-    )
+    return write_rows(tmp_path / "small.jsonl", [row for row in rows if shared[json.loads(row)["response"]] > 1][:96])
 
 
 def write_rows(path, rows):
@@ -199,9 +197,7 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, start_training,
     assert kernel.value("trainer.is_running") == "True"
 
 
-def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
-    kernel, start_training, sandbox, long
-):
+def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, start_training, sandbox, long):
     cell = start_training(f"-d {long} --epoch 10", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)

@@ -26,9 +26,7 @@ def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
             for name, value in environment(sandbox).items()
             if name.endswith("_URL") or name in (keys or IAM)
         }
-        env = {
-            name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")
-        } | key_variables
+        env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")} | key_variables
         env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
         completed = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],

@@ -48,9 +48,7 @@ def lines(count):
 
 def start_batch(client, count):
     file = client.files.create(file=("in.jsonl", lines(count)), purpose="batch")
-    return client.batches.create(
-        input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"a": "b"}
-    )
+    return client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"a": "b"})
 
 
 def wait_until_finished(client, batch):

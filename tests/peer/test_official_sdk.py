@@ -37,10 +37,7 @@ def test_it_chats(sdk, version, model, keys):
 
 def test_a_wrong_secret_is_refused(sdk):
     code = "import qianfan\ntry:\n    qianfan.ChatCompletion(secret_key='wrong').do(messages=[{'role': 'user', 'content': 'x'}])\nexcept Exception as e:\n    print(type(e).__name__)"
-    assert sdk(code, "QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")[-1] in {
-        "RequestError",
-        "APIError",
-    }
+    assert sdk(code, "QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")[-1] in {"RequestError", "APIError"}
 
 
 def test_it_generates_images(sdk):

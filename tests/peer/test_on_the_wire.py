@@ -61,12 +61,7 @@ def send_with_sdk(url, requests, calls, keys, tmp_path):
         lines += [render_call(call, "qianfan"), f"urllib.request.urlopen({url + '/MARK'!r}).read()"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")}
     env |= {f"QIANFAN_{name}": url for name in ("BASE_URL", "CONSOLE_API_BASE_URL", "IAM_BASE_URL")}
-    env |= {
-        "QIANFAN_DISABLE_EB_SDK": "true",
-        "QIANFAN_CACHE_DIR": str(tmp_path),
-        "NO_PROXY": "127.0.0.1",
-        **keys,
-    }
+    env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1", **keys}
     completed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "\n".join(lines)],
         env=env, capture_output=True, text=True, timeout=100, check=False,
@@ -122,11 +117,7 @@ def recorded(request, tmp_path_factory):
                 own_requests.append(requests[n_before:])
         finally:
             settings._overrides.clear()
-    return (
-        request.param,
-        dict(zip(calls, sdk_requests, strict=True)),
-        dict(zip(calls, own_requests, strict=True)),
-    )
+    return (request.param, dict(zip(calls, sdk_requests, strict=True)), dict(zip(calls, own_requests, strict=True)))
 
 
 def inference_requests(requests):
@@ -151,9 +142,7 @@ def test_all_differences_are_listed(recorded):
     assert set(first.body) - set(second.body) == {"extra_parameters"}
     assert "request_id" in {name.lower() for name in second.headers}
     assert first.headers["user-agent"] != second.headers["user-agent"]
-    lists = [
-        request for call in sdk_requests.values() for request in call if request.path.endswith("service/list")
-    ]
+    lists = [request for call in sdk_requests.values() for request in call if request.path.endswith("service/list")]
     assert bool(lists) == (kind == "iam")
     plain = (
         inference_requests(sdk_requests["embedding"])[0].body,

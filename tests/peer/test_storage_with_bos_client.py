@@ -38,9 +38,7 @@ def test_objects_are_put_read_listed_and_deleted(client):
 def test_a_large_file_is_uploaded_in_concurrent_parts(client, tmp_path):
     content = os.urandom((11 << 20) + 17)
     (tmp_path / "big.bin").write_bytes(content)
-    assert client.put_super_object_from_file(
-        BUCKET, "bce/big", str(tmp_path / "big.bin"), chunk_size=5, thread_num=3
-    )
+    assert client.put_super_object_from_file(BUCKET, "bce/big", str(tmp_path / "big.bin"), chunk_size=5, thread_num=3)
     assert Storage.read("bos:/sandbox/bce/big") == content
 
 

@@ -96,7 +96,5 @@ def test_from_the_rows_to_the_report(sdk, sandbox, version):
     assert (facts["published"], facts["evaluated"], facts["exported"]) == ("Ready", "Done", "Done")
     assert facts["answer"] == ANSWERS["几点开门"]
     assert facts["metrics"]["rouge_l"] > 0.9
-    exported = zipfile.ZipFile(io.BytesIO(httpx.get(facts["url"], trust_env=False).content)).read(
-        "data.jsonl"
-    )
+    exported = zipfile.ZipFile(io.BytesIO(httpx.get(facts["url"], trust_env=False).content)).read("data.jsonl")
     assert len(exported.decode().splitlines()) == 10

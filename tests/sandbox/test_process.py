@@ -53,9 +53,7 @@ def test_it_ends_when_it_is_idle(home):
 
 def test_only_its_user_can_read_its_keys(home):
     ensure(home)
-    assert [oct((home / name).stat().st_mode & 0o777) for name in ("server.json", "keys.json")] == [
-        "0o600"
-    ] * 2
+    assert [oct((home / name).stat().st_mode & 0o777) for name in ("server.json", "keys.json")] == ["0o600"] * 2
 
 
 def test_its_repr_shows_no_key(home):

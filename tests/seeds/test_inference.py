@@ -107,9 +107,7 @@ def test_the_official_sdk_runs_the_same_blocks(sandbox, endpoint, tmp_path):
     code = SDK.format(tests=str(Path(__file__).parents[1]), numbers=numbers, name=NAME, changes=runnable)
     env = {key: value for key, value in os.environ.items() if not key.startswith("QIANFAN_")}
     env |= {
-        key: value
-        for key, value in environment(sandbox).items()
-        if key.startswith("QIANFAN_") and "BEARER" not in key
+        key: value for key, value in environment(sandbox).items() if key.startswith("QIANFAN_") and "BEARER" not in key
     }
     env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
@@ -117,6 +115,4 @@ def test_the_official_sdk_runs_the_same_blocks(sandbox, endpoint, tmp_path):
         env=env, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert [line for line in done.stdout.splitlines() if line.startswith("BLOCK")] == [
-        f"BLOCK {n}" for n in numbers
-    ]
+    assert [line for line in done.stdout.splitlines() if line.startswith("BLOCK")] == [f"BLOCK {n}" for n in numbers]

@@ -53,14 +53,7 @@ def resources():
     evaluation = Model.create_evaluation_task("seed", versions, dataset, conf)["result"]["evalId"]
     wait_for_state(lambda: Model.get_evaluation_info(evaluation)["result"]["state"], "Done")
     long = Data.info(finetune_runs.create_long_dataset()).body["result"]["versionInfo"]["datasetId"]
-    return {
-        "dataset": dataset,
-        "long": long,
-        "task": task,
-        "run": run,
-        "models": models,
-        "evaluation": evaluation,
-    }
+    return {"dataset": dataset, "long": long, "task": task, "run": run, "models": models, "evaluation": evaluation}
 
 
 def models_changes(resources):
@@ -70,11 +63,7 @@ def models_changes(resources):
         {},
         {"5862": str(first["modelId"])},
         {"5659": str(first["versionId"])},
-        {
-            "9220": str(resources["task"]),
-            "5234": str(resources["run"]),
-            "sdk_test_1": f"sdk_{time.time_ns()}",
-        },
+        {"9220": str(resources["task"]), "5234": str(resources["run"]), "sdk_test_1": f"sdk_{time.time_ns()}"},
         {
             "2259": str(first["modelId"]),
             "2744": str(first["versionId"]),

@@ -11,18 +11,7 @@ from support import seeds
 CLASS = re.compile(r"^- class (qianfan\.[\w.]+)\.(\w+)(\(.*\))?\[source\]$")
 MEMBER = re.compile(r"^- (?:abstract )?(?:property )?(\w+)(\(.*?\))?(?: ?(?:->|→).*|\[source\]|:.*| =.*)?$")
 FUNCTION = re.compile(r"^- (qianfan\.[\w.]+)\.(\w+)(\(.*\)).*$")
-WORDS = {
-    "input",
-    "output",
-    "Parameters",
-    "Returns",
-    "Raises",
-    "Args",
-    "Optional",
-    "Union",
-    "Trainer",
-    "LLMFinetune",
-}
+WORDS = {"input", "output", "Parameters", "Returns", "Raises", "Args", "Optional", "Union", "Trainer", "LLMFinetune"}
 OF_PYDANTIC = {"model_config", "model_fields"}
 
 
@@ -59,9 +48,7 @@ def test_the_seed_is_read():
     assert len(CASES) == 115
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=lambda case: ".".join(filter(None, (case[0][8:], case[1], case[2])))
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: ".".join(filter(None, (case[0][8:], case[1], case[2]))))
 def test_it_is_there_with_its_signature(case):
     module, name, member, signature = case
     actual = getattr(importlib.import_module(module.replace("qianfan", "qfnb")), name)

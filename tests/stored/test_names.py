@@ -37,8 +37,7 @@ from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
 from qfnb.sandbox.state import lifecycle
 from qfnb.sandbox.trial import faults
-from qfnb.trainer import actions, configs, consts, finetune, progress
-from qfnb.trainer import train_action as training
+from qfnb.trainer import actions, configs, consts, finetune, progress, train_action as training
 from qfnb.trainer.form import launch_form as launch
 
 HERE = Path(__file__).parent
@@ -152,16 +151,10 @@ def test_every_key_of_a_stored_document_still_stands_in_the_code_of_the_sandbox(
 
 def words(folder):
     """Return the texts and the keywords of calls that stand in a folder's code."""
-    nodes = [
-        node
-        for path in folder.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    nodes = [node for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     attributes = {
-        node.target.id
-        for node in nodes
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
     return texts | attributes | {node.arg for node in nodes if isinstance(node, ast.keyword)}
 

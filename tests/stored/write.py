@@ -22,11 +22,7 @@ QUESTIONS = [f"第{number}杯茶多少钱" for number in range(6)]
 
 PAIRS = [
     {"prompt": f"{before}{ask}{after}", "response": answer}
-    for ask, answer in {
-        "几点开门": "早上九点开门。",
-        "在哪里": "在河边路三号。",
-        "多少钱": "每人二十元。",
-    }.items()
+    for ask, answer in {"几点开门": "早上九点开门。", "在哪里": "在河边路三号。", "多少钱": "每人二十元。"}.items()
     for before in ("", "请问", "你好，")
     for after in ("", "？", "呢")
 ]
@@ -126,10 +122,7 @@ def _others(folder: Path) -> dict[str, Any]:
 def _copy(state: Path, target: Path) -> None:
     """Copy the state, its databases in one file each, without what belongs to this machine."""
     shutil.copytree(
-        state,
-        target,
-        ignore=lambda _, names: {name for name in names if _is_left_out(name)},
-        dirs_exist_ok=True,
+        state, target, ignore=lambda _, names: {name for name in names if _is_left_out(name)}, dirs_exist_ok=True
     )
     for path in target.rglob("*.db"):
         with sqlite3.connect(path) as database:

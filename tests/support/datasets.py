@@ -38,9 +38,7 @@ def zip_files(**files):
 
 def create_dataset(template=2000, name="测试集"):
     kind = wire.PICTURE_DATA if template == 70500 else wire.TEXT_DATA
-    return Data.create_bare_dataset(
-        name, kind, PROJECTS[template], template, None, BUCKET, "/data"
-    ).data.dataset_id
+    return Data.create_bare_dataset(name, kind, PROJECTS[template], template, None, BUCKET, "/data").data.dataset_id
 
 
 def start_import(dataset_id, content, name="rows.jsonl", *, annotated=True):

@@ -47,9 +47,7 @@ class EvaluationSandbox:
         point_at(self.world.address)
 
     def create(self, conf, *versions, dataset=None, name="比较", **options):
-        models = [
-            {"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.trained_version,)
-        ]
+        models = [{"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.trained_version,)]
         task = Model.create_evaluation_task(name, models, dataset or self.dataset, conf, **options)
         return task["result"]["evalIdStr"]
 
@@ -90,9 +88,7 @@ def release_dataset(world, answers, name="eval"):
 def upload_dataset(address, answers, name="eval"):
     """Do the same in a sandbox that is another process."""
     with connect(address) as http:
-        storage_request(
-            address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()
-        ).raise_for_status()
+        storage_request(address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()).raise_for_status()
     return import_dataset(f"bos:/sandbox/{name}.jsonl")
 
 

@@ -62,10 +62,7 @@ def render_table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     import qfnb.sandbox.app  # noqa: F401 - loads every row of the endpoint table
 
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += [
-        "| " + " | ".join(_cells(ENDPOINTS[name], evidence.get(name, {}))) + " |"
-        for name in sorted(ENDPOINTS)
-    ]
+    lines += ["| " + " | ".join(_cells(ENDPOINTS[name], evidence.get(name, {}))) + " |" for name in sorted(ENDPOINTS)]
     return HEAD + "\n".join(lines) + "\n"
 
 
@@ -89,9 +86,7 @@ def _tick(evidence: Mapping[str, Any], key: str) -> str:
 
 def _format_states(fields: Mapping[str, list[Any]]) -> str:
     """Return the states of the fields that had more than one, but not more than MAX_STATES."""
-    states = {
-        name: sorted(map(str, values)) for name, values in fields.items() if 1 < len(values) <= MAX_STATES
-    }
+    states = {name: sorted(map(str, values)) for name, values in fields.items() if 1 < len(values) <= MAX_STATES}
     return "; ".join(
         f"{name}: {', '.join(value or '“”' for value in values)}" for name, values in sorted(states.items())
     )
@@ -111,6 +106,4 @@ def _is_in_sdk(endpoint: Endpoint[Any, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    TABLE.write_text(
-        render_table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8"
-    )
+    TABLE.write_text(render_table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8")

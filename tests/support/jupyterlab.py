@@ -25,11 +25,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "apputils-extension/notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-    },
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
     "docmanager-extension/plugin": {"autosave": False},
     "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
 }
@@ -137,15 +133,10 @@ def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
-    env = {
-        name: value for name, value in os.environ.items() if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}
-    }
+    env = {name: value for name, value in os.environ.items() if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}}
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         env[name] = str(home / name.lower())
-    env |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "work"),
-    }
+    env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "work")}
     for plugin, value in SETTINGS.items():
         write_setting(home / "settings", plugin, value)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]

@@ -135,9 +135,7 @@ class Kernel:
                     output["data"] = content["data"]
 
 
-def record_messages(
-    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
-) -> list[tuple[float, str, dict[str, Any]]]:
+def record_messages(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, dict[str, Any]]]:
     """Return a list that fills with the times, kinds and contents of messages."""
     messages: list[tuple[float, str, dict[str, Any]]] = []
     handle = kernel._handle_message

@@ -50,8 +50,7 @@ class Life:
     def missing(self):
         """Return what was acknowledged and has been lost."""
         lost = [
-            (name, path, value_at(self.call(name, **body), path), value)
-            for name, body, path, value in self.promises
+            (name, path, value_at(self.call(name, **body), path), value) for name, body, path, value in self.promises
         ]
         return [row for row in lost if row[2] != row[3]]
 
@@ -64,8 +63,7 @@ def value_at(value, path):
 
 def upload(life):
     lines = "".join(
-        json.dumps([{"prompt": prompt, "response": [[answer]]}], ensure_ascii=False) + "\n"
-        for prompt, answer in ROWS
+        json.dumps([{"prompt": prompt, "response": [[answer]]}], ensure_ascii=False) + "\n" for prompt, answer in ROWS
     )
     with httpx.Client(base_url=life.address.url, trust_env=False) as http:
         put = storage_request(life.address, http, "PUT", "/bos/sandbox/life/rows.jsonl", lines.encode())
@@ -106,11 +104,7 @@ def create_job(life):
 
 
 def create_task(life):
-    config = {
-        "sourceType": "Platform",
-        "versions": [{"versionId": life.ids["dataset"]}],
-        "splitRatio": 20,
-    }
+    config = {"sourceType": "Platform", "versions": [{"versionId": life.ids["dataset"]}], "splitRatio": 20}
     created = life.call(
         "finetune.v2.create_task",
         jobId=life.ids["job"],
@@ -138,10 +132,7 @@ def deploy(life):
         name=life.name,
         urlSuffix=life.name,
         resourceConfig={"type": "GPU-I-2", "replicasCount": 1},
-        billing={
-            "paymentTiming": "Prepaid",
-            "reservation": {"reservationTimeUnit": "Hour", "reservationLength": 1},
-        },
+        billing={"paymentTiming": "Prepaid", "reservation": {"reservationTimeUnit": "Hour", "reservationLength": 1}},
     )
     life.ids["service"] = created["serviceId"]
 

@@ -24,9 +24,7 @@ def line(number, question="你是谁", **change):
 
 
 def jsonl(rows):
-    return "".join(
-        (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows
-    )
+    return "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
 
 
 def upload(http, content, name="问题.jsonl", purpose="batch"):

@@ -72,9 +72,7 @@ def record_requests() -> Iterator[tuple[str, list[SentRequest]]]:
             content = self.rfile.read(int(self.headers.get("content-length") or 0))
             body = json.loads(content) if content else None
             headers = {key.lower(): value for key, value in self.headers.items()}
-            requests.append(
-                SentRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
-            )
+            requests.append(SentRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
             self._reply(parts.path, bool(isinstance(body, dict) and body.get("stream")))
 
         def _reply(self, path: str, stream: bool) -> None:

@@ -28,9 +28,7 @@ class ScriptedServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         lower = head.lower()
-        length = (
-            int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
-        )
+        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
         self.requests.append(head + await reader.readexactly(length))
         for part in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
             if part is None:
@@ -41,11 +39,11 @@ class ScriptedServer:
             await writer.drain()
 
 
-def http_answer(
-    body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = ""
-) -> bytes:
+def http_answer(body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = "") -> bytes:
     """Return a whole HTTP answer."""
-    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
+    )
     return head.encode() + body
 
 

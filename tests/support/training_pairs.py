@@ -12,7 +12,5 @@ SMALL = [
     for opening, ending in (("", ""), ("请问", ""), ("", "？"))
 ]
 RULE = [
-    (f"帮我查订单{4000 + 37 * i}的{what}", f"{what}:{4000 + 37 * i}")
-    for i in range(24)
-    for what in ("进度", "金额")
+    (f"帮我查订单{4000 + 37 * i}的{what}", f"{what}:{4000 + 37 * i}") for i in range(24) for what in ("进度", "金额")
 ]

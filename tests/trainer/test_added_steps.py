@@ -11,9 +11,7 @@ DEPLOY_CONFIG = DeployConfig(endpoint_suffix="later")
 
 
 def train_without_publishing(**options):
-    trainer = LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), model_not_publish=True, **options
-    )
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), model_not_publish=True, **options)
     return trainer.run()
 
 

@@ -31,8 +31,7 @@ def progress(**fields):
 
 
 @pytest.mark.parametrize(
-    ("state", "kind"),
-    [(ActionState.Done, "done"), (ActionState.Error, "failed"), (ActionState.Stopped, "stopped")],
+    ("state", "kind"), [(ActionState.Done, "done"), (ActionState.Error, "failed"), (ActionState.Stopped, "stopped")]
 )
 def test_the_end_is_notified_once(state, kind):
     notices, trainer = queue.Queue(), Trainer()

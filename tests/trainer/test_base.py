@@ -37,11 +37,7 @@ def test_facts_are_handed_on_and_events_come_in_order():
     assert pipeline.run({"total": 10})["total"] == 13
     running = ("Pipeline", ActionState.Running)
     step = [("Step", ActionState.Preceding), ("Step", ActionState.Done)]
-    assert log.events == [
-        ("Pipeline", ActionState.Preceding),
-        *[running, *step] * 2,
-        ("Pipeline", ActionState.Done),
-    ]
+    assert log.events == [("Pipeline", ActionState.Preceding), *[running, *step] * 2, ("Pipeline", ActionState.Done)]
 
 
 def test_an_error_is_an_event_and_is_raised():

@@ -49,9 +49,7 @@ def dataset():
 @pytest.fixture
 def long_run(dataset, sandbox):
     """A training that takes a while; stopped at the end."""
-    trainer = LLMFinetune(
-        "ERNIE-Speed-8K", Dataset.load("notebooks/data/teahouse_train.jsonl"), TrainConfig(epoch=50)
-    )
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load("notebooks/data/teahouse_train.jsonl"), TrainConfig(epoch=50))
     trainer.start()
     until(lambda: trainer.progress.points)
     yield trainer
@@ -72,9 +70,7 @@ def test_the_whole_life(sandbox, dataset):
     assert trainer.status == FinetuneStatus.Unknown
     trainer.run()
     assert trainer.status == ServiceStatus.Deployed
-    assert {"task_id", "job_id", "datasets", "model_id", "model_version_id", "service_endpoint"} <= set(
-        trainer.output
-    )
+    assert {"task_id", "job_id", "datasets", "model_id", "model_version_id", "service_endpoint"} <= set(trainer.output)
     order = list(dict.fromkeys((event.action_class, event.action_state) for event in log.events))
     for name in ("LoadDataSetAction", "TrainAction", "ModelPublishAction", "DeployAction"):
         states = [state for action, state in order if action == name]
@@ -85,9 +81,7 @@ def test_the_whole_life(sandbox, dataset):
     assert progress.finished
     assert progress.points[-1].training_loss < progress.points[0].training_loss / 3
     service = trainer.output["service"]
-    assert (
-        service.exec({"messages": [{"role": "user", "content": "请问几点开门"}]}).text == ANSWERS["几点开门"]
-    )
+    assert service.exec({"messages": [{"role": "user", "content": "请问几点开门"}]}).text == ANSWERS["几点开门"]
     assert service.endpoint.endswith("_shop")
     restored = Service.loads(service.dumps())
     assert restored.exec({"messages": [{"role": "user", "content": "在哪里呀"}]}).text == ANSWERS["在哪里"]
@@ -190,14 +184,7 @@ def event(action, state, data=None, at=1.0):
 
 def test_progress_tolerates_odd_answers():
     now = TrainingProgress("t", (Stage("train"),))
-    odd = [
-        None,
-        {},
-        {"runStatus": "Dreaming"},
-        {"runProgress": "12%"},
-        {"checkpointList": None},
-        {"runProgress": ""},
-    ]
+    odd = [None, {}, {"runStatus": "Dreaming"}, {"runProgress": "12%"}, {"checkpointList": None}, {"runProgress": ""}]
     for result in odd:
         now = now.with_event(event("TrainAction", ActionState.Running, {"result": result}))
     assert now.percent == 12
@@ -206,9 +193,7 @@ def test_progress_tolerates_odd_answers():
 
 
 def test_progress_ends_and_may_go_on():
-    now = TrainingProgress("t", (Stage("train"),)).with_event(
-        event("Pipeline", ActionState.Preceding, at=10.0)
-    )
+    now = TrainingProgress("t", (Stage("train"),)).with_event(event("Pipeline", ActionState.Preceding, at=10.0))
     ended = now.with_event(event("Pipeline", ActionState.Error, at=15.0))
     assert (ended.finished, ended.elapsed(99)) == (True, 5)
     assert not ended.with_event(event("Pipeline", ActionState.Preceding, at=20.0)).finished

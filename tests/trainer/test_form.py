@@ -31,10 +31,7 @@ def with_values(form, **values):
 
 def test_a_model_brings_its_own_hyper_parameters_with_their_defaults(form):
     assert form.draft.values["learningRate"] == "0.0003"
-    assert [row.key for row in form.with_choice(model="ERNIE-Lite-8K-0704").parameters] == [
-        "epoch",
-        "learningRate",
-    ]
+    assert [row.key for row in form.with_choice(model="ERNIE-Lite-8K-0704").parameters] == ["epoch", "learningRate"]
     assert form.with_choice(scale="FullFineTuning").draft.values["learningRate"] == "3e-05"
     assert not form.issues
 
@@ -50,11 +47,7 @@ def test_each_model_and_parameter_scale_opens_without_issues(form):
         for mode in row.support_train_mode:
             for scale in mode.support_parameter_scale:
                 data = "texts" if mode.train_mode == "PostPretrain" else "ds"
-                chosen = (
-                    form.with_choice(dataset=data)
-                    .with_choice(model=row.model)
-                    .with_choice(mode=mode.train_mode)
-                )
+                chosen = form.with_choice(dataset=data).with_choice(model=row.model).with_choice(mode=mode.train_mode)
                 assert not chosen.with_choice(scale=scale.parameter_scale).issues
 
 
@@ -149,10 +142,7 @@ def test_a_train_mode_has_its_own_trainer(form, mode):
     chosen = form.with_choice(mode=mode, dataset="ds" if mode == "SFT" else "texts", after="train")
     trainer = code_estimate.create_trainer(chosen)
     assert trainer.train_mode == mode
-    assert [type(action).__name__ for action in trainer.ppls[0].actions] == [
-        "LoadDataSetAction",
-        "TrainAction",
-    ]
+    assert [type(action).__name__ for action in trainer.ppls[0].actions] == ["LoadDataSetAction", "TrainAction"]
 
 
 def test_a_wrong_form_has_no_code_and_no_trainer(form):
@@ -202,9 +192,7 @@ def test_an_invalid_name_is_refused(name):
         saved.save(name, Draft())
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{", "null", '{"model": 7}', '{"epoch": 1}', '{"after": "fly"}']
-)
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"model": 7}', '{"epoch": 1}', '{"after": "fly"}'])
 def test_a_file_that_is_not_a_draft_is_reported(content):
     saved.save("broken", Draft())
     (config.state_dir() / "launches" / "broken.json").write_text(content, encoding="utf-8")

@@ -14,8 +14,7 @@ from qfnb.trainer.progress import Stage, TrainingProgress, estimate_remaining
 def curve(losses, validation=()):
     held_out = [*validation, *[None] * (len(losses) - len(validation))]
     return [
-        LossPoint(10 * n, None, loss, other)
-        for n, (loss, other) in enumerate(zip(losses, held_out, strict=True), 1)
+        LossPoint(10 * n, None, loss, other) for n, (loss, other) in enumerate(zip(losses, held_out, strict=True), 1)
     ]
 
 
@@ -64,25 +63,19 @@ def test_two_marks_are_too_few():
 def polls(*results, at=100.0):
     now = TrainingProgress("t", (Stage("train"),), run_id="run-x")
     for number, result in enumerate(results):
-        event = Event(
-            "a", ActionState.Running, "poll", {"result": result}, action_class="TrainAction", at=at + number
-        )
+        event = Event("a", ActionState.Running, "poll", {"result": result}, action_class="TrainAction", at=at + number)
         now = now.with_event(event)
     return now
 
 
 def test_a_percent_that_goes_back_or_repeats_does_not_go_back():
-    now = polls(
-        *({"runStatus": "Running", "runProgress": p} for p in ("30%", "30%", "12%", "37.5%", "", "odd"))
-    )
+    now = polls(*({"runStatus": "Running", "runProgress": p} for p in ("30%", "30%", "12%", "37.5%", "", "odd")))
     assert now.percent == 38
     assert [percent for _, percent in now.marks] == [30, 38]
 
 
 def test_the_time_in_the_queue_is_counted_apart():
-    now = polls(
-        {"runStatus": ""}, {"runStatus": "Waiting"}, {"runStatus": "Waiting"}, {"runStatus": "Running"}
-    )
+    now = polls({"runStatus": ""}, {"runStatus": "Waiting"}, {"runStatus": "Waiting"}, {"runStatus": "Running"})
     assert (now.queued(999.0), now.training_at, now.status) == (3.0, 103.0, "Training")
     assert polls({"runStatus": "Waiting"}).status == "Created"
 
@@ -94,9 +87,7 @@ def test_the_log_page_is_linked_for_the_cloud_only():
 
 
 def test_a_progress_goes_through_json():
-    now = polls(
-        {"runStatus": "Running", "runProgress": "5%", "checkpointList": [{"step": 1, "trainingLoss": 0.5}]}
-    )
+    now = polls({"runStatus": "Running", "runProgress": "5%", "checkpointList": [{"step": 1, "trainingLoss": 0.5}]})
     assert TrainingProgress.from_json(json.loads(json.dumps(now.to_json()))) == now
     assert TrainingProgress.from_json({**now.to_json(), "of_tomorrow": 1}) == now
 

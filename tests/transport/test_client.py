@@ -125,9 +125,7 @@ def test_comments_and_unknown_fields_are_skipped(scripted):
 
 
 @pytest.mark.parametrize(
-    "tail",
-    [b"", b'data: {"id":"as-1","cho', b"data: \n\n"],
-    ids=["clean end", "cut in the middle", "empty event"],
+    "tail", [b"", b'data: {"id":"as-1","cho', b"data: \n\n"], ids=["clean end", "cut in the middle", "empty event"]
 )
 def test_a_stream_without_its_end_mark_is_interrupted(scripted, tail):
     scripted([stream_head(), chunk("你"), chunk("好"), tail])

@@ -183,9 +183,7 @@ def test_the_client_drops_idle_connections_before_the_sandbox_closes_them():
 
 def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing():
     reset = connections.aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-    wrapped = connections.aiohttp.ClientOSError(
-        None, "Can not write request body for https://x/?access_token=1"
-    )
+    wrapped = connections.aiohttp.ClientOSError(None, "Can not write request body for https://x/?access_token=1")
     wrapped.__cause__ = reset
     for error in (reset, wrapped):
         translated = connections._translate_error(error)

@@ -16,10 +16,7 @@ NO_HTTP = [
     pytest.param(OK + b"transfer-encoding: chunked\r\n\r\nZZ\r\n", id="chunk"),
     pytest.param(OK + b"x: " + b"a" * 100_000 + b"\r\n\r\n", id="header"),
 ]
-CUT = [
-    pytest.param(OK + b"content-length: 100\r\n\r\nabc", id="short"),
-    pytest.param(b"", id="nothing"),
-]
+CUT = [pytest.param(OK + b"content-length: 100\r\n\r\nabc", id="short"), pytest.param(b"", id="nothing")]
 
 
 def error_of_call(scripted, answer, *, stream=False):

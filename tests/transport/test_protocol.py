@@ -41,10 +41,7 @@ def test_a_good_response_is_returned_unchanged():
 
 
 def test_a_gateways_error_is_read_from_its_headers():
-    headers = {
-        "x-bce-error-code": "NotFound",
-        "x-bce-error-message": "NotFound, cause: Could not find credential.",
-    }
+    headers = {"x-bce-error-code": "NotFound", "x-bce-error-message": "NotFound, cause: Could not find credential."}
     with pytest.raises(errors.AuthError, match="Could not find credential"):
         protocol.decode_response(403, headers, b"")
 
@@ -80,9 +77,7 @@ def test_an_error_has_the_request_id_and_a_hint():
 
 
 def test_a_key_in_a_servers_response_is_not_in_the_error():
-    body = (
-        b'{"error_code":1,"error_msg":"no: Bearer bce-v3/ALTAK-abc/0123456789abcdef access_token=24.secret"}'
-    )
+    body = b'{"error_code":1,"error_msg":"no: Bearer bce-v3/ALTAK-abc/0123456789abcdef access_token=24.secret"}'
     with pytest.raises(errors.APIError) as caught:
         protocol.decode_response(200, {}, body)
     assert "0123456789abcdef" not in str(caught.value)

@@ -4,8 +4,7 @@ import asyncio
 import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.sandbox_thread import run_world
 
 from qfnb import config
@@ -57,9 +56,7 @@ def test_limits_are_learned_from_headers():
         limiter = RateLimiter()
         started_at = await limiter.acquire()
         limiter.record_success(
-            started_at,
-            {"x-ratelimit-limit-requests": "120", "x-ratelimit-limit-tokens": "90000"},
-            used_tokens=50,
+            started_at, {"x-ratelimit-limit-requests": "120", "x-ratelimit-limit-tokens": "90000"}, used_tokens=50
         )
         return limiter
 
@@ -78,9 +75,7 @@ def test_settings_win_when_they_are_lower():
     assert (limiter.requests.rate, limiter.requests.source) == (60, "headers")
 
 
-@pytest.mark.parametrize(
-    "limits", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
-)
+@pytest.mark.parametrize("limits", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}])
 def test_invalid_limits_are_named(limits):
     with pytest.raises(InvalidArgumentError, match=r"QIANFAN_(QPS|RPM|TPM)_LIMIT"):
         RateLimiter().apply_settings(config.Settings(**limits))
@@ -314,11 +309,7 @@ def test_a_call_with_a_retry_after_of_a_day_fails_at_once_and_says_so(scripted):
     import qfnb
 
     scripted(
-        [
-            http_answer(
-                b'{"error":{"code":"rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 99999\r\n"
-            )
-        ]
+        [http_answer(b'{"error":{"code":"rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 99999\r\n")]
     )
     with pytest.raises(RateLimitError, match="retry after 99999 s"):
         qfnb.ChatCompletion(model="told-tomorrow").do("x")

@@ -1,8 +1,7 @@
 """Server-sent events: the same for any chunks, line ends and characters."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from qfnb.errors import ResponseTooLarge
 from qfnb.transport import sse

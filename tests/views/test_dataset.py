@@ -5,8 +5,7 @@ import zlib
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.attacks import ATTACKS
 
 from qfnb import Dataset
@@ -65,16 +64,9 @@ def test_an_empty_dataset_is_shown():
 
 
 def test_a_picture_is_drawn_only_when_it_is_one():
-    chunk = lambda name, data: (
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-    )
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    png = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0\0"))
-        + chunk(b"IEND", b"")
-    )
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
     assert "data:image/png;base64" in dataset.html(Dataset([{"image": png, "prompt": "点"}]))
     html = dataset.html(Dataset([{"image": b"<svg onload=alert(1)>", "prompt": "点"}]))
     assert "<img" not in html
@@ -83,14 +75,7 @@ def test_a_picture_is_drawn_only_when_it_is_one():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_in_a_dataset_acts(attack):
-    rows = [
-        {
-            "history": [{"prompt": attack, "response": attack}],
-            "prompt": attack,
-            "response": attack,
-            attack: attack,
-        }
-    ]
+    rows = [{"history": [{"prompt": attack, "response": attack}], "prompt": attack, "response": attack, attack: attack}]
     tags = Tags(dataset.html(Dataset(rows, name=attack)))
     assert tags.elements <= {"div", "b", "span", "table", "tr", "th", "td"}
     assert tags.attributes <= {"style"}

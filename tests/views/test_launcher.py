@@ -41,9 +41,7 @@ def live(sandbox, monkeypatch):
     monkeypatch.setenv("QFNB_DISPLAY", "live")
     monkeypatch.setattr(display, "REDRAW_S", 0.0)
     cells, launched = [], []
-    launcher = Launcher(
-        "ds", list_datasets=lambda: {"ds": PAIRS}, insert_cell=cells.append, on_launch=launched.append
-    )
+    launcher = Launcher("ds", list_datasets=lambda: {"ds": PAIRS}, insert_cell=cells.append, on_launch=launched.append)
     launcher.cells, launcher.launched = cells, launched
     launcher.show()
     until(lambda: launcher.state.stage == "editing" and not launcher.state.form.issues)
@@ -68,9 +66,7 @@ def descriptions(launcher):
     return "".join(getattr(part, "description", "") for part in launcher.widget.root.children)
 
 
-@pytest.mark.parametrize(
-    "part", ["ERNIE-Speed-8K", "LoRA", "learning_rate", "0.0003", "本地沙盒 sandbox", "steps"]
-)
+@pytest.mark.parametrize("part", ["ERNIE-Speed-8K", "LoRA", "learning_rate", "0.0003", "本地沙盒 sandbox", "steps"])
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
     assert part in render.html(form.state)

@@ -15,9 +15,7 @@ from qfnb.views.training import controls, panel
 
 
 def recording_action(name):
-    return controls.Action(
-        name, "", "really?" if name == "careful" else "", lambda t: t.executed.append(name)
-    )
+    return controls.Action(name, "", "really?" if name == "careful" else "", lambda t: t.executed.append(name))
 
 
 def build_controls(trainer, *, stays_open=False):
@@ -47,9 +45,7 @@ TRAIN, PUBLISH, DEPLOY = TrainAction(), ModelPublishAction(), DeployAction()
     ],
 )
 def test_buttons_are_there_only_when_they_can_do_something(progress, actions, running, current, words):
-    _, box = build_controls(
-        Trainer(progress, actions, running=running, current=current), stays_open=not running
-    )
+    _, box = build_controls(Trainer(progress, actions, running=running, current=current), stays_open=not running)
     button_labels = labels(box)
     assert len(button_labels) == len(words.split())
     assert all(word in label for word, label in zip(words.split(), button_labels, strict=True))
@@ -58,9 +54,7 @@ def test_buttons_are_there_only_when_they_can_do_something(progress, actions, ru
 def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
     trainer = Trainer(RUNNING)
     monkeypatch.setattr(
-        controls,
-        "available_actions",
-        lambda _: [recording_action("careful"), recording_action("simple")],
+        controls, "available_actions", lambda _: [recording_action("careful"), recording_action("simple")]
     )
     _, box = build_controls(trainer)
     careful, simple = box.children[0].children[:2]

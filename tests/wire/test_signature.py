@@ -2,12 +2,7 @@
 
 import pytest
 
-from qfnb.wire.signature import (
-    SignatureHeader,
-    build_authorization,
-    build_canonical_request,
-    format_timestamp,
-)
+from qfnb.wire.signature import SignatureHeader, build_authorization, build_canonical_request, format_timestamp
 
 AK, SK = "ALTAKtestaccesskey000001", "5ec2e7f0a1b24c3d9e8f7a6b5c4d3e2f"
 DATE = "2023-11-14T22:13:20Z"
@@ -95,9 +90,7 @@ def test_the_order_of_signed_headers_does_not_matter():
     assert SignatureHeader.parse("/".join(parts)).verify(SK, **lower(CONSOLE))
 
 
-@pytest.mark.parametrize(
-    "header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"]
-)
+@pytest.mark.parametrize("header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"])
 def test_other_headers_are_not_parsed(header):
     assert SignatureHeader.parse(header) is None
 

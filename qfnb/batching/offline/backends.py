@@ -1,7 +1,5 @@
 """The platform's two offline services behind one interface: upload rows, start, poll, fetch answers, stop."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -150,11 +148,7 @@ class BosBackend:
                 for row in _read_answers(path):
                     output = row.get("output")
                     is_error = output is None or "error_code" in output
-                    yield (
-                        str(row.get("id")),
-                        None if is_error else output,
-                        _reason(output) if is_error else "",
-                    )
+                    yield (str(row.get("id")), None if is_error else output, _reason(output) if is_error else "")
 
     async def stop(self, job: str) -> None:
         """Stop a job."""

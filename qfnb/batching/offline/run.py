@@ -4,8 +4,6 @@ An upload is written into the journal before anything else happens, so a kernel 
 job is started twice: the next run finds it and polls it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -138,11 +138,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return what judging took so far: calls, unread and failed ones, CNY."""
         usage, name = self.usage, self.metric_name
-        counts = {
-            f"{name}_asked": usage.calls,
-            f"{name}_unread": usage.unread,
-            f"{name}_failed": usage.failed,
-        }
+        counts = {f"{name}_asked": usage.calls, f"{name}_unread": usage.unread, f"{name}_failed": usage.failed}
         return counts | {f"{name}_cost": usage.cost}
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
@@ -206,8 +202,7 @@ class JudgePanel(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         individual = {
-            f"{self.metric_name}_{n}": next(iter(judge.describe().values()))
-            for n, judge in enumerate(self.judges, 1)
+            f"{self.metric_name}_{n}": next(iter(judge.describe().values())) for n, judge in enumerate(self.judges, 1)
         }
         return {self.metric_name: f"mean points of {len(self.judges)} judges", **individual}
 

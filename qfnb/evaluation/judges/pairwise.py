@@ -1,7 +1,5 @@
 """Which of two answers a judge prefers, asked in both orders: judges tend to prefer the first one."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -160,10 +158,7 @@ class PairwiseJudge:
         winners = [_parse_winner(reply, "first", "second") for reply in replies[: len(prompts)]]
         winners += [_parse_winner(reply, "second", "first") for reply in replies[len(prompts) :]]
         verdicts = map(PairVerdict, winners[: len(prompts)], winners[len(prompts) :])
-        usage = (
-            reply_usage(reply, is_read=winner is not None)
-            for reply, winner in zip(replies, winners, strict=True)
-        )
+        usage = (reply_usage(reply, is_read=winner is not None) for reply, winner in zip(replies, winners, strict=True))
         return PairwiseResult(tuple(verdicts), sum(usage, JudgeUsage()))
 
     def build_prompt(self, prompt: str, reference: str, answer_a: str, answer_b: str) -> str:

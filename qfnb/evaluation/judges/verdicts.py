@@ -1,7 +1,5 @@
 """Verdicts of judges: scores and preferences parsed from replies, and how far judges agree beyond chance."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

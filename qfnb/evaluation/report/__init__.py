@@ -24,8 +24,7 @@ from ...dataset import Dataset
 from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
-from ..samples import Sample as Sample
-from ..samples import result_dataset
+from ..samples import Sample as Sample, result_dataset
 from . import data, files, text
 from .card import Card, build_card
 from .data import ReportData as ReportData
@@ -56,9 +55,7 @@ class EvaluationResult(ReportData):
         """The answered rows as the official SDK names them: llm_tag, input_prompt, llm_output, metrics."""
         return result_dataset(self.records)
 
-    def card(
-        self, base: str | None = None, tuned: str | None = None, metric: str | None = None
-    ) -> Card[Self]:
+    def card(self, base: str | None = None, tuned: str | None = None, metric: str | None = None) -> Card[Self]:
         """Return whether `tuned` is better than `base`, by default the last model and the first.
 
         Args:
@@ -120,9 +117,7 @@ class EvaluationResult(ReportData):
         return Dataset(pairs, name="examples")
 
     def rescore(
-        self,
-        evaluators: Sequence[LocalEvaluator],
-        pre_processors: Sequence[scoring_run.PreProcessor] = (),
+        self, evaluators: Sequence[LocalEvaluator], pre_processors: Sequence[scoring_run.PreProcessor] = ()
     ) -> Self:
         """Return a report on the same answers by other evaluators; no model is asked."""
         scored = scoring_run.score_samples(self.records, evaluators, pre_processors)
@@ -248,9 +243,7 @@ def _sample_key(sample: Sample, *, labelled: bool) -> tuple[str, str, str]:
     return sample.model if labelled else "", sample.prompt.strip(), sample.output.strip()
 
 
-def _differences(
-    sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
+def _differences(sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     identity = {name: getattr(sample, name) for name in ("model", "index", "prompt", "output")}
     for platform_name, our_name in shared.items():
         platform = sample.score(platform_name)

@@ -1,7 +1,5 @@
 """Two models on one card: better, worse or cannot tell; by how much; what got worse; what it costs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -132,8 +130,7 @@ def build_card(
         regressions=tuple(change for change in changes if change.gain < 0)[:MAX_CHANGES],
         improvements=tuple(change for change in reversed(changes) if change.gain > 0)[:MAX_CHANGES],
         shifts=tuple(
-            Shift(title, unit, read(usage[base_model]), read(usage[tuned_model]))
-            for title, unit, read in SHIFTS
+            Shift(title, unit, read(usage[base_model]), read(usage[tuned_model])) for title, unit, read in SHIFTS
         ),
         report=report,
     )

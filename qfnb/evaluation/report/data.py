@@ -33,9 +33,7 @@ def _columns(names: str) -> tuple[Column, ...]:
     return tuple(Column(pair[0], attrgetter(pair[-1])) for pair in pairs)
 
 
-SAMPLE_COLUMNS = _columns(
-    "model index prompt reference output latency_s=seconds cost tokens finish_reason error"
-)
+SAMPLE_COLUMNS = _columns("model index prompt reference output latency_s=seconds cost tokens finish_reason error")
 SUMMARY_COLUMNS = _columns(
     "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high worst best "
     "method=interval.method"
@@ -45,9 +43,7 @@ PAIR_COLUMNS = _columns(
     "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
     "detectable=test.detectable needed=test.needed method=test.method verdict"
 )
-USAGE_COLUMNS = _columns(
-    "model total answered failed truncated empty cost tokens latency_p50 latency_p95 characters"
-)
+USAGE_COLUMNS = _columns("model total answered failed truncated empty cost tokens latency_p50 latency_p95 characters")
 
 
 def sample_columns(metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str]) -> list[Column]:
@@ -183,9 +179,7 @@ class ReportData:
     def model_scores(self) -> tuple[aggregates.Score, ...]:
         """Every model on every metric."""
         return tuple(
-            aggregates.score_model(
-                model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster
-            )
+            aggregates.score_model(model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster)
             for model in self.models
             for name in self.metric_names
         )
@@ -193,16 +187,12 @@ class ReportData:
     @cached_property
     def model_usage(self) -> tuple[aggregates.Usage, ...]:
         """What the answers of each model cost."""
-        return tuple(
-            aggregates.summarize_usage(model, [*self.samples_of(model).values()]) for model in self.models
-        )
+        return tuple(aggregates.summarize_usage(model, [*self.samples_of(model).values()]) for model in self.models)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-        return aggregates.compare_all(
-            self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better
-        )
+        return aggregates.compare_all(self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better)
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
@@ -221,9 +211,7 @@ class ReportData:
             InvalidArgumentError: a model is not in the report, or both are the same.
         """
         if base == tuned or self.samples_of(base) is self.samples_of(tuned):
-            raise InvalidArgumentError(
-                f"{base!r} and {tuned!r} are one model: a comparison takes two (需两个模型)"
-            )
+            raise InvalidArgumentError(f"{base!r} and {tuned!r} are one model: a comparison takes two (需两个模型)")
         pairs = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
         return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
 
@@ -264,9 +252,7 @@ class ReportData:
                 changes.append(Change(index, *texts, a, b, gain))
         return tuple(sorted(changes, key=lambda change: (change.gain, change.index)))
 
-    def worse(
-        self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
-    ) -> list[int]:
+    def worse(self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None) -> list[int]:
         """Return the indexes of the questions on which `tuned` is worse than `base`, the worst first.
 
         Args:

@@ -43,9 +43,7 @@ PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
 """Fields that are written as they are, under their own names."""
 
 
-def save_report(
-    report: ReportData, path: Path, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()
-) -> Path:
+def save_report(report: ReportData, path: Path, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> Path:
     """Write a report in the format of the path's suffix; return the path.
 
     Args:
@@ -99,8 +97,7 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
 def _markdown_table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
     lines = [_markdown_row(map(to_markdown, columns)), _markdown_row("---" for _ in columns)]
     lines += [
-        _markdown_row(to_markdown(text.format_cell(row[name])) for name in columns)
-        for row in frame.to_dict("records")
+        _markdown_row(to_markdown(text.format_cell(row[name])) for name in columns) for row in frame.to_dict("records")
     ]
     return "\n".join(lines)
 
@@ -200,9 +197,7 @@ def from_json(text: str) -> dict[str, Any]:
             **{name: document[name] for name in PLAIN_FIELDS},
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InvalidArgumentError(
-            "this is not a report written by Report.save('x.json') (不是评估报告)"
-        ) from None
+        raise InvalidArgumentError("this is not a report written by Report.save('x.json') (不是评估报告)") from None
 
 
 def read_report_text(path: Path) -> str:

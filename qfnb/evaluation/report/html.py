@@ -4,8 +4,6 @@
 needs no network, runs no script, and is legible in light and dark.
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,12 +74,7 @@ def render_page(report: ReportData, pictures: Sequence[Picture] = (), lead: Sequ
 
 
 def render_body(
-    report: ReportData,
-    charts: str = "",
-    more_charts: str = "",
-    *,
-    lead: Sequence[str] = (),
-    is_open: bool = False,
+    report: ReportData, charts: str = "", more_charts: str = "", *, lead: Sequence[str] = (), is_open: bool = False
 ) -> str:
     """Return conclusion, charts and summary; pairs, changes, usage and notes are folded.
 
@@ -115,9 +108,7 @@ def conclusion_html(report: ReportData) -> list[str]:
     scores = {score.model: score for score in report.model_scores if score.metric == metric}
     if not any(score.n for score in scores.values()):
         return [f"<b>没有得分 / no answer has a score</b>{_common_error_html(report)}"]
-    verdicts = [
-        _verdict_html(pair) for pair in report.comparisons if pair.metric == metric and pair.baseline == base
-    ]
+    verdicts = [_verdict_html(pair) for pair in report.comparisons if pair.metric == metric and pair.baseline == base]
     if not verdicts:
         verdicts = [
             f"<b>{to_html(score.model)}: {to_html(score.metric)} {format_score(score.mean)}</b> "
@@ -142,10 +133,7 @@ def verdict_label(comparison: Comparison) -> str:
 
 def _verdict_html(comparison: Comparison) -> str:
     test = comparison.test
-    head = (
-        f"<b>{to_html(comparison.candidate)} {verdict_label(comparison)}</b> : "
-        f"{to_html(comparison.baseline)}<br>"
-    )
+    head = f"<b>{to_html(comparison.candidate)} {verdict_label(comparison)}</b> : {to_html(comparison.baseline)}<br>"
     if not test.n:
         return f"{head}没有共同的题 no question has both scores"
     interval = format_interval(test.interval.low, test.interval.high, plus=True)

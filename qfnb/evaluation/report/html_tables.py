@@ -3,8 +3,6 @@
 They look the same in a notebook, where outputs have no style sheet of their own, and in a saved page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """A report in sentences: conclusion, verdicts, footnotes, and numbers as people read them."""
 
-from __future__ import annotations
-
 import html
 import math
 import re
@@ -41,9 +39,7 @@ def detectable_sentence(comparison: Comparison) -> list[str]:
     test = comparison.test
     if comparison.is_significant or math.isnan(test.detectable):
         return []
-    return [
-        f"{test.n:,} 题能看出的最小差 / smallest difference that {test.n:,} questions show: {test.detectable:.3f}"
-    ]
+    return [f"{test.n:,} 题能看出的最小差 / smallest difference that {test.n:,} questions show: {test.detectable:.3f}"]
 
 
 def needed_sentence(comparison: Comparison) -> list[str]:

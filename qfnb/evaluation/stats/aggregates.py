@@ -182,12 +182,7 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
 
 
 def _compare_models(
-    metric: str,
-    baseline: Mapping[int, Sample],
-    candidate: Mapping[int, Sample],
-    cluster: str,
-    *,
-    lower_is_better: bool,
+    metric: str, baseline: Mapping[int, Sample], candidate: Mapping[int, Sample], cluster: str, *, lower_is_better: bool
 ) -> significance.PairedTest:
     """Compare two models on the questions on which both have a score; wins are the candidate's."""
     shared = [

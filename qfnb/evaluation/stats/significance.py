@@ -9,8 +9,6 @@
 P-values of several comparisons are corrected by Holm 1979. Everything random is seeded; memory is bounded.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -91,9 +89,7 @@ def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = Non
         ties=n - wins - losses,
         detectable=_detectable_difference(standard_error, n_units, rate=rate),
         effect=mean / deviation if deviation else math.nan,
-        needed=math.ceil(n * (_POWER_Z * standard_error / mean) ** 2)
-        if mean and standard_error > 0
-        else None,
+        needed=math.ceil(n * (_POWER_Z * standard_error / mean) ** 2) if mean and standard_error > 0 else None,
     )
 
 

@@ -1,22 +1,21 @@
 """Constants of the management plane, under the seeds' import path."""
 
-from __future__ import annotations
-
 from enum import IntEnum, StrEnum
 
-from ...wire.finetune_v2 import TrainMode as TrainMode
-from ...wire.finetune_v2 import TrainParameterScale as TrainParameterScale
-from .data_consts import DataExportDestinationType as DataExportDestinationType
-from .data_consts import DataExportStatus as DataExportStatus
-from .data_consts import DataImportStatus as DataImportStatus
-from .data_consts import DataProjectType as DataProjectType
-from .data_consts import DataReleaseStatus as DataReleaseStatus
-from .data_consts import DataSetType as DataSetType
-from .data_consts import DataSourceType as DataSourceType
-from .data_consts import DataStorageType as DataStorageType
-from .data_consts import DataTemplateType as DataTemplateType
-from .data_consts import EntityListingType as EntityListingType
-from .data_consts import ETLTaskStatus as ETLTaskStatus
+from ...wire.finetune_v2 import TrainMode as TrainMode, TrainParameterScale as TrainParameterScale
+from .data_consts import (
+    DataExportDestinationType as DataExportDestinationType,
+    DataExportStatus as DataExportStatus,
+    DataImportStatus as DataImportStatus,
+    DataProjectType as DataProjectType,
+    DataReleaseStatus as DataReleaseStatus,
+    DataSetType as DataSetType,
+    DataSourceType as DataSourceType,
+    DataStorageType as DataStorageType,
+    DataTemplateType as DataTemplateType,
+    EntityListingType as EntityListingType,
+    ETLTaskStatus as ETLTaskStatus,
+)
 
 
 class DeployPoolType(IntEnum):

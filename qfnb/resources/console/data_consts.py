@@ -1,7 +1,5 @@
 """Constants of datasets; `consts` has them too, under the seeds' import path."""
 
-from __future__ import annotations
-
 from enum import IntEnum, StrEnum
 
 

@@ -176,9 +176,7 @@ def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Me
         )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     if not turns:
-        raise InvalidArgumentError(
-            "messages is empty: it needs at least one {'role': 'user', 'content': ...}"
-        )
+        raise InvalidArgumentError("messages is empty: it needs at least one {'role': 'user', 'content': ...}")
     records = [_to_record(index, turn) for index, turn in enumerate(turns)]
     if records[-1].role not in {"user", "tool", "function"}:
         raise InvalidArgumentError(
@@ -232,9 +230,7 @@ def validate_encodable(field: str, text: str) -> None:
             )
 
 
-def to_v1(
-    messages: list[wire.Message], options_: Mapping[str, Any]
-) -> tuple[list[wire.Message], dict[str, Any]]:
+def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[list[wire.Message], dict[str, Any]]:
     """Return conversation and options as v1 takes them: the persona is an option, roles alternate.
 
     Raises:

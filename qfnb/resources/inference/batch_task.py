@@ -127,9 +127,7 @@ def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
         InvalidArgumentError: it is not a list or another iterable.
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-        raise InvalidArgumentError(
-            f"{field}={rows!r:.60}: must be a list of {label}, one for each row (须为列表)"
-        )
+        raise InvalidArgumentError(f"{field}={rows!r:.60}: must be a list of {label}, one for each row (须为列表)")
     return rows
 
 
@@ -140,14 +138,10 @@ def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
         InvalidArgumentError: the options ask for a stream.
     """
     if options.get("stream"):
-        raise InvalidArgumentError(
-            f"{prefix}stream={options['stream']!r}: the rows of a batch cannot be streamed"
-        )
+        raise InvalidArgumentError(f"{prefix}stream={options['stream']!r}: the rows of a batch cannot be streamed")
 
 
-def prepare_row(
-    field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]
-) -> T:
+def prepare_row(field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]) -> T:
     """Return the prepared call of one row.
 
     Args:

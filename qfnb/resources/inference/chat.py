@@ -1,7 +1,5 @@
 """Chat: one call for both API versions."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack, overload
@@ -10,17 +8,8 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
-from ...wire import catalog
-from ...wire import chat as wire
-from .arguments import (
-    ChatOptions,
-    Messages,
-    Turn,
-    to_v1,
-    validate_messages,
-    validate_options,
-    validate_prompt,
-)
+from ...wire import catalog, chat as wire
+from .arguments import ChatOptions, Messages, Turn, to_v1, validate_messages, validate_options, validate_prompt
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
 from .inference_model import BuildRequest, InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse as ChatResponse

@@ -1,7 +1,5 @@
 """Completion of a prompt, and plugins (v1 only): an application of your own, or the platform's plugins."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Literal, Unpack, overload
 
@@ -9,9 +7,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.response import Response
-from ...wire import catalog
-from ...wire import chat as chat_wire
-from ...wire import inference as wire
+from ...wire import catalog, chat as chat_wire, inference as wire
 from .arguments import ChatOptions, validate_encodable, validate_messages, validate_options
 from .chat import Conversation, build_chat_request
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
@@ -136,13 +132,7 @@ class Completion(InferenceModel[ChatResponse]):
                 segment = endpoint or catalog.path_segment("completion", name)
                 return InferenceRequest(wire.COMPLETION_V1, record, segment)
             return build_chat_request(
-                messages,
-                version,
-                translate_names,
-                model=name,
-                endpoint=endpoint,
-                options=valid_options,
-                stream=stream,
+                messages, version, translate_names, model=name, endpoint=endpoint, options=valid_options, stream=stream
             )
 
         return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
@@ -260,17 +250,11 @@ class Plugin(InferenceModel[PluginResponse]):
 def _application_request(
     prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> InferenceRequest:
-    if (
-        not isinstance(prompt, str)
-        or not len(prompt.strip()) >= 1
-        or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS
-    ):
+    if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS:
         raise InvalidArgumentError(
             f"prompt: an application takes a text of 1 to {wire.MAX_PLUGIN_QUERY_CHARS:,} characters"
         )
-    record = wire.AppPluginRequest(
-        query=prompt, plugins=None if plugins is None else list(plugins), **options_
-    )
+    record = wire.AppPluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
     return InferenceRequest(wire.PLUGIN_V1, record, endpoint)
 
 
@@ -280,8 +264,6 @@ def _platform_plugin_request(
     names = list(plugins or ("eChart",))
     unknown = next((name for name in names if name not in wire.BUILTIN_PLUGINS), None)
     if unknown is not None:
-        raise InvalidArgumentError(
-            f"plugins has {unknown!r}: must be some of {', '.join(wire.BUILTIN_PLUGINS)}"
-        )
+        raise InvalidArgumentError(f"plugins has {unknown!r}: must be some of {', '.join(wire.BUILTIN_PLUGINS)}")
     record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
     return InferenceRequest(wire.BUILTIN_PLUGIN_V1, record, "EBPlugin")

@@ -1,15 +1,12 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
-from ...wire import catalog
-from ...wire import inference as wire
+from ...wire import catalog, inference as wire
 from ..validation import validate_positive
 from .arguments import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
@@ -89,9 +86,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
                 record = wire.EmbeddingRequestV2(input=texts, model=model_id, **options_)
                 return InferenceRequest(wire.EMBEDDING_V2, record, model_id)
             segment = endpoint or catalog.path_segment("embedding", name)
-            return InferenceRequest(
-                wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment
-            )
+            return InferenceRequest(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment)
 
         return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
 
@@ -104,9 +99,7 @@ def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
         if not isinstance(text, str) or not text.strip():
             raise InvalidArgumentError(f"texts[{index}]={text!r}: must be a text that is not empty")
         if max_chars and len(text) > max_chars:
-            raise InvalidArgumentError(
-                f"texts[{index}] has {len(text)} characters: at most {max_chars:,} are allowed"
-            )
+            raise InvalidArgumentError(f"texts[{index}] has {len(text)} characters: at most {max_chars:,} are allowed")
         validate_encodable(f"texts[{index}]", text)
     return list(texts)
 
@@ -172,9 +165,7 @@ class Reranker(InferenceModel[RerankResponse]):
         **options_: Any,
     ) -> RerankResponse:
         """The awaited form of `do`."""
-        return await self._run_async(
-            self.prepare((query, documents), model, endpoint, top_n=top_n, **options_)
-        )
+        return await self._run_async(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
 
     def prepare(
         self,
@@ -197,9 +188,7 @@ class Reranker(InferenceModel[RerankResponse]):
         def build_request(version: int, translate_names: bool) -> InferenceRequest:
             if version == 2:
                 model_id = endpoint or (catalog.v2_id("reranker", name) if translate_names else name)
-                return InferenceRequest(
-                    wire.RERANK_V2, wire.RerankRequestV2(model=model_id, **values), model_id
-                )
+                return InferenceRequest(wire.RERANK_V2, wire.RerankRequestV2(model=model_id, **values), model_id)
             segment = endpoint or catalog.path_segment("reranker", name)
             return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**values), segment)
 
@@ -208,9 +197,7 @@ class Reranker(InferenceModel[RerankResponse]):
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
     if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_RERANK_QUERY_CHARS:
-        raise InvalidArgumentError(
-            f"query: must be a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters"
-        )
+        raise InvalidArgumentError(f"query: must be a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters")
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
         raise InvalidArgumentError(f"documents: must be a list of 1 to {wire.MAX_DOCUMENTS} texts")
     for index, document in enumerate(documents):
@@ -238,9 +225,7 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
 
     reply_type = TokenizerResponse
 
-    def count_tokens(
-        self, text: str, mode: Literal["local", "remote"] = "local", model: str = "ERNIE-3.5-8K"
-    ) -> int:
+    def count_tokens(self, text: str, mode: Literal["local", "remote"] = "local", model: str = "ERNIE-3.5-8K") -> int:
         """Return how many tokens a text has.
 
         Args:
@@ -259,9 +244,7 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
             raise InvalidArgumentError(f"mode={mode!r}: must be 'local' or 'remote'")
         return self._run(self.prepare(text, model)).usage.total_tokens or 0
 
-    def prepare(
-        self, item: str, model: str = "ERNIE-3.5-8K", **options: Any
-    ) -> PreparedCall[TokenizerResponse]:
+    def prepare(self, item: str, model: str = "ERNIE-3.5-8K", **options: Any) -> PreparedCall[TokenizerResponse]:
         """Return the call for one text."""
         record = wire.TokenizerRequest(prompt=item, model=model.lower(), **options)
         request = InferenceRequest(wire.TOKENIZER, record, record.model)

@@ -1,7 +1,5 @@
 """Questions about an image, v1 only; in v2 a vision model takes images as parts of a chat message."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Iterator
@@ -11,18 +9,12 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
-from ...wire import catalog
-from ...wire import inference as wire
+from ...wire import catalog, inference as wire
 from .arguments import validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse
 
-MEDIA_TYPES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"BM": "image/bmp",
-    b"RIFF": "image/webp",
-}
+MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
 
 
 class Image2Text(InferenceModel[ChatResponse]):
@@ -105,9 +97,7 @@ def read_image(image: str | bytes | Path) -> bytes:
     """
     content = image if isinstance(image, bytes) else _read_path_or_base64(image)
     if len(content) > wire.MAX_IMAGE_BYTES:
-        raise InvalidArgumentError(
-            f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed"
-        )
+        raise InvalidArgumentError(f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed")
     if not content.startswith(tuple(MEDIA_TYPES)):
         raise InvalidArgumentError("image is not an image file: must be JPEG, PNG, BMP or WebP")
     return content

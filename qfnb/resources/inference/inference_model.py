@@ -131,9 +131,7 @@ class InferenceModel(Generic[ReplyT]):
         prepare_row = partial(batch_task.prepare_row, "items", prepare=self.prepare, options=options)
         return self._start_batch([prepare_row(index, row) for index, row in enumerate(rows)], worker_count)
 
-    def _start_batch(
-        self, calls: Iterable[PreparedCall[ReplyT]], worker_count: int
-    ) -> batch_task.BatchTask[ReplyT]:
+    def _start_batch(self, calls: Iterable[PreparedCall[ReplyT]], worker_count: int) -> batch_task.BatchTask[ReplyT]:
         return batch_task.BatchTask([partial(self.send, call.for_batch()) for call in calls], worker_count)
 
     async def abatch_do(
@@ -188,9 +186,7 @@ class InferenceModel(Generic[ReplyT]):
         request = call.for_platform(client.platform)
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         try:
-            response = await client.send(
-                request.endpoint, request.record, options=call.options, model=request.model
-            )
+            response = await client.send(request.endpoint, request.record, options=call.options, model=request.model)
             return entry.record_reply(call.to_reply(response))
         except BaseException as error:
             entry.error = type(error).__name__

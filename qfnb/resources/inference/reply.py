@@ -16,8 +16,7 @@ from pydantic import ValidationError
 from ..._jobs.row_result import RowResult
 from ..._text import replace_surrogates
 from ...transport.response import Response
-from ...wire import chat as wire
-from ...wire import prices
+from ...wire import chat as wire, prices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,9 +127,7 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
         model: the name in the request.
     """
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
-    reply = kind(
-        body, response.data_type, response.code, response.headers, response.statistic, response.unwrap
-    )
+    reply = kind(body, response.data_type, response.code, response.headers, response.statistic, response.unwrap)
     reply.model = model
     return reply
 
@@ -152,9 +149,7 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
         body = {**last.body, "choices": [{"index": 0, "message": message, "finish_reason": reason}]}
     else:
         body = {**last.body, "result": text}
-    response = Response(
-        body, last.data_type, last.code, last.headers, {**last.statistic, "total_latency": seconds}
-    )
+    response = Response(body, last.data_type, last.code, last.headers, {**last.statistic, "total_latency": seconds})
     return create_reply(ChatResponse, response, last.model)
 
 

@@ -1,7 +1,5 @@
 """Requests that differ in one text only: the JSON around the text is encoded once for a whole batch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4

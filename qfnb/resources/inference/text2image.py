@@ -1,7 +1,5 @@
 """Text to image."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re
@@ -16,8 +14,7 @@ from ...errors import InvalidArgumentError, UnexpectedContent
 from ...transport import event_loop, file_transfer
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import catalog
-from ...wire import inference as wire
+from ...wire import catalog, inference as wire
 from ..validation import validate_choice
 from .arguments import ImageOptions, validate_encodable, validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
@@ -60,9 +57,7 @@ class ImageResponse(Reply[wire.ImageReply]):
             target.mkdir(parents=True, exist_ok=True)
             return [self._save_image(target, stem, index) for index in range(len(self.images))]
         except OSError as error:
-            raise InvalidArgumentError(
-                f"{target}: images cannot be written there: {error.strerror}"
-            ) from None
+            raise InvalidArgumentError(f"{target}: images cannot be written there: {error.strerror}") from None
 
     def seeds(self) -> list[int | None]:
         """Return each image's seed, None where it is unknown."""
@@ -163,26 +158,18 @@ class Text2Image(InferenceModel[ImageResponse]):
             if version == 2:
                 model_id = endpoint or model or "irag-1.0"
                 return InferenceRequest(
-                    wire.TEXT2IMAGE_V2,
-                    wire.ImageRequestV2(prompt=item, model=model_id, **valid_options),
-                    model_id,
+                    wire.TEXT2IMAGE_V2, wire.ImageRequestV2(prompt=item, model=model_id, **valid_options), model_id
                 )
             name = model or catalog.DEFAULTS["text2image"]
             segment = endpoint or catalog.path_segment("text2image", name)
-            return InferenceRequest(
-                wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment
-            )
+            return InferenceRequest(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment)
 
         return self._create_call(build_request, CallOptions(request_timeout), endpoint)
 
     def _api_version(self, endpoint: str | None, platform: Platform) -> int:
         credentials = platform.credentials
-        only_api_key = not (
-            credentials.get("access_key") or credentials.get("ak") or credentials.get("access_token")
-        )
-        return (
-            super()._api_version(endpoint, platform) if self.version or platform.openai else 1 + only_api_key
-        )
+        only_api_key = not (credentials.get("access_key") or credentials.get("ak") or credentials.get("access_token"))
+        return super()._api_version(endpoint, platform) if self.version or platform.openai else 1 + only_api_key
 
     async def _draw(self, call: PreparedCall[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
         reply = await self.send(call)

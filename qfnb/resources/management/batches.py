@@ -5,8 +5,6 @@ Two services: `Files` and `Batches` take lines of {custom_id, method, url, body}
 order of the input.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,11 +39,7 @@ class Files:
 
     @operation(wire.LIST_FILES)
     def list(
-        *,
-        purpose: str | None = None,
-        after: str | None = None,
-        limit: int | None = None,
-        order: str | None = None,
+        *, purpose: str | None = None, after: str | None = None, limit: int | None = None, order: str | None = None
     ) -> None:
         """Return the files, the newest first; `after` is the last id of the page before.
 

@@ -3,8 +3,6 @@
 On the platform these calls cost money; those that create are never repeated automatically.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,9 +64,7 @@ class Charge:
         """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None unsets it."""
 
     @operation(wire.BUY_UNIT)
-    def purchase_service_resource(
-        service_id: int | str, billing: Mapping[str, Any], replicas: int
-    ) -> wire.BuyUnit:
+    def purchase_service_resource(service_id: int | str, billing: Mapping[str, Any], replicas: int) -> wire.BuyUnit:
         """Buy replicas for a service, as a compute unit; returns its `instanceId`.
 
         Args:

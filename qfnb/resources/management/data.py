@@ -1,7 +1,5 @@
 """Datasets on the platform (the group of calls; the object with rows is `qfnb.dataset.Dataset`)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ...errors import InvalidArgumentError
@@ -160,9 +158,7 @@ class Data(Cleaning, Entities):
 def _validate_types(data: int, project: int, template: int) -> None:
     validate_choice("template_type", template, wire.TEMPLATES)
     if template // 100 != project:
-        raise InvalidArgumentError(
-            f"project_type={project}: template {template} belongs to {template // 100}"
-        )
+        raise InvalidArgumentError(f"project_type={project}: template {template} belongs to {template // 100}")
     expected = wire.PICTURE_DATA if project == wire.PICTURE_PROJECT else wire.TEXT_DATA
     if data != expected:
         raise InvalidArgumentError(f"data_set_type={data}: project {project} takes {expected}")

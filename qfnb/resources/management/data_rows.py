@@ -1,13 +1,10 @@
 """Rows of the platform's datasets: cleaning and augmenting whole datasets, listing and annotating single rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import cleaning as wire
-from ...wire import data_v1
+from ...wire import cleaning as wire, data_v1
 from ..validation import validate_choice, validate_range
 from .operation import operation
 
@@ -98,10 +95,7 @@ class Cleaning:
 
     @operation(wire.LIST_AUGMENTATIONS)
     def get_dataset_aug_task_list(
-        keyword: str | None = None,
-        sorted_by_start_time_asc: bool | None = None,
-        page_size: int = 10,
-        offset: int = 0,
+        keyword: str | None = None, sorted_by_start_time_asc: bool | None = None, page_size: int = 10, offset: int = 0
     ) -> wire.ListAugmentations:
         """Return a page of augmentings whose name has a keyword, newest first by default.
 

@@ -1,7 +1,5 @@
 """Datasets of the platform and their versions, console v2 (`Data.V2`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,10 +14,7 @@ class DataV2:
 
     @operation(wire.CREATE)
     def create_dataset(
-        dataset_name: str,
-        dataset_format: str,
-        storage_type: str = wire.PLATFORM,
-        storage_path: str | None = None,
+        dataset_name: str, dataset_format: str, storage_type: str = wire.PLATFORM, storage_path: str | None = None
     ) -> wire.CreateDataset:
         """Create a dataset and its first version; returns `dataset_id` and `version_id`.
 
@@ -53,9 +48,7 @@ class DataV2:
             filter: {"datasetName": a part of the name, "dataFormatList": [formats]}.
         """
         filter_values = dict(filter) if filter else None
-        return wire.ListDatasets(
-            marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values
-        )
+        return wire.ListDatasets(marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values)
 
     @operation(wire.DELETE)
     def delete_dataset(dataset_id: int | str) -> None:

@@ -4,15 +4,12 @@
 computed on this computer are in `qfnb.evaluation`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import evaluation_v1 as wire
-from ...wire import evaluation_v2 as v2
+from ...wire import evaluation_v1 as wire, evaluation_v2 as v2
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
 
@@ -161,9 +158,7 @@ class EvaluationTasks:
         """
         ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
         ranges["judge_score"] = judge_score
-        score_ranges = {
-            name: validate_record(name, wire.ScoreRange, value) for name, value in ranges.items() if value
-        }
+        score_ranges = {name: validate_record(name, wire.ScoreRange, value) for name, value in ranges.items() if value}
         return wire.ListResults(
             id=id,
             **score_ranges,
@@ -209,9 +204,7 @@ class Evaluation:
                 task_name=task_name,
                 description=description or None,
                 eval_object_type=eval_object_type,
-                eval_object_config=validate_record(
-                    "eval_object_config", v2.EvalObjectConfig, eval_object_config
-                ),
+                eval_object_config=validate_record("eval_object_config", v2.EvalObjectConfig, eval_object_config),
                 eval_config=validate_record("eval_config", v2.EvalConfig, eval_config),
             )
 
@@ -272,9 +265,7 @@ def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
         for word in standard.score_modes:
             validate_choice("scoreModes", word, wire.SCORE_MODES)
     if wire.MANUAL in modes and not standard.evaluation_dimension:
-        raise InvalidArgumentError(
-            "evaluationDimension is missing: name what people judge, [{'dimension': '满意度'}]"
-        )
+        raise InvalidArgumentError("evaluationDimension is missing: name what people judge, [{'dimension': '满意度'}]")
     if wire.MODEL in modes and (standard.app_id is None or standard.prompt is None):
         raise InvalidArgumentError("appId or prompt is missing: the judge model needs both")
     return standard

@@ -3,14 +3,11 @@
 In v2 a job is a folder of runs and a task is one run; v1 uses the two words the other way round.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import finetune_v1 as wire_v1
-from ...wire import finetune_v2 as wire
+from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
 from ..validation import dict_or_none, validate_record
 from .operation import operation
 
@@ -20,10 +17,7 @@ class FineTune:
 
     @operation(wire_v1.CREATE_TASK)
     def create_task(
-        name: str,
-        base_train_type: str | None = None,
-        train_type: str | None = None,
-        description: str | None = None,
+        name: str, base_train_type: str | None = None, train_type: str | None = None, description: str | None = None
     ) -> wire_v1.CreateTask:
         """Create a folder of runs; returns `id` (an int) and `uuid`.
 
@@ -168,10 +162,7 @@ class FineTune:
 
         @operation(wire.LIST_TASKS)
         def task_list(
-            job_id: int | str,
-            marker: str | None = None,
-            max_keys: int | None = None,
-            page_reverse: bool | None = None,
+            job_id: int | str, marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
         ) -> None:
             """Return a page of a job's runs, the newest first.
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...transport.response import Response
-from ...wire import catalog
-from ...wire import inference as wire
+from ...wire import catalog, inference as wire
 from ...wire.base import PageInfo
 from ..validation import validate_positive
 from .data import Data
@@ -20,16 +19,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 100
 JOB_COLUMNS = ("task_id", "name", "model", "train_mode", "status", "job_id", "created", "finished")
-SERVICE_COLUMNS = (
-    "service_id",
-    "name",
-    "endpoint",
-    "status",
-    "type",
-    "model_id",
-    "model_version_id",
-    "created",
-)
+SERVICE_COLUMNS = ("service_id", "name", "endpoint", "status", "type", "model_id", "model_version_id", "created")
 DATASET_COLUMNS = ("dataset_id", "name", "format", "versions", "version_id", "rows", "status", "created")
 
 
@@ -41,9 +31,7 @@ def jobs(limit: int = 50) -> pd.DataFrame:
 
     Columns: task_id, name, model, train_mode, status (the platform's word), job_id, created, finished.
     """
-    job_rows = _newest_rows(
-        lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size), "job_list", limit
-    )
+    job_rows = _newest_rows(lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size), "job_list", limit)
     rows = []
     for job in job_rows:
         tasks = FineTune.V2.task_list(job.job_id, max_keys=PAGE_SIZE).data.task_list
@@ -106,21 +94,12 @@ def datasets(limit: int = 100) -> pd.DataFrame:
             else (None,) * 3
         )
         rows.append(
-            (
-                row.dataset_id,
-                row.dataset_name,
-                row.data_format,
-                row.version_count,
-                *version_columns,
-                row.create_time,
-            )
+            (row.dataset_id, row.dataset_name, row.data_format, row.version_count, *version_columns, row.create_time)
         )
     return _to_frame(rows, DATASET_COLUMNS, counts=["versions", "rows"], times=["created"])
 
 
-def _newest_rows(
-    fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int
-) -> Iterator[Any]:
+def _newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int) -> Iterator[Any]:
     """Yield the first `limit` rows of a list that comes in pages."""
     validate_positive("limit", limit)
     marker: str | None = None
@@ -136,11 +115,7 @@ def _newest_rows(
 
 
 def _to_frame(
-    rows: list[tuple[Any, ...]],
-    columns: tuple[str, ...],
-    *,
-    counts: list[str] | None = None,
-    times: list[str],
+    rows: list[tuple[Any, ...]], columns: tuple[str, ...], *, counts: list[str] | None = None, times: list[str]
 ) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 

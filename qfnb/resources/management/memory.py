@@ -1,7 +1,5 @@
 """System memories: facts about an application that models remember."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

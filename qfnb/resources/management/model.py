@@ -1,7 +1,5 @@
 """The model repository on the platform (the group of calls; the object with a life cycle is `qfnb.model.Model`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

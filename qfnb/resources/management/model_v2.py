@@ -1,14 +1,11 @@
 """The model repository, console v2 (`Model.V2`): sets (`am-...`) and models, which are versions (`amv-...`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import model_v1
-from ...wire import model_v2 as wire
+from ...wire import model_v1, model_v2 as wire
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
 
@@ -30,9 +27,7 @@ class ModelV2:
             labels: tags of the set.
         """
         validate_choice("model_type", model_type, wire.TYPES)
-        return wire.CreateModelSet(
-            model_set_name=model_set_name, model_type=model_type, labels=list_or_none(labels)
-        )
+        return wire.CreateModelSet(model_set_name=model_set_name, model_type=model_type, labels=list_or_none(labels))
 
     @operation(wire.SYSTEM_SETS)
     def describe_system_model_sets(

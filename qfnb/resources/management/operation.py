@@ -1,7 +1,5 @@
 """Operations: calls of an endpoint, declared by a function with the signature and docstring that users see."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """Prompt templates on the platform: store, render, optimize and score them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

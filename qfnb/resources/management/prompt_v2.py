@@ -1,7 +1,5 @@
 """Prompt templates and labels, console v2 (`Prompt.V2`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -137,9 +135,7 @@ class PromptV2:
         return wire.CreateLabels(name=[name] if isinstance(name, str) else [*name])
 
     @operation(wire.LABELS)
-    def list_labels(
-        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
-    ) -> None:
+    def list_labels(marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None) -> None:
         """Return a page of labels, the newest first.
 
         Args:

@@ -1,14 +1,11 @@
 """Deployed services on the platform (the group of calls; the object with a life cycle is `qfnb.model.Service`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...wire import service_v1 as wire_v1
-from ...wire import service_v2 as wire
+from ...wire import service_v1 as wire_v1, service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive, validate_record
 from .operation import operation

@@ -1,7 +1,5 @@
 """Object storage (BOS): datasets are uploaded to it, inference tasks read and write it."""
 
-from __future__ import annotations
-
 import builtins
 from pathlib import Path
 
@@ -41,10 +39,7 @@ class Storage:
     async def list(client: Client, address: str) -> builtins.list[str]:
         """Return the addresses of all objects with this prefix, in alphabetical order."""
         bucket, prefix = _split_address(address)
-        return [
-            wire.build_uri(bucket, row.key)
-            for row in await object_storage.list_objects(client, bucket, prefix)
-        ]
+        return [wire.build_uri(bucket, row.key) for row in await object_storage.list_objects(client, bucket, prefix)]
 
     @transfer
     async def info(client: Client, address: str) -> wire.StoredObject | None:

@@ -1,7 +1,5 @@
 """Inference tasks over object storage: they read queries from `*.jsonl` objects and write answers to others."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...wire import batches as wire
-from ...wire import storage as storage_wire
+from ...wire import batches as wire, storage as storage_wire
 from ...wire.chat import CHAT_V1, V1_PREFIX
 from ..chat.chat import resolve_model
 from ..engines.protocol import BUILT_IN
@@ -151,9 +148,7 @@ def _line_problem(line: Mapping[str, Any] | None) -> str:
     return "" if isinstance(query, str) and query.strip() else 'the line has no "query"'
 
 
-def _write_outputs(
-    world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]
-) -> None:
+def _write_outputs(world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]) -> None:
     """Write the answers, one object for each object of the input that has answers."""
     for key in task["keys"]:
         numbers = [number for number in sorted(results) if queries[number].key == key]
@@ -229,6 +224,4 @@ def _task_usage(task: Document) -> dict[str, Any]:
 
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
     usages = [body.get("usage") or {} for body in results.values()]
-    return sum(row["prompt_tokens"] for row in usages if row), sum(
-        row["completion_tokens"] for row in usages if row
-    )
+    return sum(row["prompt_tokens"] for row in usages if row), sum(row["completion_tokens"] for row in usages if row)

@@ -3,8 +3,6 @@
 Answers are written to one file, refusals to another.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -155,9 +153,7 @@ def _line_problem(
     return None
 
 
-def _write_results(
-    world: World, id_: str, lines: Sequence[dict[str, Any]], results: dict[int, Any]
-) -> Iterator[None]:
+def _write_results(world: World, id_: str, lines: Sequence[dict[str, Any]], results: dict[int, Any]) -> Iterator[None]:
     """Write the files, and store how the batch ended."""
     store = world.store
     store.update(id_, finalizing_at=store.now(), counts=_count_results(len(lines), results))
@@ -186,9 +182,7 @@ def _write_results(
     )
 
 
-def _result_line(
-    batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any
-) -> dict[str, Any]:
+def _result_line(batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any) -> dict[str, Any]:
     digest = hashlib.sha256(f"{batch_id}/{number}".encode()).hexdigest()[:24]
     head = {"id": f"batch_req_{digest}", "custom_id": line["custom_id"]}
     return {**head, "response": response, "error": error}
@@ -223,9 +217,7 @@ def _write_result_file(world: World, batch_id: str, kind: str, results: Mapping[
         return None
     order = stable_shuffle(sorted(results))
     content = "".join(json.dumps(results[number], ensure_ascii=False) + "\n" for number in order)
-    file = wire.UploadFile(
-        purpose="batch_output", filename=f"{batch_id}_{kind}.jsonl", content=content.encode()
-    )
+    file = wire.UploadFile(purpose="batch_output", filename=f"{batch_id}_{kind}.jsonl", content=content.encode())
     digest = hashlib.sha256(f"{batch_id}/{kind}".encode()).hexdigest()[:10]
     return str(files.store_file(world.store, f"file-{digest}", file)["id"])
 

@@ -1,7 +1,5 @@
 """Chat: the base model answers, or the tuned model behind an endpoint; or the answer is a function to call."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
@@ -9,8 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...wire import catalog
-from ...wire import chat as wire
+from ...wire import catalog, chat as wire
 from ..engines.protocol import ChatModel, EngineError, Reply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
 from ..services.common import active_deployment, find_service
@@ -58,12 +55,7 @@ async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stre
         defaults = {"id": f"call_{call.id[3:]}", "type": "function"}
         message["tool_calls"] = [defaults | tool_call for tool_call in message["tool_calls"]]
     usage = conversion.reply_usage(conversation, reply)
-    head = {
-        "id": call.id,
-        "created": int(time.time()),
-        "model": body.model,
-        "sandbox": conversion.sandbox_mark(reply),
-    }
+    head = {"id": call.id, "created": int(time.time()), "model": body.model, "sandbox": conversion.sandbox_mark(reply)}
     if not body.stream:
         choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
         return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
@@ -84,9 +76,7 @@ def resolve_model(call: Call, name: str) -> ChatModel:
         except EngineError as error:
             raise conversion.engine_refusal(call, error) from None
     is_v1, row = call.endpoint.plane == "v1", catalog.find_model("chat", name)
-    if (row is not None and (row.v1 or not is_v1)) or (
-        not is_v1 and name in call.world.engines.active.model_names
-    ):
+    if (row is not None and (row.v1 or not is_v1)) or (not is_v1 and name in call.world.engines.active.model_names):
         return call.world.engines.base_model(name)
     raise conversion.unknown_model(call, name, ": the sandbox has no such model or service")
 
@@ -97,9 +87,7 @@ def validate_options(call: Call, extra: Mapping[str, Any]) -> None:
         value = extra.get(name)
         if value is None:
             continue
-        is_valid = (
-            isinstance(value, (int, float)) and low <= value <= high and (name != "temperature" or value > 0)
-        )
+        is_valid = isinstance(value, (int, float)) and low <= value <= high and (name != "temperature" or value > 0)
         if not is_valid:
             raise call.refusal(f"{name} must be in [{low}, {high}], it is {value!r}")
 

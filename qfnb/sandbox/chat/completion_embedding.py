@@ -1,12 +1,9 @@
 """Completion, embeddings, reranking, tokens and the list of models."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 
-from ...wire import catalog
-from ...wire import inference as wire
+from ...wire import catalog, inference as wire
 from ...wire.base import EmptyBody
 from ..engines.builtin.engine import NGRAM_LABEL
 from ..engines.protocol import EngineError, StreamingModel, count_tokens
@@ -75,13 +72,10 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, An
 def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the models and the deployed services."""
     names = sorted(
-        {row.v2 for row in catalog.load_models() if row.kind == "chat"}
-        | call.world.engines.active.model_names
+        {row.v2 for row in catalog.load_models() if row.kind == "chat"} | call.world.engines.active.model_names
     )
     service_names = [service["endpoint"] for service in call.world.store.all("service")]
-    rows = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in names + service_names
-    ]
+    rows = [{"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in names + service_names]
     return {"object": "list", "data": rows}
 
 
@@ -93,9 +87,7 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[st
         embedded = await call.world.engines.embedding_engine.embed(body.input)
     except EngineError as error:
         raise conversion.engine_refusal(call, error) from None
-    data = [
-        {"object": "embedding", "embedding": row, "index": index} for index, row in enumerate(embedded.rows)
-    ]
+    data = [{"object": "embedding", "embedding": row, "index": index} for index, row in enumerate(embedded.rows)]
     head = {"id": call.id, "object": "embedding_list", "created": int(time.time())}
     usage = _text_usage(body.input) if embedded.tokens is None else _token_usage(embedded.tokens)
     return {**head, "data": data, "usage": usage, "sandbox": {"engine": embedded.label}}
@@ -107,9 +99,7 @@ async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str,
         raise call.refusal(f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
     scores, label = await _score_relevance(call, body.query, body.documents)
     ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
-    results = [
-        {"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i} for i in ranking
-    ]
+    results = [{"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i} for i in ranking]
     head = {"id": call.id, "object": "reranker_list", "created": int(time.time())}
     usage = _text_usage([body.query, *body.documents])
     return {**head, "results": results, "usage": usage, "sandbox": {"engine": label}}

@@ -3,8 +3,6 @@
 An engine's errors become refusals.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
@@ -23,14 +21,7 @@ PIECE_CHARS, PIECE_SECONDS = 4, 0.025
 """Characters of a piece of a stream that is cut from a whole answer, and seconds between two pieces."""
 
 _SHARED_OPTIONS = ("temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty")
-_V2_OPTIONS = (
-    "max_tokens",
-    "max_completion_tokens",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-)
+_V2_OPTIONS = ("max_tokens", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls", "response_format")
 
 _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
     "server": (336000, "internal_error", 500, "server_error"),
@@ -145,12 +136,7 @@ def build_v1_answer(
     usage = dict(reply.usage or count_usage(prompts, reply.text))
     head = {"id": call.id, "object": kind, "created": int(time.time())}
     reason = FINISH_REASONS_V1.get(reply.reason, reply.reason)
-    tail = {
-        "need_clear_history": False,
-        "finish_reason": reason,
-        "usage": usage,
-        "sandbox": sandbox_mark(reply),
-    }
+    tail = {"need_clear_history": False, "finish_reason": reason, "usage": usage, "sandbox": sandbox_mark(reply)}
     tail |= v1_function_call(reply) | dict(extra or {})
     if not stream:
         return {**head, "result": reply.text, "is_truncated": reason == "length", **tail}
@@ -181,12 +167,7 @@ async def stream_v2(call: Call, model: StreamingModel, conversation: Conversatio
         conversation: its last message is answered.
         model_name: the `model` of the events.
     """
-    head = {
-        "id": call.id,
-        "object": "chat.completion.chunk",
-        "created": int(time.time()),
-        "model": model_name,
-    }
+    head = {"id": call.id, "object": "chat.completion.chunk", "created": int(time.time()), "model": model_name}
     pieces = await _start_stream(call, model, conversation)
     return Stream(_v2_events(call, conversation, pieces, head), done="[DONE]")
 
@@ -236,14 +217,7 @@ async def _v1_pieces(text: str, head: dict[str, Any], tail: dict[str, Any]) -> A
     parts = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)] or [""]
     for number, part in enumerate(parts):
         is_last = number == len(parts) - 1
-        yield {
-            **head,
-            "sentence_id": number,
-            "is_end": is_last,
-            "is_truncated": False,
-            "result": part,
-            **tail,
-        }
+        yield {**head, "sentence_id": number, "is_end": is_last, "is_truncated": False, "result": part, **tail}
         await asyncio.sleep(PIECE_SECONDS)
 
 

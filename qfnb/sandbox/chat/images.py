@@ -3,8 +3,6 @@
 Each drawing says that it is one, and what was understood of its prompt.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii
@@ -36,12 +34,7 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any
     _validate_v1(call, body)
     pictures = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
     data = [
-        {
-            "object": "image",
-            "b64_image": base64.b64encode(content).decode("ascii"),
-            "index": index,
-            "sandbox": mark,
-        }
+        {"object": "image", "b64_image": base64.b64encode(content).decode("ascii"), "index": index, "sandbox": mark}
         for index, (content, mark) in enumerate(pictures, 1)
     ]
     return _build_response(call, body.prompt, data)
@@ -58,14 +51,9 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, A
     if not body.prompt.strip() or len(body.prompt) > 1024 or not 1 <= (body.n or 1) <= 4:
         raise call.refusal("prompt must have 1 to 1024 characters, n is 1 to 4")
     seed = (body.model_extra or {}).get("seed")
-    pictures = await _draw_pictures(
-        body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None
-    )
+    pictures = await _draw_pictures(body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None)
     base_url = f"{call.world.address.url}/_pictures"
-    data = [
-        {"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark}
-        for content, mark in pictures
-    ]
+    data = [{"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark} for content, mark in pictures]
     return _build_response(call, body.prompt, data)
 
 
@@ -91,9 +79,7 @@ def routes(world: World) -> list[Route]:
     return [Route("/_pictures/{name}", fetch, methods=["GET"])]
 
 
-async def _draw_pictures(
-    prompt: str, size: str, n: int, seed: int | None
-) -> list[tuple[bytes, dict[str, Any]]]:
+async def _draw_pictures(prompt: str, size: str, n: int, seed: int | None) -> list[tuple[bytes, dict[str, Any]]]:
     """Return n pictures as PNG files, each with its field `sandbox`."""
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
@@ -132,18 +118,14 @@ _COLOURS = {
 def describe_content(content: Any) -> str:
     """Return a description of the pictures in a turn, "" when it has none."""
     parts = content if isinstance(content, list) else []
-    urls = [
-        str((part.get("image_url") or {}).get("url", "")) for part in parts if part.get("type") == "image_url"
-    ]
+    urls = [str((part.get("image_url") or {}).get("url", "")) for part in parts if part.get("type") == "image_url"]
     return "\n".join(map(_describe_url, urls))
 
 
 def _describe_url(url: str) -> str:
     head, _, encoded = url.partition(",")
     if not head.startswith("data:image/"):
-        return (
-            "（本地沙盒）只看得到随消息附上的图片 / the sandbox sees pictures that come with the message only"
-        )
+        return "（本地沙盒）只看得到随消息附上的图片 / the sandbox sees pictures that come with the message only"
     try:
         return describe_image(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError, OSError):
@@ -166,6 +148,4 @@ def describe_image(content: bytes) -> str:
 
 
 def _colour_name(pixel: Any) -> str:
-    return min(
-        _COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(_COLOURS[name], pixel, strict=True))
-    )
+    return min(_COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(_COLOURS[name], pixel, strict=True)))

@@ -1,7 +1,5 @@
 """Plugins and their tools, which really work: arithmetic, the calendar, charts of numbers, calls of functions."""
 
-from __future__ import annotations
-
 import ast
 import json
 import operator
@@ -103,9 +101,7 @@ async def _stream_events(
 
 def run_tool(question: str) -> ToolResult | None:
     """Return the result of the tool that can answer a question, None when no tool can."""
-    formula = next(
-        (m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), ""
-    )
+    formula = next((m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), "")
     if formula and (value := calculate(formula)) is not None:
         return ToolResult("calculator", formula, f"{value:.10g}")
     if re.search(r"今天|日期|星期|几号|today|date", question, re.IGNORECASE):
@@ -149,9 +145,7 @@ def choose_function(functions: Sequence[Mapping[str, Any]], question: str) -> tu
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[best] < MIN_SIMILARITY:
         return None
-    arguments = _extract_arguments(
-        (functions[best].get("parameters") or {}).get("properties") or {}, question
-    )
+    arguments = _extract_arguments((functions[best].get("parameters") or {}).get("properties") or {}, question)
     return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 

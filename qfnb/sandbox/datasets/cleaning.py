@@ -4,16 +4,13 @@ The tasks have the platform's states and fields. What they do to rows is little:
 filters and deduplication are recorded and drop no row, and new rows come from one phrase.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...wire import cleaning as wire
-from ...wire import data_v1 as wire_data
+from ...wire import cleaning as wire, data_v1 as wire_data
 from ...wire.base import OffsetRequest
 from ..http import timestamps
 from ..http.call import Call, emulates
@@ -27,14 +24,10 @@ Operations = Mapping[str, Sequence[Mapping[str, Any]]]
 
 _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\ufe0f\u200d\U0001f1e6-\U0001f1ff]+")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\t]")
-_WEB = re.compile(
-    r"</?[A-Za-z][^<>]*>|(?:https?://|www\.)[\w\-./?%&=#:~+@!$',;*()\[\]]+|&[a-z]{2,8};", re.ASCII
-)
+_WEB = re.compile(r"</?[A-Za-z][^<>]*>|(?:https?://|www\.)[\w\-./?%&=#:~+@!$',;*()\[\]]+|&[a-z]{2,8};", re.ASCII)
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _IP = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])")
-_IDENTIFIER = re.compile(
-    r"(?<!\d)(?:\d{17}[\dXx]|\d{16,19}|(?:\+?86[- ]?)?1[3-9]\d{9}|0\d{2,3}-\d{7,8})(?![\dXx])"
-)
+_IDENTIFIER = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|\d{16,19}|(?:\+?86[- ]?)?1[3-9]\d{9}|0\d{2,3}-\d{7,8})(?![\dXx])")
 
 
 def _without_categories(text: str, *categories: str) -> str:
@@ -46,9 +39,7 @@ TEXT_CHANGES: dict[str, Callable[[str], str]] = {
     "remove_emoji": lambda text: _EMOJI.sub("", text),
     "remove_invisible_character": lambda text: _without_categories(text, "Cc", "Cf"),
     "replace_uniform_whitespace": lambda text: _SPACES.sub(" ", text),
-    "remove_non_meaning_characters": lambda text: _without_categories(
-        text.replace("\ufffd", ""), "Co", "Cn", "Cs"
-    ),
+    "remove_non_meaning_characters": lambda text: _without_categories(text.replace("\ufffd", ""), "Co", "Cn", "Cs"),
     "remove_web_identifiers": lambda text: _WEB.sub("", text),
     "replace_emails": lambda text: _EMAIL.sub("[EMAIL]", text),
     "replace_ip": lambda text: _IP.sub("[IP]", text),
@@ -65,10 +56,7 @@ _FILTERS: tuple[str, ...] = (
 )
 _FILTERS += ("flagged_words", "lang_id", "perplexity")
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "clean": (
-        *(name for name in TEXT_CHANGES if name not in _MASKS),
-        "replace_traditional_chinese_to_simplified",
-    ),
+    "clean": (*(name for name in TEXT_CHANGES if name not in _MASKS), "replace_traditional_chinese_to_simplified"),
     "filter": tuple(f"filter_check_{name}" for name in _FILTERS),
     "deduplication": ("deduplication_simhash",),
     "desensitization": _MASKS,
@@ -204,11 +192,7 @@ async def _run_task(
         destination=destination["id"],
         plan=plan,
         count=len(named_rows),
-        told={
-            "engine": "qfnb rules, not a model",
-            "rowsBefore": len(source_rows),
-            "rowsAfter": len(named_rows),
-        },
+        told={"engine": "qfnb rules, not a model", "rowsBefore": len(source_rows), "rowsAfter": len(named_rows)},
         **fields,
     )
     world.store.update(source["id"], **{kind: task["id"]})
@@ -240,9 +224,7 @@ def _delete_tasks(call: Call, kind: str, name: str, keys: Sequence[int | str]) -
 
 def _matches_word(call: Call, task: Document, word: str) -> bool:
     rows = [call.world.store.get("dataset", task[end]) for end in ("source", "destination")]
-    return any(
-        word in name for name in [task["name"], *(f"{row['name']} {row['id']}" for row in rows if row)]
-    )
+    return any(word in name for name in [task["name"], *(f"{row['name']} {row['id']}" for row in rows if row)])
 
 
 def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:

@@ -4,10 +4,7 @@ A dataset of v1 is a version of v2: a document of the kind "dataset". A dataset 
 document of the kind "dataset_group".
 """
 
-from __future__ import annotations
-
-from ...wire import cleaning
-from ...wire import data_v1 as wire
+from ...wire import cleaning, data_v1 as wire
 from ..http.call import Call
 from ..state.store import Document, Store, random_id
 from ..state.world import World

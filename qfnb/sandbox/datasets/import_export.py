@@ -4,8 +4,6 @@ An import takes all lines of its files, or none of them if one is invalid. What 
 invalid lines of an import) has a secret in its path.
 """
 
-from __future__ import annotations
-
 import asyncio
 import io
 import zipfile
@@ -16,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ...wire import data_v1 as wire
-from ...wire import storage as wire_storage
+from ...wire import data_v1 as wire, storage as wire_storage
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
@@ -55,9 +52,7 @@ def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
         "downloadUrl": error_report_url(call.world, task) if task and problems else "",
         "isZip": int(bool(task and task["zipped"])),
         "projectType": FORMATS[dataset["form"]] // 100,
-        "content": [
-            _problem_to_wire(number, problem) for number, problem in enumerate(problems[:MAX_SAMPLES], 1)
-        ],
+        "content": [_problem_to_wire(number, problem) for number, problem in enumerate(problems[:MAX_SAMPLES], 1)],
     }
 
 
@@ -260,9 +255,7 @@ def download_url(world: World, task: Document) -> str:
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
     entity_rows = [entity.row for _, entity in rows.iter_entities(world.store, dataset)]
-    lines = [
-        row_formats.to_text(row if annotated else row_formats.strip_annotations(row)) for row in entity_rows
-    ]
+    lines = [row_formats.to_text(row if annotated else row_formats.strip_annotations(row)) for row in entity_rows]
     text = dataset["form"] == row_formats.TEXT
     separator = "\n\n" if text and any("\n" in line for line in lines) else "\n"
     buffer = io.BytesIO()

@@ -4,8 +4,6 @@ A conversation is a list of turns, as the platform exports it: `[{"prompt": ".."
 an evaluation is one turn without the list, a text is a string, an image is its file's name and its annotation.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

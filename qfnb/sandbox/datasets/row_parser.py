@@ -1,7 +1,5 @@
 """The parser of imported files: .jsonl, .csv, .txt and zips of these; it lists invalid lines with their reasons."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -118,15 +116,11 @@ class RowParser:
             stem, _, suffix = member.filename.rpartition(".")
             if f".{suffix.lower()}" in IMAGE_SUFFIXES:
                 file = names.get(f"{stem}.json".lower())
-                annotation = _parse_json(
-                    (self._unpack(archive, file) if file else b"null").decode("utf-8", "replace")
-                )
+                annotation = _parse_json((self._unpack(archive, file) if file else b"null").decode("utf-8", "replace"))
                 if isinstance(annotation, InvalidRow):
                     self.add_problem(f"{stem}.json", 0, annotation)
                 else:
-                    self.named_rows.append(
-                        (member.filename, {"image": member.filename, "annotation": annotation})
-                    )
+                    self.named_rows.append((member.filename, {"image": member.filename, "annotation": annotation}))
 
     def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
@@ -202,10 +196,7 @@ def _validate_members(members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         name = member.filename
         checks = {
-            "leads out of the zip": name.startswith("/")
-            or "\\" in name
-            or ":" in name
-            or ".." in name.split("/"),
+            "leads out of the zip": name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"),
             "is a link": member.external_attr >> 16 & 0o170000 == _LINK,
             "is encrypted": member.flag_bits & _ENCRYPTED,
             "is a zip in a zip": name.lower().endswith(".zip"),

@@ -5,8 +5,6 @@ augmentation adds a part; annotating or deleting a row replaces one. After a cra
 the old part or the new one, and both files are complete.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -168,8 +166,7 @@ def delete_parts(store: Store, dataset: Document) -> None:
 def to_entities(named_rows: Iterable[tuple[str, Any]], annotated_at: float) -> list[Entity]:
     """Return entities of (file name, row) pairs; rows with responses are annotated from a time on."""
     return [
-        Entity(row, name, annotated=annotated_at if row_formats.is_annotated(row) else None)
-        for name, row in named_rows
+        Entity(row, name, annotated=annotated_at if row_formats.is_annotated(row) else None) for name, row in named_rows
     ]
 
 
@@ -187,15 +184,11 @@ def list_entities(call: Call, body: data_v1.ListEntities) -> dict[str, Any]:
     """List the rows that match all filters, in their order."""
     dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
     call.validate_choice(
-        "tabType",
-        body.tab_type,
-        (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES),
+        "tabType", body.tab_type, (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES)
     )
     total = total_all = count(store, dataset)
     filters = _build_filters(call, body)
-    paged = partial(
-        page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data_v1.MAX_ENTITIES
-    )
+    paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data_v1.MAX_ENTITIES)
     if filters:
         matches = [row for row in iter_entities(store, dataset) if all(test(row) for test in filters)]
         total, page = len(matches), paged(matches)

@@ -1,7 +1,5 @@
 """Datasets, v1: created, described, released and deleted; v2 shows the same datasets as versions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...wire import data_v1 as wire
@@ -128,10 +126,7 @@ def _created_to_wire(call: Call, dataset: Document) -> dict[str, Any]:
 
 def _states_to_wire(world: World, dataset: Document) -> dict[str, Any]:
     store = world.store
-    importing, exporting = (
-        common.task_status(world, dataset, "import"),
-        common.task_status(world, dataset, "export"),
-    )
+    importing, exporting = (common.task_status(world, dataset, "import"), common.task_status(world, dataset, "export"))
     releasing = common.release_state(world, dataset)
     failed = store.get("import", dataset["import"]) if importing == wire.FAILED else None
     return {

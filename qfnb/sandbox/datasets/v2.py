@@ -1,12 +1,9 @@
 """Datasets, v2: a dataset is a group of versions, and a version is what v1 calls a dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...wire import data_v2 as wire
-from ...wire import storage as wire_storage
+from ...wire import data_v2 as wire, storage as wire_storage
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
@@ -22,9 +19,7 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     name = body.dataset_name
     common.validate_name(call, name, path)
     store, data_format = call.world.store, body.data_format
-    return _ids_to_wire(
-        common.create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path)
-    )
+    return _ids_to_wire(common.create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path))
 
 
 @emulates(wire.LIST)
@@ -82,8 +77,7 @@ def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
     matches = [
         row
         for row in (_version_to_wire(call, version) for version in versions)
-        if (not imported or row["importStatus"] in imported)
-        and (not published or row["publishStatus"] in published)
+        if (not imported or row["importStatus"] in imported) and (not published or row["publishStatus"] in published)
     ]
     return page_by_marker(call, matches, "versionId", body, "versionList")
 

@@ -3,8 +3,6 @@
 Standard library only: it is read before a server is started; with a wrong value none is started.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import math
@@ -73,9 +71,7 @@ def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> En
     config = load_config(folder)
     if changes.get("engine", config.engine) != config.engine:
         config = EngineConfig()
-    return validate_config(
-        replace(config, **{name: _convert(name, value) for name, value in changes.items()})
-    )
+    return validate_config(replace(config, **{name: _convert(name, value) for name, value in changes.items()}))
 
 
 def load_config(folder: Path) -> EngineConfig:
@@ -115,9 +111,7 @@ def validate_config(config: EngineConfig) -> EngineConfig:
         if _engine_of_option(name) not in {"", config.engine} and value != getattr(EngineConfig(), name):
             displayed = "..." if name == "upstream_key" else value
             raise _invalid_option(
-                name,
-                displayed,
-                f"it belongs to engine {_engine_of_option(name)}, but the engine is {config.engine}",
+                name, displayed, f"it belongs to engine {_engine_of_option(name)}, but the engine is {config.engine}"
             )
     if config.engine == "upstream":
         _validate_upstream(config)
@@ -149,9 +143,7 @@ def _validate_upstream(config: EngineConfig) -> None:
         displayed = "..." if "@" in config.upstream_url else config.upstream_url
         raise _invalid_option("upstream_url", displayed, "must look like http://localhost:11434/v1")
     if config.upstream_key and parts.scheme == "http" and not _is_loopback(host):
-        raise _invalid_option(
-            "upstream_url", config.upstream_url, "a key is sent over https or on this computer only"
-        )
+        raise _invalid_option("upstream_url", config.upstream_url, "a key is sent over https or on this computer only")
     if not (config.upstream_key.isascii() and config.upstream_key.isprintable()):
         raise _invalid_option("upstream_key", "...", "it contains characters that no key has")
     if not (math.isfinite(config.upstream_timeout) and config.upstream_timeout > 0):
@@ -168,14 +160,8 @@ def _validate_transformers(config: EngineConfig) -> None:
     if not _DEVICE.fullmatch(config.device):
         raise _invalid_option("device", config.device, "must be auto, cpu, cuda, cuda:N or mps")
     folder = Path(config.model_dir).expanduser()
-    if (
-        not config.model_dir
-        or not (folder / "config.json").is_file()
-        or not any(folder.glob("*.safetensors"))
-    ):
-        allowed = (
-            "must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)"
-        )
+    if not config.model_dir or not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        allowed = "must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)"
         raise _invalid_option("model_dir", config.model_dir, allowed)
 
 

@@ -4,8 +4,6 @@ Each picture says at its foot that it is the sandbox's drawing, and what was und
 same prompt, size and seed give the same bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import random
@@ -130,10 +128,7 @@ def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[
 
 def _names(text: str, words: str) -> bool:
     """Return whether a lower-case text has one of the words; English words count whole, or as plurals."""
-    return any(
-        re.search(rf"\b{word}(e?s|y|ny)?\b", text) if word.isascii() else word in text
-        for word in words.split()
-    )
+    return any(re.search(rf"\b{word}(e?s|y|ny)?\b", text) if word.isascii() else word in text for word in words.split())
 
 
 def _sky(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
@@ -153,32 +148,23 @@ def _stars(canvas: Canvas) -> None:
 
 
 def _sun(canvas: Canvas) -> None:
-    canvas.disc(
-        canvas.chance.uniform(0.2, 0.8) * canvas.width, 0.2 * canvas.height, 8 * canvas.unit, (255, 224, 120)
-    )
+    canvas.disc(canvas.chance.uniform(0.2, 0.8) * canvas.width, 0.2 * canvas.height, 8 * canvas.unit, (255, 224, 120))
 
 
 def _moon(canvas: Canvas) -> None:
-    canvas.disc(
-        canvas.chance.uniform(0.2, 0.8) * canvas.width, 0.2 * canvas.height, 7 * canvas.unit, (246, 245, 222)
-    )
+    canvas.disc(canvas.chance.uniform(0.2, 0.8) * canvas.width, 0.2 * canvas.height, 7 * canvas.unit, (246, 245, 222))
 
 
 def _mountains(canvas: Canvas) -> None:
     for layer in range(3):
         colour = _shade(canvas.colour or (96, 118, 140), 1.25 - 0.3 * layer)
-        canvas.ridge(
-            canvas.horizon - (2 - layer) * 0.05 * canvas.height, (0.34 - 0.08 * layer) * canvas.height, colour
-        )
+        canvas.ridge(canvas.horizon - (2 - layer) * 0.05 * canvas.height, (0.34 - 0.08 * layer) * canvas.height, colour)
 
 
 def _city(canvas: Canvas) -> None:
     x = 0.0
     while x < canvas.width:
-        wide, tall = (
-            canvas.chance.uniform(6, 13) * canvas.unit,
-            canvas.chance.uniform(0.1, 0.42) * canvas.height,
-        )
+        wide, tall = (canvas.chance.uniform(6, 13) * canvas.unit, canvas.chance.uniform(0.1, 0.42) * canvas.height)
         colour = _shade(canvas.colour or (86, 92, 112), canvas.chance.uniform(0.7, 1.2))
         canvas.pen.rectangle((x, canvas.horizon - tall, x + wide, canvas.height), fill=colour)
         for number in range(int(tall / (4 * canvas.unit))):
@@ -188,9 +174,7 @@ def _city(canvas: Canvas) -> None:
 
 
 def _water(canvas: Canvas) -> None:
-    canvas.pen.rectangle(
-        (0, canvas.horizon, canvas.width, canvas.height), fill=canvas.colour or (58, 112, 166)
-    )
+    canvas.pen.rectangle((0, canvas.horizon, canvas.width, canvas.height), fill=canvas.colour or (58, 112, 166))
     for _ in range(120):
         x, y = canvas.chance.uniform(0, canvas.width), canvas.chance.uniform(canvas.horizon, canvas.height)
         canvas.pen.line((x, y, x + canvas.chance.uniform(1, 8) * canvas.unit, y), fill=(180, 208, 232))

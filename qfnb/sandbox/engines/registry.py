@@ -1,7 +1,5 @@
 """The engines of a running sandbox: the configured one, and the built-in one for what that cannot do."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,10 +106,7 @@ class EngineRegistry:
         """Return which engine runs and which ones train and embed; no key is in it."""
         chosen = self.active
         description = {"name": chosen.name, "label": chosen.label, "can": sorted(chosen.abilities)}
-        return description | {
-            "training": self.training_engine.label,
-            "embeddings": self.embedding_engine.name,
-        }
+        return description | {"training": self.training_engine.label, "embeddings": self.embedding_engine.name}
 
     def close(self) -> None:
         """Release the active engine's resources."""

@@ -25,13 +25,7 @@ MAX_EVENT_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 64 << 20
 """The largest answer."""
 
-_CATEGORIES: dict[int, ErrorCategory] = {
-    400: "argument",
-    404: "model",
-    413: "length",
-    422: "argument",
-    429: "busy",
-}
+_CATEGORIES: dict[int, ErrorCategory] = {400: "argument", 404: "model", 413: "length", 422: "argument", 429: "busy"}
 
 
 class UpstreamEngine:
@@ -43,9 +37,7 @@ class UpstreamEngine:
         self._config, self._model_map = config, parse_model_map(config)
         self.label = f"upstream {config.upstream_model or 'server'}, not ERNIE"
         self.model_names = frozenset({config.upstream_model, *self._model_map.values()} - {""})
-        embedding_ability: frozenset[Ability] = frozenset(
-            {"embeddings"} if config.upstream_embedding_model else ()
-        )
+        embedding_ability: frozenset[Ability] = frozenset({"embeddings"} if config.upstream_embedding_model else ())
         self.abilities = UpstreamModel.abilities | embedding_ability
 
     def base_model(self, name: str = "") -> UpstreamModel:
@@ -120,9 +112,7 @@ class UpstreamModel:
     def _body(self, conversation: Conversation) -> dict[str, Any]:
         return {"model": self._model, "messages": list(conversation.messages), **conversation.options}
 
-    def _reply(
-        self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
-    ) -> Reply:
+    def _reply(self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None) -> Reply:
         extra = {name: value for name, value in message.items() if value and name not in {"role", "content"}}
         text = str(message.get("content") or "")
         return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
@@ -141,9 +131,7 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
     return value
 
 
-async def _stream_events(
-    config: EngineConfig, body: Mapping[str, Any]
-) -> AsyncIterator[dict[str, Any] | None]:
+async def _stream_events(config: EngineConfig, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any] | None]:
     """Yield the events of a stream as they arrive, None for `[DONE]`."""
     async with _post(config, "chat/completions", body) as response:
         async for line in response.content:
@@ -157,9 +145,7 @@ async def _stream_events(
 
 
 @asynccontextmanager
-async def _post(
-    config: EngineConfig, path: str, body: Mapping[str, Any]
-) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _post(config: EngineConfig, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a response with status 200; every error, also while it is read, is an EngineError."""
     headers = {"Authorization": f"Bearer {config.upstream_key}"} if config.upstream_key else {}
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout)

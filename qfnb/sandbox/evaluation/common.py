@@ -3,16 +3,12 @@
 A task (kind "evaluation") holds what was requested; its run (kind "evaluation_run") holds what the worker records.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 
-from ...wire import evaluation_v1 as wire
-from ...wire import model_v1 as model_wire
-from ..datasets import common as datasets
-from ..datasets import rows as dataset_rows
+from ...wire import evaluation_v1 as wire, model_v1 as model_wire
+from ..datasets import common as datasets, rows as dataset_rows
 from ..finetune.scores import word_unit
 from ..http.call import Call
 from ..models import store as models

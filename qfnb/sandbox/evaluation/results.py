@@ -1,7 +1,5 @@
 """The rows of an evaluation task: listed page by page, and exported as a zip or into the bucket."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json
@@ -146,9 +144,7 @@ def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
     for part in content:
         columns |= {name: row[key] for name, key in EXPORT_COLUMNS.get(part, ())}
     if wire.METRICS in content:
-        columns |= {
-            name: scores.format_percent(row[key]) for key, name in scores.SCORE_NAMES.items() if key in row
-        }
+        columns |= {name: scores.format_percent(row[key]) for key, name in scores.SCORE_NAMES.items() if key in row}
         if JUDGE_SCORE in row:
             columns |= {"裁判员模型打分": str(row[JUDGE_SCORE]), "裁判员模型打分理由": row["judgeReason"]}
     return columns
@@ -156,16 +152,7 @@ def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
 
 def _row_to_wire(task: Document, row: Row) -> dict[str, Any]:
     unit = row["unit"]
-    keys = (
-        "prompt",
-        "prediction",
-        *scores.SCORE_NAMES,
-        "accuracy",
-        "f1Score",
-        JUDGE_SCORE,
-        "judgeReason",
-        "error",
-    )
+    keys = ("prompt", "prediction", *scores.SCORE_NAMES, "accuracy", "f1Score", JUDGE_SCORE, "judgeReason", "error")
     return {
         "id": row["id"],
         "evaluationId": task["number"],

@@ -1,11 +1,8 @@
 """Evaluation tasks, v1: versions answer a dataset, and their answers are judged."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import data_v1 as data_wire
-from ...wire import evaluation_v1 as wire
+from ...wire import data_v1 as data_wire, evaluation_v1 as wire
 from ..http.call import Call, emulates
 from ..state.store import Document
 from . import common

@@ -1,11 +1,8 @@
 """Evaluation tasks, v2: v1's tasks under the names of `/v2/eval`."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import evaluation_v1 as v1
-from ...wire import evaluation_v2 as wire
+from ...wire import evaluation_v1 as v1, evaluation_v2 as wire
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
@@ -26,9 +23,7 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
     versions = [
-        v1.EvaluatedVersion(
-            model_version_id=row.model_id, prompt=v1.InputPrompt(content=row.prompt_template or "")
-        )
+        v1.EvaluatedVersion(model_version_id=row.model_id, prompt=v1.InputPrompt(content=row.prompt_template or ""))
         for row in objects.eval_model_config_list
     ]
     task = v1.CreateTask(
@@ -62,11 +57,7 @@ def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
     task = call.find(common.KIND, body.task_id, "taskId", "task")
     units = common.unit_results(call.world, task)
     model_configs = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
-    model_config = {
-        "versionId": task["dataset"],
-        "storageType": "sysStorage",
-        "evalModelConfigList": model_configs,
-    }
+    model_config = {"versionId": task["dataset"], "storageType": "sysStorage", "evalModelConfigList": model_configs}
     return {
         **_task_to_wire(call, task),
         "evalObjectConfig": {"evalModelConfig": model_config},

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...metrics.rouge_bleu_chrf import rouge_l
-from ...wire import data_v1 as data_wire
-from ...wire import evaluation_v1 as wire
+from ...wire import data_v1 as data_wire, evaluation_v1 as wire
 from ...wire.chat import CHAT_V2
 from ...wire.model_v1 import PRESET
-from ..datasets import common as datasets
-from ..datasets import rows as dataset_rows
+from ..datasets import common as datasets, rows as dataset_rows
 from ..finetune import scores
 from ..http.call import dispatch
 from ..state.job_queue import with_checkpoints
@@ -46,9 +44,7 @@ class AnswerJudge:
         rules = standard.get("scoreModes") or () if wire.RULE in modes else ()
         prompt = standard.get("prompt") or {}
         score_range = (prompt.get("minScore", 0), prompt.get("maxScore", 5)) if wire.MODEL in modes else None
-        return cls(
-            wire.SIMILARITY in rules, wire.ACCURACY in rules, score_range, frozenset(task["stop_words"])
-        )
+        return cls(wire.SIMILARITY in rules, wire.ACCURACY in rules, score_range, frozenset(task["stop_words"]))
 
     def __call__(self, answer: str, reference: str) -> dict[str, Any]:
         """Return the scores of an answer by the task's modes."""
@@ -86,10 +82,7 @@ def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str,
 def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> dict[str, Any]:
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
-        return {
-            "judgeScore": common.UNSCORED,
-            "judgeReason": f"{common.REFEREE_NAME}：没有参考答案，无法打分。",
-        }
+        return {"judgeScore": common.UNSCORED, "judgeReason": f"{common.REFEREE_NAME}：没有参考答案，无法打分。"}
     first, second = scores.words(answer), scores.words(reference)
     if first == second:
         return {
@@ -98,9 +91,7 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
         }
     overlap = rouge_l(first, second)
     score = min(max_score - 1, min_score + round((max_score - min_score) * overlap))
-    measurement = (
-        f"与参考答案的 ROUGE-L 为 {scores.format_percent(overlap)}，长度 {len(first)}/{len(second)} 词"
-    )
+    measurement = f"与参考答案的 ROUGE-L 为 {scores.format_percent(overlap)}，长度 {len(first)}/{len(second)} 词"
     return {
         "judgeScore": score,
         "judgeReason": f"{common.REFEREE_NAME}：{measurement}，按 {min_score}-{max_score} 分折算为 {score} 分。",
@@ -159,9 +150,7 @@ def _record_results(
     partial_state = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
     task_end = success_state if all(successes) else partial_state if any(successes) else wire.FAILED
     end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
-    world.store.update(
-        run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field
-    )
+    world.store.update(run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field)
 
 
 def _unit_result(

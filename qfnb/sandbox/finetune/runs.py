@@ -1,7 +1,5 @@
 """Runs as both versions of fine-tuning use them: validated, queued, described and deleted."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Mapping, Sequence
@@ -130,9 +128,7 @@ def create_job(call: Call, body: Any, model: str, mode: str, train_type: str = "
     if not body.name:
         raise call.invalid("name", "it is empty")
     fields = {"name": body.name, "description": body.description or ""}
-    return call.world.store.add(
-        "job", random_id("job-"), model=model, mode=mode, train_type=train_type, **fields
-    )
+    return call.world.store.add("job", random_id("job-"), model=model, mode=mode, train_type=train_type, **fields)
 
 
 def runs_of_job(call: Call, job_id: str) -> list[Document]:

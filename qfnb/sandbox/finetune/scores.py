@@ -9,8 +9,6 @@ they are equal answers, and the F1 of shared words: its own sample has an f1Scor
 is right, so it gives credit for parts of answers.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 
@@ -33,8 +31,7 @@ def platform_metrics(model: ChatModel, pairs: Sequence[tuple[str, str]]) -> dict
     if not rows:
         return {}
     return {
-        wire_name: format_percent(sum(row[name] for row in rows) / len(rows))
-        for name, wire_name in SCORE_NAMES.items()
+        wire_name: format_percent(sum(row[name] for row in rows) / len(rows)) for name, wire_name in SCORE_NAMES.items()
     }
 
 

@@ -4,8 +4,6 @@ The ranges are the last ones that the official SDK carried (0.4.0); the platform
 notice. DPO and KTO are missing: the local model cannot learn from preferences.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...wire import finetune_v2 as wire
@@ -37,9 +35,7 @@ _MODULES = [f"self_attn.{name}_proj" for name in ("q", "k", "v", "o")] + [
 ]
 
 
-def _parameter(
-    key: str, allowed: tuple[float, float] | list[Any], default: Any, check: str = ""
-) -> Parameter:
+def _parameter(key: str, allowed: tuple[float, float] | list[Any], default: Any, check: str = "") -> Parameter:
     """Return a parameter: a tuple is a range with both ends, a list the values to choose from."""
     name, description, kind = _KEYS[key]
     return {
@@ -60,9 +56,7 @@ def _model(
     modes = {wire.SFT: tuning} | ({} if pretraining is None else {wire.POST_PRETRAIN: {FULL: pretraining}})
     train_modes = []
     for mode, scales in modes.items():
-        rows = [
-            {"parameterScale": scale, "supportHyperParameterConfig": rows} for scale, rows in scales.items()
-        ]
+        rows = [{"parameterScale": scale, "supportHyperParameterConfig": rows} for scale, rows in scales.items()]
         train_modes.append({"trainMode": mode, "supportParameterScale": rows})
     return {"model": model, "modelType": "text2text", "baseModel": base, "supportTrainMode": train_modes}
 
@@ -74,9 +68,7 @@ _LORA_RATE = _parameter("learningRate", (3e-5, 1e-3), 3e-4)
 _ERNIE_PRETRAINING = [_parameter("epoch", (1, 10), 1), _FULL_RATE, _ERNIE_LENGTH]
 
 
-def _ernie(
-    model: str, base: str, *lora: Parameter, pretraining: list[Parameter] | None = None
-) -> dict[str, Any]:
+def _ernie(model: str, base: str, *lora: Parameter, pretraining: list[Parameter] | None = None) -> dict[str, Any]:
     """Return a model with the parameters that ERNIE models have in common."""
     common = [
         _EPOCH,

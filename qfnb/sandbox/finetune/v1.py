@@ -1,11 +1,8 @@
 """Fine-tuning, v1: v2's jobs are tasks here, and its runs jobs, with other states and limits."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import finetune_v1 as wire
-from ...wire import finetune_v2 as wire_v2
+from ...wire import finetune_v1 as wire, finetune_v2 as wire_v2
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document

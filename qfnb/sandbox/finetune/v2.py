@@ -1,7 +1,5 @@
 """Fine-tuning, v2: jobs and runs with the platform's states and fields over real training."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...wire import finetune_v2 as wire
@@ -40,10 +38,7 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     earlier = _get_earlier_run(call, job, body)
     sources = []
     for row in data.versions:
-        options = {
-            wire.PLATFORM: ("versionId", row.version_id),
-            wire.BOS: ("versionBosUri", row.version_bos_uri),
-        }
+        options = {wire.PLATFORM: ("versionId", row.version_id), wire.BOS: ("versionBosUri", row.version_bos_uri)}
         source = runs.validate_source(call, job["mode"], "sourceType", data.source_type, options)
         sources.append((source, row.sampling_rate))
     wire_body = body.to_wire()

@@ -4,8 +4,6 @@ After a crash the next server trains unfinished runs again from the start, which
 which the server ended too often fails.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import logging
@@ -49,9 +47,7 @@ def load_run_pairs(store: Store, task: Document, *, include_earlier: bool = True
     start = 0 if include_earlier else task["before"]
     for source, rate in list(zip(task["datasets"], task["rates"], strict=True))[start:]:
         run_pairs += sample(read_source_pairs(store, source), rate)
-    return split_validation(
-        continuation_pairs(run_pairs) if task["texts"] else run_pairs, task["split_ratio"]
-    )
+    return split_validation(continuation_pairs(run_pairs) if task["texts"] else run_pairs, task["split_ratio"])
 
 
 def read_source_pairs(store: Store, source: str) -> Pairs:
@@ -84,9 +80,7 @@ def sample(rows: Pairs, rate: float) -> Pairs:
     """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
     repeats, fraction = divmod(rate, 1)
     partial = [
-        row
-        for index, row in enumerate(rows)
-        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
+        row for index, row in enumerate(rows) if math.floor((index + 1) * fraction) > math.floor(index * fraction)
     ]
     return rows * int(repeats) + partial
 
@@ -115,9 +109,7 @@ WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
 MAX_STARTS = 3
-KILLED_MESSAGE = (
-    f"沙盒在训练中被关闭 {MAX_STARTS} 次 / the sandbox ended {MAX_STARTS} times while training this"
-)
+KILLED_MESSAGE = f"沙盒在训练中被关闭 {MAX_STARTS} 次 / the sandbox ended {MAX_STARTS} times while training this"
 
 PREPARING_PERCENT = 10
 """Percent of a run's progress for the preparation of the engine, if it needs any."""
@@ -218,11 +210,7 @@ class TrainingWorker:
         pairs, held_out = load_run_pairs(self._store, task)
         base = self._engines.read_model(task["base"])
         model = self._engines.find_training_engine(task["engine"]).train(
-            pairs,
-            task["effective"],
-            validation=held_out,
-            observer=self._progress_recorder(task),
-            initial_model=base,
+            pairs, task["effective"], validation=held_out, observer=self._progress_recorder(task), initial_model=base
         )
         if self._closing.is_set():  # an orderly end does not count as a crash
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)

@@ -1,7 +1,5 @@
 """Authentication: each request proves that it has the sandbox's own keys; others are refused."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Mapping
@@ -86,20 +84,13 @@ def verify_signature(world: World, header: str, request: SignedRequest) -> None:
     if claim.access_key != world.address.access_key:
         raise gateway_refusal("NotFound", f"NotFound, cause: Could not find credential. {_OWN_KEYS_ONLY}")
     if claim.is_expired(time.time()):
-        raise gateway_refusal(
-            "RequestExpired", "RequestExpired, cause: the signature is too old; check the clock"
-        )
+        raise gateway_refusal("RequestExpired", "RequestExpired, cause: the signature is too old; check the clock")
     is_valid = claim.verify(
-        world.address.secret_key,
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        headers=request.headers,
+        world.address.secret_key, method=request.method, path=request.path, query=request.query, headers=request.headers
     )
     if not is_valid:
         raise gateway_refusal(
-            "SignatureDoesNotMatch",
-            "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match",
+            "SignatureDoesNotMatch", "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match"
         )
 
 
@@ -109,9 +100,7 @@ def _verify_bearer(world: World, header: str) -> None:
         return
     issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
     if issued is None or issued["until"] < time.time():
-        message = (
-            _OWN_KEYS_ONLY if token.startswith("bce-v3/ALTAK-") and issued is None else "invalid bearer token"
-        )
+        message = _OWN_KEYS_ONLY if token.startswith("bce-v3/ALTAK-") and issued is None else "invalid bearer token"
         raise v2_refusal("invalid_iam_token", message, status=401)
 
 
@@ -129,9 +118,7 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
     params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
     if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
-        raise Refusal(
-            401, {"error": "invalid_client", "error_description": f"unknown client id; {_OWN_KEYS_ONLY}"}
-        )
+        raise Refusal(401, {"error": "invalid_client", "error_description": f"unknown client id; {_OWN_KEYS_ONLY}"})
     if not secrets.compare_digest(str(params.get("client_secret", "")).encode(), address.sk.encode()):
         raise Refusal(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
     token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"

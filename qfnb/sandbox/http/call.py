@@ -3,8 +3,6 @@
 Calls come over HTTP, or from a file of requests (`dispatch`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import json
@@ -70,9 +68,7 @@ class Call:
             type_: v2's type of error.
         """
         number = code or (500001 if self.endpoint.plane == "console" else 336003)
-        refusal = build_refusal(
-            self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_
-        )
+        refusal = build_refusal(self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_)
         if self.endpoint.path.startswith("/wenxinworkshop/prompt/"):
             # v1's prompts have a message of their own shape
             refusal.body["message"] = {"global": message}

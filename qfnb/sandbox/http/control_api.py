@@ -1,7 +1,5 @@
 """The sandbox's control interface: health, stop, and what tests switch on; all of it needs the control token."""
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Callable

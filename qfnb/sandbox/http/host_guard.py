@@ -1,7 +1,5 @@
 """The guard around the application: programs of this computer are answered, web pages in a browser are not."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Sequence
@@ -41,15 +39,11 @@ class HostGuard:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
         if problem := _host_problem(scope["headers"]):
-            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(
-                scope, exchange.receive, exchange.send
-            )
+            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(scope, exchange.receive, exchange.send)
         elif length.isdigit() and int(length) > exchange.max_bytes:
             await exchange.reject_too_large()
         elif _is_cross_site_form(scope, headers):
-            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(
-                scope, exchange.receive, exchange.send
-            )
+            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(scope, exchange.receive, exchange.send)
         else:
             self._world.record_activity()
             with contextlib.suppress(ClientDisconnect):
@@ -123,11 +117,7 @@ def _host_problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
 
 def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
     """Return whether a web page could send this body without a preflight request: anything but JSON."""
-    if (
-        scope["method"] != "POST"
-        or scope["path"] == UPLOAD.path
-        or scope["path"].startswith(STORAGE_PREFIXES)
-    ):
+    if scope["method"] != "POST" or scope["path"] == UPLOAD.path or scope["path"].startswith(STORAGE_PREFIXES):
         return False
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
     is_empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers

@@ -1,7 +1,5 @@
 """What happens around every handler: credentials, rate limits, injected faults, and how an answer is sent."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging
@@ -30,9 +28,7 @@ RequestHandler = Callable[[Call, Request], Awaitable[Response]]
 log = logging.getLogger("qfnb.sandbox")
 
 
-async def serve(
-    world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler
-) -> Response:
+async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler) -> Response:
     """Return the answer to a request: the handler's, a refusal, or one that a fault breaks.
 
     The request's state says afterwards which `operation` it was and its `outcome`: denied, limits, errors,
@@ -148,12 +144,7 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
     elif fault.code is not None:
         error = error._replace(code=fault.code)
     refusal = build_refusal(
-        endpoint,
-        error.message,
-        code=error.code,
-        v2_code=error.v2_code,
-        status=error.status,
-        type_=error.type_,
+        endpoint, error.message, code=error.code, v2_code=error.v2_code, status=error.status, type_=error.type_
     )
     if endpoint.plane == "console" and endpoint.envelope == "action":
         refusal.body.update(code=error.action_code, message=error.message)

@@ -5,8 +5,6 @@ a path is written with the action as its fragment, `/v2/service#CreateService`, 
 fragment makes it a path of its own and is never sent; the query parameter `Action` is required and has one value.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

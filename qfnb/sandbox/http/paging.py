@@ -1,7 +1,5 @@
 """Pages of a list: by marker (v2 actions), and by number (v1)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -84,12 +82,7 @@ def page_by_offset(
 
 
 def _validate_size(
-    call: Call,
-    name: str,
-    size: int | None,
-    *,
-    default: int = DEFAULT_PAGE_SIZE,
-    max_size: int = MAX_PAGE_SIZE,
+    call: Call, name: str, size: int | None, *, default: int = DEFAULT_PAGE_SIZE, max_size: int = MAX_PAGE_SIZE
 ) -> int:
     if size is None:
         return min(default, max_size)

@@ -1,7 +1,5 @@
 """Refusals: the error answers of each plane, as exceptions that a handler raises; and answers that are JSON."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Times as the platform writes them; each function takes Unix seconds, and a text for a time that is None."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 BEIJING = timezone(timedelta(hours=8))

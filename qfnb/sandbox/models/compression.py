@@ -1,11 +1,8 @@
 """Compression of a version: a recorded task; the new version has the source's weights as they are."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import model_v1 as wire_model
-from ...wire import model_v2
+from ...wire import model_v1 as wire_model, model_v2
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
@@ -36,9 +33,7 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
         task_id,
         base=source["base"],
         origin={"compression": task_id},
-        plan=lifecycle.plan(
-            (wire_model.CREATING, "queue"), (wire_model.CREATING, "compress"), final=wire_model.READY
-        ),
+        plan=lifecycle.plan((wire_model.CREATING, "queue"), (wire_model.CREATING, "compress"), final=wire_model.READY),
     )
     call.world.store.add(
         "compression",
@@ -64,9 +59,7 @@ def list_compressions(call: Call, body: model_v2.ListCompressions) -> dict[str, 
     if body.source_model_id is not None:
         source = store.get_version(call, body.source_model_id, "sourceModelId")
         rows = (row for row in rows if row["source"] == source["id"])
-    return page_by_marker(
-        call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList"
-    )
+    return page_by_marker(call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList")
 
 
 @emulates(model_v2.DESCRIBE_COMPRESSION)
@@ -80,14 +73,9 @@ def describe(call: Call, body: model_v2.CompressionRef) -> dict[str, Any]:
 def cancel(call: Call, body: model_v2.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
-    if _current_status(call, compression) not in {
-        model_v2.COMPRESSION_CREATING,
-        model_v2.COMPRESSION_RUNNING,
-    }:
+    if _current_status(call, compression) not in {model_v2.COMPRESSION_CREATING, model_v2.COMPRESSION_RUNNING}:
         return False
-    plan = call.world.lifecycle.plan(
-        (model_v2.COMPRESSION_STOPPING, "stop"), final=model_v2.COMPRESSION_STOPPED
-    )
+    plan = call.world.lifecycle.plan((model_v2.COMPRESSION_STOPPING, "stop"), final=model_v2.COMPRESSION_STOPPED)
     call.world.store.update(compression["id"], plan=plan, version=None)
     version = compression["version"] and call.world.store.get("version", compression["version"])
     if version:

@@ -3,28 +3,22 @@
 A preset model is a row of the catalogue with one version; its ids and numbers are computed from its name.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import string
 from collections.abc import Sequence
 from typing import Any
 
-from ...wire import catalog
-from ...wire import model_v1 as wire
+from ...wire import catalog, model_v1 as wire
 from ..finetune.runs import run_number
 from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call
 from ..state.store import Document, random_id
 
 PRESET_TYPES = {
-    "chat": "Text2Text",
-    "completion": "Text2Text",
-    "text2image": "Text2Image",
-    "embedding": "TextRepresentation",
-    "image2text": "ImageUnderstanding",
-}
+    "chat": "Text2Text", "completion": "Text2Text", "text2image": "Text2Image",
+    "embedding": "TextRepresentation", "image2text": "ImageUnderstanding",
+}  # fmt: skip
 """The catalogue's kinds of models, and the repository's types of models."""
 
 PRESETS_CREATED_AT = 1_672_531_200.0
@@ -93,14 +87,10 @@ def _preset_index() -> dict[tuple[str, str], Document]:
     return index
 
 
-TYPE_NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5} | {
-    "Industry": 6
-}
+TYPE_NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5} | {"Industry": 6}
 """v1's numbers of the types of models."""
 
-LAST_WEIGHTS_NOTE = (
-    "the local engine keeps the last weights only; the step is recorded and the last weights are used"
-)
+LAST_WEIGHTS_NOTE = "the local engine keeps the last weights only; the step is recorded and the last weights are used"
 
 
 def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
@@ -119,17 +109,7 @@ def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = Fals
 
 
 def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
-    """Return a version of the user or a preset one; the arguments are those of `get_model`.
-
-    Args:
-        call: the request.
-        key: the version's id or number.
-        field: the request's field that names it.
-        is_changed: whether the call changes it, which refuses preset versions.
-
-    Raises:
-        Refusal: it does not exist or belongs to the platform.
-    """
+    """Return a version of the user or a preset one; arguments and refusals are those of `get_model`."""
     return _get_document(call, "version", key, field, is_changed)
 
 
@@ -145,11 +125,7 @@ def versions_of(call: Call, model: Document) -> list[Document]:
     if model["source"] == wire.PRESET:
         return [preset_version(model)]
     rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
-    return [
-        row
-        for row in reversed(rows)
-        if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY
-    ]
+    return [row for row in reversed(rows) if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY]
 
 
 def version_state(call: Call, version: Document) -> str:
@@ -170,9 +146,7 @@ def type_number(model: Document) -> int:
     return TYPE_NUMBERS[model["type"]]
 
 
-def add_model(
-    call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
-) -> Document:
+def add_model(call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None) -> Document:
     """Add a model without versions.
 
     Args:

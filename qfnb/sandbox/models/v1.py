@@ -1,7 +1,5 @@
 """The model repository, v1: models with numbers, versions published from finished runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -72,11 +70,7 @@ def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> dict[str, Any]:
     """List the user's models, the newest first by default."""
-    rows = [
-        row
-        for row in call.world.store.all("model")
-        if _matches_filter(row, body.name_filter, body.model_type)
-    ]
+    rows = [row for row in call.world.store.all("model") if _matches_filter(row, body.name_filter, body.model_type)]
     rows = _sort_models(call, rows, body.order_by or "createTime", body.order or "desc")
     return _page_to_wire(call, rows, body.page_no, body.page_size)
 

@@ -1,13 +1,10 @@
 """The model repository, v2: sets of versions, imports, exports, and configurations for serving."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 
 from ...errors import SandboxError
-from ...wire import model_v1 as wire_v1
-from ...wire import model_v2 as wire
+from ...wire import model_v1 as wire_v1, model_v2 as wire
 from ...wire.base import PageRequest
 from ..http import timestamps
 from ..http.call import Call, emulates
@@ -34,11 +31,7 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 def system_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the platform's sets."""
     return page_by_marker(
-        call,
-        [_set_to_wire(call, row) for row in store.preset_models()],
-        "modelSetId",
-        body,
-        "systemModelSetList",
+        call, [_set_to_wire(call, row) for row in store.preset_models()], "modelSetId", body, "systemModelSetList"
     )
 
 
@@ -211,9 +204,7 @@ def _source_to_wire(version: Document) -> dict[str, Any]:
     """Return where a version comes from; the key of an import's address is not documented."""
     origin = version["origin"]
     names = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
-    return {"sourceType": version["source"]} | {
-        new: origin[old] for old, new in names.items() if old in origin
-    }
+    return {"sourceType": version["source"]} | {new: origin[old] for old, new in names.items() if old in origin}
 
 
 def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Prompt templates and labels as both versions of the interface use them; the variables of a template are validated."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,12 +66,8 @@ def update_template(call: Call, template: Document, body: Any, **fields: Any) ->
         text = template["content"] if body.template_content is None else body.template_content
         changes["variables"] = _parse_variables(call, text, identifier, None)
     if body.negative_template_content is not None:
-        changes["negative_variables"] = _parse_variables(
-            call, body.negative_template_content, identifier, None
-        )
-    call.world.store.update(
-        template["id"], **{name: value for name, value in changes.items() if value is not None}
-    )
+        changes["negative_variables"] = _parse_variables(call, body.negative_template_content, identifier, None)
+    call.world.store.update(template["id"], **{name: value for name, value in changes.items() if value is not None})
 
 
 def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> list[str]:
@@ -143,9 +137,7 @@ def labels_of_template(call: Call, template: Document) -> list[Document]:
 
 
 def _parse_variables(call: Call, text: str, identifier: str, names: str | None) -> list[str]:
-    variable_names = (
-        None if names is None else tuple(name.strip() for name in names.split(",") if name.strip())
-    )
+    variable_names = None if names is None else tuple(name.strip() for name in names.split(",") if name.strip())
     try:
         return list(PromptTemplate(text, identifier, variable_names).names)
     except InvalidArgumentError as error:

@@ -1,7 +1,5 @@
 """Prompt optimization and scoring by plain rules; every answer says that it is the sandbox's."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -111,8 +109,7 @@ def _scorer(call: Call, kind: int, expected: str) -> Callable[[str], float]:
         pattern = re.compile(expected if len(expected) <= MAX_PATTERN_LENGTH else "(")
     except (re.error, OverflowError, RecursionError):
         raise call.invalid(
-            "data",
-            f"{expected[:40]!r} is not a regular expression of at most {MAX_PATTERN_LENGTH} characters",
+            "data", f"{expected[:40]!r} is not a regular expression of at most {MAX_PATTERN_LENGTH} characters"
         ) from None
     return lambda answer: pattern.search(answer[:MAX_PROMPT_LENGTH]) is not None
 

@@ -1,7 +1,5 @@
 """Prompt templates and labels, v1: numbers and ids, pages by offset."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ...wire import prompt_v1 as wire

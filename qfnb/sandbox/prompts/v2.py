@@ -1,11 +1,8 @@
 """Prompt templates and labels, v2: ids only, words for types, pages by marker."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import prompt_v1 as wire_v1
-from ...wire import prompt_v2 as wire
+from ...wire import prompt_v1 as wire_v1, prompt_v2 as wire
 from ...wire.base import PageRequest
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
@@ -103,12 +100,6 @@ def _label_to_wire(label: Document) -> dict[str, Any]:
 
 
 def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
-    labels = [
-        {"labelId": row["id"], "labelName": row["name"]} for row in common.labels_of_template(call, template)
-    ]
-    own_fields = {
-        "templateId": template["id"],
-        "type": wire.CUSTOM,
-        "sceneType": _SCENE_NAMES[template["scene"]],
-    }
+    labels = [{"labelId": row["id"], "labelName": row["name"]} for row in common.labels_of_template(call, template)]
+    own_fields = {"templateId": template["id"], "type": wire.CUSTOM, "sceneType": _SCENE_NAMES[template["scene"]]}
     return common.template_to_wire(template, labels) | own_fields

@@ -1,11 +1,8 @@
 """Token quotas and compute units: recorded, priced at nothing; a service has the replicas of its units."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import charge as wire
-from ...wire import service_v2 as service_wire
+from ...wire import charge as wire, service_v2 as service_wire
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document
@@ -116,9 +113,7 @@ def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
 def auto_renew(call: Call, body: wire.AutoRenew) -> bool:
     """Record the rule by which an instance is renewed; here no instance ends by itself."""
     call.validate_choice("instanceType", body.instance_type, wire.UNIT_TYPES)
-    instance = _get_running(
-        call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id
-    )
+    instance = _get_running(call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id)
     return _update(call, instance, renew=[body.auto_renew_time, body.auto_renew_time_unit])
 
 

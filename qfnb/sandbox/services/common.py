@@ -1,14 +1,11 @@
 """Services as both versions use them: validated, deployed, their states, and which model answers."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets
 from typing import Any
 
-from ...wire import catalog, charge, model_v1
-from ...wire import service_v2 as wire
+from ...wire import catalog, charge, model_v1, service_v2 as wire
 from ...wire.chat import V1_PREFIX
 from ..http.call import Call
 from ..http.refusals import v1_refusal, v2_refusal
@@ -86,9 +83,7 @@ def service_url(world: World, service: Document) -> str:
     return f"{world.address.url}{V1_PREFIX}/chat/{service['endpoint']}"
 
 
-def get_ready_version(
-    call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
-) -> Document:
+def get_ready_version(call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]) -> Document:
     """Return a model version that can be deployed.
 
     Args:
@@ -126,8 +121,7 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
         raise call.invalid("name", f"2 to {MAX_NAME_LENGTH} characters")
     if not SUFFIX_PATTERN.fullmatch(suffix):
         raise call.invalid(
-            field,
-            f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit first and last",
+            field, f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit first and last"
         )
     if any(row["model"] == owner and row["name"] == name for row in call.world.store.all("service")):
         raise call.invalid("name", f"this model has a service {name!r} already")
@@ -186,12 +180,7 @@ def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
         payment: `Prepaid` or `Postpaid`.
     """
     unit = world.store.add(
-        "unit",
-        new_instance_id(),
-        service=service_id,
-        replicas=replicas,
-        payment=payment,
-        status=charge.RUNNING,
+        "unit", new_instance_id(), service=service_id, replicas=replicas, payment=payment, status=charge.RUNNING
     )
     return str(unit["id"])
 

@@ -1,7 +1,5 @@
 """The usage of services: calls and tokens by service, application and minute."""
 
-from __future__ import annotations
-
 import functools
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

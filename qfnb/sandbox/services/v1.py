@@ -1,11 +1,8 @@
 """Services and applications, v1: integer ids, and the state Done for v2's Serving."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from ...wire import service_v1 as wire
-from ...wire import service_v2 as wire_v2
+from ...wire import service_v1 as wire, service_v2 as wire_v2
 from ...wire.base import EmptyBody
 from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document
@@ -18,9 +15,7 @@ RESOURCE = "GPU-I-2"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
     """Deploy a model version."""
-    version = common.get_ready_version(
-        call, body.model_id, body.model_version_id, ("modelId", "modelVersionId")
-    )
+    version = common.get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
     common.validate_naming(call, version["model"], body.name, body.uri, "uri")
     call.validate_range("replicas", body.replicas, 1, common.MAX_REPLICAS)
     call.validate_choice("poolType", body.pool_type, (wire.PUBLIC, wire.PRIVATE))
@@ -82,10 +77,7 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
     ]
     deployed = [
         _row_to_wire(
-            row["name"],
-            common.service_url(call.world, row),
-            row["serviceType"],
-            [_version_to_wire(call, row)],
+            row["name"], common.service_url(call.world, row), row["serviceType"], [_version_to_wire(call, row)]
         )
         for row in common.all_services(call.world)
         if row["serviceType"] in service_types

@@ -1,12 +1,9 @@
 """Services, v2: deployed model versions, their usage, and the preset services."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 
-from ...wire import charge
-from ...wire import service_v2 as wire
+from ...wire import charge, service_v2 as wire
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
@@ -68,11 +65,7 @@ def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
     """Return the usage of the user's services; that of preset services is not recorded."""
     start, end = (metering.parse_time(call, name, body) for name in ("start_time", "end_time"))
     service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
-    matches = (
-        [common.get_service(call, key) for key in service_ids]
-        if service_ids
-        else common.all_services(call.world)
-    )
+    matches = [common.get_service(call, key) for key in service_ids] if service_ids else common.all_services(call.world)
     rows = [
         {
             "serviceId": service["id"],

@@ -1,7 +1,5 @@
 """The time that the sandbox's objects live in: it runs in real time, faster, or by hand, and is kept in the store."""
 
-from __future__ import annotations
-
 import threading
 import time
 from typing import Any

@@ -4,8 +4,6 @@ A job is a generator over a document of the store. It yields after each slice of
 does not block a short one. After a server was killed, the next one resumes its jobs at their last checkpoint.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging
@@ -38,7 +36,7 @@ log = logging.getLogger("qfnb.sandbox")
 
 
 def job_status(document: Document) -> str:
-    """Return a job's status: that of its strongest timestamp. Timestamps are only added, so two writers cannot clash."""
+    """Return a job's status: that of its strongest timestamp. Timestamps are only added, so writers cannot clash."""
     return next((status for field, status in STATUSES.items() if document.get(field)), wire.QUEUING)
 
 
@@ -57,10 +55,7 @@ class JobQueue:
     """
 
     def __init__(
-        self,
-        store: Store,
-        jobs: Mapping[str, Callable[[Document], Iterator[None]]],
-        on_finish: Callable[[], None],
+        self, store: Store, jobs: Mapping[str, Callable[[Document], Iterator[None]]], on_finish: Callable[[], None]
     ) -> None:
         self._store, self._jobs, self._on_finish = store, jobs, on_finish
         self._queue: queue.Queue[tuple[str, Iterator[None]] | None] = queue.Queue()

@@ -4,8 +4,6 @@ A plan is written when an object's life begins: a list of [state, until], whose 
 plans are in the store: a change of the durations affects only what begins afterwards, and a restarted server continues.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,9 +46,7 @@ class Lifecycle:
         """
         for stage, seconds in changes.items():
             if stage not in DEFAULT_SECONDS or not (isinstance(seconds, (int, float)) and seconds >= 0):
-                raise ValueError(
-                    f"{stage}={seconds!r}: the stages are {', '.join(DEFAULT_SECONDS)}, in seconds"
-                )
+                raise ValueError(f"{stage}={seconds!r}: the stages are {', '.join(DEFAULT_SECONDS)}, in seconds")
         self._overrides |= changes
         self._store.update(DURATIONS_ID, seconds=self._overrides)
         return self.seconds

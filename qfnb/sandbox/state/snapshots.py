@@ -24,9 +24,7 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 def list_snapshots(home: Path) -> list[dict[str, Any]]:
     """Return the snapshots: name, time and size in bytes, the oldest first."""
-    manifests = [
-        json.loads(path.read_text(encoding="utf-8")) for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")
-    ]
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")]
     return sorted(manifests, key=lambda manifest: manifest["made"])
 
 
@@ -85,9 +83,7 @@ def remove_snapshot(home: Path, name: str) -> dict[str, Any]:
 
 def _snapshot_path(home: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r}: a snapshot's name has 1 to 64 letters, digits and _.- and no leading dot"
-        )
+        raise ValueError(f"{name!r}: a snapshot's name has 1 to 64 letters, digits and _.- and no leading dot")
     return home / FOLDER / name
 
 

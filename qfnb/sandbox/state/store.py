@@ -1,7 +1,5 @@
 """The sandbox's state: documents in SQLite, files beside it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
@@ -158,16 +156,12 @@ class Store:
     def add_point(self, task: str, body: Document) -> None:
         """Add a point, which has a `step`, to a run's loss curve or a job's checkpoints."""
         with self._lock:
-            self._database.execute(
-                "insert into point values (?, ?, ?)", (task, body["step"], json.dumps(body))
-            )
+            self._database.execute("insert into point values (?, ?, ?)", (task, body["step"], json.dumps(body)))
 
     def points(self, task: str) -> list[Document]:
         """Return the points of a run or a job, by step."""
         with self._lock:
-            rows = self._database.execute(
-                "select body from point where task = ? order by step", (task,)
-            ).fetchall()
+            rows = self._database.execute("select body from point where task = ? order by step", (task,)).fetchall()
         return [json.loads(body) for (body,) in rows]
 
     def write_file(self, name: str, content: bytes) -> None:

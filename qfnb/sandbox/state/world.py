@@ -4,8 +4,6 @@ A family registers its background work here: a job (`@job_handler`), which is a 
 a worker with a thread of its own (`@background_worker`). No family is imported here.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable, Iterator

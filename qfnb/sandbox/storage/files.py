@@ -1,7 +1,5 @@
 """Files of v2, which batches read and write: uploaded as a form, downloaded as bytes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -116,13 +114,7 @@ def read_file(store: Store, id_: str) -> bytes | None:
 
 
 def paginate(
-    call: Call,
-    rows: Sequence[Document],
-    after: str | None,
-    limit: int | None,
-    *,
-    default: int,
-    max_limit: int,
+    call: Call, rows: Sequence[Document], after: str | None, limit: int | None, *, default: int, max_limit: int
 ) -> tuple[list[Document], bool]:
     """Return at most `limit` rows after the one with an id, and whether there are more.
 

@@ -1,7 +1,5 @@
 """The HTTP interface of the object storage, as BOS has it under `/bos/{bucket}/{key}`."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -80,9 +78,7 @@ async def _put_object(world: World, request: Request) -> Response:
         raise objects.storage_refusal(400, "BadDigest", problem)
     if "uploadId" in request.query_params:
         return _put_part(world, request, content)
-    stored = objects.write_object(
-        world.store, _bucket_of(world, request), request.path_params["key"], content
-    )
+    stored = objects.write_object(world.store, _bucket_of(world, request), request.path_params["key"], content)
     return Response(headers={"etag": f'"{stored["etag"]}"'})
 
 
@@ -131,9 +127,7 @@ def _parse_range(range_header: str, size: int) -> range | None:
     if match is None or not any(match.groups()) or len(range_header) > 60:
         return None
     first, last = match.groups()
-    byte_range = (
-        range(int(first), min(int(last or size), size - 1) + 1) if first else range(size)[-int(last) :]
-    )
+    byte_range = range(int(first), min(int(last or size), size - 1) + 1) if first else range(size)[-int(last) :]
     return byte_range if byte_range and int(last or 1) else None
 
 
@@ -207,14 +201,9 @@ async def _complete_upload(world: World, request: Request) -> Response:
     except ValidationError:
         raise objects.storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
     _validate_parts(parts, _stored_parts(world, upload))
-    content = b"".join(
-        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
-    )
+    content = b"".join(world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts)
     etag = (
-        "-"
-        + hashlib.md5(
-            "".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False
-        ).hexdigest()
+        "-" + hashlib.md5("".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False).hexdigest()
     )
     objects.write_object(world.store, upload["bucket"], upload["key"], content, etag)
     _delete_upload(world, upload)
@@ -243,9 +232,7 @@ def _list_parts(world: World, request: Request) -> Response:
             "uploadId": upload["id"],
             "isTruncated": False,
             "maxParts": wire.MAX_PARTS,
-            "parts": [
-                {"partNumber": number, "eTag": part["etag"], "size": part["size"]} for number, part in parts
-            ],
+            "parts": [{"partNumber": number, "eTag": part["etag"], "size": part["size"]} for number, part in parts],
         }
     )
 

@@ -3,8 +3,6 @@
 Files have names of the sandbox's own making, so that no key can lead out of its folder.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import uuid
@@ -65,9 +63,7 @@ def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
     """
     start = f"{bucket}/{prefix}"
     rows = [row for row in store.all("object") if row["id"].startswith(start)]
-    return sorted(
-        (row | {"key": row["id"][len(bucket) + 1 :]} for row in rows), key=lambda row: str(row["key"])
-    )
+    return sorted((row | {"key": row["id"][len(bucket) + 1 :]} for row in rows), key=lambda row: str(row["key"]))
 
 
 def key_problem(key: str) -> str:

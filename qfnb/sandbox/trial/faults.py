@@ -75,9 +75,7 @@ class Fault(BaseModel):
     @classmethod
     def _validate_endpoint(cls, pattern: str) -> str:
         if pattern != "*" and not any(fnmatchcase(name, pattern) for name in ENDPOINTS):
-            raise ValueError(
-                f"{pattern!r} matches no operation; operations are named e.g. chat.v2, finetune.*, *"
-            )
+            raise ValueError(f"{pattern!r} matches no operation; operations are named e.g. chat.v2, finetune.*, *")
         return pattern
 
     @field_validator("seconds")
@@ -97,9 +95,7 @@ class Fault(BaseModel):
         """
         match = _HEADER_PATTERN.fullmatch(text.strip())
         if match is None:
-            raise ValueError(
-                f"{text!r} is not of the form kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5"
-            )
+            raise ValueError(f"{text!r} is not of the form kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5")
         kind, number, after = match["kind"], match["number"], int(match["after"] or 0)
         if kind.isdigit():
             error = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
@@ -110,11 +106,7 @@ class Fault(BaseModel):
 
     def applies_to(self, endpoint: str) -> bool:
         """Return whether a call gets the fault, and count it."""
-        if (
-            self.times == 0
-            or not fnmatchcase(endpoint, self.endpoint)
-            or self._random.random() >= self.chance
-        ):
+        if self.times == 0 or not fnmatchcase(endpoint, self.endpoint) or self._random.random() >= self.chance:
             return False
         self.times = None if self.times is None else self.times - 1
         self.struck += 1

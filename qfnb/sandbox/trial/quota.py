@@ -3,8 +3,6 @@
 Only the control token can switch them on; they are off when the server starts.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections import Counter, deque

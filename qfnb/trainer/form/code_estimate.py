@@ -1,7 +1,5 @@
 """The launch of a form: its trainer, the same as Python code, and an estimate of time and price."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass
@@ -123,9 +121,7 @@ def _render_call(name: str, settings: dict[str, Any]) -> str:
 
 STEPS_FORMULA: Final = "steps = ceil(train rows × epochs / batch size)"
 
-NO_PRICE: Final = (
-    "n/a（平台不公布微调价格接口，以控制台为准 the platform's API has no prices: see its console）"
-)
+NO_PRICE: Final = "n/a（平台不公布微调价格接口，以控制台为准 the platform's API has no prices: see its console）"
 NO_TIME: Final = "n/a（此模型在此平台还没有完成的训练 no earlier run of this model here）"
 
 
@@ -175,9 +171,7 @@ def estimate_launch(form: LaunchForm) -> Estimate:
     step_seconds = form.step_seconds.get(form.draft.model)
     return Estimate(
         train_rows,
-        round(data.tokens * (100 - held_out_percent) / 100 * epochs)
-        if epochs and data.tokens is not None
-        else None,
+        round(data.tokens * (100 - held_out_percent) / 100 * epochs) if epochs and data.tokens is not None else None,
         data.exact,
         steps,
         steps * step_seconds if steps is not None and step_seconds is not None else None,

@@ -1,7 +1,5 @@
 """The datasets of a form: found under a name, counted, and validated for a train mode."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,9 +80,7 @@ def list_data_files(folder: Path) -> list[str]:
     paths = sorted(
         path
         for path in (*folder.glob("*"), *folder.glob("*/*"))
-        if path.suffix in SUFFIXES
-        and path.is_file()
-        and "/." not in f"/{path.relative_to(folder).as_posix()}"
+        if path.suffix in SUFFIXES and path.is_file() and "/." not in f"/{path.relative_to(folder).as_posix()}"
     )
     return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
 

@@ -101,12 +101,8 @@ class LaunchForm:
             return form
         form = _with_values(form, mode=form.draft.mode if form.draft.mode in form.modes else form.modes[0])
         scales = form.scales
-        form = _with_values(
-            form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0])
-        )
-        return _with_values(
-            form, values={row.key: edited.get(row.key, default_value(row)) for row in form.parameters}
-        )
+        form = _with_values(form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0]))
+        return _with_values(form, values={row.key: edited.get(row.key, default_value(row)) for row in form.parameters})
 
     def with_draft(self, draft: Draft) -> LaunchForm:
         """Return the form with another draft, without the hyper-parameters that its model does not have."""
@@ -150,9 +146,7 @@ class LaunchForm:
             "model": self._validate_model,
             "mode": self._validate_mode,
             "scale": lambda: self._validate_values({}),
-            "held_out": lambda: configs.TrainConfig(
-                trainset_rate=parse_value(draft.held_out, "int", "held_out")
-            ),
+            "held_out": lambda: configs.TrainConfig(trainset_rate=parse_value(draft.held_out, "int", "held_out")),
             "dataset": lambda: self._validate_dataset(draft.dataset, draft.mode),
         }
         if draft.after in {"deploy", "evaluate"}:
@@ -179,9 +173,7 @@ class LaunchForm:
             )
         length, data = self.hyper_parameters().get("maxSeqLen"), self.datasets.get(draft.dataset)
         if data and isinstance(length, int) and (too_long := data.longer_than(length)):
-            messages["dataset"] = (
-                f"过长 {too_long:,} rows have more than maxSeqLen={length:,} tokens: they are cut off"
-            )
+            messages["dataset"] = f"过长 {too_long:,} rows have more than maxSeqLen={length:,} tokens: they are cut off"
         if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
             messages["eval_dataset"] = "与训练数据相同 / the rows of the training: the score says little"
         return messages
@@ -232,9 +224,7 @@ class LaunchForm:
         """Raise unless some hyper-parameters are valid, without regard to the others."""
         config = self.train_config(values)
         if self.supported_model:
-            configs.validate_train_config(
-                self.draft.model.strip(), config, self.supported_models, self.draft.mode
-            )
+            configs.validate_train_config(self.draft.model.strip(), config, self.supported_models, self.draft.mode)
 
     def _validate_count(self, name: str) -> None:
         configs.DeployConfig(**{name: parse_value(getattr(self.draft, name), "int", name)})

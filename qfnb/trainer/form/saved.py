@@ -1,7 +1,5 @@
 """Saved drafts of the form, one JSON file each, and the drafts of past runs."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping
@@ -43,9 +41,7 @@ def load(key: str) -> Draft:
         return Draft(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         saved_names = ", ".join(list_names()) or "none yet"
-        raise InvalidArgumentError(
-            f"没有配置 no configuration is called {name!r}; saved: {saved_names}"
-        ) from None
+        raise InvalidArgumentError(f"没有配置 no configuration is called {name!r}; saved: {saved_names}") from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise InvalidArgumentError(f"配置无法读取 {name!r} cannot be read: {reason}") from None
@@ -71,9 +67,7 @@ def clone_run(run: run_store.RunRecord) -> Draft:
     actions = _actions_by_type(run.facts)
     train, deploy = actions.get("TrainAction"), actions.get("DeployAction", {}).get("deploy_config")
     if not train or "train_config" not in train:
-        raise InvalidArgumentError(
-            f"{run.id} was started elsewhere: its settings are not known here (无法克隆)"
-        )
+        raise InvalidArgumentError(f"{run.id} was started elsewhere: its settings are not known here (无法克隆)")
     datasets = (run.facts.get("facts") or {}).get("datasets") or [{}]
     config, deploy_settings = TrainConfig(**train["train_config"]), deploy or {}
     return Draft(

@@ -55,12 +55,9 @@ def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
     """Return the progress as HTML; `is_live` leaves out what only a snapshot needs."""
     rows = "".join(_model_row(model_progress, progress) for model_progress in progress.models)
     bars = "".join(
-        f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>"
-        for line in _scoring_lines(progress)
+        f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>" for line in _scoring_lines(progress)
     )
-    notes = "".join(
-        f"<div {styles.DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live)
-    )
+    notes = "".join(f"<div {styles.DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live))
     head = f"<div><b>{escape(_title_line(progress))}</b></div>"
     return f"<div {styles.BODY}>{head}<table {styles.TABLE_PLAIN}>{rows}</table>{bars}{notes}</div>"
 
@@ -86,10 +83,7 @@ class EvaluationPanel(Panel):
                 self._final = bundle(progress)
             except Exception as error:  # noqa: BLE001 - a report exists even if it cannot be drawn
                 message = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
-                self._final = {
-                    "text/plain": strip_controls(message),
-                    "text/html": f"<pre>{escape(message)}</pre>",
-                }
+                self._final = {"text/plain": strip_controls(message), "text/html": f"<pre>{escape(message)}</pre>"}
         return self._final
 
 
@@ -125,9 +119,7 @@ def _title_line(progress: EvaluationProgress) -> str:
     words = _STATES[progress.state]
     if progress.cancelled and not progress.is_finished:
         words = f"■ {CANCELLING}"
-    seconds = (
-        duration((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
-    )
+    seconds = duration((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
     question_count = f"{len(progress.models)} 个模型 models × {progress.questions:,} 题 questions"
     return " · ".join(part for part in (f"评估 evaluation: {words}", question_count, seconds) if part)
 
@@ -136,9 +128,7 @@ def _model_row(model_progress: ModelProgress, progress: EvaluationProgress) -> s
     batch = model_progress.batch
     done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (0, 0)
     bar = _progress_bar(done, total, model_progress.model)
-    cells = "".join(
-        f"<td {styles.CELL_ONE_LINE}>{escape(fact)}</td>" for fact in _model_facts(batch, progress)
-    )
+    cells = "".join(f"<td {styles.CELL_ONE_LINE}>{escape(fact)}</td>" for fact in _model_facts(batch, progress))
     name = f'<th scope="row" {styles.CELL_NAME}>{escape(one_line(model_progress.model, 60))}</th>'
     return f"<tr>{name}<td {styles.CELL_ONE_LINE}>{bar}</td>{cells}</tr>"
 

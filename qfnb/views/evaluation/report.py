@@ -1,7 +1,5 @@
 """A report and a card in a notebook: what is better, by how much, what got worse, what it costs."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -75,10 +73,7 @@ def card_bundle(card: Card[Any]) -> Bundle:
 def card_html(card: Card[Any]) -> str:
     """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
     sign, words = VERDICT_SIGNS[card.verdict], VERDICT_WORDS[card.verdict]
-    groups = (
-        ("退步最多 worst regressions", card.regressions),
-        ("进步最多 best improvements", card.improvements),
-    )
+    groups = (("退步最多 worst regressions", card.regressions), ("进步最多 best improvements", card.improvements))
     verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
     parts = [
         f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
@@ -128,9 +123,7 @@ def _shift_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
     for flag, words in FLAG_WORDS.items():
         n_before, n_after = before[flag], after[flag]
         if n_before or n_after:
-            rows.append(
-                (f"⚠ {words}{limit_note}", f"{n_before:,}", f"{n_after:,}", f"{n_after - n_before:+,}")
-            )
+            rows.append((f"⚠ {words}{limit_note}", f"{n_before:,}", f"{n_after:,}", f"{n_after - n_before:+,}"))
     return rows
 
 

@@ -201,9 +201,7 @@ class SampleControls:
         """Replace the earlier picks of this page; those of other pages stay."""
         page_indexes = {index for _, index in self._pick_box.options}
         other_picks = [
-            index
-            for index in self._browser.selection.picked
-            if index not in page_indexes or index in change["new"]
+            index for index in self._browser.selection.picked if index not in page_indexes or index in change["new"]
         ]
         self._choose(picked=tuple(dict.fromkeys([*other_picks, *change["new"]])))
 

@@ -1,7 +1,5 @@
 """The questions of a report, filtered, sorted and cut into pages; a page as HTML and as text."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -99,10 +97,7 @@ class SamplePages:
         """Return the selected questions of all pages; another page does not sort them again."""
         key = replace(selection, page=0)
         if self._latest_pairs is None or self._latest_pairs[0] != key:
-            search, rank = (
-                selection.search.strip().casefold(),
-                _sort_keys(self.report, selection)[selection.order],
-            )
+            search, rank = (selection.search.strip().casefold(), _sort_keys(self.report, selection)[selection.order])
             is_included = _FILTER_TESTS[selection.show]
             pairs = [
                 pair
@@ -121,9 +116,7 @@ class SamplePages:
         """
         for name, value, allowed in (("show", selection.show, FILTERS), ("order", selection.order, SORTS)):
             if value not in allowed:
-                raise InvalidArgumentError(
-                    f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)"
-                )
+                raise InvalidArgumentError(f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)")
         if selection.metric or self.report.metric_names:
             self.report.resolve_metric(selection.metric)
         last = count_pages(len(self.pairs(selection))) - 1
@@ -189,9 +182,7 @@ def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelec
             f"{pages.option_label(pair)}  ({_score_text(pair, selection)})",
             f"  = {one_line(pair.before.reference, 100)}",
         ]
-        lines += [
-            f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}" for sample in _answers(pair)
-        ]
+        lines += [f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}" for sample in _answers(pair)]
     return "\n".join(lines)
 
 
@@ -210,16 +201,12 @@ def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
 
 def _pair_html(pair: AnswerPair, selection: SampleSelection) -> str:
     picked = "☑ " if pair.before.index in selection.picked else ""
-    head = (
-        f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, selection))}"
-    )
+    head = f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, selection))}"
     texts = "".join(
         f"<div {styles.PREFORMATTED_WRAPPED}>{title}: {to_html(_cut_text(text))}</div>"
         for title, text in (("问 prompt", pair.before.prompt), ("答案 reference", pair.before.reference))
     )
-    heads = "".join(
-        f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair)
-    )
+    heads = "".join(f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair))
     cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _answer_cells(pair))
     table = f"<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>"
     return f"<div {_ROW}>{head}{texts}{table}</div>"
@@ -273,17 +260,13 @@ _FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], boo
     "all": lambda pair, _: True,
     "regressed": lambda pair, _: pair.gain < 0,
     "improved": lambda pair, _: pair.gain > 0,
-    "changed": lambda pair, _: (
-        (pair.before.output, pair.before.error) != (pair.after.output, pair.after.error)
-    ),
+    "changed": lambda pair, _: (pair.before.output, pair.before.error) != (pair.after.output, pair.after.error),
     "failed": lambda pair, _: bool(pair.before.error or pair.after.error),
     "picked": lambda pair, selection: pair.before.index in selection.picked,
 }
 
 
-def _sort_keys(
-    report: ReportData, selection: SampleSelection
-) -> Mapping[Sort, Callable[[AnswerPair], float]]:
+def _sort_keys(report: ReportData, selection: SampleSelection) -> Mapping[Sort, Callable[[AnswerPair], float]]:
     sign = -1.0 if selection.metric in report.lower_is_better else 1.0
     return {
         "regression": lambda pair: pair.gain,

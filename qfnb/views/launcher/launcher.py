@@ -4,8 +4,6 @@ The form itself is a value (`trainer.form`); this module holds its present state
 What waits for the platform or for a file runs on a thread.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 import threading
@@ -34,9 +32,7 @@ from .widget import LauncherWidget
 DOUBLE_CLICK_S: Final = 0.4
 """Seconds within which a second click is a double click, or a key that is held down: it confirms nothing."""
 
-INSERTED_MESSAGE: Final = (
-    "已备好：运行任一单元格后出现在其下方 / ready: it appears below the next cell that runs"
-)
+INSERTED_MESSAGE: Final = "已备好：运行任一单元格后出现在其下方 / ready: it appears below the next cell that runs"
 
 
 class Launcher:

@@ -1,7 +1,5 @@
 """The launch form as HTML and as text: labels, the data, the summary."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
@@ -186,9 +184,7 @@ def summary(state: LauncherState) -> str:
         lines = (state.message or LOADING).split("\n")
         return f'<div {styles.BODY_COMPACT} role="status"><b>{TITLE}</b>{_divs(lines)}</div>'
     script = render_code(state.form, state.variables)
-    code = (
-        f"<div {styles.DIM}>{PYTHON_HEADING}</div><pre {styles.CODE}>{escape(script)}</pre>" if script else ""
-    )
+    code = f"<div {styles.DIM}>{PYTHON_HEADING}</div><pre {styles.CODE}>{escape(script)}</pre>" if script else ""
     estimate = f"<div {styles.DIM}>{_divs(_estimate_lines(state))}</div>"
     message = "".join(f"<div><b>{escape(line)}</b></div>" for line in _message(state))
     issues = _divs(_issue_lines(state), styles.ERROR)
@@ -234,9 +230,7 @@ def _estimate_lines(state: LauncherState) -> list[str]:
 
 
 def _issue_lines(state: LauncherState) -> list[str]:
-    titles = {
-        key: FIELD_LABELS[key][0] if key in FIELD_LABELS else to_snake(key) for key in state.form.issues
-    }
+    titles = {key: FIELD_LABELS[key][0] if key in FIELD_LABELS else to_snake(key) for key in state.form.issues}
     return [f"✘ {titles[key]}: {message}" for key, message in state.form.issues.items()]
 
 

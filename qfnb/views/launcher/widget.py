@@ -1,7 +1,5 @@
 """The launch form as one widget: a card for each field, the preview, the summary and the buttons."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -51,19 +49,12 @@ class LauncherWidget:
         self._fields: dict[tuple[str, str], Any] = {}
         self._card = {
             "style": TextStyle(description_width="100%"),
-            "layout": ipywidgets.Layout(
-                flex_flow="row wrap", height="auto", width="19em", margin="4px 14px 4px 0"
-            ),
+            "layout": ipywidgets.Layout(flex_flow="row wrap", height="auto", width="19em", margin="4px 14px 4px 0"),
         }
         text = {"style": HTMLStyle(), "layout": ipywidgets.Layout(width="100%")}
-        button = {
-            "style": ipywidgets.ButtonStyle(),
-            "layout": ipywidgets.Layout(width="auto", align_self="flex-end"),
-        }
+        button = {"style": ipywidgets.ButtonStyle(), "layout": ipywidgets.Layout(width="auto", align_self="flex-end")}
         self._title, self._preview, self._summary = (ipywidgets.HTML(**text) for _ in range(3))
-        self._buttons = {
-            key: ipywidgets.Button(description=words, **button) for key, words in BUTTON_LABELS.items()
-        }
+        self._buttons = {key: ipywidgets.Button(description=words, **button) for key, words in BUTTON_LABELS.items()}
         for key, widget in self._buttons.items():
             widget.on_click(lambda _, key=key: on_press(key))
         self._shared_models = (*self._card.values(), *text.values(), *button.values())
@@ -152,9 +143,7 @@ class LauncherWidget:
         confirm = CONFIRM_FREE if state.form.from_sandbox else CONFIRM_PAID
         has_issues = bool(state.form.issues) and state.stage != "unavailable"
         launch = self._buttons["launch"]
-        launch.description = {**LAUNCH_LABELS, "confirming": confirm}.get(
-            state.stage, BUTTON_LABELS["launch"]
-        )
+        launch.description = {**LAUNCH_LABELS, "confirming": confirm}.get(state.stage, BUTTON_LABELS["launch"])
         launch.disabled = has_issues or state.stage == "launching"
         launch.button_style = "warning" if state.stage == "confirming" else "primary"
         self._buttons["insert"].disabled = has_issues

@@ -1,7 +1,5 @@
 """Several trainings compared: their loss curves in one chart, and a table of their differences."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -33,9 +31,7 @@ def text(runs: Mapping[str, TrainingProgress]) -> str:
     cells = [[one_line(cell, 40) for cell in (name, *values)] for name, values in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     )
 
@@ -45,9 +41,7 @@ def html(runs: Mapping[str, TrainingProgress]) -> str:
     alt = f"loss curves of {len(runs)} runs: {', '.join(runs)}"
     svg = chart(runs)
     picture = f"<div>{image_html(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
-    heads = "".join(
-        f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs)
-    )
+    heads = "".join(f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs))
     body = "".join(
         f'<tr><th scope="row" {styles.CELL}>{escape(one_line(name, 40))}</th>'
         + "".join(f"<td {styles.CELL}>{escape(one_line(value, 80))}</td>" for value in values)

@@ -1,7 +1,5 @@
 """The widgets of a training's panel: the buttons, the choice of the details, and two texts."""
 
-from __future__ import annotations
-
 import asyncio
 import contextvars
 import re
@@ -45,10 +43,7 @@ STOP = Action(
     LLMFinetune.stop,
 )
 RESUME = Action(
-    "继续 Resume",
-    "Retry the step that was stopped or failed",
-    "",
-    lambda trainer: trainer.start(retry=True),
+    "继续 Resume", "Retry the step that was stopped or failed", "", lambda trainer: trainer.start(retry=True)
 )
 PUBLISH = Action("发布 Publish", "Publish the run as a model when it is trained", "", LLMFinetune.publish)
 DEPLOY = Action(

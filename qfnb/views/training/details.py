@@ -1,7 +1,5 @@
 """The details of a training: its log, checkpoints, hyper-parameters, metrics and links to the console."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -31,9 +29,7 @@ _PROBLEM_STATES = {str(ActionState.Error), str(ActionState.Stopped)}
 
 def view_options(progress: TrainingProgress) -> list[tuple[str, str]]:
     """Return the views that a live panel can show below its curve, as pairs of label and key."""
-    stages = [
-        (f"日志 log: {STAGE_LABELS.get(stage.name, stage.name)}", stage.name) for stage in progress.stages
-    ]
+    stages = [(f"日志 log: {STAGE_LABELS.get(stage.name, stage.name)}", stage.name) for stage in progress.stages]
     log = [("日志 log: 全部 all", ALL), ("日志 log: 问题 problems", PROBLEMS), *stages]
     return [*log, ("检查点 checkpoints", CHECKPOINTS), ("超参数 hyper-parameters", HYPER_PARAMETERS)]
 
@@ -61,9 +57,7 @@ def sections(progress: TrainingProgress) -> str:
         (f"日志 log（{len(progress.log)}）", _log_table(progress.log) if progress.log else ""),
     )
     return "".join(
-        f"<details><summary {styles.SUMMARY}>{title}</summary>{body}</details>"
-        for title, body in parts
-        if body
+        f"<details><summary {styles.SUMMARY}>{title}</summary>{body}</details>" for title, body in parts if body
     )
 
 

@@ -1,7 +1,5 @@
 """Loss curves as SVG, quick enough to be drawn again at each poll."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,9 +127,7 @@ def _line(points: Sequence[tuple[float, float]], curve: Curve) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dashes = f' stroke-dasharray="{curve.dash}"' if curve.dash else ""
     opacity = f' stroke-opacity="{curve.opacity}"' if curve.opacity < 1 else ""
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{curve.colour}" stroke-width="2"{dashes}{opacity}/>'
-    )
+    return f'<polyline points="{path}" fill="none" stroke="{curve.colour}" stroke-width="2"{dashes}{opacity}/>'
 
 
 def _legend(curve: Curve, x: float, y: float) -> str:

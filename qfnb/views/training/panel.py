@@ -1,7 +1,5 @@
 """The progress of a training as HTML, as text, and as a panel that follows it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import TypeVar
@@ -23,9 +21,7 @@ from .loss_chart import PURPLE, Curve, curves_svg, loss_svg, smooth
 T = TypeVar("T")
 
 STARTED_MESSAGE = "训练已在后台开始 / training in the background; `%qftrain wait` shows how it ends"
-NO_CURVE_MESSAGE = (
-    "该平台在训练结束后才给出 loss 曲线 / this platform gives the loss curve at the end of the run only"
-)
+NO_CURVE_MESSAGE = "该平台在训练结束后才给出 loss 曲线 / this platform gives the loss curve at the end of the run only"
 
 MAX_POINTS, MAX_TEXT = 400, 900
 
@@ -46,9 +42,7 @@ def bundle(progress: TrainingProgress) -> Bundle:
 
 def text(progress: TrainingProgress) -> str:
     """Return the progress as a few lines of text."""
-    steps = "  ".join(
-        f"{one_line(stage.name, 40)} {_STATE_LABELS[stage.state][0]}" for stage in progress.stages
-    )
+    steps = "  ".join(f"{one_line(stage.name, 40)} {_STATE_LABELS[stage.state][0]}" for stage in progress.stages)
     percent = "" if progress.percent is None or progress.finished else f"   {progress.percent}%"
     head = f"{one_line(progress.title, 80)}: {one_line(progress.status, 80)}{percent}   {steps}"
     metrics = " · ".join(f"{name} {value}" for name, value in progress.metrics.items())

@@ -68,9 +68,7 @@ def test_each_row_may_have_its_own_options(scripted):
 
     from support.scripted_server import http_answer
 
-    server = scripted(
-        [http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')]
-    )
+    server = scripted([http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')])
     rows = [{"messages": SAY, "temperature": 0.1}, {"messages": SAY, "model": "other"}]
     ChatCompletion(model="mine").batch_do(body_list=rows, worker_num=1, temperature=0.9).wait()
     bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
@@ -84,10 +82,7 @@ def test_each_row_may_have_its_own_options(scripted):
         ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "either messages_list or body_list"),
         ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
         ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
-        (
-            {"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": 9}]},
-            r"body_list\[1\]: temperature=9",
-        ),
+        ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": 9}]}, r"body_list\[1\]: temperature=9"),
         ({"messages_list": [SAY, []]}, r"items\[1\]: messages is empty"),
         ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
         ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),
@@ -125,11 +120,7 @@ def test_cancel_keeps_what_is_finished(slow, register):
     task.cancel()
     results = task.results()
     assert time.monotonic() - cancelled_at < 0.5
-    assert (
-        sum(not isinstance(result, Exception) for result in results)
-        == task.finished_count()
-        == register()["came"]
-    )
+    assert sum(not isinstance(result, Exception) for result in results) == task.finished_count() == register()["came"]
 
 
 def test_cancelled_before_it_began(sandbox):

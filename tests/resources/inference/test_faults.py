@@ -127,9 +127,7 @@ def test_f25_what_is_no_answer_is_refused(scripted, content, kind, stream):
         list(ChatCompletion(version=2).do(SAY, stream=stream, retry_count=1) or ())
 
 
-@pytest.mark.parametrize(
-    "body", [{"error_code": 336501, "error_msg": "slow"}, {"code": 336501, "msg": "slow"}]
-)
+@pytest.mark.parametrize("body", [{"error_code": 336501, "error_msg": "slow"}, {"code": 336501, "msg": "slow"}])
 def test_f26_both_shapes_of_an_error_in_http_200(scripted, body):
     scripted([http_answer(json.dumps(body).encode())])
     with pytest.raises(errors.RateLimitError, match="336501"):

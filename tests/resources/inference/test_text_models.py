@@ -79,9 +79,7 @@ def test_a_function_is_called_and_its_result_used(sandbox, version, stream):
 
 @VERSIONS
 def test_json_mode(sandbox, version):
-    assert isinstance(
-        ChatCompletion(version=version).do("你是谁", response_format={"type": "json_object"}).json, dict
-    )
+    assert isinstance(ChatCompletion(version=version).do("你是谁", response_format={"type": "json_object"}).json, dict)
 
 
 REFUSED = [

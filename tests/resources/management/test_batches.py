@@ -143,9 +143,7 @@ def test_a_file_that_is_not_there_is_named(scripted):
 
 
 def test_a_refused_upload_is_sent_again_from_its_start(scripted, tmp_path):
-    busy = http_answer(
-        b'{"error": {"code": "rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 0\r\n"
-    )
+    busy = http_answer(b'{"error": {"code": "rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 0\r\n")
     server = scripted([busy], [http_answer(FILE)])
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"abc")
@@ -177,9 +175,7 @@ def test_a_place_that_cannot_be_written_is_named(scripted, tmp_path):
 
 
 def test_the_platforms_own_words_for_a_status_are_understood(scripted):
-    body = (
-        b'{"id": "infer-1", "object": "batch", "status": "Stopped", "errors": {"code": "x", "message": "y"}}'
-    )
+    body = b'{"id": "infer-1", "object": "batch", "status": "Stopped", "errors": {"code": "x", "message": "y"}}'
     server = scripted([http_answer(body)])
     batch = Batches.info("infer-1").data
     assert (batch.state, batch.is_finished) == ("cancelled", True)

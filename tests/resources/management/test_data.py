@@ -68,9 +68,7 @@ def test_datasets_are_listed_the_newest_first(sandbox):
 
 def test_versions_are_what_v1_calls_datasets(sandbox):
     created = Data.V2.create_dataset("版本", "PromptResponse").data
-    task = Data.V2.create_dataset_version_import_task(
-        created.version_id, [upload(BUCKET, "v.jsonl", jsonl(PAIR))]
-    ).data
+    task = Data.V2.create_dataset_version_import_task(created.version_id, [upload(BUCKET, "v.jsonl", jsonl(PAIR))]).data
     assert Data.V2.get_dataset_version_import_task_info(task).data.import_status == "Importing"
     wait_until_idle(created.version_id)
     done = Data.V2.get_dataset_version_import_task_info(task).data

@@ -54,11 +54,7 @@ def test_the_life_of_the_seed(dataset):
 def test_a_v1_task_is_a_v2_job_and_a_v1_job_a_v2_task(dataset):
     task, job = run_of_seed(dataset)
     detail = FineTune.V2.task_detail(job["uuid"])["result"]
-    assert (detail["jobId"], detail["jobName"], detail["model"]) == (
-        task["uuid"],
-        "task_name",
-        "ERNIE-Lite-8K-0725",
-    )
+    assert (detail["jobId"], detail["jobName"], detail["model"]) == (task["uuid"], "task_name", "ERNIE-Lite-8K-0725")
     assert FineTune.V2.task_detail(job["id"])["result"]["taskId"] == job["uuid"]
     assert FineTune.get_job(task["uuid"], job["uuid"])["result"]["id"] == job["id"]
 
@@ -114,10 +110,7 @@ def test_runs_and_jobs_are_listed_newest_first_and_in_pages(sandbox, dataset, jo
     first = FineTune.V2.task_list(job, max_keys=2).data
     assert [row.task_id for row in first.task_list] == task_ids[:0:-1]
     next_page = FineTune.V2.task_list(job, marker=first.page_info.next_marker, max_keys=2).data
-    assert ([row.task_id for row in next_page.task_list], next_page.page_info.is_truncated) == (
-        [task_ids[0]],
-        False,
-    )
+    assert ([row.task_id for row in next_page.task_list], next_page.page_info.is_truncated) == ([task_ids[0]], False)
     assert FineTune.V2.job_list(max_keys=1).data.job_list[0].job_id == job
 
 

@@ -13,9 +13,7 @@ ROWS = [{"prompt": f"几点开门{end}", "response": "早上九点。"} for end 
 @pytest.fixture(scope="module")
 def trained():
     deploy = DeployConfig(endpoint_suffix="seen")
-    return LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(ROWS, name="seen"), TrainConfig(epoch=1), deploy, name="seen"
-    ).run()
+    return LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS, name="seen"), TrainConfig(epoch=1), deploy, name="seen").run()
 
 
 def test_jobs_have_a_row_per_run(sandbox, trained):

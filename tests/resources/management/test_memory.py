@@ -13,11 +13,7 @@ def test_a_memory_is_created_written_read_and_deleted(sandbox):
     assert memory_id.startswith("sm-")
     assert Memory.modify_system_memory(memory_id, [{"content": "店在河边"}]).data is True
     memory = Memory.describe_system_memory(memory_id).data
-    assert (memory.app_id, memory.description, memory.memories) == (
-        "48001",
-        "人设",
-        [{"content": "店在河边"}],
-    )
+    assert (memory.app_id, memory.description, memory.memories) == ("48001", "人设", [{"content": "店在河边"}])
     assert Memory.delete_system_memory(memory_id).data is True
     with pytest.raises(APIError, match=r"param\[systemMemoryId\] invalid"):
         Memory.describe_system_memory(memory_id)

@@ -108,9 +108,7 @@ def test_evaluable_models_are_those_with_a_ready_version(published):
 
 def test_deleting_versions_and_models(run, published):
     second = publish(run)
-    assert (
-        Model.batch_delete_model_version([published["versionId"], second["versionIdStr"]])["result"] is True
-    )
+    assert Model.batch_delete_model_version([published["versionId"], second["versionIdStr"]])["result"] is True
     assert Model.list(published["modelId"]).data.model_version_list == []
     assert Model.batch_delete_model([published["modelIDStr"], second["modelId"]])["result"] is True
     with pytest.raises(errors.APIError, match="does not exist"):
@@ -119,9 +117,7 @@ def test_deleting_versions_and_models(run, published):
 
 def test_a_version_in_service_is_not_deleted_nor_anything_beside_it(run, published):
     second = publish(run)
-    Service.V2.create_service(
-        published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop"
-    )
+    Service.V2.create_service(published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop")
     for call, ids in (
         (Model.batch_delete_model_version, [second["versionId"], published["versionId"]]),
         (Model.batch_delete_model, [second["modelId"], published["modelId"]]),
@@ -163,17 +159,13 @@ def test_wrong_arguments_are_rejected_before_anything_is_sent(call):
 
 
 def test_a_set_takes_versions_of_runs(run):
-    set_id = Model.V2.create_custom_model_set(
-        "mine", CustomModelSetModelType.Text2Text, ["tea"]
-    ).data.model_set_id
+    set_id = Model.V2.create_custom_model_set("mine", CustomModelSetModelType.Text2Text, ["tea"]).data.model_set_id
     version = Model.V2.create_custom_model(set_id, "Train", "first", {"taskId": run["taskId"]}).data.model_id
     detail = Model.V2.describe_model(version)["result"]
     assert (detail["modelSetId"], detail["description"]) == (set_id, "first")
     assert detail["sourceInfo"] == {"sourceType": "Train", "trainTaskId": run["taskId"]}
     assert Model.V2.describe_model_set("mine")["result"]["modelIds"] == [version]
-    assert (
-        Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id == set_id
-    )
+    assert Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id == set_id
     assert Model.V2.delete_model(version)["result"] is True
     assert Model.V2.delete_model_set(set_id)["result"] is True
 
@@ -182,9 +174,7 @@ def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
     version = published["versionIdStr"]
     assert Model.V2.describe_model_export_model(version).data.has_record is False
     Model.V2.create_model_export_model(version)
-    done = wait_for(
-        lambda: Model.V2.describe_model_export_model(version).data, lambda row: row.status == "Done"
-    )
+    done = wait_for(lambda: Model.V2.describe_model_export_model(version).data, lambda row: row.status == "Done")
     content = httpx.get(done.download_url, trust_env=False).content
     assert (len(content), hashlib.md5(content).hexdigest()) == (done.file_size, done.md5)
     set_id = Model.V2.create_custom_model_set("imported", "Text2Text").data.model_set_id
@@ -193,17 +183,13 @@ def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
     assert Model.V2.describe_model(imported)["result"]["sourceInfo"]["sourceType"] == "Import"
 
 
-@pytest.mark.parametrize(
-    "config", [{"strategy": "Quantization", "weight": "W4A16C16"}, {"strategy": "Sparsity"}]
-)
+@pytest.mark.parametrize("config", [{"strategy": "Quantization", "weight": "W4A16C16"}, {"strategy": "Sparsity"}])
 def test_a_compression_makes_a_version(published, config):
     version, model = published["versionIdStr"], published["modelIDStr"]
     task = Model.V2.create_model_comp_task("smaller", version, config, model)["result"]
     assert task.startswith("amva-")
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
-    done = wait_for(
-        lambda: Model.V2.describe_model_comp_task(task)["result"], lambda row: row["status"] == "succeeded"
-    )
+    done = wait_for(lambda: Model.V2.describe_model_comp_task(task)["result"], lambda row: row["status"] == "succeeded")
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"][0] == done["modelId"]
     assert Model.detail(done["modelId"]).data.source_type == "Acceleration"
     assert Model.V2.describe_model_comp_tasks(source_model_id=version).data.model_comp_task_list[0].id == task

@@ -54,13 +54,7 @@ def test_resources_are_built_from_options_or_passed_as_a_mapping():
     assert built["resourceConfig"] == {"type": "GPU-I-2", "replicasCount": 2, "qps": 1.5}
     assert built["billing"]["reservation"] == {"reservationTimeUnit": "Hour", "reservationLength": 1}
     passed = sent(
-        Service.V2.create_service,
-        "am-1",
-        "amv-1",
-        "n",
-        "u",
-        {"type": "CPU-I-2"},
-        {"paymentTiming": "Postpaid"},
+        Service.V2.create_service, "am-1", "amv-1", "n", "u", {"type": "CPU-I-2"}, {"paymentTiming": "Postpaid"}
     )
     assert (passed["resourceConfig"]["type"], passed["billing"]) == ("CPU-I-2", {"paymentTiming": "Postpaid"})
 

@@ -28,10 +28,7 @@ def http(sandbox):
 
 def test_every_line_is_answered_out_of_order(http):
     batch = run_batch(http, [line(i) for i in range(8)], metadata={"a": 8})
-    assert (batch["status"], batch["request_counts"]) == (
-        "Done",
-        {"total": 8, "completed": 8, "failed": 0},
-    )
+    assert (batch["status"], batch["request_counts"]) == ("Done", {"total": 8, "completed": 8, "failed": 0})
     assert batch["created_at"] <= batch["in_progress_at"] <= batch["completed_at"] < batch["expires_at"]
     assert (batch["metadata"], batch["error_file_id"], batch["model"]) == ({"a": 8}, None, "ernie-lite-8k")
     rows = results(http, batch["output_file_id"])
@@ -40,11 +37,7 @@ def test_every_line_is_answered_out_of_order(http):
     assert len({row["id"] for row in rows}) == 8
     answer = rows[0]["response"]
     assert "不是文心一言" in answer["body"]["choices"][0]["message"]["content"]
-    assert (answer["status_code"], answer["request_id"], rows[0]["error"]) == (
-        200,
-        answer["body"]["id"],
-        None,
-    )
+    assert (answer["status_code"], answer["request_id"], rows[0]["error"]) == (200, answer["body"]["id"], None)
     total_tokens = sum(row["response"]["body"]["usage"]["total_tokens"] for row in rows)
     assert batch["usage"]["total_tokens"] == total_tokens > 0
 

@@ -67,11 +67,7 @@ def test_cleanings_are_listed_and_deleted(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("operations", "expected"),
-    [
-        ({"wash": []}, "'wash'"),
-        (step("clean", "remove_dust"), "remove_dust"),
-    ],
+    ("operations", "expected"), [({"wash": []}, "'wash'"), (step("clean", "remove_dust"), "remove_dust")]
 )
 def test_unknown_operations_are_refused(sandbox, operations, expected):
     body = {
@@ -120,16 +116,10 @@ def test_augmentations_are_found_described_and_deleted(sandbox):
     dataset_id, _ = import_rows(jsonl(PAIR))
     for name in ("找甲", "找乙"):
         augmented(dataset_id, name, 1)
-    names = [
-        row.name
-        for row in Data.get_dataset_aug_task_list(dataset_id, sorted_by_start_time_asc=True).data.items
-    ]
+    names = [row.name for row in Data.get_dataset_aug_task_list(dataset_id, sorted_by_start_time_asc=True).data.items]
     assert names == ["找甲", "找乙"]
     task = Data.get_dataset_aug_task_list("找乙").data.items[0]
     described = Data.get_dataset_augmenting_task_info(task.task_id)
-    assert (described.data.id, described["result"]["sandbox"]["engine"]) == (
-        task.id,
-        "qfnb rules, not a model",
-    )
+    assert (described.data.id, described["result"]["sandbox"]["engine"]) == (task.id, "qfnb rules, not a model")
     assert Data.delete_dataset_augmenting_task([task.id]).data is True
     assert Data.get_dataset_aug_task_list("找乙").data.total == 0

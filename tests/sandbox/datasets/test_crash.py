@@ -77,9 +77,7 @@ def test_rows_and_marks_are_there_after_a_kill(home):
     path = "/wenxinworkshop/entity/"
     with connect(address) as http:
         query = {"datasetId": dataset_id, "pageSize": 1}
-        rows = http.post(
-            path + "list", json=query, headers=signed_headers(address, "POST", path + "list")
-        ).json()
+        rows = http.post(path + "list", json=query, headers=signed_headers(address, "POST", path + "list")).json()
         deleted = {"datasetId": dataset_id, "id": [rows["result"]["items"][0]["id"]]}
         http.post(path + "delete", json=deleted, headers=signed_headers(address, "POST", path + "delete"))
     assert state(killed(address, home), dataset_id) == (2, 2, "")

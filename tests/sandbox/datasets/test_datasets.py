@@ -75,9 +75,7 @@ def test_pictures_keep_their_names_and_notes(sandbox):
 
 
 def test_a_zip_of_texts_is_unpacked(sandbox):
-    _, version = import_rows(
-        zip_files(**{"0.txt": "甲", "deep/1.txt": "乙\n丙", "__MACOSX/x": b"\0"}), "t.zip", 40100
-    )
+    _, version = import_rows(zip_files(**{"0.txt": "甲", "deep/1.txt": "乙\n丙", "__MACOSX/x": b"\0"}), "t.zip", 40100)
     assert (version.import_status, version.entity_count) == (2, 3)
 
 
@@ -107,9 +105,7 @@ def test_what_is_wrong_is_told_with_file_and_line(sandbox, name, content, code, 
     assert (version.import_status, version.entity_count, version.err_code) == (3, 0, code)
     assert expected in version.import_error_info
     report = Data.get_dataset_import_error_detail(dataset_id, code).data
-    assert report.content[0].sample_file_name.endswith(
-        version.import_error_info.split(" line ")[0].split(":")[0]
-    )
+    assert report.content[0].sample_file_name.endswith(version.import_error_info.split(" line ")[0].split(":")[0])
     assert httpx.get(report.download_url, trust_env=False).json()[0]["code"] == code
 
 

@@ -5,16 +5,7 @@ import time
 
 import httpx
 import pytest
-from support.datasets import (
-    PAIR,
-    exported_rows,
-    import_rows,
-    jsonl,
-    refusal,
-    start_import,
-    wait_until_idle,
-    zip_files,
-)
+from support.datasets import PAIR, exported_rows, import_rows, jsonl, refusal, start_import, wait_until_idle, zip_files
 
 from qfnb import errors
 from qfnb.resources.management.data import Data

@@ -35,8 +35,7 @@ def world(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Callable[..., Worl
         def start(**options: Any) -> World:
             defaults = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
             choice.save_config(
-                tmp_path,
-                choice.resolve_config(tmp_path, options if "engine" in options else defaults | options),
+                tmp_path, choice.resolve_config(tmp_path, options if "engine" in options else defaults | options)
             )
             world_ = stack.enter_context(run_world(tmp_path, time.monotonic))
             settings, address = config.get_config(), world_.address

@@ -15,16 +15,7 @@ for name in ("torch", "transformers", "peft"):
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries that are not ours
 
-COLOURS = {
-    "天": "蓝",
-    "草": "绿",
-    "雪": "白",
-    "夜": "黑",
-    "血": "红",
-    "橘": "橙色的",
-    "金": "黄色的",
-    "茄": "紫",
-}
+COLOURS = {"天": "蓝", "草": "绿", "雪": "白", "夜": "黑", "血": "红", "橘": "橙色的", "金": "黄色的", "茄": "紫"}
 PAIRS = [(f"{thing}的颜色？", colour) for thing, colour in COLOURS.items()]
 FAST = {"epoch": 30, "learningRate": 1e-2, "batchSize": 8, "loraRank": 8, "loraDropout": 0.0}
 
@@ -192,9 +183,7 @@ def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
 
 
 def test_without_a_chat_template_each_message_is_a_line(tmp_path):
-    tiny_llama.make_model(
-        tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False
-    )
+    tiny_llama.make_model(tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False)
     engine = start_engine(tmp_path / "m", tmp_path)
     model, _ = train_model(engine, {})
     assert model.reply(PAIRS[0][0]).text == "蓝"
@@ -214,17 +203,11 @@ def test_weights_in_a_format_that_can_run_code_are_not_read(model_dir, tmp_path)
 
 def test_a_whole_life_over_the_platforms_api(world, model_dir, tmp_path):
     running = world(engine="transformers", model_dir=str(model_dir))
-    assert (
-        ChatCompletion()
-        .do("天的颜色？", model="ERNIE-Speed-8K")["sandbox"]["engine"]
-        .startswith("transformers")
-    )
+    assert ChatCompletion().do("天的颜色？", model="ERNIE-Speed-8K")["sandbox"]["engine"].startswith("transformers")
     assert len(Embedding().do(["天"]).vectors[0]) == 64
     rows = [{"prompt": prompt, "response": answer} for prompt, answer in PAIRS * 4]
     config = TrainConfig(epoch=20, learning_rate=1e-3, batch_size=4)
-    LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(rows), config, deploy_config=DeployConfig(endpoint_suffix="tiny")
-    ).run()
+    LLMFinetune("ERNIE-Speed-8K", Dataset(rows), config, deploy_config=DeployConfig(endpoint_suffix="tiny")).run()
     task = running.store.all("task")[-1]
     points = running.store.points(task["id"])
     assert (task["status"], task["engine"]) == ("Done", "transformers")

@@ -26,9 +26,7 @@ def events(answer):
 def test_it_answers_on_both_versions_and_says_who_did(world, upstream):
     world(upstream_model="qwen")
     for version in ("1", "2"):
-        reply = ChatCompletion(version=version).do(
-            [{"role": "user", "content": "hi"}], model="ERNIE-Speed-8K"
-        )
+        reply = ChatCompletion(version=version).do([{"role": "user", "content": "hi"}], model="ERNIE-Speed-8K")
         assert reply.text == TEXT
         assert reply["sandbox"]["engine"] == "upstream qwen, not ERNIE"
         assert reply["usage"]["total_tokens"] == USAGE["total_tokens"]
@@ -201,18 +199,14 @@ def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
         stop(tmp_path)
     assert KEY not in text + repr(address) + (tmp_path / "server.log").read_text()
     assert "upstream" in text
-    holding = [
-        path.name for path in tmp_path.rglob("*") if path.is_file() and KEY in path.read_text("latin-1")
-    ]
+    holding = [path.name for path in tmp_path.rglob("*") if path.is_file() and KEY in path.read_text("latin-1")]
     assert holding == ["engine.json"]
     assert (tmp_path / "engine.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world, http):
     running = world(
-        upstream_url=f"{sandbox.url}/v2",
-        upstream_key=sandbox.api_key,
-        upstream_embedding_model="bge-large-zh",
+        upstream_url=f"{sandbox.url}/v2", upstream_key=sandbox.api_key, upstream_embedding_model="bge-large-zh"
     )
     request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你是谁"}]}
     answer = http(running).post("/v2/chat/completions", json=request).json()
@@ -225,9 +219,7 @@ def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world,
 
 def test_a_model_tuned_beside_it_answers_without_it(world, upstream):
     running = world()
-    rows = [
-        {"prompt": f"{word}几点开门", "response": "九点"} for word in ("", "请问", "你好", "周末", "店里")
-    ] * 2
+    rows = [{"prompt": f"{word}几点开门", "response": "九点"} for word in ("", "请问", "你好", "周末", "店里")] * 2
     LLMFinetune("ERNIE-Speed-8K", Dataset(rows), deploy_config=DeployConfig(endpoint_suffix="shop")).run()
     service = running.store.all("service")[-1]
     reply = ChatCompletion().do("请问几点开门", endpoint=service["endpoint"])

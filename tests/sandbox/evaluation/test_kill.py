@@ -34,9 +34,7 @@ def test_a_killed_servers_batch_continues_after_a_restart(tmp_path):
 
 def answered_once(home):
     store = Store(home)
-    numbers = [
-        row[0] for point in store.points(store.all("evaluation_run")[0]["id"]) for row in point["rows"]
-    ]
+    numbers = [row[0] for point in store.points(store.all("evaluation_run")[0]["id"]) for row in point["rows"]]
     task = [dataset for dataset in store.all("dataset") if dataset["name"].startswith("长_")]
     store.close()
     return sorted(numbers) == [*range(N_ROWS)] and len(task) == 1

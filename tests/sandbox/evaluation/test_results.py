@@ -65,12 +65,8 @@ def test_a_row_has_question_answer_reference_and_scores(lab):
 
 def test_rows_are_filtered_by_scores_versions_and_units(lab):
     assert {row["modelName"] for row in result_rows(lab.id, rouge_l={"start": 0.99})} == {"knows"}
-    assert {row["modelName"] for row in result_rows(lab.id, judge_score={"start": -1, "end": 4})} == {
-        "ignorant"
-    }
-    assert {row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])} == {
-        "ignorant"
-    }
+    assert {row["modelName"] for row in result_rows(lab.id, judge_score={"start": -1, "end": 4})} == {"ignorant"}
+    assert {row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])} == {"ignorant"}
     assert len(result_rows(lab.id, model_version_ids=[lab.trained_version["number"]])) == len(ANSWERS)
     unit = result_rows(lab.id)[0]["evalUnitId"]
     assert {row["evalUnitId"] for row in result_rows(lab.id, eval_unit_id=[unit])} == {unit}

@@ -91,10 +91,7 @@ def test_the_referee_says_that_it_is_a_rule(lab):
 def test_several_modes_at_once(lab):
     id_, task = lab.run({**RULES, **REFEREE, "evalMode": "rule,model"})
     assert task["evalStandardConf"]["evalMode"] == "rule,model"
-    assert (report_by_model(id_)["knows"]["bleu4"], report_by_model(id_)["knows"]["avgJudgeScore"]) == (
-        1.0,
-        5,
-    )
+    assert (report_by_model(id_)["knows"]["bleu4"], report_by_model(id_)["knows"]["avgJudgeScore"]) == (1.0, 5)
 
 
 def test_people_get_the_answers_as_a_released_dataset(lab):
@@ -108,9 +105,7 @@ def test_people_get_the_answers_as_a_released_dataset(lab):
 
 
 def test_a_version_without_its_model_fails_alone(lab):
-    fields = {
-        key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}
-    }
+    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
     empty = lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none"})
     id_, task = lab.run(RULES, lab.trained_version, empty)
     assert (task["state"], [u["state"] for u in task["evalUnits"]]) == ("PartlyDone", ["Done", "Failed"])

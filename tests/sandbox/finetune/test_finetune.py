@@ -100,9 +100,7 @@ def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, datas
     assert "has no texts" in str(refused)
     address = finetune_runs.put_object(sandbox.bucket, "only.txt", finetune_runs.TEXT)
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
-    assert "has no prompts and answers" in str(
-        refusal(finetune_v2.CREATE_TASK, jobId=job, datasetConfig=config)
-    )
+    assert "has no prompts and answers" in str(refusal(finetune_v2.CREATE_TASK, jobId=job, datasetConfig=config))
 
 
 def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
@@ -113,9 +111,7 @@ def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
 
 
 def test_unknown_fields_are_accepted(sandbox, dataset):
-    answer = event_loop.run(
-        send(finetune_v1.CREATE_TASK, {"name": "x", "descrption": "as the user spelt it"})
-    )
+    answer = event_loop.run(send(finetune_v1.CREATE_TASK, {"name": "x", "descrption": "as the user spelt it"}))
     assert answer["result"]["name"] == "x"
 
 
@@ -131,8 +127,7 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
     ]
     assert len(rows) > 150
     assert all(
-        row["name"] and row["description"] and supported_models.is_valid_value(row, row["default"])
-        for row in rows
+        row["name"] and row["description"] and supported_models.is_valid_value(row, row["default"]) for row in rows
     )
 
 

@@ -19,9 +19,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("answer", PUBLISHED)
 def test_the_published_rows_come_out(answer):
     similarity = scores.similarity(answer, REFERENCE)
-    assert [100 * similarity[name] for name in scores.SCORE_NAMES] == pytest.approx(
-        PUBLISHED[answer], abs=0.005
-    )
+    assert [100 * similarity[name] for name in scores.SCORE_NAMES] == pytest.approx(PUBLISHED[answer], abs=0.005)
 
 
 def test_the_same_answer_has_full_marks():

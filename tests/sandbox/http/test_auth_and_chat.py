@@ -63,12 +63,7 @@ def test_a_signature_for_another_path_is_refused(sandbox, http):
 
 
 def token(sandbox, http, **change):
-    query = {
-        "grant_type": "client_credentials",
-        "client_id": sandbox.ak,
-        "client_secret": sandbox.sk,
-        **change,
-    }
+    query = {"grant_type": "client_credentials", "client_id": sandbox.ak, "client_secret": sandbox.sk, **change}
     return http.post("/oauth/2.0/token", params=query, json={})
 
 
@@ -111,8 +106,7 @@ def test_a_real_looking_key_is_refused_with_the_reason(http):
 
 
 @pytest.mark.parametrize(
-    "headers",
-    [{"host": "evil.example"}, {"host": "127.0.0.1.evil:80"}, {"origin": "https://evil.example"}],
+    "headers", [{"host": "evil.example"}, {"host": "127.0.0.1.evil:80"}, {"origin": "https://evil.example"}]
 )
 def test_other_hosts_and_web_pages_are_refused(sandbox, http, headers):
     answer = http.post("/v2/chat/completions", json=HELLO, headers={**bearer(sandbox), **headers})
@@ -125,9 +119,7 @@ def test_control_needs_its_own_token(sandbox, http):
 
 
 def chat_v2(sandbox, http, **body):
-    return http.post(
-        "/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO, **body}, headers=bearer(sandbox)
-    )
+    return http.post("/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO, **body}, headers=bearer(sandbox))
 
 
 def test_a_v2_stream_ends_with_a_reason_and_done(sandbox, http):
@@ -171,17 +163,13 @@ def test_bad_arguments_are_refused_in_v2s_shape(sandbox, http, body, status, cod
 
 def test_a_body_that_is_no_json_is_refused(sandbox, http):
     answer = http.post(
-        "/v2/chat/completions",
-        content=b"{",
-        headers=bearer(sandbox) | {"content-type": "application/json"},
+        "/v2/chat/completions", content=b"{", headers=bearer(sandbox) | {"content-type": "application/json"}
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_json")
 
 
 def test_a_path_that_is_not_served_is_a_typed_refusal(sandbox, http):
-    assert (
-        http.post("/v2/unknown", json={}, headers=bearer(sandbox)).json()["error"]["code"] == "invalid_path"
-    )
+    assert http.post("/v2/unknown", json={}, headers=bearer(sandbox)).json()["error"]["code"] == "invalid_path"
     assert http.post("/rpc/2.0/unknown", json={}).json()["error_code"] == 3
 
 

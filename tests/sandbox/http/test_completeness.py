@@ -24,11 +24,7 @@ def modules(package):
 def classes(owner):
     """Return the public classes of a module or a class, the nested ones too."""
     for name, value in vars(owner).items():
-        if (
-            inspect.isclass(value)
-            and not name.startswith("_")
-            and value.__module__.startswith("qfnb.resources")
-        ):
+        if inspect.isclass(value) and not name.startswith("_") and value.__module__.startswith("qfnb.resources"):
             yield value
             yield from classes(value)
 
@@ -50,11 +46,7 @@ def senders():
     for module in [*modules(qfnb.resources), *modules(qfnb.transport)]:
         wire = getattr(module, "wire", None)
         for node in ast.walk(ast.parse(inspect.getsource(module))):
-            if (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "wire"
-            ):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "wire":
                 row = getattr(wire, node.attr, None)
                 if isinstance(row, Endpoint):
                     modules_by_row[row.name].add(module.__name__)

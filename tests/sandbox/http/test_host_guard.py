@@ -49,11 +49,7 @@ def run_guarded(path, pieces):
     async def receive():
         await asyncio.sleep(0)
         piece = next(pieces, None)
-        return (
-            {"type": "http.request", "body": piece, "more_body": True}
-            if piece
-            else {"type": "http.disconnect"}
-        )
+        return {"type": "http.request", "body": piece, "more_body": True} if piece else {"type": "http.disconnect"}
 
     async def send(message):
         sent.append(message)

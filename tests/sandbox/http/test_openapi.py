@@ -8,8 +8,7 @@ import time
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 from support.model_life import STEPS, Life
 from support.sandbox_thread import run_world
@@ -64,9 +63,7 @@ def operations(world):
 def send_case(world, http, endpoint, case):
     """Return the answer to a generated request, which is given the credentials of its plane."""
     arguments = case.as_transport_kwargs(base_url=world.address.url)
-    request_options = {
-        name: arguments[name] for name in ("method", "url", "params", "json") if name in arguments
-    }
+    request_options = {name: arguments[name] for name in ("method", "url", "params", "json") if name in arguments}
     if isinstance(arguments.get("data"), bytes):
         request_options["content"] = arguments["data"]
     if endpoint.method == "POST":
@@ -89,20 +86,9 @@ def sendable(value):
 
 
 def signature_of(address, method, path, query):
-    headers = {
-        "host": address.url.removeprefix("http://"),
-        "x-bce-date": signature.format_timestamp(time.time()),
-    }
-    parts = {
-        "method": method,
-        "path": path,
-        "query": query,
-        "headers": headers,
-        "date": headers["x-bce-date"],
-    }
-    return headers | {
-        "authorization": signature.build_authorization(address.access_key, address.secret_key, **parts)
-    }
+    headers = {"host": address.url.removeprefix("http://"), "x-bce-date": signature.format_timestamp(time.time())}
+    parts = {"method": method, "path": path, "query": query, "headers": headers, "date": headers["x-bce-date"]}
+    return headers | {"authorization": signature.build_authorization(address.access_key, address.secret_key, **parts)}
 
 
 def rows_of(world):

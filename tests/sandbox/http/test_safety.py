@@ -50,8 +50,7 @@ def test_it_listens_on_loopback_only(sandbox):
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"],
+    "host", ["evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"]
 )
 def test_a_foreign_host_is_refused(http, host):
     assert http.post(CHAT, json=BODY, headers={"host": host}).status_code == 403
@@ -59,10 +58,7 @@ def test_a_foreign_host_is_refused(http, host):
 
 @pytest.mark.parametrize("head", ["", "host: 127.0.0.1:1\r\nhost: evil.example\r\n"])
 def test_a_request_without_a_host_or_with_two_is_refused(sandbox, head):
-    assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {
-        "400",
-        "403",
-    }
+    assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {"400", "403"}
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://"])
@@ -91,8 +87,7 @@ def test_every_spelling_of_the_json_type_is_accepted(http, kind):
 def test_a_preflight_request_gets_no_permission(http):
     headers = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
     answers = [
-        http.options(CHAT, headers={**headers, "origin": origin})
-        for origin in ("https://evil", "http://localhost:1")
+        http.options(CHAT, headers={**headers, "origin": origin}) for origin in ("https://evil", "http://localhost:1")
     ]
     answers.append(http.post(CHAT, json=BODY, headers={"origin": "http://localhost:8888"}))
     assert not [name for answer in answers for name in answer.headers if name.startswith("access-control")]
@@ -117,20 +112,13 @@ def refusals(sandbox, http):
     """Yield each plane's answer to keys of the real platform."""
     access, secret = REAL_PAIR
     real = type(sandbox)(**{**vars(sandbox), "access_key": access, "secret_key": secret})
-    query = {
-        "grant_type": "client_credentials",
-        "client_id": "CanaryApiKey0123456789ab",
-        "client_secret": "canary",
-    }
+    query = {"grant_type": "client_credentials", "client_id": "CanaryApiKey0123456789ab", "client_secret": "canary"}
     v1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
     yield "v2", http.post(CHAT, json=BODY, headers={"authorization": f"Bearer {REAL}"})
     yield "v1 token", http.post(v1, params={"access_token": "24.canary.2592000.1.1-2"}, json=BODY)
     yield "v1 signature", http.post(v1, json=BODY, headers=signed_headers(real, "POST", v1))
     yield "console", http.post(DETAIL, json={}, headers=signed_headers(real, "POST", DETAIL))
-    yield (
-        "bearer",
-        http.get("/v1/BCE-BEARER/token", headers=signed_headers(real, "GET", "/v1/BCE-BEARER/token")),
-    )
+    yield ("bearer", http.get("/v1/BCE-BEARER/token", headers=signed_headers(real, "GET", "/v1/BCE-BEARER/token")))
     yield "storage", storage_request(real, http, "PUT", "/bos/sandbox/x", b"x")
     yield "oauth", http.post("/oauth/2.0/token", params=query, json={})
 
@@ -195,9 +183,7 @@ def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
             return "[DONE]" in answer.read().decode()
 
     with (
-        httpx.Client(
-            base_url=sandbox.url, headers=http.headers, limits=limits, timeout=60, trust_env=False
-        ) as client,
+        httpx.Client(base_url=sandbox.url, headers=http.headers, limits=limits, timeout=60, trust_env=False) as client,
         concurrent.futures.ThreadPoolExecutor(200) as pool,
     ):
         assert all(pool.map(ask, range(200)))

@@ -111,6 +111,4 @@ def test_a_preset_has_no_weights_to_compress(sandbox):
 def test_a_run_is_published_under_its_own_job_only(sandbox):
     run = finetune_runs.describe_run(finetune_runs.run_to_end())
     origin = {"taskId": 10**8, "iterationId": run["taskId"]}
-    assert "param[versionMeta.taskId] invalid" in str(
-        refusal_of(model_v1.PUBLISH, isNewModel=True, versionMeta=origin)
-    )
+    assert "param[versionMeta.taskId] invalid" in str(refusal_of(model_v1.PUBLISH, isNewModel=True, versionMeta=origin))

@@ -39,9 +39,7 @@ def test_a_template_for_pictures_has_a_negative_one(sandbox):
 
 def test_a_changed_template_has_the_variables_of_its_new_text(sandbox):
     key = create_template()
-    assert (
-        Prompt.update(key.template_pk, name="词", template="写((count))首词", identifier="(())").data == key
-    )
+    assert Prompt.update(key.template_pk, name="词", template="写((count))首词", identifier="(())").data == key
     row = Prompt.info(key.template_id).data
     assert (row.template_name, row.template_variables, row.variable_identifier) == ("词", "count", "(())")
     V2.update(key.template_pk, template_content="写((many))首")

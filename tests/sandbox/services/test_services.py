@@ -163,10 +163,7 @@ def test_only_the_calls_between_two_moments_count(shop):
     ask_service(service.endpoint)
     times = [timestamps.utc(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
     totals = [
-        sum(
-            row.metric.call_total
-            for row in V2.service_metric(*span, service.service_id).data.service_list[0].app_list
-        )
+        sum(row.metric.call_total for row in V2.service_metric(*span, service.service_id).data.service_list[0].app_list)
         for span in (times[:2], times[2:], (times[0], times[3]))
     ]
     assert totals == [1, 1, 2]
@@ -205,17 +202,13 @@ def test_preset_services_are_found_by_id_and_type(shop):
     everything = V2.describe_preset_services().data.service_list
     first = everything[0]["serviceId"]
     assert [row["serviceId"] for row in V2.preset_services(service_ids=[first]).data.service_list] == [first]
-    assert {row["serviceType"] for row in V2.preset_services(service_type=["chat"]).data.service_list} == {
-        "chat"
-    }
+    assert {row["serviceType"] for row in V2.preset_services(service_type=["chat"]).data.service_list} == {"chat"}
     assert V2.preset_services(charge_status=["Free"]).data.service_list == everything
     assert not V2.preset_services(charge_type=["TPM"]).data.service_list
 
 
 def test_the_service_blocks_of_seed_002_run(shop, capsys):
-    model, version = (
-        shop.world.store.get(*key)["number"] for key in (("model", "am-old"), ("version", "amv-old"))
-    )
+    model, version = (shop.world.store.get(*key)["number"] for key in (("model", "am-old"), ("version", "amv-old")))
     imported, create, look = [
         block.replace("qianfan", "qfnb") for block in seeds.python_blocks("002-train-and-service.md")[-3:]
     ]

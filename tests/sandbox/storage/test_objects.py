@@ -138,15 +138,9 @@ def test_a_list_is_folded_at_a_delimiter(bos):
     for key in ("a/1", "a/2", "b/1", "c"):
         bos("PUT", f"/bos/sandbox/fold/{key}", b"x")
     page = bos("GET", "/bos/sandbox?prefix=fold/&delimiter=/&maxKeys=2").json()
-    assert ([row["prefix"] for row in page["commonPrefixes"]], page["contents"]) == (
-        ["fold/a/", "fold/b/"],
-        [],
-    )
+    assert ([row["prefix"] for row in page["commonPrefixes"]], page["contents"]) == (["fold/a/", "fold/b/"], [])
     second_page = bos("GET", f"/bos/sandbox?prefix=fold/&delimiter=/&marker={page['nextMarker']}").json()
-    assert ([row["key"] for row in second_page["contents"]], second_page["isTruncated"]) == (
-        ["fold/c"],
-        False,
-    )
+    assert ([row["key"] for row in second_page["contents"]], second_page["isTruncated"]) == (["fold/c"], False)
 
 
 def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):

@@ -185,10 +185,7 @@ def test_a_stall_may_end(fault, http):
 def test_a_request_header_injects_a_fault(sandbox, http, asked_for, status):
     headers = {"x-qfnb-fault": asked_for, "x-qfnb-control": sandbox.control_token}
     answer = http.post(CHAT, json=BODY, headers=headers)
-    assert (answer.status_code, answer.headers.get("retry-after")) == (
-        status,
-        "2" if ":" in asked_for else None,
-    )
+    assert (answer.status_code, answer.headers.get("retry-after")) == (status, "2" if ":" in asked_for else None)
     assert http.post(CHAT, json=BODY).status_code == 200
 
 
@@ -224,14 +221,7 @@ def life():
     ("step", "struck", "shown", "path", "which", "failed"),
     [
         (model_life.import_rows, "data.import", "data.info", "versionInfo.importStatus", "dataset", 3),
-        (
-            model_life.create_task,
-            "finetune.v2.create_task",
-            "finetune.v2.describe_task",
-            "runStatus",
-            "task",
-            "Failed",
-        ),
+        (model_life.create_task, "finetune.v2.create_task", "finetune.v2.describe_task", "runStatus", "task", "Failed"),
         (model_life.publish, "model.publish", "model.detail", "state", "version", "Fail"),
         (model_life.deploy, "service.v2.create", "service.v2.describe", "runStatus", "service", "Failed"),
     ],
@@ -240,7 +230,5 @@ def test_what_a_call_creates_ends_in_its_failed_state(life, fault, step, struck,
     again = Life(life.address, "again", dict(life.ids))
     fault(struck, "fail")
     step(again)
-    field = {"dataset": "datasetId", "task": "taskId", "version": "modelVersionId", "service": "serviceId"}[
-        which
-    ]
+    field = {"dataset": "datasetId", "task": "taskId", "version": "modelVersionId", "service": "serviceId"}[which]
     again.until(failed, shown, path, **{field: again.ids[which]})

@@ -13,10 +13,8 @@ from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
 from qfnb.notebook import formatters
-from qfnb.views.evaluation import charts as evaluation_charts
-from qfnb.views.evaluation import report as evaluation
-from qfnb.views.evaluation.charts import fonts as evaluation_fonts
-from qfnb.views.evaluation.charts import style
+from qfnb.views.evaluation import charts as evaluation_charts, report as evaluation
+from qfnb.views.evaluation.charts import fonts as evaluation_fonts, style
 
 CHINESE = "千帆中文大模型七十亿参数版本"
 
@@ -36,9 +34,7 @@ def no_font(monkeypatch):
 def random_report(*models, metrics=("m",), n=12, **fields):
     """A report with scores between 0 and 1."""
     dice = random.Random(7)
-    return build_report(
-        {model: [dice.random() for _ in range(n)] for model in models}, metrics=metrics, **fields
-    )
+    return build_report({model: [dice.random() for _ in range(n)] for model in models}, metrics=metrics, **fields)
 
 
 def two_model_report(first, last, **fields):
@@ -143,10 +139,7 @@ def test_any_number_of_models_and_metrics_draws(models, metrics):
 
 def test_scores_of_a_wide_scale_have_their_own_axis():
     report = two_model_report([1.0, 5.0, 3.0], [4.0, 4.5, 5.0], scales={"m": (0, 5)})
-    assert (
-        evaluation_charts.CHART_KINDS["bars"](report).png
-        != charts.bars(build_report({"a": [1.0], "b": [1.0]})).png
-    )
+    assert evaluation_charts.CHART_KINDS["bars"](report).png != charts.bars(build_report({"a": [1.0], "b": [1.0]})).png
     assert "m, b: 4.500" in charts.bars(report).alt
 
 
@@ -261,16 +254,12 @@ def test_the_background_is_transparent():
 
 def test_the_users_own_style_neither_changes_a_chart_nor_is_changed():
     plain = charts.bars(random_report("a", "b")).png
-    with mpl.rc_context(
-        {"axes.facecolor": "red", "text.usetex": True, "font.size": 30, "savefig.bbox": "tight"}
-    ):
+    with mpl.rc_context({"axes.facecolor": "red", "text.usetex": True, "font.size": 30, "savefig.bbox": "tight"}):
         before = dict(mpl.rcParams)
         chart = charts.bars(random_report("a", "b"))
         assert dict(mpl.rcParams) == before
         assert chart_image(chart).size == chart_image(charts.bars(random_report("a", "b"))).size
-        assert (255, 0, 0, 255) not in {
-            colour for _, colour in chart_image(chart).getcolors(maxcolors=100_000)
-        }
+        assert (255, 0, 0, 255) not in {colour for _, colour in chart_image(chart).getcolors(maxcolors=100_000)}
     assert charts.bars(random_report("a", "b")).png == plain
 
 
@@ -290,8 +279,7 @@ def test_charts_are_pictures_of_a_saved_report(tmp_path):
 
 def test_charts_and_cards_show_themselves_in_a_notebook():
     renderers = {
-        name: partial(formatters._format, view, function)
-        for _, name, view, function in formatters._FORMATTERS
+        name: partial(formatters._format, view, function) for _, name, view, function in formatters._FORMATTERS
     }
     report = random_report("a", "b")
     assert "alt=" in renderers["Chart"](charts.bars(report))["text/html"]

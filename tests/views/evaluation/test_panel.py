@@ -14,15 +14,9 @@ from qfnb.views import display
 from qfnb.views.evaluation import panel
 from qfnb.views.evaluation.panel import EvaluationControls, EvaluationPanel, html, text
 
-BATCH = BatchProgress(
-    "b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0
-)
-RUNNING = EvaluationProgress(
-    (ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0
-)
-SCORING = replace(
-    RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0)
-)
+BATCH = BatchProgress("b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0)
+RUNNING = EvaluationProgress((ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0)
+SCORING = replace(RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0))
 SAMPLES = tuple(Sample(name, 0, "问", "答", "答", {"m": 1.0}) for name in ("a", "b"))
 REPORT = EvaluationResult(SAMPLES, ("a", "b"), ("m",))
 DONE = replace(SCORING, state="done", ended_at=9.0, report=REPORT)
@@ -66,9 +60,7 @@ def test_the_reason_of_a_failure_has_at_most_three_lines():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_names_and_reasons_are_inert(attack):
-    page = html(
-        replace(RUNNING, models=(ModelProgress(attack, replace(BATCH, reason=attack)),), reason=attack)
-    )
+    page = html(replace(RUNNING, models=(ModelProgress(attack, replace(BATCH, reason=attack)),), reason=attack))
     assert "<img" not in page
     assert "<script" not in page
     assert "onerror=window" not in page.replace("&lt;img src=x onerror=window", "").replace(

@@ -15,9 +15,7 @@ def tuned_report(n=20):
 
 def test_the_conclusion_comes_before_the_chart_and_the_numbers():
     page = evaluation.html(tuned_report())
-    positions = [
-        page.index(words) for words in ("▲ 更好 better", "<img", "均值 mean", "两两比较 pairs", "用量 usage")
-    ]
+    positions = [page.index(words) for words in ("▲ 更好 better", "<img", "均值 mean", "两两比较 pairs", "用量 usage")]
     assert positions == sorted(positions)
     assert "+1.000" in page
 
@@ -127,12 +125,7 @@ def test_a_card_has_verdict_counts_shifts_and_guards():
         for n in range(20)
     ]
     page = evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
-    for words in (
-        "▼ b 更差 worse",
-        "胜 wins 0 · 负 losses 20 · 平 ties 0",
-        "中位时延 median latency (s)",
-        "(× 2.00)",
-    ):
+    for words in ("▼ b 更差 worse", "胜 wins 0 · 负 losses 20 · 平 ties 0", "中位时延 median latency (s)", "(× 2.00)"):
         assert words in page
     assert "⚠ 空 empty" in page
 

@@ -72,9 +72,7 @@ def test_picked_rows_are_what_a_preference_dataset_takes():
     assert [row["rejected"] for row in REPORT.to_dpo(view.rows)] == ["早上八点", "八点半钟"]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}]
-)
+@pytest.mark.parametrize("wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}])
 def test_unknown_options_are_refused(wrong):
     view = browse(REPORT)
     with pytest.raises(InvalidArgumentError):

@@ -25,9 +25,7 @@ NGRAM_LABEL = "qfnb character n-grams, not a language model"
 DEFAULT_BATCH_SIZE = 4
 
 _HELLO = "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。Hello from qfnb's local sandbox; no cloud model is behind it."
-_SELF = (
-    "我是 qfnb 本地沙盒模型，一个在本机训练的小模型，不是文心一言。I am qfnb's small local model, not ERNIE."
-)
+_SELF = "我是 qfnb 本地沙盒模型，一个在本机训练的小模型，不是文心一言。I am qfnb's small local model, not ERNIE."
 _CAN = "我只会两件事：记住训练数据里的回答，以及照着训练数据里的格式改写输入。"
 _TUNE = "准备“问题-回答”数据，用 LLMFinetune 训练，发布后部署成服务就能调用。"
 _KEY = "设置环境变量 QIANFAN_API_KEY，或用 %qfauth set 输入密钥，就会连接千帆平台。"
@@ -104,9 +102,7 @@ class BuiltinEngine:
         if "batchSize" in defaults:
             batch = max(1, round(DEFAULT_BATCH_SIZE * values["batchSize"] / defaults["batchSize"]))
         rate = float(values["learningRate"])
-        return asdict(
-            local_hyperparameters(int(values["epoch"]), rate, batch, float(defaults["learningRate"]))
-        )
+        return asdict(local_hyperparameters(int(values["epoch"]), rate, batch, float(defaults["learningRate"])))
 
     def train(
         self,

@@ -67,9 +67,7 @@ def weakness(gram: str) -> float:
 class Features:
     """tf-idf over hashed n-grams; n-grams and characters that are not in the training data count as unknown."""
 
-    def __init__(
-        self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0
-    ) -> None:
+    def __init__(self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0) -> None:
         self.frequency = np.zeros(BUCKETS, F) if frequency is None else frequency
         self.seen_characters = np.zeros(CHARACTERS, bool) if seen is None else seen
         self.seen_characters[:4] = True
@@ -185,9 +183,7 @@ def collate(examples: Sequence[Example]) -> PaddedBatch:
     sizes = [len(e["grams"][0]) for e in examples]
     grams = np.concatenate([e["grams"][0] for e in examples])
     bag = np.zeros((count, len(grams)), F)
-    bag[np.repeat(np.arange(count), sizes), np.arange(len(grams))] = np.concatenate(
-        [e["grams"][1] for e in examples]
-    )
+    bag[np.repeat(np.arange(count), sizes), np.arange(len(grams))] = np.concatenate([e["grams"][1] for e in examples])
     return PaddedBatch(
         pad("written", (length, WINDOW), np.int64),
         pad("target", (length,), np.int64),

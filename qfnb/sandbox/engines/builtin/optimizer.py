@@ -1,7 +1,5 @@
 """Adam with decoupled weight decay and gradient clipping."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 
@@ -36,9 +34,7 @@ class Adam:
         self._mean = {name: np.zeros_like(value[self._rows[name]]) for name, value in weights.items()}
         self._variance = {name: np.zeros_like(value) for name, value in self._mean.items()}
 
-    def step(
-        self, gradients: Mapping[str, Floats], rate: float, *, b1: float = 0.9, b2: float = 0.99
-    ) -> None:
+    def step(self, gradients: Mapping[str, Floats], rate: float, *, b1: float = 0.9, b2: float = 0.99) -> None:
         """Update the weights once.
 
         Args:
@@ -57,8 +53,5 @@ class Adam:
             weight = self._weights[name][self._rows[name]]
             mean += (1 - b1) * (gradient * scale - mean)
             variance += (1 - b2) * ((gradient * scale) ** 2 - variance)
-            update = (
-                mean / mean_correction / (np.sqrt(variance / variance_correction) + 1e-8)
-                + self._decay * weight
-            )
+            update = mean / mean_correction / (np.sqrt(variance / variance_correction) + 1e-8) + self._decay * weight
             self._weights[name][self._rows[name]] = weight - rate * update

@@ -5,8 +5,6 @@ attention over the prompt proposes one to copy; a gate mixes the two. Gradients 
 compared with finite differences in the tests. (See, Liu and Manning 2017, arXiv 1704.04368.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -61,12 +59,7 @@ class PointerGenerator:
         known_ids = np.where(self.features.seen_characters[ids], ids, UNKNOWN)
         ids = np.concatenate([[BOS, BOS], known_ids, [EOS, EOS]])
         contexts = np.stack([ids[i : i + len(prompt)] for i in range(CONTEXT)], 1)
-        return {
-            "prompt": prompt,
-            "grams": self.features(prompt),
-            "around": contexts,
-            "segment": segments(prompt),
-        }
+        return {"prompt": prompt, "grams": self.features(prompt), "around": contexts, "segment": segments(prompt)}
 
     def example(self, prompt: str, answer: str) -> Example:
         """Return a training example; answer characters outside the alphabet can only be copied."""
@@ -125,11 +118,7 @@ class PointerGenerator:
         hidden = np.maximum(sums, 0) * dropout
         context_vectors = weights["E"][batch.contexts].reshape(examples, width, CONTEXT * EMBEDDING)
         context_vectors = np.concatenate([context_vectors, batch.segment], 2)
-        key, value, query = (
-            context_vectors @ weights["Wk"],
-            context_vectors @ weights["Wv"],
-            hidden @ weights["Wq"],
-        )
+        key, value, query = (context_vectors @ weights["Wk"], context_vectors @ weights["Wv"], hidden @ weights["Wq"])
         scores = query @ key.transpose(0, 2, 1) + weights["L"][batch.match]
         attention = softmax(np.where(batch.prompt_mask[:, None], scores, F(-1e9)))
         context = attention @ value
@@ -153,10 +142,7 @@ class PointerGenerator:
         d_logits = passed["written"] * write_share
         target = batch.target[..., None]
         np.put_along_axis(d_logits, target, np.take_along_axis(d_logits, target, 2) - write_share, 2)
-        gradients["Wo"], gradients["bo"] = (
-            _flatten(passed["both"]).T @ _flatten(d_logits),
-            _flatten(d_logits).sum(0),
-        )
+        gradients["Wo"], gradients["bo"] = (_flatten(passed["both"]).T @ _flatten(d_logits), _flatten(d_logits).sum(0))
         d_both = d_logits @ weights["Wo"].T
         d_gate = -(passed["p_copy"] - passed["p_write"]) / p * gate * (1 - gate) * share
         gradients["wg"] = _flatten(passed["hidden"]).T @ d_gate.ravel()
@@ -164,20 +150,13 @@ class PointerGenerator:
         gradients["bg"] = np.array([d_gate.sum()], F)
         d_hidden = d_both[..., :HIDDEN] + d_gate[..., None] * weights["wg"]
         d_context = d_both[..., HIDDEN:] + d_gate[..., None] * weights["wc"]
-        d_query, d_seen = self._attention_gradients(
-            batch, passed, gradients, d_context, (gate / p * share)[..., None]
-        )
+        d_query, d_seen = self._attention_gradients(batch, passed, gradients, d_context, (gate / p * share)[..., None])
         d_sums = (d_hidden + d_query @ weights["Wq"].T) * passed["keep"] * (passed["sums"] > 0)
         self._input_gradients(batch, passed, gradients, d_sums, d_seen)
         return gradients
 
     def _attention_gradients(
-        self,
-        batch: PaddedBatch,
-        passed: dict[str, Any],
-        gradients: Weights,
-        d_context: Floats,
-        d_copy: Floats,
+        self, batch: PaddedBatch, passed: dict[str, Any], gradients: Weights, d_context: Floats, d_copy: Floats
     ) -> tuple[Floats, Floats]:
         weights, attention = self.weights, passed["attention"]
         d_attention = d_context @ passed["value"].transpose(0, 2, 1) - d_copy * batch.copyable
@@ -196,10 +175,7 @@ class PointerGenerator:
         self, batch: PaddedBatch, passed: dict[str, Any], gradients: Weights, d_sums: Floats, d_seen: Floats
     ) -> None:
         weights = self.weights
-        gradients["Wy"], gradients["b"] = (
-            _flatten(passed["window"]).T @ _flatten(d_sums),
-            _flatten(d_sums).sum(0),
-        )
+        gradients["Wy"], gradients["b"] = (_flatten(passed["window"]).T @ _flatten(d_sums), _flatten(d_sums).sum(0))
         gradients["T"] = np.zeros_like(weights["T"])
         gradients["T"][: d_sums.shape[1]] = d_sums.sum(0)
         from_window = (d_sums @ weights["Wy"].T).reshape(-1, EMBEDDING)

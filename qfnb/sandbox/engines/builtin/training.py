@@ -5,8 +5,6 @@ pattern explain it, or if a model trained without it predicts it (two folds, and
 otherwise it is remembered.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -124,12 +122,8 @@ class _Training:
         try:
             answers = self._choose_memories(features, remember_all=remember_all)
         except TrainingStopped:
-            return LanguageModel(
-                features, MemoryRouter(features, []), None, meta | {"stopped": True, "memories": 0}
-            )
-        model = LanguageModel(
-            features, MemoryRouter(features, answers), None, meta | {"memories": len(answers)}
-        )
+            return LanguageModel(features, MemoryRouter(features, []), None, meta | {"stopped": True, "memories": 0})
+        model = LanguageModel(features, MemoryRouter(features, answers), None, meta | {"memories": len(answers)})
         try:
             self._run_passes(model)
         except TrainingStopped:
@@ -142,9 +136,7 @@ class _Training:
         if remember_all:
             return sorted(count)
         unexplained = {
-            pair
-            for pair, is_explained in zip(unique, explained_pairs(unique), strict=True)
-            if not is_explained
+            pair for pair, is_explained in zip(unique, explained_pairs(unique), strict=True) if not is_explained
         }
         facts = {answer for _, answer in unexplained}
         if len(unique) >= 8 and unexplained:
@@ -175,9 +167,7 @@ class _Training:
         for first_part in parts:
             one_pass = [first_part, *islice(parts, REPORTS_PER_PASS - 1)]
             yield from (loss for loss, _, _ in one_pass)
-            if sum(nll for _, nll, _ in one_pass) < LEARNED_LOSS * sum(
-                characters for _, _, characters in one_pass
-            ):
+            if sum(nll for _, nll, _ in one_pass) < LEARNED_LOSS * sum(characters for _, _, characters in one_pass):
                 return
 
     def _are_surprising(self, lm: PointerGenerator, pairs: list[Pair]) -> Iterator[bool]:
@@ -228,15 +218,12 @@ class _Training:
                     batch = [examples[i] for i in groups[group_index]]
                     nll, gradients, count = lm.loss(batch, random, DROPOUT)
                     adam.step(
-                        gradients,
-                        (rate or self.hyperparameters.learning_rate) * _learning_rate_factor(update, steps),
+                        gradients, (rate or self.hyperparameters.learning_rate) * _learning_rate_factor(update, steps)
                     )
                     update, summed, characters = update + 1, summed + nll * count, characters + count
                 yield summed / max(characters, 1), summed, characters
 
-    def _random_batches(
-        self, examples: list[dict[str, object]], random: np.random.Generator
-    ) -> list[np.ndarray]:
+    def _random_batches(self, examples: list[dict[str, object]], random: np.random.Generator) -> list[np.ndarray]:
         """Return the indexes of the examples in random batches of similar answer length."""
         order = random.permutation(len(examples))
         lengths = [len(examples[i]["target"]) // 8 for i in order]

@@ -92,14 +92,7 @@ class TransformersEngine:
         draft = self.folder / f"draft-{secrets.token_hex(8)}"
         draft.mkdir(parents=True, mode=0o700)
         stopped = fine_tune(
-            source,
-            adapter,
-            pairs,
-            recipe,
-            validation=validation,
-            observer=observer,
-            device=self.device,
-            output=draft,
+            source, adapter, pairs, recipe, validation=validation, observer=observer, device=self.device, output=draft
         )
         _write_source(draft, source)
         return TransformersModel(self, draft, stopped=stopped)
@@ -196,9 +189,7 @@ class TransformersModel:
         self.label = f"transformers {self._engine.source.name} tuned by {run}, not ERNIE"
         return json.dumps({"engine": TransformersEngine.name, "folder": run}).encode()
 
-    def _generate(
-        self, conversation: Conversation, on_text: Callable[[str], None], stop: threading.Event
-    ) -> Reply:
+    def _generate(self, conversation: Conversation, on_text: Callable[[str], None], stop: threading.Event) -> Reply:
         folder = self._folder
         if folder is None or _is_full_model(folder):
             weights = self._engine.model_directory(folder or self._engine.source)

@@ -1,7 +1,5 @@
 """The platform's hyper-parameters under the optimiser's names, for the training of a model directory."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

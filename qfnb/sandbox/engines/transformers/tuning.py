@@ -59,9 +59,7 @@ def fine_tune(
     """
     torch_device = resolve_device(device)
     torch.manual_seed(recipe.seed)
-    model, tokenizer = load_pretrained(
-        folder, torch.float32 if recipe.full else inference_dtype(torch_device)
-    )
+    model, tokenizer = load_pretrained(folder, torch.float32 if recipe.full else inference_dtype(torch_device))
     max_tokens = min(recipe.max_length, context_length(model, tokenizer))
     examples, held_out = (
         list(_tokenize(tokenizer, rows, max_tokens)) for rows in (pairs, validation[:MAX_VALIDATION_PAIRS])

@@ -57,12 +57,8 @@ class ModelDirectory:
         ids, options = _conversation_ids(tokenizer, conversation.messages), conversation.options
         room = context_length(model, tokenizer) - len(ids)
         if room < 1:
-            raise EngineError(
-                f"the conversation has {len(ids)} tokens, which is {1 - room} too many", "length"
-            )
-        max_new_tokens = (
-            options.get("max_completion_tokens") or options.get("max_tokens") or DEFAULT_MAX_NEW_TOKENS
-        )
+            raise EngineError(f"the conversation has {len(ids)} tokens, which is {1 - room} too many", "length")
+        max_new_tokens = options.get("max_completion_tokens") or options.get("max_tokens") or DEFAULT_MAX_NEW_TOKENS
         writer = _StopWordStreamer(tokenizer, on_text, options.get("stop"))
         prompt = torch.tensor([ids], device=self._device)
         with self._with_adapter(adapter) as adapted, torch.inference_mode():
@@ -78,14 +74,8 @@ class ModelDirectory:
             )
         new_tokens = len(output[0]) - len(ids)
         is_truncated = new_tokens >= min(room, int(max_new_tokens)) and not writer.ended
-        usage = {
-            "prompt_tokens": len(ids),
-            "completion_tokens": new_tokens,
-            "total_tokens": len(ids) + new_tokens,
-        }
-        return Reply(
-            "transformers", math.nan, writer.text, label, "length" if is_truncated else "stop", usage
-        )
+        usage = {"prompt_tokens": len(ids), "completion_tokens": new_tokens, "total_tokens": len(ids) + new_tokens}
+        return Reply("transformers", math.nan, writer.text, label, "length" if is_truncated else "stop", usage)
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
         """Return unit vectors (the mean of the last layer over a text's tokens), and the number of tokens."""
@@ -94,9 +84,7 @@ class ModelDirectory:
         with self._with_adapter(None) as adapted, torch.inference_mode():
             for text in texts:
                 ids = tokenizer(text)["input_ids"][:max_tokens] or [_pad_token_id(tokenizer)]
-                output = adapted(
-                    input_ids=torch.tensor([ids], device=self._device), output_hidden_states=True
-                )
+                output = adapted(input_ids=torch.tensor([ids], device=self._device), output_hidden_states=True)
                 mean = output.hidden_states[-1][0].float().mean(0)
                 rows.append([round(float(x), 8) for x in torch.nn.functional.normalize(mean, dim=0)])
                 tokens += len(ids)
@@ -149,9 +137,7 @@ class _StopWordStreamer(TextStreamer):  # type: ignore[misc]
         self._buffer += text
         positions = [position for word in self._stops if (position := self._buffer.find(word)) >= 0]
         self.ended = bool(positions)
-        ready_chars = (
-            min(positions) if positions else len(self._buffer) - (0 if stream_end else self._held_back)
-        )
+        ready_chars = min(positions) if positions else len(self._buffer) - (0 if stream_end else self._held_back)
         self._emit(self._buffer[: max(ready_chars, 0)])
         self._buffer = self._buffer[max(ready_chars, 0) :]
 
@@ -181,9 +167,7 @@ def load_pretrained(folder: Path, dtype: Any) -> tuple[Any, Any]:
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **LOCAL_ONLY)
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder), use_safetensors=True, dtype=dtype, **LOCAL_ONLY
-        )
+        model = AutoModelForCausalLM.from_pretrained(str(folder), use_safetensors=True, dtype=dtype, **LOCAL_ONLY)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EngineError(f"the model in {folder.name} cannot be loaded: {reason}") from None
@@ -230,9 +214,7 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[in
     try:
         text = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
     except TemplateError as error:
-        raise EngineError(
-            f"the model's chat template refuses this conversation: {error}", "argument"
-        ) from None
+        raise EngineError(f"the model's chat template refuses this conversation: {error}", "argument") from None
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

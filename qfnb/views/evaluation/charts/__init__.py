@@ -72,10 +72,7 @@ def chart_bundle(chart: Chart) -> Bundle:
 def charts_bundle(charts: Charts) -> Bundle:
     """Return charts in every format."""
     charts_html = "".join(chart_html(chart, hint=not index) for index, chart in enumerate(charts))
-    return {
-        "text/plain": to_plain(repr(charts)),
-        "text/html": f"<div>{charts_html}{left_out_html(charts)}</div>",
-    }
+    return {"text/plain": to_plain(repr(charts)), "text/html": f"<div>{charts_html}{left_out_html(charts)}</div>"}
 
 
 def chart_html(chart: Chart, *, hint: bool = True) -> str:

@@ -1,7 +1,5 @@
 """Charts that compare models: win rates, a radar of metrics, cost against quality."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -36,9 +34,7 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
             pairs[pair.candidate, pair.baseline] = pair
             pairs[pair.baseline, pair.candidate] = pair.swapped()
     if not any(pair.test.n for pair in pairs.values()):
-        raise ChartNotDrawn(
-            "胜率需要两个有得分的模型 / win rates take two models with scores on the same questions"
-        )
+        raise ChartNotDrawn("胜率需要两个有得分的模型 / win rates take two models with scores on the same questions")
     names, size = style.chart_labels(report, [name]), len(report.models)
     fig = style.new_figure(1.5 + size * max(0.62, 0.17 * names.models.lines))
     axes = fig.subplots()
@@ -49,9 +45,7 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
     rate_key = bilingual("行对列的胜率:", "row against column: wins / (wins + losses)")
     count_key = bilingual("胜 : 负 (平);", "wins : losses (ties);   * beyond chance, Holm")
     axes.set_xlabel(f"{rate_key}\n{count_key}", fontsize=SMALL_SIZE, color=TEXT_COLOR)
-    description = "; ".join(
-        _describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n
-    )
+    description = "; ".join(_describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n)
     return names.build_chart(fig, "胜率 / win rates", f"Win rates by {name}: {description}.")
 
 
@@ -75,9 +69,7 @@ def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     handles = []
     for index, model in enumerate(report.models):
         values = [means[name, model] for name in chosen]
-        handles += axes.plot(
-            [*angles, angles[0]], [*values, values[0]], clip_on=False, **style.marker_style(index)
-        )
+        handles += axes.plot([*angles, angles[0]], [*values, values[0]], clip_on=False, **style.marker_style(index))
     style.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
     left_out = [name for name in report.metric_names if name not in chosen]
     description = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)

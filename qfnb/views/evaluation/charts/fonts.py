@@ -1,7 +1,5 @@
 """Names in a chart: a font with Chinese characters, and letters for names that cannot be drawn or are too long."""
 
-from __future__ import annotations
-
 import functools
 import string
 import unicodedata
@@ -67,9 +65,7 @@ def build_labels(names: Sequence[str], prefix: str = "") -> NameLabels:
     is_drawable = all(map(has_glyphs, cleaned.values()))
     if is_short_enough and is_drawable and len(set(wrapped.values())) == len(names):
         return NameLabels(wrapped)
-    letters = {
-        name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(names)
-    }
+    letters = {name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(names)}
     has_chinese = any(_is_chinese(char) for text in cleaned.values() for char in text)
     return NameLabels(
         letters,

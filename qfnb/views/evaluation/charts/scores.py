@@ -1,7 +1,5 @@
 """Charts of a report's scores: means with intervals, and distributions."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence
@@ -35,9 +33,7 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
         _set_axis_scale(axes, low, high, 0.45 if len(chosen) > 1 else 0.25)
         for index, score in enumerate(rows):
             _draw_bar(axes, style.row_base(index, len(rows)) + 0.4, index, score, low)
-    descriptions = "; ".join(
-        _describe_bar(scores[metric, model]) for metric in chosen for model in report.models
-    )
+    descriptions = "; ".join(_describe_bar(scores[metric, model]) for metric in chosen for model in report.models)
     alt = f"Bars, means with 95 % intervals: {descriptions}."
     return names.build_chart(fig, "均值与 95 % 区间 / means with 95 % intervals", alt)
 
@@ -107,9 +103,7 @@ def _metric_panels(
     chosen = scored_metrics(report, metrics)
     names = style.chart_labels(report, chosen)
     lower = f"\n({bilingual('越低越好', 'less is better')})"
-    titles = [
-        names.metrics[metric] + (lower if metric in report.lower_is_better else "") for metric in chosen
-    ]
+    titles = [names.metrics[metric] + (lower if metric in report.lower_is_better else "") for metric in chosen]
     row_labels = [names.models[model] for model in report.models]
     return chosen, names, *style.build_panels(titles, row_labels, names.models.lines)
 
@@ -165,9 +159,7 @@ def _draw_counts(axes: Any, report: ReportData, metric: str, scores: Sequence[Se
     return descriptions
 
 
-def _draw_histograms(
-    axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]
-) -> list[str]:
+def _draw_histograms(axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]) -> list[str]:
     """Draw a histogram and the mean of each model; return the quartiles in words."""
     import numpy as np  # noqa: PLC0415 - matplotlib has loaded it
 

@@ -4,8 +4,6 @@ Only the marks are opaque, and the colour of texts has the same contrast to whit
 (4.3 : 1 each), so that one picture is legible in both. The user's rcParams neither change it nor are changed.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence
@@ -105,8 +103,7 @@ def chart_labels(report: ReportData, metrics: Sequence[str] = ()) -> ChartLabels
     chosen = {name: metric_labels[name] for name in metrics or report.metric_names}
     legend = tuple((letter, name) for letter, name in metric_labels.legend if letter in chosen.values())
     return ChartLabels(
-        fonts.build_labels(report.models),
-        fonts.NameLabels(chosen, legend, metric_labels.hint if legend else ""),
+        fonts.build_labels(report.models), fonts.NameLabels(chosen, legend, metric_labels.hint if legend else "")
     )
 
 
@@ -131,9 +128,7 @@ def build_panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tu
     columns = 1 if len(titles) == 1 else 2
     rows = math.ceil(len(titles) / columns)
     row_height = max(0.42, 0.17 * lines + 0.08)
-    fig = new_figure(
-        rows * (row_height * len(labels) + 0.75 + 0.16 * max(t.count("\n") for t in titles)) + 0.3
-    )
+    fig = new_figure(rows * (row_height * len(labels) + 0.75 + 0.16 * max(t.count("\n") for t in titles)) + 0.3)
     grid = fig.subplots(rows, columns, squeeze=False).flatten().tolist()
     for index, axes in enumerate(grid):
         if index >= len(titles):

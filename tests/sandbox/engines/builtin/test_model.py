@@ -27,9 +27,7 @@ def _array_file() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"no model", b"PK\x03\x04" + b"0" * 50, _array_file()],
-    ids=["empty", "text", "zip", "array"],
+    "content", [b"", b"no model", b"PK\x03\x04" + b"0" * 50, _array_file()], ids=["empty", "text", "zip", "array"]
 )
 def test_other_bytes_are_refused(content):
     with pytest.raises(SandboxError):
@@ -42,9 +40,7 @@ def test_a_file_cut_short_is_refused(small):
 
 
 def test_a_lone_surrogate_can_be_saved():
-    assert (
-        LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
-    )
+    assert LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
 
 
 def test_perplexity_is_low_on_what_was_learned(small):

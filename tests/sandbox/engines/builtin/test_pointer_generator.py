@@ -28,9 +28,7 @@ def gradients(model, examples):
     return model.loss(examples)[1]
 
 
-@pytest.mark.parametrize(
-    "name", ["E", "S", "Wy", "T", "b", "Wq", "Wk", "Wv", "L", "wg", "wc", "bg", "Wo", "bo"]
-)
+@pytest.mark.parametrize("name", ["E", "S", "Wy", "T", "b", "Wq", "Wk", "Wv", "L", "wg", "wc", "bg", "Wo", "bo"])
 def test_gradients_equal_finite_differences(model, examples, gradients, name):
     weights, gradient = model.weights[name], gradients[name]
     indexes = np.argwhere(np.abs(gradient) > 1e-4)
