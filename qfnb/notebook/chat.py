@@ -173,8 +173,7 @@ class ChatMagics(Magics):
         if len(models) > 1 and answer_format.retry:
             PARSER.error(f"-f {answer_format.name} reads one answer: it cannot go with several models")
         system = "\n".join(part for part in (options.system, answer_format.instruction) if part)
-        chat_options: dict[str, Any] = {"system": system or None, "temperature": options.temperature}
-        chat_options = {key: value for key, value in chat_options.items() if value is not None}
+        chat_options = PARSER.keywords(options) | ({"system": system} if system else {})
         if answer_format.json_mode:
             chat_options["response_format"] = {"type": "json_object"}
         return ChatRequest(

@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from qfnb import errors
 from qfnb.notebook.parser import Parser, resolve_endpoint, variable_name
+from qfnb.notebook.verb_magic import VerbParser
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,14 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
     assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == ["abc_x", "def_y", "as_it_is"]
     with pytest.raises(errors.InvalidArgumentError, match="holds a int"):
         resolve_endpoint(shell, "number")
+
+
+def test_an_option_names_the_parameter_that_it_sets_and_the_verbs_that_accept_it():
+    parser = VerbParser("%qfnew", "", "", ("start", "wait"))
+    parser.add_option("--top-p", type=float, keyword="top_p")
+    parser.add_option("--top-k", type=int, keyword="top_k")
+    options, words = parser.parse_words("data --top-p 0 model")
+    assert (parser.keywords(options), words) == ({"top_p": 0.0}, ["data", "model"])
+    parser.check_verb("start", options)
+    with pytest.raises(errors.InvalidArgumentError, match="%qfnew wait takes no top_p"):
+        parser.check_verb("wait", options)
