@@ -1,11 +1,13 @@
 """Events of a running pipeline, and the hook that receives them. Source: seed 004."""
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from .consts import ActionState
 
 
+@dataclass(frozen=True, init=False)
 class Event:
     """One event of an action.
 
@@ -18,6 +20,13 @@ class Event:
         time: Unix seconds.
     """
 
+    action_id: str | None
+    action_state: ActionState
+    description: str | None = None
+    data: Any = field(default=None, compare=False)
+    action_class: str = ""
+    time: float = 0.0
+
     def __init__(
         self,
         action_id: str | None,
@@ -28,8 +37,9 @@ class Event:
         action_class: str = "",
         at: float | None = None,
     ) -> None:
-        self.action_id, self.action_state, self.description, self.data = action_id, state, description, data
-        self.action_class, self.time = action_class, time.time() if at is None else at
+        values = (action_id, state, description, data, action_class, time.time() if at is None else at)
+        for name, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, name, value)
 
 
 class EventHandler:

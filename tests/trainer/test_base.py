@@ -92,6 +92,16 @@ def test_an_unknown_argument_is_named():
         Pipeline([], wrong=1)
 
 
+def test_an_event_prints_what_it_says_compares_and_cannot_be_changed():
+    event = Event("x", ActionState.Done, "step 3", {"loss": 1.5}, action_class="TrainAction", at=7.0)
+    assert "step 3" in repr(event)
+    assert "TrainAction" in repr(event)
+    assert event == Event("x", ActionState.Done, "step 3", "other data", action_class="TrainAction", at=7.0)
+    assert event != Event("x", ActionState.Error, "step 3", action_class="TrainAction", at=7.0)
+    with pytest.raises(AttributeError):
+        event.description = "step 4"
+
+
 def test_an_event_is_dispatched_where_there_are_a_handler_and_an_event():
     log, event = Log(), Event("x", ActionState.Done, action_class="Step")
     dispatch_event(None, event)
