@@ -71,7 +71,7 @@ _EXPORTS = {
     "resources.management.listings": "datasets jobs models services",
     "trainer": "EventHandler LLMFinetune TrainConfig",
     "transport.clock": "testing",
-    "views.evaluation.samples": "browse",
+    "views.evaluation.sample_browser": "browse",
 }
 
 __getattr__, __dir__, __all__ = _lazy.lazy_exports(__name__, _EXPORTS)
