@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._jobs import row_result
 from .._jobs.row_result import RESULT_COLUMNS
-from .._row_files import import_pyarrow
+from .._jsonl_csv_parquet import import_pyarrow
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Final, Generic, TypeVar
 
-from .. import _row_files
+from .. import _jsonl_csv_parquet
 from ..errors import DatasetError, InvalidArgumentError
 
 Item = str | Mapping[str, Any] | list[Any]
@@ -118,8 +118,8 @@ def _read_file(path: Path, suffix: str) -> Iterator[Item]:
 
 
 def _read_jsonl(file: IO[bytes], name: str) -> Iterator[Item]:
-    for line, value in _row_files.read_jsonl(file, name):
-        if isinstance(value, _row_files.RowError):
+    for line, value in _jsonl_csv_parquet.read_jsonl(file, name):
+        if isinstance(value, _jsonl_csv_parquet.RowError):
             raise DatasetError(value.reason, path=name, line=line)
         if not isinstance(value, (str, dict, list)):
             raise DatasetError(f"expected an object, found {value!r:.60}", path=name, line=line)
@@ -127,7 +127,7 @@ def _read_jsonl(file: IO[bytes], name: str) -> Iterator[Item]:
 
 
 def _read_csv(file: IO[bytes], name: str) -> Iterator[Item]:
-    records = _row_files.read_csv(file, name)
+    records = _jsonl_csv_parquet.read_csv(file, name)
     _, heading = next(records, (1, []))
     for line, cells in records:
         if len(cells) > len(heading):
@@ -138,7 +138,7 @@ def _read_csv(file: IO[bytes], name: str) -> Iterator[Item]:
 _READERS: dict[str, Callable[[IO[bytes], str], Iterator[Item]]] = {
     ".jsonl": _read_jsonl,
     ".csv": _read_csv,
-    ".parquet": _row_files.read_parquet,
+    ".parquet": _jsonl_csv_parquet.read_parquet,
 }
 
 

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import IO, Any, Literal
 
-from .. import _row_files
-from .._row_files import RowError
+from .. import _jsonl_csv_parquet
+from .._jsonl_csv_parquet import RowError
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from .row_formats import LocatedValue, RowLocation
@@ -63,23 +63,23 @@ def read_file(file: IO[bytes], name: str, kind: Format) -> Iterator[LocatedValue
 
 
 def _read_jsonl(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    records = _row_files.read_jsonl(file, name, expected='{"prompt": "...", ...}')
+    records = _jsonl_csv_parquet.read_jsonl(file, name, expected='{"prompt": "...", ...}')
     return ((RowLocation(name, line, row), value) for row, (line, value) in enumerate(records, 1))
 
 
 def _read_json(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    text = _row_files.read_text(file, name)
+    text = _jsonl_csv_parquet.read_text(file, name)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise DatasetError(f"not JSON ({_row_files.json_problem(error)})", path=name, line=line) from None
+        raise DatasetError(f"not JSON ({_jsonl_csv_parquet.json_problem(error)})", path=name, line=line) from None
     values = value if isinstance(value, list) else [value]
     return ((RowLocation(name, row=row), item) for row, item in enumerate(values, 1))
 
 
 def _read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[LocatedValue]:
-    records = _row_files.read_csv(file, name, delimiter)
+    records = _jsonl_csv_parquet.read_csv(file, name, delimiter)
     _, heading = next(records, (1, []))
     for row, (line, cells) in enumerate(records, 1):
         yield RowLocation(name, line, row), _parse_cells(heading, cells)
@@ -101,27 +101,29 @@ def _parse_cells(heading: list[str], cells: list[str]) -> object:
 
 
 def _read_parquet(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    records = _row_files.read_parquet(io.BytesIO(file.read()), name)
+    records = _jsonl_csv_parquet.read_parquet(io.BytesIO(file.read()), name)
     for row, record in enumerate(records, 1):
         yield RowLocation(name, row=row), {key: cell for key, cell in record.items() if cell is not None}
 
 
 def _read_lines(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield each line as one text; within a zip or a folder a file is one text instead."""
-    lines = (pair for pair in _row_files.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip())
+    lines = (
+        pair for pair in _jsonl_csv_parquet.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip()
+    )
     return ((RowLocation(name, line, row), text) for row, (line, text) in enumerate(lines, 1))
 
 
 def read_whole_text(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield a file as one text."""
-    text = _row_files.read_text(file, name)
+    text = _jsonl_csv_parquet.read_text(file, name)
     if text.strip():
         yield RowLocation(name, row=1), text
 
 
 def read_exported_texts(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield the texts of a file that the platform exported: its paragraphs, or lines if it has only one."""
-    text = _row_files.read_text(file, name).replace("\r\n", "\n")
+    text = _jsonl_csv_parquet.read_text(file, name).replace("\r\n", "\n")
     paragraphs = text.split("\n\n" if "\n\n" in text.strip("\n") else "\n")
     texts = (paragraph.strip("\n") for paragraph in paragraphs if paragraph.strip())
     return ((RowLocation(name, row=row), paragraph) for row, paragraph in enumerate(texts, 1))

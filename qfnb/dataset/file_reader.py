@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from .._row_files import RowError
+from .._jsonl_csv_parquet import RowError
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from .._jsonl_csv_parquet import import_pyarrow
 from .._private_files import write_atomically
-from .._row_files import import_pyarrow
 from ..errors import DatasetError
 from .file_formats import Format
 from .row_formats import to_json, to_platform_line

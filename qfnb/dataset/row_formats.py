@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .._row_files import RowError
+from .._jsonl_csv_parquet import RowError
 from .._text import clip, format_value, is_missing
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema

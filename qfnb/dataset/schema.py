@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from .._row_files import RowError
+from .._jsonl_csv_parquet import RowError
 from .._text import format_value
 from ..errors import InvalidArgumentError
 from ..wire import data_v1 as wire

@@ -1,7 +1,9 @@
 """Which model is better, and is it real? Scores, intervals and paired tests over the same questions."""
 
 from .evaluator import ExactMatchEvaluator, F1Evaluator, LocalEvaluator, MetricEvaluator, RougeLEvaluator
-from .evaluators import (
+from .judges.judge import JudgePanel, LocalJudgeEvaluator
+from .judges.pairwise import PairwiseJudge
+from .local_evaluators import (
     ChoiceEvaluator,
     EmbeddingEvaluator,
     GuardEvaluator,
@@ -9,8 +11,6 @@ from .evaluators import (
     OpenCompassLocalEvaluator,
     RegexEvaluator,
 )  # fmt: skip
-from .judges.judge import JudgePanel, LocalJudgeEvaluator
-from .judges.pairwise import PairwiseJudge
 from .manager import EvaluationManager, compare
 from .report import EvaluationResult, Report
 from .report.card import Card

@@ -9,7 +9,7 @@ from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
-from .evaluators import evaluators_by_name
+from .local_evaluators import evaluators_by_name
 from .report import EvaluationResult
 from .report.card import Card
 from .run import EvaluationRun, RunOptions, build_report

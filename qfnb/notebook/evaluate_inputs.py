@@ -211,7 +211,7 @@ def resolve_evaluators(
 
 
 def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
-    from ..evaluation.evaluators import METRIC_NAMES, evaluators_by_name  # noqa: PLC0415
+    from ..evaluation.local_evaluators import METRIC_NAMES, evaluators_by_name  # noqa: PLC0415
     from ..metrics.recipes import METRICS, RECIPES  # noqa: PLC0415
 
     for option, value, names in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):

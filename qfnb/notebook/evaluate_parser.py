@@ -32,7 +32,7 @@ def data_variables(magics: Any) -> list[str]:
 
 def metric_names(magics: Any) -> list[str]:
     """Return the metrics, and the variables that hold an evaluator."""
-    from ..evaluation.evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
 
     return [*METRIC_NAMES, *tab_completion.variables_of(magics, EVALUATOR_KINDS)]
 

@@ -20,7 +20,7 @@ from qfnb.evaluation import (
     RegexEvaluator,
     RougeLEvaluator,
 )
-from qfnb.evaluation.evaluators import evaluators_by_name
+from qfnb.evaluation.local_evaluators import evaluators_by_name
 
 
 @pytest.mark.parametrize(

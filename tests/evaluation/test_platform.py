@@ -7,7 +7,7 @@ from qfnb import EvaluationManager, Model, QianfanError, config
 from qfnb.dataset import Dataset
 from qfnb.evaluation import platform
 from qfnb.evaluation.evaluator import QianfanRuleEvaluator
-from qfnb.evaluation.evaluators import evaluators_by_name
+from qfnb.evaluation.local_evaluators import evaluators_by_name
 from qfnb.wire import evaluation_v1 as wire
 
 BOTH = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)

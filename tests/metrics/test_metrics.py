@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from support.scripted_server import http_answer
 
 from qfnb import _jieba, errors
-from qfnb.evaluation.evaluators import cosine, embedding_similarity
+from qfnb.evaluation.local_evaluators import cosine, embedding_similarity
 from qfnb.metrics import exact_choice_json, rouge_bleu_chrf, units
 from qfnb.resources import Embedding
 

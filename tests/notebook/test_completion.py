@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from qfnb import evaluation
-from qfnb.evaluation.evaluators import METRIC_NAMES
+from qfnb.evaluation.local_evaluators import METRIC_NAMES
 from qfnb.notebook import evaluate_parser
 
 JUDGES = [evaluation.LocalJudgeEvaluator(), evaluation.LocalJudgeEvaluator(metric_name="second")]

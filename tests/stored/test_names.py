@@ -35,8 +35,8 @@ from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
+from qfnb.sandbox.failures import faults
 from qfnb.sandbox.state import lifecycle
-from qfnb.sandbox.trial import faults
 from qfnb.trainer import actions, configs, consts, finetune, progress, train_action as training
 from qfnb.trainer.form import launch_form as launch
 

@@ -17,7 +17,7 @@ from qfnb.notebook import aliases
 from qfnb.resources import Data, FineTune, Prompt
 from qfnb.sandbox import Address, ensure, stop
 from qfnb.sandbox.process import control_call
-from qfnb.trainer.form import saved
+from qfnb.trainer.form import drafts
 
 STORED = Path(__file__).parent / "v0.1.0"
 FACTS: dict[str, Any] = json.loads((STORED / "facts.json").read_text(encoding="utf-8"))
@@ -128,12 +128,12 @@ def test_a_saved_report_loads(state):
 
 
 def test_a_saved_form_loads(state):
-    draft = saved.load("teahouse")
+    draft = drafts.load("teahouse")
     assert (draft.dataset, draft.after, draft.values) == ("ds-stored", "deploy", {"epoch": "3"})
 
 
 def test_a_past_run_can_be_cloned(state):
-    draft = saved.load(FACTS["run_id"])
+    draft = drafts.load(FACTS["run_id"])
     assert (draft.model, draft.after, draft.suffix) == ("ERNIE-Speed-8K", "deploy", "stored")
 
 

@@ -107,10 +107,10 @@ def _others(folder: Path) -> dict[str, Any]:
     from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator
     from qfnb.notebook import aliases
     from qfnb.resources import Prompt
-    from qfnb.trainer.form import launch_form, saved
+    from qfnb.trainer.form import drafts, launch_form
 
     prompt = Prompt.create("greeting", "你好，{name}")
-    saved.save("teahouse", launch_form.Draft(dataset="ds-stored", values={"epoch": "3"}, after="deploy"))
+    drafts.save("teahouse", launch_form.Draft(dataset="ds-stored", values={"epoch": "3"}, after="deploy"))
     aliases.run_command(["fast", "ERNIE-Speed-8K"])
     rows = Dataset(PAIRS[:4], name="questions")
     models = [ChatCompletion(model=name) for name in ("ERNIE-Speed-8K", "ERNIE-Lite-8K")]

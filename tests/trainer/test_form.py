@@ -8,7 +8,7 @@ import pytest
 from qfnb import Dataset, config, errors
 from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer import run_store
-from qfnb.trainer.form import code_estimate, saved
+from qfnb.trainer.form import code_estimate, drafts
 from qfnb.trainer.form.data import DatasetInfo, inspect_dataset, list_data_files
 from qfnb.trainer.form.launch_form import Draft, LaunchForm
 
@@ -180,38 +180,38 @@ def test_the_time_is_estimated_from_earlier_runs_of_the_model(form):
 
 
 def test_a_configuration_comes_back_as_it_was_saved(form):
-    saved.save("茶铺-1", form.draft)
-    assert saved.load("茶铺-1") == form.draft
-    assert "茶铺-1" in saved.list_names()
+    drafts.save("茶铺-1", form.draft)
+    assert drafts.load("茶铺-1") == form.draft
+    assert "茶铺-1" in drafts.list_names()
     assert (config.state_dir() / "launches" / "茶铺-1.json").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("name", ["", " ", "../up", "a/b", "a b", ".hidden", "-x", "x" * 61, "a\0b", "a\nb"])
 def test_an_invalid_name_is_refused(name):
     with pytest.raises(errors.InvalidArgumentError):
-        saved.save(name, Draft())
+        drafts.save(name, Draft())
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"model": 7}', '{"epoch": 1}', '{"after": "fly"}'])
 def test_a_file_that_is_not_a_draft_is_reported(content):
-    saved.save("broken", Draft())
+    drafts.save("broken", Draft())
     (config.state_dir() / "launches" / "broken.json").write_text(content, encoding="utf-8")
     with pytest.raises(errors.InvalidArgumentError, match="cannot be read"):
-        saved.load("broken")
+        drafts.load("broken")
 
 
 def test_an_unknown_configuration_is_reported_with_the_saved_names():
-    saved.save("known", Draft())
+    drafts.save("known", Draft())
     with pytest.raises(errors.InvalidArgumentError, match="known"):
-        saved.load("unknown")
+        drafts.load("unknown")
 
 
 def test_a_past_run_can_be_cloned(form):
     chosen = with_values(form, epoch="3").with_choice(after="deploy", suffix="tea", hours="2", model_name="m")
     trainer = code_estimate.create_trainer(chosen)
     trainer.save()
-    assert any(line.startswith(trainer.id) for line in saved.list_past_runs())
-    draft = saved.load(f"{trainer.id} ERNIE-Speed-8K")
+    assert any(line.startswith(trainer.id) for line in drafts.list_past_runs())
+    draft = drafts.load(f"{trainer.id} ERNIE-Speed-8K")
     assert (draft.model, draft.scale, draft.values["epoch"]) == ("ERNIE-Speed-8K", "LoRA", 3)
     assert (draft.after, draft.suffix, draft.hours, draft.model_name) == ("deploy", "tea", "2", "m")
     assert not replace(form, draft=draft.model_copy(update={"dataset": "ds"})).issues
@@ -221,7 +221,7 @@ def test_a_run_started_elsewhere_cannot_be_cloned():
     run = run_store.RunRecord.begin()
     run.update(task_id="task-1")
     with pytest.raises(errors.InvalidArgumentError, match="started elsewhere"):
-        saved.load(run.id)
+        drafts.load(run.id)
 
 
 def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):

@@ -10,7 +10,7 @@ from support.strict_html import assert_only
 from support.waiting import until
 
 from qfnb import Dataset, config
-from qfnb.trainer.form import saved
+from qfnb.trainer.form import drafts
 from qfnb.trainer.form.launch_form import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
@@ -226,7 +226,7 @@ def test_a_configuration_with_an_invalid_name_is_reported(live):
 
 
 def test_a_configuration_with_values_of_any_kind_draws(live):
-    saved.save("odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None}))
+    drafts.save("odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None}))
     field(live, "configuration").value = "odd"
     field(live, "Load").click()
     assert field(live, "Launch").disabled

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ... import connect
-from ..._row_files import RowError, read_jsonl
+from ..._jsonl_csv_parquet import RowError, read_jsonl
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..failures.faults import Fault, describe_error
 from ..state import snapshots
 from ..state.world import World
-from ..trial.faults import Fault, describe_error
 from . import openapi
 
 MAX_SPEED = 1e6

@@ -14,8 +14,8 @@ from starlette.responses import Response, StreamingResponse
 
 from ...wire.chat import CHAT_V1, CHAT_V2
 from ...wire.endpoints import Endpoint
+from ..failures.faults import MAX_SECONDS, Fault, describe_error, fault_injection
 from ..state.world import World
-from ..trial.faults import MAX_SECONDS, Fault, describe_error, fault_injection
 from . import auth
 from .call import Call
 from .refusals import INVALID_REQUEST, SANDBOX_HEADER, Refusal, build_refusal

@@ -7,7 +7,7 @@ plans are in the store: a change of the durations affects only what begins after
 from collections.abc import Mapping
 from typing import Any
 
-from ..trial.faults import FAULT_INJECTED
+from ..failures.faults import FAULT_INJECTED
 from .clock import Clock
 from .store import Store
 

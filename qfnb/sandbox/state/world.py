@@ -14,9 +14,9 @@ from typing import Protocol, TypeVar
 
 from ..engines.config import load_config
 from ..engines.registry import EngineRegistry
+from ..failures.faults import FaultRules
+from ..failures.quota import DeliveryCounter, RateQuota
 from ..process import Address
-from ..trial.faults import FaultRules
-from ..trial.quota import DeliveryCounter, RateQuota
 from .clock import Clock
 from .job_queue import JobQueue
 from .lifecycle import Lifecycle

@@ -19,7 +19,7 @@ from ...dataset import Dataset
 from ...errors import QianfanError
 from ...resources.management.finetune import FineTune
 from ...trainer import LLMFinetune
-from ...trainer.form import saved
+from ...trainer.form import drafts
 from ...trainer.form.code_estimate import create_trainer, measure_step_seconds, render_code
 from ...trainer.form.data import inspect_dataset, list_data_files
 from ...trainer.form.launch_form import LaunchForm
@@ -202,7 +202,7 @@ class Launcher:
 
     def _load(self) -> None:
         name = self._configuration_name()
-        draft = saved.load(name)
+        draft = drafts.load(name)
         if self.widget is not None:
             self.widget.overwrite = True
         form = self._state.form.with_draft(draft)
@@ -214,7 +214,7 @@ class Launcher:
 
     def _save(self) -> None:
         name = self._configuration_name()
-        saved.save(name, self._state.form.draft)
+        drafts.save(name, self._state.form.draft)
         self._update(message=f"已保存 saved: {name}", configurations=_list_configurations())
 
     def _configuration_name(self) -> str:
@@ -255,7 +255,7 @@ class Launcher:
 
 
 def _list_configurations() -> tuple[str, ...]:
-    return (*saved.list_names(), *saved.list_past_runs())
+    return (*drafts.list_names(), *drafts.list_past_runs())
 
 
 def _format_error(error: Exception, prefix: str = "") -> str:

@@ -10,7 +10,7 @@ from support.model_life import STEPS, Life
 from support.raw_http import CHAT, connect, line, signed_headers
 
 from qfnb.sandbox import app, ensure  # noqa: F401 - loads every row of the endpoint table
-from qfnb.sandbox.trial.faults import Fault, FaultRules
+from qfnb.sandbox.failures.faults import Fault, FaultRules
 from qfnb.wire.endpoints import ENDPOINTS
 
 FAULTS = "/_sandbox/faults"
