@@ -28,6 +28,7 @@ SUMMARY_HEADS: Final = (
     "模型 model", "指标 metric", "均值 mean", "95 % 区间 interval", "有分 scored", "失败 failed",
     "极端 worst–best", "方法 method",
 )  # fmt: skip
+"""The last column is for pages only: a notebook's output is too narrow for it."""
 PAIR_HEADS: Final = (
     "指标 metric", "基准 baseline", "对比 candidate", "结论 verdict", "差 difference", "95 % 区间 interval",
     "p (Holm)", "胜 wins", "负 losses", "平 ties",
@@ -163,11 +164,11 @@ def _summary_table(report: ReportData, *, is_open: bool) -> str:
             f"{score.n:,}/{score.total:,}",
             f"{score.failed:,}",
             format_interval(score.worst, score.best) if score.n < score.total else "",
-            score.interval.method,
+            *([score.interval.method] if is_open else []),
         )
         for score in report.model_scores
     ]
-    table = html_tables.render_table(SUMMARY_HEADS, rows, text_columns=2)
+    table = html_tables.render_table(SUMMARY_HEADS[: None if is_open else -1], rows, text_columns=2)
     if len(rows) <= MAX_UNFOLDED_ROWS:
         return table
     return details(f"汇总 summary ({len(rows)})", table, is_open=is_open)

@@ -156,3 +156,9 @@ def test_a_card_of_failed_rows_has_no_nan_in_its_words():
     assert "nan" not in evaluation.card_html(card)
     assert "无法判断" in evaluation.card_html(card)
     assert math.isnan(card.difference)
+
+
+def test_the_interval_method_is_a_column_of_pages_and_not_of_the_narrower_notebook():
+    report = tuned_report()
+    assert "方法 method" not in evaluation.html(report)
+    assert "方法 method" in html.render_page(report)
