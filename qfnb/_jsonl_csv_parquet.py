@@ -37,7 +37,7 @@ def read_jsonl(file: IO[bytes], name: str, expected: str = "") -> Iterator[tuple
 
     Args:
         file: open for reading bytes.
-        name: how it is called in messages.
+        name: its name in messages.
         expected: an example of a line, for the message about one that is not JSON.
 
     Raises:

@@ -23,7 +23,7 @@ class WorkerPool(Generic[T]):
 
     Args:
         pull: returns the next item, None at the end.
-        work: processes one item; an exception ends the whole pool.
+        process: processes one item; an exception ends the whole pool.
         size: the number of items in progress at once.
     """
 

@@ -83,7 +83,7 @@ class Dataset(Table):
             qianfan_dataset_id: `ds-...`, or the number.
             frame: a DataFrame.
             schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
-            format: one of `formats.FORMATS`; by default the suffix of the file decides.
+            format: one of `file_formats.FORMATS`; by default the suffix of the file decides.
             columns: new names of columns: `{"question": "prompt"}`.
             name: the name of the dataset, by default that of the file.
             max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
@@ -144,7 +144,7 @@ class Dataset(Table):
         Args:
             data_file: a path, replaced only when everything is written; or `bos:/bucket/key`.
             qianfan: True, or the name of the dataset on the platform.
-            format: one of `formats.FORMATS`; by default the suffix decides. "qianfan" is the platform's lines.
+            format: one of `file_formats.FORMATS`; by default the suffix decides. "qianfan" is the platform's lines.
             bucket: the bucket for uploads to the platform, by default QIANFAN_BOS_BUCKET.
             progress: called with each `TransferStep`, on another thread.
 

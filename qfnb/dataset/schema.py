@@ -180,7 +180,7 @@ def _validate_encodable(column: str, value: str) -> None:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise RowError(
-            f"{column} holds half a character (U+{ord(value[error.start]):04X}) at place {error.start + 1}", column
+            f"{column} holds half a character (U+{ord(value[error.start]):04X}) at position {error.start + 1}", column
         ) from None
 
 

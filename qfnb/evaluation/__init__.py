@@ -10,7 +10,7 @@ from .local_evaluators import (
     JsonFieldsEvaluator,
     OpenCompassLocalEvaluator,
     RegexEvaluator,
-)  # fmt: skip
+)
 from .manager import EvaluationManager, compare
 from .report import EvaluationResult, Report
 from .report.card import Card

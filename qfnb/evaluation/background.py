@@ -70,7 +70,7 @@ class EvaluationProgress:
         if stopped and not self.cancelled:
             reasons = "; ".join(f"{model.model}: {model.batch.reason}" for model in stopped if model.batch)
             raise EvaluationStoppedEarly(
-                f"{reasons}\n其余回答已评分 / the report has what was answered; the same cell goes on"
+                f"{reasons}\n其余回答已评分 / the report has what was answered; run the cell again to continue"
             )
 
 
@@ -133,7 +133,7 @@ class BackgroundEvaluation(BackgroundJob):
 
     @property
     def progress(self) -> EvaluationProgress:
-        """How far it is, as a value."""
+        """The present progress, as a value."""
         ended_at, evaluation = self._ended_at, self.evaluation
         judge_progress = next((progress for judge in self._judges if (progress := judge.progress)), None)
         models = tuple(
@@ -176,7 +176,7 @@ class BackgroundEvaluation(BackgroundJob):
         return self._report
 
     def _on_interrupt(self) -> None:
-        """Go on: the models answer also while no cell waits."""
+        """Let the evaluation go on: the models answer even while no cell waits."""
 
     def _run(self) -> None:
         try:

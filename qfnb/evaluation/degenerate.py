@@ -87,7 +87,7 @@ def degenerate_flags(
 def repetition(text: str) -> float:
     """Return the share of repeated 4-grams, in the whole text or in its end, whichever is higher.
 
-    0-1; 0 for less than eight units.
+    0-1; 0 for fewer than eight units.
     """
     units = characters(text)
     if len(units) < MIN_UNITS:

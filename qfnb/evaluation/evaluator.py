@@ -68,7 +68,7 @@ class LocalEvaluator(ABC):
 
 @dataclass(frozen=True)
 class MetricEvaluator(LocalEvaluator):
-    """A metric of `qfnb.evaluation.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
+    """A metric of `qfnb.metrics.recipes` by its name: `MetricEvaluator("bleu4", recipe="qianfan")`.
 
     Raises:
         InvalidArgumentError: the metric or the recipe is unknown.

@@ -8,7 +8,7 @@
 | `strict` | ours | characters after normalisation, no punctuation; a repeated answer gains nothing |
 
 All scores are 0-1, and NaN where a metric is not applicable: an empty reference, ROUGE-2 of a one-unit
-reference, BLEU-4 of one with less than four units. Only the reference decides this: all models are measured
+reference, BLEU-4 of one with fewer than four units. Only the reference decides this: all models are measured
 on the same rows. An empty answer to a question that has a reference scores 0. The console does not document
 its accuracy and f1Score; here they are equal words, and the F1 of shared words.
 """
@@ -61,7 +61,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         Recipe("sacrebleu-zh", _ZH, "tokenize=zh", _ZH, "tokenize=zh", True, True),
         Recipe("strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

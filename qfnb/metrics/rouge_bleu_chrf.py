@@ -74,7 +74,7 @@ BLEU_ORDER: Final = 4
 
 
 def bleu4(output: Units, reference: Units, *, effective_order: bool = False) -> float:
-    """Return BLEU-4 of an answer, 0-1; NaN where the reference has less than four units.
+    """Return BLEU-4 of an answer, 0-1; NaN where the reference has fewer than four units.
 
     Such a reference has no 4-gram: the very same answer would get 0.35 for one unit and 0.84 for three.
 

@@ -78,10 +78,10 @@ class Poller(Generic[T]):
             if clock.wait(self._next_pause(failures), self._stop_event):
                 return
 
-    def _next_pause(self, failures: int) -> float:
-        if failures:
+    def _next_pause(self, failure_count: int) -> float:
+        if failure_count:
             longest = max(MAX_RETRY_INTERVAL_S, self._interval_s)
-            return min(self._interval_s * 2.0 ** min(failures, 10), longest) * random.uniform(0.8, 1.0)  # noqa: S311
+            return min(self._interval_s * 2.0 ** min(failure_count, 10), longest) * random.uniform(0.8, 1.0)  # noqa: S311
         pause_s, self._next_interval_s = (self._next_interval_s, min(self._next_interval_s * GROWTH, self._interval_s))
         return pause_s
 

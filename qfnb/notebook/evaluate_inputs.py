@@ -90,7 +90,7 @@ def resolve_model(shell: Any, word: str) -> Any:
         return ChatCompletion(model=name)
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     raise InvalidArgumentError(
-        f"{word!r} is no variable and no known model{hint} (没有此模型)\n"
+        f"{word!r} is neither a variable nor a known model{hint} (没有此模型)\n"
         f"others: -m {clip(word, MAX_WORD_CHARS)} for a model that is not listed, -e for an endpoint"
     )
 
@@ -118,7 +118,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
     if Path(name).suffix.lower() in DATA_SUFFIXES:
         return Dataset.load(name)
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
-    raise InvalidArgumentError(f"--data {name!r} is no variable and no file{hint} (没有此变量或文件)")
+    raise InvalidArgumentError(f"--data {name!r} is neither a variable nor a file{hint} (没有此变量或文件)")
 
 
 def prepare_questions(
@@ -205,7 +205,7 @@ def resolve_evaluators(
             value = _resolve_metric(name, recipe or DEFAULT)
         evaluators.append(value)
     if duplicate := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidArgumentError(f"--metrics: {duplicate} is there twice (指标重复)")
+        raise InvalidArgumentError(f"--metrics: {duplicate} is named twice (指标重复)")
     judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]
     return [*evaluators, *([JudgePanel(judge_evaluators)] if len(judge_evaluators) > 1 else judge_evaluators)]
 
@@ -241,7 +241,7 @@ def find_report(shell: Any, word: str) -> Any:
         return value
     reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))
     hint = did_you_mean(word, reports)
-    raise InvalidArgumentError(f"{clip(word, MAX_WORD_CHARS)!r} is no report{hint} (没有此报告)")
+    raise InvalidArgumentError(f"{clip(word, MAX_WORD_CHARS)!r} is not a report{hint} (没有此报告)")
 
 
 def estimate_table(

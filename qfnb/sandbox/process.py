@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import config
 from ..errors import SandboxError
-from .engines import config as choice
+from .engines import config as engine_configs
 
 VERSION = 1
 """The version of the address file and the control interface; a server of another version is replaced."""
@@ -69,15 +69,15 @@ def ensure(
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
-        if engine and choice.resolve_config(folder, engine) != choice.load_config(folder):
+        if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(folder):
             raise SandboxError(
-                f"the sandbox runs with engine {choice.load_config(folder).engine} already\n"
+                f"the sandbox runs with engine {engine_configs.load_config(folder).engine} already\n"
                 "先停止它再换引擎 / stop it before you change its engine: qfnb sandbox stop"
             )
         return running
-    engine_config = choice.resolve_config(folder, engine)
+    engine_config = engine_configs.resolve_config(folder, engine)
     _prepare_folder(folder)
-    choice.save_config(folder, engine_config)
+    engine_configs.save_config(folder, engine_config)
     process, deadline = _spawn(folder, idle_minutes), time.monotonic() + wait
     while time.monotonic() < deadline:
         if (running := find(folder)) is not None:

@@ -1,4 +1,4 @@
-"""Notify a function or a web hook when a training has ended or is stalled."""
+"""Notify a function or a webhook when a training has ended or is stalled."""
 
 import logging
 import threading
@@ -119,6 +119,6 @@ def _webhook_callback(address: str) -> AlertCallback:
         try:
             webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:
-            log.warning("the web hook refused the alert: %s", error)
+            log.warning("the webhook refused the alert: %s", error)
 
     return post

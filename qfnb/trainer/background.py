@@ -78,7 +78,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self._start(dict(kwargs.get("input") or {})).wait()
 
     def resume(self, **kwargs: Any) -> Self:
-        """Retry the step that was stopped or failed, and wait for the end; arguments as of `run`."""
+        """Retry the step that was stopped or failed, and wait for the end; arguments as for `run`."""
         return self._start(dict(kwargs.get("input") or {}), retry=True).wait()
 
     def wait(self, timeout: float | None = None) -> Self:

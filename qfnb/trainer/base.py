@@ -102,7 +102,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return self.run({**(facts or {}), **kwargs})
 
     def stop(self) -> None:
-        """Request the action to end soon."""
+        """Ask the action to end soon."""
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:

@@ -204,14 +204,14 @@ class LLMFinetune(BackgroundTrainer):
 
 
 class PostPretrain(LLMFinetune):
-    """Continue the pre-training of a model on plain texts; arguments as of `LLMFinetune`."""
+    """Continue the pre-training of a model on plain texts; arguments as for `LLMFinetune`."""
 
     train_mode: ClassVar[str] = wire.POST_PRETRAIN
     schemas: ClassVar[tuple[Schema, ...]] = (TEXT,)
 
 
 class DPO(LLMFinetune):
-    """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as of `LLMFinetune`."""
+    """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as for `LLMFinetune`."""
 
     train_mode: ClassVar[str] = wire.DPO
     schemas: ClassVar[tuple[Schema, ...]] = (PREFERENCE, SORTED)

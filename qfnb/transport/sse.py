@@ -40,7 +40,7 @@ class EventParser:
         """Return the events that a chunk completes.
 
         Raises:
-            ResponseTooLarge: one event has more than MAX_EVENT bytes.
+            ResponseTooLarge: one event has more than MAX_EVENT_BYTES bytes.
         """
         if self._ends_with_cr and chunk:
             chunk, self._ends_with_cr = chunk.removeprefix(b"\n"), False

@@ -1,4 +1,4 @@
-"""Messages to a web hook: one POST of JSON, to https addresses and this computer only."""
+"""Messages to a webhook: one POST of JSON, to https addresses and this computer only."""
 
 import asyncio
 import json

@@ -114,10 +114,10 @@ def _image_html(content: bytes) -> str:
 
 
 def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    turns = len(row.get("history", ()))
+    turn_count = len(row.get("history", ()))
     values = [row[name] for name in columns if name in row and name != "history"]
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
-    return (f"({turns} 轮 turns) " if turns else "") + "  →  ".join(parts)
+    return (f"({turn_count} 轮 turns) " if turn_count else "") + "  →  ".join(parts)
 
 
 def _clip_value(value: object, limit: int = MAX_CELL_CHARS) -> str:
@@ -146,7 +146,7 @@ class UploadBar(AbstractContextManager["UploadBar"]):
         """Show a step."""
         self._live.update(step)
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Keep the last step, or nothing after an error."""
         if kind is None:
             self._live.finish(self._live.state)

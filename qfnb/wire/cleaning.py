@@ -38,7 +38,7 @@ class CleaningRefs(ConsoleRecord):
 
 
 class Cleaning(ConsoleRecord):
-    """A cleaning; the two `_str_id` are `ds-...`."""
+    """A cleaning; the two `..._str_id` are `ds-...`."""
 
     etl_id: int | str | None = None
     etl_str_id: str = ""

@@ -1,7 +1,7 @@
 """The platform's error codes: what each means, and what a user can do.
 
-Sources: the public error pages (v1 codes), the v2 error table, and the platform's rate-limit page; see
-`reliability` notes in the README for what qfnb does with each kind.
+Sources: the public error pages (v1 codes), the v2 error table, and the platform's rate-limit page. What qfnb
+does with each kind is decided in `transport.protocol` and `transport.retry`.
 """
 
 from dataclasses import dataclass

@@ -141,7 +141,7 @@ def test_all_problems_are_counted_and_ten_are_told(tmp_path):
         ("x.json", b'[{"prompt": "1",\n}]', "x.json:2: not JSON"),
         ("x.json", b'[{"prompt": "1", "response": "2"}, 3]', "x.json:row 2: expected"),
         ("x.jsonl", "你".encode("utf-16"), "x.jsonl:1: the file is UTF-16"),
-        ("x.jsonl", b'{"prompt": "\\ud800", "response": "x"}', "half a character (U+D800) at place 1"),
+        ("x.jsonl", b'{"prompt": "\\ud800", "response": "x"}', "half a character (U+D800) at position 1"),
         ("x.jsonl", b'{"prompt": NaN, "response": "x"}', "found NaN"),
         ("x.parquet", b"PAR1", "x.parquet: not Parquet"),
         ("x.doc", b"x", "ends in none of .jsonl"),

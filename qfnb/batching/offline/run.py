@@ -93,7 +93,7 @@ class OfflineRun:
         name = f"{self._journal.path.stem}-{job.number}"
         return self._save_job(replace(job, id=await self._backend.start(name, job.uploaded)))
 
-    async def _follow(self, job: OfflineJob, jobs: int) -> None:
+    async def _follow(self, job: OfflineJob, job_count: int) -> None:
         """Poll a job until it has ended, then fetch its answers."""
         interval = connect.polling_interval(settings().batch_run_status_polling_interval)
         polls_after_stop = 0
@@ -108,7 +108,7 @@ class OfflineRun:
                 if polls_after_stop > MAX_POLLS_AFTER_STOP:
                     break
             if status is not None:
-                part, rows = f"（第 {job.number + 1}/{jobs} 个文件）" if jobs > 1 else "", status.rows_done
+                part, rows = f"（第 {job.number + 1}/{job_count} 个文件）" if job_count > 1 else "", status.rows_done
                 text = f"离线任务{part} {job.id}: {status.state}, {rows} 行 / offline job: {rows} rows done"
                 self._report(text)
             await self._control.sleep(interval)

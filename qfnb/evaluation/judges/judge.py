@@ -109,7 +109,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
 
     def __post_init__(self) -> None:
         if self.prompt_max_score < 1:
-            raise InvalidArgumentError(f"prompt_max_score={self.prompt_max_score!r}: it is 1 or more")
+            raise InvalidArgumentError(f"prompt_max_score={self.prompt_max_score!r}: must be 1 or more")
         if "response" not in self._prompt_template().names:
             raise InvalidArgumentError(
                 "evaluation_prompt has no {response}: the judge would not see the answer (缺少待评回答)"
@@ -178,7 +178,7 @@ class JudgePanel(LocalEvaluator):
         metric_name: name of the mean; `_1`, `_2`, ... behind it are the judges' own points.
 
     Raises:
-        InvalidArgumentError: less than two judges are given.
+        InvalidArgumentError: fewer than two judges are given.
     """
 
     judges: Sequence[LocalJudgeEvaluator]

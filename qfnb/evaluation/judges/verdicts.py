@@ -179,8 +179,8 @@ def fleiss_kappa(rows: Sequence[Sequence[Label]]) -> float:
 
 def _observed_share(row: Sequence[Label]) -> float:
     """Return the share of pairs of judges that gave an answer the same label."""
-    judges = len(row)
-    return sum(count * (count - 1) for count in Counter(row).values()) / (judges * (judges - 1))
+    n_judges = len(row)
+    return sum(count * (count - 1) for count in Counter(row).values()) / (n_judges * (n_judges - 1))
 
 
 def _beyond_chance(observed: float, chance: float) -> float:

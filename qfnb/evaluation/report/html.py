@@ -87,7 +87,7 @@ def render_body(
         is_open: unfold what is folded.
     """
     usage = [[text.format_cell(value) for value in row] for row in report.usage.itertuples(index=False)]
-    usage_table = html_tables.render_table([*report.usage.columns], usage, text_columns=1)
+    usage_table = html_tables.render_table([*report.usage.columns], usage, text_column_count=1)
     sections = [
         *(f"<p>{line}</p>" for line in lead or conclusion_html(report)),
         charts,
@@ -168,7 +168,7 @@ def _summary_table(report: ReportData, *, is_open: bool) -> str:
         )
         for score in report.model_scores
     ]
-    table = html_tables.render_table(SUMMARY_HEADS[: None if is_open else -1], rows, text_columns=2)
+    table = html_tables.render_table(SUMMARY_HEADS[: None if is_open else -1], rows, text_column_count=2)
     if len(rows) <= MAX_UNFOLDED_ROWS:
         return table
     return details(f"汇总 summary ({len(rows)})", table, is_open=is_open)
@@ -188,7 +188,7 @@ def _pairs_table(report: ReportData) -> str:
         )
         for pair in report.comparisons
     ]
-    return html_tables.render_table(PAIR_HEADS, rows, text_columns=4) if rows else ""
+    return html_tables.render_table(PAIR_HEADS, rows, text_column_count=4) if rows else ""
 
 
 def _changes_html(report: ReportData, *, is_open: bool) -> list[str]:
@@ -215,7 +215,7 @@ def _samples_html(report: ReportData) -> str:
     columns = ["model", "index", "prompt", "reference", "output", *report.metric_names, "error"]
     frame: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MAX_SAMPLES)
     rows = [[text.format_cell(row[name]) for name in columns] for row in frame.to_dict("records")]
-    table = html_tables.render_table(columns, rows, text_columns=len(columns), long_texts=True)
+    table = html_tables.render_table(columns, rows, text_column_count=len(columns), long_texts=True)
     return details(f"样本 samples: {len(rows):,} of {len(report.records):,}", table)
 
 

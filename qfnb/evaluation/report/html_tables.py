@@ -28,18 +28,18 @@ _CHANGE_HEADS: Final = ("问题 prompt", "参考 reference", "之前 before", "�
 
 
 def render_table(
-    heads: Sequence[str], rows: Sequence[Sequence[Any]], *, text_columns: int, long_texts: bool = False
+    heads: Sequence[str], rows: Sequence[Sequence[Any]], *, text_column_count: int, long_texts: bool = False
 ) -> str:
     """Return a table.
 
     Args:
         heads: names of the columns.
         rows: cells, any values.
-        text_columns: how many columns from the left are text; the others are numbers.
+        text_column_count: how many columns from the left are text; the others are numbers.
         long_texts: keep line breaks in texts.
     """
     text_style = _LONG if long_texts else _TEXT
-    styles = [text_style if index < text_columns else _NUMBER for index in range(len(heads))]
+    styles = [text_style if index < text_column_count else _NUMBER for index in range(len(heads))]
     cells = [[to_html(cell) for cell in row] for row in rows]
     return _html_table([to_html(head) for head in heads], cells, styles)
 

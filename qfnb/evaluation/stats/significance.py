@@ -117,7 +117,7 @@ def holm_correction(p_values: Sequence[float]) -> list[float]:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Return the standard deviation of a sample; 0 with less than two values."""
+    """Return the standard deviation of a sample; 0 with fewer than two values."""
     n = len(values)
     if n < 2:
         return 0.0

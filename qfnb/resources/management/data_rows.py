@@ -97,7 +97,7 @@ class Cleaning:
     def get_dataset_aug_task_list(
         keyword: str | None = None, sorted_by_start_time_asc: bool | None = None, page_size: int = 10, offset: int = 0
     ) -> wire.ListAugmentations:
-        """Return a page of augmentings whose name has a keyword, newest first by default.
+        """Return a page of augmentations whose name has a keyword, newest first by default.
 
         Args:
             keyword: only names with this text.
@@ -116,11 +116,11 @@ class Cleaning:
 
     @operation(wire.DESCRIBE_AUGMENTATION)
     def get_dataset_augmenting_task_info(task_id: int | str) -> None:
-        """Return the state of an augmenting."""
+        """Return the state of an augmentation."""
 
     @operation(wire.DELETE_AUGMENTATIONS)
     def delete_dataset_augmenting_task(task_ids: Sequence[int | str]) -> wire.AugmentationRefs:
-        """Delete augmentings; the datasets stay."""
+        """Delete augmentations; the datasets stay."""
         return wire.AugmentationRefs(task_ids=list(task_ids))
 
 

@@ -36,7 +36,7 @@ class Prompt:
             framework: 0 none, 1 basic, 2 CRISPE, 3 few shots.
             variables: 2 to 30 letters, digits and _ each; found in the text by default.
             label_ids: labels.
-            negative_template: what a image must not show; only with scene 2.
+            negative_template: what an image must not show; only with scene 2.
             negative_variables: the variables of `negative_template`.
 
         Raises:

@@ -35,7 +35,7 @@ class PromptV2:
             variable_identifier: the pair that marks a variable: {} {{}} [] [[]] () (()).
             scene_type: TextToText or TextToImage.
             variables: 2 to 30 letters, digits and _ each; found in the text by default.
-            negative_template: what a image must not show; only with TextToImage.
+            negative_template: what an image must not show; only with TextToImage.
             negative_variables: the variables of `negative_template`.
             hyper_parameters: stored with it, for calls of a model.
 

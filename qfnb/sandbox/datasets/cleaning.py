@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...wire import cleaning as wire, data_v1 as wire_data
+from ...wire import cleaning as wire, data_v1 as data_wire
 from ...wire.base import OffsetRequest
 from ..http import timestamps
 from ..http.call import Call, emulates
@@ -211,7 +211,7 @@ def _source_and_destination(
         raise call.invalid("destDatasetId", f"it is {destination['form']}, the source {source['form']}")
     if not 1 <= rows.count(call.world.store, source) <= MAX_ROWS:
         raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
-    if common.task_status(call.world, destination, "import") == wire_data.RUNNING:
+    if common.task_status(call.world, destination, "import") == data_wire.RUNNING:
         raise call.invalid("destDatasetId", f"{destination['id']} is being written to")
     return source, destination
 

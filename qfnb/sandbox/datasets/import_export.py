@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ...wire import data_v1 as wire, storage as wire_storage
+from ...wire import data_v1 as wire, storage as storage_wire
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
@@ -238,7 +238,7 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
         plan=world.lifecycle.plan((wire.RUNNING, "export"), final=wire.FINISHED),
         secret=secret,
         bucket=bucket,
-        path=wire_storage.build_uri(bucket, key) if bucket else "",
+        path=storage_wire.build_uri(bucket, key) if bucket else "",
         annotated=annotated,
         size=len(content),
         count=rows.count(world.store, dataset),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...wire import data_v2 as wire, storage as wire_storage
+from ...wire import data_v2 as wire, storage as storage_wire
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
 from ..http.paging import page_by_marker
@@ -146,7 +146,7 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
     if storage_type == wire.PLATFORM:
         return "", ""
     try:
-        bucket, key = wire_storage.parse_uri(path or "")
+        bucket, key = storage_wire.parse_uri(path or "")
     except ValueError as error:
         raise call.invalid("storagePath", str(error)) from None
     common.validate_bucket(call, "storagePath", bucket)

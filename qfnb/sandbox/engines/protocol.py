@@ -37,13 +37,13 @@ class EngineError(Exception):
 
     Attributes:
         message: the reason, without any key.
-        category: the category of the error.
+        category: decides the code of the refusal.
         retry_after: seconds to wait as the header `Retry-After` has them, "" for none.
     """
 
-    def __init__(self, message: str, trouble: ErrorCategory = "server", *, retry_after: str = "") -> None:
+    def __init__(self, message: str, category: ErrorCategory = "server", *, retry_after: str = "") -> None:
         super().__init__(message)
-        self.message, self.category, self.retry_after = message, trouble, retry_after
+        self.message, self.category, self.retry_after = message, category, retry_after
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
     except ValueError:
         raise _malformed_answer("is not JSON") from None
     if not isinstance(value, dict):
-        raise _malformed_answer("is no JSON object")
+        raise _malformed_answer("is not a JSON object")
     return value
 
 

@@ -168,7 +168,7 @@ def find_model(model: str) -> dict[str, Any] | None:
 
 
 def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None:
-    """Return the hyper-parameters of a model in a train mode and a parameter scale, None if it has no such.
+    """Return the hyper-parameters of a model in a train mode and a parameter scale, None if it has none.
 
     Args:
         model: the model's name.

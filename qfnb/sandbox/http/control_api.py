@@ -21,7 +21,7 @@ ControlAction = Callable[["World", dict[str, Any]], dict[str, Any]]
 
 
 def routes(world: World) -> list[Route]:
-    """Return the routes of the control."""
+    """Return the routes of the control interface."""
     return [
         Route(f"/_sandbox/{name}", _control_endpoint(world, action), methods=[method])
         for name, method, action in _ACTIONS

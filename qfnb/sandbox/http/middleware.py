@@ -113,7 +113,7 @@ _ERRORS = [
     PlatformError(503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
     PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
     PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
-]  # fmt: skip
+]
 """The last one stands for all others."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...wire import model_v1 as wire_model, model_v2
+from ...wire import model_v1 as model_wire, model_v2
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
@@ -18,7 +18,7 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
     source = store.get_version(call, body.source_model_id, "sourceModelId")
     target = store.get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     content = store.read_weights(call, source)
-    if content is None or store.version_state(call, source) != wire_model.READY:
+    if content is None or store.version_state(call, source) != model_wire.READY:
         raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
     config = body.config
     call.validate_choice("config.strategy", config.strategy, model_v2.COMPRESSION_STRATEGIES)
@@ -29,11 +29,11 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
     version = store.add_version(
         call,
         target,
-        wire_model.COMPRESSED,
+        model_wire.COMPRESSED,
         task_id,
         base=source["base"],
         origin={"compression": task_id},
-        plan=lifecycle.plan((wire_model.CREATING, "queue"), (wire_model.CREATING, "compress"), final=wire_model.READY),
+        plan=lifecycle.plan((model_wire.CREATING, "queue"), (model_wire.CREATING, "compress"), final=model_wire.READY),
     )
     call.world.store.add(
         "compression",

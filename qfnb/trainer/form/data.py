@@ -56,7 +56,7 @@ def inspect_dataset(source: str, datasets: Mapping[str, Dataset]) -> DatasetInfo
     key = source.strip()
     options: dict[str, Any] = {"qianfan_dataset_id": key} if key.startswith("ds-") else {"data_file": key}
     try:
-        return _count_tokens(source, datasets.get(source) or Dataset.load(**options))
+        return _measure_dataset(source, datasets.get(source) or Dataset.load(**options))
     except (QianfanError, OSError) as error:
         return DatasetInfo(source, problem="\n".join(str(error).splitlines()[:2]))
 
@@ -85,12 +85,12 @@ def list_data_files(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
 
 
-def _count_tokens(source: str, dataset: Dataset) -> DatasetInfo:
-    rows = len(dataset)
+def _measure_dataset(source: str, dataset: Dataset) -> DatasetInfo:
+    row_count = len(dataset)
     if not dataset.is_fetched:
         _ = dataset.schema  # asks the platform now, where an error becomes the problem
-        return DatasetInfo(source, dataset, rows)
-    if rows > MAX_COUNTED_ROWS:
-        return DatasetInfo(source, dataset, rows, *quality.estimate_tokens(dataset.rows, dataset.schema))
+        return DatasetInfo(source, dataset, row_count)
+    if row_count > MAX_COUNTED_ROWS:
+        return DatasetInfo(source, dataset, row_count, *quality.estimate_tokens(dataset.rows, dataset.schema))
     lengths = sorted((quality.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True)
-    return DatasetInfo(source, dataset, rows, sum(lengths), lengths=tuple(lengths))
+    return DatasetInfo(source, dataset, row_count, sum(lengths), lengths=tuple(lengths))

@@ -12,7 +12,7 @@ from .. import styles
 from ..display import Bundle, accept_clicks
 from ..panel import Panel
 from ..text import escape, one_line, strip_controls
-from . import report as evaluation
+from . import report as report_view
 
 STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
 CANCELLING: Final = "正在取消 cancelling…"
@@ -29,7 +29,7 @@ def bundle(progress: EvaluationProgress) -> Bundle:
     """Return the report of a finished evaluation, else its progress; static."""
     if progress.report is None:
         return {"text/plain": text(progress), "text/html": html(progress)}
-    report_bundle = evaluation.bundle(progress.report)
+    report_bundle = report_view.bundle(progress.report)
     if not progress.cancelled:
         return report_bundle
     note = _cancelled_note(progress)

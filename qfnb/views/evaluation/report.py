@@ -20,7 +20,7 @@ from ...evaluation.report.text import (
     format_score,
     needed_sentence,
     to_html,
-)  # fmt: skip
+)
 from ...evaluation.samples import Sample
 from ..display import Bundle
 from ..text import strip_controls
@@ -78,7 +78,7 @@ def card_html(card: Card[Any]) -> str:
     parts = [
         f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
         *(f"<div>{line}</div>" for line in _evidence_lines(card)),
-        render_table(("", *map(str, (card.base, card.tuned)), "±"), _shift_rows(card), text_columns=1),
+        render_table(("", *map(str, (card.base, card.tuned)), "±"), _shift_rows(card), text_column_count=1),
         *(details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group),
         details(
             "其它指标 other metrics",

@@ -24,7 +24,7 @@ from .sample_table import (
     default_selection,
     html,
     text,
-)  # fmt: skip
+)
 
 LIVE: Final = "▶ 可操作 live"
 STATIC: Final = "■ 关闭，留下静态页 close, leave it static"

@@ -1,4 +1,4 @@
-"""The form that starts a training: filled in live, validated at each letter, launched by a second click.
+"""The form that starts a training: filled in live, validated at each keystroke, launched by a second click.
 
 The form itself is a value (`trainer.form`); this module holds its present state, and does what is clicked.
 What waits for the platform or for a file runs on a thread.

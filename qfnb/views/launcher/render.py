@@ -207,10 +207,10 @@ def preview(state: LauncherState) -> str:
 def label(state: LauncherState, field: Field) -> str:
     """Return a field's title with its explanation below, and what is wrong with its value."""
     issue, warning = state.form.issues.get(field.name, ""), state.form.warnings.get(field.name, "")
-    lines = f"<b>{escape(field.title)}</b><span {styles.DIM_BLOCK}>{escape(field.note)}</span>"
-    lines += f"<span {styles.ERROR}>✘ {escape(issue)}</span>" if issue else ""
-    lines += f"<span {styles.WARNING}>⚠ {escape(warning)}</span>" if warning else ""
-    return f"<span {styles.LABEL}>{lines}</span>"
+    content = f"<b>{escape(field.title)}</b><span {styles.DIM_BLOCK}>{escape(field.note)}</span>"
+    content += f"<span {styles.ERROR}>✘ {escape(issue)}</span>" if issue else ""
+    content += f"<span {styles.WARNING}>⚠ {escape(warning)}</span>" if warning else ""
+    return f"<span {styles.LABEL}>{content}</span>"
 
 
 def title(state: LauncherState) -> str:

@@ -51,13 +51,18 @@ class LauncherWidget:
             "style": TextStyle(description_width="100%"),
             "layout": ipywidgets.Layout(flex_flow="row wrap", height="auto", width="19em", margin="4px 14px 4px 0"),
         }
-        text = {"style": HTMLStyle(), "layout": ipywidgets.Layout(width="100%")}
-        button = {"style": ipywidgets.ButtonStyle(), "layout": ipywidgets.Layout(width="auto", align_self="flex-end")}
-        self._title, self._preview, self._summary = (ipywidgets.HTML(**text) for _ in range(3))
-        self._buttons = {key: ipywidgets.Button(description=words, **button) for key, words in BUTTON_LABELS.items()}
+        text_settings = {"style": HTMLStyle(), "layout": ipywidgets.Layout(width="100%")}
+        button_settings = {
+            "style": ipywidgets.ButtonStyle(),
+            "layout": ipywidgets.Layout(width="auto", align_self="flex-end"),
+        }
+        self._title, self._preview, self._summary = (ipywidgets.HTML(**text_settings) for _ in range(3))
+        self._buttons = {
+            key: ipywidgets.Button(description=words, **button_settings) for key, words in BUTTON_LABELS.items()
+        }
         for key, widget in self._buttons.items():
             widget.on_click(lambda _, key=key: on_press(key))
-        self._shared_models = (*self._card.values(), *text.values(), *button.values())
+        self._shared_models = (*self._card.values(), *text_settings.values(), *button_settings.values())
         self.root = ipywidgets.Box(
             layout=ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%")
         )

@@ -90,7 +90,7 @@ def test_a_radar_leaves_out_metrics_of_another_scale():
     "fields", [{"metrics": ("m", "k")}, {"metrics": ("m", "k", "l"), "lower_is_better": frozenset({"l"})}]
 )
 def test_two_comparable_metrics_make_no_radar(fields):
-    with pytest.raises(InvalidArgumentError, match="here are 2"):
+    with pytest.raises(InvalidArgumentError, match="this report has 2"):
         charts.radar(random_report("a", "b", **fields))
 
 

@@ -25,7 +25,7 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
         metric: the metric that decides, default the first.
 
     Raises:
-        InvalidArgumentError: less than two models have scores on the same questions.
+        InvalidArgumentError: fewer than two models have scores on the same questions.
     """
     name = report.resolve_metric(metric)
     pairs = {}
@@ -86,7 +86,7 @@ def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
         metric: the quality, default the first.
 
     Raises:
-        InvalidArgumentError: cost (or latency) and mean are known of less than two models.
+        InvalidArgumentError: fewer than two models have a known cost (or latency) and a mean.
     """
     name = report.resolve_metric(metric)
     kinds: tuple[tuple[str, str, Callable[[Usage], float]], ...] = (
@@ -101,7 +101,7 @@ def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
             return _draw_scatter(
                 report, name, f"{kind} 与质量 / against quality", unit, cost_by_model, scores, shown_models
             )
-    raise ChartNotDrawn("需要两个已知成本或时延的模型 / it takes two models of known cost or latency")
+    raise ChartNotDrawn("需要两个已知成本或时延的模型 / it takes two models whose cost or latency is known")
 
 
 def _set_up_table(axes: Any, report: ReportData, names: style.ChartLabels) -> None:
@@ -174,7 +174,7 @@ def _comparable_metrics(
         raise ChartNotDrawn(
             f"雷达图需要 {MIN_RADAR_METRICS} 个同尺度的指标 / a radar takes {MIN_RADAR_METRICS} metrics on one "
             "scale of which higher scores are better, with a mean for each model; "
-            f"here are {len(common_metrics)}"
+            f"this report has {len(common_metrics)}"
         )
     return common_metrics, common
 

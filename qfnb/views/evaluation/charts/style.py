@@ -117,17 +117,17 @@ def new_figure(height: float) -> Any:
     return fig
 
 
-def build_panels(titles: Sequence[str], labels: Sequence[str], lines: int) -> tuple[Any, list[Any]]:
+def build_panels(titles: Sequence[str], labels: Sequence[str], line_count: int) -> tuple[Any, list[Any]]:
     """Return a figure with a panel for each title; rows are labelled, the first one on top.
 
     Args:
         titles: of the panels; several panels are in two columns.
         labels: of the rows.
-        lines: number of lines of the longest label.
+        line_count: number of lines of the longest label.
     """
     columns = 1 if len(titles) == 1 else 2
     rows = math.ceil(len(titles) / columns)
-    row_height = max(0.42, 0.17 * lines + 0.08)
+    row_height = max(0.42, 0.17 * line_count + 0.08)
     fig = new_figure(rows * (row_height * len(labels) + 0.75 + 0.16 * max(t.count("\n") for t in titles)) + 0.3)
     grid = fig.subplots(rows, columns, squeeze=False).flatten().tolist()
     for index, axes in enumerate(grid):
