@@ -199,7 +199,7 @@ def sandbox_platform(address: Address) -> Platform:
 
 
 def _reset_in_child() -> object:
-    """Drop the parent's clients, whose tokens may just be fetched there."""
+    """Drop the parent's clients, which may be fetching tokens just now."""
     global _clients, _last_choice, _lock
     inherited = _clients, _last_choice
     _lock, _clients, _last_choice = threading.Lock(), {}, None

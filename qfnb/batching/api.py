@@ -163,7 +163,7 @@ def estimate(
 
 
 def resume(name: str, *, workers: int | None = None, budget: float | None = None) -> Batch:
-    """Continue a batch by its name, without its input: the rows that were read of it are in the journal.
+    """Continue a batch by its name, without its input: the rows that were read from it are in the journal.
 
     Args:
         name: as in `batches()`.

@@ -28,11 +28,11 @@ class CanaryRows:
         self._admitted += 1
 
     def admit_all(self) -> None:
-        """Let no row wait any longer: there are fewer rows than canaries."""
+        """Let no row wait any longer: there are fewer rows than canary rows."""
         self._settled.set()
 
     def record(self, fault: Exception | None) -> None:
-        """Settle the canaries by a row that does not fail by its own fault, or by the last that does.
+        """Let the others pass after a row that is not at fault; stop the batch when all canary rows were.
 
         Args:
             fault: the row's own error; None for an answer or a transient error.

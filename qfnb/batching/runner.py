@@ -215,7 +215,7 @@ class BatchRunner:
         """Return the client for a row.
 
         Raises:
-            CredentialsError: it is another platform's than the one that the journal's answers are from.
+            CredentialsError: its platform is not the one that the journal's answers are from.
         """
         if self._client is None or time.monotonic() >= self._client_expires_at:
             client = await self._job.chat.resolve_client()

@@ -10,7 +10,6 @@ from typing import Final, Literal
 from ..metrics.units import characters
 
 Flag = Literal["empty", "repetition", "truncated", "refusal", "wrong_language"]
-FLAGS: Final[tuple[Flag, ...]] = ("empty", "repetition", "truncated", "refusal", "wrong_language")
 
 TRUNCATED_REASONS: Final = frozenset({"length", "max_tokens"})
 NGRAM: Final = 4

@@ -173,7 +173,7 @@ def questions_of(
     columns = dict.fromkeys(name for row in rows for name in row)
     for name in (prompt_column, reference_name, *outputs, cluster):
         if name and name not in columns:
-            raise InvalidArgumentError(f"there is no column {name!r}: there are {', '.join(map(str, columns))}")
+            raise InvalidArgumentError(f"there is no column {name!r}: the columns are {', '.join(map(str, columns))}")
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
     used = {prompt_column, reference_column, *outputs}
     return [

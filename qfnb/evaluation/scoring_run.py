@@ -76,8 +76,8 @@ def score_samples(
         on_progress: called after each step.
 
     Raises:
-        InvalidArgumentError: no evaluator is given, two give the same metric, or one gives another number of
-            rows than there are answers.
+        InvalidArgumentError: no evaluator is given, two give the same metric, or one does not give
+            a row for each answer.
     """
     if not evaluators:
         raise InvalidArgumentError(

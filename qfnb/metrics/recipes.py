@@ -1,4 +1,4 @@
-"""Recipes: named ways to count a metric, since the same answer has another ROUGE in every tool.
+"""Recipes: named ways to count a metric, since the same answer has a different ROUGE in every tool.
 
 | recipe | whose numbers | how it counts |
 |---|---|---|

@@ -161,7 +161,7 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
     if name not in columns:
         column_names = clip(", ".join(columns), MAX_WORD_CHARS)
         raise InvalidArgumentError(
-            f"--data has no column {name!r}{did_you_mean(name, columns)}: there are {column_names} (没有此列)\n"
+            f"--data has no column {name!r}{did_you_mean(name, columns)}: the columns are {column_names} (没有此列)\n"
             f"{option} COLUMN names it"
         )
 

@@ -30,7 +30,7 @@ def launcher(
             form, and `%qftrain wait` knows it.
 
     Raises:
-        InvalidArgumentError: the dataset is of another type.
+        InvalidArgumentError: the dataset is of the wrong type.
     """
     if not isinstance(dataset, (Dataset, str, Path, type(None))):
         kind = type(dataset).__name__

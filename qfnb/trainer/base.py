@@ -146,7 +146,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
     def loads(self, data: bytes) -> Self:
-        """Take over the settings that `dumps` wrote; InvalidArgumentError for other bytes, a pickle is never opened."""
+        """Take over the settings that `dumps` wrote; other bytes, a pickle among them, raise InvalidArgumentError."""
         try:
             value = json.loads(data)
         except (ValueError, TypeError, RecursionError):

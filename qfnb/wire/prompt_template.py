@@ -19,8 +19,8 @@ class PromptTemplate:
     Args:
         template: the text.
         identifier: the pair that marks a variable, one of `IDENTIFIERS`.
-        variables: their names; those that are found in the text when absent. Given, everything else in the
-            text is left alone: JSON in braces, say.
+        variables: their names; default: those found in the text. If they are named, all other text is left alone,
+            such as JSON in braces.
 
     Raises:
         InvalidArgumentError: the pair is unknown, or a name is not 2 to 30 letters, digits and _.

@@ -67,7 +67,7 @@ def parse_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of `bos:/bucket/key`.
 
     Raises:
-        ValueError: the URI has another form.
+        ValueError: the URI has a different form.
     """
     scheme, _, path = uri.partition(":")
     bucket, _, key = path.strip().lstrip("/").partition("/")

@@ -166,7 +166,7 @@ class EvaluationResult(ReportData):
             pictures: charts for the HTML file.
 
         Raises:
-            InvalidArgumentError: the suffix is another one, or the file cannot be written.
+            InvalidArgumentError: the suffix is unknown, or the file cannot be written.
         """
         return files.save_report(self, Path(path).expanduser(), pictures)
 

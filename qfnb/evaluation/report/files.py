@@ -53,7 +53,7 @@ def save_report(report: ReportData, path: Path, pictures: Sequence[Picture] = ()
         lead: lines that HTML and Markdown begin with, instead of the report's conclusion.
 
     Raises:
-        InvalidArgumentError: the suffix is another one, or the file cannot be written.
+        InvalidArgumentError: the suffix is unknown, or the file cannot be written.
     """
     writers: dict[str, Callable[[], bytes]] = {
         ".html": lambda: html.render_page(report, pictures, lead).encode(),

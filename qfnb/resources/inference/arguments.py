@@ -166,7 +166,7 @@ def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Me
         messages: a text, a `Messages`, or a list of turns {"role", "content"}.
 
     Raises:
-        InvalidArgumentError: it is of another type, empty, has a malformed turn, or does not end with a turn that
+        InvalidArgumentError: it is of the wrong type, empty, has a malformed turn, or does not end with a turn that
             the model can answer.
     """
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):

@@ -182,7 +182,7 @@ class Service:
                 app_id: one or several applications; default: all.
 
             Raises:
-                InvalidArgumentError: a time has another format, or the end is before the start.
+                InvalidArgumentError: a time has a different format, or the end is before the start.
             """
             start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
             if end < start:

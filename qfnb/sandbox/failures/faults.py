@@ -91,7 +91,7 @@ class Fault(BaseModel):
         """Return the rule in a header: `503`, `429:2` (Retry-After), `336100`, `rst@3`, `stall:5`.
 
         Raises:
-            ValueError: the text has another form, or there is no such fault.
+            ValueError: the text has a different form, or there is no such fault.
         """
         match = _HEADER_PATTERN.fullmatch(text.strip())
         if match is None:

@@ -87,7 +87,7 @@ def _assign_model(call: Call, job: Document, body: wire.CreateJob) -> Document:
     """Return the job with the model of its first run.
 
     Raises:
-        Refusal: no model is named, or another one than that of earlier runs.
+        Refusal: no model is named, or not that of earlier runs.
     """
     train_type = body.train_type or job["train_type"] or body.base_train_type or job["model"]
     if not train_type:

@@ -1,4 +1,4 @@
-"""Times as the platform writes them; each function takes Unix seconds, and a text for a time that is None."""
+"""Times as the platform writes them; the writers take Unix seconds, and a text for a time that is None."""
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
@@ -30,7 +30,7 @@ def parse_utc(text: str) -> float:
     """Return the Unix seconds of `2024-01-31T08:00:00Z`.
 
     Raises:
-        ValueError: the text has another form.
+        ValueError: the text has a different form.
     """
     return datetime.strptime(text, _UTC).replace(tzinfo=UTC).timestamp()
 

@@ -140,7 +140,7 @@ def read_weights(call: Call, version: Document) -> bytes | None:
 
 
 def type_number(model: Document) -> int:
-    """Return v1's number of a model's type; a preset embedding model has another number than a user's."""
+    """Return v1's number of a model's type; a preset embedding model and a user's have different numbers."""
     if model["source"] == wire.PRESET and model["type"] == "TextRepresentation":
         return 4
     return TYPE_NUMBERS[model["type"]]

@@ -123,7 +123,7 @@ def _update(call: Call, instance: Document, **changes: Any) -> bool:
 
 
 def _update_replicas(call: Call, service: Document) -> bool:
-    """Give a service the replicas of its units; it stops with the last unit and is deployed again with the first."""
+    """Give a service the replicas of its units; without any it stops, with the first it is deployed again."""
     count = sum(unit["replicas"] for unit in _running_units(call, service))
     changes: dict[str, Any] = {"resource": {**service["resource"], "replicasCount": count}}
     if not count:

@@ -250,7 +250,7 @@ def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> N
     if not numbers or numbers != sorted(set(numbers)):
         raise objects.storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
     if any(stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts):
-        raise objects.storage_refusal(400, "InvalidPart", "a part was not found, or has another tag")
+        raise objects.storage_refusal(400, "InvalidPart", "a part was not found, or has a different tag")
     if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
         reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
         raise objects.storage_refusal(400, "EntityTooSmall", reason)

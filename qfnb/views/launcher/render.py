@@ -83,7 +83,7 @@ class Field(NamedTuple):
         value: as it is typed or chosen.
         widget: Text, Combobox, Dropdown or SelectMultiple.
         choices: values, or pairs of a label and a value.
-        rule: the range of a hyper-parameter; with another rule it is another field.
+        rule: the range of a hyper-parameter; a field with a different rule is a different field.
     """
 
     name: str

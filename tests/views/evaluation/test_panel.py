@@ -70,7 +70,7 @@ def test_hostile_names_and_reasons_are_inert(attack):
 
 def test_a_report_that_cannot_be_drawn_is_read_as_text(monkeypatch, capsys):
     monkeypatch.setattr(display, "display_mode", lambda: "text")
-    monkeypatch.setattr(panel.evaluation, "bundle", lambda _: 1 / 0)
+    monkeypatch.setattr(panel.report_view, "bundle", lambda _: 1 / 0)
     EvaluationPanel(Task(DONE)).publish_final()
     assert "ZeroDivisionError" in capsys.readouterr().out
 

@@ -62,7 +62,7 @@ class Chart(Picture):
         """Write the picture as a .png file; return its path.
 
         Raises:
-            InvalidArgumentError: the suffix is another one, or the file cannot be written.
+            InvalidArgumentError: the path does not end in .png, or the file cannot be written.
         """
         path = Path(path).expanduser()
         if path.suffix.lower() != ".png":
