@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .resources.inference.arguments import Messages as Messages
     from .resources.inference.chat import ChatCompletion as ChatCompletion
     from .resources.inference.completion_plugin import Completion as Completion, Plugin as Plugin
-    from .resources.inference.embedding_reranker import (
+    from .resources.inference.embedding_reranker_tokenizer import (
         Embedding as Embedding,
         Reranker as Reranker,
         Tokenizer as Tokenizer,
@@ -64,7 +64,7 @@ _EXPORTS = {
     "resources.inference.arguments": "Messages",
     "resources.inference.chat": "ChatCompletion",
     "resources.inference.completion_plugin": "Completion Plugin",
-    "resources.inference.embedding_reranker": "Embedding Reranker Tokenizer",
+    "resources.inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
     "resources.inference.image2text": "Image2Text",
     "resources.inference.reply": "usage",
     "resources.inference.text2image": "Text2Image",

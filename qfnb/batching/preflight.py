@@ -12,7 +12,7 @@ from .._jobs.batch_progress import BatchProgress
 from .._text import approximate_duration
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.embedding_reranker import Tokenizer
+from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..transport.request import CallOptions
 from ..wire import catalog, prices
 from .input_source import Item, RowSource

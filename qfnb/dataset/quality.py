@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..resources.inference.embedding_reranker import Tokenizer
+from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from .row_formats import row_key
 from .schema import Row, Schema

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.exact_choice_json import CHOICE_LETTERS, json_fields, matches_pattern, multiple_choice
-from ..resources.inference.embedding_reranker import Embedding, EmbeddingResponse
+from ..resources.inference.embedding_reranker_tokenizer import Embedding, EmbeddingResponse
 from ..wire import catalog
 from ..wire.inference import MAX_TEXTS
 from . import degenerate

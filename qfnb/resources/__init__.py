@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from .inference.arguments import Messages as Messages
     from .inference.chat import ChatCompletion as ChatCompletion
     from .inference.completion_plugin import Completion as Completion, Plugin as Plugin
-    from .inference.embedding_reranker import Embedding as Embedding, Reranker as Reranker, Tokenizer as Tokenizer
+    from .inference.embedding_reranker_tokenizer import (
+        Embedding as Embedding,
+        Reranker as Reranker,
+        Tokenizer as Tokenizer,
+    )
     from .inference.image2text import Image2Text as Image2Text
     from .inference.text2image import Text2Image as Text2Image
     from .management.batches import Batches as Batches, BatchInference as BatchInference, Files as Files
@@ -28,7 +32,7 @@ _EXPORTS = {
     "inference.arguments": "Messages",
     "inference.chat": "ChatCompletion",
     "inference.completion_plugin": "Completion Plugin",
-    "inference.embedding_reranker": "Embedding Reranker Tokenizer",
+    "inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
     "inference.image2text": "Image2Text",
     "inference.text2image": "Text2Image",
     "management.batches": "BatchInference Batches Files",
