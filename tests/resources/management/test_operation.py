@@ -23,7 +23,7 @@ DECLARED = [
     for name in resources.__all__
     for owner in getattr(resources, name).__mro__
     for call in operations(owner)
-    if inspect.signature(call._function).return_annotation == "None"
+    if inspect.signature(call._function).return_annotation in {None, "None"}
 ]
 
 
