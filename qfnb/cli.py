@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = sandbox.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start it, or print where it runs")
     start.add_argument("--idle-minutes", type=float, default=30, help="stop after this time without use (default 30)")
+    strict_help = "as the platform of today: no retired models, no v1; kept until --no-strict"
+    start.add_argument("--strict", action=argparse.BooleanOptionalAction, help=strict_help)
     _engine_options(start)
     commands.add_parser("stop", help="stop it; its state stays")
     commands.add_parser("status", help="print whether it runs, and what it is doing")
@@ -87,6 +89,8 @@ def _add_control_commands(commands: argparse._SubParsersAction[argparse.Argument
     clock = commands.add_parser("clock", help="show or change the speed of its clock")
     clock.add_argument("--speed", type=float, help="simulated seconds per second; 0 stops the clock")
     clock.add_argument("--advance", type=float, default=0.0, metavar="SECONDS", help="move the clock forward")
+    modes = commands.add_parser("modes", help="show or change how closely it follows the platform")
+    modes.add_argument("mode", nargs="*", metavar="MODE=VALUE", help="strict=1, model_list=2025")
     durations = commands.add_parser("durations", help="show or change how long stages take")
     durations.add_argument("stage", nargs="*", metavar="STAGE=SECONDS", help="e.g. deploy=60")
     commands.add_parser("snapshots", help="list the copies of its state")
@@ -125,6 +129,8 @@ def _start(options: argparse.Namespace) -> int:
         engine_options["upstream_key"] = getpass.getpass("key of the upstream: ")
     engine_options = {name: value for name, value in engine_options.items() if value is not None}
     address = process.ensure(engine=engine_options, idle_minutes=options.idle_minutes)
+    if options.strict is not None:
+        _call_control("POST", "modes", {"strict": options.strict})
     print(f"the sandbox runs at {address.url} (pid {address.pid})")
     return 0
 
@@ -144,6 +150,7 @@ def _status(options: argparse.Namespace) -> int:
     print(f"trainings: {now.get('trainings')}, open streams: {now.get('streams')}")
     engine = now.get("engine") or {}
     print(f"engine: {engine.get('label')}; training: {engine.get('training')}")
+    print(f"modes: {', '.join(f'{name}={value}' for name, value in (now.get('modes') or {}).items())}")
     print(f"state: {process.default_home()}")
     return 0
 
@@ -204,6 +211,13 @@ def _clock(options: argparse.Namespace) -> int:
     change = {"advance": options.advance} | ({} if options.speed is None else {"speed": options.speed})
     now = _call_control("POST", "clock", change)
     print(f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
+    return 0
+
+
+def _modes(options: argparse.Namespace) -> int:
+    changes = dict(text.partition("=")[::2] for text in options.mode)
+    for name, value in _call_control("POST", "modes", changes).items():
+        print(f"{name}={value}")
     return 0
 
 
@@ -277,6 +291,7 @@ _COMMANDS = {
     "reset": _reset,
     "faults": _faults,
     "clock": _clock,
+    "modes": _modes,
     "durations": _durations,
     "snapshots": _snapshots,
     "snapshot": _snapshot,

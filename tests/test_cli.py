@@ -89,3 +89,10 @@ def test_commands_need_a_running_sandbox(run, monkeypatch, tmp_path):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     code, _, stderr = run("clock")
     assert (code, "qfnb sandbox start" in stderr) == (1, True)
+
+
+def test_a_sandbox_is_strict_until_it_is_told_otherwise(run):
+    assert run("start", "--strict")[0] == 0
+    assert "strict=True" in run("modes")[1]
+    assert run("start", "--no-strict")[0] == 0
+    assert run("modes", "model_list=2026")[1] == ["strict=False", "model_list=2026"]

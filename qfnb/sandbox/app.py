@@ -59,7 +59,7 @@ async def _call_handler(call: Call, request: Request) -> Response:
     headers = {"x-baidu-request-id": call.id}
     if isinstance(result, Stream):
         headers |= world.quota.headers() | {"content-type": "text/event-stream;charset=utf-8"}
-        return StreamingResponse(_encode_stream(world, result), headers=SANDBOX_HEADER | headers)
+        return StreamingResponse(_encode_stream(call, result), headers=SANDBOX_HEADER | headers)
     if endpoint.name in RATE_LIMITED:
         world.delivery_counter.count(content, answered=True)
         world.quota.record_tokens(result)
@@ -68,14 +68,19 @@ async def _call_handler(call: Call, request: Request) -> Response:
     return as_json(wrap_result(endpoint, result), headers=headers)
 
 
-async def _encode_stream(world: World, stream: Stream) -> AsyncIterator[bytes]:
-    with world.count_stream():
+async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
+    last_usage: Mapping[str, Any] = {}
+    with call.world.count_stream():
         try:
             async for piece in stream.pieces:
+                last_usage = piece if piece.get("usage") else last_usage  # the usage of pieces is cumulative
                 yield _encode_event(piece)
         except Refusal as refusal:  # in mid-stream: the error is the last event, and no end mark follows
             yield _encode_event(refusal.body)
             return
+        finally:
+            if call.endpoint.name in RATE_LIMITED:
+                call.world.quota.record_tokens(last_usage)
         if stream.done is not None:
             yield f"data: {stream.done}\n\n".encode()
 

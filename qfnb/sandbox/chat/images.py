@@ -71,7 +71,7 @@ def routes(world: World) -> list[Route]:
     """Return the route that v2's pictures are downloaded from; their names cannot be guessed."""
 
     async def fetch(request: Request) -> Response:
-        content = world.pictures.get(request.path_params["name"])
+        content = world.read_picture(request.path_params["name"])
         if content is None:
             return Response("this picture is not kept any more", 404)
         return Response(content, media_type="image/png")

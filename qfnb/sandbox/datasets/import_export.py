@@ -18,7 +18,7 @@ from ...wire import data_v1 as wire, storage as storage_wire
 from ...wire.data_v2 import FORMATS
 from ..http import timestamps
 from ..http.call import CREATOR, Call, emulates
-from ..state.store import Document, random_id
+from ..state.store import Document, Store, random_id
 from ..state.world import World
 from ..storage import objects
 from . import common, row_formats, rows
@@ -28,7 +28,8 @@ from .row_parser import RowParser
 MAX_SAMPLES = 20
 """Invalid lines in one answer; all of them are at `downloadUrl`."""
 
-MEGABYTE = 1024 * 1024
+MEGABYTE, ZIP_SECONDS = 1024 * 1024, 7 * 24 * 3600
+"""A zip file is kept for a week on the sandbox's clock."""
 
 _BOS_DOMAIN = ".bcebos.com"
 
@@ -124,6 +125,7 @@ def routes(world: World) -> list[Route]:
         return JSONResponse(task["problems"])
 
     async def fetch_export(request: Request) -> Response:
+        _remove_expired_zips(world.store)
         content = world.store.read_file(f"export-{request.path_params['secret']}")
         return Response(content or b"", 200 if content else 404, media_type="application/zip")
 
@@ -230,6 +232,7 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
     key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
     if bucket:
         objects.write_object(world.store, bucket, key, content)
+    _remove_expired_zips(world.store)
     world.store.write_file(f"export-{secret}", content)
     task = world.store.add(
         "export",
@@ -251,6 +254,12 @@ def download_url(world: World, task: Document) -> str:
     """Return the address of an export's zip, "" while the export is running."""
     is_finished = world.lifecycle.final_since(task["plan"]) is not None
     return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if is_finished else ""
+
+
+def _remove_expired_zips(store: Store) -> None:
+    for task in store.all("export"):
+        if store.now() - task["created"] >= ZIP_SECONDS:
+            store.remove_file(f"export-{task['secret']}")
 
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:

@@ -19,7 +19,9 @@ class RateQuota:
     """A limit of requests and tokens in any sixty seconds; none by default.
 
     Attributes:
-        rpm, tpm: requests and tokens per minute, None without a limit.
+        rpm: requests per minute, None without a limit.
+        tpm: tokens per minute, None without a limit; input tokens only, if there is an `output_tpm`.
+        output_tpm: output tokens per minute, None to count them with the others.
         silent: whether the headers omit the limits.
         refused: how many requests exceeded a limit.
     """
@@ -27,32 +29,36 @@ class RateQuota:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.rpm: int | None = None
         self.tpm: int | None = None
+        self.output_tpm: int | None = None
         self.silent, self.refused = False, 0
         self._clock = clock
         self._requests: deque[float] = deque()
-        self._tokens: deque[tuple[float, int]] = deque()
+        self._tokens: deque[tuple[float, int, int]] = deque()
 
-    def set_limits(self, rpm: int | None = None, tpm: int | None = None, *, silent: bool = False) -> None:
+    def set_limits(
+        self, rpm: int | None = None, tpm: int | None = None, *, output_tpm: int | None = None, silent: bool = False
+    ) -> None:
         """Set the limits, and forget earlier requests.
 
         Args:
             rpm: requests per minute, None without a limit.
             tpm: tokens per minute, None without a limit.
+            output_tpm: output tokens per minute; `tpm` is then for input tokens, and the headers name the two apart.
             silent: whether the headers of answers omit the limits.
         """
-        self.rpm, self.tpm, self.silent, self.refused = rpm, tpm, silent, 0
+        self.rpm, self.tpm, self.output_tpm, self.silent, self.refused = rpm, tpm, output_tpm, silent, 0
         self._requests.clear()
         self._tokens.clear()
 
     def acquire(self) -> str:
         """Count a request; return the limit that it exceeds, `rpm` or `tpm`, "" for none."""
-        if self.rpm is None and self.tpm is None:
+        if self.rpm is None and self.tpm is None and self.output_tpm is None:
             return ""
         self._drop_expired()
         exceeded = ""
         if self.rpm is not None and len(self._requests) >= self.rpm:
             exceeded = "rpm"
-        elif self.tpm is not None and sum(tokens for _, tokens in self._tokens) >= self.tpm:
+        elif any(used >= limit for limit, used in self._token_limits().values()):
             exceeded = "tpm"
         if exceeded:
             self.refused += 1
@@ -63,22 +69,29 @@ class RateQuota:
     def record_tokens(self, body: object) -> None:
         """Count the tokens of an answer."""
         usage = body.get("usage") if isinstance(body, Mapping) else None
-        if self.tpm is not None and isinstance(usage, Mapping):
-            self._tokens.append((self._clock(), int(usage.get("total_tokens") or 0)))
+        if isinstance(usage, Mapping) and not (self.tpm is None and self.output_tpm is None):
+            total, output = (int(usage.get(f"{name}_tokens") or 0) for name in ("total", "completion"))
+            self._tokens.append((self._clock(), total - output, output))
 
     def headers(self) -> dict[str, str]:
         """Return the headers of an answer about the limits."""
         if self.silent:
             return {}
-        limit, used = self.rpm or UNLIMITED_RPM, len(self._requests)
-        limits = {"requests": (limit, limit - used)}
-        if self.tpm is not None:
-            limits["tokens"] = (self.tpm, self.tpm - sum(tokens for _, tokens in self._tokens))
+        limits = {"requests": (self.rpm or UNLIMITED_RPM, len(self._requests)), **self._token_limits()}
         return {
             f"x-ratelimit-{suffix}-{unit}": str(max(0, value))
-            for unit, pair in limits.items()
-            for suffix, value in zip(("limit", "remaining"), pair, strict=True)
+            for unit, (limit, used) in limits.items()
+            for suffix, value in (("limit", limit), ("remaining", limit - used))
         }
+
+    def _token_limits(self) -> dict[str, tuple[int, int]]:
+        """Return limit and use of each unit of tokens that has a limit."""
+        inputs, outputs = (sum(row[column] for row in self._tokens) for column in (1, 2))
+        if self.output_tpm is None:
+            limits = {"tokens": (self.tpm, inputs + outputs)}
+        else:
+            limits = {"input-tokens": (self.tpm, inputs), "output-tokens": (self.output_tpm, outputs)}
+        return {unit: (limit, used) for unit, (limit, used) in limits.items() if limit is not None}
 
     def _drop_expired(self) -> None:
         start = self._clock() - WINDOW_SECONDS

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from ...wire import auth as wire
-from ...wire.endpoints import Plane
+from ...wire.endpoints import Endpoint
+from ...wire.inference import MODELS_V2
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
 from ..state.world import World
@@ -45,20 +46,22 @@ def signed_request(request: Request) -> SignedRequest:
     return SignedRequest(request.method, raw_path.split(b"?")[0].decode("ascii"), query, headers)
 
 
-def authorize(world: World, plane: Plane, request: SignedRequest) -> None:
-    """Check that the caller may use a plane.
+def authorize(world: World, endpoint: Endpoint[Any, Any], request: SignedRequest) -> None:
+    """Check that the caller may use an operation.
 
     Args:
         world: the state with the sandbox's keys.
-        plane: the plane of the operation.
+        endpoint: the operation.
         request: the request.
 
     Raises:
         Refusal: the credentials are missing or wrong.
     """
-    header = request.headers.get("authorization", "")
+    header, plane = request.headers.get("authorization", ""), endpoint.plane
     if plane == "oauth":
         return
+    if not header and endpoint is MODELS_V2:
+        raise v2_refusal("access_denied", "no key (Authorization: Bearer bce-v3/...) was given", status=403)
     if plane == "v2":
         _verify_bearer(world, header)
     elif plane == "v1" and not header.startswith("bce-auth-v1/"):

@@ -59,6 +59,7 @@ def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
         **{worker.name: worker.busy for worker in world.workers},
         "batches": world.job_queue.unfinished,
         "engine": world.engines.describe(),
+        "modes": world.modes.model_dump(),
         "streams": world.open_streams,
         "requests": world.endpoint_counts,
         "refused": world.quota.refused,
@@ -91,7 +92,7 @@ def _remove_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
     world.quota.set_limits(**body)
-    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm}
+    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm, "output_tpm": world.quota.output_tpm}
 
 
 def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +120,7 @@ _ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
     ("faults", "DELETE", _remove_faults),
     ("faults/{id}", "DELETE", _remove_faults),
     ("limits", "POST", _set_rate_limits),
+    ("modes", "POST", lambda world, body: world.set_modes(body).model_dump()),
     ("clock", "POST", _adjust_clock),
     ("durations", "POST", lambda world, body: dict(world.lifecycle.set(body))),
     ("register", "POST", _reset_delivery_counter),

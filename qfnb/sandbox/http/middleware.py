@@ -18,10 +18,12 @@ from ..failures.faults import MAX_SECONDS, Fault, describe_error, fault_injectio
 from ..state.world import World
 from . import auth
 from .call import Call
-from .refusals import INVALID_REQUEST, SANDBOX_HEADER, Refusal, build_refusal
+from .refusals import INVALID_REQUEST, SANDBOX_HEADER, Refusal, build_refusal, v1_refusal
 
 RATE_LIMITED = {CHAT_V1.name, CHAT_V2.name}
 """The operations that the limits of requests and tokens are for."""
+
+V1_ENDED = "Unsupported openapi method: v1 inference ended on 2026-08-31, use /v2"
 
 RequestHandler = Callable[[Call, Request], Awaitable[Response]]
 
@@ -46,7 +48,9 @@ async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, ha
     state, fault = request.state, None
     state.operation, state.outcome = endpoint.name, "denied"
     try:
-        auth.authorize(world, endpoint.plane, auth.signed_request(request))
+        auth.authorize(world, endpoint, auth.signed_request(request))
+        if world.modes.strict and endpoint.plane == "v1":
+            raise v1_refusal(3, V1_ENDED)
         state.outcome = "limits"
         if endpoint.name in RATE_LIMITED:
             await _enforce_rate_limit(call, request)

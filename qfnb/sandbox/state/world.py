@@ -6,15 +6,16 @@ a worker with a thread of its own (`@background_worker`). No family is imported 
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..engines.config import load_config
 from ..engines.registry import EngineRegistry
 from ..failures.faults import FaultRules
+from ..failures.modes import Modes
 from ..failures.quota import DeliveryCounter, RateQuota
 from ..process import Address
 from .clock import Clock
@@ -22,8 +23,10 @@ from .job_queue import JobQueue
 from .lifecycle import Lifecycle
 from .store import Document, Store
 
-MAX_PICTURES = 64
-"""How many pictures are kept for download; the oldest are dropped first."""
+MODES_ID = "modes"
+
+MAX_PICTURES, PICTURE_SECONDS = 64, 24 * 3600
+"""How many pictures are kept for download, the newest, and for how long on the sandbox's clock."""
 
 
 class BackgroundWorker(Protocol):
@@ -75,6 +78,7 @@ class World:
         engines: the models.
         job_queue: the batches and evaluations that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
+        modes: how closely it follows the platform of today.
         open_streams: how many streams are being sent.
         endpoint_counts: how often each operation was called.
         request_stop: stops the server.
@@ -87,7 +91,7 @@ class World:
         self.request_stop: Callable[[], None] = lambda: None
         self.open_streams = 0
         self.endpoint_counts: dict[str, int] = {}
-        self.pictures: dict[str, bytes] = {}
+        self._pictures: dict[str, tuple[float, bytes]] = {}
         self._last_activity = time.monotonic()
         self.open(folder)
 
@@ -98,10 +102,19 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
+        self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
         self.engines = EngineRegistry(folder, self.store, load_config(folder))
         self.workers = [create(self.store, self.clock, self.engines) for create in CREATE_WORKERS]
         jobs = {kind: partial(handler, self) for kind, handler in JOB_HANDLERS.items()}
         self.job_queue = JobQueue(self.store, jobs, self.record_activity)
+
+    def set_modes(self, changes: Mapping[str, Any]) -> Modes:
+        """Change modes and keep them; return all modes. Raises ValueError."""
+        self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
+        if self.store.get("setting", MODES_ID) is None:
+            self.store.add("setting", MODES_ID)
+        self.store.update(MODES_ID, **self.modes.model_dump())
+        return self.modes
 
     def close(self) -> None:
         """Stop what works in the background, and close the store."""
@@ -126,12 +139,17 @@ class World:
             self.endpoint_counts[endpoint] = self.endpoint_counts.get(endpoint, 0) + 1
 
     def store_picture(self, content: bytes) -> str:
-        """Keep a picture for a while; return the name that it is downloaded by."""
+        """Keep a picture for a day; return the name that it is downloaded by."""
         name = f"{secrets.token_hex(12)}.png"
-        while len(self.pictures) >= MAX_PICTURES:
-            self.pictures.pop(next(iter(self.pictures)))
-        self.pictures[name] = content
+        while len(self._pictures) >= MAX_PICTURES:
+            self._pictures.pop(next(iter(self._pictures)))
+        self._pictures[name] = (self.clock.now() + PICTURE_SECONDS, content)
         return name
+
+    def read_picture(self, name: str) -> bytes | None:
+        """Return a picture that is kept, None when it has expired."""
+        expires_at, content = self._pictures.get(name, (0.0, b""))
+        return content if expires_at > self.clock.now() else None
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call; 0 while a stream is open or something works."""

@@ -1,0 +1,32 @@
+"""The modes of a sandbox: how closely it follows the platform of today, and in which documented form it answers."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ENVIRONMENT_STRICT = "QFNB_SANDBOX_STRICT"
+"""`1` or `0`: the mode `strict` of a server that starts."""
+
+
+class Modes(BaseModel):
+    """The modes of a sandbox; they stay until they are changed.
+
+    Attributes:
+        strict: retired models and v1's inference are refused, as the platform of today does; otherwise old names
+            go on working.
+        model_list: the form of `GET /v2/models`: of 2026, or of 2025 (ids only).
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    strict: bool = False
+    model_list: Literal["2026", "2025"] = "2026"
+
+    @classmethod
+    def at_start(cls, stored: Mapping[str, Any]) -> "Modes":
+        """Return the stored modes, with that of the environment."""
+        strict = os.environ.get(ENVIRONMENT_STRICT, "")
+        known_fields = {name: value for name, value in stored.items() if name in cls.model_fields}
+        return cls.model_validate(known_fields | ({"strict": strict} if strict else {}))

@@ -1,0 +1,107 @@
+"""Modes, limits in both forms of headers, and how long the sandbox keeps what it hands out by address."""
+
+import time
+
+import httpx
+import pytest
+from support.datasets import PAIR, import_rows, jsonl, wait_until_idle
+from support.raw_http import CHAT, connect, line, signed_headers
+from support.sandbox_thread import run_world
+
+from qfnb import config
+from qfnb.resources import Data
+from qfnb.sandbox.failures.quota import RateQuota
+
+V1_CHAT = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
+HELLO = {"messages": [{"role": "user", "content": "你好"}]}
+
+
+@pytest.fixture
+def world(tmp_path):
+    with run_world(tmp_path, time.monotonic) as world:
+        now = config.get_config()
+        now.access_key, now.secret_key = world.address.access_key, world.address.secret_key
+        now.bos_base_url = f"{world.address.url}/bos"
+        yield world
+
+
+@pytest.fixture
+def http(world):
+    with connect(world.address) as client:
+        yield client
+
+
+def ask_v1(world, http):
+    return http.post(V1_CHAT, json=HELLO, headers=signed_headers(world.address, "POST", V1_CHAT)).json()
+
+
+def test_v1_answers_unless_the_sandbox_is_strict(world, http):
+    assert "沙盒" in ask_v1(world, http)["result"]
+    world.set_modes({"strict": True})
+    assert ask_v1(world, http)["error_code"] == 3
+
+
+def test_modes_stay_until_they_are_changed(tmp_path):
+    with run_world(tmp_path, time.monotonic) as first:
+        first.set_modes({"strict": True, "model_list": "2025"})
+    with run_world(tmp_path, time.monotonic) as second:
+        assert second.modes.model_dump() == {"strict": True, "model_list": "2025"}
+
+
+@pytest.mark.parametrize(("value", "strict"), [("1", True), ("0", False), ("", False)])
+def test_the_environment_makes_a_server_strict(tmp_path, monkeypatch, value, strict):
+    monkeypatch.setenv("QFNB_SANDBOX_STRICT", value)
+    with run_world(tmp_path, time.monotonic) as world:
+        assert world.modes.strict is strict
+
+
+def test_a_mode_that_does_not_exist_is_named(world, http):
+    headers = {"authorization": "Bearer control"}
+    answer = http.post("/_sandbox/modes", json={"strickt": True}, headers=headers)
+    assert (answer.status_code, "strickt" in answer.json()["error"]) == (400, True)
+
+
+def test_the_list_of_models_without_a_key_is_forbidden(world):
+    assert httpx.get(f"{world.address.url}/v2/models", trust_env=False).status_code == 403
+
+
+def test_a_pictures_address_is_valid_for_a_day(world, http):
+    body = {"model": "Stable-Diffusion-XL", "prompt": "山", "size": "512x512"}
+    url = http.post("/v2/images/generations", json=body).json()["data"][0]["url"]
+    world.clock.set(0, 24 * 3600 - 10)
+    assert http.get(url).content.startswith(b"\x89PNG")
+    world.clock.set(advance=20)
+    assert http.get(url).status_code == 404
+
+
+def test_an_exported_zip_is_deleted_after_a_week(world):
+    dataset_id, _ = import_rows(jsonl(PAIR))
+    Data.create_dataset_export_task(dataset_id)
+    wait_until_idle(dataset_id)
+    files = lambda: list((world.folder / "files").glob("export-*"))
+    assert len(files()) == 1
+    world.clock.set(advance=8 * 24 * 3600)
+    assert httpx.get(Data.export_records(dataset_id).data[0].download_url, trust_env=False).status_code == 404
+    assert files() == []
+
+
+def test_headers_name_all_tokens_together_or_input_and_output_apart(world, http):
+    world.quota.set_limits(100, 5000)
+    together = http.post(CHAT, json=line(1)["body"]).headers
+    assert together["x-ratelimit-limit-tokens"] == "5000"
+    world.quota.set_limits(100, 5000, output_tpm=700)
+    http.post(CHAT, json=line(1)["body"])
+    apart = http.post(CHAT, json=line(1)["body"]).headers
+    assert "x-ratelimit-limit-tokens" not in apart
+    limits = [apart[f"x-ratelimit-limit-{unit}-tokens"] for unit in ("input", "output")]
+    remaining = [int(apart[f"x-ratelimit-remaining-{unit}-tokens"]) for unit in ("input", "output")]
+    assert limits == ["5000", "700"]
+    assert remaining[0] < 5000
+    assert remaining[1] < 700
+
+
+def test_too_many_output_tokens_are_refused_though_input_is_left():
+    quota = RateQuota()
+    quota.set_limits(tpm=1000, output_tpm=10)
+    quota.record_tokens({"usage": {"prompt_tokens": 1, "completion_tokens": 10, "total_tokens": 11}})
+    assert quota.acquire() == "tpm"
