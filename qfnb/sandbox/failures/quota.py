@@ -86,7 +86,7 @@ class RateQuota:
 
     def _token_limits(self) -> dict[str, tuple[int, int]]:
         """Return limit and use of each unit of tokens that has a limit."""
-        inputs, outputs = (sum(row[column] for row in self._tokens) for column in (1, 2))
+        inputs, outputs = sum(row[1] for row in self._tokens), sum(row[2] for row in self._tokens)
         if self.output_tpm is None:
             limits = {"tokens": (self.tpm, inputs + outputs)}
         else:
