@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from .resources.inference.image2text import Image2Text as Image2Text
     from .resources.inference.reply import usage as usage
+    from .resources.inference.responses import Responses as Responses
     from .resources.inference.text2image import Text2Image as Text2Image
     from .resources.management.listings import (
         datasets as datasets,
@@ -67,6 +68,7 @@ _EXPORTS = {
     "resources.inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
     "resources.inference.image2text": "Image2Text",
     "resources.inference.reply": "usage",
+    "resources.inference.responses": "Responses",
     "resources.inference.text2image": "Text2Image",
     "resources.management.listings": "datasets jobs models services",
     "trainer": "EventHandler LLMFinetune TrainConfig",

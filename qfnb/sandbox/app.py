@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ..wire.endpoints import ENDPOINTS, Endpoint
-from . import batches, chat, datasets, evaluation, finetune, models, prompts, services, storage
+from . import batches, chat, datasets, evaluation, finetune, models, prompts, responses, services, storage
 from .http import auth, control_api  # noqa: F401 - auth registers handlers
 from .http.call import HANDLERS, Call, Stream, parse_request, wrap_result
 from .http.host_guard import HostGuard
@@ -20,7 +20,7 @@ from .http.middleware import RATE_LIMITED, serve
 from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1_refusal, v2_refusal
 from .state.world import World
 
-FAMILIES = (batches, chat, datasets, evaluation, finetune, models, prompts, services, storage)
+FAMILIES = (batches, chat, datasets, evaluation, finetune, models, prompts, responses, services, storage)
 """Importing a family registers its handlers; its `ROUTES` are those beside the endpoint table."""
 
 

@@ -128,7 +128,7 @@ def decode_stream_event(data: str) -> dict[str, Any]:
 
 def _find_error(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
     error = body.get("error")
-    if isinstance(error, Mapping):  # v2
+    if isinstance(error, Mapping) and body.get("object") != "response":  # v2; a stored response may have failed
         return error.get("code") or error.get("type") or "error", str(error.get("message") or "")
     if isinstance(error, str) and error:  # OAuth
         return error, str(body.get("error_description") or "")

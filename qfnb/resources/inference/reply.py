@@ -100,7 +100,7 @@ class ChatResponse(Reply[Any]):
     def tool_calls(self) -> list[ToolCall]:
         """The function calls that the model asks for, in either API version."""
         calls = wire.function_calls(self.body)
-        return [ToolCall(call["name"], _parse_arguments(call["arguments"]), call["id"]) for call in calls]
+        return [ToolCall(call["name"], parse_arguments(call["arguments"]), call["id"]) for call in calls]
 
     @property
     def json(self) -> Any:
@@ -153,7 +153,8 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     return create_reply(ChatResponse, response, last.model)
 
 
-def _parse_arguments(text: object) -> dict[str, Any]:
+def parse_arguments(text: object) -> dict[str, Any]:
+    """Return the arguments of a function call; what is not a JSON object is under the key ""."""
     try:
         value = json.loads(text) if isinstance(text, str) else text
     except ValueError:

@@ -1,0 +1,277 @@
+"""Responses: questions, tools and conversations that the platform keeps, with typed events of a stream."""
+
+import contextlib
+import json
+import time
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypedDict, Unpack
+
+from ... import connect
+from ...errors import APIError, InvalidArgumentError, StreamInterrupted
+from ...transport import event_loop
+from ...transport.client import CallOptions, Client
+from ...transport.response import Response
+from ...wire import catalog, responses as wire
+from ...wire.chat import Usage
+from ..management.operation import operation, transfer
+from ..validation import validate_choice, validate_range, validate_record
+from .arguments import validate_encodable
+from .reply import Reply, ToolCall, UsageEntry, create_reply, log_usage, parse_arguments
+
+Item = Mapping[str, Any]
+
+
+class ResponseOptions(TypedDict, total=False):
+    """The options of `create` and `stream`; further ones are sent as they are.
+
+    `request_timeout` (seconds) and `retry_count` (attempts in all) are of the call.
+    """
+
+    model: str | None
+    instructions: str | None
+    previous_response_id: str | None
+    tools: list[dict[str, Any]] | None
+    tool_choice: str | dict[str, Any]
+    parallel_tool_calls: bool
+    store: bool | None
+    temperature: float
+    top_p: float
+    max_output_tokens: int
+    thinking: dict[str, Any]
+    reasoning: dict[str, Any]
+    metadata: dict[str, str]
+    request_timeout: float | None
+    retry_count: int | None
+
+
+class ResponseReply(Reply[wire.ResponseObject]):
+    """A response: `.text`, `.reasoning`, `.tool_calls`, `.id`; the object is `.data`."""
+
+    @property
+    def id(self) -> str:
+        """The id to continue from: `previous_response_id` of the next call."""
+        return str(self.body.get("id") or "")
+
+    @property
+    def text(self) -> str:
+        """The answer's text."""
+        return "".join(_part_texts(self.data.output, "message"))
+
+    @property
+    def reasoning(self) -> str:
+        """The model's reasoning, "" if it shows none."""
+        return "".join(_part_texts(self.data.output, "reasoning"))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The function calls that the model asks for; `output_of` makes the item that answers one."""
+        calls = [item for item in self.data.output if item.type == "function_call"]
+        return [ToolCall(call.name or "", parse_arguments(call.arguments), call.call_id or "") for call in calls]
+
+    @cached_property
+    def usage(self) -> Usage:
+        """Tokens counted by the platform, under the names of chat; None where it names no number."""
+        counted = self.data.usage or wire.ResponseUsage()
+        cached, reasoning = counted.input_tokens_details, counted.output_tokens_details
+        details = {"prompt_tokens_details": cached, "completion_tokens_details": reasoning}
+        return Usage(
+            prompt_tokens=counted.input_tokens,
+            completion_tokens=counted.output_tokens,
+            total_tokens=counted.total_tokens,
+            **{name: value for name, value in details.items() if value},
+        )
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class EventStream:
+    """`for event in Responses.stream(...)`, or `async for event in Responses.stream.aio(...)`."""
+
+    def __call__(self, input: str | Sequence[Item], **options: Unpack[ResponseOptions]) -> Iterator[wire.ResponseEvent]:  # noqa: A002 - the platform's word
+        """Send a question and yield the events of the answer, each as the class of its type.
+
+        Args:
+            input: a text or a list of items, see `Responses.create`.
+            **options: see `ResponseOptions`.
+
+        Raises:
+            InvalidArgumentError: the input is wrong; nothing was sent.
+            StreamInterrupted: the stream ended early; `.partial` holds the text so far.
+        """
+        return event_loop.iterate(_iter_events(*_build_request(input, options, stream=True)))
+
+    def aio(self, input: str | Sequence[Item], **options: Unpack[ResponseOptions]) -> AsyncIterator[wire.ResponseEvent]:  # noqa: A002
+        """Return the same events without blocking: `async for event in Responses.stream.aio(...)`."""
+        return event_loop.iterate_async(_iter_events(*_build_request(input, options, stream=True)))
+
+
+class Responses:
+    """The Responses API. Source: API pages of /v2/responses; not for ERNIE models."""
+
+    stream = EventStream()
+
+    @transfer
+    async def create(
+        client: Client,
+        input: str | Sequence[Item],  # noqa: A002
+        **options: Unpack[ResponseOptions],
+    ) -> ResponseReply:
+        """Return the answer to a question; the platform keeps it, unless `store=False`.
+
+        Args:
+            input: a text, or items: {"role", "content"}, earlier function calls, each with its output behind it.
+            **options: see `ResponseOptions`; `model` is deepseek-v3.2 by default, `previous_response_id` continues a
+                conversation, `tools` are {"type": "function", "name", ...} or {"type": "mcp", "server_url", ...}.
+
+        Raises:
+            InvalidArgumentError: the input is wrong; nothing was sent.
+            APIError: the platform refused; with 404 a `previous_response_id` is not kept any more.
+        """
+        record, call_options = _build_request(input, options, stream=False)
+        record = _for_platform(record, client)
+        with _logged_call(record, client) as entry:
+            response = await client.send(wire.CREATE, record, options=call_options, model=record.model)
+            return entry.record_reply(create_reply(ResponseReply, response))
+
+    @transfer
+    async def get(client: Client, response_id: str) -> ResponseReply:
+        """Return a stored response."""
+        response = await client.send(wire.INFO, wire.ResponseRef(response_id=response_id))
+        return create_reply(ResponseReply, response, str(response.body.get("model") or ""))
+
+    @operation(wire.DELETE)
+    def delete(response_id: str) -> None:
+        """Delete a stored response."""
+
+    @operation(wire.INPUT_ITEMS)
+    def input_items(
+        response_id: str,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+        order: str | None = None,
+    ) -> wire.ListInputItems:
+        """Return the items of a stored response's input.
+
+        Args:
+            response_id: the response.
+            after: the last id of the page before.
+            before: the first id of the page after.
+            limit: items of a page, 1 to 100.
+            order: "asc" or "desc" by time.
+        """
+        if limit is not None:
+            validate_range("limit", limit, 1, wire.MAX_ITEMS_LIMIT)
+        if order is not None:
+            validate_choice("order", order, ("asc", "desc"))
+        return wire.ListInputItems(response_id=response_id, after=after, before=before, limit=limit, order=order)
+
+    @staticmethod
+    def output_of(call: ToolCall, result: Any) -> dict[str, Any]:
+        """Return the item that answers a function call; `result` is a text, or is written as JSON."""
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        return {"type": "function_call_output", "call_id": call.id, "output": text}
+
+
+def _build_request(
+    input_: str | Sequence[Item], options: Mapping[str, Any], *, stream: bool
+) -> tuple[wire.CreateResponse, CallOptions]:
+    """Return the validated record and the limits of the call."""
+    fields = {name: value for name, value in options.items() if value is not None}
+    call_options = CallOptions(fields.pop("request_timeout", None), fields.pop("retry_count", None))
+    if fields.pop("stream", False):
+        raise InvalidArgumentError("stream=True: events come from Responses.stream(...)")
+    fields = {"model": wire.DEFAULT_MODEL, **fields, "input": _validate_input(input_)}
+    return validate_record("Responses.create", wire.CreateResponse, fields | ({"stream": True} if stream else {})), (
+        call_options
+    )
+
+
+def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
+    if isinstance(input_, str):
+        if not input_.strip():
+            raise InvalidArgumentError("input is empty: it needs a text or a list of items")
+        validate_encodable("input", input_)
+        return input_
+    if isinstance(input_, Mapping) or not isinstance(input_, Sequence) or not input_:
+        raise InvalidArgumentError(f"input={input_!r:.60}: must be a text or a list of items, e.g. {_EXAMPLE}")
+    items: Sequence[Any] = input_
+    for index, item in enumerate(items):
+        if not isinstance(item, Mapping) or not ("role" in item or "type" in item):
+            raise InvalidArgumentError(f"input[{index}]={item!r:.60}: must be an item, e.g. {_EXAMPLE}")
+        if item.get("type") == "function_call_output" and not item.get("call_id"):
+            raise InvalidArgumentError(f"input[{index}].call_id is missing: the output names the call that it answers")
+    return [dict(item) for item in items]
+
+
+_EXAMPLE = '{"role": "user", "content": "..."}'
+
+_warned: set[str] = set()
+
+
+def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateResponse:
+    """Return the record with the platform's id of the model; warn once of a model that the page does not list."""
+    if client.platform.openai:
+        return record
+    model = catalog.v2_id("chat", record.model)
+    if not wire.has_responses(model) and model not in _warned:
+        _warned.add(model)
+        warnings.warn(
+            f"{model} is not among the models of the Responses API ({', '.join(wire.MODELS)}, qwen3...): "
+            "the platform decides; ChatCompletion has every model",
+            stacklevel=2,
+        )
+    return record.model_copy(update={"model": model})
+
+
+async def _iter_events(record: wire.CreateResponse, options: CallOptions) -> AsyncGenerator[wire.ResponseEvent, None]:
+    client = await connect.aclient()
+    record = _for_platform(record, client)
+    text, pieces = "", client.stream(wire.CREATE, record, final=_is_final, options=options, model=record.model)
+    with _logged_call(record, client) as entry:
+        try:
+            async for piece in pieces:
+                event = wire.parse_event(piece.body)
+                text += event.delta if isinstance(event, wire.OutputTextDelta) else ""
+                if isinstance(event, wire.ResponseChanged) and _is_final(piece.body):
+                    final = Response(piece.body["response"], wire.ResponseObject)
+                    entry.record_reply(create_reply(ResponseReply, final))
+                yield event
+        except StreamInterrupted as error:
+            raise StreamInterrupted(str(error), partial=text, events=error.events) from None
+        finally:
+            await pieces.aclose()
+
+
+@contextlib.contextmanager
+def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageEntry]:
+    """Log a call when it ends; a conversation that the platform has lost is said to be one."""
+    entry = UsageEntry(time.time(), record.model, client.platform.host)
+    try:
+        yield entry
+    except BaseException as error:
+        entry.error = type(error).__name__
+        if isinstance(error, APIError) and error.status == 404 and record.previous_response_id:
+            error.hint = (
+                f"the platform does not keep {record.previous_response_id} any more: send the whole conversation again "
+                "as `input`, without previous_response_id (对话已不在平台上，请把全部内容重新发送)"
+            )
+        raise
+    finally:
+        log_usage(entry)
+
+
+def _is_final(body: Mapping[str, Any]) -> bool:
+    return wire.event_type(body) in wire.FINAL_EVENTS
+
+
+def _part_texts(items: Sequence[wire.ResponseItem], type_: str) -> Iterator[str]:
+    """Yield the texts of the parts of the items of a type."""
+    for item in items:
+        if item.type == type_:
+            content = item.content or item.summary or ()
+            yield from [content] if isinstance(content, str) else [part.text for part in content]

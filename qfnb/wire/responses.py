@@ -1,0 +1,291 @@
+"""Responses (`/v2/responses`): one call for text, tools and a conversation that the platform keeps.
+
+The object and the paths are on the API pages; the events are those of OpenAI, for no page lists them
+(platform-2026, section 3).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+
+from .base import Record
+from .endpoints import Endpoint
+
+DEFAULT_MODEL = "deepseek-v3.2"
+"""The cheapest of the models that the page lists; ERNIE models are not among them."""
+
+MODELS: Final = ("deepseek-v4-pro", "deepseek-v4-flash", "deepseek-v3.2", "glm-5", "glm-5.1")
+MODEL_PREFIXES: Final = ("qwen3",)
+"""The models on the page; of Qwen3 it lists the series."""
+
+MAX_ITEMS_LIMIT = 100
+"""The longest page of input items."""
+
+
+class CreateResponse(Record):
+    """A question: `input` is a text or a list of items (messages, function calls, their outputs).
+
+    Further options (temperature, thinking, ...) are sent as they are.
+    """
+
+    model: str
+    input: str | list[dict[str, Any]]
+    instructions: str | None = None
+    stream: bool | None = None
+    store: bool | None = None
+    previous_response_id: str | None = None
+    tools: list[dict[str, Any]] | None = None
+
+
+class ResponseRef(Record):
+    """The id of a stored response; part of the path."""
+
+    response_id: str = Field("", exclude=True)
+
+
+class ListInputItems(ResponseRef):
+    """Items after or before an item's id; `limit` 1-100, `order` asc or desc."""
+
+    after: str | None = None
+    before: str | None = None
+    limit: int | None = None
+    order: str | None = None
+
+
+class ContentPart(Record):
+    """A part of a message: of the model `output_text`, of the user `input_text` or `input_image`."""
+
+    type: str = ""
+    text: str = ""
+    annotations: list[dict[str, Any]] = []
+
+
+class ResponseItem(Record):
+    """One item of input or output: a message, a function_call, its output, or reasoning, by `type`."""
+
+    type: str = ""
+    id: str | None = None
+    status: str | None = None
+    role: str | None = None
+    content: list[ContentPart] | str | None = None
+    summary: list[ContentPart] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ResponseUsage(Record):
+    """Token counts under the names of this API."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    input_tokens_details: dict[str, Any] | None = None
+    output_tokens_details: dict[str, Any] | None = None
+
+
+class ResponseObject(Record):
+    """A response; `status` is completed, failed, in_progress, cancelled, queued or incomplete."""
+
+    id: str = ""
+    object: str = "response"
+    created_at: float = 0
+    model: str = ""
+    status: str = ""
+    error: dict[str, Any] | None = None
+    incomplete_details: dict[str, Any] | None = None
+    output: list[ResponseItem] = []
+    previous_response_id: str | None = None
+    usage: ResponseUsage | None = None
+
+
+class ResponseDeleted(Record):
+    """The outcome of deleting a stored response."""
+
+    id: str = ""
+    object: str = ""
+    deleted: bool = False
+
+
+class InputItemList(Record):
+    """The input of a response, without those of earlier responses."""
+
+    object: str = "list"
+    data: list[ResponseItem] = []
+    first_id: str | None = None
+    last_id: str | None = None
+    has_more: bool = False
+
+
+class ResponseEvent(Record):
+    """One event of a stream; an event of an unknown type is of this class, with its fields as received."""
+
+    type: str = ""
+    sequence_number: int | None = None
+
+
+class ResponseChanged(ResponseEvent):
+    """An event with the whole response as it is now."""
+
+    response: ResponseObject
+
+
+class ResponseCreated(ResponseChanged):
+    """The first event: the response has its id."""
+
+
+class ResponseQueued(ResponseChanged):
+    """The response waits."""
+
+
+class ResponseInProgress(ResponseChanged):
+    """The model has begun."""
+
+
+class ResponseCompleted(ResponseChanged):
+    """The last event of a good response; it has the usage."""
+
+
+class ResponseIncomplete(ResponseChanged):
+    """The last event of a response that was cut off; `response.incomplete_details` has the reason."""
+
+
+class ResponseFailed(ResponseChanged):
+    """The last event of a response that failed; `response.error` has the reason."""
+
+
+class OutputItemEvent(ResponseEvent):
+    """An event with an item of the output."""
+
+    output_index: int = 0
+    item: ResponseItem
+
+
+class OutputItemAdded(OutputItemEvent):
+    """An item begins."""
+
+
+class OutputItemDone(OutputItemEvent):
+    """An item is complete."""
+
+
+class ContentPartEvent(ResponseEvent):
+    """An event with a part of a message."""
+
+    item_id: str = ""
+    output_index: int = 0
+    content_index: int = 0
+    part: ContentPart
+
+
+class ContentPartAdded(ContentPartEvent):
+    """A part of a message begins."""
+
+
+class ContentPartDone(ContentPartEvent):
+    """A part of a message is complete."""
+
+
+class DeltaEvent(ResponseEvent):
+    """New text of an item."""
+
+    item_id: str = ""
+    output_index: int = 0
+    delta: str
+
+
+class OutputTextDelta(DeltaEvent):
+    """New text of the answer."""
+
+
+class ReasoningTextDelta(DeltaEvent):
+    """New text of the reasoning."""
+
+
+class ReasoningSummaryTextDelta(DeltaEvent):
+    """New text of the reasoning, where the model shows a summary only."""
+
+
+class FunctionCallArgumentsDelta(DeltaEvent):
+    """New text of the arguments of a function call."""
+
+
+class OutputTextDone(ResponseEvent):
+    """The text of a part is complete."""
+
+    item_id: str = ""
+    output_index: int = 0
+    text: str
+
+
+class ReasoningTextDone(OutputTextDone):
+    """The reasoning is complete."""
+
+
+class FunctionCallArgumentsDone(ResponseEvent):
+    """The arguments of a function call are complete."""
+
+    item_id: str = ""
+    output_index: int = 0
+    arguments: str
+
+
+EVENTS: Final[dict[str, type[ResponseEvent]]] = {
+    "response.created": ResponseCreated,
+    "response.queued": ResponseQueued,
+    "response.in_progress": ResponseInProgress,
+    "response.completed": ResponseCompleted,
+    "response.incomplete": ResponseIncomplete,
+    "response.failed": ResponseFailed,
+    "response.output_item.added": OutputItemAdded,
+    "response.output_item.done": OutputItemDone,
+    "response.content_part.added": ContentPartAdded,
+    "response.content_part.done": ContentPartDone,
+    "response.output_text.delta": OutputTextDelta,
+    "response.output_text.done": OutputTextDone,
+    "response.reasoning_text.delta": ReasoningTextDelta,
+    "response.reasoning_text.done": ReasoningTextDone,
+    "response.reasoning_summary_text.delta": ReasoningSummaryTextDelta,
+    "response.function_call_arguments.delta": FunctionCallArgumentsDelta,
+    "response.function_call_arguments.done": FunctionCallArgumentsDone,
+}
+"""The class of each type of event."""
+
+FINAL_EVENTS: Final = frozenset(["response.completed", "response.incomplete", "response.failed", "response.cancelled"])
+
+
+def parse_event(body: Mapping[str, Any]) -> ResponseEvent:
+    """Return an event as its class; as a plain `ResponseEvent` if its type is unknown or its fields are others."""
+    fields = {name: value for name, value in body.items() if name != "_event"}
+    fields["type"] = event_type(body)
+    try:
+        return EVENTS.get(fields["type"], ResponseEvent).model_validate(fields)
+    except ValidationError:
+        return ResponseEvent.model_construct(**fields)
+
+
+def event_type(body: Mapping[str, Any]) -> str:
+    """Return the type of an event: its field, or the name that the stream gives it."""
+    return str(body.get("type") or body.get("_event") or "")
+
+
+def has_responses(model: str) -> bool:
+    """Return whether the page lists a model for this API."""
+    name = model.lower()
+    return name in MODELS or name.startswith(MODEL_PREFIXES)
+
+
+CREATE = Endpoint("responses.create", "/v2/responses", CreateResponse, ResponseObject, plane="v2")
+INFO = Endpoint("responses.info", "/v2/responses/{response_id}", ResponseRef, ResponseObject, plane="v2", method="GET")
+DELETE = Endpoint(
+    "responses.delete", "/v2/responses/{response_id}", ResponseRef, ResponseDeleted, plane="v2", method="DELETE"
+)
+INPUT_ITEMS = Endpoint(
+    "responses.input_items",
+    "/v2/responses/{response_id}/input_items",
+    ListInputItems,
+    InputItemList,
+    plane="v2",
+    method="GET",
+)

@@ -1,0 +1,58 @@
+"""What the sandbox's Responses send, over HTTP."""
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def client(sandbox):
+    headers = {"authorization": f"Bearer {sandbox.api_key}"}
+    with httpx.Client(base_url=f"{sandbox.url}/v2", headers=headers, trust_env=False) as client:
+        yield client
+
+
+def create(client, **body):
+    return client.post("/responses", json={"model": "deepseek-v3.2", "input": "你是谁", **body})
+
+
+def test_unknown_fields_are_dropped(client):
+    body = create(client, include=["x"], truncation="auto", service_tier="flex").json()
+    assert body["status"] == "completed"
+    assert not {"include", "truncation", "service_tier"} & set(body)
+
+
+def test_a_picture_and_text_in_one_message_are_read(client):
+    parts = [{"type": "input_text", "text": "描述"}, {"type": "input_image", "image_url": "https://example.com/a.png"}]
+    body = create(client, input=[{"role": "user", "content": parts}]).json()
+    assert "图片" in body["output"][0]["content"][0]["text"]
+
+
+def test_a_streamed_function_call_has_its_events_in_order(client):
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = {"type": "function", "name": "get_weather", "description": "查询天气", "parameters": schema}
+    lines = create(client, input="北京的天气怎么样", tools=[tool], stream=True).text.splitlines()
+    names = [line.removeprefix("event: response.") for line in lines if line.startswith("event: ")]
+    assert names == [
+        "created", "in_progress", "output_item.added", "function_call_arguments.delta", "function_call_arguments.done",
+        "output_item.done", "completed",
+    ]  # fmt: skip
+
+
+def test_the_items_of_outputs_are_in_the_next_conversation(client):
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "42"}
+    body = create(client, input=[{"role": "user", "content": "算"}, call, result]).json()
+    assert "42" in body["output"][0]["content"][0]["text"]
+    swapped = create(client, input=[{"role": "user", "content": "算"}, result, call])
+    assert swapped.status_code == 400
+    assert swapped.json()["error"]["code"] == "invalid_messages"
+
+
+def test_a_lost_response_is_not_found(client):
+    for answer in (
+        create(client, previous_response_id="resp_none"),
+        client.get("/responses/resp_none"),
+        client.delete("/responses/resp_none"),
+        client.get("/responses/resp_none/input_items"),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "response_not_found")
