@@ -18,7 +18,7 @@ from .journal import Journal
 from .journal_reader import JournalError
 from .preflight import InputScan, JobSpec, Preflight, build_preflight, peek_items, scan_rows
 from .request_spec import InputRow, OfflineVia, RequestSpec, platform_name
-from .row_queue import load_input
+from .row_pages import load_input
 
 Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or

@@ -18,7 +18,7 @@ from . import export, journal_reader
 from .journal import Journal
 from .journal_reader import BatchRow
 from .preflight import JobSpec, Preflight
-from .row_queue import InputPages, JournalPages
+from .row_pages import InputPages, JournalPages
 from .runner import BatchRunner
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Batch(BackgroundBatch):
     @property
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
-        limiter, worker_count = self._runner.limiter, self._runner.breaker.worker_count
+        limiter, worker_count = self._runner.pipeline.limiter, self._runner.breaker.worker_count
         limits = limiter.describe() if limiter else ""
         return replace(super().progress, rate_limits=limits, workers=worker_count)
 
@@ -150,7 +150,7 @@ class Batch(BackgroundBatch):
     def _rows(self, after: int = -1) -> Iterator[BatchRow]:
         """Yield the rows with their results, those that could not be written included."""
         for row in journal_reader.read_rows(self.job.path, after):
-            result = self._runner.unwritten.get(row.number)
+            result = self._runner.pipeline.unwritten.get(row.number)
             yield row if result is None else replace(row, **asdict(result))
 
     def _mark(self) -> tuple[int, bool]:

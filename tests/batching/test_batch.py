@@ -39,7 +39,7 @@ def test_every_row_is_asked_exactly_once(count_requests):
 @pytest.mark.parametrize("max_kept", [1, 70, 100, 1000])
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(count_requests, monkeypatch, max_kept):
     monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
-    monkeypatch.setattr("qfnb.batching.row_queue.PAGE_SIZE", 50)
+    monkeypatch.setattr("qfnb.batching.row_pages.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{max_kept}")
     assert wait_for_progress(first).ok == 61
@@ -509,7 +509,7 @@ def test_odd_replies_are_written_down(scripted, odd):
 
 def test_a_deleted_journal_stops_the_batch(repeat_fault, sandbox, monkeypatch):
     repeat_fault("slow", seconds=0.05)
-    monkeypatch.setattr("qfnb.batching.group_commit.SYNC_INTERVAL_S", 0.05)
+    monkeypatch.setattr("qfnb.batching.runner.SYNC_INTERVAL_S", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     journal_path("deleted").unlink()
     progress = wait_for_progress(batch)

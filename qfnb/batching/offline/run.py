@@ -5,7 +5,6 @@ job is started twice: the next run finds it and polls it.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from ...resources.inference.reply import ChatResponse, create_reply, row_result_
 from ...transport.response import Response
 from ..journal import Journal
 from ..request_spec import InputRow, OfflineVia, RequestSpec
+from ..row_pipeline import RowPipeline
 from .backends import BACKENDS, JobStatus
 
 PRICE_SHARE: Final = 0.4
@@ -51,8 +51,7 @@ class OfflineRun:
         request: what is sent for each row.
         via: the service.
         control: the state of the batch.
-        write_result: called with each row and its result.
-        can_afford: returns whether the budget allows a number of further rows.
+        pipeline: writes and counts the results, and keeps to the budget.
     """
 
     def __init__(
@@ -61,11 +60,10 @@ class OfflineRun:
         request: RequestSpec,
         via: OfflineVia,
         control: BatchControl,
-        write_result: Callable[[InputRow, RowResult], None],
-        can_afford: Callable[[int], bool],
+        pipeline: RowPipeline,
     ) -> None:
         self._journal, self._request, self._via, self._control = journal, request, via, control
-        self._write_result, self._can_afford = write_result, can_afford
+        self._pipeline = pipeline
         self._backend = BACKENDS[via](request)
 
     async def run(self, *, submits: bool) -> None:
@@ -74,7 +72,7 @@ class OfflineRun:
         open_jobs = [job for job in jobs if job.uploaded]
         while submits and not self._control.is_ending:
             rows = self._journal.rows_without_job(self._backend.max_rows)
-            if not rows or not self._can_afford(len(rows)):
+            if not rows or not self._pipeline.can_afford(len(rows)):
                 break
             open_jobs.append(await self._submit(len(jobs), rows))
             jobs.append(open_jobs[-1])
@@ -133,7 +131,7 @@ class OfflineRun:
         rows = {row.key.hex(): row for row in self._journal.rows_of_job(job.number)}
         async for name, body, problem in self._backend.answers(job.id, job.uploaded):
             if (row := rows.pop(name, None)) is not None:
-                self._write_result(row, self._build_result(body, problem))
+                self._pipeline.writer.commit([(row, self._build_result(body, problem))])
 
     def _build_result(self, body: Any, problem: str) -> RowResult:
         if body is None:

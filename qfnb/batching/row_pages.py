@@ -1,16 +1,11 @@
-"""Rows on their way to the workers: read in pages, one page ahead, in threads of their own."""
+"""Pages of rows: what a journal has without an answer, and an input that is read and stored while rows are sent."""
 
-import asyncio
-import concurrent.futures
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
 
-from .._jobs.background_job import complete_future
 from . import journal_store
 from .input_source import Prefetcher, RowSource
 from .journal import Journal
@@ -18,80 +13,10 @@ from .journal_reader import JournalError
 from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
 
-T = TypeVar("T")
-
 PAGE_SIZE = 500
 """Rows that are read at once from a journal or an input; at most three pages are in memory."""
 
-CLOSE_TIMEOUT_S = 1.0
-"""Seconds that the end of a batch waits for an input that blocks."""
-
 PageReader = Callable[[], list[InputRow]]
-
-
-def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Call a function that may block for ever, in a daemon thread: it does not keep Python from ending."""
-    future = concurrent.futures.Future[T]()
-    future.set_running_or_notify_cancel()  # so that the waiting task cannot cancel it
-    arguments = (function, future)
-    threading.Thread(target=complete_future, args=arguments, name="qfnb-rows", daemon=True).start()
-    return asyncio.wrap_future(future)
-
-
-class RowQueue:
-    """Yields rows one by one; the next page is read while the present one is used up.
-
-    Args:
-        next_page: returns the next rows, none at the end; it runs in a thread.
-        on_error: called with the exception that `next_page` raised; nothing is read after that.
-    """
-
-    def __init__(self, next_page: PageReader, on_error: Callable[[Exception], None]) -> None:
-        self._next_page, self._on_error = next_page, on_error
-        self._rows: deque[InputRow] = deque()
-        self._prefetch: asyncio.Future[list[InputRow]] | None = None
-        self._refill_lock, self._is_exhausted = asyncio.Lock(), False
-
-    async def get(self) -> InputRow | None:
-        """Return the next row, None at the end."""
-        while not self._rows:
-            if self._is_exhausted:
-                return None
-            async with self._refill_lock:
-                if not self._rows and not self._is_exhausted:
-                    await self._refill()
-        return self._rows.popleft()
-
-    @property
-    def is_drained(self) -> bool:
-        """Whether there are certainly no more rows."""
-        prefetch = self._prefetch
-        is_next_empty = prefetch is not None and prefetch.done() and not prefetch.exception() and not prefetch.result()
-        return not self._rows and (self._is_exhausted or is_next_empty)
-
-    async def close(self) -> bool:
-        """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has come."""
-        if self._prefetch is None:
-            return True
-        await asyncio.wait({self._prefetch}, timeout=CLOSE_TIMEOUT_S)
-        if self._prefetch.done():
-            self._prefetch.exception()  # reported already, or of no interest any more
-        return self._prefetch.done()
-
-    async def _refill(self) -> None:
-        self._prefetch = self._prefetch or self._start_prefetch()
-        try:
-            rows = await asyncio.shield(self._prefetch)  # a cancelled worker does not stop the reading
-        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-            self._is_exhausted, self._prefetch = True, None
-            self._on_error(error)
-            return
-        self._rows.extend(rows)
-        self._is_exhausted = not rows
-        self._prefetch = self._start_prefetch() if rows else None
-
-    def _start_prefetch(self) -> asyncio.Future[list[InputRow]]:
-        return run_in_thread(self._next_page)
 
 
 class JournalPages:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from qfnb._jobs.row_result import RowResult
-from qfnb.batching.group_commit import GroupCommitWriter
+from qfnb.batching.row_pipeline import GroupCommitWriter
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.request_spec import InputRow
 

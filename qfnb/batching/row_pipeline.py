@@ -1,0 +1,285 @@
+"""The way of each row: taken from the queue, sent, its result in the journal, counted.
+
+All results of one turn of the I/O loop are written in one statement. A worker waits until its result is on disk, so
+that a crash repeats at most one row per worker; it does not wait for a clock or a thread: workers that did would all
+send together, and all idle together.
+"""
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from .._jobs.background_batch import BatchControl
+from .._jobs.background_job import complete_future
+from .._jobs.batch_progress import RowFailure
+from .._jobs.row_result import RowResult, summarize_error
+from .._jobs.worker_pool import WorkerPool
+from ..errors import CredentialsError, QianfanError
+from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S, PreparedCall
+from ..resources.inference.reply import row_result_of
+from ..transport.client import Client
+from ..transport.rate_limiter import RateLimiter, get_limiter
+from .circuit_breaker import CircuitBreaker
+from .journal import Journal
+from .journal_reader import JournalError
+from .preflight import JobSpec
+from .request_spec import InputRow, platform_name
+from .row_pages import InputPages, PageReader
+
+T = TypeVar("T")
+
+CLOSE_TIMEOUT_S: Final = 1.0
+"""Seconds that the end of a batch waits for an input that blocks."""
+
+CLIENT_LIFETIME_S: Final = 1.0
+"""Seconds after which the client is looked up again: a sandbox may have moved, a key may have changed."""
+
+WrittenRow = tuple[InputRow, RowResult]
+
+
+class RowPipeline:
+    """Takes rows from pages, sends them, and returns when their results are on disk; on the I/O loop only.
+
+    Args:
+        job: what the batch is to do.
+        journal: open for writing.
+        control: the state of the batch.
+        breaker: decides how many rows may be in flight.
+
+    Attributes:
+        limiter: the rate limiter that the rows wait for, None before the first row.
+        writer: puts results into the journal.
+        unwritten: results that the journal could not hold, by row number.
+        input_error: why the input could not be read to its end, "" if it could.
+    """
+
+    def __init__(self, job: JobSpec, journal: Journal, control: BatchControl, breaker: CircuitBreaker) -> None:
+        self.limiter: RateLimiter | None = None
+        self.unwritten: dict[int, RowResult] = {}
+        self.input_error = ""
+        self._job, self._control, self._breaker = job, control, breaker
+        request, options = job.request, replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        self._prepare_call = job.chat.call_factory(request.model, request.endpoint, options, **request.options)
+        self._client: Client | None = None
+        self._client_expires_at = 0.0
+        self._pool: WorkerPool[InputRow] | None = None
+        self._queue: RowQueue | None = None
+        self.writer = GroupCommitWriter(journal, self._on_written)
+
+    async def run(self, pages: PageReader) -> None:
+        """Send the rows of all pages."""
+        control, queue = self._control, RowQueue(pages, self.on_input_error)
+        self._queue = queue
+        self._pool = control.worker_pool = WorkerPool(self._next_row, self._process_row, self._breaker.allowed_workers)
+        if control.is_paused:
+            self._pool.pause()
+        try:
+            if not control.is_ending:
+                await self._pool.run()
+        finally:
+            self.writer.flush()
+            if not await queue.close() and isinstance(pages, InputPages):
+                pages.abandon()
+
+    async def _next_row(self) -> InputRow | None:
+        canaries = self._breaker.canaries
+        if canaries.remaining:
+            await canaries.admit()
+        assert self._pool is not None, "its workers call this"
+        assert self._queue is not None, "set with the pool"
+        if self._job.budget is not None and not self.can_afford(1 + self._pool.in_flight + len(self.writer.pending)):
+            return None
+        row = await self._queue.get()
+        if row is None:
+            canaries.admit_all()
+        return row
+
+    def can_afford(self, rows: int) -> bool:
+        """Return whether this many more rows, those in flight included, keep to the budget; end if not.
+
+        A row is expected to cost the mean of the rows so far, before the first what the preflight estimated.
+        """
+        budget, counter, preflight = self._job.budget, self._control.counter, self._job.preflight
+        if budget is None or counter.cost is None:
+            return True
+        answered = counter.ok + counter.progress.cached
+        row_cost = counter.cost / answered if answered else (preflight.cost or 0) / max(preflight.requests, 1)
+        if counter.cost + row_cost * rows <= budget:
+            return True
+        reason = f"预算已到 / the budget of {budget:g} CNY allows no more: {counter.cost:.4f} CNY are spent"
+        self._control.finish("stopped", reason)
+        return False
+
+    async def _process_row(self, row: InputRow) -> None:
+        """Send one row, and return when its result is on disk."""
+        error = None
+        try:
+            call = self._prepare_call(row.conversation or self._job.request.build_conversation(row.item))
+            reply = await self._job.chat.send(call, await self._resolve_client(call))
+        except Exception as exception:  # noqa: BLE001 - it is the row's result
+            error, result = exception, RowResult.from_error(exception)
+        else:
+            result = row_result_of(reply)
+        await self.writer.write(row, result)
+        self._control.abort_if_hopeless(error)
+        self._breaker.record(error)
+
+    async def _resolve_client(self, call: PreparedCall[Any]) -> Client:
+        """Return the client for a row.
+
+        Raises:
+            CredentialsError: its platform is not the one that the journal's answers are from.
+        """
+        if self._client is None or time.monotonic() >= self._client_expires_at:
+            client = await self._job.chat.resolve_client()
+            if (platform := platform_name(client.platform)) != self._job.request.platform:
+                raise CredentialsError(
+                    f"calls go to {platform} now, and this batch is of {self._job.request.platform} (平台已改变)"
+                )
+            self.limiter = get_limiter(client.platform, call.for_platform(client.platform).model)
+            self._client, self._client_expires_at = client, time.monotonic() + CLIENT_LIFETIME_S
+        return self._client
+
+    def _on_written(self, rows: Sequence[WrittenRow], error: JournalError | None) -> None:
+        """Count rows that are on disk, or that could not be written."""
+        control = self._control
+        if error is not None:
+            self.unwritten |= {row.number: result for row, result in rows}
+            control.finish("stopped", summarize_error(error))
+        for row, result in rows:
+            self._count_result(row, result)
+        control.notify_waiters()
+        if control.is_paused and self._queue is not None and self._queue.is_drained:
+            control.resume()  # nothing is left that could wait
+
+    def _count_result(self, row: InputRow, result: RowResult) -> None:
+        counter = self._control.counter
+        if result.ok:
+            tokens = result.prompt_tokens, result.completion_tokens
+            counter.record_answer(*tokens, result.cost, result.attempts)
+        else:
+            prompt = self._job.request.display_text(row)[:80]
+            failure = RowFailure(row.number, prompt, result.error, result.message)
+            counter.record_failure(failure, result.attempts)
+
+    def on_input_error(self, error: Exception) -> None:
+        """Remember that the input cannot be read further; the rows that were read are sent."""
+        is_known = isinstance(error, QianfanError)
+        reason = summarize_error(error) if is_known else f"{type(error).__name__}: {error}"
+        self.input_error = f"输入读到一半出错 / the input broke off: {reason}"
+
+
+class GroupCommitWriter:
+    """Writes all results of one turn of the I/O loop in one statement.
+
+    Args:
+        journal: open for writing.
+        on_written: called with the rows of each commit, and the error if it failed.
+
+    Attributes:
+        pending: results that are written in the next turn of the loop.
+    """
+
+    def __init__(
+        self, journal: Journal, on_written: Callable[[Sequence[WrittenRow], JournalError | None], None]
+    ) -> None:
+        self._journal, self._on_written = journal, on_written
+        self.pending: list[WrittenRow] = []
+        self._flush_count = 0
+
+    async def write(self, row: InputRow, result: RowResult) -> None:
+        """Return when the result is on disk or the commit failed; a cancelled caller's result is written too."""
+        if not self.pending:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self.pending.append((row, result))
+        flushes_before = self._flush_count
+        while self._flush_count == flushes_before:
+            await asyncio.sleep(0)  # the flush is first in the queue: a future for each would cost more
+
+    def flush(self) -> None:
+        """Write the pending results."""
+        rows, self.pending = self.pending, []
+        self._flush_count += 1
+        if rows:
+            self.commit(rows)
+
+    def commit(self, rows: Sequence[WrittenRow]) -> None:
+        """Write results at once."""
+        error: JournalError | None = None
+        try:
+            self._journal.write([(row.key, result) for row, result in rows])
+        except JournalError as exception:
+            error = exception
+        except Exception as exception:  # noqa: BLE001 - the rows are counted in any case, and the batch ends
+            error = JournalError(f"an answer cannot be written: {type(exception).__name__}: {exception}")
+        self._on_written(rows, error)
+
+
+class RowQueue:
+    """Yields rows one by one; the next page is read while the present one is used up.
+
+    Args:
+        next_page: returns the next rows, none at the end; it runs in a thread.
+        on_error: called with the exception that `next_page` raised; nothing is read after that.
+    """
+
+    def __init__(self, next_page: PageReader, on_error: Callable[[Exception], None]) -> None:
+        self._next_page, self._on_error = next_page, on_error
+        self._rows: deque[InputRow] = deque()
+        self._prefetch: asyncio.Future[list[InputRow]] | None = None
+        self._refill_lock, self._is_exhausted = asyncio.Lock(), False
+
+    async def get(self) -> InputRow | None:
+        """Return the next row, None at the end."""
+        while not self._rows:
+            if self._is_exhausted:
+                return None
+            async with self._refill_lock:
+                if not self._rows and not self._is_exhausted:
+                    await self._refill()
+        return self._rows.popleft()
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether there are certainly no more rows."""
+        prefetch = self._prefetch
+        is_next_empty = prefetch is not None and prefetch.done() and not prefetch.exception() and not prefetch.result()
+        return not self._rows and (self._is_exhausted or is_next_empty)
+
+    async def close(self) -> bool:
+        """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has come."""
+        if self._prefetch is None:
+            return True
+        await asyncio.wait({self._prefetch}, timeout=CLOSE_TIMEOUT_S)
+        if self._prefetch.done():
+            self._prefetch.exception()  # reported already, or of no interest any more
+        return self._prefetch.done()
+
+    async def _refill(self) -> None:
+        self._prefetch = self._prefetch or self._start_prefetch()
+        try:
+            rows = await asyncio.shield(self._prefetch)  # a cancelled worker does not stop the reading
+        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
+            self._is_exhausted, self._prefetch = True, None
+            self._on_error(error)
+            return
+        self._rows.extend(rows)
+        self._is_exhausted = not rows
+        self._prefetch = self._start_prefetch() if rows else None
+
+    def _start_prefetch(self) -> asyncio.Future[list[InputRow]]:
+        return run_in_thread(self._next_page)
+
+
+def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Call a function that may block for ever, in a daemon thread: it does not keep Python from ending."""
+    future = concurrent.futures.Future[T]()
+    future.set_running_or_notify_cancel()  # so that the waiting task cannot cancel it
+    arguments = (function, future)
+    threading.Thread(target=complete_future, args=arguments, name="qfnb-rows", daemon=True).start()
+    return asyncio.wrap_future(future)
