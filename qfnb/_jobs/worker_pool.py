@@ -6,11 +6,10 @@ import asyncio
 import gc
 import threading
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
-from ..transport.request import on_wire
+from ..transport.request import WireState, wire_state
 
 T = TypeVar("T")
 
@@ -34,8 +33,7 @@ class WorkerPool(Generic[T]):
         self._relaxed_gc = RelaxedGC(size)
         self.in_flight = self._worker_count = 0
         self.is_stopping = False
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._tasks_on_wire: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], WireState] = {}
         self._exhausted = False
         self._failure: BaseException | None = None
         self._not_paused, self._all_ended = asyncio.Event(), asyncio.Event()
@@ -86,28 +84,28 @@ class WorkerPool(Generic[T]):
         """Take no new item, and drop those of which nothing was sent; `drain_in_flight` waits for the others."""
         self.is_stopping = True
         self._not_paused.set()
-        for task in self._tasks - self._tasks_on_wire - {asyncio.current_task()}:
-            task.cancel()
+        for task, state in self._tasks.items():
+            if not state.is_on_wire and task is not asyncio.current_task():
+                task.cancel()
 
     async def drain_in_flight(self, grace_s: float) -> None:
         """Wait for the items in progress; those that are not finished after `grace_s` seconds are cancelled."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=grace_s)
+            await asyncio.wait(self._tasks, timeout=grace_s)
         self._all_ended.set()
 
     def _spawn_workers(self) -> None:
         while self._worker_count < self.size and not (self._exhausted or self.is_stopping):
             self._worker_count += 1
-            task = asyncio.get_running_loop().create_task(self._work_loop())
-            self._tasks.add(task)
+            state = WireState()
+            task = asyncio.get_running_loop().create_task(self._work_loop(state))
+            self._tasks[task] = state
             task.add_done_callback(self._on_worker_end)
         if not self._tasks:
             self._all_ended.set()
 
-    async def _work_loop(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "a worker is a task"
-        on_wire.set(partial(self._mark_on_wire, task))
+    async def _work_loop(self, state: WireState) -> None:
+        wire_state.set(state)
         try:
             while (item := await self._next_item()) is not None:
                 self.in_flight += 1
@@ -115,12 +113,9 @@ class WorkerPool(Generic[T]):
                     await self._process(item)
                 finally:
                     self.in_flight -= 1
-                    self._tasks_on_wire.discard(task)
+                    state.is_on_wire = False
         finally:
             self._worker_count -= 1
-
-    def _mark_on_wire(self, task: asyncio.Task[Any], is_on_wire: bool) -> None:
-        (self._tasks_on_wire.add if is_on_wire else self._tasks_on_wire.discard)(task)
 
     async def _next_item(self) -> T | None:
         """Return the next item for one worker, None when the worker shall end."""
@@ -135,7 +130,7 @@ class WorkerPool(Generic[T]):
         return None if self.is_stopping else item
 
     def _on_worker_end(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
             self._all_ended.set()

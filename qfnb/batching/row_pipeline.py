@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.background_job import complete_future
@@ -20,8 +20,9 @@ from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..errors import CredentialsError, QianfanError
-from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S, PreparedCall
+from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import row_result_of
+from ..resources.inference.request_template import BatchRequests
 from ..transport.client import Client
 from ..transport.rate_limiter import RateLimiter, get_limiter
 from .circuit_breaker import CircuitBreaker
@@ -36,7 +37,7 @@ T = TypeVar("T")
 CLOSE_TIMEOUT_S: Final = 1.0
 """Seconds that the end of a batch waits for an input that blocks."""
 
-CLIENT_LIFETIME_S: Final = 1.0
+ROUTE_LIFETIME_S: Final = 1.0
 """Seconds after which the client is looked up again: a sandbox may have moved, a key may have changed."""
 
 WrittenRow = tuple[InputRow, RowResult]
@@ -63,10 +64,9 @@ class RowPipeline:
         self.unwritten: dict[int, RowResult] = {}
         self.input_error = ""
         self._job, self._control, self._breaker = job, control, breaker
-        request, options = job.request, replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
-        self._prepare_call = job.chat.call_factory(request.model, request.endpoint, options, **request.options)
-        self._client: Client | None = None
-        self._client_expires_at = 0.0
+        self._call_options = replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        self._route: tuple[Client, BatchRequests] | None = None
+        self._route_expires_at = 0.0
         self._pool: WorkerPool[InputRow] | None = None
         self._queue: RowQueue | None = None
         self.writer = GroupCommitWriter(journal, self._on_written)
@@ -119,8 +119,9 @@ class RowPipeline:
         """Send one row, and return when its result is on disk."""
         error = None
         try:
-            call = self._prepare_call(row.conversation or self._job.request.build_conversation(row.item))
-            reply = await self._job.chat.send(call, await self._resolve_client(call))
+            client, requests = await self._find_route()
+            request = requests.for_row(row.conversation or self._job.request.build_conversation(row.item))
+            reply = await self._job.chat.send_request(request, client, self._call_options)
         except Exception as exception:  # noqa: BLE001 - it is the row's result
             error, result = exception, RowResult.from_error(exception)
         else:
@@ -129,21 +130,21 @@ class RowPipeline:
         self._control.abort_if_hopeless(error)
         self._breaker.record(error)
 
-    async def _resolve_client(self, call: PreparedCall[Any]) -> Client:
-        """Return the client for a row.
+    async def _find_route(self) -> tuple[Client, BatchRequests]:
+        """Return the client of the next row, and what builds its request.
 
         Raises:
             CredentialsError: its platform is not the one that the journal's answers are from.
         """
-        if self._client is None or time.monotonic() >= self._client_expires_at:
-            client = await self._job.chat.resolve_client()
-            if (platform := platform_name(client.platform)) != self._job.request.platform:
-                raise CredentialsError(
-                    f"calls go to {platform} now, and this batch is of {self._job.request.platform} (平台已改变)"
-                )
-            self.limiter = get_limiter(client.platform, call.for_platform(client.platform).model)
-            self._client, self._client_expires_at = client, time.monotonic() + CLIENT_LIFETIME_S
-        return self._client
+        if self._route is None or time.monotonic() >= self._route_expires_at:
+            chat, spec = self._job.chat, self._job.request
+            client = await chat.resolve_client()
+            if (platform := platform_name(client.platform)) != spec.platform:
+                raise CredentialsError(f"calls go to {platform} now, and this batch is of {spec.platform} (平台已改变)")
+            requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, spec.options)
+            self.limiter = get_limiter(client.platform, requests.model)
+            self._route, self._route_expires_at = (client, requests), time.monotonic() + ROUTE_LIFETIME_S
+        return self._route
 
     def _on_written(self, rows: Sequence[WrittenRow], error: JournalError | None) -> None:
         """Count rows that are on disk, or that could not be written."""

@@ -25,8 +25,8 @@ from .request import (
     T,
     may_keep_waiting,
     new_request_id,
-    on_wire,
     total_tokens,
+    wire_state,
 )
 from .response import DONE_MARK, R, Response, iter_events, read_json, require_stream
 from .retry import RetryBudget, RetryPolicy
@@ -199,13 +199,13 @@ class Client:
         timeouts = {"connect": call.settings.connect_timeout, "read": timeout_s, "write": timeout_s, "pool": None}
         request.extensions |= {"timeout": timeouts, "repeatable": call.repeatable}
         started_at = await limiter.acquire(call.estimate, call.deadline) if limiter is not None else 0.0
-        notify = on_wire.get()
-        notify(True)
+        state = wire_state.get()
+        state.is_on_wire = True
         try:
             response = await http.exchange(request, auth, call.settings)
             result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
-            notify(False)
+            state.is_on_wire = False
             typed = http.translate_error(error, request.url)
             if limiter is not None and isinstance(typed, errors.RateLimitError):
                 limiter.record_refusal(started_at, typed)

@@ -30,11 +30,16 @@ BuildRequest = Callable[[], httpx.Request]
 ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 """Reads a response, or raises the error that it describes."""
 
-on_wire: ContextVar[Callable[[bool], None]] = ContextVar("on_wire", default=lambda _: None)
-"""Called with True when this task's request is sent, with False when it waits to be sent again.
 
-What is not on the wire may be dropped at once when a batch is cancelled.
-"""
+@dataclass
+class WireState:
+    """Whether a task's request is on the wire: what is not may be dropped at once when a batch is cancelled."""
+
+    is_on_wire: bool = False
+
+
+wire_state: ContextVar[WireState] = ContextVar("wire_state", default=WireState())  # noqa: B039 - nobody reads it
+"""The state of this task's request."""
 
 
 class BytesStream(httpx.AsyncByteStream):

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from qfnb._jobs.row_result import RowResult
-from qfnb.batching.row_pipeline import GroupCommitWriter
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.request_spec import InputRow
+from qfnb.batching.row_pipeline import GroupCommitWriter
 
 
 class FakeJournal:

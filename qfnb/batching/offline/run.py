@@ -55,12 +55,7 @@ class OfflineRun:
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        request: RequestSpec,
-        via: OfflineVia,
-        control: BatchControl,
-        pipeline: RowPipeline,
+        self, journal: Journal, request: RequestSpec, via: OfflineVia, control: BatchControl, pipeline: RowPipeline
     ) -> None:
         self._journal, self._request, self._via, self._control = journal, request, via, control
         self._pipeline = pipeline

@@ -106,8 +106,6 @@ def _is_in_range(name: str, value: object) -> bool:
 
 Turn = Mapping[str, Any]
 
-_EMPTY_CONTENT = "messages[{}].content is empty: it needs a text to answer"
-
 
 class Messages:
     """A conversation that grows: append the user's text, then the reply, and so on.
@@ -186,18 +184,6 @@ def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Me
     return records
 
 
-def validate_prompt(text: str) -> str:
-    """Return a text that is a whole conversation, after the checks of `validate_messages`.
-
-    Raises:
-        InvalidArgumentError: it is empty, or cannot be encoded as UTF-8.
-    """
-    if not text:
-        raise InvalidArgumentError(_EMPTY_CONTENT.format(0))
-    validate_encodable("messages[0].content", text)
-    return text
-
-
 def _to_record(index: int, turn: object) -> wire.Message:
     try:
         message = wire.Message.model_validate(turn)
@@ -208,7 +194,7 @@ def _to_record(index: int, turn: object) -> wire.Message:
             f"messages[{index}].{field or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
         ) from None
     if message.role == "user" and not message.content:
-        raise InvalidArgumentError(_EMPTY_CONTENT.format(index))
+        raise InvalidArgumentError(f"messages[{index}].content is empty: it needs a text to answer")
     if isinstance(message.content, str):
         validate_encodable(f"messages[{index}].content", message.content)
     return message

@@ -1,6 +1,6 @@
 """Chat: one call for both API versions."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack, overload
 
@@ -8,12 +8,13 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
+from ...transport.platform import Platform
 from ...wire import catalog, chat as wire
-from .arguments import ChatOptions, Messages, Turn, to_v1, validate_messages, validate_options, validate_prompt
+from .arguments import ChatOptions, Messages, Turn, to_v1, validate_messages, validate_options
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
-from .inference_model import BuildRequest, InferenceModel, InferenceRequest, PreparedCall
+from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse as ChatResponse
-from .request_template import TemplateCache
+from .request_template import BatchRequests
 
 Conversation = Messages | Iterable[Turn] | str
 
@@ -213,40 +214,29 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         )
         return self._create_call(build_request, call_options, endpoint)
 
-    def call_factory(
-        self,
-        model: str | None = None,
-        endpoint: str | None = None,
-        call_options: CallOptions | None = None,
-        **options_: Any,
-    ) -> Callable[[Conversation], PreparedCall[ChatResponse]]:
-        """Return a function that prepares the call of one row of a batch.
-
-        The options are validated once, and the JSON around a plain text is encoded once.
+    def batch_requests(
+        self, platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+    ) -> BatchRequests:
+        """Return what builds the requests of a batch's rows for a platform.
 
         Args:
+            platform: the requests go to it.
             model: a model for these calls.
             endpoint: a service of your own for these calls.
-            call_options: timeout and attempts of each call.
-            **options_: of `do`, without `stream`.
-
-        Raises:
-            InvalidArgumentError: an option is wrong; the function raises it for a wrong conversation.
+            options: validated ones of `do`, without `stream`.
         """
         model, endpoint = self.resolve_target(model, endpoint)
-        options = validate_options(options_)
-        build = partial(build_chat_request, model=model, endpoint=endpoint, options=options, stream=False)
-        templates, call_options = TemplateCache(build), call_options or CallOptions()
-
-        def prepare_call(messages: Conversation) -> PreparedCall[ChatResponse]:
-            build_request: BuildRequest
-            if isinstance(messages, str):
-                build_request = partial(templates.build_request, validate_prompt(messages))
-            else:
-                build_request = partial(build, validate_messages(messages))
-            return self._create_call(build_request, call_options, endpoint)
-
-        return prepare_call
+        return BatchRequests(
+            partial(
+                build_chat_request,
+                version=self._api_version(endpoint, platform),
+                translate_names=not platform.openai,
+                model=model,
+                endpoint=endpoint,
+                options=options,
+                stream=False,
+            )
+        )
 
 
 def build_chat_request(

@@ -58,13 +58,11 @@ class PreparedCall(Generic[ReplyT]):
     Attributes:
         api_version: returns the API version, 1 or 2, that the call uses on a platform.
         build_request: builds the request for that version.
-        to_reply: turns the response, or one piece of a stream, into a reply.
         options: timeout and attempts.
     """
 
     api_version: Callable[[Platform], int]
     build_request: BuildRequest
-    to_reply: Callable[[Response[Any]], ReplyT]
     options: CallOptions
 
     def for_platform(self, platform: Platform) -> InferenceRequest:
@@ -165,7 +163,7 @@ class InferenceModel(Generic[ReplyT]):
     def _create_call(
         self, build_request: BuildRequest, options: CallOptions, endpoint: str | None = None
     ) -> PreparedCall[ReplyT]:
-        return PreparedCall(partial(self._api_version, endpoint), build_request, self._to_reply, options)
+        return PreparedCall(partial(self._api_version, endpoint), build_request, options)
 
     def _to_reply(self, response: Response[Any]) -> ReplyT:
         return create_reply(self.reply_type, response)
@@ -180,14 +178,17 @@ class InferenceModel(Generic[ReplyT]):
         """Return the client that a call would use now; on the I/O loop only."""
         return await connect.aclient(self._keys)
 
-    async def send(self, call: PreparedCall[ReplyT], client: Client | None = None) -> ReplyT:
+    async def send(self, call: PreparedCall[ReplyT]) -> ReplyT:
         """Send a call and return the whole reply; on the I/O loop only."""
-        client = client or await connect.aclient(self._keys)
-        request = call.for_platform(client.platform)
+        client = await connect.aclient(self._keys)
+        return await self.send_request(call.for_platform(client.platform), client, call.options)
+
+    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ReplyT:
+        """Send the request of one platform to it and return the whole reply; on the I/O loop only."""
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         try:
-            response = await client.send(request.endpoint, request.record, options=call.options, model=request.model)
-            return entry.record_reply(call.to_reply(response))
+            response = await client.send(request.endpoint, request.record, options=options, model=request.model)
+            return entry.record_reply(self._to_reply(response))
         except BaseException as error:
             entry.error = type(error).__name__
             raise
@@ -205,7 +206,7 @@ class InferenceModel(Generic[ReplyT]):
         try:
             async for piece in pieces:
                 text.append(wire.text_of(piece.body))
-                yield entry.record_reply(call.to_reply(piece))
+                yield entry.record_reply(self._to_reply(piece))
         except BaseException as error:
             entry.error = type(error).__name__
             if isinstance(error, StreamInterrupted):

@@ -7,31 +7,46 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 
 from ...wire import chat as wire
-from ...wire.base import Sendable
+from .arguments import validate_messages
 from .inference_model import InferenceRequest
 
 PLACEHOLDER: Final = uuid4().hex
 """The text in a template's record that is replaced by each row's text."""
 
 
-class RequestTemplate:
-    """A request with a placeholder in place of the text.
+class BatchRequests:
+    """The requests of a batch's rows on one platform; the JSON around a plain text is encoded once.
 
     Args:
-        record: the request, with `PLACEHOLDER` as the text.
+        build: builds the request of a conversation.
+
+    Attributes:
+        model: the model's id, or its segment of the path; rate limits are kept by it.
     """
 
-    def __init__(self, record: Sendable) -> None:
-        self.record = record
-        self.prefix, _, self.suffix = record.to_json().partition(to_json(PLACEHOLDER))
+    def __init__(self, build: Callable[[list[wire.Message]], InferenceRequest]) -> None:
+        self._build = build
+        request = build([wire.Message(role="user", content=PLACEHOLDER)])
+        self.endpoint, self.model, self.record = request.endpoint, request.model, request.record
+        self.prefix, _, self.suffix = self.record.to_json().partition(to_json(PLACEHOLDER))
+
+    def for_row(self, conversation: str | list[dict[str, Any]]) -> InferenceRequest:
+        """Return the request of one row: a validated text, or messages.
+
+        Raises:
+            InvalidArgumentError: a message is wrong.
+        """
+        if isinstance(conversation, str):
+            return InferenceRequest(self.endpoint, RenderedRequest(self, conversation), self.model)
+        return self._build(validate_messages(conversation))
 
 
 class RenderedRequest:
-    """A template with its text: encodes as the record would, and has the record's other fields."""
+    """The template of a batch with a row's text: encodes as the record would, and has the record's other fields."""
 
     __slots__ = ("_template", "_text")
 
-    def __init__(self, template: RequestTemplate, text: str) -> None:
+    def __init__(self, template: BatchRequests, text: str) -> None:
         self._template, self._text = template, text
 
     def to_json(self) -> bytes:
@@ -45,30 +60,3 @@ class RenderedRequest:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._template.record, name)
-
-
-class TemplateCache:
-    """The templates of one batch, one for each API version in use.
-
-    Args:
-        build: builds the request of a conversation, an API version and whether names are translated.
-    """
-
-    def __init__(self, build: Callable[[list[wire.Message], int, bool], InferenceRequest]) -> None:
-        self._build = build
-        self._templates: dict[tuple[int, bool], tuple[InferenceRequest, RequestTemplate]] = {}
-
-    def build_request(self, text: str, version: int, translate_names: bool) -> InferenceRequest:
-        """Return the request whose conversation is one validated text of the user.
-
-        Args:
-            text: the validated text.
-            version: 1 or 2.
-            translate_names: whether names of Qianfan's catalogue become v2 ids.
-        """
-        cached = self._templates.get((version, translate_names))
-        if cached is None:
-            request = self._build([wire.Message(role="user", content=PLACEHOLDER)], version, translate_names)
-            cached = self._templates[version, translate_names] = request, RequestTemplate(request.record)
-        request, template = cached
-        return InferenceRequest(request.endpoint, RenderedRequest(template, text), request.model)

@@ -22,20 +22,22 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 def test_a_template_encodes_what_the_record_would(arguments, version, text):
     chat = ChatCompletion(version=version)
     expected = chat.prepare(text, **arguments).for_platform(QIANFAN)
-    rendered = chat.call_factory(**arguments)(text).for_platform(QIANFAN)
+    options = dict(arguments)
+    target = options.pop("model", None), options.pop("endpoint", None)
+    rendered = chat.batch_requests(QIANFAN, *target, options).for_row(text)
     assert (rendered.endpoint, rendered.model) == (expected.endpoint, expected.model)
     assert rendered.record.to_json() == expected.record.to_json()
     assert rendered.record.to_wire() == expected.record.to_wire()
 
 
 def test_a_rendered_request_has_the_records_fields():
-    record = ChatCompletion(version=1).call_factory(**OPTIONS)("hello").for_platform(QIANFAN).record
+    record = ChatCompletion(version=1).batch_requests(QIANFAN, None, None, OPTIONS).for_row("hello").record
     assert record.max_output_tokens == 7
     with pytest.raises(AttributeError):
         _ = record.max_completion_tokens
 
 
 def test_names_are_translated_for_qianfan_alone():
-    call = ChatCompletion(version=2).call_factory("ERNIE-Speed")("hello")
-    models = [call.for_platform(platform).model for platform in (QIANFAN, OTHER)]
+    chat = ChatCompletion(version=2)
+    models = [chat.batch_requests(platform, "ERNIE-Speed", None, {}).model for platform in (QIANFAN, OTHER)]
     assert models == ["ernie-speed-8k", "ERNIE-Speed"]
