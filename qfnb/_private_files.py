@@ -14,11 +14,6 @@ from . import errors
 def write_private(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Replace a file atomically, with mode 0600.
 
-    Args:
-        path: the file; its folder exists.
-        content: text is written as UTF-8.
-        durable: return only once the content is on the disk.
-
     Raises:
         OSError: the folder cannot be written, or the disk is full; the old file is unchanged.
     """

@@ -12,9 +12,7 @@ from urllib.parse import quote
 
 E = TypeVar("E", bound=Exception)
 
-MIN_SECRET_CHARS: Final = 8
-"""Shorter secrets, like "ollama", are words and not hidden by value."""
-
+MIN_SECRET_CHARS: Final = 8  # shorter secrets, like "ollama", are words and not hidden by value
 _in_use: frozenset[str] = frozenset()
 _by_value: re.Pattern[str] | None = None
 

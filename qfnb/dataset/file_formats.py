@@ -27,8 +27,7 @@ SUFFIXES: dict[str, Format] = {
 FORMATS = (*SUFFIXES.values(), "qianfan")
 """`qianfan` is JSONL with the platform's lines, lists of turns; it is read like any JSONL."""
 
-NESTED = ("history", "responses", "messages")
-"""Columns whose cells are JSON in formats that hold only texts."""
+NESTED = ("history", "responses", "messages")  # columns whose cells are JSON in formats that hold only texts
 
 
 def format_of(name: str, requested: str | None = None) -> Format:

@@ -26,14 +26,9 @@ MAX_FILES = 100_000
 MAX_BYTES = 4 * 1024**3
 """Bytes that all files of an archive may have together when unpacked."""
 
-MAX_RATIO = 200
-"""Ratio of unpacked to packed bytes that a file may have; that of text is at most about 20."""
-
-MIN_BYTES_FOR_RATIO = 64 * 1024 * 1024
-"""Bytes up to which the ratio is not checked."""
-
-Members = Mapping[str, Callable[[], IO[bytes]]]
-"""Files by name, each with a function that opens it."""
+MAX_RATIO = 200  # ratio of unpacked to packed bytes that a file may have; that of text is at most about 20
+MIN_BYTES_FOR_RATIO = 64 * 1024 * 1024  # bytes up to which the ratio is not checked
+Members = Mapping[str, Callable[[], IO[bytes]]]  # files by name, each with a function that opens it
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Methods whose output Python bounds by the size that the archive names."""

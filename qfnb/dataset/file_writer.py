@@ -14,9 +14,7 @@ from .file_formats import Format
 from .row_formats import to_json, to_platform_line
 from .schema import PICTURES, TEXT, Row, Schema
 
-_ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-"""The time of files in a zip: the same rows make the same bytes."""
-
+_ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the time of files in a zip: the same rows make the same bytes
 _PICTURE_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"BM": ".bmp"}
 
 

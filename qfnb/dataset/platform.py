@@ -26,8 +26,7 @@ from .file_formats import Format
 from .row_formats import LocatedValue
 from .schema import Row, Schema, schema_of_template
 
-STEP_TIMEOUT_S = 600.0
-"""Seconds that an import, a release or an export may take."""
+STEP_TIMEOUT_S = 600.0  # seconds that an import, a release or an export may take
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from ..wire import catalog
 from .row_formats import row_key
 from .schema import Row, Schema
 
-SAMPLE_SIZE = 400
-"""Rows that are counted for an estimate."""
+SAMPLE_SIZE = 400  # rows that are counted for an estimate
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from .._text import clip, format_value, is_missing
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
-MAX_REPORTED = 10
-"""Problems that an error names; all are counted."""
-
+MAX_REPORTED = 10  # problems that an error names; all are counted
 _MAX_REASON_LENGTH = 70
 
 

@@ -16,8 +16,7 @@ Row = dict[str, Any]
 ColumnKind = Literal["text", "optional", "turns", "texts", "picture"]
 """A text that is not empty, an optional text, a list of turns, several answers, a picture's path or bytes."""
 
-DETECTION_ROWS = 1000
-"""Rows from which the schema is detected: it is the most frequent one."""
+DETECTION_ROWS = 1000  # rows from which the schema is detected: it is the most frequent one
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,7 @@ NGRAM: Final = 4
 MIN_UNITS: Final = 8
 """Units below which an answer is never called repetitive."""
 
-TAIL_UNITS: Final = 100
-"""Units at the end that are checked separately: models fall into loops late."""
-
+TAIL_UNITS: Final = 100  # units at the end that are checked separately: models fall into loops late
 MIN_LOOP_SHARE: Final = 0.5
 REFUSAL_WINDOW: Final = 200
 """Characters at the beginning that are searched for a refusal."""

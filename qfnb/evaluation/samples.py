@@ -96,8 +96,7 @@ class Rows(Protocol):
         ...
 
 
-Questions = Rows | Iterable[Mapping[str, Any]]
-"""A dataset, or rows as dictionaries; a DataFrame is allowed too."""
+Questions = Rows | Iterable[Mapping[str, Any]]  # a dataset, or rows as dictionaries; a DataFrame is allowed too
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,8 @@ from .samples import Sample, result_dataset
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
 
-CHUNK_SIZE: Final = 1000
-"""Answers that are scored by one evaluator before the next looks at them."""
-
-ProgressCallback = Callable[[int, int], None]
-"""Called with the number of steps that are done, and of all steps."""
+CHUNK_SIZE: Final = 1000  # answers that are scored by one evaluator before the next looks at them
+ProgressCallback = Callable[[int, int], None]  # called with the number of steps that are done, and of all steps
 
 
 class PreProcessor(Protocol):

@@ -16,12 +16,8 @@ from ..transport import event_loop
 T = TypeVar("T")
 R = TypeVar("R")
 
-AWAIT_OPTION = "--await"
-"""The option that makes a magic return an awaitable; added by the input transformer."""
-
-INTERRUPT_GRACE_S = 0.8
-"""Seconds that interrupted work may take to finish its output."""
-
+AWAIT_OPTION = "--await"  # the option that makes a magic return an awaitable; added by the input transformer
+INTERRUPT_GRACE_S = 0.8  # seconds that interrupted work may take to finish its output
 _CELL_MAGIC = re.compile(r"get_ipython\(\)\.run_cell_magic\('(qfchat|qfimage)', (['\"])")
 _WAIT_MAGIC = re.compile(
     r"get_ipython\(\)\.run_line_magic\("

@@ -20,12 +20,8 @@ DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
 MODEL_KINDS: Final = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 """Classes, by name, whose variables are offered as models."""
 
-MAX_NAMED_ROWS: Final = 5
-"""Rows that a message names."""
-
-MAX_WORD_CHARS: Final = 40
-"""Characters of a word that a message repeats."""
-
+MAX_NAMED_ROWS: Final = 5  # rows that a message names
+MAX_WORD_CHARS: Final = 40  # characters of a word that a message repeats
 _ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
 
 

@@ -10,9 +10,7 @@ VERBS = (
     "start", "wait", "show", "cancel", "only", "browse", "rescore", "compare", "save", "load",
 )  # fmt: skip
 
-SCORING_VERBS = ("start", "only", "rescore")
-"""The verbs that score answers."""
-
+SCORING_VERBS = ("start", "only", "rescore")  # the verbs that score answers
 MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
 REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})

@@ -15,8 +15,7 @@ from ..views.launcher.launcher import Launcher
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
 
-UNNAMED_DATASET = "dataset"
-"""The name of a dataset that is not a variable of the notebook."""
+UNNAMED_DATASET = "dataset"  # the name of a dataset that is not a variable of the notebook
 
 
 def launcher(

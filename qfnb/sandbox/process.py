@@ -22,13 +22,10 @@ from .. import config
 from ..errors import SandboxError
 from .engines import config as engine_configs
 
-VERSION = 1
-"""The version of the address file and the control interface; a server of another version is replaced."""
-
+VERSION = 1  # the version of the address file and the control interface; a server of another version is replaced
 SERVER_MODULE = "qfnb.sandbox.server"
 
-EXIT_LOCKED = 3
-"""The exit code of a server when another one is running."""
+EXIT_LOCKED = 3  # the exit code of a server when another one is running
 
 
 @dataclass(frozen=True)

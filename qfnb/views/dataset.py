@@ -16,15 +16,9 @@ MAX_ROWS = 5
 MAX_COLUMNS = 6
 """Columns that are drawn; the number of the others is shown."""
 
-MAX_CELL_CHARS = 96
-"""Of a text in a table."""
-
-MAX_CHECKED_ROWS = 5_000
-"""Rows up to which a display looks for duplicates."""
-
-MAX_IMAGE_BYTES = 256 * 1024
-"""Bytes of a picture that is drawn."""
-
+MAX_CELL_CHARS = 96  # of a text in a table
+MAX_CHECKED_ROWS = 5_000  # rows up to which a display looks for duplicates
+MAX_IMAGE_BYTES = 256 * 1024  # bytes of a picture that is drawn
 _STEP_LABELS = {"upload": "上传 upload", "import": "导入 import", "release": "发布 release"}
 
 

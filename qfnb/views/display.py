@@ -26,9 +26,7 @@ DisplayMode = Literal["live", "static", "text"]
 _replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar("qfnb_place", default=None)
 """The output that the next one replaces."""
 
-REDRAW_S = 0.1
-"""Seconds between two redraws at least; a reader sees no difference below that."""
-
+REDRAW_S = 0.1  # seconds between two redraws at least; a reader sees no difference below that
 VSCODE_REDRAW_S = 0.5
 
 

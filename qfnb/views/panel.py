@@ -86,8 +86,7 @@ class Panel(ABC):
         await asyncio.to_thread(live.finish, self.job.progress)  # drawing may take a second
 
 
-RECENT_PANELS: Final[deque[Panel]] = deque(maxlen=60)
-"""The panels of this kernel, the newest last."""
+RECENT_PANELS: Final[deque[Panel]] = deque(maxlen=60)  # the panels of this kernel, the newest last
 
 
 def find_panel(job: object) -> Panel | None:

@@ -6,9 +6,7 @@ theme both show them.
 
 from typing import Final
 
-SANDBOX_LABEL: Final = "本地沙盒 sandbox"
-"""Marks what did not come from the Qianfan platform."""
-
+SANDBOX_LABEL: Final = "本地沙盒 sandbox"  # marks what did not come from the Qianfan platform
 BODY: Final = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
 BODY_COMPACT: Final = 'style="line-height:1.5;font-variant-numeric:tabular-nums"'
 DIM: Final = 'style="font-size:90%;opacity:0.8"'

@@ -17,12 +17,6 @@ def one_line(value: object, limit: int) -> str:
 
 
 def image_html(content: bytes, mime_type: str, alt: str) -> str:
-    """Return an <img> that carries its own data.
-
-    Args:
-        content: the image.
-        mime_type: e.g. image/png.
-        alt: the description of the image.
-    """
+    """Return an <img> that carries its own data."""
     encoded = base64.b64encode(content).decode("ascii")
     return f'<img alt="{escape(alt)}" src="data:{mime_type};base64,{encoded}" style="max-width:100%">'

@@ -4,14 +4,9 @@ from .base import ConsoleRecord
 from .endpoints import EndpointGroup
 from .service_v2 import Billing
 
-CREATING, RUNNING, STOPPED = "Creating", "Running", "Stopped"
-"""Values of an instance's status."""
-
-PREPAID, POSTPAID = "Prepaid", "Postpaid"
-"""Values of paymentTiming."""
-
-UNIT_TYPES = ("ComputingUnit", "TPM")
-"""Values of instanceType."""
+CREATING, RUNNING, STOPPED = "Creating", "Running", "Stopped"  # values of an instance's status
+PREPAID, POSTPAID = "Prepaid", "Postpaid"  # values of paymentTiming
+UNIT_TYPES = ("ComputingUnit", "TPM")  # values of instanceType
 
 
 class BuyTPM(ConsoleRecord):

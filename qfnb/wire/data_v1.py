@@ -188,11 +188,8 @@ IMPORT_ERRORS = _DATASETS.route("import_errors", "importErrorDetail", ErrorQuery
 DELETE = _DATASETS.route("delete", "delete", DatasetRef, DatasetDeleted)
 
 
-ALL_ENTITIES, ANNOTATED_ENTITIES, UNANNOTATED_ENTITIES = 0, 1, 2
-"""Values of tabType."""
-
-MAX_ENTITIES = 30
-"""Limit of one page."""
+ALL_ENTITIES, ANNOTATED_ENTITIES, UNANNOTATED_ENTITIES = 0, 1, 2  # values of tabType
+MAX_ENTITIES = 30  # limit of one page
 
 
 class AnnotateEntity(ConsoleRecord):

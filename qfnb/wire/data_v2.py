@@ -10,8 +10,7 @@ from pydantic import Field
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-BOS, PLATFORM = "BOS", "sysStorage"
-"""Values of storageType."""
+BOS, PLATFORM = "BOS", "sysStorage"  # values of storageType
 
 FORMATS = {
     "PromptResponse": 2000,

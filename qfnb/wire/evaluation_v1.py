@@ -23,20 +23,15 @@ SATISFACTION = "满意度"
 MAX_DIMENSIONS = 4
 """Limit of the dimensions that people judge; the first is satisfaction."""
 
-MAX_VERSIONS = 5
-"""Limit of the versions that one task compares."""
-
-UPLOADING, EXPORT_FAILED = "Uploading", "Fail"
-"""Values of an export's state, besides Pending and Done."""
-
+MAX_VERSIONS = 5  # limit of the versions that one task compares
+UPLOADING, EXPORT_FAILED = "Uploading", "Fail"  # values of an export's state, besides Pending and Done
 LOCAL, STORAGE = "local", "storage"
 TOTAL, PART = "total", "part"
 PROMPT, PREDICTION, COMPLETION, METRICS = "prompt", "prediction", "completion", "metrics"
 EXPORT_CONTENT = (PROMPT, PREDICTION, COMPLETION, METRICS)
 """Contents of an export: question, model's answer, expected answer, scores."""
 
-ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")
-"""Keys by which rows can be ordered."""
+ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")  # keys by which rows can be ordered
 
 
 class InputPrompt(ConsoleRecord):

@@ -10,14 +10,12 @@ from pydantic import Field
 from .base import ConsoleRecord, CountedPage, EmptyBody
 from .endpoints import EndpointGroup
 
-CREATING, READY, FAILED = "Creating", "Ready", "Fail"
-"""Values of a version's state."""
+CREATING, READY, FAILED = "Creating", "Ready", "Fail"  # values of a version's state
 
 TRAINED, IMPORTED, COMPRESSED, PRESET = "Train", "Import", "Acceleration", "PlatformPreset"
 """Values of a version's sourceType."""
 
-USER = "UserCreate"
-"""The source of a user's model; a preset model has PlatformPreset."""
+USER = "UserCreate"  # the source of a user's model; a preset model has PlatformPreset
 
 
 class VersionMeta(ConsoleRecord):

@@ -7,12 +7,8 @@ from pydantic import Field
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", "Industry")
-"""Values of modelType."""
-
-DOING, DONE, FAILED = "Doing", "Done", "Fail"
-"""Values of an export's status."""
-
+TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", "Industry")  # values of modelType
+DOING, DONE, FAILED = "Doing", "Done", "Fail"  # values of an export's status
 MAX_DESCRIPTION_CHARS = 300
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import InvalidArgumentError
 
-IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")
-"""The pairs of brackets that can mark a variable."""
-
+IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")  # the pairs of brackets that can mark a variable
 _VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
 
 

@@ -7,17 +7,10 @@ from pydantic import Field
 from .base import ConsoleRecord, CountedPage, OffsetRequest
 from .endpoints import EndpointGroup
 
-TEXT, IMAGE = 1, 2
-"""Values of sceneType."""
-
-PRESET, CUSTOM = 1, 2
-"""Values of type."""
-
-RUNNING, DONE = 1, 2
-"""Values of processStatus."""
-
-SEMANTIC, REGEX, EXACT = 1, 2, 3
-"""Values of a score's type."""
+TEXT, IMAGE = 1, 2  # values of sceneType
+PRESET, CUSTOM = 1, 2  # values of type
+RUNNING, DONE = 1, 2  # values of processStatus
+SEMANTIC, REGEX, EXACT = 1, 2, 3  # values of a score's type
 
 
 class CreateTemplate(ConsoleRecord):

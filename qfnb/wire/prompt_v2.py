@@ -5,11 +5,8 @@ from typing import Any
 from .base import ConsoleRecord, MarkedPage, PageRequest
 from .endpoints import EndpointGroup
 
-TEXT, IMAGE = "TextToText", "TextToImage"
-"""Values of sceneType."""
-
-PRESET, CUSTOM = "System", "Custom"
-"""Values of type."""
+TEXT, IMAGE = "TextToText", "TextToImage"  # values of sceneType
+PRESET, CUSTOM = "System", "Custom"  # values of type
 
 
 class CreateTemplate(ConsoleRecord):

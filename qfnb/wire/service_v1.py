@@ -10,11 +10,8 @@ from .endpoints import EndpointGroup
 NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "Stopped"
 """Values of serviceStatus; New waits for payment and resources."""
 
-PUBLIC, PRIVATE = 1, 2
-"""Values of poolType; the first releases of the official SDK had them swapped."""
-
-TYPES = ("chat", "completions", "embeddings", "text2image", "image2text")
-"""Values of apiType."""
+PUBLIC, PRIVATE = 1, 2  # values of poolType; the first releases of the official SDK had them swapped
+TYPES = ("chat", "completions", "embeddings", "text2image", "image2text")  # values of apiType
 
 
 class ApplyService(ConsoleRecord):

@@ -7,11 +7,8 @@ from pydantic import model_validator
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"
-"""Values of runStatus."""
-
-TIME = "%Y-%m-%dT%H:%M:%SZ"
-"""The format of times, in UTC."""
+NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"  # values of runStatus
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # the format of times, in UTC
 
 
 class ResourceConfig(ConsoleRecord):

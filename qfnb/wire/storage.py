@@ -2,9 +2,7 @@
 
 from .base import ConsoleRecord
 
-MAX_KEYS = 1000
-"""Limit of the keys on one page of a list."""
-
+MAX_KEYS = 1000  # limit of the keys on one page of a list
 MAX_KEY_BYTES = 1024
 
 MAX_PARTS = 10_000

@@ -104,12 +104,6 @@ def build_card(
 ) -> Card[Report]:
     """Return the card of two models of a report.
 
-    Args:
-        report: the report.
-        base: a model, default the first.
-        tuned: a model, default the last.
-        metric: the metric that decides, default the first.
-
     Raises:
         InvalidArgumentError: the report does not have these two models or this metric.
     """

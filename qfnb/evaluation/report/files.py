@@ -32,9 +32,7 @@ PAIR_COLUMNS: Final = (
 """The columns of the Markdown tables; the DataFrames have more."""
 
 
-MAX_CELL_CHARS: Final = 32_767
-"""Characters that a cell of an Excel sheet can hold."""
-
+MAX_CELL_CHARS: Final = 32_767  # characters that a cell of an Excel sheet can hold
 JSON_VERSION: Final = 1
 JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
@@ -45,12 +43,6 @@ PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
 
 def save_report(report: ReportData, path: Path, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> Path:
     """Write a report in the format of the path's suffix; return the path.
-
-    Args:
-        report: the report.
-        path: a .html, .md, .csv, .xlsx or .json file.
-        pictures: charts for HTML.
-        lead: lines that HTML and Markdown begin with, instead of the report's conclusion.
 
     Raises:
         InvalidArgumentError: the suffix is unknown, or the file cannot be written.
@@ -78,12 +70,7 @@ def report_tables(report: ReportData) -> dict[str, pd.DataFrame]:
 
 
 def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
-    """Return conclusion, tables and footnotes as Markdown.
-
-    Args:
-        report: the report.
-        lead: the first lines, instead of the report's conclusion.
-    """
+    """Return conclusion, tables and footnotes as Markdown."""
     lines = lead or text.conclusion(report).splitlines()
     parts = ["# 评估报告 / evaluation report", *map(to_markdown, lines)]
     parts += [_markdown_table(report.summary, SUMMARY_COLUMNS)]

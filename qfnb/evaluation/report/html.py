@@ -15,14 +15,9 @@ from .data import ReportData
 from .html_tables import details
 from .text import format_difference, format_interval, format_score, to_html
 
-MAX_UNFOLDED_ROWS: Final = 12
-"""Rows of the summary that are shown without a click."""
-
-MAX_EXAMPLES: Final = 10
-"""Regressions, and improvements, that are shown."""
-
-MAX_SAMPLES: Final = 500
-"""Samples of a page; a file with more of them takes long to open."""
+MAX_UNFOLDED_ROWS: Final = 12  # rows of the summary that are shown without a click
+MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
+MAX_SAMPLES: Final = 500  # samples of a page; a file with more of them takes long to open
 
 SUMMARY_HEADS: Final = (
     "模型 model", "指标 metric", "均值 mean", "95 % 区间 interval", "有分 scored", "失败 failed",

@@ -10,12 +10,8 @@ from ..._text import Edit
 from .data import Change
 from .text import format_score, to_html
 
-CONTEXT_CHARS: Final = 40
-"""Equal characters that are kept before and after a difference."""
-
-MAX_CHARS: Final = 600
-"""Characters of an answer that are shown; the rest is counted."""
-
+CONTEXT_CHARS: Final = 40  # equal characters that are kept before and after a difference
+MAX_CHARS: Final = 600  # characters of an answer that are shown; the rest is counted
 _FRAME: Final = 'style="overflow-x:auto;max-width:100%"'
 _TABLE: Final = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
 _LINE: Final = "padding:3px 8px;border-bottom:1px solid #8884;vertical-align:top"
@@ -30,14 +26,7 @@ _CHANGE_HEADS: Final = ("问题 prompt", "参考 reference", "之前 before", "�
 def render_table(
     heads: Sequence[str], rows: Sequence[Sequence[Any]], *, text_column_count: int, long_texts: bool = False
 ) -> str:
-    """Return a table.
-
-    Args:
-        heads: names of the columns.
-        rows: cells, any values.
-        text_column_count: how many columns from the left are text; the others are numbers.
-        long_texts: keep line breaks in texts.
-    """
+    """Return a table."""
     text_style = _LONG if long_texts else _TEXT
     styles = [text_style if index < text_column_count else _NUMBER for index in range(len(heads))]
     cells = [[to_html(cell) for cell in row] for row in rows]
@@ -76,13 +65,7 @@ def mark_edits(edits: Sequence[Edit]) -> tuple[str, str]:
 
 
 def details(title: str, content: str, *, is_open: bool = False) -> str:
-    """Return content that a click opens; "" without content.
-
-    Args:
-        title: HTML that is always shown.
-        content: HTML.
-        is_open: show the content from the beginning.
-    """
+    """Return content that a click opens; "" without content."""
     if not content:
         return ""
     opened = " open" if is_open else ""

@@ -65,13 +65,7 @@ def format_score(value: float) -> str:
 
 
 def format_interval(low: float, high: float, *, plus: bool = False) -> str:
-    """Return an interval, "n/a" where a bound is unknown.
-
-    Args:
-        low: the lower bound.
-        high: the upper bound.
-        plus: write the sign of positive bounds.
-    """
+    """Return an interval, "n/a" where a bound is unknown."""
     if math.isnan(low) or math.isnan(high):
         return "n/a"
     return f"[{low:+.3f}, {high:+.3f}]" if plus else f"[{format_score(low)}, {format_score(high)}]"

@@ -13,9 +13,7 @@ from ..._text import is_missing
 from ..samples import Sample
 from . import intervals, significance
 
-Scale = tuple[float, float]
-"""The lowest and the highest possible score of a metric."""
-
+Scale = tuple[float, float]  # the lowest and the highest possible score of a metric
 Outcome = Literal["better", "worse", "cannot tell"]
 
 UNIT_SCALE: Final[Scale] = (0.0, 1.0)

@@ -32,13 +32,10 @@ MIN_RESAMPLES: Final = 999
 MAX_DRAWS: Final = 10_000_000
 """Numbers drawn for one interval at most: a mean of many rows needs fewer resamples."""
 
-CHUNK_DRAWS: Final = 1_000_000
-"""Numbers drawn at a time, which bounds the memory."""
-
+CHUNK_DRAWS: Final = 1_000_000  # numbers drawn at a time, which bounds the memory
 _Z: Final = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
-Clusters = Sequence[Hashable] | None
-"""The cluster of each score; None when all rows are independent."""
+Clusters = Sequence[Hashable] | None  # the cluster of each score; None when all rows are independent
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,9 @@ from typing import Any, Final
 from . import intervals
 from .intervals import Clusters, Interval
 
-MIN_ROWS: Final = 6
-"""Rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625."""
-
-MAX_EXACT: Final = 13
-"""Differences up to which all 2^n signs are tried."""
-
-MIN_NORMAL: Final = 2000
-"""Differences above which the sum of random signs is taken as a normal variable."""
+MIN_ROWS: Final = 6  # rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625
+MAX_EXACT: Final = 13  # differences up to which all 2^n signs are tried
+MIN_NORMAL: Final = 2000  # differences above which the sum of random signs is taken as a normal variable
 
 _POWER_Z: Final = NormalDist().inv_cdf(0.5 + intervals.LEVEL / 2) + NormalDist().inv_cdf(0.8)
 """Standard errors of a difference that 80 % of trials show."""

@@ -1,13 +1,10 @@
-"""Cleaning and augmentation: the rows of a dataset are copied into another one, with simple changes to their texts.
+"""Cleaning and augmentation: recorded tasks that copy the rows of a dataset into another one.
 
-The tasks have the platform's states and fields. What they do to rows is little: plain patterns change texts,
-filters and deduplication are recorded and drop no row, and new rows come from one phrase.
+The tasks have the platform's states and fields. A cleaning changes no row; an augmentation adds one phrase to prompts.
 """
 
 import asyncio
-import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...wire import cleaning as wire, data_v1 as data_wire
@@ -19,72 +16,30 @@ from ..state.store import Document, random_id
 from . import common, import_export, row_formats, rows
 from .row_parser import RowParser
 
-Operations = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Group of operations -> its steps, each `{"name": ..., "args": {...}}`."""
-
-_EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\ufe0f\u200d\U0001f1e6-\U0001f1ff]+")
-_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\t]")
-_WEB = re.compile(r"</?[A-Za-z][^<>]*>|(?:https?://|www\.)[\w\-./?%&=#:~+@!$',;*()\[\]]+|&[a-z]{2,8};", re.ASCII)
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_IP = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])")
-_IDENTIFIER = re.compile(r"(?<!\d)(?:\d{17}[\dXx]|\d{16,19}|(?:\+?86[- ]?)?1[3-9]\d{9}|0\d{2,3}-\d{7,8})(?![\dXx])")
-
-
-def _without_categories(text: str, *categories: str) -> str:
-    # line breaks and tabs stay
-    return "".join(char for char in text if char in "\n\r\t" or unicodedata.category(char) not in categories)
-
-
-TEXT_CHANGES: dict[str, Callable[[str], str]] = {
-    "remove_emoji": lambda text: _EMOJI.sub("", text),
-    "remove_invisible_character": lambda text: _without_categories(text, "Cc", "Cf"),
-    "replace_uniform_whitespace": lambda text: _SPACES.sub(" ", text),
-    "remove_non_meaning_characters": lambda text: _without_categories(text.replace("\ufffd", ""), "Co", "Cn", "Cs"),
-    "remove_web_identifiers": lambda text: _WEB.sub("", text),
-    "replace_emails": lambda text: _EMAIL.sub("[EMAIL]", text),
-    "replace_ip": lambda text: _IP.sub("[IP]", text),
-    "replace_identifier": lambda text: _IDENTIFIER.sub("[ID]", text),
-}
-"""What the operations of the groups `clean` and `desensitization` do to a text."""
-
-_MASKS = ("replace_emails", "replace_ip", "replace_identifier")
-_FILTERS: tuple[str, ...] = (
-    "number_words",
-    "word_repetition_removal",
-    "character_repetition_removal",
-    "special_characters",
-)
-_FILTERS += ("flagged_words", "lang_id", "perplexity")
 OPERATIONS: dict[str, tuple[str, ...]] = {
-    "clean": (*(name for name in TEXT_CHANGES if name not in _MASKS), "replace_traditional_chinese_to_simplified"),
-    "filter": tuple(f"filter_check_{name}" for name in _FILTERS),
+    "clean": (
+        "remove_emoji",
+        "remove_invisible_character",
+        "replace_uniform_whitespace",
+        "remove_non_meaning_characters",
+        "remove_web_identifiers",
+        "replace_traditional_chinese_to_simplified",
+    ),
+    "filter": tuple(
+        f"filter_check_{name}"
+        for name in (
+            *("number_words", "word_repetition_removal", "character_repetition_removal", "special_characters"),
+            *("flagged_words", "lang_id", "perplexity"),
+        )
+    ),
     "deduplication": ("deduplication_simhash",),
-    "desensitization": _MASKS,
+    "desensitization": ("replace_emails", "replace_ip", "replace_identifier"),
 }
 """Group -> the names of its operations."""
 
-
-def text_change(operations: Operations) -> Callable[[str], str]:
-    """Return the function that does the operations to a text: those of `clean` first, then the masks."""
-    steps = [step["name"] for group in ("clean", "desensitization") for step in operations.get(group, ())]
-    changes = [TEXT_CHANGES[name] for name in steps if name in TEXT_CHANGES]
-
-    def change(text: str) -> str:
-        for apply in changes:
-            text = apply(text)
-        return text
-
-    return change
-
-
-MAX_AUGMENTATIONS = 20
-"""Rows of a page of augmentations."""
-
-MAX_ROWS = 50_000
-"""Rows of a dataset that the sandbox works on while the caller waits; the platform's limit differs."""
-
-NEW_PROMPT = "请问，{}"
-"""The prompt of a new row; `{}` is the prompt of the row that it is made from."""
+MAX_AUGMENTATIONS = 20  # rows of a page of augmentations
+MAX_ROWS = 50_000  # rows of a dataset that the sandbox works on while the caller waits; the platform's limit differs
+NEW_PROMPT = "请问，{}"  # the prompt of a new row; `{}` is the prompt of the row that it is made from
 
 
 @emulates(wire.CREATE)
@@ -94,14 +49,8 @@ async def create(call: Call, body: wire.CreateCleaning) -> str:
         call.validate_choice("operationsV2", group, OPERATIONS)
         for step in steps:
             call.validate_choice(f"operationsV2.{group}", step.get("name"), OPERATIONS[group])
-    change = text_change(body.operations_v2)
-
-    def clean(source_rows: Sequence[Any]) -> list[Any]:
-        cleaned = (row_formats.map_texts(row, change) for row in source_rows)
-        return [row for row in cleaned if not row_formats.has_blank_text(row)]
-
     fields = {"name": body.etl_task_name, "operations": body.operations_v2}
-    return str((await _run_task(call, "etl", body, clean, fields))["id"])
+    return str((await _run_task(call, "etl", body, list, fields))["id"])
 
 
 @emulates(wire.DETAIL)

@@ -10,8 +10,7 @@ from ..state.store import Document, Store, random_id
 from ..state.world import World
 from . import rows
 
-FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
-"""States of a training run in which it no longer needs its datasets."""
+FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}  # states of a training run in which it no longer needs its datasets
 
 
 def create_dataset(
@@ -24,17 +23,7 @@ def create_dataset(
     group: Document | None = None,
     description: str = "",
 ) -> Document:
-    """Add a dataset without rows, by default as the first version of a new group.
-
-    Args:
-        store: the sandbox's store.
-        name: its name, one line.
-        data_format: v2's name of the format, e.g. `PromptResponse`.
-        bucket: the user's bucket, "" for the platform's storage.
-        path: the folder in the bucket.
-        group: the group that it is the next version of.
-        description: v2's description of the version.
-    """
+    """Add a dataset without rows, by default as the first version of a new group."""
     if group is None:
         group = store.add("dataset_group", random_id("dg-", 16), name=name, form=data_format, made=0)
     store.update(group["id"], made=group["made"] + 1)
@@ -58,11 +47,6 @@ def create_dataset(
 def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Document:
     """Return a dataset by its id or number.
 
-    Args:
-        call: the request.
-        key: the dataset's id or number.
-        field: the request's field that names it.
-
     Raises:
         Refusal: it does not exist.
     """
@@ -70,25 +54,13 @@ def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Documen
 
 
 def validate_name(call: Call, name: str, path: str) -> None:
-    """Raise a refusal unless a dataset's name and folder are printable and the name is not empty.
-
-    Args:
-        call: the request.
-        name: the dataset's name.
-        path: its folder in the bucket.
-    """
+    """Raise a refusal unless a dataset's name and folder are printable and the name is not empty."""
     if not (name.strip() and name.isprintable() and path.isprintable()):
         raise call.invalid("name", "a name has one line, and is not empty")
 
 
 def validate_bucket(call: Call, field: str, bucket: str) -> None:
-    """Raise a refusal unless a bucket is the sandbox's.
-
-    Args:
-        call: the request.
-        field: the request's field that names it.
-        bucket: its name.
-    """
+    """Raise a refusal unless a bucket is the sandbox's."""
     allowed = call.world.address.bucket
     if bucket != allowed:
         raise call.invalid(field, f"the bucket {bucket!r} does not exist; it is {allowed!r}")
@@ -150,13 +122,7 @@ def release_state(world: World, dataset: Document) -> int:
 
 
 def task_status(world: World, dataset: Document, kind: str) -> int:
-    """Return v1's number for the state of a dataset's last task of a kind.
-
-    Args:
-        world: the sandbox.
-        dataset: the dataset.
-        kind: "import", "export", "etl" (cleaning) or "enhance" (augmentation).
-    """
+    """Return v1's number for the state of a dataset's last task of a kind."""
     task = world.store.get(kind, dataset[kind]) if dataset[kind] else None
     if task is None and kind == "import" and dataset["parts"]:
         return wire.FINISHED  # the sandbox wrote the rows itself

@@ -25,11 +25,9 @@ from . import common, row_formats, rows
 from .row_formats import InvalidRow
 from .row_parser import RowParser
 
-MAX_SAMPLES = 20
-"""Invalid lines in one answer; all of them are at `downloadUrl`."""
-
-MEGABYTE, ZIP_SECONDS = 1024 * 1024, 7 * 24 * 3600
-"""A zip file is kept for a week on the sandbox's clock."""
+MAX_SAMPLES = 20  # invalid lines in one answer; all of them are at `downloadUrl`
+MEGABYTE = 1024 * 1024
+ZIP_SECONDS = 7 * 24 * 3600  # how long a zip file is kept, on the sandbox's clock
 
 _BOS_DOMAIN = ".bcebos.com"
 
@@ -60,12 +58,6 @@ def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
 async def start_import(call: Call, dataset: Document, files: list[str], *, annotated: bool) -> Document:
     """Read files and begin an import; its rows become visible at its end. Return the task.
 
-    Args:
-        call: the request.
-        dataset: the dataset.
-        files: addresses in the object storage.
-        annotated: whether rows must have responses.
-
     Raises:
         Refusal: the list of files is empty or wrong, or an import is running.
     """
@@ -84,14 +76,7 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
 
 
 def record_import(world: World, dataset: Document, plan: list[Any], parser: RowParser) -> Document:
-    """Record an import as the last one of its dataset.
-
-    Args:
-        world: the sandbox.
-        dataset: the dataset.
-        plan: the task's states over time.
-        parser: the parsed rows and problems.
-    """
+    """Record an import as the last one of its dataset."""
     first = parser.problems[0] if parser.problems else None
     task = world.store.add(
         "import",

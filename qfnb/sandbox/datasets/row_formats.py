@@ -34,11 +34,6 @@ def format_of_template(template: int) -> str:
 def normalize(value: Any, data_format: str, *, annotated: bool = True) -> Any:
     """Return a row in the platform's shape.
 
-    Args:
-        value: the value in the file: a list of turns, one turn, or a text.
-        data_format: the dataset's format.
-        annotated: whether it must have responses.
-
     Raises:
         InvalidRow: it is not a row of the format.
     """
@@ -89,21 +84,6 @@ def all_texts(value: Any) -> list[str]:
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [text for part in parts for text in all_texts(part)]
-
-
-def map_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a row with a function applied to all its texts."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [map_texts(part, change) for part in value]
-    return {key: map_texts(part, change) for key, part in value.items()} if isinstance(value, dict) else value
-
-
-def has_blank_text(row: Any) -> bool:
-    """Return whether a row has no text, or an empty one."""
-    row_texts = all_texts(row)
-    return not row_texts or not all(text.strip() for text in row_texts)
 
 
 def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:

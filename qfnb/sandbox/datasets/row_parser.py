@@ -70,14 +70,7 @@ class RowParser:
             self.add_problem(name, 0, error)
 
     def add_problem(self, name: str, line: int, error: InvalidRow, text: str = "") -> None:
-        """Add a problem, up to the limit.
-
-        Args:
-            name: the file's name.
-            line: from 1, 0 for the whole file.
-            error: the code and the reason.
-            text: the line; 200 characters of it are kept.
-        """
+        """Add a problem, up to the limit."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(LineProblem(name, line, error.code, error.reason, text[:200]))
 

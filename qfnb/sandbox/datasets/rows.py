@@ -42,8 +42,7 @@ class Entity:
     id: str = field(default_factory=lambda: secrets.token_hex(12))
 
 
-LocatedEntity = tuple[Document, Entity]
-"""A row and its part."""
+LocatedEntity = tuple[Document, Entity]  # a row and its part
 
 
 def visible_parts(store: Store, dataset: Document) -> list[Document]:
@@ -53,13 +52,7 @@ def visible_parts(store: Store, dataset: Document) -> list[Document]:
 
 
 def count(store: Store, dataset: Document, field: str = "count") -> int:
-    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated" rows.
-
-    Args:
-        store: the sandbox's store.
-        dataset: the dataset.
-        field: "count", "characters", "size" (bytes) or "annotated".
-    """
+    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated" rows."""
     return sum(part[field] for part in visible_parts(store, dataset))
 
 
@@ -71,14 +64,7 @@ def iter_entities(store: Store, dataset: Document) -> Iterator[tuple[Document, E
 
 
 def read_page(store: Store, dataset: Document, start: int, size: int) -> list[tuple[Document, Entity]]:
-    """Return `size` rows from index `start` on, each with its part; other parts are not read.
-
-    Args:
-        store: the sandbox's store.
-        dataset: the dataset.
-        start: the index of the first row, from 0.
-        size: the number of rows.
-    """
+    """Return `size` rows from index `start` on, each with its part; other parts are not read."""
     matches: list[tuple[Document, Entity]] = []
     for part in visible_parts(store, dataset):
         if start < part["count"] and len(matches) < size:
@@ -94,13 +80,7 @@ def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
 
 
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
-    """Return the row with an id, None if it does not exist.
-
-    Args:
-        store: the sandbox's store.
-        dataset: the dataset.
-        id_: the row's id.
-    """
+    """Return the row with an id, None if it does not exist."""
     for part in visible_parts(store, dataset):
         for line in _read_lines(store, part):
             if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
@@ -109,14 +89,7 @@ def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
 
 
 def attach_part(store: Store, dataset_id: str, part: Document, visible_from: float) -> None:
-    """Add a part that `write_part` wrote, visible from a time on.
-
-    Args:
-        store: the sandbox's store.
-        dataset_id: the dataset.
-        part: what `write_part` returned.
-        visible_from: Unix seconds.
-    """
+    """Add a part that `write_part` wrote, visible from a time (Unix seconds) on."""
     dataset = store.get("dataset", dataset_id)
     assert dataset is not None
     store.update(dataset_id, parts=[*dataset["parts"], part | {"from": visible_from}], modified=visible_from)
@@ -137,13 +110,7 @@ def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
 
 
 def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:
-    """Replace the rows with these ids, or delete those with None; return the ids that existed.
-
-    Args:
-        store: the sandbox's store.
-        dataset: the dataset.
-        changes: row id -> the new row, None to delete it.
-    """
+    """Replace the rows with these ids, or delete those with None; return the ids that existed."""
     new_parts, replaced_ids = [], set()
     for part in dataset["parts"]:
         old_entities = [Entity(**json.loads(line)) for line in _read_lines(store, part)]

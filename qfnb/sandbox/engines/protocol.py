@@ -21,14 +21,10 @@ Ability = Literal["chat", "embeddings", "increments", "streaming", "tools", "tra
 ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
 """The category of an engine's error; each has a code on v1 and on v2."""
 
-Delta = Mapping[str, Any]
-"""What a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}."""
-
+Delta = Mapping[str, Any]  # what a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}
 Pair = tuple[str, str]
 
-BUILT_IN = "qfnb local model, not ERNIE"
-"""The label of the built-in engine."""
-
+BUILT_IN = "qfnb local model, not ERNIE"  # the label of the built-in engine
 _TOKEN = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
 
 
@@ -135,8 +131,7 @@ class Step:
     quiet: bool = False
 
 
-Observer = Callable[[Step], bool | None]
-"""Called with each step; when it returns False the training stops."""
+Observer = Callable[[Step], bool | None]  # called with each step; when it returns False the training stops
 
 
 class ChatModel(Protocol):

@@ -22,9 +22,7 @@ CONNECT_SECONDS = 5.0
 MAX_EVENT_BYTES = 1 << 20
 """The largest event of a stream."""
 
-MAX_ANSWER_BYTES = 64 << 20
-"""The largest answer."""
-
+MAX_ANSWER_BYTES = 64 << 20  # the largest answer
 _CATEGORIES: dict[int, ErrorCategory] = {400: "argument", 404: "model", 413: "length", 422: "argument", 429: "busy"}
 
 

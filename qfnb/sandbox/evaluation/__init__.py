@@ -2,8 +2,5 @@
 
 from . import results, v1, v2, worker
 
-HANDLERS = (results, v1, v2, worker)
-"""The modules that answer operations of the endpoint table."""
-
-ROUTES = (results.routes,)
-"""The routes that are not in the endpoint table: each function returns those of a world."""
+HANDLERS = (results, v1, v2, worker)  # the modules that answer operations of the endpoint table
+ROUTES = (results.routes,)  # the routes that are not in the endpoint table: each function returns those of a world

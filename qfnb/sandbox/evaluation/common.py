@@ -26,9 +26,7 @@ UNSCORED = -1
 ENGINE = "qfnb local model, not ERNIE"
 FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
 
-Pairs = list[tuple[str, str]]
-"""Prompts and reference responses."""
-
+Pairs = list[tuple[str, str]]  # prompts and reference responses
 Row = dict[str, Any]
 
 
@@ -114,11 +112,6 @@ def report_source(task: Document) -> dict[str, Any]:
 def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
     """Delete tasks with their rows and answers; the datasets that were made for people stay.
 
-    Args:
-        call: the request.
-        field: the request's field that names them.
-        tasks: the tasks.
-
     Raises:
         Refusal: one of them is still running; then all stay.
     """
@@ -154,12 +147,6 @@ def create_task(
     call: Call, body: wire.CreateTask, names: FieldNames = V1_FIELDS, replaced: Document | None = None
 ) -> Document:
     """Store a task and queue its run.
-
-    Args:
-        call: the request.
-        body: the task in v1's form.
-        names: the names of its fields in the request.
-        replaced: a task that has not begun, whose place it takes.
 
     Raises:
         Refusal: a field is invalid.

@@ -21,9 +21,7 @@ PRESET_TYPES = {
 }  # fmt: skip
 """The catalogue's kinds of models, and the repository's types of models."""
 
-PRESETS_CREATED_AT = 1_672_531_200.0
-"""The creation date of presets, 2023-01-01; the real dates are not published."""
-
+PRESETS_CREATED_AT = 1_672_531_200.0  # the creation date of presets, 2023-01-01; the real dates are not published
 _FIRST_PRESET_NUMBER = 10**9
 _DIGITS = string.digits + string.ascii_lowercase
 
@@ -96,12 +94,6 @@ LAST_WEIGHTS_NOTE = "the local engine keeps the last weights only; the step is r
 def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
     """Return a model of the user or a preset one.
 
-    Args:
-        call: the request.
-        key: the model's id or number.
-        field: the request's field that names it.
-        is_changed: whether the call changes it, which refuses preset models.
-
     Raises:
         Refusal: it does not exist or belongs to the platform.
     """
@@ -147,14 +139,7 @@ def type_number(model: Document) -> int:
 
 
 def add_model(call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None) -> Document:
-    """Add a model without versions.
-
-    Args:
-        call: the request.
-        name: the model's name.
-        model_type: v2's word for its type.
-        tags: its tags.
-    """
+    """Add a model without versions."""
     return call.world.store.add(
         "model",
         random_id("am-"),
@@ -168,15 +153,7 @@ def add_model(call: Call, name: str, model_type: str = "Text2Text", *, tags: lis
 
 
 def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
-    """Add a version to a model.
-
-    Args:
-        call: the request.
-        model: the model.
-        source: v1's word for where the version comes from, e.g. `Train`.
-        task: the name of the file of its weights, without the suffix.
-        fields: other fields of its document: `description`, `step`, `base`, `origin`, `plan`.
-    """
+    """Add a version to a model."""
     earlier = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
     number = 1 + max((int(row["version"]) for row in earlier), default=0)
     ready = call.world.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
@@ -193,15 +170,7 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
 
 
 def publish_run(call: Call, model: Document, task: Document, step: int | None, description: str) -> Document:
-    """Add a finished or stopped run to a model as a version, with the step of its checkpoint.
-
-    Args:
-        call: the request.
-        model: the model.
-        task: the run.
-        step: the step of its checkpoint, None for the last one.
-        description: the version's description.
-    """
+    """Add a finished or stopped run to a model as a version, with the step of its checkpoint."""
     job = call.world.store.get("job", task["job"]) or {}
     origin = {
         "taskId": job.get("number"),
@@ -226,12 +195,6 @@ def publish_run(call: Call, model: Document, task: Document, step: int | None, d
 def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
     """Return a run that can be published.
 
-    Args:
-        call: the request.
-        key: the run's id or number.
-        field: the request's field that names it.
-        step: a checkpoint that it must have.
-
     Raises:
         Refusal: it does not exist, has no weights, or has no such checkpoint.
     """
@@ -246,11 +209,6 @@ def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -
 
 def delete_versions(call: Call, versions: Sequence[Document], field: str) -> None:
     """Delete versions, and the files of weights that nothing else uses.
-
-    Args:
-        call: the request.
-        versions: the versions.
-        field: the request's field that names them.
 
     Raises:
         Refusal: a service runs one of them; then none is deleted.
@@ -269,11 +227,6 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
 
 def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
     """Delete models with their versions.
-
-    Args:
-        call: the request.
-        models: the models.
-        field: the request's field that names them.
 
     Raises:
         Refusal: a service runs one of the versions; then nothing is deleted.

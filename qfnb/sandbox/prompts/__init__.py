@@ -2,7 +2,5 @@
 
 from . import memories, optimize, v1, v2
 
-HANDLERS = (memories, optimize, v1, v2)
-"""The modules that answer operations of the endpoint table."""
-
+HANDLERS = (memories, optimize, v1, v2)  # the modules that answer operations of the endpoint table
 ROUTES = ()

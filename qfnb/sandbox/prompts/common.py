@@ -9,9 +9,7 @@ from ...wire.prompt_template import PromptTemplate
 from ..http.call import CREATOR, Call
 from ..state.store import Document, random_id
 
-TEMPLATE, LABEL = "template", "label"
-"""Kinds of documents."""
-
+TEMPLATE, LABEL = "template", "label"  # kinds of documents
 MAX_NAME_LENGTH = 100
 
 
@@ -46,14 +44,7 @@ def add_template(call: Call, **fields: Any) -> Document:
 
 
 def update_template(call: Call, template: Document, body: Any, **fields: Any) -> None:
-    """Change the fields of a template that a request has; the variables follow from the text.
-
-    Args:
-        call: the request.
-        template: the template.
-        body: the record with the changes.
-        fields: changes that the versions name differently.
-    """
+    """Change the fields of a template that a request has; the variables follow from the text."""
     identifier = body.variable_identifier or template["identifier"]
     changes = {
         "name": body.template_name,
@@ -71,24 +62,12 @@ def update_template(call: Call, template: Document, body: Any, **fields: Any) ->
 
 
 def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> list[str]:
-    """Return the ids of labels by their ids or numbers.
-
-    Args:
-        call: the request.
-        field: the request's field that names them.
-        keys: ids or numbers.
-    """
+    """Return the ids of labels by their ids or numbers."""
     return [call.find(LABEL, key, field, "label")["id"] for key in keys or ()]
 
 
 def search_templates(call: Call, name: str | None, label_ids: Sequence[int | str] | None) -> list[Document]:
-    """Return the templates, newest first, that have a text in name or content and at least one of some labels.
-
-    Args:
-        call: the request.
-        name: a part of the name or the content.
-        label_ids: ids or numbers of labels.
-    """
+    """Return the templates, newest first, that have a text in name or content and at least one of some labels."""
     store = call.world.store
     wanted_label_ids = {label["id"] for key in label_ids or () if (label := store.get(LABEL, key))}
     return [

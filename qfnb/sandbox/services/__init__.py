@@ -2,7 +2,5 @@
 
 from . import billing, v1, v2
 
-HANDLERS = (billing, v1, v2)
-"""The modules that answer operations of the endpoint table."""
-
+HANDLERS = (billing, v1, v2)  # the modules that answer operations of the endpoint table
 ROUTES = ()

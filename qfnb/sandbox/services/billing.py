@@ -8,11 +8,8 @@ from ..http.call import Call, emulates
 from ..state.store import Document
 from . import common
 
-QUOTA, UNIT = "quota", "unit"
-"""Kinds of documents."""
-
-RPM, TPM = 60, 10_000
-"""Requests and tokens per minute of one purchased unit; the sandbox's own numbers, not enforced."""
+QUOTA, UNIT = "quota", "unit"  # kinds of documents
+RPM, TPM = 60, 10_000  # requests and tokens per minute of one purchased unit; the sandbox's own numbers, not enforced
 
 
 @emulates(wire.BUY_TPM)

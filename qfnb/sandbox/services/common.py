@@ -84,14 +84,7 @@ def service_url(world: World, service: Document) -> str:
 
 
 def get_ready_version(call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]) -> Document:
-    """Return a model version that can be deployed.
-
-    Args:
-        call: the request.
-        set_id: the model that it belongs to.
-        version_id: the version.
-        field_names: the request's fields of the two.
-    """
+    """Return a model version that can be deployed."""
     store, (set_name, version_name) = call.world.store, field_names
     version = call.find("version", version_id, version_name)
     owner = store.get("model", set_id)
@@ -109,13 +102,6 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
     """Raise a refusal unless the name and the suffix of a service are valid.
 
     A name is unique among the services of a model only: a notebook that is run again trains another model.
-
-    Args:
-        call: the request.
-        owner: the id of the model.
-        name: the service's name.
-        suffix: the suffix of its endpoint.
-        field: the request's field of the suffix.
     """
     if not 2 <= len(name.strip()) <= MAX_NAME_LENGTH:
         raise call.invalid("name", f"2 to {MAX_NAME_LENGTH} characters")
@@ -142,15 +128,7 @@ def validate_billing(call: Call, billing: wire.Billing) -> None:
 
 
 def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:
-    """Begin to deploy a version; return the service and the id of its compute unit.
-
-    Args:
-        call: the request.
-        version: the model version.
-        name: the service's name.
-        suffix: the suffix of its endpoint.
-        fields: other fields: `description`, `resource`, `payment`, `pool`.
-    """
+    """Begin to deploy a version; return the service and the id of its compute unit."""
     world = call.world
     plan = world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING)
     service = world.store.add(
@@ -171,14 +149,7 @@ def version_fields(version: Document) -> dict[str, Any]:
 
 
 def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
-    """Add a compute unit to a service; return its id.
-
-    Args:
-        world: the sandbox.
-        service_id: the service.
-        replicas: the number of replicas.
-        payment: `Prepaid` or `Postpaid`.
-    """
+    """Add a compute unit to a service; return its id."""
     unit = world.store.add(
         "unit", new_instance_id(), service=service_id, replicas=replicas, payment=payment, status=charge.RUNNING
     )

@@ -13,9 +13,7 @@ from ..state.store import Document
 from ..state.world import World
 from .common import find_service
 
-APP_ID = 10000001
-"""The sandbox's application; a call with another one in its `appid` header is counted for that one."""
-
+APP_ID = 10000001  # the sandbox's application; a call with another one in its `appid` header is counted for that one
 KIND, MINUTE_SECONDS = "metric", 60
 COUNT_FIELDS = ("input", "output", "good", "bad")
 
@@ -40,15 +38,7 @@ def metered(handler: Handler) -> Handler:
 def usage_by_app(
     world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
 ) -> list[dict[str, Any]]:
-    """Return the usage of a service by each application, from the minute of `start` to that of `end`.
-
-    Args:
-        world: the sandbox.
-        service_id: the service.
-        start: Unix seconds; the usage from this minute on.
-        end: Unix seconds; the usage up to this minute.
-        apps: ids of applications, None for all.
-    """
+    """Return the usage of a service by each application, from the minute of `start` to that of `end`."""
     app_ids = [apps] if isinstance(apps, str) else apps
     totals: dict[str, dict[str, int]] = {}
     for row in world.store.all(KIND):
@@ -61,13 +51,7 @@ def usage_by_app(
 
 
 def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
-    """Return a time of a request in Unix seconds.
-
-    Args:
-        call: the request.
-        attribute: `start_time` or `end_time`.
-        body: the record that has it.
-    """
+    """Return a time of a request in Unix seconds."""
     text = getattr(body, attribute)
     try:
         return timestamps.parse_utc(text)

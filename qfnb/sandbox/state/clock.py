@@ -8,8 +8,7 @@ from .store import Store
 
 CLOCK_ID = "clock"
 
-POLL_SECONDS = 0.05
-"""Seconds after which a wait checks whether it is cancelled."""
+POLL_SECONDS = 0.05  # seconds after which a wait checks whether it is cancelled
 
 
 class Clock:

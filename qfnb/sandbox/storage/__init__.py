@@ -2,8 +2,7 @@
 
 from . import files, object_api
 
-HANDLERS = (files, object_api)
-"""The modules that answer operations of the endpoint table."""
+HANDLERS = (files, object_api)  # the modules that answer operations of the endpoint table
 
 ROUTES = (files.routes, object_api.routes)
 """The routes that are not in the endpoint table: each function returns those of a world."""

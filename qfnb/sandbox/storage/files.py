@@ -19,8 +19,7 @@ from ..http.refusals import SANDBOX_HEADER, v2_refusal
 from ..state.store import Document, Store, random_id
 from ..state.world import World
 
-MAX_FILES = 10_000
-"""Files of one page of the list."""
+MAX_FILES = 10_000  # files of one page of the list
 
 
 @emulates(wire.UPLOAD)
@@ -93,13 +92,7 @@ def routes(world: World) -> list[Route]:
 
 
 def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
-    """Store a file under an id, unless one with this id exists; return its document.
-
-    Args:
-        store: the sandbox's store.
-        id_: the file's id.
-        file: its name, purpose and content.
-    """
+    """Store a file under an id, unless one with this id exists; return its document."""
     if (existing := store.get("file", id_)) is not None:
         return existing
     store.write_file(id_, file.content)
@@ -116,16 +109,7 @@ def read_file(store: Store, id_: str) -> bytes | None:
 def paginate(
     call: Call, rows: Sequence[Document], after: str | None, limit: int | None, *, default: int, max_limit: int
 ) -> tuple[list[Document], bool]:
-    """Return at most `limit` rows after the one with an id, and whether there are more.
-
-    Args:
-        call: the request.
-        rows: all rows, in order.
-        after: the id of the row before the page.
-        limit: the length of the page, 1 to `max_limit`.
-        default: the length of the page without a limit.
-        max_limit: the highest limit.
-    """
+    """Return at most `limit` rows after the one with an id, and whether there are more."""
     if limit is not None:
         call.validate_range("limit", limit, 1, max_limit)
     ids = [row["id"] for row in rows]

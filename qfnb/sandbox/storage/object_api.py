@@ -23,8 +23,7 @@ from . import objects
 
 Handle = Callable[["World", Request], Awaitable[Response]]
 
-PREFIX = "/bos"
-"""Where the library looks for the storage; clients that only know hosts find it at the root, too."""
+PREFIX = "/bos"  # where the library looks for the storage; clients that only know hosts find it at the root, too
 
 
 def routes(world: World) -> list[Route]:

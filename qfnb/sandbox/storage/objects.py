@@ -17,13 +17,6 @@ from ..state.store import Document, Store
 def write_object(store: Store, bucket: str, key: str, content: bytes, etag: str = "") -> Document:
     """Write an object, or replace the one with the same key.
 
-    Args:
-        store: the sandbox's store.
-        bucket: the bucket's name.
-        key: the object's key.
-        content: its bytes.
-        etag: its tag; by default the MD5 of the content.
-
     Returns:
         A mapping with at least `size` (bytes) and `etag`.
     """
@@ -42,25 +35,13 @@ def read_object(store: Store, uri: str) -> bytes | None:
 
 
 def delete_object(store: Store, bucket: str, key: str) -> None:
-    """Delete an object, if it exists.
-
-    Args:
-        store: the sandbox's store.
-        bucket: the bucket's name.
-        key: the object's key.
-    """
+    """Delete an object, if it exists."""
     store.remove("object", f"{bucket}/{key}")
     store.remove_file(_file_name(f"{bucket}/{key}"))
 
 
 def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
-    """Return a bucket's objects whose key has a prefix, each with its `key`, sorted by key.
-
-    Args:
-        store: the sandbox's store.
-        bucket: the bucket's name.
-        prefix: what the keys start with.
-    """
+    """Return a bucket's objects whose key has a prefix, each with its `key`, sorted by key."""
     start = f"{bucket}/{prefix}"
     rows = [row for row in store.all("object") if row["id"].startswith(start)]
     return sorted((row | {"key": row["id"][len(bucket) + 1 :]} for row in rows), key=lambda row: str(row["key"]))
@@ -90,13 +71,7 @@ def md5_of(content: bytes) -> str:
 
 
 def storage_refusal(status: int, code: str, message: str) -> Refusal:
-    """Return a refusal in the object storage's shape.
-
-    Args:
-        status: the HTTP status.
-        code: the storage's word for the error, e.g. `NoSuchKey`.
-        message: what is wrong.
-    """
+    """Return a refusal in the object storage's shape."""
     return Refusal(status, {"code": code, "message": message, "requestId": str(uuid.uuid4())})
 
 

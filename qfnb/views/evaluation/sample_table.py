@@ -155,13 +155,7 @@ def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
 
 
 def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
-    """Return a page of questions, with the two answers side by side and their differences marked.
-
-    Args:
-        pages: the questions of the report.
-        pairs: all selected ones.
-        selection: which page, and what of it.
-    """
+    """Return a page of questions, with the two answers side by side and their differences marked."""
     rows = "".join(_pair_html(pair, selection) for pair in pages.on_page(pairs, selection))
     none = f"<div {_ROW}>没有符合的题目 / no question matches</div>"
     head = f"<div {styles.DIM}>{to_html(_head_line(pairs, selection))}</div>"
@@ -169,13 +163,7 @@ def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelec
 
 
 def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
-    """Return a page of questions as lines of text.
-
-    Args:
-        pages: see `html`.
-        pairs: see `html`.
-        selection: see `html`.
-    """
+    """Return a page of questions as lines of text."""
     lines = [to_plain(_head_line(pairs, selection))]
     for pair in pages.on_page(pairs, selection):
         lines += [

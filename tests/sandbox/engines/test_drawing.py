@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from qfnb.sandbox.engines.drawing import picture, understand
+from qfnb.sandbox.engines.drawing import picture
 from qfnb.wire.inference import IMAGE_SIZES
 
 SMALL = (192, 192)
@@ -32,13 +32,10 @@ def test_every_size_of_the_platform_can_be_drawn(size):
         assert image.size == (width, height)
 
 
-@pytest.mark.parametrize("prompt", ["sundry", "hillock", "Montreal", "citation", "抽象的思念"])
-def test_unknown_words_are_not_understood(prompt):
-    assert understand(prompt).things == ()
-
-
 @pytest.mark.parametrize(
-    ("prompt", "thing"), [("Two hills", "mountains"), ("夜晚的城市", "city"), ("A sunny sea", "water")]
+    ("prompt", "themes"), [("夜晚的海", ["night", "water"]), ("Snow at sunset", ["sunset", "winter"]), ("一只猫", [])]
 )
-def test_words_are_understood_in_both_languages(prompt, thing):
-    assert thing in understand(prompt).things
+def test_themes_are_understood_in_both_languages_and_change_the_picture(prompt, themes):
+    content, understood = picture(prompt, SMALL, 3)
+    assert understood == themes
+    assert content != picture("一只狗", SMALL, 3)[0]

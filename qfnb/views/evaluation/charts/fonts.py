@@ -9,9 +9,7 @@ from typing import Any, Final
 
 from ....evaluation.report.text import to_plain
 
-LATIN: Final = "DejaVu Sans"
-"""Comes with matplotlib."""
-
+LATIN: Final = "DejaVu Sans"  # comes with matplotlib
 FONT_HINT: Final = (
     "图中的汉字需要中文字体 / Chinese names need a Chinese font: `apt install fonts-noto-cjk`, "
     "or a file such as NotoSansCJKsc-Regular.otf in ~/.fonts; then restart the kernel"
@@ -53,12 +51,7 @@ class NameLabels:
 
 
 def build_labels(names: Sequence[str], prefix: str = "") -> NameLabels:
-    """Return labels for names: the names, or a letter for each of them when one cannot be shown.
-
-    Args:
-        names: in the order of the report's tables.
-        prefix: of numbered labels, "" for A, B, C.
-    """
+    """Return labels for names: the names, or a letter for each of them when one cannot be shown."""
     cleaned = {name: " ".join(to_plain(name).split()) for name in names}
     wrapped = {name: "\n".join(_wrap_label(text)) for name, text in cleaned.items()}
     is_short_enough = all(label.strip() and label.count("\n") < MAX_LINES for label in wrapped.values())

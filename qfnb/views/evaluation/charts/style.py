@@ -83,13 +83,7 @@ class ChartLabels:
     metrics: fonts.NameLabels
 
     def build_chart(self, figure: Any, title: str, alt: str) -> Chart:
-        """Return a figure as a chart.
-
-        Args:
-            figure: a matplotlib figure.
-            title: the name of the chart.
-            alt: what it shows, with the numbers.
-        """
+        """Return a figure as a chart."""
         legend = (*self.models.legend, *self.metrics.legend)
         if legend:
             kinds = ["A, B, …"] * bool(self.models.legend) + ["M1, M2, …"] * bool(self.metrics.legend)
@@ -118,13 +112,7 @@ def new_figure(height: float) -> Any:
 
 
 def build_panels(titles: Sequence[str], labels: Sequence[str], line_count: int) -> tuple[Any, list[Any]]:
-    """Return a figure with a panel for each title; rows are labelled, the first one on top.
-
-    Args:
-        titles: of the panels; several panels are in two columns.
-        labels: of the rows.
-        line_count: number of lines of the longest label.
-    """
+    """Return a figure with a panel for each title; rows are labelled, the first one on top."""
     columns = 1 if len(titles) == 1 else 2
     rows = math.ceil(len(titles) / columns)
     row_height = max(0.42, 0.17 * line_count + 0.08)
@@ -176,13 +164,7 @@ def marker_style(index: int) -> dict[str, Any]:
 
 
 def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Add a legend below the axes.
-
-    Args:
-        figure: a matplotlib figure.
-        handles: its lines or points.
-        labels: one for each handle.
-    """
+    """Add a legend below the axes."""
     longest = max(fonts.display_width(label) for label in labels)
     figure.legend(
         handles,
@@ -196,14 +178,7 @@ def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str]) -> No
 
 
 def draw_whisker(axes: Any, low: float, high: float, y: float) -> None:
-    """Draw an interval on a bar: dark with a white rim, visible on all colours and on both pages.
-
-    Args:
-        axes: a panel.
-        low: the lower bound.
-        high: the upper bound.
-        y: position of the bar.
-    """
+    """Draw an interval on a bar: dark with a white rim, visible on all colours and on both pages."""
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
     rim = [withStroke(linewidth=3.6, foreground="white")]
