@@ -50,11 +50,6 @@ def format_of(name: str, requested: str | None = None) -> Format:
 def read_file(file: IO[bytes], name: str, kind: Format) -> Iterator[LocatedValue]:
     """Yield the values of one file with their locations; blank lines are skipped.
 
-    Args:
-        file: open for reading bytes.
-        name: its name in messages.
-        kind: the format.
-
     Raises:
         DatasetError: the file as a whole cannot be read in this format.
     """

@@ -38,11 +38,6 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
     """Open a zip; the value of the block is its files in the order of their names.
 
-    Args:
-        path: the zip.
-        name: its name in messages.
-        max_bytes: limit of all its files together.
-
     Raises:
         DatasetError: it is not a zip, damaged, encrypted, too large, or a name leads out of it.
     """

@@ -21,12 +21,6 @@ _PICTURE_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp",
 def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) -> None:
     """Write rows to a file, which is replaced atomically.
 
-    Args:
-        path: the file.
-        rows: the rows.
-        schema: what the rows are.
-        kind: the format.
-
     Raises:
         InvalidArgumentError: the file cannot be written.
         DatasetError: the format cannot hold such rows.
@@ -37,12 +31,6 @@ def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) ->
 
 def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format) -> None:
     """Write rows to an open file.
-
-    Args:
-        file: open for writing bytes.
-        rows: the rows.
-        schema: what the rows are.
-        kind: the format.
 
     Raises:
         DatasetError: the format cannot hold such rows.

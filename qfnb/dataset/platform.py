@@ -136,10 +136,6 @@ def remote_info(dataset_id: int | str) -> RemoteInfo:
 def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
     """Export a dataset of the platform, download it to a temporary file, and return its rows.
 
-    Args:
-        dataset_id: `ds-...`, or the number.
-        max_bytes: limit of the download, and of its files when unpacked.
-
     Raises:
         DatasetError: it has no rows, or the platform could not export it.
         UnexpectedContent: the download is not a file of rows.
@@ -157,13 +153,7 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
 
 
 def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
-    """Return the rows of an object in storage.
-
-    Args:
-        address: `bos:/bucket/key`.
-        kind: the format; by default the suffix decides.
-        max_bytes: limit of the download, and of a zip when unpacked.
-    """
+    """Return the rows of an object in storage."""
     name = PurePosixPath(address).name
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = Path(folder) / f"object{PurePosixPath(name).suffix}"
@@ -174,15 +164,7 @@ def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[Loca
 def store_object(
     address: str, rows: Sequence[Row], schema: Schema, kind: Format, *, progress: ProgressCallback | None = None
 ) -> str:
-    """Write rows to an object in storage; return its address.
-
-    Args:
-        address: `bos:/bucket/key`.
-        rows: the rows.
-        schema: what the rows are.
-        kind: the format.
-        progress: called with each `TransferStep`.
-    """
+    """Write rows to an object in storage; return its address."""
     buffer = io.BytesIO()
     file_writer.write_to(buffer, rows, schema, kind)
     report = progress or _ignore_step

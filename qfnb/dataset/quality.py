@@ -122,14 +122,7 @@ class Findings:
 def check_rows(
     rows: Sequence[Row], schema: Schema, model: str | None = None, max_tokens: int | None = None
 ) -> Findings:
-    """Return warnings about rows.
-
-    Args:
-        rows: the rows.
-        schema: what the rows are.
-        model: a preset model, whose limit is used where it is known.
-        max_tokens: a limit instead of the model's.
-    """
+    """Return warnings about rows."""
     model_row = catalog.find_model("chat", model) if model else None
     limit = max_tokens or (model_row.tokens if model_row else None)
     distinct_rows = {row_key(row) for row in rows}

@@ -89,10 +89,6 @@ LocatedValue = tuple[RowLocation, object]
 def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> tuple[list[Row], Schema]:
     """Return the rows of values, and their schema.
 
-    Args:
-        values: the values with their locations.
-        schema: what the rows are; by default it is detected.
-
     Raises:
         DatasetError: some are wrong.
     """

@@ -56,11 +56,6 @@ def evaluate_on_platform(
 ) -> EvaluationResult | None:
     """Return the platform's report; None when people have to judge there first.
 
-    Args:
-        evaluators: of the platform, one of each kind at most.
-        models: published models.
-        dataset: the questions.
-
     Raises:
         InvalidArgumentError: an object is not a published model.
         QianfanError: the platform could not evaluate any of the models.
@@ -86,10 +81,6 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     """Return the report of a task, waiting for its end; None when people have to judge first.
 
     Of a task that is done in part the finished versions have scores; the rows of the others are failed rows.
-
-    Args:
-        task: `ame-...`.
-        max_points: the highest score of the referee, 0 when it is not known.
 
     Raises:
         QianfanError: none of its models could be evaluated.

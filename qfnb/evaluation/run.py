@@ -79,11 +79,6 @@ class EvaluationRun:
     def start(self, models: Sequence[Any], source: Questions, options: RunOptions) -> None:
         """Send the questions to models; when one cannot be asked, the others are cancelled.
 
-        Args:
-            models: services, models, chat models or names of preset models.
-            source: the questions as the caller gave them.
-            options: how they are sent.
-
         Raises:
             InvalidArgumentError: a model cannot be asked.
         """
@@ -169,16 +164,7 @@ def build_report(
     notes: Sequence[str] = (),
     on_progress: scoring_run.ProgressCallback | None = None,
 ) -> EvaluationResult:
-    """Return the report on answers.
-
-    Args:
-        samples: the answers of all models.
-        evaluators: each gives one or more metrics.
-        pre_processors: functions that answers go through before evaluators see them.
-        cluster: a column whose rows belong together, "" for none.
-        notes: lines on the origin of the answers.
-        on_progress: called after each step of the scoring.
-    """
+    """Return the report on answers."""
     scored = scoring_run.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
     report = EvaluationResult(models=models, notes=tuple(notes), **scored.report_fields)

@@ -159,13 +159,6 @@ def questions_of(
 ) -> list[Question]:
     """Return rows as questions.
 
-    Args:
-        rows: the rows of a dataset.
-        prompt_column: the column with the question.
-        reference_name: the column with the expected answer, default the first of REFERENCES that exists.
-        outputs: columns with answers; they are not part of the question.
-        cluster: a column that intervals and tests need.
-
     Raises:
         InvalidArgumentError: a column does not exist.
     """
@@ -187,12 +180,7 @@ def questions_of(
 
 
 def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
-    """Return questions as a dataset that the platform takes.
-
-    Args:
-        data: a dataset is returned as it is.
-        questions: its rows, when they have been read before.
-    """
+    """Return questions as a dataset that the platform takes."""
     if isinstance(data, Dataset):
         return data
     rows = [

@@ -66,12 +66,6 @@ def score_samples(
 ) -> ScoredSamples:
     """Score answers; what failed has no score.
 
-    Args:
-        samples: of any number of models.
-        evaluators: each gives one or more metrics.
-        pre_processors: what answers go through before evaluators see them.
-        on_progress: called after each step.
-
     Raises:
         InvalidArgumentError: no evaluator is given, two give the same metric, or one does not give
             a row for each answer.

@@ -44,10 +44,6 @@ class AnswerFormat:
 def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     """Return the format that an option names.
 
-    Args:
-        name: one of FORMATS, or `pydantic:NAME`.
-        variables: of the notebook; a pydantic model is looked up there.
-
     Raises:
         InvalidArgumentError: the format, or the pydantic model, is unknown.
     """

@@ -28,12 +28,6 @@ _ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
 def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]) -> list[Any]:
     """Return the models that a line names, the baseline first.
 
-    Args:
-        shell: the notebook's shell.
-        words: variables, known models, or endpoints.
-        model_names: models of any name.
-        endpoints: endpoints of any name, or variables.
-
     Raises:
         InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
     """
@@ -122,13 +116,6 @@ def prepare_questions(
 ) -> Any:
     """Return rows whose columns have the names that an evaluation expects.
 
-    Args:
-        data: a Dataset, a DataFrame or a list of dictionaries.
-        input_name: the column with the question.
-        reference_name: the column with the expected answer.
-        is_reference_needed: each row must have an expected answer.
-        keep_empty: allow rows without a question or an expected answer.
-
     Raises:
         InvalidArgumentError: rows or columns are missing, or cells are empty.
     """
@@ -178,13 +165,6 @@ def resolve_evaluators(
     shell: Any, metric_names: str | None, recipe: str | None, judges: Sequence[CancellableJudge]
 ) -> list[LocalEvaluator]:
     """Return evaluators for metrics and for judges.
-
-    Args:
-        shell: the notebook's shell.
-        metric_names: names or variables, separated by commas; default `DEFAULT_METRICS`, unless a judge is
-            given.
-        recipe: how the named metrics are counted.
-        judges: one evaluator each, several of them as a panel.
 
     Raises:
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.

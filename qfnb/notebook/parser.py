@@ -191,13 +191,7 @@ def user_variables(shell: Any) -> dict[str, Any]:
 
 
 def store_variable(shell: Any, variable: str, value: object) -> None:
-    """Set a variable of the notebook.
-
-    Args:
-        shell: the IPython shell.
-        variable: the name.
-        value: any value.
-    """
+    """Set a variable of the notebook."""
     user_variables(shell)[variable] = value
 
 

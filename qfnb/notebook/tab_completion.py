@@ -52,13 +52,7 @@ def complete_line(shell: Any, line: str) -> list[str]:
 
 
 def complete_columns(shell: Any, first: str, line: str) -> list[str]:
-    """Return the columns that an open brace in a batch's prompt may name.
-
-    Args:
-        shell: whose variables hold the data.
-        first: the first line of the cell, with the magic.
-        line: the line up to the cursor.
-    """
+    """Return the columns that an open brace in a batch's prompt may name."""
     magic, brace = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first), re.search(r"(\S*\{)([^{}\s]*)$", line)
     if magic is None or brace is None:
         return []

@@ -63,13 +63,7 @@ class VerbMagics(Magics):
         return verb, options, target
 
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
-        """Run a verb, or print the help.
-
-        Args:
-            verb: one of `parser.verbs`.
-            options: the parsed options.
-            target: the word, or the words, behind the verb.
-        """
+        """Run a verb, or print the help."""
         if options.help:
             print(self.parser.format_help())  # noqa: T201 - help was asked for
             return None

@@ -92,15 +92,7 @@ class SignatureHeader:
     def verify(
         self, secret_key: str, *, method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
     ) -> bool:
-        """Return whether the secret has signed this request.
-
-        Args:
-            secret_key: of the header's access key.
-            method: HTTP method.
-            path: URL-quoted.
-            query: unquoted names and values.
-            headers: all of the request's, with lower-case names.
-        """
+        """Return whether the secret has signed this request."""
         signed_headers = {name: headers[name] for name in self._select_headers(headers)}
         prefix = f"bce-auth-v1/{self.access_key}/{self.date}/{self.expires}"
         expected = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, signed_headers))

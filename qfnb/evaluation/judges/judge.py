@@ -142,13 +142,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
         return counts | {f"{name}_cost": usage.cost}
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
-        """Return the prompt for the judge about an answer.
-
-        Args:
-            prompt: the question.
-            reference: the expected answer.
-            output: the answer that is judged.
-        """
+        """Return the prompt for the judge about an answer."""
         values = self.criteria, self.prompt_steps, self.prompt_max_score, prompt, reference, output
         return self._prompt_template().fill(dict(zip(JUDGE_VARIABLES, values, strict=True)))
 

@@ -162,14 +162,7 @@ class PairwiseJudge:
         return PairwiseResult(tuple(verdicts), sum(usage, JudgeUsage()))
 
     def build_prompt(self, prompt: str, reference: str, answer_a: str, answer_b: str) -> str:
-        """Return the prompt for the judge about two answers.
-
-        Args:
-            prompt: the question.
-            reference: the expected answer, "" when it is not known.
-            answer_a: the answer that is shown first.
-            answer_b: the answer that is shown second.
-        """
+        """Return the prompt for the judge about two answers."""
         values = self.criteria, prompt, reference, answer_a, answer_b
         return _PROMPT_TEMPLATE.fill(dict(zip(PAIRWISE_VARIABLES, values, strict=True)))
 

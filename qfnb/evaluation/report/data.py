@@ -47,13 +47,7 @@ USAGE_COLUMNS = _columns("model total answered failed truncated empty cost token
 
 
 def sample_columns(metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str]) -> list[Column]:
-    """Return the columns of samples; notes and row columns whose name is used already are left out.
-
-    Args:
-        metrics: names of scores.
-        notes: names of texts that evaluators added.
-        row_columns: the dataset's other columns.
-    """
+    """Return the columns of samples; notes and row columns whose name is used already are left out."""
     columns = {column.name: column for column in SAMPLE_COLUMNS}
     columns |= {name: Column(name, methodcaller("score", name)) for name in metrics}
     for name in notes:

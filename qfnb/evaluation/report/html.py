@@ -51,13 +51,7 @@ class Picture:
 
 
 def render_page(report: ReportData, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> str:
-    """Return a whole page: what a notebook shows, unfolded, and the first samples.
-
-    Args:
-        report: the report.
-        pictures: charts.
-        lead: the first lines, instead of the report's conclusion.
-    """
+    """Return a whole page: what a notebook shows, unfolded, and the first samples."""
     charts = "\n".join(map(_picture_html, pictures))
     body = render_body(report, charts, lead=[to_html(line) for line in lead], is_open=True)
     return (

@@ -45,11 +45,7 @@ def create_dataset(
 
 
 def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Document:
-    """Return a dataset by its id or number.
-
-    Raises:
-        Refusal: it does not exist.
-    """
+    """Return a dataset by its id or number."""
     return call.find("dataset", key, field, "dataset")
 
 

@@ -146,11 +146,7 @@ V1_FIELDS = FieldNames()
 def create_task(
     call: Call, body: wire.CreateTask, names: FieldNames = V1_FIELDS, replaced: Document | None = None
 ) -> Document:
-    """Store a task and queue its run.
-
-    Raises:
-        Refusal: a field is invalid.
-    """
+    """Store a task and queue its run."""
     if not body.name.strip():
         raise call.invalid(names.name, "it must not be empty")
     if not 1 <= len(body.version_eval_info) <= wire.MAX_VERSIONS:

@@ -92,11 +92,7 @@ LAST_WEIGHTS_NOTE = "the local engine keeps the last weights only; the step is r
 
 
 def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
-    """Return a model of the user or a preset one.
-
-    Raises:
-        Refusal: it does not exist or belongs to the platform.
-    """
+    """Return a model of the user or a preset one."""
     return _get_document(call, "model", key, field, is_changed)
 
 
@@ -193,11 +189,7 @@ def publish_run(call: Call, model: Document, task: Document, step: int | None, d
 
 
 def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
-    """Return a run that can be published.
-
-    Raises:
-        Refusal: it does not exist, has no weights, or has no such checkpoint.
-    """
+    """Return a run that can be published."""
     store = call.world.store
     task = store.get("task", key)
     if task is None or task["status"] not in {DONE, STOPPED} or store.read_file(f"{task['id']}.npz") is None:

@@ -14,11 +14,7 @@ MAX_NAME_LENGTH = 100
 
 
 def template_fields(call: Call, body: Any) -> dict[str, Any]:
-    """Return the fields of a new template that both versions name alike.
-
-    Raises:
-        Refusal: the name, the text or the variables are invalid.
-    """
+    """Return the fields of a new template that both versions name alike."""
     name, identifier = body.template_name.strip(), body.variable_identifier
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         raise call.invalid("templateName", f"1 to {MAX_NAME_LENGTH} characters")
@@ -35,6 +31,17 @@ def template_fields(call: Call, body: Any) -> dict[str, Any]:
             call, negative or "", identifier, body.negative_template_variables or ""
         ),
     }
+
+
+def get_template(call: Call, key: int | str, field: str = "templateId") -> Document:
+    """Return a template by its id or number."""
+    return call.find(TEMPLATE, key, field, "template")
+
+
+def delete_template(call: Call, body: Any) -> bool:
+    """Delete a template."""
+    call.world.store.remove(TEMPLATE, get_template(call, body.template_id)["id"])
+    return True
 
 
 def add_template(call: Call, **fields: Any) -> Document:

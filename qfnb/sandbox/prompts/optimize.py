@@ -1,11 +1,12 @@
 """Prompt optimization and scoring by plain rules; every answer says that it is the sandbox's."""
 
 import re
-from collections import Counter
+import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ...metrics.rouge_bleu_chrf import rouge_l
 from ...wire import prompt_v1 as wire
 from ..http.call import Call, emulates
 from ..state.store import random_id
@@ -81,7 +82,7 @@ def summarize(call: Call, body: wire.Summarize) -> dict[str, Any]:
     rows = []
     for number, row in enumerate(body.data):
         similarities = [
-            bigram_similarity(str(scene.get("expected_target", "")), str(scene.get("response", "")))
+            _similarity(str(scene.get("expected_target", "")), str(scene.get("response", "")))
             for scene in _get_list(call, row, "scenes")
             if isinstance(scene, dict)
         ]
@@ -89,20 +90,14 @@ def summarize(call: Call, body: wire.Summarize) -> dict[str, Any]:
     return {"responses": rows, "sandbox": SANDBOX_FIELDS}
 
 
-def bigram_similarity(expected: str, answer: str) -> float:
-    """Return the share of character pairs that two texts have in common, from 0 to 1."""
-    first, second = (_bigrams("".join(text.lower().split())) for text in (expected, answer))
-    total = first.total() + second.total()
-    return 2 * (first & second).total() / total if total else float(expected == answer)
-
-
-def _bigrams(text: str) -> Counter[str]:
-    return Counter(text[i : i + 2] for i in range(len(text) - 1)) or Counter([text] if text else [])
+def _similarity(expected: str, answer: str) -> float:
+    first, second = ("".join(text.lower().split()) for text in (expected, answer))
+    return rouge_l(second, first) if first else float(not second)
 
 
 def _scorer(call: Call, kind: int, expected: str) -> Callable[[str], float]:
     if kind == wire.SEMANTIC:
-        return partial(bigram_similarity, expected)
+        return partial(_similarity, expected)
     if kind == wire.EXACT:
         return lambda answer: expected.strip() == answer.strip()
     try:
@@ -124,8 +119,4 @@ def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
 def _summary_text(similarities: list[float]) -> str:
     if not similarities:
         return "沙盒：没有场景可以比较。"
-    mean = sum(similarities) / len(similarities)
-    return (
-        f"沙盒按字面比较了 {len(similarities)} 个场景：与期望的平均相似度 {mean:.0%}，"
-        f"最高 {max(similarities):.0%}，最低 {min(similarities):.0%}。"
-    )
+    return f"沙盒按字面比较了 {len(similarities)} 个场景：与期望的平均相似度 {statistics.fmean(similarities):.0%}。"

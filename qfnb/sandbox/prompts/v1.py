@@ -29,26 +29,20 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.RenderTemplate) -> dict[str, Any]:
     """Describe a template, with the values of its variables filled in."""
-    template = call.find(common.TEMPLATE, body.id, "id", "template")
+    template = common.get_template(call, body.id, "id")
     return {**_template_to_wire(call, template), **common.fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.UpdateTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = call.find(common.TEMPLATE, body.template_id, "templateId", "template")
+    template = common.get_template(call, body.template_id)
     labels = None if body.label_ids is None else common.get_label_ids(call, "labelIds", body.label_ids)
     common.update_template(call, template, body, labels=labels)
     return _ids_to_wire(template)
 
 
-@emulates(wire.DELETE)
-def delete(call: Call, body: wire.TemplateRef) -> bool:
-    """Delete a template."""
-    call.world.store.remove(
-        common.TEMPLATE, call.find(common.TEMPLATE, body.template_id, "templateId", "template")["id"]
-    )
-    return True
+emulates(wire.DELETE)(common.delete_template)
 
 
 @emulates(wire.LIST)

@@ -32,26 +32,20 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TemplateRef) -> dict[str, Any]:
     """Describe a template, with the values of its variables filled in."""
-    template = call.find(common.TEMPLATE, body.template_id, "templateId", "template")
+    template = common.get_template(call, body.template_id)
     return {**_template_to_wire(call, template), **common.fill_template(template, body.model_extra or {})}
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
     """Change a template."""
-    template = call.find(common.TEMPLATE, body.template_id, "templateId", "template")
+    template = common.get_template(call, body.template_id)
     labels = None if body.labels is None else common.get_label_ids(call, "labels", body.labels)
     common.update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
     return {"templateId": template["id"]}
 
 
-@emulates(wire.DELETE)
-def delete(call: Call, body: wire.TemplateRef) -> bool:
-    """Delete a template."""
-    call.world.store.remove(
-        common.TEMPLATE, call.find(common.TEMPLATE, body.template_id, "templateId", "template")["id"]
-    )
-    return True
+emulates(wire.DELETE)(common.delete_template)
 
 
 @emulates(wire.LIST)

@@ -1,8 +1,8 @@
-"""Token quotas and compute units: recorded, priced at nothing; a service has the replicas of its units."""
+"""Token quotas and compute units: recorded and priced at nothing; services run without them."""
 
 from typing import Any
 
-from ...wire import charge as wire, service_v2 as service_wire
+from ...wire import charge as wire
 from ..http import timestamps
 from ..http.call import Call, emulates
 from ..state.store import Document
@@ -72,15 +72,14 @@ def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
     service = common.get_service(call, body.service_id)
     common.validate_billing(call, body.billing)
     call.validate_range("replicasCount", body.replicas_count, 1, common.MAX_REPLICAS)
-    unit = common.add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)
-    _update_replicas(call, service)
-    return {"instanceId": unit}
+    return {"instanceId": common.add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)}
 
 
 @emulates(wire.FIND_UNITS)
 def find_units(call: Call, body: wire.FindUnits) -> dict[str, Any]:
-    """List the compute units that a service runs on."""
-    units = _running_units(call, common.get_service(call, body.service_id))
+    """List the compute units of a service."""
+    service_id = common.get_service(call, body.service_id)["id"]
+    units = [row for row in call.world.store.all(UNIT) if (row["service"], row["status"]) == (service_id, wire.RUNNING)]
     return _list_matching(call, units, {"paymentTiming": body.payment_timing})
 
 
@@ -92,9 +91,8 @@ def describe_unit(call: Call, body: wire.ComputeUnitRef) -> dict[str, Any]:
 
 @emulates(wire.RELEASE_UNIT)
 def release_unit(call: Call, body: wire.ComputeUnitRef) -> bool:
-    """End a compute unit; a service without any stops."""
-    _update(call, _get_service_unit(call, body), status=wire.STOPPED)
-    return _update_replicas(call, common.get_service(call, body.service_id))
+    """End a compute unit."""
+    return _update(call, _get_service_unit(call, body), status=wire.STOPPED)
 
 
 @emulates(wire.RESIZE_UNIT)
@@ -102,8 +100,7 @@ def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
     """Change the replicas of a compute unit."""
     unit = _get_running(call, UNIT, body.instance_id)
     call.validate_range("count", body.count, 1, common.MAX_REPLICAS)
-    _update(call, unit, replicas=body.count)
-    return _update_replicas(call, common.get_service(call, unit["service"]))
+    return _update(call, unit, replicas=body.count)
 
 
 @emulates(wire.AUTO_RENEW)
@@ -119,23 +116,6 @@ def _update(call: Call, instance: Document, **changes: Any) -> bool:
     return True
 
 
-def _update_replicas(call: Call, service: Document) -> bool:
-    """Give a service the replicas of its units; without any it stops, with the first it is deployed again."""
-    count = sum(unit["replicas"] for unit in _running_units(call, service))
-    changes: dict[str, Any] = {"resource": {**service["resource"], "replicasCount": count}}
-    if not count:
-        changes["plan"] = call.world.lifecycle.plan(final=service_wire.STOPPED)
-    elif not service["resource"]["replicasCount"]:
-        plan = call.world.lifecycle.plan((service_wire.DEPLOYING, "deploy"), final=service_wire.SERVING)
-        changes |= {"plan": plan, "before": None}
-    return _update(call, service, **changes)
-
-
-def _running_units(call: Call, service: Document) -> list[Document]:
-    rows = call.world.store.all(UNIT)
-    return [row for row in rows if row["service"] == service["id"] and row["status"] == wire.RUNNING]
-
-
 def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
     service, unit = common.get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
     if unit["service"] != service["id"]:
@@ -144,11 +124,7 @@ def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
 
 
 def _get_running(call: Call, kind: str, instance_id: str) -> Document:
-    """Return a quota or a compute unit that has not ended.
-
-    Raises:
-        Refusal: it does not exist, or has ended.
-    """
+    """Return a quota or a compute unit that has not ended."""
     instance = call.world.store.get(kind, instance_id)
     if instance is None or _to_wire(call, instance)["status"] != wire.RUNNING:
         noun = "quota" if kind == QUOTA else "compute unit"

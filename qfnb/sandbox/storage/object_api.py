@@ -256,11 +256,7 @@ def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> N
 
 
 def _get_upload(world: World, request: Request) -> Document:
-    """Return the upload that a request names.
-
-    Raises:
-        Refusal: it does not exist, or is one of another object.
-    """
+    """Return the upload that a request names."""
     upload = world.store.get("upload", request.query_params["uploadId"])
     if upload is None or upload["key"] != request.path_params["key"]:
         message = "The specified multipart upload does not exist."
