@@ -34,11 +34,10 @@ class TransferStep:
     """Progress of a transfer.
 
     Attributes:
-        kind: the step.
         done, total: bytes of an upload; for the other steps 0 of 1, then 1 of 1.
     """
 
-    kind: Literal["upload", "import", "release"]
+    kind: Literal["upload", "import", "release"]  # the step
     done: int
     total: int
 

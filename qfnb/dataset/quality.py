@@ -18,19 +18,16 @@ class TokenLengths:
     """The tokens of one column.
 
     Attributes:
-        column: its name; "row" stands for all columns together.
-        n: rows that have the column.
         min, median, p95, max: tokens of a row.
-        total: tokens of all rows.
     """
 
-    column: str
-    n: int
+    column: str  # its name; "row" stands for all columns together
+    n: int  # rows that have the column
     min: int
     median: float
     p95: float
     max: int
-    total: int
+    total: int  # tokens of all rows
 
 
 def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
@@ -82,23 +79,14 @@ _TOKENIZER = Tokenizer()
 
 @dataclass(frozen=True)
 class Findings:
-    """Warnings about a dataset, which can be used all the same; false without any.
+    """Warnings about a dataset, which can be used all the same; false without any."""
 
-    Attributes:
-        rows: the number of rows.
-        duplicates: rows that are identical to an earlier one.
-        conflicts: rows with the input of an earlier one and another answer.
-        limit: tokens that a row may have, None when no limit is known.
-        too_long: numbers of the rows that have more, from 1; the first ten.
-        too_long_count: the number of all rows that have more.
-    """
-
-    rows: int
-    duplicates: int
-    conflicts: int
-    limit: int | None = None
-    too_long: tuple[int, ...] = ()
-    too_long_count: int = 0
+    rows: int  # the number of rows
+    duplicates: int  # rows that are identical to an earlier one
+    conflicts: int  # rows with the input of an earlier one and another answer
+    limit: int | None = None  # tokens that a row may have, None when no limit is known
+    too_long: tuple[int, ...] = ()  # numbers of the rows that have more, from 1; the first ten
+    too_long_count: int = 0  # the number of all rows that have more
 
     def __bool__(self) -> bool:
         return bool(self.duplicates or self.conflicts or self.too_long_count)

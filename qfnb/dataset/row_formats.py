@@ -21,17 +21,11 @@ _MAX_REASON_LENGTH = 70
 
 
 class RowLocation(NamedTuple):
-    """Where a row was read; a tuple for speed, since every row has one.
+    """Where a row was read; a tuple for speed, since every row has one."""
 
-    Attributes:
-        path: the file, in a zip `data.zip!rows.jsonl`; "" for rows in memory.
-        line: the line of the file, from 1; None for formats without lines.
-        row: the number of the row, from 1.
-    """
-
-    path: str = ""
-    line: int | None = None
-    row: int | None = None
+    path: str = ""  # the file, in a zip `data.zip!rows.jsonl`; "" for rows in memory
+    line: int | None = None  # the line of the file, from 1; None for formats without lines
+    row: int | None = None  # the number of the row, from 1
 
     def __str__(self) -> str:
         number = self.line if self.line is not None or self.row is None else f"row {self.row}"
@@ -40,17 +34,11 @@ class RowLocation(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem of one row.
+    """A problem of one row."""
 
-    Attributes:
-        location: file, line or row.
-        column: the column at fault, "" where it is the row as a whole.
-        reason: what was found and what is expected.
-    """
-
-    location: RowLocation
-    column: str
-    reason: str
+    location: RowLocation  # file, line or row
+    column: str  # the column at fault, "" where it is the row as a whole
+    reason: str  # what was found and what is expected
 
     def __str__(self) -> str:
         where = str(self.location)

@@ -21,27 +21,16 @@ DETECTION_ROWS = 1000  # rows from which the schema is detected: it is the most 
 
 @dataclass(frozen=True, eq=False)
 class Schema:
-    """One kind of dataset.
+    """One kind of dataset."""
 
-    Attributes:
-        name: the value for `schema=`.
-        title: its name for people, Chinese and English.
-        columns: name and kind of each; rows may have further columns.
-        expected: an example of a row.
-        template_type: the platform's number for it; without its last two digits the project type.
-        v2_format: the platform's name for it (dataFormat).
-        inputs: the columns that are sent to a model.
-        reference: the column with the right answer, "" for a schema without one.
-    """
-
-    name: str
-    title: str
-    columns: Mapping[str, ColumnKind]
-    expected: str
-    template_type: int
-    v2_format: str
-    inputs: tuple[str, ...] = ("prompt",)
-    reference: str = ""
+    name: str  # the value for `schema=`
+    title: str  # its name for people, Chinese and English
+    columns: Mapping[str, ColumnKind]  # name and kind of each; rows may have further columns
+    expected: str  # an example of a row
+    template_type: int  # the platform's number for it; without its last two digits the project type
+    v2_format: str  # the platform's name for it (dataFormat)
+    inputs: tuple[str, ...] = ("prompt",)  # the columns that are sent to a model
+    reference: str = ""  # the column with the right answer, "" for a schema without one
 
     @property
     def project_type(self) -> int:

@@ -34,26 +34,19 @@ class EvaluationProgress:
     """How far an evaluation is.
 
     Attributes:
-        models: the models, the baseline first.
-        questions: number of questions for each of them.
-        scoring_steps: of the scoring, done and in all; (0, 0) before it begins.
-        judge_progress: of the judge that is at work, None without one.
-        cancelled: no more questions are sent.
-        reason: why it failed.
         started_at, ended_at: Unix seconds.
-        report: once it is done.
     """
 
-    models: Sequence[ModelProgress]
-    questions: int
+    models: Sequence[ModelProgress]  # the models, the baseline first
+    questions: int  # number of questions for each of them
     state: State = "asking"
-    scoring_steps: tuple[int, int] = (0, 0)
-    judge_progress: BatchProgress | None = None
-    cancelled: bool = False
-    reason: str = ""
+    scoring_steps: tuple[int, int] = (0, 0)  # of the scoring, done and in all; (0, 0) before it begins
+    judge_progress: BatchProgress | None = None  # of the judge that is at work, None without one
+    cancelled: bool = False  # no more questions are sent
+    reason: str = ""  # why it failed
     started_at: float = 0.0
     ended_at: float | None = None
-    report: EvaluationResult | None = field(default=None, repr=False, compare=False)
+    report: EvaluationResult | None = field(default=None, repr=False, compare=False)  # once it is done
 
     @property
     def is_finished(self) -> bool:

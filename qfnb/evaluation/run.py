@@ -27,17 +27,11 @@ UNANSWERED: Final = "NotAnswered: the platform gave no answer to this row (Âπ≥Âè
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the questions are sent to the models.
+    """How the questions are sent to the models."""
 
-    Attributes:
-        workers: questions at a time for each model.
-        budget: CNY that each model may cost, None for no limit.
-        options: of `ChatCompletion.do`, such as temperature.
-    """
-
-    workers: int = 8
-    budget: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = 8  # questions at a time for each model
+    budget: float | None = None  # CNY that each model may cost, None for no limit
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `ChatCompletion.do`, such as temperature
 
 
 class EvaluationRun:

@@ -17,31 +17,22 @@ class Sample:
     The fields' names are keys of saved reports.
 
     Attributes:
-        model: the label of the model.
-        index: of the question in the dataset; the same for all models.
-        scores: {metric: score}, NaN where a metric is not applicable to this row.
-        seconds: duration of the answer.
-        error: the reason of a failure, "" for an answered question.
-        finish_reason: why the model stopped, `length` when the answer was cut off.
-        cost: CNY by list price.
-        tokens: of the answer.
         notes: {name: text}, what evaluators gave besides numbers, such as a judge's reason.
-        row: the other columns of the dataset's row.
     """
 
-    model: str
-    index: int
+    model: str  # the label of the model
+    index: int  # of the question in the dataset; the same for all models
     prompt: str
     reference: str
     output: str
-    scores: Mapping[str, float]
-    seconds: float | None = None
-    error: str = ""
-    finish_reason: str | None = None
-    cost: float | None = None
-    tokens: int | None = None
+    scores: Mapping[str, float]  # {metric: score}, NaN where a metric is not applicable to this row
+    seconds: float | None = None  # duration of the answer
+    error: str = ""  # the reason of a failure, "" for an answered question
+    finish_reason: str | None = None  # why the model stopped, `length` when the answer was cut off
+    cost: float | None = None  # CNY by list price
+    tokens: int | None = None  # of the answer
     notes: Mapping[str, str] = field(default_factory=dict)
-    row: Mapping[str, Any] = field(default_factory=dict)
+    row: Mapping[str, Any] = field(default_factory=dict)  # the other columns of the dataset's row
 
     def score(self, metric: str) -> float:
         """Return a score, NaN when the sample has none."""

@@ -27,23 +27,14 @@ class PreProcessor(Protocol):
 
 @dataclass(frozen=True)
 class ScoredSamples:
-    """What evaluators gave.
+    """What evaluators gave."""
 
-    Attributes:
-        samples: with scores and notes.
-        names: of the metrics.
-        recipes: {metric: how it is counted}.
-        summaries: {model: {name: value}}, of models as a whole.
-        scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
-        lower_is_better: metrics of which lower scores are the better ones.
-    """
-
-    samples: tuple[Sample, ...]
-    names: tuple[str, ...]
-    recipes: Mapping[str, str]
-    summaries: Mapping[str, Mapping[str, Any]]
-    scales: Mapping[str, tuple[float, float]]
-    lower_is_better: frozenset[str]
+    samples: tuple[Sample, ...]  # with scores and notes
+    names: tuple[str, ...]  # of the metrics
+    recipes: Mapping[str, str]  # {metric: how it is counted}
+    summaries: Mapping[str, Mapping[str, Any]]  # {model: {name: value}}, of models as a whole
+    scales: Mapping[str, tuple[float, float]]  # {metric: (lowest, highest possible score)}, where that is not 0-1
+    lower_is_better: frozenset[str]  # metrics of which lower scores are the better ones
 
     @property
     def report_fields(self) -> dict[str, Any]:

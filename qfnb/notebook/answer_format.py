@@ -22,23 +22,14 @@ ASK_ROWS = "只输出一个 JSON 数组，每行数据是一个对象，不要�
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """How an answer is requested, shown and parsed.
+    """How an answer is requested, shown and parsed."""
 
-    Attributes:
-        name: the value of the option `-f`.
-        instruction: added to the system prompt, "" for nothing.
-        json_mode: ask the platform for JSON.
-        parse: returns the value of a text; raises ValueError.
-        form: how the text is shown.
-        retry: ask again, once, when the answer cannot be parsed.
-    """
-
-    name: str
-    instruction: str = ""
-    json_mode: bool = False
-    parse: Callable[[str], Any] = str
-    form: AnswerForm = "code"
-    retry: bool = False
+    name: str  # the value of the option `-f`
+    instruction: str = ""  # added to the system prompt, "" for nothing
+    json_mode: bool = False  # ask the platform for JSON
+    parse: Callable[[str], Any] = str  # returns the value of a text; raises ValueError
+    form: AnswerForm = "code"  # how the text is shown
+    retry: bool = False  # ask again, once, when the answer cannot be parsed
 
 
 def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:

@@ -21,17 +21,11 @@ def _complete_nothing(_magics: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Option:
-    """The facts about an option that argparse does not know.
+    """The facts about an option that argparse does not know."""
 
-    Attributes:
-        keyword: the parameter of the library that it sets, "" where it sets none by itself.
-        verbs: the verbs that take it, for a magic with verbs.
-        complete: returns what Tab offers as the value.
-    """
-
-    keyword: str = ""
-    verbs: Sequence[str] = ()
-    complete: Completer = _complete_nothing
+    keyword: str = ""  # the parameter of the library that it sets, "" where it sets none by itself
+    verbs: Sequence[str] = ()  # the verbs that take it, for a magic with verbs
+    complete: Completer = _complete_nothing  # returns what Tab offers as the value
 
 
 class Parser(argparse.ArgumentParser):

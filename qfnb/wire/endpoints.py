@@ -32,26 +32,19 @@ class Endpoint(Generic[BodyT, ResultT]):
     """One row of the endpoint table.
 
     Attributes:
-        name: dotted, unique; handlers and operations are found by it.
-        path: below the plane's base URL; `{model}` is replaced by the model's path segment.
-        body: type of the record that is sent, a GET's as the query.
-        result: type of the response (of its `result` on the console plane).
-        action: the `?Action=` of a console v2 route.
         repeatable: True if sending it twice does no harm, so that it may be sent again after a failure.
-        headers: of every request.
-        envelope: how a response is wrapped, on the management plane.
     """
 
-    name: str
-    path: str
-    body: type[BodyT]
-    result: type[ResultT]
+    name: str  # dotted, unique; handlers and operations are found by it
+    path: str  # below the plane's base URL; `{model}` is replaced by the model's path segment
+    body: type[BodyT]  # type of the record that is sent, a GET's as the query
+    result: type[ResultT]  # type of the response (of its `result` on the console plane)
     plane: Plane = field(kw_only=True)
     method: str = field(default="POST", kw_only=True)
-    action: str | None = field(default=None, kw_only=True)
+    action: str | None = field(default=None, kw_only=True)  # the `?Action=` of a console v2 route
     repeatable: bool = field(default=True, kw_only=True)
-    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
-    envelope: Envelope = field(default="code", kw_only=True)
+    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)  # of every request
+    envelope: Envelope = field(default="code", kw_only=True)  # how a response is wrapped, on the management plane
 
     def __post_init__(self) -> None:
         assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"
@@ -65,19 +58,14 @@ ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
 class EndpointGroup:
     """Endpoints of the management plane that share a path.
 
-        _TASKS = EndpointGroup("finetune.v2", "/v2/finetuning")
+    _TASKS = EndpointGroup("finetune.v2", "/v2/finetuning")
 
-        STOP = _TASKS.action("stop_task", "StopFineTuningTask", TaskRef, bool)
-
-    Attributes:
-        name: prefix of the names of its rows.
-        path: prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.
-        envelope: of its v1 rows.
+    STOP = _TASKS.action("stop_task", "StopFineTuningTask", TaskRef, bool)
     """
 
-    name: str
-    path: str
-    envelope: Envelope = field(default="code", kw_only=True)
+    name: str  # prefix of the names of its rows
+    path: str  # prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.
+    envelope: Envelope = field(default="code", kw_only=True)  # of its v1 rows
 
     def action(
         self,

@@ -65,20 +65,13 @@ def build_authorization(
 
 @dataclass(frozen=True)
 class SignatureHeader:
-    """A parsed Authorization header.
-
-    Attributes:
-        date: as `format_timestamp` writes it.
-        expires: seconds for which the signature is valid.
-        signed_names: lower-case names of the signed headers; empty means the default ones.
-        signature: 64 hexadecimal digits.
-    """
+    """A parsed Authorization header."""
 
     access_key: str
-    date: str
-    expires: int
-    signed_names: tuple[str, ...]
-    signature: str
+    date: str  # as `format_timestamp` writes it
+    expires: int  # seconds for which the signature is valid
+    signed_names: tuple[str, ...]  # lower-case names of the signed headers; empty means the default ones
+    signature: str  # 64 hexadecimal digits
 
     @classmethod
     def parse(cls, header: str) -> Self | None:

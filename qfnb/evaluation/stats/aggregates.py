@@ -25,20 +25,16 @@ class Score:
     """A model on one metric.
 
     Attributes:
-        n: rows that have a score.
-        total: rows that were asked.
-        failed: rows without an answer; they are never scored as wrong answers.
-        mean: over the rows that have a score.
         worst, best: the mean if every row without a score had the lowest, the highest one of the scale; NaN
             where the scale is not known.
     """
 
     model: str
     metric: str
-    n: int
-    total: int
-    failed: int
-    mean: float
+    n: int  # rows that have a score
+    total: int  # rows that were asked
+    failed: int  # rows without an answer; they are never scored as wrong answers
+    mean: float  # over the rows that have a score
     interval: intervals.Interval
     worst: float
     best: float
@@ -59,26 +55,19 @@ class Usage:
     """What the answers of a model took; NaN where it is not known.
 
     Attributes:
-        total: rows that were asked.
-        answered: rows with an answer.
-        truncated: answers that reached the highest allowed length.
-        empty: answers without text.
-        cost: CNY.
-        tokens: of the answers.
         latency_p50, latency_p95: median and 95th percentile of the duration, in seconds.
-        characters: of an answer, on average.
     """
 
     model: str
-    total: int
-    answered: int
-    truncated: int
-    empty: int
-    cost: float
-    tokens: float
+    total: int  # rows that were asked
+    answered: int  # rows with an answer
+    truncated: int  # answers that reached the highest allowed length
+    empty: int  # answers without text
+    cost: float  # CNY
+    tokens: float  # of the answers
     latency_p50: float
     latency_p95: float
-    characters: float
+    characters: float  # of an answer, on average
 
     @property
     def failed(self) -> int:

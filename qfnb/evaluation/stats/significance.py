@@ -31,30 +31,24 @@ class PairedTest:
     """A comparison of two models, a and b, on the same questions.
 
     Attributes:
-        difference: mean of b minus mean of a.
-        interval: of the difference.
-        p_value: two-sided.
-        method: the test's name.
-        n: questions that both answered.
         wins, losses, ties: questions on which b is better, worse, the same.
         detectable: the smallest difference that n questions would show in 80 % of trials; NaN when they are
             too few to show any.
         effect: the mean of the differences over their standard deviation (Cohen's d of pairs); NaN when
             that is 0.
-        needed: questions that would show the observed difference in 80 % of trials; None when it is 0.
     """
 
-    difference: float
-    interval: Interval
-    p_value: float
-    method: str
-    n: int
+    difference: float  # mean of b minus mean of a
+    interval: Interval  # of the difference
+    p_value: float  # two-sided
+    method: str  # the test's name
+    n: int  # questions that both answered
     wins: int
     losses: int
     ties: int
     detectable: float
     effect: float = math.nan
-    needed: int | None = None
+    needed: int | None = None  # questions that would show the observed difference in 80 % of trials; None when it is 0
 
 
 def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:

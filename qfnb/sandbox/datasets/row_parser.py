@@ -40,23 +40,14 @@ class LineProblem:
 
 @dataclass
 class RowParser:
-    """Collects the rows of files, each with the name of its file, and the invalid lines.
+    """Collects the rows of files, each with the name of its file, and the invalid lines."""
 
-    Attributes:
-        data_format: the dataset's format.
-        annotated: whether rows must have responses.
-        named_rows: (file name, row) pairs.
-        problems: at most `MAX_PROBLEMS` of the invalid lines.
-        size: bytes of all files, unpacked.
-        zipped: whether one of the files was a zip.
-    """
-
-    data_format: str
-    annotated: bool
-    named_rows: list[tuple[str, Any]] = field(default_factory=list)
-    problems: list[LineProblem] = field(default_factory=list)
-    size: int = 0
-    zipped: bool = False
+    data_format: str  # the dataset's format
+    annotated: bool  # whether rows must have responses
+    named_rows: list[tuple[str, Any]] = field(default_factory=list)  # (file name, row) pairs
+    problems: list[LineProblem] = field(default_factory=list)  # at most `MAX_PROBLEMS` of the invalid lines
+    size: int = 0  # bytes of all files, unpacked
+    zipped: bool = False  # whether one of the files was a zip
 
     def parse_file(self, name: str, content: bytes) -> None:
         """Parse one file."""

@@ -26,19 +26,12 @@ from . import row_formats
 
 @dataclass(frozen=True)
 class Entity:
-    """One row with an id that cannot be guessed; the fields are stored under these names.
+    """One row with an id that cannot be guessed; the fields are stored under these names."""
 
-    Attributes:
-        row: the row in the form of its format (see `row_formats`).
-        name: the file that it came from.
-        annotated: when it was annotated, in Unix seconds, None if it is not.
-        labels: v1's labels of an image.
-    """
-
-    row: Any
-    name: str = ""
-    annotated: float | None = None
-    labels: list[dict[str, Any]] = field(default_factory=list)
+    row: Any  # the row in the form of its format (see `row_formats`)
+    name: str = ""  # the file that it came from
+    annotated: float | None = None  # when it was annotated, in Unix seconds, None if it is not
+    labels: list[dict[str, Any]] = field(default_factory=list)  # v1's labels of an image
     id: str = field(default_factory=lambda: secrets.token_hex(12))
 
 

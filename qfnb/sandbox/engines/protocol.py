@@ -47,11 +47,10 @@ class Conversation:
     """Messages to answer, with options.
 
     Attributes:
-        messages: in OpenAI's form; the last one is answered.
         options: by OpenAI's names: temperature, top_p, max_tokens, seed, stop, tools, response_format, ...
     """
 
-    messages: Sequence[Mapping[str, Any]]
+    messages: Sequence[Mapping[str, Any]]  # in OpenAI's form; the last one is answered
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -76,37 +75,25 @@ class Reply:
     """An answer.
 
     Attributes:
-        kind: which part of the engine wrote it.
-        confidence: how sure the model is, 0-1; NaN if unknown.
-        text: the text.
-        label: the label of the engine.
-        reason: OpenAI's `finish_reason`.
-        usage: the tokens that the engine counted, None if it does not count.
         extra: further fields of the message: tool_calls, reasoning_content.
     """
 
-    kind: str
-    confidence: float
-    text: str
-    label: str = BUILT_IN
-    reason: str = "stop"
-    usage: Mapping[str, int] | None = None
+    kind: str  # which part of the engine wrote it
+    confidence: float  # how sure the model is, 0-1; NaN if unknown
+    text: str  # the text
+    label: str = BUILT_IN  # the label of the engine
+    reason: str = "stop"  # OpenAI's `finish_reason`
+    usage: Mapping[str, int] | None = None  # the tokens that the engine counted, None if it does not count
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Texts as vectors.
+    """Texts as vectors."""
 
-    Attributes:
-        rows: one vector for each text.
-        label: the label of the engine.
-        tokens: the tokens that the engine counted, None if it does not count.
-    """
-
-    rows: Sequence[Sequence[float]]
-    label: str
-    tokens: int | None = None
+    rows: Sequence[Sequence[float]]  # one vector for each text
+    label: str  # the label of the engine
+    tokens: int | None = None  # the tokens that the engine counted, None if it does not count
 
 
 @dataclass(frozen=True)
@@ -115,20 +102,16 @@ class Step:
 
     Attributes:
         step, total_steps: reports so far and in all.
-        epoch: passes over the data, with a fraction.
-        training_loss: nats per unit (a remembered answer is one unit, a written one characters or tokens).
-        validation_loss: the same on held-out pairs, None between passes or without them.
         phase: `preparing` (which answers are facts, which follow rules) or `training`.
-        quiet: the report is not stored; it only asks whether to continue.
     """
 
     step: int
     total_steps: int
-    epoch: float
-    training_loss: float
-    validation_loss: float | None = None
+    epoch: float  # passes over the data, with a fraction
+    training_loss: float  # nats per unit (a remembered answer is one unit, a written one characters or tokens)
+    validation_loss: float | None = None  # the same on held-out pairs, None between passes or without them
     phase: Literal["preparing", "training"] = "training"
-    quiet: bool = False
+    quiet: bool = False  # the report is not stored; it only asks whether to continue
 
 
 Observer = Callable[[Step], bool | None]  # called with each step; when it returns False the training stops

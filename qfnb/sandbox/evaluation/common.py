@@ -31,13 +31,7 @@ Row = dict[str, Any]
 
 
 class Unit(TypedDict):
-    """One of the compared versions, as a task's document holds it.
-
-    Attributes:
-        source: v1's word for the source of the version, e.g. `Train`.
-        asks: the model name that a request to it has.
-        template: a prompt with `{input}`, "" for the plain question.
-    """
+    """One of the compared versions, as a task's document holds it."""
 
     id: str
     model: str
@@ -46,10 +40,10 @@ class Unit(TypedDict):
     version: str
     version_number: int
     version_name: str
-    source: str
-    asks: str
+    source: str  # v1's word for the source of the version, e.g. `Train`.
+    asks: str  # the model name that a request to it has
     parameters: dict[str, Any]
-    template: str
+    template: str  # a prompt with `{input}`, "" for the plain question
 
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:

@@ -30,15 +30,10 @@ MAX_PICTURES, PICTURE_SECONDS = 64, 24 * 3600
 
 
 class BackgroundWorker(Protocol):
-    """A thread that works on the objects of one family.
+    """A thread that works on the objects of one family."""
 
-    Attributes:
-        name: what the health answer calls its work.
-        busy: how many objects wait or are worked on.
-    """
-
-    name: str
-    busy: int
+    name: str  # what the health answer calls its work
+    busy: int  # how many objects wait or are worked on
 
     def close(self) -> None:
         """Stop at once; the next server continues."""

@@ -60,22 +60,18 @@ class SampleSelection:
     """Which questions are shown, and how.
 
     Attributes:
-        metric: the metric that is compared, "" when the report has none.
         base, tuned: the two models; the same one in a report of one model.
         show, order: filter and sort order of the questions.
-        search: a text that question, reference or an answer contains; or indexes, `#3 #17`.
-        page: from 0.
-        picked: indexes of the picked questions, in the order of picking.
     """
 
-    metric: str
+    metric: str  # the metric that is compared, "" when the report has none
     base: str
     tuned: str
     show: Filter = "all"
     order: Sort = "regression"
-    search: str = ""
-    page: int = 0
-    picked: tuple[int, ...] = ()
+    search: str = ""  # a text that question, reference or an answer contains; or indexes, `#3 #17`
+    page: int = 0  # from 0
+    picked: tuple[int, ...] = ()  # indexes of the picked questions, in the order of picking
 
 
 def default_selection(report: ReportData) -> SampleSelection:

@@ -10,24 +10,20 @@ class TuningRecipe:
     """The hyper-parameters of a training.
 
     Attributes:
-        full: whether all weights are trained instead of an adapter.
-        max_length: tokens of a pair.
         rank, alpha, dropout: of the adapter.
-        warmup: the share of the steps (0-1) in which the learning rate rises.
-        every: steps between two reports.
     """
 
-    full: bool = False
+    full: bool = False  # whether all weights are trained instead of an adapter
     epochs: int = 1
     learning_rate: float = 3e-4
     batch_size: int = 4
-    max_length: int = 4096
+    max_length: int = 4096  # tokens of a pair
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.05
-    warmup: float = 0.1
+    warmup: float = 0.1  # the share of the steps (0-1) in which the learning rate rises
     weight_decay: float = 0.01
-    every: int = 1
+    every: int = 1  # steps between two reports
     seed: int = 0
 
 

@@ -29,17 +29,11 @@ _PREFERRED_FONTS: Final = (
 
 @dataclass(frozen=True)
 class NameLabels:
-    """Names as a chart shows them.
+    """Names as a chart shows them."""
 
-    Attributes:
-        labels: {name: label}, of a few lines each.
-        legend: (letter, name), where labels are letters.
-        hint: how to install a font, when one is missing.
-    """
-
-    labels: dict[str, str]
-    legend: tuple[tuple[str, str], ...] = ()
-    hint: str = ""
+    labels: dict[str, str]  # {name: label}, of a few lines each
+    legend: tuple[tuple[str, str], ...] = ()  # (letter, name), where labels are letters
+    hint: str = ""  # how to install a font, when one is missing
 
     def __getitem__(self, name: str) -> str:
         return self.labels[name]
