@@ -77,6 +77,9 @@ class Settings(BaseModel):
     ssl_verification_enabled: bool = True
     sandbox_idle_minutes: float = 30
 
+    prices: str = ""
+    """A CSV or JSON file of your own prices, which win over the list prices; `wire.prices.own_prices` has its form."""
+
 
 @dataclass(frozen=True)
 class Credentials:

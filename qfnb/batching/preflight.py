@@ -14,7 +14,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..transport.request import CallOptions
-from ..wire import catalog, prices
+from ..wire import catalog
 from .input_source import Item, RowSource
 from .request_spec import Conversation, InputRow, OfflineVia, RequestSpec
 
@@ -156,7 +156,7 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
     model_row = catalog.find_model("chat", request.model or catalog.DEFAULT_CHAT)
-    max_characters = model_row.chars if model_row and model_row.chars is not None else math.inf
+    max_characters = model_row.max_chars if model_row and model_row.max_chars is not None else math.inf
     count_tokens = Tokenizer().count_tokens
     system_tokens = count_tokens(str(request.options.get("system") or ""))
     for row in request.input_rows(items):
@@ -206,6 +206,7 @@ def build_preflight(
     prompt_tokens = int(scan.prompt_tokens * share)
     completion_tokens = int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens))
     is_free = request.platform == "sandbox"
+    cost = None if is_free else catalog.reply_cost(request.model or "", prompt_tokens, completion_tokens)
     return Preflight(
         rows=rows,
         requests=requests,
@@ -216,7 +217,7 @@ def build_preflight(
         too_long_rows=tuple(scan.too_long_rows),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
-        cost=0.0 if is_free else prices.reply_cost(request.model or "", prompt_tokens, completion_tokens),
+        cost=0.0 if is_free else cost.high if cost else None,
         seconds=_min_seconds(requests, prompt_tokens + completion_tokens),
         model=request.endpoint or request.model or "",
         budget=budget,

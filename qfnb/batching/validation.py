@@ -11,7 +11,7 @@ from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..wire import prices
+from ..wire import catalog
 from . import export
 from .input_source import RowSource
 from .journal_store import journal_path
@@ -152,7 +152,7 @@ def validate_budget(budget: float | None, request: RequestSpec) -> float | None:
         return None
     if not _is_positive_number(budget):
         raise InvalidArgumentError(f"budget={budget!r}: must be a number of CNY above 0")
-    if request.platform != "sandbox" and prices.reply_cost(request.model or "", 1, 1) is None:
+    if request.platform != "sandbox" and catalog.reply_cost(request.model or "", 1, 1) is None:
         raise InvalidArgumentError(
             f"budget={budget:g}: the price of {request.endpoint or request.model} is not known, so a budget cannot "
             "be kept (价格未知，无法控制预算)"

@@ -112,7 +112,7 @@ def check_rows(
 ) -> Findings:
     """Return warnings about rows."""
     model_row = catalog.find_model("chat", model) if model else None
-    limit = max_tokens or (model_row.tokens if model_row else None)
+    limit = max_tokens or (model_row.max_input if model_row else None)
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
     long_rows = [number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit]

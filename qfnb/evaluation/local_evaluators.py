@@ -199,7 +199,7 @@ def embedding_similarity(
     client = embedding or Embedding()
     name = client.model or catalog.DEFAULTS["embedding"]
     model_row = None if client.endpoint else catalog.find_model("embedding", name)
-    max_chars = model_row.chars if model_row else None
+    max_chars = model_row.max_chars if model_row else None
     output_texts, reference_texts = [[text[:max_chars] for text in texts] for texts in (outputs, references)]
     unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
     vectors = _embed_texts(client, unique, worker_num)

@@ -73,7 +73,7 @@ def resolve_model(shell: Any, word: str) -> Any:
             f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
         )
     name = aliases.resolve(value or word)
-    known_models = catalog.model_names("chat")
+    known_models = catalog.model_names("chat", include_retired=True)
     if _ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)
     if name.lower() in {model_name.lower() for model_name in known_models}:

@@ -1,17 +1,37 @@
-"""The catalogue of models (`models.csv`): names, paths, input limits and prices.
+"""The catalogue of models (`models.csv`): names, lengths, abilities, prices and what replaces a retired one.
 
-An unknown name is never refused: it is passed through and the platform decides. Facts from the model pages of
-the documentation and the official SDK's tables (0.4.12), read in 2026-11. Prices are CNY per 1,000 tokens as
-listed there, and empty where no list price is known; old names are kept because the seeds use them.
+An unknown name is never refused: it is passed through and the platform decides. The facts are of `TABLE_DATE`;
+each has its source. Empty means not known, never zero.
 """
 
 import csv
+import difflib
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
-ModelKind = Literal["chat", "completion", "embedding", "text2image", "image2text", "reranker", "plugin"]
+from .. import config
+from .prices import ModelPrices, PriceRange, own_prices, parse_steps, token_cost
+
+ModelKind = Literal[
+    "chat", "completion", "embedding", "reranker", "text2image", "image2image", "image2text", "ocr", "video", "plugin"
+]
+ModelStatus = Literal["active", "preview", "unknown", "retired"]
+
+TABLE_DATE = "2026-09-22"
+"""The newest page that the table is from."""
+
+SOURCES = {
+    "list": "model list, 2026-09-16",
+    "prices": "price page, 2026-09-22",
+    "retired": "retirement list, 2026-09-03",
+    "news": "text generation page, 2026-11",
+    "client": "code of a client, 2026; no page",
+    "sdk": "official SDK 0.4.12",
+    "guess": "guess: same family",
+}
 
 DEFAULTS: dict[ModelKind, str] = {
     "chat": "ERNIE-Bot-turbo",
@@ -24,46 +44,123 @@ DEFAULTS: dict[ModelKind, str] = {
 }
 DEFAULT_CHAT = DEFAULTS["chat"]
 
+_LIVING_DEFAULTS: dict[ModelKind, str] = {
+    "chat": "ernie-4.5-turbo-128k",
+    "completion": "ernie-4.5-turbo-128k",
+    "embedding": "embedding-v1",
+    "reranker": "bce-reranker-base",
+    "text2image": "qwen-image",
+    "image2image": "qwen-image-edit",
+    "ocr": "paddleocr-vl-0.9b",
+}
+
 
 @dataclass(frozen=True)
 class CatalogModel:
-    """One model.
+    """One model; lengths in tokens, None and "" where not known.
 
     Attributes:
-        v1: its path segment on v1, "" when it is not there.
-        v2: its id on v2.
-        chars, tokens: the longest input, None where unknown.
-        input_price, output_price: CNY per 1,000 tokens, None where unknown.
-        renamed: today's name of a model under an old one.
+        id: what is sent as `model` on v2.
+        name: as users write it; the id for models of today.
+        aliases: older names.
+        v1: its path segment on v1, "" when it was not there.
+        context: input, thinking and answer together.
+        max_output: thinking and answer.
+        max_chars: the longest input in characters, where the platform counts these.
+        dimensions: of an embedding.
+        modality_in, modality_out: "text", "image", "video", "document", "embedding" or "score".
+        thinking: whether it thinks: "no", "optional", "always" or "".
+        thinking_field: the one field that switches thinking: "thinking", "enable_thinking" or "" (none, not known).
+        thinks_by_default: without the field.
+        efforts: values of `reasoning_effort`, which it takes instead of the field.
+        tools, json_schema: whether it takes functions, and `response_format` json_schema.
+        ended: the day of its retirement.
+        replacement: the id that the retirement list names; it may be retired itself (`living_replacement`).
+        sources: where a field is from; "" is for the fields that are not named.
     """
 
-    kind: ModelKind
+    id: str
     name: str
-    v1: str
-    v2: str
-    chars: int | None = None
-    tokens: int | None = None
-    input_price: float | None = None
-    output_price: float | None = None
-    renamed: str = ""
+    kind: ModelKind
+    aliases: tuple[str, ...] = ()
+    v1: str = ""
+    owner: str = ""
+    context: int | None = None
+    max_input: int | None = None
+    max_output: int | None = None
+    max_chars: int | None = None
+    dimensions: int | None = None
+    modality_in: tuple[str, ...] = ()
+    modality_out: tuple[str, ...] = ()
+    thinking: Literal["no", "optional", "always", ""] = ""
+    thinking_field: Literal["thinking", "enable_thinking", ""] = ""
+    thinks_by_default: bool | None = None
+    efforts: tuple[str, ...] = ()
+    tools: bool | None = None
+    json_schema: bool | None = None
+    prices: ModelPrices | None = None
+    status: ModelStatus = "active"
+    ended: str = ""
+    replacement: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_living(self) -> bool:
+        """Whether the platform lists it."""
+        return self.status in {"active", "preview"}
+
+    def source_of(self, name: str) -> str:
+        """Return where a field's value is from."""
+        return self.sources.get(name, self.sources.get("", ""))
 
 
 @functools.cache
 def load_models() -> tuple[CatalogModel, ...]:
-    """Return all models of the catalogue."""
+    """Return all models of the catalogue, the living ones first."""
     text = resources.files(__package__).joinpath("models.csv").read_text(encoding="utf-8")
-    return tuple(_parse_model(row) for row in csv.DictReader(text.splitlines()))
+    return tuple(map(_parse_model, csv.DictReader(text.splitlines())))
 
 
-def model_names(kind: ModelKind) -> list[str]:
-    """Return the names of all known models of a kind, renamed ones last."""
-    rows = [row for row in load_models() if row.kind == kind]
-    return [row.name for row in sorted(rows, key=lambda row: bool(row.renamed))]
+def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
+    """Return the names of the living models of a kind in the catalogue's order, the others after them on request."""
+    return [row.name for row in load_models() if row.kind == kind and (row.is_living or include_retired)]
 
 
-def find_model(kind: ModelKind, name: str) -> CatalogModel | None:
-    """Return a model by any of its names, None if it is unknown."""
-    return _models_by_name().get((kind, name.lower()))
+def find_model(kind: ModelKind | None, name: str) -> CatalogModel | None:
+    """Return a model by any of its names, None if it is unknown; without a kind, of any."""
+    if kind is not None:
+        return _models_by_name().get((kind, name.lower()))
+    return next((row for (_, key), row in _models_by_name().items() if key == name.lower()), None)
+
+
+def default_model(kind: ModelKind) -> str:
+    """Return the id of the living model that is asked when none is named, "" for kinds that have none any more."""
+    return _LIVING_DEFAULTS.get(kind, "")
+
+
+def living_replacement(kind: ModelKind, name: str) -> CatalogModel | None:
+    """Return the living model that stands for a retired one, following the chain of replacements.
+
+    None for a name that is unknown or not retired, and where no living model does the same.
+    """
+    row = find_model(kind, name)
+    visited = set[str]()
+    heir_kind: ModelKind = "chat" if kind == "completion" else kind  # `Completion` asks chat models too
+    while row is not None and row.status == "retired" and row.id not in visited:
+        visited.add(row.id)
+        row = find_model(heir_kind, row.replacement)
+    if visited and (row is None or row.status == "retired"):
+        row = find_model(heir_kind, default_model(kind))
+    return row if visited else None
+
+
+def nearest_models(kind: ModelKind, name: str, limit: int = 3) -> list[str]:
+    """Return ids of living models for a name that does not answer: replacement, similar names, then the default."""
+    replacement = living_replacement(kind, name)
+    living = [row.id for row in load_models() if row.kind == kind and row.is_living]
+    similar = difflib.get_close_matches(name.lower(), living, limit, cutoff=0.5)
+    ids = [replacement.id if replacement else "", *similar, default_model(kind)]
+    return list(dict.fromkeys(filter(None, ids)))[:limit]
 
 
 def path_segment(kind: ModelKind, name: str) -> str:
@@ -75,22 +172,91 @@ def path_segment(kind: ModelKind, name: str) -> str:
 def v2_id(kind: ModelKind, name: str) -> str:
     """Return the id that names a model on v2."""
     row = find_model(kind, name)
-    return row.v2 if row else name
+    return row.id if row else name
+
+
+def find_prices(kind: ModelKind, name: str) -> ModelPrices | None:
+    """Return the prices of a model, None where not known; those of the setting `prices` win over the table's.
+
+    Raises:
+        InvalidArgumentError: the user's file of prices cannot be read.
+    """
+    row = find_model(kind, name)
+    if path := config.settings().prices:
+        own = own_prices(path)
+        for key in (name, *((row.id, row.name, *row.aliases) if row else ())):
+            if key.lower() in own:
+                return own[key.lower()]
+    return row.prices if row else None
+
+
+def reply_cost(
+    name: str,
+    prompt_tokens: int | None,
+    completion_tokens: int | None,
+    *,
+    cached_tokens: int = 0,
+    hour: int | None = None,
+    is_batch: bool = False,
+    kind: ModelKind = "chat",
+) -> PriceRange | None:
+    """Return what a reply costs in CNY, None where prices or `prompt_tokens` are unknown.
+
+    Args:
+        name: any name of the model.
+        prompt_tokens: of the whole input.
+        completion_tokens: of the reply with its thinking; None counts as 0.
+        cached_tokens: how many of `prompt_tokens` were cached, default 0.
+        hour: in China, 0 to 23; None where it is open.
+        is_batch: whether it is part of a batch.
+        kind: of the model, default chat.
+    """
+    if prompt_tokens is None:
+        return None
+    return token_cost(
+        find_prices(kind, name),
+        prompt_tokens,
+        completion_tokens or 0,
+        cached_tokens=cached_tokens,
+        hour=hour,
+        is_batch=is_batch,
+    )
 
 
 @functools.cache
 def _models_by_name() -> dict[tuple[ModelKind, str], CatalogModel]:
-    """Index the models by id, path segment and name; a name takes precedence over another model's id."""
+    """Index the models by all their names; a name takes precedence over another model's id, and that over a v1 path."""
     index: dict[tuple[ModelKind, str], CatalogModel] = {}
-    for key in ("v1", "v2", "name"):
+    for read_names in (lambda row: (row.v1,), lambda row: row.aliases, lambda row: (row.id,), lambda row: (row.name,)):
         for row in reversed(load_models()):
-            if value := getattr(row, key):
-                index[row.kind, value.lower()] = row
+            index.update({(row.kind, name.lower()): row for name in read_names(row) if name})
     return index
 
 
+_LENGTHS = ("context", "max_input", "max_output", "max_chars", "dimensions")
+_LISTS = ("aliases", "efforts")
+_SWITCHES = {"tools": "tools", "json_schema": "json_schema", "thinking_default": "thinks_by_default"}
+_TEXTS = ("id", "name", "kind", "v1", "owner", "thinking", "thinking_field", "status", "ended", "replacement")
+
+
 def _parse_model(row: dict[str, str]) -> CatalogModel:
-    chars, tokens = (int(row[name]) if row[name] else None for name in ("chars", "tokens"))
-    prices = [float(row[name]) if row[name] else None for name in ("input_price", "output_price")]
-    kind: ModelKind = row["kind"]  # type: ignore[assignment]
-    return CatalogModel(kind, row["name"], row["v1"], row["v2"], chars, tokens, prices[0], prices[1], row["renamed"])
+    values: dict[str, Any] = {name: row[name] for name in _TEXTS}
+    values |= {name: int(row[name]) if row[name] else None for name in _LENGTHS}
+    values |= {name: tuple(filter(None, row[name].split("|"))) for name in _LISTS}
+    values |= {name: tuple(filter(None, row[name].split("+"))) for name in ("modality_in", "modality_out")}
+    values |= {
+        name: {"yes": True, "on": True, "no": False, "off": False}.get(row[key]) for key, name in _SWITCHES.items()
+    }
+    sources = {"": SOURCES[row["source"]]}
+    sources |= {"prices": SOURCES[row["price_source"]]} if row["price_source"] else {}
+    sources |= {name: SOURCES["guess"] for name in row["guesses"].split("|") if name}
+    return CatalogModel(**values, prices=_parse_prices(row), sources=sources)
+
+
+def _parse_prices(row: dict[str, str]) -> ModelPrices | None:
+    if not (row["price_in"] or row["price_out"]):
+        return None
+    if "image" in row["modality_out"]:
+        return ModelPrices(image=float(row["price_out"]))
+    price_in, price_out, cached = (parse_steps(row[name]) for name in ("price_in", "price_out", "price_cached"))
+    return ModelPrices(price_in, price_out, cached, batch_share=float(row["batch"]) if row["batch"] else None)

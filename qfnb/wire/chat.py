@@ -25,6 +25,13 @@ class Usage(Record):
     completion_tokens: int | None = None
     total_tokens: int | None = None
 
+    @property
+    def cached_tokens(self) -> int:
+        """The part of the prompt that the platform had cached (`prompt_tokens_details`), 0 where it names none."""
+        details = (self.model_extra or {}).get("prompt_tokens_details")
+        count = details.get("cached_tokens") if isinstance(details, dict) else None
+        return count if type(count) is int and count > 0 else 0
+
 
 class ChatRequest(Record):
     """The fields of both versions; further options are sent as they are."""

@@ -1,20 +1,259 @@
-"""List prices of replies."""
+"""What replies cost: a pure function of tokens, hour in China, and batch or not; and files of one's own prices.
 
-from .catalog import find_model
+Prices are CNY per 1,000 tokens. In files they are a number, tiers by length of the whole input
+(`<=32k:0.004|<=128k:0.006`, k = 1,024 tokens), or hours in China (`08-22h:0.008|22-08h:0.004`).
+"""
+
+import csv
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidArgumentError
+
+BATCH_SHARE = 0.4
+"""What a batch pays of the usual price, where the price page has a batch column (page of 2026-09-22)."""
+
+CHINA_OFFSET_S = 8 * 3600
+"""China has one time zone and no summer time."""
+
+OWN_PRICE_FIELDS = ("input", "output", "cached", "batch", "image")
 
 
-def reply_cost(name: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
-    """Return the list price of a reply in CNY.
+@dataclass(frozen=True)
+class PriceRange:
+    """An amount in CNY that lies between two ends; they are equal where the price is certain."""
+
+    low: float
+    high: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both ends are the same."""
+        return self.low == self.high
+
+    def __add__(self, second: "PriceRange") -> "PriceRange":
+        return PriceRange(self.low + second.low, self.high + second.high)
+
+    def __mul__(self, factor: float) -> "PriceRange":
+        return PriceRange(self.low * factor, self.high * factor)
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:.4g}", f"{self.high:.4g}"
+        return high if low == high else f"{low}–{high}"
+
+
+@dataclass(frozen=True)
+class PriceStep:
+    """A price and when it holds.
+
+    Attributes:
+        price: CNY per 1,000 tokens.
+        max_input: the longest input in tokens that it holds for, None for any.
+        hours: from and before which hour in China it holds, None for the whole day.
+    """
+
+    price: float
+    max_input: int | None = None
+    hours: tuple[int, int] | None = None
+
+    def covers(self, hour: int) -> bool:
+        """Return whether it holds at an hour, 0 to 23."""
+        if self.hours is None:
+            return True
+        start, end = self.hours
+        return start <= hour < end if start < end else hour >= start or hour < end
+
+
+@dataclass(frozen=True)
+class ModelPrices:
+    """The prices of one model.
+
+    Attributes:
+        input, output, cached: of tokens of the prompt, of the reply with its thinking, and of the part of the
+            prompt that the platform had cached; empty where not known.
+        batch_share: what a batch pays of them, 1 where there is no batch price, None where that is not known.
+        image: CNY for one picture.
+    """
+
+    input: tuple[PriceStep, ...] = ()
+    output: tuple[PriceStep, ...] = ()
+    cached: tuple[PriceStep, ...] = ()
+    batch_share: float | None = None
+    image: float | None = None
+
+
+def token_cost(
+    prices: ModelPrices | None,
+    prompt_tokens: int,
+    completion_tokens: int = 0,
+    *,
+    cached_tokens: int = 0,
+    hour: int | None = None,
+    is_batch: bool = False,
+) -> PriceRange | None:
+    """Return what one request costs, None where a price that it needs is not known.
+
+    The upper end is never too low. Hours whose price is not listed count from the share that the model's listed hours
+    differ by, up to the listed price; cached tokens without a price of their own as the others; a batch of a model
+    of which no batch price is known from 40 % to the full price.
 
     Args:
-        name: any name of a chat model.
-        prompt_tokens: of the question.
-        completion_tokens: of the reply; None counts as 0.
+        prices: of the model; None if not known.
+        prompt_tokens: of the whole input, which decides the tier; an input above the last tier pays the last.
+        completion_tokens: of the reply, its thinking included.
+        cached_tokens: how many of `prompt_tokens` were cached.
+        hour: in China, 0 to 23; None where it is open.
+        is_batch: whether it is part of a batch.
 
-    Returns:
-        None where the price or `prompt_tokens` is unknown.
+    Raises:
+        InvalidArgumentError: a number is out of its range.
     """
-    row = find_model("chat", name)
-    if row is None or row.input_price is None or row.output_price is None or prompt_tokens is None:
+    if min(prompt_tokens, completion_tokens, cached_tokens) < 0:
+        raise InvalidArgumentError(
+            f"prompt_tokens={prompt_tokens}, completion_tokens={completion_tokens}, cached_tokens={cached_tokens}: "
+            "token counts are 0 or more"
+        )
+    if hour is not None and not 0 <= hour <= 23:
+        raise InvalidArgumentError(f"hour={hour}: must be an hour in China from 0 to 23, or None where it is open")
+    if prices is None or not prices.input or (completion_tokens and not prices.output):
         return None
-    return (prompt_tokens * row.input_price + (completion_tokens or 0) * row.output_price) / 1000
+    cached_tokens = min(cached_tokens, prompt_tokens)
+    counts = (
+        (prices.input, prompt_tokens - cached_tokens),
+        (prices.cached or prices.input, cached_tokens),
+        (prices.output, completion_tokens),
+    )
+    share = _hourly_share(prices)
+    cost = PriceRange(0, 0)
+    for steps, count in counts:
+        if count:
+            cost += _price_at(steps, prompt_tokens, hour, share) * (count / 1000)
+    if not is_batch:
+        return cost
+    if prices.batch_share is None:
+        return PriceRange(cost.low * BATCH_SHARE, cost.high)
+    return cost * prices.batch_share
+
+
+def china_hour(timestamp: float | None = None) -> int:
+    """Return the hour in China, 0 to 23, of a Unix time, default now."""
+    return int(((time.time() if timestamp is None else timestamp) + CHINA_OFFSET_S) // 3600 % 24)
+
+
+def _price_at(steps: tuple[PriceStep, ...], prompt_tokens: int, hour: int | None, share: float) -> PriceRange:
+    """Return the price per 1,000 tokens of one column, for a length of input and an hour."""
+    bounds = [step.max_input for step in steps if step.max_input is not None]
+    tier = min((bound for bound in bounds if bound >= prompt_tokens), default=max(bounds, default=None))
+    steps = tuple(step for step in steps if step.max_input in {tier, None})
+    prices = [step.price for step in steps if hour is None or step.covers(hour)]
+    if prices and (hour is not None or _covers_day(steps)):
+        return PriceRange(min(prices), max(prices))
+    listed = [step.price for step in steps]
+    return PriceRange(min(listed) * share, max(listed))
+
+
+def _hourly_share(prices: ModelPrices) -> float:
+    """Return the lowest price of an hour as a share of the highest, of the columns that list all hours."""
+    columns = [
+        [step.price for step in steps]
+        for steps in (prices.input, prices.output, prices.cached)
+        if any(step.hours for step in steps) and _covers_day(steps)
+    ]
+    return min((min(column) / max(column) for column in columns if max(column)), default=1.0)
+
+
+def _covers_day(steps: tuple[PriceStep, ...]) -> bool:
+    return all(any(step.covers(hour) for step in steps) for hour in range(24))
+
+
+_STEP = re.compile(r"(?:(?P<sign><=|<)(?P<tier>\d+)k:|(?P<start>\d\d)-(?P<end>\d\d)h:)?(?P<price>\d+(?:\.\d+)?)")
+PRICE_FORMS = (
+    "a number of CNY per 1,000 tokens, tiers such as <=32k:0.004|<=128k:0.006, or hours 08-22h:0.008|22-08h:0.004"
+)
+
+
+def parse_steps(text: str) -> tuple[PriceStep, ...]:
+    """Return a price as it is written in files; "" is not known.
+
+    Raises:
+        ValueError: it is none of `PRICE_FORMS`.
+    """
+    return tuple(_parse_step(part.strip()) for part in text.split("|")) if text.strip() else ()
+
+
+def _parse_step(text: str) -> PriceStep:
+    match = _STEP.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not {PRICE_FORMS}")
+    max_input = int(match["tier"]) * 1024 - (match["sign"] == "<") if match["tier"] else None
+    hours = (int(match["start"]), int(match["end"])) if match["start"] else None
+    if hours and (hours[0] > 24 or hours[1] > 24 or hours[0] % 24 == hours[1] % 24):
+        raise ValueError(f"{text!r}: hours are 00 to 24 and differ")
+    return PriceStep(float(match["price"]), max_input, hours)
+
+
+def own_prices(path: str) -> Mapping[str, ModelPrices]:
+    """Return the prices of a user's file by model in lower case; it is read again when it changed.
+
+    Args:
+        path: a CSV file with the columns model, input, output, cached, batch, image (only model is needed), or JSON
+            `{"MODEL": {"input": 0.001, "output": "<=32k:0.004|<=128k:0.006"}}`. batch is a share, 0.4 for 40 %.
+
+    Raises:
+        InvalidArgumentError: names file, model and field, and what is allowed.
+    """
+    file = Path(path).expanduser()
+    try:
+        return _read_own_prices(file, file.stat().st_mtime_ns)
+    except OSError as error:
+        raise InvalidArgumentError(f"QIANFAN_PRICES={path}: {error.strerror or error} (无法读取价格文件)") from None
+
+
+@lru_cache(maxsize=4)
+def _read_own_prices(file: Path, changed_at: int) -> Mapping[str, ModelPrices]:
+    name = f"price file {file.name}"
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{name}: {error} (价格文件有误)") from None
+    return {model.strip().lower(): _own_model_prices(f"{name}, model {model!r}", row) for model, row in rows.items()}
+
+
+def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
+    rows = json.loads(text)
+    if wrong := [f"model {model!r} is {row!r}" for model, row in rows.items() if not isinstance(row, dict)]:
+        raise ValueError(f"{wrong[0]}: must be an object with {', '.join(OWN_PRICE_FIELDS)}")
+    return dict(rows)
+
+
+def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
+    reader = csv.DictReader(text.splitlines(), restkey="")
+    if "model" not in (reader.fieldnames or ()):
+        raise ValueError(f"the first line must name the columns: model, {', '.join(OWN_PRICE_FIELDS)}")
+    return {row.pop("model"): row for row in reader}
+
+
+def _own_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
+    values = {key: "" if value is None else str(value).strip() for key, value in row.items()}
+    if unknown := [key for key in values if key not in OWN_PRICE_FIELDS]:
+        raise InvalidArgumentError(
+            f"{where}: there is no field {unknown[0]!r}; fields are {', '.join(OWN_PRICE_FIELDS)}"
+        )
+    numbers: dict[str, float | None] = {}
+    for key in ("batch", "image"):
+        text = values.get(key, "")
+        if text and not re.fullmatch(r"\d+(\.\d+)?", text):
+            raise InvalidArgumentError(f"{where}: {key}={text}: must be a number of 0 or more")
+        numbers[key] = float(text) if text else None
+    try:
+        steps = {key: parse_steps(values.get(key, "")) for key in ("input", "output", "cached")}
+    except ValueError as error:
+        raise InvalidArgumentError(f"{where}: {error}") from None
+    return ModelPrices(**steps, batch_share=numbers["batch"], image=numbers["image"])

@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from qfnb.wire import catalog, chat, error_codes, finetune_v2
+from qfnb.wire import chat, error_codes, finetune_v2
 from qfnb.wire.endpoints import ENDPOINTS
 
 
@@ -32,15 +32,6 @@ def test_unknown_fields_are_kept():
 )
 def test_the_text_is_read_from_every_shape_of_reply(body, text):
     assert chat.text_of(body) == text
-
-
-def test_old_model_names_stand_for_present_ones():
-    assert catalog.path_segment("chat", "ERNIE-Bot-turbo") == "eb-instant"
-    assert catalog.v2_id("chat", "ernie-bot-turbo") == "ernie-lite-8k"
-
-
-def test_an_unknown_model_is_passed_through():
-    assert catalog.v2_id("chat", "ernie-9.9-future") == "ernie-9.9-future"
 
 
 def test_an_unknown_code_is_judged_by_its_status():

@@ -16,6 +16,8 @@ from .reply import Reply
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
     """Vectors in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
 
+    model_kind = "embedding"
+
     @property
     def vectors(self) -> list[list[float]]:
         """One vector per text."""
@@ -78,7 +80,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         model, endpoint = self.resolve_target(model, endpoint)
         name = model or catalog.DEFAULTS["embedding"]
         row = None if endpoint else catalog.find_model("embedding", name)
-        texts = _validate_texts(item, row.chars if row else None)
+        texts = _validate_texts(item, row.max_chars if row else None)
 
         def build_request(version: int, translate_names: bool) -> InferenceRequest:
             if version == 2:
@@ -106,6 +108,8 @@ def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
 
 class RerankResponse(Reply[wire.RerankReply]):
     """The documents with their scores; `.ranked` has the best first."""
+
+    model_kind = "reranker"
 
     @property
     def ranked(self) -> list[wire.RankedDocument]:

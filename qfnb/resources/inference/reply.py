@@ -9,14 +9,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
 
 from ..._jobs.row_result import RowResult
 from ..._text import replace_surrogates
 from ...transport.response import Response
-from ...wire import chat as wire, prices
+from ...wire import catalog, chat as wire
+from ...wire.prices import PriceRange, china_hour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ class Reply(Response[R]):
     """The reply of a model; `model` is the name in the request."""
 
     model: str = ""
+    model_kind: ClassVar[catalog.ModelKind] = "chat"
 
     @cached_property
     def usage(self) -> wire.Usage:
@@ -46,10 +48,22 @@ class Reply(Response[R]):
 
     @property
     def cost(self) -> float | None:
-        """CNY by list price; None if price or tokens are unknown, 0 in the sandbox."""
+        """CNY by list price, the upper end of `cost_range`; None if not known, 0 in the sandbox."""
+        cost = self.cost_range
+        return cost.high if cost else None
+
+    @property
+    def cost_range(self) -> PriceRange | None:
+        """CNY by list price at the hour of the reply; None if price or tokens are unknown, 0 in the sandbox."""
         if self.from_sandbox:
-            return 0.0
-        return prices.reply_cost(self.model, self.usage.prompt_tokens, self.usage.completion_tokens)
+            return PriceRange(0, 0)
+        usage, created = self.usage, self.body.get("created")
+        prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
+        hour = china_hour(created if type(created) is int and created > 0 else None)
+        cached_tokens = usage.cached_tokens
+        return catalog.reply_cost(
+            self.model, prompt_tokens, completion_tokens, cached_tokens=cached_tokens, hour=hour, kind=self.model_kind
+        )
 
     @property
     def from_sandbox(self) -> bool:

@@ -127,11 +127,23 @@ def _to_frame(
     return frame
 
 
-MODEL_COLUMNS = ("name", "kind", "v2", "v1", "tokens", "input_price", "output_price", "renamed", "source")
+MODEL_COLUMNS = (
+    "id",
+    "kind",
+    "context",
+    "max_input",
+    "max_output",
+    "thinking",
+    "tools",
+    "status",
+    "ended",
+    "replacement",
+    "source",
+)
 
 
 def models(*, refresh: bool = False) -> pd.DataFrame:
-    """Return the models as a DataFrame: name, kind, ids, longest input in tokens, CNY per 1,000 tokens.
+    """Return the models as a DataFrame: id, kind, lengths in tokens, abilities, status.
 
     Args:
         refresh: add the models that only the platform lists (`GET /v2/models`), with source "platform".
@@ -140,11 +152,11 @@ def models(*, refresh: bool = False) -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    rows = [{**vars(row), "source": "catalogue"} for row in catalog.load_models()]
+    rows = [{**vars(row), "source": row.source_of("")} for row in catalog.load_models()]
     if refresh:
-        known_ids = {row["v2"] for row in rows}
+        known_ids = {row["id"] for row in rows}
         rows += [
-            {"name": name, "v2": name, "kind": "", "source": "platform"}
+            {"id": name, "kind": "", "source": "platform"}
             for name in (row.id for row in available_model_list().data.data)
             if name not in known_ids
         ]

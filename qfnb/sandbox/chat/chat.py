@@ -95,7 +95,7 @@ def validate_options(call: Call, extra: Mapping[str, Any]) -> None:
 def _validate_length(call: Call, name: str, messages: Sequence[wire.Message]) -> None:
     """Refuse more characters than the model accepts."""
     row = catalog.find_model("chat", name)
-    max_chars = row.chars if row else None
+    max_chars = row.max_chars if row else None
     if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
         message = f"the max input characters is {max_chars}"
         raise call.refusal(message, code=336007, v2_code="characters_too_long")

@@ -72,7 +72,7 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, An
 def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the models and the deployed services."""
     names = sorted(
-        {row.v2 for row in catalog.load_models() if row.kind == "chat"} | call.world.engines.active.model_names
+        {row.id for row in catalog.load_models() if row.kind == "chat"} | call.world.engines.active.model_names
     )
     service_names = [service["endpoint"] for service in call.world.store.all("service")]
     rows = [{"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in names + service_names]

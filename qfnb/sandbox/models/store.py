@@ -36,7 +36,7 @@ def preset_models() -> tuple[Document, ...]:
     """Return the preset models in the catalogue's order."""
     names: dict[str, catalog.CatalogModel] = {}
     for row in catalog.load_models():
-        if row.kind in PRESET_TYPES and not row.renamed:
+        if row.kind in PRESET_TYPES:
             names.setdefault(row.name, row)
     return tuple(_build_preset(row) for row in names.values())
 

@@ -125,14 +125,14 @@ def test_every_call_is_in_the_usage_log_without_its_texts(sandbox):
 def test_costs_are_known_where_a_price_is(scripted):
     body = '{"id": "x", "model": "m", "choices": [{"index": 0, "message": {"content": "好"}}], "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}}'
     scripted([http_answer(body.encode())])
-    assert ChatCompletion(model="ERNIE-4.0-8K").do("x").cost == pytest.approx(0.18)
-    assert ChatCompletion(model="deepseek-v3").do("x").cost is None
+    assert ChatCompletion(model="ernie-4.5-turbo-128k").do("x").cost == pytest.approx(0.0024)
+    assert ChatCompletion(model="my-own-model").do("x").cost is None
 
 
 def test_models_are_a_frame_and_the_platform_may_add_to_it(sandbox, scripted):
     frame = qfnb.models()
-    row = frame.set_index("name").loc["ERNIE-Bot-turbo"]
-    assert (row["v1"], row["v2"], row["renamed"]) == ("eb-instant", "ernie-lite-8k", "ERNIE-Lite-8K")
+    row = frame.set_index("id").loc["ernie-bot-turbo"]
+    assert (row["status"], row["ended"], row["replacement"]) == ("retired", "2026-06-30", "ernie-4.5-turbo-128k")
     scripted([http_answer(b'{"object": "list", "data": [{"id": "brand-new"}, {"id": "ernie-lite-8k"}]}')])
     extra = qfnb.models(refresh=True)
-    assert list(extra[extra["source"] == "platform"]["name"]) == ["brand-new"]
+    assert list(extra[extra["source"] == "platform"]["id"]) == ["brand-new"]
