@@ -6,8 +6,8 @@ renewed when the platform rejects it.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,6 +24,9 @@ from .platform import Platform
 _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
 
+_GENERATION = "token_generation"
+"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for this request."""
+
 _SIGNATURE_LIFETIME_S, _BEARER_LIFETIME_S = 300, 43200
 
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
@@ -36,18 +39,26 @@ _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class StaticAuth:
-    """Authentication that needs no request of its own.
+    """Authentication that is the same for every request.
 
     Attributes:
-        apply: adds it to a request.
-        generation: always 0: there is no token to renew.
+        headers: are added to a request.
+        query: is added to its URL.
     """
 
-    apply: Callable[[httpx.Request], None]
-    generation: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def expire(self, generation: int) -> None:
-        """Do nothing."""
+
+@dataclass(frozen=True)
+class SignedAuth:
+    """Authentication by a signature of each request.
+
+    Attributes:
+        sign: adds the signature.
+    """
+
+    sign: Callable[[httpx.Request], None]
 
 
 class TokenAuth:
@@ -57,9 +68,6 @@ class TokenAuth:
         build_request: returns the request that fetches a token.
         parse: returns token and lifetime in seconds from the response's JSON object.
         apply: adds the token to a request.
-
-    Attributes:
-        generation: how many tokens have been fetched.
     """
 
     def __init__(
@@ -69,17 +77,24 @@ class TokenAuth:
         apply: Callable[[httpx.Request, str], None],
     ) -> None:
         self._build_request, self._parse, self._apply = build_request, parse, apply
-        self._token, self._expires_at, self.generation = "", 0.0, 0
+        self._token, self._expires_at, self._generation = "", 0.0, 0
         self._lock = asyncio.Lock()
 
-    def expire(self, generation: int) -> None:
-        """Drop the token of this generation; a newer one is kept."""
-        if generation == self.generation:
+    def expire(self, request: httpx.Request) -> bool:
+        """Drop the token that a request was sent with; a newer one is kept.
+
+        Returns:
+            True if the request is worth sending again: its token had not been fetched for it.
+        """
+        generation = request.extensions.get(_GENERATION, 0)
+        if generation == self._generation:
             self._token = ""
+        return bool(generation)
 
     async def flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Yield the request for a token unless one is valid, then the request with the token."""
         async with self._lock:
+            request.extensions[_GENERATION] = self._generation
             if not self._token or time.time() > self._expires_at:
                 response = yield self._build_request()
                 content = await response.aread()
@@ -88,41 +103,40 @@ class TokenAuth:
                 )
                 register_secret(self._token)
                 self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
-                self.generation += 1
+                self._generation += 1
+                request.extensions[_GENERATION] = 0
             token = self._token
         self._apply(request, token)
         yield request
 
 
-class AuthSelector:
-    """Selects the authentication of each plane from the keys of a platform."""
+Auth = StaticAuth | SignedAuth | TokenAuth
+
+
+class AuthByPlane(dict[Plane, Auth]):
+    """The authentication of each plane, selected on first use; CredentialsError where no key is valid for it."""
 
     def __init__(self, platform: Platform) -> None:
+        super().__init__()
         self._platform = platform
-        self._by_plane: dict[Plane, StaticAuth | TokenAuth] = {}
 
-    def for_plane(self, plane: Plane) -> StaticAuth | TokenAuth:
-        """Return the authentication of a plane.
+    def __missing__(self, plane: Plane) -> Auth:
+        auth = self[plane] = self._select(plane)
+        return auth
 
-        Raises:
-            CredentialsError: none of the keys is valid for it.
-        """
-        if plane not in self._by_plane:
-            self._by_plane[plane] = self._select(plane)
-        return self._by_plane[plane]
-
-    def _select(self, plane: Plane) -> StaticAuth | TokenAuth:
+    def _select(self, plane: Plane) -> Auth:
         keys, platform = self._platform.credentials, self._platform
         if plane == "v2" and (api_key := keys.get("api_key")):
-            return StaticAuth(lambda request: _set_bearer(platform, request, api_key))
+            return StaticAuth(_bearer_headers(platform, api_key))
         if plane == "v2" and keys.get("access_key"):
-            return TokenAuth(partial(_bearer_request, platform), _parse_bearer, partial(_set_bearer, platform))
+            set_bearer = partial(_set_bearer, platform)
+            return TokenAuth(partial(_bearer_request, platform), _parse_bearer, set_bearer)
         if plane == "v1" and keys.get("ak"):
             return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
         if plane == "v1" and (token := keys.get("access_token")):
-            return StaticAuth(lambda request: _set_token(request, token))
+            return StaticAuth(query={"access_token": token})
         if plane in {"v1", "console", "iam"} and keys.get("access_key"):
-            return StaticAuth(partial(_sign, platform))
+            return SignedAuth(partial(_sign, platform))
         purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
         raise CredentialsError(
             f"{purpose} needs {required_key}; what is set: {', '.join(keys.kinds()) or 'nothing'}\n"
@@ -173,11 +187,13 @@ def _sign(platform: Platform, request: httpx.Request) -> None:
     )
 
 
+def _bearer_headers(platform: Platform, token: str) -> dict[str, str]:
+    """Return the headers of an API key or a bearer, and of the application that is billed."""
+    return {"authorization": f"Bearer {token}"} | ({"appid": platform.app_id} if platform.app_id else {})
+
+
 def _set_bearer(platform: Platform, request: httpx.Request, token: str) -> None:
-    """Add an API key or a bearer, and the id of the application that is billed."""
-    request.headers["authorization"] = f"Bearer {token}"
-    if platform.app_id:
-        request.headers["appid"] = platform.app_id
+    request.headers.update(_bearer_headers(platform, token))
 
 
 def _set_token(request: httpx.Request, token: str) -> None:

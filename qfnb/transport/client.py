@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,13 +12,13 @@ from .. import errors
 from ..config import settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
-from ..wire.endpoints import Endpoint
+from ..wire.endpoints import Endpoint, Plane
 from . import clock, http
-from .auth import AuthSelector, StaticAuth, TokenAuth
+from .auth import AuthByPlane, TokenAuth
 from .clock import Deadline
 from .platform import Platform
 from .request import (
-    BuildRequest,
+    BytesStream,
     Call as Call,
     CallOptions as CallOptions,
     ReadResponse,
@@ -40,7 +41,7 @@ class Client:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self._auth_selector, self._routes = AuthSelector(platform), RouteCache(platform)
+        self._auth_by_plane, self._routes = AuthByPlane(platform), RouteCache(platform)
         self._retry_budget = RetryBudget()
         for secret in platform.credentials:
             register_secret(secret)
@@ -63,7 +64,8 @@ class Client:
         """
         options, current = options or CallOptions(), settings()
         started_at = time.perf_counter()
-        call = self._routes.create_call(endpoint, body, model, options, current)
+        build_request = partial(self._routes.build_request, endpoint, body, model)
+        call = Call(endpoint, body, build_request, options, current, endpoint.repeatable)
         is_console = endpoint.plane == "console"
         default_s = current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
         response, content = await self._send_within(call, read_json, options.timeout or default_s)
@@ -98,8 +100,8 @@ class Client:
         options, current = options or CallOptions(), settings()
         started_at, n_events = time.perf_counter(), 0
         ends_at = started_at + options.timeout if options.timeout else None
-        call = self._routes.create_call(endpoint, body, model, options, current)
-        call.repeatable = True
+        build_request = partial(self._routes.build_request, endpoint, body, model)
+        call = Call(endpoint, body, build_request, options, current, repeatable=True)
         response, _ = await self._send_with_retries(call, require_stream)
         async with aclosing(response):
             pieces, complete = iter_events(response, current, ends_at), False
@@ -127,7 +129,7 @@ class Client:
 
     async def request(
         self,
-        build: BuildRequest,
+        build: Callable[[], httpx.Request],
         read: ReadResponse[T],
         *,
         endpoint: Endpoint[Any, Any] | None = None,
@@ -146,12 +148,12 @@ class Client:
         """
         options, current = options or CallOptions(), settings()
 
-        def build_named() -> httpx.Request:
+        def build_request() -> tuple[httpx.Request, None]:
             request = build()
             request.headers["request_id"] = new_request_id()
-            return request
+            return request, None
 
-        call = Call(endpoint, build_named, options, current, endpoint is None or endpoint.repeatable)
+        call = Call(endpoint, None, build_request, options, current, endpoint is None or endpoint.repeatable)
 
         async def read_and_close(response: httpx.Response) -> T:
             async with aclosing(response):
@@ -172,15 +174,13 @@ class Client:
 
     async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send until `read` accepts the response; return the response and the result of `read`."""
-        auth, is_token_renewed = self._auth_selector.for_plane(call.plane), False
+        is_token_renewed = False
         while True:
             call.attempts += 1
-            generation = auth.generation
             try:
-                response, result = await self._send_once(call, auth, read)
+                response, result = await self._send_once(call, read)
             except errors.QianfanError as error:
-                if generation and not is_token_renewed and isinstance(error, errors.AuthError):
-                    auth.expire(generation)
+                if call.has_expired_token and not is_token_renewed:
                     is_token_renewed, call.attempts = True, call.attempts - 1
                     continue
                 error.attempts = call.attempts
@@ -190,35 +190,44 @@ class Client:
                 self._retry_budget.earn()
                 return response, result
 
-    async def _send_once(
-        self, call: Call, auth: StaticAuth | TokenAuth, read: ReadResponse[T]
-    ) -> tuple[httpx.Response, T]:
+    async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
-        limiter, request = call.limiter, call.build_request()
+        request, limiter = call.build_request()
         timeout_s = call.settings.first_token_timeout
         timeouts = {"connect": call.settings.connect_timeout, "read": timeout_s, "write": timeout_s, "pool": None}
         request.extensions |= {"timeout": timeouts, "repeatable": call.repeatable}
-        started_at = await limiter.acquire(call.estimate, call.deadline) if limiter is not None else 0.0
-        state = wire_state.get()
+        refusals = 0
+        if limiter is not None:
+            limiter.apply_settings(call.settings)
+            size = len(request.stream.content) if isinstance(request.stream, BytesStream) else 0
+            call.limiter, call.estimate = limiter, limiter.estimate_tokens(size, call.body)
+            refusals = await limiter.acquire(call.estimate, call.deadline)
+        started_at, state = time.perf_counter(), wire_state.get()
         state.is_on_wire = True
+        plane: Plane = call.endpoint.plane if call.endpoint else "console"
         try:
-            response = await http.exchange(request, auth, call.settings)
+            response = await http.exchange(request, call.settings, self._auth_by_plane, plane)
             result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
             state.is_on_wire = False
             typed = http.translate_error(error, request.url)
             if limiter is not None and isinstance(typed, errors.RateLimitError):
-                limiter.record_refusal(started_at, typed)
+                limiter.record_refusal(refusals, typed)
+            if isinstance(typed, errors.AuthError) and isinstance(auth := self._auth_by_plane[plane], TokenAuth):
+                call.has_expired_token = auth.expire(request)
             raise typed from None
         finally:
             if limiter is not None:
                 limiter.release()
         if limiter is not None:
-            limiter.record_success(started_at, response.headers, call.estimate, total_tokens(result))
+            latency_s, used_tokens = time.perf_counter() - started_at, total_tokens(result)
+            limiter.record_success(
+                refusals, response.headers, estimate=call.estimate, used_tokens=used_tokens, latency_s=latency_s
+            )
         return response, result
 
     async def _wait_or_raise(self, error: Exception, call: Call) -> None:
-        current, is_console = call.settings, call.plane == "console"
+        current, is_console = call.settings, call.endpoint is None or call.endpoint.plane == "console"
         default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
         retry = RetryPolicy(attempts=call.options.attempts or default_attempts)
         delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)

@@ -193,7 +193,7 @@ def validate_image(content: bytes) -> None:
 
 
 async def _fetch_image(url: str, settings: Settings) -> bytes:
-    async with aclosing(await http.exchange(httpx.Request("GET", url), None, settings)) as response:
+    async with aclosing(await http.exchange(httpx.Request("GET", url), settings)) as response:
         if response.status_code != 200:
             raise errors.UnexpectedContent(f"the picture's address answers HTTP {response.status_code}")
         return await read_bytes(response, MAX_IMAGE_BYTES)
@@ -244,7 +244,7 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
     timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout, "write": 60.0, "pool": None}
     request = httpx.Request("GET", url, extensions={"timeout": timeouts})
     try:
-        async with aclosing(await http.exchange(request, None, current)) as response:
+        async with aclosing(await http.exchange(request, current)) as response:
             response.request = request
             if response.status_code != 200:
                 raise errors.UnexpectedContent(

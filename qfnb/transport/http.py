@@ -2,50 +2,67 @@
 
 httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks connections when
 requests are cancelled; aiohttp's does neither. Requests go straight to the transport: redirects are refused
-and cookies are not kept, and the rest of httpx's client costs as much as the network (see benchmarks/).
+and cookies are not kept, and the rest of httpx's client costs as much as the network (see benchmarks/). The proxy
+is chosen here because the network library would use a thread for each request, read ~/.netrc, and speak HTTP to a
+SOCKS proxy.
 """
 
 import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import functools
 import os
+import time
 from contextlib import aclosing
 from typing import Final
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from .. import config, errors
 from ..config import Settings
 from ..redact import hide_secrets_in, install_log_filter, redact
+from ..wire.endpoints import Plane
 from . import event_loop
-from .auth import StaticAuth, TokenAuth
-from .proxy import proxy_for, without_password
+from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
+from .platform import is_loopback_host
 from .request import CertificateError
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
 
+ENVIRONMENT_TTL_S: Final = 1.0
+"""Seconds after which the environment is read again."""
+
 _transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
-async def exchange(request: httpx.Request, auth: StaticAuth | TokenAuth | None, settings: Settings) -> httpx.Response:
+async def exchange(
+    request: httpx.Request, settings: Settings, auth_by_plane: AuthByPlane | None = None, plane: Plane = "console"
+) -> httpx.Response:
     """Send a request, and first those that its authentication needs; return the response, still unread.
 
     Runs on the I/O loop only.
 
     Args:
         request: its extensions `timeout` and `repeatable` are honoured.
-        auth: None for a request without keys.
         settings: for proxy and certificate checks.
+        auth_by_plane: adds the keys; None for a request without keys.
+        plane: whose keys are used.
 
     Raises:
         httpx.RequestError: no response came back; `translate_error` returns qfnb's own error.
         InvalidArgumentError: the proxy or the certificate file cannot be used.
+        CredentialsError: none of the keys is valid for the plane.
     """
     transport = _transport(request.url, settings)
+    auth = None if auth_by_plane is None else auth_by_plane[plane]
     if isinstance(auth, StaticAuth):
-        auth.apply(request)
+        request.headers.update(auth.headers)
+        request.url = request.url.copy_merge_params(auth.query) if auth.query else request.url
+    elif isinstance(auth, SignedAuth):
+        auth.sign(request)
     if not isinstance(auth, TokenAuth):
         return await transport.handle_async_request(request)
     async with aclosing(auth.flow(request)) as flow:
@@ -80,6 +97,56 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                 "(证书文件无法读取)"
             ) from None
     return _transports[key]
+
+
+def proxy_for(url: httpx.URL, configured: str) -> str:
+    """Return the URL of the proxy for a request, "" for none; this computer's own addresses need none.
+
+    Args:
+        url: of the request.
+        configured: the setting `proxy`, which wins over the environment.
+
+    Raises:
+        InvalidArgumentError: the proxy cannot be used.
+    """
+    if is_loopback_host(url.host):
+        return ""
+    if configured:
+        return _parse_proxy("QIANFAN_PROXY", configured)
+    return _environment_proxy(url.scheme, url.host, time.monotonic() // ENVIRONMENT_TTL_S)
+
+
+def without_password(proxy: str) -> str:
+    """Return a proxy's URL without user name and password."""
+    url = httpx.URL(proxy)
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+@functools.lru_cache(maxsize=64)
+def _environment_proxy(scheme: str, host: str, _period: float) -> str:
+    """Return the proxy in HTTPS_PROXY or ALL_PROXY, "" if NO_PROXY names the host."""
+    if proxy_bypass(host):
+        return ""
+    proxies = getproxies()
+    if scheme in proxies:
+        return _parse_proxy(f"{scheme.upper()}_PROXY", proxies[scheme])
+    all_proxy = proxies.get("all", "")
+    return "" if all_proxy.lower().startswith("socks") else all_proxy and _parse_proxy("ALL_PROXY", all_proxy)
+
+
+def _parse_proxy(name: str, address: str) -> str:
+    """Return a proxy's URL; as in curl, the scheme may be missing."""
+    full_address = address if "://" in address else f"http://{address}"
+    try:
+        url = httpx.URL(full_address)
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise errors.InvalidArgumentError(
+            f"{name}={redact(full_address)!r}: a proxy is http://host:port; SOCKS is not supported, and such a "
+            "proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
+        )
+    return full_address
 
 
 def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:

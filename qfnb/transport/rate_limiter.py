@@ -41,7 +41,7 @@ class RateLimiter:
     def __init__(self, *, random_: Callable[[], float] = random.random) -> None:
         self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS)
         self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
-        self._paused_until, self._reduced_at, self._consecutive_refusals = -math.inf, -math.inf, 0
+        self._paused_until, self._consecutive_refusals = -math.inf, 0
         self._recent_usage, self._random = RecentUsage(), random_
         self._applied_settings: Settings | None = None
         self._queue_lock, self._slot_released = asyncio.Lock(), asyncio.Event()
@@ -59,53 +59,67 @@ class RateLimiter:
         self.requests.set_ceiling("settings", settings.qps_limit * 60 or settings.rpm_limit or None)
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
 
-    async def acquire(self, tokens: float = 0, deadline: Deadline | None = None) -> float:
-        """Wait until a call may go, in order of arrival; return the time. `release` must follow.
+    async def acquire(self, tokens: float = 0, deadline: Deadline | None = None) -> int:
+        """Wait until a call may go, in order of arrival; return the refusals so far. `release` must follow.
 
         Args:
             tokens: that the call may use.
             deadline: is paused during the wait.
         """
-        now = clock.now()
-        if self._queue_lock.locked() or self.in_flight >= self.max_in_flight or self.seconds_to_wait(now) > 0:
+        if self._queue_lock.locked() or self.in_flight >= self.max_in_flight or self.seconds_to_wait() > 0:
             remaining_s = deadline.pause() if deadline else 0.0
             async with self._queue_lock:
                 await self._wait_until_available()
-            now = clock.now()
             if deadline:
                 deadline.resume(remaining_s)
         self.in_flight += 1
-        self.requests.spend(1, now)
-        self.tokens.spend(tokens, now)
-        return now
+        if self._is_paced:
+            now = clock.now()
+            self.requests.spend(1, now)
+            self.tokens.spend(tokens, now)
+        return self.refusals
 
     def release(self) -> None:
         """Count the end of a call, whatever its outcome."""
         self.in_flight -= 1
         self._slot_released.set()
 
-    def seconds_to_wait(self, now: float) -> float:
+    @property
+    def _is_paced(self) -> bool:
+        return self.requests.rate is not None or self.tokens.rate is not None
+
+    def seconds_to_wait(self) -> float:
         """Return the seconds until the next call may go; not positive if it may go now."""
+        if self._paused_until == -math.inf and not self._is_paced:
+            return 0.0
+        now = clock.now()
         return max(self._paused_until - now, self.requests.seconds_to_wait(now), self.tokens.seconds_to_wait(now))
 
     def record_success(
-        self, started_at: float, headers: Mapping[str, str], estimate: float = 0, used_tokens: int | None = None
+        self,
+        refusals: int,
+        headers: Mapping[str, str],
+        *,
+        estimate: float = 0,
+        used_tokens: int | None = None,
+        latency_s: float = 0,
     ) -> None:
         """Apply the limits in a response's headers and count its tokens.
 
         Args:
-            started_at: what `acquire` returned.
+            refusals: what `acquire` returned.
             headers: of the response.
             estimate: tokens that were counted at the start.
             used_tokens: that the reply used, None if it does not say.
+            latency_s: seconds since the request was sent.
         """
         now = clock.now()
         self._recent_usage.add(used_tokens or 0, now)
         if used_tokens is not None:
             self.correct_tokens(estimate, used_tokens)
         if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
-            self._apply_headers(headers, started_at)
-        if started_at > self._reduced_at:
+            self._apply_headers(headers, now - latency_s)
+        if refusals == self.refusals:
             self._consecutive_refusals = 0
             self.max_in_flight += 1 / self.max_in_flight if self.max_in_flight < math.inf else 0
             self.requests.recover(now)
@@ -115,22 +129,19 @@ class RateLimiter:
         """Count the tokens that a reply used instead of the estimate."""
         self.tokens.spend(used_tokens - estimate, clock.now())
 
-    def record_refusal(self, started_at: float, error: RateLimitError) -> None:
+    def record_refusal(self, refusals: int, error: RateLimitError) -> None:
         """Slow down after a refusal, once for all calls that were in flight then.
 
         A call that is to retry after more than `MAX_RETRY_AFTER` fails; that delay does not pause the others.
 
         Args:
-            started_at: what `acquire` returned.
+            refusals: what `acquire` returned.
             error: the refusal.
         """
         now = clock.now()
-        if started_at > self._reduced_at:
-            self._reduced_at, self.refusals, self._consecutive_refusals = (
-                now,
-                self.refusals + 1,
-                self._consecutive_refusals + 1,
-            )
+        if refusals == self.refusals:
+            self.refusals += 1
+            self._consecutive_refusals += 1
             self.max_in_flight = max(1.0, min(self.max_in_flight, self.in_flight) / 2)
             self._slow_down(error, now)
         pause_s = error.retry_after
@@ -176,7 +187,7 @@ class RateLimiter:
             if self.in_flight >= self.max_in_flight:
                 self._slot_released.clear()
                 await self._slot_released.wait()
-            elif (seconds := self.seconds_to_wait(clock.now())) > 0:
+            elif (seconds := self.seconds_to_wait()) > 0:
                 await clock.sleep(min(seconds, 1.0))  # limits may change meanwhile
             else:
                 return
@@ -189,7 +200,7 @@ class RateLimiter:
         else:
             self.requests.slow_down(self._recent_usage.requests(now), now)
 
-    def _apply_headers(self, headers: Mapping[str, str], started_at: float) -> None:
+    def _apply_headers(self, headers: Mapping[str, str], sent_at: float) -> None:
         for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens")):
             limit = _parse_number(headers.get(f"x-ratelimit-limit-{unit}", ""))
             if limit is None or limit <= 0:
@@ -198,7 +209,7 @@ class RateLimiter:
             if _parse_number(headers.get(f"x-ratelimit-remaining-{unit}", "")) == 0:
                 reset_s = _parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
                 pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)
-                self._paused_until = max(self._paused_until, started_at + pause_s)
+                self._paused_until = max(self._paused_until, sent_at + pause_s)
 
 
 _limiters: dict[tuple[object, str, str], RateLimiter] = {}

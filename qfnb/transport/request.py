@@ -7,7 +7,7 @@ import random
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import httpx
 from .. import errors
 from ..config import Settings
 from ..wire.base import Sendable
-from ..wire.endpoints import Endpoint, Plane
+from ..wire.endpoints import Endpoint
 from . import clock
 from .clock import Deadline
 from .platform import Platform
@@ -24,8 +24,8 @@ from .rate_limiter import RateLimiter, get_limiter
 from .retry import MAX_RETRY_AFTER
 
 T = TypeVar("T")
-BuildRequest = Callable[[], httpx.Request]
-"""Builds a request; called again for each attempt."""
+BuildRequest = Callable[[], tuple[httpx.Request, RateLimiter | None]]
+"""Builds a request, and returns the rate limiter that it waits for; called again for each attempt."""
 
 ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 """Reads a response, or raises the error that it describes."""
@@ -42,11 +42,11 @@ wire_state: ContextVar[WireState] = ContextVar("wire_state", default=WireState()
 """The state of this task's request."""
 
 
+@dataclass
 class BytesStream(httpx.AsyncByteStream):
     """The content of a request as bytes, which the connection pool takes without iterating."""
 
-    def __init__(self, content: bytes) -> None:
-        self.content = content
+    content: bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.content
@@ -98,19 +98,21 @@ class Call:
 
     Attributes:
         endpoint: its row; None for object storage.
-        build_request: builds the request of each attempt.
+        body: the record that is sent, None for other content.
+        build_request: builds the request of each attempt; those of models come with their rate limiter.
         options: limits of the call.
         settings: as they were when the call began.
         repeatable: True if sending it twice does no harm.
-        limiter: the model's rate limiter; None for management.
+        limiter: the model's rate limiter; None for management, and before the first attempt.
         estimate: tokens that the call may use.
         deadline: paused while the call waits for the rate limiter; None where the wait counts as time.
         attempts: so far.
+        has_expired_token: whether it was refused with a token that had been fetched for an earlier call.
         refused_at: when the platform first answered "too fast", on `clock.now`.
-        plane: whose key is used; that of management for object storage.
     """
 
     endpoint: Endpoint[Any, Any] | None
+    body: Sendable | None
     build_request: BuildRequest
     options: CallOptions
     settings: Settings
@@ -119,11 +121,8 @@ class Call:
     estimate: float = 0
     deadline: Deadline | None = None
     attempts: int = 0
+    has_expired_token: bool = False
     refused_at: float | None = None
-    plane: Plane = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.plane = self.endpoint.plane if self.endpoint else "console"
 
 
 def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
@@ -158,40 +157,29 @@ class Route:
     headers: httpx.Headers
     limiter: RateLimiter | None = None
 
-    def build_request(self, content: bytes) -> httpx.Request:
-        """Return a request with this content and a new id."""
-        request = httpx.Request(self.method, self.url, headers=self.headers, stream=BytesStream(content))
-        request.headers["request_id"] = new_request_id()
-        return request
-
 
 class RouteCache:
-    """Creates the calls of one platform; the routes of models are cached."""
+    """Builds the requests of one platform; the routes of models are cached."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._routes: dict[tuple[str, ...], Route] = {}
 
-    def create_call(
-        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions, settings: Settings
-    ) -> Call:
-        """Return a call that sends one record.
+    def build_request(
+        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str
+    ) -> tuple[httpx.Request, RateLimiter | None]:
+        """Return a request that sends one record, with a new id, and its rate limiter, None for management.
 
         Args:
             endpoint: the row; placeholders in its path take the record's fields of the same names, or `model`.
             body: the record, a GET's as the query.
             model: whose rate limits apply; "" for calls that have none.
-            options: limits of the call.
-            settings: the present ones.
         """
-        route = self._route(endpoint, body, model)
-        content = encode_json(body) if endpoint.method == "POST" else b""
-        build_request, limiter = functools.partial(route.build_request, content), route.limiter
-        call = Call(endpoint, build_request, options, settings, endpoint.repeatable, limiter)
-        if limiter is not None:
-            limiter.apply_settings(settings)
-            call.estimate = limiter.estimate_tokens(len(content), body)
-        return call
+        route, request_id = self._route(endpoint, body, model), new_request_id()
+        stream = BytesStream(encode_json(body) if endpoint.method == "POST" else b"")
+        request = httpx.Request(route.method, route.url, headers=route.headers, stream=stream)
+        request.headers["request_id"] = request_id
+        return request, route.limiter
 
     def _route(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:
         path: Mapping[str, str] = {}

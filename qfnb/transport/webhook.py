@@ -46,7 +46,7 @@ async def _post_json(url: str, content: bytes) -> None:
     host = urlsplit(url).hostname or ""  # the rest of the address may be a secret
     request = httpx.Request("POST", url, content=content, headers={"content-type": "application/json"})
     try:
-        async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, None, config.settings())) as response:
+        async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, config.settings())) as response:
             if response.status_code >= 300:
                 raise errors.ConnectionFailed(f"{host} answers with HTTP {response.status_code}", host=host)
     except (httpx.HTTPError, TimeoutError) as error:

@@ -8,7 +8,7 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors
-from qfnb.transport import proxy as proxies
+from qfnb.transport import http as proxies
 
 REMOTE_HOST = httpx.URL("https://qianfan.invalid/v2/chat/completions")
 REFUSED = http_answer(b"", status="407 Proxy Authentication Required")
@@ -115,5 +115,5 @@ def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
     environment("HTTPS_PROXY", "http://a:1")
     assert proxies.proxy_for(REMOTE_HOST, "") == "http://a:1"
     environment("HTTPS_PROXY", "http://b:2")
-    monkeypatch.setattr("qfnb.transport.proxy.ENVIRONMENT_TTL_S", 1e-9)
+    monkeypatch.setattr("qfnb.transport.http.ENVIRONMENT_TTL_S", 1e-9)
     assert proxies.proxy_for(REMOTE_HOST, "") == "http://b:2"
