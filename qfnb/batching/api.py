@@ -11,7 +11,7 @@ from ..resources.inference.arguments import ChatOptions, validate_options
 from ..resources.inference.chat import ChatCompletion
 from ..transport.request import CallOptions
 from ..wire import catalog
-from . import export, journal_reader, journal_store, validation
+from . import journal_reader, journal_store, validation
 from .batch import Batch
 from .input_source import RowSource, open_source
 from .journal import Journal
@@ -82,18 +82,16 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    check = validation.validate_arguments
+    source, check = open_source(rows), validation.validate_arguments
     check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
     check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input)
     check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
     via = validation.choose_offline_via(mode, offline_via, client)
+    output_path = validation.validate_output(out, source)
     worker_count, chat = validate_worker_count("workers", workers), client or ChatCompletion()
     request = _build_request_spec(chat, prompt, model, endpoint, dedupe, options)
     budget = validation.validate_budget(budget, request)
-    if out is not None:
-        export.validate_output_path(out)  # before a long input is read
-    source, scan, stream = _scan_input(rows, request)
-    output_path = validation.validate_output(out, source)
+    scan, stream = _scan_input(source, request)
     if invalid_rows == "raise":
         scan.raise_if_invalid()
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
@@ -152,11 +150,12 @@ def estimate(
     Raises:
         InvalidArgumentError: an argument, the template or a row is wrong.
     """
+    source = open_source(rows)
     validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     options = validation.validate_estimate_options(other_options)
     request = _build_request_spec(client or ChatCompletion(), prompt, model, endpoint, dedupe, options)
     budget = validation.validate_budget(budget, request)
-    source, scan, _ = _scan_input(rows, request)
+    scan, _ = _scan_input(source, request)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
     row_count = source.total if source.total is not None else scan.rows if scan.is_complete else None
     return build_preflight(request, scan, rows=row_count, requests=requests, budget=budget)
@@ -230,9 +229,8 @@ def _build_request_spec(
     return RequestSpec(platform, model, endpoint, prompt, chat_options, dedupe)
 
 
-def _scan_input(rows: Rows, request: RequestSpec) -> tuple[RowSource, InputScan, Iterator[InputRow] | None]:
+def _scan_input(source: RowSource, request: RequestSpec) -> tuple[InputScan, Iterator[InputRow] | None]:
     """Read the input, or the first rows of one that can be read only once; return also its rows as a stream."""
-    source = open_source(rows)
     request.validate_columns(source)
     stream = None
     if source.is_rereadable:
@@ -244,7 +242,7 @@ def _scan_input(rows: Rows, request: RequestSpec) -> tuple[RowSource, InputScan,
         stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
     if not scan.rows:
         raise InvalidArgumentError(f"the input has no rows ({source.description})")
-    return source, scan, stream
+    return scan, stream
 
 
 def _preflight(

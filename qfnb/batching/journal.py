@@ -8,16 +8,35 @@ import contextlib
 import functools
 import json
 import operator
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from . import journal_reader, journal_store
-from .journal_reader import JournalCounts, JournalError
-from .request_spec import InputRow, repeat_key
+from .journal_reader import JournalCounts, JournalError, JournalInUse, count_rows, explain_error
+from .request_spec import InputRow
+
+SCHEMA_VERSION = 1
+
+LOCK_TIMEOUT_S = 0.5
+"""Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
+
+_TABLES = f"""
+create table if not exists fact(name text primary key, value text) without rowid;
+create table if not exists row(
+    number integer primary key, key blob not null, asked integer not null, input text not null);
+create table if not exists answer(
+    place integer primary key, key blob not null unique, run integer not null,
+    {", ".join(RESULT_COLUMNS)});
+create table if not exists handed(key blob primary key, job integer not null) without rowid;
+create table if not exists seen(key blob primary key, times integer not null) without rowid;
+"""
 
 MAX_ROWS_PER_STATEMENT = 64
 """Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
@@ -45,6 +64,7 @@ class Journal:
 
     Attributes:
         path: the SQLite file.
+        database: its connection.
         run_number: how often it has been opened for writing, from 1.
 
     Raises:
@@ -54,9 +74,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mutex = threading.Lock()
-        self._lock = journal_store.acquire_lock(path)
+        self._lock = acquire_lock(path)
         try:
-            self._database = journal_store.connect(path)
+            self.database = _connect(path)
             self.run_number = int(self.get_fact("run", "0")) + 1
             self._last_position = self._count("select coalesce(max(place), 0) from answer")
             with self.transaction():
@@ -68,7 +88,7 @@ class Journal:
     def close(self) -> None:
         """Write everything into the main file, and let other processes have the journal."""
         with self._mutex, contextlib.suppress(sqlite3.Error):
-            self._database.close()
+            self.database.close()
         self._lock.release()
 
     @contextlib.contextmanager
@@ -76,19 +96,24 @@ class Journal:
         """Make changes atomically: all of them, or none if the block raises."""
         with self._mutex:
             try:
-                self._database.execute("begin immediate")
+                self.database.execute("begin immediate")
                 yield
-                self._database.execute("commit")
+                self.database.execute("commit")
             except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):
-                    self._database.execute("rollback")
+                    self.database.execute("rollback")
                 if isinstance(error, sqlite3.Error):
-                    raise JournalError(journal_reader.explain_error(error, self.path)) from None
+                    raise JournalError(explain_error(error, self.path)) from None
                 raise
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether an answer was ever written."""
+        return self._last_position > 0
 
     def get_fact(self, name: str, default: str = "") -> str:
         """Return a fact about the batch."""
-        record = self._database.execute("select value from fact where name = ?", (name,)).fetchone()
+        record = self.database.execute("select value from fact where name = ?", (name,)).fetchone()
         return record[0] if record else default
 
     def set_facts(self, **facts: object) -> None:
@@ -97,70 +122,10 @@ class Journal:
             for name, value in facts.items():
                 self._set_fact(name, value)
 
-    def reset_input(self, *, keep_rows: bool) -> None:
-        """Prepare for reading the input again (inside `transaction`); answers are kept."""
-        if not keep_rows:
-            self._database.execute("delete from row")
-        self._database.execute("delete from seen")
-
-    def mark_complete(self, rows: int) -> None:
-        """Store that the input has this many rows and no more."""
-        with self.transaction():
-            self._database.execute("delete from row where number >= ?", (rows,))
-            self._set_fact("complete", 1)
-
-    def add_rows(
-        self, rows: Sequence[InputRow], *, dedupe: bool, repeat_counts: dict[bytes, int] | None = None
-    ) -> list[InputRow]:
-        """Add a page of rows (inside `transaction`); return those that have no answer yet.
-
-        An identical row further down gets a key of its own, unless identical rows are sent once.
-
-        Args:
-            rows: the page.
-            dedupe: whether identical rows are sent once.
-            repeat_counts: how often each key was repeated in earlier pages; it is updated. By default the
-                journal stores it.
-        """
-        repeats = self._count_repeats(rows) if repeat_counts is None else _repeats_before(rows, repeat_counts)
-        keys = [row.key if dedupe else repeat_key(row.key, repeat) for row, repeat in zip(rows, repeats, strict=True)]
-        is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
-        self._database.executemany(
-            "insert or replace into row values (?, ?, ?, ?)",
-            [(row.number, key, sent, row.to_json()) for row, key, sent in zip(rows, keys, is_sent, strict=True)],
-        )
-        for row, key in zip(rows, keys, strict=True):
-            if row.problem is not None:
-                self._insert_answers([(key, row.problem)])
-        answered = self._answered_keys(keys)
-        return [
-            row if row.key == key else row._replace(key=key)
-            for row, key, sent in zip(rows, keys, is_sent, strict=True)
-            if sent and key not in answered
-        ]
-
-    def count_foreign_rows(self, rows: Sequence[InputRow]) -> int:
-        """Return how many of an input's first rows differ from the journal's."""
-        query = "select number, key from row where number < ?"
-        stored_keys = dict(self._database.execute(query, (len(rows),)))
-        return sum(
-            stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
-            for row, repeat in zip(rows, _repeats_before(rows, {}), strict=True)
-        )
-
-    def count_orphaned_answers(self) -> int:
-        """Return how many answers belong to no row of the input (inside `transaction`)."""
-        query = "select count(*) from answer where error = '' and key not in (select key from row)"
-        return int(self._database.execute(query).fetchone()[0])
-
-    def drop_orphaned_answers(self) -> None:
-        """Delete the answers that belong to no row (inside `transaction`)."""
-        self._database.execute("delete from answer where key not in (select key from row)")
-
     def drop_failures(self) -> None:
         """Delete the failures of earlier runs whose rows are sent again."""
         with self.transaction():
-            self._database.execute("delete from answer where error <> '' and key in (select key from row where asked)")
+            self.database.execute("delete from answer where error <> '' and key in (select key from row where asked)")
 
     def missing_rows(self, after: int, limit: int) -> list[InputRow]:
         """Return the next rows that have no answer, or one that failed in an earlier run."""
@@ -185,12 +150,12 @@ class Journal:
     def assign_to_job(self, job: int, rows: Sequence[InputRow]) -> None:
         """Store that rows are in an offline job."""
         with self.transaction():
-            self._database.executemany("insert or replace into handed values (?, ?)", [(row.key, job) for row in rows])
+            self.database.executemany("insert or replace into handed values (?, ?)", [(row.key, job) for row in rows])
 
     def release_from_job(self, job: int) -> None:
         """Store that a job was stopped: rows that it did not answer may be in another one."""
         with self.transaction():
-            self._database.execute("delete from handed where job = ?", (job,))
+            self.database.execute("delete from handed where job = ?", (job,))
 
     def count_missing(self) -> int:
         """Return the number of `missing_rows`."""
@@ -210,7 +175,7 @@ class Journal:
     def counts(self) -> JournalCounts:
         """Return the present counts."""
         with self._mutex:
-            return journal_reader.count_rows(self._database)
+            return count_rows(self.database)
 
     def write(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key; when this returns, a crash of the process cannot lose them.
@@ -221,9 +186,9 @@ class Journal:
         with self._mutex:
             try:
                 for start in range(0, len(results), MAX_ROWS_PER_STATEMENT):
-                    self._insert_answers(results[start : start + MAX_ROWS_PER_STATEMENT])
+                    self.insert_answers(results[start : start + MAX_ROWS_PER_STATEMENT])
             except sqlite3.Error as error:
-                raise JournalError(journal_reader.explain_error(error, self.path)) from None
+                raise JournalError(explain_error(error, self.path)) from None
 
     def checkpoint(self) -> None:
         """Write everything into the main file and onto the disk; called from a thread of its own."""
@@ -232,55 +197,95 @@ class Journal:
             database.execute("pragma wal_checkpoint(passive)")
 
     def _set_fact(self, name: str, value: object) -> None:
-        self._database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
+        self.database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
 
-    def _insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
+    def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
+        """Write results by key (inside `transaction`)."""
         values: list[Any] = []
         for key, result in results:
             self._last_position += 1
             values += (self._last_position, key, self.run_number, *_result_values(result))
-        self._database.execute(_insert_statement(len(results)), values)
-
-    def _count_repeats(self, rows: Sequence[InputRow]) -> list[int]:
-        keys = [row.key for row in rows]
-        query = f"select key, times from seen where key in ({_placeholders(keys)})"  # noqa: S608 - marks only
-        repeat_counts: dict[bytes, int] = dict(self._database.execute(query, keys))
-        repeats = _repeats_before(rows, repeat_counts)
-        self._database.executemany("insert or replace into seen values (?, ?)", repeat_counts.items())
-        return repeats
-
-    def _answered_keys(self, keys: Sequence[bytes]) -> frozenset[bytes]:
-        if not self._last_position:
-            return frozenset()
-        marks = _placeholders(keys)
-        query = f"select key from answer where key in ({marks}) and (error = '' or run = ?)"  # noqa: S608
-        return frozenset(key for (key,) in self._database.execute(query, (*keys, self.run_number)))
+        self.database.execute(_insert_statement(len(results)), values)
 
     def _rows(self, query: str, *values: Any) -> list[InputRow]:
         with self._mutex:
-            records = self._database.execute(query, values).fetchall()
+            records = self.database.execute(query, values).fetchall()
         return [InputRow(number, key, json.loads(item)) for number, key, item in records]
 
     def _count(self, query: str, *values: Any) -> int:
         with self._mutex:
-            return int(self._database.execute(query, values).fetchone()[0])
+            return int(self.database.execute(query, values).fetchone()[0])
+
+
+def lock_path(path: Path) -> Path:
+    """Return where the lock file of a journal is."""
+    return path.with_suffix(".lock")
+
+
+def is_in_use(path: Path) -> bool:
+    """Return whether a process has the journal open for writing."""
+    lock = FileLock(lock_path(path))
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def acquire_lock(path: Path) -> FileLock:
+    """Lock a journal for writing; return the lock, which the caller releases.
+
+    Raises:
+        JournalError: another process has it, or the folder cannot be written.
+    """
+    lock, owner = FileLock(lock_path(path), thread_local=False), path.with_suffix(".owner")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
+        owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
+    except Timeout:
+        owner_text = "another process"
+        with contextlib.suppress(OSError):
+            owner_text = owner.read_text(encoding="utf-8")
+        raise JournalInUse(path.stem, owner_text) from None
+    except OSError as error:
+        raise JournalError(
+            f"the journal {path} cannot be written: {error.strerror}\n"
+            "设置 QFNB_STATE_DIR 换一个文件夹 / set QFNB_STATE_DIR to a writable folder"
+        ) from None
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the database of a journal for writing, and create it where it does not exist.
+
+    Raises:
+        JournalError: it is broken, or of another version.
+    """
+    try:
+        path.touch(mode=0o600)
+        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        database.execute("pragma page_size = 1024")  # an answer is written in small pages, a commit each
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = normal")
+        database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
+        version = database.execute("pragma user_version").fetchone()[0]
+        if version not in {0, SCHEMA_VERSION}:
+            raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
+        database.executescript(_TABLES)
+        database.execute(f"pragma user_version = {SCHEMA_VERSION}")
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(explain_error(error, path)) from None
+    return database
 
 
 @functools.cache
 def _insert_statement(rows: int) -> str:
     columns = ("place", "key", "run", *RESULT_COLUMNS)
-    marks = ", ".join([f"({_placeholders(columns)})"] * rows)
+    marks = ", ".join([f"({placeholders(columns)})"] * rows)
     return f"insert or replace into answer({', '.join(columns)}) values {marks}"  # noqa: S608 - our own names
 
 
-def _placeholders(values: Collection[object]) -> str:
+def placeholders(values: Collection[object]) -> str:
+    """Return as many question marks as there are values, for a statement."""
     return ", ".join("?" * len(values))
-
-
-def _repeats_before(rows: Sequence[InputRow], repeat_counts: dict[bytes, int]) -> list[int]:
-    """Count the keys; return for each row how many identical ones came before it."""
-    repeats = []
-    for row in rows:
-        repeat_counts[row.key] = repeat_counts.get(row.key, -1) + 1
-        repeats.append(repeat_counts[row.key])
-    return repeats

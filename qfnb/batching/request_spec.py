@@ -266,10 +266,5 @@ def platform_name(platform: Platform | PlatformInfo) -> str:
     return "sandbox" if platform.name == "sandbox" else platform.host
 
 
-def repeat_key(key: bytes, repeat: int) -> bytes:
-    """Return the key of an identical row further down; `repeat` counts the ones before it."""
-    return key if not repeat else _hash(key + repeat.to_bytes(8, "big"))
-
-
 def _hash(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()

@@ -1,14 +1,15 @@
 """Pages of rows: what a journal has without an answer, and an input that is read and stored while rows are sent."""
 
+import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
 from . import journal_store
 from .input_source import Prefetcher, RowSource
-from .journal import Journal
+from .journal import Journal, placeholders
 from .journal_reader import JournalError
 from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
@@ -116,12 +117,14 @@ class InputPages:
 
     def _save_page(self, page: list[InputRow]) -> list[InputRow]:
         with self._journal.transaction():
-            rows = self._journal.add_rows(page, dedupe=self._dedupe)
+            rows = add_rows(self._journal, page, dedupe=self._dedupe)
         self._unsaved = []
         invalid = sum(row.problem is not None for row in page)
         total = None if page or self._error is not None else self._row_count
         if total is not None:
-            self._journal.mark_complete(total)
+            with self._journal.transaction():
+                self._journal.database.execute("delete from row where number >= ?", (total,))
+            self._journal.set_facts(complete=1)
         self._on_loaded(len(page) - invalid - len(rows), invalid, total)
         return rows
 
@@ -141,18 +144,20 @@ def load_input(
     Raises:
         JournalError: the journal has other rows, or they were sent otherwise.
     """
-    stored = journal.get_fact("plan")
+    stored, database = journal.get_fact("plan"), journal.database
     if stored and not allow_changed_input:
         _validate_same_request(journal.path, request, stored)
     with journal.transaction():
-        journal.reset_input(keep_rows=not source.is_rereadable)
+        database.execute("delete from seen")
         if source.is_rereadable:
-            pages = _add_rows(journal, request, source, scan.first_rows)
-            foreign_rows = journal.count_orphaned_answers()
+            database.execute("delete from row")
+            pages = _add_all_rows(journal, request, source, scan.first_rows)
+            query = "select count(*) from answer where error = '' and key not in (select key from row)"
+            foreign_rows = database.execute(query).fetchone()[0]
             if allow_changed_input:
-                journal.drop_orphaned_answers()
+                database.execute("delete from answer where key not in (select key from row)")
         else:
-            pages, foreign_rows = None, journal.count_foreign_rows(scan.first_rows) if stored else 0
+            pages, foreign_rows = None, _count_foreign_rows(journal, scan.first_rows) if stored else 0
         if foreign_rows and not allow_changed_input:
             raise JournalError(
                 f"the journal {journal.path.stem!r} has answers to {foreign_rows} rows that are not in this "
@@ -172,15 +177,89 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
         )
 
 
-def _add_rows(journal: Journal, request: RequestSpec, source: RowSource, first_rows: list[InputRow]) -> JournalPages:
+def _add_all_rows(
+    journal: Journal, request: RequestSpec, source: RowSource, first_rows: list[InputRow]
+) -> JournalPages:
     """Add all rows; those that are in memory need not be read from the journal again."""
     first_count = len(first_rows)
     later_rows = request.input_rows(islice(source.items(), first_count, None), first_count)
     rows, missing = chain(first_rows, later_rows), list[InputRow]()
     repeat_counts, last_number = dict[bytes, int](), -1
     while page := list(islice(rows, PAGE_SIZE)):
-        missing_of_page = journal.add_rows(page, dedupe=request.dedupe, repeat_counts=repeat_counts)
+        missing_of_page = add_rows(journal, page, dedupe=request.dedupe, repeat_counts=repeat_counts)
         if page[0].number < first_count:
             missing += missing_of_page
             last_number = page[-1].number
     return JournalPages(journal, first_page=missing, after=last_number)
+
+
+def add_rows(
+    journal: Journal, rows: Sequence[InputRow], *, dedupe: bool, repeat_counts: dict[bytes, int] | None = None
+) -> list[InputRow]:
+    """Add a page of rows (inside `transaction`); return those that have no answer yet.
+
+    An identical row further down gets a key of its own, unless identical rows are sent once.
+
+    Args:
+        journal: open for writing.
+        rows: the page.
+        dedupe: whether identical rows are sent once.
+        repeat_counts: how often each key was repeated in earlier pages; it is updated. By default the
+            journal stores it.
+    """
+    repeats = _count_repeats(journal, rows) if repeat_counts is None else _repeats_before(rows, repeat_counts)
+    keys = [row.key if dedupe else repeat_key(row.key, repeat) for row, repeat in zip(rows, repeats, strict=True)]
+    is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
+    journal.database.executemany(
+        "insert or replace into row values (?, ?, ?, ?)",
+        [(row.number, key, sent, row.to_json()) for row, key, sent in zip(rows, keys, is_sent, strict=True)],
+    )
+    for row, key in zip(rows, keys, strict=True):
+        if row.problem is not None:
+            journal.insert_answers([(key, row.problem)])
+    answered = _answered_keys(journal, keys)
+    return [
+        row if row.key == key else row._replace(key=key)
+        for row, key, sent in zip(rows, keys, is_sent, strict=True)
+        if sent and key not in answered
+    ]
+
+
+def _count_repeats(journal: Journal, rows: Sequence[InputRow]) -> list[int]:
+    keys = [row.key for row in rows]
+    query = f"select key, times from seen where key in ({placeholders(keys)})"  # noqa: S608 - marks only
+    repeat_counts: dict[bytes, int] = dict(journal.database.execute(query, keys))
+    repeats = _repeats_before(rows, repeat_counts)
+    journal.database.executemany("insert or replace into seen values (?, ?)", repeat_counts.items())
+    return repeats
+
+
+def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:
+    if not journal.has_answers:
+        return frozenset()
+    marks = placeholders(keys)
+    query = f"select key from answer where key in ({marks}) and (error = '' or run = ?)"  # noqa: S608
+    return frozenset(key for (key,) in journal.database.execute(query, (*keys, journal.run_number)))
+
+
+def _repeats_before(rows: Sequence[InputRow], repeat_counts: dict[bytes, int]) -> list[int]:
+    """Count the keys; return for each row how many identical ones came before it."""
+    repeats = []
+    for row in rows:
+        repeat_counts[row.key] = repeat_counts.get(row.key, -1) + 1
+        repeats.append(repeat_counts[row.key])
+    return repeats
+
+
+def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
+    """Return how many of an input's first rows differ from the journal's."""
+    stored_keys = dict(journal.database.execute("select number, key from row where number < ?", (len(rows),)))
+    return sum(
+        stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
+        for row, repeat in zip(rows, _repeats_before(rows, {}), strict=True)
+    )
+
+
+def repeat_key(key: bytes, repeat: int) -> bytes:
+    """Return the key of an identical row further down; `repeat` counts the ones before it."""
+    return key if not repeat else hashlib.blake2b(key + repeat.to_bytes(8, "big"), digest_size=16).digest()

@@ -86,10 +86,11 @@ import os, signal
 from pathlib import Path
 from qfnb.batching.journal import Journal
 from qfnb.batching.request_spec import InputRow
+from qfnb.batching.row_pages import add_rows
 from qfnb._jobs.row_result import RowResult
 journal = Journal(Path({str(path)!r}))
 with journal.transaction():
-    journal.add_rows([InputRow(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
+    add_rows(journal, [InputRow(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
 for n in range(200):
     journal.write([(n.to_bytes(16, "big"), RowResult(text="好" * 50))])
 os.kill(os.getpid(), signal.SIGKILL)
@@ -110,8 +111,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_full_disk_stops_the_batch_and_the_rows_in_memory_are_there(monkeypatch, sandbox):
     batch = qfnb.batch([f"满 {n}" for n in range(400)], name="full", workers=4, canary=0)
-    pages = batch._runner._journal._database.execute("pragma page_count").fetchone()[0]
-    batch._runner._journal._database.execute(f"pragma max_page_count = {pages + 4}")
+    pages = batch._runner._journal.database.execute("pragma page_count").fetchone()[0]
+    batch._runner._journal.database.execute(f"pragma max_page_count = {pages + 4}")
     batch.wait()
     progress = batch.progress
     assert progress.state == "stopped"

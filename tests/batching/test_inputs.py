@@ -9,7 +9,8 @@ import pytest
 
 import qfnb
 from qfnb.batching.input_source import open_source
-from qfnb.batching.request_spec import PromptTemplate, RequestSpec, repeat_key
+from qfnb.batching.request_spec import PromptTemplate, RequestSpec
+from qfnb.batching.row_pages import repeat_key
 from qfnb.errors import DatasetError, InvalidArgumentError
 
 CONVERSATION = [{"role": "user", "content": "你好"}]

@@ -11,11 +11,12 @@ from filelock import FileLock
 
 import qfnb
 from qfnb._jobs.row_result import RowResult
-from qfnb.batching import journal_reader, journal_store
-from qfnb.batching.journal import Journal
+from qfnb.batching import journal_reader
+from qfnb.batching.journal import Journal, acquire_lock, is_in_use, lock_path
 from qfnb.batching.journal_reader import JournalError, JournalInUse
-from qfnb.batching.journal_store import acquire_lock, batches, delete_journal, journal_path
+from qfnb.batching.journal_store import batches, delete_journal, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
+from qfnb.batching.row_pages import add_rows
 
 
 def key(text):
@@ -27,7 +28,7 @@ def write_journal(name, items, *, dedupe=False, answer=True):
     journal = Journal(journal_path(name))
     entries = [InputRow(number, key(item), item) for number, item in enumerate(items)]
     with journal.transaction():
-        missing = journal.add_rows(entries, dedupe=dedupe)
+        missing = add_rows(journal, entries, dedupe=dedupe)
     for row in missing if answer else ():
         journal.write([(row.key, RowResult(text=row.item))])
     journal.set_facts(plan=RequestSpec("sandbox", "m").to_json(), state="done", complete=1)
@@ -133,7 +134,7 @@ def test_a_deleted_journal_is_said_to_be_gone_and_is_not_made_anew():
 def test_a_look_at_the_lock_does_not_keep_a_batch_from_starting():
     path = journal_path("looked-at")
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(journal_store.lock_path(path), thread_local=False)
+    lock = FileLock(lock_path(path), thread_local=False)
     lock.acquire()
     threading.Timer(0.1, lock.release).start()
     acquire_lock(path).release()
@@ -175,4 +176,4 @@ def test_a_refused_resume_lets_the_journal_go():
     path = write_journal("let-go", ["a"])
     with pytest.raises(qfnb.errors.QianfanError):
         qfnb.resume("let-go", workers=0)
-    assert not journal_store.is_in_use(path)
+    assert not is_in_use(path)
