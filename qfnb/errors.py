@@ -16,6 +16,7 @@
     - RateLimitError          too fast
     - NotActivatedError       the service is not activated, or the account is in arrears
     - ServerError             an error of the platform; trying again may help
+  + UnreadableAnswer          a model's answer is not in the requested format; `answer` holds it
   + SandboxError              the local sandbox cannot start or has stopped
   + TrainingError             a training run failed or was stopped
   + InternalError             the object's state does not allow this step
@@ -25,6 +26,7 @@ import linecache
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from .redact import redact
 
@@ -163,6 +165,19 @@ class NotActivatedError(APIError):
 
 class ServerError(APIError):
     """An error of the platform; trying again may help."""
+
+
+class UnreadableAnswer(QianfanError):
+    """A model's answer is not in the requested format.
+
+    Attributes:
+        answer: its text.
+        reply: the reply, with usage and cost; None if only the text is known.
+    """
+
+    def __init__(self, message: str, *, answer: str = "", reply: Any = None) -> None:
+        super().__init__(message)
+        self.answer, self.reply = answer, reply
 
 
 class SandboxError(QianfanError):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError
+from ..resources.inference.response_format import JSON_INSTRUCTION, extract_code, parse_json, parse_response_format
 
 if TYPE_CHECKING:
     from ..views.chat import AnswerForm
 
-_FENCE = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
-
-ASK_JSON = "只输出 JSON，不要解释，不要用代码块。 / Answer with JSON only."
 ASK_ROWS = "只输出一个 JSON 数组，每行数据是一个对象，不要解释。 / Answer with a JSON array of objects only."
 
 
@@ -39,32 +37,10 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
         InvalidArgumentError: the format, or the pydantic model, is unknown.
     """
     if name.startswith("pydantic:"):
-        return _pydantic_format(name, variables)
+        return _schema_format(name, variables)
     if name not in FORMATS:
         raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(FORMATS)} or pydantic:NAME")
     return FORMATS[name]
-
-
-def extract_code(text: str) -> str:
-    """Return the code of an answer: its fenced blocks, or the whole text where it has none."""
-    blocks = [block.rstrip("\n") for block in _FENCE.findall(text)]
-    return "\n\n".join(blocks) if blocks else text.strip()
-
-
-def parse_json(text: str) -> Any:
-    """Return the JSON of an answer, with or without a fence or words around it.
-
-    Raises:
-        ValueError: the answer has no JSON.
-    """
-    candidate = extract_code(text)
-    try:
-        return json.loads(candidate)
-    except ValueError:
-        start = min((index for index in map(candidate.find, "[{") if index >= 0), default=-1)
-        if start < 0:
-            raise
-        return json.JSONDecoder().raw_decode(candidate[start:])[0]
 
 
 def parse_frame(text: str) -> Any:
@@ -102,26 +78,23 @@ def _parse_csv(text: str) -> Any:
         raise ValueError(f"the table cannot be parsed: {error}") from None
 
 
-def _pydantic_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
-    import pydantic  # noqa: PLC0415 - %load_ext stays fast
-
-    model_name = name.partition(":")[2]
-    model = variables.get(model_name)
-    if not (isinstance(model, type) and issubclass(model, pydantic.BaseModel)):
-        raise InvalidArgumentError(f"-f {name}: the notebook has no pydantic model {model_name!r}")
-    schema = json.dumps(model.model_json_schema(), ensure_ascii=False)
-
-    def parse(text: str) -> Any:
-        return model.model_validate(parse_json(text))
-
-    return AnswerFormat(name, f"{ASK_JSON}\nJSON Schema:\n{schema}", json_mode=True, parse=parse, retry=True)
+def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
+    """Return the format of `pydantic:NAME`: a class of the notebook, or a variable that holds a JSON Schema."""
+    variable = name.partition(":")[2]
+    if variable not in variables:
+        raise InvalidArgumentError(
+            f"-f {name}: the notebook has no variable {variable!r}{did_you_mean(variable, variables)}"
+        )
+    response_format = parse_response_format(variables[variable])
+    instruction = response_format.instruction(None)
+    return AnswerFormat(name, instruction, json_mode=True, parse=response_format.parse, retry=True)
 
 
 FORMATS = {
     "markdown": AnswerFormat("markdown", form="markdown"),
     "text": AnswerFormat("text", form="text"),
     "code": AnswerFormat("code", parse=extract_code),
-    "json": AnswerFormat("json", ASK_JSON, json_mode=True, parse=parse_json, retry=True),
+    "json": AnswerFormat("json", JSON_INSTRUCTION, json_mode=True, parse=parse_json, retry=True),
     "df": AnswerFormat("df", ASK_ROWS, parse=parse_frame, form="folded", retry=True),
     "image": AnswerFormat("image"),
 }

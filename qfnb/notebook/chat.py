@@ -12,8 +12,9 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .. import config
 from ..errors import InvalidArgumentError
 from ..redact import redact
+from ..resources.inference.response_format import extract_code
 from . import aliases, await_cell, tab_completion
-from .answer_format import FORMATS, extract_code, find_format
+from .answer_format import FORMATS, find_format
 from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
 from .sessions import VERBS, Sessions, expand_variables
 
@@ -29,7 +30,7 @@ PARSER = Parser(
     "Ask a chat model, or several at once. The cell's text is the prompt, exactly as it is written.",
     "  %%qfchat -m ERNIE-4.0-8K --session tour\n  推荐三个杭州的景点\n\n"
     "  %%qfchat -m ernie-speed-8k,ernie-4.0-8k        (side by side)\n  一句话解释量子纠缠\n\n"
-    "  %%qfchat -f df -o reply        (reply.value is a DataFrame)\n  列出中国四大名著和作者\n\n"
+    "  %%qfchat -f df -o reply        (reply.parsed is a DataFrame)\n  列出中国四大名著和作者\n\n"
     "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  图里有什么\n\n"
     "  reply = %qfchat 你好\n"
     f"  %qfchat VERB, one of: {', '.join(VERBS.values())}, alias NAME MODEL\n"
@@ -153,7 +154,7 @@ class ChatMagics(Magics):
         if len(request.models) > 1:
             PARSER.error("several models are compared in a cell: %%qfchat -m a,b")
         reply = client.do(conversation, **request.options)
-        reply.value = answer_format.parse(reply.text)
+        reply.parsed = answer_format.parse(reply.text)
         conversation.append(reply)
         self.sessions.store(options.session, conversation)
         self._store_replies(options, [reply])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import QianfanError, StreamInterrupted
+from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.reply import ChatResponse, join_pieces
@@ -15,10 +15,6 @@ from ..views.chat import StreamedAnswer
 from .answer_format import AnswerFormat
 
 RETRY_PROMPT = "上面的回答无法解析：{error}\n请改正，{instruction}"
-
-
-class UnreadableAnswer(QianfanError):
-    """The answer is not in the requested format; it is shown and kept nevertheless."""
 
 
 @dataclass
@@ -120,7 +116,8 @@ class ChatRun:
             reason = str(self._parse_error).splitlines()[0] if str(self._parse_error) else "it is empty"
             raise UnreadableAnswer(
                 f"the answer is not {self.request.format.name}: {reason}\n"
-                "回答保留在上面和 -o 变量中 / the answer is kept above and in the -o variable"
+                "回答保留在上面和 -o 变量中 / the answer is kept above and in the -o variable",
+                answer=self.streams[0].answer.text,
             )
 
     async def _stream_answer(self, stream: AnswerStream, messages: Messages) -> None:
@@ -166,7 +163,7 @@ class ChatRun:
     def _to_reply(self, stream: AnswerStream) -> ChatResponse | None:
         reply = stream.to_reply()
         if reply is not None:
-            reply.value = self.value if self._is_single else None
+            reply.parsed = self.value if self._is_single else None
         return reply
 
     def _state(self) -> tuple[StreamedAnswer, ...]:

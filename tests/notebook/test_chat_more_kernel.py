@@ -104,7 +104,7 @@ def test_an_answer_becomes_a_frame(kernel, answering, text):
     answering(text)
     cell = kernel.run("%%qfchat -f df -o reply\n四大名著")
     assert cell.status == "ok"
-    assert kernel.value("list(reply.value['作者'])") == "['曹雪芹', '吴承恩']"
+    assert kernel.value("list(reply.parsed['作者'])") == "['曹雪芹', '吴承恩']"
     assert "<table" in cell.html
 
 
@@ -112,7 +112,7 @@ def test_an_answer_becomes_json_after_one_more_try(kernel, answering):
     answering("我不会", '{"a": 1}')
     cell = kernel.run("%%qfchat -f json -o reply\n给我 JSON")
     assert cell.status == "ok"
-    assert kernel.value("reply.value") == "{'a': 1}"
+    assert kernel.value("reply.parsed") == "{'a': 1}"
 
 
 def test_an_answer_that_stays_unreadable_is_shown_and_is_an_error(kernel, answering):
@@ -128,8 +128,8 @@ def test_an_answer_is_validated_by_a_model_of_the_notebook(kernel, answering):
     kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int")
     answering('{"title": "红楼梦", "year": "many"}', '{"title": "红楼梦", "year": 1791}')
     assert kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦").status == "ok"
-    assert kernel.value("reply.value") == "Book(title='红楼梦', year=1791)"
-    assert "no pydantic model 'Nobody'" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
+    assert kernel.value("reply.parsed") == "Book(title='红楼梦', year=1791)"
+    assert "no variable 'Nobody'" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
     assert "it is one of markdown" in kernel.run("%%qfchat -f html\nx").text
 
 
@@ -141,7 +141,7 @@ def test_code_goes_into_the_next_cell(kernel, answering):
     while reply["parent_header"].get("msg_id") != cell.id:
         reply = kernel.client.get_shell_msg(timeout=5)
     assert [part["text"] for part in reply["content"]["payload"]] == ["print(1 + 1)"]
-    assert kernel.value("reply.value") == "'print(1 + 1)'"
+    assert kernel.value("reply.parsed") == "'print(1 + 1)'"
 
 
 def test_sessions_are_listed_undone_forked_and_written(kernel, tmp_path):

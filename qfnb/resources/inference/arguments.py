@@ -14,6 +14,7 @@ from ...wire import chat as wire
 
 if TYPE_CHECKING:
     from .reply import ToolCall
+    from .response_format import ResponseFormat
 
 
 class AccountKeys(TypedDict, total=False):
@@ -31,7 +32,8 @@ class AccountKeys(TypedDict, total=False):
 class ChatOptions(TypedDict, total=False):
     """The options of a chat call; further options of a model are sent as they are.
 
-    temperature is in (0, 1], top_p in [0, 1], penalty_score in [1, 2]; stop has at most 4 texts.
+    temperature is in (0, 1], top_p in [0, 1], penalty_score in [1, 2]; stop has at most 4 texts; response_format is
+    "text", "json_object", a pydantic class or a JSON Schema, which the reply's `parsed` is validated against.
     """
 
     system: str
@@ -44,7 +46,7 @@ class ChatOptions(TypedDict, total=False):
     max_output_tokens: int
     max_completion_tokens: int
     seed: int
-    response_format: str | dict[str, Any]
+    response_format: str | Mapping[str, Any] | type | ResponseFormat
     functions: list[dict[str, Any]]
     tools: list[dict[str, Any]]
     tool_choice: str | dict[str, Any]
@@ -157,7 +159,7 @@ class Messages:
         return f"Messages({self._turns!r})"
 
 
-def validate_messages(messages: Iterable[Turn] | Messages | str) -> list[wire.Message]:
+def validate_messages(messages: Iterable[Turn | wire.Message] | Messages | str) -> list[wire.Message]:
     """Return the conversation as records.
 
     Args:
@@ -214,25 +216,3 @@ def validate_encodable(field: str, text: str) -> None:
                 f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
                 "it cannot be encoded as UTF-8; replace it"
             )
-
-
-def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[list[wire.Message], dict[str, Any]]:
-    """Return conversation and options as v1 takes them: the persona is an option, roles alternate.
-
-    Raises:
-        InvalidArgumentError: a turn has a role that v1 does not accept there.
-    """
-    options_v1, first = dict(options_), messages[0]
-    if isinstance(options_v1.get("response_format"), Mapping):
-        options_v1["response_format"] = options_v1["response_format"].get("type")
-    if first.role == "system":
-        options_v1.setdefault("system", first.content)
-        messages = messages[1:]
-    for index, message in enumerate(messages):
-        if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
-            expected_role = "assistant" if index % 2 else "user (or function)"
-            raise InvalidArgumentError(
-                f"messages: turn {index + 1} is {message.role!r}, v1 requires {expected_role} there: "
-                "user and assistant take turns (须交替出现)"
-            )
-    return messages, options_v1

@@ -1,6 +1,7 @@
 """Chat: one call for both API versions."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Unpack, overload
 
@@ -9,12 +10,14 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import catalog, chat as wire
-from .arguments import ChatOptions, Messages, Turn, to_v1, validate_messages, validate_options
+from ...wire import chat as wire
+from .arguments import ChatOptions, Messages, Turn, validate_messages
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
+from .chat_request import build_chat_request, validate_chat_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse as ChatResponse
 from .request_template import BatchRequests
+from .response_format import ResponseFormat
 
 Conversation = Messages | Iterable[Turn] | str
 
@@ -81,6 +84,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
 
         Raises:
             InvalidArgumentError: a message or option is wrong; nothing was sent.
+            UnreadableAnswer: the answer does not match `response_format`, after one more try (a stream: none).
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
@@ -206,13 +210,12 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         *,
         stream: bool,
     ) -> PreparedCall[ChatResponse]:
-        options, records = validate_options(options_), validate_messages(messages)
+        options, records = validate_chat_options(options_), validate_messages(messages)
         call_options = CallOptions(request_timeout, retry_count)
         model, endpoint = self.resolve_target(model, endpoint)
-        build_request = partial(
-            build_chat_request, records, model=model, endpoint=endpoint, options=options, stream=stream
-        )
-        return self._create_call(build_request, call_options, endpoint)
+        build = partial(build_chat_request, model=model, endpoint=endpoint, options=options, stream=stream)
+        call = self._create_call(partial(build, records), call_options, endpoint)
+        return with_check(call, build, records, options.get("response_format"), retry=not stream)
 
     def batch_requests(
         self, platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]
@@ -239,35 +242,32 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         )
 
 
-def build_chat_request(
-    messages: list[wire.Message],
-    version: int,
-    translate_names: bool,
+def with_check(
+    call: PreparedCall[ChatResponse],
+    build: Callable[..., InferenceRequest],
+    messages: Sequence[wire.Message],
+    response_format: ResponseFormat | None,
     *,
-    model: str | None,
-    endpoint: str | None,
-    options: Mapping[str, Any],
-    stream: bool,
-) -> InferenceRequest:
-    """Return the request of a conversation for an API version; in v2 the persona is the first message.
+    retry: bool = True,
+) -> PreparedCall[ChatResponse]:
+    """Return a call whose answer is validated.
 
     Args:
+        call: the call.
+        build: builds the request of a conversation.
         messages: the validated conversation.
-        version: 1 or 2.
-        translate_names: whether names of Qianfan's catalogue become v2 ids.
-        model: name of a model; default: the default chat model.
-        endpoint: a service of your own; wins over `model`.
-        options: the validated options; "system" is the persona.
-        stream: whether the answer comes in pieces.
+        response_format: the form of the answer; without a schema nothing is checked.
+        retry: ask once more before an answer is an error.
     """
-    name = model or catalog.DEFAULT_CHAT
-    if version == 1:
-        messages, options = to_v1(messages, options)
-        record = wire.ChatRequest(messages=messages, stream=stream, **options)
-        return InferenceRequest(wire.CHAT_V1, record, endpoint or catalog.path_segment("chat", name))
-    fields = {key: value for key, value in options.items() if key != "system"}
-    if system := options.get("system"):
-        messages = [wire.Message(role="system", content=system), *messages]
-    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
-    record = wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **fields)
-    return InferenceRequest(wire.CHAT_V2, record, model_id)
+    if response_format is None or not response_format.is_checked:
+        return call
+
+    def check(reply: ChatResponse, text: str) -> PreparedCall[ChatResponse] | None:
+        correction = response_format.check(reply, text, retry=retry)
+        if not correction:
+            return None
+        turns = [*messages, *validate_messages(correction)]
+        second = replace(call, build_request=partial(build, turns))
+        return with_check(second, build, turns, response_format, retry=False)
+
+    return replace(call, check=check)

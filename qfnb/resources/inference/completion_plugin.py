@@ -9,7 +9,8 @@ from ...transport.client import CallOptions
 from ...transport.response import Response
 from ...wire import catalog, chat as chat_wire, inference as wire
 from .arguments import ChatOptions, validate_encodable, validate_messages, validate_options
-from .chat import Conversation, build_chat_request
+from .chat import Conversation
+from .chat_request import build_chat_request
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from ... import connect
 from ..._jobs import worker_pool
-from ...errors import APIError, InvalidArgumentError, StreamInterrupted
+from ...errors import APIError, InvalidArgumentError, StreamInterrupted, UnreadableAnswer
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.platform import Platform
@@ -59,11 +59,14 @@ class PreparedCall(Generic[ReplyT]):
         api_version: returns the API version, 1 or 2, that the call uses on a platform.
         build_request: builds the request for that version.
         options: timeout and attempts.
+        check: validates a reply by its text (of a stream: of all pieces); returns the call that asks once more,
+            None where there is no need; raises UnreadableAnswer.
     """
 
     api_version: Callable[[Platform], int]
     build_request: BuildRequest
     options: CallOptions
+    check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
 
     def for_platform(self, platform: Platform) -> InferenceRequest:
         """Return the request as this platform takes it."""
@@ -179,9 +182,19 @@ class InferenceModel(Generic[ReplyT]):
         return await connect.aclient(self._keys)
 
     async def send(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        """Send a call and return the whole reply; on the I/O loop only."""
+        """Send a call, once more where its answer is not in the requested format, and return the reply.
+
+        On the I/O loop only.
+        """
         client = await connect.aclient(self._keys)
-        return await self.send_request(call.for_platform(client.platform), client, call.options)
+        reply = await self.send_request(call.for_platform(client.platform), client, call.options)
+        correction = call.check(reply, wire.text_of(reply.body))
+        if correction is None:
+            return reply
+        second = await self.send_request(correction.for_platform(client.platform), client, correction.options)
+        second.earlier = (reply,)
+        correction.check(second, wire.text_of(second.body))
+        return second
 
     async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ReplyT:
         """Send the request of one platform to it and return the whole reply; on the I/O loop only."""
@@ -203,10 +216,19 @@ class InferenceModel(Generic[ReplyT]):
             request.endpoint, request.record, final=wire.is_final, options=call.options, model=request.model
         )
         text: list[str] = []
+        unreadable: UnreadableAnswer | None = None
         try:
             async for piece in pieces:
                 text.append(wire.text_of(piece.body))
-                yield entry.record_reply(self._to_reply(piece))
+                reply = entry.record_reply(self._to_reply(piece))
+                if wire.is_final(piece.body):
+                    try:
+                        call.check(reply, "".join(text))
+                    except UnreadableAnswer as error:
+                        unreadable = error  # the last piece comes first
+                yield reply
+            if unreadable is not None:
+                raise unreadable
         except BaseException as error:
             entry.error = type(error).__name__
             if isinstance(error, StreamInterrupted):

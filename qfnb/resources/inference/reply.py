@@ -30,10 +30,16 @@ ReplyT = TypeVar("ReplyT", bound="Reply[Any]")
 
 
 class Reply(Response[R]):
-    """The reply of a model; `model` is the name in the request."""
+    """The reply of a model.
+
+    Attributes:
+        model: the name in the request.
+        earlier: the replies before it in the same call: an answer that was not in the requested format.
+    """
 
     model: str = ""
     model_kind: ClassVar[catalog.ModelKind] = "chat"
+    earlier: tuple[Reply[Any], ...] = ()
 
     @cached_property
     def usage(self) -> wire.Usage:
@@ -95,10 +101,11 @@ class ChatBody(dict[str, Any]):
 class ChatResponse(Reply[Any]):
     """A reply, or one piece of a stream; the same subscripts work for both versions.
 
-    `value` is what `%%qfchat -f` parsed it into: a DataFrame, JSON, code, a pydantic object.
+    `parsed` is its value in the requested format: an object of the class in `response_format=`, JSON, or what
+    `%%qfchat -f` asked for (a DataFrame, code, ...); None without a format.
     """
 
-    value: Any = None
+    parsed: Any = None
 
     @property
     def text(self) -> str:

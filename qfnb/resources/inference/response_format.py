@@ -1,0 +1,280 @@
+"""Structured answers: what `response_format=` sends, and how the answer is checked against it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_origin
+
+from ..._text import clip, format_value
+from ...errors import InvalidArgumentError, UnreadableAnswer
+from ...wire import chat as wire
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from .reply import ChatResponse
+
+JSON_INSTRUCTION = "只输出 JSON，不要解释，不要用代码块。 / Answer with JSON only."
+CORRECTION_PROMPT = "上面的回答无法解析：{error}\n请改正。{instruction}"
+
+SCHEMA_KEYWORDS = frozenset(
+    ["$ref", "$defs", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "required", "type"]
+)
+"""A mapping that has none of these is not a JSON Schema that says anything."""
+
+MAX_JSON_STARTS = 200
+"""Positions of an answer at which a JSON value is looked for."""
+
+_FENCE = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
+_THINK_TAG = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class ResponseFormat:
+    """The form that an answer must have.
+
+    Attributes:
+        kind: "text", "json_object" or "json_schema".
+        name: of the schema, for the platform and for messages.
+        schema: the JSON Schema, None without one.
+        load: returns the parsed value of the answer's JSON; raises ValueError.
+        is_strict: the platform's own `strict`, None where it is not set.
+    """
+
+    kind: str
+    name: str = ""
+    schema: Mapping[str, Any] | None = None
+    load: Callable[[Any], Any] = lambda value: value
+    is_strict: bool | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether answers are validated: there is a schema."""
+        return self.schema is not None
+
+    def to_option(self, *, takes_schema: bool) -> dict[str, Any] | None:
+        """Return the value of `response_format` on the wire, None where nothing is sent.
+
+        Args:
+            takes_schema: whether the model takes `json_schema`.
+        """
+        if self.schema is None:
+            return {"type": self.kind}
+        if self.schema.get("type") != "object" and not {"$ref", "properties"} & set(self.schema):
+            return None  # both JSON modes answer with an object
+        if not takes_schema:
+            return {"type": "json_object"}
+        strict = {} if self.is_strict is None else {"strict": self.is_strict}
+        return {"type": "json_schema", "json_schema": {"name": self.name, "schema": dict(self.schema), **strict}}
+
+    def instruction(self, option: Mapping[str, Any] | None) -> str:
+        """Return what the system message must add to the option, "" where the platform sees to the schema."""
+        if self.schema is None or (option or {}).get("type") == "json_schema":
+            return ""
+        return f"{JSON_INSTRUCTION}\nJSON Schema:\n{json.dumps(self.schema, ensure_ascii=False)}"
+
+    def parse(self, text: str) -> Any:
+        """Return the value of an answer: an object of the class, or the JSON.
+
+        Raises:
+            ValueError: the answer is not JSON, or does not match the schema; says where.
+        """
+        try:
+            return self.load(parse_json(text))
+        except RecursionError:
+            raise ValueError("the JSON is nested too deeply") from None
+
+    def check(self, reply: ChatResponse, text: str, *, retry: bool = True) -> list[dict[str, Any]]:
+        """Set the parsed value of a reply; return the turns that ask once more, none for an answer that matches.
+
+        Args:
+            reply: the reply; one that only calls functions is no answer yet.
+            text: its text; of a stream's last piece: the text of all.
+            retry: False for the last try.
+
+        Raises:
+            UnreadableAnswer: the answer does not match, and this was the last try, or it is cut off.
+        """
+        is_cut_off = wire.finish_reason(reply.body) == "length"
+        if not self.is_checked or (reply.tool_calls and not text):
+            return []
+        try:
+            reply.parsed = self.parse(text)
+        except ValueError as error:
+            if retry and not is_cut_off:
+                return self.correction(text, error)
+            hint = "its text is in `.answer` of this error (答案在 .answer 中)"
+            if is_cut_off:
+                hint = "it was cut off at its longest length: set a larger max_completion_tokens (回答被截断)"
+            message = f"the answer is not {self.name}: {error}\n{hint}"
+            raise UnreadableAnswer(message, answer=text, reply=reply) from None
+        return []
+
+    def correction(self, text: str, error: ValueError) -> list[dict[str, Any]]:
+        """Return the turns that ask once more: the answer, and what was wrong with it."""
+        prompt = CORRECTION_PROMPT.format(error=error, instruction=self.instruction(None) or JSON_INSTRUCTION)
+        return [{"role": "assistant", "content": text or "…"}, {"role": "user", "content": prompt}]
+
+
+def parse_response_format(value: Any) -> ResponseFormat:
+    """Return the format that a `response_format=` argument describes.
+
+    Args:
+        value: "text", "json_object", a pydantic class (or a dataclass, TypedDict or generic such as `list[Book]`),
+            a JSON Schema, or the platform's own {"type": ..., "json_schema": {...}}.
+
+    Raises:
+        InvalidArgumentError: it is something else, or its schema is not valid or cannot be expressed.
+
+    Source: API page (response_format).
+    """
+    if isinstance(value, ResponseFormat):
+        return value
+    if isinstance(value, str) and value in _NAMES:
+        return ResponseFormat(value)
+    if not isinstance(value, (Mapping, str)):
+        return _from_type(value)
+    if isinstance(value, str) or not SCHEMA_KEYWORDS & set(value):
+        raise InvalidArgumentError(
+            f"response_format={format_value(value)}: must be 'text', 'json_object', a pydantic class or a JSON Schema"
+        )
+    kind = value.get("type")
+    if kind in _NAMES and len(value) == 1:
+        return ResponseFormat(kind)
+    if kind == "json_schema":
+        return _from_platform(value.get("json_schema"))
+    return _from_schema(value, str(value.get("title") or "answer"))
+
+
+_NAMES = ("text", "json_object")
+
+
+def extract_code(text: str) -> str:
+    """Return the code of an answer: its fenced blocks, or the whole text where it has none."""
+    blocks = [block.rstrip("\n") for block in _FENCE.findall(text)]
+    return "\n\n".join(blocks) if blocks else text.strip()
+
+
+def parse_json(text: str) -> Any:
+    """Return the JSON of an answer, with or without a fence, words or a `<think>` block around it.
+
+    Raises:
+        ValueError: the answer has no JSON.
+    """
+    answer = extract_code(_THINK_TAG.sub("", text))
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        values = list(_json_values(answer))
+        if not values:
+            reason = f"it ends inside the JSON: {error}" if answer[:1] in {"{", "["} else "it holds no JSON"
+            raise ValueError(reason if answer else "it is empty") from None
+        return max(values, key=lambda item: item[1])[0]
+
+
+def _json_values(text: str) -> Iterator[tuple[Any, int]]:
+    """Yield the objects and arrays of a text, each with its length."""
+    end = 0
+    for count, match in enumerate(re.finditer(r"[{\[]", text)):
+        if count >= MAX_JSON_STARTS:
+            return
+        if match.start() < end:
+            continue
+        try:
+            value, end = _DECODER.raw_decode(text, match.start())
+        except json.JSONDecodeError as error:
+            if error.pos >= len(text) or error.msg.startswith("Unterminated"):
+                return  # a value that is cut off is not replaced by a part of itself
+            continue
+        yield value, end - match.start()
+
+
+def _from_platform(value: Any) -> ResponseFormat:
+    schema = value.get("schema") if isinstance(value, Mapping) else None
+    if not isinstance(schema, Mapping):
+        raise InvalidArgumentError(
+            "response_format: {'type': 'json_schema'} needs 'json_schema': {'name': ..., 'schema': {...}}; "
+            "a pydantic class or the schema alone will do, too"
+        )
+    return _from_schema(schema, str(value.get("name") or "answer"), value.get("strict"))
+
+
+def _from_schema(schema: Mapping[str, Any], name: str, is_strict: bool | None = None) -> ResponseFormat:
+    from jsonschema.exceptions import SchemaError, best_match  # noqa: PLC0415 - 50 ms that only schemas should pay
+    from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415
+    from referencing import Registry, Resource  # noqa: PLC0415
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
+    from referencing.jsonschema import DRAFT202012  # noqa: PLC0415
+
+    kind = validator_for(schema, default=Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+        json.dumps(schema)
+    except (SchemaError, TypeError, ValueError) as error:
+        reason = error.message if isinstance(error, SchemaError) else error
+        raise InvalidArgumentError(f"response_format is not a valid JSON Schema: {clip(str(reason), 200)}") from None
+    resolver = Registry().with_resource("", Resource.from_contents(schema, DRAFT202012)).resolver()
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            raise InvalidArgumentError(
+                f"response_format: $ref {format_value(reference)} is not in the schema: put its definition into $defs"
+            ) from None
+    validator = kind(schema, registry=Registry())  # an empty registry: the default one would fetch addresses
+
+    def load(value: Any) -> Any:
+        if (error := best_match(validator.iter_errors(value))) is not None:
+            raise ValueError(f"{error.json_path}: {clip(error.message, 200)}")
+        return value
+
+    return ResponseFormat("json_schema", _wire_name(name), schema, load, is_strict)
+
+
+def _from_type(kind: Any) -> ResponseFormat:
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - the message below needs it only
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
+
+    name = getattr(kind, "__name__", str(kind))
+    if not isinstance(kind, type) and get_origin(kind) is None:
+        raise InvalidArgumentError(
+            f"response_format is a {type(kind).__name__} object: "
+            "pass 'text', 'json_object', a pydantic class (not an instance) or a JSON Schema"
+        )
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        schema = adapter.json_schema()
+    except (PydanticUserError, NameError, TypeError) as error:  # NameError: an annotation that is not defined
+        raise InvalidArgumentError(
+            f"response_format={name}: cannot be expressed as JSON Schema: {clip(str(error).splitlines()[0], 200)}\n"
+            "use fields of JSON's types: str, int, float, bool, list, dict, Literal, Optional, other models"
+        ) from None
+
+    def load(value: Any) -> Any:
+        try:
+            return adapter.validate_json(json.dumps(value))
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_context=False)
+            lines = [f"{'.'.join(map(str, p['loc'])) or name}: {p['msg']}" for p in problems[:3]]
+            raise ValueError(clip("; ".join(lines), 300)) from None
+
+    return ResponseFormat("json_schema", _wire_name(str(schema.get("title") or name)), schema, load)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield all `$ref`s of a schema."""
+    items = schema.items() if isinstance(schema, Mapping) else enumerate(schema) if isinstance(schema, list) else ()
+    for key, value in items:
+        if key == "$ref" and isinstance(value, str):
+            yield value
+        else:
+            yield from _references(value)
+
+
+def _wire_name(name: str) -> str:
+    """Return a name as the platform takes it: at most 64 letters, digits, `_` and `-` of ASCII."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:64] or "answer"
