@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .._text import replace_surrogates
@@ -47,6 +47,13 @@ class RowResult:
         """Whether the row was answered."""
         return not self.error
 
+    def encodable(self) -> RowResult:
+        """Return it with lone surrogates replaced, so that it can be stored and shown; models do send them."""
+        texts: dict[str, Any] = {
+            name: replace_surrogates(value) for name in RESULT_COLUMNS if isinstance(value := getattr(self, name), str)
+        }
+        return replace(self, **texts)
+
     @classmethod
     def from_error(cls, error: BaseException) -> RowResult:
         """Return the result of a row that failed with this error."""
@@ -54,7 +61,7 @@ class RowResult:
             attempts=getattr(error, "attempts", 1),
             error=type(error).__name__,
             message=summarize_error(error),
-            request_id=replace_surrogates(str(getattr(error, "request_id", ""))),
+            request_id=str(getattr(error, "request_id", "")),
         )
 
 
@@ -79,7 +86,7 @@ def results_to_frame(
     """Return a DataFrame with one row per result; `leading_columns` come before the result's columns."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    rows = list(results)
+    rows = [row.encodable() for row in results]
     columns = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
     frame = pd.DataFrame({**(leading_columns or {}), **columns})
     return frame.astype({"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64"})

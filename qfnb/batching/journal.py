@@ -205,7 +205,10 @@ class Journal:
         for key, result in results:
             self._last_position += 1
             values += (self._last_position, key, self.run_number, *_result_values(result))
-        self.database.execute(_insert_statement(len(results)), values)
+        try:
+            self.database.execute(_insert_statement(len(results)), values)
+        except UnicodeEncodeError:
+            self.insert_answers([(key, result.encodable()) for key, result in results])
 
     def _rows(self, query: str, *values: Any) -> list[InputRow]:
         with self._mutex:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pydantic import ValidationError
 
 from ..._jobs.row_result import RowResult
-from ..._text import replace_surrogates
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import PriceRange, china_hour
@@ -188,15 +187,15 @@ def row_result_of(reply: Reply[Any]) -> RowResult:
     usage, is_chat = reply.usage, isinstance(reply, ChatResponse)
     is_counted = _plausible_count(usage.total_tokens) is not None
     return RowResult(
-        text=replace_surrogates(wire.text_of(reply.body)) if is_chat else None,
-        reasoning=replace_surrogates(wire.reasoning_of(reply.body)) or None if is_chat else None,
+        text=wire.text_of(reply.body) if is_chat else None,
+        reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
         finish_reason=_finish_reason(reply.body) if is_chat else None,
         prompt_tokens=_plausible_count(usage.prompt_tokens),
         completion_tokens=_plausible_count(usage.completion_tokens),
         cost=reply.cost if is_counted or reply.from_sandbox else None,
         seconds=reply.statistic.get("total_latency"),
         attempts=int(reply.statistic.get("attempts", 1)),
-        request_id=replace_surrogates(str(reply.request_id)),
+        request_id=str(reply.request_id),
     )
 
 
@@ -212,7 +211,7 @@ def _finish_reason(body: Any) -> str | None:
     if body.get("need_clear_history") or body.get("flag"):
         return "content_filter"
     reason = wire.finish_reason(body)
-    return "stop" if reason == "normal" else None if reason is None else replace_surrogates(str(reason))
+    return "stop" if reason == "normal" else None if reason is None else str(reason)
 
 
 MAX_ENTRIES = 100_000
