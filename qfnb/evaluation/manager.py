@@ -93,15 +93,7 @@ class EvaluationManager:
         cluster: str = "",
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
-        """Start what `eval` does, and return at once; `.batches` can be followed, `.report()` waits.
-
-        Args:
-            llms: see `eval`.
-            dataset: see `eval`.
-            worker_num: see `eval`.
-            budget: see `eval`.
-            cluster: see `eval`.
-            **options: of `ChatCompletion.do`, for all questions.
+        """Start what `eval` does, with the same arguments, and return at once; `.report()` waits.
 
         Raises:
             InvalidArgumentError: models or questions are missing, or the evaluators are the platform's.

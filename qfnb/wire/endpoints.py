@@ -56,12 +56,7 @@ ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
 
 @dataclass(frozen=True)
 class EndpointGroup:
-    """Endpoints of the management plane that share a path.
-
-    _TASKS = EndpointGroup("finetune.v2", "/v2/finetuning")
-
-    STOP = _TASKS.action("stop_task", "StopFineTuningTask", TaskRef, bool)
-    """
+    """Endpoints of the management plane that share a path: `STOP = _TASKS.action("stop_task", ..., TaskRef, bool)`."""
 
     name: str  # prefix of the names of its rows
     path: str  # prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.

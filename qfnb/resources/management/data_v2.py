@@ -38,7 +38,7 @@ class DataV2:
         max_keys: int = 10,
         page_reverse: bool = False,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
-    ) -> wire.ListDatasets:
+    ) -> None:
         """Return a page of your datasets.
 
         Args:
@@ -47,8 +47,6 @@ class DataV2:
             page_reverse: return the page before the marker instead.
             filter: {"datasetName": a part of the name, "dataFormatList": [formats]}.
         """
-        filter_values = dict(filter) if filter else None
-        return wire.ListDatasets(marker=marker, max_keys=max_keys, page_reverse=page_reverse, filter=filter_values)
 
     @operation(wire.DELETE)
     def delete_dataset(dataset_id: int | str) -> None:
@@ -69,7 +67,7 @@ class DataV2:
         max_keys: int = 10,
         page_reverse: bool = False,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the wire's word
-    ) -> wire.ListVersions:
+    ) -> None:
         """Return a page of a dataset's versions.
 
         Args:
@@ -79,13 +77,6 @@ class DataV2:
             page_reverse: return the page before the marker instead.
             filter: {"importStatusList": [states], "publishStatusList": [states]}.
         """
-        return wire.ListVersions(
-            dataset_id=dataset_id,
-            marker=marker,
-            max_keys=max_keys,
-            page_reverse=page_reverse,
-            filter=dict(filter) if filter else None,
-        )
 
     @operation(wire.DELETE_VERSION)
     def delete_dataset_version(version_id: int | str) -> None:

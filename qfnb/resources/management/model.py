@@ -65,7 +65,7 @@ class Model(EvaluationTasks):
         order_by: str | None = None,
         page_no: int = 1,
         page_size: int = 20,
-    ) -> wire.ListPresets:
+    ) -> None:
         """Return a page of the platform's own models.
 
         Args:
@@ -79,17 +79,6 @@ class Model(EvaluationTasks):
             page_no: number of the page, from 1.
             page_size: rows of a page.
         """
-        return wire.ListPresets(
-            page_no=page_no,
-            page_size=page_size,
-            name_filter=name_filter,
-            model_type=_to_ints(model_type),
-            model_version_vendor=list_or_none(model_version_vendor),
-            ctx_length=list_or_none(ctx_length),
-            language_support=list_or_none(language_support),
-            expansion=list_or_none(expansion),
-            order_by=order_by,
-        )
 
     @operation(wire.USER_LIST)
     def user_list(

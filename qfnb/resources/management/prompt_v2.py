@@ -107,9 +107,9 @@ class PromptV2:
         max_keys: int | None = None,
         page_reverse: bool | None = None,
         name: str | None = None,
-        label_ids: Ids = (),
+        label_ids: Ids | None = None,
         type: str | None = None,  # noqa: A002
-    ) -> wire.FindTemplates:
+    ) -> None:
         """Return a page of templates.
 
         Args:
@@ -120,14 +120,6 @@ class PromptV2:
             label_ids: only templates with these labels, `pl-...`.
             type: System or Custom; default: both.
         """
-        return wire.FindTemplates(
-            marker=marker,
-            max_keys=max_keys,
-            page_reverse=page_reverse,
-            name=name,
-            label_ids=list_or_none(label_ids),
-            type=type,
-        )
 
     @operation(wire.CREATE_LABELS)
     def create_label(name: str | Sequence[str]) -> wire.CreateLabels:
