@@ -1,9 +1,11 @@
 """The sandbox as an ASGI application, built from the endpoint table."""
 
+import importlib
 import inspect
 import json
 from collections.abc import AsyncIterator, Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,7 +14,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ..wire.endpoints import ENDPOINTS, Endpoint
-from . import batches, chat, datasets, evaluation, finetune, models, prompts, responses, services, storage
 from .http import auth, control_api  # noqa: F401 - auth registers handlers
 from .http.call import HANDLERS, Call, Stream, parse_request, wrap_result
 from .http.host_guard import HostGuard
@@ -20,8 +21,16 @@ from .http.middleware import RATE_LIMITED, serve
 from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1_refusal, v2_refusal
 from .state.world import World
 
-FAMILIES = (batches, chat, datasets, evaluation, finetune, models, prompts, responses, services, storage)
-"""Importing a family registers its handlers; its `ROUTES` are those beside the endpoint table."""
+FAMILIES = (
+    "batches", "chat", "datasets", "evaluation", "finetune", "models", "prompts", "responses", "services", "storage",
+)  # fmt: skip
+"""The folders whose modules answer operations; importing a module registers its handlers."""
+
+MODULES = [
+    importlib.import_module(f"{__package__}.{family}.{path.stem}")
+    for family in FAMILIES
+    for path in sorted((Path(__file__).parent / family).glob("[!_]*.py"))
+]
 
 
 def build_app(world: World) -> HostGuard:
@@ -31,7 +40,7 @@ def build_app(world: World) -> HostGuard:
         if endpoint.name in HANDLERS:
             actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
     routes = [_route(world, path, method, actions) for (path, method), actions in actions_by_route.items()]
-    extra = [create(world) for family in FAMILIES for create in family.ROUTES]
+    extra = [module.routes(world) for module in MODULES if hasattr(module, "routes")]  # beside the endpoint table
     routes = [*chain(*extra), *control_api.routes(world), *routes]
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _answer_unknown_path, methods=["GET", "POST", "PUT", "DELETE"])
