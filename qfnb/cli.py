@@ -1,4 +1,4 @@
-"""The command line, `qfnb sandbox COMMAND`: start and stop the sandbox, and control one that runs."""
+"""The command line: `qfnb sandbox COMMAND` starts, stops and controls the sandbox, `qfnb probe` asks the platform."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from . import __version__
 from .errors import QianfanError, SandboxError
+from .probe import command as probe
 from .sandbox import process
 from .sandbox.engines.config import ENGINES, EngineConfig
 from .sandbox.process import Address
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="qfnb", description="Baidu Qianfan inside Jupyter.")
     parser.add_argument("--version", action="version", version=f"qfnb {__version__}")
     groups = parser.add_subparsers(dest="group", required=True)
+    probe.add_parser(groups)
     sandbox = groups.add_parser("sandbox", help="the local sandbox: a Qianfan on this computer")
     commands = sandbox.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start it, or print where it runs")
@@ -94,11 +96,8 @@ def _add_control_commands(commands: argparse._SubParsersAction[argparse.Argument
     durations = commands.add_parser("durations", help="show or change how long stages take")
     durations.add_argument("stage", nargs="*", metavar="STAGE=SECONDS", help="e.g. deploy=60")
     commands.add_parser("snapshots", help="list the copies of its state")
-    for name, text in (
-        ("snapshot", "copy its state under a name"),
-        ("restore", "restore a copy; later changes are lost"),
-    ):
-        commands.add_parser(name, help=text).add_argument("name")
+    commands.add_parser("snapshot", help="copy its state under a name").add_argument("name")
+    commands.add_parser("restore", help="restore a copy; later changes are lost").add_argument("name")
     commands.add_parser("openapi", help="print its OpenAPI 3.1 description")
 
 
@@ -283,6 +282,7 @@ def _call_control(method: str, path: str, body: Mapping[str, Any] | None = None)
 
 
 _COMMANDS = {
+    "probe": probe.run,
     "start": _start,
     "stop": _stop,
     "status": _status,

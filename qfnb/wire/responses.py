@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 from .base import Record
 from .endpoints import Endpoint
 
-DEFAULT_MODEL = "deepseek-v3.2"
-"""The cheapest of the models that the page lists; ERNIE models are not among them."""
+DEFAULT_MODEL = "glm-5.1"
+"""The cheapest of the living models that the page lists; ERNIE models are not among them."""
 
 MODELS: Final = ("deepseek-v4-pro", "deepseek-v4-flash", "deepseek-v3.2", "glm-5", "glm-5.1")
 MODEL_PREFIXES: Final = ("qwen3",)

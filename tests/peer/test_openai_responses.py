@@ -4,7 +4,7 @@ import openai
 import pytest
 
 pytestmark = pytest.mark.peer
-MODEL = "deepseek-v3.2"
+MODEL = "glm-5.1"
 WEATHER = {
     "type": "function",
     "name": "get_weather",

@@ -123,7 +123,7 @@ class Responses:
 
         Args:
             input: a text, or items: {"role", "content"}, earlier function calls, each with its output behind it.
-            **options: see `ResponseOptions`; `model` is deepseek-v3.2 by default, `previous_response_id` continues a
+            **options: see `ResponseOptions`; `model` is glm-5.1 by default, `previous_response_id` continues a
                 conversation, `tools` are {"type": "function", "name", ...} or {"type": "mcp", "server_url", ...}.
 
         Raises:

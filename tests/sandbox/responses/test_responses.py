@@ -12,7 +12,7 @@ def client(sandbox):
 
 
 def create(client, **body):
-    return client.post("/responses", json={"model": "deepseek-v3.2", "input": "你是谁", **body})
+    return client.post("/responses", json={"model": "glm-5.1", "input": "你是谁", **body})
 
 
 def test_unknown_fields_are_dropped(client):

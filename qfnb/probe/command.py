@@ -1,0 +1,135 @@
+"""The command `qfnb probe`: says what it would send and cost, asks, sends, and writes report and cassette."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .. import __version__, connect
+from ..config import get_config
+from ..errors import CredentialsError, InvalidArgumentError
+from ..transport import event_loop
+from ..transport.platform import Platform
+from . import inference_checks, platform_checks  # noqa: F401 - they register their checks
+from .check import CHECKS, Check, plan
+from .costs import cost_limit
+from .exchange import sender
+from .report import Circumstances, Result, count_verdicts, terminal_lines, to_cassette, to_markdown
+from .run import run_checks
+
+DIFFERENCES_EXIT_CODE = 3
+
+_MISSING = {
+    "iam": "needs an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)",
+    "pictures": "needs --pictures",
+    "create": "needs --create",
+}
+
+
+def add_parser(groups: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    probe = groups.add_parser("probe", help="ask the platform whether it is as qfnb assumes; nothing runs by itself")
+    probe.set_defaults(command="probe")
+    probe.add_argument("--only", action="append", metavar="NAME,...", help=f"some of {', '.join(CHECKS)}")
+    probe.add_argument("--dry-run", action="store_true", help="print requests and cost, and send nothing")
+    probe.add_argument("--yes", action="store_true", help="do not ask before sending")
+    probe.add_argument("--pictures", action="store_true", help="also draw two pictures")
+    probe.add_argument("--create", action="store_true", help="also create (and remove) a file and batches of one line")
+    probe.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where report and cassette go")
+    probe.add_argument("--sandbox", action="store_true", help="probe the local sandbox instead of the platform")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; return the exit code.
+
+    Raises:
+        InvalidArgumentError: a check does not exist, or the folder cannot be written to.
+        CredentialsError: no key is set.
+    """
+    checks = _selected_checks(options.only)
+    platform = _platform(sandbox=options.sandbox)
+    runnable = [check for check in checks if not _missing_need(check, platform, options)]
+    limit = cost_limit(request for check in runnable for request in plan(check.steps()))
+    _print_plan(checks, platform, options)
+    print(f"\nplatform: {platform.name} ({platform.host}); {limit}")
+    if options.dry_run:
+        return 0
+    if not options.yes and not _confirm():
+        print("nothing was sent")
+        return 1
+    now = datetime.now(UTC)
+    results = event_loop.run(_run_all(runnable, platform))
+    circumstances = Circumstances(
+        f"{platform.name} ({platform.host if platform.name == 'qianfan' else 'not the public host'})",
+        platform.credentials.kinds(), __version__, f"{now:%Y-%m-%d %H:%M} UTC", limit,
+    )  # fmt: skip
+    _write(options.out, f"qfnb-probe-{now:%Y%m%d-%H%M%S}", results, circumstances)
+    print(count_verdicts(results))
+    return DIFFERENCES_EXIT_CODE if any(result.differs for result in results) else 0
+
+
+async def _run_all(checks: Sequence[Check], platform: Platform) -> list[Result]:
+    results = []
+    async for result in run_checks(checks, sender(await connect.aclient())):
+        print("\n".join(terminal_lines(result)), flush=True)
+        results.append(result)
+    return results
+
+
+def _selected_checks(only: Sequence[str] | None) -> list[Check]:
+    names = [name for text in only or () for name in text.split(",") if name]
+    if unknown := sorted(set(names) - CHECKS.keys()):
+        raise InvalidArgumentError(f"--only {unknown[0]}: there is no such check; they are {', '.join(CHECKS)}")
+    return [CHECKS[name] for name in names] or list(CHECKS.values())
+
+
+def _platform(*, sandbox: bool) -> Platform:
+    if sandbox:
+        get_config().platform = "sandbox"
+    platform = connect.current_platform() if sandbox or connect.platform_info().name != "sandbox" else None
+    if platform is None:
+        raise CredentialsError(
+            "qfnb probe needs a key of the platform, and none is set: set QIANFAN_API_KEY (and, for fine-tuning, "
+            "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)\n`qfnb probe --sandbox` tries it on the sandbox"
+        )
+    return platform
+
+
+def _missing_need(check: Check, platform: Platform, options: argparse.Namespace) -> str:
+    """Return what a check needs and does not have, "" if it can run."""
+    has = {
+        "": True,
+        "iam": bool(platform.credentials.get("access_key")) and not platform.openai,
+        "pictures": options.pictures,
+        "create": options.create,
+    }
+    return "" if has[check.needs] else _MISSING[check.needs]
+
+
+def _print_plan(checks: Sequence[Check], platform: Platform, options: argparse.Namespace) -> None:
+    for check in checks:
+        requests = plan(check.steps())
+        missing = _missing_need(check, platform, options)
+        print(f"{check.name}: {check.title} — {missing or f'{len(requests)} requests, {cost_limit(requests)}'}")
+        if options.dry_run and not missing:
+            for label, count in Counter(request.label for request in requests).items():
+                print(f"    {label}" + (f" × {count}" if count > 1 else ""))
+
+
+def _confirm() -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidArgumentError("there is no terminal to ask: run it with --yes, or look first with --dry-run")
+    return input("type yes to send these requests: ").strip().lower() == "yes"
+
+
+def _write(folder: Path, stem: str, results: Sequence[Result], circumstances: Circumstances) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        report, cassette = folder / f"{stem}.md", folder / f"{stem}.jsonl"
+        report.write_text(to_markdown(results, circumstances), encoding="utf-8")
+        cassette.write_text(to_cassette(results), encoding="utf-8")
+    except OSError as error:
+        raise InvalidArgumentError(f"--out {folder}: cannot be written to: {error.strerror}") from None
+    print(f"\nreport: {report}\ncassette: {cassette}")

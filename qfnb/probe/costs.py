@@ -1,0 +1,65 @@
+"""What requests of the probe can cost at most, by list price; an unknown price stays unknown."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..wire import catalog, prices
+from .exchange import Request
+
+OVERHEAD_TOKENS = 50
+"""Tokens that a platform adds to a conversation, and more."""
+
+DEFAULT_OUTPUT_TOKENS = 4096
+"""Counted for a request that does not limit its answer."""
+
+_WITHOUT_OUTPUT = frozenset(["embedding", "reranker"])
+
+
+@dataclass(frozen=True)
+class CostLimit:
+    """The sum of some requests.
+
+    Attributes:
+        cny: of those with a price, at most.
+        unpriced: model -> tokens at most, of those without one.
+    """
+
+    cny: float
+    unpriced: dict[str, int]
+
+    def __str__(self) -> str:
+        words = f"CNY {self.cny:.4f} at most"
+        if not self.unpriced:
+            return words
+        models = ", ".join(f"{model} ({tokens:,} tokens)" for model, tokens in self.unpriced.items())
+        return f"{words}; the price is unknown of {models}"
+
+
+def cost_limit(requests: Iterable[Request]) -> CostLimit:
+    """Return what requests cost if each is answered at its full length, even those that should be refused."""
+    cny, unpriced = 0.0, dict[str, int]()
+    for request in requests:
+        body, model = request.body, str(request.body.get("model") or "")
+        if not model or request.key != "own":
+            continue
+        row = catalog.find_model(None, model)
+        known = catalog.find_prices(row.kind, model) if row else None
+        prompt, completion = _token_limits(request, row.kind if row else "chat")
+        if known and known.image is not None:
+            cny += known.image * int(body.get("n") or 1)
+        elif cost := prices.token_cost(known, prompt, completion):
+            cny += cost.high
+        else:
+            unpriced[model] = unpriced.get(model, 0) + prompt + completion
+    return CostLimit(cny, unpriced)
+
+
+def _token_limits(request: Request, kind: str) -> tuple[int, int]:
+    """Return the most tokens of prompt and answer: a character is at most about one token."""
+    body = request.body
+    prompt = len(json.dumps(body, ensure_ascii=False)) + OVERHEAD_TOKENS
+    if kind in _WITHOUT_OUTPUT:
+        return prompt, 0
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens"))
+    return prompt, next((int(limit) for limit in limits if limit), DEFAULT_OUTPUT_TOKENS)
