@@ -121,7 +121,7 @@ def sender(client: Client) -> Send:
     async def send(request: Request) -> Exchange:
         try:
             if request.key == "none":
-                return await _read(request, await http.exchange(_build(client, request), None, settings()))
+                return await _read(request, await http.exchange(_build(client, request), settings()))
             chosen = wrong if request.key == "wrong" else client
             return await chosen.request(
                 lambda: _build(client, request),

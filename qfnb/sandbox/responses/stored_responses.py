@@ -23,6 +23,9 @@ DEFAULT_PAGE = 20
 @emulates(wire.CREATE)
 async def create(call: Call, body: wire.CreateResponse) -> dict[str, Any] | Stream:
     """Answer with chat's model; the answer is kept, unless `store` is false."""
+    if call.world.modes.strict and not wire.has_responses(body.model):
+        message = f"The model {body.model!r} is not available for the Responses API"
+        raise v2_refusal("invalid_model", message, status=400)
     items, earlier = input_items(body), _conversation(call, body.previous_response_id)
     validate_outputs(call, items, earlier)
     chat_call = replace(call, endpoint=CHAT_V2)

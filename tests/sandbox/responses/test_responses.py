@@ -48,6 +48,16 @@ def test_the_items_of_outputs_are_in_the_next_conversation(client):
     assert swapped.json()["error"]["code"] == "invalid_messages"
 
 
+def test_a_strict_sandbox_has_the_models_of_the_page_only(client, control):
+    control.post("/_sandbox/modes", json={"strict": True}).raise_for_status()
+    try:
+        refused, answered = create(client, model="ernie-5.1"), create(client)
+    finally:
+        control.post("/_sandbox/modes", json={"strict": False}).raise_for_status()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_model")
+    assert answered.status_code == 200
+
+
 def test_a_lost_response_is_not_found(client):
     for answer in (
         create(client, previous_response_id="resp_none"),
