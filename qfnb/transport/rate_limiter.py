@@ -158,8 +158,8 @@ class RateLimiter:
         """
         if self.tokens.rate is None:
             return 0
-        max_answer_tokens = getattr(body, "max_output_tokens", None) or getattr(body, "max_completion_tokens", None)
-        return request_bytes / 3 + (max_answer_tokens or 200)
+        names = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+        return request_bytes / 3 + next((limit for name in names if (limit := getattr(body, name, None))), 200)
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""

@@ -1,6 +1,6 @@
 """Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and accessors of the replies of both."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from .base import Record
@@ -28,8 +28,16 @@ class Usage(Record):
     @property
     def cached_tokens(self) -> int:
         """The part of the prompt that the platform had cached (`prompt_tokens_details`), 0 where it names none."""
-        details = (self.model_extra or {}).get("prompt_tokens_details")
-        count = details.get("cached_tokens") if isinstance(details, dict) else None
+        return self._detail("prompt_tokens_details", "cached_tokens")
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """The part of the completion that is thinking (`completion_tokens_details`), 0 where it names none."""
+        return self._detail("completion_tokens_details", "reasoning_tokens")
+
+    def _detail(self, group: str, name: str) -> int:
+        details = (self.model_extra or {}).get(group)
+        count = details.get(name) if isinstance(details, dict) else None
         return count if type(count) is int and count > 0 else 0
 
 
@@ -107,13 +115,59 @@ def reasoning_of(body: Mapping[str, Any]) -> str:
 
 
 def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a reply as a message of the conversation, with its tool and function calls."""
+    """Return a reply as a message of the conversation, with its reasoning and its tool and function calls.
+
+    The reasoning is for the history; `drop_old_reasoning` removes it from what is sent.
+    """
     turn: dict[str, Any] = {"role": "assistant", "content": text_of(body)}
+    if reasoning := reasoning_of(body):
+        turn["reasoning_content"] = reasoning
     if tool_calls := _first_message(body).get("tool_calls"):
         turn["tool_calls"] = tool_calls
     if body.get("function_call"):
         turn["function_call"] = body["function_call"]
     return turn
+
+
+def drop_old_reasoning(messages: Sequence[Message]) -> list[Message]:
+    """Return the conversation without reasoning, but for the rounds of tools since the user's last message."""
+    roles = [message.role for message in messages]
+    last_question = len(roles) - 1 - roles[::-1].index("user") if "user" in roles else 0
+    return [
+        message if index > last_question and has_calls(message) else without_reasoning(message)
+        for index, message in enumerate(messages)
+    ]
+
+
+def has_calls(message: Message) -> bool:
+    """Return whether a message calls functions."""
+    return bool((message.model_extra or {}).get("tool_calls"))
+
+
+def without_reasoning(message: Message) -> Message:
+    """Return the message without its reasoning."""
+    extra = message.model_extra or {}
+    if "reasoning_content" not in extra and "reasoning" not in extra:
+        return message
+    fields = {key: value for key, value in message if key not in {"reasoning_content", "reasoning"}}
+    return Message(**fields)
+
+
+def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the calls whose parts came in the events of a stream; parts of one call have the same index."""
+    calls: dict[int, dict[str, Any]] = {}
+    for event in events:
+        for part in _first_message(event).get("tool_calls") or ():
+            index = part.get("index")
+            function = part.get("function") or {}
+            call = calls.setdefault(
+                len(calls) if index is None else index,
+                {"id": "", "type": "function", "function": {"name": "", "arguments": ""}},
+            )
+            call["id"] = call["id"] or part.get("id") or ""
+            call["function"]["name"] = call["function"]["name"] or function.get("name") or ""
+            call["function"]["arguments"] += function.get("arguments") or ""
+    return [calls[index] for index in sorted(calls)]
 
 
 def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -33,7 +33,8 @@ class ChatOptions(TypedDict, total=False):
     """The options of a chat call; further options of a model are sent as they are.
 
     temperature is in (0, 1], top_p in [0, 1], penalty_score in [1, 2]; stop has at most 4 texts; response_format is
-    "text", "json_object", a pydantic class or a JSON Schema, which the reply's `parsed` is validated against.
+    "text", "json_object", a pydantic class or a JSON Schema, which the reply's `parsed` is validated against; think is
+    True, False, an effort ("low", "high", ...) or a number of tokens, sent in the one spelling that the model takes.
     """
 
     system: str
@@ -47,6 +48,7 @@ class ChatOptions(TypedDict, total=False):
     max_completion_tokens: int
     seed: int
     response_format: str | Mapping[str, Any] | type | ResponseFormat
+    think: bool | int | str
     functions: list[dict[str, Any]]
     tools: list[dict[str, Any]]
     tool_choice: str | dict[str, Any]

@@ -10,6 +10,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
+from ...transport.response import Response
 from ...wire import chat as wire
 from .arguments import ChatOptions, Messages, Turn, validate_messages
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
@@ -18,6 +19,7 @@ from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .reply import ChatResponse as ChatResponse
 from .request_template import BatchRequests
 from .response_format import ResponseFormat
+from .thinking import CUT_WHILE_THINKING, warn_once
 
 Conversation = Messages | Iterable[Turn] | str
 
@@ -183,6 +185,12 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         validate_no_stream(row, f"body_list[{index}]: ")
         own_options = {name: value for name, value in row.items() if name not in {"messages", "stream"}}
         return prepare_row("body_list", index, row["messages"], self.prepare, {**options_, **own_options})
+
+    def _to_reply(self, response: Response[Any]) -> ChatResponse:
+        reply = super()._to_reply(response)
+        if reply.is_cut_while_thinking:
+            warn_once(f"{reply.body.get('model', '')}: {CUT_WHILE_THINKING}")
+        return reply
 
     def prepare(
         self,

@@ -8,6 +8,7 @@ from ...wire import catalog, chat as wire
 from .arguments import validate_options
 from .inference_model import InferenceRequest
 from .response_format import parse_response_format
+from .thinking import validate_think, warn_once, with_thinking
 
 
 def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,27 +20,34 @@ def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
     options = validate_options(options_)
     if "response_format" in options:
         options["response_format"] = parse_response_format(options["response_format"])
+    if validate_think(options) is None:
+        options.pop("think", None)
     return options
 
 
-def with_instruction(
-    messages: list[wire.Message], options: Mapping[str, Any], instruction: str
+def with_format(
+    messages: list[wire.Message], options: Mapping[str, Any], *, takes_schema: bool
 ) -> tuple[list[wire.Message], dict[str, Any]]:
-    """Return conversation and options with an instruction at the end of the persona.
+    """Return conversation and options with `response_format` as the model takes it.
+
+    What the option cannot say becomes an instruction at the end of the persona.
 
     Args:
         messages: the validated conversation.
         options: the validated options; "system" is the persona.
-        instruction: a text, "" for none.
+        takes_schema: whether the model takes `json_schema`.
     """
-    first = messages[0]
-    if not instruction:
-        return messages, dict(options)
-    if first.role == "system" and "system" not in options and isinstance(first.content, str):
-        changed = first.model_copy(update={"content": f"{first.content}\n\n{instruction}"})
-        return [changed, *messages[1:]], dict(options)
-    system = "\n\n".join(filter(None, [options.get("system"), instruction]))
-    return messages, {**options, "system": system}
+    response_format = parse_response_format(options["response_format"])
+    option, first = response_format.to_option(takes_schema=takes_schema), messages[0]
+    instruction = response_format.instruction(option)
+    changed = {name: value for name, value in options.items() if name != "response_format"}
+    changed |= {} if option is None else {"response_format": option}
+    if instruction and first.role == "system" and "system" not in options and isinstance(first.content, str):
+        first = first.model_copy(update={"content": f"{first.content}\n\n{instruction}"})
+        return [first, *messages[1:]], changed
+    if instruction:
+        changed["system"] = "\n\n".join(filter(None, [options.get("system"), instruction]))
+    return messages, changed
 
 
 def build_chat_request(
@@ -63,24 +71,22 @@ def build_chat_request(
         options: the validated options; "system" is the persona.
         stream: whether the answer comes in pieces.
     """
-    name = model or catalog.DEFAULT_CHAT
+    name, messages = model or catalog.DEFAULT_CHAT, wire.drop_old_reasoning(messages)
+    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
+    listed = None if endpoint or not translate_names else catalog.find_model("chat", model_id)
     if options.get("response_format") is not None:
-        response_format = parse_response_format(options["response_format"])
-        listed = None if endpoint or not translate_names else catalog.find_model("chat", name)
-        takes_schema = bool(listed and listed.json_schema) if translate_names else True  # it is OpenAI's
-        option = response_format.to_option(takes_schema=takes_schema and version == 2)
-        messages, options = with_instruction(messages, options, response_format.instruction(option))
-        options = {name: value for name, value in options.items() if name != "response_format"}
-        options |= {} if option is None else {"response_format": option}
+        takes_schema = version == 2 and (not translate_names or bool(listed and listed.json_schema))
+        messages, options = with_format(messages, options, takes_schema=takes_schema)
     if version == 1:
         messages, options = to_v1(messages, options)
         record = wire.ChatRequest(messages=messages, stream=stream, **options)
         return InferenceRequest(wire.CHAT_V1, record, endpoint or catalog.path_segment("chat", name))
-    fields = {key: value for key, value in options.items() if key != "system"}
-    if system := options.get("system"):
+    options = with_thinking(options, model_id, listed, is_qianfan=translate_names)
+    if system := options.pop("system", None):
         messages = [wire.Message(role="system", content=system), *messages]
-    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
-    record = wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **fields)
+    if "max_output_tokens" in options:  # v1's name
+        options["max_tokens"] = options.pop("max_output_tokens")
+    record = wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **options)
     return InferenceRequest(wire.CHAT_V2, record, model_id)
 
 
@@ -91,6 +97,8 @@ def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[li
         InvalidArgumentError: a turn has a role that v1 does not accept there.
     """
     options_v1, first = dict(options_), messages[0]
+    if options_v1.pop("think", None) is not None:
+        warn_once("v1 of the API has no thinking: think= is not sent")
     if "response_format" in options_v1:
         options_v1["response_format"] = options_v1["response_format"]["type"]
     if first.role == "system":

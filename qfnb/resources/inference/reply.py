@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -17,6 +17,7 @@ from ..._jobs.row_result import RowResult
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import PriceRange, china_hour
+from .thinking import CUT_WHILE_THINKING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +118,13 @@ class ChatResponse(Reply[Any]):
         return wire.reasoning_of(self.body)
 
     @property
+    def is_cut_while_thinking(self) -> bool:
+        """Whether the model reached its longest output before it wrote any answer."""
+        is_whole = any("message" in choice for choice in self.body.get("choices") or ())
+        is_empty = not self.text.strip() and not self.tool_calls
+        return is_whole and is_empty and wire.finish_reason(self.body) == "length"
+
+    @property
     def tool_calls(self) -> list[ToolCall]:
         """The function calls that the model asks for, in either API version."""
         calls = wire.function_calls(self.body)
@@ -135,7 +143,7 @@ class ChatResponse(Reply[Any]):
         return json.loads(text)
 
     def __repr__(self) -> str:
-        return self.text
+        return f"[{CUT_WHILE_THINKING}]" if self.is_cut_while_thinking else self.text
 
 
 def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -> ReplyT:
@@ -160,15 +168,19 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
         text: the text of all pieces.
         seconds: the duration of the stream.
     """
-    last = pieces[-1]
-    if "choices" in last.body:
+    last, bodies = pieces[-1], [piece.body for piece in pieces]
+    usage = next((body["usage"] for body in reversed(bodies) if body.get("usage")), None)  # it counts from the start
+    body: dict[str, Any] = {**last.body, **({"usage": usage} if usage else {})}
+    if "choices" in body:
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if reasoning := "".join(piece.reasoning for piece in pieces):
             message["reasoning_content"] = reasoning
-        reason = wire.finish_reason(last.body)
-        body = {**last.body, "choices": [{"index": 0, "message": message, "finish_reason": reason}]}
+        if tool_calls := wire.join_tool_calls(bodies):
+            message["tool_calls"] = tool_calls
+        reason = next(filter(None, map(wire.finish_reason, bodies)), None)
+        body["choices"] = [{"index": 0, "message": message, "finish_reason": reason}]
     else:
-        body = {**last.body, "result": text}
+        body["result"] = text
     response = Response(body, last.data_type, last.code, last.headers, {**last.statistic, "total_latency": seconds})
     return create_reply(ChatResponse, response, last.model)
 
@@ -185,18 +197,25 @@ def parse_arguments(text: object) -> dict[str, Any]:
 def row_result_of(reply: Reply[Any]) -> RowResult:
     """Return the result of the row of a batch that got this reply."""
     usage, is_chat = reply.usage, isinstance(reply, ChatResponse)
+    replies = (*reply.earlier, reply)
     is_counted = _plausible_count(usage.total_tokens) is not None
     return RowResult(
         text=wire.text_of(reply.body) if is_chat else None,
         reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
         finish_reason=_finish_reason(reply.body) if is_chat else None,
-        prompt_tokens=_plausible_count(usage.prompt_tokens),
-        completion_tokens=_plausible_count(usage.completion_tokens),
-        cost=reply.cost if is_counted or reply.from_sandbox else None,
+        prompt_tokens=_sum(_plausible_count(each.usage.prompt_tokens) for each in replies),
+        completion_tokens=_sum(_plausible_count(each.usage.completion_tokens) for each in replies),
+        cost=_sum(each.cost for each in replies) if is_counted or reply.from_sandbox else None,
         seconds=reply.statistic.get("total_latency"),
         attempts=int(reply.statistic.get("attempts", 1)),
         request_id=str(reply.request_id),
     )
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    """Return the sum, None if any value is not known."""
+    total = list(values)
+    return None if None in total else sum(total)
 
 
 def _plausible_count(tokens: int | None) -> int | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 from ..._text import clip, format_value
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
+from .thinking import CUT_WHILE_THINKING
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -108,7 +109,9 @@ class ResponseFormat:
             if retry and not is_cut_off:
                 return self.correction(text, error)
             hint = "its text is in `.answer` of this error (答案在 .answer 中)"
-            if is_cut_off:
+            if reply.is_cut_while_thinking:
+                hint = CUT_WHILE_THINKING
+            elif is_cut_off:
                 hint = "it was cut off at its longest length: set a larger max_completion_tokens (回答被截断)"
             message = f"the answer is not {self.name}: {error}\n{hint}"
             raise UnreadableAnswer(message, answer=text, reply=reply) from None

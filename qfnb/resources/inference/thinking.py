@@ -1,0 +1,116 @@
+"""`think=`: one switch, sent in the one spelling that a model takes."""
+
+import functools
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..._text import did_you_mean, format_value
+from ...errors import InvalidArgumentError
+from ...wire.catalog import CatalogModel
+
+Think = bool | int | str
+"""True or False, an effort, or the number of tokens for thinking."""
+
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+SPELLINGS = ("thinking", "enable_thinking", "thinking_budget", "reasoning_effort")
+"""The platform's own fields, one of which `think=` becomes."""
+
+CUT_WHILE_THINKING = (
+    "思考未完即达到长度上限，没有答案 / cut off while thinking, no answer: raise max_completion_tokens, or think less "
+    '(think="low", a number of tokens, or think=False)'
+)
+
+_LENGTHS = ("max_output_tokens", "max_tokens")
+"""Names of the longest answer without its thinking: v1's and v2's."""
+
+
+def validate_think(options: Mapping[str, Any]) -> Think | None:
+    """Return the value of `think=` in these options, None where it is not set.
+
+    Raises:
+        InvalidArgumentError: it is no bool, effort or positive number, or one of its spellings is set, too.
+    """
+    think = options.get("think")
+    if think is None:
+        return None
+    if spelling := next((name for name in SPELLINGS if options.get(name) is not None), None):
+        raise InvalidArgumentError(f"think= and {spelling}=: set one of them; think= becomes what the model takes")
+    if isinstance(think, str) and think not in EFFORTS:
+        raise InvalidArgumentError(
+            f"think={think!r}: must be True, False, a number of tokens or one of {', '.join(EFFORTS)}"
+            + did_you_mean(think, EFFORTS, "'{}'")
+        )
+    if not isinstance(think, (bool, int, str)) or (isinstance(think, int) and think < 0):
+        raise InvalidArgumentError(f"think={format_value(think)}: must be True, False, an effort or a number of tokens")
+    return bool(think) if think == 0 else think
+
+
+def with_thinking(
+    options: Mapping[str, Any], name: str, model: CatalogModel | None, *, is_qianfan: bool
+) -> dict[str, Any]:
+    """Return the options of a v2 request with `think=` as the model takes it; warn once where it takes none.
+
+    Args:
+        options: validated options.
+        name: the model's id.
+        model: its row of the catalogue, None if it is unknown.
+        is_qianfan: False for another server with OpenAI's API.
+
+    Source: platform page "deep thinking" (thinking, enable_thinking, thinking_budget, reasoning_effort).
+    """
+    think = validate_think(options)
+    sent = {key: value for key, value in options.items() if key != "think"}
+    if think is None:
+        return sent
+    fields = _fields(think, name, model) if is_qianfan else _openai_fields(think, name)
+    if "thinking_budget" in fields and "max_completion_tokens" not in sent:
+        length = next((sent.pop(key) for key in _LENGTHS if key in sent), None)
+        fields |= {} if length is None else {"max_completion_tokens": length + fields["thinking_budget"]}
+    return {**sent, **fields}
+
+
+def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, Any]:
+    ability, efforts = (model.thinking, model.efforts) if model else ("", ())
+    if ability == "no":
+        return _send_nothing(f"{name} does not think" if think is not False else "")
+    if isinstance(think, str) and efforts:
+        return {"reasoning_effort": think}
+    if ability == "always":
+        return _send_nothing("" if think is True else f"{name} always thinks, and takes no switch, level or budget")
+    if _takes_enable_thinking(name, model):
+        if isinstance(think, str):
+            warn_once(f"{name} has no levels of thinking: it just thinks; think=2000 would limit it to 2000 tokens")
+        budget = {"thinking_budget": think} if type(think) is int else {}
+        return {"enable_thinking": think is not False, **budget}
+    if not isinstance(think, bool):
+        kind = "levels" if isinstance(think, str) else "budget"
+        limit = "max_completion_tokens limits thinking and answer together"
+        warn_once(f"{name} has no {kind} of thinking: it just thinks; {limit}")
+    return {"thinking": {"type": "disabled" if think is False else "enabled"}}
+
+
+def _takes_enable_thinking(name: str, model: CatalogModel | None) -> bool:
+    """Return whether the switch is `enable_thinking`; models that are not in the catalogue go by their family."""
+    if model is not None and model.thinking_field:
+        return model.thinking_field == "enable_thinking"
+    return name.lower().startswith("qwen")
+
+
+def _openai_fields(think: Think, name: str) -> dict[str, Any]:
+    if type(think) is int:
+        warn_once(f"{name} is not on Qianfan, where think= is a number of tokens: sending reasoning_effort='medium'")
+    return {"reasoning_effort": think if isinstance(think, str) else "medium" if think else "none"}
+
+
+def _send_nothing(reason: str) -> dict[str, Any]:
+    if reason:
+        warn_once(f"{reason}: think= is not sent")
+    return {}
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Log a warning, the same text once per process."""
+    logging.getLogger("qfnb").warning(text)
