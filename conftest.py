@@ -36,12 +36,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_settings() -> Iterator[None]:
-    """Every test starts with settings as they come."""
+    """Every test starts with settings and catalogue as they come."""
     from qfnb import config  # noqa: PLC0415
+    from qfnb.wire import catalog  # noqa: PLC0415
 
     config.get_config()._overrides.clear()  # noqa: SLF001
     yield
     config.get_config()._overrides.clear()  # noqa: SLF001
+    catalog.use_models(None)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

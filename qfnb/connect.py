@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import config
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
-from .transport import event_loop
+from .transport import event_loop, model_list
 from .transport.client import Client
 from .transport.platform import Platform, is_loopback
 
@@ -69,7 +69,10 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
             return last.client
     platform = current_platform(keys)
     with _lock:
+        is_new = platform not in _clients
         new_client = _clients.get(platform) or _clients.setdefault(platform, Client(platform))
+    if is_new and platform.name == "qianfan":
+        model_list.keep_fresh(new_client)
     _last_choice = _ClientChoice(settings, explicit_keys, new_client)
     return new_client
 

@@ -115,10 +115,25 @@ class CatalogModel:
 
 
 @functools.cache
-def load_models() -> tuple[CatalogModel, ...]:
-    """Return all models of the catalogue, the living ones first."""
+def built_in_models() -> tuple[CatalogModel, ...]:
+    """Return the table that comes with the package, the living models first."""
     text = resources.files(__package__).joinpath("models.csv").read_text(encoding="utf-8")
     return tuple(map(_parse_model, csv.DictReader(text.splitlines())))
+
+
+_current_models: tuple[CatalogModel, ...] | None = None
+
+
+def load_models() -> tuple[CatalogModel, ...]:
+    """Return all models of the catalogue: the built-in table, or what replaced it."""
+    return built_in_models() if _current_models is None else _current_models
+
+
+def use_models(models: tuple[CatalogModel, ...] | None) -> None:
+    """Replace the catalogue, e.g. by the table with the platform's list laid over it; None for the built-in one."""
+    global _current_models
+    _current_models = models
+    _models_by_name.cache_clear()
 
 
 def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
@@ -182,12 +197,18 @@ def find_prices(kind: ModelKind, name: str) -> ModelPrices | None:
         InvalidArgumentError: the user's file of prices cannot be read.
     """
     row = find_model(kind, name)
-    if path := config.settings().prices:
-        own = own_prices(path)
-        for key in (name, *((row.id, row.name, *row.aliases) if row else ())):
-            if key.lower() in own:
-                return own[key.lower()]
-    return row.prices if row else None
+    return _find_own_prices(name) or (prices_of(row) if row else None)
+
+
+def prices_of(row: CatalogModel) -> ModelPrices | None:
+    """Return the prices of a model; see `find_prices`."""
+    own = (_find_own_prices(name) for name in (row.id, row.name, *row.aliases))
+    return next(filter(None, own), row.prices)
+
+
+def _find_own_prices(name: str) -> ModelPrices | None:
+    path = config.settings().prices
+    return own_prices(path).get(name.lower()) if path else None
 
 
 def reply_cost(

@@ -1,8 +1,8 @@
-"""Inference other than chat: embedding, reranking, completion, token counts, plugins, images, model lists."""
+"""Inference other than chat: embedding, reranking, completion, token counts, plugins, images."""
 
 from typing import Any
 
-from .base import EmptyBody, Record
+from .base import Record
 from .chat import V1_PREFIX, ChatReply, Message, Usage
 from .endpoints import Endpoint
 
@@ -203,22 +203,3 @@ class ImageReply(Record):
 
 TEXT2IMAGE_V1 = Endpoint("text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1")
 TEXT2IMAGE_V2 = Endpoint("text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2")
-
-
-class AvailableModel(Record):
-    """One model of a server, in OpenAI's shape."""
-
-    id: str
-    object: str = "model"
-    created: int = 0
-    owned_by: str = ""
-
-
-class AvailableModelList(Record):
-    """All models of a server."""
-
-    object: str = "list"
-    data: list[AvailableModel] = []
-
-
-MODELS_V2 = Endpoint("models.v2", "/v2/models", EmptyBody, AvailableModelList, plane="v2", method="GET")

@@ -172,6 +172,20 @@ def _covers_day(steps: tuple[PriceStep, ...]) -> bool:
     return all(any(step.covers(hour) for step in steps) for hour in range(24))
 
 
+def show_steps(steps: tuple[PriceStep, ...]) -> str:
+    """Return a price as text, "" where it is not known: "0.0008", "≤32k 0.004, ≤128k 0.006"."""
+    return ", ".join(f"{_show_condition(step)}{step.price:g}" for step in steps)
+
+
+def _show_condition(step: PriceStep) -> str:
+    if step.hours:
+        return f"{step.hours[0]:02}–{step.hours[1]:02}h "
+    if step.max_input is None:
+        return ""
+    thousands, remainder = divmod(step.max_input, 1024)
+    return f"≤{thousands}k " if not remainder else f"<{thousands + 1}k " if remainder == 1023 else f"≤{step.max_input} "
+
+
 _STEP = re.compile(r"(?:(?P<sign><=|<)(?P<tier>\d+)k:|(?P<start>\d\d)-(?P<end>\d\d)h:)?(?P<price>\d+(?:\.\d+)?)")
 PRICE_FORMS = (
     "a number of CNY per 1,000 tokens, tiers such as <=32k:0.004|<=128k:0.006, or hours 08-22h:0.008|22-08h:0.004"

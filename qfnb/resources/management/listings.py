@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import asyncio
+import functools
+import warnings
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
+from ... import connect
+from ...errors import InvalidArgumentError, QianfanError
+from ...transport import model_list
 from ...transport.response import Response
-from ...wire import catalog, inference as wire
+from ...wire import catalog
 from ...wire.base import PageInfo
+from ...wire.model_list import MODELS_V2
+from ...wire.prices import show_steps
 from ..validation import validate_positive
 from .data import Data
 from .finetune import FineTune
-from .operation import operation
+from .operation import BlockingCall, operation
 from .service import Service
 
 if TYPE_CHECKING:
@@ -128,41 +136,93 @@ def _to_frame(
 
 
 MODEL_COLUMNS = (
-    "id",
-    "kind",
-    "context",
-    "max_input",
-    "max_output",
-    "thinking",
-    "tools",
-    "status",
-    "ended",
-    "replacement",
-    "source",
-)
+    "id", "kind", "context", "max_input", "max_chars", "max_output", "modality", "thinking", "tools", "json_schema",
+    "price_input", "price_output", "price_cached", "price_image", "batch_share",
+    "status", "ended", "replacement", "source",
+)  # fmt: skip
+_COUNT_COLUMNS = ("context", "max_input", "max_chars", "max_output")
+_FLAG_COLUMNS = ("tools", "json_schema")
 
 
-def models(*, refresh: bool = False) -> pd.DataFrame:
-    """Return the models as a DataFrame: id, kind, lengths in tokens, abilities, status.
+class ModelListing(BlockingCall[..., "pd.DataFrame"]):
+    """The call behind `models`; its signature and docstring are those of `_list_models`."""
+
+    def __init__(self) -> None:
+        functools.update_wrapper(self, _list_models)
+
+    def _coroutine(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, pd.DataFrame]:
+        return _list_models(*args, **kwargs)
+
+
+async def _list_models(
+    kind: catalog.ModelKind | None = None, *, include_retired: bool = False, refresh: bool = False
+) -> pd.DataFrame:
+    """Return the models as a DataFrame with one row for each: lengths, abilities, prices, status and sources.
+
+    The table comes with the package; what `GET /v2/models` of the platform says is laid over it, kept a day and
+    refreshed in the background when a key is set. Models that are not here can be used too: the platform decides.
+
+    Columns: id, kind; context, max_input, max_output (tokens), max_chars; modality; thinking with the field that
+    switches it, tools, json_schema (<NA>: not known); price_input, price_output, price_cached (CNY per 1,000 tokens,
+    by length of the input or by hour in China), price_image (CNY), batch_share (what a batch pays); status, ended,
+    replacement (the living model); source of each fact.
 
     Args:
-        refresh: add the models that only the platform lists (`GET /v2/models`), with source "platform".
+        kind: "chat", "embedding", "reranker", "text2image", ...; default all.
+        include_retired: also those that have ended, default False.
+        refresh: ask the platform now, default False; if it does not answer, a warning says why.
 
-    Models that are not listed can be used too: the platform decides.
+    Raises:
+        InvalidArgumentError: there is no such kind.
     """
+    kinds = get_args(catalog.ModelKind)
+    if kind is not None and kind not in kinds:
+        raise InvalidArgumentError(f"kind={kind!r}: must be one of {', '.join(kinds)}, or None for all")
+    rows = catalog.load_models()
+    if refresh:
+        try:
+            rows = await model_list.fetch_models(await connect.aclient())
+        except QianfanError as error:
+            warnings.warn(
+                f"the platform's list of models cannot be read, the table of {catalog.TABLE_DATE} holds: {error}",
+                stacklevel=2,
+            )
+    elif connect.platform_info().name == "qianfan":
+        await connect.aclient()  # lays the list on disk over the table
+        rows = catalog.load_models()
+    rows = tuple(row for row in rows if kind in {None, row.kind} and (include_retired or row.status != "retired"))
+    return await asyncio.to_thread(_to_model_frame, rows)
+
+
+models = ModelListing()
+
+
+def _to_model_frame(rows: Sequence[catalog.CatalogModel]) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    rows = [{**vars(row), "source": row.source_of("")} for row in catalog.load_models()]
-    if refresh:
-        known_ids = {row["id"] for row in rows}
-        rows += [
-            {"id": name, "kind": "", "source": "platform"}
-            for name in (row.id for row in available_model_list().data.data)
-            if name not in known_ids
-        ]
-    return pd.DataFrame(rows, columns=list(MODEL_COLUMNS))
+    frame = pd.DataFrame([_model_columns(row) for row in rows], columns=list(MODEL_COLUMNS))
+    frame = frame.astype(dict.fromkeys(_COUNT_COLUMNS, "Int64") | dict.fromkeys(_FLAG_COLUMNS, "boolean"))
+    return frame.astype({"price_image": "Float64", "batch_share": "Float64"})
 
 
-@operation(wire.MODELS_V2)
+def _model_columns(row: catalog.CatalogModel) -> dict[str, Any]:
+    table = catalog.prices_of(row)
+    heir = catalog.living_replacement(row.kind, row.id)
+    switch = " or ".join(filter(None, (row.thinking_field, "reasoning_effort" if row.efforts else "")))
+    facts = {name: source for name, source in row.sources.items() if name}
+    steps = {name: getattr(table, name) if table else () for name in ("input", "output", "cached")}
+    return {
+        **{name: getattr(row, name) for name in ("id", "kind", *_COUNT_COLUMNS, *_FLAG_COLUMNS, "status", "ended")},
+        "modality": f"{'+'.join(row.modality_in)} → {'+'.join(row.modality_out)}" if row.modality_in else "",
+        "thinking": f"{row.thinking} ({switch})" if switch else row.thinking,
+        **{f"price_{name}": show_steps(column) for name, column in steps.items()},
+        "price_image": table.image if table else None,
+        "batch_share": table.batch_share if table else None,
+        "replacement": heir.id if heir else "",
+        "source": "; ".join([row.source_of(""), *(f"{name}: {source}" for name, source in facts.items())]),
+    }
+
+
+@operation(MODELS_V2)
 def available_model_list() -> None:
     """Return the models that the platform offers now, by their v2 ids."""

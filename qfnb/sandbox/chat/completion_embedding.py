@@ -5,6 +5,7 @@ from typing import Any
 
 from ...wire import catalog, inference as wire
 from ...wire.base import EmptyBody
+from ...wire.model_list import MODELS_V2
 from ..engines.builtin.engine import NGRAM_LABEL
 from ..engines.protocol import EngineError, StreamingModel, count_tokens
 from ..http.call import Call, Stream, emulates
@@ -68,7 +69,7 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, An
     }
 
 
-@emulates(wire.MODELS_V2)
+@emulates(MODELS_V2)
 def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the models and the deployed services."""
     names = sorted(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from ...wire import auth as wire
 from ...wire.endpoints import Endpoint
-from ...wire.inference import MODELS_V2
+from ...wire.model_list import MODELS_V2
 from ...wire.signature import SignatureHeader
 from ..state.store import random_id
 from ..state.world import World

@@ -127,12 +127,3 @@ def test_costs_are_known_where_a_price_is(scripted):
     scripted([http_answer(body.encode())])
     assert ChatCompletion(model="ernie-4.5-turbo-128k").do("x").cost == pytest.approx(0.0024)
     assert ChatCompletion(model="my-own-model").do("x").cost is None
-
-
-def test_models_are_a_frame_and_the_platform_may_add_to_it(sandbox, scripted):
-    frame = qfnb.models()
-    row = frame.set_index("id").loc["ernie-bot-turbo"]
-    assert (row["status"], row["ended"], row["replacement"]) == ("retired", "2026-06-30", "ernie-4.5-turbo-128k")
-    scripted([http_answer(b'{"object": "list", "data": [{"id": "brand-new"}, {"id": "ernie-lite-8k"}]}')])
-    extra = qfnb.models(refresh=True)
-    assert list(extra[extra["source"] == "platform"]["id"]) == ["brand-new"]
