@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..wire import batches, catalog, finetune_v2, inference, prices
+from ..wire import batches, catalog, finetune_v2, model_list, prices
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, untested
 from .exchange import Exchange, Request
@@ -27,7 +27,7 @@ RETIRED_MODEL = "ernie-speed-8k"
 OFFER_FIELDS = frozenset(["model", "modelType", "baseModel", "supportTrainMode"])
 PARAMETER_FIELDS = frozenset(["key", "name", "description", "type", "checkType", "checkValue", "default"])
 
-_MODELS = Request(inference.MODELS_V2)
+_MODELS = Request(model_list.MODELS_V2)
 
 
 @check("models", "the fields of GET /v2/models")
@@ -110,7 +110,7 @@ def check_preview_price() -> Steps:
 def check_refusals() -> Steps:
     """Compare status and code of refusals; nothing is answered."""
     question = {"messages": [{"role": "user", "content": "1"}], "max_completion_tokens": 1}
-    no_key = yield Request(inference.MODELS_V2, key="none")
+    no_key = yield Request(model_list.MODELS_V2, key="none")
     wrong_key = yield Request(CHAT_V2, {"model": catalog.default_model("chat"), **question}, key="wrong")
     retired = yield Request(CHAT_V2, {"model": RETIRED_MODEL, **question})
     body_error = retired.body.get("error")

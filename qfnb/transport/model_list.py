@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from .. import config
 from .._private_files import write_private
 from ..errors import InvalidArgumentError, QianfanError
-from ..wire import catalog
+from ..wire import catalog, model_list as wire
 from ..wire.base import EmptyBody
-from ..wire.model_list import MODELS_V2, AvailableModelList, merge_models
 from . import event_loop
 from .client import CallOptions, Client
 from .platform import Platform
@@ -52,10 +51,10 @@ async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
     platform = client.platform
     if _PLAN_URL.search(platform.openai):
         raise InvalidArgumentError(f"{platform.openai}: a plan's address has no list of models")
-    response = await client.send(MODELS_V2, EmptyBody(), options=REFRESH_OPTIONS)
+    response = await client.send(wire.MODELS_V2, EmptyBody(), options=REFRESH_OPTIONS)
     table = () if platform.openai else catalog.built_in_models()
     served = response.data
-    models = merge_models(table, served.data, _source_of(platform, time.time()))
+    models = wire.merge_models(table, served.data, _source_of(platform, time.time()))
     if served.data and _is_cloud(platform):
         document = {"at": time.time(), "list": served.model_dump(mode="json", exclude_none=True)}
         with contextlib.suppress(OSError):  # a full disk: the list holds for this process
@@ -75,10 +74,10 @@ def _use_saved_list(platform: Platform) -> float | None:
         return None
     try:
         document = json.loads(_list_file(platform).read_text(encoding="utf-8"))
-        saved_at, served = float(document["at"]), AvailableModelList.model_validate(document["list"])
+        saved_at, served = float(document["at"]), wire.AvailableModelList.model_validate(document["list"])
     except (OSError, ValueError, TypeError, KeyError, ValidationError):
         return None
-    catalog.use_models(merge_models(catalog.built_in_models(), served.data, _source_of(platform, saved_at)))
+    catalog.use_models(wire.merge_models(catalog.built_in_models(), served.data, _source_of(platform, saved_at)))
     return time.time() - saved_at
 
 

@@ -14,12 +14,11 @@ from ...transport import model_list
 from ...transport.response import Response
 from ...wire import catalog
 from ...wire.base import PageInfo
-from ...wire.model_list import MODELS_V2
 from ...wire.prices import show_steps
 from ..validation import validate_positive
 from .data import Data
 from .finetune import FineTune
-from .operation import BlockingCall, operation
+from .operation import BlockingCall
 from .service import Service
 
 if TYPE_CHECKING:
@@ -221,8 +220,3 @@ def _model_columns(row: catalog.CatalogModel) -> dict[str, Any]:
         "replacement": heir.id if heir else "",
         "source": "; ".join([row.source_of(""), *(f"{name}: {source}" for name, source in facts.items())]),
     }
-
-
-@operation(MODELS_V2)
-def available_model_list() -> None:
-    """Return the models that the platform offers now, by their v2 ids."""
