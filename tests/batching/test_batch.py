@@ -172,9 +172,7 @@ def test_an_outage_is_waited_for(control, fault, count_requests):
     states = set()
     with qfnb.testing(0.01):
         batch = qfnb.batch(rows(60, "停 {}"), workers=8, name="outage", retry_count=1)
-        while not batch.progress.is_finished:
-            states.add(batch.progress.state)
-            time.sleep(0.002)
+        until(lambda: states.add(batch.progress.state) or batch.progress.is_finished)
     assert batch.progress.ok == 60
     assert "waiting" in states
 
@@ -278,8 +276,7 @@ def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(repeat_f
 def test_resume_by_name_needs_no_input(repeat_fault, count_requests, control):
     repeat_fault("slow", seconds=0.02)
     first = qfnb.batch(pd.DataFrame({"q": rows(50)}), "问：{q}", name="by-name", workers=4)
-    while first.finished_count() < 10:
-        time.sleep(0.01)
+    until(lambda: first.finished_count() >= 10)
     first.cancel()
     first.wait()
     batch = qfnb.resume("by-name", workers=16)
@@ -357,8 +354,7 @@ def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, co
     control.post("/_sandbox/limits", json={"rpm": 240}).raise_for_status()
     try:
         batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited")
-        while batch.finished_count() < 6:
-            time.sleep(0.01)
+        until(lambda: batch.finished_count() >= 6)
         started_at = time.monotonic()
         batch.cancel()
         batch.wait()
@@ -409,8 +405,7 @@ def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
         yield from rows(40, "通 {}")
 
     batch = qfnb.batch(blocking(), workers=50, name="blocking")
-    while batch.finished_count() < 1001:
-        time.sleep(0.01)
+    until(lambda: batch.finished_count() >= 1001)
     started_at = time.monotonic()
     batch.cancel()
     batch.wait()
@@ -423,8 +418,7 @@ def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
 def test_numbers_add_up_after_a_streamed_batch_went_on(repeat_fault, sandbox):
     repeat_fault("slow", seconds=0.01)
     batch = qfnb.batch(iter(rows(1700, "加 {}")), workers=16, name="adds-up")
-    while batch.finished_count() < 300:
-        time.sleep(0.01)
+    until(lambda: batch.finished_count() >= 300)
     batch.cancel()
     batch.wait()
     batch.resume()
@@ -473,8 +467,7 @@ def test_pause_cancel_and_resume_in_any_order(repeat_fault, sandbox):
 def test_a_pause_after_the_last_row_ends_the_batch(repeat_fault, sandbox):
     repeat_fault("slow", seconds=0.1)
     batch = qfnb.batch(rows(4, "尾 {}"), workers=4, name="late-pause", canary=0)
-    while batch.progress.in_flight < 4:
-        time.sleep(0.005)
+    until(lambda: batch.progress.in_flight >= 4)
     batch.pause()
     assert (wait_for_progress(batch).ok, batch.progress.state) == (4, "done")
 

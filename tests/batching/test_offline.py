@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from support.waiting import until
 
 import qfnb
 from qfnb.batching.offline.backends import BosBackend, FilesBackend
@@ -77,8 +77,7 @@ batch.wait()
 def test_a_killed_kernel_finds_its_job_again_and_starts_none_twice(sandbox):
     before = len(Batches.list(limit=100).data.data)
     running = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
-    while len(Batches.list(limit=100).data.data) == before:
-        time.sleep(0.01)
+    until(lambda: len(Batches.list(limit=100).data.data) > before)
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
     batch = qfnb.batch([f"死 {n}" for n in range(3000)], mode="offline", name="offline-killed")
@@ -89,8 +88,7 @@ def test_a_killed_kernel_finds_its_job_again_and_starts_none_twice(sandbox):
 
 def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
     batch = qfnb.batch(rows(5000, "停 {}"), mode="offline", name="offline-cancel")
-    while "Running" not in batch.progress.reason and not batch.progress.is_finished:
-        time.sleep(0.005)
+    until(lambda: "Running" in batch.progress.reason or batch.progress.is_finished)
     batch.cancel()
     batch.wait()
     progress = batch.progress
@@ -119,8 +117,7 @@ def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
 def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
     running = subprocess.Popen([sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE)
     before = len(Batches.list(limit=100).data.data)
-    while len(Batches.list(limit=100).data.data) == before:
-        time.sleep(0.01)
+    until(lambda: len(Batches.list(limit=100).data.data) > before)
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
     batch = qfnb.batch([f"死 {n}" for n in range(3000)], name="offline-then-online")
@@ -131,8 +128,7 @@ def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
 
 def test_rows_of_a_cancelled_job_are_handed_over_again(sandbox, count_requests):
     batch = qfnb.batch(rows(5000, "再 {}"), mode="offline", name="offline-again")
-    while "Running" not in batch.progress.reason and not batch.progress.is_finished:
-        time.sleep(0.005)
+    until(lambda: "Running" in batch.progress.reason or batch.progress.is_finished)
     batch.cancel()
     batch.wait()
     batch.resume()

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from support.waiting import until
 
 pytestmark = pytest.mark.kernel
 
@@ -136,10 +137,7 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     assert "已中断" in cell.html
     assert WIDGET not in cell.outputs[0]["data"]
     assert len(cell.error) == 1
-    end = time.monotonic() + 2
-    while control.get("/_sandbox/health").json()["streams"] and time.monotonic() < end:
-        time.sleep(0.02)
-    assert control.get("/_sandbox/health").json()["streams"] == 0
+    until(lambda: control.get("/_sandbox/health").json()["streams"] == 0, 2)
     assert kernel.value("len(partial.text) > 0") == "True"
 
 

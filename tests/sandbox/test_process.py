@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.waiting import until
 
 from qfnb import cli, errors
 from qfnb.sandbox import ensure, find, reset, stop
@@ -42,13 +42,16 @@ def test_after_a_kill_it_comes_back_at_the_same_place_with_the_same_keys(home):
 
 def test_it_ends_when_it_is_idle(home):
     address = ensure(home, idle_minutes=0.005)
-    deadline = time.monotonic() + 20
-    while find(home) is not None and time.monotonic() < deadline:
-        time.sleep(1)  # asking keeps it alive
-    with pytest.raises(ProcessLookupError):
-        while time.monotonic() < deadline:  # it does not answer any more, and may still be shutting down
-            os.kill(address.pid, 0)
-            time.sleep(0.05)
+    until(lambda: not is_running(address.pid))  # asking it would keep it alive
+    assert find(home) is None
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_only_its_user_can_read_its_keys(home):

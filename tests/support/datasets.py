@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 import zipfile
 
 import httpx
@@ -13,6 +12,7 @@ from qfnb.resources import Data, Storage
 from qfnb.transport import event_loop
 from qfnb.wire import data_v1 as wire
 from qfnb.wire.base import Record
+from support.waiting import wait_for
 
 BUCKET = "sandbox"
 PAIR = {"prompt": "水在多少度沸腾？", "response": "一百度。"}
@@ -56,11 +56,9 @@ def import_rows(content, name="rows.jsonl", template=2000, *, annotated=True):
 
 def wait_until_idle(dataset_id):
     """Wait until nothing is under way any more."""
-    deadline = time.monotonic() + 20
-    while wire.RUNNING in version_states(version := Data.info(dataset_id).data.version_info):
-        assert time.monotonic() < deadline, version
-        time.sleep(0.02)
-    return version
+    return wait_for(
+        lambda: Data.info(dataset_id).data.version_info, lambda row: wire.RUNNING not in version_states(row)
+    )
 
 
 def version_states(version):

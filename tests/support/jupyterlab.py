@@ -20,6 +20,8 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Locator, Page
 
+from support.waiting import until
+
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
@@ -93,18 +95,13 @@ class Notebook:
 
     def idle(self, timeout: float = 120) -> None:
         """Wait until no cell runs or waits to run."""
-        deadline = time.monotonic() + timeout
-        while "[*]" in self.page.locator(".jp-Notebook").inner_text():
-            assert time.monotonic() < deadline, "cells are still running"
-            time.sleep(0.05)
+        until(lambda: "[*]" not in self.page.locator(".jp-Notebook").inner_text(), timeout)
 
     def save(self) -> None:
         """Save, and wait until the whole file is there: the server empties it before it writes."""
-        before, deadline = self.path.stat().st_mtime_ns, time.monotonic() + 20
+        before = self.path.stat().st_mtime_ns
         self.menu("File", "Save Notebook")
-        while self.path.stat().st_mtime_ns == before or not self._is_whole():
-            assert time.monotonic() < deadline, "the notebook was not saved"
-            time.sleep(0.05)
+        until(lambda: self.path.stat().st_mtime_ns != before and self._is_whole())
 
     def _is_whole(self) -> bool:
         try:

@@ -1,13 +1,13 @@
 """The whole life of a model on a sandbox, step by step, over plain HTTP with the platform's own shapes."""
 
 import json
-import time
 from dataclasses import dataclass, field
 
 import httpx
 
 from qfnb.wire.endpoints import ENDPOINTS
 from support.raw_http import signed_headers, storage_request
+from support.waiting import wait_for
 
 ROWS = [(f"咖啡第{number}问", f"咖啡答{number}号") for number in range(12)]
 V1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat"
@@ -38,10 +38,7 @@ class Life:
 
     def until(self, expected, name, path, /, **body):
         """Wait until a field of a description has a value, which must not change afterwards."""
-        deadline = time.monotonic() + DEADLINE
-        while (current := value_at(self.call(name, **body), path)) != expected:
-            assert time.monotonic() < deadline, (name, body, current)
-            time.sleep(0.02)
+        wait_for(lambda: value_at(self.call(name, **body), path), lambda value: value == expected, DEADLINE)
         self.promise(name, path, expected, **body)
 
     def promise(self, name, path, value, /, **body):

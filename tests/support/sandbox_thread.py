@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from qfnb.sandbox.process import VERSION, Address
 from qfnb.sandbox.server import IDLE_SECONDS
 from qfnb.sandbox.state.world import World
 from support.evidence import build_app_with_evidence
+from support.waiting import until
 
 
 @contextlib.contextmanager
@@ -33,8 +33,7 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.002)
+    until(lambda: server.started)
     settings = config.get_config()
     settings.base_url = settings.console_api_base_url = settings.iam_base_url = url
     settings.api_key = key

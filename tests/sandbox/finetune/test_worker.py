@@ -2,11 +2,10 @@
 
 import os
 import signal
-import time
 
 import pytest
 from support import finetune_runs
-from support.waiting import wait_for
+from support.waiting import until, wait_for
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
@@ -29,9 +28,7 @@ def test_a_run_is_accepted_then_waits_then_runs_then_is_done(sandbox, control):
     durations = control.post("/_sandbox/durations", json={}).json()
     control.post("/_sandbox/durations", json={"accept": 0.2, "queue": 0.2})
     task, statuses = finetune_runs.start_run(finetune_runs.create_dataset()), []
-    while not statuses or statuses[-1] not in {"Done", "Failed"}:
-        statuses.append(finetune_runs.describe_run(task)["runStatus"])
-        time.sleep(0.005)
+    until(lambda: statuses.append(finetune_runs.describe_run(task)["runStatus"]) or statuses[-1] in {"Done", "Failed"})
     control.post("/_sandbox/durations", json={name: durations[name] for name in ("accept", "queue")})
     assert list(dict.fromkeys(statuses)) in (["", "Waiting", "Running", "Done"], ["", "Waiting", "Done"])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.raw_http import CHAT, connect, line, signed_headers, storage_request
+from support.waiting import until
 
 from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
 from qfnb.wire.endpoints import ENDPOINTS
@@ -168,13 +169,6 @@ def open_streams(control):
     return control.get("/_sandbox/health").json()["streams"]
 
 
-def none_open_within(control, seconds):
-    deadline = time.monotonic() + seconds
-    while open_streams(control) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return open_streams(control) == 0
-
-
 def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
     limits = httpx.Limits(max_connections=200)
 
@@ -187,7 +181,7 @@ def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
         concurrent.futures.ThreadPoolExecutor(200) as pool,
     ):
         assert all(pool.map(ask, range(200)))
-    assert none_open_within(control, 1)
+    until(lambda: open_streams(control) == 0, 1)
 
 
 @pytest.mark.parametrize("stalled", [False, True])
@@ -198,7 +192,7 @@ def test_a_stream_whose_reader_went_away_is_over_within_a_second(sandbox, http, 
         pieces = answer.iter_raw()
         next(pieces)
         assert open_streams(control) == 1
-    assert none_open_within(control, 1)
+    until(lambda: open_streams(control) == 0, 1)
 
 
 @pytest.mark.parametrize(
