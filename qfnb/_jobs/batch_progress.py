@@ -41,7 +41,9 @@ class BatchProgress:
         retried: attempts after the first of each row.
         in_flight: rows sent and not answered yet.
         workers: the limit of rows in flight.
+        uncounted: rows answered without counts of tokens.
         cost: CNY by list price so far, None if a price is unknown; `budget` is its limit.
+        budget_tokens: the limit of `prompt_tokens` and `completion_tokens` together, None without one.
         rate: rows per second, over the last ten seconds.
         rate_limits: the rate limits in force and where they come from; "" without any.
         reason: why the batch waits or stopped.
@@ -72,6 +74,8 @@ class BatchProgress:
     from_sandbox: bool = False
     mode: str = "online"
     notes: tuple[str, ...] = ()
+    uncounted: int = 0
+    budget_tokens: int | None = None
 
     @property
     def finished_rows(self) -> int:
@@ -107,6 +111,7 @@ class ProgressCounter:
     retried: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    uncounted: int = 0
     cost: float | None = 0.0
 
     def record_answer(
@@ -123,6 +128,7 @@ class ProgressCounter:
         self.ok += 1
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
+        self.uncounted += prompt_tokens is None
         self.cost = None if self.cost is None or cost is None else self.cost + cost
         self._count_row(attempts)
 
@@ -145,6 +151,7 @@ class ProgressCounter:
             retried=self.retried,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
+            uncounted=self.uncounted,
             cost=self.cost,
             rate=self._rows_per_second(),
             latest_failures=tuple(self.latest_failures),

@@ -1,6 +1,7 @@
 """`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then start."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -13,10 +14,11 @@ from ..transport.request import CallOptions
 from ..wire import catalog
 from . import journal_reader, journal_store, validation
 from .batch import Batch
+from .input_scan import InputScan, peek_items, scan_rows
 from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
-from .preflight import InputScan, JobSpec, Preflight, build_preflight, peek_items, scan_rows
+from .preflight import JobSpec, Preflight, build_preflight
 from .request_spec import InputRow, OfflineVia, RequestSpec, platform_name
 from .row_pages import load_input
 
@@ -37,6 +39,7 @@ def batch(
     name: str | None = None,
     workers: int | None = None,
     budget: float | None = None,
+    budget_tokens: int | None = None,
     dedupe: bool = False,
     canary: int = 3,
     invalid_rows: Literal["raise", "fail"] = "raise",
@@ -64,6 +67,7 @@ def batch(
         name: of the journal; by default made from the rows and from what is sent.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.
+        budget_tokens: tokens of prompts and answers that it may use in all, for models without a known price.
         dedupe: send identical rows once.
         canary: rows that are sent first; when all of them fail the others are not sent. 0 for none.
         invalid_rows: `raise` when a row cannot be sent (NaN, empty), or let that row `fail`.
@@ -84,6 +88,7 @@ def batch(
     """
     source, check = open_source(rows), validation.validate_arguments
     check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
+    check(budget_tokens=budget_tokens)
     check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input)
     check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
     via = validation.choose_offline_via(mode, offline_via, client)
@@ -98,7 +103,7 @@ def batch(
     try:
         pages = load_input(journal, request, source, scan, allow_changed_input=allow_changed_input)
         journal.set_facts(offline=via or "")
-        preflight = _preflight(journal, request, source, scan, budget)
+        preflight = _preflight(journal, request, source, scan, budget, budget_tokens, is_offline=via is not None)
         job = JobSpec(
             path=journal.path,
             request=request,
@@ -108,6 +113,7 @@ def batch(
             stream=stream,
             worker_count=worker_count,
             budget=budget,
+            budget_tokens=budget_tokens,
             canary=canary,
             output_path=output_path,
             call_options=CallOptions(request_timeout, retry_count),
@@ -131,6 +137,7 @@ def estimate(
     model: str | None = None,
     endpoint: str | None = None,
     budget: float | None = None,
+    budget_tokens: int | None = None,
     dedupe: bool = False,
     client: ChatCompletion | None = None,
     **other_options: Unpack[validation.EstimateOptions],
@@ -143,6 +150,7 @@ def estimate(
         model: as in `batch`.
         endpoint: as in `batch`.
         budget: as in `batch`; the preflight warns where it does not suffice.
+        budget_tokens: as in `batch`; likewise.
         dedupe: as in `batch`.
         client: as in `batch`.
         **other_options: the other arguments of `batch`.
@@ -152,27 +160,40 @@ def estimate(
     """
     source = open_source(rows)
     validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
+    validation.validate_arguments(budget_tokens=budget_tokens)
     options = validation.validate_estimate_options(other_options)
     request = _build_request_spec(client or ChatCompletion(), prompt, model, endpoint, dedupe, options)
     budget = validation.validate_budget(budget, request)
     scan, _ = _scan_input(source, request)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
     row_count = source.total if source.total is not None else scan.rows if scan.is_complete else None
-    return build_preflight(request, scan, rows=row_count, requests=requests, budget=budget)
+    return build_preflight(
+        request,
+        scan,
+        rows=row_count,
+        requests=requests,
+        budget=budget,
+        budget_tokens=budget_tokens,
+        is_offline=other_options.get("mode") == "offline",
+    )
 
 
-def resume(name: str, *, workers: int | None = None, budget: float | None = None) -> Batch:
+def resume(
+    name: str, *, workers: int | None = None, budget: float | None = None, budget_tokens: int | None = None
+) -> Batch:
     """Continue a batch by its name, without its input: the rows that were read from it are in the journal.
 
     Args:
         name: as in `batches()`.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all, the earlier runs included.
+        budget_tokens: tokens that it may use in all, likewise.
 
     Raises:
         InvalidArgumentError: no batch has this name.
         JournalError: it is running elsewhere, or belongs to another platform.
     """
+    validation.validate_arguments(budget_tokens=budget_tokens)
     path = journal_store.existing_journal_path(name)
     request = journal_store.load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
     chat = ChatCompletion()
@@ -199,9 +220,11 @@ def resume(name: str, *, workers: int | None = None, budget: float | None = None
                 invalid=invalid,
                 model=request.endpoint or request.model or "",
                 budget=budget,
+                budget_tokens=budget_tokens,
             ),
             worker_count=worker_count,
             budget=budget,
+            budget_tokens=budget_tokens,
             notes=() if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,),
             offline_via=offline_via,
         )
@@ -246,17 +269,22 @@ def _scan_input(source: RowSource, request: RequestSpec) -> tuple[InputScan, Ite
 
 
 def _preflight(
-    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan, budget: float | None
+    journal: Journal,
+    request: RequestSpec,
+    source: RowSource,
+    scan: InputScan,
+    budget: float | None,
+    budget_tokens: int | None,
+    *,
+    is_offline: bool,
 ) -> Preflight:
+    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, is_offline=is_offline)
     if not source.is_rereadable:
-        return build_preflight(request, scan, rows=source.total, requests=scan.rows, budget=budget)
+        return build(rows=source.total, requests=scan.rows)
     counts, missing = journal.counts(), journal.count_missing()
-    return build_preflight(
-        request,
-        scan,
+    return build(
         rows=counts.rows,
         requests=missing,
         cached=counts.rows - missing - scan.invalid,
         answer_tokens=counts.completion_tokens / counts.ok if counts.ok else None,
-        budget=budget,
     )

@@ -47,13 +47,14 @@ class BatchRow(RowResult):
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """Counts of a journal: rows, the answered and failed ones among them, tokens, and cost in CNY."""
+    """Counts of a journal: rows, answered, failed and without counts of tokens; tokens; cost in CNY."""
 
     rows: int
     ok: int
     failed: int
     prompt_tokens: int
     completion_tokens: int
+    uncounted: int
     cost: float | None
 
 
@@ -128,14 +129,15 @@ def count_rows(database: sqlite3.Connection) -> JournalCounts:
     totals = database.execute(
         """select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
         coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
+        coalesce(sum(error = '' and prompt_tokens is null), 0),
         sum(cost), sum(error = '' and cost is null)
         from row join answer using(key) where row.asked or answer.error <> ''"""
     ).fetchone()
     repeats = database.execute(
         "select count(*) from row join answer using(key) where not row.asked and answer.error = ''"
     ).fetchone()[0]
-    ok, failed, prompt, completion, cost, unpriced = totals
-    return JournalCounts(rows, ok + repeats, failed, prompt, completion, None if unpriced else cost or 0.0)
+    ok, failed, prompt, completion, uncounted, cost, unpriced = totals
+    return JournalCounts(rows, ok + repeats, failed, prompt, completion, uncounted, None if unpriced else cost or 0.0)
 
 
 def explain_error(error: Exception, path: Path) -> str:

@@ -1,81 +1,23 @@
-"""Before anything is sent: the rows that were read, what they will take, and the job as a value."""
+"""What a batch is about to do: rows, tokens and cost, and the job as a value."""
 
-import hashlib
-import math
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress
 from .._text import approximate_duration
-from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..transport.request import CallOptions
-from ..wire import catalog
-from .input_source import Item, RowSource
-from .request_spec import Conversation, InputRow, OfflineVia, RequestSpec
-
-MAX_PEEKED_ROWS = 1000
-"""Rows of an input that can be read only once, which are checked before the first is sent."""
-
-MAX_KEPT_ROWS = 20_000
-"""Rows that are kept in memory, so that they need not be read a second time."""
-
-PEEK_TIMEOUT_S = 2.0
-"""Seconds after which a slow input is no longer waited for."""
-
-MAX_NAMED_ROWS = 5
-"""Invalid rows that a message names."""
+from ..wire.prices import PriceRange, token_cost
+from .input_scan import InputScan
+from .input_source import RowSource
+from .request_spec import InputRow, OfflineVia, RequestSpec
 
 ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer, before there is one."""
 
 NO_COLUMN_NOTE = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
-
-
-@dataclass
-class InputScan:
-    """The rows of an input, counted.
-
-    Attributes:
-        rows: rows that were read; `is_complete` says whether these are all.
-        invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
-        duplicates: rows that are identical to an earlier one.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
-        prompt_tokens: an estimate.
-        first_rows: at most `MAX_KEPT_ROWS`.
-        digest: a hash of all rows and of what is sent for them.
-    """
-
-    rows: int = 0
-    is_complete: bool = True
-    invalid: int = 0
-    duplicates: int = 0
-    too_long: int = 0
-    prompt_tokens: int = 0
-    problems: list[tuple[int, str]] = field(default_factory=list)
-    too_long_rows: list[int] = field(default_factory=list)
-    first_rows: list[InputRow] = field(default_factory=list)
-    digest: str = ""
-
-    def raise_if_invalid(self) -> None:
-        """Raise if a row cannot be sent.
-
-        Raises:
-            InvalidArgumentError: names the rows and what is wrong with them.
-        """
-        if not self.invalid:
-            return
-        named = "; ".join(f"row {number}: {problem}" for number, problem in self.problems)
-        suffix = f" and {self.invalid - len(self.problems)} more" if self.invalid > len(self.problems) else ""
-        raise InvalidArgumentError(
-            f"{self.invalid} of {self.rows} rows cannot be sent: {named}{suffix}\n"
-            "补全或删去这些行，或记为失败 / fix or drop them, or count them as failed: "
-            "invalid_rows='fail' (--keep-wrong-rows)"
-        )
 
 
 @dataclass(frozen=True)
@@ -90,9 +32,10 @@ class Preflight:
         invalid: rows that cannot be sent.
         too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
         prompt_tokens, completion_tokens: estimates for the requests.
-        cost: CNY by list price, None where it is not known.
+        cost_range: CNY by list price for these tokens, None where it is not known.
         seconds: the least that the present rate limits allow, None without limits.
         budget: CNY that the batch may cost, None for no limit.
+        budget_tokens: tokens of prompts and answers that it may use, None for no limit.
         notes: warnings.
     """
 
@@ -105,11 +48,22 @@ class Preflight:
     too_long_rows: tuple[int, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: float | None = None
+    cost_range: PriceRange | None = None
     seconds: float | None = None
     model: str = ""
     budget: float | None = None
+    budget_tokens: int | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def cost(self) -> float | None:
+        """The upper end of `cost_range`, which a budget must hold; None where it is not known."""
+        return self.cost_range.high if self.cost_range else None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all prompts and answers, an estimate."""
+        return self.prompt_tokens + self.completion_tokens
 
     def lines(self) -> list[str]:
         """Return it as a few lines of text."""
@@ -119,66 +73,28 @@ class Preflight:
         parts += [f"{self.duplicates:,} repeated"] if self.duplicates else []
         parts += [f"{self.invalid:,} cannot be sent"] if self.invalid else []
         tokens = f"≈ {self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
-        cost = "price not known" if self.cost is None else f"≈ {self.cost:.4g} CNY"
+        cost = "price not known" if self.cost_range is None else f"≈ {self.cost_range} CNY"
         lines = [" · ".join(parts), f"{tokens} · {cost}"]
         if self.seconds is not None:
             lines[1] += f" · at least {approximate_duration(self.seconds)} at the present limits"
         if self.too_long:
             named = ", ".join(map(str, self.too_long_rows))
             lines.append(f"⚠ {self.too_long:,} rows are longer than {self.model} takes: {named}…")
-        if self.budget is not None and self.cost is not None and self.cost > self.budget:
-            share = self.budget / self.cost
-            lines.append(f"⚠ the budget of {self.budget:g} CNY is enough for about {share:.0%} of it")
+        budgets = ((self.budget, self.cost, "CNY"), (self.budget_tokens, self.tokens, "tokens"))
+        lines += [
+            f"⚠ the budget of {format_amount(budget, unit)} is enough for about {budget / expected:.0%} of it"
+            for budget, expected, unit in budgets
+            if budget is not None and expected is not None and expected > budget
+        ]
         return lines + [f"⚠ {note}" for note in self.notes]
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
 
 
-def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
-    """Return the first items of an input that can be read only once, and whether these are all."""
-    first, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
-    for item in items:
-        first.append(item)
-        if len(first) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
-            return first, False
-    return first, True
-
-
-def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
-    """Read rows without sending anything.
-
-    Args:
-        request: what is sent for each row.
-        items: the rows.
-        is_complete: whether these are all rows of the input.
-    """
-    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
-    seen_keys = set[bytes]()
-    model_row = catalog.find_model("chat", request.model or catalog.DEFAULT_CHAT)
-    max_characters = model_row.max_chars if model_row and model_row.max_chars is not None else math.inf
-    count_tokens = Tokenizer().count_tokens
-    system_tokens = count_tokens(str(request.options.get("system") or ""))
-    for row in request.input_rows(items):
-        scan.rows += 1
-        digest.update(row.key)
-        if len(scan.first_rows) < MAX_KEPT_ROWS:
-            scan.first_rows.append(row)
-        if row.problem is not None:
-            scan.invalid += 1
-            if len(scan.problems) < MAX_NAMED_ROWS:
-                scan.problems.append((row.number, row.problem.message))
-            continue
-        scan.duplicates += row.key in seen_keys
-        seen_keys.add(row.key)
-        text = _text_of(row.conversation)
-        scan.prompt_tokens += count_tokens(text) + system_tokens
-        if len(text) > max_characters:
-            scan.too_long += 1
-            if len(scan.too_long_rows) < MAX_NAMED_ROWS:
-                scan.too_long_rows.append(row.number)
-    scan.digest = digest.hexdigest()
-    return scan
+def format_amount(amount: float, unit: str) -> str:
+    """Return an amount of CNY or tokens as text."""
+    return f"{amount:,} tokens" if unit == "tokens" else f"{amount:g} {unit}"
 
 
 def build_preflight(
@@ -190,6 +106,8 @@ def build_preflight(
     cached: int = 0,
     answer_tokens: float | None = None,
     budget: float | None = None,
+    budget_tokens: int | None = None,
+    is_offline: bool = False,
 ) -> Preflight:
     """Return what a batch is about to do.
 
@@ -201,12 +119,14 @@ def build_preflight(
         cached: number of rows that have an answer.
         answer_tokens: mean tokens of an answer, None before the first.
         budget: CNY that the batch may cost, None for no limit.
+        budget_tokens: tokens that it may use, None for no limit.
+        is_offline: whether the platform's batch service answers, at the model's batch price.
     """
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
-    completion_tokens = int(requests * (ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens))
-    is_free = request.platform == "sandbox"
-    cost = None if is_free else catalog.reply_cost(request.model or "", prompt_tokens, completion_tokens)
+    answer_tokens = ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens
+    completion_tokens = int(requests * answer_tokens)
+    cost = _scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
     return Preflight(
         rows=rows,
         requests=requests,
@@ -217,12 +137,26 @@ def build_preflight(
         too_long_rows=tuple(scan.too_long_rows),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
-        cost=0.0 if is_free else cost.high if cost else None,
+        cost_range=None if cost is None else cost * share,
         seconds=_min_seconds(requests, prompt_tokens + completion_tokens),
         model=request.endpoint or request.model or "",
         budget=budget,
+        budget_tokens=budget_tokens,
         notes=() if request.template is None or request.template.names else (NO_COLUMN_NOTE,),
     )
+
+
+def _scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:
+    """Return the price of all rows that were read, at any hour; each length of a prompt may have its own tier."""
+    if request.platform == "sandbox":
+        return PriceRange(0, 0)
+    cost, prices = PriceRange(0, 0), request.prices
+    for tokens, rows in scan.prompt_lengths.items():
+        row_cost = token_cost(prices, tokens, answer_tokens, is_batch=is_offline)
+        if row_cost is None:
+            return None
+        cost += row_cost * rows
+    return cost
 
 
 def _min_seconds(requests: int, tokens: int) -> float | None:
@@ -231,12 +165,6 @@ def _min_seconds(requests: int, tokens: int) -> float | None:
     rpm = settings.qps_limit * 60 or settings.rpm_limit
     limited = ((requests, rpm), (tokens, settings.tpm_limit))
     return max((amount * 60 / limit for amount, limit in limited if limit), default=None)
-
-
-def _text_of(conversation: Conversation | None) -> str:
-    if isinstance(conversation, str):
-        return conversation
-    return " ".join(str(message.get("content") or "") for message in conversation or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +180,7 @@ class JobSpec:
         stream: rows that are read while others are sent; None when the journal has all rows.
         worker_count: rows in flight at once, 1 to 1000.
         budget: CNY that the batch may cost in all, None for no limit.
+        budget_tokens: tokens that it may use in all, None for no limit.
         canary: rows that are sent first, and decide whether the others are; 0 for none.
         output_path: a file that the results are written to at the end, or None.
         call_options: timeout and attempts of each row.
@@ -267,6 +196,7 @@ class JobSpec:
     stream: Iterator[InputRow] | None = None
     worker_count: int = 8
     budget: float | None = None
+    budget_tokens: int | None = None
     canary: int = 3
     output_path: Path | None = None
     call_options: CallOptions = field(default_factory=CallOptions)
@@ -286,6 +216,7 @@ class JobSpec:
             total=self.preflight.rows,
             cached=self.preflight.cached,
             budget=self.budget,
+            budget_tokens=self.budget_tokens,
             notes=(*self.preflight.lines(), *self.notes),
             mode="offline" if self.offline_via else "online",
             from_sandbox=self.request.platform == "sandbox",

@@ -16,6 +16,8 @@ from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import validate_encodable, validate_messages
 from ..transport.platform import Platform
+from ..wire import catalog
+from ..wire.prices import ModelPrices
 from .input_source import Item, RowSource
 
 
@@ -156,6 +158,11 @@ class RequestSpec:
     def template(self) -> PromptTemplate | None:
         """The prompt, parsed."""
         return None if self.prompt is None else PromptTemplate(self.prompt)
+
+    @property
+    def prices(self) -> ModelPrices | None:
+        """The prices of the model, None where they are not known: of a service of one's own they never are."""
+        return None if self.endpoint or not self.model else catalog.find_prices("chat", self.model)
 
     def validate_columns(self, source: RowSource) -> None:
         """Check what would be wrong with every row, before any is read.

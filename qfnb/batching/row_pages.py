@@ -8,10 +8,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from . import journal_store
+from .input_scan import InputScan
 from .input_source import Prefetcher, RowSource
 from .journal import Journal, placeholders
 from .journal_reader import JournalError
-from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
 
 PAGE_SIZE = 500

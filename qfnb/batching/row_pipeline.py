@@ -28,7 +28,7 @@ from ..transport.rate_limiter import RateLimiter, get_limiter
 from .circuit_breaker import CircuitBreaker
 from .journal import Journal
 from .journal_reader import JournalError
-from .preflight import JobSpec
+from .preflight import JobSpec, format_amount
 from .request_spec import InputRow, platform_name
 from .row_pages import InputPages, PageReader
 
@@ -65,6 +65,7 @@ class RowPipeline:
         self.input_error = ""
         self._job, self._control, self._breaker = job, control, breaker
         self._call_options = replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        self._has_budget = job.budget is not None or job.budget_tokens is not None
         self._route: tuple[Client, BatchRequests] | None = None
         self._route_expires_at = 0.0
         self._pool: WorkerPool[InputRow] | None = None
@@ -92,7 +93,7 @@ class RowPipeline:
             await canaries.admit()
         assert self._pool is not None, "its workers call this"
         assert self._queue is not None, "set with the pool"
-        if self._job.budget is not None and not self.can_afford(1 + self._pool.in_flight + len(self.writer.pending)):
+        if self._has_budget and not self.can_afford(1 + self._pool.in_flight + len(self.writer.pending)):
             return None
         row = await self._queue.get()
         if row is None:
@@ -100,20 +101,30 @@ class RowPipeline:
         return row
 
     def can_afford(self, rows: int) -> bool:
-        """Return whether this many more rows, those in flight included, keep to the budget; end if not.
+        """Return whether this many more rows, those in flight included, keep to the budgets; end if not.
 
-        A row is expected to cost the mean of the rows so far, before the first what the preflight estimated.
+        A row is expected to use the mean of the rows so far, before the first what the preflight estimated.
         """
-        budget, counter, preflight = self._job.budget, self._control.counter, self._job.preflight
-        if budget is None or counter.cost is None:
-            return True
+        job, counter, preflight = self._job, self._control.counter, self._job.preflight
+        tokens = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
         answered = counter.ok + counter.progress.cached
-        row_cost = counter.cost / answered if answered else (preflight.cost or 0) / max(preflight.requests, 1)
-        if counter.cost + row_cost * rows <= budget:
-            return True
-        reason = f"预算已到 / the budget of {budget:g} CNY allows no more: {counter.cost:.4f} CNY are spent"
-        self._control.finish("stopped", reason)
-        return False
+        for unit, budget, used, estimate in (
+            ("CNY", job.budget, counter.cost, preflight.cost),
+            ("tokens", job.budget_tokens, tokens, preflight.tokens),
+        ):
+            if budget is None:
+                continue
+            if used is None:
+                reason = f"预算无法核对 / the budget cannot be kept: the {unit} of an answered row are not known"
+                self._control.finish("stopped", reason)
+                return False
+            mean = used / answered if answered else (estimate or 0) / max(preflight.requests, 1)
+            if used + mean * rows > budget:
+                limit, spent = format_amount(budget, unit), format_amount(used, unit)
+                reason = f"预算已到 / the budget of {limit} allows no more: {spent} are spent"
+                self._control.finish("stopped", reason)
+                return False
+        return True
 
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""

@@ -11,7 +11,7 @@ from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..wire import catalog
+from ..wire.prices import token_cost
 from . import export
 from .input_source import RowSource
 from .journal_store import journal_path
@@ -36,7 +36,7 @@ class EstimateOptions(ChatOptions, total=False):
 
 
 _BATCH_ARGUMENTS = (
-    *("rows", "prompt", "model", "endpoint", "budget", "dedupe", "client"),
+    *("rows", "prompt", "model", "endpoint", "budget", "budget_tokens", "dedupe", "client"),
     *sorted(EstimateOptions.__optional_keys__),
 )
 
@@ -64,6 +64,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "dedupe": (_is_a(bool), "must be True or False"),
     "allow_changed_input": (_is_a(bool), "must be True or False"),
     "client": (_is_a(ChatCompletion), "must be a qfnb.ChatCompletion"),
+    "budget_tokens": (lambda value: _is_count(value, 1), "must be a number of tokens, 1 or more"),
     "canary": (lambda value: _is_count(value, 0), "must be a number of rows, 0 for none"),
     "invalid_rows": (_is_one_of("raise", "fail"), "must be 'raise' or 'fail'"),
     "mode": (_is_one_of("online", "offline"), "must be 'online' or 'offline'"),
@@ -72,7 +73,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "retry_count": (lambda value: _is_count(value, 1), "must be a number of tries, 1 or more"),
 }
 
-_MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "request_timeout", "retry_count"}
+_MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "budget_tokens", "request_timeout", "retry_count"}
 
 
 def validate_arguments(**arguments: object) -> None:
@@ -152,9 +153,10 @@ def validate_budget(budget: float | None, request: RequestSpec) -> float | None:
         return None
     if not _is_positive_number(budget):
         raise InvalidArgumentError(f"budget={budget!r}: must be a number of CNY above 0")
-    if request.platform != "sandbox" and catalog.reply_cost(request.model or "", 1, 1) is None:
+    if request.platform != "sandbox" and token_cost(request.prices, 1, 1) is None:
         raise InvalidArgumentError(
-            f"budget={budget:g}: the price of {request.endpoint or request.model} is not known, so a budget cannot "
-            "be kept (价格未知，无法控制预算)"
+            f"budget={budget:g}: the price of {request.endpoint or request.model} is not known, so a budget in CNY "
+            "cannot be kept: set budget_tokens= (--budget-tokens), or name a file of your own prices in QIANFAN_PRICES "
+            "(价格未知，请改用 token 预算)"
         )
     return float(budget)

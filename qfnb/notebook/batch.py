@@ -65,6 +65,10 @@ PARSER.add_option(
     "--budget", type=float, metavar="CNY", help="stop before it costs more",
     keyword="budget", verbs=("start", "resume"),
 )  # fmt: skip
+PARSER.add_option(
+    "--budget-tokens", type=int, metavar="N", help="stop before it uses more tokens",
+    keyword="budget_tokens", verbs=("start", "resume"),
+)  # fmt: skip
 PARSER.add_option("--name", metavar="NAME", help="of the journal; default made from what is asked", keyword="name")
 PARSER.add_option("--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file", keyword="out")
 PARSER.add_option("--dedupe", action="store_true", help="ask identical rows once", keyword="dedupe")
@@ -164,9 +168,10 @@ class BatchMagics(VerbMagics):
         job = self._find_batch(target)
         if job is None and not target:
             PARSER.error("resume needs a batch's name; `%qfbatch list` shows them")
-        if job is None or (job.progress.is_finished and options.budget is not None):
+        budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
+        if job is None or (job.progress.is_finished and any(budget is not None for budget in budgets.values())):
             batch_name = job.progress.name if job else target
-            job = resume(batch_name, workers=options.workers, budget=options.budget)
+            job = resume(batch_name, workers=options.workers, **budgets)
         else:
             job.resume()
             if options.workers is not None:

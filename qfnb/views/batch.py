@@ -71,7 +71,7 @@ def fact_lines(progress: BatchProgress, *, now: float | None = None) -> list[str
     lines = [
         " · ".join(_speed_parts(progress, time.time() if now is None else now)),
         " · ".join(f"{word} {getattr(progress, key):,}" for key, word in _COUNT_LABELS.items()),
-        f"tokens {progress.prompt_tokens:,} in + {progress.completion_tokens:,} out · {_cost(progress)}",
+        f"{_tokens(progress)} · {_cost(progress)}",
         f"限速 limit: {progress.rate_limits}" if progress.rate_limits and not progress.is_finished else "",
     ]
     return [line for line in lines if line]
@@ -205,6 +205,17 @@ def _speed_parts(progress: BatchProgress, now: float) -> list[str]:
 def _notes(progress: BatchProgress) -> list[str]:
     lines = [f"开始前 before the start: {'; '.join(progress.notes)}"]
     return lines if progress.notes else []
+
+
+def _tokens(progress: BatchProgress) -> str:
+    """Return the tokens that the platform has counted, and the part of the budget that they are."""
+    parts = [f"tokens {progress.prompt_tokens:,} in + {progress.completion_tokens:,} out"]
+    if progress.uncounted:
+        parts.append(f"（{progress.uncounted:,} 行未知 rows not counted）")
+    if progress.budget_tokens is not None:
+        share = (progress.prompt_tokens + progress.completion_tokens) / progress.budget_tokens
+        parts.append(f" / {progress.budget_tokens:,} 预算 budget（{int(100 * share)}%）")
+    return "".join(parts)
 
 
 def _cost(progress: BatchProgress) -> str:

@@ -38,7 +38,7 @@ def test_every_row_is_asked_exactly_once(count_requests):
 
 @pytest.mark.parametrize("max_kept", [1, 70, 100, 1000])
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(count_requests, monkeypatch, max_kept):
-    monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
+    monkeypatch.setattr("qfnb.batching.input_scan.MAX_KEPT_ROWS", max_kept)
     monkeypatch.setattr("qfnb.batching.row_pages.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{max_kept}")
@@ -221,6 +221,30 @@ def test_a_budget_stops_cleanly(scripted):
     assert "the budget of 2 CNY" in progress.reason
     assert 1.0 < progress.cost <= 2.0
     assert len(server.requests) == progress.ok < 200
+
+
+def answer_with_usage(**usage):
+    reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}], "usage": usage}
+    return [http_answer(json.dumps(reply).encode())]
+
+
+def test_a_budget_in_tokens_holds_for_a_model_without_a_price(scripted):
+    server = scripted(answer_with_usage(prompt_tokens=60, completion_tokens=40, total_tokens=100))
+    batch = qfnb.batch(rows(200), model="my-own", budget_tokens=2000, workers=4, name="tokens")
+    progress = wait_for_progress(batch)
+    assert "the budget of 2,000 tokens allows no more" in progress.reason
+    assert 1000 < progress.prompt_tokens + progress.completion_tokens <= 2000
+    assert len(server.requests) == progress.ok < 200
+    assert progress.cost is None
+    wait_for_progress(more := qfnb.resume("tokens", budget_tokens=3000))
+    assert 2000 < more.progress.prompt_tokens + more.progress.completion_tokens <= 3000
+
+
+def test_a_budget_ends_when_the_platform_does_not_count(scripted):
+    scripted(answer_with_usage())
+    batch = qfnb.batch(rows(50), model="my-own", budget_tokens=10_000, workers=1, name="uncounted")
+    assert "the tokens of an answered row are not known" in wait_for_progress(batch).reason
+    assert batch.progress.ok < 5
 
 
 def test_cancel_stops_asking_within_half_a_second(repeat_fault, count_requests):

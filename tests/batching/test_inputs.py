@@ -160,6 +160,8 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         ({"workers": 2.5}, "workers=2.5"),
         ({"budget": -1}, "budget=-1"),
         ({"budget": math.nan}, "budget=nan"),
+        ({"budget_tokens": 0}, "budget_tokens=0"),
+        ({"budget_tokens": 1.5}, "budget_tokens=1.5"),
         ({"canary": -1}, "canary=-1"),
         ({"name": "../x"}, "name='../x'"),
         ({"name": ""}, "name="),
@@ -198,8 +200,37 @@ def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, c
 
 def test_a_budget_needs_a_price(monkeypatch):
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
-    with pytest.raises(InvalidArgumentError, match="the price of my-own is not known"):
+    with pytest.raises(InvalidArgumentError, match=r"the price of my-own is not known.*set budget_tokens="):
         qfnb.batch(["你好"], model="my-own", budget=1)
+
+
+def test_an_estimate_is_a_range_where_the_hour_decides_and_unknown_where_there_is_no_price():
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    by_hour = qfnb.estimate(["你好"] * 1000, model="deepseek-v4.1-flash")
+    assert by_hour.cost_range.low < by_hour.cost_range.high == by_hour.cost
+    assert f"≈ {by_hour.cost_range} CNY" in str(by_hour)
+    unknown = qfnb.estimate(["你好"], model="my-own", budget_tokens=10)
+    assert unknown.cost is None
+    assert "price not known" in str(unknown)
+    assert "the budget of 10 tokens is enough for about" in str(unknown)
+
+
+def test_the_length_of_each_prompt_decides_its_tier():
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    short, long = (qfnb.estimate(["天 " * words], model="ernie-5.1") for words in (1000, 60_000))
+    assert short.cost == pytest.approx(0.004 * short.prompt_tokens / 1000 + 0.018 * 0.15)
+    assert long.prompt_tokens > 32 * 1024
+    assert long.cost == pytest.approx(0.006 * long.prompt_tokens / 1000 + 0.022 * 0.15)
+
+
+def test_offline_costs_less_only_where_there_is_a_batch_price():
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
+    costs = {
+        model: [qfnb.estimate(["你好"], model=model, mode=mode).cost for mode in ("online", "offline")]
+        for model in ("ernie-4.5-turbo-128k", "ernie-5.1")
+    }
+    assert costs["ernie-4.5-turbo-128k"][1] == pytest.approx(0.4 * costs["ernie-4.5-turbo-128k"][0])
+    assert costs["ernie-5.1"][1] == costs["ernie-5.1"][0]
 
 
 def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():

@@ -1,0 +1,132 @@
+"""Reading an input before anything is sent: which rows cannot be sent, repeat others, are too long; their tokens."""
+
+import hashlib
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ..errors import InvalidArgumentError
+from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
+from ..wire import catalog
+from .input_source import Item
+from .request_spec import Conversation, InputRow, RequestSpec
+
+MAX_PEEKED_ROWS = 1000
+"""Rows of an input that can be read only once, which are checked before the first is sent."""
+
+MAX_KEPT_ROWS = 20_000
+"""Rows that are kept in memory, so that they need not be read a second time."""
+
+PEEK_TIMEOUT_S = 2.0
+"""Seconds after which a slow input is no longer waited for."""
+
+MAX_NAMED_ROWS = 5
+"""Invalid rows that a message names."""
+
+
+@dataclass
+class InputScan:
+    """The rows of an input, counted.
+
+    Attributes:
+        rows: rows that were read; `is_complete` says whether these are all.
+        invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
+        duplicates: rows that are identical to an earlier one.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
+        prompt_lengths: an estimate of the tokens of each prompt -> number of rows.
+        first_rows: at most `MAX_KEPT_ROWS`.
+        digest: a hash of all rows and of what is sent for them.
+    """
+
+    rows: int = 0
+    is_complete: bool = True
+    invalid: int = 0
+    duplicates: int = 0
+    too_long: int = 0
+    prompt_lengths: Counter[int] = field(default_factory=Counter)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    too_long_rows: list[int] = field(default_factory=list)
+    first_rows: list[InputRow] = field(default_factory=list)
+    digest: str = ""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """An estimate of the tokens of all prompts."""
+        return sum(tokens * rows for tokens, rows in self.prompt_lengths.items())
+
+    def raise_if_invalid(self) -> None:
+        """Raise if a row cannot be sent.
+
+        Raises:
+            InvalidArgumentError: names the rows and what is wrong with them.
+        """
+        if not self.invalid:
+            return
+        named = "; ".join(f"row {number}: {problem}" for number, problem in self.problems)
+        suffix = f" and {self.invalid - len(self.problems)} more" if self.invalid > len(self.problems) else ""
+        raise InvalidArgumentError(
+            f"{self.invalid} of {self.rows} rows cannot be sent: {named}{suffix}\n"
+            "补全或删去这些行，或记为失败 / fix or drop them, or count them as failed: "
+            "invalid_rows='fail' (--keep-wrong-rows)"
+        )
+
+
+def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
+    """Return the first items of an input that can be read only once, and whether these are all."""
+    first, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
+    for item in items:
+        first.append(item)
+        if len(first) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
+            return first, False
+    return first, True
+
+
+def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
+    """Read rows without sending anything.
+
+    Args:
+        request: what is sent for each row.
+        items: the rows.
+        is_complete: whether these are all rows of the input.
+    """
+    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
+    seen_keys = set[bytes]()
+    model_row = catalog.find_model("chat", request.model or catalog.DEFAULT_CHAT)
+    max_characters = (model_row and model_row.max_chars) or math.inf
+    max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
+    count_tokens = Tokenizer().count_tokens
+    system_tokens = count_tokens(str(request.options.get("system") or ""))
+    for row in request.input_rows(items):
+        scan.rows += 1
+        digest.update(row.key)
+        if len(scan.first_rows) < MAX_KEPT_ROWS:
+            scan.first_rows.append(row)
+        if row.problem is not None:
+            scan.invalid += 1
+            if len(scan.problems) < MAX_NAMED_ROWS:
+                scan.problems.append((row.number, row.problem.message))
+            continue
+        scan.duplicates += row.key in seen_keys
+        seen_keys.add(row.key)
+        text = _text_of(row.conversation)
+        tokens = count_tokens(text) + system_tokens
+        scan.prompt_lengths[tokens] += 1
+        if len(text) > max_characters or tokens > max_tokens:
+            scan.too_long += 1
+            if len(scan.too_long_rows) < MAX_NAMED_ROWS:
+                scan.too_long_rows.append(row.number)
+    scan.digest = digest.hexdigest()
+    return scan
+
+
+def _text_of(conversation: Conversation | None) -> str:
+    """Return the texts of a conversation; the tokens of pictures are not known."""
+    if isinstance(conversation, str):
+        return conversation
+    contents = (message.get("content") or "" for message in conversation or ())
+    return " ".join(
+        content if isinstance(content, str) else " ".join(str(part.get("text") or "") for part in content)
+        for content in contents
+    )
