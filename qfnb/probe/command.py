@@ -49,13 +49,18 @@ def run(options: argparse.Namespace) -> int:
         CredentialsError: no key is set.
     """
     checks = _selected_checks(options.only)
-    platform = _platform(sandbox=options.sandbox)
+    platform = _find_platform(sandbox=options.sandbox)
     runnable = [check for check in checks if not _missing_need(check, platform, options)]
     limit = cost_limit(request for check in runnable for request in plan(check.steps()))
     _print_plan(checks, platform, options)
-    print(f"\nplatform: {platform.name} ({platform.host}); {limit}")
+    print(f"\n{f'{platform.name} ({platform.host})' if platform else 'no key is set'}; {limit}")
     if options.dry_run:
         return 0
+    if platform is None:
+        raise CredentialsError(
+            "qfnb probe needs a key of the platform, and none is set: set QIANFAN_API_KEY (and, for fine-tuning, "
+            "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)\n`qfnb probe --sandbox` tries it on the sandbox"
+        )
     if not options.yes and not _confirm():
         print("nothing was sent")
         return 1
@@ -85,30 +90,25 @@ def _selected_checks(only: Sequence[str] | None) -> list[Check]:
     return [CHECKS[name] for name in names] or list(CHECKS.values())
 
 
-def _platform(*, sandbox: bool) -> Platform:
+def _find_platform(*, sandbox: bool) -> Platform | None:
+    """Return the platform of the settings, None without a key; the sandbox only on request."""
     if sandbox:
         get_config().platform = "sandbox"
-    platform = connect.current_platform() if sandbox or connect.platform_info().name != "sandbox" else None
-    if platform is None:
-        raise CredentialsError(
-            "qfnb probe needs a key of the platform, and none is set: set QIANFAN_API_KEY (and, for fine-tuning, "
-            "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)\n`qfnb probe --sandbox` tries it on the sandbox"
-        )
-    return platform
+    return connect.current_platform() if sandbox or connect.platform_info().name != "sandbox" else None
 
 
-def _missing_need(check: Check, platform: Platform, options: argparse.Namespace) -> str:
+def _missing_need(check: Check, platform: Platform | None, options: argparse.Namespace) -> str:
     """Return what a check needs and does not have, "" if it can run."""
     has = {
         "": True,
-        "iam": bool(platform.credentials.get("access_key")) and not platform.openai,
+        "iam": platform is not None and bool(platform.credentials.access_key) and not platform.openai,
         "pictures": options.pictures,
         "create": options.create,
     }
     return "" if has[check.needs] else _MISSING[check.needs]
 
 
-def _print_plan(checks: Sequence[Check], platform: Platform, options: argparse.Namespace) -> None:
+def _print_plan(checks: Sequence[Check], platform: Platform | None, options: argparse.Namespace) -> None:
     for check in checks:
         requests = plan(check.steps())
         missing = _missing_need(check, platform, options)

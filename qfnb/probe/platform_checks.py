@@ -7,6 +7,7 @@ from ..wire import batches, catalog, finetune_v2, model_list, prices
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, untested
 from .exchange import Exchange, Request
+from .sharing import is_public_model
 
 MODEL_FIELDS = frozenset(
     (
@@ -17,7 +18,7 @@ MODEL_FIELDS = frozenset(
 """Fields of a row of the list; the name of the longest input is a guess."""
 
 PRICE_FIELDS = frozenset(["prompt", "completion"])
-TIER_FIELDS = frozenset(["max_tokens", "price"])
+TIER_FIELDS = frozenset(["upper", "price"])
 """Keys of a tier: no page names them."""
 
 PREVIEW_MODEL = "ernie-5.5-flash-preview"
@@ -62,12 +63,12 @@ def check_price_tiers() -> Steps:
     values = [value for pricing in priced for value in pricing.values()]
     tiers = [tier for value in values if isinstance(value, list) for tier in value]
     tier_keys = set[str]().union(*(tier for tier in tiers if isinstance(tier, Mapping)))
-    plain = [value for value in values if not isinstance(value, list)]
+    plain = [value for value in values if not isinstance(value, list) and value is not None]
     keys = set[str]().union(*priced)
     tier_assumption = f"a tier's keys are {_names(TIER_FIELDS)}"
     return [
         expect(f"pricing has {_names(PRICE_FIELDS)} and nothing else", keys == PRICE_FIELDS, _names(keys)),
-        expect("a price is a string or a list of tiers", all(map(_is_price, plain)), _types(plain)),
+        expect("a price is a string, a list of tiers or null", all(map(_is_price, plain)), _types(plain)),
         expect(tier_assumption, tier_keys == TIER_FIELDS, _names(tier_keys))
         if tiers
         else untested(tier_assumption, "no model has tiers"),
@@ -84,10 +85,12 @@ def check_prices() -> Steps:
     living = {row.id: row for row in catalog.load_models() if row.is_living}
     ended = sorted(id_ for id_ in rows if (row := catalog.find_model(None, id_)) and row.status == "retired")
     absent = sorted(id_ for id_, row in living.items() if id_ not in rows and row.kind != "ocr")
+    new = sorted(id_ for id_ in rows if catalog.find_model(None, id_) is None and is_public_model(id_))
     other_prices = [text for id_ in sorted(rows.keys() & living) if (text := _price_difference(rows[id_], living[id_]))]
     return [
         expect("all living models of the table are listed", not absent, ", ".join(absent) or "all"),
         expect("no retired model is listed", not ended, ", ".join(ended) or "none"),
+        expect("no model is listed that the table does not have", not new, ", ".join(new) or "none"),
         expect("prices are those of the table", not other_prices, "; ".join(other_prices) or "all the same"),
     ]
 
@@ -222,7 +225,7 @@ def _price_difference(row: Mapping[str, Any], model: catalog.CatalogModel) -> st
     texts = []
     for name, column in (("prompt", steps.input), ("completion", steps.output)):
         listed, table = sorted(_numbers(pricing.get(name))), sorted(step.price for step in column)
-        if listed and table and listed != table:
+        if listed and table and not set(listed) <= set(table):  # of hours only one may be listed
             texts.append(f"{name} {listed} instead of {table}")
     return f"{model.id}: {', '.join(texts)}" if texts else ""
 

@@ -141,6 +141,8 @@ def test_the_same_reading_request_is_sent_once(scripted):
 def test_without_a_key_it_says_what_to_set(capsys):
     assert cli.main(["probe"]) == 1
     assert "set QIANFAN_API_KEY" in capsys.readouterr().err
+    assert cli.main(["probe", "--dry-run"]) == 0
+    assert "no key is set; CNY" in capsys.readouterr().out
 
 
 def test_a_dry_run_sends_nothing(scripted, capsys):
