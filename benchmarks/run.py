@@ -28,7 +28,7 @@ PIECE_INTERVAL = 0.002
 CLIENTS = {
     "qfnb": """
 import qfnb
-chat = qfnb.ChatCompletion(version="2", model="ernie-lite-8k")
+chat = qfnb.ChatCompletion(version="2", model="ernie-4.5-turbo-128k")
 ask = lambda: chat.do(messages=SAY)
 stream = lambda: list(chat.do(messages=SAY, stream=True))
 async def astream():
@@ -37,7 +37,7 @@ later = lambda: chat.ado(messages=SAY)
 """,
     "qianfan": """
 import qianfan
-chat = qianfan.ChatCompletion(version="2", model="ernie-lite-8k")
+chat = qianfan.ChatCompletion(version="2", model="ernie-4.5-turbo-128k")
 ask = lambda: chat.do(messages=SAY)
 stream = lambda: list(chat.do(messages=SAY, stream=True))
 async def astream():
@@ -47,7 +47,7 @@ later = lambda: chat.ado(messages=SAY)
     "openai": """
 import openai
 once, often = openai.OpenAI(max_retries=0), openai.AsyncOpenAI(max_retries=0)
-say = dict(model="ernie-lite-8k", messages=SAY)
+say = dict(model="ernie-4.5-turbo-128k", messages=SAY)
 ask = lambda: once.chat.completions.create(**say)
 stream = lambda: list(once.chat.completions.create(**say, stream=True))
 async def astream():

@@ -230,7 +230,7 @@ class Dataset(Table):
         """Return warnings: duplicates, conflicting rows, and rows too long for a model.
 
         Args:
-            model: a preset model, whose limit is used, e.g. "ERNIE-Speed-8K".
+            model: a preset model, whose limit is used, e.g. "ernie-4.5-turbo-128k".
             max_tokens: a limit instead of the model's.
         """
         return check_rows(self.rows, self.schema, model, max_tokens)

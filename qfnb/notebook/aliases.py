@@ -1,4 +1,4 @@
-"""Short names for models, kept in this user's state folder: `%qfchat alias fast ERNIE-Speed-8K`."""
+"""Short names for models, kept in this user's state folder: `%qfchat alias fast ernie-4.5-turbo-32k`."""
 
 import json
 from pathlib import Path

@@ -51,7 +51,7 @@ PARSER = VerbParser(
     f"Verbs: {', '.join(VERBS)}. A variable with a verb's name: %qfeval start wait ...",
     "  %qfeval base tuned --data heldout --metrics rouge_l,exact_match -o report\n"
     "  %qfeval wait             (wait for the newest, show its report)\n"
-    "  %qfeval ERNIE-Speed-8K tuned --data heldout.jsonl --judge ERNIE-4.0-8K --budget 5 -o report\n"
+    "  %qfeval ernie-4.5-turbo-128k tuned --data heldout.jsonl --judge ernie-5.1 --budget 5 -o report\n"
     "  %qfeval base tuned --data heldout --dry-run\n"
     "  %qfeval show|cancel [REPORT]\n"
     "  %qfeval browse [REPORT] -o view        (then: report.to_dpo(view.rows))\n"

@@ -232,12 +232,12 @@ def test_help_shows_how_it_is_used(kernel):
 @pytest.mark.parametrize(
     ("before", "offered"),
     [
-        ("%qfeval ", {"wait", "browse", "base", "ERNIE-Speed-8K"}),
+        ("%qfeval ", {"wait", "browse", "base", "ernie-4.5-turbo-128k"}),
         ("%qfeval base ot", {"other"}),
         ("%qfeval base --data ta", {"talks"}),
         ("%qfeval base --metrics rouge_l,exa", {"rouge_l,exact_match"}),
         ("%qfeval base --recipe q", {"qianfan"}),
-        ("%qfeval base --judge ERNIE-4.0-T", {"ERNIE-4.0-Turbo-8K"}),
+        ("%qfeval base --judge ernie-5.1", {"ernie-5.1"}),
         ("%qfeval base --clu", {"--cluster"}),
         ("%qfeval browse rep", {"report"}),
     ],

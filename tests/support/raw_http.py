@@ -19,7 +19,7 @@ def connect(address):
 
 
 def line(number, question="你是谁", **change):
-    body = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": question}]}
+    body = {"model": "ernie-4.5-turbo-128k", "messages": [{"role": "user", "content": question}]}
     return {"custom_id": f"行-{number}", "method": "POST", "url": CHAT, "body": body, **change}
 
 

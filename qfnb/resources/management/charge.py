@@ -21,7 +21,7 @@ class Charge:
         """Buy tokens per minute for a preset model; returns `instanceId`.
 
         Args:
-            model: its v2 name, such as ernie-speed-8k.
+            model: its v2 name, such as ernie-4.5-turbo-128k.
             purchase_count: number of units.
             billing: {"paymentTiming": "Postpaid"}.
 

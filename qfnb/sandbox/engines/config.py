@@ -35,7 +35,7 @@ class EngineConfig:
         engine: one of ENGINES.
         upstream_url: the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1.
         upstream_model: the model there for every preset model; "" passes the names on unchanged.
-        upstream_map: exceptions, "ernie-4.0-8k=qwen2.5:7b,ernie-speed-8k=qwen2.5:0.5b".
+        upstream_map: exceptions, "ernie-5.1=qwen2.5:7b,ernie-4.5-turbo-32k=qwen2.5:0.5b".
         upstream_embedding_model: the model there for embeddings; "" leaves embeddings to the built-in engine.
         upstream_timeout: seconds without data from there after which a call fails.
         upstream_key: its key.
