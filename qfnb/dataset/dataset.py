@@ -230,7 +230,8 @@ class Dataset(Table):
         """Return warnings: duplicates, conflicting rows, and rows too long for a model.
 
         Args:
-            model: a preset model, whose limit is used, e.g. "ernie-4.5-turbo-128k".
+            model: a preset model, whose longest input in tokens is used, e.g. "ernie-4.5-turbo-128k"; the tokens of
+                rows are an estimate.
             max_tokens: a limit instead of the model's.
         """
         return check_rows(self.rows, self.schema, model, max_tokens)

@@ -103,7 +103,9 @@ class Findings:
             warnings.append(f"冲突 {self.conflicts:,} rows have an earlier row's input and another answer")
         if self.too_long_count:
             numbers = ", ".join(map(str, self.too_long))
-            warnings.append(f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens: row {numbers}")
+            warnings.append(
+                f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens: row {numbers} (估计 estimated)"
+            )
         return warnings
 
 
@@ -112,7 +114,7 @@ def check_rows(
 ) -> Findings:
     """Return warnings about rows."""
     model_row = catalog.find_model("chat", model) if model else None
-    limit = max_tokens or (model_row.max_input if model_row else None)
+    limit = max_tokens or ((model_row.max_input or model_row.context) if model_row else None)
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
     long_rows = [number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit]

@@ -143,9 +143,7 @@ def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
 
 def find_model(kind: ModelKind | None, name: str) -> CatalogModel | None:
     """Return a model by any of its names, None if it is unknown; without a kind, of any."""
-    if kind is not None:
-        return _models_by_name().get((kind, name.lower()))
-    return next((row for (_, key), row in _models_by_name().items() if key == name.lower()), None)
+    return _models_by_name().get((kind, name.lower()))
 
 
 def default_model(kind: ModelKind) -> str:
@@ -190,8 +188,10 @@ def v2_id(kind: ModelKind, name: str) -> str:
     return row.id if row else name
 
 
-def find_prices(kind: ModelKind, name: str) -> ModelPrices | None:
+def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
     """Return the prices of a model, None where not known; those of the setting `prices` win over the table's.
+
+    Without a kind, of a model of any.
 
     Raises:
         InvalidArgumentError: the user's file of prices cannot be read.
@@ -219,9 +219,9 @@ def reply_cost(
     cached_tokens: int = 0,
     hour: int | None = None,
     is_batch: bool = False,
-    kind: ModelKind = "chat",
+    images: int = 0,
 ) -> PriceRange | None:
-    """Return what a reply costs in CNY, None where prices or `prompt_tokens` are unknown.
+    """Return what a reply of a model of any kind costs in CNY, None where prices or `prompt_tokens` are unknown.
 
     Args:
         name: any name of the model.
@@ -230,27 +230,25 @@ def reply_cost(
         cached_tokens: how many of `prompt_tokens` were cached, default 0.
         hour: in China, 0 to 23; None where it is open.
         is_batch: whether it is part of a batch.
-        kind: of the model, default chat.
+        images: in the reply; they have a price each, whatever the tokens.
     """
+    table = find_prices(None, name)
+    if images and table and table.image is not None:
+        return PriceRange(table.image, table.image) * images
     if prompt_tokens is None:
         return None
     return token_cost(
-        find_prices(kind, name),
-        prompt_tokens,
-        completion_tokens or 0,
-        cached_tokens=cached_tokens,
-        hour=hour,
-        is_batch=is_batch,
+        table, prompt_tokens, completion_tokens or 0, cached_tokens=cached_tokens, hour=hour, is_batch=is_batch
     )
 
 
 @functools.cache
-def _models_by_name() -> dict[tuple[ModelKind, str], CatalogModel]:
-    """Index the models by all their names; a name takes precedence over another model's id, and that over a v1 path."""
-    index: dict[tuple[ModelKind, str], CatalogModel] = {}
+def _models_by_name() -> dict[tuple[ModelKind | None, str], CatalogModel]:
+    """Index the models by kind or none, and each of their names; a name precedes another's id, that a v1 path."""
+    index: dict[tuple[ModelKind | None, str], CatalogModel] = {}
     for read_names in (lambda row: (row.v1,), lambda row: row.aliases, lambda row: (row.id,), lambda row: (row.name,)):
         for row in reversed(load_models()):
-            index.update({(row.kind, name.lower()): row for name in read_names(row) if name})
+            index.update({(kind, name.lower()): row for name in read_names(row) if name for kind in (row.kind, None)})
     return index
 
 

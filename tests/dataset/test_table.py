@@ -123,6 +123,8 @@ def test_rows_that_are_too_long_for_a_model_are_told():
     assert (findings.too_long, findings.limit) == ((2,), 5120)
     assert "过长 1 rows have more than 5,120 tokens: row 2" in str(findings)
     assert dataset.check(max_tokens=1).too_long_count == 2
+    assert not dataset.check("ernie-4.5-turbo-128k")
+    assert dataset.check("qwen3-8b").limit == 32_768
 
 
 def test_lengths_are_told_by_column():

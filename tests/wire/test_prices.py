@@ -60,8 +60,9 @@ def test_no_listed_price_is_zero():
 
 def test_pictures_and_embeddings_have_prices_of_their_own():
     assert catalog.find_prices("text2image", "qwen-image").image == 0.25
-    assert catalog.reply_cost("embedding-v1", 2000, 0, kind="embedding") == PriceRange(0.001, 0.001)
-    assert catalog.reply_cost("qwen3-embedding-4b", 2000, 0, kind="embedding") is None
+    assert catalog.reply_cost("qwen-image-edit", None, None, images=2) == PriceRange(0.6, 0.6)
+    assert catalog.reply_cost("embedding-v1", 2000, 0) == PriceRange(0.001, 0.001)
+    assert catalog.reply_cost("qwen3-embedding-4b", 2000, 0) is None
 
 
 def test_the_hour_is_that_of_china():

@@ -16,8 +16,6 @@ from .reply import Reply
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
     """Vectors in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
 
-    model_kind = "embedding"
-
     @property
     def vectors(self) -> list[list[float]]:
         """One vector per text."""
@@ -108,8 +106,6 @@ def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
 
 class RerankResponse(Reply[wire.RerankReply]):
     """The documents with their scores; `.ranked` has the best first."""
-
-    model_kind = "reranker"
 
     @property
     def ranked(self) -> list[wire.RankedDocument]:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -38,7 +38,6 @@ class Reply(Response[R]):
     """
 
     model: str = ""
-    model_kind: ClassVar[catalog.ModelKind] = "chat"
     earlier: tuple[Reply[Any], ...] = ()
 
     @cached_property
@@ -63,12 +62,17 @@ class Reply(Response[R]):
         """CNY by list price at the hour of the reply; None if price or tokens are unknown, 0 in the sandbox."""
         if self.from_sandbox:
             return PriceRange(0, 0)
-        usage, created = self.usage, self.body.get("created")
+        usage, created = self.usage, self.body.get("created") or self.body.get("created_at")
         prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
         hour = china_hour(created if type(created) is int and created > 0 else None)
-        cached_tokens = usage.cached_tokens
+        data = self.body.get("data")
         return catalog.reply_cost(
-            self.model, prompt_tokens, completion_tokens, cached_tokens=cached_tokens, hour=hour, kind=self.model_kind
+            self.model,
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            hour=hour,
+            images=len(data) if isinstance(data, list) else 0,
         )
 
     @property
@@ -244,7 +248,7 @@ class UsageEntry:
     Attributes:
         at: Unix seconds of the start.
         seconds: its duration.
-        cost: CNY by list price, None if unknown.
+        cost_low, cost: CNY by list price, the ends of its range; None if unknown.
         error: the class of the exception that ended it, "" for a reply.
     """
 
@@ -254,6 +258,7 @@ class UsageEntry:
     seconds: float = 0.0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cost_low: float | None = None
     cost: float | None = None
     request_id: str = ""
     error: str = ""
@@ -263,7 +268,8 @@ class UsageEntry:
         reply.model = self.model
         if (usage := reply.usage).total_tokens is not None:
             self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
-            self.cost = reply.cost
+        if (cost := reply.cost_range) is not None:
+            self.cost_low, self.cost = cost.low, cost.high
         self.request_id = reply.request_id
         return reply
 

@@ -1,6 +1,7 @@
 """Completion, embeddings, reranking, tokens, plugins, tools: against the sandbox, both versions."""
 
 import asyncio
+import json
 
 import pytest
 from support.scripted_server import http_answer
@@ -127,3 +128,22 @@ def test_costs_are_known_where_a_price_is(scripted):
     scripted([http_answer(body.encode())])
     assert ChatCompletion(model="ernie-4.5-turbo-128k").do("x").cost == pytest.approx(0.0024)
     assert ChatCompletion(model="my-own-model").do("x").cost is None
+    rows = qfnb.usage().tail(2)
+    assert list(rows["cost"].isna()) == [False, True]
+
+
+def test_a_price_that_is_not_certain_is_a_range(scripted):
+    at_23h = 1_790_000_000 // 86_400 * 86_400 + 15 * 3600
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 1000,
+        "total_tokens": 2000,
+        "prompt_tokens_details": {"cached_tokens": 400},
+    }
+    body = {"id": "x", "created": at_23h, "choices": [{"message": {"content": "好"}}], "usage": usage}
+    scripted([http_answer(json.dumps(body).encode())])
+    reply = ChatCompletion(model="deepseek-v4-pro-0813").do("x")
+    low, high = 0.6 * 0.0045 + 0.4 * 0.00015 + 0.0135, 0.6 * 0.009 + 0.4 * 0.00015 + 0.0135
+    assert (reply.cost_range.low, reply.cost_range.high) == (pytest.approx(low), pytest.approx(high))
+    assert reply.cost == reply.cost_range.high
+    assert list(qfnb.usage().iloc[-1][["cost_low", "cost"]]) == [reply.cost_range.low, reply.cost]
