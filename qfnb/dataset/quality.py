@@ -104,7 +104,7 @@ class Findings:
         if self.too_long_count:
             numbers = ", ".join(map(str, self.too_long))
             warnings.append(
-                f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens: row {numbers} (估计 estimated)"
+                f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens (估计): row {numbers}"
             )
         return warnings
 
