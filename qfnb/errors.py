@@ -17,6 +17,7 @@
     - NotActivatedError       the service is not activated, or the account is in arrears
     - ServerError             an error of the platform; trying again may help
   + UnreadableAnswer          a model's answer is not in the requested format; `answer` holds it
+  + ToolLoopError             a model calls functions and does not come to an answer; `steps` has the calls
   + SandboxError              the local sandbox cannot start or has stopped
   + TrainingError             a training run failed or was stopped
   + InternalError             the object's state does not allow this step
@@ -178,6 +179,18 @@ class UnreadableAnswer(QianfanError):
     def __init__(self, message: str, *, answer: str = "", reply: Any = None) -> None:
         super().__init__(message)
         self.answer, self.reply = answer, reply
+
+
+class ToolLoopError(QianfanError):
+    """A model calls functions and does not come to an answer.
+
+    Attributes:
+        steps: the calls, `ToolStep`s.
+    """
+
+    def __init__(self, message: str, *, steps: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.steps = tuple(steps)
 
 
 class SandboxError(QianfanError):

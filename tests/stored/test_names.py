@@ -32,7 +32,7 @@ from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
 from qfnb.notebook import answer_format, batch, chat, evaluate_parser, formatters, image, sessions, train
 from qfnb.resources.inference.batch_task import BatchTask
-from qfnb.resources.inference.reply import UsageEntry
+from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
 from qfnb.sandbox.engines import config as choice
 from qfnb.sandbox.failures import faults

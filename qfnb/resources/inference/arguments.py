@@ -124,7 +124,7 @@ class Messages:
         """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
 
         Args:
-            message: the text or turn; a reply is added as the assistant's turn.
+            message: the text or turn; a reply is added as the assistant's turn, after the functions that it needed.
             role: by default "user", or "assistant" for a reply.
         """
         if isinstance(message, str):
@@ -132,6 +132,7 @@ class Messages:
         elif "role" in message:
             self._turns.append(dict(message))
         else:
+            self._turns += getattr(message, "turns", ())
             turn = wire.assistant_message(message.get("body", message))
             self._turns.append({**turn, "role": role or "assistant"})
 

@@ -20,11 +20,12 @@ from .reply import ChatResponse as ChatResponse
 from .request_template import BatchRequests
 from .response_format import ResponseFormat
 from .thinking import CUT_WHILE_THINKING, warn_once
+from .tool_loop import ToolRunner
 
 Conversation = Messages | Iterable[Turn] | str
 
 
-class ChatCompletion(InferenceModel[ChatResponse]):
+class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
     """A chat model.
 
     Args:

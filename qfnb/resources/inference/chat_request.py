@@ -101,6 +101,8 @@ def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[li
         warn_once("v1 of the API has no thinking: think= is not sent")
     if "response_format" in options_v1:
         options_v1["response_format"] = options_v1["response_format"]["type"]
+    if tools := options_v1.pop("tools", None):
+        options_v1["functions"] = [tool["function"] for tool in tools]
     if first.role == "system":
         options_v1.setdefault("system", first.content)
         messages = messages[1:]

@@ -22,7 +22,8 @@ from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from . import batch_task
 from .arguments import AccountKeys
-from .reply import Reply, UsageEntry, create_reply, log_usage
+from .reply import Reply, create_reply
+from .usage_log import UsageEntry, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 

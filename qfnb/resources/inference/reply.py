@@ -1,15 +1,12 @@
-"""The replies of models: tokens, cost and origin of all, text and tool calls of chats; and the log of usage."""
+"""The replies of models: tokens, cost and origin of all, text and tool calls of chats."""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,9 +15,6 @@ from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import PriceRange, china_hour
 from .thinking import CUT_WHILE_THINKING
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_TOKENS = 1 << 53
 """A token count from here on is not believed."""
@@ -90,6 +84,22 @@ class ToolCall:
     id: str = ""
 
 
+@dataclass(frozen=True)
+class ToolStep:
+    """One call of a Python function.
+
+    Attributes:
+        result: the text that the model got.
+        is_error: whether the call failed, was refused or ended by its time-out.
+        seconds: its duration.
+    """
+
+    call: ToolCall
+    result: str
+    is_error: bool = False
+    seconds: float = 0.0
+
+
 class ChatBody(dict[str, Any]):
     """The JSON as it came; `["result"]` and `["choices"]` both work, in either API version."""
 
@@ -107,9 +117,15 @@ class ChatResponse(Reply[Any]):
 
     `parsed` is its value in the requested format: an object of the class in `response_format=`, JSON, or what
     `%%qfchat -f` asked for (a DataFrame, code, ...); None without a format.
+
+    Attributes:
+        steps: the calls of Python functions before this answer.
+        turns: what they add to the conversation; `messages.append(reply)` adds it before the answer.
     """
 
     parsed: Any = None
+    steps: tuple[ToolStep, ...] = ()
+    turns: Sequence[dict[str, Any]] = ()
 
     @property
     def text(self) -> str:
@@ -235,62 +251,3 @@ def _finish_reason(body: Any) -> str | None:
         return "content_filter"
     reason = wire.finish_reason(body)
     return "stop" if reason == "normal" else None if reason is None else str(reason)
-
-
-MAX_ENTRIES = 100_000
-"""The number of calls in the log; older ones are dropped."""
-
-
-@dataclass(slots=True)
-class UsageEntry:
-    """One call in the log; the fields are the columns of `usage()`, and nothing of prompt or answer.
-
-    Attributes:
-        at: Unix seconds of the start.
-        seconds: its duration.
-        cost_low, cost: CNY by list price, the ends of its range; None if unknown.
-        error: the class of the exception that ended it, "" for a reply.
-    """
-
-    at: float
-    model: str
-    host: str
-    seconds: float = 0.0
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost_low: float | None = None
-    cost: float | None = None
-    request_id: str = ""
-    error: str = ""
-
-    def record_reply(self, reply: ReplyT) -> ReplyT:
-        """Copy tokens, cost and request id from a reply, and set the reply's model."""
-        reply.model = self.model
-        if (usage := reply.usage).total_tokens is not None:
-            self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
-        if (cost := reply.cost_range) is not None:
-            self.cost_low, self.cost = cost.low, cost.high
-        self.request_id = reply.request_id
-        return reply
-
-
-_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
-_lock = threading.Lock()
-
-
-def log_usage(entry: UsageEntry) -> None:
-    """Add a call that has ended to the log."""
-    entry.seconds = max(time.time() - entry.at, 0.0)
-    with _lock:
-        _entries.append(entry)
-
-
-def usage() -> pd.DataFrame:
-    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error."""
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
-
-    with _lock:
-        rows = [asdict(entry) for entry in _entries]
-    frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
-    frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
-    return frame

@@ -101,7 +101,7 @@ class ResponseFormat:
             UnreadableAnswer: the answer does not match, and this was the last try, or it is cut off.
         """
         is_cut_off = wire.finish_reason(reply.body) == "length"
-        if not self.is_checked or (reply.tool_calls and not text):
+        if not self.is_checked or reply.tool_calls or wire.finish_reason(reply.body) in {"tool_calls", "function_call"}:
             return []
         try:
             reply.parsed = self.parse(text)

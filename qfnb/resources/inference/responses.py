@@ -18,7 +18,8 @@ from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
 from .arguments import validate_encodable
-from .reply import Reply, ToolCall, UsageEntry, create_reply, log_usage, parse_arguments
+from .reply import Reply, ToolCall, create_reply, parse_arguments
+from .usage_log import UsageEntry, log_usage
 
 Item = Mapping[str, Any]
 

@@ -1,0 +1,249 @@
+"""Python functions as tools of a model: described by signature and docstring, called with validated arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+import docstring_parser
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import to_json
+
+from ..._text import clip, did_you_mean, format_value
+from ...errors import InvalidArgumentError
+from ...redact import hide_secrets, redact
+from .reply import ToolCall, ToolStep
+from .tool_thread import ToolTimeout, call_in_thread
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_TIMEOUT_S = 60.0
+MAX_RESULT_CHARS = 20_000
+MAX_ERROR_CHARS = 500
+MAX_ROWS = 200
+"""Rows of a DataFrame that a model gets to see."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_PATH = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:)?(?:[\\/][^\s\\/:*?\"'<>|,;]+)+[\\/]([^\s\\/:*?\"'<>|,;]+)")
+_OPTIONS = "__qfnb_tool__"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that a model may call.
+
+    Attributes:
+        parameters: the JSON Schema of its arguments.
+        bind: returns the validated positional and named arguments of a JSON object.
+        confirm: ask the user before each call.
+        timeout_s: seconds after which a call is ended.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    function: Callable[..., Any]
+    bind: Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
+    confirm: bool = False
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+    def definition(self) -> dict[str, Any]:
+        """Return the tool as a request's `tools` has it."""
+        facts = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": {key: value for key, value in facts.items() if value}}
+
+
+@overload
+def tool(function: F, /) -> F: ...
+@overload
+def tool(*, name: str | None = ..., confirm: bool = ..., timeout: float = ...) -> Callable[[F], F]: ...
+def tool(
+    function: Any = None, /, *, name: str | None = None, confirm: bool = False, timeout: float = DEFAULT_TIMEOUT_S
+) -> Any:
+    """Mark a function as a tool with options; every function can be a tool, also without this.
+
+    Args:
+        function: the function, with `@tool` alone.
+        name: for the model; default: the function's.
+        confirm: ask the user before each call; without a user to ask, calls are refused.
+        timeout: seconds after which a call is ended, default 60.
+
+    Raises:
+        InvalidArgumentError: the time-out is not positive.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        raise InvalidArgumentError(f"timeout={timeout!r}: must be a positive number of seconds")
+
+    def mark(marked: F) -> F:
+        setattr(marked, _OPTIONS, {"name": name, "confirm": confirm, "timeout_s": timeout})
+        return marked
+
+    return mark if function is None else mark(function)
+
+
+def to_tools(functions: Any) -> list[Tool]:
+    """Return the tools of a `tools=` argument: functions, or tools.
+
+    Raises:
+        InvalidArgumentError: one is not a function, has arguments that JSON cannot express, or two have one name.
+    """
+    if callable(functions) or isinstance(functions, (Mapping, str, bytes)) or not isinstance(functions, Iterable):
+        raise InvalidArgumentError(f"tools={format_value(functions)}: must be a list of functions")
+    tools = [function if isinstance(function, Tool) else to_tool(function) for function in functions]
+    if not tools:
+        raise InvalidArgumentError("tools is empty: it needs at least one function")
+    names = [each.name for each in tools]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidArgumentError(f"tools: two are named {repeated!r}; @qfnb.tool(name=...) renames one")
+    return tools
+
+
+def to_tool(function: Any) -> Tool:
+    """Return a function as a tool.
+
+    Raises:
+        InvalidArgumentError: it is not a function, or has arguments that JSON cannot express.
+    """
+    options = dict(getattr(function, _OPTIONS, {}))
+    name = options.pop("name", None) or getattr(function, "__name__", "")
+    if not callable(function):
+        hint = "; a described tool cannot be run: pass the function" if isinstance(function, Mapping) else ""
+        raise InvalidArgumentError(f"tools: {format_value(function)} is not a function{hint}")
+    if not _NAME.fullmatch(name):
+        raise InvalidArgumentError(
+            f"tools: {name or format_value(function)!r} is not a name that models take (letters, digits, _ and -): "
+            "name it by @qfnb.tool(name=...)"
+        )
+    adapter = _arguments_adapter(function, name)
+    document = docstring_parser.parse(inspect.getdoc(function) or "")
+    parameters = _describe(_parameters_schema(adapter, name), document)
+    description = "\n\n".join(filter(None, [document.short_description, document.long_description]))
+    return Tool(name, description, parameters, function, adapter.validate_json, **options)
+
+
+def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[Any]:
+    """Return what validates the arguments of a function without calling it."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"tools: {name} has no signature to describe") from None
+    for parameter in signature.parameters.values():
+        if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL}:
+            raise InvalidArgumentError(
+                f"tools: {name}({parameter}): models pass arguments by name; make {parameter.name!r} a named argument"
+            )
+
+    def capture(*arguments: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return arguments, named
+
+    described: Any = functools.wraps(function)(capture)
+    try:
+        return TypeAdapter(described)
+    except (PydanticUserError, NameError, TypeError) as error:
+        raise _inexpressible(name, error) from None
+
+
+def _parameters_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
+    try:
+        return adapter.json_schema()
+    except PydanticUserError as error:
+        raise _inexpressible(name, error) from None
+
+
+def _inexpressible(name: str, error: Exception) -> InvalidArgumentError:
+    reason = clip(str(error).splitlines()[0], 200)
+    return InvalidArgumentError(f"tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}")
+
+
+def _describe(schema: dict[str, Any], document: docstring_parser.Docstring) -> dict[str, Any]:
+    """Return the schema with the descriptions of the docstring's arguments, and without made-up titles."""
+    texts = {parameter.arg_name: parameter.description for parameter in document.params if parameter.description}
+    properties = {
+        key: {name: part for name, part in value.items() if name != "title"}
+        | ({"description": texts[key]} if key in texts and "description" not in value else {})
+        for key, value in schema.get("properties", {}).items()
+    }
+    return {**schema, "type": "object", "properties": properties}
+
+
+async def run_tool(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[ToolCall], bool]) -> ToolStep:
+    """Run the function that a model calls; whatever goes wrong is a text for the model.
+
+    Args:
+        tools: the functions.
+        call: the model's call.
+        is_allowed: asks the user; called in a thread, for tools that need a confirmation.
+    """
+    started = time.perf_counter()
+    try:
+        result, is_error = to_text(await _run(tools, call, is_allowed)), False
+    except ToolRefusedError as error:
+        result, is_error = str(error), True
+    except Exception as error:  # noqa: BLE001 - the model is told, and goes on
+        result, is_error = describe_error(error), True
+    return ToolStep(call, result, is_error, time.perf_counter() - started)
+
+
+class ToolRefusedError(Exception):
+    """A call that does not take place; its text is for the model."""
+
+
+async def _run(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[ToolCall], bool]) -> Any:
+    known = {each.name: each for each in tools}
+    if call.name not in known:
+        suggestion = did_you_mean(call.name, known)
+        raise ToolRefusedError(f"there is no function {call.name!r}; functions: {', '.join(known)}{suggestion}")
+    called = known[call.name]
+    try:
+        arguments, named = called.bind(to_json(call.arguments))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:5]]
+        not_json = "the arguments are not a JSON object; " if "" in call.arguments else ""
+        raise ToolRefusedError(f"wrong arguments: {not_json}{'; '.join(lines)}") from None
+    if called.confirm and not await call_in_thread(lambda: is_allowed(call), None):
+        raise ToolRefusedError("the user did not allow this call")
+    try:
+        return await call_in_thread(functools.partial(called.function, *arguments, **named), called.timeout_s)
+    except ToolTimeout:
+        raise ToolRefusedError(f"{called.name} did not return within {called.timeout_s:g} s and was ended") from None
+
+
+def ask_user(call: ToolCall) -> bool:
+    """Return whether the user allows a call, asked by `input()`; False where nobody can be asked."""
+    try:
+        answer = input(f"允许调用 / allow {describe_call(call)} ? [y/N] ")
+    except (EOFError, OSError, NotImplementedError):  # no terminal, or a notebook that runs without a user
+        return False
+    return answer.strip().lower() in {"y", "yes", "是", "好"}
+
+
+def describe_call(call: ToolCall, limit: int = 300) -> str:
+    """Return a call as Python would write it, on one line."""
+    arguments = ", ".join(f"{name}={value!r}" if name else repr(value) for name, value in call.arguments.items())
+    return clip(" ".join(f"{call.name}({arguments})".split()), limit)
+
+
+def to_text(value: Any) -> str:
+    """Return the result of a tool as the model gets it: text as it is, tables as CSV, everything else as JSON."""
+    if hasattr(value, "to_csv"):  # DataFrame and Series, without importing pandas
+        note = f"\n… ({MAX_ROWS} of {len(value)} rows)" if len(value) > MAX_ROWS else ""
+        value = f"{value.head(MAX_ROWS).to_csv()}{note}"
+    if not isinstance(value, str):
+        plain = value.tolist() if hasattr(value, "tolist") else value
+        value = to_json(plain, fallback=str, inf_nan_mode="constants", bytes_mode="base64").decode()
+    text = hide_secrets(value)
+    cut = len(text) > MAX_RESULT_CHARS
+    return f"{text[:MAX_RESULT_CHARS]}\n… ({MAX_RESULT_CHARS} of {len(text)} characters)" if cut else text
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception as the model gets it: without secrets, folders and traceback."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return clip(_PATH.sub(r"…/\1", redact(text)), MAX_ERROR_CHARS)
