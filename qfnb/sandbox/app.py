@@ -33,12 +33,17 @@ MODULES = [
 ]
 
 
+OTHER_PATHS = {"/v2/rerankers": "/v2/rerank", "/v2/musesteamer/images/generations": "/v2/images/generations"}
+"""An older path, or one of a single model -> the path of the operation that answers it."""
+
+
 def build_app(world: World) -> HostGuard:
     """Return the application of a world, behind its host guard."""
     actions_by_route: dict[tuple[str, str], dict[str | None, Endpoint[Any, Any]]] = {}
     for endpoint in ENDPOINTS.values():
         if endpoint.name in HANDLERS:
             actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
+    actions_by_route |= {(path, "POST"): actions_by_route[target, "POST"] for path, target in OTHER_PATHS.items()}
     routes = [_route(world, path, method, actions) for (path, method), actions in actions_by_route.items()]
     extra = [module.routes(world) for module in MODULES if hasattr(module, "routes")]  # beside the endpoint table
     routes = [*chain(*extra), *control_api.routes(world), *routes]

@@ -11,12 +11,12 @@ from pydantic import Field
 from .base import ConsoleRecord, PageInfo, PageRequest, Record
 from .chat import CHAT_V2
 from .endpoints import Endpoint, EndpointGroup
-from .inference import TEXT2IMAGE_V2
+from .inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
 """Limits of one input file."""
 
-CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, "/v2/images/edits"
+CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, IMAGE_EDIT_V2.path
 """Values of a batch's endpoint."""
 
 QUEUING, RUNNING = "Queuing", "Running"

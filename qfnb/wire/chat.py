@@ -197,5 +197,5 @@ def finish_reason(body: Mapping[str, Any]) -> str | None:
 
 def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
     for choice in body.get("choices") or ():
-        return choice.get("message") or choice.get("delta") or {}
+        return choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
     return {}

@@ -75,7 +75,7 @@ class RerankReply(Record):
 EMBEDDING_V1 = Endpoint("embedding.v1", V1_PREFIX + "/embeddings/{model}", EmbeddingRequest, EmbeddingReply, plane="v1")
 EMBEDDING_V2 = Endpoint("embedding.v2", "/v2/embeddings", EmbeddingRequestV2, EmbeddingReply, plane="v2")
 RERANK_V1 = Endpoint("rerank.v1", V1_PREFIX + "/reranker/{model}", RerankRequest, RerankReply, plane="v1")
-RERANK_V2 = Endpoint("rerank.v2", "/v2/rerankers", RerankRequestV2, RerankReply, plane="v2")
+RERANK_V2 = Endpoint("rerank.v2", "/v2/rerank", RerankRequestV2, RerankReply, plane="v2")
 
 
 class CompletionRequest(Record):
@@ -86,6 +86,37 @@ class CompletionRequest(Record):
 
 
 COMPLETION_V1 = Endpoint("completion.v1", V1_PREFIX + "/completions/{model}", CompletionRequest, ChatReply, plane="v1")
+
+
+class FillRequest(Record):
+    """A text with a gap: what comes before (`prompt`) and after (`suffix`); further options are sent as they are."""
+
+    model: str
+    prompt: str
+    suffix: str | None = None
+    stream: bool = False
+
+
+class FillChoice(Record):
+    """What fills the gap."""
+
+    index: int = 0
+    text: str = ""
+    finish_reason: str | None = None
+
+
+class FillReply(Record):
+    """The text for the gap."""
+
+    id: str = ""
+    object: str = "text_completion"
+    created: int = 0
+    model: str = ""
+    choices: list[FillChoice] = []
+    usage: Usage | None = None
+
+
+COMPLETION_V2 = Endpoint("completion.v2", "/v2/completions", FillRequest, FillReply, plane="v2")
 
 
 class TokenizerRequest(Record):
@@ -182,11 +213,20 @@ class ImageRequestV2(Record):
     size: str | None = None
 
 
+class ImageEditRequest(Record):
+    """An edit of 1 to 3 pictures (each an address, a data URL or base64) by a prompt of at most 800 characters."""
+
+    prompt: str
+    model: str
+    image: str | list[str]
+
+
 class Picture(Record):
-    """One generated image: the file in base64 (v1), or a `url` that is valid for some hours (v2)."""
+    """One generated image: the file in base64 (`b64_image` on v1), or a `url` that is valid for a day (v2)."""
 
     object: str = "image"
     b64_image: str = ""
+    b64_json: str = ""
     url: str = ""
     index: int = 0
 
@@ -203,3 +243,4 @@ class ImageReply(Record):
 
 TEXT2IMAGE_V1 = Endpoint("text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1")
 TEXT2IMAGE_V2 = Endpoint("text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2")
+IMAGE_EDIT_V2 = Endpoint("image_edit.v2", "/v2/images/edits", ImageEditRequest, ImageReply, plane="v2")

@@ -56,10 +56,14 @@ class ChatOptions(TypedDict, total=False):
     enable_citation: bool
     user_id: str
     user: str
+    suffix: str
 
 
 class ImageOptions(TypedDict, total=False):
-    """The options of a text-to-image call: size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295."""
+    """The options of a text-to-image call: size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295.
+
+    `image` has 1 to 3 pictures (address, data URL or base64) that are edited by the prompt, on v2.
+    """
 
     negative_prompt: str
     size: str
@@ -69,6 +73,7 @@ class ImageOptions(TypedDict, total=False):
     seed: int
     cfg_scale: float
     style: str
+    image: str | list[str]
     user_id: str
 
 

@@ -132,6 +132,10 @@ class Completion(InferenceModel[ChatResponse]):
                 record = wire.CompletionRequest(prompt=item, stream=stream, **valid_options)
                 segment = endpoint or catalog.path_segment("completion", name)
                 return InferenceRequest(wire.COMPLETION_V1, record, segment)
+            if version == 2 and "suffix" in valid_options:
+                model_id = endpoint or catalog.v2_id("chat", name)
+                gap = wire.FillRequest(prompt=item, model=model_id, stream=stream, **valid_options)
+                return InferenceRequest(wire.COMPLETION_V2, gap, model_id)
             return build_chat_request(
                 messages, version, translate_names, model=name, endpoint=endpoint, options=valid_options, stream=stream
             )

@@ -1,9 +1,9 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...wire import catalog, inference as wire
@@ -209,10 +209,6 @@ def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None)
         validate_positive("top_n", top_n)
 
 
-_CJK = re.compile(r"[\u4e00-\u9fff]")
-_WORD = re.compile(r"[^\W_]+")
-
-
 class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
 
@@ -238,8 +234,7 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
             InvalidArgumentError: the mode is neither.
         """
         if mode == "local":
-            others, characters = _CJK.subn(" ", text)
-            return int(0.625 * characters + len(_WORD.findall(others)))
+            return count_tokens(text)
         if mode != "remote":
             raise InvalidArgumentError(f"mode={mode!r}: must be 'local' or 'remote'")
         return self._run(self.prepare(text, model)).usage.total_tokens or 0

@@ -36,7 +36,8 @@ class ImageResponse(Reply[wire.ImageReply]):
         Raises:
             UnexpectedContent: an image is not base64, or not a PNG, JPEG or WebP file.
         """
-        return list(self.downloaded_images) or [_decode_image(image.b64_image) for image in self.data.data]
+        encoded = [image.b64_image or image.b64_json for image in self.data.data]
+        return list(self.downloaded_images) or [_decode_image(text) for text in encoded]
 
     def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
         """Write the images as PNG files with prompt, model, seed and size as metadata.
@@ -155,6 +156,10 @@ class Text2Image(InferenceModel[ImageResponse]):
         model, endpoint = self.resolve_target(model, endpoint)
 
         def build_request(version: int, translate_names: bool) -> InferenceRequest:
+            if version == 2 and "image" in valid_options:
+                model_id = endpoint or model or catalog.default_model("image2image")
+                record = wire.ImageEditRequest(prompt=item, model=model_id, **valid_options)
+                return InferenceRequest(wire.IMAGE_EDIT_V2, record, model_id)
             if version == 2:
                 model_id = endpoint or model or "irag-1.0"
                 return InferenceRequest(

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ...wire import batches as wire, storage as storage_wire
 from ...wire.chat import CHAT_V1, V1_PREFIX
-from ..chat.chat import resolve_model
+from ..chat.served_models import resolve_model
 from ..engines.protocol import BUILT_IN
 from ..http import timestamps
 from ..http.call import CREATOR, Call, dispatch, emulates

@@ -1,24 +1,25 @@
-"""Completion, embeddings, reranking, tokens and the list of models."""
+"""Completion, embeddings, reranking and tokens."""
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
+from ..._text import count_tokens, cut_to_tokens
 from ...wire import catalog, inference as wire
-from ...wire.base import EmptyBody
-from ...wire.model_list import MODELS_V2
 from ..engines.builtin.engine import NGRAM_LABEL
-from ..engines.protocol import EngineError, StreamingModel, count_tokens
+from ..engines.protocol import EngineError, StreamingModel, Vectors
 from ..http.call import Call, Stream, emulates
 from ..services.metering import metered
 from . import conversion
-from .chat import resolve_model, validate_options
+from .options import validate_ranges_v1
+from .served_models import require_preset, resolve_model
 
 
 @emulates(wire.COMPLETION_V1)
 @metered
 async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] | Stream:
     """Answer `/completions/<endpoint>`."""
-    validate_options(call, body.model_extra or {})
+    validate_ranges_v1(call, body.model_extra or {})
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
@@ -32,6 +33,35 @@ async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] |
         return await conversion.stream_v1(call, model, conversation, kind="completion")
     reply = await conversion.ask_model(call, model, conversation)
     return conversion.build_v1_answer(call, reply, [body.prompt], body.stream, kind="completion")
+
+
+@emulates(wire.COMPLETION_V2)
+@metered
+async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
+    """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
+    model = resolve_model(call, body.model)
+    if not body.prompt.strip():
+        raise call.invalid("prompt", "it must not be empty")
+    extra = body.model_extra or {}
+    conversation = conversion.prompt_conversation(body.prompt, extra | {"max_output_tokens": extra.get("max_tokens")})
+    reply = await conversion.ask_model(call, model, conversation)
+    text = reply.text.partition(body.suffix)[0] if body.suffix else reply.text
+    limit = extra.get("max_tokens")
+    cut = cut_to_tokens(text, limit) if isinstance(limit, int) else text
+    reason = reply.reason if cut == text else "length"
+    head = {"id": call.id, "object": "text_completion", "created": int(time.time()), "model": body.model}
+    usage = {"usage": reply.usage or conversion.count_usage([body.prompt, body.suffix or ""], cut)}
+    mark = {"sandbox": conversion.sandbox_mark(reply)}
+    if body.stream:
+        return Stream(_fill_pieces(cut, reason, head, usage | mark), done="[DONE]")
+    return {**head, "choices": [{"index": 0, "text": cut, "finish_reason": reason}], **usage, **mark}
+
+
+async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIterator[dict[str, Any]]:
+    for start in range(0, len(text), conversion.PIECE_CHARS):
+        piece = text[start : start + conversion.PIECE_CHARS]
+        yield {**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]}
+    yield {**head, "choices": [{"index": 0, "text": "", "finish_reason": reason}], **tail}
 
 
 @emulates(wire.EMBEDDING_V1)
@@ -54,7 +84,7 @@ async def rerank_v1(call: Call, body: wire.RerankRequest) -> dict[str, Any]:
 
 @emulates(wire.RERANK_V2)
 async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> dict[str, Any]:
-    """Answer `/v2/rerankers`."""
+    """Answer `/v2/rerank`, and `/v2/rerankers`, its older name."""
     return {**await _rerank(call, body, body.model), "model": body.model}
 
 
@@ -69,35 +99,42 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, An
     }
 
 
-@emulates(MODELS_V2)
-def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
-    """List the models and the deployed services."""
-    names = sorted(
-        {row.id for row in catalog.load_models() if row.kind == "chat"} | call.world.engines.active.model_names
-    )
-    service_names = [service["endpoint"] for service in call.world.store.all("service")]
-    rows = [{"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in names + service_names]
-    return {"object": "list", "data": rows}
-
-
-async def _embed(call: Call, body: wire.EmbeddingRequest, model: str) -> dict[str, Any]:
-    _require_model(call, "embedding", model)
-    if not 1 <= len(body.input) <= wire.MAX_TEXTS or not all(text.strip() for text in body.input):
-        raise call.refusal(f"the number of input must be 1 to {wire.MAX_TEXTS}, none of them empty")
-    try:
-        embedded = await call.world.engines.embedding_engine.embed(body.input)
-    except EngineError as error:
-        raise conversion.engine_refusal(call, error) from None
+async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> dict[str, Any]:
+    row = require_preset(call, "embedding", name)
+    max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
+    if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
+        raise call.refusal(f"the number of input must be 1 to {max_texts}, none of them empty")
+    for number, text in enumerate(body.input):
+        if row.max_chars and len(text) > row.max_chars:
+            message = f"input[{number}] has {len(text)} characters, at most {row.max_chars}"
+            raise call.refusal(message, code=336007, v2_code="characters_too_long")
+        if not row.max_chars and row.max_input and (count := count_tokens(text)) > row.max_input:
+            message = f"input[{number}] has {count} tokens, at most {row.max_input}"
+            raise call.refusal(message, code=336103, v2_code="tokens_too_long")
+    embedded = await _embed_texts(call, body.input, row.dimensions)
     data = [{"object": "embedding", "embedding": row, "index": index} for index, row in enumerate(embedded.rows)]
     head = {"id": call.id, "object": "embedding_list", "created": int(time.time())}
     usage = _text_usage(body.input) if embedded.tokens is None else _token_usage(embedded.tokens)
     return {**head, "data": data, "usage": usage, "sandbox": {"engine": embedded.label}}
 
 
-async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str, Any]:
-    _require_model(call, "reranker", model)
-    if not body.query.strip() or not 1 <= len(body.documents) <= wire.MAX_DOCUMENTS:
-        raise call.refusal(f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
+async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> Vectors:
+    """Return vectors of the built-in engine in a model's dimensions, or those of the configured engine."""
+    from ..engines.builtin.features import DIMENSIONS, embed  # noqa: PLC0415 - numpy
+
+    engine = call.world.engines.embedding_engine
+    if engine.name == "builtin":
+        rows = embed(texts, dimensions or DIMENSIONS)
+        return Vectors([[round(float(x), 8) for x in row] for row in rows], NGRAM_LABEL)
+    try:
+        return await engine.embed(texts)
+    except EngineError as error:
+        raise conversion.engine_refusal(call, error) from None
+
+
+async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> dict[str, Any]:
+    require_preset(call, "reranker", name)
+    _validate_rerank(call, body)
     scores, label = await _score_relevance(call, body.query, body.documents)
     ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
     results = [{"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i} for i in ranking]
@@ -106,23 +143,27 @@ async def _rerank(call: Call, body: wire.RerankRequest, model: str) -> dict[str,
     return {**head, "results": results, "usage": usage, "sandbox": {"engine": label}}
 
 
+def _validate_rerank(call: Call, body: wire.RerankRequest) -> None:
+    if not body.query.strip() or not 1 <= len(body.documents) <= wire.MAX_DOCUMENTS:
+        raise call.refusal(f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
+    if len(body.query) > wire.MAX_RERANK_QUERY_CHARS:
+        message = f"query has {len(body.query)} characters, at most {wire.MAX_RERANK_QUERY_CHARS}"
+        raise call.refusal(message, code=336007, v2_code="characters_too_long")
+    if max(map(len, body.documents)) > wire.MAX_DOCUMENT_CHARS:
+        message = f"a document has at most {wire.MAX_DOCUMENT_CHARS} characters"
+        raise call.refusal(message, code=336007, v2_code="characters_too_long")
+    if body.top_n is not None and body.top_n < 1:
+        raise call.invalid("top_n", f"{body.top_n}; must be at least 1")
+
+
 async def _score_relevance(call: Call, query: str, documents: list[str]) -> tuple[list[float], str]:
     """Return each document's similarity (0-1) to the query, and the label of the engine."""
     from ..engines.builtin.features import cosines, relevance  # noqa: PLC0415 - numpy
 
-    engine = call.world.engines.embedding_engine
-    if engine.name == "builtin":
+    if call.world.engines.embedding_engine.name == "builtin":
         return relevance(query, documents), NGRAM_LABEL
-    try:
-        vectors = await engine.embed([query, *documents])
-    except EngineError as error:
-        raise conversion.engine_refusal(call, error) from None
+    vectors = await _embed_texts(call, [query, *documents], None)
     return cosines(vectors.rows), vectors.label
-
-
-def _require_model(call: Call, kind: catalog.ModelKind, model: str) -> None:
-    if catalog.find_model(kind, model) is None:
-        raise conversion.unknown_model(call, model)
 
 
 def _text_usage(texts: list[str]) -> dict[str, int]:

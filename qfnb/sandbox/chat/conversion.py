@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from ..._text import count_tokens
 from ...wire import chat as wire
-from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, StreamingModel, count_tokens
+from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
 from ..http.call import Call, Stream
 from ..http.refusals import INVALID_REQUEST, Refusal, v1_refusal, v2_refusal
 
@@ -65,6 +66,14 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
     turns = [message for message in messages if message.role != "system"]
     if not turns or turns[-1].role not in {"user", "function", "tool"}:
         raise call.refusal("the role of the last message must be user", v2_code="invalid_messages")
+    if call.endpoint.plane == "v2" and turns[-1].role == "user" and is_blank(turns[-1].content):
+        raise call.refusal("the content of the last message must not be blank", v2_code="invalid_messages")
+
+
+def is_blank(content: str | list[dict[str, Any]] | None) -> bool:
+    """Return whether a message's content has neither text nor pictures."""
+    parts = content if isinstance(content, list) else []
+    return not content_text(content) and all(part.get("type") == "text" for part in parts)
 
 
 async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> Reply:
@@ -155,21 +164,7 @@ async def stream_v1(
         kind: the `object` of the events.
     """
     head = {"id": call.id, "object": kind, "created": int(time.time())}
-    return Stream(_v1_events(call, conversation, await _start_stream(call, model, conversation), head))
-
-
-async def stream_v2(call: Call, model: StreamingModel, conversation: Conversation, model_name: str) -> Stream:
-    """Return v2's stream of what a model writes; an error before its first piece is a refusal.
-
-    Args:
-        call: the call.
-        model: the model.
-        conversation: its last message is answered.
-        model_name: the `model` of the events.
-    """
-    head = {"id": call.id, "object": "chat.completion.chunk", "created": int(time.time()), "model": model_name}
-    pieces = await _start_stream(call, model, conversation)
-    return Stream(_v2_events(call, conversation, pieces, head), done="[DONE]")
+    return Stream(_v1_events(call, conversation, await start_stream(call, model, conversation), head))
 
 
 def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
@@ -221,7 +216,7 @@ async def _v1_pieces(text: str, head: dict[str, Any], tail: dict[str, Any]) -> A
         await asyncio.sleep(PIECE_SECONDS)
 
 
-async def _start_stream(call: Call, model: StreamingModel, conversation: Conversation) -> ReplyPieces:
+async def start_stream(call: Call, model: StreamingModel, conversation: Conversation) -> ReplyPieces:
     """Return a model's pieces once the first is there: until then an error can be a refusal."""
     pieces: Any = model.stream(conversation)
     try:
@@ -254,21 +249,5 @@ async def _v1_events(
             elif text := piece.get("content"):
                 yield {**head, "sentence_id": sentence_id, "is_end": False, "result": text, **tail}
                 sentence_id += 1
-    except EngineError as error:
-        raise engine_refusal(call, error) from None
-
-
-async def _v2_events(
-    call: Call, conversation: Conversation, pieces: ReplyPieces, head: Mapping[str, Any]
-) -> AsyncIterator[dict[str, Any]]:
-    try:
-        async for piece in pieces:
-            if isinstance(piece, Reply):
-                choice = {"index": 0, "delta": {"content": ""}, "finish_reason": piece.reason, "flag": 0}
-                extra = {"usage": reply_usage(conversation, piece), "sandbox": sandbox_mark(piece)}
-                yield {**head, "choices": [choice], **extra}
-            else:
-                delta = {"role": "assistant", **piece}
-                yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}]}
     except EngineError as error:
         raise engine_refusal(call, error) from None

@@ -1,4 +1,4 @@
-"""Text to image by a drawing program, and image to text: a picture's true size and colours.
+"""Text to image and edits by drawing programs, and image to text: a picture's true size and colours.
 
 Each drawing says that it is one, and what was understood of its prompt.
 """
@@ -6,62 +6,97 @@ Each drawing says that it is one, and what was understood of its prompt.
 import asyncio
 import base64
 import binascii
-import io
 import re
 import secrets
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ...wire import catalog, inference
-from ..engines.protocol import count_tokens
+from ..._text import count_tokens
+from ...wire import inference
 from ..http.call import Call, Stream, emulates
 from ..state.world import World
-from .conversion import build_v1_answer, tool_reply, unknown_model
+from . import pictures
+from .conversion import build_v1_answer, tool_reply
+from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
+EDIT_CHARS = 800
+
+
+class ImageRules(NamedTuple):
+    """What an image model takes; others of the listed sizes silently become 1024x1024."""
+
+    max_chars: int
+    max_n: int
+    sizes: frozenset[str] = frozenset()  # empty for any sides of 512 to 2048 pixels
+
+
+AIR_IMAGE_SIZES = frozenset(
+    f"{width}x{height}"
+    for a, b in ((1024, 1024), (1280, 720), (1152, 864), (1328, 1328), (1664, 928), (1472, 1104))
+    for width, height in ((a, b), (b, a))
+)
+_RULES = {"qwen-image": ImageRules(800, 1), "musesteamer-air-image": ImageRules(1000, 1, AIR_IMAGE_SIZES)}
+_OLDER_RULES = ImageRules(1024, 4)
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 
 
 @emulates(inference.TEXT2IMAGE_V1)
 async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any]:
     """Answer `/text2image/<endpoint>`."""
-    if catalog.find_model("text2image", call.path["model"]) is None:
-        raise unknown_model(call, call.path["model"])
+    require_preset(call, "text2image", call.path["model"])
     _validate_v1(call, body)
-    pictures = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
+    drawn = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
     data = [
         {"object": "image", "b64_image": base64.b64encode(content).decode("ascii"), "index": index, "sandbox": mark}
-        for index, (content, mark) in enumerate(pictures, 1)
+        for index, (content, mark) in enumerate(drawn, 1)
     ]
     return _build_response(call, body.prompt, data)
 
 
 @emulates(inference.TEXT2IMAGE_V2)
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, Any]:
-    """Answer `/v2/images/generations` with the addresses of the pictures."""
-    if catalog.find_model("text2image", body.model) is None:
-        raise unknown_model(call, body.model)
-    size = re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
-    if size is None or not all(512 <= int(side) <= 2048 for side in size.groups()):
+    """Answer `/v2/images/generations`; the path of musesteamer leads here too."""
+    row, n = require_preset(call, "text2image", body.model), 1 if body.n is None else body.n
+    rules = _RULES.get(row.id, _OLDER_RULES)
+    _validate_prompt(call, body.prompt, rules.max_chars)
+    size, match = body.size or "1024x1024", re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
+    if rules.sizes:
+        size = size if size in rules.sizes else "1024x1024"
+    elif match is None or not all(512 <= int(side) <= 2048 for side in match.groups()):
         raise call.refusal("size must be WxH, each from 512 to 2048")
-    if not body.prompt.strip() or len(body.prompt) > 1024 or not 1 <= (body.n or 1) <= 4:
-        raise call.refusal("prompt must have 1 to 1024 characters, n is 1 to 4")
+    if not 1 <= n <= rules.max_n:
+        raise call.refusal(f"n must be 1 to {rules.max_n}, it is {n}")
     seed = (body.model_extra or {}).get("seed")
-    pictures = await _draw_pictures(body.prompt, size.group(), body.n or 1, seed if isinstance(seed, int) else None)
-    base_url = f"{call.world.address.url}/_pictures"
-    data = [{"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark} for content, mark in pictures]
-    return _build_response(call, body.prompt, data)
+    drawn = await _draw_pictures(body.prompt, size, n, seed if isinstance(seed, int) else None)
+    return _build_response(call, body.prompt, _hand_out(call, body, drawn))
+
+
+@emulates(inference.IMAGE_EDIT_V2)
+async def edit(call: Call, body: inference.ImageEditRequest) -> dict[str, Any]:
+    """Answer `/v2/images/edits`: the reference pictures, changed by the operations that the prompt names."""
+    from ..engines import editing  # noqa: PLC0415 - Pillow
+
+    require_preset(call, "image2image", body.model)
+    _validate_prompt(call, body.prompt, EDIT_CHARS)
+    references = pictures.read_references(call, body.image)
+    seed = (body.model_extra or {}).get("seed")
+    seed = seed if isinstance(seed, int) else 0
+    content, understood = await asyncio.to_thread(editing.edit, body.prompt, references, seed)
+    mark = {"engine": ENGINE_LABEL, "understood": understood, "seed": seed}
+    return _build_response(call, body.prompt, _hand_out(call, body, [(content, mark)]))
 
 
 @emulates(inference.IMAGE2TEXT_V1)
 def image_to_text(call: Call, body: inference.VisionRequest) -> dict[str, Any] | Stream:
     """Answer `/image2text/<endpoint>`."""
     try:
-        description = describe_image(base64.b64decode(body.image, validate=True))
+        description = pictures.describe_image(base64.b64decode(body.image, validate=True))
     except (binascii.Error, ValueError, OSError):
         raise call.refusal("image must be base64 of a picture file") from None
     return build_v1_answer(call, tool_reply(description, kind="picture"), [body.prompt], body.stream)
@@ -84,11 +119,31 @@ async def _draw_pictures(prompt: str, size: str, n: int, seed: int | None) -> li
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
     width, height = map(int, size.split("x"))
-    first_seed, pictures = secrets.randbelow(2**32) if seed is None else seed, []
+    first_seed, drawn = secrets.randbelow(2**32) if seed is None else seed, []
     for picture_seed in range(first_seed, first_seed + n):
         content, understood = await asyncio.to_thread(picture, prompt, (width, height), picture_seed)
-        pictures.append((content, {"engine": ENGINE_LABEL, "understood": understood, "seed": picture_seed}))
-    return pictures
+        drawn.append((content, {"engine": ENGINE_LABEL, "understood": understood, "seed": picture_seed}))
+    return drawn
+
+
+def _hand_out(
+    call: Call,
+    body: inference.ImageRequestV2 | inference.ImageEditRequest,
+    drawn: Sequence[tuple[bytes, dict[str, Any]]],
+) -> list[dict[str, Any]]:
+    """Return pictures as base64 or as addresses, which are valid for a day."""
+    wanted_format = (body.model_extra or {}).get("response_format") or "url"
+    if wanted_format == "b64_json":
+        return [{"b64_json": base64.b64encode(content).decode("ascii"), "sandbox": mark} for content, mark in drawn]
+    call.validate_choice("response_format", wanted_format, ("url", "b64_json"))
+    base_url = f"{call.world.address.url}/_pictures"
+    return [{"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark} for content, mark in drawn]
+
+
+def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
+    if not prompt.strip() or len(prompt) > max_chars:
+        message = f"prompt must have 1 to {max_chars} characters, it has {len(prompt)}"
+        raise call.refusal(message, v2_code="invalid_image_genration_prompt")
 
 
 def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict[str, Any]:
@@ -106,46 +161,3 @@ def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
         value = getattr(body, name)
         if value is not None and not low <= value <= high:
             raise call.refusal(f"{name} must be in [{low}, {high}]")
-
-
-_COLOURS = {
-    "黑 black": (20, 20, 20), "白 white": (240, 240, 240), "灰 grey": (128, 128, 128), "红 red": (200, 40, 40),
-    "橙 orange": (240, 140, 40), "黄 yellow": (235, 215, 60), "绿 green": (60, 160, 70), "青 cyan": (60, 190, 200),
-    "蓝 blue": (50, 90, 200), "紫 purple": (130, 60, 160), "棕 brown": (120, 80, 50), "粉 pink": (240, 170, 190),
-}  # fmt: skip
-
-
-def describe_content(content: Any) -> str:
-    """Return a description of the pictures in a turn, "" when it has none."""
-    parts = content if isinstance(content, list) else []
-    urls = [str((part.get("image_url") or {}).get("url", "")) for part in parts if part.get("type") == "image_url"]
-    return "\n".join(map(_describe_url, urls))
-
-
-def _describe_url(url: str) -> str:
-    head, _, encoded = url.partition(",")
-    if not head.startswith("data:image/"):
-        return "（本地沙盒）只看得到随消息附上的图片 / the sandbox sees pictures that come with the message only"
-    try:
-        return describe_image(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, ValueError, OSError):
-        return "（本地沙盒）这张图片打不开 / the picture cannot be opened"
-
-
-def describe_image(content: bytes) -> str:
-    """Return size and main colours of a picture file.
-
-    Raises:
-        OSError: it is not a picture file.
-    """
-    from PIL import Image  # noqa: PLC0415 - only when there is a picture
-
-    with Image.open(io.BytesIO(content)) as image:
-        width, height = image.size
-        colours = image.convert("RGB").resize((24, 24)).quantize(4).convert("RGB").getcolors(576) or []
-    names = list(dict.fromkeys(_colour_name(pixel) for _, pixel in sorted(colours, reverse=True)))
-    return f"（本地沙盒）图片 {width}×{height} 像素，主要颜色 main colours: {'、'.join(names[:3])}"
-
-
-def _colour_name(pixel: Any) -> str:
-    return min(_COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(_COLOURS[name], pixel, strict=True)))

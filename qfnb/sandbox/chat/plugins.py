@@ -134,8 +134,16 @@ def build_chart(question: str) -> dict[str, Any] | None:
     }
 
 
-def choose_function(functions: Sequence[Mapping[str, Any]], question: str) -> tuple[str, str] | None:
-    """Return the name and the arguments (JSON) of the function that fits a question best, None when none does."""
+def choose_function(
+    functions: Sequence[Mapping[str, Any]], question: str, *, must_call: bool = False
+) -> tuple[str, str] | None:
+    """Return the name and the arguments (JSON) of the function that fits a question best, None when none does.
+
+    Args:
+        functions: with name, description and parameters.
+        question: the user's last message.
+        must_call: whether the best one is called even if it fits badly.
+    """
     from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
 
     descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
@@ -143,7 +151,7 @@ def choose_function(functions: Sequence[Mapping[str, Any]], question: str) -> tu
         return None
     scores = relevance(question, descriptions)
     best = max(range(len(scores)), key=scores.__getitem__)
-    if scores[best] < MIN_SIMILARITY:
+    if scores[best] < MIN_SIMILARITY and not must_call:
         return None
     arguments = _extract_arguments((functions[best].get("parameters") or {}).get("properties") or {}, question)
     return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)

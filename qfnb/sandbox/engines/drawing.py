@@ -37,8 +37,8 @@ def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[
     chance = random.Random(digest)  # noqa: S311 - reproducible, not secret
     image = _draw_sky(size, SKIES[next((theme for theme in themes if theme in SKIES), "day")])
     _draw_land(image, chance, is_night="night" in themes, has_water="water" in themes)
-    _draw_footer(image, ", ".join(themes) or "nothing it knows")
-    return _to_png(image, prompt, seed), themes
+    draw_footer(image, "drawing", ", ".join(themes) or "nothing it knows")
+    return to_png(image, prompt, seed), themes
 
 
 def _draw_sky(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
@@ -65,16 +65,18 @@ def _draw_land(image: Image.Image, chance: random.Random, *, is_night: bool, has
         pen.line(((x, y), end), fill=(180, 208, 232) if has_water else (120, 166, 100))
 
 
-def _draw_footer(image: Image.Image, themes: str) -> None:
+def draw_footer(image: Image.Image, kind: str, understood: str) -> None:
+    """Write at the foot of a picture that it is the sandbox's, and what of the prompt was understood."""
     pen, (width, height) = ImageDraw.Draw(image), image.size
     bar = max(26, height // 24)
     pen.rectangle((0, height - bar, width, height), fill=(20, 20, 24))
-    text = f"qfnb LOCAL SANDBOX drawing, not a model's image  |  understood: {themes}"
+    text = f"qfnb LOCAL SANDBOX {kind}, not a model's image  |  understood: {understood}"
     font = ImageFont.load_default(max(9, min(bar / 2, 1.85 * width / len(text))))
     pen.text((10, height - bar + bar // 5), text, fill=(240, 240, 240), font=font)
 
 
-def _to_png(image: Image.Image, prompt: str, seed: int) -> bytes:
+def to_png(image: Image.Image, prompt: str, seed: int) -> bytes:
+    """Return a picture as a PNG file with prompt, seed and size in its metadata."""
     about = PngInfo()
     size, software = "{}x{}".format(*image.size), "qfnb sandbox drawing"
     for key, value in {"prompt": prompt, "seed": str(seed), "size": size, "software": software}.items():

@@ -6,7 +6,6 @@ another one cannot. A `ChatModel` is one model that answers: the base model, or 
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -25,7 +24,6 @@ Delta = Mapping[str, Any]  # what a piece of a stream adds to the message, in Op
 Pair = tuple[str, str]
 
 BUILT_IN = "qfnb local model, not ERNIE"  # the label of the built-in engine
-_TOKEN = re.compile(r"[A-Za-z0-9_]+|[^\sA-Za-z0-9_]")
 
 
 class EngineError(Exception):
@@ -152,6 +150,20 @@ class StreamingModel(Protocol):
         """Yield what each piece adds, then the whole reply; closing the iterator stops the model."""
 
 
+@runtime_checkable
+class ExplainingModel(Protocol):
+    """A model that can say how it came to an answer."""
+
+    def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
+        """Return how an answer came about, with the candidates that were nearest.
+
+        Args:
+            prompt: the question.
+            reply: its answer.
+            alternatives: how many candidates to name.
+        """
+
+
 class TrainedModel(ChatModel, Protocol):
     """A model that was just trained: it answers, and can be saved."""
 
@@ -245,8 +257,3 @@ def content_text(content: str | list[dict[str, Any]] | None) -> str:
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
     return (content or "").strip()
-
-
-def count_tokens(text: str) -> int:
-    """Count tokens the sandbox's way: a word or number is one, any other visible character is one."""
-    return len(_TOKEN.findall(text))

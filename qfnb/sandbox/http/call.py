@@ -37,6 +37,7 @@ class Call:
         path: the parameters in the path.
         query: the parameters of the query.
         app: the application that the request says it is from.
+        caller: a digest of the caller's credentials, "" for a batch.
         allows_undeployed: whether a model version (`amv-...`) can be called without a service.
         id: the id that the answer carries.
     """
@@ -46,6 +47,7 @@ class Call:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     app: str = ""
+    caller: str = ""
     allows_undeployed: bool = False
     id: str = field(default_factory=lambda: random_id("as-", 10))
 

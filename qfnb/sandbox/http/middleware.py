@@ -1,6 +1,7 @@
 """What happens around every handler: credentials, rate limits, injected faults, and how an answer is sent."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import secrets
@@ -43,8 +44,9 @@ async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, ha
         handle: what answers the call; it may raise a Refusal.
     """
     world.record_activity(endpoint.name)
-    app = request.headers.get("appid", "")
-    call = Call(world, endpoint, request.path_params, dict(request.query_params), app)
+    app, key = request.headers.get("appid", ""), request.headers.get("authorization", "")
+    caller = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    call = Call(world, endpoint, request.path_params, dict(request.query_params), app, caller)
     state, fault = request.state, None
     state.operation, state.outcome = endpoint.name, "denied"
     try:

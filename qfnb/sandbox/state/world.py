@@ -21,6 +21,7 @@ from ..process import Address
 from .clock import Clock
 from .job_queue import JobQueue
 from .lifecycle import Lifecycle
+from .prefix_cache import PrefixCache
 from .store import Document, Store
 
 MODES_ID = "modes"
@@ -74,6 +75,7 @@ class World:
         job_queue: the batches and evaluations that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
+        prefix_cache: which beginnings of prompts were read before.
         open_streams: how many streams are being sent.
         endpoint_counts: how often each operation was called.
         request_stop: stops the server.
@@ -97,6 +99,7 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
+        self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
         self.engines = EngineRegistry(folder, self.store, load_config(folder))
         self.workers = [create(self.store, self.clock, self.engines) for create in CREATE_WORKERS]
@@ -105,6 +108,7 @@ class World:
 
     def set_modes(self, changes: Mapping[str, Any]) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
+        self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
         if self.store.get("setting", MODES_ID) is None:
             self.store.add("setting", MODES_ID)

@@ -214,7 +214,7 @@ def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world,
     assert answer["sandbox"]["engine"].startswith("upstream")
     rows = [json.loads(row) for row in events(v2(http, running, stream=True))[:-1]]
     assert "沙盒" in "".join(row["choices"][0]["delta"].get("content", "") for row in rows)
-    assert len(Embedding().do(["a"]).vectors[0]) == 384
+    assert len(Embedding().do(["a"]).vectors[0]) == 1024
 
 
 def test_a_model_tuned_beside_it_answers_without_it(world, upstream):

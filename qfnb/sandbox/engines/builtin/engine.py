@@ -159,6 +159,12 @@ class BuiltinModel:
         temperature = float(options.get("temperature") or 0.0) if "seed" in options else 0.0
         return self.reply(conversation.question, temperature=temperature, seed=int(options.get("seed") or 0))
 
+    def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
+        """Return how an answer came about, in the model's own figures."""
+        from .account import describe_decision  # noqa: PLC0415
+
+        return describe_decision(self._model, prompt, reply, alternatives=alternatives)
+
     def save(self, run: str) -> bytes:
         """Return the bytes of an npz file."""
         return self._model.save()
